@@ -1,0 +1,66 @@
+"""Pixels: an ImageRef becomes an RGB image here and nowhere else.
+
+Only the formats listed are opened, a file that declares more than MAX_PIXELS is refused before its
+pixels are unpacked, and a file whose bytes changed since it was read is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medxiaohe.errors import DataError
+from medxiaohe.types import ImageRef
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
+MAX_PIXELS = 50_000_000  # a chest radiograph has 4 to 10 million
+MAX_BYTES = 256 * 2**20
+
+
+def ref(path: Path) -> ImageRef:
+    """A reference to a file, with the digest of its bytes now."""
+    return ImageRef(str(path), sha256=hashlib.sha256(_bytes(path)).hexdigest())
+
+
+def open_image(image: ImageRef) -> Image:
+    """The pixels of a reference as an RGB PIL image.
+
+    DataError when the file is missing, not an image of a known format, truncated, over MAX_PIXELS,
+    or not the bytes that were read at ingest.
+    """
+    from PIL import Image as pil
+
+    data = _bytes(Path(image.uri))
+    if image.sha256 and hashlib.sha256(data).hexdigest() != image.sha256:
+        raise DataError(f"{image.uri}: the file changed since it was read: run the reading stage again")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pil.DecompressionBombWarning)
+        try:
+            with pil.open(io.BytesIO(data), formats=FORMATS) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise DataError(f"{image.uri}: {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are opened")
+                if image.frame is not None:
+                    opened.seek(image.frame)
+                pixels = opened.convert("RGB")
+        except DataError:
+            raise
+        except (OSError, ValueError, SyntaxError, EOFError, pil.DecompressionBombError, pil.DecompressionBombWarning) as error:
+            raise DataError(f"{image.uri}: not a readable image: {error}") from error
+    return pixels.crop(image.box) if image.box else pixels
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"{path}: larger than {MAX_BYTES >> 20} MiB: not opened")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"no such image: {path}") from error
+    except (IsADirectoryError, PermissionError) as error:
+        raise DataError(f"cannot read the image {path}: {error.strerror}") from error

@@ -1,0 +1,304 @@
+"""Files: every durable write of medxiaohe goes through here, whole or not at all.
+
+A write is a draft beside its place, fsync, rename, fsync of the folder. A folder is published the
+same way with a MANIFEST.json of hashes in it. `CRASH_AT=n` in the environment kills the process
+(SIGKILL) just before the n-th durable step: tests enumerate n and compare what a resumed run leaves.
+"""
+
+import errno
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from medxiaohe.errors import DataError, StorageError
+from medxiaohe.types import ROLES, SPLITS, Evidence, ImageRef, Message, Prompt, Sample, ToolCall, ToolResult, Trace
+
+MANIFEST = "MANIFEST.json"
+MAX_LINE_BYTES = 64 * 2**20  # a longer JSON line is refused: it would not fit a worker
+_steps = 0
+
+
+def _durable_step() -> None:
+    global _steps
+    _steps += 1
+    if os.environ.get("CRASH_AT") == str(_steps):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def durable_steps() -> int:
+    """How many durable steps this process has taken; tests use it to know how far to enumerate."""
+    return _steps
+
+
+@contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about a disk into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        reason = {
+            errno.ENOSPC: "the disk is full: free some space and run again",
+            errno.EDQUOT: "the disk quota is used up: free some space and run again",
+            errno.EFBIG: "the file would pass the size limit set for this process (ulimit -f)",
+            errno.EACCES: "no permission to write there: choose another --out folder",
+            errno.EPERM: "no permission to write there: choose another --out folder",
+            errno.EROFS: "the file system is read-only: choose another --out folder",
+            errno.ENOTDIR: "a part of the path is a file, not a folder: choose another --out folder",
+            errno.EEXIST: "there is a file where a folder should be: choose another --out folder",
+        }.get(error.errno or 0)
+        if reason is None:
+            raise
+        raise StorageError(error.errno, f"cannot write {path}: {reason}") from error
+
+
+# ---- writing -------------------------------------------------------------------------------------
+
+
+def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
+    """Let `fill` write a draft, then publish it as `path`; returns what `fill` returns."""
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.draft")
+        try:
+            with open(draft, "wb") as out:
+                result = fill(out)
+                out.flush()
+                _durable_step()
+                os.fsync(out.fileno())
+            _durable_step()
+            os.replace(draft, path)
+            _fsync_folder(path.parent)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    return result
+
+
+def write_text(path: Path, text: str) -> None:
+    write(path, lambda out: out.write(text.encode()))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(to_json(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
+    """Write rows and return how many; the file appears only when it is complete."""
+
+    def fill(out: IO[bytes]) -> int:
+        count = 0
+        for count, row in enumerate(rows, start=1):
+            out.write(json.dumps(to_json(row), ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        return count
+
+    return int(write(path, fill))
+
+
+@contextmanager
+def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None) -> Iterator[Path]:
+    """A draft folder to write into; it becomes `folder` when the block ends without an error.
+
+    Every file is fsynced and listed with its sha256 in MANIFEST.json, then one rename publishes all
+    of it. `record` is written last, as stage.json: a folder that has one is complete. An existing
+    `folder` is replaced only after the new one is complete.
+    """
+    draft = folder.with_name(f".{folder.name}.draft")
+    with storage(folder):
+        if draft.exists():
+            shutil.rmtree(draft)  # what a killed run left behind
+        draft.mkdir(parents=True)
+        try:
+            yield draft
+            files = {}
+            for path in sorted(p for p in draft.rglob("*") if p.is_file()):
+                files[path.relative_to(draft).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
+                _fsync_file(path)
+            write_json(draft / MANIFEST, {"files": files})
+            if record is not None:
+                write_json(draft / "stage.json", record())
+            for sub in sorted({p.parent for p in draft.rglob("*")}):
+                _fsync_folder(sub)
+            old = folder.with_name(f".{folder.name}.old")
+            if old.exists():
+                shutil.rmtree(old)
+            _durable_step()
+            if folder.exists():
+                os.replace(folder, old)
+                _durable_step()
+            os.replace(draft, folder)
+            _fsync_folder(folder.parent)
+            shutil.rmtree(old, ignore_errors=True)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+
+
+def verify(folder: Path) -> None:
+    """Check every file of a published folder against its manifest; the first difference is an error."""
+    manifest = read_json(folder / MANIFEST)
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != expected["bytes"] or sha256(path) != expected["sha256"]:
+            raise DataError(f"{path} is not what was published: delete {folder} and run again")
+
+
+def _fsync_file(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DataError(f"no such file: {path}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a UTF-8 file, plain or .gz; a byte-order mark is dropped, CRLF is LF."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:  # type: ignore[operator]
+            number = 0
+            while line := file.readline(MAX_LINE_BYTES + 1):
+                number += 1
+                if len(line) > MAX_LINE_BYTES:
+                    raise DataError(f"{path}:{number}: line longer than {MAX_LINE_BYTES >> 20} MiB: split the row")
+                try:
+                    yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    raise DataError(f"{path}:{number}: not UTF-8 ({error.reason} at byte {error.start})") from error
+    except FileNotFoundError as error:
+        raise DataError(f"no such file: {path}") from error
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: truncated or not gzip: {error}") from error
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a .jsonl file; a bad row is an error that names its file and line."""
+    for number, line in lines(path):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise DataError(f"{path}:{number}: not JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise DataError(f"{path}:{number}: a row must be a JSON object, not {type(row).__name__}")
+            yield row
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    for row in read_jsonl(path):
+        yield sample_from_json(row)
+
+
+# ---- JSON ----------------------------------------------------------------------------------------
+
+_TAGGED = {"ImageRef": ImageRef, "ToolCall": ToolCall, "ToolResult": ToolResult}
+
+
+def to_json(value: Any) -> Any:
+    """Plain JSON of nouns, settings and containers; empty fields of a noun are left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        row = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+        if type(value).__name__ in _TAGGED:
+            row = {"type": type(value).__name__, **{k: v for k, v in row.items() if v not in ("", None, [])}}
+        elif isinstance(value, (Sample, Message, Prompt, Trace, Evidence)):
+            row = {k: v for k, v in row.items() if v not in ("", None, [], {})}
+        return row
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(to_json(item) for item in value)
+    if isinstance(value, Path):
+        return value.as_posix()
+    return value
+
+
+def sample_from_json(row: Mapping[str, Any]) -> Sample:
+    """The inverse of `to_json` for a Sample; DataError when the row is not one."""
+    try:
+        tuples = {key: tuple(row.get(key, ())) for key in ("choices", "entities")}
+        names = ("target", "source", "license", "patient_id", "study_id", "split", "meta")
+        rest = {key: row[key] for key in names if key in row}
+        if rest.get("split", "") not in SPLITS:
+            raise DataError(f"sample {row['id']!r}: split must be one of {SPLITS[1:]}, not {rest['split']!r}")
+        return Sample(id=row["id"], messages=tuple(map(message_from_json, row["messages"])), **tuples, **rest)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"not a Sample ({error!r}): {str(row)[:200]}") from error
+
+
+def message_from_json(row: Mapping[str, Any]) -> Message:
+    if row["role"] not in ROLES:
+        raise DataError(f"role must be one of {', '.join(ROLES)}, not {row['role']!r}")
+    return Message(row["role"], tuple(map(_part, row.get("parts", ()))))
+
+
+def trace_from_json(row: Mapping[str, Any]) -> Trace:
+    prompt = row["prompt"]
+    asked = Prompt(prompt["id"], tuple(map(message_from_json, prompt["messages"])), tuple(prompt.get("choices", ())))
+    evidence = tuple(map(_evidence, row.get("evidence", ())))
+    return Trace(asked, tuple(map(message_from_json, row["messages"])), evidence, row.get("error", ""))
+
+
+def _part(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    kind = _TAGGED[value["type"]]
+    known = {k: v for k, v in value.items() if k != "type"}
+    if kind is ImageRef and known.get("box"):
+        known["box"] = tuple(known["box"])
+    if kind is ToolResult:
+        known["parts"] = tuple(map(_part, known.get("parts", ())))
+        known["evidence"] = tuple(map(_evidence, known.get("evidence", ())))
+    return kind(**known)
+
+
+def _evidence(row: Mapping[str, Any]) -> Evidence:
+    return Evidence(**{**row, "images": tuple(map(_part, row.get("images", ())))})
+
+
+# ---- hashes --------------------------------------------------------------------------------------
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(value: Any) -> str:
+    """16 hex digits that change when the JSON of `value` changes."""
+    text = json.dumps(to_json(value), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def unit_interval(*keys: str) -> float:
+    """A number in [0, 1) that depends only on the keys: stable hash splits and seeded choices."""
+    digest = hashlib.sha256("\x1f".join(keys).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

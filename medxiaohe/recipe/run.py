@@ -1,0 +1,150 @@
+"""Run a recipe: skip what is done, refuse what has drifted, publish each stage whole.
+
+    out/<stage>/<version>/            what the stage wrote, with MANIFEST.json (sha256 of every file)
+    out/<stage>/<version>/stage.json  settings, inputs, code, summary: written last, so it means done
+    out/log.jsonl                     when each stage ran and how long it took
+
+Nothing but log.jsonl holds times, so two runs of a deterministic recipe leave identical bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import medxiaohe
+from medxiaohe import io
+from medxiaohe.errors import ConfigError, DataError, RunLocked
+from medxiaohe.progress import clock
+from medxiaohe.recipe.load import Recipe, Stage
+from medxiaohe.recipe.settings import content_hash, input_paths
+
+
+@dataclass(frozen=True)
+class Done:
+    """A stage that is finished: its name, folder, summary, and whether it ran just now."""
+
+    name: str
+    folder: Path
+    summary: Mapping[str, Any]
+    ran: bool
+    seconds: float
+
+
+def run(recipe: Recipe, say: Callable[[str], None] = print, accept_change: bool = False, until: str = "") -> list[Done]:
+    """Run every stage that is not done yet, in order.
+
+    Raises ConfigError with a readable diff when a finished stage was made from other settings,
+    inputs or code; with `accept_change` such a stage is run again. `until` names the last stage.
+    """
+    done: list[Done] = []
+    with lock(recipe.out):
+        for stage in recipe.stages:
+            done.append(_run_stage(stage, recipe, say, accept_change))
+            if stage.name == until:
+                break
+    return done
+
+
+def _run_stage(stage: Stage, recipe: Recipe, say: Callable[[str], None], accept_change: bool) -> Done:
+    folder = stage.folder(recipe.out)
+    inputs = {role: _stage_folder(recipe, name) for role, name in stage.needs.items()}
+    record = identity(stage, inputs)
+    if (folder / "stage.json").exists():
+        before = io.read_json(folder / "stage.json")
+        changes = list(differences(before, record))
+        if not changes:
+            io.verify(folder)
+            say(f"done     {stage.name}@{stage.version}")
+            return Done(stage.name, folder, before["summary"], False, 0.0)
+        if not accept_change:
+            raise ConfigError(
+                f"stage {stage.name}@{stage.version} was made otherwise: {'; '.join(changes)}"
+                f" (give it a new `version:`, delete {folder}, or run with --accept-change)"
+            )
+    say(f"running  {stage.name}@{stage.version} ({stage.uses})")
+    start, summary = time.time(), dict[str, Any]()
+    with io.publish(folder, record=lambda: {**record, "summary": summary}) as draft:
+        summary.update(io.to_json(stage.run(stage.settings, draft, **inputs) or {}))
+    seconds = time.time() - start
+    _log(recipe.out, {"stage": stage.name, "version": stage.version, "started": round(start, 1), "seconds": round(seconds, 1)})
+    say(f"finished {stage.name}@{stage.version} in {clock(seconds)}")
+    return Done(stage.name, folder, summary, True, seconds)
+
+
+def _stage_folder(recipe: Recipe, name: str) -> Path:
+    return next(s.folder(recipe.out) for s in recipe.stages if s.name == name)
+
+
+def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
+    """What a stage's result depends on: settings, bytes of its inputs, and its code."""
+    import inspect
+
+    source = inspect.getsourcefile(stage.run)
+    return {
+        "stage": stage.name,
+        "uses": stage.uses,
+        "settings": io.to_json(stage.settings),
+        "needs": {role: io.sha256(folder / io.MANIFEST)[:16] for role, folder in inputs.items()},
+        "files": {path: content_hash(path) for path in sorted(set(input_paths(stage.settings)))},
+        "code": {"medxiaohe": medxiaohe.__version__, "file": io.sha256(Path(source))[:16] if source else ""},
+    }
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    """Readable lines like `settings.learning_rate: 0.001 -> 0.002`; the summary is a result, not compared."""
+    now = json.loads(json.dumps(now))
+    for key in sorted(set(before) | set(now)):
+        old, new = before.get(key), now.get(key)
+        if old == new or (not where and key == "summary"):
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from differences(old, new, f"{where}{key}.")
+        else:
+            yield f"{where}{key}: {_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = "absent" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; RunLocked names the process that already does."""
+    with io.storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(handle, 100).decode() or "unknown"
+            raise RunLocked(f"{folder} is in use by process {holder}: wait for it, or choose another --out") from error
+        os.ftruncate(handle, 0)
+        os.write(handle, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(handle)
+
+
+def _log(out: Path, row: Mapping[str, Any]) -> None:
+    with io.storage(out), open(out / "log.jsonl", "a", encoding="utf-8") as log:
+        log.write(json.dumps(row) + "\n")
+
+
+def finished(out: Path) -> dict[str, Path]:
+    """Folders of the finished stages of a run folder, by stage name; the newest version wins."""
+    if not out.is_dir():
+        raise DataError(f"no run folder {out}")
+    found = {}
+    for record in sorted(out.glob("*/*/stage.json"), key=lambda p: p.stat().st_mtime):
+        found[record.parent.parent.name] = record.parent
+    return found

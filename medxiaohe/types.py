@@ -1,0 +1,226 @@
+"""The nouns of medxiaohe. Every folder speaks these types and no others.
+
+    reader  -> Sample -> filters, mixture -> Sample -> train -> a model
+    Task    = samples + scorers (+ tools): the same object is a benchmark and an RL environment
+    Sample.prompt -> Prompt (no gold in it) -> workflow(prompt, model, tools) -> Trace
+    scorer(sample, trace) -> Score
+    retrieval and tools -> Evidence -> cited by reports
+
+This module imports the standard library only, and nothing from medxiaohe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Role = Literal["document", "system", "user", "assistant", "tool"]
+ROLES: tuple[str, ...] = ("document", "system", "user", "assistant", "tool")
+TRAINED_ROLES = ("document", "assistant")  # the only roles that carry loss
+
+Split = Literal["", "train", "validation", "test"]
+SPLITS: tuple[str, ...] = ("", "train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """Where an image is, never its pixels; `io.open_image` turns a ref into pixels.
+
+    `uri` is a file path (absolute, or relative to the file that names it before reading).
+    `sha256` is the digest of the file's bytes at ingest; a later change is an error.
+    """
+
+    uri: str
+    sha256: str = ""
+    frame: int | None = None  # page of a PDF, slice of a volume, frame of a video
+    box: tuple[int, int, int, int] | None = None  # crop in pixels: left, top, right, bottom
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A passage (or image) somebody may cite: what retrieval returns and reports point at."""
+
+    id: str
+    text: str
+    source: str
+    images: tuple[ImageRef, ...] = ()
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    call_id: str
+    parts: tuple[str | ImageRef, ...]
+    evidence: tuple[Evidence, ...] = ()
+    error: str = ""  # shown to the model, which may recover
+
+
+Part = str | ImageRef | ToolCall | ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part for part in self.parts if isinstance(part, str))
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        return tuple(part for part in self.parts if isinstance(part, ImageRef))
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model may see of a sample: everything but the gold answer, by type."""
+
+    id: str
+    messages: tuple[Message, ...]
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training or evaluation item, from the reader that makes it to the loss or the score.
+
+    A pretraining page is a Sample whose single message has the role `document`.
+    An instruction ends with an `assistant` message, which is the gold answer in words;
+    `target` is the gold answer as the scorer of its task wants it ("B", "yes", "7.4").
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    target: str = ""
+    choices: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()  # ids of tree nodes mentioned
+    source: str = ""  # name of the corpus or task it comes from
+    license: str = ""
+    patient_id: str = ""
+    study_id: str = ""  # study, article or case: the unit that never straddles a split
+    split: Split = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)  # nothing in medxiaohe branches on it
+
+    @property
+    def is_document(self) -> bool:
+        return any(message.role == "document" for message in self.messages)
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        return tuple(image for message in self.messages for image in message.images)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(message.text for message in self.messages)
+
+    @property
+    def prompt(self) -> Prompt:
+        """The sample without its gold: no final assistant message, no target, no metadata."""
+        gold_last = bool(self.messages) and self.messages[-1].role == "assistant"
+        return Prompt(self.id, self.messages[:-1] if gold_last else self.messages, self.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What happened when a model worked on a prompt: the record we score, show and train on."""
+
+    prompt: Prompt
+    messages: tuple[Message, ...]  # the whole conversation, the prompt's messages included
+    evidence: tuple[Evidence, ...] = ()
+    error: str = ""
+
+    @property
+    def answer(self) -> str:
+        """Text of the last assistant message, or "" when there is none."""
+        replies = [m.text for m in self.messages if m.role == "assistant"]
+        return replies[-1] if replies else ""
+
+
+Status = Literal["judged", "unparsed", "refused", "unjudged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One judgement of one trace.
+
+    `judged`: value is what the scorer says. `unparsed` and `refused`: the model gave no usable
+    answer, value is 0 and the item stays in every mean. `unjudged`: the judge failed, value is
+    None; the item is counted beside the mean and never averaged in.
+    """
+
+    name: str
+    value: float | None
+    status: Status = "judged"
+    parsed: str = ""  # what was read out of the answer
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A node of the Medical Entity Tree."""
+
+    id: str
+    name: str
+    kind: str  # disease, anatomy, phenotype, chemical, procedure, ...
+    parents: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()
+    definition: str = ""
+    xrefs: tuple[str, ...] = ()
+    source: str = ""
+    license: str = ""
+
+
+Scorer = Callable[[Sample, Trace], Score]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may call. Build one with `tools.tool`, not by hand."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]  # JSON schema
+    run: Callable[..., ToolResult]
+
+
+class Model(Protocol):
+    """A backend: answers conversations. Batched, because real engines are."""
+
+    name: str
+
+    def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
+        """One assistant message for each conversation, in the same order."""
+        ...
+
+
+Workflow = Callable[[Sequence[Prompt], Model, Sequence[Tool]], list[Trace]]
+Reader = Callable[..., Iterable[Sample]]
+Filter = Callable[[Sample], str]  # the reason of the drop, or "" to keep it
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Samples plus the way to judge them. `evals` reports its scores, `train.rl` maximises them."""
+
+    name: str
+    samples: Callable[[str], Iterable[Sample]]  # split -> samples
+    scorers: tuple[Scorer, ...]
+    example: Sample  # one hand-made item: documentation, and what the contract tests score
+    license: str
+    access: Literal["public", "gated", "private"] = "public"
+    tools: tuple[str, ...] = ()
+    workflow: str = "answer"
+    gold: Callable[[Sample], str] = lambda sample: sample.target  # an answer that must score 1
