@@ -1,0 +1,1 @@
+"""Workflows: one file each. A workflow takes prompts, which hold no gold, and returns traces."""

@@ -1,0 +1,1 @@
+"""Evaluation: run a model on tasks, compare models with paired tests."""

@@ -1,0 +1,1 @@
+"""Finding passages: documents, and indexes over them."""
