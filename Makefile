@@ -1,0 +1,45 @@
+# make quickstart   a virtual environment, the pinned install, and the recipe from corpora to a scored model
+# make test         the same environment plus the test tools: lint, types, tests
+# make clean        removes what the quickstart wrote (not .venv, not the asset cache)
+
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints/cpu.txt
+RECIPE ?= recipes/quickstart.yaml
+RUN_FLAGS ?=
+PYTEST_FLAGS ?=
+BIN := $(VENV)/bin
+
+.PHONY: quickstart test lint types install install-dev clean
+
+quickstart: install
+	$(BIN)/medxiaohe run $(RECIPE) $(RUN_FLAGS)
+
+test: lint types
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: install-dev
+	$(BIN)/ruff check .
+
+types: install-dev
+	$(BIN)/mypy
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "medxiaohe needs Python 3.11 or newer, and $(PYTHON) is older: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	@echo "installing into $(VENV): a few minutes the first time"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[train]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[train,dev]'
+	@touch $@
+
+clean:
+	rm -rf out
