@@ -1,0 +1,34 @@
+"""One of the sample's choices, in words: the answer must name exactly one of them, as a whole word or phrase."""
+
+import re
+from collections.abc import Sequence
+
+from medxiaohe.scoring._text import final, plain, verdict
+from medxiaohe.types import Sample, Score, Trace
+
+ANNOUNCED = re.compile(r"\banswer[\"']?\s*(?:(?:is|would be|should be|must be)\b|[:=])\s*([^\n]+)", re.IGNORECASE)
+NEGATION = re.compile(
+    r"\b(?:not|never|neither|nor|non|no|isn't|rather than|instead of|without)(?:\s+(?:a|an|the|really|just|kind|type|of))*\s*$"
+)
+
+
+def one_of(sample: Sample, trace: Trace) -> Score:
+    return verdict("one_of", plain(parse(trace.answer, sample.choices)), plain(sample.target), trace)
+
+
+def parse(answer: str, choices: Sequence[str]) -> str:
+    """The one choice the answer names and does not deny, or ""."""
+    text = final(answer)
+    announced = ANNOUNCED.findall(text)
+    found = _named(announced[-1], choices) if announced else _named(text, choices)
+    return found.pop() if len(found) == 1 else ""
+
+
+def _named(text: str, choices: Sequence[str]) -> set[str]:
+    words, found = plain(text), set()
+    for choice in sorted(choices, key=len, reverse=True):  # "cell line" before "cell", and each word counts once
+        pattern = re.compile(rf"(?<!\w){re.escape(plain(choice))}(?!\w)")
+        if any(not NEGATION.search(words[: m.start()]) for m in pattern.finditer(words)):
+            found.add(choice)
+        words = pattern.sub("#", words)
+    return found
