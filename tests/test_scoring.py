@@ -26,7 +26,8 @@ YES_NO: dict[str, list[str]] = {
     ],
     "": [
         "No\nYes", "unknown", "It is known.", "it is normal", "abnormal", "I cannot determine this.", "", "   ", "Yes or no", "yes/no",
-        "Yes and no.", "Yes. On second thought: No.", "No or yes?", "Maybe", "No abnormality.", "No pneumonia", "No doubt there is pneumonia.",
+        "Yes and no.", "Yes. On second thought: No.", "No or yes?", "Maybe",
+        "No abnormality.", "No pneumonia", "No doubt there is pneumonia.",
         "No, I cannot determine that.", "The answer is not yes.", "The answer is yes or no.", "Yes. No.", "yes no yes no",
         "<think>Yes, I think it is yes", "Sorry, no.", "无法判断", "是否有肺炎", "不能确定", "I would say yes, but no.",
         "The X-ray shows pneumonia.", "Nope", "Note the opacity.", "Yes. Does this chest X-ray show pneumonia? Answer yes or no. No.",
