@@ -12,16 +12,18 @@ import json
 import os
 import shutil
 import signal
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from medxiaohe.errors import DataError, StorageError
+from medxiaohe.errors import DataError, MedError, StorageError
 from medxiaohe.types import ROLES, SPLITS, Evidence, ImageRef, Message, Prompt, Sample, ToolCall, ToolResult, Trace
 
 MANIFEST = "MANIFEST.json"
+RECORD = "stage.json"
 MAX_LINE_BYTES = 64 * 2**20  # a longer JSON line is refused: it would not fit a worker
 _steps = 0
 
@@ -40,11 +42,11 @@ def durable_steps() -> int:
 
 @contextmanager
 def storage(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a disk into one sentence."""
+    """Turn what the operating system says about a disk into one sentence, naming the file at fault."""
     try:
         yield
     except OSError as error:
-        if isinstance(error, StorageError):
+        if isinstance(error, MedError):
             raise
         reason = {
             errno.ENOSPC: "the disk is full: free some space and run again",
@@ -55,10 +57,15 @@ def storage(path: Path) -> Iterator[None]:
             errno.EROFS: "the file system is read-only: choose another --out folder",
             errno.ENOTDIR: "a part of the path is a file, not a folder: choose another --out folder",
             errno.EEXIST: "there is a file where a folder should be: choose another --out folder",
+            errno.ENAMETOOLONG: "the name is too long for this file system: choose a shorter --out folder",
+            errno.EIO: "the disk reports an input/output error: check it, or choose another --out folder",
         }.get(error.errno or 0)
         if reason is None:
             raise
-        raise StorageError(error.errno, f"cannot write {path}: {reason}") from error
+        culprit = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else path
+        if path.parent not in (culprit, *culprit.parents) and culprit not in path.parents:
+            raise StorageError(f"{culprit}: {(error.strerror or reason).lower()}") from error  # an input, not the output
+        raise StorageError(f"cannot write {path}: {reason}") from error
 
 
 # ---- writing -------------------------------------------------------------------------------------
@@ -89,7 +96,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(to_json(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    write(path, lambda out: out.write(_dump(value, path, indent=2)))
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
@@ -97,11 +104,20 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
 
     def fill(out: IO[bytes]) -> int:
         count = 0
-        for count, row in enumerate(rows, start=1):
-            out.write(json.dumps(to_json(row), ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        for row in rows:
+            out.write(_dump(row, path))
+            count += 1
         return count
 
     return int(write(path, fill))
+
+
+def _dump(value: Any, path: Path, indent: int | None = None) -> bytes:
+    try:
+        text = json.dumps(to_json(value), ensure_ascii=False, indent=indent, allow_nan=False)
+        return text.encode() + b"\n"
+    except (ValueError, RecursionError) as error:  # not a finite number, half a surrogate pair, a cycle
+        raise DataError(f"{path}: cannot be written as JSON: {error}: {str(value)[:200]!a}") from error
 
 
 @contextmanager
@@ -109,11 +125,15 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
     """A draft folder to write into; it becomes `folder` when the block ends without an error.
 
     Every file is fsynced and listed with its sha256 in MANIFEST.json, then one rename publishes all
-    of it. `record` is written last, as stage.json: a folder that has one is complete. An existing
-    `folder` is replaced only after the new one is complete.
+    of it. `record` is written last, as stage.json, sealed with a hash of itself and of the manifest.
+    An existing `folder` is replaced only after the new one is complete, and only when it has a
+    manifest: what medxiaohe did not make, it does not delete.
     """
-    draft = folder.with_name(f".{folder.name}.draft")
+    draft, old = folder.with_name(f".{folder.name}.draft"), folder.with_name(f".{folder.name}.old")
     with storage(folder):
+        recover(folder)
+        if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
+            raise StorageError(f"{folder} is in the way and was not made by medxiaohe (no {MANIFEST}): move or delete it")
         if draft.exists():
             shutil.rmtree(draft)  # what a killed run left behind
         draft.mkdir(parents=True)
@@ -125,31 +145,60 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
                 _fsync_file(path)
             write_json(draft / MANIFEST, {"files": files})
             if record is not None:
-                write_json(draft / "stage.json", record())
+                row = to_json(record())
+                write_json(draft / RECORD, {**row, "seal": _seal(draft, row)})
             for sub in sorted({p.parent for p in draft.rglob("*")}):
                 _fsync_folder(sub)
-            old = folder.with_name(f".{folder.name}.old")
-            if old.exists():
-                shutil.rmtree(old)
             _durable_step()
             if folder.exists():
                 os.replace(folder, old)
                 _durable_step()
             os.replace(draft, folder)
-            _fsync_folder(folder.parent)
+            for parent in (folder.parent, folder.parent.parent):
+                _fsync_folder(parent)
+            _durable_step()
             shutil.rmtree(old, ignore_errors=True)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
 
 
+def recover(folder: Path) -> None:
+    """Tidy up after a kill: drop a draft nobody finished, and put back or drop the copy being replaced."""
+    draft, old = folder.with_name(f".{folder.name}.draft"), folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
+    for leftover in (draft, old):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+
+
 def verify(folder: Path) -> None:
     """Check every file of a published folder against its manifest; the first difference is an error."""
     manifest = read_json(folder / MANIFEST)
+    hint = f"delete {folder} and run again"
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise DataError(f"{folder / MANIFEST} is not what was published: {hint}")
     for name, expected in manifest["files"].items():
         path = folder / name
-        if not path.is_file() or path.stat().st_size != expected["bytes"] or sha256(path) != expected["sha256"]:
-            raise DataError(f"{path} is not what was published: delete {folder} and run again")
+        if not path.is_file():
+            raise DataError(f"{path} is missing: {hint}")
+        if not isinstance(expected, dict) or path.stat().st_size != expected.get("bytes") or sha256(path) != expected.get("sha256"):
+            raise DataError(f"{path} is not what was published: {hint}")
+    if (folder / RECORD).is_file():
+        read_record(folder)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The stage.json of a published folder, checked against its seal."""
+    record = read_json(folder / RECORD)
+    if not isinstance(record, dict) or record.get("seal") != _seal(folder, {k: v for k, v in record.items() if k != "seal"}):
+        raise DataError(f"{folder / RECORD} or {MANIFEST} is not what was published: delete {folder} and run again")
+    return record
+
+
+def _seal(folder: Path, record: Mapping[str, Any]) -> str:
+    return fingerprint([record, sha256(folder / MANIFEST)])
 
 
 def _fsync_file(path: Path) -> None:
@@ -171,17 +220,23 @@ def _fsync_folder(folder: Path) -> None:
 def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(f"no such file: {path}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise DataError(_unreadable(path, error)) from error
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, a number of 5,000 digits
         raise DataError(f"{path}: not JSON: {error}") from error
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"no such file: {path}"
+    return f"cannot read {path}: {(error.strerror or str(error)).lower()}"
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines of a UTF-8 file, plain or .gz; a byte-order mark is dropped, CRLF is LF."""
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rb") as file:  # type: ignore[operator]
+        with opener(path, "rb") as file:
             number = 0
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
@@ -191,23 +246,34 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                     yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:
                     raise DataError(f"{path}:{number}: not UTF-8 ({error.reason} at byte {error.start})") from error
-    except FileNotFoundError as error:
-        raise DataError(f"no such file: {path}") from error
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: truncated or not gzip: {error}") from error
+    except OSError as error:
+        raise DataError(_unreadable(path, error)) from error
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Rows of a .jsonl file; a bad row is an error that names its file and line."""
     for number, line in lines(path):
         if line.strip():
-            try:
-                row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{path}:{number}: not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path}:{number}: a row must be a JSON object, not {type(row).__name__}")
-            yield row
+            yield parse_row(line, f"{path}:{number}")
+
+
+def parse_row(line: str, where: str) -> dict[str, Any]:
+    """One JSON object of standard JSON: no NaN, no half of a surrogate pair, no number too long to keep."""
+    try:
+        row = json.loads(line, parse_constant=_not_finite)
+        if "\\u" in line:
+            json.dumps(row, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: a row must be a JSON object, not {type(row).__name__}")
+    return row
+
+
+def _not_finite(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def read_samples(path: Path) -> Iterator[Sample]:
@@ -222,6 +288,8 @@ _TAGGED = {"ImageRef": ImageRef, "ToolCall": ToolCall, "ToolResult": ToolResult}
 
 def to_json(value: Any) -> Any:
     """Plain JSON of nouns, settings and containers; empty fields of a noun are left out."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         row = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
         if type(value).__name__ in _TAGGED:
@@ -237,33 +305,52 @@ def to_json(value: Any) -> Any:
         return sorted(to_json(item) for item in value)
     if isinstance(value, Path):
         return value.as_posix()
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()  # a numpy or torch scalar
     return value
 
 
 def sample_from_json(row: Mapping[str, Any]) -> Sample:
     """The inverse of `to_json` for a Sample; DataError when the row is not one."""
     try:
-        tuples = {key: tuple(row.get(key, ())) for key in ("choices", "entities")}
-        names = ("target", "source", "license", "patient_id", "study_id", "split", "meta")
-        rest = {key: row[key] for key in names if key in row}
-        if rest.get("split", "") not in SPLITS:
-            raise DataError(f"sample {row['id']!r}: split must be one of {SPLITS[1:]}, not {rest['split']!r}")
-        return Sample(id=row["id"], messages=tuple(map(message_from_json, row["messages"])), **tuples, **rest)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"not a Sample ({error!r}): {str(row)[:200]}") from error
+        messages = tuple(map(message_from_json, _list(row, "messages", dict)))
+        tuples: dict[str, Any] = {key: tuple(_list(row, key, str)) for key in ("choices", "entities") if key in row}
+        texts: dict[str, Any] = {key: row[key] for key in ("id", "target", "source", "license", "patient_id", "study_id", "split") if key in row}
+        if wrong := [key for key, value in texts.items() if not isinstance(value, str)]:
+            raise TypeError(f"{wrong[0]} must be text, not {texts[wrong[0]]!r}")
+        if texts.get("split", "") not in SPLITS:
+            raise TypeError(f"split must be one of {', '.join(SPLITS[1:])}, not {texts['split']!r}")
+        if not isinstance(row.get("meta", {}), dict):
+            raise TypeError("meta must be an object")
+        return Sample(id=texts.pop("id"), messages=messages, meta=row.get("meta", {}), **tuples, **texts)
+    except KeyError as error:
+        raise DataError(f"not a Sample: no {error}: {str(row)[:200]}") from error
+    except (TypeError, AttributeError) as error:
+        raise DataError(f"not a Sample: {error}: {str(row)[:200]}") from error
+
+
+def _list(row: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> list[Any]:
+    items = row[key] if key == "messages" else row.get(key, [])
+    if not isinstance(items, list) or not all(isinstance(item, kind) for item in items):
+        raise TypeError(f"{key} must be a list of {'text' if kind is str else 'objects'}")
+    return items
 
 
 def message_from_json(row: Mapping[str, Any]) -> Message:
     if row["role"] not in ROLES:
         raise DataError(f"role must be one of {', '.join(ROLES)}, not {row['role']!r}")
-    return Message(row["role"], tuple(map(_part, row.get("parts", ()))))
+    return Message(row["role"], tuple(map(_part, _list(row, "parts", (str, dict)))))
 
 
 def trace_from_json(row: Mapping[str, Any]) -> Trace:
-    prompt = row["prompt"]
-    asked = Prompt(prompt["id"], tuple(map(message_from_json, prompt["messages"])), tuple(prompt.get("choices", ())))
-    evidence = tuple(map(_evidence, row.get("evidence", ())))
-    return Trace(asked, tuple(map(message_from_json, row["messages"])), evidence, row.get("error", ""))
+    """The inverse of `to_json` for a Trace; DataError when the row is not one."""
+    try:
+        prompt = row["prompt"]
+        asked = Prompt(prompt["id"], tuple(map(message_from_json, prompt["messages"])), tuple(prompt.get("choices", ())))
+        evidence = tuple(map(_evidence, row.get("evidence", ())))
+        return Trace(asked, tuple(map(message_from_json, row["messages"])), evidence, row.get("error", ""))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"not a Trace ({error!r}): {str(row)[:200]}") from error
 
 
 def _part(value: Any) -> Any:
@@ -271,6 +358,8 @@ def _part(value: Any) -> Any:
         return value
     kind = _TAGGED[value["type"]]
     known = {k: v for k, v in value.items() if k != "type"}
+    if kind is ImageRef and not isinstance(known.get("uri"), str):
+        raise TypeError("an image needs a uri")
     if kind is ImageRef and known.get("box"):
         known["box"] = tuple(known["box"])
     if kind is ToolResult:

@@ -9,14 +9,18 @@ There is no table to edit and nothing is imported before it is asked for.
 """
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import pkgutil
+import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from medxiaohe.errors import ConfigError, MissingExtra
+from medxiaohe.errors import ConfigError, MedError, MissingExtra
 
 KINDS = {
     "readers": "data.readers",
@@ -47,10 +51,10 @@ def load(kind: str, name: str) -> Any:
     if ":" in name:
         return load_object(name)
     file, _, attribute = name.partition(".")
-    if file not in available(kind):
-        raise ConfigError(f"no {kind} named {name!r}{nearest(file, available(kind))}")
-    module = importlib.import_module(f"medxiaohe.{folder}.{file}")
-    return getattr(module, attribute or file)
+    names = available(kind)
+    if file not in names:
+        raise ConfigError(f"no {kind} named {name!r}{nearest(file, names)}")
+    return _attribute(_module(f"medxiaohe.{folder}.{file}", name), attribute or file)
 
 
 def load_stage(name: str) -> Any:
@@ -61,17 +65,15 @@ def load_stage(name: str) -> Any:
     names = stages()
     if name not in names:
         raise ConfigError(f"no stage named {name!r}{nearest(name, names)}")
-    return getattr(importlib.import_module(f"medxiaohe.{folder}.{file}"), file)
+    return _attribute(_module(f"medxiaohe.{folder}.{file}", name), file)
 
 
 def stages() -> list[str]:
     """Names of the stages that ship with medxiaohe: files with a function of their own name and Settings."""
     found = []
     for folder in STAGES:
-        root = Path(__file__).parent / folder
-        for path in sorted(root.glob("*.py")):
-            source = path.read_text(encoding="utf-8")
-            if f"\ndef {path.stem}(settings: " in source:
+        for path in sorted((Path(__file__).parent / folder).glob("*.py")):
+            if re.search(rf"^def {re.escape(path.stem)}\(\s*settings\s*:", path.read_text(encoding="utf-8"), re.MULTILINE):
                 found.append(f"{folder}.{path.stem}")
     return found
 
@@ -79,13 +81,28 @@ def stages() -> list[str]:
 def load_object(name: str) -> Any:
     """The attribute of a file ("mine/eye.py:eye") or of an installed module ("my_pkg.eye:eye")."""
     where, _, attribute = name.rpartition(":")
-    try:
-        module = _load_file(where) if where.endswith(".py") else importlib.import_module(where)
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"cannot import {where!r} for {name!r}: {error}") from error
+    return _attribute(_load_file(where) if where.endswith(".py") else _module(where, name), attribute)
+
+
+def _attribute(module: ModuleType, attribute: str) -> Any:
     if not hasattr(module, attribute):
-        raise ConfigError(f"{where} has no {attribute!r}{nearest(attribute, dir(module))}")
+        names = [name for name in vars(module) if not name.startswith("_")]
+        raise ConfigError(f"{module.__file__} has no {attribute!r}{nearest(attribute, names)}")
     return getattr(module, attribute)
+
+
+def _module(where: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        if extra := extra_of(error):
+            raise MissingExtra(f"{name} needs {error.name}: pip install 'medxiaohe[{extra}]'") from error
+        raise ConfigError(f"cannot import {where!r} for {name!r}: {error}") from error
+
+
+def extra_of(error: ImportError) -> str:
+    """The extra that brings the module an import did not find, or ""."""
+    return EXTRA_OF.get((error.name or "").partition(".")[0], "")
 
 
 def need(*modules: str, why: str) -> None:
@@ -109,11 +126,22 @@ def _folder(kind: str) -> str:
     return KINDS[kind]
 
 
-def _load_file(path: str) -> Any:
-    if not Path(path).is_file():
-        raise ConfigError(f"no such file: {path}")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+def _load_file(path: str) -> ModuleType:
+    """The module of a file of the user's; loaded once, so its classes stay the same classes."""
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise ConfigError(f"no such file: {path} (from {Path.cwd()})")
+    name = f"medxiaohe_file_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]}_{file.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look themselves up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        if isinstance(error, MedError):
+            raise
+        raise ConfigError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
     return module

@@ -14,10 +14,12 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
     meter = Meter(label, total)
-    for item in items:
-        yield item
-        meter.advance()
-    meter.close()
+    try:
+        for item in items:
+            yield item
+            meter.advance()
+    finally:
+        meter.close()
 
 
 class Meter:

@@ -8,7 +8,8 @@
       train: {uses: train.sft, needs: {data: mixture}, with: {model: "${model}"}}
 
 `${name}` is a parameter, `${env:NAME}` an environment variable. `--set model=PATH` changes a parameter,
-`--set train.learning_rate=1e-4` one setting of one stage. `version` (default "1") names the folder.
+`--set train.learning_rate=1e-4` one setting of one stage, `--set read.sources.0.limit=50` one inside a
+list or mapping. `version` (default "1") names the folder.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,83 +66,129 @@ class Recipe:
 
 def load(path: Path, overrides: Sequence[str] = (), out: Path | None = None) -> Recipe:
     """The checked recipe of a YAML file. Raises ConfigError; writes nothing."""
-    raw = _yaml(path)
+    raw = read_yaml(path)
     if not isinstance(raw, dict) or not isinstance(raw.get("stages"), dict) or not raw["stages"]:
         raise ConfigError(f"{path}: a recipe needs `stages:`, a mapping of at least one stage")
     _known(raw, TOP_KEYS, str(path))
-    params, changes = dict(raw.get("params") or {}), dict[str, dict[str, Any]]()
+    given, changes = _mapping(raw, "params", str(path)), dict[str, dict[str, Any]]()
     for text in overrides:
-        _override(text, params, changes, raw["stages"])
+        _override(text, given, changes, raw["stages"])
+    params = dict[str, Any]()
+    for name, value in given.items():
+        params[str(name)] = _fill(value, params, f"params.{name}")
     root = out or Path(_fill(str(raw.get("out", f"out/{path.stem}")), params, "out"))
     stages: list[Stage] = []
     for name, body in raw["stages"].items():
-        stages.append(_stage(name, body, params, changes.get(name, {}), [s.name for s in stages]))
+        stages.append(_stage(name, body, params, changes.get(str(name), {}), [s.name for s in stages]))
     return Recipe(str(raw.get("name", path.stem)), root, tuple(stages), params, str(raw.get("about", "")))
 
 
-def stage(name: str, uses: str, values: Mapping[str, Any], needs: Mapping[str, str] | None = None) -> Stage:
-    """A stage built in Python, checked like one from a file."""
+def stage(
+    name: str, uses: str, values: Mapping[str, Any], needs: Mapping[str, str] | None = None, overrides: Sequence[str] = ()
+) -> Stage:
+    """A stage built in Python, checked like one from a file. An override is `setting=value`."""
     needs = dict(needs or {})
-    return _stage(name, {"uses": uses, "with": dict(values), "needs": needs}, {}, {}, list(needs.values()))
+    changes = dict(map(_change, overrides))
+    return _stage(name, {"uses": uses, "with": dict(values), "needs": needs}, {}, changes, list(needs.values()))
 
 
 def settings_type(run: Callable[..., Any]) -> type:
     """The dataclass a stage function takes as its `settings`."""
-    hints = typing.get_type_hints(run)
-    if "settings" not in hints:
-        raise ConfigError(f"{run.__module__}.{run.__name__} is no stage: its first argument must be `settings: SomeSettings`")
-    return typing.cast(type, hints["settings"])
+    name = f"{getattr(run, '__module__', '')}.{getattr(run, '__name__', run)}"
+    try:
+        kind = typing.get_type_hints(run).get("settings")
+    except (NameError, TypeError) as error:
+        raise ConfigError(f"{name} is no stage: {error}") from error
+    if not isinstance(kind, type) or not is_dataclass(kind):
+        raise ConfigError(f"{name} is no stage: its first argument must be `settings: SomeDataclass`")
+    return kind
 
 
-def _stage(name: str, body: Any, params: Mapping[str, Any], changes: Mapping[str, Any], earlier: list[str]) -> Stage:
+def roles(run: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
+    """The inputs a stage function names: all of them, the required ones, and whether it takes any other."""
+    parameters = list(inspect.signature(run).parameters.values())[2:]
+    named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    required = [p.name for p in named if p.default is p.empty]
+    return [p.name for p in named], required, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _stage(name: Any, body: Any, params: Mapping[str, Any], changes: Mapping[str, Any], earlier: list[str]) -> Stage:
     where = f"stages.{name}"
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ConfigError(f"{where}: a stage name is text of letters, digits, _ and -, because it becomes a folder")
     if not isinstance(body, dict) or "uses" not in body:
         raise ConfigError(f"{where}: needs `uses:`, one of {', '.join(plugins.stages())}")
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", str(name)):
-        raise ConfigError(f"{where}: a stage name is letters, digits, _ and -, because it becomes a folder")
     _known(body, STAGE_KEYS, where)
     uses = str(body["uses"])
     run = plugins.load_stage(uses)
-    values = {**(body.get("with") or {}), **changes}
-    values = {key: _fill(value, params, f"{where}.with.{key}") for key, value in values.items()}
-    needs = {str(k): str(v) for k, v in (body.get("needs") or {}).items()}
+    values = _mapping(body, "with", where)
+    for key, value in changes.items():
+        values = _changed(values, key.split("."), value, f"--set {name}.{key}")
+    values = {str(key): _fill(value, params, f"{where}.with.{key}") for key, value in values.items()}
+    needs = {str(k): str(v) for k, v in _mapping(body, "needs", where).items()}
     _check_needs(run, needs, earlier, where)
-    kind = settings_type(run)
     version = _fill(str(body.get("version", "1")), params, f"{where}.version")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", version):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", str(version)):
         raise ConfigError(f"{where}.version: {version!r} cannot be a folder name: use letters, digits, . _ -")
-    return Stage(name, uses, run, typed.build(kind, values, f"{where}.with"), needs, version)
+    return Stage(name, uses, run, typed.build(settings_type(run), values, f"{where}.with"), needs, str(version))
 
 
 def _check_needs(run: Callable[..., Any], needs: Mapping[str, str], earlier: list[str], where: str) -> None:
-    parameters = list(inspect.signature(run).parameters.values())[2:]
-    roles = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
-    required = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty}
-    any_role = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    known, required, any_role = roles(run)
     for role, source in needs.items():
-        if role not in roles and not any_role:
-            raise ConfigError(f"{where}.needs.{role}: unknown input{plugins.nearest(role, roles)}")
+        if role not in known and not any_role:
+            raise ConfigError(f"{where}.needs.{role}: unknown input{plugins.nearest(role, known)}")
         if source not in earlier:
             raise ConfigError(f"{where}.needs.{role}: no earlier stage {source!r}{plugins.nearest(source, earlier)}")
-    if missing := required - set(needs):
+    if missing := set(required) - set(needs):
         raise ConfigError(f"{where}.needs: missing {', '.join(sorted(missing))}: name the earlier stage that makes it")
 
 
 def _override(text: str, params: dict[str, Any], changes: dict[str, dict[str, Any]], stages: Mapping[str, Any]) -> None:
-    import yaml
-
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--set {text}: write name=value or stage.setting=value")
+    key, value = _change(text)
     head, dot, rest = key.partition(".")
     if not dot:
         if key not in params:
             raise ConfigError(f"--set {key}: unknown parameter{plugins.nearest(key, params)}")
-        params[key] = _number(yaml.safe_load(value))
+        params[key] = value
     elif head not in stages:
-        raise ConfigError(f"--set {key}: no stage {head!r}{plugins.nearest(head, stages)}")
+        raise ConfigError(f"--set {key}: no stage {head!r}{plugins.nearest(head, map(str, stages))}")
     else:
-        changes.setdefault(head, {})[rest] = _number(yaml.safe_load(value))
+        changes.setdefault(head, {})[rest] = value
+
+
+def _change(text: str) -> tuple[str, Any]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {text}: write name=value or stage.setting=value")
+    try:
+        return key, _numbers(yaml.safe_load(value))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {key}: {value!r} is not a YAML value: {' '.join(str(error).split())}") from error
+
+
+def _changed(values: Any, path: Sequence[str], new: Any, where: str) -> Any:
+    """A copy of nested settings with one of them replaced; a number is a place in a list."""
+    if not path:
+        return new
+    key, rest = path[0], path[1:]
+    if isinstance(values, list):
+        if not key.isdecimal() or int(key) >= len(values):
+            raise ConfigError(f"{where}: {key!r} is not a place in a list of {len(values)}: use 0 to {len(values) - 1}")
+        return [_changed(item, rest, new, where) if i == int(key) else item for i, item in enumerate(values)]
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(f"{where}: there is nothing inside {values!r} to set")
+    before = values or {}
+    return {**before, key: _changed(before.get(key), rest, new, where)}
+
+
+def _mapping(body: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    value = body.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise ConfigError(f"{where}.{key}: must be a mapping, not {value!r}")
+    return dict(value or {})
 
 
 def _fill(value: Any, params: Mapping[str, Any], where: str) -> Any:
@@ -180,16 +227,26 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """The value of a YAML file; a key that is there twice is an error, because one of the two would be lost."""
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            seen = set[str]()
+            for key, _ in node.value:
+                if str(key.value) in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+                seen.add(str(key.value))
+            return dict(super().construct_mapping(node, deep))
+
     try:
-        return _numbers(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return _numbers(yaml.load(path.read_text(encoding="utf-8"), Loader))
     except FileNotFoundError as error:
-        raise ConfigError(f"no such recipe: {path}") from error
-    except (IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the recipe {path}: {error}") from error
-    except yaml.YAMLError as error:
+        raise ConfigError(f"no such file: {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import medxiaohe
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError, RunLocked
+from medxiaohe.plugins import nearest
 from medxiaohe.progress import clock
 from medxiaohe.recipe.load import Recipe, Stage
 from medxiaohe.recipe.settings import content_hash, input_paths
@@ -38,27 +39,60 @@ class Done:
     seconds: float
 
 
-def run(recipe: Recipe, say: Callable[[str], None] = print, accept_change: bool = False, until: str = "") -> list[Done]:
+def run(
+    recipe: Recipe,
+    say: Callable[[str], None] = print,
+    accept_change: bool = False,
+    until: str = "",
+    given: Mapping[str, Path] | None = None,
+) -> list[Done]:
     """Run every stage that is not done yet, in order.
 
     Raises ConfigError with a readable diff when a finished stage was made from other settings,
     inputs or code; with `accept_change` such a stage is run again. `until` names the last stage.
+    `given` are published folders that stand for stages the recipe does not have.
     """
+    check_until(recipe, until)
+    for folder in (given or {}).values():
+        io.verify(folder)
     done: list[Done] = []
     with lock(recipe.out):
         for stage in recipe.stages:
-            done.append(_run_stage(stage, recipe, say, accept_change))
+            done.append(_run_stage(stage, _inputs(stage, recipe, given or {}), recipe, say, accept_change))
             if stage.name == until:
                 break
     return done
 
 
-def _run_stage(stage: Stage, recipe: Recipe, say: Callable[[str], None], accept_change: bool) -> Done:
+def check_until(recipe: Recipe, until: str) -> None:
+    names = [stage.name for stage in recipe.stages]
+    if until and until not in names:
+        raise ConfigError(f"--until {until}: no such stage{nearest(until, names)}")
+
+
+def plan(recipe: Recipe, until: str = "") -> dict[str, str]:
+    """What `run` would do with each stage: "done", "run", or how a finished one differs. Writes nothing."""
+    check_until(recipe, until)
+    plans: dict[str, str] = {}
+    for stage in recipe.stages:
+        inputs = _inputs(stage, recipe, {})
+        if not (stage.folder(recipe.out) / io.RECORD).exists() or any(plans.get(name) != "done" for name in stage.needs.values()):
+            plans[stage.name] = "run"
+        else:
+            changes = list(differences(io.read_record(stage.folder(recipe.out)), identity(stage, inputs)))
+            plans[stage.name] = f"changed: {'; '.join(changes)}" if changes else "done"
+        if stage.name == until:
+            break
+    return plans
+
+
+def _run_stage(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe, say: Callable[[str], None], accept_change: bool) -> Done:
     folder = stage.folder(recipe.out)
-    inputs = {role: _stage_folder(recipe, name) for role, name in stage.needs.items()}
     record = identity(stage, inputs)
-    if (folder / "stage.json").exists():
-        before = io.read_json(folder / "stage.json")
+    with io.storage(folder):
+        io.recover(folder)
+    if (folder / io.RECORD).exists():
+        before = io.read_record(folder)
         changes = list(differences(before, record))
         if not changes:
             io.verify(folder)
@@ -79,8 +113,9 @@ def _run_stage(stage: Stage, recipe: Recipe, say: Callable[[str], None], accept_
     return Done(stage.name, folder, summary, True, seconds)
 
 
-def _stage_folder(recipe: Recipe, name: str) -> Path:
-    return next(s.folder(recipe.out) for s in recipe.stages if s.name == name)
+def _inputs(stage: Stage, recipe: Recipe, given: Mapping[str, Path]) -> dict[str, Path]:
+    folders = {**{s.name: s.folder(recipe.out) for s in recipe.stages}, **given}
+    return {role: folders[name] for role, name in stage.needs.items()}
 
 
 def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
@@ -103,7 +138,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = 
     now = json.loads(json.dumps(now))
     for key in sorted(set(before) | set(now)):
         old, new = before.get(key), now.get(key)
-        if old == new or (not where and key == "summary"):
+        if old == new or (not where and key in ("summary", "seal")):
             continue
         if isinstance(old, dict) and isinstance(new, dict):
             yield from differences(old, new, f"{where}{key}.")
@@ -128,8 +163,9 @@ def lock(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             holder = os.read(handle, 100).decode() or "unknown"
             raise RunLocked(f"{folder} is in use by process {holder}: wait for it, or choose another --out") from error
-        os.ftruncate(handle, 0)
-        os.write(handle, str(os.getpid()).encode())
+        with io.storage(folder):
+            os.ftruncate(handle, 0)
+            os.write(handle, str(os.getpid()).encode())
         yield
     finally:
         os.close(handle)
@@ -138,6 +174,19 @@ def lock(folder: Path) -> Iterator[None]:
 def _log(out: Path, row: Mapping[str, Any]) -> None:
     with io.storage(out), open(out / "log.jsonl", "a", encoding="utf-8") as log:
         log.write(json.dumps(row) + "\n")
+
+
+def seconds(out: Path) -> dict[tuple[str, str], float]:
+    """How long each (stage, version) took when it last ran; a line a kill cut short is passed over."""
+    found = {}
+    path = out / "log.jsonl"
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+        try:
+            row = json.loads(line)
+            found[row["stage"], row["version"]] = float(row["seconds"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 def finished(out: Path) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from medxiaohe import io
-from medxiaohe.errors import ConfigError
+from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.plugins import nearest
 
 InputPath = Annotated[str, "input"]
@@ -41,26 +41,52 @@ def build(kind: type, values: Any, where: str) -> Any:
             raise ConfigError(f"{where}.{field.name}: missing; it must be {_words(hints[field.name])}")
     try:
         return kind(**ready)
-    except ConfigError as error:  # a contradictory pair, found by the dataclass itself
+    except ValueError as error:  # a contradictory pair, found by the dataclass itself
         raise ConfigError(f"{where}: {error}") from error
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
     if is_dataclass(hint):
         return build(typing.cast(type, hint), value, where)
-    if origin in (list, tuple) and is_dataclass(args[0]):
-        if not isinstance(value, list):
-            raise ConfigError(f"{where}: must be a list, not {value!r}")
-        return tuple(build(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if hint == InputPath:
         return _input(value, where)
+    inner = _inner(hint)
+    if inner is not None and _special(inner):
+        return _container(hint, inner, value, where)
     import pydantic
 
     try:
-        return pydantic.TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
-    except (pydantic.ValidationError, TypeError) as error:
+        return pydantic.TypeAdapter(hint).validate_json(json.dumps(value, allow_nan=False), strict=True)
+    except (ValueError, TypeError) as error:  # pydantic.ValidationError is a ValueError
         raise ConfigError(f"{where}: must be {_words(hint)}, not {value!r}") from error
+
+
+def _inner(hint: Any) -> Any:
+    """X of list[X], tuple[X, ...], dict[str, X] and X | None; None for every other type."""
+    args = [arg for arg in typing.get_args(hint) if arg not in (type(None), ...)]
+    origin = typing.get_origin(hint)
+    if origin is dict and len(args) == 2:
+        return args[1]
+    return args[0] if origin in (list, tuple, types.UnionType, typing.Union) and len(args) == 1 else None
+
+
+def _special(hint: Any) -> bool:
+    """Whether values of this type need more than pydantic: nested settings and paths that must exist."""
+    return is_dataclass(hint) or hint == InputPath or (_inner(hint) is not None and _special(_inner(hint)))
+
+
+def _container(hint: Any, inner: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _value(inner, value, where)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: must be a mapping, not {value!r}")
+        return {str(key): _value(inner, item, f"{where}.{key}") for key, item in value.items()}
+    if not isinstance(value, list):
+        raise ConfigError(f"{where}: must be a list, not {value!r}")
+    items = [_value(inner, item, f"{where}[{i}]") for i, item in enumerate(value)]
+    return items if origin is list else tuple(items)
 
 
 def _input(value: Any, where: str) -> str:
@@ -83,16 +109,23 @@ def _words(hint: Any) -> str:
 
 
 def input_paths(settings: Any) -> Iterator[str]:
-    """Every InputPath value inside settings, nested ones too."""
-    if not is_dataclass(settings):
-        return
-    hints = typing.get_type_hints(type(settings), include_extras=True)
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if hints[field.name] == InputPath:
-            yield value
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            yield from input_paths(item)
+    """Every InputPath value inside settings, nested ones too; an empty one means none."""
+    if is_dataclass(settings) and not isinstance(settings, type):
+        hints = typing.get_type_hints(type(settings), include_extras=True)
+        for field in fields(settings):
+            yield from _paths(hints[field.name], getattr(settings, field.name))
+
+
+def _paths(hint: Any, value: Any) -> Iterator[str]:
+    if hint == InputPath and value:
+        yield value
+    elif isinstance(value, (list, tuple, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _paths(_inner(hint), item)
+    elif value is not None and _inner(hint) is not None:
+        yield from _paths(_inner(hint), value)
+    else:
+        yield from input_paths(value)
 
 
 def content_hash(path: str) -> str:
@@ -101,6 +134,9 @@ def content_hash(path: str) -> str:
         return path  # pinned by its own hash or revision when it is opened
     root = Path(path)
     digest = hashlib.sha256()
-    for file in sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]:
-        digest.update(f"{file.relative_to(root)}\0{io.sha256(file)}\0".encode())
+    try:
+        for file in sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]:
+            digest.update(f"{file.relative_to(root)}\0{io.sha256(file)}\0".encode())
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename or path}: {(error.strerror or str(error)).lower()}") from error
     return digest.hexdigest()[:16]
