@@ -1,0 +1,66 @@
+"""What several tasks need: where their data is, samples with the gold last, hash splits and orders that a limit may cut."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from medxiaohe import assets, io
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.types import Message, Part, Sample, Split
+
+T = TypeVar("T")
+DATA = "MEDXIAOHE_DATA"  # folder of data sets fetched by hand, in the layout of docs/data.md
+
+
+def place(path: str, below: str = "") -> Path:
+    """The folder or file a task reads: "asset:NAME", a path, or, for "", the path `below` ${MEDXIAOHE_DATA}."""
+    if path.startswith("asset:"):
+        return assets.folder(path.removeprefix("asset:"))
+    if not path and DATA not in os.environ:
+        raise DataError(f"this task reads {below}: give it `path`, or export {DATA}=FOLDER of the data sets")
+    found = Path(path).expanduser() if path else Path(os.environ[DATA]) / below
+    if not found.exists():
+        raise DataError(f"no such file or folder: {found}")
+    return found
+
+
+def item(id: str, question: Sequence[Part] | str, answer: str, **fields: Any) -> Sample:
+    """A sample that asks and ends with the gold answer in words; `target` is that answer unless given."""
+    parts = (question,) if isinstance(question, str) else tuple(question)
+    messages = (Message("user", parts), Message("assistant", (answer,)))
+    return Sample(id, messages, **{"target": answer, "source": id.partition("/")[0], **fields})
+
+
+def options(question: str, choices: Sequence[str]) -> str:
+    lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip("ABCDEFGHIJ", choices, strict=False))
+    return f"{question}\n{lines}\nAnswer with the letter."
+
+
+def hash_split(space: str, key: str, train: float = 0.8, validation: float = 0.1) -> Split:
+    """The split of a unit (patient, study, entity): it depends on nothing but the two names."""
+    value = io.unit_interval(space, key)
+    return "train" if value < train else "validation" if value < train + validation else "test"
+
+
+def shuffled(items: Iterable[T], key: Callable[[T], str]) -> list[T]:
+    """An order that depends only on the keys."""
+    return sorted(items, key=lambda item: (io.unit_interval("order", key(item)), key(item)))
+
+
+def alternating(items: Iterable[T], key: Callable[[T], str], label: Callable[[T], str]) -> list[T]:
+    """Shuffled, taking one of each label in turn: any first part is balanced as long as no label has run out."""
+    groups: dict[str, list[T]] = {}
+    for one in shuffled(items, key):
+        groups.setdefault(label(one), []).append(one)
+    missing = object()
+    rounds = zip_longest(*(groups[name] for name in sorted(groups)), fillvalue=missing)
+    return [cast(T, one) for row in rounds for one in row if one is not missing]
+
+
+def known_split(split: str) -> None:
+    if split not in ("train", "validation", "test"):
+        raise ConfigError(f"no split {split!r}: there are train, validation, test")

@@ -1,0 +1,74 @@
+"""Pneumonia in chest radiographs of children (Kermany et al. 2018, Cell 172:1122), 224 pixels, yes or no.
+
+The copy has a train and a test folder, and the numbers of 276 patients are in both. Whoever numbered the files
+twice or split them by file, we cannot know which: test stays as it is, and train loses every image whose patient
+number is in test (426 of 2,532). Validation is a tenth of the patients left in train. Images of one patient number
+count as one cluster; IM-0011 and NORMAL2-IM-0011 count as the same patient.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from medxiaohe import images, io
+from medxiaohe.errors import DataError
+from medxiaohe.scoring.yes_no import yes_no
+from medxiaohe.tasks._common import alternating, hash_split, item, known_split, place
+from medxiaohe.types import ImageRef, Sample, Task
+
+QUESTION = "Does this chest X-ray show pneumonia? Answer yes or no."
+LICENSE = "CC0-1.0 (as stated by the mirror the package took it from; the original on Mendeley Data is CC BY 4.0)"
+ANSWERS = {"NORMAL": "No", "PNEUMONIA": "Yes"}
+PATIENT = re.compile(r"(person\d+)_|(?:NORMAL2?-)?(IM-\d+)")
+
+
+def chest_xray(path: str = "asset:chest_xray") -> Task:
+    """`path` is a folder with train/ and test/, each with NORMAL/ and PNEUMONIA/."""
+    return Task("chest_xray", partial(samples, path), (yes_no,), example(), LICENSE)
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    known_split(split)
+    root = _root(place(path))
+    files = {name: sorted(p for p in (root / name).rglob("*.jp*g") if p.parent.name in ANSWERS) for name in ("train", "test")}
+    if not files["train"] or not files["test"]:
+        raise DataError(f"{root}: no images in train/NORMAL, train/PNEUMONIA, test/NORMAL, test/PNEUMONIA")
+    held_out = {patient(file) for file in files["test"]}
+    chosen = files["test"] if split == "test" else [f for f in files["train"] if patient(f) not in held_out and _part(f) == split]
+    for file in alternating(chosen, key=lambda f: f.name, label=lambda f: f.parent.name):
+        name = f"{file.parent.parent.name}/{file.parent.name}/{file.name}"  # holds the gold: only its hash goes into the id
+        yield item(
+            f"chest_xray/{io.fingerprint(name)}",
+            (images.ref(file), QUESTION),
+            ANSWERS[file.parent.name],
+            target=ANSWERS[file.parent.name].lower(),
+            license=LICENSE,
+            patient_id=patient(file),
+            split=split,
+            meta={"file": name},
+        )
+
+
+def patient(file: Path) -> str:
+    match = PATIENT.match(file.name)
+    if not match:
+        raise DataError(f"{file}: a file name must start with person1_ or IM-0001 or NORMAL2-IM-0001")
+    return match[1] or match[2]
+
+
+def _part(file: Path) -> str:
+    return "validation" if hash_split("chest_xray", patient(file), train=0.9, validation=0.1) == "validation" else "train"
+
+
+def _root(folder: Path) -> Path:
+    """The folder that holds train/ and test/, at `folder` or below it."""
+    found = [p.parent for p in [folder / "test", *sorted(folder.rglob("test"))] if (p / "PNEUMONIA").is_dir()]
+    if not found:
+        raise DataError(f"{folder}: no test/PNEUMONIA below it")
+    return found[0]
+
+
+def example() -> Sample:
+    image = ImageRef("example.jpeg")  # stands for a radiograph; nobody opens it
+    return item("chest_xray/example", (image, QUESTION), "Yes", target="yes", license=LICENSE, patient_id="person1", split="test")

@@ -1,0 +1,106 @@
+"""What kind of thing a medical name stands for, asked of the entities of the tree.
+
+A name is asked only when it means one kind and does not say which ("heart disease" is out). Entities that share any
+name or synonym, in letters and digits, are in the same split, so no name of a test entity is seen in training.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.entity.tree import entity_from_json
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.scoring.one_of import one_of
+from medxiaohe.tasks._common import hash_split, item, known_split, shuffled
+from medxiaohe.types import Entity, Sample, Task
+
+KINDS = ("disease", "anatomy", "phenotype", "chemical")
+GIVES_AWAY = re.compile(
+    r"\b(?:diseases?|disorders?|syndromes?|anatomy|anatomical|structures?|organs?|phenotypes?|abnormal\w*|chemicals?|compounds?|entity)\b"
+)
+READABLE = re.compile(r"[A-Za-z][A-Za-z' -]{3,39}")  # no digits, brackets or commas: those are mostly chemicals
+
+
+def entity_kind(tree: Path | None = None) -> Task:
+    return Task("entity_kind", partial(samples, tree), (one_of,), example(), "that of each vocabulary of the tree")
+
+
+def samples(tree: Path | None, split: str) -> Iterator[Sample]:
+    known_split(split)
+    if tree is None:
+        raise ConfigError("the task entity_kind asks about a tree: name it in the stage's `needs:` as `tree`")
+    entities = [entity_from_json(row, tree) for row in io.read_jsonl(tree / "entities.jsonl")]
+    family = _families(entities)
+    kinds_of: dict[str, set[str]] = {}
+    for entity in entities:
+        for name in _names(entity):
+            kinds_of.setdefault(name, set()).add(entity.kind)
+    groups: dict[str, list[Entity]] = {kind: [] for kind in KINDS}
+    asked = set()
+    for entity in entities:
+        key = normal(entity.name)
+        if entity.kind not in KINDS or not entity.parents or key in asked or len(kinds_of[key]) > 1 or not _fit(entity.name):
+            continue
+        asked.add(key)
+        if hash_split("entity_kind", family[key]) == split:
+            groups[entity.kind].append(entity)
+    present = [kind for kind in KINDS if groups[kind]]
+    if len(present) < 2:
+        raise DataError(f"{tree}: entity_kind needs usable names of at least two of {', '.join(KINDS)} in {split}, found {present}")
+    for row in zip(*(shuffled(groups[kind], key=lambda e: e.id) for kind in present), strict=False):  # as many of each kind
+        yield from (_question(entity, present, split) for entity in shuffled(row, key=lambda e: e.id))
+
+
+def _question(entity: Entity, kinds: list[str], split: str) -> Sample:
+    offered = sorted(kinds, key=lambda kind: io.unit_interval("options", entity.id, kind))
+    return item(
+        f"entity_kind/{io.fingerprint(entity.id)}",  # the id of an entity would tell its vocabulary, and so its kind
+        f"What kind of medical term is '{entity.name}'? Answer with one of: {', '.join(offered)}.",
+        entity.kind,
+        choices=tuple(offered),
+        entities=(entity.id,),
+        license=entity.license,
+        study_id=entity.id,
+        split=split,
+    )
+
+
+def _fit(name: str) -> bool:
+    return bool(READABLE.fullmatch(name)) and not GIVES_AWAY.search(name.lower())
+
+
+def _names(entity: Entity) -> set[str]:
+    return {name for name in map(normal, (entity.name, *entity.synonyms)) if name}
+
+
+def normal(name: str) -> str:
+    """Letters and digits only, lower case, no plural s: "Wilson's diseases" is "wilson disease"."""
+    words = re.findall(r"[^\W_]+", re.sub(r"'s\b", "", name.casefold()))
+    return " ".join(word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word for word in words)
+
+
+def _families(entities: list[Entity]) -> dict[str, str]:
+    """Name -> the name that stands for all names connected with it through shared names (union-find)."""
+    leader: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while leader.setdefault(name, name) != name:
+            leader[name] = leader[leader[name]]
+            name = leader[name]
+        return name
+
+    for entity in entities:
+        first, *others = sorted(_names(entity)) or [normal(entity.id)]
+        for other in [first, *others]:
+            a, b = sorted((find(first), find(other)))
+            leader[b] = a  # the smallest name leads, whatever the order of the file
+    return {name: find(name) for name in leader}
+
+
+def example() -> Sample:
+    entity = Entity("EX:1", "scurvy", "disease", parents=("EX:0",), license="CC0-1.0")
+    return _question(entity, list(KINDS), "test")

@@ -1,0 +1,74 @@
+"""Which MeSH heading an indexer of the National Library of Medicine gave an article, from its title, four options.
+
+Gold is one heading marked as a major topic; the three others are about as common in the corpus and were not given to
+the article at all. The split is that of the PubMed reader: an article asked about in test is never read in training.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+
+from medxiaohe import io
+from medxiaohe.retrieval.pubmed import Article, articles
+from medxiaohe.scoring.choice import choice
+from medxiaohe.tasks._common import hash_split, item, known_split, options, place, shuffled
+from medxiaohe.types import Sample, Task
+
+LICENSE = "courtesy of the U.S. National Library of Medicine (PubMed terms); titles and MeSH headings"
+NEIGHBOURS = 30  # distractors come from this many headings of about the same frequency
+MIN_ARTICLES = 3  # a heading that is major in fewer is not asked about
+TOO_SHORT = 25  # characters of a title: "Editorial." says nothing
+
+
+def mesh_topic(path: str = "asset:pubmed_2020") -> Task:
+    """`path` is a PubMed XML file, or a folder of them."""
+    return Task("mesh_topic", partial(samples, path), (choice,), example(), LICENSE)
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    known_split(split)
+    usable = {a.pmid: a for a in map(_slim, articles(place(path))) if len(a.title) >= TOO_SHORT and a.mesh}
+    counts = Counter(name for article in usable.values() for name, major in article.mesh if major)
+    common = sorted((name for name in counts if counts[name] >= MIN_ARTICLES), key=lambda n: (counts[n], io.unit_interval("mesh", n)))
+    rank = {name: i for i, name in enumerate(common)}
+    for article in shuffled(usable.values(), key=lambda a: a.pmid):
+        majors = sorted(name for name, major in article.mesh if major and name in rank)
+        if majors and hash_split("pubmed", article.pmid, train=0.9, validation=0.05) == split:
+            gold = min(majors, key=lambda name: io.unit_interval("gold", article.pmid, name))
+            others = _distractors(article, common, rank[gold])
+            if len(others) == 3:
+                yield _question(article, gold, others, split)
+
+
+def _slim(article: Article) -> Article:
+    """Title and headings only: the corpus is held in memory to count its headings."""
+    return Article(article.pmid, article.title.strip().removesuffix(".").strip("[]"), mesh=article.mesh)
+
+
+def _distractors(article: Article, common: list[str], place_of_gold: int) -> list[str]:
+    start = max(0, min(place_of_gold - NEIGHBOURS // 2, len(common) - NEIGHBOURS))
+    given = {name for name, _ in article.mesh}
+    near = [name for name in common[start : start + NEIGHBOURS] if name not in given]
+    return sorted(near, key=lambda name: io.unit_interval("distractor", article.pmid, name))[:3]
+
+
+def _question(article: Article, gold: str, others: list[str], split: str) -> Sample:
+    choices = sorted([gold, *others], key=lambda name: io.unit_interval("options", article.pmid, name))
+    letter = "ABCD"[choices.index(gold)]
+    return item(
+        f"mesh_topic/{article.pmid}",
+        options(f"Title: {article.title}\nWhich subject heading fits best?", choices),
+        f"{letter}. {gold}",
+        target=letter,
+        choices=tuple(choices),
+        license=LICENSE,
+        study_id=article.pmid,
+        split=split,
+    )
+
+
+def example() -> Sample:
+    article = Article("0", "Deep venous thrombosis after hip replacement: a trial of two doses of heparin")
+    return _question(article, "Thrombophlebitis", ["Dental Caries", "Malaria", "Retina"], "test")
