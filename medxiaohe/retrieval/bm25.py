@@ -1,0 +1,41 @@
+"""BM25 over passages in memory (Robertson and Zaragoza 2009): the retriever every other one is compared with."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from medxiaohe.types import Evidence
+
+K1, B = 1.5, 0.75
+
+
+class BM25:
+    def __init__(self, passages: Iterable[Evidence]):
+        self.passages = list(passages)
+        self.lengths: list[int] = []
+        self.postings: dict[str, list[tuple[int, int]]] = {}  # term -> passages that have it, and how often
+        for i, passage in enumerate(self.passages):
+            terms = Counter(words(passage.text))
+            self.lengths.append(terms.total())
+            for term, count in terms.items():
+                self.postings.setdefault(term, []).append((i, count))
+        self.mean_length = sum(self.lengths) / max(1, len(self.lengths))
+
+    def search(self, query: str, top: int = 5) -> tuple[Evidence, ...]:
+        """The `top` passages that share a word with the query, best first; equals in the order they came."""
+        scores: dict[int, float] = {}
+        for term in sorted(set(words(query))):  # sorted: the sum of floats does not depend on the hash seed
+            found = self.postings.get(term, ())
+            rarity = math.log(1 + (len(self.passages) - len(found) + 0.5) / (len(found) + 0.5))
+            for i, count in found:
+                length = K1 * (1 - B + B * self.lengths[i] / self.mean_length)
+                scores[i] = scores.get(i, 0.0) + rarity * count * (K1 + 1) / (count + length)
+        best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:top]
+        return tuple(replace(self.passages[i], score=score) for i, score in best)
+
+
+def words(text: str) -> list[str]:
+    """Words in lower case; each Chinese character is a word."""
+    return re.findall(r"[\u4e00-\u9fff]|[^\W\u4e00-\u9fff]+", text.casefold())
