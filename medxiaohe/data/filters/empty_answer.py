@@ -1,0 +1,10 @@
+"""Instructions whose last message is not an answer with words in it."""
+
+from medxiaohe.types import Sample
+
+
+def empty_answer(sample: Sample) -> str:
+    if sample.is_document:
+        return ""
+    last = sample.messages[-1]
+    return "" if last.role == "assistant" and last.text.strip() else "the conversation does not end with an answer"

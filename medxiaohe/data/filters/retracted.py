@@ -1,0 +1,15 @@
+"""Retracted articles and retraction notices, by PubMed's publication type or by their title."""
+
+import re
+
+from medxiaohe.types import Sample
+
+TYPES = ("Retracted Publication", "Retraction of Publication")
+TITLE = re.compile(r"\W*(retracted|retraction|withdrawn|withdrawal)( article| notice| note)?\s*[:.\]]", re.IGNORECASE)
+
+
+def retracted(sample: Sample) -> str:
+    for kind in TYPES:
+        if kind in sample.meta.get("publication_types", ()):
+            return kind.lower()
+    return "the title says so" if sample.is_document and TITLE.match(sample.text) else ""

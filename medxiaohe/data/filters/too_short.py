@@ -1,0 +1,10 @@
+"""Documents of fewer than 30 words: titles, notices and stubs teach a model little but their layout."""
+
+from medxiaohe.types import Sample
+
+MIN_WORDS = 30
+
+
+def too_short(sample: Sample) -> str:
+    words = len(sample.text.split())
+    return f"{words} words, fewer than {MIN_WORDS}" if sample.is_document and words < MIN_WORDS else ""

@@ -1,0 +1,234 @@
+"""Stage data.read: every source becomes Samples on disk, linked to the Medical Entity Tree, its images opened once.
+
+samples.jsonl   what was read; ids start with the name of their source
+dead.jsonl      rows that cannot be used, each with where it stands and why: read = written + dead
+coverage.json   how many samples mention each entity
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import inspect
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+from medxiaohe import assets, images, io, plugins
+from medxiaohe.data import taskrows
+from medxiaohe.data.readers import DeadLetter
+from medxiaohe.entity.link import Linker
+from medxiaohe.entity.tree import Tree
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.progress import track
+from medxiaohe.recipe.settings import InputPath
+from medxiaohe.types import ImageRef, Message, Sample, Split
+
+NOT_STATED = "not stated"  # the licence of rows whose source names none
+
+
+@dataclass(frozen=True)
+class Source:
+    """A corpus: a reader and its path, or a task, whose training split is taken."""
+
+    reader: str = ""
+    task: str = ""
+    path: InputPath = ""
+    name: str = ""  # default: the name of the reader; a task's rows keep the task's name
+    limit: int | None = None  # stop after this many samples
+    split: Split = ""  # keep only this split of what a reader gives; "" keeps all
+    license: str = ""  # for rows that state none
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if bool(self.reader) == bool(self.task):
+            raise ConfigError(f"a source needs a reader or a task, one of the two, not reader={self.reader!r} and task={self.task!r}")
+        if self.task and (self.path or self.split or self.name):
+            raise ConfigError(f"task {self.task!r} brings its own data, split and name: leave out path, split and name")
+        if self.reader and not self.path:
+            raise ConfigError(f"reader {self.reader!r} needs a path: a file, a folder, asset:NAME or hub:ORG/NAME")
+        if self.path.startswith("hub:") and self.reader != "hub":
+            raise ConfigError(f"path {self.path!r} needs reader: hub, not {self.reader!r}")
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"limit must be at least 1, not {self.limit}; leave it out for all samples")
+
+    @property
+    def label(self) -> str:
+        return self.name or (self.reader or self.task).rpartition(":")[2]
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    sources: tuple[Source, ...]
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ConfigError("sources is empty: name at least one reader or task")
+        for label, count in Counter(source.label for source in self.sources).items():
+            if count > 1:
+                raise ConfigError(f"{count} sources are called {label!r}: give each its own `name:`")
+
+
+def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
+    for source in settings.sources:  # a wrong name is found before the first row is read
+        plugins.load("readers" if source.reader else "tasks", source.reader or source.task)
+    linker = Linker(Tree.load(tree))
+    tally = _Tally()
+
+    def fill(dead: IO[bytes]) -> int:
+        def reject(source: Source, letter: DeadLetter) -> None:
+            row = {"source": source.label, "where": letter.where, "reason": letter.reason}
+            dead.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+        def rows() -> Iterator[Sample]:
+            for source in settings.sources:
+                yield from _source_rows(source, tree, linker, tally, reject)
+
+        return io.write_jsonl(out / "samples.jsonl", rows())
+
+    written = int(io.write(out / "dead.jsonl", fill))
+    io.write_json(out / "coverage.json", dict(sorted(tally.coverage.items())))
+    num_read = sum(row["read"] for row in tally.sources.values())
+    num_dead = sum(tally.dead.values())
+    assert num_read == written + num_dead, (num_read, written, num_dead)
+    return {
+        "read": num_read,
+        "written": written,
+        "dead": num_dead,
+        "sources": tally.sources,
+        "mentions": tally.mentions,
+        "entities_covered": len(tally.coverage),
+    }
+
+
+class _Tally:
+    """What has been seen so far, over all sources."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, dict[str, Any]] = {}
+        self.dead: Counter[str] = Counter()
+        self.coverage: Counter[str] = Counter()
+        self.mentions = 0
+        self.ids: set[str] = set()
+        self.opened: dict[ImageRef, ImageRef] = {}  # before and after: a picture with twenty questions is opened once
+
+
+def _source_rows(source: Source, tree: Path, linker: Linker, tally: _Tally, reject: Any) -> Iterator[Sample]:
+    label, first_reason, licenses = source.label, "", set[str]()
+    counts = {"read": 0, "documents": 0, "instructions": 0, "images": 0, "license": ""}
+    for item in track(_items(source, tree), f"read {label}", source.limit):
+        if isinstance(item, Sample) and source.split and item.split != source.split:
+            continue
+        counts["read"] += 1
+        try:
+            if isinstance(item, DeadLetter):
+                raise _Dead(item)
+            sample = _checked(item, source, tally)
+        except _Dead as dead:
+            tally.dead[label] += 1
+            first_reason = first_reason or f"{dead.letter.where}: {dead.letter.reason}"
+            reject(source, dead.letter)
+            continue
+        sample = _linked(sample, linker, tally)
+        counts["documents" if sample.is_document else "instructions"] += 1
+        counts["images"] += len(sample.images)
+        licenses.add(sample.license)
+        yield sample
+        if source.limit and counts["documents"] + counts["instructions"] >= source.limit:
+            break
+    if not counts["documents"] + counts["instructions"]:
+        raise DataError(_nothing(source, counts["read"], first_reason))
+    shown = sorted(licenses)
+    counts["license"] = "; ".join(shown[:3]) + (f"; and {len(shown) - 3} more" if len(shown) > 3 else "")
+    tally.sources[label] = counts
+
+
+class _Dead(Exception):
+    def __init__(self, letter: DeadLetter):
+        self.letter = letter
+
+
+def _items(source: Source, tree: Path) -> Iterator[Sample | DeadLetter]:
+    if source.task:
+        task = taskrows.task(source.task, source.options, tree)
+        for sample in task.samples("train"):
+            yield replace(taskrows.of_task(sample, task), split="train")
+        return
+    reader = plugins.load("readers", source.reader)
+    parameters = inspect.signature(reader).parameters
+    for key in source.options:
+        if key not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            raise ConfigError(f"source {source.label}: reader {source.reader} has no option {key!r}{plugins.nearest(key, parameters)}")
+    yield from reader(_place(source.path), **source.options)
+
+
+def _place(path: str) -> Path:
+    """What a reader gets: a path on this machine; `hub:ORG/NAME` is left for the reader `hub`."""
+    return assets.folder(path.removeprefix("asset:")) if path.startswith("asset:") else Path(path)
+
+
+def _checked(sample: Sample, source: Source, tally: _Tally) -> Sample:
+    """The sample under its full id, with opened images; `_Dead` when the id is taken or an image is bad."""
+    label = source.label
+    id = sample.id if sample.id.startswith(f"{label}/") else f"{label}/{sample.id}"
+    if id in tally.ids:
+        raise _Dead(DeadLetter(sample.id, "a sample with this id was read before"))
+    if not sample.messages or (not sample.text.strip() and not sample.images):
+        raise _Dead(DeadLetter(sample.id, "the sample is empty"))
+    try:
+        messages = tuple(_opened(message, tally.opened) for message in sample.messages)
+    except DataError as error:
+        raise _Dead(DeadLetter(sample.id, str(error))) from error
+    tally.ids.add(id)
+    license = sample.license or source.license or NOT_STATED
+    return replace(sample, id=id, messages=messages, source=sample.source if source.task else label, license=license)
+
+
+def _opened(message: Message, opened: dict[ImageRef, ImageRef]) -> Message:
+    return replace(message, parts=tuple(_image(p, opened) if isinstance(p, ImageRef) else p for p in message.parts))
+
+
+def _image(image: ImageRef, opened: dict[ImageRef, ImageRef]) -> ImageRef:
+    """The reference with an absolute path and the digest of its file, once its pixels have been unpacked."""
+    if image.uri.startswith("data:"):
+        image = replace(image, uri=_unpacked(image.uri))
+    if image not in opened:
+        file = images.ref(Path(image.uri).expanduser().absolute())
+        checked = replace(image, uri=file.uri, sha256=image.sha256 or file.sha256)
+        images.open_image(checked)
+        opened[image] = checked
+    return opened[image]
+
+
+def _unpacked(uri: str) -> str:
+    """The path of a file with the pixels of a data: URI, named by its content in the cache of medxiaohe."""
+    head, _, body = uri.partition(",")
+    try:
+        data = base64.b64decode(body, validate=True) if head.endswith(";base64") else b""
+    except binascii.Error:
+        data = b""
+    if not data:
+        raise DataError(f"{uri[:60]}...: an image inside a data file must be a data: URI with base64")
+    path = assets.cache_root() / "images" / hashlib.sha256(data).hexdigest()
+    if not path.exists():
+        io.write(path, lambda file: file.write(data))
+    return str(path)
+
+
+def _linked(sample: Sample, linker: Linker, tally: _Tally) -> Sample:
+    found = [mention.entity for mention in linker.find(sample.text)]
+    entities = tuple(dict.fromkeys((*sample.entities, *found)))
+    tally.mentions += len(found)
+    tally.coverage.update(entities)
+    return replace(sample, entities=entities)
+
+
+def _nothing(source: Source, num_read: int, reason: str) -> str:
+    where = f" in {source.path}" if source.path else ""
+    if num_read:
+        return f"source {source.label}: all {num_read} rows{where} are unusable; the first, {reason}"
+    return f"source {source.label}: no samples{where}" + (f" of split {source.split}" if source.split else "")

@@ -1,0 +1,74 @@
+"""PubTator text files (NCBI disease, BC5CDR, PubTator Central): abstracts with their annotated mentions.
+
+The mentions and their ids (MeSH, OMIM) are kept in `meta.mentions`: [start, end, text, type, ids].
+The split is read from the file name (train, devel or dev, test) as the official distributions name theirs.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.data.readers import DeadLetter
+from medxiaohe.errors import DataError
+from medxiaohe.types import Message, Sample, Split
+
+EXAMPLE = {
+    "sample_trainset.txt": "227508|t|Naloxone reverses the antihypertensive effect of clonidine.\n"
+    "227508|a|In hypertensive rats the decrease in blood pressure was inhibited by naloxone.\n"
+    "227508\t0\t8\tNaloxone\tChemical\tD009270\n"
+}
+
+
+def pubtator(path: Path, *, license: str = "shared-task corpus for public research, made from PubMed") -> Iterator[Sample | DeadLetter]:
+    files = sorted(p for p in path.rglob("*") if p.name.lower().endswith((".txt", ".pubtator"))) if path.is_dir() else [path]
+    if not files:
+        raise DataError(f"no .txt or .pubtator file in {path}")
+    for file in files:
+        for number, block in _blocks(file):
+            try:
+                yield _sample(block, file, license)
+            except ValueError as error:
+                yield DeadLetter(f"{file.name}:{number}", str(error))
+
+
+def _blocks(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Records, which a blank line ends, each with the number of its first line."""
+    block: list[str] = []
+    for number, line in io.lines(file):
+        if line.strip():
+            block.append(line)
+        elif block:
+            yield number - len(block), block
+            block = []
+    if block:
+        yield number - len(block) + 1, block
+
+
+def _sample(block: list[str], file: Path, license: str) -> Sample:
+    texts: dict[str, tuple[str, str]] = {}
+    mentions: list[Any] = []
+    for line in block:
+        head = line.split("|", 2)
+        if len(head) == 3 and head[1] in ("t", "a"):
+            texts[head[1]] = (head[0], head[2])
+        elif len(columns := line.split("\t")) >= 5 and columns[1].isdigit():
+            mentions.append([int(columns[1]), int(columns[2]), *(column.strip() for column in columns[3:6])])
+        elif len(columns) != 4:  # four columns are a relation
+            raise ValueError(f"neither PMID|t|, PMID|a|, a mention nor a relation: {line[:80]!r}")
+    if "t" not in texts or not texts.get("a", ("", ""))[1].strip():
+        raise ValueError("no title or no abstract")
+    pmid, title = texts["t"]
+    return Sample(
+        id=pmid,
+        messages=(Message("document", (f"{title}\n{texts['a'][1]}",)),),  # offsets count one character between the two
+        source="pubtator",
+        license=license,
+        study_id=pmid,
+        split=_split(file.name.lower()),
+        meta={"mentions": mentions},
+    )
+
+
+def _split(name: str) -> Split:
+    return "train" if "train" in name else "validation" if "dev" in name else "test" if "test" in name else ""
