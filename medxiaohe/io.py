@@ -24,6 +24,7 @@ from medxiaohe.types import ROLES, SPLITS, Evidence, ImageRef, Message, Prompt, 
 
 MANIFEST = "MANIFEST.json"
 RECORD = "stage.json"
+SAMPLE_TEXTS = ("id", "target", "source", "license", "patient_id", "study_id", "split")
 MAX_LINE_BYTES = 64 * 2**20  # a longer JSON line is refused: it would not fit a worker
 _steps = 0
 
@@ -315,7 +316,7 @@ def sample_from_json(row: Mapping[str, Any]) -> Sample:
     try:
         messages = tuple(map(message_from_json, _list(row, "messages", dict)))
         tuples: dict[str, Any] = {key: tuple(_list(row, key, str)) for key in ("choices", "entities") if key in row}
-        texts: dict[str, Any] = {key: row[key] for key in ("id", "target", "source", "license", "patient_id", "study_id", "split") if key in row}
+        texts: dict[str, Any] = {key: row[key] for key in SAMPLE_TEXTS if key in row}
         if wrong := [key for key, value in texts.items() if not isinstance(value, str)]:
             raise TypeError(f"{wrong[0]} must be text, not {texts[wrong[0]]!r}")
         if texts.get("split", "") not in SPLITS:

@@ -88,7 +88,7 @@ def stage(
 ) -> Stage:
     """A stage built in Python, checked like one from a file. An override is `setting=value`."""
     needs = dict(needs or {})
-    changes = dict(map(_change, overrides))
+    changes = dict(map(option, overrides))
     return _stage(name, {"uses": uses, "with": dict(values), "needs": needs}, {}, changes, list(needs.values()))
 
 
@@ -145,7 +145,7 @@ def _check_needs(run: Callable[..., Any], needs: Mapping[str, str], earlier: lis
 
 
 def _override(text: str, params: dict[str, Any], changes: dict[str, dict[str, Any]], stages: Mapping[str, Any]) -> None:
-    key, value = _change(text)
+    key, value = option(text)
     head, dot, rest = key.partition(".")
     if not dot:
         if key not in params:
@@ -157,7 +157,8 @@ def _override(text: str, params: dict[str, Any], changes: dict[str, dict[str, An
         changes.setdefault(head, {})[rest] = value
 
 
-def _change(text: str) -> tuple[str, Any]:
+def option(text: str) -> tuple[str, Any]:
+    """The name and the YAML value of `name=value`."""
     import yaml
 
     key, equals, value = text.partition("=")

@@ -140,6 +140,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = 
         old, new = before.get(key), now.get(key)
         if old == new or (not where and key in ("summary", "seal")):
             continue
+        if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+            old, new = ({str(i): item for i, item in enumerate(items)} for items in (old, new))
         if isinstance(old, dict) and isinstance(new, dict):
             yield from differences(old, new, f"{where}{key}.")
         else:

@@ -38,7 +38,7 @@ def build(kind: type, values: Any, where: str) -> Any:
         if field.name in values:
             ready[field.name] = _value(hints[field.name], values[field.name], f"{where}.{field.name}")
         elif field.default is MISSING and field.default_factory is MISSING:
-            raise ConfigError(f"{where}.{field.name}: missing; it must be {_words(hints[field.name])}")
+            raise ConfigError(f"{where}.{field.name}: missing; it must be {words(hints[field.name])}")
     try:
         return kind(**ready)
     except ValueError as error:  # a contradictory pair, found by the dataclass itself
@@ -58,7 +58,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     try:
         return pydantic.TypeAdapter(hint).validate_json(json.dumps(value, allow_nan=False), strict=True)
     except (ValueError, TypeError) as error:  # pydantic.ValidationError is a ValueError
-        raise ConfigError(f"{where}: must be {_words(hint)}, not {value!r}") from error
+        raise ConfigError(f"{where}: must be {words(hint)}, not {value!r}") from error
 
 
 def _inner(hint: Any) -> Any:
@@ -97,13 +97,18 @@ def _input(value: Any, where: str) -> str:
     return value if value.startswith(ELSEWHERE) else str(Path(value).expanduser())
 
 
-def _words(hint: Any) -> str:
+def words(hint: Any) -> str:
+    """A type as the user would say it."""
     if hint == InputPath:
         return "a path, asset:NAME or hub:ORG/NAME"
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(hint)))
     if isinstance(hint, types.UnionType):
-        return " or ".join("null" if arg is type(None) else _words(arg) for arg in hint.__args__)
+        return " or ".join("null" if arg is type(None) else words(arg) for arg in hint.__args__)
+    if is_dataclass(hint):
+        return f"a mapping of {', '.join(f.name for f in fields(hint))}"
+    if typing.get_origin(hint) in (list, tuple) and _inner(hint) is not None:
+        return f"a list, each {words(_inner(hint))}"
     names = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
     return names.get(hint) or str(hint).replace("typing.", "")
 

@@ -1,0 +1,7 @@
+"""`python -m medxiaohe` is the command `medxiaohe`."""
+
+import sys
+
+from medxiaohe.cli import main
+
+sys.exit(main())

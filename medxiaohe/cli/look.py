@@ -1,0 +1,211 @@
+"""`list`, `show`, `assets`, `tree find` and `tree stats`: look, change nothing (`assets` fills the cache)."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import json
+import sys
+import typing
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io, plugins
+from medxiaohe.cli.runs import finished_folder
+from medxiaohe.cli.summary import table
+from medxiaohe.errors import ConfigError, DataError, MedError
+from medxiaohe.recipe import load
+from medxiaohe.recipe.settings import words
+
+KINDS = (*plugins.KINDS, "stages", "assets")
+MAX_FOUND = 20
+
+
+def list_names(args: argparse.Namespace) -> int:
+    found = {kind: _names(kind) for kind in ([_kind(args.kind)] if args.kind else KINDS)}
+    if args.json:
+        print(json.dumps(found[_kind(args.kind)] if args.kind else found))
+    elif args.kind:
+        print("\n".join(found[_kind(args.kind)]))
+    else:
+        print("\n".join(f"{kind:<13} {', '.join(names) or 'none'}" for kind, names in found.items()))
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    kind = _kind(args.kind)
+    facts: dict[str, Any]
+    if kind == "assets":
+        from medxiaohe import assets
+
+        facts = io.to_json(assets.spec(args.name))
+    else:
+        facts = _facts(kind, plugins.load_stage(args.name) if kind == "stages" else plugins.load(kind, args.name))
+    if args.json:
+        print(json.dumps({"kind": kind, "name": args.name, **facts}, ensure_ascii=False, default=str))
+    else:
+        print("\n".join(f"{key:<10} {_indented(value)}" for key, value in facts.items() if value not in ("", None, [], {})))
+    return 0
+
+
+def assets(args: argparse.Namespace) -> int:
+    from medxiaohe import assets
+
+    names = args.names or assets.available()
+    for name in names:
+        assets.spec(name)  # a wrong name stops here, before anything is fetched
+    failed = []
+    if not args.list:
+        for i, name in enumerate(names, start=1):
+            print(f"[{i}/{len(names)}] {name}", file=sys.stderr, flush=True)
+            try:
+                assets.fetch(name)
+            except MedError as error:
+                failed.append(name)
+                print(f"medxiaohe: {error}", file=sys.stderr)
+    rows = [row for row in assets.status() if row.name in names]
+    if args.json:
+        print(json.dumps([io.to_json(row) for row in rows], ensure_ascii=False))
+    else:
+        cells = [
+            (r.name, f"{r.bytes / 2**20:,.1f}", "here" if r.folder else "not yet", r.kind, f"{r.package} {r.version}", r.license)
+            for r in rows
+        ]
+        print(table([("asset", "MiB", "cache", "kind", "package", "licence"), *cells]))
+        print(f"\ncache {assets.cache_root()}")
+    if failed:
+        print(f"medxiaohe: not obtained: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def tree_find(args: argparse.Namespace) -> int:
+    tree = _tree(args.tree)
+    text = args.text.strip().lower()
+    if not text:
+        raise ConfigError("tree find: give a name, a part of one, or an id")
+    ids = Counter[str]()  # 2: the whole name or id, 1: a part of one
+    for entity in tree.entities.values():
+        names = [name.lower() for name in (entity.name, *entity.synonyms)]
+        if text == entity.id.lower() or text in names:
+            ids[entity.id] = 2
+        elif any(text in name for name in names):
+            ids[entity.id] = 1
+    found = [tree.entities[id] for id, _ in ids.most_common(MAX_FOUND)]
+    rows = [{**io.to_json(e), "layer": tree.layer(e.id), "ancestors": [tree.entities[a].name for a in tree.ancestors(e.id)]} for e in found]
+    if args.json:
+        print(json.dumps(rows, ensure_ascii=False))
+    for row in rows if not args.json else ():
+        print(f"{row['name']}  ({row['kind']}, layer {row['layer']}, {row['id']})")
+        print(f"    also    {', '.join(row['synonyms']) or '-'}\n    below   {' < '.join(row['ancestors']) or '-'}")
+    if len(ids) > MAX_FOUND:
+        print(f"{len(ids) - MAX_FOUND} more: give a longer part of the name", file=sys.stderr)
+    if not ids:
+        print(f"medxiaohe: no entity with {args.text!r} in its names", file=sys.stderr)
+    return 0 if ids else 1
+
+
+def tree_stats(args: argparse.Namespace) -> int:
+    tree = _tree(args.tree)
+    counts: dict[str, Any] = {
+        "entities": len(tree),
+        "names": len(tree.names),
+        "kinds": dict(Counter(e.kind for e in tree.entities.values()).most_common()),
+        "layers": {str(layer): n for layer, n in sorted(Counter(map(tree.layer, tree.entities)).items())},
+        "sources": dict(Counter(e.source for e in tree.entities.values()).most_common()),
+    }
+    if args.json:
+        print(json.dumps(counts, ensure_ascii=False))
+    else:
+        for key, value in counts.items():
+            print(f"{key:<9}", ", ".join(f"{k or '-'} {n:,}" for k, n in value.items()) if isinstance(value, dict) else f"{value:,}")
+    return 0
+
+
+def _tree(path: Path) -> Any:
+    from medxiaohe.entity.tree import Tree
+
+    folder = finished_folder(path, "--tree")
+    if not (folder / "entities.jsonl").is_file():
+        raise DataError(f"{folder} is not a tree: no entities.jsonl (build one with `medxiaohe tree build`)")
+    return Tree.load(folder)
+
+
+def _kind(typed: str) -> str:
+    """`task` means `tasks`."""
+    for kind in KINDS:
+        if typed in (kind, kind.removesuffix("s"), kind.removesuffix("ies") + "y"):
+            return kind
+    raise ConfigError(f"no kind {typed!r}{plugins.nearest(typed, KINDS)}")
+
+
+def _names(kind: str) -> list[str]:
+    if kind == "stages":
+        return plugins.stages()
+    if kind == "assets":
+        from medxiaohe import assets
+
+        return assets.available()
+    return plugins.available(kind)
+
+
+def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "about": _about(thing),
+        "signature": f"{thing.__name__}{inspect.signature(thing)}" if inspect.isroutine(thing) else "",
+        "file": inspect.getsourcefile(inspect.unwrap(thing)) if inspect.isroutine(thing) or inspect.isclass(thing) else "",
+    }
+    if kind == "stages":
+        facts["settings"] = _settings(load.settings_type(thing))
+        named, required, any_role = load.roles(thing)
+        facts["inputs"] = [*(n if n in required else f"{n} (optional)" for n in named), *(["any name"] if any_role else [])]
+    elif kind == "tasks" and _needs_nothing(thing):
+        facts |= _task(thing())
+    elif kind == "tools":
+        facts |= {"description": getattr(thing, "description", ""), "parameters": getattr(thing, "parameters", "")}
+    if example := getattr(inspect.getmodule(thing), "EXAMPLE", None):
+        facts["example"] = [f"{name}: {str(content)[:300]}" for name, content in example.items()]
+    return facts
+
+
+def _task(task: Any) -> dict[str, Any]:
+    return {
+        "licence": task.license,
+        "access": task.access,
+        "workflow": task.workflow,
+        "scorers": [getattr(scorer, "__name__", str(scorer)) for scorer in task.scorers],
+        "example": [f"{m.role}: {m.text or '(image)'}" for m in task.example.messages],
+        "target": task.example.target,
+    }
+
+
+def _needs_nothing(thing: Callable[..., Any]) -> bool:
+    return all(p.default is not p.empty for p in inspect.signature(thing).parameters.values())
+
+
+def _settings(kind: type) -> list[str]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    rows = []
+    for field in dataclasses.fields(kind):
+        hint = words(hints[field.name])
+        if field.default is not dataclasses.MISSING:
+            rows.append(f"{field.name}: {hint}, default {field.default!r}")
+        elif field.default_factory is not dataclasses.MISSING:
+            rows.append(f"{field.name}: {hint}, default {field.default_factory()!r}")
+        else:
+            rows.append(f"{field.name}: {hint}, required")
+    return rows
+
+
+def _about(thing: Any) -> str:
+    """Its own docstring and that of its file, which says why it is there."""
+    module = inspect.getmodule(thing)
+    texts: Sequence[str | None] = (inspect.getdoc(module) if module else "", inspect.getdoc(thing) if inspect.isroutine(thing) else "")
+    return "\n\n".join(text for text in texts if text)
+
+
+def _indented(value: Any) -> str:
+    text = "\n".join(map(str, value)) if isinstance(value, list) else json.dumps(value) if isinstance(value, dict) else str(value)
+    return text.replace("\n", "\n" + " " * 11)

@@ -1,0 +1,136 @@
+"""What can be typed: the verbs, their options and an example of each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import medxiaohe
+from medxiaohe.plugins import nearest
+
+ABOUT = """\
+medical corpora and an open vision-language model in; a medical model, and the evidence of how good it is, out.
+
+Research software. Not for clinical use."""
+
+EXAMPLES = """\
+examples:
+  medxiaohe run recipes/quickstart.yaml                    every stage, from corpora to a scored model
+  medxiaohe run recipes/quickstart.yaml --set seed=1 --out out/seed1
+  medxiaohe doctor                                         what is installed, what is missing, how to get it
+  medxiaohe list tasks; medxiaohe show tasks chest_xray    what there is, and what it does
+  medxiaohe ask --model out/quickstart/rl/1 "Is there an effusion?" --image x.png
+
+`medxiaohe VERB --help` has an example of each verb. Exit codes: 0 done, 1 found problems, 2 wrong use, 3 failed."""
+
+# verb and its second word -> (the stage it runs, one line about it, the inputs of the example)
+STAGE_VERBS = {
+    ("tree", "build"): ("entity.build", "build the Medical Entity Tree from vocabularies", ""),
+    ("data", "read"): ("data.read", "read corpora and link their words to the tree", "--input tree=work/entity_build/1"),
+    ("data", "curate"): ("data.curate", "filter, deduplicate and decontaminate", "--input corpus=work/data_read/1"),
+    ("data", "mix"): ("data.mixture", "balance by entity, source and modality", "--input data=work/data_curate/1"),
+    ("train", "cpt"): ("train.cpt", "continual pretraining on documents", "--input data=work/data_mixture/1"),
+    ("train", "sft"): ("train.sft", "supervised fine-tuning on instructions", "--input data=work/data_mixture/1"),
+    ("train", "rl"): ("train.rl", "reinforcement learning with a task's scorer as reward", "--input data=work/data_mixture/1"),
+    ("eval", "run"): ("evals.run", "answer and score the held-out items of tasks", "--input model=work/train_sft/1"),
+    ("eval", "compare"): ("evals.compare", "compare scored models, paired", "--input base=a/evals_run/1 --input sft=b/evals_run/1"),
+    ("report", ""): ("serve.report", "one HTML page and a model card", "--input comparison=work/evals_compare/1"),
+}
+GROUPS = {"tree": "build, search and count the Medical Entity Tree", "data": "read, curate and mix corpora",
+          "train": "pretrain, fine-tune, reinforce", "eval": "score models and compare them"}  # fmt: skip
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that answers wrong use with one sentence, the nearest valid word and where the help is."""
+
+    def error(self, message: str) -> NoReturn:
+        if "invalid choice" in message:
+            typed = message.partition("invalid choice: '")[2].partition("'")[0]
+            message = f"no verb {typed!r}{nearest(typed, self.choices())}"
+        print(f"medxiaohe: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(2)
+
+    def choices(self) -> list[str]:
+        return [name for action in self._actions if isinstance(action, argparse._SubParsersAction) for name in action.choices]
+
+
+def parser() -> Parser:
+    top = Parser(prog="medxiaohe", description=ABOUT, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--version", action="version", version=f"medxiaohe {medxiaohe.__version__}")
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    run = _verb(verbs, "run", "run a recipe: every stage that is not done yet", "medxiaohe run recipes/quickstart.yaml", "runs:run")
+    run.add_argument("recipe", type=Path, help="a YAML file")
+    run.add_argument("--set", action="append", default=[], metavar="K=V", help="parameter=value or stage.setting=value; repeatable")
+    run.add_argument("--out", type=Path, help="the run folder, instead of the recipe's `out:`")
+    run.add_argument("--dry-run", action="store_true", help="print the recipe with every default and what would run; write nothing")
+    run.add_argument("--until", default="", metavar="STAGE", help="stop after this stage")
+    run.add_argument("--accept-change", action="store_true", help="run finished stages again whose settings, inputs or code changed")
+
+    doctor = _verb(verbs, "doctor", "what this machine has and what is missing", "medxiaohe doctor --online", "doctor:doctor")
+    doctor.add_argument("--online", action="store_true", help="also try to reach the model hub")
+
+    kinds = "readers, filters, vocabularies, scoring, tools, tasks, workflows, models, stages or assets"
+    list_ = _verb(verbs, "list", "the names of a kind", "medxiaohe list tasks", "look:list_names")
+    list_.add_argument("kind", nargs="?", default="", help=f"{kinds}; all of them when left out")
+    show = _verb(verbs, "show", "what one name is: its words, parameters, licence, example", "medxiaohe show tasks chest_xray", "look:show")
+    show.add_argument("kind", help=kinds)
+    show.add_argument("name", help="a name of that kind, or file.py:function")
+
+    assets = _verb(verbs, "assets", "obtain package files used as data", "medxiaohe assets mondo pubmed_2021", "look:assets")
+    assets.add_argument("names", nargs="*", metavar="NAME", help="all of them when left out")
+    assets.add_argument("--list", action="store_true", help="what there is and what is here already; obtain nothing")
+
+    _stage_verbs(verbs)
+    example = "medxiaohe stage data.read --out work --with read.yaml --input tree=work/entity_build/1"
+    stage = _verb(verbs, "stage", "run any one stage", example, "runs:stage")
+    stage.add_argument("uses", help="a name of `medxiaohe list stages`, or file.py:function")
+    _stage_options(stage)
+
+    example = 'medxiaohe ask --model out/quickstart/rl/1 "Is there an effusion?" --image x.png'
+    ask = _verb(verbs, "ask", "ask a model one question", example, "ask:ask")
+    ask.add_argument("question")
+    ask.add_argument("--model", required=True, help="starter, a folder in hub layout, a finished training stage, or a hub id")
+    ask.add_argument("--image", action="append", default=[], type=Path, help="a file; repeatable")
+    ask.add_argument("--backend", default="transformers", help="a name of `medxiaohe list models`")
+    ask.add_argument("--set", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable")
+    return top
+
+
+def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
+    groups: dict[str, argparse._SubParsersAction[Parser]] = {}
+    for (verb, word), (uses, about, inputs) in STAGE_VERBS.items():
+        if word and verb not in groups:
+            made = verbs.add_parser(verb, help=GROUPS[verb], description=GROUPS[verb])
+            groups[verb] = made.add_subparsers(title="verbs", metavar="VERB", required=True)
+        example = " ".join(filter(None, ["medxiaohe", verb, word, "--out work --with settings.yaml", inputs]))
+        made = _verb(groups[verb] if word else verbs, word or verb, about, example, "runs:stage")
+        made.set_defaults(uses=uses)
+        _stage_options(made)
+    find = _verb(groups["tree"], "find", "entities by a name, a synonym or an id",
+                 'medxiaohe tree find "heart attack" --tree out/quickstart/tree/1', "look:tree_find")  # fmt: skip
+    find.add_argument("text")
+    stats = _verb(groups["tree"], "stats", "how many entities, names, kinds and layers",
+                  "medxiaohe tree stats --tree out/quickstart/tree/1", "look:tree_stats")  # fmt: skip
+    for made in (find, stats):
+        made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
+
+
+def _stage_options(made: Parser) -> None:
+    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="finished as DIR/<stage>/1; a second call resumes")
+    made.add_argument("--with", type=Path, dest="settings", metavar="FILE", help="a YAML mapping of the stage's settings")
+    made.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")
+    made.add_argument("--input", action="append", default=[], metavar="ROLE=DIR", help="the folder of a finished stage; repeatable")
+    made.add_argument("--accept-change", action="store_true", help="run again although settings, inputs or code changed")
+
+
+def _verb(verbs: argparse._SubParsersAction[Parser], name: str, about: str, example: str, do: str) -> Parser:
+    made = verbs.add_parser(
+        name, help=about, description=about, epilog=f"example:\n  {example}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--json", action="store_true", help="machine-readable result on stdout")
+    made.add_argument("--debug", action="store_true", help="a traceback when something fails")
+    made.set_defaults(do=f"medxiaohe.cli.{do}")
+    return made

@@ -1,0 +1,75 @@
+"""`medxiaohe run`: a recipe. `medxiaohe stage`, and the verbs named after stages: one stage of one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.cli.summary import as_json, as_text
+from medxiaohe.errors import ConfigError
+from medxiaohe.recipe import load
+from medxiaohe.recipe import run as recipes
+
+say = partial(print, file=sys.stderr, flush=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    recipe = load.load(args.recipe, args.set, args.out)
+    if args.dry_run:
+        return _dry_run(recipe, args)
+    done = recipes.run(recipe, say=say, accept_change=args.accept_change, until=args.until)
+    _print(recipe, done, args.json)
+    return 0
+
+
+def stage(args: argparse.Namespace) -> int:
+    given = dict(map(_input, args.input))
+    if len(given) < len(args.input):
+        raise ConfigError("--input: a role is there twice")
+    values = load.read_yaml(args.settings) if args.settings else {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{args.settings}: must be a mapping of settings, not {values!r}")
+    name = args.uses.rpartition(":")[2].replace(".", "_")
+    made = load.stage(name, args.uses, values, {role: role for role in given}, args.set)
+    recipe = load.Recipe(name, args.out, (made,))
+    done = recipes.run(recipe, say=say, accept_change=args.accept_change, given=given)
+    _print(recipe, done, args.json)
+    return 0
+
+
+def _print(recipe: load.Recipe, done: list[recipes.Done], wants_json: bool) -> None:
+    seconds = recipes.seconds(recipe.out)
+    print(json.dumps(as_json(recipe, done, seconds), ensure_ascii=False) if wants_json else as_text(recipe, done, seconds))
+
+
+def _dry_run(recipe: load.Recipe, args: argparse.Namespace) -> int:
+    import yaml
+
+    plan = recipes.plan(recipe, args.until)
+    resolved = io.to_json(recipe.resolved())
+    if args.json:
+        print(json.dumps({"recipe": resolved, "plan": plan}, ensure_ascii=False))
+    else:
+        print(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True, width=120))
+        print("\n".join(f"{name:<16} {what}" for name, what in plan.items()))
+    return 1 if any(what.startswith("changed") for what in plan.values()) else 0
+
+
+def _input(text: str) -> tuple[str, Path]:
+    role, equals, folder = text.partition("=")
+    if not equals or not role.isidentifier() or not folder:
+        raise ConfigError(f"--input {text}: write role=folder, such as tree=work/entity_build/1")
+    return role, finished_folder(Path(folder), f"--input {role}")
+
+
+def finished_folder(path: Path, where: str) -> Path:
+    """The folder of a finished stage: the path itself, or the only version below it."""
+    versions = [path] if (path / io.MANIFEST).is_file() else [p.parent for p in sorted(path.glob(f"*/{io.MANIFEST}"))]
+    if len(versions) != 1:
+        found = ", ".join(map(str, versions)) or "none"
+        raise ConfigError(f"{where}: {path} is not the folder of a finished stage (no {io.MANIFEST}); below it there are: {found}")
+    return versions[0]

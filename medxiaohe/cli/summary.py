@@ -1,0 +1,107 @@
+"""The one table at the end of a run: what each stage did, then what it was worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.progress import clock
+from medxiaohe.recipe.load import Recipe
+from medxiaohe.recipe.run import Done
+
+Seconds = Mapping[tuple[str, str], float]
+MAX_FIGURES = 4
+
+
+def as_json(recipe: Recipe, done: Sequence[Done], seconds: Seconds) -> dict[str, Any]:
+    uses = {stage.name: stage.uses for stage in recipe.stages}
+    stages = [
+        {
+            "name": d.name, "uses": uses[d.name], "folder": str(d.folder), "ran": d.ran,
+            "seconds": seconds.get((d.name, d.folder.name)), "summary": d.summary,
+        }
+        for d in done
+    ]  # fmt: skip
+    return {"recipe": recipe.name, "out": str(recipe.out), "stages": stages, "comparison": _comparison(done) or None, **_outputs(done)}
+
+
+def as_text(recipe: Recipe, done: Sequence[Done], seconds: Seconds) -> str:
+    rows = [("stage", "time", "what it did")]
+    for d in done:
+        took = seconds.get((d.name, d.folder.name))
+        rows.append((d.name, "-" if took is None else clock(took), headline(d.summary) + ("" if d.ran else " (done before)")))
+    parts = [table(rows)]
+    if comparison := _comparison(done):
+        parts.append(table(_scores(comparison), right={1, 2, 4, 5}))
+    parts.append("\n".join([*(f"{name:<6} {path}" for name, path in _outputs(done).items()), f"folder {recipe.out}"]))
+    return "\n\n".join(parts)
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """The first few figures of a summary: `loss 5.1 -> 3.2, steps 40`; scores by task."""
+    figures: list[str] = []
+    for key, value in summary.items():
+        if key.endswith("_first") and f"{key[:-6]}_last" in summary:
+            figures.insert(0, f"{key[:-6]} {number(value)} -> {number(summary[key[:-6] + '_last'])}")
+        elif isinstance(value, Mapping) and "mean" in value:
+            figures.append(f"{key} {number(value['mean'])}")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool) and not key.endswith("_last"):
+            figures.append(f"{key.replace('_', ' ')} {number(value)}")
+    return ", ".join(figures[:MAX_FIGURES]) or ", ".join(f"{k} {v}" for k, v in summary.items() if isinstance(v, str))[:80]
+
+
+def number(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def table(rows: Sequence[Sequence[str]], right: Iterable[int] = (1,)) -> str:
+    """Text columns under a ruled heading; the columns named in `right` are set to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    sides = [str.rjust if i in set(right) else str.ljust for i in range(len(widths))]
+    lines = ["  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in [lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _comparison(done: Sequence[Done]) -> dict[str, Any]:
+    paths = [d.folder / "comparison.json" for d in done if (d.folder / "comparison.json").is_file()]
+    return io.read_json(paths[-1]) if paths else {}
+
+
+def _scores(comparison: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("task, stage", "n", "score", "95% interval", "against base", "p")]
+    for task, stages in comparison.get("tasks", {}).items():
+        for i, row in enumerate(stages):
+            pair = _against_base(comparison, task, row["stage"], stages[0]["stage"]) if i else {}
+            difference = f"{pair['difference']:+.3f}" if pair else ""
+            interval = f"[{number(row.get('low'))}, {number(row.get('high'))}]"
+            name = f"{task}: {row['stage']}" if i == 0 else f"{' ' * (len(task) + 2)}{row['stage']}"
+            rows.append((name, number(row["n"]), number(row.get("mean")), interval, difference, p_value(pair.get("p"))))
+    return rows
+
+
+def _against_base(comparison: Mapping[str, Any], task: str, stage: str, base: str) -> dict[str, Any]:
+    """The paired row of a stage and the base, as stage minus base whichever way round it was stored."""
+    for row in comparison.get("paired", []):
+        if row["task"] == task and {row["a"], row["b"]} == {stage, base}:
+            return dict(row)
+    return {}
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _outputs(done: Sequence[Done]) -> dict[str, str]:
+    """Where the page and the model card are."""
+    found = {}
+    for d in done:
+        for key in ("page", "card"):
+            if isinstance(name := d.summary.get(key), str):
+                found[key] = str(d.folder / Path(name).name)
+    return found
