@@ -264,6 +264,15 @@ def test_a_cache_that_cannot_be_made_names_the_variable(root: Path, monkeypatch:
         assets.folder(name)
 
 
+def test_one_failing_asset_does_not_stop_the_others(root: Path) -> None:
+    name = given(root)
+    other = root / "other.yaml"
+    other.write_text(Path(name).read_text().replace(WHEEL, "missing-1.0-py3-none-any.whl"))
+    with pytest.raises(AssetError, match="cannot obtain the asset other"):
+        assets.fetch([str(other), name])
+    assert any(path.endswith("words.txt") for path in left(root))
+
+
 # ---- processes -----------------------------------------------------------------------------------
 
 

