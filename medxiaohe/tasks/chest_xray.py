@@ -1,9 +1,8 @@
 """Pneumonia in chest radiographs of children (Kermany et al. 2018, Cell 172:1122), 224 pixels, yes or no.
 
-The copy has a train and a test folder, and the numbers of 276 patients are in both. Whoever numbered the files
-twice or split them by file, we cannot know which: test stays as it is, and train loses every image whose patient
-number is in test (426 of 2,532). Validation is a tenth of the patients left in train. Images of one patient number
-count as one cluster; IM-0011 and NORMAL2-IM-0011 count as the same patient.
+The copy split images, not patients: 276 patient numbers are in train and in test (144 pneumonia; 132 normal, when
+IM-0011 and NORMAL2-IM-0011 count as one patient, which we cannot rule out). Test stays as it is, and train loses every
+image whose patient number is in test (426 of 2,532). Validation is a tenth of the patients left.
 """
 
 import re

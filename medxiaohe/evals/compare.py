@@ -1,0 +1,142 @@
+"""Stage `evals.compare`: several runs of the same tasks side by side, with paired tests.
+
+The inputs are `evals.run` stages under any names; the first is the base. Each is compared with the base and with the
+one before it, on the items both answered. `corpus`, a stage with coverage.json, splits scores by how often the corpus
+mentions the rarest entity of an item.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.entity.coverage import BUCKETS, buckets
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.evals import stats
+
+RARITY = {"head": 0, "torso": 1, "tail": 2}
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    seed: int = 0  # of the random sign flips
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a task as one model answered it; `value` is None when the judge failed."""
+
+    value: float | None
+    cluster: str
+    entities: tuple[str, ...]
+    asked: str  # fingerprint of the prompt and the gold
+
+
+Items = Mapping[str, Item]  # sample id -> item
+
+
+def compare(settings: CompareSettings, out: Path, *, corpus: Path | None = None, **stages: Path) -> dict[str, Any]:
+    if not stages:
+        raise ConfigError("nothing to compare: name evals.run stages in `needs:`, the base first")
+    runs = {name: _items(folder / "traces.jsonl") for name, folder in stages.items()}
+    summaries = {name: io.read_json(folder / "summary.json") for name, folder in stages.items()}
+    perplexity = {name: _documents(folder / "perplexity.jsonl") for name, folder in stages.items()}
+    tasks = sorted({task for run in runs.values() for task in run})
+    paired = [row for task in tasks for row in _paired(task, {n: r[task] for n, r in runs.items() if task in r}, settings.seed)]
+    perplexity_paired = list(_paired("bits per token", {n: d for n, d in perplexity.items() if d}, settings.seed))
+    everything = paired + perplexity_paired
+    for row, p in zip(everything, stats.holm([row["p"] for row in everything]), strict=True):
+        row["p_holm"] = p
+    result = {
+        "stages": list(stages),
+        "tasks": {task: [{"stage": name, **summaries[name][task]} for name in stages if task in summaries[name]] for task in tasks},
+        "paired": paired,
+        "buckets": _buckets(runs, tasks, corpus) if corpus else {},
+        "perplexity": {
+            "stages": [{"stage": n, **{k: s[k] for k in PERPLEXITY}} for n, s in summaries.items() if "bits_per_token" in s],
+            "paired": perplexity_paired,
+        },
+        "tests": len(everything),
+    }
+    io.write_json(out / "comparison.json", result)
+    return result
+
+
+PERPLEXITY = ("documents", "tokens", "bits_per_token", "bits_per_byte")
+
+
+def _items(path: Path) -> dict[str, dict[str, Item]]:
+    """Task -> sample id -> item, by the first scorer of the task."""
+    runs: dict[str, dict[str, Item]] = {}
+    for row in io.read_jsonl(path):
+        sample = io.sample_from_json(row["sample"])
+        asked = io.fingerprint({"prompt": [_words(m) for m in row["sample"]["messages"]], "target": sample.target})
+        item = Item(row["scores"][0]["value"], sample.patient_id or sample.study_id, sample.entities, asked)
+        runs.setdefault(row["task"], {})[sample.id] = item
+    return runs
+
+
+def _words(message: Mapping[str, Any]) -> list[Any]:
+    """What a message says; an image is its digest, wherever the file is."""
+    return [part if isinstance(part, str) else {k: v for k, v in part.items() if k != "uri"} for part in message.get("parts", ())]
+
+
+def _documents(path: Path) -> dict[str, Item]:
+    if not path.exists():
+        return {}
+    return {
+        row["id"]: Item(row["nats"] / row["tokens"] / math.log(2), "", (), f"{row['bytes']} {row['tokens']}")
+        for row in io.read_jsonl(path)
+        if row["tokens"]
+    }
+
+
+def _paired(task: str, runs: Mapping[str, Items], seed: int) -> Iterator[dict[str, Any]]:
+    """Each run against the base and against the one before it."""
+    names = list(runs)
+    pairs = dict.fromkeys(pair for i, b in enumerate(names[1:], 1) for pair in ((names[0], b), (names[i - 1], b)))
+    for a, b in pairs:
+        common = sorted(set(runs[a]) & set(runs[b]))
+        if other := [id for id in common if runs[a][id].asked != runs[b][id].asked]:
+            raise DataError(f"{task}: {a} and {b} were asked different things as {other[0]!r}: run both on the same data and tokenizer")
+        known = [id for id in common if runs[a][id].value is not None and runs[b][id].value is not None]
+        if not known:
+            raise DataError(f"{task}: {a} and {b} have no judged item in common")
+        before, after = ([float(runs[name][id].value or 0.0) for id in known] for name in (a, b))
+        found = asdict(stats.paired(before, after, [runs[a][id].cluster for id in known], seed))
+        left_out = len(set(runs[a]) | set(runs[b])) - len(known)
+        yield {"task": task, "a": a, "b": b, **{k: _finite(v) for k, v in found.items()}, "unpaired": left_out}
+
+
+def _buckets(runs: Mapping[str, Mapping[str, Items]], tasks: Sequence[str], corpus: Path) -> dict[str, Any]:
+    """Task -> stage -> bucket -> estimate, for tasks whose items name entities."""
+    bucket_of = bucket_of_item(io.read_json(corpus / "coverage.json"))
+    found: dict[str, Any] = {}
+    for task in tasks:
+        for name, run in runs.items():
+            groups: dict[str, list[Item]] = {bucket: [] for bucket in BUCKETS}
+            for item in run.get(task, {}).values():
+                if item.entities and item.value is not None:
+                    groups[bucket_of(item.entities)].append(item)
+            if rows := {bucket: _estimate(items) for bucket, items in groups.items() if items}:
+                found.setdefault(task, {})[name] = rows
+    return found
+
+
+def bucket_of_item(counts: Mapping[str, int]) -> Callable[[Sequence[str]], str]:
+    """The bucket of the rarest entity an item names; what the corpus never mentions is tail."""
+    known = buckets(counts)
+    return lambda entities: max((known.get(e, "tail").replace("unseen", "tail") for e in entities), key=RARITY.__getitem__)
+
+
+def _estimate(items: Sequence[Item]) -> dict[str, Any]:
+    e = stats.estimate([float(item.value or 0.0) for item in items], [item.cluster for item in items])
+    return {key: _finite(value) for key, value in asdict(e).items()}
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
