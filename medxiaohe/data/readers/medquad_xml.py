@@ -39,7 +39,7 @@ def medquad_xml(path: Path) -> Iterator[Sample | DeadLetter]:
 
 
 def _document(document: xml.Element, file: Path) -> Iterator[Sample | DeadLetter]:
-    study = f"{document.get('source', file.parent.name)}/{document.get('id', file.stem)}"  # ids repeat across collections
+    study = f"{document.get('source', file.parent.name)}/{file.stem}"  # the ids inside the files repeat
     for pair in document.iter("QAPair"):
         question, answer = pair.find("Question"), clean(pair.findtext("Answer") or "")
         if question is None or not answer:

@@ -1,0 +1,225 @@
+"""Does a training row give away an item of a test split? Text, image, patient and study are compared.
+
+text     a run of 13 words in common (Brown et al. 2020, GPT-3, appendix C), or 60 % of the item's word triples, which
+         finds edited copies, or, however short, the same question
+image    the same file, or a near-identical one (looks.py)
+patient, study   the same id
+
+Only words that tell one item from the others count. An n-gram that occurs in more than 1 % of a task's studies (and in
+more than one) is its template ("Does this chest X-ray show pneumonia?") and is ignored; the lines with the options are
+too. A question about an image gives nothing away without the image: its text counts only in tasks of ten studies or
+more, where a template can be told, and never by equality. Answers of eight words or more, reports say, are compared too.
+
+Ids are compared as written. One of six characters or more (a PMID, "person1453") means the same everywhere; a shorter
+one ("12") only within its source.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medxiaohe.data import overlap
+from medxiaohe.data.looks import Gallery, Lens
+from medxiaohe.types import ImageRef, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RUN, TRIPLE = 13, 3
+MIN_SHARE, MIN_TRIPLES = 0.6, 6
+MAX_TEMPLATE_SHARE = 0.01
+MIN_STUDIES, MIN_ANSWER_WORDS = 10, 8
+DISTINCTIVE = 6  # characters of an id
+SHOWN = 600  # characters of each text of a pair
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A training row and the test item it gives away, side by side."""
+
+    id: str
+    text: str
+    task: str
+    item: str
+    item_text: str
+    how: str
+    reason: str  # test_image, test_patient, test_study or test_text
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The question or the answer of an item."""
+
+    item: Sample
+    lines: tuple[list[str], ...]
+    equality: bool
+
+
+class TestItems:
+    """The test items of some tasks, ready to be looked for."""
+
+    def __init__(self, items: Iterable[Sample], lens: Lens):
+        self._lens = lens
+        self._files: dict[tuple[object, ...], Sample] = {}
+        self._gallery, self._by_id = Gallery(), dict[str, Sample]()
+        self._patients: dict[str, Sample] = {}
+        self._studies: dict[str, Sample] = {}
+        self._equal: dict[str, Sample] = {}
+        by_task: dict[str, list[Sample]] = defaultdict(list)
+        for item in items:
+            by_task[item.source].append(item)
+            self._add_ids(item)
+        self.checked = {task: len(found) for task, found in by_task.items()}
+        self._runs, self._triples = _Grams(RUN), _Grams(TRIPLE)
+        for found in by_task.values():
+            self._add_texts(found)
+        self._runs.freeze()
+        self._triples.freeze()
+
+    def find(self, sample: Sample) -> Match | None:
+        return self._by_image(sample) or self._by_unit(sample) or self._by_text(sample)
+
+    def _add_ids(self, item: Sample) -> None:
+        for image in item.images:
+            if (key := _file(image)) not in self._files:
+                self._files[key] = item
+                name = f"{len(self._by_id)}"
+                self._by_id[name] = item
+                self._gallery.add(self._lens.look(image), name)
+        if item.patient_id:
+            self._patients.setdefault(unit(item.source, item.patient_id), item)
+        if item.study_id:
+            self._studies.setdefault(unit(item.source, item.study_id), item)
+
+    def _add_texts(self, items: list[Sample]) -> None:
+        studies = {_study(item) for item in items}
+        parts = [part for item in items for part in _parts(item, len(studies))]
+        for grams in (self._runs, self._triples):
+            grams.add(parts, max(1.0, MAX_TEMPLATE_SHARE * len(studies)))
+        for part in parts:
+            if part.equality:
+                self._equal.setdefault(" ".join(overlap.words(part.item.prompt.messages[-1].text)), part.item)
+
+    def _by_image(self, sample: Sample) -> Match | None:
+        for image in sample.images:
+            if item := self._files.get(_file(image)):
+                return _match(sample, item, "the same image file", "test_image")
+        if self._by_id:
+            for image in sample.images:
+                for name, alike in self._gallery.find(self._lens.look(image)):
+                    return _match(sample, self._by_id[name], f"a near-identical image, correlation {alike:.3f}", "test_image")
+        return None
+
+    def _by_unit(self, sample: Sample) -> Match | None:
+        if sample.patient_id and (item := self._patients.get(unit(sample.source, sample.patient_id))):
+            return _match(sample, item, f"the same patient {sample.patient_id}", "test_patient")
+        if sample.study_id and (item := self._studies.get(unit(sample.source, sample.study_id))):
+            return _match(sample, item, f"the same study {sample.study_id}", "test_study")
+        return None
+
+    def _by_text(self, sample: Sample) -> Match | None:
+        for message in sample.messages:
+            if item := self._equal.get(" ".join(overlap.words(message.text))):
+                return _match(sample, item, "the same text", "test_text")
+        sequence = overlap.words(sample.text)
+        part, share = self._runs.find(sequence)
+        if part:
+            return _match(sample, part.item, f"{RUN} words in a row", "test_text", self._runs.excerpt(sample.text, part))
+        part, share = self._triples.find(sequence)
+        if part and share >= MIN_SHARE:
+            how = f"{share:.0%} of the item's word triples"
+            return _match(sample, part.item, how, "test_text", self._triples.excerpt(sample.text, part))
+        return None
+
+
+class _Grams:
+    """The specific n-grams of all parts: hash -> parts, as one sorted array that a row is looked up in at once."""
+
+    def __init__(self, length: int):
+        self.length = length
+        self.parts: list[_Part] = []
+        self._sets: list[np.ndarray] = []
+
+    def add(self, parts: list[_Part], max_studies: float) -> None:
+        """Parts of one task; an n-gram of more than `max_studies` studies is a template."""
+        import numpy as np
+
+        sets = [np.unique(np.concatenate([overlap.grams(line, self.length) for line in part.lines])) for part in parts]
+        by_study: dict[str, list[np.ndarray]] = defaultdict(list)
+        for part, hashes in zip(parts, sets, strict=True):
+            by_study[_study(part.item)].append(hashes)
+        distinct = [np.unique(np.concatenate(hashes)) for hashes in by_study.values()]
+        values, counts = np.unique(np.concatenate(distinct) if distinct else np.empty(0, np.uint64), return_counts=True)
+        template = values[counts > max_studies]
+        self.parts += parts
+        self._sets += [np.setdiff1d(hashes, template, assume_unique=True) for hashes in sets]
+
+    def freeze(self) -> None:
+        import numpy as np
+
+        sizes = np.array([len(hashes) for hashes in self._sets], np.int64)
+        flat = np.concatenate(self._sets) if self._sets else np.empty(0, np.uint64)
+        order = np.argsort(flat, kind="stable")
+        self._hashes, self._owners, self._sizes = flat[order], np.repeat(np.arange(len(sizes)), sizes)[order], sizes
+        self._sets = []
+
+    def find(self, sequence: list[str]) -> tuple[_Part | None, float]:
+        """The part of which the largest share is in the text, and that share; for triples of parts long enough."""
+        import numpy as np
+
+        mine = np.unique(overlap.grams(sequence, self.length))
+        left, right = np.searchsorted(self._hashes, mine, "left"), np.searchsorted(self._hashes, mine, "right")
+        hit = np.flatnonzero(right > left)
+        if not len(hit):
+            return None, 0.0
+        owners, counts = np.unique(np.concatenate([self._owners[left[i] : right[i]] for i in hit]), return_counts=True)
+        shares = counts / self._sizes[owners]
+        if self.length == TRIPLE:
+            shares[self._sizes[owners] < MIN_TRIPLES] = 0
+        best = int(shares.argmax())
+        return self.parts[owners[best]], float(shares[best])
+
+    def excerpt(self, text: str, part: _Part) -> str:
+        """The part of the text from the first to the last n-gram that it shares with the item, as far as it fits."""
+        theirs = {int(h) for line in part.lines for h in overlap.grams(line, self.length)}
+        shared = [i for i, h in enumerate(overlap.grams(overlap.words(text), self.length)) if int(h) in theirs]
+        if not shared:
+            return text
+        marks = list(overlap.WORD.finditer(text.casefold()))
+        start = marks[shared[0]].start()
+        return ("..." if start > 20 else "") + text[start if start > 20 else 0 : marks[shared[-1] + self.length - 1].end() + 20]
+
+
+def unit(source: str, id: str) -> str:
+    """The id of a patient or study as it is compared."""
+    id = id.strip().casefold().removeprefix("pmid:")
+    return id if len(id) >= DISTINCTIVE else f"{source}\0{id}"
+
+
+def _parts(item: Sample, num_studies: int) -> list[_Part]:
+    question = item.prompt.messages
+    options = {" ".join(overlap.words(choice)) for choice in item.choices}
+    lines = [overlap.words(line) for message in question for line in message.text.splitlines()]
+    lines = [line for line in lines if " ".join(line) not in options and " ".join(line[1:]) not in options]
+    parts = []
+    if lines and question and (not item.images or num_studies >= MIN_STUDIES):
+        parts.append(_Part(item, tuple(lines), equality=not item.images))
+    answer = overlap.words(item.messages[-1].text) if item.messages[-1].role == "assistant" else []
+    if len(answer) >= MIN_ANSWER_WORDS:
+        parts.append(_Part(item, (answer,), equality=False))
+    return parts
+
+
+def _study(item: Sample) -> str:
+    return item.patient_id or item.study_id or item.id
+
+
+def _file(image: ImageRef) -> tuple[object, ...]:
+    return image.sha256 or image.uri, image.frame, image.box
+
+
+def _match(sample: Sample, item: Sample, how: str, reason: str, text: str = "") -> Match:
+    return Match(sample.id, (text or sample.text)[:SHOWN], item.source, item.id, item.text[:SHOWN], how, reason)
