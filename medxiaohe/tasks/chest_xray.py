@@ -17,7 +17,7 @@ from medxiaohe.tasks._common import alternating, hash_split, item, known_split, 
 from medxiaohe.types import ImageRef, Sample, Task
 
 QUESTION = "Does this chest X-ray show pneumonia? Answer yes or no."
-LICENSE = "CC0-1.0 (as stated by the mirror the package took it from; the original on Mendeley Data is CC BY 4.0)"
+LICENSE = "CC BY 4.0 (Kermany et al., Mendeley Data rscbjbr9sj; the package names a mirror under CC0 1.0)"
 ANSWERS = {"NORMAL": "No", "PNEUMONIA": "Yes"}
 PATIENT = re.compile(r"(person\d+)_|(?:NORMAL2?-)?(IM-\d+)")
 

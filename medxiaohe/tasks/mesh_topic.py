@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from medxiaohe import io
-from medxiaohe.retrieval.pubmed import Article, articles
+from medxiaohe.retrieval.pubmed import Article, articles, split_of
 from medxiaohe.scoring.choice import choice
-from medxiaohe.tasks._common import hash_split, item, known_split, options, place, shuffled
+from medxiaohe.tasks._common import item, known_split, options, place, shuffled
 from medxiaohe.types import Sample, Task
 
 LICENSE = "courtesy of the U.S. National Library of Medicine (PubMed terms); titles and MeSH headings"
@@ -35,7 +35,7 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     rank = {name: i for i, name in enumerate(common)}
     for article in shuffled(usable.values(), key=lambda a: a.pmid):
         majors = sorted(name for name, major in article.mesh if major and name in rank)
-        if majors and hash_split("pubmed", article.pmid, train=0.9, validation=0.05) == split:
+        if majors and split_of(article.pmid) == split:
             gold = min(majors, key=lambda name: io.unit_interval("gold", article.pmid, name))
             others = _distractors(article, common, rank[gold])
             if len(others) == 3:
