@@ -90,4 +90,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def missing_assets(*names: str) -> list[str]:
     """Which of the named assets (all when none is named) are not on this machine."""
-    return list(names) or ["assets"]
+    from medxiaohe import assets
+
+    here = {row.name for row in assets.status() if row.folder}
+    return sorted(set(names or assets.available()) - here)

@@ -3,6 +3,7 @@
 import socket
 from pathlib import Path
 
+import conftest
 import pytest
 
 
@@ -24,3 +25,12 @@ def test_the_tiny_model_reloads_with_a_real_processor(tiny_vlm: Path) -> None:
     processor = AutoProcessor.from_pretrained(tiny_vlm)
     assert processor.image_processor is not None and processor.chat_template
     assert AutoModelForImageTextToText.from_pretrained(tiny_vlm).num_parameters() < 200_000
+
+
+def test_a_test_is_skipped_when_its_assets_are_missing() -> None:
+    assert conftest.missing_assets("no_such_asset") == ["no_such_asset"]
+
+
+@pytest.mark.filled_cache("mondo")
+def test_a_test_runs_when_its_assets_are_here() -> None:
+    assert conftest.missing_assets("mondo") == []

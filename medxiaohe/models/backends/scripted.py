@@ -1,0 +1,44 @@
+"""A model whose replies are written beforehand: for tests of control flow, never for a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from medxiaohe.errors import ModelError
+from medxiaohe.types import Message, Tool
+
+Reply = str | Message
+Answer = Callable[[Sequence[Message]], Reply]
+
+
+def scripted(model: str = "", answer: Answer | Iterable[Reply] = ("",)) -> Scripted:
+    """`answer` is a function of the conversation, or replies to give one after another; ModelError when they run out."""
+    return Scripted(model or "scripted", answer)
+
+
+class Scripted:
+    """`conversations` holds everything it was asked, in order."""
+
+    def __init__(self, name: str, answer: Answer | Iterable[Reply]) -> None:
+        self.name = name
+        self.conversations: list[tuple[Message, ...]] = []
+        self._answer = answer if callable(answer) else _in_order(answer)
+
+    def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
+        replies = []
+        for conversation in conversations:
+            self.conversations.append(tuple(conversation))
+            said = self._answer(conversation)
+            replies.append(Message("assistant", (said,)) if isinstance(said, str) else said)
+        return replies
+
+
+def _in_order(replies: Iterable[Reply]) -> Answer:
+    rest = iter(replies)
+
+    def answer(conversation: Sequence[Message]) -> Reply:
+        for reply in rest:
+            return reply
+        raise ModelError("the scripted model was asked more often than it has replies")
+
+    return answer

@@ -1,0 +1,154 @@
+"""Any checkpoint in Hugging Face layout, answered with plain transformers: batched, greedy unless told otherwise.
+
+Greedy is Pass@1. Sampling settings that a checkpoint carries in generation_config.json (top_p, repetition_penalty, ...)
+are not used: two checkpoints are compared on the same terms, and the same call gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe import plugins
+from medxiaohe.errors import DataError
+from medxiaohe.models import checkpoint, render, wire
+from medxiaohe.models.render import Rendered
+from medxiaohe.types import Message, Tool
+
+if TYPE_CHECKING:
+    import torch
+
+TOKENS_PER_PASS = 2048  # of a likelihood pass: bounds the memory that the logits of a large vocabulary take
+IMAGE_LENGTH = 1000  # characters an image counts as, when conversations are sorted by length
+
+
+def transformers(
+    model: str,
+    batch_size: int = 16,
+    max_new_tokens: int = 16,
+    temperature: float = 0.0,
+    seed: int = 0,
+    device: str = "auto",
+) -> Transformers:
+    """`model` is `starter`, a folder, or a hub id; `device` auto takes the GPU when there is one."""
+    plugins.need("torch", "transformers", why=f"running the model {model!r}")
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Transformers(checkpoint.load(model, device), batch_size, max_new_tokens, temperature, seed)
+
+
+class Transformers:
+    def __init__(self, loaded: checkpoint.Loaded, batch_size: int, max_new_tokens: int, temperature: float, seed: int) -> None:
+        self.name = loaded.name
+        self.model, self.processor = loaded.model, loaded.processor
+        self.batch_size, self.seed = batch_size, seed
+        self.pad, self.ends = _special_ids(loaded)
+        self.settings = _generation(max_new_tokens, temperature, self.pad, self.ends)
+
+    def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
+        """One reply for each conversation; those of like length are answered together."""
+        order = sorted(range(len(conversations)), key=lambda i: _length(conversations[i]))
+        replies: dict[int, Message] = {}
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            rows = [render.render_prompt(conversations[i], self.processor, tools) for i in chosen]
+            for i, text in zip(chosen, self._generate(rows, self.seed + start), strict=True):
+                replies[i] = wire.reply_from_text(text, conversations[i], tools)
+        return [replies[i] for i in range(len(conversations))]
+
+    def token_nats(self, texts: Sequence[str], max_tokens: int = 256) -> list[tuple[float, int]]:
+        """Of each text, cut to `max_tokens`: its summed negative log-likelihood in nats, and how many tokens that counts.
+
+        The first token is given, not scored. Text that looks like a special token is read as plain text.
+        """
+        rows = []
+        for text in texts:
+            tokens = self.processor.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"][:max_tokens]
+            rows.append(Rendered(tuple(tokens), (True,) * len(tokens)))
+        return self._nats(rows)
+
+    def choice_nats(self, conversations: Sequence[Sequence[Message]], answers: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Of each conversation, the negative log-likelihood in nats of each of its answers, the end of the turn included."""
+        rows = [self._scored(messages, answer) for messages, choices in zip(conversations, answers, strict=True) for answer in choices]
+        nats = iter(self._nats(rows))
+        return [[next(nats)[0] for _ in choices] for choices in answers]
+
+    def _scored(self, messages: Sequence[Message], answer: str) -> Rendered:
+        row = render.render([*messages, Message("assistant", (answer,))], self.processor)
+        given = len(render.render_prompt(messages, self.processor).tokens)
+        return replace(row, mask=(False,) * given + row.mask[given:])
+
+    def _generate(self, rows: Sequence[Rendered], seed: int) -> Iterator[str]:
+        import torch
+
+        inputs = self._inputs(rows, "left")
+        inputs.pop("labels")
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        with torch.inference_mode(), torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            output = self.model.generate(**inputs, generation_config=self.settings)
+        for tokens in output[:, inputs["input_ids"].shape[1] :].tolist():
+            end = next((i for i, token in enumerate(tokens) if token in self.ends), len(tokens))
+            yield self.processor.tokenizer.decode(tokens[:end], skip_special_tokens=True)
+
+    def _nats(self, rows: Sequence[Rendered]) -> list[tuple[float, int]]:
+        results: dict[int, tuple[float, int]] = {}
+        for chosen in self._passes(rows):
+            for i, result in zip(chosen, self._nats_of_batch([rows[i] for i in chosen]), strict=True):
+                results[i] = result
+        return [results.get(i, (0.0, 0)) for i in range(len(rows))]
+
+    def _passes(self, rows: Sequence[Rendered]) -> Iterator[list[int]]:
+        """Indices of rows that go through the model together; rows with nothing to score go nowhere."""
+        chosen: list[int] = []
+        for i in sorted((i for i in range(len(rows)) if any(rows[i].mask[1:])), key=lambda i: len(rows[i].tokens)):
+            if chosen and (len(chosen) == self.batch_size or (len(chosen) + 1) * len(rows[i].tokens) > TOKENS_PER_PASS):
+                yield chosen
+                chosen = []
+            chosen.append(i)
+        if chosen:
+            yield chosen
+
+    def _nats_of_batch(self, rows: Sequence[Rendered]) -> Iterator[tuple[float, int]]:
+        import torch
+
+        inputs = self._inputs(rows, "right")
+        labels_BT = inputs.pop("labels")[:, 1:]
+        with torch.inference_mode():
+            logits_BTV = self.model(**inputs).logits[:, :-1]
+        for logits_TV, labels_T in zip(logits_BTV, labels_BT, strict=True):
+            total = torch.nn.functional.cross_entropy(logits_TV.float(), labels_T, ignore_index=render.IGNORED, reduction="sum")
+            yield float(total), int((labels_T != render.IGNORED).sum())
+
+    def _inputs(self, rows: Sequence[Rendered], side: str) -> dict[str, torch.Tensor]:
+        tensors = render.batch(rows, self.processor, side)
+        dtype, device = self.model.dtype, self.model.device
+        return {name: t.to(device, dtype) if t.is_floating_point() else t.to(device) for name, t in tensors.items()}
+
+
+def _length(messages: Sequence[Message]) -> int:
+    return sum(len(message.text) + IMAGE_LENGTH * len(message.images) for message in messages)
+
+
+def _special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
+    """The padding token, and every token that ends a reply."""
+    tokenizer = loaded.processor.tokenizer
+    declared = loaded.model.generation_config.eos_token_id
+    ends = {tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared])} - {None}
+    if not ends or tokenizer.pad_token_id is None:
+        raise DataError(f"the tokenizer of {loaded.name!r} names no eos_token or no pad_token: set both in its tokenizer_config.json")
+    return tokenizer.pad_token_id, frozenset(ends)
+
+
+def _generation(max_new_tokens: int, temperature: float, pad: int, ends: frozenset[int]) -> Any:
+    """Every setting that could change an answer is written out, because what is missing is taken from the checkpoint."""
+    from transformers import GenerationConfig
+
+    sampling = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0} if temperature > 0 else {"do_sample": False}
+    return GenerationConfig(
+        max_new_tokens=max_new_tokens, num_beams=1, repetition_penalty=1.0, no_repeat_ngram_size=0,
+        pad_token_id=pad, eos_token_id=sorted(ends), **sampling,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Privacy: the guard in front of every remote call."""
