@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from functools import partial
 from pathlib import Path
 
 from medxiaohe import io
@@ -14,7 +13,9 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.recipe import load
 from medxiaohe.recipe import run as recipes
 
-say = partial(print, file=sys.stderr, flush=True)
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ def as_text(recipe: Recipe, done: Sequence[Done], seconds: Seconds) -> str:
         rows.append((d.name, "-" if took is None else clock(took), headline(d.summary) + ("" if d.ran else " (done before)")))
     parts = [table(rows)]
     if comparison := _comparison(done):
-        parts.append(table(_scores(comparison), right={1, 2, 4, 5}))
+        parts.append(scores(comparison))
     parts.append("\n".join([*(f"{name:<6} {path}" for name, path in _outputs(done).items()), f"folder {recipe.out}"]))
     return "\n\n".join(parts)
 
@@ -71,7 +71,8 @@ def _comparison(done: Sequence[Done]) -> dict[str, Any]:
     return io.read_json(paths[-1]) if paths else {}
 
 
-def _scores(comparison: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def scores(comparison: Mapping[str, Any]) -> str:
+    """Each stage on each task: n, mean, interval, and the paired difference from the first stage."""
     rows: list[tuple[str, ...]] = [("task, stage", "n", "score", "95% interval", "against base", "p")]
     for task, stages in comparison.get("tasks", {}).items():
         for i, row in enumerate(stages):
@@ -80,7 +81,7 @@ def _scores(comparison: Mapping[str, Any]) -> list[tuple[str, ...]]:
             interval = f"[{number(row.get('low'))}, {number(row.get('high'))}]"
             name = f"{task}: {row['stage']}" if i == 0 else f"{' ' * (len(task) + 2)}{row['stage']}"
             rows.append((name, number(row["n"]), number(row.get("mean")), interval, difference, p_value(pair.get("p"))))
-    return rows
+    return table(rows, right={1, 2, 4, 5})
 
 
 def _against_base(comparison: Mapping[str, Any], task: str, stage: str, base: str) -> dict[str, Any]:

@@ -96,8 +96,9 @@ def settings_type(run: Callable[..., Any]) -> type:
     """The dataclass a stage function takes as its `settings`."""
     name = f"{getattr(run, '__module__', '')}.{getattr(run, '__name__', run)}"
     try:
-        kind = typing.get_type_hints(run).get("settings")
-    except (NameError, TypeError) as error:
+        first = next(iter(inspect.signature(run).parameters), "")
+        kind = typing.get_type_hints(run).get("settings") if first == "settings" else None
+    except (NameError, TypeError, ValueError) as error:
         raise ConfigError(f"{name} is no stage: {error}") from error
     if not isinstance(kind, type) or not is_dataclass(kind):
         raise ConfigError(f"{name} is no stage: its first argument must be `settings: SomeDataclass`")

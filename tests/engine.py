@@ -1,0 +1,45 @@
+"""Helpers of the engine tests: a recipe of the stages in stages_for_tests.py, the command as a process, bytes on disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+STAGES = Path(__file__).parent / "stages_for_tests.py"
+TEXT = "fever cough fever\nrash cough fever\n"
+
+
+def recipe(folder: Path, **stages: Any) -> Path:
+    """Write recipe.yaml and its input into `folder`; keyword arguments replace whole stages."""
+    (folder / "input.txt").write_text(TEXT)
+    standard = {
+        "words": {"uses": f"{STAGES}:words", "with": {"sources": [{"path": str(folder / "input.txt")}]}},
+        "top": {"uses": f"{STAGES}:top", "needs": {"words": "words"}, "with": {"most": "${most}"}},
+        "join": {"uses": f"{STAGES}:join", "needs": {"top": "top", "words": "words"}},
+    }
+    path = folder / "recipe.yaml"
+    raw = {"name": "tiny", "out": str(folder / "out"), "params": {"most": 2}, "stages": stages or standard}
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+    return path
+
+
+def medxiaohe(*args: Any, **env: str) -> subprocess.CompletedProcess[str]:
+    """The command in its own process, as a user runs it."""
+    root = str(Path(__file__).parent.parent)
+    variables = {**os.environ, "PYTHONPATH": root, **env}
+    return subprocess.run([sys.executable, "-m", "medxiaohe", *map(str, args)], capture_output=True, text=True, env=variables, timeout=120)
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """Every file below a run folder but the two that may differ: when it ran, and who holds it."""
+    found = {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
+    return {name: data for name, data in found.items() if name not in ("log.jsonl", ".lock")}
+
+
+def drafts(out: Path) -> list[str]:
+    return [str(p) for p in out.rglob(".*") if p.name != ".lock"]
