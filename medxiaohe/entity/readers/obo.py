@@ -6,11 +6,12 @@ something else, and a linker that believes them finds what is not there.
 
 import re
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from medxiaohe import io
+from medxiaohe.entity.readers._terms import Terms
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.types import Entity
 
@@ -68,7 +69,7 @@ class _Term:
         return self.tags.get(tag, [""])[0]
 
 
-def obo(path: Path | None = None) -> Generator[Entity, None, Counter[str]]:
+def obo(path: Path | None = None) -> Terms:
     """Terms in the order of the file; returns how many were skipped and why.
 
     The source is the ontology's name and version from the header, the license that of the header or "".

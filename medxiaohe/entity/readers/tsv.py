@@ -8,6 +8,7 @@ r"""A vocabulary of your own: tab-separated, with a header. `id` and `name` are 
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError, DataError
@@ -53,5 +54,5 @@ def _entity(cells: list[str], columns: list[str], path: Path, number: int) -> En
     if not row["id"]:
         raise DataError(f"{path}:{number}: a row without an id")
     several = {name: tuple(part.strip() for part in row.get(name, "").split("|") if part.strip()) for name in SEVERAL}
-    defaults = {"kind": "other", "source": path.name.split(".")[0]}
-    return Entity(**{**defaults, **{key: value for key, value in row.items() if value}, "name": row["name"], **several})
+    single: dict[str, Any] = {"kind": "other", "source": path.name.split(".")[0], **{key: value for key, value in row.items() if value}}
+    return Entity(**{**single, "name": row["name"], **several})
