@@ -1,0 +1,276 @@
+"""The sections about models: training curves, scores, scores by entity frequency, examples, what made each number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medxiaohe.entity.coverage import BUCKETS
+from medxiaohe.serve import charts
+from medxiaohe.serve.artefacts import Run, StageFolder, label
+from medxiaohe.serve.cards import card
+from medxiaohe.serve.examples import OUTCOMES, RIGHT, find
+from medxiaohe.serve.html import Html, count, decimal, details, interval, p_value, plain, section, share, signed, table, tag
+from medxiaohe.serve.verdicts import ALPHA, Verdict, constant_of
+
+UNITS = {
+    "loss": "loss, nats per token",
+    "eval_loss": "held-out loss, nats per token",
+    "reward": "mean reward",
+    "entropy": "entropy, nats per token",
+    "learning_rate": "learning rate",
+    "grad_norm": "gradient norm",
+    "kl": "KL divergence, nats",
+}
+MAIN = ("reward", "loss", "eval_loss", "entropy")  # drawn at once, the others on demand
+
+
+# ---- training --------------------------------------------------------------------------------------
+
+
+def training_section(run: Run) -> Html:
+    if not run.trained:
+        return section("training", "Training", tag("p", "This run trained no model.", class_="quiet"))
+    note = "The thin line is what each step logged, the strong line its trailing mean over a twentieth of the points."
+    return section("training", "Training", tag("p", note, class_="quiet"), [_trained(stage) for stage in run.trained])
+
+
+def _trained(stage: StageFolder) -> Html:
+    curves = _curves(stage.rows("metrics.jsonl"))
+    main = [_curve(stage.label, name, curves[name]) for name in MAIN if name in curves]
+    rest = [_curve(stage.label, name, curves[name]) for name in sorted(curves) if name not in MAIN]
+    return tag(
+        "div",
+        tag("h3", stage.label),
+        tag("div", tag("dl", _facts(stage), class_="facts"), main, class_="charts"),
+        details(f"Other measurements of {stage.label}", tag("div", rest, class_="charts")) if rest else None,
+        details(f"Settings of {stage.label}", _settings(stage)),
+    )
+
+
+def _facts(stage: StageFolder) -> list[Html]:
+    facts = stage.summary
+    rows = [("Started from", plain(facts.get("base"))), ("Steps", count(facts.get("steps"))), ("Tokens", count(facts.get("tokens")))]
+    if facts.get("total_parameters"):
+        part = share(facts.get("trained_parameters", 0), facts["total_parameters"])
+        rows.append(("Parameters trained", f"{count(facts.get('trained_parameters', 0))} of {count(facts['total_parameters'])} ({part})"))
+    for name in ("reward", "loss"):
+        if facts.get(f"{name}_first") is not None and facts.get(f"{name}_last") is not None:
+            rows.append(
+                (f"{name.capitalize()}, first and last", f"{decimal(facts[f'{name}_first'])} \u2192 {decimal(facts[f'{name}_last'])}")
+            )
+    return [tag("div", tag("dt", name), tag("dd", value)) for name, value in rows]
+
+
+def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for i, row in enumerate(rows):
+        for name, value in row.items():
+            if name != "step" and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+                curves.setdefault(name, []).append((float(row.get("step", i)), float(value)))
+    return curves
+
+
+def _curve(stage: str, name: str, points: Sequence[tuple[float, float]]) -> Html:
+    color = 3 if name == "reward" else 1
+    logged, mean = charts.thin(points), charts.thin(charts.smooth(points))
+    series = [charts.Line("as logged", logged, color, faint=True), charts.Line(name, mean, color)]
+    unit = UNITS.get(name, name.replace("_", " "))
+    return charts.figure(charts.lines(f"{stage}: {unit} by step", series, "step", unit), None)
+
+
+def _settings(stage: StageFolder) -> Html:
+    rows = [(key.replace("_", " "), plain(value)) for key, value in stage.settings.items()]
+    return table(f"Settings of {stage.name}@{stage.version}", ("Setting", "Value"), rows)
+
+
+# ---- scores ----------------------------------------------------------------------------------------
+
+
+def scores_section(run: Run, found: Sequence[Verdict]) -> Html:
+    tasks = run.scores.get("tasks") or {}
+    words = (
+        "Dots are mean scores from 0 to 1, whiskers 95 % intervals, n the items judged. An answer that could not be read, "
+        "or a refusal, counts as 0 and stays in the mean. The dashed line, where there is one, is what a constant answer scores."
+    )
+    figures = [_task_chart(run, task, rows) for task, rows in tasks.items()]
+    table_rows = [_score_row(task, row) for task, rows in tasks.items() for row in rows]
+    head = ("Task", "Stage", "n", "Mean", "95 % interval", "Clusters", "Unparsed", "Refused", "Unjudged")
+    return section(
+        "scores",
+        "Scores of each stage",
+        tag("p", words, class_="quiet"),
+        tag("div", figures, class_="charts"),
+        table("Scores: every mean with how many items it covers", head, table_rows, numbers=range(2, 9)),
+        _paired(found),
+        _perplexity(run),
+    )
+
+
+MARKS = {"better": "\u25b2 better", "worse": "\u25bc worse", "same": "\u25cf no change", "warning": "! caution"}
+
+
+def _mark(outcome: str) -> Html:
+    return tag("span", MARKS[outcome], class_=f"verdict {outcome}")
+
+
+def verdict_list(found: Sequence[Verdict], warnings: Sequence[str]) -> Html:
+    if not found and not warnings:
+        return tag("p", "No two stages were compared.", class_="quiet")
+    items = [tag("li", _mark(v.outcome), " ", v.sentence) for v in found]
+    return tag("ul", items, [tag("li", _mark("warning"), " ", words) for words in warnings], class_="verdicts")
+
+
+def _color(run: Run, stage: str) -> int:
+    return run.stages.index(stage) if stage in run.stages else 0
+
+
+def _task_chart(run: Run, task: str, rows: Sequence[Mapping[str, Any]]) -> Html:
+    dots = [
+        charts.Dot(
+            label(row["stage"]), row.get("mean"), row.get("low"), row.get("high"), int(row.get("n", 0)), _color(run, label(row["stage"]))
+        )
+        for row in rows
+    ]
+    constant = next((value for value in (constant_of(row) for row in rows) if value is not None), None)
+    reference = None if constant is None else (f"a constant answer: {decimal(constant)}", constant)
+    caption = f"Always the same answer: {decimal(constant)} (dashed)" if constant is not None else None
+    return charts.figure(charts.dots(task, dots, "mean score", reference=reference), caption, title=task)
+
+
+def rate(value: float | None, n: int) -> str:
+    """A number of items with its share; a share as it is."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return share(value, 1) or "0"
+    return f"{value:,} ({share(value, n)})" if value and n else count(value)
+
+
+def _score_row(task: str, row: Mapping[str, Any]) -> Sequence[Any]:
+    n = int(row.get("n", 0))
+    faults = [rate(row.get(key), n) for key in ("unparsed", "refused", "unjudged")]
+    return (
+        task,
+        label(row["stage"]),
+        count(n),
+        decimal(row.get("mean")),
+        interval(row.get("low"), row.get("high")),
+        count(row.get("clusters")),
+        *faults,
+    )
+
+
+def _paired(found: Sequence[Verdict]) -> Html:
+    head = ("Task", "Stage", "Against", "Difference", "95 % interval", "p", "p after Holm", "n", "Outcome")
+    rows = [
+        (v.task, v.b, v.a, signed(v.difference), interval(v.low, v.high), _bare(v.p), _bare(v.holm), count(v.n), _mark(v.outcome))
+        for v in found
+    ]
+    caption = f"Paired tests on the same items; a change counts when p after Holm's correction is below {ALPHA}"
+    return table(caption, head, rows, numbers=range(3, 8)) if rows else Html("")
+
+
+def _bare(p: float | None) -> str:
+    return p_value(p).removeprefix("= ")
+
+
+def _perplexity(run: Run) -> Html:
+    rows = []
+    for stage in run.examined:
+        value = stage.summary.get("bits_per_token")
+        if (bits := value.get("mean") if isinstance(value, Mapping) else value) is not None:
+            rows.append((stage.label, decimal(bits)))
+    caption = "Perplexity on held-out documents, in bits per token; lower is better"
+    return table(caption, ("Stage", "Bits per token"), rows, numbers=(1,)) if rows else Html("")
+
+
+# ---- head, torso, tail -----------------------------------------------------------------------------
+
+
+def buckets_section(run: Run) -> Html:
+    tasks = run.scores.get("buckets") or {}
+    if not tasks:
+        return section(
+            "buckets", "Scores by entity frequency", tag("p", "The comparison has no scores by entity frequency.", class_="quiet")
+        )
+    words = (
+        "Items are sorted by how often the training corpus mentions their entities: head is frequent, tail is rare or never seen. "
+        "A model that only learned the frequent shows a gap between head and tail."
+    )
+    figures, rows = [], []
+    for task, stages in tasks.items():
+        dots = []
+        for bucket in BUCKETS:
+            for stage, scores in stages.items():
+                facts = scores.get(bucket) or {}
+                n, name = int(facts.get("n", 0)), label(stage)
+                dots.append(charts.Dot(name, facts.get("mean"), facts.get("low"), facts.get("high"), n, _color(run, name), group=bucket))
+                rows.append((task, bucket, name, count(n), decimal(facts.get("mean")), interval(facts.get("low"), facts.get("high"))))
+        figures.append(charts.figure(charts.dots(f"{task} by entity frequency", dots, "mean score"), None, title=task))
+    whole = table("Scores by entity frequency", ("Task", "Bucket", "Stage", "n", "Mean", "95 % interval"), rows, numbers=(3, 4, 5))
+    whole = details("The same as a table", whole)
+    return section("buckets", "Scores by entity frequency", tag("p", words, class_="quiet"), tag("div", figures, class_="charts"), whole)
+
+
+# ---- examples --------------------------------------------------------------------------------------
+
+
+def examples_section(run: Run, per_outcome: int, *, pictures: bool) -> Html:
+    found, counts = find(run, per_outcome)
+    if not found:
+        return section("examples", "Example answers", tag("p", "No evaluation stage was given to this report.", class_="quiet"))
+    first, last = run.examined[0].label, run.examined[-1].label
+    how = (
+        f"Nobody chose these. Items are sorted by what the first stage ({first}) and the last ({last}) made of them, a score of "
+        f"{RIGHT} or more counting as right. Of every outcome of every task, the {per_outcome} items with the smallest hash of "
+        "their id are shown."
+    )
+    names = [name for name in OUTCOMES if any(name in per_task for per_task in counts.values())]
+    rows = [(task, *(count(per_task.get(name, 0)) for name in names)) for task, per_task in counts.items()]
+    buttons = [tag("button", name, type="button", data_show=name.replace(" ", "-"), aria_pressed="false") for name in names]
+    return section(
+        "examples",
+        "Example answers",
+        tag("p", how, class_="quiet"),
+        table("Items by outcome: all of them, not only those shown", ("Task", *names), rows, numbers=range(1, len(names) + 1)),
+        tag(
+            "div",
+            tag("span", "Show ", class_="quiet"),
+            tag("button", "all", type="button", data_show="", aria_pressed="true"),
+            buttons,
+            class_="filter",
+            hidden=True,
+        ),
+        tag("div", [card(example, pictures=pictures) for example in found], class_="examples"),
+    )
+
+
+# ---- provenance ------------------------------------------------------------------------------------
+
+
+def provenance_section(run: Run) -> Html:
+    rows = [(f"{s.name}@{s.version}", s.uses, seed_of(s), code_of(s)) for s in run.folders]
+    every = [details(f"Settings of {s.name}@{s.version}", _settings(s)) for s in run.folders if s.settings]
+    return section(
+        "provenance",
+        "What made these numbers",
+        tag(
+            "p",
+            "Each stage is recorded with its settings, the hashes of its inputs and of its code; the same recipe leaves the same bytes.",
+            class_="quiet",
+        ),
+        table(f"Stages of the run {run.recipe}", ("Stage", "Kind", "Seed", "Code"), rows),
+        every,
+    )
+
+
+def seed_of(stage: StageFolder) -> str:
+    value = stage.settings.get("seed")
+    return "none" if value is None else str(value)
+
+
+def code_of(stage: StageFolder) -> str:
+    code = stage.record.get("code") or {}
+    return f"{code.get('medxiaohe', '')} {str(code.get('file', ''))[:8]}".strip() or "not recorded"

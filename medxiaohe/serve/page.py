@@ -1,0 +1,96 @@
+"""The whole page: head, contents, sections. It asks for nothing from anywhere, and its policy forbids it to."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+
+from medxiaohe.serve import data_sections, model_sections
+from medxiaohe.serve.artefacts import Run
+from medxiaohe.serve.html import Html, count, section, share, tag
+from medxiaohe.serve.verdicts import ALPHA, Verdict, no_better_than_constant
+
+STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
+DECIDED = f"Paired tests on the same items. A difference counts when p, after Holm's correction for the number of tests, is below {ALPHA}."
+CONTENTS = (
+    ("summary", "Summary"),
+    ("tree", "Entity tree"),
+    ("funnel", "Records"),
+    ("contamination", "Contamination"),
+    ("training", "Training"),
+    ("scores", "Scores"),
+    ("buckets", "By frequency"),
+    ("examples", "Examples"),
+    ("provenance", "Provenance"),
+)
+
+
+def page(run: Run, title: str, found: Sequence[Verdict], *, examples: int, pictures: bool) -> str:
+    style, script = _asset("report.css"), _asset("report.js")
+    sections = [
+        _summary(run, found),
+        data_sections.tree_section(run),
+        data_sections.funnel_section(run),
+        data_sections.contamination_section(run),
+        model_sections.training_section(run),
+        model_sections.scores_section(run, found),
+        model_sections.buckets_section(run),
+        model_sections.examples_section(run, examples, pictures=pictures),
+        model_sections.provenance_section(run),
+    ]
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", title),
+        tag("style", style),
+    )
+    links = [tag("li", tag("a", name, href=f"#{id}")) for id, name in CONTENTS]
+    body = tag(
+        "body",
+        tag("a", "Skip to the report", href="#summary", class_="skip"),
+        tag("p", STATEMENT, class_="statement", role="note"),
+        tag("header", tag("p", "medxiaohe run report", class_="eyebrow"), tag("h1", title), class_="masthead"),
+        tag("div", tag("nav", tag("ol", links), aria_label="Contents"), tag("main", sections), class_="frame"),
+        tag("footer", tag("p", STATEMENT)),
+        tag("script", script),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _asset(name: str) -> Html:
+    return Html((resources.files("medxiaohe.serve") / "assets" / name).read_text(encoding="utf-8"))
+
+
+def _policy(style: str, script: str) -> str:
+    """Only this very style and script, and images inside the page; everything else is refused by the browser."""
+    hashes = ["'sha256-" + base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() + "'" for part in (style, script)]
+    return f"default-src 'none'; img-src data:; style-src {hashes[0]}; script-src {hashes[1]}; base-uri 'none'; form-action 'none'"
+
+
+def _summary(run: Run, found: Sequence[Verdict]) -> Html:
+    read, kept = run.corpus.summary.get("read", 0), run.curated.summary.get("kept", 0)
+    entities, covered = run.tree.summary.get("entities", 0), run.corpus.summary.get("entities_covered", 0)
+    tasks = run.scores.get("tasks") or {}
+    items = sum(max((int(row.get("n", 0)) for row in rows), default=0) for rows in tasks.values())
+    tokens = sum(stage.summary.get("tokens") or 0 for stage in run.trained)
+    tiles = [
+        ("Entities in the tree", count(entities), f"{count(covered)} mentioned by the corpus ({share(covered, entities) or '0 %'})"),
+        ("Records kept", count(kept), f"of {count(read)} found ({share(kept, read) or '0 %'})"),
+        (
+            "Tokens trained on",
+            count(tokens),
+            f"in {len(run.trained)} stages: {', '.join(s.label for s in run.trained)}" if run.trained else "no training",
+        ),
+        ("Questions asked", count(items), f"to each of {len(run.stages)} models, in {len(tasks)} tasks"),
+    ]
+    shown = [tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("span", note, class_="quiet"))) for name, value, note in tiles]
+    warned = model_sections.verdict_list(found, no_better_than_constant(run))
+    return section(
+        "summary", "Summary", tag("dl", shown, class_="tiles"), tag("h3", "Did training help?"), tag("p", DECIDED, class_="quiet"), warned
+    )

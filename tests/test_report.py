@@ -1,0 +1,254 @@
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PIL", reason="the page shows images")
+
+from fixture_run import break_image, write_run
+
+from medxiaohe import io, recipe
+from medxiaohe.errors import DataError
+from medxiaohe.recipe.load import stage
+from medxiaohe.serve import treemap
+from medxiaohe.serve.artefacts import load
+from medxiaohe.serve.charts import decades, ticks
+from medxiaohe.serve.html import decimal, p_value, share, tag
+from medxiaohe.serve.page import CONTENTS, STATEMENT
+from medxiaohe.serve.report import ReportSettings, report
+from medxiaohe.serve.verdicts import verdicts
+
+NASTY = "<script>alert(1)</script>\"'&"
+
+
+@pytest.fixture(scope="module")
+def run_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write_run(tmp_path_factory.mktemp("run") / "small")
+
+
+@pytest.fixture(scope="module")
+def made(run_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report")
+    assert report(ReportSettings(), out, **run_folders) == {"page": "index.html", "card": "MODEL_CARD.md"}
+    return out
+
+
+class Targets(HTMLParser):
+    """Everything an HTML page could make a browser fetch or run, and the tags it has."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[str] = []
+        self.targets: list[str] = []
+        self.handlers: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "action", "data", "poster", "xlink:href", "formaction"):
+                self.targets.append(value or "")
+            if name.startswith("on") or name == "style":
+                self.handlers.append(f"{name}={value}")
+
+
+def page_of(folder: Path) -> str:
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+def edit(path: Path, **changes: object) -> None:
+    io.write_json(path, {**io.read_json(path), **changes})
+
+
+def copy(folders: dict[str, Path], root: Path) -> dict[str, Path]:
+    import shutil
+
+    run = next(iter(folders.values())).parent.parent
+    shutil.copytree(run, root / run.name)
+    return {role: root / run.name / path.relative_to(run) for role, path in folders.items()}
+
+
+def test_the_page_asks_for_nothing_from_anywhere(made: Path) -> None:
+    parsed = Targets(page_of(made))
+    assert all(target.startswith(("#", "data:image/jpeg;base64,")) for target in parsed.targets)
+    assert not {"link", "iframe", "object", "embed", "base", "form"} & set(parsed.tags)
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest", page_of(made))
+    assert "default-src &#x27;none&#x27;" in page_of(made) and not parsed.handlers
+
+
+def test_the_policy_names_the_hashes_of_the_style_and_the_script(made: Path) -> None:
+    import base64
+    import hashlib
+
+    for name in ("style", "script"):
+        inside = re.search(rf"<{name}>(.*?)</{name}>", page_of(made), re.S)
+        assert inside and base64.b64encode(hashlib.sha256(inside[1].encode()).digest()).decode() in page_of(made)
+
+
+def test_every_section_is_there_and_every_link_inside_the_page_leads_somewhere(made: Path) -> None:
+    ids = set(re.findall(r' id="([^"]+)"', page_of(made)))
+    assert {name for name, _ in CONTENTS} <= ids
+    assert {target[1:] for target in Targets(page_of(made)).targets if target.startswith("#")} <= ids
+    assert page_of(made).count(STATEMENT) == 2
+
+
+def test_every_table_has_a_caption_and_every_drawing_and_picture_a_name(made: Path) -> None:
+    text = page_of(made)
+    assert text.count("<table") == text.count("<caption")
+    assert all("aria-label=" in svg for svg in re.findall(r"<svg[^>]*>", text))
+    assert all(" alt=" in image for image in re.findall(r"<img[^>]*>", text))
+
+
+def test_a_run_reports_the_same_bytes_twice_and_in_another_folder(made: Path, run_folders: dict[str, Path], tmp_path: Path) -> None:
+    moved = copy(run_folders, tmp_path)
+    report(ReportSettings(), tmp_path / "again", **moved)
+    for name in ("index.html", "MODEL_CARD.md"):
+        assert (tmp_path / "again" / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_names_and_answers_with_markup_stay_text(tmp_path: Path) -> None:
+    folders = write_run(tmp_path / "run", name=NASTY)
+    report(ReportSettings(title=NASTY), tmp_path / "out", **folders)
+    text = page_of(tmp_path / "out")
+    assert Targets(text).tags.count("script") == 1 and "<script>alert" not in text and "&lt;script&gt;alert(1)" in text
+    assert "<script>alert" not in (tmp_path / "out" / "MODEL_CARD.md").read_text().split("---", 2)[2]
+
+
+def test_surrogates_and_control_characters_do_not_break_the_page(run_folders: dict[str, Path], tmp_path: Path) -> None:
+    folders = copy(run_folders, tmp_path)
+    (folders["curated"] / "contamination.json").write_text(json.dumps({"checked": {"a\x00b\ud800": 1}}))
+    report(ReportSettings(), tmp_path, **folders)
+    assert "\x00" not in page_of(tmp_path)
+
+
+def test_a_stage_that_does_not_help_is_said_not_to(made: Path) -> None:
+    assert re.search(r"RL: no measurable change on chest_xray against sft, \u22120\.0\d\d \(p = 0\.\d\d, n = 160\)\.", page_of(made))
+    assert "not measurably better than always giving the same answer" in page_of(made)
+
+
+def test_holm_decides_over_all_tests_shown(run_folders: dict[str, Path], tmp_path: Path) -> None:
+    folders = copy(run_folders, tmp_path)
+    rows = [
+        {"task": str(i), "a": "base", "b": "sft", "difference": 0.1, "low": 0.0, "high": 0.2, "p": p, "n": 50}
+        for i, p in enumerate((0.02, 0.04, 0.001))
+    ]
+    edit(folders["comparison"] / "comparison.json", paired=rows)
+    core = {role: folders[role] for role in ("tree", "corpus", "curated", "mixture", "comparison")}
+    found = verdicts(load(core, {}))
+    assert [v.holm for v in found] == pytest.approx([0.04, 0.04, 0.003]) and {v.outcome for v in found} == {"better"}
+
+
+def test_examples_show_failures_as_well_as_successes(made: Path) -> None:
+    shown = set(re.findall(r'data-outcome="([^"]+)"', page_of(made)))
+    assert {"fixed", "broken", "still-wrong", "unparsed", "right-throughout"} <= shown
+    assert "Nobody chose these" in page_of(made)
+
+
+def test_an_image_that_is_gone_is_named_and_its_folder_is_not(run_folders: dict[str, Path], tmp_path: Path) -> None:
+    folders = copy(run_folders, tmp_path)
+    path = folders["eval_base"] / "traces.jsonl"
+    rows = [{**row, "sample": break_image(io.sample_from_json(row["sample"]))} for row in io.read_jsonl(path)]
+    io.write_jsonl(path, rows)
+    report(ReportSettings(), tmp_path, **folders)
+    assert "no such image: lost.png" in page_of(tmp_path) and "/nowhere" not in page_of(tmp_path)
+
+
+def test_pictures_can_be_left_out(run_folders: dict[str, Path], tmp_path: Path) -> None:
+    report(ReportSettings(images=False), tmp_path, **run_folders)
+    assert "<img" not in page_of(tmp_path)
+
+
+def test_absolute_paths_of_settings_are_shortened(made: Path) -> None:
+    assert "models/base" in page_of(made) and "/home/someone" not in page_of(made) + (made / "MODEL_CARD.md").read_text()
+
+
+def test_a_run_without_training_or_evaluations_of_stages_still_makes_a_page(run_folders: dict[str, Path], tmp_path: Path) -> None:
+    core = {role: run_folders[role] for role in ("tree", "corpus", "curated", "mixture", "comparison")}
+    report(ReportSettings(), tmp_path, **core, eval_base=run_folders["eval_base"])
+    assert "This run trained no model." in page_of(tmp_path)
+
+
+def test_a_run_without_reinforcement_and_perplexity_makes_a_page(tmp_path: Path) -> None:
+    report(ReportSettings(), tmp_path / "out", **write_run(tmp_path / "run", stages=("base", "sft"), perplexity=False))
+    assert "Perplexity" not in page_of(tmp_path / "out")
+
+
+def test_optional_files_may_be_missing(run_folders: dict[str, Path], tmp_path: Path) -> None:
+    folders = copy(run_folders, tmp_path)
+    for role, name in (
+        ("corpus", "dead.jsonl"),
+        ("curated", "dropped.jsonl"),
+        ("curated", "contamination.json"),
+        ("curated", "coverage.json"),
+    ):
+        (folders[role] / name).unlink()
+    edit(folders["comparison"] / "comparison.json", buckets={}, paired=[])
+    report(ReportSettings(), tmp_path, **folders)
+    assert "No evaluation task was checked against the corpus." in page_of(tmp_path)
+
+
+def test_the_card_has_front_matter_and_every_section(made: Path) -> None:
+    import yaml
+
+    _, front, body = (made / "MODEL_CARD.md").read_text().split("---\n", 2)
+    matter = yaml.safe_load(front)
+    assert matter["base_model"] == "HuggingFaceTB/SmolVLM-256M-Instruct" and matter["license"] and matter["language"] == ["en"]
+    assert matter["model-index"][0]["results"][0]["metrics"][0]["value"] > 0
+    for heading in (
+        "Base model",
+        "Intended use",
+        "Training data",
+        "Training",
+        "Evaluation",
+        "Contamination",
+        "Limits",
+        "What made these numbers",
+    ):
+        assert re.search(rf"^## {heading}\n\n\S", body, re.M), heading
+    assert "Not for clinical use" in body and "CC BY-NC-ND 4.0" in body and "eval\\_rl@1, seed 0" in body
+
+
+def test_a_card_with_a_hole_names_the_field(run_folders: dict[str, Path], tmp_path: Path) -> None:
+    folders = copy(run_folders, tmp_path)
+    record = io.read_json(folders["corpus"] / "stage.json")
+    record["summary"]["sources"]["openi"]["license"] = ""
+    io.write_json(folders["corpus"] / "stage.json", record)
+    with pytest.raises(DataError, match="licence of the source 'openi' is empty"):
+        report(ReportSettings(), tmp_path, **folders)
+    report(ReportSettings(licenses={"openi": "CC BY-NC-ND 4.0"}), tmp_path, **folders)
+    with pytest.raises(DataError, match="'license'"):
+        report(ReportSettings(license=""), tmp_path, **folders)
+
+
+def test_the_stage_is_found_by_its_name_and_its_settings_come_from_yaml() -> None:
+    roles = ("tree", "corpus", "curated", "mixture", "comparison", "rl")
+    built = stage("report", "serve.report", {"title": "Eyes", "examples": 3, "licenses": {"a": "b"}}, {role: role for role in roles})
+    assert built.settings == replace(ReportSettings(), title="Eyes", examples=3, licenses={"a": "b"})
+    with pytest.raises(recipe.load.ConfigError, match="examples must be 0 to 20"):
+        stage("report", "serve.report", {"examples": 99}, {role: role for role in roles})
+
+
+def test_boxes_of_a_map_have_the_areas_asked_for_and_stay_inside() -> None:
+    boxes = treemap.squarify([6, 6, 4, 3, 2, 2, 1], 600, 400)
+    assert [round(w * h / 10_000) for _, _, w, h in boxes] == [6, 6, 4, 3, 2, 2, 1]
+    assert all(x >= -1e-6 and y >= -1e-6 and x + w <= 600 + 1e-6 and y + h <= 400 + 1e-6 for x, y, w, h in boxes)
+
+
+def test_axes_cover_their_data_with_round_numbers() -> None:
+    assert ticks(0.13, 0.87) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert ticks(5, 5)[0] < 5 < ticks(5, 5)[-1]
+    assert decades(250) == [1, 10, 100, 1000] and decades(1) == [1, 10]
+
+
+def test_numbers_are_told_without_lies() -> None:
+    assert share(1, 100_000) == "< 0.1 %" and share(99_999, 100_000) == "> 99.9 %" and share(1, 0) == ""
+    assert decimal(-0.0001) == "0.000" and decimal(-0.25) == "\u22120.250"
+    assert p_value(0.0004) == "< 0.001" and p_value(0.41) == "= 0.41" and p_value(None) == "not computed"
+
+
+def test_text_is_escaped_unless_it_is_markup() -> None:
+    assert tag("p", "<b>", tag("i", "x"), title='"') == '<p title="&quot;">&lt;b&gt;<i>x</i></p>'
+    assert json.loads(json.dumps(tag("br"))) == "<br>"
