@@ -131,7 +131,8 @@ def _nearest_to_the_root(terms: list[Entity], limit: int, problems: Counter[str]
             kept.add(id)
             queue.extend(children.get(id, ()))
     problems["beyond the limit"] += len(terms) - len(kept)
-    return [term for term in terms if term.id in kept]
+    left_out = known - kept
+    return [replace(term, parents=tuple(p for p in term.parents if p not in left_out)) for term in terms if term.id in kept]
 
 
 def _new(terms: Iterable[Entity], taken: Iterable[str], problems: Counter[str]) -> list[Entity]:

@@ -8,12 +8,12 @@ from medxiaohe.types import Entity
 Terms = Generator[Entity, None, Counter[str]]  # what a reader is that counts the terms it skips, by reason
 
 
-def read_all(reader: Iterable[Entity] | Terms) -> tuple[list[Entity], Counter[str]]:
+def read_all(reader: Iterable[Entity]) -> tuple[list[Entity], Counter[str]]:
     """All entities of a reader, and how many terms it says it skipped, by reason."""
     skipped = Counter[str]()
 
     def drain() -> Iterator[Entity]:
-        counted = yield from reader  # None for an iterator that is no generator, or returns nothing
+        counted = yield from reader  # type: ignore[func-returns-value]  # None where the reader returns nothing
         skipped.update(counted or {})
 
     return list(drain()), skipped

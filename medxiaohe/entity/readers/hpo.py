@@ -7,7 +7,6 @@ from medxiaohe import assets
 from medxiaohe.entity.readers._terms import Terms, below, read_all
 from medxiaohe.entity.readers.obo import obo
 from medxiaohe.errors import DataError
-from medxiaohe.types import Entity
 
 PHENOTYPE = "HP:0000118"  # beside it are words about phenotypes: severe, bilateral, juvenile onset, autosomal dominant
 LICENSE = "HPO license (https://hpo.jax.org/app/license)"
