@@ -13,10 +13,16 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from medxiaohe import images, io
+from medxiaohe.evals.stats import holm
 from medxiaohe.types import Entity, ImageRef, Message, Sample, Score, Trace
 
 SKILL = {"base": 0.34, "cpt": 0.38, "sft": 0.62, "rl": 0.63}
+BITS = [-0.2, -0.05, -0.11, -0.3, 0.02, -0.09, -0.15, -0.2]  # change of bits per token, document by document
 UNPARSED = {"base": 0.16, "cpt": 0.14, "sft": 0.02, "rl": 0.01}
+CONSTANT = {
+    "chest_xray": {"constant": 0.66, "constant_answer": "yes", "constant_from": "train"},
+    "exam": {"constant": 0.25, "constant_answer": "A", "constant_from": "test"},
+}
 SOURCES = {"pubmed_oa": "CC BY 4.0", "openi": "CC BY-NC-ND 4.0", "textbooks": "CC BY-SA 4.0", "case_reports": "CC0 1.0"}
 REASONS = {"duplicate": 61, "too short": 38, "not English": 17, "image unreadable": 9, "contaminated": 4, "names a patient": 3}
 DOMAINS = {
@@ -42,9 +48,11 @@ def write_run(
     folders["curated"] = _curated(root, samples, kept, name)
     folders["mixture"] = _mixture(root)
     for i, stage in enumerate(stages[1:], start=1):
-        folders[stage] = _trained(root, stage, base="HuggingFaceTB/SmolVLM-256M-Instruct" if i == 1 else stages[i - 1])
-    judged = {stage: _examined(root, stage, folders, name, perplexity) for stage in stages}
-    folders["comparison"] = _compared(root, judged, name)
+        folders[stage] = _trained(
+            root, stage, base="HuggingFaceTB/SmolVLM-256M-Instruct" if i == 1 else str(folders[stages[i - 1]] / "model")
+        )
+    judged = {stage: _examined(root, stage, folders, name) for stage in stages}
+    folders["comparison"] = _compared(root, judged, name, perplexity)
     return folders
 
 
@@ -148,11 +156,12 @@ def _curated(root: Path, samples: list[Sample], kept: list[Sample], name: str) -
 
 
 def _mixture(root: Path) -> Path:
-    shares = {"pubmed_oa": (0.4, 0.41), "openi": (0.3, 0.29), "textbooks": (0.2, 0.2), "case_reports": (0.1, 0.1)}
+    shares = {"pubmed_oa": (445, 445), "openi": (334, 320), "textbooks": (222, 222), "case_reports": (111, 111)}
     summary = {
         "documents": 612, "instructions": 380, "prompts": 120,
         "by_source": {source: {"intended": a, "realised": b} for source, (a, b) in shares.items()},
-        "by_bucket": {"head": {"before": 912, "after": 780}, "torso": {"before": 540, "after": 590}, "tail": {"before": 361, "after": 520}},
+        "by_bucket": {
+        "head": {"before": 0.503, "after": 0.413}, "torso": {"before": 0.298, "after": 0.312}, "tail": {"before": 0.199, "after": 0.275}},
     }  # fmt: skip
     folder = _stage(root, "mixture", "data.mixture", {"seed": 0, "temperature": 0.7}, summary)
     io.write_json(folder / "mixture.json", summary)
@@ -222,7 +231,7 @@ def _items(root: Path, name: str) -> list[tuple[str, Sample]]:
     return items
 
 
-def _examined(root: Path, stage: str, folders: dict[str, Path], name: str, perplexity: bool) -> dict[str, list[Score]]:
+def _examined(root: Path, stage: str, folders: dict[str, Path], name: str) -> dict[str, list[Score]]:
     rows, scores = [], dict[str, list[Score]]()
     for i, (task, sample) in enumerate(_items(root, name)):
         chance, luck = Random(f"{task}{i}").random(), Random(f"{stage}{i}").random()
@@ -238,8 +247,6 @@ def _examined(root: Path, stage: str, folders: dict[str, Path], name: str, perpl
         rows.append({"task": task, "sample": sample, "trace": trace, "scores": [score]})
         scores.setdefault(task, []).append(score)
     summary: dict[str, Any] = {task: _mean(found) for task, found in scores.items()}
-    if perplexity:
-        summary["bits_per_token"] = 3.9 - SKILL[stage]
     folder = _stage(
         root,
         f"eval_{stage}",
@@ -268,26 +275,34 @@ def _mean(scores: list[Score]) -> dict[str, Any]:
     }
 
 
-def _compared(root: Path, judged: dict[str, dict[str, list[Score]]], name: str) -> Path:
+def _difference(steps: list[float]) -> dict[str, Any]:
+    mean = sum(steps) / len(steps)
+    error = math.sqrt(sum((s - mean) ** 2 for s in steps)) / len(steps) or 1.0
+    p = math.erfc(abs(mean / error) / math.sqrt(2))
+    row = {"difference": mean, "low": mean - 1.96 * error, "high": mean + 1.96 * error, "p": p, "n": len(steps)}
+    return row | {"test": "normal", "minimum_detectable": 2.8 * error}
+
+
+def _compared(root: Path, judged: dict[str, dict[str, list[Score]]], name: str, perplexity: bool) -> Path:
     stages = list(judged)
     shown = {task: name + task for task in judged[stages[0]]}
-    tasks = {
-        shown[task]: [{"stage": f"eval_{s}", **_mean(judged[s][task]), "constant": 0.66 if task == "chest_xray" else 0.25} for s in stages]
-        for task in shown
-    }
+    tasks = {shown[task]: [{"stage": f"eval_{s}", **_mean(judged[s][task]), **CONSTANT[task]} for s in stages] for task in shown}
     paired = []
-    for a, b in [*pairwise(stages), (stages[0], stages[-1])]:
-        for task in shown:
+    for task in shown:
+        for a, b in dict.fromkeys([*((stages[0], later) for later in stages[1:]), *pairwise(stages)]):
             steps = [(y.value or 0) - (x.value or 0) for x, y in zip(judged[a][task], judged[b][task], strict=True)]
-            mean = sum(steps) / len(steps)
-            error = math.sqrt(sum((s - mean) ** 2 for s in steps)) / len(steps) or 1.0
-            p = math.erfc(abs(mean / error) / math.sqrt(2))
-            row = {"difference": mean, "low": mean - 1.96 * error, "high": mean + 1.96 * error, "p": p, "n": len(steps)}
-            paired.append({"task": shown[task], "a": f"eval_{a}", "b": f"eval_{b}", **row})
+            paired.append({"task": shown[task], "a": f"eval_{a}", "b": f"eval_{b}", **_difference(steps)})
+    bits = [
+        {"stage": f"eval_{s}", "documents": 40, "tokens": 8_190, "bits_per_token": 3.9 - SKILL[s], "bits_per_byte": 1.1} for s in stages
+    ]
+    tests = [{"task": "bits per token", "a": f"eval_{a}", "b": f"eval_{b}", **_difference(BITS)} for a, b in pairwise(stages)]
+    measured = {"stages": bits, "paired": tests} if perplexity else {"stages": [], "paired": []}
+    for row, p in zip([*paired, *measured["paired"]], holm([row["p"] for row in [*paired, *measured["paired"]]]), strict=True):
+        row["p_holm"] = p
     cut = {"head": slice(0, None, 2), "torso": slice(1, None, 4), "tail": slice(3, None, 4)}
     buckets = {shown[t]: {f"eval_{s}": {b: _mean(judged[s][t][part]) for b, part in cut.items()} for s in stages} for t in shown}
-    folder = _stage(root, "comparison", "evals.compare", {"resamples": 2000, "seed": 0}, {})
-    found = {"stages": [f"eval_{s}" for s in stages], "tasks": tasks, "paired": paired, "buckets": buckets}
+    folder = _stage(root, "comparison", "evals.compare", {"seed": 0}, {})
+    found = {"stages": [f"eval_{s}" for s in stages], "tasks": tasks, "paired": paired, "buckets": buckets, "perplexity": measured}
     io.write_json(folder / "comparison.json", found)
     return folder
 

@@ -13,7 +13,7 @@ from typing import Any
 from medxiaohe.errors import DataError
 from medxiaohe.serve.artefacts import Run, StageFolder, label
 from medxiaohe.serve.html import clean, count, decimal, interval, plain, share
-from medxiaohe.serve.model_sections import code_of, rate, seed_of
+from medxiaohe.serve.model_sections import base_name, code_of, rate, seed_of
 from medxiaohe.serve.verdicts import Verdict, constant_of, no_better_than_constant
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -59,7 +59,7 @@ def card(run: Run, facts: CardFacts, found: Sequence[Verdict]) -> str:
 def base_model(run: Run) -> str:
     """The model the first training stage started from; without training, the one the first evaluation asked."""
     if run.trained:
-        return plain(run.trained[0].summary.get("base") or run.trained[0].settings.get("model") or "")
+        return base_name(run.trained[0].summary.get("base") or run.trained[0].settings.get("model") or "")
     return plain(run.examined[0].settings.get("model") or "") if run.examined else "none"
 
 
@@ -168,7 +168,8 @@ def _kept(run: Run) -> str:
 def _training(run: Run) -> str:
     parts = []
     for stage in run.trained:
-        facts = [f"{_words(key)} {_inline(plain(value))}" for key, value in stage.summary.items() if value not in (None, "")]
+        summary = {**stage.summary, "base": base_name(stage.summary.get("base"))}
+        facts = [f"{_words(key)} {_inline(plain(value))}" for key, value in summary.items() if value not in (None, "")]
         settings = [[_words(key), _inline(plain(value))] for key, value in stage.settings.items()]
         parts.append(f"### {_inline(stage.label)}")
         parts.append(_required(f"training summary of {stage.name}", "; ".join(facts)) + ".")

@@ -219,7 +219,7 @@ def amount(value: float | None) -> str:
 def _by_bucket(run: Run) -> Html:
     found = run.mixture.summary.get("by_bucket") or {}
     rows = [(name, amount(facts.get("before")), amount(facts.get("after"))) for name, facts in found.items()]
-    caption = "Entity balance: mentions by bucket before and after balancing the mixture"
+    caption = "Entity balance: share of mentions by bucket, in all candidate rows and in the mixture drawn from them"
     return table(caption, ("Bucket", "Before", "After"), rows, numbers=(1, 2)) if rows else Html("")
 
 

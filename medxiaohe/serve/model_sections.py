@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from medxiaohe.entity.coverage import BUCKETS
@@ -11,7 +12,7 @@ from medxiaohe.serve import charts
 from medxiaohe.serve.artefacts import Run, StageFolder, label
 from medxiaohe.serve.cards import card
 from medxiaohe.serve.examples import OUTCOMES, RIGHT, find
-from medxiaohe.serve.html import Html, count, decimal, details, interval, p_value, plain, section, share, signed, table, tag
+from medxiaohe.serve.html import Html, count, decimal, details, excerpt, interval, p_value, plain, section, share, signed, table, tag
 from medxiaohe.serve.verdicts import ALPHA, Verdict, constant_of
 
 UNITS = {
@@ -22,6 +23,8 @@ UNITS = {
     "learning_rate": "learning rate",
     "grad_norm": "gradient norm",
     "kl": "KL divergence, nats",
+    "answer_tokens": "tokens in an answer",
+    "reward_std": "spread of the reward, standard deviation",
 }
 MAIN = ("reward", "loss", "eval_loss", "entropy")  # drawn at once, the others on demand
 
@@ -49,9 +52,15 @@ def _trained(stage: StageFolder) -> Html:
     )
 
 
+def base_name(base: Any) -> str:
+    """The model a stage started from; of the folder of an earlier stage, out/sft/1/model, the name of that stage."""
+    path = Path(str(base or ""))
+    return path.parts[-3] if path.name == "model" and len(path.parts) > 3 else plain(base)
+
+
 def _facts(stage: StageFolder) -> list[Html]:
     facts = stage.summary
-    rows = [("Started from", plain(facts.get("base"))), ("Steps", count(facts.get("steps"))), ("Tokens", count(facts.get("tokens")))]
+    rows = [("Started from", base_name(facts.get("base"))), ("Steps", count(facts.get("steps"))), ("Tokens", count(facts.get("tokens")))]
     if facts.get("total_parameters"):
         part = share(facts.get("trained_parameters", 0), facts["total_parameters"])
         rows.append(("Parameters trained", f"{count(facts.get('trained_parameters', 0))} of {count(facts['total_parameters'])} ({part})"))
@@ -135,7 +144,8 @@ def _task_chart(run: Run, task: str, rows: Sequence[Mapping[str, Any]]) -> Html:
     ]
     constant = next((value for value in (constant_of(row) for row in rows) if value is not None), None)
     reference = None if constant is None else (f"a constant answer: {decimal(constant)}", constant)
-    caption = f"Always the same answer: {decimal(constant)} (dashed)" if constant is not None else None
+    answer = next((f" \u201c{excerpt(str(row['constant_answer']), 40)}\u201d" for row in rows if row.get("constant_answer")), " the same")
+    caption = f"Always answering{answer}: {decimal(constant)} (dashed)" if constant is not None else None
     return charts.figure(charts.dots(task, dots, "mean score", reference=reference), caption, title=task)
 
 
@@ -163,13 +173,19 @@ def _score_row(task: str, row: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def _paired(found: Sequence[Verdict]) -> Html:
-    head = ("Task", "Stage", "Against", "Difference", "95 % interval", "p", "p after Holm", "n", "Outcome")
+    head = ("Task", "Stage", "Against", "Difference", "95 % interval", "p", "p after Holm", "n", "Would find", "Outcome")
     rows = [
-        (v.task, v.b, v.a, signed(v.difference), interval(v.low, v.high), _bare(v.p), _bare(v.holm), count(v.n), _mark(v.outcome))
+        (
+            v.task, v.b, v.a, signed(v.difference), interval(v.low, v.high), _bare(v.p), _bare(v.holm), count(v.n),
+            decimal(v.detectable), _mark(v.outcome),
+        )
         for v in found
-    ]
-    caption = f"Paired tests on the same items; a change counts when p after Holm's correction is below {ALPHA}"
-    return table(caption, head, rows, numbers=range(3, 8)) if rows else Html("")
+    ]  # fmt: skip
+    caption = (
+        f"Paired tests on the same items; a change counts when p after Holm's correction is below {ALPHA}. "
+        "\u201cWould find\u201d is the true difference that so many items would show in 80 of 100 runs"
+    )
+    return table(caption, head, rows, numbers=range(3, 9)) if rows else Html("")
 
 
 def _bare(p: float | None) -> str:
@@ -177,13 +193,20 @@ def _bare(p: float | None) -> str:
 
 
 def _perplexity(run: Run) -> Html:
-    rows = []
-    for stage in run.examined:
-        value = stage.summary.get("bits_per_token")
-        if (bits := value.get("mean") if isinstance(value, Mapping) else value) is not None:
-            rows.append((stage.label, decimal(bits)))
-    caption = "Perplexity on held-out documents, in bits per token; lower is better"
-    return table(caption, ("Stage", "Bits per token"), rows, numbers=(1,)) if rows else Html("")
+    measured = (run.scores.get("perplexity") or {}).get("stages") or ()
+    rows = [
+        (
+            label(row["stage"]),
+            decimal(row.get("bits_per_token")),
+            decimal(row.get("bits_per_byte")),
+            count(row.get("documents")),
+            count(row.get("tokens")),
+        )
+        for row in measured
+    ]
+    caption = "Perplexity on held-out documents, lower is better; bits per byte also compares models with different tokenizers"
+    head = ("Stage", "Bits per token", "Bits per byte", "Documents", "Tokens")
+    return table(caption, head, rows, numbers=(1, 2, 3, 4)) if rows else Html("")
 
 
 # ---- head, torso, tail -----------------------------------------------------------------------------

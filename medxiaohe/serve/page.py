@@ -9,7 +9,7 @@ from importlib import resources
 
 from medxiaohe.serve import data_sections, model_sections
 from medxiaohe.serve.artefacts import Run
-from medxiaohe.serve.html import Html, count, section, share, tag
+from medxiaohe.serve.html import Html, count, plural, section, share, tag
 from medxiaohe.serve.verdicts import ALPHA, Verdict, no_better_than_constant
 
 STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
@@ -85,9 +85,9 @@ def _summary(run: Run, found: Sequence[Verdict]) -> Html:
         (
             "Tokens trained on",
             count(tokens),
-            f"in {len(run.trained)} stages: {', '.join(s.label for s in run.trained)}" if run.trained else "no training",
+            f"in {', '.join(stage.label for stage in run.trained if stage.summary.get('tokens')) or 'no stage'}",
         ),
-        ("Questions asked", count(items), f"to each of {len(run.stages)} models, in {len(tasks)} tasks"),
+        ("Questions asked", count(items), f"to each of {plural(len(run.stages), 'model')}, in {plural(len(tasks), 'task')}"),
     ]
     shown = [tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("span", note, class_="quiet"))) for name, value, note in tiles]
     warned = model_sections.verdict_list(found, no_better_than_constant(run))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Verdict:
-    """A paired comparison of `b` with `a` on the same items; a positive difference means b is better."""
+    """A paired comparison of `b` with `a` on the same items; the difference is b minus a."""
 
     task: str
     a: str
@@ -23,15 +23,17 @@ class Verdict:
     low: float | None
     high: float | None
     p: float | None
-    holm: float | None
+    holm: float | None  # p corrected for the number of all tests of the comparison
+    detectable: float | None  # the difference that so many items would find in 80 of 100 runs
     n: int
+    lower_is_better: bool = False
 
     @property
     def outcome(self) -> str:
         """better, worse or same: Holm's p decides, so that many comparisons do not make a winner."""
         if self.holm is None or self.holm >= ALPHA or not self.difference:
             return "same"
-        return "better" if self.difference > 0 else "worse"
+        return "worse" if (self.difference > 0) == self.lower_is_better else "better"
 
     @property
     def sentence(self) -> str:
@@ -65,22 +67,23 @@ def no_better_than_constant(run: Run) -> list[str]:
 
 
 def verdicts(run: Run) -> list[Verdict]:
-    rows = [row for row in run.scores.get("paired", ()) if row.get("difference") is not None]
-    holm = _holm([row.get("p") for row in rows])
-    return [_verdict(row, row.get("p_holm", row.get("holm", adjusted))) for row, adjusted in zip(rows, holm, strict=True)]
+    """Every paired test of the comparison, those of scores first, then those of perplexity."""
+    perplexity = run.scores.get("perplexity") or {}
+    scores = [_verdict(row) for row in run.scores.get("paired") or ()]
+    return scores + [_verdict(row, lower_is_better=True) for row in perplexity.get("paired") or ()]
 
 
-def _verdict(row: Mapping[str, Any], holm: float | None) -> Verdict:
-    names = label(str(row["a"])), label(str(row["b"]))
-    return Verdict(str(row["task"]), *names, row["difference"], row.get("low"), row.get("high"), row.get("p"), holm, int(row.get("n", 0)))
-
-
-def _holm(values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment over all comparisons shown; a missing p stays missing."""
-    known = sorted((value, i) for i, value in enumerate(values) if value is not None)
-    adjusted: list[float | None] = [None] * len(values)
-    largest = 0.0
-    for rank, (value, i) in enumerate(known):
-        largest = max(largest, min(1.0, value * (len(known) - rank)))
-        adjusted[i] = largest
-    return adjusted
+def _verdict(row: Mapping[str, Any], *, lower_is_better: bool = False) -> Verdict:
+    return Verdict(
+        task=str(row["task"]),
+        a=label(str(row["a"])),
+        b=label(str(row["b"])),
+        difference=row["difference"],
+        low=row.get("low"),
+        high=row.get("high"),
+        p=row.get("p"),
+        holm=row.get("p_holm"),
+        detectable=row.get("minimum_detectable"),
+        n=int(row.get("n", 0)),
+        lower_is_better=lower_is_better,
+    )
