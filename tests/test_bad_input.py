@@ -202,7 +202,9 @@ def test_a_read_only_file_system_is_one_sentence(read_only: Path, tmp_path: Path
     assert "the file system is read-only: choose another --out folder" in sentence(capsys)
 
 
-def test_no_permission_to_write_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_permission_to_write_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def denied(self: Path, *args: Any, **kwargs: Any) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
@@ -269,7 +271,8 @@ def test_a_stage_that_fails_leaves_nothing_and_keeps_what_was_finished(
 
 
 def test_a_file_of_ones_own_that_does_not_import_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for i, (code, says) in enumerate({"def x(:": "SyntaxError", "import no_such_package": "no_such_package", "1 / 0": "ZeroDivision"}.items()):
+    broken = {"def x(:": "SyntaxError", "import no_such_package": "no_such_package", "1 / 0": "ZeroDivision"}
+    for i, (code, says) in enumerate(broken.items()):
         (tmp_path / f"mine{i}.py").write_text(code)
         assert main(["run", str(engine.recipe(tmp_path, a={"uses": f"{tmp_path}/mine{i}.py:x"}))]) == 2
         said = sentence(capsys)

@@ -180,8 +180,10 @@ def test_scores_are_shown_with_intervals_and_paired_p(tmp_path: Path) -> None:
     comparison = {
         "stages": ["base", "rl"],
         "tasks": {"chest_xray": [{"stage": "base", **score}, {"stage": "rl", **score, "mean": 0.7}]},
-        "paired": [{"task": "chest_xray", "a": "base", "b": "rl", "difference": 0.2, "low": 0.1, "high": 0.3, "p": 0.0002, "n": 200}],
+        "paired": [{"task": "chest_xray", "a": "base", "b": "rl", "difference": 0.2, "p": 0.0001, "p_holm": 0.0002, "n": 200}],
+        "perplexity": {"stages": [{"stage": "base", "documents": 50, "bits_per_token": 4.5}], "paired": []},
     }
     text = summary.scores(comparison)
     assert "chest_xray: base" in text and "[0.430, 0.570]" in text
     assert text.splitlines()[3].split() == ["rl", "200", "0.700", "[0.430,", "0.570]", "+0.200", "<0.001"]
+    assert text.splitlines()[4].split() == ["bits", "per", "token:", "base", "50", "4.500"]

@@ -73,23 +73,31 @@ def _comparison(done: Sequence[Done]) -> dict[str, Any]:
 
 def scores(comparison: Mapping[str, Any]) -> str:
     """Each stage on each task: n, mean, interval, and the paired difference from the first stage."""
-    rows: list[tuple[str, ...]] = [("task, stage", "n", "score", "95% interval", "against base", "p")]
+    rows: list[tuple[str, ...]] = [("task: stage", "n", "score", "95% interval", "against base", "p (Holm)")]
     for task, stages in comparison.get("tasks", {}).items():
         for i, row in enumerate(stages):
-            pair = _against_base(comparison, task, row["stage"], stages[0]["stage"]) if i else {}
-            difference = f"{pair['difference']:+.3f}" if pair else ""
+            pair = _against_base(comparison.get("paired", []), task, stages[0]["stage"], row["stage"])
             interval = f"[{number(row.get('low'))}, {number(row.get('high'))}]"
-            name = f"{task}: {row['stage']}" if i == 0 else f"{' ' * (len(task) + 2)}{row['stage']}"
-            rows.append((name, number(row["n"]), number(row.get("mean")), interval, difference, p_value(pair.get("p"))))
+            rows.append((_name(task, row, i), number(row["n"]), number(row.get("mean")), interval, *_paired(pair)))
+    perplexity = comparison.get("perplexity") or {}
+    for i, row in enumerate(stages := perplexity.get("stages", [])):
+        pair = _against_base(perplexity.get("paired", []), "bits per token", stages[0]["stage"], row["stage"])
+        rows.append((_name("bits per token", row, i), number(row["documents"]), number(row["bits_per_token"]), "", *_paired(pair)))
     return table(rows, right={1, 2, 4, 5})
 
 
-def _against_base(comparison: Mapping[str, Any], task: str, stage: str, base: str) -> dict[str, Any]:
-    """The paired row of a stage and the base, as stage minus base whichever way round it was stored."""
-    for row in comparison.get("paired", []):
-        if row["task"] == task and {row["a"], row["b"]} == {stage, base}:
-            return dict(row)
-    return {}
+def _name(task: str, row: Mapping[str, Any], i: int) -> str:
+    return f"{'' if i else task + ': ':<{len(task) + 2}}{row['stage']}"
+
+
+def _against_base(rows: Iterable[Mapping[str, Any]], task: str, base: str, stage: str) -> dict[str, Any]:
+    """The paired row of a stage after the base."""
+    return next((dict(row) for row in rows if (row["task"], row["a"], row["b"]) == (task, base, stage)), {})
+
+
+def _paired(pair: Mapping[str, Any]) -> tuple[str, str]:
+    difference = pair.get("difference")
+    return ("" if difference is None else f"{difference:+.3f}"), p_value(pair.get("p_holm", pair.get("p")))
 
 
 def p_value(p: float | None) -> str:
