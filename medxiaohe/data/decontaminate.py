@@ -5,10 +5,11 @@ text     a run of 13 words in common (Brown et al. 2020, GPT-3, appendix C), or 
 image    the same file, or a near-identical one (looks.py)
 patient, study   the same id
 
-Only words that tell one item from the others count. An n-gram that occurs in more than 1 % of a task's studies (and in
-more than one) is its template ("Does this chest X-ray show pneumonia?") and is ignored; the lines with the options are
-too. A question about an image gives nothing away without the image: its text counts only in tasks of ten studies or
-more, where a template can be told, and never by equality. Answers of eight words or more, reports say, are compared too.
+Only words that tell one item from the others count. Word triples that occur in more than 1 % of a task's studies (and in
+more than one) are its template ("Does this chest X-ray show pneumonia?"), and an n-gram counts when more than half of its
+words lie outside of it; the lines with the options are left out. A question about an image gives nothing away without
+the image: its text counts only in tasks of ten studies or more, where a template can be told, and never by equality.
+Answers of eight words or more, reports say, are compared too.
 
 Ids are compared as written. One of six characters or more (a PMID, "person1453") means the same everywhere; a shorter
 one ("12") only within its source.
@@ -54,7 +55,7 @@ class _Part:
     """The question or the answer of an item."""
 
     item: Sample
-    lines: tuple[list[str], ...]
+    lines: tuple[str, ...]
     equality: bool
 
 
@@ -97,11 +98,12 @@ class TestItems:
     def _add_texts(self, items: list[Sample]) -> None:
         studies = {_study(item) for item in items}
         parts = [part for item in items for part in _parts(item, len(studies))]
+        template = _template(parts, max(1.0, MAX_TEMPLATE_SHARE * len(studies)))
         for grams in (self._runs, self._triples):
-            grams.add(parts, max(1.0, MAX_TEMPLATE_SHARE * len(studies)))
+            grams.add(parts, template)
         for part in parts:
             if part.equality:
-                self._equal.setdefault(" ".join(overlap.words(part.item.prompt.messages[-1].text)), part.item)
+                self._equal.setdefault(overlap.normal(part.item.prompt.messages[-1].text), part.item)
 
     def _by_image(self, sample: Sample) -> Match | None:
         for image in sample.images:
@@ -122,13 +124,12 @@ class TestItems:
 
     def _by_text(self, sample: Sample) -> Match | None:
         for message in sample.messages:
-            if item := self._equal.get(" ".join(overlap.words(message.text))):
+            if item := self._equal.get(overlap.normal(message.text)):
                 return _match(sample, item, "the same text", "test_text")
-        sequence = overlap.words(sample.text)
-        part, share = self._runs.find(sequence)
+        part, share = self._runs.find(sample.text)
         if part:
             return _match(sample, part.item, f"{RUN} words in a row", "test_text", self._runs.excerpt(sample.text, part))
-        part, share = self._triples.find(sequence)
+        part, share = self._triples.find(sample.text)
         if part and share >= MIN_SHARE:
             how = f"{share:.0%} of the item's word triples"
             return _match(sample, part.item, how, "test_text", self._triples.excerpt(sample.text, part))
@@ -143,19 +144,22 @@ class _Grams:
         self.parts: list[_Part] = []
         self._sets: list[np.ndarray] = []
 
-    def add(self, parts: list[_Part], max_studies: float) -> None:
-        """Parts of one task; an n-gram of more than `max_studies` studies is a template."""
+    def add(self, parts: list[_Part], template: np.ndarray) -> None:
+        """Parts of one task: the n-grams of which more than half the words lie outside its template."""
         import numpy as np
 
-        sets = [np.unique(np.concatenate([overlap.grams(line, self.length) for line in part.lines])) for part in parts]
-        by_study: dict[str, list[np.ndarray]] = defaultdict(list)
-        for part, hashes in zip(parts, sets, strict=True):
-            by_study[_study(part.item)].append(hashes)
-        distinct = [np.unique(np.concatenate(hashes)) for hashes in by_study.values()]
-        values, counts = np.unique(np.concatenate(distinct) if distinct else np.empty(0, np.uint64), return_counts=True)
-        template = values[counts > max_studies]
         self.parts += parts
-        self._sets += [np.setdiff1d(hashes, template, assume_unique=True) for hashes in sets]
+        self._sets += [np.unique(np.concatenate([self._specific(line, template) for line in part.lines])) for part in parts]
+
+    def _specific(self, line: str, template: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        own = np.ones(len(overlap.words(line)), bool)
+        for start in np.flatnonzero(np.isin(overlap.grams(line, TRIPLE), template)):
+            own[start : start + TRIPLE] = False
+        before = np.concatenate([[0], np.cumsum(own)])
+        hashes = overlap.grams(line, self.length)
+        return hashes[before[self.length :] - before[: len(before) - self.length] > self.length / 2] if len(hashes) else hashes
 
     def freeze(self) -> None:
         import numpy as np
@@ -166,11 +170,11 @@ class _Grams:
         self._hashes, self._owners, self._sizes = flat[order], np.repeat(np.arange(len(sizes)), sizes)[order], sizes
         self._sets = []
 
-    def find(self, sequence: list[str]) -> tuple[_Part | None, float]:
+    def find(self, text: str) -> tuple[_Part | None, float]:
         """The part of which the largest share is in the text, and that share; for triples of parts long enough."""
         import numpy as np
 
-        mine = np.unique(overlap.grams(sequence, self.length))
+        mine = np.unique(overlap.grams(text, self.length))
         left, right = np.searchsorted(self._hashes, mine, "left"), np.searchsorted(self._hashes, mine, "right")
         hit = np.flatnonzero(right > left)
         if not len(hit):
@@ -185,12 +189,24 @@ class _Grams:
     def excerpt(self, text: str, part: _Part) -> str:
         """The part of the text from the first to the last n-gram that it shares with the item, as far as it fits."""
         theirs = {int(h) for line in part.lines for h in overlap.grams(line, self.length)}
-        shared = [i for i, h in enumerate(overlap.grams(overlap.words(text), self.length)) if int(h) in theirs]
+        shared = [i for i, h in enumerate(overlap.grams(text, self.length)) if int(h) in theirs]
         if not shared:
             return text
         marks = list(overlap.WORD.finditer(text.casefold()))
         start = marks[shared[0]].start()
         return ("..." if start > 20 else "") + text[start if start > 20 else 0 : marks[shared[-1] + self.length - 1].end() + 20]
+
+
+def _template(parts: list[_Part], max_studies: float) -> np.ndarray:
+    """The word triples that more than `max_studies` studies of a task have."""
+    import numpy as np
+
+    by_study: dict[str, list[np.ndarray]] = defaultdict(list)
+    for part in parts:
+        by_study[_study(part.item)] += [overlap.grams(line, TRIPLE) for line in part.lines]
+    distinct = [np.unique(np.concatenate(hashes)) for hashes in by_study.values()]
+    values, counts = np.unique(np.concatenate(distinct) if distinct else np.empty(0, np.uint64), return_counts=True)
+    return values[counts > max_studies]
 
 
 def unit(source: str, id: str) -> str:
@@ -200,15 +216,14 @@ def unit(source: str, id: str) -> str:
 
 
 def _parts(item: Sample, num_studies: int) -> list[_Part]:
-    question = item.prompt.messages
-    options = {" ".join(overlap.words(choice)) for choice in item.choices}
-    lines = [overlap.words(line) for message in question for line in message.text.splitlines()]
-    lines = [line for line in lines if " ".join(line) not in options and " ".join(line[1:]) not in options]
+    question, options = item.prompt.messages, {overlap.normal(choice) for choice in item.choices}
+    lines = [line for message in question for line in message.text.splitlines()]
+    lines = [line for line in lines if overlap.normal(line) not in options and " ".join(overlap.words(line)[1:]) not in options]
     parts = []
-    if lines and question and (not item.images or num_studies >= MIN_STUDIES):
+    if any(map(overlap.words, lines)) and (not item.images or num_studies >= MIN_STUDIES):
         parts.append(_Part(item, tuple(lines), equality=not item.images))
-    answer = overlap.words(item.messages[-1].text) if item.messages[-1].role == "assistant" else []
-    if len(answer) >= MIN_ANSWER_WORDS:
+    answer = item.messages[-1].text if item.messages[-1].role == "assistant" and not item.choices else ""
+    if len(overlap.words(answer)) >= MIN_ANSWER_WORDS:
         parts.append(_Part(item, (answer,), equality=False))
     return parts
 

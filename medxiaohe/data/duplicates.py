@@ -94,11 +94,11 @@ class Duplicates:
 def _grams(text: str) -> np.ndarray:
     import numpy as np
 
-    return np.unique(overlap.grams(overlap.words(text), GRAM))
+    return np.unique(overlap.grams(text, GRAM))
 
 
 def _key(sample: Sample, *, with_images: bool = False) -> bytes:
     images = [(i.sha256 or i.uri, i.frame, i.box) for i in sample.images] if with_images else len(sample.images)
     return hashlib.blake2b(
-        repr((overlap.words(sample.text), sample.target, images)).encode("utf-8", "backslashreplace"), digest_size=16
+        f"{overlap.normal(sample.text)}\0{sample.target}\0{images}".encode("utf-8", "backslashreplace"), digest_size=16
     ).digest()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,25 +17,38 @@ WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff
 FACTOR, MIX = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F  # odd, from splitmix64 and xxhash
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=8)  # every check of a row asks for the words of the same text
+def words(text: str) -> tuple[str, ...]:
     """Lower case, punctuation and layout dropped."""
-    return WORD.findall(text.casefold())
+    return tuple(WORD.findall(text.casefold()))
 
 
-def grams(sequence: Sequence[str], length: int) -> np.ndarray:
+def normal(text: str) -> str:
+    return " ".join(words(text))
+
+
+def grams(text: str, length: int) -> np.ndarray:
     """One hash for each run of `length` words, in order; empty when the text is shorter."""
     import numpy as np
 
-    count = len(sequence) - length + 1
+    codes = _codes(text)
+    count = len(codes) - length + 1
     if count < 1:
         return np.empty(0, np.uint64)
-    codes = np.fromiter((zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in sequence), np.uint64, len(sequence))
-    codes = (codes + np.uint64(1)) * np.uint64(MIX)
-    codes ^= codes >> np.uint64(29)
     total = np.zeros(count, np.uint64)
     for start in range(length):
         total = total * np.uint64(FACTOR) + codes[start : start + count]
     return total ^ (total >> np.uint64(32))
+
+
+@lru_cache(maxsize=8)
+def _codes(text: str) -> np.ndarray:
+    import numpy as np
+
+    found = words(text)
+    codes = np.fromiter((zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in found), np.uint64, len(found))
+    codes = (codes + np.uint64(1)) * np.uint64(MIX)
+    return codes ^ (codes >> np.uint64(29))
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:

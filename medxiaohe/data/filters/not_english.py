@@ -1,20 +1,37 @@
-"""Text in another language, by the share of the commonest English words in it (Gopher, Rae et al. 2021, A.1.1).
+"""Text in another language: it has more of that language's commonest words than of English ones, or another script.
 
-English prose has 25 to 45 %; other languages below 5 %. Texts of fewer than 20 words are not judged.
+A list of findings has neither and is kept; texts of fewer than 20 words are not judged.
 """
 
 import re
 
 from medxiaohe.types import Sample
 
-COMMON = frozenset("the of and in to a is for with that was by on as are be or from at this which an were it not have had no".split())
-MIN_WORDS, MIN_SHARE = 20, 0.08
+MIN_WORDS, MAX_OTHER_LETTERS = 20, 0.3
+ENGLISH = frozenset("the of and to is for with that was by on as are be or from at this which an were it not have".split())
+OTHER = frozenset(
+    """
+    der die das und den von mit ist des dem ein eine nicht bei wurde werden durch
+    le la les des du et une dans pour par sur est que qui avec chez sont aux ces
+    el los las una del por con para como se que es en
+    il di che per con una nel della delle dei sono
+    het een van voor met zijn bij niet
+    um uma dos das com em os ao nos
+    och att som av det har
+    """.split()
+)
+WORD = re.compile(r"[^\W\d_]+")
+LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 
 def not_english(sample: Sample) -> str:
-    words = re.findall(r"[^\W\d_]+", sample.text.lower())
-    share = sum(word in COMMON for word in words) / max(1, len(words))
-    han = len(re.findall(r"[\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af]", sample.text))  # written without spaces
-    if han > 20 or (len(words) >= MIN_WORDS and share < MIN_SHARE):
-        return f"{share:.0%} of the words are common English words"
+    text = sample.text.lower()
+    words = WORD.findall(text)
+    letters = sum(map(len, words))
+    other_script = 1 - len(LATIN.findall(text)) / letters if letters else 0.0
+    if letters >= MIN_WORDS and other_script > MAX_OTHER_LETTERS:  # Chinese is written without spaces
+        return f"{other_script:.0%} of the letters are not Latin"
+    english, other = sum(word in ENGLISH for word in words), sum(word in OTHER for word in words)
+    if len(words) >= MIN_WORDS and other > english:
+        return f"{other} common words of other languages, {english} of English"
     return ""

@@ -1,15 +1,14 @@
 """PubMed baseline and update files: one document (title and abstract) for each article.
 
 Records without an abstract are passed over, and so are those that state a copyright, unless `copyrighted`.
-The split is a hash of the PMID, so that every reader and task that goes by `split_of` agrees on it.
+The split is a hash of the PMID (pubmed.split_of), so that every reader and task agrees on it.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from medxiaohe import io
 from medxiaohe.retrieval import pubmed
-from medxiaohe.types import Message, Sample, Split
+from medxiaohe.types import Message, Sample
 
 LICENSE = "NLM terms of use for PubMed; the record states no copyright"
 LICENSE_STATED = "copyright stated in the record: "
@@ -36,16 +35,10 @@ def pubmed_xml(path: Path, *, copyrighted: bool = False) -> Iterator[Sample]:
             source="pubmed",
             license=LICENSE_STATED + article.copyright if article.copyright else LICENSE,
             study_id=article.pmid,
-            split=split_of(article.pmid),
+            split=pubmed.split_of(article.pmid),
             meta={
                 "mesh": [{"name": name, "major": major} for name, major in article.mesh],
                 "publication_types": list(article.publication_types),
                 "year": article.year,
             },
         )
-
-
-def split_of(pmid: str) -> Split:
-    """90 % train, 5 % validation, 5 % test."""
-    place = io.unit_interval("pubmed", pmid)
-    return "train" if place < 0.90 else "validation" if place < 0.95 else "test"
