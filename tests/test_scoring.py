@@ -7,6 +7,7 @@ from medxiaohe.scoring import choice, exact, one_of, yes_no
 from medxiaohe.types import Message, Prompt, Sample, Trace
 
 ORGANS = ("Liver", "Pancreas", "Spleen", "Hepatitis B")
+ANTIGENS = ("E. coli", "C. difficile", "H-2 Antigens", "Vitamin A")
 CHEST = ("Pneumonia", "Pleural effusion", "Pneumothorax", "Cardiomegaly")
 KINDS = ("disease", "anatomy", "phenotype", "chemical", "cell", "cell line")
 
@@ -55,6 +56,18 @@ CHOICE: dict[tuple[tuple[str, ...], str], list[str]] = {
         "It could be either B or C", "B or C", "Could be B or C", "", "Sorry.", "Sorry, not enough information to decide.",
         "I cannot determine the diagnosis from this image.", "A patient with pneumonia needs care.", "As an AI, I cannot answer.",
         "I am not sure.", "Pneumoni",
+    ],
+    (ANTIGENS, "A"): [
+        "A. E. coli", "E. coli", "A",
+    ],
+    (ANTIGENS, "B"): [
+        "B. C. difficile", "B) C. difficile", "C. difficile",
+    ],
+    (ANTIGENS, "C"): [
+        "C. H-2 Antigens", "H-2 antigens", "C: H-2 antigens are meant",
+    ],
+    (ANTIGENS, "D"): [
+        "D. Vitamin A", "vitamin A",
     ],
     (CHEST, "B"): [
         "Pleural effusion", "Answer: Pleural effusion.",

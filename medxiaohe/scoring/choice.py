@@ -24,7 +24,7 @@ NEGATED = re.compile(
     r"^[\s)\].]*(?:(?:is|was|would be|选项|项)\s*)?(?:not\b|n't|wrong|incorrect|unlikely|false|excluded|错|不)", re.IGNORECASE
 )
 NOT_BEFORE = re.compile(r"(?:\bnot|n't|\bnever|\bneither|不|非)\s*(?:the|an|correct|right|应|该|be|\s)*$", re.IGNORECASE)
-ANOTHER = re.compile(r"^[\s)\].\"']*(?:,|/|&|\bor\b|\band\b|或|和|、|\s)+[\s(\[]*([A-J])(?![A-Za-z0-9'])")
+ANOTHER = re.compile(r"^[\s)\].\"']*(?:,|/|&|\bor\b|\band\b|或|和|、|\s)+[\s(\[]*([A-J])(?![A-Za-z0-9'\-])")
 
 
 def choice(sample: Sample, trace: Trace) -> Score:
@@ -70,8 +70,9 @@ def _labels(text: str, choices: Sequence[str]) -> Iterator[str]:
         if NEGATED.match(rest) or (match[1].islower() and plain(rest) and letter not in beside):
             continue
         yield letter
-        yield from (other for other in beside if letter not in beside)
-        yield from _others(" , " + rest if rest else "")
+        if letter not in beside:
+            yield from beside
+            yield from _others(" , " + rest if rest else "")
 
 
 def _others(rest: str) -> Iterator[str]:

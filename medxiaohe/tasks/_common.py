@@ -46,6 +46,23 @@ def hash_split(space: str, key: str, train: float = 0.8, validation: float = 0.1
     return "train" if value < train else "validation" if value < train + validation else "test"
 
 
+def components(groups: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Key -> the key that stands for everything connected with it, when the keys of a group belong together."""
+    leader: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while leader.setdefault(key, key) != key:
+            leader[key] = leader[leader[key]]
+            key = leader[key]
+        return key
+
+    for group in groups:
+        for other in group:
+            first, second = sorted((find(group[0]), find(other)))
+            leader[second] = first  # the smallest key leads, whatever the order of the groups
+    return {key: find(key) for key in leader}
+
+
 def shuffled(items: Iterable[T], key: Callable[[T], str]) -> list[T]:
     """An order that depends only on the keys."""
     return sorted(items, key=lambda item: (io.unit_interval("order", key(item)), key(item)))

@@ -15,7 +15,7 @@ from medxiaohe import io
 from medxiaohe.entity.tree import entity_from_json
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.scoring.one_of import one_of
-from medxiaohe.tasks._common import hash_split, item, known_split, shuffled
+from medxiaohe.tasks._common import components, hash_split, item, known_split, shuffled
 from medxiaohe.types import Entity, Sample, Task
 
 KINDS = ("disease", "anatomy", "phenotype", "chemical")
@@ -34,7 +34,7 @@ def samples(tree: Path | None, split: str) -> Iterator[Sample]:
     if tree is None:
         raise ConfigError("the task entity_kind asks about a tree: name it in the stage's `needs:` as `tree`")
     entities = [entity_from_json(row, tree) for row in io.read_jsonl(tree / "entities.jsonl")]
-    family = _families(entities)
+    family = components([sorted(_names(entity)) for entity in entities])
     kinds_of: dict[str, set[str]] = {}
     for entity in entities:
         for name in _names(entity):
@@ -59,7 +59,7 @@ def _question(entity: Entity, kinds: list[str], split: str) -> Sample:
     offered = sorted(kinds, key=lambda kind: io.unit_interval("options", entity.id, kind))
     return item(
         f"entity_kind/{io.fingerprint(entity.id)}",  # the id of an entity would tell its vocabulary, and so its kind
-        f"What kind of medical term is '{entity.name}'? Answer with one of: {', '.join(offered)}.",
+        f"What kind of medical term is '{_plain_case(entity.name)}'? Answer with one of: {', '.join(offered)}.",
         entity.kind,
         choices=tuple(offered),
         entities=(entity.id,),
@@ -67,6 +67,11 @@ def _question(entity: Entity, kinds: list[str], split: str) -> Sample:
         study_id=entity.id,
         split=split,
     )
+
+
+def _plain_case(name: str) -> str:
+    """Without a capital in front, which only some vocabularies write: it would tell the kind. Acronyms keep theirs."""
+    return name[0].lower() + name[1:] if name[1:2].islower() or not name[1:2].isalpha() else name
 
 
 def _fit(name: str) -> bool:
@@ -81,24 +86,6 @@ def normal(name: str) -> str:
     """Letters and digits only, lower case, no plural s: "Wilson's diseases" is "wilson disease"."""
     words = re.findall(r"[^\W_]+", re.sub(r"'s\b", "", name.casefold()))
     return " ".join(word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word for word in words)
-
-
-def _families(entities: list[Entity]) -> dict[str, str]:
-    """Name -> the name that stands for all names connected with it through shared names (union-find)."""
-    leader: dict[str, str] = {}
-
-    def find(name: str) -> str:
-        while leader.setdefault(name, name) != name:
-            leader[name] = leader[leader[name]]
-            name = leader[name]
-        return name
-
-    for entity in entities:
-        first, *others = sorted(_names(entity)) or [normal(entity.id)]
-        for other in [first, *others]:
-            a, b = sorted((find(first), find(other)))
-            leader[b] = a  # the smallest name leads, whatever the order of the file
-    return {name: find(name) for name in leader}
 
 
 def example() -> Sample:

@@ -1,0 +1,117 @@
+"""Which rare disease explains a patient's findings, of four: cases of the phenopacket store (Danis et al. 2025).
+
+The wrong options are diseases whose patients share most findings with this one, from other genes of the same split.
+Cases that share a gene, a disease or a published report are in the same split.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.scoring.choice import choice
+from medxiaohe.tasks._common import components, hash_split, item, known_split, options, place, shuffled
+from medxiaohe.types import Sample, Task
+
+LICENSE = "BSD-3-Clause"
+NEAREST = 8  # wrong options are three of so many most similar diseases
+MIN_FINDINGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    id: str
+    disease: str  # OMIM id
+    label: str
+    genes: tuple[str, ...]
+    study: str
+    present: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+def rare_disease(path: str = "") -> Task:
+    """`path` is a folder of phenopackets (JSON); by default ${MEDXIAOHE_DATA}/rare/phenopackets."""
+    return Task("rare_disease", partial(samples, path), (choice,), example(), LICENSE)
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    known_split(split)
+    folder = place(path, "rare/phenopackets")
+    cases = [case for file in sorted(folder.rglob("*.json")) if (case := _case(file)) and len(case.present) >= MIN_FINDINGS]
+    connected = components([case.disease, *case.genes, *filter(None, [case.study])] for case in cases)
+    ours = [case for case in cases if hash_split("rare_disease", connected[case.disease], train=0.7, validation=0.1) == split]
+    findings: dict[str, set[str]] = {}
+    labels, genes = {case.disease: case.label for case in ours}, dict[str, set[str]]()
+    for case in ours:
+        findings.setdefault(case.disease, set()).update(case.present)
+        genes.setdefault(case.disease, set()).update(case.genes)
+    for case in shuffled(ours, key=lambda c: c.id):
+        others = [id for id in _similar(case, findings) if not genes[id] & genes[case.disease] and labels[id] != case.label]
+        chosen = sorted(others[:NEAREST], key=lambda id: io.unit_interval("distractor", case.id, id))[:3]
+        if len(chosen) == 3:
+            yield _question(case, [labels[id] for id in chosen], split)
+
+
+def _similar(case: Case, findings: Mapping[str, set[str]]) -> list[str]:
+    """Other diseases, the one that shares most findings with the patient first (Jaccard)."""
+    own = set(case.present)
+    share = {id: len(own & found) / len(own | found) for id, found in findings.items() if id != case.disease}
+    return sorted(share, key=lambda id: (-share[id], id))
+
+
+def _question(case: Case, others: Sequence[str], split: str) -> Sample:
+    choices = sorted([case.label, *others], key=lambda label: io.unit_interval("options", case.id, label))
+    letter = "ABCD"[choices.index(case.label)]
+    absent = f"\nAbsent: {'; '.join(case.absent)}." if case.absent else ""
+    return item(
+        f"rare_disease/{case.id}",
+        options(f"Findings: {'; '.join(case.present)}.{absent}\nWhich disease explains them best?", choices),
+        f"{letter}. {case.label}",
+        target=letter,
+        choices=tuple(choices),
+        license=LICENSE,
+        patient_id=case.id,
+        study_id=case.study,
+        split=split,
+        meta={"disease": case.disease},
+    )
+
+
+def _case(file: Path) -> Case | None:
+    """The case of a phenopacket with one diagnosis; None for one with several."""
+    try:
+        packet = json.loads(file.read_bytes())
+        found = [i["diagnosis"] for i in packet.get("interpretations", [])]
+        if len(found) != 1:
+            return None
+        references = [r["id"] for r in packet["metaData"].get("externalReferences", [])]
+        features = packet["phenotypicFeatures"]
+        return Case(
+            packet["id"],
+            found[0]["disease"]["id"],
+            found[0]["disease"]["label"],
+            tuple(sorted({gene for one in found[0].get("genomicInterpretations", []) if (gene := _gene(one))})),
+            next((r for r in references if r.startswith("PMID:")), ""),
+            tuple(dict.fromkeys(f["type"]["label"] for f in features if not f.get("excluded"))),
+            tuple(dict.fromkeys(f["type"]["label"] for f in features if f.get("excluded"))),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{file}: not a phenopacket: {error!r}") from error
+
+
+def _gene(interpretation: Mapping[str, Any]) -> str:
+    variant = interpretation.get("variantInterpretation", {}).get("variationDescriptor", {})
+    symbol = variant.get("geneContext", {}).get("symbol", "")
+    return f"gene {symbol}" if symbol else ""
+
+
+def example() -> Sample:
+    present = ("Ectopia lentis", "Aortic root aneurysm", "Arachnodactyly", "Tall stature")
+    case = Case("example", "OMIM:154700", "Marfan syndrome", ("gene FBN1",), "", present, ("Intellectual disability",))
+    return _question(case, ["Hypochondroplasia", "Noonan syndrome 1", "Rett syndrome"], "test")

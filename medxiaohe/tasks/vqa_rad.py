@@ -1,0 +1,65 @@
+"""VQA-RAD (Lau et al. 2018, doi 10.1038/sdata.2018.251): yes/no questions on CT, MR and X-ray images.
+
+Only the closed questions answered by yes or no; the open ones need a judge. The published test questions are about
+images that are also in the published training set (in our file, 140 of 213), so the split here is by MedPix case and
+image: 60 % train, 10 % validation, 30 % test. Numbers are not comparable with those on the published split.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import images, io
+from medxiaohe.errors import DataError
+from medxiaohe.scoring.yes_no import yes_no
+from medxiaohe.tasks._common import components, hash_split, item, known_split, place, shuffled
+from medxiaohe.types import ImageRef, Sample, Task
+
+LICENSE = "CC0-1.0"
+
+
+def vqa_rad(path: str = "") -> Task:
+    """`path` holds vqa_rad.json and images/; by default ${MEDXIAOHE_DATA}/vqa/vqa_rad."""
+    return Task("vqa_rad", partial(samples, path), (yes_no,), example(), LICENSE)
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    known_split(split)
+    folder = place(path, "vqa/vqa_rad")
+    rows = io.read_json(folder / "vqa_rad.json")
+    try:
+        connected = components([_case(row), row["image_name"]] for row in rows)
+        closed = [row for row in rows if row["answer_type"].strip() == "CLOSED" and _answer(row) in ("yes", "no")]
+        for row in shuffled(closed, key=lambda row: str(row["qid"])):
+            study = connected[_case(row)]
+            if hash_split("vqa_rad", study, train=0.6, validation=0.1) == split:
+                yield _question(row, images.ref(folder / "images" / Path(row["image_name"]).name), study, split)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{folder / 'vqa_rad.json'}: not the VQA-RAD file ({error!r})") from error
+
+
+def _question(row: dict[str, Any], image: ImageRef, study: str, split: str) -> Sample:
+    return item(
+        f"vqa_rad/{row['qid']}",
+        (image, f"{row['question'].strip()} Answer yes or no."),
+        _answer(row).capitalize(),
+        target=_answer(row),
+        license=LICENSE,
+        study_id=study,
+        split=split,
+        meta={"organ": row["image_organ"], "kind": row["question_type"]},
+    )
+
+
+def _case(row: dict[str, Any]) -> str:
+    return str(row["image_case_url"])
+
+
+def _answer(row: dict[str, Any]) -> str:
+    return str(row["answer"]).strip().lower()
+
+
+def example() -> Sample:
+    row = {"qid": "example", "question": "Is there a pneumothorax?", "answer": "No", "image_organ": "CHEST", "question_type": "PRES"}
+    return _question(row, ImageRef("example.jpg"), "case 1", "test")  # nobody opens the image
