@@ -175,7 +175,7 @@ def test_choice_nats_score_the_answer_alone(local: Any, pictures: list[ImageRef]
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")
 def test_without_vllm_the_message_has_the_command() -> None:
     with pytest.raises(MissingExtra, match=r"pip install 'medxiaohe\[vllm\]'"):
-        plugins.load("models", "vllm")("starter")
+        plugins.load("models", "vllm")("ORG/NAME")
 
 
 # ---- a server ------------------------------------------------------------------------------------
