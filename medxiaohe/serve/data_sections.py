@@ -114,9 +114,7 @@ def funnel_section(run: Run) -> Html:
             charts.figure(
                 charts.bars("Funnel of records", rows), "Records that reach each step, as counts and as a share of the rows found."
             ),
-            charts.figure(
-                charts.bars("Training mixture", mixture), "What the mixture hands to training; a sample may be drawn more than once."
-            ),
+            charts.figure(charts.bars("Training mixture", mixture), "Rows drawn for each kind of training, without replacement."),
             class_="charts",
         ),
         tag("h3", "Why records were lost"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from medxiaohe.serve.artefacts import Run, StageFolder, label
 from medxiaohe.serve.cards import card
 from medxiaohe.serve.examples import OUTCOMES, RIGHT, find
 from medxiaohe.serve.html import Html, count, decimal, details, excerpt, interval, p_value, plain, section, share, signed, table, tag
-from medxiaohe.serve.verdicts import ALPHA, Verdict, constant_of
+from medxiaohe.serve.verdicts import ALPHA, Verdict, constant_of, no_better_than_constant, shown
 
 UNITS = {
     "loss": "loss, nats per token",
@@ -124,11 +125,30 @@ def _mark(outcome: str) -> Html:
     return tag("span", MARKS[outcome], class_=f"verdict {outcome}")
 
 
-def verdict_list(found: Sequence[Verdict], warnings: Sequence[str]) -> Html:
-    if not found and not warnings:
-        return tag("p", "No two stages were compared.", class_="quiet")
-    items = [tag("li", _mark(v.outcome), " ", v.sentence) for v in found]
-    return tag("ul", items, [tag("li", _mark("warning"), " ", words) for words in warnings], class_="verdicts")
+def changes(run: Run, found: Sequence[Verdict]) -> Html:
+    """Tasks by stages: what each stage changed against the one before it, and the last against the first."""
+    steps = [*pairwise(run.stages), (run.stages[0], run.stages[-1])] if len(run.stages) > 2 else list(pairwise(run.stages))
+    cells = {(v.task, v.a, v.b): v for v in found}
+    rows = [(task, *(_change(cells.get((task, a, b))) for a, b in steps)) for task in dict.fromkeys(v.task for v in found)]
+    caption = "What each stage changed: difference of the means and p after Holm's correction"
+    head = ("Task", *(f"{shown(b)} against {a}" for a, b in steps))
+    return table(caption, head, rows) if rows else tag("p", "No two stages were compared.", class_="quiet")
+
+
+def _change(verdict: Verdict | None) -> Html:
+    if verdict is None:
+        return tag("span", "not tested", class_="quiet")
+    size = tag(
+        "span", f"{MARKS[verdict.outcome][0]} {signed(verdict.difference)}", class_=f"verdict {verdict.outcome}", title=verdict.sentence
+    )
+    return tag("span", size, tag("small", f"p {p_value(verdict.holm)}", class_="quiet"), class_="change")
+
+
+def warnings(run: Run, found: Sequence[Verdict]) -> Html:
+    """What did not help, in sentences: no change, a change for the worse, or no better than a constant answer."""
+    items = [tag("li", _mark(v.outcome), " ", v.sentence) for v in found if v.outcome != "better"]
+    items += [tag("li", _mark("warning"), " ", words) for words in no_better_than_constant(run)]
+    return Html(tag("h3", "What did not help") + tag("ul", items, class_="verdicts")) if items else Html("")
 
 
 def _color(run: Run, stage: str) -> int:

@@ -10,7 +10,7 @@ from importlib import resources
 from medxiaohe.serve import data_sections, model_sections
 from medxiaohe.serve.artefacts import Run
 from medxiaohe.serve.html import Html, count, plural, section, share, tag
-from medxiaohe.serve.verdicts import ALPHA, Verdict, no_better_than_constant
+from medxiaohe.serve.verdicts import ALPHA, Verdict
 
 STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
 DECIDED = f"Paired tests on the same items. A difference counts when p, after Holm's correction for the number of tests, is below {ALPHA}."
@@ -90,7 +90,13 @@ def _summary(run: Run, found: Sequence[Verdict]) -> Html:
         ("Questions asked", count(items), f"to each of {plural(len(run.stages), 'model')}, in {plural(len(tasks), 'task')}"),
     ]
     shown = [tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("span", note, class_="quiet"))) for name, value, note in tiles]
-    warned = model_sections.verdict_list(found, no_better_than_constant(run))
+    key = "\u25b2 better, \u25bc worse, \u25cf no measurable change."
     return section(
-        "summary", "Summary", tag("dl", shown, class_="tiles"), tag("h3", "Did training help?"), tag("p", DECIDED, class_="quiet"), warned
+        "summary",
+        "Summary",
+        tag("dl", shown, class_="tiles"),
+        tag("h3", "Did training help?"),
+        tag("p", f"{DECIDED} {key}", class_="quiet"),
+        model_sections.changes(run, found),
+        model_sections.warnings(run, found),
     )
