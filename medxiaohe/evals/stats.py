@@ -43,7 +43,7 @@ def wilson(successes: float, n: float, z: float = NormalDist().inv_cdf(0.5 + LEV
     p, shrink = successes / n, 1 + z * z / n
     middle = (p + z * z / (2 * n)) / shrink
     half = z / shrink * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return (max(0.0, middle - half) if p > 0 else 0.0), (min(1.0, middle + half) if p < 1 else 1.0)
 
 
 def estimate(values: Sequence[float], clusters: Sequence[str] | None = None) -> Estimate:

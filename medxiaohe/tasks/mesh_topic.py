@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 
 from medxiaohe import io
 from medxiaohe.retrieval.pubmed import Article, articles, split_of
@@ -29,7 +30,7 @@ def mesh_topic(path: str = "asset:pubmed_2020") -> Task:
 
 def samples(path: str, split: str) -> Iterator[Sample]:
     known_split(split)
-    usable = {a.pmid: a for a in map(_slim, articles(place(path))) if len(a.title) >= TOO_SHORT and a.mesh}
+    usable = _usable(place(path))
     counts = Counter(name for article in usable.values() for name, major in article.mesh if major)
     common = sorted((name for name in counts if counts[name] >= MIN_ARTICLES), key=lambda n: (counts[n], io.unit_interval("mesh", n)))
     rank = {name: i for i, name in enumerate(common)}
@@ -40,6 +41,12 @@ def samples(path: str, split: str) -> Iterator[Sample]:
             others = _distractors(article, common, rank[gold])
             if len(others) == 3:
                 yield _question(article, gold, others, split)
+
+
+@lru_cache(maxsize=1)
+def _usable(path: Path) -> dict[str, Article]:
+    """Read once for all splits: parsing takes longer than asking."""
+    return {a.pmid: a for a in map(_slim, articles(path)) if len(a.title) >= TOO_SHORT and a.mesh}
 
 
 def _slim(article: Article) -> Article:
