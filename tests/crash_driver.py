@@ -5,6 +5,7 @@
 `@` becomes FOLDER/n. The driver forks, so that Python and the packages are loaded once.
 """
 
+import importlib.util
 import json
 import os
 import shutil
@@ -50,9 +51,9 @@ def enumerate_kills(folder: Path, arguments: list[str], start: str) -> int:
 
 
 if __name__ == "__main__":
-    import pydantic  # noqa: F401  loaded before the forks
-    import yaml  # noqa: F401
-
+    for module in ("pydantic", "yaml", "numpy", "PIL.Image"):  # loaded once, before the forks
+        if importlib.util.find_spec(module.partition(".")[0]):
+            importlib.import_module(module)
     from medxiaohe.cli import main
 
     folder, start, *arguments = sys.argv[1:]

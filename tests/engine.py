@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -43,3 +44,26 @@ def files(out: Path) -> dict[str, bytes]:
 
 def drafts(out: Path) -> list[str]:
     return [str(p) for p in out.rglob(".*") if p.name != ".lock"]
+
+
+def data_recipe(folder: Path) -> Path:
+    """The real stages from vocabulary to mixture, on eight rows."""
+    topics = ["pneumonia", "asthma", "influenza", "tuberculosis"]
+    rows = [f"{topic}\tdisease" for topic in topics]
+    (folder / "mine.tsv").write_text("id\tname\tkind\n" + "".join(f"my:{i}\t{row}\n" for i, row in enumerate(rows)))
+    with open(folder / "mine.jsonl", "w") as file:
+        for i in range(8):
+            question = f"What should be asked about {topics[i % 4]} of a patient in case {i}?"
+            answer = f"When the {topics[i % 4]} began, and whether it is the first time in case {i}."
+            turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+            file.write(json.dumps({"id": f"c{i}", "messages": turns, "source": "mine", "license": "CC0-1.0"}) + "\n")
+    sources = [{"reader": "chat_jsonl", "path": str(folder / "mine.jsonl")}]
+    stages = {
+        "tree": {"uses": "entity.build", "with": {"vocabularies": [{"reader": "tsv", "path": str(folder / "mine.tsv")}]}},
+        "corpus": {"uses": "data.read", "needs": {"tree": "tree"}, "with": {"sources": sources}},
+        "curated": {"uses": "data.curate", "needs": {"corpus": "corpus", "tree": "tree"}},
+        "mixture": {"uses": "data.mixture", "needs": {"data": "curated", "tree": "tree"}, "with": {"instructions": 6}},
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    return path

@@ -96,3 +96,13 @@ def break_(settings: BreakSettings, out: Path) -> dict[str, Any]:
     if settings.how == "unreadable":
         open(settings.path)
     return {"value": float("nan") if settings.how == "nan" else 1 // 0}
+
+
+@dataclass(frozen=True)
+class PluginSettings:
+    reader: str
+
+
+def plugin(settings: PluginSettings, out: Path) -> None:
+    """Name a file of the user's own."""
+    io.write_text(out / "reader.txt", settings.reader)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import engine
+import pytest
 
 
 def kills(folder: Path, *arguments: str, start: str = "") -> int:
@@ -42,4 +43,15 @@ def test_replacing_finished_stages_killed_at_any_write_resumes_to_identical_byte
     assert engine.medxiaohe("run", recipe, "--out", tmp_path / "whole", *change).returncode == 0
     num = kills(tmp_path / "killed", "run", recipe, *change, "--out", "@", start=str(tmp_path / "before"))
     assert num > 20
+    assert_all_like(tmp_path / "killed", tmp_path / "whole", num)
+
+
+def test_the_data_stages_killed_at_any_write_resume_to_identical_bytes(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    pytest.importorskip("PIL")
+    recipe = str(engine.data_recipe(tmp_path))
+    done = engine.medxiaohe("run", recipe, "--out", tmp_path / "whole")
+    assert done.returncode == 0, done.stderr
+    num = kills(tmp_path / "killed", "run", recipe, "--out", "@")
+    assert num > 40
     assert_all_like(tmp_path / "killed", tmp_path / "whole", num)

@@ -99,6 +99,15 @@ def test_changed_code_is_refused(tmp_path: Path) -> None:
         run.run(load.load(path), quiet)
 
 
+def test_changed_code_of_a_file_of_ones_own_named_in_settings_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def eye(): ...\n")
+    path = engine.recipe(tmp_path, b={"uses": f"{engine.STAGES}:plugin", "with": {"reader": f"{tmp_path}/mine.py:eye"}})
+    run.run(load.load(path), quiet)
+    (tmp_path / "mine.py").write_text("def eye(): pass\n")
+    with pytest.raises(ConfigError, match=r"code\..*mine\.py:eye"):
+        run.run(load.load(path), quiet)
+
+
 def test_a_changed_wire_is_refused(tmp_path: Path) -> None:
     path = engine.recipe(tmp_path)
     run.run(load.load(path), quiet)

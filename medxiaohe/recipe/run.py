@@ -119,7 +119,7 @@ def _inputs(stage: Stage, recipe: Recipe, given: Mapping[str, Path]) -> dict[str
 
 
 def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """What a stage's result depends on: settings, bytes of its inputs, and its code."""
+    """What a stage's result depends on: settings, bytes of its inputs, and its code, the user's own files included."""
     import inspect
 
     source = inspect.getsourcefile(stage.run)
@@ -129,8 +129,21 @@ def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
         "settings": io.to_json(stage.settings),
         "needs": {role: io.sha256(folder / io.MANIFEST)[:16] for role, folder in inputs.items()},
         "files": {path: content_hash(path) for path in sorted(set(input_paths(stage.settings)))},
-        "code": {"medxiaohe": medxiaohe.__version__, "file": io.sha256(Path(source))[:16] if source else ""},
+        "code": {
+            "medxiaohe": medxiaohe.__version__,
+            "file": io.sha256(Path(source))[:16] if source else "",
+            **{name: content_hash(name.rpartition(":")[0]) for name in sorted(set(_files_of_ones_own(io.to_json(stage.settings))))},
+        },
     }
+
+
+def _files_of_ones_own(settings: Any) -> Iterator[str]:
+    """Every "mine/eye.py:eye" inside settings: a reader, filter, task or scorer whose code is the user's."""
+    if isinstance(settings, (dict, list)):
+        for item in settings.values() if isinstance(settings, dict) else settings:
+            yield from _files_of_ones_own(item)
+    elif isinstance(settings, str) and settings.rpartition(":")[0].endswith(".py") and Path(settings.rpartition(":")[0]).is_file():
+        yield settings
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
