@@ -10,9 +10,11 @@ pytest.importorskip("PIL", reason="the page shows images")
 
 from fixture_run import break_image, write_run
 
-from medxiaohe import io, recipe
-from medxiaohe.errors import DataError
+from medxiaohe import io
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.recipe.load import load as load_recipe
 from medxiaohe.recipe.load import stage
+from medxiaohe.recipe.run import run
 from medxiaohe.serve import treemap
 from medxiaohe.serve.artefacts import load
 from medxiaohe.serve.charts import decades, ticks
@@ -226,8 +228,46 @@ def test_the_stage_is_found_by_its_name_and_its_settings_come_from_yaml() -> Non
     roles = (*CORE, "rl")
     built = stage("report", "serve.report", {"title": "Eyes", "examples": 3, "licenses": {"a": "b"}}, {role: role for role in roles})
     assert built.settings == replace(ReportSettings(), title="Eyes", examples=3, licenses={"a": "b"})
-    with pytest.raises(recipe.load.ConfigError, match="examples must be 0 to 20"):
+    with pytest.raises(ConfigError, match="examples must be 0 to 20"):
         stage("report", "serve.report", {"examples": 99}, {role: role for role in roles})
+
+
+def test_a_stage_that_is_neither_training_nor_evaluation_is_refused(run_folders: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"needs.more: stage tree neither trained nor examined"):
+        report(ReportSettings(), tmp_path, **{role: run_folders[role] for role in CORE}, more=run_folders["tree"])
+
+
+BACKEND = """
+from medxiaohe.models.backends.scripted import scripted
+
+def always(model, **options):
+    return scripted(model, lambda conversation: model)
+"""
+RECIPE = """
+out: out
+stages:
+  tree: {uses: entity.build, with: {vocabularies: [{reader: tsv, path: names.tsv}]}}
+  read: {uses: data.read, needs: {tree: tree}, with: {sources: [{task: entity_kind}]}}
+  curate: {uses: data.curate, needs: {corpus: read, tree: tree}, with: {against: [{task: entity_kind}], filters: []}}
+  mix: {uses: data.mixture, needs: {data: curate}, with: {instructions: 8}}
+  base: {uses: evals.run, needs: {tree: tree}, with: {tasks: [{name: entity_kind}], model: anatomy, backend: "backend.py:always"}}
+  sft: {uses: evals.run, needs: {tree: tree}, with: {tasks: [{name: entity_kind}], model: disease, backend: "backend.py:always"}}
+  compare: {uses: evals.compare, needs: {corpus: read, base: base, sft: sft}}
+  report:
+    uses: serve.report
+    needs: {tree: tree, corpus: read, curated: curate, mixture: mix, comparison: compare, eval_base: base, eval_sft: sft}
+"""
+
+
+def test_a_recipe_of_real_stages_ends_in_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    letters = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
+    rows = [f"{kind}:{x}\t{x}{noun}\t{kind}\tCC0-1.0" for kind, noun in (("disease", "itis"), ("anatomy", "duct")) for x in letters]
+    (tmp_path / "names.tsv").write_text("\n".join(["id\tname\tkind\tlicense", *rows]) + "\n")
+    (tmp_path / "backend.py").write_text(BACKEND)
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    done = run(load_recipe(tmp_path / "recipe.yaml"), say=lambda line: None)
+    assert "SFT: no measurable change on entity_kind against base" in page_of(done[-1].folder)
 
 
 def test_boxes_of_a_map_have_the_areas_asked_for_and_stay_inside() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
+from medxiaohe.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,9 @@ def load(inputs: Mapping[str, Path], others: Mapping[str, Path]) -> Run:
     more = [_open(role, folder) for role, folder in others.items()]
     scores = io.read_json(fixed["comparison"].folder / "comparison.json")
     order = {label(name): i for i, name in enumerate(scores.get("stages", ()))}
+    for stage in more:
+        if not any((stage.folder / name).exists() for name in ("metrics.jsonl", "traces.jsonl")):
+            raise ConfigError(f"needs.{stage.role}: stage {stage.name} neither trained nor examined a model: name only such stages here")
     trained = tuple(stage for stage in more if (stage.folder / "metrics.jsonl").exists())
     examined = [stage for stage in more if (stage.folder / "traces.jsonl").exists()]
     examined.sort(key=lambda stage: order.get(stage.label, len(order)))

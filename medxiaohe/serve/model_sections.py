@@ -42,8 +42,9 @@ def training_section(run: Run) -> Html:
 
 def _trained(stage: StageFolder) -> Html:
     curves = _curves(stage.rows("metrics.jsonl"))
-    main = [_curve(stage.label, name, curves[name]) for name in MAIN if name in curves]
-    rest = [_curve(stage.label, name, curves[name]) for name in sorted(curves) if name not in MAIN]
+    units = {**UNITS, "loss": "loss of the policy"} if "reward" in curves else UNITS
+    main = [_curve(stage.label, name, curves[name], units) for name in MAIN if name in curves]
+    rest = [_curve(stage.label, name, curves[name], units) for name in sorted(curves) if name not in MAIN]
     return tag(
         "div",
         tag("h3", stage.label),
@@ -82,11 +83,11 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, fl
     return curves
 
 
-def _curve(stage: str, name: str, points: Sequence[tuple[float, float]]) -> Html:
+def _curve(stage: str, name: str, points: Sequence[tuple[float, float]], units: Mapping[str, str]) -> Html:
     color = 3 if name == "reward" else 1
     logged, mean = charts.thin(points), charts.thin(charts.smooth(points))
     series = [charts.Line("as logged", logged, color, faint=True), charts.Line(name, mean, color)]
-    unit = UNITS.get(name, name.replace("_", " "))
+    unit = units.get(name, name.replace("_", " "))
     return charts.figure(charts.lines(f"{stage}: {unit} by step", series, "step", unit), None)
 
 

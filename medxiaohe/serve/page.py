@@ -79,14 +79,11 @@ def _summary(run: Run, found: Sequence[Verdict]) -> Html:
     tasks = run.scores.get("tasks") or {}
     items = sum(max((int(row.get("n", 0)) for row in rows), default=0) for rows in tasks.values())
     tokens = sum(stage.summary.get("tokens") or 0 for stage in run.trained)
+    counted = [stage.label for stage in run.trained if stage.summary.get("tokens")]
     tiles = [
         ("Entities in the tree", count(entities), f"{count(covered)} mentioned by the corpus ({share(covered, entities) or '0 %'})"),
         ("Records kept", count(kept), f"of {count(read)} found ({share(kept, read) or '0 %'})"),
-        (
-            "Tokens trained on",
-            count(tokens),
-            f"in {', '.join(stage.label for stage in run.trained if stage.summary.get('tokens')) or 'no stage'}",
-        ),
+        ("Tokens trained on", count(tokens), f"in {', '.join(counted)}" if counted else "no model was trained on text"),
         ("Questions asked", count(items), f"to each of {plural(len(run.stages), 'model')}, in {plural(len(tasks), 'task')}"),
     ]
     shown = [tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("span", note, class_="quiet"))) for name, value, note in tiles]

@@ -27,6 +27,13 @@ class Reach:
         ids = self.tree.roots if id == ROOT else self.tree.children(id)
         return sorted(ids, key=lambda child: (-self.below[child], child))
 
+    def branches(self, id: str) -> list[str]:
+        """The first division of a subtree: a single child that has children of its own is passed over."""
+        found = self.children(id)
+        while len(found) == 1 and self.tree.children(found[0]):
+            found = self.children(found[0])
+        return found
+
     def name(self, id: str) -> str:
         return "All entities" if id == ROOT else self.tree.entities[id].name
 

@@ -1,6 +1,6 @@
 """The entity tree as nested maps: the area is how many entities there are, the colour how many samples mention them.
 
-Each map shows the children of one entity and links to the maps of those children. Positions are
+Each map shows the first division of one entity and links to the maps of those. Positions are
 percentages, so one drawing fits any width while its letters keep their size.
 """
 
@@ -27,7 +27,7 @@ def maps(reach: Reach) -> Html:
     """All maps, the first one shown; without scripts the links work through the address."""
     shown = _worth_a_map(reach)
     number = {id: i for i, id in enumerate(shown)}
-    parent = {child: id for id in shown for child in reach.children(id) if child in number}
+    parent = {child: id for id in shown for child in reach.branches(id) if child in number}
     drawn = [_map(reach, id, number, parent) for id in shown]
     keys = [tag("span", tag("span", class_=f"key c{i}"), name, class_="item") for i, (name, _) in enumerate(LEVELS)]
     return tag("div", tag("p", "Samples: ", keys, class_="legend"), drawn, class_="maps")
@@ -37,15 +37,15 @@ def _worth_a_map(reach: Reach) -> list[str]:
     """From the top, the larger subtrees first, as long as there are maps left."""
     shown, rank = [ROOT], 0
     while rank < len(shown) and len(shown) < MAPS:
-        for child in reach.children(shown[rank])[:CELLS]:
-            if len(shown) < MAPS and child not in shown and len(reach.tree.children(child)) > 1:
+        for child in reach.branches(shown[rank])[:CELLS]:
+            if len(shown) < MAPS and child not in shown and len(reach.branches(child)) > 1:
                 shown.append(child)
         rank += 1
     return shown
 
 
 def _map(reach: Reach, id: str, number: dict[str, int], parent: dict[str, str]) -> Html:
-    children = reach.children(id)
+    children = reach.branches(id)
     first, rest = children[:CELLS], children[CELLS:]
     areas = [float(reach.below[child]) for child in first]
     cells: list[Html] = []
@@ -81,7 +81,7 @@ def _cell(reach: Reach, id: str, box: Sequence[float], link: int | None) -> Html
 def _inside(reach: Reach, id: str, box: Sequence[float], number: dict[str, int]) -> list[Html]:
     """Small cells of the grandchildren below the name of a large cell; they open their own map or the cell's."""
     x, y, width, height = box
-    children = reach.children(id)[:INSIDE]
+    children = reach.branches(id)[:INSIDE]
     if width < 120 or height < 80 or len(children) < 2:
         return []
     boxes = squarify([float(reach.below[child]) for child in children], width - 12, height - 48)
