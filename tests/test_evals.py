@@ -129,3 +129,12 @@ def test_no_model_and_two_models_are_refused(tmp_path: Path) -> None:
         run(settings, tmp_path)
     with pytest.raises(ConfigError, match="two models"):
         run(RunSettings((TaskRun("chest_xray"),), model="starter", backend="scripted"), tmp_path, model=tmp_path)
+
+
+def test_a_real_model_runs_through(task: str, tmp_path: Path, tiny_vlm: Path) -> None:
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage/model").symlink_to(tiny_vlm)
+    io.write_jsonl(tmp_path / "data/samples.jsonl", [Sample("d", (Message("document", ("fever and cough",)),), split="test")])
+    settings = RunSettings((TaskRun(task, limit=3),), perplexity=1, max_new_tokens=4)
+    summary = run(settings, tmp_path / "out", model=tmp_path / "stage", data=tmp_path / "data")
+    assert summary["toy"]["n"] == 3 and summary["bits_per_token"] > 0 and summary["documents"] == 1

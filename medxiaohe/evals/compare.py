@@ -66,7 +66,7 @@ def compare(settings: CompareSettings, out: Path, *, corpus: Path | None = None,
     return result
 
 
-PERPLEXITY = ("documents", "tokens", "bits_per_token", "bits_per_byte")
+PERPLEXITY = ("documents", "tokens", "bits_per_token")
 
 
 def _items(path: Path) -> dict[str, dict[str, Item]]:
@@ -89,7 +89,7 @@ def _documents(path: Path) -> dict[str, Item]:
     if not path.exists():
         return {}
     return {
-        row["id"]: Item(row["nats"] / row["tokens"] / math.log(2), "", (), f"{row['bytes']} {row['tokens']}")
+        row["id"]: Item(row["nats"] / row["tokens"] / math.log(2), "", (), f"{row['text']} {row['tokens']}")
         for row in io.read_jsonl(path)
         if row["tokens"]
     }

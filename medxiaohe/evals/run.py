@@ -1,8 +1,8 @@
 """Stage `evals.run`: one model on tasks, every trace kept, so that each number can be looked into.
 
-traces.jsonl      {task, sample, trace, scores}: the gold is in the sample, the model saw trace.prompt
-perplexity.jsonl  {id, nats, tokens, bytes} of documents that no training stage may read
-summary.json      what the stage returns
+traces.jsonl has {task, sample, trace, scores}: the gold is in the sample, the model saw trace.prompt. perplexity.jsonl
+has {id, text, nats, tokens} of documents that no training stage may read: `text` is a hash, and `tokens` counts those
+scored, for a backend may cut long documents. summary.json is what the stage returns.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from medxiaohe.evals import stats
 from medxiaohe.progress import Meter
 from medxiaohe.types import Message, Model, Sample, Score, Task, Tool, Trace
 
+BATCHES_A_CALL = 8  # a backend puts conversations of like length into one batch
 MAX_TRAIN_GOLDS = 2000  # enough to know the most frequent answer
 
 
@@ -133,8 +134,9 @@ def _tools(task: Task) -> list[Tool]:
 def _traces(task: Task, samples: Sequence[Sample], engine: Model, batch_size: int, label: str) -> list[Trace]:
     workflow, tools, traces = plugins.load("workflows", task.workflow), _tools(task), list[Trace]()
     meter = Meter(label, len(samples))
-    for start in range(0, len(samples), batch_size):
-        prompts = [sample.prompt for sample in samples[start : start + batch_size]]
+    step = batch_size * BATCHES_A_CALL
+    for start in range(0, len(samples), step):
+        prompts = [sample.prompt for sample in samples[start : start + step]]
         traces += workflow(prompts, engine, tools)
         meter.advance(len(prompts))
     meter.close()
@@ -208,7 +210,7 @@ def _perplexity(engine: Model, data: Path, out: Path, settings: RunSettings) -> 
     for start in range(0, len(documents), settings.batch_size):
         batch = documents[start : start + settings.batch_size]
         for sample, (nats, tokens) in zip(batch, engine.token_nats([s.text for s in batch]), strict=True):
-            rows.append({"id": sample.id, "nats": round(nats, 4), "tokens": tokens, "bytes": len(sample.text.encode())})
+            rows.append({"id": sample.id, "nats": round(nats, 4), "tokens": tokens, "text": io.fingerprint(sample.text)})
         meter.advance(len(batch))
     meter.close()
     io.write_jsonl(out / "perplexity.jsonl", rows)
@@ -225,12 +227,11 @@ def held_out(data: Path, limit: int) -> list[Sample]:
 
 
 def bits(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Bits per token and per byte over all documents; only the second compares models with different tokenizers."""
-    nats, tokens, size = (math.fsum(row[key] for row in rows) for key in ("nats", "tokens", "bytes"))
+    """Bits per token over all documents; it compares models that share a tokenizer."""
+    nats, tokens = (math.fsum(row[key] for row in rows) for key in ("nats", "tokens"))
     if not tokens:
         raise DataError("the documents have no tokens to predict: they are empty")
-    per_byte = nats / size / math.log(2)
-    return {"documents": len(rows), "bits_per_token": nats / tokens / math.log(2), "bits_per_byte": per_byte, "tokens": int(tokens)}
+    return {"documents": len(rows), "tokens": int(tokens), "bits_per_token": nats / tokens / math.log(2)}
 
 
 def _finite(value: float) -> float | None:

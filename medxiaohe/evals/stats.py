@@ -93,7 +93,7 @@ def paired(a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | Non
 def mcnemar(only_a: int, only_b: int) -> float:
     """Two-sided exact p of the discordant pairs: how unlike a fair coin they are."""
     n, few = only_a + only_b, min(only_a, only_b)
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / 2**n)
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / (1 << n))
 
 
 def sign_flip(differences: Sequence[float], seed: int = 0) -> float:

@@ -35,8 +35,8 @@ def articles(path: Path) -> Iterator[Article]:
         files = sorted(p for p in path.rglob("*") if p.name.endswith((".xml", ".xml.gz")))
         if not files:
             raise DataError(f"no .xml or .xml.gz file in {path}")
-        for file in files:
-            yield from articles(file)
+        for one in files:
+            yield from articles(one)
         return
     try:
         with _open(path) as file:
