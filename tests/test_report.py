@@ -145,7 +145,7 @@ def test_holm_decides_and_fewer_bits_are_better(run_folders: dict[str, Path], tm
 def test_examples_show_failures_as_well_as_successes(made: Path) -> None:
     shown = set(re.findall(r'data-outcome="([^"]+)"', page_of(made)))
     assert {"fixed", "broken", "still-wrong", "unparsed", "right-throughout"} <= shown
-    assert "Nobody chose these" in page_of(made)
+    assert "Nobody chose the examples" in page_of(made)
 
 
 def test_an_image_that_is_gone_is_named_and_its_folder_is_not(run_folders: dict[str, Path], tmp_path: Path) -> None:
@@ -160,6 +160,13 @@ def test_an_image_that_is_gone_is_named_and_its_folder_is_not(run_folders: dict[
 def test_pictures_can_be_left_out(run_folders: dict[str, Path], tmp_path: Path) -> None:
     report(ReportSettings(images=False), tmp_path, **run_folders)
     assert "<img" not in page_of(tmp_path)
+
+
+def test_words_of_records_can_be_left_out(run_folders: dict[str, Path], tmp_path: Path) -> None:
+    report(ReportSettings(words=False), tmp_path, **run_folders)
+    text = page_of(tmp_path)
+    assert "patchy opacity" not in text and "both lungs" not in text and "<img" not in text
+    assert "Items by outcome" in text and "61 \u00b7 6.6 %" in text
 
 
 def test_absolute_paths_of_settings_are_shortened(made: Path) -> None:

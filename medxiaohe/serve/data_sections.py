@@ -97,7 +97,8 @@ def _vocabularies(run: Run) -> Html:
 # ---- funnel ----------------------------------------------------------------------------------------
 
 
-def funnel_section(run: Run) -> Html:
+def funnel_section(run: Run, *, words: bool) -> Html:
+    """`words` False shows counts and reasons, and nothing of what any record says."""
     found, written, kept = run.corpus.summary.get("read", 0), run.corpus.summary.get("written", 0), run.curated.summary.get("kept", 0)
     steps = [("Rows found in the sources", found, "bar"), ("Read as samples", written, "bar"), ("Kept by curation", kept, "bar last")]
     rows = [charts.Bar(name, value, f"{count(value)} \u00b7 {share(value, found) or '0 %'}", color) for name, value, color in steps]
@@ -118,7 +119,7 @@ def funnel_section(run: Run) -> Html:
             class_="charts",
         ),
         tag("h3", "Why records were lost"),
-        _reasons(run, found),
+        _reasons(run, found, words),
         _by_source(run),
         _by_bucket(run),
     )
@@ -131,7 +132,7 @@ MIXED = (
 )
 
 
-def _reasons(run: Run, found: int) -> Html:
+def _reasons(run: Run, found: int, words: bool) -> Html:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     number = Counter[tuple[str, str]]()
     for where, stage, name in (("reading", run.corpus, "dead.jsonl"), ("curation", run.curated, "dropped.jsonl")):
@@ -144,6 +145,8 @@ def _reasons(run: Run, found: int) -> Html:
     if not number:
         return tag("p", "No record was lost.", class_="quiet")
     ranked = sorted(number, key=lambda key: (-number[key], key))
+    if not words:
+        groups = {key: [] for key in groups}
     texts = _texts(run, {str(row.get("id")) for key in ranked[:REASONS] for row in groups[key] if "id" in row})
     most = number[ranked[0]]
     items = [_reason(key, number[key], most, found, groups[key], texts) for key in ranked[:REASONS]]
@@ -163,7 +166,7 @@ def _reason(key: tuple[str, str], number: int, most: int, found: int, rows: Sequ
         charts.strip(f"{number:,} records", [(color, number), ("rail", most - number)]),
         tag("span", f"{number:,} \u00b7 {share(number, found)}", class_="number"),
     ]
-    examples = [_lost(row, texts) for row in rows]
+    examples = [_lost(row, texts) for row in rows] or [tag("li", "Examples are left out of this page.", class_="quiet")]
     return details(line, tag("ul", examples, class_="lost"))
 
 
@@ -224,7 +227,7 @@ def _by_bucket(run: Run) -> Html:
 # ---- contamination ---------------------------------------------------------------------------------
 
 
-def contamination_section(run: Run) -> Html:
+def contamination_section(run: Run, *, words: bool) -> Html:
     found = run.curated.json("contamination.json")
     checked, matches = found.get("checked") or {}, found.get("matches") or []
     if not checked:
@@ -236,7 +239,7 @@ def contamination_section(run: Run) -> Html:
         f"{plural(len(matches), 'match', 'matches')} found"
         + ("; the training samples in them were removed before training." if matches else ": no training sample repeats an item.")
     )
-    pairs = [_pair(row) for row in matches[:MATCHES]]
+    pairs = [_pair(row) for row in matches[:MATCHES]] if words else []
     note = f"The first {len(pairs)} of {plural(len(matches), 'match', 'matches')}, training sample and evaluation item side by side."
     return section(
         "contamination",

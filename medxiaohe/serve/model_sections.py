@@ -263,14 +263,13 @@ def buckets_section(run: Run) -> Html:
 
 def examples_section(run: Run, per_outcome: int, *, pictures: bool) -> Html:
     found, counts = find(run, per_outcome)
-    if not found:
+    if not counts:
         return section("examples", "Example answers", tag("p", "No evaluation stage was given to this report.", class_="quiet"))
     first, last = run.examined[0].label, run.examined[-1].label
-    how = (
-        f"Nobody chose these. Items are sorted by what the first stage ({first}) and the last ({last}) made of them, a score of "
-        f"{RIGHT} or more counting as right. Of every outcome of every task, the {per_outcome} items with the smallest hash of "
-        "their id are shown."
-    )
+    how = f"Items are sorted by what the first stage ({first}) and the last ({last}) made of them; a score of {RIGHT} or more is right."
+    if found:
+        how += f" Nobody chose the examples: of every outcome of every task, the {per_outcome} items with the smallest hash"
+        how += " of their id are shown."
     names = [name for name in OUTCOMES if any(name in per_task for per_task in counts.values())]
     rows = [(task, *(count(per_task.get(name, 0)) for name in names)) for task, per_task in counts.items()]
     buttons = [tag("button", name, type="button", data_show=name.replace(" ", "-"), aria_pressed="false") for name in names]

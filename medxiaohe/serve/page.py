@@ -27,17 +27,17 @@ CONTENTS = (
 )
 
 
-def page(run: Run, title: str, found: Sequence[Verdict], *, examples: int, pictures: bool) -> str:
+def page(run: Run, title: str, found: Sequence[Verdict], *, examples: int, pictures: bool, words: bool) -> str:
     style, script = _asset("report.css"), _asset("report.js")
     sections = [
         _summary(run, found),
         data_sections.tree_section(run),
-        data_sections.funnel_section(run),
-        data_sections.contamination_section(run),
+        data_sections.funnel_section(run, words=words),
+        data_sections.contamination_section(run, words=words),
         model_sections.training_section(run),
         model_sections.scores_section(run, found),
         model_sections.buckets_section(run),
-        model_sections.examples_section(run, examples, pictures=pictures),
+        model_sections.examples_section(run, examples if words else 0, pictures=pictures),
         model_sections.provenance_section(run),
     ]
     head = tag(

@@ -25,6 +25,7 @@ class ReportSettings:
     licenses: dict[str, str] = field(default_factory=dict)  # of sources whose reader could not tell
     examples: int = 2  # example answers for each outcome of each task
     images: bool = True  # False where the licence of a task forbids to pass its images on
+    words: bool = True  # False where records are confidential: counts and reasons stay, nothing a record says is shown
 
     def __post_init__(self) -> None:
         if not 0 <= self.examples <= 20:
@@ -43,5 +44,6 @@ def report(
     title = settings.title or f"Run {run.recipe}"
     facts = CardFacts(settings.name or title, settings.license, settings.languages, settings.licenses)
     io.write_text(out / "MODEL_CARD.md", card(run, facts, found))
-    io.write_text(out / "index.html", page(run, title, found, examples=settings.examples, pictures=settings.images))
+    whole = page(run, title, found, examples=settings.examples, pictures=settings.images, words=settings.words)
+    io.write_text(out / "index.html", whole)
     return {"page": "index.html", "card": "MODEL_CARD.md"}
