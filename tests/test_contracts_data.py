@@ -38,7 +38,7 @@ def test_a_reader_reads_its_example(name: str, tmp_path: Path) -> None:
     assert samples and not any(isinstance(sample, DeadLetter) for sample in samples)
     assert len({sample.id for sample in samples}) == len(samples)
     for sample in samples:
-        assert sample.id and sample.text.strip() and sample.license
+        assert sample.id and sample.text.strip() and sample.source and sample.license
         assert sample.split in SPLITS and all(message.role in ROLES for message in sample.messages)
         assert sample.is_document or sample.messages[-1].role == "assistant"
 

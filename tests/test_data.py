@@ -265,6 +265,26 @@ def test_a_truncated_gzip_is_named(name: str, tmp_path: Path) -> None:
         list(reader(tmp_path / "cut.gz"))
 
 
+def test_a_hub_folder_gives_its_images_splits_and_licence(tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n")
+    data = picture(tmp_path / "x.jpg", 1).read_bytes()
+    features = datasets.Features(
+        {
+            "messages": datasets.List({"role": datasets.Value("string"), "content": datasets.Value("string")}),
+            "images": datasets.List(datasets.Image()),
+        }
+    )
+    row = asks("<image>Pneumonia?", images=[{"bytes": data, "path": None}])
+    datasets.Dataset.from_list([row], features=features).to_parquet(tmp_path / "hub" / "test-00000-of-00001.parquet")
+    read(ReadSettings((Source(reader="hub", path=str(tmp_path / "hub")),)), out(tmp_path, "o"), tree=tree)
+    (sample,) = io.read_samples(tmp_path / "o" / "samples.jsonl")
+    assert (sample.license, sample.split, sample.entities) == ("cc-by-4.0", "test", ("D:1",))
+    assert Path(sample.images[0].uri).read_bytes() == data
+
+
 def article(pmid: int, abstract: str = "", extra: str = "") -> str:
     return (
         f"<PubmedArticle><MedlineCitation><PMID>{pmid}</PMID><Article><ArticleTitle>Title {pmid}.</ArticleTitle>"
@@ -427,6 +447,18 @@ def test_a_corpus_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("PIL")
     with pytest.raises(DataError, match="nothing is left of 1 rows"):
         curate(CurateSettings(), out(tmp_path, "curated"), corpus=corpus(tmp_path, [document("a", "Too short.")]))
+
+
+def test_edits_of_an_image_are_seen_through_and_another_image_is_not(tmp_path: Path) -> None:
+    from medxiaohe import images
+    from medxiaohe.data.looks import Gallery, look
+
+    gallery = Gallery()
+    for seed in range(20):
+        gallery.add(look(images.ref(picture(tmp_path / "x.jpg", seed))), str(seed))
+    edited = images.ref(picture(tmp_path / "x.jpg", 7, quality=30, size=48))
+    assert [name for name, _ in gallery.find(look(edited))] == ["7"]
+    assert gallery.find(look(images.ref(picture(tmp_path / "x.jpg", 99)))) == []
 
 
 # ---- mixing --------------------------------------------------------------------------------------

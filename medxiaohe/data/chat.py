@@ -28,7 +28,7 @@ SPLIT_NAMES: dict[str, Split] = {
 
 
 def sample(row: Mapping[str, Any], folder: Path, default_id: str) -> Sample:
-    """`folder` is what relative image paths start from; `default_id` is for a row that has no id."""
+    """`folder` is what relative image paths start from; `default_id`, "NAME:ROW", is for a row that has no id."""
     given, images = _text(row, "target"), [_image(value, folder) for value in _list(row, "images")]
     if "target" in row and row["target"] is not None and not given.strip():
         raise DataError("target is empty: give the answer or leave the key out")
@@ -42,7 +42,7 @@ def sample(row: Mapping[str, Any], folder: Path, default_id: str) -> Sample:
         messages=messages,
         target=given,
         choices=tuple(str(choice) for choice in _list(row, "choices")),
-        source=_text(row, "source"),
+        source=_text(row, "source") or default_id.partition(":")[0],
         license=_text(row, "license"),
         patient_id=_text(row, "patient_id"),
         study_id=_text(row, "study_id"),

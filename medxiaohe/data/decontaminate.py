@@ -1,7 +1,7 @@
 """Does a training row give away an item of a test split? Text, image, patient and study are compared.
 
-text     a run of 13 words in common (Brown et al. 2020, GPT-3, appendix C), or 60 % of the item's word triples, which
-         finds edited copies, or, however short, the same question
+text     a run of 13 words in common (Brown et al. 2020, GPT-3, appendix C), or 60 % of the item's word triples (75 % when
+         there are fewer than twelve), which finds edited copies, or, however short, the same question
 image    the same file, or a near-identical one (looks.py)
 patient, study   the same id
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 RUN, TRIPLE = 13, 3
-MIN_SHARE, MIN_TRIPLES = 0.6, 6
+MIN_TRIPLES, FEW_TRIPLES = 6, 12
+MIN_SHARE, MIN_SHARE_OF_FEW = 0.6, 0.75  # titles of a series share their first words
 MAX_TEMPLATE_SHARE = 0.01
 MIN_STUDIES, MIN_ANSWER_WORDS = 10, 8
 DISTINCTIVE = 6  # characters of an id
@@ -130,7 +131,7 @@ class TestItems:
         if part:
             return _match(sample, part.item, f"{RUN} words in a row", "test_text", self._runs.excerpt(sample.text, part))
         part, share = self._triples.find(sample.text)
-        if part and share >= MIN_SHARE:
+        if part:
             how = f"{share:.0%} of the item's word triples"
             return _match(sample, part.item, how, "test_text", self._triples.excerpt(sample.text, part))
         return None
@@ -171,7 +172,7 @@ class _Grams:
         self._sets = []
 
     def find(self, text: str) -> tuple[_Part | None, float]:
-        """The part of which the largest share is in the text, and that share; for triples of parts long enough."""
+        """The part of which the largest share is in the text, and that share; of triples, a share that is large enough."""
         import numpy as np
 
         mine = np.unique(overlap.grams(text, self.length))
@@ -182,8 +183,12 @@ class _Grams:
         owners, counts = np.unique(np.concatenate([self._owners[left[i] : right[i]] for i in hit]), return_counts=True)
         shares = counts / self._sizes[owners]
         if self.length == TRIPLE:
-            shares[self._sizes[owners] < MIN_TRIPLES] = 0
+            sizes = self._sizes[owners]
+            enough = (sizes >= MIN_TRIPLES) & (shares >= np.where(sizes < FEW_TRIPLES, MIN_SHARE_OF_FEW, MIN_SHARE))
+            shares = np.where(enough, shares, 0.0)
         best = int(shares.argmax())
+        if not shares[best]:
+            return None, 0.0
         return self.parts[owners[best]], float(shares[best])
 
     def excerpt(self, text: str, part: _Part) -> str:

@@ -1,6 +1,7 @@
 """Stage data.mixture: which rows are trained on, balanced by entity and by source.
 
-A row's weight is the mean over its entities of count ** -(1 - 1/T), where count is how many candidate rows mention the
+Each source has its share of the rows: the one of `by_source`, else that of its rows in the data. Within a source, a
+row's weight is the mean over its entities of count ** -(1 - 1/T), where count is how many candidate rows mention the
 entity and T is `temperature`: 1 leaves the corpus as it is, larger values lift rare entities, and with T -> infinity
 every entity weighs the same. A row without entities weighs as much as one of the most frequent entity alone.
 Rows are drawn without replacement with probability proportional to weight (Efraimidis & Spirakis 2006, keys
@@ -74,7 +75,7 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
             order = sorted(drawn[kind].rows, key=lambda row: io.unit_interval(str(settings.seed), "order", row.id))
             io.write_jsonl(out / f"{kind}.jsonl", (rows.at(row.place) for row in track(order, f"write {kind}")))
     taken = [row for kind in KINDS for row in drawn[kind].rows]
-    summary = {
+    summary: dict[str, Any] = {
         **{kind: len(drawn[kind].rows) for kind in KINDS},
         "by_source": _by_source(drawn),
         "by_bucket": _by_bucket(index, taken),
@@ -100,7 +101,7 @@ def _draw_all(settings: MixtureSettings, index: list[_Row]) -> dict[str, _Drawn]
 
 def _half_of_each(rows: list[_Row], seed: int) -> list[_Row]:
     by_source = _grouped(rows)
-    half = set()
+    half = set[str]()
     for found in by_source.values():
         order = sorted(found, key=lambda row: io.unit_interval(str(seed), "prompts", row.id))
         half.update(row.id for row in order[: (len(order) + 1) // 2])
@@ -119,8 +120,9 @@ def _draw(settings: MixtureSettings, kind: str, rows: list[_Row]) -> _Drawn:
     by_source = _grouped(order)
     natural = {source: len(found) for source, found in by_source.items()}
     intended = quotas(wanted, natural, settings.by_source)
-    groups = [(by_source[s], n) for s, n in intended.items()] if settings.by_source else [(order, wanted)]
-    drawn = [row for group, limit in groups for row in _first(group, limit, settings.max_per_entity)]
+    drawn, times = list[_Row](), Counter[str]()
+    for source, limit in intended.items():
+        drawn += _first(by_source[source], limit, settings.max_per_entity, times)
     return _Drawn(drawn, intended)
 
 
@@ -140,8 +142,9 @@ def _order(rows: Iterable[_Row], counts: Mapping[str, int], *, temperature: floa
     return sorted(rows, key=key)
 
 
-def _first(rows: Sequence[_Row], limit: int, max_per_entity: int | None) -> list[_Row]:
-    drawn, times = list[_Row](), Counter[str]()
+def _first(rows: Sequence[_Row], limit: int, max_per_entity: int | None, times: Counter[str]) -> list[_Row]:
+    """Up to `limit` rows; `times` counts how often each entity has been drawn from any source."""
+    drawn = list[_Row]()
     for row in rows:
         if len(drawn) == limit:
             break
@@ -207,5 +210,5 @@ def _show(per_kind: Mapping[str, Mapping[str, Mapping[str, int]]], by_bucket: Ma
     for kind, sources in per_kind.items():
         for source, row in sources.items():
             print(f"  {kind:<13} {source:<24} intended {row['intended']:>8,}  realised {row['realised']:>8,}")
-    for name, row in by_bucket.items():
-        print(f"  mentions of {name:<6} entities: {row['before']:.1%} of the corpus, {row['after']:.1%} of the mixture")
+    for name, when in by_bucket.items():
+        print(f"  mentions of {name:<6} entities: {when['before']:.1%} of the corpus, {when['after']:.1%} of the mixture")

@@ -119,7 +119,7 @@ class _Tally:
 
 def _source_rows(source: Source, tree: Path, linker: Linker, tally: _Tally, reject: Any) -> Iterator[Sample]:
     label, first_reason, licenses = source.label, "", set[str]()
-    counts = {"read": 0, "documents": 0, "instructions": 0, "images": 0, "license": ""}
+    counts: dict[str, Any] = {"read": 0, "documents": 0, "instructions": 0, "images": 0, "license": ""}
     for item in track(_items(source, tree), f"read {label}", source.limit):
         if isinstance(item, Sample) and source.split and item.split != source.split:
             continue

@@ -32,7 +32,7 @@ def hub(
     local = not str(path).startswith("hub:")
     if local and not path.is_dir():
         raise DataError(f"no folder {path}; a data set on the hub is written hub:ORG/NAME")
-    license = _card_license(path) if local else _hub_license(name, revision)
+    known = {"license": _card_license(path) if local else _hub_license(name, revision), "source": Path(name).name}
     try:
         splits = datasets.load_dataset(name, config, revision=revision, streaming=True)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
@@ -41,7 +41,9 @@ def hub(
         for number, row in enumerate(_undecoded(rows), start=1):
             where = f"{split}:{number}"
             try:
-                yield chat.sample({"license": license, "split": str(split), **_given(row)}, path if local else Path(), where)
+                yield chat.sample(
+                    {"license": license, "split": str(split), "source": Path(name).name, **_given(row)}, path if local else Path(), where
+                )
             except DataError as error:
                 if bad_rows == "stop":
                     raise DataError(f"{name} {where}: {error}") from error
