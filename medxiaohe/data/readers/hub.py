@@ -41,9 +41,7 @@ def hub(
         for number, row in enumerate(_undecoded(rows), start=1):
             where = f"{split}:{number}"
             try:
-                yield chat.sample(
-                    {"license": license, "split": str(split), "source": Path(name).name, **_given(row)}, path if local else Path(), where
-                )
+                yield chat.sample({**known, "split": str(split), **_given(row)}, path if local else Path(), where)
             except DataError as error:
                 if bad_rows == "stop":
                     raise DataError(f"{name} {where}: {error}") from error
