@@ -1,13 +1,15 @@
 """Pixels: an ImageRef becomes an RGB image here and nowhere else.
 
 Only the formats listed are opened, a file that declares more than MAX_PIXELS is refused before its
-pixels are unpacked, and a file whose bytes changed since it was read is an error.
+pixels are unpacked, and a file whose bytes changed since it was read is an error. Grey images of more
+than 8 bits are stretched from their darkest to their brightest pixel: Pillow would cut them off to white.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
+DEEP_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 MAX_PIXELS = 50_000_000  # a chest radiograph has 4 to 10 million
 MAX_BYTES = 256 * 2**20
 
@@ -47,12 +50,25 @@ def open_image(image: ImageRef) -> Image:
                     raise DataError(f"{image.uri}: {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are opened")
                 if image.frame is not None:
                     opened.seek(image.frame)
-                pixels = opened.convert("RGB")
+                pixels = (_stretched(opened) if opened.mode in DEEP_GREY else opened).convert("RGB")
         except DataError:
             raise
         except (OSError, ValueError, SyntaxError, EOFError, pil.DecompressionBombError, pil.DecompressionBombWarning) as error:
             raise DataError(f"{image.uri}: not a readable image: {error}") from error
-    return pixels.crop(image.box) if image.box else pixels
+    if not image.box:
+        return pixels
+    left, top, right, bottom = image.box
+    if not (0 <= left < right <= pixels.width and 0 <= top < bottom <= pixels.height):
+        raise DataError(f"{image.uri}: the box {image.box} is not inside {pixels.width} x {pixels.height} pixels")
+    return pixels.crop(image.box)
+
+
+def _stretched(deep: Image) -> Image:
+    low, high = deep.convert("F").getextrema()
+    if not (math.isfinite(low) and math.isfinite(high)):  # type: ignore[arg-type]
+        raise ValueError("its pixels are not all numbers")
+    scale = 255 / (high - low) if high > low else 0.0  # type: ignore[operator]
+    return deep.convert("F").point(lambda value: value * scale - low * scale).convert("L")  # type: ignore[operator]
 
 
 def _bytes(path: Path) -> bytes:
@@ -60,7 +76,9 @@ def _bytes(path: Path) -> bytes:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path}: larger than {MAX_BYTES >> 20} MiB: not opened")
         return path.read_bytes()
+    except DataError:
+        raise
     except FileNotFoundError as error:
         raise DataError(f"no such image: {path}") from error
-    except (IsADirectoryError, PermissionError) as error:
-        raise DataError(f"cannot read the image {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a folder, no permission, a name too long or with a zero byte
+        raise DataError(f"cannot read the image {str(path)[:200]!r}: {getattr(error, 'strerror', None) or error}") from error
