@@ -153,6 +153,12 @@ def test_only_the_split_asked_for_is_read(tmp_path: Path, tree: Path) -> None:
     assert [s.split for s in io.read_samples(tmp_path / "o" / "samples.jsonl")] == ["train"]
 
 
+def test_a_row_that_no_file_can_hold_is_a_dead_letter(tmp_path: Path, tree: Path) -> None:
+    path = chat(tmp_path / "mine.jsonl", asks("Half \ud83d?"), asks("Whole?"))
+    summary = read(ReadSettings((Source(reader="chat_jsonl", path=str(path)),)), out(tmp_path, "o"), tree=tree)
+    assert (summary["written"], summary["dead"]) == (1, 1)
+
+
 def test_an_empty_source_is_named(tmp_path: Path, tree: Path) -> None:
     path = chat(tmp_path / "mine.jsonl")
     with pytest.raises(DataError, match=r"source mine: no samples in .*mine.jsonl"):

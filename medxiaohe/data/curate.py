@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from medxiaohe import io, plugins
-from medxiaohe.data import taskrows
 from medxiaohe.data.decontaminate import Match, TestItems, unit
 from medxiaohe.data.duplicates import Duplicates
 from medxiaohe.data.looks import Lens
 from medxiaohe.data.rows import Rows
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
+from medxiaohe.tasks import make, named
 from medxiaohe.types import Sample
 
 HELD_OUT = ("validation", "test")
@@ -72,7 +72,7 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
                     if reason:
                         dropped[reason] += 1
                         row = {"id": sample.id, "source": sample.source, "reason": reason, "detail": detail}
-                        dropped_file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+                        dropped_file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
                         continue
                     duplicates.add(sample, place)
                     coverage.update(sample.entities)
@@ -91,11 +91,11 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
 
 def _items(against: tuple[Against, ...], tree: Path | None) -> Iterator[Sample]:
     for one in against:
-        task = taskrows.task(one.task, one.options, tree)
+        task = make(one.task, tree, one.options)
         found = False
         for sample in track(task.samples("test"), f"test items of {task.name}"):
             found = True
-            yield taskrows.of_task(sample, task)
+            yield named(sample, task)
         if not found:
             raise DataError(f"task {task.name} has no test items to compare with")
 

@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import inspect
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,15 +20,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from medxiaohe import assets, images, io, plugins
-from medxiaohe.data import taskrows
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.entity.link import Linker
 from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
 from medxiaohe.recipe.settings import InputPath
+from medxiaohe.tasks import make, named
 from medxiaohe.types import ImageRef, Message, Sample, Split
 
+HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 NOT_STATED = "not stated"  # the licence of rows whose source names none
 
 
@@ -82,7 +84,7 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     def fill(dead: IO[bytes]) -> int:
         def reject(source: Source, letter: DeadLetter) -> None:
             row = {"source": source.label, "where": letter.where, "reason": letter.reason}
-            dead.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            dead.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
 
         def rows() -> Iterator[Sample]:
             for source in settings.sources:
@@ -154,9 +156,9 @@ class _Dead(Exception):
 
 def _items(source: Source, tree: Path) -> Iterator[Sample | DeadLetter]:
     if source.task:
-        task = taskrows.task(source.task, source.options, tree)
+        task = make(source.task, tree, source.options)
         for sample in task.samples("train"):
-            yield replace(taskrows.of_task(sample, task), split="train")
+            yield replace(named(sample, task), split="train")
         return
     reader = plugins.load("readers", source.reader)
     parameters = inspect.signature(reader).parameters
@@ -179,6 +181,8 @@ def _checked(sample: Sample, source: Source, tally: _Tally) -> Sample:
         raise _Dead(DeadLetter(sample.id, "a sample with this id was read before"))
     if not sample.messages or (not sample.text.strip() and not sample.images):
         raise _Dead(DeadLetter(sample.id, "the sample is empty"))
+    if HALF_A_PAIR.search(id + sample.text + sample.target):
+        raise _Dead(DeadLetter(sample.id, "the text holds half of a surrogate pair, which no UTF-8 file can"))
     try:
         messages = tuple(_opened(message, tally.opened) for message in sample.messages)
     except DataError as error:
