@@ -20,6 +20,7 @@ from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.evals import stats
 from medxiaohe.progress import Meter
+from medxiaohe.tasks import make
 from medxiaohe.types import Message, Model, Sample, Score, Task, Tool, Trace
 
 BATCHES_A_CALL = 8  # a backend puts conversations of like length into one batch
@@ -56,7 +57,7 @@ class RunSettings:
         if self.batch_size < 1 or self.max_new_tokens < 1 or self.perplexity < 0:
             raise ConfigError("batch_size and max_new_tokens must be at least 1, perplexity at least 0")
         for task in self.tasks:
-            _task(task, None)
+            make(task.name, None, task.args)
             if task.limit is not None and task.limit < 1:
                 raise ConfigError(f"the limit of task {task.shown!r} must be at least 1, not {task.limit}")
         if len({task.shown for task in self.tasks}) < len(self.tasks):
@@ -73,7 +74,7 @@ def run(
     rows: list[dict[str, Any]] = []
     linker = _linker(tree)
     for wanted in settings.tasks:
-        task = _task(wanted, tree)
+        task = make(wanted.name, tree, wanted.args)
         samples = [_linked(sample, linker) for sample in _samples(task, wanted)]
         traces = _traces(task, samples, engine, settings.batch_size, wanted.shown)
         judged = [judge(task, sample, trace) for sample, trace in zip(samples, traces, strict=True)]
@@ -99,22 +100,13 @@ def load_model(settings: RunSettings, stage: Path | None) -> Model:
     name = str(stage / "model" if stage is not None else settings.model)
     if not name:
         raise ConfigError("no model: name a training stage in `needs:` as `model`, or set `model`")
-    make = plugins.load("models", settings.backend)
-    known = inspect.signature(make).parameters
+    backend = plugins.load("models", settings.backend)
+    known = inspect.signature(backend).parameters
     common = {"max_new_tokens": settings.max_new_tokens, "batch_size": settings.batch_size, "seed": settings.seed}
     options = {key: value for key, value in common.items() if key in known} | settings.options
     if unknown := [key for key in options if key not in known]:
         raise ConfigError(f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}")
-    return make(name, **options)  # type: ignore[no-any-return]
-
-
-def _task(wanted: TaskRun, tree: Path | None) -> Task:
-    make = plugins.load("tasks", wanted.name)
-    known = inspect.signature(make).parameters
-    for key in wanted.args:
-        if key not in known:
-            raise ConfigError(f"the task {wanted.name} has no argument {key!r}{plugins.nearest(key, known)}")
-    return make(**wanted.args, **({"tree": tree} if "tree" in known else {}))  # type: ignore[no-any-return]
+    return backend(name, **options)  # type: ignore[no-any-return]
 
 
 def _samples(task: Task, wanted: TaskRun) -> list[Sample]:

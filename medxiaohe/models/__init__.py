@@ -1,0 +1,1 @@
+"""Models: checkpoints in Hugging Face layout, one render of messages to tokens, backends that answer."""

@@ -1,0 +1,72 @@
+"""Checkpoints in Hugging Face layout: from the starter, a local folder or a hub id; saved without pickles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io, plugins
+from medxiaohe.errors import ConfigError, ModelError
+from medxiaohe.models import starter
+from medxiaohe.privacy import guard
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that can be trained or asked, with the processor that renders for it."""
+
+    model: Any
+    processor: Any
+    name: str
+
+
+def load(name: str, device: str = "cpu") -> Loaded:
+    """The checkpoint `name`: `starter`, a folder in hub layout, or a hub id such as Qwen/Qwen3-VL-4B-Instruct.
+
+    float32 on CPU, bfloat16 on an accelerator. Raises ConfigError when there is no such checkpoint,
+    ModelError when its files ask for code of their own or cannot be loaded.
+    """
+    plugins.need("torch", "transformers", why=f"loading the model {name!r}")
+    place = resolve(name)
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype).to(device).eval()
+        processor = AutoProcessor.from_pretrained(place)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"cannot load the model {name!r}: {' '.join(str(error).split())[:300]}") from error
+    if not hasattr(processor, "image_processor"):
+        raise ModelError(f"{name!r} came with a {type(processor).__name__}, which knows no images: it needs a processor_config.json")
+    return Loaded(model, processor, name)
+
+
+def resolve(name: str) -> str:
+    """A local folder for `starter` and for paths; a hub id is handed to huggingface_hub as it is."""
+    if name == "starter":
+        return str(starter.folder())
+    place = Path(name).expanduser()
+    if place.is_dir():
+        refuse_code(place)
+        return str(place)
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ConfigError(f"no model {name!r}: it must be starter, an existing folder in hub layout, or a hub id like ORG/NAME")
+    guard.egress(name)
+    return name
+
+
+def refuse_code(folder: Path) -> None:
+    """A checkpoint is data: one that ships Python, names code to run, or holds pickled weights is refused."""
+    configs = (p for p in folder.glob("*.json") if p.name.endswith("config.json"))
+    bad = [p.name for p in configs if "auto_map" in io.read_json(p)]
+    bad += [p.name for p in folder.iterdir() if p.suffix in (".py", ".bin", ".pt", ".pth", ".pkl")]
+    if bad:
+        raise ModelError(f"{folder} holds code or pickles ({', '.join(sorted(bad))}): only safetensors and JSON are loaded")
+
+
+def save(loaded: Loaded, folder: Path) -> None:
+    """Write the checkpoint: config, safetensors, processor, chat template."""
+    loaded.model.save_pretrained(folder)
+    loaded.processor.save_pretrained(folder)

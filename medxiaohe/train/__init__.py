@@ -1,0 +1,1 @@
+"""Training stages over TRL: continual pretraining, supervised fine-tuning, reinforcement learning."""

@@ -1,0 +1,163 @@
+"""Stage: reinforcement learning with a verifiable reward (MX-29, rule reward), GRPO through TRL.
+
+A task is a benchmark and an environment: the reward of an answer is the task's own scorer on the train
+split. An answer that nobody could judge (`unjudged`) is passed to TRL as None and takes no part.
+The rollout's prompt is rendered by the same chat template as everything else; a test holds the tokens equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import images, io, progress
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models import checkpoint
+from medxiaohe.models.render import chat
+from medxiaohe.tasks import make
+from medxiaohe.train import parts as parts_of
+from medxiaohe.train.fit import base_model, dataset, device, refuse_nan
+from medxiaohe.types import Message, Sample, Score, Task, Trace
+
+
+@dataclass(frozen=True)
+class RLSettings:
+    """Names are those of TRL's GRPOConfig. One step sees `per_device_train_batch_size / num_generations` prompts."""
+
+    model: str = ""
+    parts: parts_of.Parts = field(default_factory=lambda: parts_of.Parts(projector=False))
+    learning_rate: float = 1e-4
+    num_generations: int = 4
+    per_device_train_batch_size: int = 16
+    max_steps: int = 10
+    max_completion_length: int = 8
+    temperature: float = 1.0
+    epsilon_high: float = 0.28  # clip-higher, as in DAPO
+    entropy_coef: float = 0.0
+    beta: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_generations < 2 or self.per_device_train_batch_size % self.num_generations:
+            raise ConfigError(
+                f"per_device_train_batch_size {self.per_device_train_batch_size} must be a multiple of"
+                f" num_generations {self.num_generations}, which is at least 2"
+            )
+
+
+def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
+    """Train on `prompts.jsonl` of a mixture, whose rows are samples of tasks, with the tasks' scorers as reward."""
+    base = base_model(settings, model)
+    samples = list(io.read_samples(data / "prompts.jsonl"))
+    if not samples:
+        raise DataError("reinforcement learning: no prompts: set `prompts` in the mixture stage")
+    tasks = {name: make(name, tree) for name in sorted({s.source for s in samples})}
+    loaded = checkpoint.load(base, device())
+    trainer, meter, rewards = _trainer(samples, tasks, loaded, settings, out)
+    before = parts_of.sizes(trainer.model)
+    trainer.train()
+    meter.close()
+    history = [row for row in trainer.state.log_history if "reward" in row]
+    io.write_jsonl(out / "metrics.jsonl", (_row(row) for row in history))
+    io.write_jsonl(out / "rollouts.jsonl", rewards)
+    trained = parts_of.merged(trainer.model)
+    refuse_nan(trained, "reinforcement learning")
+    checkpoint.save(checkpoint.Loaded(trained, loaded.processor, base), out / "model")
+    half = max(1, len(history) // 2)
+    return {
+        "base": base,
+        "steps": trainer.state.global_step,
+        "prompts": len({row["sample"] for row in rewards}),
+        "rollouts": len(rewards),
+        **before,
+        "loss_first": round(history[0]["loss"], 4),
+        "loss_last": round(history[-1]["loss"], 4),
+        "reward_first": round(sum(r["reward"] for r in history[:half]) / half, 4),  # mean of the first half of the steps
+        "reward_last": round(sum(r["reward"] for r in history[-half:]) / half, 4),
+        "groups_without_signal": round(sum(r.get("frac_reward_zero_std", 0.0) for r in history) / len(history), 4),
+    }
+
+
+def judge(task: Task, sample: Sample, answer: str) -> Score:
+    """The score of an answer by the task's first scorer: the reward."""
+    return task.scorers[0](sample, Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (answer,)))))
+
+
+def _trainer(
+    samples: Sequence[Sample], tasks: dict[str, Task], loaded: checkpoint.Loaded, settings: RLSettings, out: Path
+) -> tuple[Any, progress.Meter, list[dict[str, Any]]]:
+    from transformers import TrainerCallback
+    from transformers.trainer_callback import PrinterCallback
+    from trl import GRPOConfig, GRPOTrainer
+
+    on_cpu = device() == "cpu"
+    config = GRPOConfig(
+        output_dir=str(out / ".trainer"),
+        use_cpu=on_cpu,
+        bf16=not on_cpu,
+        gradient_checkpointing=False,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="constant",
+        num_generations=settings.num_generations,
+        per_device_train_batch_size=settings.per_device_train_batch_size,
+        max_steps=settings.max_steps,
+        max_completion_length=settings.max_completion_length,
+        temperature=settings.temperature,
+        epsilon_high=settings.epsilon_high,
+        entropy_coef=settings.entropy_coef,
+        beta=settings.beta,
+        seed=settings.seed,
+        data_seed=settings.seed,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    meter = progress.Meter("reinforcement learning", settings.max_steps)
+    rollouts: list[dict[str, Any]] = []
+
+    def reward(prompts: Any, completions: Any, row: Sequence[int], **_: Any) -> list[float | None]:
+        found = []
+        for completion, index in zip(completions, row, strict=True):
+            answer = completion[-1]["content"] if isinstance(completion, list) else completion
+            sample = samples[index]
+            score = judge(tasks[sample.source], sample, answer)
+            rollouts.append({"sample": sample.id, "answer": answer, "reward": score.value, "status": score.status})
+            found.append(score.value)
+        return found
+
+    class Show(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            meter.advance()
+
+    trainer = GRPOTrainer(
+        model=parts_of.prepare(loaded.model, settings.parts, settings.seed),
+        args=config,
+        reward_funcs=reward,
+        train_dataset=_prompts(samples, loaded.processor),
+        processing_class=loaded.processor,
+        callbacks=[Show()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer, meter, rollouts
+
+
+def _prompts(samples: Sequence[Sample], processor: Any) -> Any:
+    """Rows for GRPOTrainer: `prompt` messages, `images` and the row number; pixels are opened when asked for."""
+    with_images = any(sample.images for sample in samples)
+
+    def fill(rows: dict[str, list[int]]) -> dict[str, list[Any]]:
+        chosen = [samples[i] for i in rows["row"]]
+        filled: dict[str, list[Any]] = {"row": rows["row"], "prompt": [chat(s.prompt.messages, processor) for s in chosen]}
+        if with_images:
+            filled["images"] = [[images.open_image(ref) for m in s.prompt.messages for ref in m.images] for s in chosen]
+        return filled
+
+    return dataset(samples).with_transform(fill)
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    names = {name: name for name in ("reward", "reward_std", "entropy", "loss")} | {"completions/mean_length": "answer_tokens"}
+    return {"step": row["step"], **{new: round(float(row[old]), 4) for old, new in names.items() if old in row}}
