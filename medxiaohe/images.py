@@ -53,6 +53,8 @@ def open_image(image: ImageRef) -> Image:
                 pixels = (_stretched(opened) if opened.mode in DEEP_GREY else opened).convert("RGB")
         except DataError:
             raise
+        except pil.UnidentifiedImageError as error:
+            raise DataError(f"{image.uri}: not a readable image: it is none of {', '.join(FORMATS)}") from error
         except (OSError, ValueError, SyntaxError, EOFError, pil.DecompressionBombError, pil.DecompressionBombWarning) as error:
             raise DataError(f"{image.uri}: not a readable image: {error}") from error
     if not image.box:
@@ -76,9 +78,9 @@ def _bytes(path: Path) -> bytes:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path}: larger than {MAX_BYTES >> 20} MiB: not opened")
         return path.read_bytes()
-    except DataError:
-        raise
     except FileNotFoundError as error:
         raise DataError(f"no such image: {path}") from error
+    except DataError:
+        raise
     except (OSError, ValueError) as error:  # a folder, no permission, a name too long or with a zero byte
         raise DataError(f"cannot read the image {str(path)[:200]!r}: {getattr(error, 'strerror', None) or error}") from error

@@ -9,6 +9,7 @@ import errno
 import gzip
 import hashlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -115,10 +116,31 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
 
 def _dump(value: Any, path: Path, indent: int | None = None) -> bytes:
     try:
-        text = json.dumps(to_json(value), ensure_ascii=False, indent=indent, allow_nan=False)
-        return text.encode() + b"\n"
-    except (ValueError, RecursionError) as error:  # not a finite number, half a surrogate pair, a cycle
-        raise DataError(f"{path}: cannot be written as JSON: {error}: {str(value)[:200]!a}") from error
+        return _encoded(value, indent)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: {_which(value)} cannot be written as JSON: {error}") from error
+
+
+def _encoded(value: Any, indent: int | None = None) -> bytes:
+    try:
+        return json.dumps(to_json(value), ensure_ascii=False, indent=indent, allow_nan=False).encode() + b"\n"
+    except UnicodeEncodeError as error:
+        raise ValueError("the text holds half of a surrogate pair, which no UTF-8 file can") from error
+
+
+def unwritable(value: Any) -> str:
+    """Why a row cannot be written as JSON (NaN, half of a surrogate pair, too deep), or ""."""
+    try:
+        _encoded(value)
+        return ""
+    except (ValueError, RecursionError) as error:
+        return str(error)
+
+
+def _which(value: Any) -> str:
+    """The id of a row, for an error message: never its text, which may be a patient's."""
+    id = value.get("id") if isinstance(value, Mapping) else getattr(value, "id", None)
+    return f"the row {str(id)[:80]!a}" if id is not None else "a row without an id"
 
 
 @contextmanager
@@ -257,24 +279,32 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Rows of a .jsonl file; a bad row is an error that names its file and line."""
     for number, line in lines(path):
         if line.strip():
-            yield parse_row(line, f"{path}:{number}")
+            try:
+                row = parse_row(line)
+            except DataError as error:
+                raise DataError(f"{path}:{number}: {error}") from error
+            yield row
 
 
-def parse_row(line: str, where: str) -> dict[str, Any]:
-    """One JSON object of standard JSON: no NaN, no half of a surrogate pair, no number too long to keep."""
+def parse_row(line: str) -> dict[str, Any]:
+    """One object of standard JSON: no NaN, no half of a surrogate pair, no number too large to keep."""
     try:
-        row = json.loads(line, parse_constant=_not_finite)
+        row = json.loads(line, parse_constant=_finite, parse_float=_finite)
         if "\\u" in line:
             json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise DataError("the text holds half of a surrogate pair, which no UTF-8 file can") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON: {error}") from error
+        raise DataError(f"not JSON: {error}") from error
     if not isinstance(row, dict):
-        raise DataError(f"{where}: a row must be a JSON object, not {type(row).__name__}")
+        raise DataError(f"a row must be a JSON object, not {type(row).__name__}")
     return row
 
 
-def _not_finite(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return number
 
 
 def read_samples(path: Path) -> Iterator[Sample]:
@@ -325,9 +355,9 @@ def sample_from_json(row: Mapping[str, Any]) -> Sample:
             raise TypeError("meta must be an object")
         return Sample(id=texts.pop("id"), messages=messages, meta=row.get("meta", {}), **tuples, **texts)
     except KeyError as error:
-        raise DataError(f"not a Sample: no {error}: {str(row)[:200]}") from error
+        raise DataError(f"{_which(row)} is not a Sample: no {error}") from error
     except (TypeError, AttributeError) as error:
-        raise DataError(f"not a Sample: {error}: {str(row)[:200]}") from error
+        raise DataError(f"{_which(row)} is not a Sample: {error}") from error
 
 
 def _list(row: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> list[Any]:
@@ -351,7 +381,7 @@ def trace_from_json(row: Mapping[str, Any]) -> Trace:
         evidence = tuple(map(_evidence, row.get("evidence", ())))
         return Trace(asked, tuple(map(message_from_json, row["messages"])), evidence, row.get("error", ""))
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"not a Trace ({error!r}): {str(row)[:200]}") from error
+        raise DataError(f"not a Trace: {error!r}") from error
 
 
 def _part(value: Any) -> Any:

@@ -251,7 +251,7 @@ def test_a_finished_stage_that_was_changed_by_hand_is_named(tmp_path: Path, caps
 
 BROKEN: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "bug": (lambda folder: {"how": "bug"}, "failed unexpectedly: ZeroDivisionError"),
-    "nan": (lambda folder: {"how": "nan"}, "stage.json: cannot be written as JSON"),
+    "nan": (lambda folder: {"how": "nan"}, "stage.json: a row without an id cannot be written as JSON"),
     "unreadable": (lambda folder: {"how": "unreadable", "path": str(folder / "input.txt" / "x")}, "input.txt/x: not a directory"),
     "missing": (lambda folder: {"how": "unreadable", "path": str(folder / "gone.txt")}, "gone.txt"),
 }

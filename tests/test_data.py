@@ -154,9 +154,9 @@ def test_only_the_split_asked_for_is_read(tmp_path: Path, tree: Path) -> None:
 
 
 def test_a_row_that_no_file_can_hold_is_a_dead_letter(tmp_path: Path, tree: Path) -> None:
-    path = chat(tmp_path / "mine.jsonl", asks("Half \ud83d?"), asks("Whole?"))
+    path = chat(tmp_path / "mine.jsonl", asks("Half \ud83d?"), asks("Whole?"), {**asks("Number?"), "meta": {"score": float("nan")}})
     summary = read(ReadSettings((Source(reader="chat_jsonl", path=str(path)),)), out(tmp_path, "o"), tree=tree)
-    assert (summary["written"], summary["dead"]) == (1, 1)
+    assert (summary["written"], summary["dead"]) == (1, 2)
 
 
 def test_an_empty_source_is_named(tmp_path: Path, tree: Path) -> None:

@@ -87,6 +87,7 @@ def test_what_json_cannot_hold_is_refused_not_written(tmp_path: Path, value: obj
 
 
 BAD_ROWS = {
+    "too large": '{"a": 1e999}',
     "nan": '{"a": NaN}',
     "infinity": '{"a": Infinity}',
     "surrogate": '{"a": "\\ud800"}',
@@ -232,3 +233,12 @@ def test_numpy_scalars_are_numbers() -> None:
 def test_fingerprints_and_splits_do_not_change_between_releases() -> None:
     assert io.fingerprint({"b": 1, "a": [1, 2]}) == io.fingerprint({"a": (1, 2), "b": 1}) == "3813f9409eb0095b"
     assert io.unit_interval("seed", "sample-1") == pytest.approx(0.246961, abs=1e-6)
+
+
+def test_error_messages_do_not_hold_what_a_row_says(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as written:
+        io.write_jsonl(tmp_path / "x.jsonl", [{"id": "r7", "text": "Jane Doe", "value": math.nan}])
+    with pytest.raises(DataError) as read:
+        io.sample_from_json({"id": "r7", "messages": "Jane Doe"})
+    for said in (str(written.value), str(read.value)):
+        assert "r7" in said and "Jane" not in said

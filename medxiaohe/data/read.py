@@ -12,7 +12,6 @@ import binascii
 import hashlib
 import inspect
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -29,7 +28,6 @@ from medxiaohe.recipe.settings import InputPath
 from medxiaohe.tasks import make, named
 from medxiaohe.types import ImageRef, Message, Sample, Split
 
-HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 NOT_STATED = "not stated"  # the licence of rows whose source names none
 
 
@@ -181,8 +179,8 @@ def _checked(sample: Sample, source: Source, tally: _Tally) -> Sample:
         raise _Dead(DeadLetter(sample.id, "a sample with this id was read before"))
     if not sample.messages or (not sample.text.strip() and not sample.images):
         raise _Dead(DeadLetter(sample.id, "the sample is empty"))
-    if HALF_A_PAIR.search(id + sample.text + sample.target):
-        raise _Dead(DeadLetter(sample.id, "the text holds half of a surrogate pair, which no UTF-8 file can"))
+    if reason := io.unwritable(sample):
+        raise _Dead(DeadLetter(sample.id, reason))
     try:
         messages = tuple(_opened(message, tally.opened) for message in sample.messages)
     except DataError as error:
