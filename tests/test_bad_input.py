@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -277,3 +278,15 @@ def test_a_file_of_ones_own_that_does_not_import_is_named(tmp_path: Path, capsys
         assert main(["run", str(engine.recipe(tmp_path, a={"uses": f"{tmp_path}/mine{i}.py:x"}))]) == 2
         said = sentence(capsys)
         assert f"mine{i}.py" in said and says in said
+
+
+def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(tmp_path: Path) -> None:
+    path = engine.recipe(tmp_path)
+    command = [sys.executable, "-m", "medxiaohe", "run", str(path)]
+    env = {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    running = subprocess.Popen([*command, "--set", "words.wait=30"], env=env, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None and running.stderr.readline().startswith("running")
+    running.send_signal(signal.SIGINT)
+    assert running.wait(30) == 130 and "interrupted: the same command goes on" in running.stderr.read()
+    assert not engine.drafts(tmp_path / "out")
+    assert engine.medxiaohe("run", path).returncode == 0

@@ -187,3 +187,24 @@ def test_scores_are_shown_with_intervals_and_paired_p(tmp_path: Path) -> None:
     assert "chest_xray: base" in text and "[0.430, 0.570]" in text
     assert text.splitlines()[3].split() == ["rl", "200", "0.700", "[0.430,", "0.570]", "+0.200", "<0.001"]
     assert text.splitlines()[4].split() == ["bits", "per", "token:", "base", "50", "4.500"]
+
+
+def test_a_question_is_answered_on_stdout_with_the_warning_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "Is it benign?", "--model", "x", "--backend", "scripted", "--set", "answer=[Probably.]"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "Probably.\n" and "not for clinical use" in said.err
+
+
+def test_a_model_of_a_training_stage_answers_about_an_image(tiny_vlm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (32, 32), "grey").save(tmp_path / "x.png")
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage" / "model").symlink_to(tiny_vlm)
+    out = said(capsys, "ask", "What is it?", "--model", tmp_path / "stage", "--image", tmp_path / "x.png", "--json")
+    assert set(json.loads(out)) == {"model", "question", "answer"}
+
+
+def test_a_model_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "What is it?", "--model", "./nowhere"]) == 2
+    assert "no model './nowhere'" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from medxiaohe.recipe import load
 from medxiaohe.types import Message, Trace
 
 ROOT = Path(__file__).parent.parent
@@ -57,3 +58,15 @@ def test_documented_commands_can_be_typed() -> None:
     assert len(commands) > 10
     for command in commands:
         parser().parse_args(shlex.split(command)[1:])
+
+
+@pytest.mark.skipif(not (ROOT / "recipes/quickstart.yaml").exists(), reason="no quickstart recipe")
+def test_three_edited_lines_make_the_quickstart_read_ones_own_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"text": "A page."}\n')
+    mine = f"- {{reader: chat_jsonl, path: {tmp_path}/mine.jsonl}}"
+    recipe, count = re.subn(r"- \{reader: .*\}", mine, (ROOT / "recipes/quickstart.yaml").read_text())
+    assert count == 1
+    recipe = recipe.replace("name: quickstart", "name: mine").replace("out: out/quickstart", f"out: {tmp_path}/out")
+    (tmp_path / "mine.yaml").write_text(recipe)
+    loaded = load.load(tmp_path / "mine.yaml")
+    assert loaded.name == "mine" and loaded.stages[1].settings.sources[0].reader == "chat_jsonl"
