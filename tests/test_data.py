@@ -179,7 +179,7 @@ def test_a_source_of_bad_rows_only_shows_the_first(tmp_path: Path, tree: Path) -
         ({"reader": "chat_jsonl", "task": "chest_xray", "path": "."}, "a reader or a task"),
         ({"reader": "chat_jsonl"}, "needs a path"),
         ({"task": "chest_xray", "split": "test"}, "brings its own"),
-        ({"reader": "chat_jsonl", "path": "hub:a/b"}, "needs reader: hub"),
+        ({"reader": "chat_jsonl", "path": ".", "hold_out": 1.0}, "hold_out is a share"),
         ({"reader": "chat_jsonl", "path": ".", "limit": 0}, "limit must be"),
         ({"reader": "chat_jsonl", "path": "no/such/file"}, "no such file or folder"),
         ({"reader": "chat_jsonl", "path": ".", "spilt": "test"}, "did you mean 'split'"),

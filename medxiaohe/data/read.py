@@ -42,6 +42,7 @@ class Source:
     limit: int | None = None  # stop after this many samples
     split: Split = ""  # keep only this split of what a reader gives; "" keeps all
     license: str = ""  # for rows that state none
+    hold_out: float = 0.0  # share of the patients (studies, rows) to hold out as test, for rows that state no split
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -51,10 +52,15 @@ class Source:
             raise ConfigError(f"task {self.task!r} brings its own data, split and name: leave out path, split and name")
         if self.reader and not self.path:
             raise ConfigError(f"reader {self.reader!r} needs a path: a file, a folder, asset:NAME or hub:ORG/NAME")
-        if self.path.startswith("hub:") and self.reader != "hub":
-            raise ConfigError(f"path {self.path!r} needs reader: hub, not {self.reader!r}")
+        if not 0 <= self.hold_out < 1:
+            raise ConfigError(f"hold_out is a share from 0 to below 1, not {self.hold_out}")
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit must be at least 1, not {self.limit}; leave it out for all samples")
+
+    @property
+    def reader_name(self) -> str:
+        """What is on the hub is read by `hub`, whatever the recipe reads otherwise: one line changes the corpus."""
+        return "hub" if self.path.startswith("hub:") else self.reader
 
     @property
     def label(self) -> str:
@@ -75,7 +81,7 @@ class ReadSettings:
 
 def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     for source in settings.sources:  # a wrong name is found before the first row is read
-        plugins.load("readers" if source.reader else "tasks", source.reader or source.task)
+        plugins.load("readers" if source.reader else "tasks", source.reader_name or source.task)
     linker = Linker(Tree.load(tree))
     tally = _Tally()
 
@@ -158,7 +164,7 @@ def _items(source: Source, tree: Path) -> Iterator[Sample | DeadLetter]:
         for sample in task.samples("train"):
             yield replace(named(sample, task), split="train")
         return
-    reader = plugins.load("readers", source.reader)
+    reader = plugins.load("readers", source.reader_name)
     parameters = inspect.signature(reader).parameters
     for key in source.options:
         if key not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -187,7 +193,16 @@ def _checked(sample: Sample, source: Source, tally: _Tally) -> Sample:
         raise _Dead(DeadLetter(sample.id, str(error))) from error
     tally.ids.add(id)
     license = sample.license or source.license or NOT_STATED
-    return replace(sample, id=id, messages=messages, source=sample.source if source.task else label, license=license)
+    split = sample.split or _split(sample, source)
+    return replace(sample, id=id, messages=messages, source=sample.source if source.task else label, license=license, split=split)
+
+
+def _split(sample: Sample, source: Source) -> Split:
+    """The side of a row that states none: by its patient, study or id, so that none of them straddles the split."""
+    if not source.hold_out:
+        return ""
+    unit = sample.patient_id or sample.study_id or sample.id
+    return "test" if io.unit_interval("hold_out", source.label, unit) < source.hold_out else "train"
 
 
 def _opened(message: Message, opened: dict[ImageRef, ImageRef]) -> Message:

@@ -74,7 +74,7 @@ def run(
     rows: list[dict[str, Any]] = []
     linker = _linker(tree)
     for wanted in settings.tasks:
-        task = make(wanted.name, tree, wanted.args)
+        task = make(wanted.name, tree, wanted.args, data)
         samples = [_linked(sample, linker) for sample in _samples(task, wanted)]
         traces = _traces(task, samples, engine, settings.batch_size, wanted.shown)
         judged = [judge(task, sample, trace) for sample, trace in zip(samples, traces, strict=True)]

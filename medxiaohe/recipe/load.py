@@ -4,12 +4,13 @@
     out: out/quickstart
     params: {model: starter, seed: 0}
     stages:
-      tree:  {uses: entity.build, with: {vocabularies: [mondo]}}
+      tree:  {uses: entity.build, with: {vocabularies: [{reader: mondo}]}}
       train: {uses: train.sft, needs: {data: mixture}, with: {model: "${model}"}}
 
 `${name}` is a parameter, `${env:NAME}` an environment variable. `--set model=PATH` changes a parameter,
 `--set train.learning_rate=1e-4` one setting of one stage, `--set read.sources.0.limit=50` one inside a
-list or mapping. `version` (default "1") names the folder.
+list or mapping. `version` (default "1") names the folder. `extends: other.yaml` takes another recipe, beside this
+one, and changes what is given: mappings are merged key by key, anything else is replaced.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.recipe import settings as typed
 
-TOP_KEYS = ("name", "about", "out", "params", "stages")
+TOP_KEYS = ("extends", "name", "about", "out", "params", "stages")
 STAGE_KEYS = ("uses", "needs", "with", "version")
 REFERENCE = re.compile(r"\$\{([^{}]+)\}")
 
@@ -66,7 +67,7 @@ class Recipe:
 
 def load(path: Path, overrides: Sequence[str] = (), out: Path | None = None) -> Recipe:
     """The checked recipe of a YAML file. Raises ConfigError; writes nothing."""
-    raw = read_yaml(path)
+    raw = _extended(path)
     if not isinstance(raw, dict) or not isinstance(raw.get("stages"), dict) or not raw["stages"]:
         raise ConfigError(f"{path}: a recipe needs `stages:`, a mapping of at least one stage")
     _known(raw, TOP_KEYS, str(path))
@@ -81,6 +82,25 @@ def load(path: Path, overrides: Sequence[str] = (), out: Path | None = None) -> 
     for name, body in raw["stages"].items():
         stages.append(_stage(name, body, params, changes.get(str(name), {}), [s.name for s in stages]))
     return Recipe(str(raw.get("name", path.stem)), root, tuple(stages), params, str(raw.get("about", "")))
+
+
+def _extended(path: Path, below: tuple[Path, ...] = ()) -> Any:
+    """The YAML of a recipe, laid over the recipe it extends."""
+    if path in below:
+        raise ConfigError(f"{path}: extends itself by way of {', '.join(map(str, below[1:])) or 'nothing'}: leave one `extends:` out")
+    raw = read_yaml(path)
+    if not isinstance(raw, dict) or "extends" not in raw:
+        return raw
+    if not isinstance(raw["extends"], str):
+        raise ConfigError(f"{path}: extends must be the file name of a recipe, not {raw['extends']!r}")
+    base = _extended(path.parent / raw["extends"], (*below, path))
+    return _merged(base, {key: value for key, value in raw.items() if key != "extends"})
+
+
+def _merged(base: Any, changes: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return changes
+    return {**base, **{key: _merged(base.get(key), value) for key, value in changes.items()}}
 
 
 def stage(

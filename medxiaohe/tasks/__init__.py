@@ -11,8 +11,8 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.types import Sample, Task
 
 
-def make(name: str, tree: Path | None = None, options: Mapping[str, Any] | None = None) -> Task:
-    """The task `name` with its options, and with the folder of the tree where its factory takes one.
+def make(name: str, tree: Path | None = None, options: Mapping[str, Any] | None = None, data: Path | None = None) -> Task:
+    """The task `name` with its options, and with the folders of the tree and of the corpus where its factory takes them.
 
     Raises ConfigError for an unknown task or option, and for something that is not a task.
     """
@@ -22,8 +22,9 @@ def make(name: str, tree: Path | None = None, options: Mapping[str, Any] | None 
     for key in given:
         if key not in known:
             raise ConfigError(f"the task {name} has no option {key!r}{plugins.nearest(key, known)}")
-    if "tree" in known and "tree" not in given and tree is not None:
-        given["tree"] = tree
+    for role, folder in (("tree", tree), ("data", data)):
+        if role in known and role not in given and folder is not None:
+            given[role] = folder
     made = factory(**given)
     if not isinstance(made, Task):
         raise ConfigError(f"{name} is not a task: it returned {type(made).__name__}")

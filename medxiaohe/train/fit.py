@@ -7,6 +7,7 @@ but receives no gradient stops the run: training that silently ignores its image
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,7 +92,9 @@ def fit(rows: Sequence[Rendered], loaded: checkpoint.Loaded, settings: FitSettin
 def _trainer(
     rows: Sequence[Rendered], loaded: checkpoint.Loaded, settings: FitSettings, out: Path, label: str
 ) -> tuple[Any, progress.Meter]:
+    from torch.utils.data import SequentialSampler
     from transformers import TrainerCallback
+    from transformers.trainer_callback import PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
     on_cpu = device() == "cpu"
@@ -127,7 +130,12 @@ def _trainer(
         def on_step_end(self, *_: Any, **__: Any) -> None:
             meter.advance()
 
-    trainer = SFTTrainer(
+    class InOrder(SFTTrainer):  # type: ignore[misc]
+        def _get_train_sampler(self, *_: Any, **__: Any) -> Any:
+            return SequentialSampler(self.train_dataset)  # `ordered` has shuffled
+
+    rows = ordered(rows, settings.per_device_train_batch_size, settings.seed)
+    trainer = InOrder(
         model=model,
         args=config,
         train_dataset=dataset(rows),
@@ -136,10 +144,26 @@ def _trainer(
         callbacks=[Show()],
         optimizers=(parts_of.optimizer(model, settings.learning_rate, settings.projector_learning_rate, settings.weight_decay), None),
     )
-    from transformers.trainer_callback import PrinterCallback
-
     trainer.remove_callback(PrinterCallback)
     return trainer, meter
+
+
+def ordered(rows: Sequence[Rendered], batch_size: int, seed: int) -> list[Rendered]:
+    """The rows shuffled so that each batch holds rows of about one length: padding costs as much as text.
+
+    Rows are shuffled, cut into windows of eight batches, sorted by length inside a window, and the batches of
+    a window are shuffled again.
+    """
+    shuffle = random.Random(seed)
+    mixed = list(rows)
+    shuffle.shuffle(mixed)
+    out: list[Rendered] = []
+    for start in range(0, len(mixed), 8 * batch_size):
+        window = sorted(mixed[start : start + 8 * batch_size], key=lambda row: len(row.tokens))
+        batches = [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
+        shuffle.shuffle(batches)
+        out += [row for batch_rows in batches for row in batch_rows]
+    return out
 
 
 def dataset(rows: Sequence[Any]) -> Any:

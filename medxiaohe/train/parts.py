@@ -12,7 +12,10 @@ from typing import Any, Literal
 from medxiaohe.errors import ConfigError
 
 LANGUAGE = r".*(language_model|text_model).*"
-LORA_TARGETS = LANGUAGE + r"\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+LORA_TARGETS = {
+    "attention": LANGUAGE + r"\.(q_proj|v_proj)",
+    "all": LANGUAGE + r"\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
+}
 PROJECTOR_NAMES = ("multi_modal_projector", "connector", "merger", "projector")
 VISION_NAMES = ("vision_tower", "vision_model", "visual")
 
@@ -23,6 +26,7 @@ class Parts:
 
     language: Literal["lora", "full", "frozen"] = "lora"
     lora_r: int = 16
+    lora_targets: Literal["attention", "all"] = "all"  # the query and value projections, or every linear layer
     projector: bool = True
     vision: bool = False
 
@@ -48,7 +52,8 @@ def prepare(model: Any, parts: Parts, seed: int) -> Any:
     if parts.language == "lora":
         from peft import LoraConfig, get_peft_model
 
-        adapters = LoraConfig(r=parts.lora_r, lora_alpha=2 * parts.lora_r, target_modules=LORA_TARGETS, lora_dropout=0.0)
+        targets = LORA_TARGETS[parts.lora_targets]
+        adapters = LoraConfig(r=parts.lora_r, lora_alpha=2 * parts.lora_r, target_modules=targets, lora_dropout=0.0)
         model = get_peft_model(model, adapters)
     train = {"language": parts.language == "full", "projector": parts.projector, "vision": parts.vision}
     for name, weight in model.named_parameters():

@@ -7,6 +7,7 @@ The rollout's prompt is rendered by the same chat template as everything else; a
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,9 +51,10 @@ class RLSettings:
 def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
     """Train on `prompts.jsonl` of a mixture, whose rows are samples of tasks, with the tasks' scorers as reward."""
     base = base_model(settings, model)
-    samples = list(io.read_samples(data / "prompts.jsonl"))
+    found = list(io.read_samples(data / "prompts.jsonl"))
+    samples = in_batches(found, settings.per_device_train_batch_size // settings.num_generations, settings.seed)
     if not samples:
-        raise DataError("reinforcement learning: no prompts: set `prompts` in the mixture stage")
+        raise DataError(f"reinforcement learning: {len(found)} prompts do not fill one batch: raise `prompts` in the mixture stage")
     tasks = {name: make(name, tree) for name in sorted({s.source for s in samples})}
     loaded = checkpoint.load(base, device())
     trainer, meter, rewards = _trainer(samples, tasks, loaded, settings, out)
@@ -78,6 +80,21 @@ def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None
         "reward_last": round(sum(r["reward"] for r in history[-half:]) / half, 4),
         "groups_without_signal": round(sum(r.get("frac_reward_zero_std", 0.0) for r in history) / len(history), 4),
     }
+
+
+def in_batches(samples: Sequence[Sample], num_prompts: int, seed: int) -> list[Sample]:
+    """Shuffled batches of `num_prompts`, each all with or all without images; a last batch that is not full is left out.
+
+    TRL 1.16 passes None for the images of a text prompt to the processor, which refuses a batch that mixes both.
+    """
+    shuffle = random.Random(seed)
+    batches: list[list[Sample]] = []
+    for with_images in (True, False):
+        group = [sample for sample in samples if bool(sample.images) == with_images]
+        shuffle.shuffle(group)
+        batches += [group[i : i + num_prompts] for i in range(0, len(group) - num_prompts + 1, num_prompts)]
+    shuffle.shuffle(batches)
+    return [sample for batch in batches for sample in batch]
 
 
 def judge(task: Task, sample: Sample, answer: str) -> Score:
@@ -110,6 +127,7 @@ def _trainer(
         beta=settings.beta,
         seed=settings.seed,
         data_seed=settings.seed,
+        shuffle_dataset=False,
         logging_steps=1,
         save_strategy="no",
         report_to="none",

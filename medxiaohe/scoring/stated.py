@@ -1,0 +1,18 @@
+"""The scorer for rows of one's own: which strict parser applies follows from what the row states.
+
+`choices` and a letter as target: `choice`. `choices` and one of them as target: `one_of`. Target yes, no or maybe:
+`yes_no`. Anything else: `exact`. The prompt never sees any of this.
+"""
+
+from medxiaohe.scoring.choice import LETTERS, choice
+from medxiaohe.scoring.exact import exact
+from medxiaohe.scoring.one_of import one_of
+from medxiaohe.scoring.yes_no import yes_no
+from medxiaohe.types import Sample, Score, Trace
+
+
+def stated(sample: Sample, trace: Trace) -> Score:
+    if sample.choices:
+        lettered = sample.target in LETTERS[: len(sample.choices)] and sample.target not in sample.choices
+        return (choice if lettered else one_of)(sample, trace)
+    return (yes_no if sample.target.casefold() in ("yes", "no", "maybe") else exact)(sample, trace)
