@@ -183,3 +183,15 @@ def test_checking_a_recipe_is_quick(tmp_path: Path) -> None:
     start = time.process_time()
     load.load(path)
     assert time.process_time() - start < 2
+
+
+def test_a_recipe_extends_another_and_changes_what_is_given(tmp_path: Path) -> None:
+    base = load.load(engine.recipe(tmp_path))
+    first = base.stages[0]
+    (tmp_path / "more.yaml").write_text(f"extends: recipe.yaml\nname: more\nstages:\n  {first.name}: {{with: {{case: upper}}}}\n")
+    (tmp_path / "loop.yaml").write_text(f"extends: ../{tmp_path.name}/loop.yaml\n")
+    more = load.load(tmp_path / "more.yaml")
+    assert more.name == "more" and more.stages[0].settings == dataclasses.replace(first.settings, case="upper")
+    assert more.stages[1:] == base.stages[1:]
+    with pytest.raises(ConfigError, match="extends itself"):
+        load.load(tmp_path / "loop.yaml")

@@ -42,6 +42,9 @@ Items = Mapping[str, Item]  # sample id -> item
 def compare(settings: CompareSettings, out: Path, *, corpus: Path | None = None, **stages: Path) -> dict[str, Any]:
     if not stages:
         raise ConfigError("nothing to compare: name evals.run stages in `needs:`, the base first")
+    for name, folder in stages.items():
+        if not (folder / "traces.jsonl").is_file():
+            raise ConfigError(f"the input {name!r} is no evaluation ({folder} has no traces.jsonl): compare takes stages of evals.run")
     runs = {name: _items(folder / "traces.jsonl") for name, folder in stages.items()}
     summaries = {name: io.read_json(folder / "summary.json") for name, folder in stages.items()}
     perplexity = {name: _documents(folder / "perplexity.jsonl") for name, folder in stages.items()}

@@ -93,13 +93,14 @@ def build() -> tuple[Any, Any]:
 
 
 def build_processor(language_folder: Path, gguf: str) -> Any:
-    from transformers import AutoTokenizer, CLIPImageProcessor, LlavaProcessor
+    from transformers import AutoTokenizer, LlavaProcessor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     tokenizer = AutoTokenizer.from_pretrained(language_folder, gguf_file=gguf)
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE_TOKEN]})
     tokenizer.pad_token, tokenizer.eos_token = "<|endoftext|>", "<|im_end|>"
     square = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
-    pixels = CLIPImageProcessor(
+    pixels = CLIPImageProcessorPil(
         size=square, crop_size=square, do_center_crop=False, image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD
     )
     return LlavaProcessor(

@@ -86,7 +86,7 @@ def load(path: Path, overrides: Sequence[str] = (), out: Path | None = None) -> 
 
 def _extended(path: Path, below: tuple[Path, ...] = ()) -> Any:
     """The YAML of a recipe, laid over the recipe it extends."""
-    if path in below:
+    if path.resolve() in [other.resolve() for other in below]:
         raise ConfigError(f"{path}: extends itself by way of {', '.join(map(str, below[1:])) or 'nothing'}: leave one `extends:` out")
     raw = read_yaml(path)
     if not isinstance(raw, dict) or "extends" not in raw:

@@ -1,0 +1,63 @@
+"""The shipped recipes are sound, and one's own rows go through every stage to a page, here with a tiny model."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import engine
+import pytest
+
+from medxiaohe import io
+from medxiaohe.recipe.load import load
+from medxiaohe.types import Sample
+
+ROOT = Path(__file__).parent.parent
+TREE = "id\tname\tkind\nmy:1\tred cell\tanatomy\nmy:2\tanaemia\tdisease\n"
+
+
+@pytest.fixture(scope="module")
+def own_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    subprocess.run([sys.executable, ROOT / "examples" / "make_own_data.py", folder], check=True, capture_output=True)
+    (folder / "tree.tsv").write_text(TREE)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["quickstart", "starter_135m"])
+def test_a_recipe_that_reads_package_files_only_is_sound(name: str) -> None:
+    recipe = load(ROOT / "recipes" / f"{name}.yaml")
+    assert [stage.uses for stage in recipe.stages][-1] == "serve.report"
+    assert load(ROOT / "recipes" / f"{name}.yaml", ["model=Qwen/Qwen3-VL-4B-Instruct", "corpus=hub:org/name"])
+
+
+@pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="MEDXIAOHE_DATA is not set")
+def test_the_data_pack_recipe_finds_every_file() -> None:
+    assert len(load(ROOT / "recipes" / "data_pack.yaml").stages) >= 10
+
+
+@pytest.mark.parametrize("reader", ["chat_jsonl", "hub"])
+def test_own_rows_become_a_trained_and_examined_model(reader: str, own_rows: Path, tiny_vlm: Path, tmp_path: Path) -> None:
+    """A JSON lines file, and the same rows as a folder in hub layout; three lines are changed, the rest is size."""
+    corpus = own_rows / "rows.jsonl"
+    if reader == "hub":
+        corpus = tmp_path / "hub"
+        rows = [{**r, "images": [str(own_rows / name) for name in r["images"]]} for r in io.read_jsonl(own_rows / "rows.jsonl")]
+        io.write_jsonl(corpus / "train.jsonl", rows[:90])
+        io.write_jsonl(corpus / "test.jsonl", rows[90:])
+    small = ["sft.max_steps=2", f"tree.vocabularies=[{{reader: tsv, path: {own_rows}/tree.tsv, license: CC0-1.0}}]"]
+    sets = [f"corpus={corpus}", "license=CC0-1.0", f"model={tiny_vlm}", f"reader={reader}", *small]
+    flags = [flag for value in sets for flag in ("--set", value)]
+    done = engine.medxiaohe("run", ROOT / "recipes" / "own_data.yaml", "--out", tmp_path / "out", "--json", *flags)
+    assert done.returncode == 0, done.stderr[-3000:]
+    json.loads(done.stdout)
+    samples: dict[str, list[Sample]] = {"train": [], "test": []}
+    for sample in io.read_samples(tmp_path / "out/corpus/1/samples.jsonl"):
+        samples[sample.split].append(sample)
+    assert len(samples["train"]) + len(samples["test"]) == 120
+    assert not {s.patient_id for s in samples["train"]} & {s.patient_id for s in samples["test"]}
+    summary = io.read_json(tmp_path / "out/eval_sft/1/stage.json")["summary"]
+    assert summary["held_out"]["n"] == len(samples["test"]) > 10
+    page = (tmp_path / "out/report/1/index.html").read_text()
+    assert "not for clinical use" in page.casefold()
