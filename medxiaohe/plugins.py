@@ -35,7 +35,7 @@ KINDS = {
 STAGES = ("entity", "data", "train", "evals", "serve")  # folders whose files may define stages
 EXTRA_OF = {  # import name -> the extra that brings it
     "torch": "train", "transformers": "train", "trl": "train", "peft": "train", "datasets": "train",
-    "accelerate": "train", "safetensors": "train", "gguf": "train", "PIL": "train", "vllm": "vllm",
+    "accelerate": "train", "safetensors": "train", "gguf": "train", "PIL": "train", "numpy": "train", "vllm": "vllm",
 }
 
 

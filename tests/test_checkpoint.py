@@ -51,6 +51,7 @@ def test_the_starter_answers_and_every_weight_comes_from_its_package() -> None:
     from medxiaohe.types import Message
 
     loaded = checkpoint.load("starter")
+    assert loaded.model.config.projector_is_fresh is True
     tower = AutoModel.from_pretrained(assets.folder("dinov2_small_registers"), dtype=torch.float32)
     for name, weight in tower.state_dict().items():
         assert torch.equal(weight, loaded.model.model.vision_tower.state_dict()[name]), name

@@ -11,7 +11,7 @@ from medxiaohe.models.render import render
 from medxiaohe.train import fit as fitting
 from medxiaohe.train.cpt import cpt
 from medxiaohe.train.fit import FitSettings
-from medxiaohe.train.parts import Parts, part_of
+from medxiaohe.train.parts import Parts, calibrate_projector, part_of, projector_is_fresh
 from medxiaohe.train.rl import RLSettings, judge, rl
 from medxiaohe.train.sft import sft
 from medxiaohe.types import ImageRef, Message, Sample
@@ -105,6 +105,19 @@ def test_prompts_with_and_without_images_take_turns(mixture: Path, tiny_vlm: Pat
     rl(settings, tmp_path / "rl", data=tmp_path / "mixed")
     asked = [row["sample"][0] for row in io.read_jsonl(tmp_path / "rl" / "rollouts.jsonl")]
     assert all(len(set(asked[i : i + 8])) == 1 for i in range(0, 48, 8)) and set(asked) == {"r", "t"}
+
+
+def test_a_calibrated_projector_speaks_as_loud_as_words(mixture: Path, tiny_vlm: Path) -> None:
+    loaded = checkpoint.load(str(tiny_vlm))
+    rows = [render(s.messages, loaded.processor) for s in io.read_samples(mixture / "instructions.jsonl")]
+    pixels = torch.cat([row.features["pixel_values"] for row in rows])
+    loaded.model.config.projector_is_fresh = True
+    calibrate_projector(loaded.model, pixels)
+    assert not projector_is_fresh(loaded.model)
+    with torch.no_grad():
+        spoken = torch.stack(loaded.model.get_image_features(pixel_values=pixels).pooler_output)
+    words = loaded.model.get_input_embeddings().weight.std()
+    assert abs(float(spoken.std() / words) - 1) < 0.05
 
 
 def test_a_part_no_gradient_reaches_stops_the_run(mixture: Path, tiny_vlm: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
     language model   SmolLM2-135M-Instruct, dequantised from its Q4_1 GGUF (Apache-2.0)
     vision tower     DINOv2-small with registers (Apache-2.0), frozen in every shipped recipe
-    projector        two layers, FRESH: it knows nothing before training
+    projector        two layers, FRESH: it knows nothing before training, and config.json says so
     architecture     LLaVA (`LlavaForConditionalGeneration`): plain transformers, no torchvision, no remote code
 
 An image is 84 x 84 pixels: 6 x 6 patches, one class token, four registers = 41 tokens. The result is a
@@ -17,11 +17,12 @@ from typing import Any
 
 from medxiaohe import assets, io, plugins
 
-VERSION = "1"  # part of the folder name: bump it when what is built changes
+VERSION = "2"  # part of the folder name: bump it when what is built changes
 IMAGE_SIZE = 84
 PATCH = 14
 EXTRA_TOKENS = 5  # the class token and four registers
 IMAGE_TOKEN = "<image>"
+FRESH = "projector_is_fresh"  # of config.json: the first training stage with images starts such a projector from its data
 IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 FEATURE_SCALE = 0.1  # of the projector's output, about the size of SmolLM2's token embeddings
 
@@ -80,6 +81,7 @@ def build() -> tuple[Any, Any]:
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=tokenizer.bos_token_id,
     )
+    setattr(config, FRESH, True)
     torch.manual_seed(0)
     model = LlavaForConditionalGeneration(config)
     model.model.language_model.load_state_dict(language.model.state_dict())

@@ -62,7 +62,8 @@ def base_name(base: Any) -> str:
 
 def _facts(stage: StageFolder) -> list[Html]:
     facts = stage.summary
-    rows = [("Started from", base_name(facts.get("base"))), ("Steps", count(facts.get("steps"))), ("Tokens", count(facts.get("tokens")))]
+    rows = [("Started from", base_name(facts.get("base")))]
+    rows += [(name.capitalize(), count(facts[name])) for name in ("steps", "tokens", "prompts", "rollouts") if facts.get(name) is not None]
     if facts.get("total_parameters"):
         part = share(facts.get("trained_parameters", 0), facts["total_parameters"])
         rows.append(("Parameters trained", f"{count(facts.get('trained_parameters', 0))} of {count(facts['total_parameters'])} ({part})"))

@@ -19,6 +19,8 @@ from medxiaohe.models import checkpoint
 from medxiaohe.models.render import Rendered, batch
 from medxiaohe.train import parts as parts_of
 
+CALIBRATION_IMAGES = 64
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -92,12 +94,16 @@ def fit(rows: Sequence[Rendered], loaded: checkpoint.Loaded, settings: FitSettin
 def _trainer(
     rows: Sequence[Rendered], loaded: checkpoint.Loaded, settings: FitSettings, out: Path, label: str
 ) -> tuple[Any, progress.Meter]:
+    import torch
     from torch.utils.data import SequentialSampler
     from transformers import TrainerCallback
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
     on_cpu = device() == "cpu"
+    pixels = [row.features["pixel_values"] for row in rows if row.num_images]
+    if pixels and settings.parts.projector and parts_of.projector_is_fresh(loaded.model):
+        parts_of.calibrate_projector(loaded.model, torch.cat(pixels[:CALIBRATION_IMAGES]).to(loaded.model.device))
     model = parts_of.prepare(loaded.model, settings.parts, settings.seed)
     size = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
     steps = settings.max_steps or max(1, round(len(rows) * settings.num_train_epochs / size))

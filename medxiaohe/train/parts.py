@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from medxiaohe.errors import ConfigError
+from medxiaohe.models import starter
 
 LANGUAGE = r".*(language_model|text_model).*"
 LORA_TARGETS = {
@@ -87,3 +88,42 @@ def sizes(model: Any) -> dict[str, int]:
         "trained_parameters": sum(w.numel() for w in weights if w.requires_grad),
         "total_parameters": sum(w.numel() for w in weights),
     }
+
+
+def projector_is_fresh(model: Any) -> bool:
+    """Whether the checkpoint says of itself that its projector was never trained, as the starter does."""
+    return bool(getattr(model.config, starter.FRESH, False))
+
+
+def calibrate_projector(model: Any, pixels: Any) -> None:
+    """Data-dependent start of a fresh LLaVA projector: features in with mean 0 and spread 1, out as loud as words.
+
+    The tower's features differ in size by two orders of magnitude between dimensions, so a projector drawn at random
+    hears only the loudest. The first layer is divided by each dimension's spread over `pixels` [images, 3, height,
+    width], the second is scaled to the spread of the token embeddings (in the manner of LSUV, Mishkin & Matas 2016).
+    The checkpoint then no longer calls its projector fresh. Raises ConfigError for a projector that is not LLaVA's.
+    """
+    import torch
+
+    inner = getattr(model, "model", None)
+    projector = getattr(inner, "multi_modal_projector", None)
+    if not hasattr(projector, "linear_1") or not hasattr(projector, "linear_2"):
+        raise ConfigError("only a LLaVA projector (linear_1, linear_2) can be calibrated")
+    assert inner is not None and projector is not None
+    captured: list[Any] = []
+    hook = projector.linear_1.register_forward_pre_hook(lambda _, inputs: captured.append(inputs[0].flatten(0, -2)))
+    with torch.no_grad():
+        inner.get_image_features(pixel_values=pixels.to(projector.linear_1.weight.dtype))
+        hook.remove()
+        features = torch.cat(captured).float()
+        mean, spread = features.mean(0), features.std(0).clamp_min(1e-6)
+        weight = torch.randn(projector.linear_1.weight.shape, generator=torch.Generator().manual_seed(0))
+        weight = (weight / weight.shape[1] ** 0.5).to(spread) / spread
+        projector.linear_1.weight.copy_(weight)
+        projector.linear_1.bias.copy_(-weight @ mean)
+        projector.linear_2.weight.normal_(0.0, 1.0, generator=torch.Generator().manual_seed(1))
+        projector.linear_2.bias.zero_()
+        out = projector(features.to(projector.linear_1.weight.dtype))
+        volume = model.get_input_embeddings().weight.std()
+        projector.linear_2.weight.mul_(volume / out.std())
+    setattr(model.config, starter.FRESH, False)
