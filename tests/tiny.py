@@ -3,22 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from medxiaohe.models.starter import CHAT_TEMPLATE
+
 TEXT = """The patient is a 54 year old woman with fever, cough and dyspnea. Chest radiograph: no pleural effusion.
 Question: what is the most likely diagnosis? A. pneumonia B. asthma C. heart failure D. pulmonary embolism Answer: A yes no
 An image of the lung, heart, liver, kidney, brain and bone; a disease, a drug and a dose in milligrams per day."""
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<pad>"]
 SIDE, PATCH = 32, 8  # 16 image tokens
-TEMPLATE = """\
-{%- if tools %}{{ '<|im_start|>system\\n# Tools\\n<tools>' }}{% for tool in tools %}{{ '\\n' + tool | tojson }}{% endfor %}\
-{{ '\\n</tools><|im_end|>\\n' }}{% endif %}\
-{%- for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}\
-{%- if message['content'] is string %}{{ message['content'] }}{% else %}\
-{%- for part in message['content'] %}{% if part['type'] == 'image' %}{{ '<image>' }}{% else %}{{ part['text'] }}{% endif %}{% endfor %}\
-{%- endif %}\
-{%- for call in message['tool_calls'] or [] %}{% set call = call['function'] or call %}\
-{{ '\\n<tool_call>\\n{"name": "' + call['name'] + '", "arguments": ' + call['arguments'] | tojson + '}\\n</tool_call>' }}{% endfor %}\
-{{ '<|im_end|>\\n' }}{% endfor %}\
-{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
 
 
 def build(folder: Path, seed: int = 0) -> Path:
@@ -71,7 +62,7 @@ def build(folder: Path, seed: int = 0) -> Path:
         patch_size=PATCH,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
     )
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
@@ -95,5 +86,5 @@ def tokenizer() -> Any:
         pad_token="<pad>",
         extra_special_tokens={"image_token": "<image>"},
         model_max_length=2048,
-        chat_template=TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
     )

@@ -14,6 +14,7 @@ prompts are drawn first, from rows of tasks, at most half of each task's, and ar
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -209,6 +210,6 @@ def _by_bucket(index: list[_Row], taken: list[_Row]) -> dict[str, dict[str, floa
 def _show(per_kind: Mapping[str, Mapping[str, Mapping[str, int]]], by_bucket: Mapping[str, Mapping[str, float]]) -> None:
     for kind, sources in per_kind.items():
         for source, row in sources.items():
-            print(f"  {kind:<13} {source:<24} intended {row['intended']:>8,}  realised {row['realised']:>8,}")
+            print(f"  {kind:<13} {source:<24} intended {row['intended']:>8,}  realised {row['realised']:>8,}", file=sys.stderr)
     for name, when in by_bucket.items():
-        print(f"  mentions of {name:<6} entities: {when['before']:.1%} of the corpus, {when['after']:.1%} of the mixture")
+        print(f"  mentions of {name:<6} entities: {when['before']:.1%} of the corpus, {when['after']:.1%} of the mixture", file=sys.stderr)

@@ -16,7 +16,7 @@ from typing import Any
 from medxiaohe import io, progress
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
-from medxiaohe.models.render import Rendered, batch
+from medxiaohe.models.render import Rendered, batch, render
 from medxiaohe.train import parts as parts_of
 
 CALIBRATION_IMAGES = 64
@@ -61,6 +61,15 @@ def device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def train_on(file: str, label: str, settings: FitSettings, out: Path, data: Path, model: Path | None) -> dict[str, Any]:
+    """A training stage: render the samples of one file of a mixture, fit, save. A text over `max_length` tokens is cut."""
+    base = base_model(settings, model)
+    loaded = checkpoint.load(base, device())
+    samples = list(io.read_samples(data / file))
+    rows = [render(s.messages, loaded.processor).cut(settings.max_length) for s in progress.track(samples, f"render {file}")]
+    return fit(rows, loaded, settings, out, label, base)
 
 
 def fit(rows: Sequence[Rendered], loaded: checkpoint.Loaded, settings: FitSettings, out: Path, label: str, base: str) -> dict[str, Any]:
