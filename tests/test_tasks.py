@@ -91,6 +91,15 @@ def test_no_name_of_a_test_entity_is_trained_on(tree: Path) -> None:
     assert disjoint(seen)
 
 
+def test_frequent_and_rare_entities_take_turns_where_a_corpus_is_named(tree: Path, tmp_path: Path) -> None:
+    asked = [s.entities[0] for s in plugins.load("tasks", "entity_kind")(tree=tree).samples("test")]
+    often = sorted(asked)[::5]
+    io.write_json(tmp_path / "corpus" / "coverage.json", dict.fromkeys(often, 50))
+    task = plugins.load("tasks", "entity_kind")(tree=tree, data=tmp_path / "corpus")
+    again = [s.entities[0] for s in task.samples("test")]
+    assert sorted(again) == sorted(asked) and len(set(again[:16]) & set(often)) > len(set(asked[:16]) & set(often))
+
+
 def test_kinds_are_balanced_and_not_given_away(tree: Path) -> None:
     samples = list(plugins.load("tasks", "entity_kind")(tree=tree).samples("train"))
     text = "\n".join(sample.prompt.messages[0].text for sample in samples)

@@ -194,10 +194,18 @@ def _by_source(drawn: Mapping[str, _Drawn]) -> dict[str, dict[str, int]]:
 
 
 def _by_bucket(index: list[_Row], taken: list[_Row]) -> dict[str, dict[str, float]]:
-    """Share of the mentions that fall into each bucket, in all rows and in those drawn; buckets are those of all rows."""
-    before = Counter(entity for row in index for entity in row.entities)
+    """Share of the mentions that fall into each bucket: when as many rows of each source are drawn evenly, and as drawn.
+
+    With the sources' shares the same on both sides, the difference is what balancing by entity did.
+    """
+    counts = Counter(entity for row in index for entity in row.entities)
+    found, used = Counter(row.source for row in index), Counter(row.source for row in taken)
+    before: dict[str, float] = defaultdict(float)
+    for row in index:
+        for entity in row.entities:
+            before[entity] += used[row.source] / found[row.source]
     after = Counter(entity for row in taken for entity in row.entities)
-    bucket = coverage.buckets(before)
+    bucket = coverage.buckets(counts)
     shares: dict[str, dict[str, float]] = {}
     for name in ("head", "torso", "tail"):
         shares[name] = {}
@@ -212,4 +220,4 @@ def _show(per_kind: Mapping[str, Mapping[str, Mapping[str, int]]], by_bucket: Ma
         for source, row in sources.items():
             print(f"  {kind:<13} {source:<24} intended {row['intended']:>8,}  realised {row['realised']:>8,}", file=sys.stderr)
     for name, when in by_bucket.items():
-        print(f"  mentions of {name:<6} entities: {when['before']:.1%} of the corpus, {when['after']:.1%} of the mixture", file=sys.stderr)
+        print(f"  mentions of {name:<6} entities: {when['before']:.1%} drawn evenly, {when['after']:.1%} as drawn", file=sys.stderr)

@@ -220,8 +220,8 @@ def amount(value: float | None) -> str:
 def _by_bucket(run: Run) -> Html:
     found = run.mixture.summary.get("by_bucket") or {}
     rows = [(name, amount(facts.get("before")), amount(facts.get("after"))) for name, facts in found.items()]
-    caption = "Entity balance: share of mentions by bucket, in all candidate rows and in the mixture drawn from them"
-    return table(caption, ("Bucket", "Before", "After"), rows, numbers=(1, 2)) if rows else Html("")
+    caption = "Entity balance: share of mentions by bucket, had as many rows of each source been drawn evenly, and as drawn"
+    return table(caption, ("Bucket", "Drawn evenly", "As drawn"), rows, numbers=(1, 2)) if rows else Html("")
 
 
 # ---- contamination ---------------------------------------------------------------------------------

@@ -216,19 +216,13 @@ def _bare(p: float | None) -> str:
 
 def _perplexity(run: Run) -> Html:
     measured = (run.scores.get("perplexity") or {}).get("stages") or ()
-    rows = [
-        (
-            label(row["stage"]),
-            decimal(row.get("bits_per_token")),
-            decimal(row.get("bits_per_byte")),
-            count(row.get("documents")),
-            count(row.get("tokens")),
-        )
-        for row in measured
-    ]
-    caption = "Perplexity on held-out documents, lower is better; bits per byte also compares models with different tokenizers"
-    head = ("Stage", "Bits per token", "Bits per byte", "Documents", "Tokens")
-    return table(caption, head, rows, numbers=(1, 2, 3, 4)) if rows else Html("")
+    columns = [("Bits per token", "bits_per_token", decimal), ("Bits per byte", "bits_per_byte", decimal)]
+    columns += [("Documents", "documents", count), ("Tokens", "tokens", count)]
+    columns = [column for column in columns if any(row.get(column[1]) is not None for row in measured)]
+    rows = [(label(row["stage"]), *(shown(row.get(key)) for _, key, shown in columns)) for row in measured]
+    caption = "Perplexity on held-out documents, lower is better; bits per token do not compare models with different tokenizers"
+    head = ("Stage", *(name for name, _, _ in columns))
+    return table(caption, head, rows, numbers=range(1, len(head))) if rows else Html("")
 
 
 # ---- head, torso, tail -----------------------------------------------------------------------------

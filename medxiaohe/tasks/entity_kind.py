@@ -2,20 +2,22 @@
 
 A name is asked only when it means one kind and does not say which ("heart disease" is out). Entities that share any
 name or synonym, in letters and digits, are in the same split, so no name of a test entity is seen in training.
+Where a corpus is named, frequent, middling and rare entities take turns, so that a limited exam has some of each.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from medxiaohe import io
+from medxiaohe.entity.coverage import buckets
 from medxiaohe.entity.tree import entity_from_json
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.scoring.one_of import one_of
-from medxiaohe.tasks._common import components, hash_split, item, known_split, shuffled
+from medxiaohe.tasks._common import alternating, components, hash_split, item, known_split, shuffled
 from medxiaohe.types import Entity, Sample, Task
 
 KINDS = ("disease", "anatomy", "phenotype", "chemical")
@@ -25,11 +27,12 @@ GIVES_AWAY = re.compile(
 READABLE = re.compile(r"[A-Za-z][A-Za-z' -]{3,39}")  # no digits, brackets or commas: those are mostly chemicals
 
 
-def entity_kind(tree: Path | None = None) -> Task:
-    return Task("entity_kind", partial(samples, tree), (one_of,), example(), "that of each vocabulary of the tree")
+def entity_kind(tree: Path | None = None, data: Path | None = None) -> Task:
+    """`tree` is the folder of an entity.build stage, `data` that of a data.read stage, whose coverage.json is read."""
+    return Task("entity_kind", partial(samples, tree, data), (one_of,), example(), "that of each vocabulary of the tree")
 
 
-def samples(tree: Path | None, split: str) -> Iterator[Sample]:
+def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample]:
     known_split(split)
     if tree is None:
         raise ConfigError("the task entity_kind asks about a tree: name it in the stage's `needs:` as `tree`")
@@ -51,8 +54,15 @@ def samples(tree: Path | None, split: str) -> Iterator[Sample]:
     present = [kind for kind in KINDS if groups[kind]]
     if len(present) < 2:
         raise DataError(f"{tree}: entity_kind needs usable names of at least two of {', '.join(KINDS)} in {split}, found {present}")
-    for row in zip(*(shuffled(groups[kind], key=lambda e: e.id) for kind in present), strict=False):  # as many of each kind
+    bucket = buckets(io.read_json(data / "coverage.json")) if data else {}
+    ordered = (alternating(groups[kind], key=lambda e: e.id, label=lambda e: _seen(bucket, e)) for kind in present)
+    for row in zip(*ordered, strict=False):  # as many of each kind
         yield from (_question(entity, present, split) for entity in shuffled(row, key=lambda e: e.id))
+
+
+def _seen(bucket: Mapping[str, str], entity: Entity) -> str:
+    found = bucket.get(entity.id, "tail")
+    return "tail" if found == "unseen" else found
 
 
 def _question(entity: Entity, kinds: list[str], split: str) -> Sample:
