@@ -2,7 +2,7 @@
 
     python tests/crash_driver.py FOLDER medxiaohe-arguments... --out @
 
-`@` becomes FOLDER/n. The driver forks, so that Python and the packages are loaded once.
+`@` becomes FOLDER/n. The driver forks, so that Python and the packages are loaded once; PRELOAD names more of them.
 """
 
 import importlib.util
@@ -51,7 +51,8 @@ def enumerate_kills(folder: Path, arguments: list[str], start: str) -> int:
 
 
 if __name__ == "__main__":
-    for module in ("pydantic", "yaml", "numpy", "PIL.Image"):  # loaded once, before the forks
+    more = [name for name in os.environ.get("PRELOAD", "").split(",") if name]
+    for module in ("pydantic", "yaml", "numpy", "PIL.Image", *more):  # loaded once, before the forks
         if importlib.util.find_spec(module.partition(".")[0]):
             importlib.import_module(module)
     from medxiaohe.cli import main

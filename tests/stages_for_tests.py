@@ -10,6 +10,7 @@ from typing import Any, Literal
 from medxiaohe import io
 from medxiaohe.errors import ConfigError
 from medxiaohe.recipe.settings import InputPath
+from medxiaohe.types import Message, Sample
 
 
 @dataclass(frozen=True)
@@ -106,3 +107,17 @@ class PluginSettings:
 def plugin(settings: PluginSettings, out: Path) -> None:
     """Name a file of the user's own."""
     io.write_text(out / "reader.txt", settings.reader)
+
+
+@dataclass(frozen=True)
+class LessonsSettings:
+    num: int = 4
+
+
+def lessons(settings: LessonsSettings, out: Path) -> dict[str, Any]:
+    """The files of a mixture, small enough to train on at once."""
+    rows = [
+        Sample(f"l/{i}", (Message("user", (f"Is {i} even?",)), Message("assistant", ("Yes." if i % 2 == 0 else "No.",))))
+        for i in range(settings.num)
+    ]
+    return {"rows": io.write_jsonl(out / "instructions.jsonl", rows)}

@@ -11,12 +11,13 @@ import engine
 import pytest
 
 
-def kills(folder: Path, *arguments: str, start: str = "") -> int:
+def kills(folder: Path, *arguments: str, start: str = "", preload: str = "") -> int:
     """Kill a command at every durable step in turn, with its run folders below `folder`; returns how many kills."""
     folder.mkdir()
     driver = Path(__file__).parent / "crash_driver.py"
     command = [sys.executable, str(driver), str(folder), start, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(driver.parent.parent)}, timeout=300)
+    env = {"PYTHONPATH": str(driver.parent.parent), "PRELOAD": preload, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return int(json.loads(done.stdout.splitlines()[-1])["kills"])
 
@@ -54,4 +55,21 @@ def test_the_data_stages_killed_at_any_write_resume_to_identical_bytes(tmp_path:
     assert done.returncode == 0, done.stderr
     num = kills(tmp_path / "killed", "run", recipe, "--out", "@")
     assert num > 40
+    assert_all_like(tmp_path / "killed", tmp_path / "whole", num)
+
+
+@pytest.mark.slow
+def test_a_training_stage_killed_at_any_write_resumes_to_identical_weights(tiny_vlm: Path, tmp_path: Path) -> None:
+    pytest.importorskip("trl")
+    parts = {"language": "lora", "lora_r": 2, "projector": False}
+    train = {"model": str(tiny_vlm), "max_steps": 2, "per_device_train_batch_size": 2, "parts": parts}
+    stages = {
+        "lessons": {"uses": f"{engine.STAGES}:lessons"},
+        "sft": {"uses": "train.sft", "needs": {"data": "lessons"}, "with": train},
+    }
+    recipe = str(engine.recipe(tmp_path, **stages))
+    done = engine.medxiaohe("run", recipe, "--out", tmp_path / "whole")
+    assert done.returncode == 0, done.stderr
+    num = kills(tmp_path / "killed", "run", recipe, "--out", "@", preload="torch,transformers,trl,peft,datasets")
+    assert num > 10 and (tmp_path / "whole" / "sft" / "1" / "model" / "model.safetensors").is_file()
     assert_all_like(tmp_path / "killed", tmp_path / "whole", num)

@@ -8,6 +8,7 @@ but receives no gradient stops the run: training that silently ignores its image
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +82,7 @@ def fit(rows: Sequence[Rendered], loaded: checkpoint.Loaded, settings: FitSettin
     before = parts_of.sizes(trainer.model)
     trainer.train()
     meter.close()
+    shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
     losses = [row for row in trainer.state.log_history if "loss" in row]
     kept = ("step", "loss", "learning_rate")
     io.write_jsonl(out / "metrics.jsonl", ({key: row[key] for key in kept} for row in losses))

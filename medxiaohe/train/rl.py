@@ -8,6 +8,7 @@ The rollout's prompt is rendered by the same chat template as everything else; a
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,7 @@ def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None
     before = parts_of.sizes(trainer.model)
     trainer.train()
     meter.close()
+    shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
     history = [row for row in trainer.state.log_history if "reward" in row]
     io.write_jsonl(out / "metrics.jsonl", (_row(row) for row in history))
     io.write_jsonl(out / "rollouts.jsonl", rewards)
