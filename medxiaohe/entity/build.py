@@ -33,6 +33,7 @@ from medxiaohe.types import Entity, Match, Relation
 TOP_TERMS = {  # how vocabularies call their own top term, which then becomes one with the root
     "anatomy": "anatomical entity", "phenotype": "phenotypic abnormality", "chemical": "chemical entity",
 }  # fmt: skip
+NUM_SHOWN = 15  # of relations and of vocabularies in the summary
 EXTRA = ("lay", "abbreviations", "related", "sources")  # left out of a row when empty
 
 
@@ -200,7 +201,7 @@ def _summary(tree: Tree, union: Union, said: Sequence[Said], num_relations: Coun
         ],
         "problems": {what: count for what, count in sorted(problems.items()) if count},
         "merges": dict(Counter(merge.why for merge in union.merges).most_common()),
-        "relations": dict(num_relations.most_common()),
+        "relations": _most(num_relations),
         "mappings": dict(num_matches),
         "synonyms": {
             "same": sum(len(entity.synonyms) for entity in entities),
@@ -208,5 +209,12 @@ def _summary(tree: Tree, union: Union, said: Sequence[Said], num_relations: Coun
             "abbreviations": sum(len(entity.abbreviations) for entity in entities),
             "related": sum(len(entity.related) for entity in entities),
         },
-        "xrefs": dict(Counter(prefix(xref) for entity in entities for xref in entity.xrefs).most_common(12)),
+        "xrefs": _most(Counter(prefix(xref) for entity in entities for xref in entity.xrefs)),
     }
+
+
+def _most(counts: Counter[str]) -> dict[str, int]:
+    """The largest counts, and the sum of the others."""
+    shown = counts.most_common(NUM_SHOWN)
+    rest = counts.total() - sum(count for _, count in shown)
+    return {**dict(shown), **({"others": rest} if rest else {})}

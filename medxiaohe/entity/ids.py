@@ -3,20 +3,30 @@
 import re
 
 PREFIXES = {  # lower case, as vocabularies write them -> as the tree writes them; others stay as they are
-    "mesh": "MESH", "msh": "MESH", "omim": "OMIM", "mim": "OMIM", "omimps": "OMIMPS", "orpha": "ORPHA", "ordo": "ORPHA",
-    "orphanet": "ORPHA", "umls": "UMLS", "umls_cui": "UMLS", "cui": "UMLS", "nci": "NCIT", "ncit": "NCIT", "icd10cm": "ICD10CM",
-    "icd10": "ICD10", "icd-10": "ICD10", "icd9cm": "ICD9CM", "icd-9": "ICD9", "icd9": "ICD9", "icdo": "ICDO", "icd-o": "ICDO",
-    "sctid": "SNOMEDCT", "snomedct": "SNOMEDCT", "meddra": "MEDDRA", "medra": "MEDDRA", "gard": "GARD", "ncbitaxon": "NCBITaxon",
-}  # fmt: skip
+    **dict.fromkeys(("mesh", "msh"), "MESH"),
+    **dict.fromkeys(("omim", "mim"), "OMIM"),
+    **dict.fromkeys(("orpha", "ordo", "orphanet"), "ORPHA"),
+    **dict.fromkeys(("umls", "umls_cui", "cui"), "UMLS"),
+    **dict.fromkeys(("ncit", "nci"), "NCIT"),
+    **dict.fromkeys(("snomedct", "snomedct_us", "sctid"), "SNOMEDCT"),
+    **dict.fromkeys(("icd10", "icd-10"), "ICD10"),
+    **dict.fromkeys(("icd9", "icd-9"), "ICD9"),
+    **dict.fromkeys(("icdo", "icd-o"), "ICDO"),
+    **dict.fromkeys(("meddra", "medra"), "MEDDRA"),
+    **{name.lower(): name for name in ("OMIMPS", "ICD10CM", "ICD9CM", "GARD", "NCBITaxon")},
+}
 CODE = re.compile(r"([A-Za-z][\w.-]*):(\S+)")
 URIS = (re.compile(r"<?\S*[/#]([A-Za-z][A-Za-z0-9]*)_([\w.-]+)>?$"), re.compile(r"<?\S*[/#]([A-Za-z][A-Za-z0-9]*)/([\w.-]+)>?$"))
 SNOMED_EDITION = re.compile(r"snomedct_us_[\d_]+")
 
 KIND_OF = {  # prefix of an id -> the kind of what it names
-    "MONDO": "disease", "DOID": "disease", "ORPHA": "disease", "OMIM": "disease", "OMIMPS": "disease", "CCRD": "disease",
-    "HP": "phenotype", "SYMP": "phenotype", "UBERON": "anatomy", "FMA": "anatomy", "CHEBI": "chemical", "CL": "cell",
-    "GO": "process", "MAXO": "procedure", "NCBITaxon": "organism", "HGNC": "gene", "SO": "gene", "RXNORM": "chemical",
-}  # fmt: skip
+    **dict.fromkeys(("MONDO", "DOID", "ORPHA", "OMIM", "OMIMPS", "CCRD"), "disease"),
+    **dict.fromkeys(("HP", "SYMP"), "phenotype"),
+    **dict.fromkeys(("UBERON", "FMA"), "anatomy"),
+    **dict.fromkeys(("CHEBI", "RXNORM"), "chemical"),
+    **dict.fromkeys(("GO", "NBO"), "process"),
+    **{"CL": "cell", "MAXO": "procedure", "NCBITaxon": "organism", "HGNC": "gene", "SO": "gene", "PR": "gene product", "PATO": "quality"},
+}
 OTHER_KIND = "other"
 
 

@@ -11,6 +11,7 @@ from medxiaohe.errors import DataError
 from medxiaohe.types import Entity
 
 LICENSE = "CC0-1.0"
+TOP = {"disease": "DOID:4"}  # the parent of the first division, which has no row
 
 EXAMPLE: dict[str, str | bytes] = {
     "HumanDO.tsv": "id\tlabel\tsubClassOf\n"
@@ -31,7 +32,7 @@ def do_table(path: Path | None = None) -> Iterator[Entity]:
         above.setdefault(row["id"], []).append(row.get("subClassOf", ""))
         codes.setdefault(row["id"], []).extend(code.strip() for code in row.get("xrefs", "").split(",") if code.strip())
     assert path is not None
-    ids = {label: id for id, label in labels.items()}
+    ids = {**TOP, **{label: id for id, label in labels.items()}}
     for id, label in labels.items():
         parents = tuple(dict.fromkeys(ids.get(parent, parent) for parent in above[id] if parent))
         yield Entity(id, label, "disease", parents, (), "", tuple(dict.fromkeys(codes[id])), _tables.source(path), LICENSE)

@@ -22,6 +22,8 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 ESCAPE = re.compile(r"\\(.)")
 LICENSE_KEYS = ("license", "rights")  # terms:license <URL>, dc:rights, dcterms-license
 LICENSE_REMARK = re.compile(r"licen[sc]ed under (?:a |the )?(.+)", re.IGNORECASE)
+PREDICATES = {"BFO:0000050": "part of", "BFO:0000051": "has part", "RO:0000087": "has role"}  # where no [Typedef] names them
+
 EXAMPLE: dict[str, str | bytes] = {
     "tiny.obo": """format-version: 1.2
 data-version: releases/2026-01-01
@@ -73,7 +75,7 @@ def obo(path: Path | None = None) -> Terms:
         raise ConfigError("the vocabulary obo has no package file: name one with `path:`")
     header, skipped, empty = _Term(0), Counter[str](), True
     facts: list[tuple[str, str, str]] = []
-    predicates: dict[str, str] = {}
+    predicates = dict(PREDICATES)
     for term in _stanzas(path, header, predicates):
         empty = False
         if term.first("is_obsolete") == "true" or term.first("name").startswith("obsolete "):
