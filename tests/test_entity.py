@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -205,7 +206,8 @@ def naive(names: Iterable[str], text: str) -> list[tuple[int, int]]:
     spans = []
     for name in set(names):
         parts = [re.escape(part) for part in re.findall(r"[a-z]+|[^a-z ]", name)]
-        pattern = re.compile(r"[\s-]*".join(parts), re.IGNORECASE)
+        gaps = [r"[\s-]+" if a.isascii() and b.isascii() else r"[\s-]*" for a, b in pairwise(parts)]
+        pattern = re.compile("".join(part + gap for part, gap in zip(parts, [*gaps, ""], strict=True)), re.IGNORECASE)
         spans += [m.span() for start in range(len(text)) if (m := pattern.match(text, start)) and whole_words(m, text)]
     found, free = [], 0
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
