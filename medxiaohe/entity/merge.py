@@ -17,18 +17,20 @@ for a group of diseases, so an xref to one merges nothing.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from medxiaohe.entity.ids import prefix
 from medxiaohe.entity.names import is_abbreviation, key
+from medxiaohe.entity.problems import Problems
 from medxiaohe.types import Entity, Match
 
 ROOT = "MET:"  # MET:disease, MET:anatomy: ids that no vocabulary may use for a term, but may use as a parent
 IDENTITY = frozenset({"UMLS", "MESH", "OMIM", "ORPHA", "MONDO", "DOID", "NCIT"})  # one code is one thing
 CLASSIFICATIONS = frozenset({"ICD10", "ICD10CM", "ICD9", "ICD9CM", "ICDO", "MEDDRA"})  # one code is many things
 MIN_SYNONYM_LETTERS = 5
+MAX_RIVALS = 6  # in the words about an undecided one
 Pairs = Iterable[tuple[str, str]]
 
 
@@ -68,11 +70,13 @@ class Union:
         return self._home.get(id, id)
 
     def of_code(self, code: str) -> str:
-        """The only entity with this id or code, or ""."""
+        """The only entity with this id, or with this code and no second one of its vocabulary, or ""."""
         if code in self._home:
             return self._home[code]
-        found = self._codes.get(code, {})
-        return next(iter(found)) if len(found) == 1 else ""
+        found = list(self._codes.get(code, ()))
+        if len(found) > 1:  # a group has the codes of its members too
+            found = [id for id in found if not _codes_beside(self.entities[id], code)]
+        return found[0] if len(found) == 1 else ""
 
     def add_root(self, root: Entity) -> None:
         if root.id not in self.entities:
@@ -80,7 +84,7 @@ class Union:
             for name in root.synonyms:  # what vocabularies call their top term, which becomes one with the root
                 self._names[root.kind, key(name)][root.id] = None
 
-    def add(self, terms: Sequence[Entity], problems: Counter[str], *, only_known: bool = False) -> None:
+    def add(self, terms: Sequence[Entity], problems: Problems, *, only_known: bool = False) -> None:
         """Merge the terms of one vocabulary, whose ids differ, into the entities there are, and add the rest."""
         terms = [self._with_matches(term) for term in terms]
         found = self._same(terms, problems)
@@ -94,7 +98,7 @@ class Union:
             else:
                 self._new(term)
 
-    def _same(self, terms: Sequence[Entity], problems: Counter[str]) -> dict[str, tuple[str, str, str]]:
+    def _same(self, terms: Sequence[Entity], problems: Problems) -> dict[str, tuple[str, str, str]]:
         found = {}
         for term in terms:
             if (kept := self._home.get(term.id)) and self.entities[kept].kind == term.kind:
@@ -133,19 +137,27 @@ class Union:
                 if prefix(xref) not in CLASSIFICATIONS and self._has_kind(kept := self._home.get(xref, ""), term.kind):
                     yield term.id, kept, f"{term.id} has the xref {xref}"
                     yield from ((term.id, other, "") for other in _codes_beside(term, xref))
-            for kept in self._codes.get(term.id, ()):
-                if self._has_kind(kept, term.kind):
-                    yield term.id, kept, f"{kept} has the xref {term.id}"
-                    yield from ((other, kept, "") for other in _codes_beside(self.entities[kept], term.id))
+            for kept, beside in self._carriers(term.id, term):
+                yield term.id, kept, f"{kept} has the xref {term.id}"
+                yield from ((other, kept, "") for other in beside)
 
     def _by_code(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
         for term in terms:
             for code in term.xrefs:
                 if prefix(code) in IDENTITY and not _codes_beside(term, code):
-                    for kept in self._codes.get(code, ()):
+                    for kept, beside in self._carriers(code, term):
                         if self._may_be(kept, term):
                             yield term.id, kept, f"both are {code}"
-                            yield from ((other, kept, "") for other in _codes_beside(self.entities[kept], code))
+                            yield from ((other, kept, "") for other in beside)
+
+    def _carriers(self, code: str, term: Entity) -> list[tuple[str, list[str]]]:
+        """Entities of the term's kind that have this code, and their other codes of its vocabulary.
+
+        A group has the codes of its members too: where one has this code only, those with several are left out.
+        """
+        kept = [id for id in self._codes.get(code, ()) if self.entities[id].kind == term.kind]
+        found = [(id, _codes_beside(self.entities[id], code)) for id in kept]
+        return [(id, beside) for id, beside in found if not beside] or found
 
     def _by_name(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
         for term in terms:
@@ -198,12 +210,24 @@ class Union:
                 self._synonyms[kind, key(name)][kept] = None
 
 
-def one_to_one(pairs: Pairs, terms: set[str], problems: Counter[str], problem: str) -> dict[str, str]:
-    """The pairs in which neither side has a second partner; the terms that have one are counted."""
+def one_to_one(pairs: Pairs, terms: set[str], problems: Problems, problem: str) -> dict[str, str]:
+    """The pairs in which neither side has a second partner; the terms that have one are written down."""
     pairs = list(pairs)
-    left, right = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
-    problems[problem] += len({a for a, b in pairs if a in terms and (left[a] > 1 or right[b] > 1)})
-    return {a: b for a, b in pairs if a in terms and left[a] == 1 and right[b] == 1}
+    partners, claims = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for a, b in pairs:
+        partners[a].append(b)
+        claims[b].append(a)
+    found = {}
+    for a, others in partners.items():
+        rivals = [rival for b in others for rival in claims[b] if rival != a]
+        if a not in terms:
+            continue
+        if len(others) > 1 or rivals:
+            seen = ", ".join(dict.fromkeys([*others, *rivals][:MAX_RIVALS]))
+            problems.note(problem, a, f"not merged for this reason: it could be one with, or has a rival in, {seen}")
+        else:
+            found[a] = others[0]
+    return found
 
 
 def merged(kept: Entity, term: Entity) -> Entity:

@@ -7,19 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from medxiaohe.entity.merge import ROOT, Union
+from medxiaohe.entity.problems import Problems
 from medxiaohe.types import Entity
-
-
-class Problems(Counter[str]):
-    """How often each thing was wrong; `rows` has those that a person can look up, with what was done about them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[dict[str, str]] = []
-
-    def note(self, what: str, id: str, done: str, source: str = "") -> None:
-        self[what] += 1
-        self.rows.append({"problem": what, "id": id, "source": source, "done": done})
 
 
 def first_of_each_id(terms: list[Entity], union: Union, problems: Problems) -> list[Entity]:
