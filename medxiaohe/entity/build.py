@@ -22,8 +22,8 @@ from medxiaohe import assets, io, plugins
 from medxiaohe.entity.ids import curie, prefix
 from medxiaohe.entity.merge import ROOT, Union
 from medxiaohe.entity.names import is_abbreviation
-from medxiaohe.entity.readers._terms import read_all
 from medxiaohe.entity.problems import Problems
+from medxiaohe.entity.readers._terms import read_all
 from medxiaohe.entity.repair import first_of_each_id, linked, nearest_to_the_root
 from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
