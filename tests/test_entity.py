@@ -16,7 +16,7 @@ from medxiaohe import plugins
 from medxiaohe.entity.build import BuildSettings, Vocabulary, build
 from medxiaohe.entity.coverage import buckets
 from medxiaohe.entity.link import Linker, Mention
-from medxiaohe.entity.readers._terms import read_all
+from medxiaohe.entity.readers._terms import entities, read_all
 from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import build as typed
@@ -404,8 +404,9 @@ def test_severity_and_inheritance_are_no_phenotypes(tmp_path: Path) -> None:
 @pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="MEDXIAOHE_DATA names no data pack")
 @pytest.mark.parametrize(("file", "least"), [("doid_2016-09-01.obo", 6900), ("hp_2014-11-14.obo", 10700), ("uberon_import.obo", 7500)])
 def test_the_ontologies_of_the_data_pack_are_read(file: str, least: int) -> None:
-    entities, _ = read_all(plugins.load("vocabularies", "obo")(Path(os.environ["MEDXIAOHE_DATA"]) / "ontology" / file))
-    assert len(entities) >= least and all(entity.name and entity.source for entity in entities)
+    said, _ = read_all(plugins.load("vocabularies", "obo")(Path(os.environ["MEDXIAOHE_DATA"]) / "ontology" / file))
+    terms = entities(said)
+    assert len(terms) >= least and all(term.name and term.source for term in terms)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ for a group of diseases, so an xref to one merges nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from medxiaohe.entity.ids import prefix
@@ -116,7 +116,7 @@ class Union:
             for id, kept, what in pairs_of(rest):
                 if kept not in taken:
                     because.setdefault((id, kept), what)
-            certain = one_to_one(because, {term.id for term in rest}, problems, f"ambiguous {why}")
+            certain = one_to_one(because, {term.id: term.source for term in rest}, problems, f"ambiguous {why}")
             found |= {id: (kept, why, because[id, kept]) for id, kept in certain.items()}
             taken |= set(certain.values())
         return found
@@ -210,8 +210,8 @@ class Union:
                 self._synonyms[kind, key(name)][kept] = None
 
 
-def one_to_one(pairs: Pairs, terms: set[str], problems: Problems, problem: str) -> dict[str, str]:
-    """The pairs in which neither side has a second partner; the terms that have one are written down."""
+def one_to_one(pairs: Pairs, sources: Mapping[str, str], problems: Problems, problem: str) -> dict[str, str]:
+    """The pairs in which neither side has a second partner; the terms (id -> source) that have one are written down."""
     pairs = list(pairs)
     partners, claims = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for a, b in pairs:
@@ -220,11 +220,11 @@ def one_to_one(pairs: Pairs, terms: set[str], problems: Problems, problem: str) 
     found = {}
     for a, others in partners.items():
         rivals = [rival for b in others for rival in claims[b] if rival != a]
-        if a not in terms:
+        if a not in sources:
             continue
         if len(others) > 1 or rivals:
             seen = ", ".join(dict.fromkeys([*others, *rivals][:MAX_RIVALS]))
-            problems.note(problem, a, f"not merged for this reason: it could be one with, or has a rival in, {seen}")
+            problems.note(problem, a, f"not merged for this reason: it could be one with, or has a rival in, {seen}", sources[a])
         else:
             found[a] = others[0]
     return found
