@@ -1,5 +1,6 @@
 # make quickstart   a virtual environment, the pinned install, and the recipe from corpora to a scored model
 # make test         the same environment plus the test tools: lint, types, tests
+# make tree         the Medical Entity Tree of all open vocabularies; MEDXIAOHE_DATA names the data pack
 # make clean        removes what the quickstart wrote (not .venv, not the asset cache)
 
 PYTHON ?= python3
@@ -10,10 +11,14 @@ RUN_FLAGS ?=
 PYTEST_FLAGS ?=
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint types install install-dev clean
+.PHONY: quickstart tree test lint types install install-dev clean
 
 quickstart: install
 	$(BIN)/medxiaohe run $(RECIPE) $(RUN_FLAGS)
+
+tree: install
+	$(BIN)/medxiaohe tree build --with recipes/tree.yaml --out out/tree $(RUN_FLAGS)
+	$(BIN)/medxiaohe tree stats --tree out/tree/tree/1
 
 test: lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)

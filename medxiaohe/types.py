@@ -176,9 +176,36 @@ class Entity:
     name: str
     kind: str  # disease, anatomy, phenotype, chemical, procedure, ...
     parents: tuple[str, ...] = ()
-    synonyms: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()  # other names of the same thing: exact, lay and abbreviated ones
     definition: str = ""
     xrefs: tuple[str, ...] = ()
+    source: str = ""
+    license: str = ""
+    lay: tuple[str, ...] = ()  # those of the synonyms that patients use
+    abbreviations: tuple[str, ...] = ()  # those of the synonyms that are abbreviations
+    related: tuple[str, ...] = ()  # names of something near; nobody looks for them in a text
+    sources: tuple[str, ...] = ()  # every vocabulary that says something about it
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A vocabulary, or a table between two, says how two ids relate: "exact" is that they are one thing."""
+
+    a: str
+    b: str
+    predicate: str = "exact"  # exact, close, broad, narrow, related
+    source: str = ""
+    license: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A fact between two entities, such as disease - has phenotype - sign, or a number about one."""
+
+    subject: str
+    predicate: str
+    object: str = ""  # "" when the value is about the subject alone
+    value: float | None = None  # a frequency between 0 and 1, an information content in nats
     source: str = ""
     license: str = ""
 

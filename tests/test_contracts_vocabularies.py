@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from medxiaohe import plugins
-from medxiaohe.entity.readers._terms import read_all
+from medxiaohe.entity.readers._terms import entities, read_all
 from medxiaohe.errors import MedError
-from medxiaohe.types import Entity
+from medxiaohe.types import Entity, Match, Relation
 
 READERS = plugins.available("vocabularies")
 
@@ -23,20 +23,28 @@ def example(name: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_the_example_becomes_entities_with_source_and_license(name: str, tmp_path: Path) -> None:
-    entities, _ = read_all(plugins.load("vocabularies", name)(example(name, tmp_path)))
-    assert entities
-    for entity in entities:
-        assert isinstance(entity, Entity)
-        assert all((entity.id, entity.name, entity.kind, entity.source, entity.license)), entity
-    assert len({entity.id for entity in entities}) == len(entities)
+def test_the_example_becomes_assertions_with_source_and_license(name: str, tmp_path: Path) -> None:
+    said, _ = read_all(plugins.load("vocabularies", name)(example(name, tmp_path)))
+    assert said
+    for one in said:
+        assert isinstance(one, Entity | Match | Relation) and one.source and one.license, one
+        if isinstance(one, Entity):
+            assert all((one.id, one.name, one.kind)), one
+        elif isinstance(one, Match):
+            assert one.a and one.b and one.predicate in ("exact", "close", "broad", "narrow", "related")
+        else:
+            assert one.subject and one.predicate and (one.object or one.value is not None), one
+    assert len({entity.id for entity in entities(said)}) == len(entities(said))
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_the_example_has_a_term_below_another(name: str, tmp_path: Path) -> None:
-    entities, _ = read_all(plugins.load("vocabularies", name)(example(name, tmp_path)))
-    assert {parent for entity in entities for parent in entity.parents} <= {entity.id for entity in entities}
-    assert any(entity.parents for entity in entities)
+    """Except that of a format that has no hierarchy, which says so with FLAT, or has no terms at all."""
+    said, _ = read_all(plugins.load("vocabularies", name)(example(name, tmp_path)))
+    terms = entities(said)
+    assert {parent for term in terms for parent in term.parents} <= {term.id for term in terms}
+    flat = getattr(importlib.import_module(f"medxiaohe.entity.readers.{name}"), "FLAT", False)
+    assert any(term.parents for term in terms) != (flat or not terms)
 
 
 @pytest.mark.parametrize("name", READERS)

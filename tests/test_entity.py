@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from medxiaohe import plugins
 from medxiaohe.entity.build import BuildSettings, Vocabulary, build
 from medxiaohe.entity.coverage import buckets
 from medxiaohe.entity.link import Linker, Mention
-from medxiaohe.entity.readers._terms import read_all
+from medxiaohe.entity.readers._terms import entities, read_all
 from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import build as typed
@@ -72,12 +73,41 @@ def test_head_is_the_smallest_set_that_covers_half(counts: dict[str, int]) -> No
 # ---- the tree ------------------------------------------------------------------------------------
 
 
-def test_ancestors_come_nearest_first_and_layers_stop_at_five() -> None:
+def test_ancestors_come_nearest_first() -> None:
     chain = [disease(str(n), f"d{n}", parents=(str(n - 1),)) for n in range(1, 7)]
     tree = tree_of(disease("0", "d0"), *chain, disease("x", "dx", parents=("6", "0")))
     assert list(tree.ancestors("x")) == ["6", "0", "5", "MET:disease", "4", "3", "2", "1"]
-    assert [tree.layer(id) for id in ("MET:disease", "0", "1", "2", "3", "4", "x")] == [1, 2, 3, 4, 5, 5, 3]
     assert tree.children("0") == ("1", "x")
+
+
+def test_layers_are_domain_chapter_group_entity_and_variant() -> None:
+    tree = tree_of(
+        disease("lung disease", "lung disease"),
+        disease("infection", "infection", parents=("lung disease",)),
+        disease("pneumonia", "pneumonia", parents=("infection",)),
+        disease("type 1", "type 1", parents=("pneumonia", "lung disease")),
+        disease("cough", "cough", parents=("lung disease",)),
+        disease("scurvy", "scurvy"),
+    )
+    layers = {id: tree.layer(id) for id in tree.entities}
+    assert layers == {"MET:disease": 1, "lung disease": 2, "infection": 3, "pneumonia": 4, "type 1": 5, "cough": 4, "scurvy": 4}
+
+
+def test_an_entity_with_many_leaves_below_it_is_a_group() -> None:
+    leaves = [disease(f"l{n}", f"l{n}", parents=("b",)) for n in range(21)]
+    tree = tree_of(disease("a", "a"), disease("b", "b", parents=("a",)), *leaves)
+    assert tree.layer("b") == 3 and tree.layer("l0") == 4
+
+
+EDGES = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=30)
+
+
+@given(EDGES)
+def test_no_entity_is_in_a_layer_above_that_of_a_parent(edges: list[tuple[int, int]]) -> None:
+    above = {n: tuple(dict.fromkeys(str(low) for low, high in edges if high == n and low < high)) for n in range(13)}
+    tree = tree_of(*(disease(str(n), f"d{n}", parents=above[n] or (ROOT.id,)) for n in range(13)))
+    for entity in tree.entities.values():
+        assert 1 <= tree.layer(entity.id) <= 5 and all(tree.layer(parent) <= tree.layer(entity.id) for parent in entity.parents)
 
 
 def test_names_of_a_kind_lead_to_all_their_entities() -> None:
@@ -176,7 +206,8 @@ def naive(names: Iterable[str], text: str) -> list[tuple[int, int]]:
     spans = []
     for name in set(names):
         parts = [re.escape(part) for part in re.findall(r"[a-z]+|[^a-z ]", name)]
-        pattern = re.compile(r"[\s-]*".join(parts), re.IGNORECASE)
+        gaps = [r"[\s-]+" if a.isascii() and b.isascii() else r"[\s-]*" for a, b in pairwise(parts)]
+        pattern = re.compile("".join(part + gap for part, gap in zip(parts, [*gaps, ""], strict=True)), re.IGNORECASE)
         spans += [m.span() for start in range(len(text)) if (m := pattern.match(text, start)) and whole_words(m, text)]
     found, free = [], 0
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
@@ -207,7 +238,7 @@ def test_every_kind_has_one_root_and_the_vocabulary_s_own_top_becomes_it(tmp_pat
     summary, tree = build_tsv(tmp_path, table("D:0, Disease, disease", "D:1, flu, disease, D:0", "A:0, lung, anatomy"))
     assert tree.roots == ("MET:disease", "MET:anatomy")
     assert tree.entities["D:1"].parents == ("MET:disease",) and tree.entities["A:0"].parents == ("MET:anatomy",)
-    assert summary["entities"] == 4 and summary["kinds"] == {"disease": 2, "anatomy": 2} and summary["layers"] == {"1": 2, "2": 2}
+    assert summary["entities"] == 4 and summary["kinds"] == {"disease": 2, "anatomy": 2} and summary["layers"] == {"1": 2, "4": 2}
     assert json.loads((tmp_path / "out" / "stats.json").read_text()) == summary
 
 
@@ -216,7 +247,10 @@ def test_terms_merge_by_xref_then_by_name_and_every_merge_is_recorded(tmp_path: 
     second = table("D:1, grippe, disease", "D:2, Asthma, disease, D:1, wheeze", "D:3, bird flu, disease, D:1", "D:4, asthma, phenotype")
     summary, tree = build_tsv(tmp_path, first, second)
     merges = [json.loads(line) for line in (tmp_path / "out" / "merges.jsonl").read_text().splitlines()]
-    assert merges == [{"kept": "M:1", "merged": "D:1", "why": "xref"}, {"kept": "M:2", "merged": "D:2", "why": "name"}]
+    assert [(m["kept"], m["merged"], m["why"], m["because"]) for m in merges] == [
+        ("M:1", "D:1", "xref", "M:1 has the xref D:1"),
+        ("M:2", "D:2", "name", "both are named Asthma"),
+    ]
     assert tree.entities["M:1"].synonyms == ("flu", "grippe") and tree.entities["D:3"].parents == ("M:1",)
     assert tree.entities["M:2"].synonyms == ("Asthma", "wheeze") and "D:2" in tree.entities["M:2"].xrefs
     assert tree.entities["D:4"].kind == "phenotype"
@@ -370,8 +404,9 @@ def test_severity_and_inheritance_are_no_phenotypes(tmp_path: Path) -> None:
 @pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="MEDXIAOHE_DATA names no data pack")
 @pytest.mark.parametrize(("file", "least"), [("doid_2016-09-01.obo", 6900), ("hp_2014-11-14.obo", 10700), ("uberon_import.obo", 7500)])
 def test_the_ontologies_of_the_data_pack_are_read(file: str, least: int) -> None:
-    entities, _ = read_all(plugins.load("vocabularies", "obo")(Path(os.environ["MEDXIAOHE_DATA"]) / "ontology" / file))
-    assert len(entities) >= least and all(entity.name and entity.source for entity in entities)
+    said, _ = read_all(plugins.load("vocabularies", "obo")(Path(os.environ["MEDXIAOHE_DATA"]) / "ontology" / file))
+    terms = entities(said)
+    assert len(terms) >= least and all(term.name and term.source for term in terms)
 
 
 @pytest.mark.slow

@@ -109,12 +109,15 @@ def tree_find(args: argparse.Namespace) -> int:
 
 def tree_stats(args: argparse.Namespace) -> int:
     tree = _tree(args.tree)
+    record = finished_folder(args.tree, "--tree") / "stats.json"
+    built = io.read_json(record) if record.is_file() else {}
     counts: dict[str, Any] = {
         "entities": len(tree),
-        "names": len(tree.names),
+        "names": len({name.casefold() for name in tree.names}),
         "kinds": dict(Counter(e.kind for e in tree.entities.values()).most_common()),
         "layers": {str(layer): n for layer, n in sorted(Counter(map(tree.layer, tree.entities)).items())},
         "sources": dict(Counter(e.source for e in tree.entities.values()).most_common()),
+        **{key: built[key] for key in ("synonyms", "merges", "relations", "xrefs", "problems") if built.get(key)},
     }
     if args.json:
         print(json.dumps(counts, ensure_ascii=False))

@@ -114,13 +114,18 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     find.add_argument("text")
     stats = _verb(groups["tree"], "stats", "how many entities, names, kinds and layers",
                   "medxiaohe tree stats --tree out/quickstart/tree/1", "look:tree_stats")  # fmt: skip
-    for made in (find, stats):
+    show = _verb(groups["tree"], "show", "one entity: names, codes, facts, and who says so",
+                 "medxiaohe tree show DOID:1909 --why --tree out/tree/tree/1", "trees:show")  # fmt: skip
+    show.add_argument("id", metavar="ID", help="of the entity, or of any term that became one with it")
+    show.add_argument("--why", action="store_true", help="what each vocabulary says, with its license, and why the terms are one")
+    for made in (find, stats, show):
         made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
 
 
 def _stage_options(made: Parser) -> None:
     made.add_argument("--out", type=Path, required=True, metavar="DIR", help="finished as DIR/<stage>/1; a second call resumes")
-    made.add_argument("--with", type=Path, dest="settings", metavar="FILE", help="a YAML mapping of the stage's settings")
+    made.add_argument("--with", type=Path, dest="settings", metavar="FILE",
+                      help="a YAML mapping of the stage's settings, or a recipe with such a stage")  # fmt: skip
     made.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")
     made.add_argument("--input", action="append", default=[], metavar="ROLE=DIR", help="the folder of a finished stage; repeatable")
     made.add_argument("--accept-change", action="store_true", help="run again although settings, inputs or code changed")

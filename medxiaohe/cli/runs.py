@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from medxiaohe import io
@@ -34,12 +36,23 @@ def stage(args: argparse.Namespace) -> int:
     values = load.read_yaml(args.settings) if args.settings else {}
     if not isinstance(values, dict):
         raise ConfigError(f"{args.settings}: must be a mapping of settings, not {values!r}")
-    name = args.uses.rpartition(":")[2].replace(".", "_")
-    made = load.stage(name, args.uses, values, {role: role for role in given}, args.set)
-    recipe = load.Recipe(name, args.out, (made,))
+    if "stages" in values:
+        recipe = _only(args.uses, load.load(args.settings, args.set, args.out), given)
+    else:
+        name = args.uses.rpartition(":")[2].replace(".", "_")
+        made = load.stage(name, args.uses, values, {role: role for role in given}, args.set)
+        recipe = load.Recipe(name, args.out, (made,))
     done = recipes.run(recipe, say=say, accept_change=args.accept_change, given=given)
     _print(recipe, done, args.json)
     return 0
+
+
+def _only(uses: str, recipe: load.Recipe, given: Mapping[str, Path]) -> load.Recipe:
+    """The recipe with nothing but its stage of this kind, which must need no other."""
+    found = [stage for stage in recipe.stages if stage.uses == uses]
+    if len(found) != 1 or found[0].needs or given:
+        raise ConfigError(f"--with: the recipe {recipe.name} has {len(found)} stages {uses} to run alone: use `medxiaohe run`")
+    return replace(recipe, stages=tuple(found))
 
 
 def _print(recipe: load.Recipe, done: list[recipes.Done], wants_json: bool) -> None:

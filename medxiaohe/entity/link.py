@@ -20,7 +20,7 @@ from medxiaohe.types import Entity
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 TOKEN = re.compile(rf"[{CJK}]|[^\W{CJK}]+|[^\w\s\-\u2010\u2011]")  # hyphens and spaces only part tokens
 HAS_CJK = re.compile(f"[{CJK}]")
-APOSTROPHE = "\u2019"
+SAME = {"\u2019": "'", "Σ": "σ", "ς": "σ", "İ": "i"}  # so that lower case does not depend on what is around, or grow
 MIN_LETTERS, MIN_CJK = 3, 2
 ONE = (1,)
 MAX_ACRONYM = 4  # longer capitals are read as words
@@ -64,21 +64,21 @@ class Linker:
     """The names of a tree, ready to be found in texts; built once per process."""
 
     def __init__(self, tree: Tree):
-        self._acronyms: dict[str, _Meaning] = {}  # tokens as written, joined by spaces
-        self._names: dict[str, _Meaning] = {}  # the same in lower case
+        self.acronyms: dict[str, _Meaning] = {}  # tokens as written, joined by spaces
+        self.names: dict[str, _Meaning] = {}  # the same in lower case
         roots = set(tree.roots)
         for entity in tree.entities.values():
             if entity.id not in roots:
                 self._add(entity)
-        self._starts = {key.split(" ", 1)[0] for key in self._names} | {key.split(" ", 1)[0].lower() for key in self._acronyms}
-        self._lengths = _lengths((*self._names, *map(str.lower, self._acronyms)))
+        self._starts = {key.split(" ", 1)[0] for key in self.names} | {key.split(" ", 1)[0].lower() for key in self.acronyms}
+        self._lengths = _lengths((*self.names, *map(str.lower, self.acronyms)))
 
     def find(self, text: str) -> list[Mention]:
         """Mentions in order, none overlapping."""
-        marks = list(TOKEN.finditer(text.replace(APOSTROPHE, "'")))
+        marks = list(TOKEN.finditer(plain(text)))
         words = [mark.group() for mark in marks]
         lower = [word.lower() for word in words]
-        starts, lengths, acronyms, names = self._starts, self._lengths, self._acronyms, self._names
+        starts, lengths, acronyms, names = self._starts, self._lengths, self.acronyms, self.names
         mentions, free = list[Mention](), 0
         for i in [i for i, word in enumerate(lower) if word in starts]:
             if i < free:
@@ -98,16 +98,24 @@ class Linker:
         names = (entity.name, *entity.synonyms)
         acronyms = {name.lower() for name in names if _is_acronym(name)}
         for rank, name in zip((NAME, *[SYNONYM] * len(entity.synonyms)), names, strict=True):
-            words = TOKEN.findall(name.replace(APOSTROPHE, "'"))
+            words = TOKEN.findall(plain(name))
             key = " ".join(words)
             if not _is_telling(words):
                 continue
             if _is_acronym(name):
-                _prefer(self._acronyms, key, _Meaning(entity.id, entity.kind, rank, len(name) <= MAX_AMBIGUOUS_ACRONYM))
+                _prefer(self.acronyms, key, _Meaning(entity.id, entity.kind, rank, len(name) <= MAX_AMBIGUOUS_ACRONYM))
             elif name.lower() not in acronyms and key.lower() not in GENERIC and key.lower().removesuffix("s") not in GENERIC:
-                _prefer(self._names, key.lower(), _Meaning(entity.id, entity.kind, rank, False))
+                _prefer(self.names, key.lower(), _Meaning(entity.id, entity.kind, rank, False))
                 for variant in _variants(words):
-                    _prefer(self._names, variant.lower(), _Meaning(entity.id, entity.kind, VARIANT, False))
+                    _prefer(self.names, variant.lower(), _Meaning(entity.id, entity.kind, VARIANT, False))
+
+
+def plain(text: str) -> str:
+    """The text with one way of writing an apostrophe, a sigma and an i; as long as it was."""
+    if not text.isascii():
+        for old, new in SAME.items():
+            text = text.replace(old, new)
+    return text
 
 
 def _is_telling(words: list[str]) -> bool:

@@ -12,7 +12,8 @@ from medxiaohe import io
 from medxiaohe.errors import DataError
 from medxiaohe.types import Entity
 
-NUM_LAYERS = 5
+SEVERAL = ("parents", "synonyms", "xrefs", "lay", "abbreviations", "related", "sources")
+MAX_VARIANTS = 20  # more leaves than this below one entity, and it is a group
 
 
 class Tree:
@@ -62,14 +63,22 @@ class Tree:
                 queue.extend(self.entities[parent].parents)
 
     def layer(self, id: str) -> int:
-        """1 to 5, by the shortest way from a root, the same cut in every domain.
+        """1 to 5, by what is above and what is below; never less than that of a parent.
 
-        1  the domain itself: disease, anatomy, phenotype, chemical
-        2  its first division: infectious disease, organ system
-        3, 4  the groups below that
-        5  everything at depth 5 and deeper: the concepts a sentence or an image usually is about
+        1  domain: the root of a kind (disease, anatomy, phenotype, chemical)
+        2  chapter: right below a domain and nothing else, with entities of its own below
+        3  group: deeper, and what is below it is divided again, or is more than MAX_VARIANTS entities
+        4  entity: a concept that nothing divides, or only its variants
+        5  variant: what an entity is divided into, and nothing below it (a subtype, a numbered form, a side)
         """
-        return min(NUM_LAYERS, self._depths[id])
+        if not self.entities[id].parents:
+            return 1
+        below = self._heights[id]
+        if below == 0:
+            return 5 if any(self.entities[p].parents and self.layer(p) == 4 for p in self.entities[id].parents) else 4
+        if all(not self.entities[parent].parents for parent in self.entities[id].parents):
+            return 2
+        return 4 if below == 1 and len(self._children[id]) <= MAX_VARIANTS else 3
 
     def names_of(self, kind: str = "") -> dict[str, tuple[str, ...]]:
         """Every name and synonym of a kind ("" is all kinds), as written, and the ids it stands for in tree order."""
@@ -85,25 +94,28 @@ class Tree:
         return self.names_of()
 
     @cached_property
-    def _depths(self) -> dict[str, int]:
-        depths = dict.fromkeys(self.roots, 1)
-        queue = deque(self.roots)
+    def _heights(self) -> dict[str, int]:
+        """How many steps below an entity its farthest descendant is; refuses cycles."""
+        heights: dict[str, int] = {}
+        waiting = {id: len(children) for id, children in self._children.items()}
+        queue = deque(id for id in self.entities if id not in waiting)
+        heights.update(dict.fromkeys(queue, 0))
         while queue:
             id = queue.popleft()
-            for child in self._children.get(id, ()):
-                if child not in depths:
-                    depths[child] = depths[id] + 1
-                    queue.append(child)
-        if len(depths) < len(self.entities):
-            lost = next(id for id in self.entities if id not in depths)
-            raise DataError(f"entity {lost!r} is in or below a cycle of parents: build the tree again with entity.build")
-        return depths
+            for parent in self.entities[id].parents:
+                heights[parent] = max(heights.get(parent, 0), heights[id] + 1)
+                waiting[parent] -= 1
+                if not waiting[parent]:
+                    queue.append(parent)
+        if lost := next((id for id, children in waiting.items() if children), ""):
+            raise DataError(f"entity {lost!r} is in or above a cycle of parents: build the tree again with entity.build")
+        return heights
 
 
 def entity_from_json(row: Mapping[str, Any], where: Path) -> Entity:
     """The inverse of `io.to_json` for an Entity; DataError when the row is not one."""
     try:
-        several = {key: tuple(row.get(key, ())) for key in ("parents", "synonyms", "xrefs")}
+        several = {key: tuple(row[key]) for key in SEVERAL if key in row}
         return Entity(**{**row, **several})
     except TypeError as error:
         raise DataError(f"{where}: not an Entity ({error}): {str(row)[:200]}") from error

@@ -3,20 +3,25 @@
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 
-from medxiaohe.types import Entity
+from medxiaohe.types import Entity, Match, Relation
 
-Terms = Generator[Entity, None, Counter[str]]  # what a reader is that counts the terms it skips, by reason
+Assertion = Entity | Match | Relation
+Terms = Generator[Assertion, None, Counter[str]]  # what a reader is that counts the terms it skips, by reason
 
 
-def read_all(reader: Iterable[Entity]) -> tuple[list[Entity], Counter[str]]:
-    """All entities of a reader, and how many terms it says it skipped, by reason."""
+def read_all(reader: Iterable[Assertion]) -> tuple[list[Assertion], Counter[str]]:
+    """Everything a reader says, and how many terms it says it skipped, by reason."""
     skipped = Counter[str]()
 
-    def drain() -> Iterator[Entity]:
+    def drain() -> Iterator[Assertion]:
         counted = yield from reader  # type: ignore[func-returns-value]  # None where the reader returns nothing
         skipped.update(counted or {})
 
     return list(drain()), skipped
+
+
+def entities(assertions: Iterable[Assertion]) -> list[Entity]:
+    return [assertion for assertion in assertions if isinstance(assertion, Entity)]
 
 
 def below(branches: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[str]:

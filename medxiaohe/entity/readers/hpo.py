@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medxiaohe import assets
-from medxiaohe.entity.readers._terms import Terms, below, read_all
+from medxiaohe.entity.readers._terms import Terms, below, entities, read_all
 from medxiaohe.entity.readers.obo import obo
 from medxiaohe.errors import DataError
 
@@ -43,7 +43,8 @@ def hpo(path: Path | None = None) -> Terms:
     """The terms below Phenotypic abnormality; returns how many were skipped and why."""
     path = path or assets.folder("hpo")
     file = path if path.is_file() else next(iter(sorted(path.rglob("hp.obo"))), path / "hp.obo")
-    terms, skipped = read_all(obo(file))
+    said, skipped = read_all(obo(file))
+    terms = entities(said)
     inside = below([PHENOTYPE], {term.id: term.parents for term in terms})
     if PHENOTYPE not in {term.id for term in terms}:
         raise DataError(f"{file}: no term {PHENOTYPE} (Phenotypic abnormality): not the Human Phenotype Ontology")

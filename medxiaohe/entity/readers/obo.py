@@ -1,7 +1,8 @@
 """Any ontology in OBO format 1.2 or 1.4: https://owlcollab.github.io/oboformat/doc/GO.format.obo-1_4.html
 
-Read are id, name, def, is_a, xref, alt_id, is_obsolete and the EXACT synonyms: broad and related ones name
-something else, and a linker that believes them finds what is not there.
+Read are id, name, def, is_a, relationship, xref, alt_id, is_obsolete and the synonyms. EXACT ones are synonyms, those
+marked as such are lay names or abbreviations. RELATED and NARROW ones are kept as related names: they name something
+else, and a linker that believes them finds what is not there. BROAD ones are left out.
 """
 
 import re
@@ -11,21 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medxiaohe import io
+from medxiaohe.entity.ids import kind_of
 from medxiaohe.entity.readers._terms import Terms
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.types import Entity
+from medxiaohe.types import Entity, Relation
 
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 ESCAPE = re.compile(r"\\(.)")
 LICENSE_KEYS = ("license", "rights")  # terms:license <URL>, dc:rights, dcterms-license
 LICENSE_REMARK = re.compile(r"licen[sc]ed under (?:a |the )?(.+)", re.IGNORECASE)
-KIND_OF = {  # prefix of the ids -> kind
-    "MONDO": "disease", "DOID": "disease", "ORDO": "disease", "OMIM": "disease",
-    "HP": "phenotype", "SYMP": "phenotype", "UBERON": "anatomy", "FMA": "anatomy",
-    "CHEBI": "chemical", "CL": "cell", "GO": "process", "MAXO": "procedure",
-}  # fmt: skip
-OTHER_KIND = "other"
+PREDICATES = {"BFO:0000050": "part of", "BFO:0000051": "has part", "RO:0000087": "has role"}  # where no [Typedef] names them
 
 EXAMPLE: dict[str, str | bytes] = {
     "tiny.obo": """format-version: 1.2
@@ -77,7 +74,9 @@ def obo(path: Path | None = None) -> Terms:
     if path is None:
         raise ConfigError("the vocabulary obo has no package file: name one with `path:`")
     header, skipped, empty = _Term(0), Counter[str](), True
-    for term in _stanzas(path, header):
+    facts: list[tuple[str, str, str]] = []
+    predicates = dict(PREDICATES)
+    for term in _stanzas(path, header, predicates):
         empty = False
         if term.first("is_obsolete") == "true" or term.first("name").startswith("obsolete "):
             skipped["obsolete"] += 1
@@ -85,19 +84,25 @@ def obo(path: Path | None = None) -> Terms:
             skipped["unnamed"] += 1
         else:
             yield _entity(term, header, path)
+            facts += ((term.first("id"), *_fact(value)) for value in term.tags.get("relationship", ()))
+    source, license = _source(header, path), _license(header)
+    for subject, predicate, object in facts:
+        yield Relation(subject, predicates.get(predicate, predicate).replace("_", " "), object, None, source, license)
     if empty:
         raise DataError(f"{path}: no [Term] in this file: not OBO, or truncated")
     return skipped
 
 
-def _stanzas(path: Path, header: _Term) -> Iterator[_Term]:
-    """The [Term] stanzas; lines before the first stanza go into `header`, those of [Typedef] and others nowhere."""
+def _stanzas(path: Path, header: _Term, predicates: dict[str, str]) -> Iterator[_Term]:
+    """The [Term] stanzas; lines before the first stanza go into `header`, names of [Typedef]s into `predicates`."""
     current, kind = header, ""
     for number, line in io.lines(path):
         line = line.strip()
         if line.startswith("["):
             if kind == "[Term]":
                 yield _checked(current, path)
+            elif kind == "[Typedef]":
+                _name_predicate(current, predicates)
             current, kind = _Term(number), line
         elif line and line[0] != "!":
             tag, colon, value = line.partition(":")
@@ -109,6 +114,13 @@ def _stanzas(path: Path, header: _Term) -> Iterator[_Term]:
             current.tags.setdefault(tag, []).append(value)
     if kind == "[Term]":
         yield _checked(current, path)
+    elif kind == "[Typedef]":
+        _name_predicate(current, predicates)
+
+
+def _name_predicate(typedef: _Term, predicates: dict[str, str]) -> None:
+    for id in (typedef.first("id"), *map(_id, typedef.tags.get("xref", ()))):
+        predicates.setdefault(id, typedef.first("name") or typedef.first("id"))
 
 
 def _checked(term: _Term, path: Path) -> _Term:
@@ -120,24 +132,46 @@ def _checked(term: _Term, path: Path) -> _Term:
 def _entity(term: _Term, header: _Term, path: Path) -> Entity:
     id = term.first("id")
     name = _plain(term.first("name"))
-    synonyms = (_synonym(value) for value in term.tags.get("synonym", ()))
+    named: dict[str, list[str]] = {"exact": [], "related": [], "lay": [], "abbreviation": []}
+    for value in term.tags.get("synonym", ()):
+        for what in _synonym_kinds(value):
+            named[what].append(_quoted(value))
     xrefs = [_id(value) for value in term.tags.get("xref", ()) if _is_identity(value)]
     return Entity(
         id=id,
         name=name,
-        kind=KIND_OF.get(id.partition(":")[0], OTHER_KIND),
+        kind=kind_of(id),
         parents=tuple(dict.fromkeys(_id(value) for value in term.tags.get("is_a", ()))),
-        synonyms=tuple(dict.fromkeys(s for s in synonyms if s and s != name)),
+        synonyms=tuple(dict.fromkeys(s for s in named["exact"] if s and s != name)),
         definition=_quoted(term.first("def")),
         xrefs=tuple(dict.fromkeys([*term.tags.get("alt_id", ()), *xrefs])),
         source=_source(header, path),
         license=_license(header),
+        lay=tuple(dict.fromkeys(named["lay"])),
+        abbreviations=tuple(dict.fromkeys(named["abbreviation"])),
+        related=tuple(dict.fromkeys(named["related"])),
     )
 
 
-def _synonym(value: str) -> str:
-    scope = QUOTED.sub("", value, count=1).split("[")[0].split()
-    return _quoted(value) if scope[:1] in ([], ["EXACT"]) and "obsolete_synonym" not in scope else ""
+def _synonym_kinds(value: str) -> Iterator[str]:
+    """Of `"text" SCOPE TYPE [sources]`: exact or related, and what the type says of an exact one."""
+    words = QUOTED.sub("", value, count=1).split("[")[0].split()
+    if "obsolete_synonym" in words:
+        return
+    if words[:1] in ([], ["EXACT"]):
+        yield "exact"
+        if "layperson" in words:
+            yield "lay"
+        if "OMO:0003012" in words or "abbreviation" in words:
+            yield "abbreviation"
+    elif words[0] in ("RELATED", "NARROW"):
+        yield "related"
+
+
+def _fact(value: str) -> tuple[str, str]:
+    """Predicate and object of `part_of UBERON:1 ! lung`."""
+    predicate, object, *_ = [*value.split(), "", ""]
+    return predicate, object
 
 
 def _is_identity(xref: str) -> bool:

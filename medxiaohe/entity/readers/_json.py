@@ -1,0 +1,36 @@
+"""A whole JSON file, plain or .gz, of a size that fits."""
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.errors import DataError
+
+MAX_BYTES = 256 * 2**20  # unpacked; objects in memory take about eight times as much
+
+
+def load(path: Path) -> Any:
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: truncated or not gzip: {error}") from error
+    except FileNotFoundError as error:
+        raise DataError(f"no such file: {path}") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+    if len(raw) > MAX_BYTES:
+        line = raw.count(b"\n") + 1
+        raise DataError(f"{path}:{line}: more than {MAX_BYTES >> 20} MiB of JSON: use the OBO file of this vocabulary")
+    try:
+        return json.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8 ({error.reason} at byte {error.start})") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not JSON, or truncated: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON: {error}") from error

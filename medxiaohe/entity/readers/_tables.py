@@ -1,0 +1,48 @@
+"""Tab-separated tables with a header: rows as {column: cell}, quotes and angle brackets around a cell removed."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError, DataError
+
+
+def rows(path: Path | None, reader: str, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Numbered rows; lines that start with # are comments. DataError names the line that has too few or too many cells."""
+    columns: list[str] = []
+    for number, line in io.lines(named(path, reader)):
+        if line.startswith("#") or not line.strip():
+            continue
+        cells = [cell.strip().strip('"') for cell in line.split("\t")]
+        if not columns:
+            columns = cells
+            if missing := [name for name in needed if name not in columns]:
+                raise DataError(f"{path}:{number}: no column {missing[0]!r}: the first line must name the columns {', '.join(needed)}")
+        elif len(cells) != len(columns):
+            raise DataError(f"{path}:{number}: {len(cells)} columns, but the header has {len(columns)}")
+        else:
+            yield number, dict(zip(columns, cells, strict=True))
+    if not columns:
+        raise DataError(f"{path}: no rows in this file: its first line must name the columns {', '.join(needed)}")
+
+
+def comments(path: Path) -> dict[str, str]:
+    """`# key: value` and `#key: value` lines before the header."""
+    found = {}
+    for _, line in io.lines(path):
+        if not line.startswith("#"):
+            break
+        name, colon, value = line.lstrip("# ").partition(":")
+        if colon:
+            found[name.strip()] = value.strip().strip('"')
+    return found
+
+
+def named(path: Path | None, reader: str) -> Path:
+    if path is None:
+        raise ConfigError(f"the vocabulary {reader} has no package file: name one with `path:`")
+    return path
+
+
+def source(path: Path) -> str:
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
