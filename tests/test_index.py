@@ -15,9 +15,9 @@ pytest.importorskip("numba")
 
 from test_entity import NAMES, TEXT, disease, naive, tree_of
 
-from medxiaohe.entity.index import Index, _letters
+from medxiaohe.entity.index import Index, _letters, kernels
 from medxiaohe.entity.link import TOKEN, Linker, Mention, plain
-from medxiaohe.errors import DataError, UsageError
+from medxiaohe.errors import DataError, MissingExtra, UsageError
 
 LETTERS = st.text(
     st.sampled_from("aAbLsS01_-'\u2019.,( \n\t\x00\x1c\x85\u00a0\u2010éÉ\u0301ßẞσςΣİıKﬁµΩж肺炎癌ア々가\u3000٣²😀𝐀𐐀\ud800"),
@@ -155,3 +155,10 @@ def test_a_damaged_index_is_refused(tmp_path: Path, at: int) -> None:
 def test_a_missing_index_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         Index.load(tmp_path / "absent.index")
+
+
+def test_without_numba_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("numba", "medxiaohe.entity._kernels"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtra, match=r"pip install 'medxiaohe\[fast\]'"):
+        kernels.__wrapped__()
