@@ -160,5 +160,6 @@ def test_a_missing_index_is_named(tmp_path: Path) -> None:
 def test_without_numba_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("numba", "medxiaohe.entity._kernels"):
         monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delattr("medxiaohe.entity._kernels", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install 'medxiaohe\[fast\]'"):
         kernels.__wrapped__()
