@@ -15,9 +15,9 @@ pytest.importorskip("numba")
 
 from test_entity import NAMES, TEXT, disease, naive, tree_of
 
-from medxiaohe.entity.index import Index, _letters
+from medxiaohe.entity.index import Index, _letters, kernels
 from medxiaohe.entity.link import TOKEN, Linker, Mention, plain
-from medxiaohe.errors import DataError
+from medxiaohe.errors import DataError, MissingExtra, UsageError
 
 LETTERS = st.text(
     st.sampled_from("aAbLsS01_-'\u2019.,( \n\t\x00\x1c\x85\u00a0\u2010éÉ\u0301ßẞσςΣİıKﬁµΩж肺炎癌ア々가\u3000٣²😀𝐀𐐀\ud800"),
@@ -94,6 +94,11 @@ def test_values_are_those_given_and_the_first_of_equal_names_stays() -> None:
     assert list(zip(found.start.tolist(), found.end.tolist(), strict=True)) == [(0, 3), (4, 7), (0, 12)]
 
 
+def test_an_index_of_plain_names_has_no_entities_to_mention() -> None:
+    with pytest.raises(UsageError, match="find_batch"):
+        Index.build(["lung"]).find("lung")
+
+
 def test_bytes_are_counted_in_bytes_and_texts_in_characters() -> None:
     index, text = Index.build(["fever"]), "é İ 肺 Fever 肺 fever"
     assert [text[a:b] for a, b in spans(index, [text])[0]] == ["Fever", "fever"]
@@ -126,7 +131,10 @@ def test_a_saved_index_is_mapped_and_finds_the_same_in_threads_and_in_another_pr
         thread.start()
     for thread in threads:
         thread.join()
-    program = "import pathlib, sys; from medxiaohe.entity import index; print(index.Index.load(pathlib.Path(sys.argv[1])).find(sys.argv[2]))"
+    program = """if True:
+        import pathlib, sys
+        from medxiaohe.entity.index import Index
+        print(Index.load(pathlib.Path(sys.argv[1])).find(sys.argv[2]))"""
     arguments = [sys.executable, "-X", "utf8", "-c", program, tmp_path / "names.index", text]
     child = subprocess.run(arguments, capture_output=True, encoding="utf-8", check=True)
     assert results == [expected] * 4 and child.stdout.strip() == str(expected)
@@ -147,3 +155,11 @@ def test_a_damaged_index_is_refused(tmp_path: Path, at: int) -> None:
 def test_a_missing_index_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         Index.load(tmp_path / "absent.index")
+
+
+def test_without_numba_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("numba", "medxiaohe.entity._kernels"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delattr("medxiaohe.entity._kernels", raising=False)
+    with pytest.raises(MissingExtra, match=r"pip install 'medxiaohe\[fast\]'"):
+        kernels.__wrapped__()

@@ -1,4 +1,4 @@
-"""The names of a dictionary, compiled: what entity.link finds, hundreds of times as fast, for millions of names.
+"""The names of a dictionary, compiled: what entity.link finds, tens of times as fast, for millions of names.
 
     index = Index.of(tree)                    # or Index.load(path), which maps the file and shares it between processes
     index.find(text)                          # the mentions that Linker(tree).find(text) gives
@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 from medxiaohe import io
 from medxiaohe.entity.link import CJK, Linker, Mention, plain
 from medxiaohe.entity.tree import Tree
-from medxiaohe.errors import DataError, MissingExtra
+from medxiaohe.errors import DataError, MissingExtra, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,7 @@ MAGIC = b"medxiaohe index 1\n"
 ALIGNED = 64  # bytes: where arrays begin in the file
 DIGEST = 32
 MULTIPLIER = 0x9E3779B97F4A7C15
+MAX_DOCUMENT = 2**31 - 1  # bytes: positions have 32 bits
 BLOCK = 512  # tokens looked at together: what the fastest cache holds
 BYTES_PER_MENTION = 16  # a guess; the output grows where it is wrong
 PADDING = b"\0" * 80  # _kernels.scan reads so far ahead
@@ -77,11 +78,12 @@ class Index:
         import numpy as np
 
         self._kernels = kernels()
-        self._arrays = arrays
+        self._arrays = {name: _read_only(array) for name, array in arrays.items()}
         self._settings = {"longest": longest, "multiplier": multiplier}
-        self._letters = tuple(arrays[name] for name in ("narrow", "pages", "letters"))
-        self._names = (*(arrays[name] for name in ("singles", "pairs", "table", "records")), arrays["records"].view(np.uint32))
+        self._letters = tuple(self._arrays[name] for name in ("narrow", "pages", "letters"))
+        self._names = (*(self._arrays[name] for name in ("singles", "pairs", "table", "records")), self._arrays["records"].view(np.uint32))
         self._multiplier = np.uint64(multiplier)
+        self._ids: dict[int, str] = {}  # those mentioned so far
 
     @classmethod
     def of(cls, tree: Tree) -> Index:
@@ -139,16 +141,21 @@ class Index:
         return sum(array.nbytes for array in self._arrays.values())
 
     def id(self, number: int) -> str:
-        start, end = self._arrays["id_bounds"][number : number + 2]
-        return self._arrays["ids"][start:end].tobytes().decode()
+        """The entity of a value is number value // 2."""
+        if number not in self._ids:
+            start, end = self._arrays["id_bounds"][number : number + 2]
+            self._ids[number] = self._arrays["ids"][start:end].tobytes().decode()
+        return self._ids[number]
 
     # ---- finding ---------------------------------------------------------------------------------
 
     def find(self, text: str) -> list[Mention]:
         """The mentions that the Linker of the same tree finds."""
+        if len(self._arrays["id_bounds"]) < 2:
+            raise UsageError("this index has names without entities: use find_batch, or build it with Index.of(tree)")
         found = self.find_batch([text])
         columns = zip(found.start.tolist(), found.end.tolist(), found.value.tolist(), strict=True)
-        return [Mention(start, end, self.id(value >> 1), text[start:end], bool(value & 1)) for start, end, value in columns]
+        return [Mention(start, end, self.id(value >> 1), text[start:end], value & 1 == 1) for start, end, value in columns]
 
     def find_batch(self, texts: Sequence[str]) -> Found:
         """Mentions of all texts; start and end count characters."""
@@ -161,10 +168,12 @@ class Index:
     def _find(self, data: bytes | np.ndarray, offsets: np.ndarray, *, in_letters: bool) -> Found:
         import numpy as np
 
-        text = np.frombuffer(data, np.uint8) if isinstance(data, (bytes, bytearray, memoryview)) else data
+        text = _read_only(np.ascontiguousarray(np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data, np.uint8))
         offsets = np.ascontiguousarray(offsets, np.int64)
         if len(offsets) == 0 or offsets[0] < 0 or offsets[-1] > len(text) or (np.diff(offsets) < 0).any():
             raise DataError(f"offsets of documents must rise from 0 to {len(text)}, the number of bytes")
+        if len(offsets) > 1 and np.diff(offsets).max() > MAX_DOCUMENT:
+            raise DataError(f"document {int(np.diff(offsets).argmax())} is larger than 2 GiB: split it")
         longest = self._settings["longest"]
         room = BLOCK + longest
         buffers = (np.empty(room, np.uint64), *(np.empty(room, np.int64) for _ in range(3)))
@@ -237,6 +246,8 @@ def kernels() -> Any:
         from medxiaohe.entity import _kernels
     except ImportError as error:
         raise MissingExtra("a compiled index needs numba: pip install 'medxiaohe[fast]'") from error
+    except RuntimeError as error:  # numba found no folder to keep compiled code in
+        raise UsageError(f"no folder to keep compiled code in: set NUMBA_CACHE_DIR to one that can be written ({error})") from error
     return _kernels
 
 
@@ -248,6 +259,13 @@ def _packed(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=offsets[1:])
     return np.frombuffer(b"".join((*encoded, PADDING)), np.uint8), offsets
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view that cannot be written to, as those of a mapped file: one type, compiled once."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _bits(count: int) -> np.ndarray:
