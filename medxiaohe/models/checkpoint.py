@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ def load(name: str, device: str = "cpu") -> Loaded:
     """
     plugins.need("torch", "transformers", why=f"loading the model {name!r}")
     place = resolve(name)
-    quiet()
+    starter.quiet()
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -43,15 +42,6 @@ def load(name: str, device: str = "cpu") -> Loaded:
     if not hasattr(processor, "image_processor"):
         raise ModelError(f"{name!r} came with a {type(processor).__name__}, which knows no images: it needs a processor_config.json")
     return Loaded(model, processor, name)
-
-
-def quiet() -> None:
-    """Only the errors of the libraries: their bars and deprecations are not for the reader of a run's log."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 def resolve(name: str) -> str:

@@ -12,6 +12,7 @@ user's cache, published with the hash of every file.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,18 @@ def folder() -> Path:
     return place
 
 
+def quiet() -> None:
+    """Only the errors of the libraries: their bars and deprecations are not for the reader of a run's log."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+
+
 def build() -> tuple[Any, Any]:
     """The model and its processor, in memory; the same weights every time."""
+    quiet()
     import torch
     from transformers import AutoModel, AutoModelForCausalLM, LlavaConfig, LlavaForConditionalGeneration
 
