@@ -20,6 +20,7 @@ from typing import Any
 from medxiaohe import assets, io, plugins
 
 VERSION = "2"  # part of the folder name: bump it when what is built changes
+PARTS = ("smollm2_135m_instruct", "dinov2_small_registers")  # package assets
 IMAGE_SIZE = 84
 PATCH = 14
 EXTRA_TOKENS = 5  # the class token and four registers
@@ -135,5 +136,5 @@ def build_processor(language_folder: Path, gguf: str) -> Any:
 
 def provenance() -> dict[str, Any]:
     """Where the weights come from, for the model card."""
-    parts = {name: assets.spec(name) for name in ("smollm2_135m_instruct", "dinov2_small_registers")}
+    parts = {name: assets.spec(name) for name in PARTS}
     return {"version": VERSION, "projector": "fresh, seed 0", **{k: io.to_json(v) for k, v in parts.items()}}

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from medxiaohe import assets
 from medxiaohe.errors import DataError
+from medxiaohe.models import starter
 from medxiaohe.serve.artefacts import Run, StageFolder, label
 from medxiaohe.serve.html import clean, count, decimal, interval, plain, share
 from medxiaohe.serve.model_sections import base_name, code_of, rate, seed_of
@@ -43,7 +45,7 @@ def card(run: Run, facts: CardFacts, found: Sequence[Verdict]) -> str:
         _front_matter(run, facts, base),
         f"# {_required('name', _inline(facts.name))}",
         CLINICAL,
-        _heading("Base model", f"`{_required('base model', _inline(base))}`" + _trained_by(run)),
+        _heading("Base model", f"`{_required('base model', _inline(base))}`" + _trained_by(run) + _weights(base)),
         _heading("Intended use", INTENDED),
         _heading("Out of scope", "Clinical use of any kind, advice to patients, and any use on data whose licence forbids it."),
         _heading("Training data", _data(run, facts)),
@@ -54,6 +56,15 @@ def card(run: Run, facts: CardFacts, found: Sequence[Verdict]) -> str:
         _heading("What made these numbers", _provenance(run)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _weights(base: str) -> str:
+    """Whose weights the starter is made of; what another checkpoint is made of stands in its own card."""
+    if base != "starter":
+        return ""
+    specs = [assets.spec(name) for name in starter.PARTS]
+    rows = [f"| {_inline(spec.name)} | {_inline(spec.source)} | {_inline(spec.license)} |" for spec in specs]
+    return "\n\n" + "\n".join(["| Weights | From | Licence |", "| --- | --- | --- |", *rows, "| projector | fresh, seed 0 | Apache-2.0 |"])
 
 
 def base_model(run: Run) -> str:
