@@ -62,3 +62,15 @@ def test_the_starter_answers_and_every_weight_comes_from_its_package() -> None:
     reply = loaded.model.generate(**inputs, max_new_tokens=12, do_sample=False)[0, len(row.tokens) :]
     assert "Paris" in loaded.processor.tokenizer.decode(reply)
     assert not starter.folder().joinpath("pytorch_model.bin").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.filled_cache("smollm2_135m_instruct", "dinov2_small_registers")
+def test_the_starter_is_built_to_the_same_weights_every_time() -> None:
+    import torch
+
+    torch.manual_seed(1)
+    built, _ = starter.build()
+    kept = checkpoint.load("starter").model.state_dict()
+    for name, weight in built.state_dict().items():
+        assert torch.equal(weight, kept[name]), name

@@ -19,7 +19,7 @@ from typing import Any
 
 from medxiaohe import assets, io, plugins
 
-VERSION = "2"  # part of the folder name: bump it when what is built changes
+VERSION = "3"  # part of the folder name: bump it when what is built changes
 PARTS = ("smollm2_135m_instruct", "dinov2_small_registers")  # package assets
 IMAGE_SIZE = 84
 PATCH = 14
@@ -77,6 +77,7 @@ def build() -> tuple[Any, Any]:
     import torch
     from transformers import AutoModel, AutoModelForCausalLM, LlavaConfig, LlavaForConditionalGeneration
 
+    torch.manual_seed(0)  # the embedding of the image token and the projector are drawn at random
     language_folder = assets.folder("smollm2_135m_instruct")
     gguf = next(language_folder.rglob("*.gguf")).relative_to(language_folder).as_posix()
     language = AutoModelForCausalLM.from_pretrained(language_folder, gguf_file=gguf, dtype=torch.float32)
@@ -100,7 +101,6 @@ def build() -> tuple[Any, Any]:
         bos_token_id=tokenizer.bos_token_id,
     )
     setattr(config, FRESH, True)
-    torch.manual_seed(0)
     model = LlavaForConditionalGeneration(config)
     model.model.language_model.load_state_dict(language.model.state_dict())
     model.model.vision_tower.load_state_dict(vision.state_dict())
