@@ -61,7 +61,6 @@ def test_documented_commands_can_be_typed() -> None:
         parser().parse_args(shlex.split(command)[1:])
 
 
-@pytest.mark.skipif(not (ROOT / "recipes/quickstart.yaml").exists(), reason="no quickstart recipe")
 def test_three_edited_lines_make_the_quickstart_read_ones_own_file(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text('{"text": "A page."}\n')
     mine = f"- {{reader: chat_jsonl, path: {tmp_path}/mine.jsonl}}"

@@ -47,7 +47,7 @@ def tree_section(run: Run) -> Html:
         details("The same as a list", treemap.outline(reached)),
         tag("div", _long_tail(before, after), _bucket_sizes(before, reached), class_="charts"),
         table(
-            "Coverage by layer: layer 1 is the domains, layer 5 everything at depth 5 and deeper",
+            "Coverage by layer: 1 domain, 2 chapter, 3 group, 4 entity, 5 variant",
             ("Layer", "Entities", "Mentioned themselves or below", "Share"),
             layers,
             numbers=(1, 2, 3),

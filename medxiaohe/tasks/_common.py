@@ -40,6 +40,13 @@ def options(question: str, choices: Sequence[str]) -> str:
     return f"{question}\n{lines}\nAnswer with the letter."
 
 
+def multiple_choice(id: str, question: str, gold: str, others: Sequence[str], key: str, **fields: Any) -> Sample:
+    """A question with lettered options in an order that depends only on `key` and the options; `target` is the letter."""
+    choices = sorted([gold, *others], key=lambda choice: io.unit_interval("options", key, choice))
+    letter = "ABCD"[choices.index(gold)]
+    return item(id, options(question, choices), f"{letter}. {gold}", target=letter, choices=tuple(choices), **fields)
+
+
 def hash_split(space: str, key: str, train: float = 0.8, validation: float = 0.1) -> Split:
     """The split of a unit (patient, study, entity): it depends on nothing but the two names."""
     value = io.unit_interval(space, key)

@@ -14,7 +14,7 @@ from pathlib import Path
 from medxiaohe import io
 from medxiaohe.retrieval.pubmed import Article, articles, split_of
 from medxiaohe.scoring.choice import choice
-from medxiaohe.tasks._common import item, known_split, options, place, shuffled
+from medxiaohe.tasks._common import known_split, multiple_choice, place, shuffled
 from medxiaohe.types import Sample, Task
 
 LICENSE = "courtesy of the U.S. National Library of Medicine (PubMed terms); titles and MeSH headings"
@@ -62,14 +62,12 @@ def _distractors(article: Article, common: list[str], place_of_gold: int) -> lis
 
 
 def _question(article: Article, gold: str, others: list[str], split: str) -> Sample:
-    choices = sorted([gold, *others], key=lambda name: io.unit_interval("options", article.pmid, name))
-    letter = "ABCD"[choices.index(gold)]
-    return item(
+    return multiple_choice(
         f"mesh_topic/{article.pmid}",
-        options(f"Title: {article.title}\nWhich subject heading fits best?", choices),
-        f"{letter}. {gold}",
-        target=letter,
-        choices=tuple(choices),
+        f"Title: {article.title}\nWhich subject heading fits best?",
+        gold,
+        others,
+        key=article.pmid,
         license=LICENSE,
         study_id=article.pmid,
         split=split,

@@ -16,7 +16,7 @@ from typing import Any
 from medxiaohe import io
 from medxiaohe.errors import DataError
 from medxiaohe.scoring.choice import choice
-from medxiaohe.tasks._common import components, hash_split, item, known_split, options, place, shuffled
+from medxiaohe.tasks._common import components, hash_split, known_split, multiple_choice, place, shuffled
 from medxiaohe.types import Sample, Task
 
 LICENSE = "BSD-3-Clause"
@@ -66,15 +66,13 @@ def _similar(case: Case, findings: Mapping[str, set[str]]) -> list[str]:
 
 
 def _question(case: Case, others: Sequence[str], split: str) -> Sample:
-    choices = sorted([case.label, *others], key=lambda label: io.unit_interval("options", case.id, label))
-    letter = "ABCD"[choices.index(case.label)]
     absent = f"\nAbsent: {'; '.join(case.absent)}." if case.absent else ""
-    return item(
+    return multiple_choice(
         f"rare_disease/{case.id}",
-        options(f"Findings: {'; '.join(case.present)}.{absent}\nWhich disease explains them best?", choices),
-        f"{letter}. {case.label}",
-        target=letter,
-        choices=tuple(choices),
+        f"Findings: {'; '.join(case.present)}.{absent}\nWhich disease explains them best?",
+        case.label,
+        others,
+        key=case.id,
         license=LICENSE,
         patient_id=case.id,
         study_id=case.study,

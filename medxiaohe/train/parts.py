@@ -98,10 +98,9 @@ def projector_is_fresh(model: Any) -> bool:
 def calibrate_projector(model: Any, pixels: Any) -> None:
     """Data-dependent start of a fresh LLaVA projector: features in with mean 0 and spread 1, out as loud as words.
 
-    The spread of the tower's features differs by a factor of 76 between dimensions (32 chest X-rays, DINOv2-small), so a
-    projector drawn at random hears only the loudest. The first layer is divided by each dimension's spread over `pixels`
-    [images, 3, height, width], the second is scaled to the spread of the token embeddings (in the manner of LSUV, Mishkin
-    and Matas 2016).
+    The spread of the tower's features differs widely between dimensions, so a projector drawn at random hears only the
+    loudest. The first layer is divided by each dimension's spread over `pixels` [images, 3, height, width], the second
+    is scaled to the spread of the token embeddings (in the manner of LSUV, Mishkin and Matas 2016).
     The checkpoint then no longer calls its projector fresh. Raises ConfigError for a projector that is not LLaVA's.
     """
     import torch
