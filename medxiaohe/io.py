@@ -181,6 +181,7 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
                 _fsync_folder(parent)
             _durable_step()
             shutil.rmtree(old, ignore_errors=True)
+            drop_scratch(folder)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -194,6 +195,30 @@ def recover(folder: Path) -> None:
     for leftover in (draft, old):
         if leftover.exists():
             shutil.rmtree(leftover)
+
+
+def scratch(draft: Path, key: Any) -> Path:
+    """A folder for a stage's unfinished work, beside its draft: a kill leaves it, publishing the stage deletes it.
+
+    `key` is what the work depends on (settings, inputs, code); what was left under another key is deleted.
+    """
+    place = _scratch(draft)
+    work = place / fingerprint(to_json(key))[:16]
+    with storage(work):
+        for other in sorted(place.iterdir()) if place.is_dir() else ():
+            if other != work:
+                shutil.rmtree(other)
+        work.mkdir(parents=True, exist_ok=True)
+    return work
+
+
+def drop_scratch(folder: Path) -> None:
+    """Delete the unfinished work beside a folder that is published."""
+    shutil.rmtree(_scratch(folder), ignore_errors=True)
+
+
+def _scratch(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name.removeprefix('.').removesuffix('.draft')}.work")
 
 
 def verify(folder: Path) -> None:

@@ -242,3 +242,16 @@ def test_error_messages_do_not_hold_what_a_row_says(tmp_path: Path) -> None:
         io.sample_from_json({"id": "r7", "messages": "Jane Doe"})
     for said in (str(written.value), str(read.value)):
         assert "r7" in said and "Jane" not in said
+
+
+def test_unfinished_work_survives_a_kill_and_goes_when_the_stage_is_published(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    with pytest.raises(Killed), io.publish(tmp_path / "x") as draft:
+        io.write_text(io.scratch(draft, {"rate": 1}) / "part", "one")
+        raise Killed
+    with io.publish(tmp_path / "x") as draft:
+        assert (io.scratch(draft, {"rate": 1}) / "part").read_text() == "one"
+        assert not list(io.scratch(draft, {"rate": 2}).iterdir()), "work under other settings is deleted"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x"]

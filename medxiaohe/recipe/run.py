@@ -96,6 +96,7 @@ def _run_stage(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe, say: Ca
         changes = list(differences(before, record))
         if not changes:
             io.verify(folder)
+            io.drop_scratch(folder)
             say(f"done     {stage.name}@{stage.version}")
             return Done(stage.name, folder, before["summary"], False, 0.0)
         if not accept_change:
