@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent / "medxiaohe"
 LAYERS = [
     {"types", "errors"},
     {"io", "images", "plugins", "progress"},
-    {"recipe", "assets", "privacy"},
+    {"recipe", "assets", "privacy", "shards"},
     {"entity", "models"},
     {"retrieval", "scoring"},
     {"tools", "reports"},

@@ -1,0 +1,257 @@
+"""Work over shards of JSONL files: in this process, by worker processes, or on a Ray cluster, to the same bytes.
+
+    shards = split([corpus / "samples.jsonl"])
+    for folder, summary in run("medxiaohe.data.link:link_shard", shards, work, options={...}, workers=4):
+        ...                                    # in the order of the shards
+
+A shard is a range of whole lines, so what a shard is depends on the files alone. Its job is `function(shard, out, **options)
+-> summary`, named as "module:function": it writes files into the folder `out`, which is published whole below `work`. After a
+kill, of a worker or of everything, the jobs whose folders are published and intact are not done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from medxiaohe import io
+from medxiaohe.errors import DataError, MedError, MissingExtra, StorageError, UsageError
+from medxiaohe.progress import Meter
+
+Engine = Literal["local", "ray"]
+SHARD_BYTES = 8 << 20
+PIECE = 1 << 20  # bytes of a line read at once while looking for its end
+MAX_DEATHS = 3  # of workers, without one job finished in between
+
+
+@dataclass(frozen=True)
+class Shard:
+    number: int
+    path: str
+    start: int  # bytes; the first of a line
+    end: int
+
+    @property
+    def num_bytes(self) -> int:
+        return self.end - self.start
+
+
+def split(paths: Sequence[Path], shard_bytes: int = SHARD_BYTES) -> list[Shard]:
+    """The files as ranges of whole lines of about `shard_bytes` each; an empty file has no shard."""
+    if shard_bytes < 1:
+        raise UsageError(f"a shard must have at least 1 byte, not {shard_bytes}")
+    shards = list[Shard]()
+    for path in paths:
+        start = 0
+        for end in _ends(path, shard_bytes):
+            shards.append(Shard(len(shards), str(path), start, end))
+            start = end
+    return shards
+
+
+def rows(shard: Shard) -> Iterator[dict[str, Any]]:
+    """The rows of a shard; DataError names the file and the byte of the first line that is none."""
+    at = shard.start
+    with io.storage(Path(shard.path)), open(shard.path, "rb") as file:
+        file.seek(at)
+        while at < shard.end and (line := file.readline(io.MAX_LINE_BYTES + 1)):
+            if len(line) > io.MAX_LINE_BYTES:
+                raise DataError(f"{shard.path}: the line at byte {at} is longer than {io.MAX_LINE_BYTES >> 20} MiB: split the row")
+            if line.strip():
+                try:
+                    yield io.parse_row(line.decode("utf-8-sig" if at == 0 else "utf-8"))
+                except ValueError as error:  # UnicodeDecodeError and DataError are some
+                    raise DataError(f"{shard.path}: the line at byte {at}: {error}") from error
+            at += len(line)
+
+
+def run(
+    function: str,
+    shards: Sequence[Shard],
+    work: Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    workers: int = 1,
+    engine: Engine = "local",
+    label: str = "shards",
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Do every job that is not done yet, then give (folder, summary) of all of them in order.
+
+    workers: processes of the local engine; with 1 the jobs run in this process. On Ray the cluster decides.
+    Raises what a job raises; the folders of finished jobs stay, and a next call goes on from there.
+    """
+    if workers < 1:
+        raise UsageError(f"workers must be at least 1, not {workers}")
+    todo = [shard for shard in shards if not _is_done(_place(work, shard))]
+    meter = Meter(label, sum(shard.num_bytes for shard in todo))
+    do = {"local": _local if workers > 1 and len(todo) > 1 else _here, "ray": _ray}[engine]
+    try:
+        for shard in do(function, todo, work, dict(options or {}), workers):
+            meter.advance(shard.num_bytes)
+    finally:
+        meter.close()
+    for shard in shards:
+        place = _place(work, shard)
+        yield place, io.read_record(place)["summary"]
+
+
+def job(function: str, shard: Shard, work: Path, options: Mapping[str, Any]) -> Shard:
+    """Do one job and publish its folder."""
+    summary = dict[str, Any]()
+    with io.publish(_place(work, shard), record=lambda: {"summary": summary}) as draft:
+        summary.update(_named(function)(shard, draft, **options))
+    return shard
+
+
+# ---- engines -----------------------------------------------------------------------------------------
+
+Options = dict[str, Any]
+
+
+def _here(function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int) -> Iterator[Shard]:
+    for shard in todo:
+        yield job(function, shard, work, options)
+
+
+def _local(function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int) -> Iterator[Shard]:
+    """Worker processes, started afresh: a fork would share locks of threads. A dead worker's job is given to another."""
+    import multiprocessing
+    from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+    from concurrent.futures.process import BrokenProcessPool
+
+    left, deaths = list(todo), 0
+    while left:
+        pool = ProcessPoolExecutor(min(workers, len(left)), multiprocessing.get_context("spawn"), _die_with_parent)
+        waiting: dict[Future[Shard], Shard] = {}
+        try:
+            queue = iter(list(left))
+            for shard in queue:
+                waiting[pool.submit(job, function, shard, work, options)] = shard
+                if len(waiting) == 2 * workers:
+                    break
+            while waiting:
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    done = future.result()
+                    del waiting[future]
+                    left.remove(done)
+                    deaths = 0
+                    yield done
+                    for shard in queue:
+                        waiting[pool.submit(job, function, shard, work, options)] = shard
+                        break
+        except BrokenProcessPool as error:
+            deaths += 1
+            if deaths == MAX_DEATHS:
+                first = min(waiting.values(), key=lambda shard: shard.number)
+                where = f"{first.path} from byte {first.start} or soon after"
+                raise StorageError(f"worker processes died {deaths} times (out of memory?), at {where}: use fewer workers") from error
+            for shard in [s for s in left if _is_done(_place(work, s))]:  # published before its worker died
+                left.remove(shard)
+                yield shard
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ray(function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int) -> Iterator[Shard]:
+    """Tasks on the cluster that RAY_ADDRESS names, or on this machine; every node sees the files under the same paths."""
+    try:
+        import ray  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        raise MissingExtra("engine: ray needs the package: pip install 'medxiaohe[ray]'") from error
+    started = not ray.is_initialized()
+    if started:
+        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
+        ray.init(log_to_driver=False, configure_logging=False, **local)
+    try:
+        remote = ray.remote(max_retries=MAX_DEATHS)(_ray_job)
+        queue, waiting = iter(todo), dict[Any, Shard]()
+        ahead = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        for shard in queue:
+            waiting[remote.remote(function, shard, str(work.absolute()), options)] = shard
+            if len(waiting) >= ahead:
+                finished, _ = ray.wait(list(waiting))
+                yield from _taken(ray, finished, waiting)
+        while waiting:
+            finished, _ = ray.wait(list(waiting))
+            yield from _taken(ray, finished, waiting)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _ray_job(function: str, shard: Shard, work: str, options: Options) -> MedError | None:
+    """Errors of ours travel as values: Ray would wrap them into its own."""
+    try:
+        if not _is_done(_place(Path(work), shard)):  # a task that is tried again may have published
+            job(function, shard, Path(work), options)
+    except MedError as error:
+        return error
+    return None
+
+
+def _taken(ray: Any, finished: Sequence[Any], waiting: dict[Any, Shard]) -> Iterator[Shard]:
+    for reference in finished:
+        try:
+            error = ray.get(reference)
+        except ray.exceptions.WorkerCrashedError as crash:
+            shard = waiting[reference]
+            raise StorageError(f"workers died {MAX_DEATHS} times (out of memory?) at {shard.path} from byte {shard.start}") from crash
+        if error is not None:
+            raise error
+        yield waiting.pop(reference)
+
+
+def _die_with_parent() -> None:
+    """A worker whose driver was killed must not go on writing beside the next one."""
+    import multiprocessing
+    from multiprocessing.connection import wait
+
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+# ---- places ------------------------------------------------------------------------------------------
+
+
+def _place(work: Path, shard: Shard) -> Path:
+    return work / f"{shard.number:06d}"
+
+
+def _is_done(place: Path) -> bool:
+    if not (place / io.RECORD).is_file():
+        return False
+    with contextlib.suppress(DataError):
+        io.verify(place)
+        return True
+    return False
+
+
+@functools.cache
+def _named(function: str) -> Callable[..., Mapping[str, Any]]:
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+
+
+def _ends(path: Path, shard_bytes: int) -> Iterator[int]:
+    """Where shards of a file end: at the first line end after every `shard_bytes`."""
+    with io.storage(path), open(path, "rb") as file:
+        size, at = os.fstat(file.fileno()).st_size, 0
+        while at < size:
+            file.seek(min(at + shard_bytes, size) - 1)
+            while (part := file.readline(PIECE)) and not part.endswith(b"\n"):
+                pass
+            at = file.tell()
+            yield at
