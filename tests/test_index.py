@@ -15,9 +15,13 @@ pytest.importorskip("numba")
 
 from test_entity import NAMES, TEXT, disease, naive, tree_of
 
+from medxiaohe import io
+from medxiaohe.entity.finder import finder
 from medxiaohe.entity.index import Index, _letters, kernels
 from medxiaohe.entity.link import TOKEN, Linker, Mention, plain
+from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import DataError, MissingExtra, UsageError
+from medxiaohe.types import Entity
 
 LETTERS = st.text(
     st.sampled_from("aAbLsS01_-'\u2019.,( \n\t\x00\x1c\x85\u00a0\u2010éÉ\u0301ßẞσςΣİıKﬁµΩж肺炎癌ア々가\u3000٣²😀𝐀𐐀\ud800"),
@@ -163,3 +167,21 @@ def test_without_numba_one_sentence_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.delattr("medxiaohe.entity._kernels", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install 'medxiaohe\[fast\]'"):
         kernels.__wrapped__()
+
+
+def test_the_index_of_a_tree_is_built_once_kept_and_built_again_when_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path / "cache"))
+    root = Entity("MET:disease", "disease", "disease")
+    io.write_jsonl(tmp_path / "tree" / "entities.jsonl", [root, Entity("1", "asthma", "disease", parents=(root.id,))])
+    text = "Acute asthma, no pneumonia."
+    first = finder(tmp_path / "tree").find(text)
+    assert first == Linker(Tree.load(tmp_path / "tree")).find(text)
+    (kept,) = (tmp_path / "cache" / "indexes").iterdir()
+    made = kept.stat().st_ino
+    assert finder(tmp_path / "tree").find(text) == first and kept.stat().st_ino == made
+    kept.write_bytes(kept.read_bytes()[:-1])
+    assert finder(tmp_path / "tree").find(text) == first
+    io.write_jsonl(tmp_path / "tree" / "entities.jsonl", [root])
+    assert finder(tmp_path / "tree").find(text) == []
+    with pytest.raises(DataError, match=r"not the folder of a tree \(no entities.jsonl\)"):
+        finder(tmp_path)

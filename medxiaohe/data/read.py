@@ -20,8 +20,7 @@ from typing import IO, Any
 
 from medxiaohe import assets, images, io, plugins
 from medxiaohe.data.readers import DeadLetter
-from medxiaohe.entity.link import Linker
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.finder import Finder, finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
 from medxiaohe.recipe.settings import InputPath
@@ -82,7 +81,7 @@ class ReadSettings:
 def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     for source in settings.sources:  # a wrong name is found before the first row is read
         plugins.load("readers" if source.reader else "tasks", source.reader_name or source.task)
-    linker = Linker(Tree.load(tree))
+    linker = finder(tree)
     tally = _Tally()
 
     def fill(dead: IO[bytes]) -> int:
@@ -123,7 +122,7 @@ class _Tally:
         self.opened: dict[ImageRef, ImageRef] = {}  # before and after: a picture with twenty questions is opened once
 
 
-def _source_rows(source: Source, tree: Path, linker: Linker, tally: _Tally, reject: Any) -> Iterator[Sample]:
+def _source_rows(source: Source, tree: Path, linker: Finder, tally: _Tally, reject: Any) -> Iterator[Sample]:
     label, first_reason, licenses = source.label, "", set[str]()
     counts: dict[str, Any] = {"read": 0, "documents": 0, "instructions": 0, "images": 0, "license": ""}
     for item in track(_items(source, tree), f"read {label}", source.limit):
@@ -236,7 +235,7 @@ def _unpacked(uri: str) -> str:
     return str(path)
 
 
-def _linked(sample: Sample, linker: Linker, tally: _Tally) -> Sample:
+def _linked(sample: Sample, linker: Finder, tally: _Tally) -> Sample:
     found = [mention.entity for mention in linker.find(sample.text)]
     entities = tuple(dict.fromkeys((*sample.entities, *found)))
     tally.mentions += len(found)

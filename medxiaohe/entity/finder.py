@@ -1,0 +1,61 @@
+"""The fastest way to find a tree's names that this machine has: the compiled index, kept from run to run, or the linker.
+
+Both find the same mentions (tests/test_index.py). The index of a tree is built once, in the cache of medxiaohe, and mapped by
+every process that uses the tree; a changed tree, or changed rules of entity.link, have another file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from medxiaohe import assets, io
+from medxiaohe.entity.link import Linker, Mention
+from medxiaohe.entity.tree import Tree
+from medxiaohe.errors import DataError
+
+if TYPE_CHECKING:
+    from medxiaohe.entity.index import Index
+
+KEPT = 8  # indexes in the cache; the one not used for longest goes first
+RULES = ("link.py", "index.py", "_kernels.py")
+
+
+class Finder(Protocol):
+    def find(self, text: str) -> list[Mention]: ...
+
+
+def finder(folder: Path) -> Finder:
+    """What finds the names of the tree in this folder."""
+    if importlib.util.find_spec("numba") is None:
+        return Linker(Tree.load(folder))
+    return index(folder)
+
+
+def index(folder: Path) -> Index:
+    """The compiled index of the tree in this folder. Raises MissingExtra without numba."""
+    from medxiaohe.entity.index import Index
+
+    path = _path(folder)
+    if path.is_file():
+        try:
+            found = Index.load(path)
+        except DataError:  # damaged, or half of it lost with the disk: it can be built again
+            path.unlink(missing_ok=True)
+        else:
+            path.touch()
+            return found
+    Index.of(Tree.load(folder)).save(path)
+    for old in sorted(path.parent.glob("*.index"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return Index.load(path)
+
+
+def _path(folder: Path) -> Path:
+    of = folder / (io.MANIFEST if (folder / io.MANIFEST).is_file() else "entities.jsonl")
+    if not of.is_file():
+        raise DataError(f"{folder}: not the folder of a tree (no entities.jsonl): build one with `medxiaohe tree build`")
+    here = Path(__file__).parent
+    key = io.fingerprint([io.sha256(of), *(io.sha256(here / name) for name in RULES)])[:24]
+    return assets.cache_root() / "indexes" / f"{key}.index"
