@@ -114,14 +114,45 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
     return int(write(path, fill))
 
 
+def append_jsonl(path: Path, rows: Iterable[Any], sync: bool = True) -> None:
+    """Add whole lines to a file of unfinished work; a kill may cut the last one short, which `drop_torn_line` mends.
+
+    Without `sync` the lines survive a kill of this process, but not of the machine.
+    """
+    data = b"".join(_dump(row, path) for row in rows)
+    with storage(path), open(path, "ab") as out:
+        _durable_step()
+        out.write(data)
+        out.flush()
+        if sync:
+            os.fsync(out.fileno())
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut off what a kill left of a line that was being appended."""
+    if not path.exists():
+        return
+    with storage(path), open(path, "rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 2**16)
+            file.seek(start)
+            cut = file.read(end - start).rfind(b"\n")
+            if cut >= 0:
+                end = start + cut + 1
+                break
+            end = start
+        file.truncate(end)
+
+
 def _dump(value: Any, path: Path, indent: int | None = None) -> bytes:
     try:
-        return _encoded(value, indent)
+        return encoded(value, indent)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: {_which(value)} cannot be written as JSON: {error}") from error
 
 
-def _encoded(value: Any, indent: int | None = None) -> bytes:
+def encoded(value: Any, indent: int | None = None) -> bytes:
     try:
         return json.dumps(to_json(value), ensure_ascii=False, indent=indent, allow_nan=False).encode() + b"\n"
     except UnicodeEncodeError as error:
@@ -131,7 +162,7 @@ def _encoded(value: Any, indent: int | None = None) -> bytes:
 def unwritable(value: Any) -> str:
     """Why a row cannot be written as JSON (NaN, half of a surrogate pair, too deep), or ""."""
     try:
-        _encoded(value)
+        encoded(value)
         return ""
     except (ValueError, RecursionError) as error:
         return str(error)

@@ -29,6 +29,7 @@ examples:
 STAGE_VERBS = {
     ("tree", "build"): ("entity.build", "build the Medical Entity Tree from vocabularies", ""),
     ("data", "read"): ("data.read", "read corpora and link their words to the tree", "--input tree=work/entity_build/1"),
+    ("data", "link"): ("data.link", "where texts mention entities of the tree", "--input tree=work/entity_build/1 --set path=texts.jsonl"),
     ("data", "curate"): ("data.curate", "filter, deduplicate and decontaminate", "--input corpus=work/data_read/1"),
     ("data", "mix"): ("data.mixture", "balance by entity, source and modality", "--input data=work/data_curate/1"),
     ("train", "cpt"): ("train.cpt", "continual pretraining on documents", "--input data=work/data_mixture/1"),
@@ -120,6 +121,16 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     show.add_argument("--why", action="store_true", help="what each vocabulary says, with its license, and why the terms are one")
     for made in (find, stats, show):
         made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
+    amcs = _verb(groups["tree"], "amcs", "how near sets of terms are to the last one, in both directions",
+                 "medxiaohe tree amcs medquad_xml:corpus/medquad#focus out/tree/tree/1 --kind disease", "amcs:amcs")  # fmt: skip
+    amcs.add_argument("sets", nargs="+", metavar="SET", help="a tree, a text file, VOCABULARY[:PATH] or READER:PATH#KEY; the tree last")
+    amcs.add_argument("--encoder", default="minilm", help="minilm, ngrams (no weights), or a folder with a sentence encoder")
+    amcs.add_argument("--kind", default="", help="only entities of this kind, of trees and vocabularies")
+    amcs.add_argument("--synonyms", action="store_true", help="all names of an entity, not only its main one")
+    amcs.add_argument("--sample", type=int, default=20_000, metavar="N", help="average over at most N terms; 0 for all (default 20000)")
+    amcs.add_argument("--seed", type=int, default=0, help="of the sample and of the interval")
+    amcs.add_argument("--keep", type=Path, metavar="DIR", help="keep the vectors here: a killed run goes on, the next one starts from them")
+    amcs.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON, for `tree coverage --amcs`")
 
 
 def _stage_options(made: Parser) -> None:

@@ -25,7 +25,7 @@ from medxiaohe.errors import ConfigError, DataError, RunLocked
 from medxiaohe.plugins import nearest
 from medxiaohe.progress import clock
 from medxiaohe.recipe.load import Recipe, Stage
-from medxiaohe.recipe.settings import content_hash, input_paths
+from medxiaohe.recipe.settings import content_hash, decisive, input_paths
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
     return {
         "stage": stage.name,
         "uses": stage.uses,
-        "settings": io.to_json(stage.settings),
+        "settings": decisive(stage.settings),
         "needs": {role: io.sha256(folder / io.MANIFEST)[:16] for role, folder in inputs.items()},
         "files": {path: content_hash(path) for path in sorted(set(input_paths(stage.settings)))},
         "code": {

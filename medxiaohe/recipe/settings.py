@@ -21,6 +21,7 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.plugins import nearest
 
 InputPath = Annotated[str, "input"]
+HOW = "how"  # Annotated[int, HOW]: how the work is done, such as by how many workers, which cannot change what comes out
 ELSEWHERE = ("asset:", "hub:")  # inputs that are not paths on this machine
 
 
@@ -101,6 +102,8 @@ def words(hint: Any) -> str:
     """A type as the user would say it."""
     if hint == InputPath:
         return "a path, asset:NAME or hub:ORG/NAME"
+    if typing.get_origin(hint) is Annotated:
+        return words(typing.get_args(hint)[0])
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(hint)))
     if isinstance(hint, types.UnionType):
@@ -111,6 +114,15 @@ def words(hint: Any) -> str:
         return f"a list, each {words(_inner(hint))}"
     names = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
     return names.get(hint) or str(hint).replace("typing.", "")
+
+
+def decisive(settings: Any) -> Any:
+    """The settings as JSON without those marked HOW: what the result of a stage depends on."""
+    if not is_dataclass(settings) or isinstance(settings, type):
+        return io.to_json(settings)
+    hints = typing.get_type_hints(type(settings), include_extras=True)
+    rows = typing.cast(dict[str, Any], io.to_json(settings))
+    return {name: value for name, value in rows.items() if HOW not in getattr(hints[name], "__metadata__", ())}
 
 
 def input_paths(settings: Any) -> Iterator[str]:

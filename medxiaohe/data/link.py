@@ -1,0 +1,144 @@
+"""Stage data.link: where every text mentions entities of the tree, with offsets, reason and context, over shards (MX-13).
+
+samples.jsonl    the samples, `entities` extended by what they mention
+mentions.jsonl   {id, mentions: [{start, end, entity, surface, score, reason, ...}]}; offsets count characters of Sample.text
+coverage.json    how many samples mention each entity
+
+The texts are the `corpus` stage's, or JSONL files: of Samples, or of rows with `text` and perhaps `id`. The shards are linked in
+this process, by worker processes or on Ray, to the same bytes; a run that was killed goes on after the last finished shard.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+from medxiaohe import io, shards
+from medxiaohe.entity.finder import finder
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.recipe.settings import HOW, InputPath
+from medxiaohe.types import Message, Sample
+
+if TYPE_CHECKING:
+    from medxiaohe.entity.annotate import Annotation
+
+PARTS = ("samples.jsonl", "mentions.jsonl")
+ALWAYS = ("start", "end", "entity", "surface", "kind", "score", "reason")
+NOTED = ("negated", "uncertain", "ambiguous")
+
+
+@dataclass(frozen=True)
+class LinkSettings:
+    path: InputPath = ""  # a .jsonl file or a folder of them, when there is no `corpus` stage
+    rules: bool = True  # abbreviations, coordination, context, disambiguation; false: names alone, several times as fast
+    license: str = "not stated"  # of plain rows that state none
+    shard_mb: float = 8.0
+    workers: Annotated[int, HOW] = 1
+    engine: Annotated[shards.Engine, HOW] = "local"
+
+    def __post_init__(self) -> None:
+        if self.shard_mb <= 0 or self.workers < 1:
+            raise ConfigError("shard_mb must be more than 0 and workers at least 1")
+
+
+def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None = None) -> dict[str, Any]:
+    files = _files(settings, corpus)
+    pieces = shards.split(files, max(1, int(settings.shard_mb * (1 << 20))))
+    options = {"tree": str(tree.absolute()), "rules": settings.rules, "license": settings.license}
+    work = io.scratch(out, [options, settings.shard_mb, *map(io.sha256, files), io.sha256(tree / io.MANIFEST), io.sha256(Path(__file__))])
+    how = {"workers": settings.workers, "engine": settings.engine, "label": "link"}
+    finder(tree)  # the index is built once, before the workers look for it
+    done = list(shards.run("medxiaohe.data.link:link_shard", pieces, work, options=options, **how))  # type: ignore[arg-type]
+    for name in PARTS:
+        io.write(out / name, functools.partial(_joined, [folder / name for folder, _ in done]))
+    coverage, counts, reasons = Counter[str](), Counter[str](), Counter[str]()
+    for folder, summary in done:
+        coverage.update(io.read_json(folder / "coverage.json"))
+        counts.update(summary["counts"])
+        reasons.update(summary["reasons"])
+    if not counts["samples"]:
+        raise DataError("there is no text to link: the files have no rows")
+    io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
+    return {**dict(sorted(counts.items())), "entities_covered": len(coverage), "reasons": dict(sorted(reasons.items()))}
+
+
+def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: str) -> dict[str, Any]:
+    """The job of one shard (medxiaohe.shards)."""
+    find = _annotator(tree) if rules else _names(tree)
+    coverage, counts, reasons = Counter[str](), Counter[str](), Counter[str]()
+
+    def fill(mentions_file: IO[bytes]) -> int:
+        def samples() -> Iterator[Sample]:
+            for sample in _samples(shard, license):
+                found = find(sample.text)
+                entities = tuple(dict.fromkeys((*sample.entities, *(m["entity"] for m in found if m["entity"]))))
+                coverage.update(entities)
+                counts.update(samples=1, mentions=len(found))
+                counts.update(flag for m in found for flag in NOTED if m.get(flag))
+                reasons.update(m["reason"].partition(" ")[0].rstrip(";,:") for m in found if "reason" in m)
+                mentions_file.write(io.encoded({"id": sample.id, "mentions": found}))
+                yield replace(sample, entities=entities)
+
+        return io.write_jsonl(out / "samples.jsonl", samples())
+
+    io.write(out / "mentions.jsonl", fill)
+    io.write_json(out / "coverage.json", coverage)
+    return {"counts": dict(counts), "reasons": dict(reasons)}
+
+
+@functools.cache
+def _annotator(tree: str) -> Any:
+    from medxiaohe.entity.annotate import Annotator
+
+    annotator = Annotator.of(Path(tree))
+    return lambda text: [_row(found) for found in annotator.annotate(text)]
+
+
+@functools.cache
+def _names(tree: str) -> Any:
+    found = finder(Path(tree))
+    return lambda text: [
+        {"start": m.start, "end": m.end, "entity": m.entity, "surface": m.surface, "ambiguous": m.ambiguous} for m in found.find(text)
+    ]
+
+
+def _row(found: Annotation) -> dict[str, Any]:
+    """The fields that always stand, and the others where they say something."""
+    row = io.to_json(found)
+    return {key: value for key, value in row.items() if key in ALWAYS or value not in (False, [], "patient", "current")}
+
+
+def _samples(shard: shards.Shard, license: str) -> Iterator[Sample]:
+    stem = Path(shard.path).stem
+    for number, row in enumerate(shards.rows(shard)):
+        if "messages" in row:
+            yield io.sample_from_json(row)
+        elif isinstance(row.get("text"), str):
+            id = str(row.get("id", f"{stem}:{shard.start}+{number}"))
+            yield Sample(id, (Message("document", (row["text"],)),), source=stem, license=license)
+        else:
+            where = f"{shard.path}: row {number + 1} after byte {shard.start}"
+            raise DataError(f"{where} has neither `messages` nor `text`: make Samples of it with data.read")
+
+
+def _files(settings: LinkSettings, corpus: Path | None) -> list[Path]:
+    if bool(settings.path) == (corpus is not None):
+        raise ConfigError("give the texts once: `needs: corpus`, or the setting `path`")
+    if corpus is not None:
+        return [corpus / "samples.jsonl"]
+    place = Path(settings.path)
+    found = sorted(place.rglob("*.jsonl")) if place.is_dir() else [place]
+    if not found:
+        raise ConfigError(f"{place}: no .jsonl file in it: make Samples of other formats with data.read")
+    return found
+
+
+def _joined(parts: list[Path], file: IO[bytes]) -> None:
+    for part in parts:
+        with open(part, "rb") as source:
+            shutil.copyfileobj(source, file, 1 << 20)
