@@ -9,6 +9,7 @@ from typing import Any
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError, ModelError
 from medxiaohe.models import starter
+from medxiaohe.models.text_only import TextProcessor
 from medxiaohe.privacy import guard
 
 
@@ -21,20 +22,24 @@ class Loaded:
     name: str
 
 
-def load(name: str, device: str = "cpu") -> Loaded:
+def load(name: str, device: str = "cpu", blind: bool = False) -> Loaded:
     """The checkpoint `name`: `starter`, a folder in hub layout, or a hub id such as Qwen/Qwen3-VL-4B-Instruct.
 
-    float32 on CPU, bfloat16 on an accelerator. Raises ConfigError when there is no such checkpoint,
-    ModelError when its files ask for code of their own or cannot be loaded.
+    float32 on CPU, bfloat16 on an accelerator. With `blind`, a language model that reads no images will do.
+    Raises ConfigError when there is no such checkpoint, ModelError when its files ask for code of their own
+    or cannot be loaded.
     """
     plugins.need("torch", "transformers", why=f"loading the model {name!r}")
     place = resolve(name)
     starter.quiet()
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     try:
+        if blind and _reads_text_only(place):
+            model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype).to(device).eval()
+            return Loaded(model, _text_processor(AutoTokenizer.from_pretrained(place), name), name)
         model = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype).to(device).eval()
         processor = AutoProcessor.from_pretrained(place)
     except (OSError, ValueError, KeyError) as error:
@@ -42,6 +47,22 @@ def load(name: str, device: str = "cpu") -> Loaded:
     if not hasattr(processor, "image_processor"):
         raise ModelError(f"{name!r} came with a {type(processor).__name__}, which knows no images: it needs a processor_config.json")
     return Loaded(model, processor, name)
+
+
+def _reads_text_only(place: str) -> bool:
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    kind = AutoConfig.from_pretrained(place).model_type
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+
+def _text_processor(tokenizer: Any, name: str) -> TextProcessor:
+    if not tokenizer.chat_template:
+        raise ModelError(f"the language model {name!r} has no chat template, so how to ask it is unknown: add one to its tokenizer")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return TextProcessor(tokenizer, name)
 
 
 def resolve(name: str) -> str:

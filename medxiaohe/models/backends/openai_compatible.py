@@ -14,10 +14,10 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import wire
@@ -85,8 +85,22 @@ class OpenAICompatible:
     resolve: Callable[[str], Sequence[str]]
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
+        found = dict(pair for group in self.replies(conversations, tools) for pair in group)
+        return [found[i] for i in range(len(conversations))]
+
+    def replies(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> Iterator[list[tuple[int, Message]]]:
+        """The same replies as they come, each with the index of its conversation."""
         with ThreadPoolExecutor(max_workers=max(1, min(self.workers, len(conversations)))) as pool:
-            return list(pool.map(lambda messages: self._reply(messages, tools), conversations))
+            asked = {pool.submit(self._reply, messages, tools): i for i, messages in enumerate(conversations)}
+            try:
+                for done in as_completed(asked):
+                    yield [(asked[done], done.result())]
+            finally:
+                for one in asked:
+                    one.cancel()
+
+    def with_seed(self, seed: int) -> OpenAICompatible:
+        return replace(self, seed=seed)
 
     def _reply(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Message:
         self.destination()  # before a pixel is read

@@ -6,13 +6,14 @@ are not used: two checkpoints are compared on the same terms, and the same call 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from medxiaohe import plugins
+from medxiaohe import io, plugins
 from medxiaohe.errors import DataError
-from medxiaohe.models import checkpoint, render, wire
+from medxiaohe.models import checkpoint, ranking, render, wire
 from medxiaohe.models.render import Rendered
 from medxiaohe.types import Message, Tool
 
@@ -37,7 +38,7 @@ def transformers(
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Transformers(checkpoint.load(model, device), batch_size, max_new_tokens, temperature, seed)
+    return Transformers(checkpoint.load(model, device, blind=True), batch_size, max_new_tokens, temperature, seed)
 
 
 class Transformers:
@@ -47,17 +48,31 @@ class Transformers:
         self.batch_size, self.seed = batch_size, seed
         self.pad, self.ends = _special_ids(loaded)
         self.settings = _generation(max_new_tokens, temperature, self.pad, self.ends)
+        self._tails: dict[tuple[str, int], tuple[int, ...]] = {}
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
         """One reply for each conversation; those of like length are answered together."""
+        found = dict(pair for group in self.replies(conversations, tools) for pair in group)
+        return [found[i] for i in range(len(conversations))]
+
+    def replies(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> Iterator[list[tuple[int, Message]]]:
+        """The same replies batch by batch, each with the index of its conversation.
+
+        What is sampled depends on the seed and the batch, not on what was asked before: a run that resumes after some
+        batches goes on as one that was never stopped.
+        """
         order = sorted(range(len(conversations)), key=lambda i: _length(conversations[i]))
-        replies: dict[int, Message] = {}
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
             rows = [render.render_prompt(conversations[i], self.processor, tools) for i in chosen]
-            for i, text in zip(chosen, self._generate(rows, self.seed + start), strict=True):
-                replies[i] = wire.reply_from_text(text, conversations[i], tools)
-        return [replies[i] for i in range(len(conversations))]
+            texts = self._generate(rows, _seed(self.seed, rows))
+            yield [(i, wire.reply_from_text(text, conversations[i], tools)) for i, text in zip(chosen, texts, strict=True)]
+
+    def with_seed(self, seed: int) -> Transformers:
+        """The same weights, sampled with another seed."""
+        other = copy.copy(self)
+        other.seed = seed
+        return other
 
     def token_nats(self, texts: Sequence[str], max_tokens: int = 256) -> list[tuple[float, int]]:
         """Of each text, cut to `max_tokens`: its summed negative log-likelihood in nats, and how many tokens that counts.
@@ -70,11 +85,37 @@ class Transformers:
             rows.append(Rendered(tuple(tokens), (True,) * len(tokens)))
         return self._nats(rows)
 
-    def choice_nats(self, conversations: Sequence[Sequence[Message]], answers: Sequence[Sequence[str]]) -> list[list[float]]:
-        """Of each conversation, the negative log-likelihood in nats of each of its answers, the end of the turn included."""
-        rows = [self._scored(messages, answer) for messages, choices in zip(conversations, answers, strict=True) for answer in choices]
-        nats = iter(self._nats(rows))
-        return [[next(nats)[0] for _ in choices] for choices in answers]
+    def choice_nats(
+        self, conversations: Sequence[Sequence[Message]], answers: Sequence[Sequence[str]], end: bool = True
+    ) -> list[list[float]]:
+        """Of each conversation, the negative log-likelihood in nats of each of its answers.
+
+        `end` includes the end of the turn, so that "A" is not also the beginning of "All of these".
+        """
+        if not ranking.shares_prompts(self.model):
+            if not end:
+                raise DataError(f"the model {self.name!r} can only score answers with the end of their turn")
+            rows = [self._scored(messages, answer) for messages, choices in zip(conversations, answers, strict=True) for answer in choices]
+            nats = iter(self._nats(rows))
+            return [[next(nats)[0] for _ in choices] for choices in answers]
+        found: dict[int, list[float]] = {}
+        order = sorted(range(len(conversations)), key=lambda i: _length(conversations[i]))
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            prompts = [render.render_prompt(conversations[i], self.processor) for i in chosen]
+            tails = [[self._tail(conversations[i], answer, end) for answer in answers[i]] for i in chosen]
+            found.update(zip(chosen, ranking.nats(self.model, self.processor, prompts, tails), strict=True))
+        return [found[i] for i in range(len(conversations))]
+
+    def _tail(self, messages: Sequence[Message], answer: str, end: bool) -> tuple[int, ...]:
+        """The tokens a chat template writes for an answer; they do not depend on what was asked."""
+        if not end:
+            return tuple(self.processor.tokenizer(render.plain(answer, self.processor), add_special_tokens=False)["input_ids"])
+        key = (answer, sum(m.role == "assistant" for m in messages))
+        if key not in self._tails:
+            row = self._scored(messages, answer)
+            self._tails[key] = tuple(token for token, keep in zip(row.tokens, row.mask, strict=True) if keep)
+        return self._tails[key]
 
     def _scored(self, messages: Sequence[Message], answer: str) -> Rendered:
         row = render.render([*messages, Message("assistant", (answer,))], self.processor)
@@ -127,6 +168,10 @@ class Transformers:
         tensors = render.batch(rows, self.processor, side)
         dtype, device = self.model.dtype, self.model.device
         return {name: t.to(device, dtype) if t.is_floating_point() else t.to(device) for name, t in tensors.items()}
+
+
+def _seed(seed: int, rows: Sequence[Rendered]) -> int:
+    return int(io.fingerprint([seed, [row.tokens for row in rows]]), 16) >> 1
 
 
 def _length(messages: Sequence[Message]) -> int:

@@ -37,6 +37,11 @@ class VLLM:
     def __init__(self, name: str, engine: Any, sampling: Any) -> None:
         self.name, self.engine, self.sampling = name, engine, sampling
 
+    def with_seed(self, seed: int) -> VLLM:
+        sampling = self.sampling.clone()
+        sampling.seed = seed
+        return VLLM(self.name, self.engine, sampling)
+
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
         asked = [wire.conversation(messages) for messages in conversations]
         outputs = self.engine.chat(asked, self.sampling, tools=wire.schemas(tools) or None, use_tqdm=False)

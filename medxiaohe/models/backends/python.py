@@ -1,0 +1,55 @@
+"""Your own Python function as a model: `--model mine/bot.py:answer`.
+
+    def answer(messages):        # the conversation so far, a sequence of types.Message, without the gold
+        return "B"               # a string, or a types.Message of role assistant
+
+A function whose first parameter is called `conversations` gets many of them at once and returns as many answers. An
+object with a method `reply`, or a class that makes one, is used as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from medxiaohe import plugins
+from medxiaohe.errors import ConfigError, ModelError
+from medxiaohe.types import Message, Model, Tool
+
+
+def python(model: str, options: dict[str, Any] | None = None) -> Model:
+    """`model` is "file.py:name" or "package.module:name"; `options` are passed to a class of that name."""
+    if ":" not in model:
+        raise ConfigError(f"no Python model {model!r}: write file.py:function or package.module:function")
+    found = plugins.load_object(model)
+    if inspect.isclass(found):
+        found = found(**(options or {}))
+    if hasattr(found, "reply"):
+        if not getattr(found, "name", ""):
+            raise ConfigError(f"{model} needs an attribute `name`: it is the model's name in the results")
+        return found  # type: ignore[no-any-return]
+    if not callable(found):
+        raise ConfigError(f"{model} is no function and has no method `reply`")
+    return Function(model, found)
+
+
+class Function:
+    def __init__(self, name: str, answer: Callable[..., Any]) -> None:
+        self.name = name
+        self._answer = answer
+        self._batched = next(iter(inspect.signature(answer).parameters), "") == "conversations"
+
+    def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
+        said = list(self._answer(conversations)) if self._batched else [self._answer(messages) for messages in conversations]
+        if len(said) != len(conversations):
+            raise ModelError(f"{self.name} gave {len(said)} answers to {len(conversations)} conversations")
+        return [_message(self.name, answer) for answer in said]
+
+
+def _message(name: str, answer: Any) -> Message:
+    if isinstance(answer, Message) and answer.role == "assistant":
+        return answer
+    if not isinstance(answer, str):
+        raise ModelError(f"{name} must return text or an assistant Message, not {type(answer).__name__}")
+    return Message("assistant", (answer,))

@@ -1,0 +1,70 @@
+"""The likelihood of several short answers to one prompt, with the prompt read once.
+
+A prompt goes through the model once; its keys and values are then shared by all of its answers. Models whose positions
+are not a plain count (M-RoPE) and forward functions without `logits_to_keep` are not for this file: `shares_prompts`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from medxiaohe.models import render
+from medxiaohe.models.render import Rendered
+
+MAX_ROWS = 64  # answers that go through the model together
+
+
+def shares_prompts(model: Any) -> bool:
+    """Whether prompts of this model may be read once for all of their answers."""
+    known = inspect.signature(model.forward).parameters
+    plain = "mrope" not in json.dumps(model.config.to_dict(), default=str)
+    return plain and {"logits_to_keep", "past_key_values", "position_ids"} <= set(known)
+
+
+def nats(model: Any, processor: Any, prompts: Sequence[Rendered], answers: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
+    """Of each prompt, the negative log-likelihood in nats of each of its answers, given as tokens; an empty one has 0."""
+    import torch
+
+    inputs = _on_device(render.batch(prompts, processor, "left"), model)
+    inputs.pop("labels")
+    mask_BP = inputs["attention_mask"]
+    longest = max((len(tokens) for several in answers for tokens in several), default=0)
+    with torch.inference_mode():
+        positions_BP = (mask_BP.cumsum(-1) - 1).clamp(min=0)
+        out = model(**inputs, position_ids=positions_BP, use_cache=longest > 1, logits_to_keep=1)
+        first_BV = out.logits[:, -1].float().log_softmax(-1)
+        found = [[-float(first_BV[i, tokens[0]]) if tokens else 0.0 for tokens in several] for i, several in enumerate(answers)]
+        if longest > 1:
+            _add_rest(model, out.past_key_values, mask_BP, answers, found, processor.tokenizer.pad_token_id)
+    return found
+
+
+def _add_rest(model: Any, cache: Any, mask_BP: Any, answers: Any, found: list[list[float]], pad: int) -> None:
+    """Add what the tokens after the first one cost, for all answers at once."""
+    import torch
+
+    rows = [(i, j) for i, several in enumerate(answers) for j, tokens in enumerate(several) if len(tokens) > 1]
+    device = mask_BP.device
+    index_N = torch.tensor([i for i, _ in rows], device=device)
+    width = max(len(answers[i][j]) for i, j in rows) - 1
+    tokens_NT = torch.full((len(rows), width + 1), pad, device=device)
+    kept_NT = torch.zeros((len(rows), width + 1), dtype=torch.bool, device=device)
+    for n, (i, j) in enumerate(rows):
+        tokens_NT[n, : len(answers[i][j])] = torch.tensor(list(answers[i][j]), device=device)
+        kept_NT[n, : len(answers[i][j])] = True
+    mask_NP = mask_BP[index_N]
+    cache.batch_select_indices(index_N)
+    positions_NT = mask_NP.sum(-1, keepdim=True) + torch.arange(width, device=device)
+    whole_mask = torch.cat([mask_NP, kept_NT[:, :-1].to(mask_NP.dtype)], dim=-1)
+    out = model(input_ids=tokens_NT[:, :-1], attention_mask=whole_mask, position_ids=positions_NT, past_key_values=cache, use_cache=True)
+    said_NT = out.logits.float().log_softmax(-1).gather(-1, tokens_NT[:, 1:, None]).squeeze(-1)
+    cost_N = -(said_NT * kept_NT[:, 1:]).sum(-1)
+    for n, (i, j) in enumerate(rows):
+        found[i][j] += float(cost_N[n])
+
+
+def _on_device(tensors: dict[str, Any], model: Any) -> dict[str, Any]:
+    return {name: t.to(model.device, model.dtype) if t.is_floating_point() else t.to(model.device) for name, t in tensors.items()}

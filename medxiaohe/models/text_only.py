@@ -1,0 +1,31 @@
+"""A language model without eyes behind the same processor interface: a tokenizer that refuses images in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from medxiaohe.errors import DataError
+
+
+class TextProcessor:
+    """What `models.render` needs of a processor, from a tokenizer alone."""
+
+    def __init__(self, tokenizer: Any, name: str) -> None:
+        self.tokenizer, self.name = tokenizer, name
+
+    def apply_chat_template(self, rows: Sequence[dict[str, Any]], **options: Any) -> str:
+        """Messages with content parts, told to the tokenizer's template as plain strings."""
+        if any(part["type"] == "image" for row in rows for part in row["content"]):
+            raise self._blind()
+        told = [{**row, "content": "".join(part["text"] for part in row["content"])} for row in rows]
+        return str(self.tokenizer.apply_chat_template(told, **options))
+
+    def __call__(self, **_: Any) -> Any:
+        raise self._blind()
+
+    def save_pretrained(self, folder: Any) -> None:
+        self.tokenizer.save_pretrained(folder)
+
+    def _blind(self) -> DataError:
+        return DataError(f"the model {self.name!r} reads text only: choose tasks without images, or a vision-language model")
