@@ -1,12 +1,19 @@
 """AMCS (MX-14): entity/amcs.py against the formula written out, and `tree amcs` on files."""
 
+import json
 import tracemalloc
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from medxiaohe import io
+from medxiaohe.cli import main
+from medxiaohe.data import terms as terms_module
+from medxiaohe.data.terms import term_set
 from medxiaohe.entity import amcs as module
 from medxiaohe.entity.amcs import amcs
-from medxiaohe.errors import DataError
+from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models.embed import embedder
 
 np = pytest.importorskip("numpy")
@@ -97,3 +104,73 @@ def test_empty_and_uneven_sets_are_refused() -> None:
         amcs([], ["b"], one[:0], one, encoder="x")
     with pytest.raises(DataError, match="2 terms and 1 vectors"):
         amcs(["a"], ["b", "c"], one, one, encoder="x")
+
+
+# ---- sets of terms and the verb ------------------------------------------------------------------
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    rows = [
+        {"id": "MET:disease", "name": "disease", "kind": "disease"},
+        {"id": "D:1", "name": "asthma", "kind": "disease", "parents": ["MET:disease"], "synonyms": ["Asthma", "bronchial asthma"]},
+        {"id": "D:2", "name": "scurvy", "kind": "disease", "parents": ["MET:disease"]},
+        {"id": "MET:anatomy", "name": "anatomy", "kind": "anatomy"},
+        {"id": "A:1", "name": "heart", "kind": "anatomy", "parents": ["MET:anatomy"]},
+    ]
+    with io.publish(tmp_path / "tree" / "1") as draft:
+        io.write_jsonl(draft / "entities.jsonl", rows)
+    return tmp_path / "tree" / "1"
+
+
+def test_terms_come_from_trees_files_vocabularies_and_gold_sets(tree: Path, tmp_path: Path) -> None:
+    assert term_set(str(tree)).terms == ("asthma", "scurvy", "heart")
+    assert term_set(str(tree), kind="disease", synonyms=True).terms == ("asthma", "bronchial asthma", "scurvy")
+    (tmp_path / "terms.txt").write_text("renal failure\n\nRenal  Failure\nasthma\n")
+    assert term_set(str(tmp_path / "terms.txt")).terms == ("renal failure", "asthma")
+    (tmp_path / "own.tsv").write_text("id\tname\tkind\tparents\tsynonyms\tdefinition\tlicense\nX:1\tscurvy\tdisease\t\t\t\tCC0\n")
+    assert term_set(f"tsv:{tmp_path / 'own.tsv'}").terms == ("scurvy",)
+    gold = (
+        "1|t|Naloxone and clonidine.\n1|a|Naloxone again.\n1\t0\t8\tNaloxone\tChemical\tD009270\n1\t13\t22\tclonidine\tChemical\tD003000\n"
+    )
+    (tmp_path / "gold.txt").write_text(gold + "1\t24\t32\tNaloxone\tChemical\tD009270\n")
+    assert term_set(f"pubtator:{tmp_path / 'gold.txt'}#mentions.2").terms == ("Naloxone", "clonidine")
+
+
+@pytest.mark.parametrize("spec", ["nowhere", "nowhere:x", "pubtator#mentions.2", "nobody:x#y"])
+def test_what_is_no_set_is_one_sentence(spec: str) -> None:
+    with pytest.raises(ConfigError, match=r"write READER:PATH#KEY|neither a tree"):
+        term_set(spec)
+
+
+def test_the_verb_compares_every_set_with_the_last(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "terms.txt").write_text("asthma\nscurvy\n")
+    (tmp_path / "more.txt").write_text("influenza\n")
+    options = ["--encoder", "ngrams", "--keep", str(tmp_path / "keep"), "--out", str(tmp_path / "amcs.json")]
+    sets = [str(tmp_path / "terms.txt"), str(tmp_path / "more.txt"), str(tree)]
+    assert main(["tree", "amcs", *sets, *options, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == io.read_json(tmp_path / "amcs.json")
+    assert [pair["a"] for pair in said["pairs"]] == ["terms.txt", "more.txt"]
+    assert said["pairs"][0]["forward"]["score"] == pytest.approx(1)
+    assert said["pairs"][0]["backward"]["score"] < 1
+    kept = sorted(path.name for path in (tmp_path / "keep").iterdir())
+    assert len(kept) == 3
+    assert main(["tree", "amcs", *sets, *options]) == 0
+    assert "character n-grams" in (words := capsys.readouterr().out) and "terms.txt -> tree" in words
+    assert kept == sorted(path.name for path in (tmp_path / "keep").iterdir())
+    assert main(["tree", "amcs", sets[0]]) == 2
+
+
+def test_vectors_are_in_the_order_of_the_terms_and_taken_from_where_they_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terms_module, "BLOCK", 3)
+    words = ["a long name of something", "b", "cc", "ddd", "eeee", "b", "ffffff f"]
+    encoder = embedder("ngrams")
+    with terms_module.vectors(words, encoder, tmp_path) as first:
+        assert np.allclose(first, encoder.encode(words), atol=1e-6)
+
+    def never(*_: object) -> None:
+        raise AssertionError("encoded again")
+
+    with terms_module.vectors(words, replace(encoder, _encode=never), tmp_path) as again:
+        assert np.allclose(again, encoder.encode(words), atol=1e-6)

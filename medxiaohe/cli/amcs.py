@@ -1,0 +1,58 @@
+"""`tree amcs`: how near two sets of terms are, in both directions (MX-14)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from medxiaohe import io, plugins
+from medxiaohe.cli.summary import table
+from medxiaohe.errors import ConfigError
+
+SHOWN = 5
+MEANING = "similar names are there or not; that says nothing of what is known about them"
+
+
+def amcs(args: argparse.Namespace) -> int:
+    """Every set but the last with the last one: references first, the tree last, and forward is what the tree covers."""
+    plugins.need("numpy", why="comparing sets of terms")
+    from medxiaohe.data.terms import term_set, vectors
+    from medxiaohe.entity.amcs import amcs as measure
+    from medxiaohe.models.embed import embedder
+
+    if len(args.sets) < 2:
+        raise ConfigError("tree amcs needs two sets or more: each of the first ones is compared with the last")
+    if args.sample < 0:
+        raise ConfigError(f"--sample must be 0 (all terms) or more, not {args.sample}")
+    encoder = embedder(args.encoder)
+    *others, last = [term_set(spec, kind=args.kind, synonyms=args.synonyms) for spec in args.sets]
+    rows: list[dict[str, Any]] = []
+    with vectors(last.terms, encoder, args.keep) as vectors_b:
+        for other in others:
+            with vectors(other.terms, encoder, args.keep) as vectors_a:
+                found = measure(other.terms, last.terms, vectors_a, vectors_b, encoder=encoder.name, sample=args.sample, seed=args.seed)
+            rows.append({"a": other.name, "b": last.name, **io.to_json(found)})
+    whole = {"encoder": encoder.name, "seed": args.seed, "sample": args.sample, "meaning": MEANING, "pairs": rows}
+    if args.out:
+        io.write_json(args.out, whole)
+    print(json.dumps(whole, ensure_ascii=False) if args.json else _text(whole))
+    return 0
+
+
+def _text(whole: dict[str, Any]) -> str:
+    cells = [("A -> B", "AMCS", "95 % interval", "equal", "floor", "averaged over", "against")]
+    lines = []
+    for pair in whole["pairs"]:
+        for direction, a, b in (("forward", pair["a"], pair["b"]), ("backward", pair["b"], pair["a"])):
+            d = pair[direction]
+            cells.append(
+                (
+                    f"{a} -> {b}", f"{d['score']:.3f}", f"{d['low']:.3f} to {d['high']:.3f}", f"{100 * d['equal']:.1f} %",
+                    f"{d['control']:.3f}", f"{d['n']:,} of {d['of']:,}", f"{d['against']:,}",
+                )
+            )  # fmt: skip
+            far = ", ".join(f"{n['term']} ({n['cosine']:.2f} to {n['nearest']})" for n in d["farthest"][:SHOWN])
+            lines.append(f"farthest, {a} -> {b}: {far}")
+    head = f"AMCS (MX-14) by {whole['encoder']}; seed {whole['seed']}; floor: the same with shuffled vectors\n{MEANING}\n"
+    return "\n".join([head, table(cells, right=(1, 3, 4, 5, 6)), "", *lines])
