@@ -407,9 +407,10 @@ def sample_from_json(row: Mapping[str, Any]) -> Sample:
             raise TypeError(f"{wrong[0]} must be text, not {texts[wrong[0]]!r}")
         if texts.get("split", "") not in SPLITS:
             raise TypeError(f"split must be one of {', '.join(SPLITS[1:])}, not {texts['split']!r}")
-        if not isinstance(row.get("meta", {}), dict):
-            raise TypeError("meta must be an object")
-        return Sample(id=texts.pop("id"), messages=messages, meta=row.get("meta", {}), **tuples, **texts)
+        for key in ("meta", "facts"):
+            if not isinstance(row.get(key, {}), dict):
+                raise TypeError(f"{key} must be an object")
+        return Sample(id=texts.pop("id"), messages=messages, meta=row.get("meta", {}), facts=row.get("facts", {}), **tuples, **texts)
     except KeyError as error:
         raise DataError(f"{_which(row)} is not a Sample: no {error}") from error
     except (TypeError, AttributeError) as error:
@@ -433,7 +434,8 @@ def trace_from_json(row: Mapping[str, Any]) -> Trace:
     """The inverse of `to_json` for a Trace; DataError when the row is not one."""
     try:
         prompt = row["prompt"]
-        asked = Prompt(prompt["id"], tuple(map(message_from_json, prompt["messages"])), tuple(prompt.get("choices", ())))
+        messages = tuple(map(message_from_json, prompt["messages"]))
+        asked = Prompt(prompt["id"], messages, tuple(prompt.get("choices", ())), prompt.get("facts", {}))
         evidence = tuple(map(_evidence, row.get("evidence", ())))
         return Trace(asked, tuple(map(message_from_json, row["messages"])), evidence, row.get("error", ""))
     except (KeyError, TypeError, AttributeError) as error:

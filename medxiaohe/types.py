@@ -91,6 +91,7 @@ class Prompt:
     id: str
     messages: tuple[Message, ...]
     choices: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)  # those of the sample: for the workflow, never sent as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ class Sample:
     study_id: str = ""  # study, article or case: the unit that never straddles a split
     split: Split = ""
     meta: Mapping[str, Any] = field(default_factory=dict)  # nothing in medxiaohe branches on it
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what the other side of a conversation knows and may say: never the gold
 
     @property
     def is_document(self) -> bool:
@@ -130,7 +132,7 @@ class Sample:
     def prompt(self) -> Prompt:
         """The sample without its gold: no final assistant message, no target, no metadata."""
         gold_last = bool(self.messages) and self.messages[-1].role == "assistant"
-        return Prompt(self.id, self.messages[:-1] if gold_last else self.messages, self.choices)
+        return Prompt(self.id, self.messages[:-1] if gold_last else self.messages, self.choices, self.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,3 +253,8 @@ class Task:
     tools: tuple[str, ...] = ()
     workflow: str = "answer"
     gold: Callable[[Sample], str] = lambda sample: sample.target  # an answer that must score 1
+    prompt: str = ""  # name of the way to ask; `tasks.prompt_id` adds a hash of the words
+    cluster: str = ""  # what patient_id or study_id stands for: patient, study, article, case, question
+    splits: tuple[str, ...] = ("train", "validation", "test")  # those there are
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # split -> `tasks.fingerprint` of the data this was written with
+    tags: tuple[str, ...] = ()  # text or image, language, suite: what results are grouped by
