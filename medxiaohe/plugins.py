@@ -4,6 +4,7 @@
     load("scoring", "text.rouge_l")     the function `rouge_l` of scoring/text.py
     load("tasks", "mine/eye.py:eye")    a file of yours, outside this package
     load("tasks", "my_pkg.eye:eye")     an installed package of yours
+    load("tasks", "mine/eye.yaml")      a task may also be a YAML file, here or in the package
 
 There is no table to edit and nothing is imported before it is asked for.
 """
@@ -31,7 +32,9 @@ KINDS = {
     "tasks": "tasks",
     "workflows": "agents",
     "models": "models.backends",
+    "perturbations": "evals.perturb",
 }
+BY_YAML = {"tasks": "medxiaohe.tasks._yaml:factory"}  # kinds of which one may also be a YAML file, and what makes it of the file
 STAGES = ("entity", "data", "train", "evals", "serve")  # folders whose files may define stages
 EXTRA_OF = {  # import name -> the extra that brings it
     "torch": "train", "transformers": "train", "trl": "train", "peft": "train", "datasets": "train",
@@ -40,20 +43,24 @@ EXTRA_OF = {  # import name -> the extra that brings it
 
 
 def available(kind: str) -> list[str]:
-    """The names of a kind that ship with medxiaohe; files starting with `_` are private."""
+    """The names of a kind that ship with medxiaohe; files starting with `_` are private, and a folder is no plugin."""
     package = importlib.import_module(f"medxiaohe.{_folder(kind)}")
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name[0] != "_")
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name[0] != "_" and not m.ispkg)
 
 
 def load(kind: str, name: str) -> Any:
     """Return the function or class that `name` stands for."""
     folder = _folder(kind)
+    if kind in BY_YAML and name.endswith((".yaml", ".yml")):
+        return load_object(BY_YAML[kind])(Path(name).expanduser())
     if ":" in name:
         return load_object(name)
     file, _, attribute = name.partition(".")
     names = available(kind)
     if file not in names:
         raise ConfigError(f"no {kind} named {name!r}{nearest(file, names)}")
+    if kind in BY_YAML and (shipped := Path(__file__).parent / folder.replace(".", "/") / f"{file}.yaml").is_file():
+        return load_object(BY_YAML[kind])(shipped)
     return _attribute(_module(f"medxiaohe.{folder}.{file}", name), attribute or file)
 
 

@@ -78,9 +78,15 @@ def _items(path: Path) -> dict[str, dict[str, Item]]:
     for row in io.read_jsonl(path):
         sample = io.sample_from_json(row["sample"])
         asked = io.fingerprint({"prompt": [_words(m) for m in row["sample"]["messages"]], "target": sample.target})
-        item = Item(row["scores"][0]["value"], sample.patient_id or sample.study_id, sample.entities, asked)
+        item = Item(_value(row), sample.patient_id or sample.study_id, sample.entities, asked)
         runs.setdefault(row["task"], {})[sample.id] = item
     return runs
+
+
+def _value(row: Mapping[str, Any]) -> float | None:
+    """Of the first scorer; the mean where several answers were drawn."""
+    values = [value for value in row.get("values") or [row["scores"][0]["value"]] if value is not None]
+    return math.fsum(values) / len(values) if values else None
 
 
 def _words(message: Mapping[str, Any]) -> list[Any]:

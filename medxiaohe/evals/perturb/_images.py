@@ -1,0 +1,33 @@
+"""Changed images, kept as files named by what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import images, io
+from medxiaohe.types import ImageRef
+
+GREY = (128, 128, 128)
+
+
+def mirrored(ref: ImageRef, folder: Path) -> ImageRef:
+    from PIL import ImageOps
+
+    return _made("mirrored", ref, folder, ImageOps.mirror)
+
+
+def blank(ref: ImageRef, folder: Path) -> ImageRef:
+    from PIL import Image
+
+    return _made("blank", ref, folder, lambda pixels: Image.new("RGB", pixels.size, GREY))
+
+
+def _made(how: str, ref: ImageRef, folder: Path, change: Callable[[Any], Any]) -> ImageRef:
+    key = io.fingerprint([how, ref.sha256 or io.sha256(Path(ref.uri)), ref.frame, ref.box])
+    path = folder / f"{how}-{key}.png"
+    if not path.exists():
+        pixels = change(images.open_image(ref))
+        io.write(path, lambda out: pixels.save(out, "PNG"))
+    return images.ref(path)

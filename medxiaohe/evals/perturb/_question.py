@@ -1,0 +1,136 @@
+"""The question of a sample cut into its parts, so that a change touches only the part it is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.types import ImageRef, Message, Sample
+
+LETTERS = "ABCDEFGHIJ"
+INSTRUCTION = re.compile(
+    r"\s*(?:\b(?:Please )?(?:Answer|Reply|Respond|Choose|Select)\b[^\n]*|请[^\n]*(?:回答|选择|作答)[^\n]*)\s*\Z", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a perturbation may use beside the sample."""
+
+    seed: int = 0
+    images: Sequence[ImageRef] = ()  # of the items of the task
+    folder: Path = Path()  # where changed images are kept
+    rewrite: Callable[[str], str] | None = None  # a model that rewrites a text
+
+    def draw(self, *keys: str) -> float:
+        return io.unit_interval("perturb", str(self.seed), *keys)
+
+
+@dataclass(frozen=True)
+class Question:
+    """The last message of the user: `stem`, then lettered `options` with the marks before them, then `after`."""
+
+    sample: Sample
+    message: int  # index of the message, and of the text part in it
+    part: int
+    stem: str
+    marks: tuple[str, ...] = ()  # "A. ", "B. ", ...
+    options: tuple[str, ...] = ()
+    after: str = ""
+
+    def changed(self, stem: str | None = None, options: Sequence[str] | None = None, target: str | None = None) -> Sample:
+        """The sample asked with another stem or other options, and its gold brought along."""
+        stem, options = self.stem if stem is None else stem, tuple(self.options if options is None else options)
+        lines = "\n".join(f"{mark}{option}" for mark, option in zip(self.marks, options, strict=True))
+        parts = list(self.sample.messages[self.message].parts)
+        parts[self.part] = f"{stem}{lines}{self.after}"
+        messages = list(self.sample.messages)
+        messages[self.message] = replace(messages[self.message], parts=tuple(parts))
+        new_target = self.sample.target if target is None else target
+        choices = options if self.options else self.sample.choices
+        if self.options and messages[-1].role == "assistant":
+            messages[-1] = Message("assistant", (self._gold(messages[-1].text, new_target, options),))
+        return replace(self.sample, messages=tuple(messages), choices=choices, target=new_target)
+
+    def _gold(self, written: str, target: str, options: Sequence[str]) -> str:
+        """The gold answer in words, written the way it was: letters alone, the option alone, or both."""
+        if not set(target) <= set(LETTERS[: len(options)]) or not set(self.sample.target) <= set(LETTERS[: len(options)]):
+            return written
+        if written.strip() == self.sample.target:
+            return target
+        texts = [options[LETTERS.index(letter)] for letter in target]
+        if len(target) == 1 and written.strip() == self.options[LETTERS.index(self.sample.target)]:
+            return texts[0]
+        return "\n".join(f"{letter}. {text}" for letter, text in zip(target, texts, strict=True))
+
+
+def question(sample: Sample) -> Question | None:
+    """The parts of the question; None where no user asks in words."""
+    asked = [i for i, message in enumerate(sample.prompt.messages) if message.role == "user"]
+    if not asked:
+        return None
+    index = asked[-1]
+    texts = [i for i, part in enumerate(sample.messages[index].parts) if isinstance(part, str)]
+    for part in reversed(texts):
+        if sample.choices and (found := _lettered(sample, index, part)):
+            return found
+    if not texts:
+        return None
+    whole = str(sample.messages[index].parts[texts[-1]])
+    end = match.start() if (match := INSTRUCTION.search(whole)) else len(whole)
+    return Question(sample, index, texts[-1], whole[:end], after=whole[end:])
+
+
+def _lettered(sample: Sample, message: int, part: int) -> Question | None:
+    text = str(sample.messages[message].parts[part])
+    marks, start, position = [], -1, 0
+    for letter, choice in zip(LETTERS, sample.choices, strict=False):
+        pattern = re.compile(rf"^([ \t]*\(?{letter}[.):、：]\)?[ \t]*){re.escape(choice)}[ \t]*$", re.MULTILINE)
+        match = pattern.search(text, position)
+        if not match or (start >= 0 and text[position : match.start()].strip()):
+            return None
+        start = match.start() if start < 0 else start
+        position = match.end()
+        marks.append(match[1])
+    return Question(sample, message, part, text[:start], tuple(marks), sample.choices, text[position:])
+
+
+def lettered(sample: Sample) -> Question | None:
+    """The question when it is multiple choice with letters as target; else None."""
+    found = question(sample)
+    if found is None or not found.options or not sample.target or sample.target in sample.choices:
+        return None
+    return found if set(sample.target) <= set(LETTERS[: len(found.options)]) else None
+
+
+def edit(sample: Sample, change: Callable[[str], str], options: bool = False) -> Sample | None:
+    """The sample with its stem changed (and its options, when asked), or None where that changes nothing."""
+    found = question(sample)
+    if found is None:
+        return None
+    stem = change(found.stem)
+    others = [change(option) for option in found.options] if options else list(found.options)
+    if (stem, others) == (found.stem, list(found.options)) or len(set(others)) < len(others):
+        return None
+    return found.changed(stem, others)
+
+
+def swap_images(sample: Sample, change: Callable[[ImageRef], ImageRef | None]) -> Sample:
+    """The sample with every image of its prompt changed; None takes one away."""
+    messages = []
+    for message in sample.messages:
+        parts = [change(part) if isinstance(part, ImageRef) else part for part in message.parts]
+        messages.append(replace(message, parts=tuple(part for part in parts if part is not None)))
+    return replace(sample, messages=tuple(messages))
+
+
+def asked(text: str, *options: str, target: str = "", gold: str = "", images: Sequence[ImageRef] = ()) -> Sample:
+    """A sample for an EXAMPLE."""
+    lines = "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
+    ask = f"{text}{lines}\nAnswer with the letter." if options else text
+    gold = gold or (f"{target}. {options[LETTERS.index(target)]}" if options else target)
+    messages = (Message("user", (*images, ask)), Message("assistant", (gold,)))
+    return Sample("example/1", messages, target=target, choices=options)

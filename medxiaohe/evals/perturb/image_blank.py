@@ -1,0 +1,12 @@
+"""A grey rectangle of the same size in place of every image."""
+
+from medxiaohe.evals.perturb._images import blank
+from medxiaohe.evals.perturb._question import Around, asked, swap_images
+from medxiaohe.types import ImageRef, Sample
+
+EXPECTS = "lost"
+EXAMPLE = asked("Is there a pneumothorax? Answer yes or no.", target="no", images=[ImageRef("example.png")])
+
+
+def image_blank(sample: Sample, around: Around) -> Sample | None:
+    return swap_images(sample, lambda image: blank(image, around.folder)) if sample.images else None

@@ -1,0 +1,11 @@
+"""The question without its image: who is still right did not look."""
+
+from medxiaohe.evals.perturb._question import Around, asked, swap_images
+from medxiaohe.types import ImageRef, Sample
+
+EXPECTS = "lost"
+EXAMPLE = asked("Is there a pneumothorax? Answer yes or no.", target="no", images=[ImageRef("example.png", sha256="0" * 64)])
+
+
+def image_removed(sample: Sample, around: Around) -> Sample | None:
+    return swap_images(sample, lambda image: None) if sample.images else None

@@ -1,0 +1,19 @@
+"""The options in another order: what was B becomes D, and the gold goes along."""
+
+from medxiaohe.evals.perturb._question import LETTERS, Around, asked, lettered
+from medxiaohe.types import Sample
+
+EXPECTS = "right"
+EXAMPLE = asked("Which organ makes insulin?", "Pancreas", "Liver", "Spleen", "Kidney", target="A")
+
+
+def option_shuffle(sample: Sample, around: Around) -> Sample | None:
+    found = lettered(sample)
+    if found is None or len(found.options) < 2:
+        return None
+    same = list(range(len(found.options)))
+    order = sorted(same, key=lambda i: around.draw("shuffle", sample.id, str(i)))
+    if order == same:
+        order = [*same[1:], same[0]]
+    target = "".join(sorted(LETTERS[order.index(LETTERS.index(letter))] for letter in sample.target))
+    return found.changed(options=[found.options[i] for i in order], target=target)

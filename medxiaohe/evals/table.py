@@ -1,0 +1,114 @@
+"""Results as Markdown: one row for each task, then what was asked for beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+HEAD = ("task", "n", "score", "95 % interval", "clusters", "unparsed", "refused", "unjudged", "constant")
+
+
+def markdown(whole: Mapping[str, Any]) -> str:
+    model = whole["model"]
+    parts = [
+        f"# {model['name']}",
+        f"> {whole['statement']}",
+        f"Backend {model['backend']}, weights {model['weights']}, seeds {', '.join(map(str, whole['seeds']))}. "
+        "An answer that could not be read, or a refusal, counts as 0 and stays in the mean.",
+        _table(HEAD, [_row(name, task) for name, task in whole["tasks"].items()]),
+    ]
+    parts += [_samples(whole), _baselines(whole), _perturbed(whole), _calibrated(whole), _perplexity(whole)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _row(name: str, task: Mapping[str, Any]) -> list[str]:
+    row = task["scores"]
+    return [
+        name,
+        *estimate(row),
+        str(row["clusters"]),
+        *(str(row[key]) for key in ("unparsed", "refused", "unjudged")),
+        number(row["constant"]),
+    ]
+
+
+def estimate(row: Mapping[str, Any] | None) -> list[str]:
+    """n, mean and interval of a row as text."""
+    if not row or not row.get("n"):
+        return ["0", "", ""]
+    return [f"{row['n']:,}", number(row["mean"]), f"{number(row.get('low'))} to {number(row.get('high'))}"]
+
+
+def number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _samples(whole: Mapping[str, Any]) -> str:
+    rows = []
+    for name, task in whole["tasks"].items():
+        found = task.get("samples") or {}
+        rows += [[name, key, *estimate(row)] for key, row in found.items() if isinstance(row, Mapping) and key != "undecided"]
+    return "## Several draws\n\n" + _table(("task", "measure", "n", "score", "95 % interval"), rows) if rows else ""
+
+
+def _baselines(whole: Mapping[str, Any]) -> str:
+    rows = []
+    for name, task in whole["tasks"].items():
+        for key, row in (task.get("baselines") or {}).items():
+            rows.append([name, {"random": "any answer on offer", "blind": "without the image"}[key], *estimate(row)])
+    return "## Without skill\n\n" + _table(("task", "baseline", "n", "score", "95 % interval"), rows) if rows else ""
+
+
+def _perturbed(whole: Mapping[str, Any]) -> str:
+    rows = []
+    for name, task in whole["tasks"].items():
+        found = task.get("perturb")
+        for key, row in (found or {}).get("perturbations", {}).items():
+            if not row["n"]:
+                rows.append([name, key, "0", "does not apply", "", "", "", ""])
+                continue
+            flips = row["flips"]
+            change = f"{row['difference']:+.3f} ({number(row['difference_low'])} to {number(row['difference_high'])})"
+            rows.append([name, key, str(row["n"]), number(row["before"]), number(row["mean"]), change, *estimate(flips)[1:]])
+        if found and found["worst"]["n"]:
+            worst = found["worst"]
+            rows.append(
+                [name, "worst case", str(worst["n"]), number(worst["unperturbed"]), number(worst["mean"]), estimate(worst)[2], "", ""]
+            )
+    head = ("task", "perturbation", "n", "before", "after", "difference", "flip rate", "95 % interval")
+    return "## Asked another way\n\n" + _table(head, rows) if rows else ""
+
+
+def _calibrated(whole: Mapping[str, Any]) -> str:
+    rows = []
+    for name, task in whole["tasks"].items():
+        if found := task.get("calibration"):
+            ece, fitted = found["ece"], found.get("fitted")
+            after = f"{number(fitted['ece']['value'])} (T = {fitted['temperature']:.2f}, n = {fitted['n']})" if fitted else ""
+            held = fitted["conformal"]["held"]["mean"] if fitted else None
+            interval = f"{number(ece['low'])} to {number(ece['high'])}"
+            cells = [number(found["accuracy"]["mean"]), number(ece["value"]), interval, number(ece["floor"]), number(found["brier"])]
+            rows.append([name, str(found["n"]), *cells, number(found["aurc"]), after, number(held)])
+    head = (
+        "task",
+        "n",
+        "ranked accuracy",
+        "ECE",
+        "95 % interval",
+        "ECE if calibrated",
+        "Brier",
+        "AURC",
+        "ECE after fitting",
+        "90 % sets hold",
+    )
+    return "## Calibration\n\n" + _table(head, rows) if rows else ""
+
+
+def _perplexity(whole: Mapping[str, Any]) -> str:
+    found = whole.get("perplexity")
+    return f"Bits per token: {found['bits_per_token']:.3f} on {found['documents']} documents." if found else ""
