@@ -13,6 +13,7 @@ from medxiaohe.train.cpt import cpt
 from medxiaohe.train.fit import FitSettings
 from medxiaohe.train.parts import Parts, calibrate_projector, part_of, projector_is_fresh
 from medxiaohe.train.rl import RLSettings, judge, rl
+from medxiaohe.train.rows import Rows
 from medxiaohe.train.sft import sft
 from medxiaohe.types import ImageRef, Message, Sample
 
@@ -125,9 +126,9 @@ def test_a_part_no_gradient_reaches_stops_the_run(mixture: Path, tiny_vlm: Path,
     loaded = checkpoint.load(str(tiny_vlm))
     tower = loaded.model.model.vision_tower
     monkeypatch.setattr(tower, "forward", torch.no_grad()(tower.forward))
-    rows = [render(s.messages, loaded.processor) for s in io.read_samples(mixture / "instructions.jsonl")]
+    rows = Rows(list(io.read_samples(mixture / "instructions.jsonl")), loaded.processor, 512, "render")
     with pytest.raises(ModelError, match="no gradient reaches the vision"):
-        fitting.check_gradients(loaded.model, rows, loaded.processor, Parts(language="full", vision=True))
+        fitting.check_gradients(loaded.model, rows, Parts(language="full", vision=True))
 
 
 def test_weights_that_are_not_finite_are_never_saved(tiny_vlm: Path) -> None:
@@ -136,15 +137,6 @@ def test_weights_that_are_not_finite_are_never_saved(tiny_vlm: Path) -> None:
         next(model.parameters()).view(-1)[0] = float("nan")
     with pytest.raises(ModelError, match="not finite"):
         fitting.refuse_nan(model, "sft")
-
-
-def test_batches_hold_rows_of_about_one_length() -> None:
-    from medxiaohe.models.render import Rendered
-
-    rows = [Rendered(tuple(range(n)), (True,) * n) for n in [3, 90] * 32]
-    batches = fitting.ordered(rows, 8, seed=1)
-    spread = [{len(row.tokens) for row in batches[i : i + 8]} for i in range(0, 64, 8)]
-    assert all(len(lengths) == 1 for lengths in spread) and sorted(map(id, batches)) == sorted(map(id, rows))
 
 
 @pytest.mark.parametrize(

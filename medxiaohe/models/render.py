@@ -105,6 +105,30 @@ def batch(rows: Sequence[Rendered], processor: Any, side: str = "right") -> dict
     return out
 
 
+def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, torch.Tensor]:
+    """Tensors of sequences that each hold several conversations: input_ids, position_ids, labels [batch, length], image features.
+
+    Positions start again with every conversation, and there is no attention mask: that is how transformers knows what must not
+    see what. No conversation is asked to predict the first token of the next.
+    """
+    import torch
+
+    pad = processor.tokenizer.pad_token_id
+    length = max(sum(len(row.tokens) for row in rows) for rows in sequences)
+    out: dict[str, list[list[int]]] = {"input_ids": [], "position_ids": [], "labels": []}
+    for rows in sequences:
+        gap = length - sum(len(row.tokens) for row in rows)
+        labels = [[IGNORED, *(t if keep else IGNORED for t, keep in zip(r.tokens[1:], r.mask[1:], strict=True))] for r in rows]
+        out["input_ids"].append([token for row in rows for token in row.tokens] + [pad] * gap)
+        out["position_ids"].append([i for row in rows for i in range(len(row.tokens))] + list(range(gap)))
+        out["labels"].append([label for row in labels for label in row] + [IGNORED] * gap)
+    tensors = {name: torch.tensor(values) for name, values in out.items()}
+    every = [row for rows in sequences for row in rows]
+    for name in sorted({name for row in every for name in row.features}):
+        tensors[name] = torch.cat([row.features[name] for row in every if name in row.features])
+    return tensors
+
+
 def chat(messages: Sequence[Message], processor: Any) -> list[dict[str, Any]]:
     """Messages in the Hugging Face chat layout with content parts, as chat templates read them."""
     rows: list[dict[str, Any]] = []

@@ -1,24 +1,29 @@
 """Run TRL's SFTTrainer on rows of our own render: what `train.cpt` and `train.sft` share.
 
-The trainer's collator is ours, so tokens and mask are those of `models.render` and of nothing else.
-Before the first step one row of each kind is passed through the model, and a part that was to be trained
-but receives no gradient stops the run: training that silently ignores its images is the field's commonest fault.
+The trainer's collator is ours, so tokens and mask are those of `models.render` and of nothing else, in the batches of
+`train.plan`. Before the first step one row of each kind is passed through the model, and a part that was to be trained but
+receives no gradient stops the run: training that silently ignores its images is the field's commonest fault.
+A run that was killed goes on from its newest checkpoint (`train.resume`).
 """
 
 from __future__ import annotations
 
-import random
-import shutil
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from medxiaohe import io, progress
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
-from medxiaohe.models.render import Rendered, batch, render
+from medxiaohe.models.render import IGNORED
+from medxiaohe.recipe.settings import HOW, content_hash, decisive
 from medxiaohe.train import parts as parts_of
+from medxiaohe.train import plan as plans
+from medxiaohe.train.augment import Augment
+from medxiaohe.train.resume import newest, resumable
+from medxiaohe.train.rows import Rows
 
 CALIBRATION_IMAGES = 64
 
@@ -39,10 +44,13 @@ class FitSettings:
     max_steps: int = 0  # 0: as many as num_train_epochs takes
     num_train_epochs: float = 1.0
     max_length: int = 512
+    packing: bool = False  # several rows in a sequence of max_length tokens, none sees another
+    augment: Augment = field(default_factory=Augment)
     seed: int = 0
+    save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
 
     def __post_init__(self) -> None:
-        for name in ("per_device_train_batch_size", "gradient_accumulation_steps", "max_length"):
+        for name in ("per_device_train_batch_size", "gradient_accumulation_steps", "max_length", "save_steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.learning_rate <= 0:
@@ -68,58 +76,79 @@ def train_on(file: str, label: str, settings: FitSettings, out: Path, data: Path
     """A training stage: render the samples of one file of a mixture, fit, save. A text over `max_length` tokens is cut."""
     base = base_model(settings, model)
     loaded = checkpoint.load(base, device())
-    samples = list(io.read_samples(data / file))
-    rows = [render(s.messages, loaded.processor).cut(settings.max_length) for s in progress.track(samples, f"render {file}")]
-    return fit(rows, loaded, settings, out, label, base)
-
-
-def fit(rows: Sequence[Rendered], loaded: checkpoint.Loaded, settings: FitSettings, out: Path, label: str, base: str) -> dict[str, Any]:
-    """Train on the rows, write `model/` and `metrics.jsonl` below `out`, return the stage's summary."""
-    if not rows:
+    rows = Rows(list(io.read_samples(data / file)), loaded.processor, settings.max_length, f"render {file}", settings.augment)
+    if not len(rows):
         raise DataError(f"{label}: no rows to train on: look at the mixture stage's counts")
-    trainer, meter = _trainer(rows, loaded, settings, out, label)
-    check_gradients(trainer.model, rows, loaded.processor, settings.parts)
+    place = io.scratch(out, [label, decisive(settings), io.sha256(data / file), identity(base), code()])
+    return fit(rows, loaded, settings, out, place, label)
+
+
+def identity(base: str) -> str:
+    """What a checkpoint is: the hash of its files where it is here."""
+    folder = checkpoint.resolve(base)
+    return content_hash(folder) if Path(folder).is_dir() else base
+
+
+def code() -> str:
+    """A hash of the files that decide what a step does."""
+    here = Path(__file__).parent
+    return io.fingerprint([io.sha256(path) for path in sorted([*here.glob("*.py"), here.parent / "models" / "render.py"])])
+
+
+def fit(rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str) -> dict[str, Any]:
+    """Train on the rows, write `model/` and `metrics.jsonl` below `out`, return the stage's summary. `place` keeps checkpoints."""
+    lengths = [size.tokens for size in rows.sizes]
+    pack_to = settings.max_length if settings.packing else 0
+    epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed, pack_to)
+    steps = settings.max_steps or max(1, round(epoch * settings.num_train_epochs / settings.gradient_accumulation_steps))
+    num_batches = steps * settings.gradient_accumulation_steps * processes()
+    batches = plans.plan(lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to)
+    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label)
+    check_gradients(trainer.model, rows, settings.parts)
+    if settings.packing:
+        check_packing(trainer.model, rows)
     before = parts_of.sizes(trainer.model)
-    trainer.train()
+    found = newest(place)
+    meter.advance(int(Path(found).name) if found else 0)
+    trainer.train(resume_from_checkpoint=found)
     meter.close()
-    shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
     losses = [row for row in trainer.state.log_history if "loss" in row]
     kept = ("step", "loss", "learning_rate")
     io.write_jsonl(out / "metrics.jsonl", ({key: row[key] for key in kept} for row in losses))
     model = parts_of.merged(trainer.model)
     refuse_nan(model, label)
-    checkpoint.save(checkpoint.Loaded(model, loaded.processor, base), out / "model")
+    checkpoint.save(checkpoint.Loaded(model, loaded.processor, loaded.name), out / "model")
     return {
-        "base": base,
+        "base": loaded.name,
         "steps": trainer.state.global_step,
         "rows": len(rows),
-        "rows_with_pixels": sum(bool(row.num_images) for row in rows),
-        "tokens": sum(len(row.tokens) for row in rows),
-        "trained_tokens": sum(sum(row.mask) for row in rows),
+        "rows_with_pixels": sum(bool(size.num_images) for size in rows.sizes),
+        "tokens": sum(lengths),
+        "trained_tokens": sum(size.trained for size in rows.sizes),
+        "fill": round(plans.fill(batches, lengths), 4),
         **before,
         "loss_first": round(losses[0]["loss"], 4),
         "loss_last": round(losses[-1]["loss"], 4),
     }
 
 
+def processes() -> int:
+    """How many processes train together, as torchrun says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def _trainer(
-    rows: Sequence[Rendered], loaded: checkpoint.Loaded, settings: FitSettings, out: Path, label: str
+    rows: Rows, batches: Sequence[plans.Batch], loaded: checkpoint.Loaded, settings: FitSettings, place: Path, steps: int, label: str
 ) -> tuple[Any, progress.Meter]:
-    import torch
-    from torch.utils.data import SequentialSampler
     from transformers import TrainerCallback
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
     on_cpu = device() == "cpu"
-    pixels = [row.features["pixel_values"] for row in rows if row.num_images]
-    if pixels and settings.parts.projector and parts_of.projector_is_fresh(loaded.model):
-        parts_of.calibrate_projector(loaded.model, torch.cat(pixels[:CALIBRATION_IMAGES]).to(loaded.model.device))
+    calibrate(rows, loaded.model, settings.parts)
     model = parts_of.prepare(loaded.model, settings.parts, settings.seed)
-    size = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
-    steps = settings.max_steps or max(1, round(len(rows) * settings.num_train_epochs / size))
     config = SFTConfig(
-        output_dir=str(out / ".trainer"),
+        output_dir=str(place),
         use_cpu=on_cpu,
         bf16=not on_cpu,
         gradient_checkpointing=not on_cpu,
@@ -128,14 +157,15 @@ def _trainer(
         warmup_steps=settings.warmup_steps,
         max_grad_norm=settings.max_grad_norm,
         lr_scheduler_type="linear",
-        per_device_train_batch_size=settings.per_device_train_batch_size,
+        per_device_train_batch_size=1,  # a row of the trainer's data set is a batch of the plan
         gradient_accumulation_steps=settings.gradient_accumulation_steps,
         max_steps=steps,
         max_length=None,
         seed=settings.seed,
         data_seed=settings.seed,
         logging_steps=1,
-        save_strategy="no",
+        save_strategy="steps",
+        save_steps=settings.save_steps,
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -147,16 +177,15 @@ def _trainer(
         def on_step_end(self, *_: Any, **__: Any) -> None:
             meter.advance()
 
-    class InOrder(SFTTrainer):  # type: ignore[misc]
-        def _get_train_sampler(self, *_: Any, **__: Any) -> Any:
-            return SequentialSampler(self.train_dataset)  # `ordered` has shuffled
+    def collate(items: Sequence[dict[str, int]]) -> dict[str, Any]:
+        (number,) = (item["row"] for item in items)
+        return rows.batch(batches[number], key=f"{settings.seed} {number}", packed=settings.packing)
 
-    rows = ordered(rows, settings.per_device_train_batch_size, settings.seed)
-    trainer = InOrder(
+    trainer = in_order(resumable(SFTTrainer, place))(
         model=model,
         args=config,
-        train_dataset=dataset(rows),
-        data_collator=lambda items: batch([rows[item["row"]] for item in items], loaded.processor),
+        train_dataset=dataset(batches),
+        data_collator=collate,
         processing_class=loaded.processor,
         callbacks=[Show()],
         optimizers=(parts_of.optimizer(model, settings.learning_rate, settings.projector_learning_rate, settings.weight_decay), None),
@@ -165,22 +194,15 @@ def _trainer(
     return trainer, meter
 
 
-def ordered(rows: Sequence[Rendered], batch_size: int, seed: int) -> list[Rendered]:
-    """The rows shuffled so that each batch holds rows of about one length: padding costs as much as text.
+def in_order(trainer: type) -> Any:
+    """A class of trainer that takes the rows of its data set as they come: the plan has shuffled."""
+    from torch.utils.data import SequentialSampler
 
-    Rows are shuffled, cut into windows of eight batches, sorted by length inside a window, and the batches of
-    a window are shuffled again.
-    """
-    shuffle = random.Random(seed)
-    mixed = list(rows)
-    shuffle.shuffle(mixed)
-    out: list[Rendered] = []
-    for start in range(0, len(mixed), 8 * batch_size):
-        window = sorted(mixed[start : start + 8 * batch_size], key=lambda row: len(row.tokens))
-        batches = [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
-        shuffle.shuffle(batches)
-        out += [row for batch_rows in batches for row in batch_rows]
-    return out
+    class InOrder(trainer):  # type: ignore[misc, valid-type]
+        def _get_train_sampler(self, *_: Any, **__: Any) -> Any:
+            return SequentialSampler(self.train_dataset)
+
+    return InOrder
 
 
 def dataset(rows: Sequence[Any]) -> Any:
@@ -190,23 +212,57 @@ def dataset(rows: Sequence[Any]) -> Any:
     return Dataset.from_dict({"row": list(range(len(rows)))})
 
 
-def check_gradients(model: Any, rows: Sequence[Rendered], processor: Any, parts: parts_of.Parts) -> None:
+def calibrate(rows: Rows, model: Any, parts: parts_of.Parts) -> None:
+    """The data-dependent start of a fresh projector that is to be trained."""
+    import torch
+
+    numbers = [number for number, size in enumerate(rows.sizes) if size.num_images][:CALIBRATION_IMAGES]
+    if numbers and parts.projector and parts_of.projector_is_fresh(model):
+        pixels = [rows.row(number).features["pixel_values"] for number in numbers]
+        parts_of.calibrate_projector(model, torch.cat(pixels).to(model.device))
+
+
+def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> None:
     """One backward pass over a row with and a row without images; ModelError names a part that learns nothing."""
     import torch
 
-    first = {bool(row.num_images): row for row in reversed(rows)}
+    first = {has_images: rows.first_with(has_images) for has_images in (True, False)}
     state = torch.get_rng_state()
     model.train()
-    for row in first.values():
-        model(**batch([row], processor)).loss.backward()
+    for number in first.values():
+        if number is not None:
+            inputs = {key: value.to(model.device) for key, value in rows.batch([[number]]).items()}
+            model(**inputs).loss.backward()
     reached = {parts_of.part_of(n) for n, w in model.named_parameters() if w.grad is not None and bool(w.grad.abs().sum() > 0)}
     model.zero_grad(set_to_none=True)
     torch.set_rng_state(state)
     wanted = {"language"} if parts.language != "frozen" else set()
-    if True in first:  # text alone cannot reach the projector or the vision tower
+    if first[True] is not None:  # text alone cannot reach the projector or the vision tower
         wanted |= {name for name in ("projector", "vision") if getattr(parts, name)}
     if missing := wanted - reached:
         raise ModelError(f"no gradient reaches the {' and '.join(sorted(missing))}, which was to be trained: check parts and data")
+
+
+def check_packing(model: Any, rows: Rows) -> None:
+    """ModelError when rows that share a sequence see each other: some models number positions by themselves."""
+    import torch
+
+    numbers = sorted({0, len(rows) - 1} | {n for n in map(rows.first_with, (True, False)) if n is not None})[:4]
+    state, was_training = torch.get_rng_state(), model.training
+    model.eval()
+    with torch.no_grad():
+
+        def loss(sequences: plans.Batch, packed: bool) -> float:
+            inputs = rows.batch(sequences, packed=packed)
+            count = int((inputs["labels"][:, 1:] != IGNORED).sum())
+            moved = {key: value.to(model.device) for key, value in inputs.items()}
+            return float(model(**moved, use_cache=False).loss) * count if count else 0.0
+
+        together, alone = loss([numbers], True), sum(loss([[number]], False) for number in numbers)
+    model.train(was_training)
+    torch.set_rng_state(state)
+    if abs(together - alone) > 1e-2 * max(1.0, abs(alone)):
+        raise ModelError(f"rows packed together see each other in this model (loss {together:.3f}, not {alone:.3f}): set packing to false")
 
 
 def refuse_nan(model: Any, label: str) -> None:

@@ -8,19 +8,20 @@ The rollout's prompt is rendered by the same chat template as everything else; a
 from __future__ import annotations
 
 import random
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from medxiaohe import images, io, progress
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.render import chat
+from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.tasks import make
 from medxiaohe.train import parts as parts_of
-from medxiaohe.train.fit import base_model, dataset, device, refuse_nan
+from medxiaohe.train.fit import base_model, code, dataset, device, identity, refuse_nan
+from medxiaohe.train.resume import newest, resumable
 from medxiaohe.types import Message, Sample, Score, Task, Trace
 
 
@@ -39,9 +40,13 @@ class RLSettings:
     epsilon_high: float = 0.28  # clip-higher, as in DAPO
     entropy_coef: float = 0.0
     beta: float = 0.0
+    num_iterations: int = 1  # optimizer steps that use the rollouts of one generation
     seed: int = 0
+    save_steps: Annotated[int, HOW] = 20  # a killed run goes on from its newest checkpoint, rollouts in use included
 
     def __post_init__(self) -> None:
+        if self.save_steps < 1:
+            raise ConfigError(f"save_steps must be at least 1, not {self.save_steps}")
         if self.num_generations < 2 or self.per_device_train_batch_size % self.num_generations:
             raise ConfigError(
                 f"per_device_train_batch_size {self.per_device_train_batch_size} must be a multiple of"
@@ -58,11 +63,13 @@ def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None
         raise DataError(f"reinforcement learning: {len(found)} prompts do not fill one batch: raise `prompts` in the mixture stage")
     tasks = {name: make(name, tree) for name in sorted({s.source for s in samples})}
     loaded = checkpoint.load(base, device())
-    trainer, meter, rewards = _trainer(samples, tasks, loaded, settings, out)
+    place = io.scratch(out, ["rl", decisive(settings), io.sha256(data / "prompts.jsonl"), identity(base), code()])
+    trainer, meter, rewards = _trainer(samples, tasks, loaded, settings, place)
     before = parts_of.sizes(trainer.model)
-    trainer.train()
+    found = newest(place)
+    meter.advance(int(Path(found).name) if found else 0)
+    trainer.train(resume_from_checkpoint=found)
     meter.close()
-    shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
     history = [row for row in trainer.state.log_history if "reward" in row]
     io.write_jsonl(out / "metrics.jsonl", (_row(row) for row in history))
     io.write_jsonl(out / "rollouts.jsonl", rewards)
@@ -105,7 +112,7 @@ def judge(task: Task, sample: Sample, answer: str) -> Score:
 
 
 def _trainer(
-    samples: Sequence[Sample], tasks: dict[str, Task], loaded: checkpoint.Loaded, settings: RLSettings, out: Path
+    samples: Sequence[Sample], tasks: dict[str, Task], loaded: checkpoint.Loaded, settings: RLSettings, place: Path
 ) -> tuple[Any, progress.Meter, list[dict[str, Any]]]:
     from transformers import TrainerCallback
     from transformers.trainer_callback import PrinterCallback
@@ -113,7 +120,7 @@ def _trainer(
 
     on_cpu = device() == "cpu"
     config = GRPOConfig(
-        output_dir=str(out / ".trainer"),
+        output_dir=str(place),
         use_cpu=on_cpu,
         bf16=not on_cpu,
         gradient_checkpointing=False,
@@ -127,11 +134,13 @@ def _trainer(
         epsilon_high=settings.epsilon_high,
         entropy_coef=settings.entropy_coef,
         beta=settings.beta,
+        num_iterations=settings.num_iterations,
         seed=settings.seed,
         data_seed=settings.seed,
         shuffle_dataset=False,
         logging_steps=1,
-        save_strategy="no",
+        save_strategy="steps",
+        save_steps=settings.save_steps,
         report_to="none",
         disable_tqdm=True,
     )
@@ -152,7 +161,7 @@ def _trainer(
         def on_step_end(self, *_: Any, **__: Any) -> None:
             meter.advance()
 
-    trainer = GRPOTrainer(
+    trainer = resumable(GRPOTrainer, place, Rollouts(rollouts))(
         model=parts_of.prepare(loaded.model, settings.parts, settings.seed),
         args=config,
         reward_funcs=reward,
@@ -162,6 +171,30 @@ def _trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, meter, rollouts
+
+
+class Rollouts:
+    """What resuming GRPO needs besides: the rollouts that are generated but not used up, and those written down so far."""
+
+    def __init__(self, written: list[dict[str, Any]]):
+        self.written = written
+
+    def state(self, trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        import torch
+
+        values, tensors = [], {}
+        for number, row in enumerate(trainer._buffered_inputs or []):
+            values.append({key: value for key, value in row.items() if not isinstance(value, torch.Tensor)})
+            tensors |= {f"{number} {key}": value for key, value in row.items() if isinstance(value, torch.Tensor)}
+        return {"step": trainer._step, "buffered": values, "written": self.written}, tensors
+
+    def restore(self, trainer: Any, values: dict[str, Any], tensors: Mapping[str, Any]) -> None:
+        trainer._step = values["step"]
+        trainer._buffered_inputs = values["buffered"] or None
+        for key, tensor in tensors.items():
+            number, _, name = key.partition(" ")
+            trainer._buffered_inputs[int(number)][name] = tensor.to(trainer.args.device)
+        self.written[:] = values["written"]
 
 
 def _prompts(samples: Sequence[Sample], processor: Any) -> Any:

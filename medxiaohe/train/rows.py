@@ -1,0 +1,77 @@
+"""The rows of a training stage, rendered when a batch needs them; small corpora are kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe import images, progress
+from medxiaohe.errors import DataError
+from medxiaohe.models.render import Rendered, batch, pack, render
+from medxiaohe.train.augment import Augment, augmented
+from medxiaohe.train.plan import Batch
+from medxiaohe.types import ImageRef, Sample
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+KEPT_BYTES = 512 << 20  # of pixels; beyond it images are opened again for every batch
+
+
+@dataclass(frozen=True)
+class Size:
+    tokens: int
+    trained: int
+    num_images: int
+
+
+class Rows:
+    """Samples as the model sees them. `sizes` comes from one pass at the start, which finds every bad row before training."""
+
+    def __init__(self, samples: Sequence[Sample], processor: Any, max_length: int, label: str, augment: Augment | None = None):
+        self.processor, self.max_length = processor, max_length
+        self._samples = samples
+        self._augment = augment if augment is not None and augment.is_on else None
+        self._kept: dict[int, Rendered] = {}
+        self.sizes: list[Size] = []
+        used = 0
+        for number, _ in enumerate(progress.track(samples, label)):
+            row = self._render(number, images.open_image)
+            self.sizes.append(Size(len(row.tokens), sum(row.mask), row.num_images))
+            num_bytes = sum(t.nbytes for t in row.features.values()) + 16 * len(row.tokens)
+            if used + num_bytes <= KEPT_BYTES:
+                used += num_bytes
+                self._kept[number] = row
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def row(self, number: int, key: str = "") -> Rendered:
+        """The row, its images changed as `key` says where the stage augments."""
+        if self._augment is None or not self.sizes[number].num_images:
+            return self._kept[number] if number in self._kept else self._render(number, images.open_image)
+        augment, seen = self._augment, 0
+
+        def opener(image: ImageRef) -> Image:
+            nonlocal seen
+            seen += 1
+            return augmented(images.open_image(image), augment, f"{key} {number} {seen}")
+
+        return self._render(number, opener)
+
+    def batch(self, sequences: Batch, key: str = "", packed: bool = False) -> dict[str, Any]:
+        """Tensors of a batch of the plan."""
+        if packed:
+            return pack([[self.row(number, key) for number in numbers] for numbers in sequences], self.processor)
+        return batch([self.row(number, key) for (number,) in sequences], self.processor)
+
+    def first_with(self, has_images: bool) -> int | None:
+        return next((number for number, size in enumerate(self.sizes) if bool(size.num_images) == has_images), None)
+
+    def _render(self, number: int, opener: Callable[[ImageRef], Image]) -> Rendered:
+        sample = self._samples[number]
+        try:
+            return render(sample.messages, self.processor, opener).cut(self.max_length)
+        except DataError as error:
+            raise DataError(f"row {number + 1} ({sample.id}): {error}") from error
