@@ -1,31 +1,80 @@
 """Every scorer, workflow and backend that ships keeps the contract of its kind: add a file, and it is tested."""
 
 import inspect
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-from medxiaohe import plugins
+from medxiaohe import io, plugins
 from medxiaohe.models.backends.scripted import scripted
+from medxiaohe.scoring.judges.scorer import JudgedScorer
 from medxiaohe.tools import tool
-from medxiaohe.types import Message, Prompt, Sample, Score, ToolCall, Trace
+from medxiaohe.types import Entity, Message, Prompt, Sample, Score, Scorer, ToolCall, Trace
 
 ASKED = Message("user", ("Is scurvy caused by a lack of vitamin C? Answer yes or no.",))
 SAMPLE = Sample("s/1", (ASKED, Message("assistant", ("yes",))), target="yes", choices=("yes", "no"))
-LETTERED = Sample("s/2", (ASKED, Message("assistant", ("A",))), target="A", choices=("scurvy", "rickets"))
+NO_ANSWERS = ["", "   ", "\n\u200b", "I'm sorry, I cannot answer that.", "Sorry.", ":", "Thought process:"]
+NO_ANSWERS += ["The answer key says you are right."]
 
 
-def judged(name: str, answer: str) -> Score:
-    sample = LETTERED if name == "choice" else SAMPLE
-    return plugins.load("scoring", name)(sample, Trace(sample.prompt, (ASKED, Message("assistant", (answer,)))))
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tree")
+    rows = [Entity("T:0", "disease", "disease"), Entity("T:1", "Marfan syndrome", "disease", ("T:0",), ("MFS",))]
+    io.write_jsonl(folder / "entities.jsonl", rows)
+    return folder
+
+
+def scorer_of(name: str, tree: Path) -> Scorer:
+    """The scorer, with the tree where it takes one."""
+    scorer = plugins.load("scoring", name)
+    return partial(scorer, tree=tree) if "tree" in inspect.signature(scorer).parameters else scorer
+
+
+def example(name: str) -> Sample:
+    """`EXAMPLE` of the scorer's file: an item that ends with a right answer in words."""
+    return getattr(import_module(f"medxiaohe.scoring.{name}"), "EXAMPLE", SAMPLE)
+
+
+def judged(scorer: Scorer, sample: Sample, answer: str) -> Score:
+    return scorer(sample, Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (answer,)))))
 
 
 @pytest.mark.parametrize("name", plugins.available("scoring"))
-def test_a_scorer_gives_the_gold_one_and_nothing_nothing(name: str) -> None:
-    gold = judged(name, "A" if name == "choice" else "yes")
-    assert (gold.value, gold.status) == (1.0, "judged") and gold.parsed
-    for answer in ("", "   ", "I'm sorry, I cannot answer that."):
-        score = judged(name, answer)
-        assert score.value == 0.0 and score.status in ("unparsed", "refused") and score.why
+def test_a_scorer_gives_the_gold_one_and_nothing_nothing(name: str, tree: Path) -> None:
+    scorer, sample = scorer_of(name, tree), example(name)
+    gold = judged(scorer, sample, sample.messages[-1].text)
+    if isinstance(scorer, JudgedScorer):
+        assert (gold.value, gold.status) == (None, "unjudged") and "judge" in gold.why  # nobody was named as judge
+    else:
+        assert (gold.value, gold.status) == (1.0, "judged") and gold.parsed and gold.why
+    for answer in NO_ANSWERS:
+        score = judged(scorer, sample, answer)
+        assert score.value == 0.0 and score.status in ("unparsed", "refused") and score.why, answer
+
+
+@pytest.mark.parametrize("name", plugins.available("scoring"))
+def test_a_scorer_earns_nothing_for_the_prompt_copied(name: str, tree: Path) -> None:
+    scorer, sample = scorer_of(name, tree), example(name)
+    assert not judged(scorer, sample, sample.prompt.messages[-1].text).value
+
+
+@pytest.mark.parametrize("name", plugins.available("scoring"))
+def test_a_scorer_takes_its_settings_by_keyword_and_has_a_default_for_each(name: str) -> None:
+    parameters = list(inspect.signature(plugins.load("scoring", name)).parameters.values())
+    assert [p.name for p in parameters[:2]] == ["sample", "trace"]
+    assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in parameters[2:])
+
+
+@pytest.mark.parametrize("name", plugins.available("scoring"))
+def test_a_scorer_reads_the_answer_and_nothing_else_of_the_trace(name: str, tree: Path) -> None:
+    scorer, sample = scorer_of(name, tree), example(name)
+    trace = Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", ("I am not sure.",))))
+    shown = Message("user", (sample.messages[-1].text,))
+    assert scorer(sample, replace(trace, messages=(shown, trace.messages[-1]))).value == 0.0
 
 
 @tool

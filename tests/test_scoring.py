@@ -41,10 +41,10 @@ CHOICE: dict[tuple[tuple[str, ...], str], list[str]] = {
         "Pancreas", "the pancreas.", "It is the pancreas.", "Pancreas (B)", "The answer is pancreas.", "The correct answer is (B).",
         "Answer: B", "I choose B because A is wrong.", "Option B is correct.", "B is the correct answer.", "Answer A is wrong. Answer: B",
         "\\boxed{B}", "<think>A?</think> B", "The answer is A. Final answer: B", "答案：B", "正确答案是B。", "选Ｂ", "答案为（B）",
-        "B选项正确", "B。", "排除A，选B", "Pancreas\nPancreas makes insulin.", "Pancreas, because it makes insulin",
+        "answer is b", "B选项正确", "B。", "排除A，选B", "Pancreas\nPancreas makes insulin.", "Pancreas, because it makes insulin",
     ],
     (ORGANS, ""): [
-        "answer is b", "The answer is A. No, the answer is B.", "A or B", "A and B", "A, B", "A/B", "The answer is A or B.", "Not B",
+        "The answer is A. No, the answer is B.", "A or B", "A and B", "A, B", "A/B", "The answer is A or B.", "Not B",
         "The answer is not B.", "It is not the pancreas.", "B is incorrect.", "A. Liver\nB. Pancreas\nC. Spleen", "B. Liver", "E",
         "Kidney", "Pancreas or spleen", "Group B streptococcus grows here.", "Vitamin C", "None of the above", "不选A", "A或B",
         "答案是A和B", "无法确定", "选A不对", "Liver. Spleen. Pancreas",

@@ -1,46 +1,25 @@
-"""What every parser needs: the final part of an answer, refusals, and text that compares equal when it means the same."""
+"""Text that compares equal when it says the same, and the Score of what a parser read or could not read."""
 
 import re
 import unicodedata
 
-from medxiaohe.types import Score, Trace
+from medxiaohe.scoring._answer import final, outside_thoughts, refuses, speaks_to_grader
+from medxiaohe.types import Sample, Score, Trace
 
-REFUSAL = re.compile(
-    r"\b(?:can ?not|can't|could not|couldn't|unable to|not able to|impossible to|not possible to)\s+(?:\w+\s+){0,2}?"
-    r"(?:determine|tell|answer|assess|diagnose|provide|say|help|assist|know|decide|conclude|identify|interpret|view|comment|"
-    r"confirm|be (?:determined|answered|assessed|known|established))\w*"
-    r"|\b(?:i(?:'m| am)|we(?:'re| are)) (?:so |very )?(?:sorry|not sure|unsure|uncertain)\b|^\W*(?:sorry|apologies)\b|\bi apologi[sz]e\b"
-    r"|\b(?:not enough|insufficient|lack of|inadequate) (?:information|data|evidence|context|detail)s?\b"
-    r"|\bas an ai\b|\bi (?:do not|don't) know\b|\b(?:please )?consult (?:a|your) (?:doctor|physician|radiologist)\b"
-    r"|无法|不能(?:确定|判断|回答)|难以判断|抱歉|对不起|不知道|不清楚|信息不足",
+ALTERNATIVE = re.compile(r"\b(?:or|versus|vs|and/or)\b|(?<=\w)\s/\s(?=\w)|或者?|还是", re.IGNORECASE)
+UNKNOWN = re.compile(
+    r"(?:it is |it's |this is |the answer is )?(?:unknown|unclear|uncertain|unsure|undetermined|not known|none|n/?a|null|nothing|"
+    r"not (?:sure|certain|specified|available|applicable)|maybe|perhaps|possibly|no (?:idea|answer)|thought process|"
+    r"let'?s (?:solve|think) (?:this )?(?:problem |question )?step by step|solution|answer|the answer)",
     re.IGNORECASE,
 )
-THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.IGNORECASE | re.DOTALL)
-TAGGED = re.compile(r"<answer>(.*?)(?:</answer>|\Z)|\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}", re.IGNORECASE | re.DOTALL)
-FINAL = re.compile(r"\bfinal answer\b|最终答案|####", re.IGNORECASE)
-
-
-def final(answer: str) -> str:
-    """The part of an answer that commits: no thinking, no markdown; what is tagged, boxed or announced as final wins.
-
-    Thinking that was cut off before it closed leaves nothing. Characters are in NFKC, so "Ｂ：" reads "B:".
-    """
-    text = unicodedata.normalize("NFKC", answer).replace("’", "'").replace("‘", "'")
-    text = re.sub(r"^.*</think(?:ing)?>", "", THOUGHT.sub(" ", text), flags=re.IGNORECASE | re.DOTALL)
-    if tagged := [a or b for a, b in TAGGED.findall(text)]:
-        same = {plain(t) for t in tagged}
-        return f"answer: {_bare(tagged[-1])}" if len(same) == 1 else "\n".join(f"answer: {_bare(t)}" for t in tagged)
-    if announced := list(FINAL.finditer(text)):
-        text = "answer" + text[announced[-1].end() :]
-    return _bare(text)
-
-
-def _bare(text: str) -> str:
-    return re.sub(r"\\text\{([^{}]*)\}", r"\1", re.sub(r"[*_`]+", " ", text)).strip()
-
-
-def refuses(text: str) -> bool:
-    return bool(REFUSAL.search(text))
+LEAD = re.compile(
+    r"^\W*(?:the |my )?(?:(?:most likely|likely|probable|correct|best|final|primary|main|leading)\s+)*"
+    r"(?:answer|diagnosis|response|finding)\s*"
+    r"(?:is|would be|[:=])+\s*(?:that )?|^\W*(?:it(?:'s| is)|this is|答案(?:是|为)?:?|诊断(?:是|为)?:?)\s*",
+    re.IGNORECASE,
+)
+SHORT = 12  # words: a longer answer may say "or" without leaving two answers open
 
 
 def plain(text: str) -> str:
@@ -49,11 +28,39 @@ def plain(text: str) -> str:
     return re.sub(r"^(?:the|a|an) (?=.)", "", words)
 
 
+def golds(sample: Sample) -> tuple[str, ...]:
+    """The accepted answers of a short text: one a line of the target."""
+    return tuple(line.strip() for line in sample.target.splitlines() if line.strip())
+
+
+def short(answer: str, accepted: tuple[str, ...] = ()) -> str:
+    """The text a short answer commits to, or "": refusals, "unknown" and two answers joined by "or" commit to nothing.
+
+    What the gold itself says ("unknown primary", "and/or") is never taken for a missing answer.
+    """
+    text = LEAD.sub("", final(answer)).strip()
+    if {plain(text)} & {plain(gold) for gold in accepted}:
+        return text
+    if refuses(text) or UNKNOWN.fullmatch(text.strip(" .!:")) or not plain(text):
+        return ""
+    hedged = len(text.split()) <= SHORT and ALTERNATIVE.search(text) and not any(ALTERNATIVE.search(gold) for gold in accepted)
+    return "" if hedged else text
+
+
 def verdict(name: str, parsed: str, target: str, trace: Trace) -> Score:
-    """The score of a parsed answer; "" is the model's failure: value 0, and the status says which one."""
+    """The score of an answer that is right when it equals the target; "" is the model's failure."""
+    if not parsed:
+        return missing(name, trace)
+    return Score(name, float(parsed == target), parsed=parsed, why=f"said {parsed!r}, gold {target!r}")
+
+
+def missing(name: str, trace: Trace, why: str = "no single clear answer") -> Score:
+    """The score of a reply without a usable answer: value 0, and the status says whose words these are."""
     if not trace.answer.strip():
         return Score(name, 0.0, "unparsed", why=trace.error or "empty answer")
-    if not parsed:
-        status = "refused" if refuses(final(trace.answer)) else "unparsed"
-        return Score(name, 0.0, status, why=f"no single clear answer in {trace.answer[-120:]!r}")  # type: ignore[arg-type]
-    return Score(name, float(parsed == target), parsed=parsed, why=f"said {parsed!r}, gold {target!r}")
+    said = outside_thoughts(trace.answer)
+    if speaks_to_grader(said):
+        return Score(name, 0.0, "unparsed", why=f"it speaks to its grader instead of answering: {trace.answer[-120:]!r}")
+    if refuses(said):
+        return Score(name, 0.0, "refused", why=f"a refusal: {trace.answer[-120:]!r}")
+    return Score(name, 0.0, "unparsed", why=f"{why} in {trace.answer[-120:]!r}")

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from medxiaohe.scoring._text import final, plain, verdict
-from medxiaohe.types import Sample, Score, Trace
+from medxiaohe.scoring._answer import final
+from medxiaohe.scoring._text import plain, verdict
+from medxiaohe.types import Message, Sample, Score, Trace
 
 ANNOUNCED = re.compile(r"\banswer[\"']?\s*(?:(?:is|would be|should be|must be)\b|[:=])\s*([^\n]+)", re.IGNORECASE)
 NEGATION = re.compile(
@@ -32,3 +33,14 @@ def _named(text: str, choices: Sequence[str]) -> set[str]:
             found.add(choice)
         words = pattern.sub("#", words)
     return found
+
+
+EXAMPLE = Sample(
+    "one_of/example",
+    (
+        Message("user", ("Is scurvy a disease or a chemical? Answer with one of: disease, chemical.",)),
+        Message("assistant", ("A disease.",)),
+    ),
+    target="disease",
+    choices=("disease", "chemical"),
+)

@@ -4,6 +4,9 @@
 `yes_no`. Anything else: `exact`. The prompt never sees any of this.
 """
 
+from dataclasses import replace
+
+from medxiaohe.scoring.choice import EXAMPLE as CHOICE
 from medxiaohe.scoring.choice import LETTERS, choice
 from medxiaohe.scoring.exact import exact
 from medxiaohe.scoring.one_of import one_of
@@ -16,3 +19,6 @@ def stated(sample: Sample, trace: Trace) -> Score:
         lettered = sample.target in LETTERS[: len(sample.choices)] and sample.target not in sample.choices
         return (choice if lettered else one_of)(sample, trace)
     return (yes_no if sample.target.casefold() in ("yes", "no", "maybe") else exact)(sample, trace)
+
+
+EXAMPLE = replace(CHOICE, id="stated/example")

@@ -6,8 +6,9 @@ last is about the abnormality, and to "Is the lung normal?" it would mean yes.
 
 import re
 
-from medxiaohe.scoring._text import final, refuses, verdict
-from medxiaohe.types import Sample, Score, Trace
+from medxiaohe.scoring._answer import final, refuses
+from medxiaohe.scoring._text import verdict
+from medxiaohe.types import Message, Sample, Score, Trace
 
 WORD = r"(yes|no|maybe)"
 ANNOUNCED = re.compile(
@@ -67,3 +68,10 @@ def _leading(text: str) -> list[str]:
         if both := BOTH.match(rest):
             said.append(both[1].casefold())
     return said
+
+
+EXAMPLE = Sample(
+    "yes_no/example",
+    (Message("user", ("Is there a pneumothorax? Answer yes or no.",)), Message("assistant", ("No.",))),
+    target="no",
+)

@@ -1,0 +1,142 @@
+"""Whether two medical names mean the same thing: by spelling, or because the entity tree gives both to one entity.
+
+What a name is about and what is said of it are compared apart: a negation, a side and a number must agree whatever the
+names. "Left" is never dropped, "type II" is "type 2", "oedema" is "edema", and an abbreviation counts as it is written.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from medxiaohe.entity import names
+from medxiaohe.entity.tree import Tree
+from medxiaohe.types import Entity
+
+ROMAN = {r: str(i) for i, r in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv".split(), 1)}
+NUMBERED = {"type", "stage", "grade", "class", "factor", "phase", "group", "category", "level", "nerve", "syndrome"}
+SIDES = {"left": "left", "right": "right", "bilateral": "both", "both": "both", "bilaterally": "both", "unilateral": "one"}
+SIDES |= {"lt": "left", "rt": "right"}
+SIDES_ZH = {"左": "left", "右": "right", "双侧": "both", "两侧": "both", "单侧": "one"}
+NOT = re.compile(
+    r"\b(?:no (?:evidence|sign|signs|indication|history|findings?|features?) of|absence of|negative for|free of|ruled? out|"
+    r"no|not|without|absent|"
+    r"never|denies|exclude[sd]?|neither|nor|unlikely)\b|n't\b|未见|没有|无|不是|非|排除",
+    re.IGNORECASE,
+)
+SIDE = re.compile(r"(?:\b(?:on|in|at|of)(?: the)? )?\b(?:" + "|".join(SIDES) + r")(?:[- ]?(?:sided?|hand))?\b", re.IGNORECASE)
+ASIDE = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
+
+
+def canon(name: str) -> str:
+    """What is left of a name without case, punctuation, possessives, plurals, and British or American spelling."""
+    words = names.key(unicodedata.normalize("NFKC", name)).split()
+    return " ".join(_word(word, words[i - 1] if i else "") for i, word in enumerate(words) if word not in ("a", "an", "the"))
+
+
+@lru_cache(maxsize=200_000)
+def _word(word: str, before: str) -> str:
+    if word in ROMAN and (len(word) > 1 or before in NUMBERED):
+        return ROMAN[word]
+    if not word.isascii() or len(word) < 4:
+        return word
+    word = word.replace("ae", "e").replace("oe", "e").replace("sulph", "sulf")
+    word = re.sub(r"our(?=s?$)", "or", re.sub(r"tre$", "ter", word))
+    word = re.sub(r"is(?=(?:e|ed|es|ing|ation)$)", "iz", word)
+    if word.endswith("ies") and len(word) > 5:
+        return f"{word[:-3]}y"
+    if word.endswith("ses") and len(word) > 5:
+        return f"{word[:-2]}is"  # metastases
+    return word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+def negated(name: str) -> bool:
+    return bool(NOT.search(name))
+
+
+def sides(name: str) -> frozenset[str]:
+    found = {SIDES[word] for word in re.findall(r"[a-z]+", name.lower()) if word in SIDES}
+    found |= {side for mark, side in SIDES_ZH.items() if mark in name}
+    return frozenset({"both"} if {"left", "right"} <= found else found)
+
+
+def numbers(name: str) -> frozenset[str]:
+    """The numbers of a name, Roman ones included: of "type II" 2, of "NF1" 1."""
+    return frozenset(re.findall(r"\d+[a-z]?\b|\d+", canon(name)))
+
+
+class Names:
+    """The names of a tree by spelling, with the ids each stands for; of no tree, spelling alone decides."""
+
+    def __init__(self, entities: Iterable[Entity] = ()) -> None:
+        self.names: dict[str, tuple[str, ...]] = {}
+        self.written: dict[str, tuple[str, ...]] = {}  # abbreviations, as they are written
+        for entity in entities:
+            for name in dict.fromkeys((entity.name, *entity.synonyms)):
+                table, key = (self.written, _letters(name)) if names.is_abbreviation(name) else (self.names, canon(name))
+                if key and entity.id not in table.get(key, ()):
+                    table[key] = (*table.get(key, ()), entity.id)
+
+    def ids(self, name: str) -> frozenset[str]:
+        name = name.strip()
+        return frozenset((*self.names.get(canon(name), ()), *self.written.get(_letters(name), ())))
+
+    def known(self, name: str) -> bool:
+        return bool(self.ids(name))
+
+    def same(self, one: str, other: str) -> str:
+        """Why two names mean the same ("spelling", "synonym"), or "" when they do not or it is not known."""
+        one, other = self._main(one), self._main(other)
+        if negated(one) != negated(other) or sides(one) != sides(other):
+            return "" if not self._synonyms(one, other) or negated(one) != negated(other) else "synonym"
+        if canon(one) == canon(other) != "":
+            return "spelling"
+        if self._synonyms(one, other):
+            return "synonym"
+        if sides(one) or negated(one):
+            return "synonym" if self._synonyms(_core(one), _core(other)) or canon(_core(one)) == canon(_core(other)) != "" else ""
+        return ""
+
+    def _synonyms(self, one: str, other: str) -> bool:
+        """One entity has both names, and they do not name different sides or numbers."""
+        if not self.ids(one) & self.ids(other):
+            return False
+        apart = (sides(one) and sides(other) and sides(one) != sides(other)) or (
+            numbers(one) and numbers(other) and numbers(one) != numbers(other)
+        )
+        return not apart
+
+    def _main(self, name: str) -> str:
+        """The name without an aside that is another name of it; an aside that names something else stays and spoils it."""
+        for match in ASIDE.finditer(name):
+            main = ASIDE.sub("", name).strip()
+            aside = self.ids(match[1])
+            if aside and self.ids(main) and not aside & self.ids(main):
+                return name
+        return ASIDE.sub("", name).strip() or name
+
+
+def _core(name: str) -> str:
+    """The name without what is said of it: sides and negations."""
+    bare = SIDE.sub(" ", NOT.sub(" ", name))
+    for mark in (*SIDES_ZH, "侧"):
+        bare = bare.replace(mark, "")
+    return bare.strip()
+
+
+def _letters(name: str) -> str:
+    """An abbreviation as it is written, hyphens, points and spaces left out: "T-ALL", "C.O.P.D."."""
+    return re.sub(r"[\s.\-]", "", unicodedata.normalize("NFKC", name))
+
+
+def tree_names(tree: Path) -> Names:
+    """The names of the tree that entity.build left in the folder; read once for a process."""
+    return _read(Path(tree), (Path(tree) / "entities.jsonl").stat().st_mtime_ns if (Path(tree) / "entities.jsonl").exists() else 0)
+
+
+@lru_cache(maxsize=2)
+def _read(tree: Path, changed: int) -> Names:
+    return Names(Tree.load(tree).entities.values())

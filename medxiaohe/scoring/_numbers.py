@@ -1,0 +1,143 @@
+"""Numbers with units as people write them: 1,234.5 · 7,4 · 1.2×10³ · 5-7 · >5 · 118/77 mmHg · 39.0 °C (102 °F)."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from medxiaohe.scoring._units import Unit, convert, unit
+
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?: \d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?|\.\d+"
+POWER = r"(?:\s*[x×*·]\s*10\s*\^?\s*\{?\(?([+-]?\d+)\)?\}?|[eE]([+-]?\d+)(?![\w])|\^([+-]?\d+))?"
+NUMBER = re.compile(
+    rf"(?<![A-Za-z0-9_.,^])(?<![A-Za-z]-)(?:(minus|negative)\s+)?(?<!\d)([-+]?)\s?({DIGITS}){POWER}(?!\d)(?!(?:st|nd|rd|th)\b)",
+    re.IGNORECASE,
+)
+UNIT = re.compile(r"\s?(?:°\s?[CF]\b|%|[A-Za-zμµ°%/][A-Za-z0-9μµ°%/^*·.\- ()]{0,30})|\s?(?:/|\*|×|x)?\s?10\^\d+/[A-Za-zμ]+")
+RANGE = re.compile(r"^\s*(?:-|–|—|~|to|through|until|至|到)\s*[-+]?\d", re.IGNORECASE)
+BETWEEN = re.compile(r"\bbetween\s*$", re.IGNORECASE)
+BOUND = re.compile(
+    r"(?:[<>≤≥]=?|\b(?:less|more|greater|fewer|lower|higher|larger|smaller) than|\bat (?:least|most)|\bup to|\bover|\bunder|\babove|\bbelow"
+    r"|\bexceeding|大于|小于|超过|至少|不超过)\s*(?:or equal to\s*)?$",
+    re.IGNORECASE,
+)
+NOT_BEFORE = re.compile(r"(?:\bnot|n't|\bnever|\brather than|\binstead of|不是|并非)\s*(?:be\s|exactly\s|equal to\s)?\s*$", re.IGNORECASE)
+LISTED = re.compile(r"(?m)^\s*(?:step\s*)?\d{1,2}[.):]\s+(?=[^\d\s])|^\s*step \d+\s*:?|\[\d{1,3}\]", re.IGNORECASE)
+WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+NAMES = (
+    {word: i for i, word in enumerate([*WORDS.split(), "eighteen", "nineteen", "twenty"])}
+    | {word: i for i, word in enumerate("零一二三四五六七八九十")}
+    | {"两": 2}
+)
+SPELT = re.compile(
+    rf"^(\W*(?:(?:the )?answer\s*(?:is|:)+|there (?:is|are)|i (?:see|count)|共?有?)\s*)({'|'.join(sorted(NAMES, key=len, reverse=True))})"
+    r"(?=\W|$|[个处枚条颗])(?!\s+(?:or|to|of|can|should|could|would|may|might|must)\b)",
+    re.IGNORECASE,
+)
+EQUATION = re.compile(r"[=≈]\s*(?=[-+−]?\s?[\d.])")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    value: float
+    unit: str  # as written, "" for none
+    start: int
+    end: int
+    open: str = ""  # why it is no single value: "range", "bound", "denied", "ratio"
+    pair: float | None = None  # 77 of 118/77
+
+
+def readable(text: str) -> str:
+    """Superscripts as ^3 and minus signs as -; to be done before NFKC turns 10³ into 103."""
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+", lambda m: "^" + m[0].translate(SUPERSCRIPTS), text)
+    return text.replace("−", "-").replace("\\,", "").replace("\\times", "×").replace("\\%", "%").replace("µ", "μ").replace("$", " ")
+
+
+def spelt(text: str) -> str:
+    """The text with the number word that it is, or begins with, in digits, unless it has digits: "Three lesions." """
+    if re.search(r"\d", text) or not (match := SPELT.match(text)):
+        return text
+    return f"{match[1]}{NAMES[match[2].lower()]} {text[match.end() :]}"
+
+
+def quantities(text: str) -> list[Quantity]:
+    """The numbers of a text in order; list markers, ordinals and the numbers of names (HbA1c, FIB-4) are none."""
+    text = LISTED.sub(lambda m: " " * len(m[0]), text)
+    return list(_found(text))
+
+
+def _found(text: str) -> Iterator[Quantity]:
+    skip = 0
+    for match in NUMBER.finditer(text):
+        if match.start() < skip:
+            continue
+        if not math.isfinite(value := _value(match)):
+            continue
+        before, rest = text[: match.start()], text[match.end() :]
+        unit_name = _unit(rest)
+        pair = re.match(r"\s?/\s?(\d+(?:\.\d+)?)(?![\d/]|\s?\d)", rest)
+        opened, end = "", match.end() + len(unit_name)
+        if pair and not re.match(r"\s?/\s?1\.73", rest):
+            end = match.end() + pair.end()
+            after = _unit(text[end:])
+            skip = end = end + len(after)
+            yield Quantity(value, after.strip(), match.start(), end, "ratio", float(pair[1]))
+            continue
+        skip = end
+        between = BETWEEN.search(before) and re.match(r"\s*(?:and|与|和)\s*\d", text[end:])
+        if ranged := RANGE.match(text[end:]) or RANGE.match(rest) or between:
+            opened, skip = "range", end + len(ranged[0]) + 1
+            skip += len(_rest_of_number(text[skip - 1 :])) - 1
+        elif BOUND.search(before):
+            opened = "bound"
+        elif NOT_BEFORE.search(before):
+            opened = "denied"
+        elif re.search(r"\bout of\s*$", before):
+            continue  # the most a score can be
+        yield Quantity(value, unit_name.strip(), match.start(), end, opened)
+
+
+def _rest_of_number(text: str) -> str:
+    found = re.match(r"[\d.,]*\d", text)
+    return found[0] if found else " "
+
+
+def _value(match: re.Match[str]) -> float:
+    digits = match[3]
+    if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits) and not digits.startswith("0,"):
+        digits = digits.replace(",", "")
+    elif re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d+", digits):
+        digits = digits.replace(".", "").replace(",", ".")
+    else:
+        digits = digits.replace(" ", "").replace(",", ".")
+    sign = -1.0 if match[1] or match[2] == "-" else 1.0
+    if match[6]:
+        return sign * float(digits) ** max(-99, min(99, int(match[6]))) if abs(float(digits)) <= 1000 and float(digits) else 0.0
+    return sign * float(digits) * 10.0 ** max(-300, min(300, int(match[4] or match[5] or 0)))
+
+
+def _unit(rest: str) -> str:
+    """The longest beginning of what follows a number that is a unit; "" when there is none."""
+    rest = re.sub(r"^-(?=[A-Za-z])", " ", rest)  # 4-year
+    if not (match := UNIT.match(rest)):
+        return ""
+    said = match[0].rstrip(" .()-/*")
+    while said.strip():
+        after = rest[len(said) :]
+        preposition = said.strip() == "in" and re.match(r" \w", after)
+        if unit(said) is not None and not re.match(r"[A-Za-z0-9]", after) and not preposition:
+            return said
+        said = said[:-1].rstrip(" .()-/*")
+    return ""
+
+
+def same(one: Quantity, other: Quantity) -> bool:
+    """Whether two quantities of one reply are one value: equal numbers, or 37 °C and 98.6 °F (rounded to 1 %)."""
+    a, b = unit(one.unit), unit(other.unit)
+    if one.pair != other.pair:
+        return False
+    if isinstance(a, Unit) and isinstance(b, Unit) and one.unit != other.unit:
+        turned = convert(one.value, a, b)
+        return turned is not None and abs(turned - other.value) <= 0.01 * abs(other.value)
+    return one.value == other.value and (one.unit == other.unit or not one.unit or not other.unit)

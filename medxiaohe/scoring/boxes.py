@@ -1,0 +1,147 @@
+"""Boxes around things in an image: one-to-one matches at an overlap (IoU) of 0.5, and how many were found.
+
+`boxes` is F1, `boxes.precision`, `boxes.recall`, and `boxes.count` is 1 for as many boxes as the gold has. Boxes are
+left, top, right, bottom, in the scale the prompt asks for. Pairs are matched greedily, the best overlap first (as VOC
+and COCO do); there is no average precision, because a model that writes boxes gives them no ranking score.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from medxiaohe.errors import DataError
+from medxiaohe.scoring._answer import outside_thoughts, refuses
+from medxiaohe.scoring._text import missing, plain
+from medxiaohe.types import Message, Sample, Score, Trace
+
+NUMBER = r"[-+]?\d+(?:\.\d+)?"
+FOUR = re.compile(rf"[\[(]\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*[\])]")
+CORNERS = re.compile(rf"<box>\s*\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)\s*,\s*\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)\s*</box>")  # Qwen-VL
+KEYS = ("box", "bbox", "bbox_2d", "box_2d", "boxes")
+MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    left: float
+    top: float
+    right: float
+    bottom: float
+    label: str = ""
+
+
+def boxes(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
+    """F1 of the matches. `iou` is the overlap that makes a match; `scale` multiplies the model's numbers (e.g. width / 1000)."""
+    return _score("boxes", sample, trace, iou, scale)
+
+
+def precision(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
+    return _score("boxes.precision", sample, trace, iou, scale)
+
+
+def recall(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
+    return _score("boxes.recall", sample, trace, iou, scale)
+
+
+def count(sample: Sample, trace: Trace) -> Score:
+    """1 where the answer has as many boxes as the gold, of each label where the gold has labels."""
+    said, gold = parse(trace.answer), gold_boxes(sample)
+    if said is None:
+        return missing("boxes.count", trace, "no list of boxes")
+    labelled = any(box.label for box in gold)
+    same = sorted(b.label for b in said) == sorted(b.label for b in gold) if labelled else len(said) == len(gold)
+    return Score("boxes.count", float(same), parsed=str(len(said)), why=f"{len(said)} boxes, gold {len(gold)}")
+
+
+def _score(name: str, sample: Sample, trace: Trace, iou: float, scale: float) -> Score:
+    said, gold = parse(trace.answer), gold_boxes(sample)
+    if said is None:
+        return missing(name, trace, "no list of boxes")
+    scaled = [Box(b.left * scale, b.top * scale, b.right * scale, b.bottom * scale, b.label) for b in said]
+    hits = matches(scaled, gold, iou)
+    p = hits / len(said) if said else float(not gold)
+    r = hits / len(gold) if gold else float(not said)
+    value = {"boxes.precision": p, "boxes.recall": r}.get(name, 2 * p * r / (p + r) if p + r else 0.0)
+    return Score(name, value, parsed=f"{len(said)} boxes", why=f"{hits} of {len(said)} boxes match, gold has {len(gold)}")
+
+
+def matches(said: list[Box], gold: list[Box], iou: float = 0.5) -> int:
+    """How many boxes pair one to one with a gold box of the same label (where the gold has one) at this overlap or more."""
+    pairs = sorted(
+        ((overlap(a, b), i, j) for i, a in enumerate(said) for j, b in enumerate(gold) if not b.label or plain(a.label) == plain(b.label)),
+        key=lambda pair: (-pair[0], pair[1], pair[2]),
+    )
+    used_a, used_b = set[int](), set[int]()
+    for area, i, j in pairs:
+        if area >= iou and i not in used_a and j not in used_b:
+            used_a.add(i)
+            used_b.add(j)
+    return len(used_a)
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union; 0 for a box turned inside out."""
+    width, height = min(a.right, b.right) - max(a.left, b.left), min(a.bottom, b.bottom) - max(a.top, b.top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(box.right - box.left) * (box.bottom - box.top) for box in (a, b)]
+    return width * height / (sum(areas) - width * height)
+
+
+def gold_boxes(sample: Sample) -> list[Box]:
+    found = _json(sample.target)
+    if found is None:
+        raise DataError(f'the target of `boxes` must be JSON such as [{{"label": "RBC", "box": [0, 0, 9, 9]}}], not {sample.target[:80]!r}')
+    return found
+
+
+def parse(answer: str) -> list[Box] | None:
+    """The boxes of an answer, [] when it says there are none by an empty list, None when it has no list."""
+    text = outside_thoughts(answer)
+    start, end = text.find("["), text.rfind("]")
+    found = _json(text[start : end + 1]) if 0 <= start < end else None
+    if found is None:
+        found = [Box(*map(float, match)) for match in (*CORNERS.findall(text), *FOUR.findall(text))] or None
+    if found is None or (not found and refuses(text)) or len(found) > MOST:
+        return None
+    return found
+
+
+def _json(text: str) -> list[Box] | None:
+    """Boxes of JSON: [[l, t, r, b], ...], [{"label": ..., "box": [l, t, r, b]}, ...] or one of those alone."""
+    try:
+        rows = json.loads(text)
+        rows = [rows] if _is_box(rows) or isinstance(rows, dict) else rows
+        return [box for row in rows for box in _boxes(row)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _boxes(row: Any) -> Iterator[Box]:
+    if isinstance(row, dict):
+        inside = next(row[key] for key in KEYS if key in row) if any(key in row for key in KEYS) else None
+        label = str(row.get("label", row.get("name", "")))
+        for four in [inside] if _is_box(inside) else inside or []:
+            if not _is_box(four):
+                raise ValueError(row)
+            yield Box(*map(float, four), label)
+    elif _is_box(row):
+        yield Box(*map(float, row))
+    else:
+        raise ValueError(row)
+
+
+def _is_box(row: Any) -> bool:
+    return isinstance(row, list) and len(row) == 4 and all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in row)
+
+
+EXAMPLE = Sample(
+    "boxes/example",
+    (
+        Message("user", ("Where are the white blood cells? Answer with a JSON list of boxes, [left, top, right, bottom] in pixels.",)),
+        Message("assistant", ("[[10, 20, 60, 80]]",)),
+    ),
+    target="[[10, 20, 60, 80]]",
+)

@@ -1,0 +1,66 @@
+"""A code of a medical classification: ICD-10 "J18.9" is "j189", LOINC "2823-3", SNOMED CT, HPO, OMIM, MeSH and others.
+
+Exactly one code of the system must be named as the answer; several different ones are no answer. A check digit that
+does not fit makes a LOINC number no code.
+"""
+
+import re
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.scoring._answer import final
+from medxiaohe.scoring._text import golds, missing
+from medxiaohe.types import Message, Sample, Score, Trace
+
+PATTERNS = {  # a code in a text, and what is left of it when compared
+    "icd10": (r"(?<![\w.])(?<!vitamin )([A-TV-Za-tv-z]\d[0-9A-Za-z])(?:\.?([0-9A-Za-z]{1,4}))?(?![\w]|\.\d)", ""),
+    "loinc": (r"(?<![\d-])(\d{1,7}-\d)(?![\d-])", ""),
+    "snomed": (r"(?<!\d)(\d{6,18})(?!\d)", ""),
+    "hpo": (r"\bHP[:_ ]?(\d{7})\b", "HP:"),
+    "mondo": (r"\bMONDO[:_ ]?(\d{7})\b", "MONDO:"),
+    "omim": (r"\b(?:OMIM|MIM)[:_# ]*(\d{6})\b", "OMIM:"),
+    "orpha": (r"\bORPHA(?:NET)?[:_ ]*(\d{1,6})\b", "ORPHA:"),
+    "mesh": (r"(?<!\w)(?:MESH:)?([CD]\d{6,9})(?!\w)", ""),
+    "ndc": (r"(?<![\d-])(\d{4,5}-\d{3,4}-\d{1,2})(?![\d-])", ""),
+    "rxnorm": (r"\b(?:RxNorm|RxCUI|RXCUI)?[:_ ]*(\d{2,7})\b", ""),
+}
+ANNOUNCED = re.compile(r"(?:\b(?:answer|code)|答案|编码)[\"']?\s*(?:(?:is|would be)\b|[:=]|是|为)+\s*([^\n]+)", re.IGNORECASE)
+DENIED = re.compile(r"(?:\bnot|n't|\brather than|\binstead of|\bexcludes?\d?|不是)\s*(?:code\s*)?$", re.IGNORECASE)
+
+
+def code(sample: Sample, trace: Trace, *, system: str = "icd10", characters: int = 0) -> Score:
+    """1 where the one code named is the target. `characters` compares so many of the first ones: 3 is the ICD category."""
+    accepted = {one[: characters or None] for gold in golds(sample) for one in codes(gold, system)}
+    text = final(trace.answer)
+    announced = [codes(said, system) for said in ANNOUNCED.findall(text)]
+    found = {one for ones in announced for one in ones} or set(codes(text, system))
+    if len(found) != 1:
+        return missing("code", trace, f"{len(found) or 'no'} {system} codes")
+    said = found.pop()
+    return Score("code", float(said[: characters or None] in accepted), parsed=said, why=f"said {said}, gold {sample.target!r}")
+
+
+def codes(text: str, system: str) -> list[str]:
+    """The codes of a text in their compared form, those it denies left out."""
+    if system not in PATTERNS:
+        raise ConfigError(f"no code system {system!r}; there are {', '.join(PATTERNS)}")
+    pattern, prefix = PATTERNS[system]
+    found = [
+        prefix + "".join(filter(None, match.groups())).upper()
+        for match in re.finditer(pattern, text, re.IGNORECASE)
+        if not DENIED.search(text[: match.start()])
+    ]
+    return [one for one in dict.fromkeys(found) if system != "loinc" or _mod10(one)]
+
+
+def _mod10(loinc: str) -> bool:
+    """The check digit of LOINC: Luhn, as its Users' Guide, appendix C, gives it."""
+    digits, check = loinc.split("-")
+    doubled = [int(d) * 2 if i % 2 == 0 else int(d) for i, d in enumerate(reversed(digits))]
+    return (10 - sum(d - 9 if d > 9 else d for d in doubled) % 10) % 10 == int(check)
+
+
+EXAMPLE = Sample(
+    "code/example",
+    (Message("user", ("What is the ICD-10 code of pneumonia of unspecified organism?",)), Message("assistant", ("J18.9",))),
+    target="J18.9",
+)

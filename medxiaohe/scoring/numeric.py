@@ -1,0 +1,123 @@
+"""A number with its unit, within a tolerance; also 118/77, a date, and weeks with days (MedCalc-Bench).
+
+The target is "VALUE[ UNIT][ (LOW to HIGH)]", such as "7.4 mmol/L" or "25.017 mL/min (23.766 to 26.268)", a pair, a
+date (09/23/2014) or a duration (0 weeks, 6 days). A reply without a unit is in the unit asked for. Ranges and bounds
+are no answer; of several different numbers only an announced, last "=" or concluding one is.
+"""
+
+import re
+from dataclasses import replace
+
+from medxiaohe.errors import DataError
+from medxiaohe.scoring._answer import final
+from medxiaohe.scoring._dates import dates, durations
+from medxiaohe.scoring._numbers import EQUATION, Quantity, quantities, readable, same, spelt
+from medxiaohe.scoring._text import missing
+from medxiaohe.scoring._units import convert, unit
+from medxiaohe.types import Message, Sample, Score, Trace
+
+ANNOUNCED = re.compile(
+    r"(?:\banswer|\bresult|答案|结果)[\"'*]?\s*(?:(?:is|would be|should be|equals)\b|[:=≈]|是|为)+\s*(?=([^\n]*))", re.IGNORECASE
+)
+CONCLUDES = re.compile(
+    r"\b(?:therefore|thus|hence|so|in conclusion|overall|in total|total|altogether)\b|因此|所以|故|总分|共", re.IGNORECASE
+)
+LIMITS = re.compile(r"^(.*?)\s*\((\S+) to (\S+)\)$")
+ASIDE = re.compile(r"\([^()]*\)")
+
+
+def numeric(
+    sample: Sample, trace: Trace, *, absolute: float = 0.0, relative: float = 0.0, analyte: str = "", day_first: bool = False
+) -> Score:
+    """1 where the number is within the limits of the target, or within `absolute` or `relative` of it.
+
+    `analyte` (a key of _units.ANALYTES) lets mg/dL and mmol/L compare. `day_first` reads 03/04/2020 as 3 April.
+    """
+    target = sample.target.strip()
+    text = final(readable(trace.answer))
+    if wanted := dates(target, day_first):
+        return _one_of("numeric", {d.isoformat() for d in _last(text, lambda t: dates(t, day_first))}, wanted[0].isoformat(), trace)
+    if re.search(r"\bweeks?\b", target) and (lengths := durations(target)):
+        return _one_of("numeric", {f"{n} days" for n in _last(text, durations)}, f"{lengths[0]} days", trace)
+    found = parse(trace.answer)
+    if found is None:
+        return missing("numeric", trace, "no single clear number")
+    gold, low, high = limits(target)
+    if found.pair is not None and gold.pair is None:
+        return missing("numeric", trace, "two numbers and a stroke, for one number,")
+    said = found if found.unit or not gold.unit else replace(found, unit=gold.unit)
+    shown = f"{found.value:g}{f'/{found.pair:g}' if found.pair is not None else ''} {found.unit}".strip()
+    value = _in_unit(said, gold.unit, analyte)
+    if value is None:
+        return Score("numeric", 0.0, parsed=shown, why=f"said {shown!r}, which is no {gold.unit!r}: another unit than the gold {target!r}")
+    slack = max(absolute, relative * abs(gold.value), 1e-9 * abs(gold.value))
+    right = gold.pair == found.pair and (min(low, gold.value - slack) <= value <= max(high, gold.value + slack))
+    return Score("numeric", float(right), parsed=shown, why=f"said {shown!r}, gold {target!r}")
+
+
+def limits(target: str) -> tuple[Quantity, float, float]:
+    """The gold quantity and the lowest and highest value that count, in its unit. DataError when it is no number."""
+    match = LIMITS.match(readable(target))
+    found = quantities(match[1] if match else readable(target))
+    if len(found) != 1:
+        raise DataError(f"the target of `numeric` must be one number, such as '7.4 mmol/L (7.0 to 7.8)', not {target!r}")
+    low, high = (float(match[2]), float(match[3])) if match else (found[0].value, found[0].value)
+    return found[0], low, high
+
+
+def parse(answer: str) -> Quantity | None:
+    """The one quantity an answer commits to; None for none, several, a range or a bound."""
+    text = spelt(final(readable(answer)))
+    segments = [match[1] for match in ANNOUNCED.finditer(text)]
+    said = [one for segment in segments if (one := _single(segment)) is not None]
+    if segments and quantities(" ".join(segments)):
+        return said[0] if len(said) == len([s for s in segments if quantities(s)]) and all(same(said[0], one) for one in said) else None
+    if (one := _single(text)) is not None:
+        return one
+    lines = [line for line in text.splitlines() if line.strip()]
+    sentences = re.split(r"(?<=[.!?。])\s+", lines[-1]) if lines else []
+    if sentences and (EQUATION.search(sentences[-1]) or CONCLUDES.search(sentences[-1])):
+        return _single(sentences[-1])
+    return None
+
+
+def _single(text: str) -> Quantity | None:
+    """The one quantity of a passage: what follows the last "=", else all of it; an aside may repeat it in another unit."""
+    if steps := list(EQUATION.finditer(text)):
+        text = text[steps[-1].end() :]
+    found = quantities(ASIDE.sub(lambda m: " " * len(m[0]), text))
+    aside = [q for m in ASIDE.finditer(text) for q in quantities(m[0])]
+    found, aside = (found, aside) if found else (aside, [])
+    if not found or any(q.open in ("range", "bound") for q in found) or not all(same(found[0], q) for q in found if q.open != "denied"):
+        return None
+    said = [q for q in found if q.open != "denied"]
+    hedged = any(not same(said[0], q) and q.open != "range" for q in aside) if said else True
+    return None if hedged or (said[0].open == "ratio" and not said[0].pair) else said[0]
+
+
+def _in_unit(said: Quantity, wanted: str, analyte: str) -> float | None:
+    """The value in the unit of the gold; a percentage without a unit in the gold is a fraction."""
+    given, gold = unit(said.unit), unit(wanted)
+    if gold is None:
+        return said.value * 0.01 if said.unit == "%" else said.value
+    return convert(said.value, given, gold, analyte) if given is not None else said.value
+
+
+def _last(text: str, read) -> list:  # type: ignore[no-untyped-def]
+    """What the announced part says, where there is one, else the whole text."""
+    announced = [found for match in ANNOUNCED.finditer(text) if (found := read(match[1]))]
+    return announced[-1] if announced else read(text)
+
+
+def _one_of(name: str, found: set[str], gold: str, trace: Trace) -> Score:
+    if len(found) != 1:
+        return missing(name, trace, f"{len(found) or 'no'} dates or durations")
+    said = found.pop()
+    return Score(name, float(said == gold), parsed=said, why=f"said {said!r}, gold {gold!r}")
+
+
+EXAMPLE = Sample(
+    "numeric/example",
+    (Message("user", ("What is 90 mg/dL of glucose in mmol/L?",)), Message("assistant", ("5.0 mmol/L",))),
+    target="5.0 mmol/L (4.9 to 5.1)",
+)

@@ -1,0 +1,107 @@
+"""A ranked differential: is the gold among its first k? Names compare by the tree, as in `entity`.
+
+Only the first k entries count, so a longer list earns nothing. An entry that names two things takes its place and
+matches nothing. The list is numbered lines, lines, JSON, or one line with semicolons or numbers.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.scoring._answer import final, refuses
+from medxiaohe.scoring._equivalence import Names, tree_names
+from medxiaohe.scoring._text import ALTERNATIVE, UNKNOWN, golds, missing
+from medxiaohe.scoring.entity import name, several
+from medxiaohe.types import Message, Sample, Score, Trace
+
+NUMBERED = re.compile(r"(?:^|\n|(?<=[.;,:)])\s|^answer:\s*)\s*(?:#|rank\s*)?(\d{1,2})[.):、]\s*(?=\S)", re.IGNORECASE)
+CODE = re.compile(r"\s*[(\[]?\b(?:OMIM|ORPHA|MONDO|MIM|ICD-?10?)\b[:# ]*[\w.]+[)\]]?", re.IGNORECASE)
+LONGEST = 20  # words of an entry that has no number or bullet
+
+
+def ranked(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int = 1) -> Score:
+    """1 where the target is among the first `k` of the list. The score is called "recall@k"."""
+    return judged(sample, trace, _names(tree), k)
+
+
+def mrr(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int = 10) -> Score:
+    """1 over the place of the target in the list, 0 where it is not among the first `k`."""
+    entries, known = parse(trace.answer), _names(tree)
+    if not entries:
+        return missing("mrr", trace, "no list of names")
+    place = place_of(entries, golds(sample), known)
+    value = 1 / place if place and place <= k else 0.0
+    return Score("mrr", value, parsed="; ".join(entries[:k]), why=f"{sample.target!r} is at place {place or 'none'} of {len(entries)}")
+
+
+def judged(sample: Sample, trace: Trace, known: Names, k: int) -> Score:
+    entries = parse(trace.answer)
+    if not entries:
+        return missing(f"recall@{k}", trace, "no list of names")
+    place = place_of(entries, golds(sample), known)
+    why = f"{sample.target!r} is at place {place or 'none'} of {len(entries)}"
+    return Score(f"recall@{k}", float(0 < place <= k), parsed="; ".join(entries[:k]), why=why)
+
+
+def place_of(entries: list[str], accepted: tuple[str, ...], known: Names) -> int:
+    """The place, from 1, of the first entry that is one of the accepted names; 0 for none."""
+    for place, entry in enumerate(entries, 1):
+        if any(known.same(entry, gold) for gold in accepted):
+            return place
+        clear = not several(entry, known) and not ALTERNATIVE.search(entry)
+        if clear and any(known.same(name(entry), gold) for gold in accepted):
+            return place
+    return 0
+
+
+def parse(answer: str) -> list[str]:
+    """The entries in order, each without its number, its codes and its reason; [] when there is no list."""
+    text = final(answer)
+    found = _json(text) or _numbered(text) or _lines(text)
+    bare = (re.sub(r"^answer:\s*", "", CODE.sub("", one).split("\n")[0], flags=re.IGNORECASE) for one in found)
+    entries = [entry for one in bare if (entry := name(one))]
+    if len(entries) == 1 and (refuses(text) or UNKNOWN.fullmatch(entries[0])):
+        return []
+    return entries
+
+
+def _json(text: str) -> list[str]:
+    match = re.search(r"\[.*\]", text, re.DOTALL)
+    try:
+        rows = json.loads(match[0]) if match else []
+    except (ValueError, RecursionError):
+        return []
+    keys = ("name", "diagnosis", "disease", "label")
+    named = [next((row[key] for key in keys if key in row), None) if isinstance(row, dict) else row for row in rows]
+    return named if all(isinstance(one, str) for one in named) else []
+
+
+def _numbered(text: str) -> list[str]:
+    marks = list(NUMBERED.finditer(text))
+    if not marks or [int(mark[1]) for mark in marks] != list(range(1, len(marks) + 1)):
+        return []  # it counts otherwise than 1, 2, 3
+    return [text[mark.end() : after].strip() for mark, after in zip(marks, [*(m.start() for m in marks[1:]), len(text)], strict=True)]
+
+
+def _lines(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().endswith(":")]
+    if len(lines) == 1:
+        lines = [part for part in re.split(r"[;；]|(?:\s>\s)", lines[0]) if part.strip()]
+    return lines if all(len(line.split()) <= LONGEST or line[0] in "-•" for line in lines) else []
+
+
+def _names(tree: Path | str | None) -> Names:
+    if tree is None:
+        raise ConfigError("the scorer ranked compares names by a tree: give it tree=FOLDER of an entity.build stage")
+    return tree_names(Path(tree))
+
+
+EXAMPLE = Sample(
+    "ranked/example",
+    (
+        Message("user", ("Tall stature, ectopia lentis, aortic root dilatation. List the five most likely diseases, one a line.",)),
+        Message("assistant", ("1. Marfan syndrome\n2. Loeys-Dietz syndrome",)),
+    ),
+    target="Marfan syndrome",
+)

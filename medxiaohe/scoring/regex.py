@@ -1,0 +1,31 @@
+"""An answer whose form is a regular expression: the target must match all of it, whatever its case.
+
+For answers with many spellings and one meaning ("^(grade )?(2|ii)$"). The whole answer must match, so nothing can be
+hidden beside it; refusals match nothing.
+"""
+
+import re
+
+from medxiaohe.errors import DataError
+from medxiaohe.scoring._answer import refuses
+from medxiaohe.scoring._text import missing, short
+from medxiaohe.scoring.string import bare
+from medxiaohe.types import Message, Sample, Score, Trace
+
+
+def regex(sample: Sample, trace: Trace) -> Score:
+    try:
+        pattern = re.compile(sample.target, re.IGNORECASE)
+    except re.error as error:
+        raise DataError(f"the target of `regex` must be a regular expression, not {sample.target!r} ({error})") from error
+    said = bare(short(trace.answer))
+    if not said or refuses(said):
+        return missing("regex", trace)
+    return Score("regex", float(bool(pattern.fullmatch(said))), parsed=said, why=f"said {said!r}, gold matches {sample.target!r}")
+
+
+EXAMPLE = Sample(
+    "regex/example",
+    (Message("user", ("Which grade is the tumour?",)), Message("assistant", ("Grade II",))),
+    target="(?:grade )?(?:2|ii)",
+)

@@ -1,0 +1,60 @@
+"""Shared words, as open VQA benchmarks publish it: a measure of wording, not of medicine.
+
+Precision, recall and F1 over the words of answer and gold, counted as often as both have them, without articles and
+punctuation (Rajpurkar et al. 2016, aclanthology.org/D16-1264, evaluation script v1.1). "No pneumonia" gets 0.67 for
+"pneumonia": read it beside `entity`, never instead of it. The best of several golds (one a line of the target) counts.
+"""
+
+import re
+import string
+from collections import Counter
+
+from medxiaohe.scoring._text import golds, missing, short
+from medxiaohe.types import Message, Sample, Score, Trace
+
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+CJK = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])")
+
+
+def token_f1(sample: Sample, trace: Trace) -> Score:
+    return _score("token_f1", sample, trace, 2)
+
+
+def precision(sample: Sample, trace: Trace) -> Score:
+    return _score("token_f1.precision", sample, trace, 0)
+
+
+def recall(sample: Sample, trace: Trace) -> Score:
+    return _score("token_f1.recall", sample, trace, 1)
+
+
+def _score(name: str, sample: Sample, trace: Trace, which: int) -> Score:
+    accepted = golds(sample)
+    said = short(trace.answer, accepted)
+    if not words(said):
+        return missing(name, trace)
+    value, gold = max((overlap(said, gold)[which], gold) for gold in accepted)
+    return Score(name, value, parsed=said, why=f"shares words with {gold!r}")
+
+
+def overlap(said: str, gold: str) -> tuple[float, float, float]:
+    """Precision, recall and F1 of the words of two texts."""
+    a, b = Counter(words(said)), Counter(words(gold))
+    common = (a & b).total()
+    if not common:
+        return 0.0, 0.0, 0.0
+    p, r = common / a.total(), common / b.total()
+    return p, r, 2 * p * r / (p + r)
+
+
+def words(text: str) -> list[str]:
+    """Lower case, without punctuation and articles; a Chinese or Japanese character is a word."""
+    bare = CJK.sub(r" \1 ", text.lower().translate(PUNCTUATION))
+    return [word for word in bare.split() if word not in ("a", "an", "the")]
+
+
+EXAMPLE = Sample(
+    "token_f1/example",
+    (Message("user", ("What is seen in the left lung?",)), Message("assistant", ("A small pleural effusion",))),
+    target="small pleural effusion",
+)
