@@ -10,6 +10,7 @@ MedError (3)
   |  x AssetError       a package file could not be had, or its hash is wrong
   x StorageError (3)    the disk is full, read-only or failing
   x ModelError (3)      a model or its server failed
+  |  x JudgeFailed      a judge did not pass its self-test, so what it judged is not published
   x ToolError (3)       a tool failed; agents hand it to the model instead of stopping
 
 A message is one sentence with the value, what is allowed, and what to do.
@@ -55,6 +56,10 @@ class StorageError(MedError, OSError):
 
 
 class ModelError(MedError, RuntimeError):
+    pass
+
+
+class JudgeFailed(ModelError):
     pass
 
 

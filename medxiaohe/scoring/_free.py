@@ -1,0 +1,46 @@
+"""Answers in free text: what of a reply is judged, when there is nothing to judge, and the reference beside it."""
+
+import re
+
+from medxiaohe.scoring._answer import outside_thoughts, refuses, speaks_to_grader
+from medxiaohe.scoring._sentences import sentences
+from medxiaohe.scoring._text import missing, plain, short
+from medxiaohe.types import Sample, Score, Trace
+
+SHORT = 12  # words: a reply of so many may be no more than "unknown", "A or B" or "I am not sure"
+REFUSAL = 40  # words: a longer reply that also says "I cannot diagnose" says something else too
+
+
+COPIED = 4  # words: a shorter question may well be in an answer
+
+
+def said(trace: Trace) -> str:
+    """The reply without its thinking, without the question copied, and without sentences that speak to a grader.
+
+    None of these can help, and none can harm.
+    """
+    text = outside_thoughts(trace.answer)
+    for message in trace.prompt.messages[-1:]:
+        asked = outside_thoughts(message.text).strip()
+        if len(asked.split()) >= COPIED:
+            text = text.replace(asked, " ")
+    if not speaks_to_grader(text):
+        return text.strip()
+    return "\n".join(sentence for sentence in sentences(text) if not speaks_to_grader(sentence))
+
+
+def reference(sample: Sample) -> str:
+    """The gold answer in words: the last assistant message, or the target where there is none."""
+    last = sample.messages[-1] if sample.messages else None
+    return last.text if last is not None and last.role == "assistant" else sample.target
+
+
+def no_answer(name: str, trace: Trace, gold: str = "") -> Score | None:
+    """The score of a reply that says nothing or refuses, or None for one to be judged."""
+    text = said(trace)
+    words = len(re.findall(r"\w+", text))
+    if gold and plain(text) == plain(gold):
+        return None
+    if not words or (words <= SHORT and not short(text)) or (words <= REFUSAL and refuses(text)):
+        return missing(name, trace, "nothing to judge")
+    return None

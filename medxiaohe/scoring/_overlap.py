@@ -1,0 +1,82 @@
+"""Words in common: ROUGE (Lin 2004) and BLEU (Papineni 2002), as the packages rouge-score and sacrebleu count them.
+
+They measure lexical overlap, not whether what is said is true: "no effusion" and "effusion" differ by one word.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+WORD = re.compile(r"[a-z0-9]+")
+MAX_N = 4
+CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+
+
+def words(text: str) -> list[str]:
+    """Runs of a-z and 0-9 in lower case, as rouge-score without stemming; a Chinese or Japanese character is a word, too."""
+    return WORD.findall(CJK.sub(lambda c: f" u{ord(c[0]):x} ", text.lower()))
+
+
+def rouge_n(candidate: str, reference: str, n: int) -> float:
+    """F1 of the runs of n words."""
+    a, b = _runs(words(candidate), n), _runs(words(reference), n)
+    return _f1((a & b).total(), a.total(), b.total())
+
+
+def rouge_l(candidate: str, reference: str) -> float:
+    """F1 of the longest common subsequence of words."""
+    a, b = words(candidate), words(reference)
+    return _f1(_common(a, b), len(a), len(b))
+
+
+def bleu(candidate: str, reference: str) -> float:
+    """Sentence BLEU of one reference, 0 to 1: sacrebleu's sentence_bleu / 100 (13a, exponential smoothing, effective order)."""
+    a, b = _tokens_13a(candidate), _tokens_13a(reference)
+    logs, invented = [], 1.0
+    for n in range(1, MAX_N + 1):
+        mine, theirs = _runs(a, n), _runs(b, n)
+        if not mine:
+            break  # effective order
+        right = (mine & theirs).total()
+        if n == 1 and not right:
+            return 0.0
+        if not right:
+            invented *= 2
+        logs.append(math.log(right / mine.total() if right else 1 / (invented * mine.total())))
+    if not logs:
+        return 0.0
+    brevity = 1.0 if len(a) >= len(b) else math.exp(1 - len(b) / len(a))
+    return brevity * math.exp(math.fsum(logs) / len(logs))
+
+
+def _tokens_13a(text: str) -> list[str]:
+    """The tokens of mteval-v13a."""
+    text = text.replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
+    if "&" in text:
+        for entity, plain in (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">")):
+            text = text.replace(entity, plain)
+    text = f" {text} "
+    text = re.sub(r"([\{-\~\[-\` -\&\(-\+\:-\@\/])", r" \1 ", text)
+    text = re.sub(r"([^0-9])([\.,])", r"\1 \2 ", text)
+    text = re.sub(r"([\.,])([^0-9])", r" \1 \2", text)
+    return re.sub(r"([0-9])(-)", r"\1 \2 ", text).split()
+
+
+def _runs(tokens: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
+
+
+def _common(a: Sequence[str], b: Sequence[str]) -> int:
+    row = [0] * (len(b) + 1)
+    for one in a:
+        before = 0
+        for j, other in enumerate(b, 1):
+            before, row[j] = row[j], before + 1 if one == other else max(row[j], row[j - 1])
+    return row[-1]
+
+
+def _f1(common: int, mine: int, theirs: int) -> float:
+    return 2 * common / (mine + theirs) if common else 0.0

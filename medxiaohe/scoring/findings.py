@@ -1,0 +1,176 @@
+"""A report or a note against a reference, finding by finding, without a model.
+
+    findings            harmonic mean of the two below
+    findings.precision  how much of what the reply says is in the reference
+    findings.recall     how much of the reference is in the reply
+    findings.grounded   1 - share of the reply's sentences with a finding that the reference does not have (hallucination rate)
+    findings.covered    1 - share of the reference's sentences with a finding that the reply does not have (omission rate)
+
+Two findings agree by `agreement`: 0 for another finding, person, denial or side; 1 when all is equal; less for each difference
+of detail. They are paired one to one. The reference is the last assistant message, else the target. What is found in a text is
+in docs/judges.md; words outside of the lexicon and the tree are not judged, so this measures facts and not the prose.
+
+With `tree`, the folder of one, its names are found beside those of the lexicon of radiology, as notes of visits need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medxiaohe.scoring._findings import Finding, Lexicon, lexicon
+from medxiaohe.scoring._free import no_answer, reference, said
+from medxiaohe.types import Message, Sample, Score, Trace
+
+DIFFERS, OPEN = 0.5, 0.75  # for each detail that is another one; that only one of the two gives. Chosen beforehand, not fitted
+LEVELS = ("", "mild", "moderate", "severe")
+SHOWN = 6  # findings in a reason
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`pairs` are (of the reply, of the reference, agreement); the rest of each is unsupported or omitted."""
+
+    pairs: tuple[tuple[Finding, Finding, float], ...]
+    unsupported: tuple[Finding, ...]
+    omitted: tuple[Finding, ...]
+    hallucination_rate: float  # of the reply's sentences with findings
+    omission_rate: float  # of the reference's
+
+    @property
+    def precision(self) -> float:
+        return self._agreed / max(1, len(self.pairs) + len(self.unsupported))
+
+    @property
+    def recall(self) -> float:
+        return self._agreed / max(1, len(self.pairs) + len(self.omitted))
+
+    @property
+    def f1(self) -> float:
+        return 2 * self._agreed / max(1, 2 * len(self.pairs) + len(self.unsupported) + len(self.omitted))
+
+    @property
+    def contradicted(self) -> tuple[tuple[Finding, Finding], ...]:
+        """Unsupported findings of the reply beside what the reference says of the same thing: denied, or on the other side."""
+        return tuple((mine, theirs) for mine in self.unsupported for theirs in self.omitted if mine.name == theirs.name)
+
+    @property
+    def _agreed(self) -> float:
+        return sum(weight for *_, weight in self.pairs)
+
+
+def compare(reply: str, gold: str, words: Lexicon | None = None) -> Comparison:
+    words = words or lexicon()
+    mine, theirs = words.findings(reply), words.findings(gold)
+    mine_once, theirs_once = merged(mine), merged(theirs)
+    options = [(agreement(a, b, words.parents), i, j) for i, a in enumerate(mine_once) for j, b in enumerate(theirs_once)]
+    pairs: dict[int, tuple[int, float]] = {}
+    for weight, i, j in sorted(options, key=lambda option: (-option[0], option[1], option[2])):
+        if weight and i not in pairs and j not in {other for other, _ in pairs.values()}:
+            pairs[i] = (j, weight)
+    kept = {j for j, _ in pairs.values()}
+    unsupported = tuple(a for i, a in enumerate(mine_once) if i not in pairs)
+    omitted = tuple(b for j, b in enumerate(theirs_once) if j not in kept)
+    return Comparison(
+        tuple((mine_once[i], theirs_once[j], weight) for i, (j, weight) in sorted(pairs.items())),
+        unsupported,
+        omitted,
+        _rate(mine, unsupported),
+        _rate(theirs, omitted),
+    )
+
+
+def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
+    """0 to 1, symmetric.
+
+    0: not the same finding and neither the other's parent; another person; there or possible against not there; left against right.
+    DIFFERS for each of: the finding against its parent; certain against possible or conditional; one side against both; another
+    degree; other places. OPEN for each of side, degree and place that only one of them gives.
+    """
+    if a.name != b.name and parents.get(a.name) != b.name and parents.get(b.name) != a.name:
+        return 0.0
+    if (a.person == "patient") != (b.person == "patient") or (a.status == "absent") != (b.status == "absent"):
+        return 0.0
+    if {a.side, b.side} == {"left", "right"}:
+        return 0.0
+    weight = (DIFFERS if a.name != b.name else 1.0) * (DIFFERS if a.status != b.status else 1.0)
+    for mine, theirs, same in ((a.side, b.side, a.side == b.side), (a.degree, b.degree, a.degree == b.degree)):
+        weight *= 1.0 if same else DIFFERS if mine and theirs else OPEN
+    if a.places != b.places:
+        weight *= 1.0 if a.places & b.places else DIFFERS if a.places and b.places else OPEN
+    return weight
+
+
+def merged(findings: Sequence[Finding]) -> list[Finding]:
+    """Each finding once by name, status, side and person; with the highest degree and all places."""
+    once: dict[tuple[str, ...], Finding] = {}
+    for one in findings:
+        key = (one.name, one.status, one.side, one.person)
+        if key in once:
+            degree = max(one.degree, once[key].degree, key=LEVELS.index)
+            one = replace(once[key], degree=degree, places=once[key].places | one.places)
+        once[key] = one
+    return list(once.values())
+
+
+def _rate(found: Sequence[Finding], unpaired: Sequence[Finding]) -> float:
+    """The share of the sentences with findings in which one of the unpaired is said."""
+    keys = {(one.name, one.status, one.side, one.person) for one in unpaired}
+    bad = {one.sentence for one in found if (one.name, one.status, one.side, one.person) in keys}
+    return len(bad) / max(1, len({one.sentence for one in found}))
+
+
+# ---- scorers -----------------------------------------------------------------------------------------
+
+VALUES = {
+    "findings": lambda c: c.f1,
+    "findings.precision": lambda c: c.precision,
+    "findings.recall": lambda c: c.recall,
+    "findings.grounded": lambda c: 1 - c.hallucination_rate,
+    "findings.covered": lambda c: 1 - c.omission_rate,
+}
+
+
+def findings(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    return _score("findings", sample, trace, tree)
+
+
+def precision(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    return _score("findings.precision", sample, trace, tree)
+
+
+def recall(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    return _score("findings.recall", sample, trace, tree)
+
+
+def grounded(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    return _score("findings.grounded", sample, trace, tree)
+
+
+def covered(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    return _score("findings.covered", sample, trace, tree)
+
+
+def _score(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score:
+    gold, reply = reference(sample), said(trace)
+    if nothing := no_answer(name, trace, gold):
+        return nothing
+    result = compare(reply, gold, lexicon(tree))
+    if not result.pairs and not result.omitted:
+        return Score(name, None, "unjudged", why="the reference names no finding of the lexicon or the tree")
+    if not result.pairs and not result.unsupported:
+        return Score(name, 0.0, "unparsed", why=f"no finding in {trace.answer[-120:]!r}")
+    lists = {"agreed": [a for a, _, _ in result.pairs], "unsupported": result.unsupported, "omitted": result.omitted}
+    why = "; ".join(f"{what}: {', '.join(one.said for one in some[:SHOWN])}" for what, some in lists.items() if some)
+    counted = f"{len(result.pairs)} agreed, {len(result.unsupported)} unsupported, {len(result.omitted)} omitted"
+    return Score(name, VALUES[name](result), parsed=counted, why=why)
+
+
+EXAMPLE = Sample(
+    "findings/example",
+    (
+        Message("user", ("Describe the findings of this chest X-ray.",)),
+        Message("assistant", ("There is a small left pleural effusion. No pneumothorax. The heart is enlarged.",)),
+    ),
+)

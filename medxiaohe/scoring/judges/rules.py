@@ -1,0 +1,191 @@
+"""A judge without a language model: does a text say a claim, by the names, sides, numbers and words that both have?
+
+It reads no meaning: a claim in other words is "neither", and one in the same words in another order may be "supported". It is
+the same every time, costs nothing, cannot be talked to, and is a floor that a model must beat to be worth its calls. How far it
+agrees with physicians is in docs/results/judge_agreement.md.
+
+    supported     the best run of up to three sentences has at least SUPPORTS of the claim's words, every number and every
+                  finding of it, and denies none of them
+    contradicted  it has at least SPEAKS_OF of them, and a finding or word is denied in one and not in the other, or is on the
+                  other side, or a number with the same unit is another, or one has the opposite of a word (increase, decrease)
+    cannot tell   no word of the claim is in the text
+    neither       otherwise
+
+A criterion is met when the claim in it ("Advises to ...", "States that ...") is supported; of criteria about anything but content
+(tone, length, language) it cannot tell. It does not compare answers.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.entity.context import contexts
+from medxiaohe.scoring import _findings
+from medxiaohe.scoring._findings import Finding, Lexicon, lexicon
+from medxiaohe.scoring._sentences import sentences
+from medxiaohe.scoring.judges.questions import ABSTAINED, Question, Verdict, digest
+
+SUPPORTS, SPEAKS_OF = 0.6, 0.5  # shares of a claim's words; docs/results/judge_agreement.md says on what they were chosen
+RUN = 3  # sentences
+NUMBER = re.compile(r"(?<![\w.])(\d+(?:[.,]\d+)?)\s*-?\s*([a-zµ%]+(?:/[a-z]+)?)?", re.IGNORECASE)
+WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
+EMPTY = frozenset(
+    """a an the and or of in on at to for from by with as is are was were be been being it its this that these those there their they them
+    you your he she his her i we our can may might could should would will do does did has have had not no nor also such than then if
+    when which who whom what how about into over more most very other some any each both so because due include includes including
+    usually often typically generally commonly likely called known used use patient patients person people""".split()
+)
+OPPOSITES = {
+    a: b
+    for one, other in (
+        ("increas", "decreas"), ("high", "low"), ("rais", "lower"), ("saf", "unsaf"), ("effectiv", "ineffectiv"), ("common", "rar"),
+        ("befor", "after"), ("left", "right"), ("benign", "malignant"), ("acut", "chronic"), ("hypertens", "hypotens"),
+        ("necessari", "unnecessari"), ("normal", "abnormal"), ("improv", "worsen"), ("avoid", "recommend"), ("contraindicat", "recommend"),
+    )
+    for a, b in ((one, other), (other, one))
+}  # fmt: skip
+LEAD = re.compile(
+    r"^\W*(?:the (?:response|answer|reply|assistant|model)\s+)?(?:should\s+)?"
+    r"(?:(?:clearly|explicitly|briefly|correctly|accurately|appropriately)\s+)?"
+    r"(?:mention|state|advise|recommend|suggest|explain|include|identif(?:y|ie)|provide|describe|list|note|say|specif(?:y|ie)|indicate|inform"
+    r"|emphasi[sz]e|clarif(?:y|ie)|acknowledge|warn|discuss|encourage|instruct|remind|point out|highlight|give|direct|offer|urge"
+    r"|propose|outline)"
+    r"(?:e?s|ing)?\b(?:\s+(?:the (?:user|patient|mother|parent|reader)|them))?(?:\s+(?:that|to|about|of|against))?\s+",
+    re.IGNORECASE,
+)
+SUFFIX = re.compile(r"(?:ations?|ments?|ings?|edly|ness|ies|ied|ers?|ed|es|ly|al|s|e|y)$")
+
+
+@dataclass(frozen=True)
+class RuleJudge:
+    name: str
+    words: Lexicon
+
+    @classmethod
+    def of(cls, tree: Path | None = None) -> RuleJudge:
+        """With the names of a tree beside those of the lexicon."""
+        code = [io.sha256(Path(str(file))) for file in (__file__, _findings.__file__, _findings.FILE)]
+        stage = tree / io.MANIFEST if tree is not None else None
+        built = io.sha256(stage) if stage is not None and stage.is_file() else str(tree or "")
+        return cls(f"rules#{digest(code, built)[:8]}", lexicon(tree))
+
+    def ask(self, questions: Sequence[Question]) -> list[tuple[Verdict, ...]]:
+        return [tuple(self._verdict(question, item) for item in question.items) for question in questions]
+
+    def _verdict(self, question: Question, item: str) -> Verdict:
+        asked = digest(question.kind, question.text, item)
+        if question.kind == "split":
+            return Verdict("\n".join(dict.fromkeys(sentences(question.text))), "", asked, judge=self.name)
+        if question.kind == "pair":
+            return Verdict(ABSTAINED, "rules do not compare answers", asked, judge=self.name)
+        if question.kind == "claim":
+            return Verdict(*entails(question.text, item, self.words), asked, judge=self.name)
+        lead = LEAD.match(item)
+        if not lead:
+            return Verdict(ABSTAINED, "not a criterion about content", asked, judge=self.name)
+        label, why = entails(question.text, item[lead.end() :], self.words)
+        return Verdict("met" if label == "supported" else "not met", why, asked, judge=self.name)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A sentence or a run of them as its words, each with whether it is denied; its findings and its numbers."""
+
+    denied: dict[str, set[bool]]  # stem -> whether it is denied, every time it is there
+    findings: tuple[Finding, ...]
+    numbers: frozenset[tuple[str, str]]  # (number, unit)
+
+
+def entails(text: str, claim: str, words: Lexicon) -> tuple[str, str]:
+    """(label, why) of one claim."""
+    wanted = _said(claim, words)
+    if not wanted.denied:
+        return ABSTAINED, "the claim has no words to look for"
+    rows = _read(text, words)
+    runs = [rows[i : i + n] for n in range(1, RUN + 1) for i in range(len(rows) - n + 1)]
+    if not runs:
+        return "neither", "the text says nothing"
+    best, share = None, 0.0
+    for run in runs:  # the shortest of the best
+        there = _joined(run)
+        found = sum(stem in there.denied for stem in wanted.denied) / len(wanted.denied)
+        if found > share + 1e-9:
+            best, share = there, found
+    if best is None:
+        return ABSTAINED, "no word of the claim is in the text"
+    about = f"{share:.0%} of the claim's words"
+    if share >= SPEAKS_OF and (why := _conflict(wanted, best)):
+        return "contradicted", f"{about}; {why}"
+    if share >= SUPPORTS:
+        missing = _missing(wanted, best)
+        return ("neither", f"{about}; {missing}") if missing else ("supported", about)
+    return "neither", about
+
+
+@functools.lru_cache(maxsize=64)
+def _read(text: str, words: Lexicon) -> tuple[_Said, ...]:
+    return tuple(_said(sentence, words) for sentence in sentences(text))
+
+
+def _said(text: str, words: Lexicon) -> _Said:
+    text = _findings.prepared(text)
+    marks = [mark for mark in WORD.finditer(text) if mark.group().lower() not in EMPTY and len(mark.group()) > 1]
+    denied: dict[str, set[bool]] = {}
+    for mark, context in zip(marks, contexts(text, [mark.span() for mark in marks]), strict=True):
+        denied.setdefault(stem(mark.group()), set()).add(context.negated)
+    numbers = frozenset((match[1].replace(",", "."), stem(match[2] or "")) for match in NUMBER.finditer(text))
+    return _Said(denied, tuple(words.findings(text)), numbers)
+
+
+def _joined(run: Sequence[_Said]) -> _Said:
+    denied: dict[str, set[bool]] = {}
+    for said in run:
+        for word, ways in said.denied.items():
+            denied.setdefault(word, set()).update(ways)
+    return _Said(denied, tuple(f for said in run for f in said.findings), frozenset(n for said in run for n in said.numbers))
+
+
+def _conflict(claim: _Said, there: _Said) -> str:
+    """Why both cannot be true, or ""."""
+    for one in claim.findings:
+        same = [other for other in there.findings if other.name == one.name]
+        if same and all((other.status == "absent") != (one.status == "absent") for other in same):
+            return f"{one.name} is {'denied' if one.status != 'absent' else 'not denied'}"
+        if one.side in ("left", "right") and same and all({one.side, other.side} == {"left", "right"} for other in same):
+            return f"{one.name} is on the other side"
+    shared = [word for word in claim.denied if word in there.denied]
+    turned = [word for word in shared if len(claim.denied[word] | there.denied[word]) == 2 and len(there.denied[word]) == 1]
+    if shared and len(turned) > len(shared) / 2:
+        return f"{', '.join(turned[:3])}: denied in one only"
+    for number, unit in claim.numbers:
+        others = {n for n, u in there.numbers if u == unit}
+        if unit and others and number not in others:
+            return f"{number} {unit} against {', '.join(sorted(others))}"
+    for word in claim.denied:
+        if word not in there.denied and OPPOSITES.get(word) in there.denied:
+            return f"{word} against {OPPOSITES[word]}"
+    return ""
+
+
+def _missing(claim: _Said, there: _Said) -> str:
+    numbers = {n for n, _ in there.numbers}
+    if lost := [n for n, _ in claim.numbers if n not in numbers]:
+        return f"no {lost[0]} there"
+    names = {other.name for other in there.findings}
+    if lost := [one.name for one in claim.findings if one.name not in names]:
+        return f"no {lost[0]} there"
+    return ""
+
+
+def stem(word: str) -> str:
+    """A word without its usual ending; crude, and the same on both sides."""
+    low = word.lower().removesuffix("'s")
+    for _ in range(2):
+        cut = SUFFIX.sub("", low)
+        low = cut if len(cut) >= 3 else low
+    return low

@@ -1,0 +1,48 @@
+"""A scorer that needs a judge: questions to ask about a trace, and a score from the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from medxiaohe.scoring._free import no_answer
+from medxiaohe.scoring.judges import use
+from medxiaohe.scoring.judges.questions import Question, Verdict
+from medxiaohe.types import Sample, Score, Trace
+
+
+@dataclass(frozen=True)
+class JudgedScorer:
+    """Called with one trace, or `many` at once, which a judge answers in batches.
+
+    A reply that says nothing scores 0 and is not shown to the judge; without a judge the score is unjudged.
+    """
+
+    name: str
+    kind: str  # what the judge is asked as; its self-test is about this
+    questions: Callable[[Sample, Trace], list[Question]]
+    score: Callable[[str, Sample, Trace, list[tuple[Verdict, ...]]], Score]
+
+    def __call__(self, sample: Sample, trace: Trace) -> Score:
+        return self.many([(sample, trace)])[0]
+
+    def many(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[Score]:
+        asked = [(no_answer(self.name, trace), self.questions(sample, trace)) for sample, trace in pairs]
+        judge = use.current()
+        if judge is None:
+            none = Score(self.name, None, "unjudged", why="no judge: set `judge` of the run, see docs/judges.md")
+            return [nothing or none for nothing, _ in asked]
+        said = iter(judge.ask([question for nothing, questions in asked if nothing is None for question in questions]))
+        return [
+            nothing or self.score(self.name, sample, trace, [next(said) for _ in questions])
+            for (sample, trace), (nothing, questions) in zip(pairs, asked, strict=True)
+        ]
+
+
+def undecided(verdicts: Sequence[Verdict]) -> str:
+    """Why some of the verdicts decide nothing, or "" when all do."""
+    left = [verdict for verdict in verdicts if not verdict.decided]
+    if not left:
+        return ""
+    first = left[0]
+    return f"{len(left)} of {len(verdicts)} items unjudged ({first.label or 'no verdict'}: {first.why[:120]})"

@@ -1,0 +1,130 @@
+"""How a run gets its judge, and how scorers reach it.
+
+    with use.opened(settings.judge, task.scorers, tree=tree) as judge:   # None when no judge is named; JudgeFailed stops the run
+        scores = ...                                                     # scorer(sample, trace), or scorer.many(pairs), in batches
+        record = use.record(judge)                                       # JSON for the summary: self-test, prompts, calls, cost
+
+A scorer that needs a judge is a judges.scorer.JudgedScorer: its `kind` says what it asks, and it asks `use.current()`. Without
+a judge its scores are unjudged.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import assets, io, plugins
+from medxiaohe.errors import ConfigError
+from medxiaohe.scoring.judges import selftest
+from medxiaohe.scoring.judges.model_judge import Budget, ModelJudge
+from medxiaohe.scoring.judges.questions import Judge
+from medxiaohe.scoring.judges.store import Store
+from medxiaohe.types import Scorer
+
+RULES = "rules"
+ABOUT_HOW = ("api_key_env", "privacy", "timeout", "retries", "first_wait", "workers", "batch_size", "device", "gpus")  # change no verdict
+_using: list[Judge] = []
+_tests: dict[str, selftest.Report] = {}
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """`model` is "" for no judge, "rules" for the one without a language model, or what `backend` takes."""
+
+    model: str = ""
+    backend: str = "openai_compatible"
+    options: dict[str, Any] = field(default_factory=dict)  # of the backend: url, api_key_env, privacy, ...
+    batch: int = 8  # criteria or claims in one call
+    retries: int = 2
+    max_calls: int | None = None
+    max_cost: float | None = None
+    price_in: float = 0.0  # for a million tokens, four letters each
+    price_out: float = 0.0
+    cache: str = ""  # a folder; "" is the cache of medxiaohe, "none" keeps nothing
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.retries < 0:
+            raise ConfigError(f"judge.batch must be at least 1 and judge.retries at least 0, not {self.batch} and {self.retries}")
+        self.budget  # noqa: B018  raises when it contradicts itself
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(self.max_calls, self.max_cost, self.price_in, self.price_out)
+
+
+def make(settings: JudgeSettings, tree: Path | None = None) -> Judge | None:
+    """The judge the settings name, or None."""
+    if not settings.model:
+        return None
+    if settings.model == RULES:
+        from medxiaohe.scoring.judges.rules import RuleJudge
+
+        return RuleJudge.of(tree)
+    backend = plugins.load("models", settings.backend)
+    known = inspect.signature(backend).parameters
+    common = {"max_new_tokens": 1024}
+    options = {key: value for key, value in common.items() if key in known} | settings.options
+    if unknown := [key for key in options if key not in known]:
+        raise ConfigError(f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}")
+    what = {key: value for key, value in options.items() if key not in ABOUT_HOW}
+    name = f"{settings.backend}:{settings.model}#{io.fingerprint([what, _weights(Path(settings.model))])[:8]}"
+    folder = None if settings.cache == "none" else Path(settings.cache).expanduser() if settings.cache else assets.cache_root() / "judges"
+    store = Store(folder)
+    model = backend(settings.model, **options)
+    return ModelJudge(model, name=name, batch=settings.batch, retries=settings.retries, budget=settings.budget, store=store)
+
+
+@contextmanager
+def using(judge: Judge | None) -> Iterator[Judge | None]:
+    """Inside, scorers that need a judge ask this one."""
+    if judge is None:
+        yield None
+        return
+    _using.append(judge)
+    try:
+        yield judge
+    finally:
+        _using.remove(judge)
+
+
+def current() -> Judge | None:
+    return _using[-1] if _using else None
+
+
+@contextmanager
+def opened(settings: JudgeSettings, scorers: Sequence[Scorer], tree: Path | None = None) -> Iterator[Judge | None]:
+    """The judge of a run, tested on what these scorers ask; JudgeFailed when it does not pass.
+
+    Nothing is made or tested when no scorer needs a judge.
+    """
+    wanted = kinds(scorers)
+    judge = make(settings, tree) if wanted else None
+    if judge is not None:
+        _tests[judge.name] = selftest.require(judge, wanted)
+    with using(judge):
+        yield judge
+
+
+def record(judge: Judge | None) -> dict[str, Any]:
+    """What a result says of its judge: who, with which prompts, at what cost, and how its self-test went."""
+    if judge is None:
+        return {}
+    tested = _tests.get(judge.name)
+    said = judge.to_json() if isinstance(judge, ModelJudge) else {"judge": judge.name}
+    return said | {"self_test": tested.to_json() if tested else None}
+
+
+def kinds(scorers: Sequence[Scorer]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(kind for scorer in scorers if (kind := getattr(scorer, "kind", ""))))
+
+
+def _weights(folder: Path) -> list[str]:
+    """What tells the weights of a local folder from others in the same place: config and sizes, not every byte."""
+    if not folder.is_dir():
+        return []
+    config = [io.sha256(path) for path in sorted(folder.glob("*.json"))]
+    return config + [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sorted(folder.glob("*.safetensors"))]

@@ -1,0 +1,106 @@
+"""A reply against criteria with signed points, in the format of HealthBench (Arora et al. 2025); a judge says which are met.
+
+    rubric              points of the met criteria / sum of the positive points: openai/simple-evals, calculate_score. It may
+                        fall below 0; HealthBench then clips the mean over all items to [0, 1], and so does `clipped_mean`.
+    rubric.clipped      the same, each item in [0, 1]: for rewards. Its mean is not HealthBench's.
+    rubric.normalised   (sum of met points - sum of negative points) / sum of |points|, always in [0, 1] (Baichuan-M3, eq. 1)
+
+Sample.target is JSON: {"criteria": [{"text": "Advises ...", "points": 5}, ...]}. One criterion without a verdict leaves the
+whole score unjudged; `why` then says between which values it lies.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from medxiaohe.errors import DataError
+from medxiaohe.scoring._free import said
+from medxiaohe.scoring.judges.prompts import told
+from medxiaohe.scoring.judges.questions import Question, Verdict
+from medxiaohe.scoring.judges.scorer import JudgedScorer, undecided
+from medxiaohe.types import Message, Sample, Score, Trace
+
+
+@dataclass(frozen=True)
+class Criterion:
+    text: str
+    points: float
+
+
+def criteria(sample: Sample) -> tuple[Criterion, ...]:
+    """What the target says; DataError unless there are criteria and one of them has positive points."""
+    try:
+        rows = json.loads(sample.target)["criteria"]
+        found = tuple(Criterion(str(row["text"]), float(row["points"])) for row in rows)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f'{sample.id}: the target of a rubric is JSON like {{"criteria": [{{"text": ..., "points": 5}}]}}') from error
+    if not all(math.isfinite(one.points) and one.text.strip() for one in found) or not any(one.points > 0 for one in found):
+        raise DataError(f"{sample.id}: a rubric needs criteria with a text and finite points, one of them above 0")
+    return found
+
+
+def to_target(rows: Iterable[tuple[str, float]]) -> str:
+    """The target of a sample from (criterion, points)."""
+    return json.dumps({"criteria": [{"text": text, "points": points} for text, points in rows]}, ensure_ascii=False)
+
+
+def official(points: Sequence[float], met: Sequence[bool]) -> float:
+    """Sum of the met points over the sum of the positive ones; below 0 when faults outweigh."""
+    return _sum(p for p, m in zip(points, met, strict=True) if m) / _sum(p for p in points if p > 0)
+
+
+def clip(points: Sequence[float], met: Sequence[bool]) -> float:
+    return min(1.0, max(0.0, official(points, met)))
+
+
+def normal(points: Sequence[float], met: Sequence[bool]) -> float:
+    worst = _sum(p for p in points if p < 0)
+    return (_sum(p for p, m in zip(points, met, strict=True) if m) - worst) / _sum(abs(p) for p in points)
+
+
+def clipped_mean(values: Sequence[float]) -> float:
+    """HealthBench's score of a set of items: their mean, clipped to [0, 1]."""
+    return min(1.0, max(0.0, _sum(values) / len(values)))
+
+
+FORMULAS = {"rubric": official, "rubric.clipped": clip, "rubric.normalised": normal}
+
+
+def _questions(sample: Sample, trace: Trace) -> list[Question]:
+    return [Question("rubric", said(trace), tuple(one.text for one in criteria(sample)), told(sample.prompt.messages))]
+
+
+def _score(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict, ...]]) -> Score:
+    rows, given, formula = criteria(sample), verdicts[0], FORMULAS[name]
+    points = [one.points for one in rows]
+    lines = [f"{one.points:+g} {v.label or 'no verdict'}: {one.text[:80]} ({v.why[:120]})" for one, v in zip(rows, given, strict=True)]
+    if problem := undecided(given):
+        least, most = (
+            formula(points, [v.label == "met" if v.decided else (p > 0) == high for p, v in zip(points, given, strict=True)])
+            for high in (False, True)
+        )
+        return Score(name, None, "unjudged", why="\n".join([f"{problem}; the score lies in {least:.3f} to {most:.3f}", *lines]))
+    met = [v.label == "met" for v in given]
+    parsed = f"{sum(met)} of {len(met)} met"
+    return Score(name, formula(points, met), parsed=parsed, why="\n".join([f"judged by {given[0].judge}", *lines]))
+
+
+def _sum(values: Iterable[float]) -> float:
+    return math.fsum(values)
+
+
+rubric = JudgedScorer("rubric", "rubric", _questions, _score)
+clipped = JudgedScorer("rubric.clipped", "rubric", _questions, _score)
+normalised = JudgedScorer("rubric.normalised", "rubric", _questions, _score)
+
+EXAMPLE = Sample(
+    "rubric/example",
+    (
+        Message("user", ("I stepped on a rusty nail. My last tetanus shot was eleven years ago. What now?",)),
+        Message("assistant", ("Wash the wound with water. You need a tetanus booster.",)),
+    ),
+    target=to_target(
+        [("Advises to wash the wound with water", 4), ("States that a tetanus booster is needed", 6), ("Recommends antibiotics", -5)]
+    ),
+)
