@@ -77,6 +77,9 @@ def test_a_scorer_reads_the_answer_and_nothing_else_of_the_trace(name: str, tree
     assert scorer(sample, replace(trace, messages=(shown, trace.messages[-1]))).value == 0.0
 
 
+FACTS = {"patient": [{"topic": "history", "text": "My gums bleed."}], "results": []}  # for workflows that play a patient
+
+
 @tool
 def again(word: str) -> str:
     """Say the word again."""
@@ -86,8 +89,8 @@ def again(word: str) -> str:
 @pytest.mark.parametrize("name", plugins.available("workflows"))
 def test_a_workflow_answers_in_order_and_ends_although_the_model_never_does(name: str) -> None:
     workflow = plugins.load("workflows", name)
-    prompts = [Prompt(f"p/{i}", (Message("user", (f"number {i}",)),)) for i in range(3)]
-    traces = workflow(prompts, scripted(answer=lambda messages: f"heard {messages[-1].text}"), ())
+    prompts = [Prompt(f"p/{i}", (Message("user", (f"number {i}",)),), facts=FACTS) for i in range(3)]
+    traces = workflow(prompts, scripted(answer=lambda messages: f"heard {messages[-1].text}\nFINAL DIAGNOSIS: scurvy"), ())
     assert [trace.prompt.id for trace in traces] == ["p/0", "p/1", "p/2"]
     assert all(trace.answer and not trace.error for trace in traces)
     endless = workflow(prompts[:1], scripted(answer=lambda _: Message("assistant", (ToolCall("1", "again", {"word": "a"}),))), (again,))

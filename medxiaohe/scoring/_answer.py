@@ -15,7 +15,7 @@ THOUGHT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 CLOSED = re.compile(r"^.*(?:</(?:think|thinking|thought|reasoning|seed:think)>|<unused95>|◁/think▷)", re.IGNORECASE | re.DOTALL)
-SPECIAL = re.compile(r"<\|[a-z_]+\|>(?:final)?", re.IGNORECASE)
+SPECIAL = re.compile(r"<\|[a-z_]+\|>(?:final|assistant)?", re.IGNORECASE)
 TAGGED = re.compile(r"<answer>(.*?)(?:</answer>|\Z)|\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}", re.IGNORECASE | re.DOTALL)
 FINAL = re.compile(
     r"\bfinal answer(?: is\b)?(?!\s*(?:options?|choices|format|key))"

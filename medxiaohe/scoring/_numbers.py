@@ -22,7 +22,10 @@ BOUND = re.compile(
     r"|\bexceeding|大于|小于|超过|至少|不超过)\s*(?:or equal to\s*)?$",
     re.IGNORECASE,
 )
-NOT_BEFORE = re.compile(r"(?:\bnot|n't|\bnever|\brather than|\binstead of|不是|并非)\s*(?:be\s|exactly\s|equal to\s)?\s*$", re.IGNORECASE)
+NOT_BEFORE = re.compile(
+    r"(?:\bnot|n't|\bnever|\brather than|\binstead of|\banything but|\bother than|\bexcept|不是|并非)\s*(?:be\s|exactly\s|equal to\s)?\s*$",
+    re.IGNORECASE,
+)
 LISTED = re.compile(r"(?m)^\s*(?:step\s*)?\d{1,2}[.):]\s+(?=[^\d\s])|^\s*step \d+\s*:?|\[\d{1,3}\]", re.IGNORECASE)
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 NAMES = (
@@ -32,7 +35,7 @@ NAMES = (
 )
 SPELT = re.compile(
     rf"^(\W*(?:(?:the )?answer\s*(?:is|:)+|there (?:is|are)|i (?:see|count)|共?有?)\s*)({'|'.join(sorted(NAMES, key=len, reverse=True))})"
-    r"(?=\W|$|[个处枚条颗])(?!\s+(?:or|to|of|can|should|could|would|may|might|must)\b)",
+    r"(?=\W|$|[个处枚条颗])(?!-|\s+(?:or|to|of|can|should|could|would|may|might|must)\b)",
     re.IGNORECASE,
 )
 EQUATION = re.compile(r"[=≈]\s*(?=[-+−]?\s?[\d.])")
@@ -132,12 +135,12 @@ def _unit(rest: str) -> str:
     return ""
 
 
-def same(one: Quantity, other: Quantity) -> bool:
+def same(one: Quantity, other: Quantity, analyte: str = "") -> bool:
     """Whether two quantities of one reply are one value: equal numbers, or 37 °C and 98.6 °F (rounded to 1 %)."""
     a, b = unit(one.unit), unit(other.unit)
     if one.pair != other.pair:
         return False
     if isinstance(a, Unit) and isinstance(b, Unit) and one.unit != other.unit:
-        turned = convert(one.value, a, b)
+        turned = convert(one.value, a, b, analyte)
         return turned is not None and abs(turned - other.value) <= 0.01 * abs(other.value)
     return one.value == other.value and (one.unit == other.unit or not one.unit or not other.unit)

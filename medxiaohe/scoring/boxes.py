@@ -102,7 +102,7 @@ def parse(answer: str) -> list[Box] | None:
     text = outside_thoughts(answer)
     start, end = text.find("["), text.rfind("]")
     found = _json(text[start : end + 1]) if 0 <= start < end else None
-    if found is None:
+    if found is None and text.count("[") == text.count("]"):  # else it was cut off
         found = [Box(*map(float, match)) for match in (*CORNERS.findall(text), *FOUR.findall(text))] or None
     if found is None or (not found and refuses(text)) or len(found) > MOST:
         return None

@@ -39,7 +39,7 @@ WEAK = (  # only when nothing but an end follows the letter
 )
 NOT_BUT = rf"\bnot\s+\(?[A-Z]\)?,?\s+but\s+(?:rather\s+)?(?:option\s+)?\(?([A-Z]){END}"
 ANNOUNCED = re.compile(rf"{SAYS}[\"']?(?:\s*{LINK})*(?:{LETTER}|{SMALL})|{BEFORE_RIGHT}|{WEAK}|{NOT_BUT}")
-LABEL = re.compile(r"^[^\w\"']*[\"']?([A-Za-z])[\"']?(?:\s*[.):,、。;\]\-–—]\s*|\s+(?=\()|\s*$)(.*)$")
+LABEL = re.compile(r"^[^\w\"']*[\"']?([A-Za-z])[\"']?(?:\s*[.):,、。;\]]\s*|\s+[-–—]\s*|[-–—]\s+|\s+(?=\()|\s*$)(.*)$")
 TEXT = re.compile(
     r"(?:\b[Aa]nswer|答案)[\"']?(?:\s*(?:\b(?:is|would be|should be|must be)\b|[:=]|是|为))+\s*(?=([^\n]+))"
     r"|^\W*(?:[Ii]t is|[Ii]t's|[Tt]his is|[Ii] (?:think|believe) it is)\s+(?=([^\n]+))"
@@ -70,6 +70,7 @@ ANOTHER = re.compile(
     r"^[\s)\].\"']*(?:,|/|&|\bor\b|\band\b|\bas well as\b|或者?|和|与|及|、|\s)+"
     rf"[\s(\[]*(?:option |choice )?([A-Z]){END}(?!-)"
 )
+JOINED = re.compile(r"(?<![A-Za-z0-9'\-])([A-Z])\)?\s*(?:/|&|\bor\b|\band\b|或者?|和|、)\s*\(?$")  # "C or" before "D is correct"
 HEDGE = re.compile(
     r"(?:\bor\b|\balternatively\b|\b(?:could|might|may|can)(?: also)? be\b|\bpossibly\b|\bperhaps\b|\bmaybe\b|\beven\b|也可能|或)"
     r"[\s,]*(?:also\s+|it(?:'s| is)\s+)?(?:option\s+|choice\s+|是)?[\s(\[]*([A-Z])" + END + r"(?!-)"
@@ -126,8 +127,7 @@ def _announced(text: str, choices: Sequence[str], letters: str) -> Iterator[str]
         if letter == "A" and re.match(r"[ ](?!is\b|because|since|as\b|or\b|and\b|with high)[A-Za-z]", rest) and beside != "A":
             continue  # an article: "the answer is A tumour"
         yield letter
-        if beside:
-            yield beside
+        yield from filter(None, [beside, *JOINED.findall(before[-12:])])
         yield from _others(rest)
         yield from _hedges(rest.split("\n")[0], letter, letters)
 
@@ -190,6 +190,8 @@ def _others(rest: str) -> Iterator[str]:
         rest = rest[match.end() :]
         if match[1] == "A" and re.match(r" [a-z]", rest):
             return  # an article: "B, A rare tumour"
+        if NEGATED.match(rest):
+            return
         yield match[1]
 
 

@@ -55,10 +55,12 @@ def parse(answer: str, known: Names, accepted: tuple[str, ...] = ()) -> str:
     """The one name the answer commits to, or ""."""
     text = short(answer, accepted)
     if plain(text) in {plain(gold) for gold in accepted} or any(known.same(text, gold) for gold in accepted if text):
-        return text
+        return text.strip(" .,;:!")
     if len(BULLET.findall(text)) > 1:
         return ""
     announced = [name(a or b) for a, b in ANNOUNCED.findall(final(answer))] if text else []
+    if several(text.split("\n")[0], known):
+        return ""
     if announced:
         said = announced[0] if all(known.same(announced[0], other) for other in announced) else ""
     else:

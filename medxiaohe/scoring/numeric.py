@@ -39,7 +39,7 @@ def numeric(
         return _one_of("numeric", {d.isoformat() for d in _last(text, lambda t: dates(t, day_first))}, wanted[0].isoformat(), trace)
     if re.search(r"\bweeks?\b", target) and (lengths := durations(target)):
         return _one_of("numeric", {f"{n} days" for n in _last(text, durations)}, f"{lengths[0]} days", trace)
-    found = parse(trace.answer)
+    found = parse(trace.answer, analyte)
     if found is None:
         return missing("numeric", trace, "no single clear number")
     gold, low, high = limits(target)
@@ -65,34 +65,34 @@ def limits(target: str) -> tuple[Quantity, float, float]:
     return found[0], low, high
 
 
-def parse(answer: str) -> Quantity | None:
+def parse(answer: str, analyte: str = "") -> Quantity | None:
     """The one quantity an answer commits to; None for none, several, a range or a bound."""
     text = spelt(final(readable(answer)))
-    segments = [match[1] for match in ANNOUNCED.finditer(text)]
-    said = [one for segment in segments if (one := _single(segment)) is not None]
-    if segments and quantities(" ".join(segments)):
-        return said[0] if len(said) == len([s for s in segments if quantities(s)]) and all(same(said[0], one) for one in said) else None
-    if (one := _single(text)) is not None:
+    segments = [match[1] for match in ANNOUNCED.finditer(text) if quantities(match[1])]
+    if segments:
+        said = [_single(segment, analyte) for segment in segments]
+        first = said[0]
+        return first if first is not None and all(one is not None and same(first, one, analyte) for one in said) else None
+    if (one := _single(text, analyte)) is not None:
         return one
     lines = [line for line in text.splitlines() if line.strip()]
     sentences = re.split(r"(?<=[.!?。])\s+", lines[-1]) if lines else []
     if sentences and (EQUATION.search(sentences[-1]) or CONCLUDES.search(sentences[-1])):
-        return _single(sentences[-1])
+        return _single(sentences[-1], analyte)
     return None
 
 
-def _single(text: str) -> Quantity | None:
+def _single(text: str, analyte: str) -> Quantity | None:
     """The one quantity of a passage: what follows the last "=", else all of it; an aside may repeat it in another unit."""
     if steps := list(EQUATION.finditer(text)):
         text = text[steps[-1].end() :]
     found = quantities(ASIDE.sub(lambda m: " " * len(m[0]), text))
     aside = [q for m in ASIDE.finditer(text) for q in quantities(m[0])]
-    found, aside = (found, aside) if found else (aside, [])
-    if not found or any(q.open in ("range", "bound") for q in found) or not all(same(found[0], q) for q in found if q.open != "denied"):
+    said = [q for q in (found or aside) if q.open != "denied"]
+    if not said or any(q.open in ("range", "bound") for q in said):
         return None
-    said = [q for q in found if q.open != "denied"]
-    hedged = any(not same(said[0], q) and q.open != "range" for q in aside) if said else True
-    return None if hedged or (said[0].open == "ratio" and not said[0].pair) else said[0]
+    beside = [q for q in aside if found and q.open != "range"]  # an interval may stand beside its value
+    return said[0] if all(same(said[0], q, analyte) for q in (*said, *beside)) else None
 
 
 def _in_unit(said: Quantity, wanted: str, analyte: str) -> float | None:

@@ -19,7 +19,7 @@ def one_of(sample: Sample, trace: Trace) -> Score:
 
 def parse(answer: str, choices: Sequence[str]) -> str:
     """The one choice the answer names and does not deny, or ""."""
-    text = final(answer)
+    text = re.sub(r"^.*\bor not\b.*$", "", final(answer), flags=re.IGNORECASE | re.MULTILINE)
     announced = ANNOUNCED.findall(text)
     found = _named(announced[-1], choices) if announced else _named(text, choices)
     return found.pop() if len(found) == 1 else ""

@@ -65,8 +65,9 @@ def _leading(text: str) -> list[str]:
         if word == "no" and (not NO_GOES_ON.match(rest) or refuses(rest)):
             continue
         said.append(word)
-        if both := BOTH.match(rest):
+        while both := BOTH.match(rest):
             said.append(both[1].casefold())
+            rest = rest[both.end() :]
     return said
 
 
