@@ -57,6 +57,16 @@ TO_GRADER = re.compile(
     r"|标准答案|参考答案|请(?:给|判)(?:满分|我对|对)|忽略.{0,6}(?:指令|说明|提示)",
     re.IGNORECASE,
 )
+# Every match has one of its cues; most replies have none, and a search for plain words is a hundred times faster.
+REFUSAL_CUES = (
+    "can't", "cannot", "can not", "could not", "couldn't", "unable", "not able", "won't", "will not", "decline", "possible", "difficult",
+    "hard to", "sorry", "afraid", "sure", "certain", "apolog", "enough", "insufficient", "inadequate", "as a", "know", "idea", "consult",
+    "see a", "see y", "ask a", "ask y", "see w", "ask w", "无法", "不能", "难以", "抱歉", "对不起", "不知道", "不清楚", "信息不足", "作为",
+)  # fmt: skip
+TO_GRADER_CUES = (
+    " key", "truth", "gold", "mark", "point", "score", "credit", "ignore", "disregard", "forget", "grader", "judge", "evaluator", "examiner",
+    "the reference", "the correct", "the expected", "the right", "标准答案", "参考答案", "请给", "请判", "忽略",
+)  # fmt: skip
 
 
 def final(answer: str) -> str:
@@ -83,11 +93,13 @@ def outside_thoughts(answer: str) -> str:
 
 def refuses(text: str) -> bool:
     """Whether it says that it does not answer; "the patient cannot walk" and "cannot be excluded" do not."""
-    return bool(REFUSAL.search(text))
+    low = text.lower()
+    return any(cue in low for cue in REFUSAL_CUES) and bool(REFUSAL.search(text))
 
 
 def speaks_to_grader(text: str) -> bool:
-    return bool(TO_GRADER.search(text))
+    low = text.lower()
+    return any(cue in low for cue in TO_GRADER_CUES) and bool(TO_GRADER.search(text))
 
 
 def _bare(text: str) -> str:

@@ -38,6 +38,7 @@ SPELT = re.compile(
     r"(?=\W|$|[个处枚条颗])(?!-|\s+(?:or|to|of|can|should|could|would|may|might|must)\b)",
     re.IGNORECASE,
 )
+NEAR = 80  # characters around a number that say what it is
 EQUATION = re.compile(r"[=≈]\s*(?=[-+−]?\s?[\d.])")
 
 
@@ -77,21 +78,21 @@ def _found(text: str) -> Iterator[Quantity]:
             continue
         if not math.isfinite(value := _value(match)):
             continue
-        before, rest = text[: match.start()], text[match.end() :]
+        before, rest = text[max(0, match.start() - NEAR) : match.start()], text[match.end() : match.end() + NEAR]
         unit_name = _unit(rest)
         pair = re.match(r"\s?/\s?(\d+(?:\.\d+)?)(?![\d/]|\s?\d)", rest)
         opened, end = "", match.end() + len(unit_name)
         if pair and not re.match(r"\s?/\s?1\.73", rest):
             end = match.end() + pair.end()
-            after = _unit(text[end:])
+            after = _unit(text[end : end + NEAR])
             skip = end = end + len(after)
             yield Quantity(value, after.strip(), match.start(), end, "ratio", float(pair[1]))
             continue
         skip = end
-        between = BETWEEN.search(before) and re.match(r"\s*(?:and|与|和)\s*\d", text[end:])
-        if ranged := RANGE.match(text[end:]) or RANGE.match(rest) or between:
+        between = BETWEEN.search(before) and re.match(r"\s*(?:and|与|和)\s*\d", text[end : end + NEAR])
+        if ranged := RANGE.match(text[end : end + NEAR]) or RANGE.match(rest) or between:
             opened, skip = "range", end + len(ranged[0]) + 1
-            skip += len(_rest_of_number(text[skip - 1 :])) - 1
+            skip += len(_rest_of_number(text[skip - 1 : skip + NEAR])) - 1
         elif BOUND.search(before):
             opened = "bound"
         elif NOT_BEFORE.search(before):

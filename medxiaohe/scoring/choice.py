@@ -15,6 +15,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ROMAN = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV".split()
 MARKERS = ("letters", "digits", "roman")
 
+NEAR = 300  # characters around a letter that say how it is meant
 END = r"(?![A-Za-z0-9'])"
 LETTER = rf"[\s(\[{{\"'“「【]*([A-Z]){END}(?!-[A-Za-z])"
 SMALL = r"[\s(\[\"'“]*(?:([b-j])(?=\W*(?:$|\n)|[.)\]](?:\s|$))|(?<=[(\[\"'])([a-j])(?=[)\]\"']))"
@@ -115,7 +116,8 @@ def _announced(text: str, choices: Sequence[str], letters: str) -> Iterator[str]
     """Letters said to be the answer: "the answer is (B)", "I choose B", "B is correct", "选B"."""
     for match in ANNOUNCED.finditer(_upper_marker(text)):
         letter = next(group for group in match.groups() if group).upper()
-        before, rest = text[: match.start()], text[match.end() :]
+        end = match.end(match.lastindex or 0)
+        before, rest = text[max(0, match.start() - NEAR) : match.start()], text[end : end + NEAR]
         if letter not in letters and not re.match(r"\W*(?:$|\n)", rest):
             continue
         if NEGATED.match(rest) or NOT_BEFORE.search(before) or _denied(before):
@@ -124,7 +126,11 @@ def _announced(text: str, choices: Sequence[str], letters: str) -> Iterator[str]
             yield spelt  # "the answer is E. coli"
             continue
         beside = _option(re.sub(r"^[\s.):\]\-\"']+", "", rest), choices)
-        if letter == "A" and re.match(r"[ ](?!is\b|because|since|as\b|or\b|and\b|with high)[A-Za-z]", rest) and beside != "A":
+        if (
+            letter == "A"
+            and re.match(r"[ ](?!is\b|seems\b|looks\b|appears\b|because|since|as\b|or\b|and\b|with high)[A-Za-z]", rest)
+            and beside != "A"
+        ):
             continue  # an article: "the answer is A tumour"
         yield letter
         yield from filter(None, [beside, *JOINED.findall(before[-12:])])
@@ -199,7 +205,7 @@ def _hedges(rest: str, letter: str, letters: str) -> Iterator[str]:
     """Other letters that what follows leaves open: "B, but C is also possible"."""
     for match in HEDGE.finditer(rest):
         other = next(group for group in match.groups() if group)
-        article = other == "A" and re.match(r" [a-z]", rest[match.end() :])
+        article = other == "A" and re.match(r" (?!is\b|are\b|could\b|may\b|might\b|also\b)[a-z]", rest[match.end(match.lastindex or 0) :])
         if other != letter and other in letters and not article:
             yield other
 
@@ -210,9 +216,10 @@ def _texts(text: str, choices: Sequence[str]) -> Iterator[str]:
     if (ends := re.match(r"(.*?)\s*[(\[]([A-Z])[)\]]\W*$", text)) and (ends[2], plain(ends[1])) in named:
         yield ends[2]
     for said in [text, *(next(group for group in groups if group) for groups in TEXT.findall(text))]:
+        article = re.match(r"\W*[Aa]\s*[.):]", said)  # "A. Pneumothorax" is a label, not an article
         for stop, opening in _openings(said, choices):
             for letter, option in named:
-                if opening == option and not _named_later(said[stop:], option, [o for _, o in named]):
+                if opening == option and not (article and letter != "A") and not _named_later(said[stop:], option, [o for _, o in named]):
                     yield letter
 
 

@@ -19,7 +19,7 @@ from medxiaohe.scoring._text import missing
 from medxiaohe.types import Message, Sample, Score, ToolCall, Trace
 
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
-WRITTEN = re.compile(r"(?m)^\W*(GET|POST|PUT|PATCH|DELETE)\s+(\S+)[ \t]*\n?")
+WRITTEN = re.compile(r"(?m)^[^\w\n]*(GET|POST|PUT|PATCH|DELETE)\s+(\S+)[ \t]*\n?")
 FINISH = re.compile(r"\bFINISH\s*\((.*)\)", re.DOTALL)
 VERSION = re.compile(r"^/?(?:[^/]+/)*?(?=[A-Z][A-Za-z]+(?:/|$))")  # "/fhir/R4/" before "Observation"
 

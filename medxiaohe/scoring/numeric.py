@@ -16,9 +16,7 @@ from medxiaohe.scoring._text import missing
 from medxiaohe.scoring._units import convert, unit
 from medxiaohe.types import Message, Sample, Score, Trace
 
-ANNOUNCED = re.compile(
-    r"(?:\banswer|\bresult|答案|结果)[\"'*]?\s*(?:(?:is|would be|should be|equals)\b|[:=≈]|是|为)+\s*(?=([^\n]*))", re.IGNORECASE
-)
+ANNOUNCED = re.compile(r"(?:\banswer|\bresult|答案|结果)[\"'*]?\s*(?:(?:is|would be|should be|equals)\b|[:=≈]|是|为)+\s*", re.IGNORECASE)
 CONCLUDES = re.compile(
     r"\b(?:therefore|thus|hence|so|in conclusion|overall|in total|total|altogether)\b|因此|所以|故|总分|共", re.IGNORECASE
 )
@@ -68,7 +66,7 @@ def limits(target: str) -> tuple[Quantity, float, float]:
 def parse(answer: str, analyte: str = "") -> Quantity | None:
     """The one quantity an answer commits to; None for none, several, a range or a bound."""
     text = spelt(final(readable(answer)))
-    segments = [match[1] for match in ANNOUNCED.finditer(text) if quantities(match[1])]
+    segments = [segment for segment in announced(text) if quantities(segment)]
     if segments:
         said = [_single(segment, analyte) for segment in segments]
         first = said[0]
@@ -80,6 +78,13 @@ def parse(answer: str, analyte: str = "") -> Quantity | None:
     if sentences and (EQUATION.search(sentences[-1]) or CONCLUDES.search(sentences[-1])):
         return _single(sentences[-1], analyte)
     return None
+
+
+def announced(text: str) -> list[str]:
+    """What follows each "the answer is", to the end of its line or the next of them."""
+    marks = list(ANNOUNCED.finditer(text))
+    ends = [*(mark.start() for mark in marks[1:]), len(text)] if marks else []
+    return [text[mark.end() : end].split("\n")[0] for mark, end in zip(marks, ends, strict=True)]
 
 
 def _single(text: str, analyte: str) -> Quantity | None:
@@ -105,8 +110,8 @@ def _in_unit(said: Quantity, wanted: str, analyte: str) -> float | None:
 
 def _last(text: str, read) -> list:  # type: ignore[no-untyped-def]
     """What the announced part says, where there is one, else the whole text."""
-    announced = [found for match in ANNOUNCED.finditer(text) if (found := read(match[1]))]
-    return announced[-1] if announced else read(text)
+    said = [found for segment in announced(text) if (found := read(segment))]
+    return said[-1] if said else read(text)
 
 
 def _one_of(name: str, found: set[str], gold: str, trace: Trace) -> Score:
