@@ -2,19 +2,20 @@
 
 A name matches whole words, however they are spaced or hyphenated (non small cell, non-small-cell); Chinese and
 Japanese have no word boundary. Case does not matter, except that an acronym of up to four letters (AIDS, ALL), or one
-with small letters in it (mRNA), must stand as written. The plural of a name is found too, and "Alzheimer disease"
-where the name is "Alzheimer's disease".
+with small letters in it (mRNA), must stand as written. Other spellings of a name are found too: entity/variants.py has
+the rules, and a variant never stands in the place of a real name.
 
 Not looked for: the domains themselves (layer 1), names without a letter, names of fewer than three letters
 (two in Chinese), and the words of GENERIC, which in a text rarely mean the entity.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.variants import acronym_variants, variants
 from medxiaohe.types import Entity
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -35,11 +36,12 @@ GENERIC = frozenset(
     a all an and any are as at be but by can did do for from had has have he her his if in into is it its let may me my
     no nor not of on or our out own same she so some than that the their them then they this to too us was we were what
     when who will with you your
-    acceptor activator additive adhesive adult antenna application back base body buffer cement chi cluster collecting
-    condition crop cutting dependence disease disorder donor effector extension facet filler fin fuel generic glass
-    group helix indicator inertia infectious infertile label life lubricant mixture mono ordering part pale
-    pillow plume pore probe projection radical reagent region reference scale segment shank shell shield
-    sole solution solvent spot sterile structure syndrome system tail tempo tip tracer trap tris tube wing
+    acceptor acid activator additive adhesive adult agonist antagonist antenna antigen application back base body buffer cement chi
+    cluster collecting condition crop cutting dependence disease disorder donor drug effector electron emergency extension facet filler
+    fin food fuel generic glass group helix included indicator inertia infectious infertile inhibitor label life ligand lubricant
+    metabolite mixture mono ordering part pale pillow plume pore probe projection protein radical reagent region reference role salt
+    scale segment shank shell shield sole solution solvent spot sterile strain structure syndrome system tail tempo tip tracer trap
+    tris tube wing
     """.split()
 )
 
@@ -96,18 +98,22 @@ class Linker:
 
     def _add(self, entity: Entity) -> None:
         names = (entity.name, *entity.synonyms)
-        acronyms = {name.lower() for name in names if _is_acronym(name)}
+        acronyms = {name.lower() for name in names if is_acronym(name)}
         for rank, name in zip((NAME, *[SYNONYM] * len(entity.synonyms)), names, strict=True):
             words = TOKEN.findall(plain(name))
             key = " ".join(words)
             if not _is_telling(words):
                 continue
-            if _is_acronym(name):
-                _prefer(self.acronyms, key, _Meaning(entity.id, entity.kind, rank, len(name) <= MAX_AMBIGUOUS_ACRONYM))
-            elif name.lower() not in acronyms and key.lower() not in GENERIC and key.lower().removesuffix("s") not in GENERIC:
+            if is_acronym(name):
+                ambiguous = len(name) <= MAX_AMBIGUOUS_ACRONYM
+                _prefer(self.acronyms, key, _Meaning(entity.id, entity.kind, rank, ambiguous))
+                for variant in acronym_variants(words):
+                    _prefer(self.acronyms, variant, _Meaning(entity.id, entity.kind, VARIANT, ambiguous))
+            elif name.lower() not in acronyms and not _is_generic(key):
                 _prefer(self.names, key.lower(), _Meaning(entity.id, entity.kind, rank, False))
-                for variant in _variants(words):
-                    _prefer(self.names, variant.lower(), _Meaning(entity.id, entity.kind, VARIANT, False))
+                for variant in variants(words, entity.kind):
+                    if not _is_generic(variant):
+                        _prefer(self.names, variant.lower(), _Meaning(entity.id, entity.kind, VARIANT, False))
 
 
 def plain(text: str) -> str:
@@ -123,7 +129,11 @@ def _is_telling(words: list[str]) -> bool:
     return any(c.isalpha() for c in letters) and len(letters) >= (MIN_CJK if HAS_CJK.search(letters) else MIN_LETTERS)
 
 
-def _is_acronym(name: str) -> bool:
+def _is_generic(key: str) -> bool:
+    return key.lower() in GENERIC or key.lower().removesuffix("s") in GENERIC
+
+
+def is_acronym(name: str) -> bool:
     """COPD, mRNA, T-ALL would be; an entity that is also called "copd" is still looked for as COPD only."""
     inner_capital = name.isalnum() and name[1:] != name[1:].lower() and not name.isupper()
     return inner_capital or (name.isupper() and len(name) <= MAX_ACRONYM)
@@ -136,22 +146,6 @@ def _prefer(table: dict[str, _Meaning], key: str, new: _Meaning) -> None:
         table[key] = new
     elif new.rank == old.rank and new.entity != old.entity and {new.kind, old.kind} != ONE_THING:
         table[key] = old._replace(ambiguous=True)
-
-
-def _variants(words: list[str]) -> Iterator[str]:
-    """The plural, when the last word is a plain English one, and the name without its possessive."""
-    name, last = " ".join(words), words[-1]
-    if last.isascii() and last.isalpha() and last.islower() and len(last) >= MIN_LETTERS:
-        if last.endswith("sis"):
-            yield f"{name[:-2]}es"
-        elif last.endswith(("x", "ch", "sh")):
-            yield f"{name}es"
-        elif last.endswith("y") and last[-2] not in "aeiou":
-            yield f"{name[:-1]}ies"
-        elif not last.endswith("s"):
-            yield f"{name}s"
-    if " ' s " in name:
-        yield name.replace(" ' s ", " ")
 
 
 def _lengths(keys: Iterable[str]) -> dict[str, tuple[int, ...]]:

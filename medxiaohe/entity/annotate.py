@@ -1,0 +1,220 @@
+"""Entities of a text with the reason, the context and a score of each: everything the rules and the tree know, put together.
+
+    annotator = Annotator.of(tree)                      # or the folder of one; index=, tagger=, normaliser= where there are
+    for a in annotator.annotate("No evidence of breast or ovarian cancer."):
+        print(a.surface, a.entity, a.negated, a.reason, a.score)
+
+1  names of the tree (entity.index, or entity.link without the extra `fast`), longest match        name, synonym, variant
+2  abbreviations that the text defines: every use means its long form; one that stands for something else is no mention
+3  names around a bracket or with an abbreviation in them: von Hippel-Lindau (VHL) disease, VHL disease
+4  names that share a word: breast and ovarian cancer
+5  spans of a learned tagger, if one is given, named by the dictionary or a normaliser               tagger
+6  which entity, when several have the name; negation, uncertainty, whose it is, when
+
+Mentions do not overlap; those of one coordination have one span and differ in `parts`.
+
+The score is the share of such mentions, by the way they were found, whose span was the annotators' in the training parts of
+NCBI-disease and BC5CDR (diseases and chemicals): an estimate for ranking and thresholds, made on two corpora of abstracts, and
+no probability that the entity is right. A tagger's own score goes before it.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from medxiaohe.entity import context
+from medxiaohe.entity.disambiguate import Around, Choice, Embedder, Meanings, related_entities
+from medxiaohe.entity.link import TOKEN, plain
+from medxiaohe.entity.mentions import Draft, Names
+from medxiaohe.entity.page import Page
+from medxiaohe.entity.tree import Tree
+
+SCORES = {
+    "name": 0.85, "synonym": 0.75, "variant": 0.6, "acronym": 0.25, "abbreviation": 0.9, "around": 0.9, "coordination": 0.8,
+    "tagger": 0.8, "untagged": 0.3,
+}  # fmt: skip
+MAX_ACRONYM = 6  # letters, all of them capitals or digits: a gene or a phrase as often as the entity, unless the text explains it
+TAGGED_KINDS = frozenset({"disease", "chemical"})  # where a tagger is given, it knows these better than the dictionary
+MAX_KEPT = 200_000  # surfaces whose reason is remembered
+
+
+class Tagger(Protocol):
+    """entity/tagger.py: finds spans, names nothing."""
+
+    def spans(self, text: str) -> list[tuple[int, int, str, float]]:
+        """(start, end, kind, score from 0 to 1), in order, none overlapping."""
+        ...
+
+
+class Normaliser(Protocol):
+    """entity/normalise.py: names a span, finds nothing."""
+
+    def candidates(self, surface: str, kind: str) -> list[tuple[str, float]]:
+        """(entity id, score from 0 to 1), the best first; empty when nothing is near."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    start: int  # text[start:end] is the surface; for a coordinated or interrupted name the hull of its parts
+    end: int
+    entity: str  # id in the tree; "" when a tagger found what nobody could name
+    surface: str
+    kind: str
+    score: float  # 0 to 1, as the file says
+    reason: str  # in words: "name", "abbreviation of ... (defined at 120)", "coordination: breast cancer", "tagger; ..."
+    ambiguous: bool
+    candidates: tuple[str, ...]  # all entities with this name, the chosen one first
+    parts: tuple[tuple[int, int], ...] = ()  # of a name that is not in one piece, or shares a piece
+    negated: bool = False
+    uncertain: bool = False
+    experiencer: str = "patient"  # patient, family, other
+    temporality: str = "current"  # current, historical, hypothetical
+
+
+class Annotator:
+    """Built once per process. `annotate` and `annotate_batch` give the same for the same text, in any company."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        names: Names,
+        meanings: Meanings,
+        *,
+        tagger: Tagger | None = None,
+        normaliser: Normaliser | None = None,
+        embedder: Embedder | None = None,
+    ):
+        self.tree = tree
+        self._names, self._meanings = names, meanings
+        self._tagger, self._normaliser, self._embedder = tagger, normaliser, embedder
+        self._described: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
+
+    @classmethod
+    def of(
+        cls,
+        tree: Tree | Path,
+        *,
+        index: Any = None,
+        tagger: Tagger | None = None,
+        normaliser: Normaliser | None = None,
+        embedder: Embedder | None = None,
+    ) -> Annotator:
+        """From a tree or the folder of one, whose relations then help to choose between entities of one name.
+
+        `index` is an entity.index.Index of the same tree; without one it is made here, or a Linker is where numba is missing.
+        """
+        folder, tree = (tree, Tree.load(tree)) if isinstance(tree, Path) else (None, tree)
+        meanings = Meanings(tree)
+        if folder:
+            meanings.related = related_entities(folder, {id for ids in meanings.shared.values() for id in ids})
+        names = Names(tree, index)
+        gc.freeze()  # a tree is millions of objects and never garbage: every full collection would look at all of them
+        return cls(tree, names, meanings, tagger=tagger, normaliser=normaliser, embedder=embedder)
+
+    def annotate(self, text: str) -> list[Annotation]:
+        """In the order of the text."""
+        return self.annotate_batch([text])[0]
+
+    def annotate_batch(self, texts: Sequence[str]) -> list[list[Annotation]]:
+        """Faster than one by one: the names that rules ask for are looked up for all texts together."""
+        pages = [Page(text, drafts) for text, drafts in zip(texts, self._names.find(texts), strict=True)]
+        known = self._names.known({name for page in pages for name in page.questions()})
+        return [self._finished(page, known) for page in pages]
+
+    def _finished(self, page: Page, known: dict[str, str]) -> list[Annotation]:
+        drafts = page.resolved(self._names, known)
+        if self._tagger:
+            drafts = self._with_tagged(page.text, drafts, self._tagger.spans(page.text))
+        choose = self._chooser(page.text, drafts)
+        said = page.contexts(drafts)
+        return [self._annotation(page.text, draft, choose, context) for draft, context in zip(drafts, said, strict=True)]
+
+    # ---- a learned tagger ------------------------------------------------------------------------
+
+    def _with_tagged(self, text: str, drafts: list[Draft], spans: Sequence[tuple[int, int, str, float]]) -> list[Draft]:
+        """A tagger decides where diseases, signs and chemicals are; the dictionary, the rules and the normaliser say which."""
+        tagged = list[Draft]()
+        for start, end, kind, score in spans:
+            same = [d for d in drafts if d.span == (start, end) and self._names.kind(d.entity) == _one_kind(kind)]
+            tagged += [draft._replace(score=score) for draft in same] or [self._named(text, start, end, kind, score, drafts)]
+        rest = [draft for draft in drafts if not any(draft.start < d.end and d.start < draft.end for d in tagged)]
+        rest = [d._replace(score=SCORES["untagged"]) if self._names.kind(d.entity) in TAGGED_KINDS else d for d in rest]
+        return sorted(tagged + rest, key=lambda draft: (draft.start, draft.parts))
+
+    def _named(self, text: str, start: int, end: int, kind: str, score: float, drafts: Sequence[Draft]) -> Draft:
+        """A tagger's span with the best name that anything has for it."""
+        surface, kinds = text[start:end], self._names.kind
+        inside = [d for d in drafts if start <= d.start and d.end <= end and d.entity and kinds(d.entity) == _one_kind(kind)]
+        near = self._normaliser.candidates(surface, kind) if self._normaliser else []
+        entity = self._names.known([surface]).get(surface, "")
+        ids: tuple[str, ...]
+        if entity and kinds(entity) == _one_kind(kind):
+            ids, reason = (entity,), "tagger; name"
+        elif near:
+            ids = tuple(id for id, _ in near)
+            reason = f"tagger; nearest name: {self.tree.entities[ids[0]].name} ({near[0][1]:.2f})"
+        elif inside:
+            ids = (max(inside, key=lambda draft: draft.end - draft.start).entity,)
+            reason = f"tagger; the name in it: {self.tree.entities[ids[0]].name}"
+        else:
+            return Draft(start, end, "", False, "tagger", "tagger; no name is near", kind=kind, score=score)
+        return Draft(start, end, ids[0], False, "tagger", reason, score=score, candidates=ids)
+
+    # ---- which entity, and in words why ----------------------------------------------------------
+
+    def _annotation(self, text: str, draft: Draft, choose: Callable[[str, tuple[str, ...]], Choice], said: context.Context) -> Annotation:
+        surface, entity, ambiguous, reason = text[draft.start : draft.end], draft.entity, draft.ambiguous, draft.reason
+        candidates, how = draft.candidates or ((entity,) if entity else ()), draft.how
+        if not how:
+            how, candidates = self._plain(surface, entity)
+            reason = f"variant of {self.tree.entities[entity].name}" if how == "variant" else how
+            if len(candidates) > 1:
+                choice = choose(surface, candidates)
+                entity, reason = choice.entity, f"{reason}; {choice.why}"
+                ambiguous = ambiguous and not choice.sure
+                candidates = (entity, *(id for id in candidates if id != entity))
+            if how != "name" and surface.isupper() and len(surface) <= MAX_ACRONYM and surface.isascii():
+                how, reason = "acronym", f"{reason}; an acronym that the text does not explain"
+        return Annotation(
+            draft.start, draft.end, entity, surface, draft.kind or self.tree.entities[entity].kind, draft.score or SCORES[how], reason,
+            ambiguous, candidates, draft.parts, said.negated, said.uncertain, said.experiencer, said.temporality,
+        )  # fmt: skip
+
+    def _plain(self, surface: str, entity: str) -> tuple[str, tuple[str, ...]]:
+        """What a surface is to an entity (name, synonym, variant), and all entities that it names."""
+        key = (surface, entity)
+        if key not in self._described:
+            if len(self._described) >= MAX_KEPT:
+                self._described.clear()
+            node, low = self.tree.entities[entity], _key(surface)
+            how = "name" if low == _key(node.name) else "synonym" if any(low == _key(name) for name in node.synonyms) else "variant"
+            self._described[key] = how, self._meanings.of(surface, entity)
+        return self._described[key]
+
+    def _chooser(self, text: str, drafts: Sequence[Draft]) -> Callable[[str, tuple[str, ...]], Choice]:
+        """What a name of several entities means here: one answer in a text."""
+        around: list[Around] = []
+        chosen: dict[tuple[str, tuple[str, ...]], Choice] = {}
+
+        def choose(surface: str, candidates: tuple[str, ...]) -> Choice:
+            if (surface, candidates) not in chosen:
+                if not around:
+                    around.append(Around(self._meanings, {draft.entity for draft in drafts if draft.entity and not draft.ambiguous}))
+                choice = self._meanings.choose(surface, candidates, around[0], embedder=self._embedder, text=text)
+                chosen[surface, candidates] = choice
+            return chosen[surface, candidates]
+
+        return choose
+
+
+def _one_kind(kind: str) -> str:
+    return "disease" if kind == "phenotype" else kind
+
+
+def _key(name: str) -> str:
+    return " ".join(TOKEN.findall(plain(name))).lower()
