@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import medxiaohe
+from medxiaohe.cli import eval_options
 from medxiaohe.plugins import nearest
 
 ABOUT = """\
@@ -35,12 +36,10 @@ STAGE_VERBS = {
     ("train", "cpt"): ("train.cpt", "continual pretraining on documents", "--input data=work/data_mixture/1"),
     ("train", "sft"): ("train.sft", "supervised fine-tuning on instructions", "--input data=work/data_mixture/1"),
     ("train", "rl"): ("train.rl", "reinforcement learning with a task's scorer as reward", "--input data=work/data_mixture/1"),
-    ("eval", "run"): ("evals.run", "answer and score the held-out items of tasks", "--input model=work/train_sft/1"),
-    ("eval", "compare"): ("evals.compare", "compare scored models, paired", "--input base=a/evals_run/1 --input sft=b/evals_run/1"),
     ("report", ""): ("serve.report", "one HTML page and a model card", "--input comparison=work/evals_compare/1"),
 }
 GROUPS = {"tree": "build, search and count the Medical Entity Tree", "data": "read, curate and mix corpora",
-          "train": "pretrain, fine-tune, reinforce", "eval": "score models and compare them"}  # fmt: skip
+          "train": "pretrain, fine-tune, reinforce"}  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -85,6 +84,7 @@ def parser() -> Parser:
     assets.add_argument("--list", action="store_true", help="what there is and what is here already; obtain nothing")
 
     _stage_verbs(verbs)
+    eval_options.add(verbs, _verb, _stage_options)
     example = "medxiaohe stage data.read --out work --with read.yaml --input tree=work/entity_build/1"
     stage = _verb(verbs, "stage", "run any one stage", example, "runs:stage")
     stage.add_argument("uses", help="a name of `medxiaohe list stages`, or file.py:function")
@@ -119,7 +119,17 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
                  "medxiaohe tree show DOID:1909 --why --tree out/tree/tree/1", "trees:show")  # fmt: skip
     show.add_argument("id", metavar="ID", help="of the entity, or of any term that became one with it")
     show.add_argument("--why", action="store_true", help="what each vocabulary says, with its license, and why the terms are one")
-    for made in (find, stats, show):
+    coverage = _verb(groups["tree"], "coverage", "what a corpus has about every entity: a table and a page",
+                     "medxiaohe tree coverage corpus/medquad --tree out/tree/tree/1 --out out/coverage", "coverage:coverage")  # fmt: skip
+    coverage.add_argument("corpora", nargs="+", metavar="CORPUS", help="a stage's folder, a file or folder, or READER:PATH")
+    coverage.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for the table and the page, written whole")
+    coverage.add_argument("--compare", nargs="+", default=[], metavar="CORPUS", help="a second corpus, beside the first")
+    coverage.add_argument("--reviewed", nargs="+", default=[], metavar="CORPUS", help="what people reviewed: gold sets, cases")
+    coverage.add_argument("--reader", default="", help="of the corpora that name none; guessed when left out")
+    coverage.add_argument("--name", default="", help="what to call the corpus")
+    coverage.add_argument("--compare-name", default="", help="what to call the second one")
+    coverage.add_argument("--amcs", type=Path, metavar="FILE", help="what `tree amcs --out` wrote, to show on the page")
+    for made in (find, stats, show, coverage):
         made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
     amcs = _verb(groups["tree"], "amcs", "how near sets of terms are to the last one, in both directions",
                  "medxiaohe tree amcs medquad_xml:corpus/medquad#focus out/tree/tree/1 --kind disease", "amcs:amcs")  # fmt: skip
@@ -133,8 +143,8 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     amcs.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON, for `tree coverage --amcs`")
 
 
-def _stage_options(made: Parser) -> None:
-    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="finished as DIR/<stage>/1; a second call resumes")
+def _stage_options(made: Parser, required: bool = True) -> None:
+    made.add_argument("--out", type=Path, required=required, metavar="DIR", help="finished as DIR/<stage>/1; a second call resumes")
     made.add_argument("--with", type=Path, dest="settings", metavar="FILE",
                       help="a YAML mapping of the stage's settings, or a recipe with such a stage")  # fmt: skip
     made.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")

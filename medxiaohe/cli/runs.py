@@ -12,12 +12,13 @@ from pathlib import Path
 from medxiaohe import io
 from medxiaohe.cli.summary import as_json, as_text
 from medxiaohe.errors import ConfigError
-from medxiaohe.recipe import load
+from medxiaohe.recipe import load, ranks
 from medxiaohe.recipe import run as recipes
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    if ranks.is_first():
+        print(text, file=sys.stderr, flush=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def stage(args: argparse.Namespace) -> int:
-    given = dict(map(_input, args.input))
+    given = dict(map(given_input, args.input))
     if len(given) < len(args.input):
         raise ConfigError("--input: a role is there twice")
     values = load.read_yaml(args.settings) if args.settings else {}
@@ -56,6 +57,8 @@ def _only(uses: str, recipe: load.Recipe, given: Mapping[str, Path]) -> load.Rec
 
 
 def _print(recipe: load.Recipe, done: list[recipes.Done], wants_json: bool) -> None:
+    if not ranks.is_first():
+        return
     seconds = recipes.seconds(recipe.out)
     print(json.dumps(as_json(recipe, done, seconds), ensure_ascii=False) if wants_json else as_text(recipe, done, seconds))
 
@@ -73,7 +76,7 @@ def _dry_run(recipe: load.Recipe, args: argparse.Namespace) -> int:
     return 1 if any(what.startswith("changed") for what in plan.values()) else 0
 
 
-def _input(text: str) -> tuple[str, Path]:
+def given_input(text: str) -> tuple[str, Path]:
     role, equals, folder = text.partition("=")
     if not equals or not role.isidentifier() or not folder:
         raise ConfigError(f"--input {text}: write role=folder, such as tree=work/entity_build/1")

@@ -9,19 +9,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.errors import DataError
+from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.evals import work
 from medxiaohe.evals.judging import Tally, cluster, said
 from medxiaohe.types import Sample, Task
 
+NONE = {"constant": None, "constant_answer": "", "constant_from": ""}  # where judging would cost as much as the run
 MAX_TRAIN_GOLDS = 2000  # enough to know the most frequent answer
 
 
 def constant(task: Task, items: Path, split: str) -> dict[str, Any]:
     """What always giving one answer would score: the most frequent of train, or, where there is none, the best on these."""
     try:
-        golds = Counter(map(task.gold, islice(task.samples("train"), MAX_TRAIN_GOLDS))) if split != "train" else Counter[str]()
-    except DataError:
+        known = split != "train" and "train" in task.splits
+        golds = Counter(map(task.gold, islice(task.samples("train"), MAX_TRAIN_GOLDS))) if known else Counter[str]()
+    except (ConfigError, DataError):
         golds = Counter()
     source = "train" if golds else split
     golds = golds or Counter(map(task.gold, _samples(items)))

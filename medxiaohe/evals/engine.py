@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,13 @@ def identity(settings: RunSettings, stage: Path | None, out: Path) -> dict[str, 
     options = {k: v for k, v in settings.options.items() if k not in HOW + SECRETS}
     asked = {"max_new_tokens": settings.max_new_tokens, "temperature": settings.temperature, "mode": settings.mode}
     return {"name": name, "backend": settings.backend, **asked, "options": options, "weights": weights(settings, stage)}
+
+
+def repeatable(settings: RunSettings, about: Mapping[str, Any]) -> bool:
+    """Whether a kept reply may stand for a new one: greedy decoding of known weights, or of a server that is trusted to
+    keep its model under its name. What a function of the user's does is not known."""
+    known = about["weights"] != "unknown" or settings.backend == "openai_compatible"
+    return settings.temperature == 0 and settings.backend not in ("python", "scripted") and known
 
 
 def weights(settings: RunSettings, stage: Path | None) -> str:

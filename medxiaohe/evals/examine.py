@@ -37,6 +37,7 @@ class Examination:
     engine: Model
     folder: Path
     derived: Path  # images that were changed
+    tree: Path | None = None
     linker: Any = None
     cache: Mapping[str, Any] | None = None  # the identity that the cache of replies is kept under
     window: int = 0
@@ -166,15 +167,9 @@ def _judged(exam: Examination, chunk: Sequence[work.Item], traces: Sequence[Trac
     ]
 
 
-def _fill(
-    exam: Examination,
-    name: str,
-    items: Path,
-    do: Callable[[Sequence[work.Item]], list[work.Row]],
-    begin: Callable[[int], Any] = lambda at: None,
-) -> None:
+def _fill(exam: Examination, name: str, items: Path, do: Callable[[Sequence[work.Item]], list[work.Row]], *begin: Any) -> None:
     shown = exam.wanted.shown if name == "main" else f"{exam.wanted.shown} {name}"
-    work.fill(exam.rows(name), items, exam.window, shown, do, begin)
+    work.fill(exam.rows(name), items, exam.window, shown, do, *begin)
 
 
 # ---- other ways of asking --------------------------------------------------------------------------
@@ -200,7 +195,7 @@ def _images(items: Path) -> list[ImageRef]:
 def validation_items(exam: Examination, number: int) -> Path | None:
     """Items to fit a calibration on: of the split `validation`, which no number of the results is about."""
     path = exam.folder / "validation.items.jsonl"
-    if exam.wanted.split == "validation":
+    if exam.wanted.split == "validation" or "validation" not in exam.task.splits:
         return None
     if not path.exists():
         try:

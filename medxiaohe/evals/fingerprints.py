@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import hashlib
 import importlib.metadata
@@ -17,6 +18,8 @@ from typing import Any
 import medxiaohe
 from medxiaohe import io
 from medxiaohe.evals.replies import shown_part
+from medxiaohe.scoring.judges import prompts, use
+from medxiaohe.scoring.judges.use import JudgeSettings
 from medxiaohe.types import Message, Sample, Task
 
 PACKAGES = ("torch", "transformers", "tokenizers", "vllm", "pillow", "numpy")
@@ -54,14 +57,23 @@ def template(task: Task) -> str:
     return io.fingerprint(messages)
 
 
-def scorers(task: Task) -> dict[str, dict[str, str]]:
-    """Name -> {code, judge}: a digest of the scorer's source and of what it imports from scoring, and who judges."""
-    return {name_of(scorer): {"code": source(scorer), "judge": str(getattr(scorer, "judge", ""))} for scorer in task.scorers}
+def scorers(task: Task) -> dict[str, str]:
+    """Name -> a digest of the scorer's source and of what it imports from scoring."""
+    return {name_of(scorer): source(scorer) for scorer in task.scorers}
+
+
+def judge(settings: JudgeSettings, task: Task, tree: Path | None = None) -> dict[str, Any]:
+    """Who judges, and with which prompts; {} where no scorer needs a judge."""
+    asked = use.kinds(task.scorers)
+    if not asked or not settings.model:
+        return {}
+    made = use.make(settings, tree)
+    return {"judge": made.name if made else "", "prompts": {kind: prompts.version(kind) for kind in asked if kind in prompts.TASK}}
 
 
 def name_of(scorer: Any) -> str:
     scorer = _unwrapped(scorer)
-    return str(getattr(scorer, "__name__", type(scorer).__name__))
+    return str(getattr(scorer, "name", "") or getattr(scorer, "__name__", type(scorer).__name__))
 
 
 def _unwrapped(function: Any) -> Any:
@@ -70,14 +82,18 @@ def _unwrapped(function: Any) -> Any:
     return inspect.unwrap(function) if callable(function) else function
 
 
-def source(function: Callable[..., Any]) -> str:
-    """16 hex digits of the file that defines a function or the class of an object, and of the scoring files it imports."""
+def source(function: Any) -> str:
+    """16 hex digits of the file that defines a function, or an object and the functions it holds, and of the scoring
+    files those import."""
     target = _unwrapped(function)
-    file = inspect.getsourcefile(target if inspect.isroutine(target) or inspect.isclass(target) else type(target))
-    if file is None:
-        return "unknown"
+    parts = [target if inspect.isroutine(target) or inspect.isclass(target) else type(target)]
+    if dataclasses.is_dataclass(target) and not isinstance(target, type):
+        held = [_unwrapped(getattr(target, field.name)) for field in dataclasses.fields(target)]
+        parts += [part for part in held if inspect.isroutine(part)]
     found: dict[str, str] = {}
-    _collect(Path(file), found)
+    for part in parts:
+        if file := inspect.getsourcefile(part):
+            _collect(Path(file), found)
     options = io.to_json(function.keywords) if isinstance(function, functools.partial) else {}
     return io.fingerprint([sorted(found.values()), json.dumps(options, sort_keys=True, default=str)])
 

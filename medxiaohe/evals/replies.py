@@ -18,6 +18,7 @@ from typing import Any
 
 from medxiaohe import assets, io
 from medxiaohe.errors import ModelError, StorageError
+from medxiaohe.evals.work import Steps
 from medxiaohe.types import ImageRef, Message, Model, Tool
 
 
@@ -28,11 +29,12 @@ class Remembered:
         self.name, self.engine, self.journal, self.cache = engine.name, engine, journal, cache
         self.calls = 0
         self._at = 0
+        self._steps: Steps | None = None
         self._known: dict[str, deque[Message]] = {}
 
-    def begin(self, at: int) -> None:
+    def begin(self, at: int, steps: Steps | None = None) -> None:
         """Start on the window whose first item is the `at`-th; replies of another window are not used."""
-        self._at, self._known = at, {}
+        self._at, self._steps, self._known = at, steps, {}
         io.drop_torn_line(self.journal)
         for row in io.read_jsonl(self.journal) if self.journal.exists() else ():
             for key, message in row["replies"] if row["at"] == at else ():
@@ -57,6 +59,8 @@ class Remembered:
             io.append_jsonl(self.journal, [{"at": self._at, "replies": [(keys[i], io.to_json(m)) for i, m in fresh]}], sync=False)
             self.calls += len(fresh)
             found.update(fresh)
+            if self._steps is not None:
+                self._steps.tick(len(fresh))
             if self.cache is not None:
                 self.cache.put({keys[i]: message for i, message in fresh})
         if len(found) != len(keys):

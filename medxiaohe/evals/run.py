@@ -20,11 +20,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io
+from medxiaohe import io, plugins
 from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals import engine as engines
-from medxiaohe.evals import results
+from medxiaohe.evals import fingerprints, results
 from medxiaohe.evals.engine import load_model
 from medxiaohe.evals.examine import BATCHES_A_CALL, Examination, write_items
 from medxiaohe.evals.perplexity import perplexity
@@ -32,6 +32,7 @@ from medxiaohe.evals.settings import RunSettings, TaskRun
 from medxiaohe.evals.slices import slices
 from medxiaohe.evals.table import markdown
 from medxiaohe.evals.tasks import Examined, examined
+from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
 from medxiaohe.types import Model
 
@@ -53,7 +54,8 @@ def run(
     engine = load_model(settings, model)
     inputs = {"model": model, "tree": tree, "data": data, "corpus": corpus}
     about = engines.identity(settings, model, out)
-    place = io.scratch(out, {"settings": settings, "model": about, "inputs": _manifests(inputs)})
+    packages = fingerprints.packages()
+    place = io.scratch(out, {"settings": settings, "model": about, "inputs": _manifests(inputs), "packages": packages})
     found = dict(_examined(settings, engine, place, about, inputs))
     summary: dict[str, Any] = {}
     for name, one in found.items():
@@ -79,14 +81,16 @@ def _examined(
     settings: RunSettings, engine: Model, place: Path, about: Mapping[str, Any], inputs: Mapping[str, Path | None]
 ) -> Iterator[tuple[str, Examined]]:
     linker = _linker(inputs["tree"]) if settings.tasks else None
-    cache = about if settings.cache and not settings.temperature and about["weights"] != "unknown" else None
+    cache = about if settings.cache and engines.repeatable(settings, about) else None
     workers = int(settings.options.get("workers", 8 if settings.backend == "openai_compatible" else 0))
     window = BATCHES_A_CALL * max(settings.batch_size, workers)
     for i, wanted in enumerate(settings.tasks):
         task = make(wanted.name, inputs["tree"], wanted.args, inputs["data"])
-        folder = place / f"{i:03}"
-        exam = Examination(task, wanted, settings, engine, folder, place / "images", linker, cache, window)
-        yield wanted.shown, examined(exam, write_items(exam))
+        code = [fingerprints.task_code(task, plugins.load("tasks", wanted.name)), fingerprints.scorers(task), fingerprints.template(task)]
+        folder = place / f"{i:03}-{io.fingerprint(code)[:8]}"  # what other code left is not used
+        exam = Examination(task, wanted, settings, engine, folder, place / "images", inputs["tree"], linker, cache, window)
+        with use.opened(settings.judge, task.scorers, tree=inputs["tree"]) as judge:
+            yield wanted.shown, examined(exam, write_items(exam), use.record(judge).get("self_test"))
 
 
 def _linker(tree: Path | None) -> Any:

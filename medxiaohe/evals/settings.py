@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from medxiaohe import plugins
 from medxiaohe.errors import ConfigError
+from medxiaohe.evals import compat
+from medxiaohe.scoring.judges.use import JudgeSettings
 from medxiaohe.tasks import make
 
 BASELINES = ("random", "blind")  # the constant answer is always there
@@ -43,7 +45,8 @@ class RunSettings:
     perturb: tuple[str, ...] = ()  # names of `medxiaohe list perturbations`, or all
     confidence: bool = False  # calibration, from the likelihood of the answers on offer
     calibrate: int = 0  # validation items to fit a temperature and conformal sets on
-    compat: tuple[str, ...] = ()  # published scorers to show beside ours: medevalkit, mirage, huatuo
+    compat: tuple[str, ...] = ()  # published scorers to show beside ours (evals/compat.py)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)  # of scorers that need one
     cache: bool = False  # replies of deterministic decoding are kept between runs
     min_items: int = 10  # of a tree node, to be reported
 
@@ -61,6 +64,9 @@ class RunSettings:
         for name in self.baselines:
             if name not in BASELINES:
                 raise ConfigError(f"no baseline {name!r}{plugins.nearest(name, BASELINES)}")
+        for name in self.compat:
+            if name not in compat.SCORERS:
+                raise ConfigError(f"no published scorer {name!r}{plugins.nearest(name, compat.SCORERS)}")
         for name in self.perturb:
             if name != "all":
                 plugins.load("perturbations", name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,7 @@ def _sliced(values: Values, tree: Tree, mentions: Mapping[str, int] | None, rare
         for id in entities:
             if id not in tree:
                 continue
-            for node in (id, *_ancestors(tree, id)):
+            for node in (id, *tree.ancestors(id)):
                 nodes.setdefault(node, set()).add(i)
             layers.setdefault(str(tree.layer(id)), set()).add(i)
             kinds.setdefault(tree.entities[id].kind, set()).add(i)
@@ -94,17 +93,12 @@ def _node(tree: Tree, id: str, row: dict[str, Any], mentions: Mapping[str, int] 
     return {"node": id, "name": entity.name, "kind": entity.kind, "layer": tree.layer(id), **row, **told}
 
 
-@cache
-def _ancestors(tree: Tree, id: str) -> tuple[str, ...]:
-    return tuple(tree.ancestors(id))
-
-
 def below(tree: Tree, counts: Mapping[str, int]) -> dict[str, int]:
     """Node -> mentions of it and of everything below it."""
     found: dict[str, int] = {}
     for id, n in counts.items():
         if n > 0 and id in tree:
-            for node in (id, *_ancestors(tree, id)):
+            for node in (id, *tree.ancestors(id)):
                 found[node] = found.get(node, 0) + n
     return found
 

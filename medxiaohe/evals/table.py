@@ -17,7 +17,7 @@ def markdown(whole: Mapping[str, Any]) -> str:
         "An answer that could not be read, or a refusal, counts as 0 and stays in the mean.",
         _table(HEAD, [_row(name, task) for name, task in whole["tasks"].items()]),
     ]
-    parts += [_samples(whole), _baselines(whole), _perturbed(whole), _calibrated(whole), _perplexity(whole)]
+    parts += [_samples(whole), _baselines(whole), _perturbed(whole), _calibrated(whole), _published(whole), _perplexity(whole)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -107,6 +107,16 @@ def _calibrated(whole: Mapping[str, Any]) -> str:
         "90 % sets hold",
     )
     return "## Calibration\n\n" + _table(head, rows) if rows else ""
+
+
+def _published(whole: Mapping[str, Any]) -> str:
+    rows = []
+    for name, task in whole["tasks"].items():
+        for scorer, row in (task.get("compat") or {}).items():
+            counts = [str(row[key]) for key in ("differ", "only_published_credits", "no_answer_credited", "only_ours_credits")]
+            rows.append([name, scorer, str(row["n"]), number(row["ours"]), number(row["published"]), *counts])
+    head = ("task", "scorer", "n", "ours", "published", "differ", "only it credits", "of these no answer", "only we credit")
+    return "## Published scorers of the same answers\n\n" + _table(head, rows) if rows else ""
 
 
 def _perplexity(whole: Mapping[str, Any]) -> str:

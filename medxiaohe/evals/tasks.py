@@ -9,8 +9,10 @@ from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError
-from medxiaohe.evals import baselines, candidates, confidence, fingerprints, measures, robustness
+from medxiaohe.evals import baselines, candidates, compat, confidence, fingerprints, measures, robustness
 from medxiaohe.evals.examine import BLIND, Examination, answer, likelihoods, perturbed, validation_items
+from medxiaohe.scoring.judges import use
+from medxiaohe.types import Sample, Score, Trace
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Examined:
             yield {"task": self.name, **row}
 
 
-def examined(exam: Examination, asked: Mapping[str, Any]) -> Examined:
+def examined(exam: Examination, asked: Mapping[str, Any], self_test: Mapping[str, Any] | None = None) -> Examined:
     """Ask whatever is not asked yet, and make the numbers."""
     settings, wanted, task = exam.settings, exam.wanted, exam.task
     draws = [answer(exam, "main" if i == 0 else f"draw{i}", exam.items, settings.seed + i) for i in range(settings.samples)]
@@ -65,6 +67,8 @@ def examined(exam: Examination, asked: Mapping[str, Any]) -> Examined:
     if settings.perturbations:
         rows = {name: _variant(exam, name, changed) for name in settings.perturbations}
         more["perturb"] = robustness.robustness(robustness.verdicts(draws[0]), rows, settings.seed)
+    if settings.compat:
+        more["compat"] = {name: compat.difference(name, _judged(draws[0])) for name in settings.compat}
     nats = _likelihoods(exam, offered, more)
     facts = {
         "task": wanted.name,
@@ -81,12 +85,20 @@ def examined(exam: Examination, asked: Mapping[str, Any]) -> Examined:
         "prompt": task.prompt,
         "prompt_template": fingerprints.template(task),
         "scorers": fingerprints.scorers(task),
+        "judge": fingerprints.judge(settings.judge, task, exam.tree),
         "workflow": task.workflow,
         "tools": list(task.tools),
     }
+    if self_test is not None:
+        facts["judge_self_test"] = dict(self_test)
     scores = measures.scores(draws, wanted.shown)
-    constant = baselines.constant(task, exam.items, wanted.split)
+    constant = baselines.constant(task, exam.items, wanted.split) if not use.kinds(task.scorers) else baselines.NONE
     return Examined(wanted.shown, facts, scores, constant, more, draws[0], tuple(draws[1:]), changed, nats)
+
+
+def _judged(rows: Path) -> Iterator[tuple[Sample, Trace, Score]]:
+    for row in io.read_jsonl(rows):
+        yield io.sample_from_json(row["sample"]), io.trace_from_json(row["trace"]), Score(**row["scores"][0])
 
 
 def _variant(exam: Examination, name: str, changed: dict[str, Path]) -> Path | None:

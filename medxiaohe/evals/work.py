@@ -40,25 +40,50 @@ def count(path: Path) -> int:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(2**20), b""))
 
 
+class Steps:
+    """The bar of a pass: items count when the model has answered them, and once a window is stored all of it has."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self.meter, self.ahead, self.size = Meter(label, total), 0, 0
+
+    def begin(self, size: int) -> None:
+        self.ahead, self.size = 0, size
+
+    def tick(self, answered: int) -> None:
+        """So many more replies; in conversations of several turns there are more replies than items."""
+        more = min(answered, self.size - self.ahead)
+        self.ahead += more
+        self.meter.advance(more)
+
+    def end(self) -> None:
+        self.tick(self.size)
+
+
 def fill(
-    rows: Path, asked: Path, window: int, label: str, do: Callable[[Sequence[Item]], Sequence[Row]], begin: Callable[[int], Any]
+    rows: Path,
+    asked: Path,
+    window: int,
+    label: str,
+    do: Callable[[Sequence[Item]], Sequence[Row]],
+    begin: Callable[[int, Steps], Any] = lambda at, steps: None,
 ) -> int:
     """Bring `rows` up to one row for each item of `asked`; returns how many there are.
 
-    `begin` is told the index of the first item of a window before `do` gets its items.
+    `begin` is told the index of the first item of a window, and what to tick, before `do` gets its items.
     """
     total = count(asked)
     done = _keep_whole_windows(rows, window, total)
-    meter = Meter(label, total - done)
+    steps = Steps(label, total - done)
     waiting = items(asked, done)
     while chunk := list(islice(waiting, window)):
-        begin(done)
+        steps.begin(len(chunk))
+        begin(done, steps)
         made = do(chunk)
         assert len(made) == len(chunk), f"{label}: {len(made)} rows for {len(chunk)} items"
         io.append_jsonl(rows, made)
         done += len(chunk)
-        meter.advance(len(chunk))
-    meter.close()
+        steps.end()
+    steps.meter.close()
     return done
 
 

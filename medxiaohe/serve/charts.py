@@ -47,7 +47,7 @@ def figure(svg: Html, caption: object, title: str = "") -> Html:
     return tag("figure", tag("p", title, class_="title") if title else None, svg, tag("figcaption", caption) if caption else None)
 
 
-def _svg(height: float, title: str, *children: object) -> Html:
+def svg(height: float, title: str, *children: object) -> Html:
     return tag("svg", children, viewBox=f"0 0 {WIDTH} {height:.0f}", role="img", aria_label=title, class_="chart")
 
 
@@ -117,7 +117,7 @@ def lines(
         for line in series
         if line.points and not line.faint
     )
-    return _svg(height, f"{title}. {said}", parts)
+    return svg(height, f"{title}. {said}", parts)
 
 
 def _path(line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> Html:
@@ -176,7 +176,7 @@ def dots(title: str, rows: Sequence[Dot], x_label: str, *, reference: tuple[str,
     parts.append(tag("text", x_label, x=left, y=12, class_="name"))
     parts.append(tag("text", "n", x=WIDTH - 6, y=12, class_="name end"))
     said = "; ".join(f"{row.group + ' ' if row.group else ''}{row.label}: {decimal(row.mean)}, n = {row.n:,}" for row in rows)
-    return _svg(bottom + 24, f"{title}. {said}", parts, body)
+    return svg(bottom + 24, f"{title}. {said}", parts, body)
 
 
 def _dot(row: Dot, x: Callable[[float], float], y: float, left: float) -> list[Html]:
@@ -206,7 +206,7 @@ def bars(title: str, rows: Sequence[Bar], *, most: float | None = None) -> Html:
             tag("rect", x=0, y=y + 20, width=max(WIDTH * row.value / top, 1.5 if row.value else 0.0), height=10, rx=2, class_=row.color)
         )
     said = "; ".join(f"{row.label}: {row.note}" for row in rows)
-    return _svg(40 * len(rows) or 10, f"{title}. {said}", parts)
+    return svg(40 * len(rows) or 10, f"{title}. {said}", parts)
 
 
 def strip(title: str, shares: Sequence[tuple[str, float]]) -> Html:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-VOID = ("br", "col", "hr", "img", "meta")
+VOID = ("br", "col", "hr", "img", "input", "meta")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 MINUS = "\u2212"
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from importlib import resources
 
-from medxiaohe.serve import data_sections, model_sections
+from medxiaohe.serve import data_sections, frame, model_sections
 from medxiaohe.serve.artefacts import Run
+from medxiaohe.serve.frame import STATEMENT, asset, policy  # noqa: F401  other pages take them from here
 from medxiaohe.serve.html import Html, count, plural, section, share, tag
 from medxiaohe.serve.verdicts import ALPHA, Verdict
 
-STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
 DECIDED = f"Paired tests on the same items. A difference counts when p, after Holm's correction for the number of tests, is below {ALPHA}."
 CONTENTS = (
     ("summary", "Summary"),
@@ -28,7 +25,6 @@ CONTENTS = (
 
 
 def page(run: Run, title: str, found: Sequence[Verdict], *, examples: int, pictures: bool, words: bool) -> str:
-    style, script = _asset("report.css"), _asset("report.js")
     sections = [
         _summary(run, found),
         data_sections.tree_section(run),
@@ -40,37 +36,7 @@ def page(run: Run, title: str, found: Sequence[Verdict], *, examples: int, pictu
         model_sections.examples_section(run, examples if words else 0, pictures=pictures),
         model_sections.provenance_section(run),
     ]
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", title),
-        tag("style", style),
-    )
-    links = [tag("li", tag("a", name, href=f"#{id}")) for id, name in CONTENTS]
-    body = tag(
-        "body",
-        tag("a", "Skip to the report", href="#summary", class_="skip"),
-        tag("p", STATEMENT, class_="statement", role="note"),
-        tag("header", tag("p", "medxiaohe run report", class_="eyebrow"), tag("h1", title), class_="masthead"),
-        tag("div", tag("nav", tag("ol", links), aria_label="Contents"), tag("main", sections), class_="frame"),
-        tag("footer", tag("p", STATEMENT)),
-        tag("script", script),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
-
-
-def _asset(name: str) -> Html:
-    return Html((resources.files("medxiaohe.serve") / "assets" / name).read_text(encoding="utf-8"))
-
-
-def _policy(style: str, script: str) -> str:
-    """Only this very style and script, and images inside the page; everything else is refused by the browser."""
-    hashes = ["'sha256-" + base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() + "'" for part in (style, script)]
-    return f"default-src 'none'; img-src data:; style-src {hashes[0]}; script-src {hashes[1]}; base-uri 'none'; form-action 'none'"
+    return frame.document(title, "medxiaohe run report", CONTENTS, sections, ("report.css",), ("report.js",))
 
 
 def _summary(run: Run, found: Sequence[Verdict]) -> Html:

@@ -10,7 +10,7 @@ object with a method `reply`, or a class that makes one, is used as it is.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from medxiaohe import plugins
@@ -41,10 +41,18 @@ class Function:
         self._batched = next(iter(inspect.signature(answer).parameters), "") == "conversations"
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        said = list(self._answer(conversations)) if self._batched else [self._answer(messages) for messages in conversations]
+        return [message for group in self.replies(conversations, tools) for _, message in group]
+
+    def replies(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> Iterator[list[tuple[int, Message]]]:
+        """One by one, unless the function wants all of them: what is answered survives a kill."""
+        if not self._batched:
+            for i, messages in enumerate(conversations):
+                yield [(i, _message(self.name, self._answer(messages)))]
+            return
+        said = list(self._answer(conversations))
         if len(said) != len(conversations):
             raise ModelError(f"{self.name} gave {len(said)} answers to {len(conversations)} conversations")
-        return [_message(self.name, answer) for answer in said]
+        yield [(i, _message(self.name, answer)) for i, answer in enumerate(said)]
 
 
 def _message(name: str, answer: Any) -> Message:

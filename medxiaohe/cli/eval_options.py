@@ -1,0 +1,73 @@
+"""What can be typed after `medxiaohe eval`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options: Callable[..., None]) -> None:
+    group = verbs.add_parser("eval", help="score models and compare them", description="score models and compare them")
+    words = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    example = "medxiaohe eval run --model starter --tasks medqa,vqa_rad --limit 100 --baselines --perturb all"
+    run = verb(words, "run", "answer and score the held-out items of tasks", example, "evals:run")
+    run.set_defaults(uses="evals.run")
+    _model(run)
+    _asked(run)
+    _beside(run)
+    _left(run)
+    stage_options(run, required=False)
+
+    example = "medxiaohe eval compare out/eval/base out/eval/tuned"
+    compare = verb(words, "compare", "paired tests of results on the same items, the base first", example, "evals:compare")
+    compare.set_defaults(uses="evals.compare")
+    compare.add_argument("runs", nargs="*", type=Path, metavar="RESULTS", help="folders or results.json of `eval run`")
+    stage_options(compare, required=False)
+
+    example = "medxiaohe eval reproduce out/eval/base/run/1/results.json"
+    about = "run again from a results.json: refuses what changed, says whether numbers are identical"
+    again = verb(words, "reproduce", about, example, "evals:reproduce")
+    again.add_argument("results", type=Path, help="a results.json, or its folder")
+    again.add_argument("--out", type=Path, metavar="DIR", help="keep the new results there")
+    again.add_argument("--offline", action="store_true", help="fetch nothing")
+
+
+def _model(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--model", default="", help="starter, a folder, a finished training stage, a hub id, a URL, or file.py:function")
+    run.add_argument("--name", default="", help="of the model behind a URL")
+    run.add_argument("--backend", default="", help="a name of `medxiaohe list models`, when what --model implies is not meant")
+    run.add_argument("--option", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable")
+    run.add_argument("--concurrency", type=int, metavar="N", help="requests in flight to a URL (8)")
+    run.add_argument("--offline", action="store_true", help="fetch nothing")
+    run.add_argument("--no-cache", action="store_true", help="ask again what the same model was asked before")
+
+
+def _asked(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--tasks", default="", metavar="A,B", help="names of `medxiaohe list tasks`, med* for several, or file.py:function")
+    run.add_argument("--limit", type=int, metavar="N", help="only the first N items of each task, in its shuffled order")
+    run.add_argument("--split", default="test", help="test, validation or train")
+    run.add_argument("--rank", action="store_true", help="take the most likely answer on offer instead of generating one")
+    run.add_argument("--k", type=int, metavar="N", help="answers drawn for each item, for pass@k and the majority vote")
+    run.add_argument("--temperature", type=float, metavar="T", help="0 is greedy")
+    run.add_argument("--max-new-tokens", type=int, metavar="N", dest="max_new_tokens", help="of one answer (64)")
+    run.add_argument("--batch-size", type=int, metavar="N", dest="batch_size", help="(16)")
+    run.add_argument("--seed", type=int, metavar="N", help="of draws, perturbations and bootstraps (0)")
+
+
+def _beside(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--baselines", action="store_true", help="any answer on offer, and items without their image")
+    run.add_argument("--perturb", default="", metavar="A,B", help="all, or names of `medxiaohe list perturbations`")
+    run.add_argument("--confidence", action="store_true", help="calibration and selective answering, from likelihoods")
+    run.add_argument("--calibrate", type=int, metavar="N", help="the same, and a temperature fitted on N validation items")
+    run.add_argument("--compat", default="", metavar="A,B", help="published scorers beside ours: medevalkit, mirage, huatuo")
+    run.add_argument("--tree", type=Path, metavar="DIR", help="a built tree: scores by node, layer, kind and rarity")
+    run.add_argument("--coverage", type=Path, metavar="DIR", help="a data stage with coverage.json: what training mentions")
+
+
+def _left(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--weak-nodes", type=Path, metavar="FILE", help="tree nodes by score, the lowest first, as JSON")
+    run.add_argument("--inspect", type=Path, metavar="FILE", help="also as a log that Inspect reads")
+    run.add_argument("--no-page", action="store_true", help="leave out index.html")

@@ -1,0 +1,202 @@
+"""`medxiaohe eval run`, `eval compare` and `eval reproduce`: without a recipe, by the same stages as in one."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io, plugins
+from medxiaohe.cli import runs
+from medxiaohe.cli.ask import model_folder
+from medxiaohe.cli.summary import scores, table
+from medxiaohe.errors import ConfigError
+from medxiaohe.evals import compat, results
+from medxiaohe.evals import reproduce as again
+from medxiaohe.evals.compare import CompareSettings
+from medxiaohe.evals.compare import compare as compare_stages
+from medxiaohe.evals.inspect_log import export
+from medxiaohe.evals.slices import weak_nodes
+from medxiaohe.evals.table import estimate
+from medxiaohe.evals.table import number as figure
+from medxiaohe.recipe import load
+from medxiaohe.recipe import run as recipes
+
+RUN, PAGE = "run", "page"  # the folders below --out
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer, score and lay out; a second call with the same words goes on where a kill stopped the first."""
+    if not args.model and not args.tasks:
+        return _as_stage(args)
+    if args.offline:
+        os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", MEDXIAOHE_OFFLINE="1")
+    values = _values(args)
+    given = dict(map(runs.given_input, args.input)) | _folders(args)
+    made = load.stage(RUN, "evals.run", values, {role: role for role in given}, args.set)
+    out = args.out or Path("out/eval") / f"{_slug(args.model)}-{io.fingerprint([made.settings, given])[:8]}"
+    page = load.stage(PAGE, "serve.evaluation", {}, {"run": RUN})
+    recipe = load.Recipe(out.name, out, (made,) if args.no_page else (made, page))
+    done = recipes.run(recipe, say=runs.say, accept_change=args.accept_change, given=given)
+    folder = done[0].folder
+    whole = io.read_json(folder / "results.json")
+    _exports(args, folder, whole)
+    print(json.dumps(whole, ensure_ascii=False) if args.json else _told(whole, [d.folder for d in done]))
+    return 0
+
+
+def _as_stage(args: argparse.Namespace) -> int:
+    if args.out is None:
+        raise ConfigError("eval run needs --model and --tasks, or --with SETTINGS.yaml and --out DIR")
+    return runs.stage(args)
+
+
+def _values(args: argparse.Namespace) -> dict[str, Any]:
+    values: dict[str, Any] = load.read_yaml(args.settings) if args.settings else {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{args.settings}: must be a mapping of settings")
+    if not args.model:
+        raise ConfigError("eval run needs --model: starter, a folder, a hub id, a URL, or file.py:function")
+    told = {
+        "batch_size": args.batch_size,
+        "max_new_tokens": args.max_new_tokens,
+        "seed": args.seed,
+        "samples": args.k,
+        "temperature": args.temperature,
+        "mode": "rank" if args.rank else None,
+        "baselines": ["random", "blind"] if args.baselines else None,
+        "perturb": _names(args.perturb) or None,
+        "confidence": args.confidence or bool(args.calibrate) or None,
+        "calibrate": args.calibrate,
+        "compat": _names(args.compat) or None,
+        "cache": not args.no_cache and not values.get("temperature") and not args.temperature,
+    }
+    if args.tasks:
+        values["tasks"] = [{"name": name, "limit": args.limit, "split": args.split} for name in _tasks(_names(args.tasks))]
+    return values | {key: value for key, value in told.items() if value is not None} | _model(args, values)
+
+
+def _model(args: argparse.Namespace, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`model`, `backend` and `options` of what --model names."""
+    options = {**values.get("options", {}), **dict(map(load.option, args.option))}
+    name, url = args.model, re.match(r"https?://", args.model)
+    if url:
+        address, _, served = args.model.partition("#")
+        if not (served := args.name or served):
+            raise ConfigError(f"--model {args.model}: which of the models there? add --name NAME, or write {args.model}#NAME")
+        options |= {"url": address, **({"workers": args.concurrency} if args.concurrency else {})}
+        name, backend = served, "openai_compatible"
+    elif ":" in name and not Path(name).exists():
+        backend = "python"
+    else:
+        name, backend = model_folder(name), "transformers"
+    return {"model": name, "backend": args.backend or backend, "options": options}
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _tasks(names: list[str]) -> list[str]:
+    """Names of tasks; a pattern such as med* stands for all that ship and match it."""
+    found: list[str] = []
+    for name in names:
+        fits = fnmatch.filter(plugins.available("tasks"), name) if set("*?[") & set(name) else [name]
+        if not fits:
+            raise ConfigError(f"--tasks {name}: no task is called like this; there are {', '.join(plugins.available('tasks'))}")
+        found += fits
+    return list(dict.fromkeys(found))
+
+
+def _folders(args: argparse.Namespace) -> dict[str, Path]:
+    folders = {"tree": args.tree, "corpus": args.coverage}
+    if args.weak_nodes and args.tree is None:
+        raise ConfigError("--weak-nodes needs --tree, the folder of a built tree")
+    return {role: runs.finished_folder(folder, f"--{role}") for role, folder in folders.items() if folder is not None}
+
+
+def _slug(model: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", re.sub(r"^https?://", "", model)).strip("-.")[-40:] or "model"
+
+
+def _exports(args: argparse.Namespace, folder: Path, whole: Mapping[str, Any]) -> None:
+    if args.weak_nodes:
+        io.write_json(args.weak_nodes, weak_nodes(io.read_json(folder / "slices.json")))
+    if args.inspect:
+        for path in export(folder, whole, args.inspect):
+            runs.say(f"inspect  {path}")
+
+
+def _told(whole: Mapping[str, Any], folders: list[Path]) -> str:
+    head = ("task", "n", "score", "95% interval", "unparsed", "refused", "unjudged", "constant")
+    rows = [head]
+    for name, task in whole["tasks"].items():
+        row = task["scores"]
+        faults = (str(row["unparsed"]), str(row["refused"]), str(row["unjudged"]))
+        rows.append((name, *estimate(row), *faults, figure(row.get("constant"))))  # type: ignore[arg-type]
+    paths = [("results", folders[0] / "results.json"), ("table", folders[0] / "results.md")]
+    paths += [("page", folder / "index.html") for folder in folders[1:]]
+    places = "\n".join(f"{name:<8} {path}" for name, path in paths)
+    apart = [
+        f"{name}: {line}" for name, task in whole["tasks"].items() for one in task.get("compat", {}).values() for line in compat.lines(one)
+    ]
+    if apart:
+        places = "\n".join([*apart, "", places])
+    return f"{table(rows, right={1, 2, 4, 5, 6, 7})}\n\n{places}\n(research software: not for clinical use)"
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Paired tests of result folders, the first of which is the base."""
+    if not args.runs:
+        if args.out is None:
+            raise ConfigError("eval compare needs two result folders, or --input and --out")
+        return runs.stage(args)
+    if len(args.runs) < 2:
+        raise ConfigError("eval compare needs at least two result folders: the base, then what is compared with it")
+    stages: dict[str, Path] = {}
+    for path in args.runs:
+        file, whole = results.read(path)
+        name = Path(whole["model"]["name"]).name
+        stages[name if name not in stages else f"{name} ({path})"] = file.parent
+    with tempfile.TemporaryDirectory() as place:
+        found = compare_stages(CompareSettings(), Path(place), **stages)
+    if args.out is not None:
+        io.write_json(args.out / "comparison.json", found)
+    print(json.dumps(found, ensure_ascii=False) if args.json else f"{scores(found)}\n\n{_detectable(found)}")
+    return 0
+
+
+def _detectable(found: Mapping[str, Any]) -> str:
+    """What each test could have found: a difference below it may be there and unseen."""
+    rows = [("task", "difference", "95% interval", "test", "p (Holm)", "would find")]
+    for row in found["paired"]:
+        interval = f"[{figure(row['low'])}, {figure(row['high'])}]"
+        seen = figure(row["minimum_detectable"])
+        rows.append((row["task"], f"{row['difference']:+.3f}", interval, row["test"], f"{row['p_holm']:.3f}", seen))
+    return table(rows, right={1, 4, 5})
+
+
+def reproduce(args: argparse.Namespace) -> int:
+    """0 when every number is the same, 1 when one differs; wrong use when what was examined has changed."""
+    file, whole = results.read(args.results)
+    if args.offline:
+        os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", MEDXIAOHE_OFFLINE="1")
+    for line in again.notes(whole):
+        print(f"medxiaohe: {line}", file=sys.stderr)
+    again.check(file, whole)
+    with tempfile.TemporaryDirectory(prefix="medxiaohe-") as place:
+        out = args.out or Path(place) / "again"
+        fresh = again.rerun(file, whole, out)
+    changed = list(again.differences(whole, fresh))
+    if args.json:
+        print(json.dumps({"identical": not changed, "differences": changed}, ensure_ascii=False))
+    else:
+        print("\n".join(changed) or f"identical: every number of {len(whole['tasks'])} tasks, and every trace")
+    return 1 if changed else 0
