@@ -61,7 +61,7 @@ def _long_tail(before: Mapping[str, int], after: Mapping[str, int]) -> Html:
     for color, (name, counts) in enumerate((("as read", before), ("after curation", after))):
         ranked = sorted((value for value in counts.values() if value > 0), reverse=True)
         if ranked:
-            series.append(charts.Line(name, _log_thin(ranked), color))
+            series.append(charts.Line(name, log_thin(ranked), color))
     sizes = Counter(buckets(before).values())
     starts = [("head", 1), ("torso", 1 + sizes["head"]), ("tail", 1 + sizes["head"] + sizes["torso"])]
     chart = charts.lines("Samples that mention an entity, by its rank", series, "rank of the entity", "samples", log=True, bands=starts)
@@ -69,7 +69,7 @@ def _long_tail(before: Mapping[str, int], after: Mapping[str, int]) -> Html:
     return charts.figure(chart, [words, charts.legend([(line.label, line.color) for line in series])])
 
 
-def _log_thin(ranked: Sequence[int]) -> list[tuple[float, float]]:
+def log_thin(ranked: Sequence[int]) -> list[tuple[float, float]]:
     ranks = sorted({min(len(ranked), round(1.12**i)) for i in range(160)} | {len(ranked)})
     return [(float(rank), float(ranked[rank - 1])) for rank in ranks if rank <= len(ranked)]
 
