@@ -174,6 +174,55 @@ def test_plurals_and_names_without_their_possessive_are_found() -> None:
     assert [m.entity for m in linker.find(text)] == ["kidney", "biopsy", "metastasis", "Alzheimer's disease", "Alzheimer's disease"]
 
 
+VARIANTS = [
+    ("haemolytic anaemia", "hemolytic anemia", "Hemolytic Anemias"),
+    ("esophageal tumor", "oesophageal tumour", "Oesophageal tumours"),
+    ("pediatric leukemia", "paediatric leukaemia", "Paediatric leukaemias"),
+    ("diarrhea", "diarrhoea", "Diarrhoea"),
+    ("TNF-alpha deficiency", "TNF-α deficiency", "TNF α deficiencies"),
+    ("β-thalassemia", "beta thalassaemia", "Beta-thalassemia"),
+    ("diabetes mellitus type II", "diabetes mellitus type 2", "Diabetes mellitus type-2"),
+    ("factor 5 deficiency", "factor V deficiency", "Factor V deficiencies"),
+    ("Alzheimer's disease", "Alzheimer disease", "Alzheimers disease"),
+    ("Crohn disease", "Crohn's disease", "Crohn’s disease"),
+    ("nonsyndromic deafness", "non-syndromic deafness", "non syndromic deafness"),
+    ("non-small-cell carcinoma", "nonsmall cell carcinoma", "Non small cell carcinomas"),
+    ("Neoplasms, Breast", "breast neoplasms", "breast neoplasm"),
+    ("cancer of the lung", "cancers of the lung", "Cancer of the lungs"),
+    ("IL-6", "IL6", "IL 6"),
+    ("ALS", "ALSs", "ALS"),
+    ("hypertension", "hypertensive", "Hypertensions"),
+]
+
+
+@pytest.mark.parametrize("names", VARIANTS, ids=lambda names: names[0])
+def test_other_spellings_of_a_name_are_found(names: tuple[str, ...]) -> None:
+    linker = Linker(tree_of(disease("a", names[0])))
+    assert all([(m.entity, m.surface) for m in linker.find(f"x {name}.")] == [("a", name)] for name in names)
+
+
+def test_no_rule_looks_into_a_word_or_takes_one_apart() -> None:
+    names = ("hypertension", "academia", "epidemic", "hemifacial spasm", "class", "herpes", "type", "chemotherapy", "stage", "vitamin D")
+    linker = Linker(tree_of(*(disease(name, name) for name in names)))
+    text = "hyper tension, acadaemia, epidaemic, haemifacial spasm, clas, herpe, chaemotherapy, vitamin 500"
+    assert linker.find(text) == []
+
+
+def test_an_element_is_found_without_the_word_atom_and_a_disease_is_not() -> None:
+    linker = Linker(tree_of(disease("Li", "lithium atom", kind="chemical"), disease("x", "broken atom")))
+    assert [m.surface for m in linker.find("lithium, broken, Lithium atom")] == ["lithium", "Lithium atom"]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from([name for names in VARIANTS for name in names]), min_size=1, max_size=8, unique=True))
+def test_a_variant_never_takes_the_place_of_a_real_name(names: list[str]) -> None:
+    linker = Linker(tree_of(*(disease(str(number), name) for number, name in enumerate(names))))
+    keys = [" ".join(re.findall(r"\w+|'", name.replace("\u2019", "'"))).lower() for name in names]
+    for name, key in zip(names, keys, strict=True):
+        (mention,) = linker.find(name)
+        assert keys[int(mention.entity)] == key and mention.surface == name
+
+
 def test_domains_numbers_short_and_generic_names_are_not_looked_for() -> None:
     names = ("12", "pH", "diseases", "the", "肺", "2-5", "group")
     linker = Linker(tree_of(*(disease(name, name) for name in names)))

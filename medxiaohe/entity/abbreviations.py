@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from medxiaohe.entity.variants import GREEK_LETTERS, ROMAN
+from medxiaohe.entity.variants import GREEK_LETTERS, NUMBERED, ROMAN
 
 MAX_SHORT = 10  # letters
 MAX_SHORT_WORDS = 2
@@ -124,10 +124,20 @@ def _whole(text: str, short: tuple[int, int], long: tuple[int, int]) -> Definiti
 
 def _aligned(text: str, words: list[tuple[int, int]], letters: str) -> int | None:
     """Where the shortest long form begins that ends with the last of the words; None when the letters are not in them."""
+    letters, words = _without_number(text, words, letters)
     for rule in (_by_first_letters, _by_letters, _in_another_order):
         if (start := rule(text, words, letters)) is not None:
             return start
     return None
+
+
+def _without_number(text: str, words: list[tuple[int, int]], letters: str) -> tuple[str, list[tuple[int, int]]]:
+    """SCA3 of "spinocerebellar ataxia type III" without the 3 of both: what is left has to be aligned."""
+    stem = letters.rstrip("0123456789")
+    last = text[slice(*words[-1])].lower()
+    if len(stem) < 2 or len(words) < 2 or letters[len(stem) :] not in (last, ROMAN.get(last)) or stem == letters:
+        return letters, words
+    return stem, words[: -2 if text[slice(*words[-2])].lower() in NUMBERED and len(words) > 2 else -1]
 
 
 def _by_first_letters(text: str, words: list[tuple[int, int]], letters: str) -> int | None:

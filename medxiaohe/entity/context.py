@@ -224,7 +224,7 @@ def _backward(words: Words, last: int, stops: Sequence[tuple[int, int]], scope: 
         return max(limit, last - int(scope))
     for i in range(last - 1, limit - 1, -1):
         word = words[i][0]
-        if word in ("，", "：", ":") or (word in PARTS and _is_statement(words, _part_begin(words, i, limit), i)):
+        if (word in ("，", "：", ":") and i < last - 1) or (word in PARTS and _is_statement(words, _part_begin(words, i, limit), i)):
             return i + 1
     return limit
 

@@ -80,7 +80,7 @@ class Meanings:
         best = max(range(len(candidates)), key=lambda i: (points[i], -i))
         others = max(len(relatives) for i, relatives in enumerate(reasons) if i != best)
         kinds = {entities[id].kind for id in candidates}
-        sure = kinds <= ONE_THING or (len(reasons[best]) > 0 and others == 0)
+        sure = (kinds == ONE_THING and len(candidates) == 2) or (len(reasons[best]) > 0 and others == 0)
         why = f"{len(candidates)} entities have this name"
         if reasons[best]:
             why += f"; {', '.join(entities[id].name for id in reasons[best][:2])} in the text speaks for {entities[candidates[best]].name}"

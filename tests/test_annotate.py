@@ -1,0 +1,174 @@
+"""Annotations: every mention with its entity, reason, context and score."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_entity import ROOT, disease, tree_of
+
+from medxiaohe import io
+from medxiaohe.entity.annotate import SCORES, Annotation, Annotator
+from medxiaohe.entity.disambiguate import Meanings
+from medxiaohe.types import Entity, Relation
+
+TREE = tree_of(
+    disease("AD", "Alzheimer disease", "AD", "dementia of the Alzheimer type"),
+    disease("DA", "atopic dermatitis"),
+    disease("VHL", "von Hippel-Lindau disease"),
+    disease("PAH", "pulmonary arterial hypertension", "PAH"),
+    disease("ALL", "acute lymphoblastic leukaemia", "ALL"),
+    disease("leukaemia", "leukaemia"),
+    disease("AML", "acute myeloid leukaemia", parents=("leukaemia",)),
+    disease("cold1", "common cold", "cold"),
+    disease("cold2", "hypothermia", "cold", parents=("heat",)),
+    disease("heat", "temperature disorder"),
+    disease("frost", "frostbite", parents=("heat",)),
+    disease("fever", "fever"),
+    disease("fever2", "fever", kind="phenotype"),
+    disease("copd", "慢性阻塞性肺疾病"),
+    disease("aspirin", "aspirin", kind="chemical"),
+)
+ANNOTATOR = Annotator.of(TREE)
+
+
+def one(text: str) -> Annotation:
+    (found,) = ANNOTATOR.annotate(text)
+    return found
+
+
+def found(text: str, annotator: Annotator = ANNOTATOR) -> list[tuple[str, str]]:
+    return [(a.surface, a.entity) for a in annotator.annotate(text)]
+
+
+def test_a_mention_says_what_it_is_and_how_it_was_found() -> None:
+    assert one("No Fever today.") == Annotation(
+        3, 8, "fever", "Fever", "disease", SCORES["name"],
+        "name; 2 entities have this name; it is the main name of fever", False, ("fever", "fever2"), negated=True,
+    )  # fmt: skip
+    assert one("dementia of the Alzheimer type").reason == "synonym"
+    assert one("Alzheimer's disease").reason == "variant of Alzheimer disease"
+    assert one("Alzheimer's disease").score == SCORES["variant"] < SCORES["name"]
+
+
+def test_an_abbreviation_means_what_the_text_says() -> None:
+    mentions = ANNOTATOR.annotate("AD is common. Atopic dermatitis (AD) itches; ADs vary.")
+    assert [(a.surface, a.entity) for a in mentions] == [("AD", "DA"), ("Atopic dermatitis", "DA"), ("AD", "DA"), ("ADs", "DA")]
+    assert mentions[0].reason == "abbreviation of Atopic dermatitis (defined at 33)" and not mentions[0].ambiguous
+
+
+def test_an_abbreviation_of_something_else_is_no_mention() -> None:
+    assert found("Phenylalanine hydroxylase (PAH) and PAH activity.") == []
+    assert found("PAH was severe.") == [("PAH", "PAH")]
+
+
+def test_an_acronym_that_nothing_explains_is_ambiguous_and_scores_low() -> None:
+    assert one("PAH was severe.").ambiguous and one("PAH was severe.").score == SCORES["acronym"]
+    assert "does not explain" in one("PAH was severe.").reason
+    assert found("the PAH gene and PAH-/- mice") == []
+
+
+def test_names_are_found_around_an_abbreviation_and_with_one_in_them() -> None:
+    mentions = ANNOTATOR.annotate("Von Hippel-Lindau (VHL) disease: VHL disease and VHL.")
+    assert [(a.surface, a.entity) for a in mentions] == [
+        ("Von Hippel-Lindau (VHL) disease", "VHL"), ("VHL disease", "VHL"), ("VHL", "VHL"),
+    ]  # fmt: skip
+    assert mentions[0].parts == ((0, 17), (24, 31))
+
+
+def test_chinese_names_define_abbreviations_too() -> None:
+    mentions = ANNOTATOR.annotate("慢性阻塞性肺疾病（COPD）。否认COPD。")
+    assert [(a.surface, a.negated) for a in mentions] == [("慢性阻塞性肺疾病", False), ("COPD", False), ("COPD", True)]
+
+
+def test_the_relatives_of_an_entity_in_the_text_speak_for_it() -> None:
+    assert one("a cold").entity == "cold1" and one("a cold").candidates == ("cold1", "cold2") and one("a cold").ambiguous
+    cold = ANNOTATOR.annotate("Frostbite and cold.")[1]
+    assert cold.entity == "cold2" and not cold.ambiguous and "frostbite in the text speaks for hypothermia" in cold.reason
+
+
+def test_relations_of_the_tree_speak_too(tmp_path: Path) -> None:
+    io.write_jsonl(tmp_path / "entities.jsonl", list(TREE.entities.values()))
+    io.write_jsonl(tmp_path / "relations.jsonl", [Relation("cold2", "has phenotype", "fever")])
+    annotator = Annotator.of(tmp_path)
+    assert [a.entity for a in annotator.annotate("Fever and cold.")] == ["fever", "cold2"]
+
+
+def test_an_embedder_may_decide() -> None:
+    class Winter:
+        def similarities(self, text: str, names: list[str]) -> list[float]:
+            return [float("hypothermia" in name) for name in names]
+
+    assert Annotator.of(TREE, embedder=Winter()).annotate("a cold")[0].entity == "cold2"
+
+
+def test_a_tagger_decides_where_and_the_dictionary_or_a_normaliser_what() -> None:
+    class Tagger:
+        def spans(self, text: str) -> list[tuple[int, int, str, float]]:
+            surfaces = [("severe fever", "disease", 0.7), ("Alzheimer disease", "disease", 0.9), ("zzz syndrome", "disease", 0.6)]
+            return [(text.index(s), text.index(s) + len(s), kind, score) for s, kind, score in surfaces if s in text]
+
+    class Normaliser:
+        def candidates(self, surface: str, kind: str) -> list[tuple[str, float]]:
+            return [("AML", 0.8), ("ALL", 0.1)] if surface.startswith("zzz") else []
+
+    text = "Alzheimer disease, severe fever, zzz syndrome, leukaemia, aspirin"
+    alone = Annotator.of(TREE, tagger=Tagger()).annotate(text)
+    assert [(a.surface, a.entity, a.score) for a in alone] == [
+        ("Alzheimer disease", "AD", 0.9), ("severe fever", "fever", 0.7), ("zzz syndrome", "", 0.6),
+        ("leukaemia", "leukaemia", SCORES["untagged"]), ("aspirin", "aspirin", SCORES["untagged"]),
+    ]  # fmt: skip
+    assert alone[2].kind == "disease" and alone[2].candidates == () and alone[1].reason == "tagger; the name in it: fever"
+    named = Annotator.of(TREE, tagger=Tagger(), normaliser=Normaliser()).annotate(text)[2]
+    assert named.entity == "AML" and named.candidates == ("AML", "ALL")
+    assert named.reason == "tagger; nearest name: acute myeloid leukaemia (0.80)"
+
+
+def test_without_numba_the_annotations_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "Von Hippel-Lindau (VHL) disease, no AML or ALL; fevers."
+    compiled = ANNOTATOR.annotate(text)
+    for name in ("numba", "medxiaohe.entity._kernels"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delattr("medxiaohe.entity._kernels", raising=False)
+    if "medxiaohe.entity.index" in sys.modules:
+        sys.modules["medxiaohe.entity.index"].kernels.cache_clear()
+    assert Annotator.of(TREE).annotate(text) == compiled
+    if "medxiaohe.entity.index" in sys.modules:
+        sys.modules["medxiaohe.entity.index"].kernels.cache_clear()
+
+
+def test_a_text_is_annotated_the_same_alone_and_in_company() -> None:
+    texts = ["Atopic dermatitis (AD)", "AD", "", "No fever or cold", "Frostbite and cold"]
+    assert ANNOTATOR.annotate_batch(texts) == [ANNOTATOR.annotate(text) for text in texts]
+
+
+def test_meanings_of_a_name_are_all_its_entities() -> None:
+    meanings = Meanings(TREE)
+    assert meanings.of("Cold", "cold1") == ("cold1", "cold2") and meanings.of("colds", "cold1") == ("cold1", "cold2")
+    assert meanings.of("fever", "fever2") == ("fever2", "fever") and meanings.of("aspirin", "aspirin") == ("aspirin",)
+
+
+PIECES = st.one_of(
+    st.sampled_from(
+        "AD|(AD)|Atopic dermatitis|fever|no|cold|VHL|von Hippel-Lindau|disease|, |. |history of|慢性阻塞性肺疾病（COPD）|and".split("|")
+    ),
+    st.text(max_size=5),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(PIECES, max_size=12).map(" ".join))
+def test_any_text_has_sound_annotations_and_the_same_each_time(text: str) -> None:
+    mentions = ANNOTATOR.annotate(text)
+    assert mentions == ANNOTATOR.annotate(text)
+    spans = sorted({(a.start, a.end) for a in mentions})
+    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    for a in mentions:
+        assert text[a.start : a.end] == a.surface and a.entity in TREE.entities and a.entity == a.candidates[0]
+        assert 0 < a.score <= 1 and a.reason and a.kind == TREE.entities[a.entity].kind
+        assert a.experiencer in ("patient", "family", "other") and a.temporality in ("current", "historical", "hypothetical")
+
+
+def test_domains_are_no_mentions() -> None:
+    assert found("a disease") == [] and isinstance(ROOT, Entity)
