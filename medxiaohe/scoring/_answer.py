@@ -31,7 +31,9 @@ TO_SAY = (
 )
 SAID = r"(?:determined|answered|assessed|known|established|identified|judged|ascertained|concluded|evaluated)"
 REFUSAL = re.compile(
-    rf"\b(?:i|we)\s+(?:really |simply |honestly )?{CANNOT}\s+(?:\w+\s+){{0,2}}?{TO_SAY}"
+    rf"\bi\s+(?:really |simply |honestly )?{CANNOT}\s+(?:\w+\s+){{0,2}}?{TO_SAY}"
+    rf"|\bwe\s+{CANNOT}\s+(?:\w+\s+){{0,2}}?(?:determine|tell|answer|say|know) "
+    r"(?:this|that|it|the (?:answer|diagnosis)|from|whether|if|which)\b"
     rf"|^\W*(?:answer\W+)?(?:{CANNOT}|unable to|not able to|impossible to|not possible to)\s+(?:\w+\s+){{0,2}}?{TO_SAY}"
     rf"|\b(?:it(?:'s| is)|this is) (?:not possible|impossible|difficult|hard) to\s+(?:\w+\s+){{0,2}}?{TO_SAY}"
     rf"|\b(?:can ?not|can't|could not|couldn't) (?:be |reliably |be reliably |be definitively |definitively be )*{SAID}\b"
@@ -64,8 +66,8 @@ REFUSAL_CUES = (
     "see a", "see y", "ask a", "ask y", "see w", "ask w", "无法", "不能", "难以", "抱歉", "对不起", "不知道", "不清楚", "信息不足", "作为",
 )  # fmt: skip
 TO_GRADER_CUES = (
-    " key", "truth", "gold", "mark", "point", "score", "credit", "ignore", "disregard", "forget", "grader", "judge", "evaluator", "examiner",
-    "the reference", "the correct", "the expected", "the right", "标准答案", "参考答案", "请给", "请判", "忽略",
+    " key", "truth", "gold", "mark", "point", "score", "credit", "ignore", "disregard", "forget", "grader", "judge", "evaluator",
+    "examiner", "the reference", "the correct", "the expected", "the right", "标准答案", "参考答案", "请给", "请判", "忽略",
 )  # fmt: skip
 
 
