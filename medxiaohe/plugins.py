@@ -45,7 +45,8 @@ EXTRA_OF = {  # import name -> the extra that brings it
 def available(kind: str) -> list[str]:
     """The names of a kind that ship with medxiaohe; files starting with `_` are private, and a folder is no plugin."""
     package = importlib.import_module(f"medxiaohe.{_folder(kind)}")
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name[0] != "_" and not m.ispkg)
+    files = [path.stem for path in Path(package.__path__[0]).glob("*.yaml")] if kind in BY_YAML else []
+    return sorted([*files, *(m.name for m in pkgutil.iter_modules(package.__path__) if m.name[0] != "_" and not m.ispkg)])
 
 
 def load(kind: str, name: str) -> Any:

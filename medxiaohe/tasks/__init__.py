@@ -1,12 +1,14 @@
 """Tasks: one file each. A task is a benchmark and a training environment: samples, and the way to judge them."""
 
+import hashlib
 import inspect
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import plugins
+from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.types import Sample, Task
 
@@ -34,3 +36,25 @@ def make(name: str, tree: Path | None = None, options: Mapping[str, Any] | None 
 def named(sample: Sample, task: Task) -> Sample:
     """A row whose source is the name of its task: by that name training finds the scorers."""
     return replace(sample, source=task.name, license=sample.license or task.license)
+
+
+def fingerprint(samples: Iterable[Sample]) -> str:
+    """16 hex digits that change when an item, its gold, its pixels, its cluster or the order does; paths do not count."""
+    digest = hashlib.sha256()
+    for s in samples:
+        parts = [[part if isinstance(part, str) else part.sha256 for part in m.parts if not hasattr(part, "name")] for m in s.messages]
+        row = [s.id, parts, s.target, s.choices, s.patient_id, s.study_id, io.to_json(s.facts)]
+        digest.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+def prompt_id(task: Task) -> str:
+    """The name of the way to ask with a hash of its words: of the made-up example, so no data set changes it."""
+    return f"{task.prompt or task.name}@{io.fingerprint([message.text for message in task.example.prompt.messages])[:8]}"
+
+
+def changed(task: Task, split: str, samples: Iterable[Sample]) -> str:
+    """One sentence when these are not all the items that the task was written with, or ""."""
+    expected = task.fingerprints.get(split, "")
+    found = fingerprint(samples) if expected else ""
+    return f"{task.name} ({split}) has fingerprint {found}, not {expected}: the data changed" if found != expected else ""

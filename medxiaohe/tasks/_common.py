@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
@@ -10,7 +11,9 @@ from typing import Any, TypeVar, cast
 
 from medxiaohe import assets, io
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.types import Message, Part, Sample, Split
+from medxiaohe.scoring.choice import LETTERS
+from medxiaohe.tasks._prompts import asked
+from medxiaohe.types import ImageRef, Message, Part, Sample, Split
 
 T = TypeVar("T")
 DATA = "MEDXIAOHE_DATA"  # folder of data sets fetched by hand, in the layout of docs/data.md
@@ -35,16 +38,11 @@ def item(id: str, question: Sequence[Part] | str, answer: str, **fields: Any) ->
     return Sample(id, messages, **{"target": answer, "source": id.partition("/")[0], **fields})
 
 
-def options(question: str, choices: Sequence[str]) -> str:
-    lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip("ABCDEFGHIJ", choices, strict=False))
-    return f"{question}\n{lines}\nAnswer with the letter."
-
-
 def multiple_choice(id: str, question: str, gold: str, others: Sequence[str], key: str, **fields: Any) -> Sample:
     """A question with lettered options in an order that depends only on `key` and the options; `target` is the letter."""
     choices = sorted([gold, *others], key=lambda choice: io.unit_interval("options", key, choice))
-    letter = "ABCD"[choices.index(gold)]
-    return item(id, options(question, choices), f"{letter}. {gold}", target=letter, choices=tuple(choices), **fields)
+    letter = LETTERS[choices.index(gold)]
+    return item(id, asked("choice", question, choices), f"{letter}. {gold}", target=letter, choices=tuple(choices), **fields)
 
 
 def hash_split(space: str, key: str, train: float = 0.8, validation: float = 0.1) -> Split:
@@ -85,6 +83,16 @@ def alternating(items: Iterable[T], key: Callable[[T], str], label: Callable[[T]
     return [cast(T, one) for row in rounds for one in row if one is not missing]
 
 
-def known_split(split: str) -> None:
-    if split not in ("train", "validation", "test"):
-        raise ConfigError(f"no split {split!r}: there are train, validation, test")
+def known_split(split: str, there: Sequence[str] = ("train", "validation", "test")) -> None:
+    if split not in there:
+        raise ConfigError(f"no split {split!r}: there are {', '.join(there)}" if len(there) > 1 else f"no split {split!r}: only {there[0]}")
+
+
+def stored(data: bytes, task: str) -> ImageRef:
+    """A reference to a file of these bytes below the cache, named by its content and written once."""
+    digest = hashlib.sha256(data).hexdigest()
+    kind = "png" if data.startswith(b"\x89PNG") else "jpg" if data.startswith(b"\xff\xd8") else "img"
+    path = assets.cache_root() / "derived" / task / f"{digest[:20]}.{kind}"
+    if not path.exists():
+        io.write(path, lambda out: out.write(data))
+    return ImageRef(str(path), sha256=digest)

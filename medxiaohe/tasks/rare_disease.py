@@ -40,12 +40,17 @@ def rare_disease(path: str = "") -> Task:
     return Task("rare_disease", partial(samples, path), (choice,), example(), LICENSE)
 
 
-def samples(path: str, split: str) -> Iterator[Sample]:
+def cases(path: str, split: str) -> list[Case]:
+    """The cases of a split with one diagnosis and enough findings."""
     known_split(split)
     folder = place(path, "rare/phenopackets")
-    cases = [case for file in sorted(folder.rglob("*.json")) if (case := _case(file)) and len(case.present) >= MIN_FINDINGS]
-    connected = components([case.disease, *case.genes, *filter(None, [case.study])] for case in cases)
-    ours = [case for case in cases if hash_split("rare_disease", connected[case.disease], train=0.7, validation=0.1) == split]
+    found = [case for file in sorted(folder.rglob("*.json")) if (case := _case(file)) and len(case.present) >= MIN_FINDINGS]
+    connected = components([case.disease, *case.genes, *filter(None, [case.study])] for case in found)
+    return [case for case in found if hash_split("rare_disease", connected[case.disease], train=0.7, validation=0.1) == split]
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    ours = cases(path, split)
     findings: dict[str, set[str]] = {}
     labels, genes = {case.disease: case.label for case in ours}, dict[str, set[str]]()
     for case in ours:

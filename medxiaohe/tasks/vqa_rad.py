@@ -25,16 +25,23 @@ def vqa_rad(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    for row, image, study in rows(path, split, "CLOSED"):
+        if _answer(row) in ("yes", "no"):
+            yield _question(row, image, study, split)
+
+
+def rows(path: str, split: str, kind: str) -> Iterator[tuple[dict[str, Any], ImageRef, str]]:
+    """Questions of a kind (OPEN, CLOSED) and split, each with its image and the case that its image belongs to."""
     known_split(split)
     folder = place(path, "vqa/vqa_rad")
-    rows = io.read_json(folder / "vqa_rad.json")
+    found = io.read_json(folder / "vqa_rad.json")
     try:
-        connected = components([_case(row), row["image_name"]] for row in rows)
-        closed = [row for row in rows if row["answer_type"].strip() == "CLOSED" and _answer(row) in ("yes", "no")]
-        for row in shuffled(closed, key=lambda row: str(row["qid"])):
+        connected = components([_case(row), row["image_name"]] for row in found)
+        wanted = [row for row in found if row["answer_type"].strip() == kind]
+        for row in shuffled(wanted, key=lambda row: str(row["qid"])):
             study = connected[_case(row)]
             if hash_split("vqa_rad", study, train=0.6, validation=0.1) == split:
-                yield _question(row, images.ref(folder / "images" / Path(row["image_name"]).name), study, split)
+                yield row, images.ref(folder / "images" / Path(row["image_name"]).name), study
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{folder / 'vqa_rad.json'}: not the VQA-RAD file ({error!r})") from error
 

@@ -1,0 +1,148 @@
+"""Workflow: a doctor model talks with a simulated patient until it states its diagnosis (AgentClinic, Schmidgall et al. 2024).
+
+The facts of a prompt are {"patient": [{"topic", "text"}], "results": [{"name", "text"}]}; the gold is not among them, so the
+other side cannot say it unless the case itself does. Every message of the doctor is one of three:
+
+    any question                what the patient knows: one or two sentences of the case, or that it is not known
+    REQUEST TEST: name, name    findings of examinations and tests, found by their names and never by their content
+    FINAL DIAGNOSIS: name       the end
+
+`consult` is the same talk with another patient: `by_model` lets a second model answer from the facts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from medxiaohe.errors import DataError, ModelError
+from medxiaohe.retrieval.bm25 import BM25, words
+from medxiaohe.types import Evidence, Message, Model, Prompt, Tool, Trace
+
+MAX_TURNS = 20
+SENTENCES = 2  # of one answer
+DONE = re.compile(r"FINAL DIAGNOSIS\s*[:：]\s*\S", re.IGNORECASE)
+TEST = re.compile(r"REQUEST TEST\s*[:：]\s*([^\n]+)", re.IGNORECASE)
+LAST = "That was the last question. Say FINAL DIAGNOSIS: and the diagnosis."
+NOT_KNOWN = "I don't know anything about that."
+RULES = (
+    "You are a doctor who talks with a patient. In each message do one thing: ask the patient one question; or write REQUEST TEST: and "
+    "the name of an examination or test; or, when you are sure, write FINAL DIAGNOSIS: and one diagnosis (its letter where options are "
+    "given). You have {turns} messages."
+)
+ASKS_ABOUT = {  # words of a question -> words of a topic that hold the answer
+    "demographics": "age old sex gender name man woman",
+    "social": "smoke smoking tobacco cigarettes alcohol drink drugs job work occupation live home travel sexual partner exercise diet",
+    "medication": "medication medications medicine medicines drugs pills tablets taking treatment treated",
+    "past": "past previous before history conditions illnesses diagnosed operations surgery hospitalized chronic allergies",
+    "family": "family mother father parents siblings relatives inherited runs",
+    "review": "other else also symptoms noticed fever weight appetite",
+    "symptom": "symptoms symptom bothers complaint problem feel feeling brings",
+    "history": "start started begin began long when since happened worse better often brings",
+}
+SAME = {  # short names of tests -> words of their names
+    "ecg": "electrocardiogram", "ekg": "electrocardiogram", "cbc": "complete blood count", "bp": "blood pressure", "hr": "heart rate",
+    "vitals": "vital signs", "xray": "x ray", "cxr": "chest x ray", "bmp": "basic metabolic panel", "lfts": "liver function",
+    "lft": "liver function", "csf": "cerebrospinal fluid",
+    "eeg": "electroencephalogram", "emg": "electromyography", "echo": "echocardiogram",
+    "echocardiography": "echocardiogram", "electrocardiography": "electrocardiogram", "ultrasonography": "ultrasound",
+    "lp": "lumbar puncture", "abg": "arterial blood gas", "ua": "urinalysis", "exam": "examination", "labs": "laboratory blood",
+}  # fmt: skip
+EMPTY = frozenset(
+    "a an and any are as at be been can could did do does for from had has have having how i if in is it its like me more of on or "
+    "please some tell that the there this to up us was were what when where which who why with would you your test tests findings results "
+    "result patient".split()
+)
+
+Answer = Callable[[Mapping[str, Any], Sequence[Message], str], str]  # facts, the talk so far, the question -> what is said
+
+
+def patient(prompts: Sequence[Prompt], model: Model, tools: Sequence[Tool] = ()) -> list[Trace]:
+    return consult(prompts, model, by_rule)
+
+
+def consult(prompts: Sequence[Prompt], model: Model, answer: Answer, max_turns: int = MAX_TURNS) -> list[Trace]:
+    """One trace for each prompt, in order; a talk without a diagnosis after `max_turns` messages ends with an error."""
+    for prompt in prompts:
+        if not isinstance(prompt.facts.get("patient"), (list, tuple)):
+            raise DataError(f"{prompt.id} has no facts for the workflow patient: it needs facts.patient and facts.results")
+    talks = [[Message("system", (RULES.format(turns=max_turns),)), *prompt.messages] for prompt in prompts]
+    open_ = list(range(len(prompts)))
+    for turn in range(max_turns):
+        replies = model.reply([talks[i] for i in open_]) if open_ else []
+        if len(replies) != len(open_):
+            raise ModelError(f"{model.name} gave {len(replies)} replies to {len(open_)} conversations")
+        for i, reply in zip(open_, replies, strict=True):
+            talks[i].append(reply)
+        open_ = [i for i in open_ if not DONE.search(talks[i][-1].text)]
+        if turn + 1 < max_turns:
+            for i in open_:
+                said = _response(prompts[i].facts, talks[i], answer)
+                talks[i].append(Message("user", (said if turn + 2 < max_turns else f"{said}\n{LAST}",)))
+    error = f"no diagnosis after {max_turns} messages"
+    return [
+        Trace(prompt, tuple(talk), error=error if i in open_ else "") for i, (prompt, talk) in enumerate(zip(prompts, talks, strict=True))
+    ]
+
+
+def _response(facts: Mapping[str, Any], talk: Sequence[Message], answer: Answer) -> str:
+    said = talk[-1].text
+    if wanted := TEST.findall(said):
+        return results(facts, wanted[-1])
+    return answer(facts, talk, said)
+
+
+def results(facts: Mapping[str, Any], wanted: str) -> str:
+    """The findings whose names the request names; their content is not searched, so it cannot be asked for by guessing it."""
+    lines = []
+    for one in filter(None, (part.strip(" .") for part in re.split(r"[,;，；]|\band\b", wanted))):
+        found = _best([row["name"] for row in facts.get("results", ())], _expanded(one))
+        lines += [f"{facts['results'][i]['name']}: {facts['results'][i]['text']}" for i in found] or [f"{one}: no result."]
+    return "RESULTS\n" + "\n".join(dict.fromkeys(lines))
+
+
+def _best(names: Sequence[str], wanted: set[str], most: int = 6) -> list[int]:
+    """The names that share most words with the request, in their order; a name must have half of the words asked for."""
+    shares = [len(wanted & _expanded(name)) for name in names]
+    best = max(shares, default=0)
+    return [i for i, n in enumerate(shares) if n == best][:most] if best and 2 * best >= min(2, len(wanted)) else []
+
+
+def _expanded(name: str) -> set[str]:
+    plain = words(re.sub(r"x-?ray", "x ray", name.casefold()))
+    return {word for one in plain for word in words(SAME.get(one, one)) if word not in EMPTY}
+
+
+def by_rule(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> str:
+    """Sentences of the case that share words with the question or belong to what it is about (BM25), new ones first."""
+    rows = [(row["topic"], sentence) for row in facts["patient"] for sentence in _sentences(row["text"])]
+    library = BM25(Evidence(str(i), f"{_words_of(topic)} {topic} {sentence}", "patient") for i, (topic, sentence) in enumerate(rows))
+    asked = " ".join(word for word in words(question) if word not in EMPTY)
+    found = [rows[int(e.id)][1] for e in library.search(asked, top=len(rows))]
+    heard = "\n".join(message.text for message in talk if message.role == "user")
+    fresh = [sentence for sentence in found if sentence not in heard]
+    return " ".join((fresh or found)[:SENTENCES]) or NOT_KNOWN
+
+
+def _words_of(topic: str) -> str:
+    return " ".join(said for key, said in ASKS_ABOUT.items() if key in topic.casefold())
+
+
+def _sentences(text: str) -> list[str]:
+    return [one for one in re.split(r"(?<=[.!?。！？])\s+", " ".join(text.split())) if one]
+
+
+def by_model(model: Model) -> Answer:
+    """A second model as the patient; it reads the facts of the patient, not the findings of tests and not the diagnosis."""
+
+    def answer(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> str:
+        told = "\n".join(f"{row['topic']}: {row['text']}" for row in facts["patient"])
+        role = (
+            "You are a patient at the doctor's. Answer the last question in one or two sentences, only from these facts; say that you do "
+            f"not know what is not in them. Name no disease of your own accord.\n\n{told}"
+        )
+        turned = [Message("user" if m.role == "assistant" else "assistant", (m.text,)) for m in talk if m.role in ("user", "assistant")][1:]
+        return model.reply([[Message("system", (role,)), *turned]])[0].text
+
+    return answer

@@ -1,0 +1,54 @@
+"""BCCD (Shenggan 2019, github.com/Shenggan/BCCD_Dataset): blood smears of 640 x 480 pixels with boxes around cells.
+
+Split by picture, 60 % train, 10 % validation. The data set states no patients, and neighbouring pictures may be of one
+smear, so an interval over pictures is too narrow.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as xml
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from medxiaohe import images
+from medxiaohe.errors import DataError
+from medxiaohe.tasks._common import hash_split, known_split, place, shuffled
+from medxiaohe.types import ImageRef
+
+LICENSE = "MIT"
+TAGS = ("image", "english", "microscopy")
+CELLS = {"RBC": "red blood cells", "WBC": "white blood cells", "Platelets": "platelets"}
+
+
+@dataclass(frozen=True, slots=True)
+class Smear:
+    name: str
+    image: ImageRef
+    boxes: tuple[tuple[str, tuple[int, int, int, int]], ...]  # kind of cell; left, top, right, bottom in pixels
+
+
+EXAMPLE = Smear("example", ImageRef("example.jpg"), (("RBC", (10, 10, 60, 60)), ("RBC", (70, 15, 120, 70)), ("WBC", (200, 90, 330, 220))))
+
+
+def smears(path: str, split: str) -> Iterator[Smear]:
+    """`path` holds Annotations/ and JPEGImages/."""
+    known_split(split)
+    folder = place(path, "vqa/bccd")
+    files = sorted((folder / "Annotations").glob("*.xml"))
+    if not files:
+        raise DataError(f"{folder}: no Annotations/*.xml")
+    for file in shuffled(files, key=lambda file: file.stem):
+        if hash_split("bccd", file.stem, train=0.6, validation=0.1) == split:
+            yield Smear(file.stem, images.ref(folder / "JPEGImages" / f"{file.stem}.jpg"), _boxes(file))
+
+
+def _boxes(file: Path) -> tuple[tuple[str, tuple[int, int, int, int]], ...]:
+    try:
+        found = []
+        for thing in xml.parse(file).iter("object"):
+            box = {side.tag: int(float(side.text or "")) for side in thing.find("bndbox") or ()}
+            found.append((str(thing.findtext("name")), (box["xmin"], box["ymin"], box["xmax"], box["ymax"])))
+        return tuple(found)
+    except (xml.ParseError, KeyError, ValueError) as error:
+        raise DataError(f"{file}: not a VOC annotation: {error!r}") from error

@@ -1,0 +1,68 @@
+"""HealthBench (Arora et al. 2025): conversations whose last turn is the model's, judged by criteria of physicians with points.
+
+The owners ask that examples are not reprinted in plain text: none is here, and what a run writes should stay private. There
+is no gold answer, so items end with the last turn of the patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.scoring import rubric
+from medxiaohe.tasks._common import shuffled
+from medxiaohe.types import Message, Sample
+
+LICENSE = "MIT"
+EXAMPLE = {
+    "prompt_id": "example",
+    "prompt": [{"role": "user", "content": "I stepped on a rusty nail. My last tetanus shot was eleven years ago. What now?"}],
+    "rubrics": [
+        {"criterion": "Advises to wash the wound with water", "points": 4},
+        {"criterion": "States that a tetanus booster is needed", "points": 6},
+        {"criterion": "Recommends antibiotics", "points": -5},
+    ],
+}
+GOOD = "Wash the wound with water. You need a tetanus booster."
+
+
+def samples(file: Path, task: str) -> Iterator[Sample]:
+    """Rows of a JSON or JSON-lines file: prompt, prompt_id (or none), rubrics."""
+    rows = io.read_json(file) if file.suffix == ".json" else list(io.read_jsonl(file))
+    for row in shuffled(rows, key=lambda row: io.fingerprint(row["prompt"])):
+        try:
+            yield question(row, task)
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{file}: not a row of HealthBench: {error!r}") from error
+
+
+def question(row: Mapping[str, Any], task: str, answer: str = "") -> Sample:
+    messages = tuple(Message(turn["role"], (turn["content"],)) for turn in row["prompt"])
+    id = str(row.get("prompt_id") or io.fingerprint(row["prompt"]))
+    points = [(one["criterion"], float(one["points"])) for one in row["rubrics"]]
+    return Sample(
+        f"{task}/{id}",
+        (*messages, *((Message("assistant", (answer,)),) if answer else ())),
+        target=rubric.to_target(points),
+        source=task,
+        license=LICENSE,
+        study_id=id,
+        split="test",
+        meta={"theme": str(row.get("theme", ""))},
+    )
+
+
+def described(task: str) -> dict[str, Any]:
+    """What the tasks of HealthBench have in common."""
+    return {
+        "example": question(EXAMPLE, task, GOOD),
+        "license": LICENSE,
+        "prompt": "conversation",
+        "cluster": "conversation",
+        "splits": ("test",),
+        "tags": ("text", "patients", "rubric"),
+        "gold": lambda sample: sample.messages[-1].text if sample.messages[-1].role == "assistant" else "",
+    }

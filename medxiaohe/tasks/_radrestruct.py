@@ -1,0 +1,65 @@
+"""Rad-ReStruct (Pellegrini et al. 2023): structured chest X-ray reports as a tree of questions, here about the report's text.
+
+The pictures are not in the data pack, so each question stands under findings and impression of the report with the same
+uid (Indiana University collection): reading, not seeing. What was answered higher up in the tree stands above the
+question, as in the original. Official train is train; of the official validation studies, half are validation, half test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.tasks._common import hash_split, known_split, place
+from medxiaohe.tasks._rows import table
+
+LICENSE = "MIT (questions); CC BY-NC-ND 4.0 (reports, Open-i)"
+TAGS = ("text", "english", "radiology", "reports")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    id: str
+    study: str
+    text: str  # report, answers so far and question
+    gold: tuple[str, ...]
+    options: tuple[str, ...]
+
+
+EXAMPLE = {"findings": "There is a calcified granuloma in the left upper lobe.", "impression": "No acute disease."}
+
+
+def questions(path: str, split: str) -> Iterator[Asked]:
+    """`path` holds radrestruct/qa_pairs.jsonl and iu_reports/indiana_reports.csv."""
+    known_split(split)
+    folder = place(path, "cxr")
+    reports = _reports(folder / "iu_reports" / "indiana_reports.csv")
+    for row in io.read_jsonl(folder / "radrestruct" / "qa_pairs.jsonl"):
+        try:
+            if _split(row) != split or row["uid"] not in reports:
+                continue
+            for number, (question, gold, so_far, about) in enumerate(row["qa"]):
+                yield asked(f"{row['uid']}-{number:03d}", row["uid"], reports[row["uid"]], question, gold, so_far, about["options"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{folder}/radrestruct/qa_pairs.jsonl: not rows of Rad-ReStruct: {error!r}") from error
+
+
+def asked(id: str, study: str, report: Mapping[str, str], question: str, gold: list, so_far: list, options: list) -> Asked:
+    lines = [f"Findings: {report['findings']}", f"Impression: {report['impression']}"]
+    lines += [f"{before} {', '.join(said)}." for before, said in so_far]
+    return Asked(id, study, "\n".join([*lines, question]), tuple(gold), tuple(options))
+
+
+def _split(row: Mapping[str, str]) -> str:
+    if row["split"] == "train":
+        return "train"
+    return "validation" if hash_split("radrestruct", row["uid"], train=0.0, validation=0.5) == "validation" else "test"
+
+
+@cache
+def _reports(file: Path) -> dict[str, dict[str, str]]:
+    return {row["uid"]: row for row in table(file) if row["findings"] or row["impression"]}

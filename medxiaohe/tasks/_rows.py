@@ -1,0 +1,123 @@
+"""The rows of a benchmark: a local file or folder in the layout it is published in, or a data set of the hub.
+
+Local files are JSON lines, JSON (a list, or a mapping of rows), CSV, TSV and, with the extra `train`, Parquet. A folder is
+searched as the hub lays it out: files whose names start with the split, in the folder of the configuration or in data/.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io, plugins
+from medxiaohe.errors import DataError
+from medxiaohe.tasks._common import place
+
+FORMATS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+OFFLINE = ("MEDXIAOHE_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+
+
+def local(path: str) -> Path | None:
+    """The file or folder that `path` names: "pack:x/y" below the data pack, "asset:NAME", or a path that exists; None for a hub id."""
+    if path.startswith("pack:"):
+        return place("", path.removeprefix("pack:"))
+    if path.startswith("asset:") or Path(path).expanduser().exists():
+        return place(path)
+    if path.startswith((".", "/", "~")) or path.endswith(FORMATS):
+        raise DataError(f"no such file or folder: {path}")
+    return None
+
+
+def rows(root: Path, split: str, config: str = "", files: str = "") -> Sequence[Mapping[str, Any]]:
+    """The rows of one split below a local folder, or of the file `root`; `files` is a name or pattern of files."""
+    found = [root] if root.is_file() else _files(root, split, config, files)
+    parts = [_read(file) for file in found]
+    return parts[0] if len(parts) == 1 else [row for part in parts for row in part]
+
+
+def hub(name: str, split: str, config: str = "", revision: str | None = None) -> Sequence[Mapping[str, Any]]:
+    """The rows of one split of a data set of the hub, images as the bytes they are stored as."""
+    if any(os.environ.get(key, "") not in ("", "0") for key in OFFLINE):
+        raise DataError(f"{name} is on the hub and this process is offline: give the task `path`, the folder of a copy")
+    plugins.need("datasets", why=f"the data set {name}")
+    import datasets
+
+    try:
+        found = datasets.load_dataset(name, config or None, split=split, revision=revision)
+    except Exception as error:  # the hub, the network, a login that is missing, a loading script: many unrelated classes
+        raise DataError(f"cannot load {name} ({split}) from the hub: {' '.join(str(error).split())[:200]}; give the task `path`") from error
+    return found.with_format(None).decode(False) if hasattr(found, "decode") else _undecoded(found)  # type: ignore[no-any-return]
+
+
+def _files(root: Path, split: str, config: str, pattern: str) -> list[Path]:
+    if pattern:
+        found = sorted(root.glob(pattern))
+        wanted = f"{pattern}"
+    else:
+        folders = [folder for folder in (root / config, root / config / "data", root / "data" / config) if folder.is_dir()]
+        found = sorted(p for folder in folders for p in folder.iterdir() if _is_split(p, split))
+        wanted = f"{split}*.jsonl, .json, .csv, .tsv or .parquet" + (f" in {config}/" if config else "")
+    if not found:
+        raise DataError(f"{root} has no {wanted}")
+    return found
+
+
+def _is_split(path: Path, split: str) -> bool:
+    """test.jsonl, test-00000-of-00002.parquet and test_2.csv are of the split test."""
+    return path.suffix in FORMATS and path.name.startswith(split) and not path.name[len(split)].isalnum()
+
+
+def _read(file: Path) -> Sequence[Mapping[str, Any]]:
+    if file.suffix == ".jsonl":
+        return list(io.read_jsonl(file))
+    if file.suffix == ".json":
+        return _json(file)
+    if file.suffix in (".csv", ".tsv"):
+        return list(table(file))
+    if file.suffix == ".parquet":
+        plugins.need("datasets", why=f"reading {file.name}")
+        import datasets
+
+        return _undecoded(datasets.Dataset.from_parquet(str(file)))
+    raise DataError(f"{file}: rows are read from {', '.join(FORMATS)}")
+
+
+def _json(file: Path) -> list[Mapping[str, Any]]:
+    """A list of rows, or a mapping of rows, whose keys become the field `key`."""
+    found = io.read_json(file)
+    if isinstance(found, Mapping) and isinstance(found.get("data"), list):
+        found = found["data"]
+    if isinstance(found, Mapping):
+        found = [{"key": key, **row} for key, row in found.items() if isinstance(row, Mapping)]
+    if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
+        raise DataError(f"{file}: not a list or a mapping of rows")
+    return found
+
+
+def table(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV or TSV file with a header, UTF-8, as text."""
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as opened:
+            for number, row in enumerate(csv.DictReader(opened, delimiter="\t" if file.suffix == ".tsv" else ","), start=2):
+                if None in row or None in row.values():
+                    raise DataError(f"{file}, row {number}: as many cells as the header has were expected")
+                yield row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: not a table: {error}") from error
+
+
+def _undecoded(found: Any) -> Any:
+    """A data set whose images stay the bytes they are stored as."""
+    import datasets
+
+    for name, feature in (found.features or {}).items():
+        if isinstance(feature, datasets.Image):
+            found = found.cast_column(name, datasets.Image(decode=False))
+        elif isinstance(getattr(feature, "feature", None), datasets.Image):
+            found = found.cast_column(name, datasets.List(datasets.Image(decode=False)))
+    return found

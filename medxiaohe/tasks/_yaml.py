@@ -1,0 +1,280 @@
+"""A task from a YAML file: rows become samples by templates, judged by a scorer of scoring/. No code of the file is run."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import images, plugins
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.scoring.choice import LETTERS
+from medxiaohe.tasks import _definition, _fields, _prompts, _rows
+from medxiaohe.tasks._common import alternating, hash_split, item, known_split, shuffled, stored
+from medxiaohe.tasks._definition import Definition
+from medxiaohe.types import ImageRef, Sample, Scorer, Task
+
+LETTERED = re.compile(r"^\s*[(\[]?([A-Z])[)\]]?\s*[:.、．)：\s]\s*(.*\S)\s*$")
+
+
+def factory(path: Path) -> Callable[..., Task]:
+    """The function that makes the task of a file, as `plugins.load` returns it: NAME(path="", revision=None)."""
+    about = _definition.read(path)
+
+    def make(path: str = "", revision: str | None = None) -> Task:
+        return task(about, path, revision)
+
+    make.__name__ = make.__qualname__ = about.task
+    make.file = str(path)  # type: ignore[attr-defined]  # what defines it, for whoever asks
+    make.__doc__ = f"{about.about}\n\n`path` is a folder or file in the layout of {about.dataset_path}."
+    return make
+
+
+def task(about: Definition, path: str = "", revision: str | None = None) -> Task:
+    return Task(
+        name=about.task,
+        samples=partial(samples, about, path, revision),
+        scorers=tuple(_scorer(name, options) for name, options in about.metrics),
+        example=_sample(about, about.example, "example", "test", Path("example")),
+        license=_shown(about.license),
+        access=about.access,  # type: ignore[arg-type]
+        tools=tuple(about.tools),
+        workflow=about.workflow,
+        prompt=about.prompt or "plain",
+        cluster=next(iter(about.cluster), ""),
+        splits=tuple(about.split_names),
+        fingerprints={} if path else about.fingerprint,
+        tags=tuple(about.tag),
+    )
+
+
+def samples(about: Definition, path: str, revision: str | None, split: str) -> Iterator[Sample]:
+    """Items of a split in an order that depends on nothing but the rows; DataError names the row that does not fit."""
+    known_split(split, tuple(about.split_names))
+    root = _rows.local(path or about.dataset_path)
+    if path and root is None:
+        raise DataError(f"no such file or folder: {path}")
+    if about.order == "shuffled":
+        yield from _made(about, _chosen(about, root, revision, split), root, split)
+        return
+    made = list(_made(about, _chosen(about, root, revision, split), root, split))
+    yield from made if about.order == "file" else alternating(made, key=lambda s: s.id, label=lambda s: s.target)
+
+
+def _made(about: Definition, numbered: Iterator[tuple[str, Mapping[str, Any]]], root: Path | None, split: str) -> Iterator[Sample]:
+    for name, row in numbered:
+        try:
+            made = _sample(about, row, name, split, root)
+        except DataError as error:
+            raise DataError(f"{about.task}, row {name}: {error}") from error
+        if not about.hash_split or _split_of(about, made) == split:
+            yield made
+
+
+def _chosen(about: Definition, root: Path | None, revision: str | None, split: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Names of rows and the rows, those of `where`, one for each entry of `each`."""
+    name = about.split_names[split]
+    for config in about.configs:
+        found = _load(about, root, revision, name, config)
+        numbers: Sequence[int] = range(len(found))
+        if about.order == "shuffled":
+            numbers = shuffled(numbers, key=lambda i: f"{about.task}/{i:09d}")
+        for number in numbers:
+            row = found[number]
+            if all(_fits(row, column, wanted) for column, wanted in about.where.items()):
+                yield from _entries(about, row, "-".join(filter(None, [_slug(config), name, str(number)])))
+
+
+def _load(about: Definition, root: Path | None, revision: str | None, name: str, config: str) -> Sequence[Mapping[str, Any]]:
+    if root is not None:
+        return _rows.rows(root, name, config, about.dataset_kwargs.get("data_files", {}).get(name, ""))
+    return _rows.hub(about.dataset_path, name, config, revision or about.dataset_kwargs.get("revision"))
+
+
+def _entries(about: Definition, row: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if not about.each:
+        yield name, row
+        return
+    for number, entry in enumerate(_fields.value(row, about.each)):
+        yield f"{name}-{number}", {**row, "item": entry}
+
+
+def _fits(row: Mapping[str, Any], column: str, wanted: Any) -> bool:
+    said = str(_fields.value(row, column))
+    return any(fnmatchcase(said, str(one)) for one in (wanted if isinstance(wanted, list) else [wanted]))
+
+
+def _split_of(about: Definition, sample: Sample) -> str:
+    unit = sample.patient_id or sample.study_id or sample.id
+    return hash_split(about.task, unit, about.hash_split.get("train", 0.0), about.hash_split.get("validation", 0.0))
+
+
+# ---- one item ------------------------------------------------------------------------------------
+
+
+def _sample(about: Definition, row: Mapping[str, Any], name: str, split: str, root: Path | None) -> Sample:
+    row = row if about.each == "" or "item" in row else {**row, "item": _fields.value(row, about.each)[0]}
+    choices = _choices(about, row)
+    answer = _fields.given(about.doc_to_target, row) if isinstance(about.doc_to_target, str) else about.doc_to_target
+    target, words = _target(about, answer, choices)
+    question = (about.doc_to_text if _is_words(about) else _fields.filled(about.doc_to_text, row)).strip()
+    if about.cut_text_at:
+        question = question.partition(about.cut_text_at)[0].rstrip()
+    asked = _prompts.asked(about.prompt or "plain", about.description + question, choices)
+    study = next((template for unit, template in about.cluster.items() if unit != "patient"), "")
+    shown = [_image(about, image, root) for template in about.visuals for image in _listed(_fields.given(template, row))]
+    return item(
+        f"{about.task}/{_fields.filled(about.id, row) if about.id else name}",
+        (*shown, asked),
+        words,
+        target=target,
+        choices=choices,
+        license=_fields.filled(about.license, row) if "{{" in about.license else about.license,
+        patient_id=_fields.filled(about.cluster["patient"], row) if "patient" in about.cluster else "",
+        study_id=_fields.filled(study, row) if study else "",
+        split=split,
+        meta={key: _fields.filled(template, row) for key, template in about.meta.items()},
+    )
+
+
+def _is_words(about: Definition) -> bool:
+    """Whether the question is the same words for every row, rather than the name of a column."""
+    return "{{" not in about.doc_to_text and about.doc_to_text not in about.example and " " in about.doc_to_text
+
+
+def _choices(about: Definition, row: Mapping[str, Any]) -> tuple[str, ...]:
+    if not about.doc_to_choice:
+        return ()
+    if isinstance(about.doc_to_choice, list):
+        found = [_optional(str(template), row) for template in about.doc_to_choice]
+    else:
+        found = _options(_fields.given(about.doc_to_choice, row))
+    while found and not found[-1].strip():
+        found.pop()
+    if about.choice_prefix == "strip":
+        found = [match[2] if (match := LETTERED.match(text)) else text for text in found]
+    found = [text.strip() for text in found]
+    if len(found) < 2 or not all(found) or len(found) > len(LETTERS):
+        raise DataError(f"2 to {len(LETTERS)} options are needed, not {found!r}")
+    return tuple(found)
+
+
+def _optional(template: str, row: Mapping[str, Any]) -> str:
+    """A template of an option, which may be missing from the row; words without {{}} are the option itself."""
+    if "{{" not in template:
+        return template
+    return "" if all(path not in row for path in _fields.FIELD.findall(template) if "." not in path) else _fields.filled(template, row)
+
+
+def _options(found: Any) -> list[str]:
+    """Options as a list, a mapping of letters, [{key, value}], the text of a list, or lines that start with letters."""
+    if isinstance(found, str) and found.strip().startswith("["):
+        try:
+            found = ast.literal_eval(found.strip())
+        except (ValueError, SyntaxError) as error:
+            raise DataError(f"not a list of options: {found[:80]!r}") from error
+    if isinstance(found, str):
+        lines = [match for line in found.splitlines() if (match := LETTERED.match(line))]
+        return [match[2] for match in lines]
+    if isinstance(found, Mapping):
+        found = [found[key] for key in sorted(found)]  # A, B, C, ...
+    if not isinstance(found, Sequence):
+        raise DataError(f"options must be a list or a mapping, not {str(found)[:60]!r}")
+    return [
+        str(next((v for k, v in row.items() if k in ("value", "content", "text")), ""))
+        if isinstance(row, Mapping)
+        else ""
+        if row is None
+        else str(row)
+        for row in found
+    ]
+
+
+def _target(about: Definition, answer: Any, choices: Sequence[str]) -> tuple[str, str]:
+    """(what the scorer compares with, the answer in words)."""
+    scorer = about.metrics[0][0]
+    several = isinstance(answer, (list, tuple))
+    if several:
+        answer = "".join(map(str, answer)) if scorer.startswith("choices") else "\n".join(map(str, answer))
+    said = _fields.text(answer).strip()
+    if about.answers:
+        found = [name for pattern, name in about.answers.items() if said == pattern or fnmatchcase(said, pattern)]
+        if not found:
+            raise DataError(f"the answer {said!r} is none of {', '.join(about.answers)}")
+        said = found[0]
+    if not said:
+        raise DataError("the answer is empty")
+    if scorer.startswith("choices"):
+        letters = "".join(sorted(set(re.findall(r"[A-Z]", said))))
+        if not letters or LETTERS.index(letters[-1]) >= len(choices):
+            raise DataError(f"the answer {said!r} is not letters of {len(choices)} options")
+        return letters, ", ".join(letters)
+    if not choices or scorer.startswith(("one_of", "yes_no")):
+        if choices and said not in choices:
+            raise DataError(f"the answer {said!r} is none of {', '.join(choices)}")
+        return (said, said.splitlines()[0]) if several else (" ".join(said.split()), said)  # a line of a target is one of several golds
+    letter = LETTERS[_place(said, choices, about.first_choice, isinstance(answer, int))]
+    return letter, f"{letter}. {choices[LETTERS.index(letter)]}"
+
+
+def _place(said: str, choices: Sequence[str], first: int, number: bool) -> int:
+    """Which option is meant: by number, by letter, or by its text; two readings are an error, not a guess."""
+    letters = LETTERS[: len(choices)]
+    if number or (first and said.isdigit()):
+        found = {int(said) - first} & set(range(len(choices)))
+    else:
+        found = {i for i, choice in enumerate(choices) if choice == said}
+        found |= {letters.index(said)} if said in letters and len(said) == 1 else set()
+    if len(found) != 1:
+        raise DataError(f"the answer {said!r} means {len(found)} of the options {', '.join(choices)[:200]!r}")
+    return found.pop()
+
+
+def _listed(value: Any) -> list[Any]:
+    return [one for one in value if one] if isinstance(value, list) else [value] if value else []
+
+
+def _image(about: Definition, value: Any, root: Path | None) -> ImageRef:
+    """From a path below the data, a data: URI, or the bytes that a data set holds."""
+    if isinstance(value, Mapping):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, bytes):
+        return stored(value, about.task)
+    if isinstance(value, str) and value.startswith("data:"):
+        try:
+            return stored(base64.b64decode(value.partition(",")[2], validate=True), about.task)
+        except binascii.Error as error:
+            raise DataError("an image is not base64") from error
+    if not isinstance(value, str):
+        raise DataError(f"an image must be a path or bytes, not {str(value)[:60]!r}")
+    if root is None:
+        raise DataError(f"the data set names the image {value!r} but does not hold it: unpack its archive and give the task `path`")
+    if root == Path("example"):
+        return ImageRef(value)  # of a made-up row; nobody opens it
+    return images.ref((root if root.is_dir() else root.parent) / about.image_folder / value)
+
+
+def _scorer(name: str, options: Mapping[str, Any]) -> Scorer:
+    scorer = plugins.load("scoring", name)
+    if not options:
+        return scorer  # type: ignore[no-any-return]
+    try:
+        made = partial(scorer, **options)
+    except TypeError as error:
+        raise ConfigError(f"the scorer {name} has no options {options}") from error
+    made.__name__ = name  # type: ignore[attr-defined]
+    return made
+
+
+def _shown(license: str) -> str:
+    return "that of each row" if "{{" in license else license
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")

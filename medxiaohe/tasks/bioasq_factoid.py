@@ -1,0 +1,52 @@
+"""BioASQ factoid questions under the snippets that experts chose: one name, any of its accepted synonyms, word for word.
+
+Published results allow five answers (lenient accuracy, MRR); here one is asked for. With `tree` a synonym of the tree counts too.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.tasks import _bioasq
+from medxiaohe.tasks._common import item
+from medxiaohe.tasks._names import named
+from medxiaohe.tasks._prompts import asked
+from medxiaohe.types import Sample, Task
+
+
+def bioasq_factoid(path: str = "", tree: Path | None = None) -> Task:
+    """`path` is a folder of BioASQ golden files; by default ${MEDXIAOHE_DATA}/corpus/bioasq."""
+    return Task(
+        "bioasq_factoid",
+        partial(samples, path),
+        (named(tree),),
+        example(),
+        _bioasq.LICENSE,
+        prompt="short",
+        cluster="question",
+        tags=_bioasq.TAGS,
+        gold=lambda sample: sample.target.split("\n")[0],
+    )
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    for row in _bioasq.questions(path, "factoid", split):
+        yield _question(row, split)
+
+
+def _question(row: Mapping[str, Any], split: str) -> Sample:
+    accepted = accepted_names(row["exact_answer"])
+    fields = {"target": "\n".join(accepted), "license": _bioasq.LICENSE, "study_id": row["id"], "split": split}
+    return item(f"bioasq_factoid/{row['id']}", asked("short", _bioasq.with_snippets(row)), accepted[0], **fields)
+
+
+def accepted_names(exact: Any) -> list[str]:
+    """The synonyms of the answer: [["a", "b"]], or a flat list in older files."""
+    names = [name for entry in exact for name in (entry if isinstance(entry, list) else [entry])]
+    return list(dict.fromkeys(" ".join(str(name).split()) for name in names))
+
+
+def example() -> Sample:
+    body = "Which gene is mutated in Marfan syndrome?"
+    return _question({**_bioasq.EXAMPLE, "body": body, "type": "factoid", "exact_answer": [["FBN1", "fibrillin-1"]]}, "test")

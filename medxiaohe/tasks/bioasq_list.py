@@ -1,0 +1,46 @@
+"""BioASQ list questions under the snippets that experts chose: all the names, one a line, as F1 over different things.
+
+An item of the gold with several synonyms counts by its first one; with `tree` a synonym of the tree counts too.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.tasks import _bioasq
+from medxiaohe.tasks._common import item
+from medxiaohe.tasks._names import different, listed
+from medxiaohe.tasks._prompts import asked
+from medxiaohe.types import Sample, Task
+
+
+def bioasq_list(path: str = "", tree: Path | None = None) -> Task:
+    """`path` is a folder of BioASQ golden files; by default ${MEDXIAOHE_DATA}/corpus/bioasq."""
+    return Task(
+        "bioasq_list",
+        partial(samples, path),
+        (listed(tree),),
+        example(),
+        _bioasq.LICENSE,
+        prompt="list",
+        cluster="question",
+        tags=_bioasq.TAGS,
+    )
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    for row in _bioasq.questions(path, "list", split):
+        yield _question(row, split)
+
+
+def _question(row: Mapping[str, Any], split: str) -> Sample:
+    firsts = [" ".join(str(entry[0] if isinstance(entry, list) else entry).split()) for entry in row["exact_answer"] if entry]
+    gold = "\n".join(different(firsts))
+    fields = {"target": gold, "license": _bioasq.LICENSE, "study_id": row["id"], "split": split}
+    return item(f"bioasq_list/{row['id']}", asked("list", _bioasq.with_snippets(row)), gold, **fields)
+
+
+def example() -> Sample:
+    body = "Which enzymes does aspirin inhibit?"
+    return _question({**_bioasq.EXAMPLE, "body": body, "type": "list", "exact_answer": [["COX-1"], ["COX-2"]]}, "test")

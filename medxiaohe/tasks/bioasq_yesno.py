@@ -1,0 +1,41 @@
+"""BioASQ yes/no questions under the snippets that experts chose (see tasks/_bioasq.py for the split)."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from medxiaohe.scoring.yes_no import yes_no
+from medxiaohe.tasks import _bioasq
+from medxiaohe.tasks._common import item
+from medxiaohe.tasks._prompts import asked
+from medxiaohe.types import Sample, Task
+
+
+def bioasq_yesno(path: str = "") -> Task:
+    """`path` is a folder of BioASQ golden files; by default ${MEDXIAOHE_DATA}/corpus/bioasq."""
+    return Task(
+        "bioasq_yesno",
+        partial(samples, path),
+        (yes_no,),
+        example(),
+        _bioasq.LICENSE,
+        prompt="yes_no",
+        cluster="question",
+        tags=_bioasq.TAGS,
+        fingerprints={} if path else {},
+    )
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    for row in _bioasq.questions(path, "yesno", split):
+        yield question(row, split, _bioasq.with_snippets(row), "bioasq_yesno")
+
+
+def question(row: Mapping[str, Any], split: str, text: str, task: str) -> Sample:
+    gold = str(row["exact_answer"]).lower()
+    fields = {"target": gold, "license": _bioasq.LICENSE, "study_id": row["id"], "split": split}
+    return item(f"{task}/{row['id']}", asked("yes_no", text), gold.capitalize(), **fields)
+
+
+def example() -> Sample:
+    return question(_bioasq.EXAMPLE, "test", _bioasq.with_snippets(_bioasq.EXAMPLE), "bioasq_yesno")

@@ -1,0 +1,66 @@
+"""Which infection a chest X-ray is of, of three (COVID-19 image data collection, Cohen et al. 2020), the picture alone.
+
+38 patients, 74 pictures of case reports: small, and the source of a picture tells much about the label. Pictures of CT are
+left out, and so are labels with fewer than five. Split by patient, 50 % train, 50 % test: a check of pipelines, no evidence.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from medxiaohe import images
+from medxiaohe.errors import DataError
+from medxiaohe.scoring.one_of import one_of
+from medxiaohe.tasks._common import hash_split, item, known_split, place, shuffled
+from medxiaohe.tasks._prompts import asked
+from medxiaohe.tasks._rows import table
+from medxiaohe.types import ImageRef, Sample, Task
+
+CHOICES = ("COVID-19", "Pneumocystis", "Streptococcus")
+SPLITS = ("train", "test")
+
+
+def covid_chestxray(path: str = "") -> Task:
+    """`path` holds metadata.csv and images/; by default ${MEDXIAOHE_DATA}/cxr/covid_chestxray."""
+    return Task(
+        "covid_chestxray",
+        partial(samples, path),
+        (one_of,),
+        example(),
+        "that of each picture (Creative Commons or Apache-2.0)",
+        prompt="one_of",
+        cluster="patient",
+        splits=SPLITS,
+        tags=("image", "english", "radiology"),
+    )
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    known_split(split, SPLITS)
+    folder = place(path, "cxr/covid_chestxray")
+    try:
+        rows = [row for row in table(folder / "metadata.csv") if row["modality"] == "X-ray" and row["finding"] in CHOICES]
+        for row in shuffled({row["filename"]: row for row in rows}.values(), key=lambda row: row["filename"]):
+            if hash_split("covid_chestxray", row["patientid"], train=0.5, validation=0.0) == split:
+                yield _question(row, images.ref(folder / "images" / Path(row["filename"]).name), split)
+    except KeyError as error:
+        raise DataError(f"{folder}/metadata.csv: no column {error}") from error
+
+
+def _question(row: Mapping[str, str], image: ImageRef, split: str) -> Sample:
+    return item(
+        f"covid_chestxray/{row['filename'].rpartition('.')[0]}",
+        (image, asked("one_of", "Which infection does this chest X-ray show?", CHOICES)),
+        row["finding"],
+        choices=CHOICES,
+        license=row["license"],
+        patient_id=row["patientid"],
+        study_id=row["doi"],
+        split=split,
+        meta={"view": row["view"]},
+    )
+
+
+def example() -> Sample:
+    row = {"filename": "example.jpg", "finding": "COVID-19", "patientid": "0", "license": "CC BY", "doi": "", "view": "PA"}
+    return _question(row, ImageRef("example.jpg"), "test")

@@ -1,0 +1,64 @@
+"""CRAFT-MD in conversation: the doctor model sees four options and the first sentence of the case, and asks for the rest.
+
+The simulated patient (agents/patient.py) answers with sentences of the vignette; a request for a test finds the sentences
+that share its words. The same cases as `craftmd`, so the difference is what asking costs.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from medxiaohe.scoring.choice import choice
+from medxiaohe.tasks import craftmd
+from medxiaohe.tasks._common import item, known_split
+from medxiaohe.tasks._prompts import asked
+from medxiaohe.types import Sample, Task
+
+SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+ASKS = re.compile(r"\b(?:which of the following|what is the|most likely)\b.*\?$", re.IGNORECASE)
+
+
+def craftmd_talk(path: str = "") -> Task:
+    """`path` is the CSV of CRAFT-MD; by default ${MEDXIAOHE_DATA}/cases/craftmd_usmle_sample.csv."""
+    return Task(
+        "craftmd_talk",
+        partial(samples, path),
+        (choice,),
+        example(),
+        craftmd.LICENSE,
+        workflow="patient",
+        prompt="doctor",
+        cluster="case",
+        splits=("test",),
+        tags=(*craftmd.TAGS, "dialogue", "agent"),
+    )
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    known_split(split, ("test",))
+    for row, meta in craftmd.rows(path):
+        yield _question(row, meta)
+
+
+def _question(row: Mapping[str, str], meta: Mapping[str, str]) -> Sample:
+    letter, choices = craftmd.gold(row)
+    first, *rest = [one for one in SENTENCE.split(" ".join(row["case_vignette"].split())) if not ASKS.search(one)] or [""]
+    return item(
+        f"craftmd_talk/{row['case_id']}-{meta['row']}",
+        asked("choice", f"{first}\nTalk with the patient and find the diagnosis among these:", choices),
+        f"FINAL DIAGNOSIS: {letter}",
+        target=letter,
+        choices=choices,
+        license=craftmd.LICENSE,
+        study_id=row["case_id"],
+        split="test",
+        meta=dict(meta),
+        facts={
+            "patient": [{"topic": "history", "text": one} for one in (first, *rest)],
+            "results": [{"name": one, "text": one} for one in rest],
+        },
+    )
+
+
+def example() -> Sample:
+    return _question(craftmd.EXAMPLE, {"row": "0"})

@@ -1,0 +1,58 @@
+"""K-QA (Manes et al. 2024): real questions of patients, answered freely, against statements that physicians made must-have.
+
+A judge says which statements the answer supports or contradicts. claims is the share of must-have statements, beside it
+the share not contradicted. Half of the published questions, by hash; all of it is test.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.scoring import claims
+from medxiaohe.tasks._common import item, known_split, place, shuffled
+from medxiaohe.types import Sample, Task
+
+LICENSE = "MIT"
+
+
+def kqa(path: str = "") -> Task:
+    """`path` is questions_w_answers.jsonl of K-QA; by default ${MEDXIAOHE_DATA}/rubric/kqa/questions_w_answers.jsonl."""
+    return Task(
+        "kqa",
+        partial(samples, path),
+        (claims.claims, claims.contradicted),
+        example(),
+        LICENSE,
+        prompt="plain",
+        cluster="question",
+        splits=("test",),
+        tags=("text", "english", "patients"),
+        gold=lambda sample: sample.messages[-1].text,
+    )
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    known_split(split, ("test",))
+    file = place(path, "rubric/kqa/questions_w_answers.jsonl")
+    for row in shuffled(io.read_jsonl(file), key=lambda row: str(row.get("Question"))):
+        try:
+            yield _question(row)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{file}: not a row of K-QA: {error!r}") from error
+
+
+def _question(row: Mapping[str, Any]) -> Sample:
+    id = io.fingerprint(row["Question"])
+    must, nice = ([" ".join(claim.split()) for claim in row[key] or ()] for key in ("Must_have", "Nice_to_have"))
+    answer = row["Free_form_answer"].strip()
+    return item(
+        f"kqa/{id}", row["Question"].strip(), answer, target=claims.to_target(must, nice), license=LICENSE, study_id=id, split="test"
+    )
+
+
+def example() -> Sample:
+    answer = "Scabies is treated by mouth with ivermectin. The dose depends on the weight."
+    must, nice = ["Scabies is treated by mouth with ivermectin"], ["The dose depends on the weight"]
+    return _question({"Question": "How is scabies treated by mouth?", "Free_form_answer": answer, "Must_have": must, "Nice_to_have": nice})

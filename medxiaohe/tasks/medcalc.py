@@ -1,0 +1,89 @@
+"""MedCalc-Bench (Khandekar et al. 2024): a number computed from a patient note, within the limits of the owners.
+
+Half of the notes, by hash; all of it is test. Decimal results may be 5 % off, scores and dates not at all; some limits of
+the data are tighter for negative numbers, and we take them as lying on both sides. Formulas are not given to the model.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from medxiaohe.errors import DataError
+from medxiaohe.scoring.numeric import numeric
+from medxiaohe.tasks._common import item, known_split, place, shuffled
+from medxiaohe.tasks._prompts import asked
+from medxiaohe.tasks._rows import table
+from medxiaohe.types import Sample, Task
+
+LICENSE = "CC BY-SA 4.0"
+TAGS = ("text", "english", "calculation")
+
+
+def medcalc(path: str = "") -> Task:
+    """`path` is the CSV of MedCalc-Bench; by default ${MEDXIAOHE_DATA}/tools/medcalc_bench.csv."""
+    return Task(
+        "medcalc",
+        partial(samples, path, "medcalc"),
+        (numeric,),
+        example("medcalc"),
+        LICENSE,
+        prompt="plain",
+        cluster="note",
+        splits=("test",),
+        tags=TAGS,
+    )
+
+
+def samples(path: str, task: str, split: str) -> Iterator[Sample]:
+    known_split(split, ("test",))
+    file = place(path, "tools/medcalc_bench.csv")
+    for row in shuffled(table(file), key=lambda row: row.get("Row Number", "")):
+        try:
+            yield _question(row, task)
+        except (KeyError, ValueError, SyntaxError) as error:
+            raise DataError(f"{file}: not a row of MedCalc-Bench: {error!r}") from error
+
+
+def _question(row: Mapping[str, str], task: str) -> Sample:
+    gold, words = answer(row)
+    note = " ".join(row["Note ID"].split())
+    return item(
+        f"{task}/{row['Row Number']}",
+        asked("plain", f"Patient note: {row['Patient Note']}\nQuestion: {row['Question'].strip()}"),  # the question says in which form
+        words,
+        target=gold,
+        license=LICENSE,
+        study_id=note if row["Note Type"] == "Extracted" else f"{row['Calculator ID']}-{note}",  # templates number their notes anew
+        split="test",
+        meta={"calculator": row["Calculator Name"], "kind": row["Category"], "output": row["Output Type"]},
+    )
+
+
+def answer(row: Mapping[str, str]) -> tuple[str, str]:
+    """(target with its limits, answer in words): "25.017 (23.766 to 26.268)", a date, or weeks and days."""
+    said = row["Ground Truth Answer"].strip()
+    if said.startswith("("):
+        weeks, days = ast.literal_eval(said)
+        return f"{weeks}, {days}", f"({weeks}, {days})"
+    if row["Output Type"] == "date":
+        return said, said
+    low, high = sorted((float(row["Lower Limit"]), float(row["Upper Limit"])))
+    return (said if low == high else f"{said} ({low:.10g} to {high:.10g})"), said
+
+
+def example(task: str) -> Sample:
+    row = {
+        "Row Number": "example",
+        "Note ID": "example",
+        "Note Type": "Extracted",
+        "Calculator ID": "5",
+        "Calculator Name": "Mean arterial pressure",
+        "Category": "physical",
+        "Output Type": "decimal",
+        "Patient Note": "A 40-year-old woman with headache. Blood pressure 120/90 mmHg.",
+        "Question": "What is the mean arterial pressure in mm Hg?",
+        "Ground Truth Answer": "100",
+        "Lower Limit": "95",
+        "Upper Limit": "105",
+    }
+    return _question(row, task)

@@ -1,0 +1,66 @@
+"""Answers to consumers' health questions (MedQuAD, Ben Abacha and Demner-Fushman 2019) against those of the institutes.
+
+Split by document, 80 % train, 10 % validation. Shared words are a weak measure of an answer; claims.recall needs a judge and
+says how much of the institute's answer is there. The recipe data_pack trains on these documents: mind the split then.
+"""
+
+import re
+import xml.etree.ElementTree as xml
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from medxiaohe.errors import DataError
+from medxiaohe.scoring import claims
+from medxiaohe.scoring.rouge_l import rouge_l
+from medxiaohe.tasks._common import hash_split, item, known_split, place, shuffled
+from medxiaohe.types import Sample, Task
+
+LICENSE = "CC BY 4.0"
+
+
+def medquad(path: str = "") -> Task:
+    """`path` is a folder of MedQuAD's XML files; by default ${MEDXIAOHE_DATA}/corpus/medquad."""
+    return Task(
+        "medquad",
+        partial(samples, path),
+        (rouge_l, claims.recall),
+        example(),
+        LICENSE,
+        prompt="plain",
+        cluster="document",
+        tags=("text", "english", "patients"),
+        gold=lambda sample: sample.messages[-1].text,
+    )
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    known_split(split)
+    folder = place(path, "corpus/medquad")
+    files = sorted(folder.rglob("*.xml"))
+    if not files:
+        raise DataError(f"{folder}: no XML files")
+    for file in shuffled(files, key=lambda file: file.stem):
+        if hash_split("medquad", file.stem, train=0.8, validation=0.1) == split:
+            yield from _questions(file, split)
+
+
+def _questions(file: Path, split: str) -> Iterator[Sample]:
+    try:
+        document = xml.parse(file).getroot()
+    except xml.ParseError as error:
+        raise DataError(f"{file}: not XML: {error}") from error
+    for number, pair in enumerate(document.iter("QAPair")):
+        question, answer = (" ".join((pair.findtext(tag) or "").split()) for tag in ("Question", "Answer"))
+        if question and answer:
+            asked = re.sub(r" \((?:are|is)\)|\s+(?=\?)", "", question)
+            kind = next((one.get("qtype", "") for one in pair.iter("Question")), "")
+            yield _question(f"{file.stem}-{number}", asked, answer, file.stem, split, kind)
+
+
+def _question(id: str, question: str, answer: str, document: str, split: str, kind: str) -> Sample:
+    return item(f"medquad/{id}", question, answer, license=LICENSE, study_id=document, split=split, meta={"kind": kind})
+
+
+def example() -> Sample:
+    return _question("example", "What causes scurvy?", "A lack of vitamin C.", "example", "test", "causes")

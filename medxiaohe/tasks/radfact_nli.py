@@ -1,0 +1,50 @@
+"""Whether a phrase of one chest X-ray report follows from another report, contradicts it, or neither (RadFact, Bannur et al. 2024).
+
+The worked examples of RadFact, ten pairs of reports read both ways, as gold: they measure a judge as well as a model. All of it
+is test; a judge prompted with these examples has seen them.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.scoring.one_of import one_of
+from medxiaohe.tasks._common import item, known_split, place
+from medxiaohe.tasks._prompts import asked
+from medxiaohe.types import Sample, Task
+
+LICENSE = "MIT"
+CHOICES = ("entailment", "contradiction", "neutral")
+TAGS = ("text", "english", "radiology", "judging")
+
+
+def radfact_nli(path: str = "") -> Task:
+    """`path` is the JSON file; by default ${MEDXIAOHE_DATA}/report_eval/radfact_nli_examples.json."""
+    return Task(
+        "radfact_nli", partial(samples, path), (one_of,), example(), LICENSE, prompt="one_of", cluster="report", splits=("test",), tags=TAGS
+    )
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    known_split(split, ("test",))
+    file = place(path, "report_eval/radfact_nli_examples.json")
+    try:
+        for row in io.read_json(file):
+            for side, other in (("A", "B"), ("B", "A")):
+                for number, one in enumerate(row["output"][f"phrases_{side}_evidenced"]):
+                    yield _question(f"{row['example_id']}-{side}{number}", row["input"][f"phrases_{other}"], one, row["example_id"])
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{file}: not examples of RadFact: {error!r}") from error
+
+
+def _question(id: str, report: list[str], one: Mapping[str, Any], study: str) -> Sample:
+    text = f"Report: {' '.join(report)}\nStatement: {one['phrase']}\nDoes the statement follow from the report (entailment), is it against "
+    text += "it (contradiction), or neither (neutral)?"
+    fields = {"choices": CHOICES, "license": LICENSE, "study_id": study, "split": "test"}
+    return item(f"radfact_nli/{id}", asked("one_of", text, CHOICES), one["status"], **fields)
+
+
+def example() -> Sample:
+    return _question("example", ["The lungs are clear."], {"phrase": "There is a consolidation.", "status": "contradiction"}, "example")

@@ -1,0 +1,51 @@
+"""Rad-ReStruct: is a finding in the report, yes or no? As many no as yes of each study, chosen by hash; without, 94 % are no.
+
+See tasks/_radrestruct.py for the text in place of the pictures and for the split. "No" also stands for what a report does
+not mention, as the annotators had it.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from medxiaohe.scoring.yes_no import yes_no
+from medxiaohe.tasks import _radrestruct
+from medxiaohe.tasks._common import item, shuffled
+from medxiaohe.tasks._prompts import asked
+from medxiaohe.types import Sample, Task
+
+
+def radrestruct(path: str = "") -> Task:
+    """`path` holds radrestruct/ and iu_reports/; by default ${MEDXIAOHE_DATA}/cxr."""
+    return Task(
+        "radrestruct",
+        partial(samples, path),
+        (yes_no,),
+        example(),
+        _radrestruct.LICENSE,
+        prompt="yes_no",
+        cluster="study",
+        tags=_radrestruct.TAGS,
+    )
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    studies: dict[str, dict[str, list[_radrestruct.Asked]]] = {}
+    for one in _radrestruct.questions(path, split):
+        if set(one.options) == {"yes", "no"}:
+            studies.setdefault(one.study, {"yes": [], "no": []})[one.gold[0]].append(one)
+    chosen = []
+    for found in studies.values():
+        few = min(len(found["yes"]), len(found["no"]))
+        chosen += [one for gold in ("yes", "no") for one in shuffled(found[gold], key=lambda one: one.id)[:few]]
+    yield from (_question(one, split) for one in shuffled(chosen, key=lambda one: one.id))
+
+
+def _question(one: _radrestruct.Asked, split: str) -> Sample:
+    fields = {"target": one.gold[0], "license": _radrestruct.LICENSE, "study_id": one.study, "split": split}
+    return item(f"radrestruct/{one.id}", asked("yes_no", one.text), one.gold[0].capitalize(), **fields)
+
+
+def example() -> Sample:
+    question = "Is there calcified granuloma in the lung?"
+    so_far = [["Are there any diseases in the lung?", ["yes"]]]
+    return _question(_radrestruct.asked("example", "example", _radrestruct.EXAMPLE, question, ["yes"], so_far, ["yes", "no"]), "test")

@@ -1,0 +1,53 @@
+"""Five most likely diagnoses from the findings of a patient: cases of the phenopacket store (Danis et al. 2025), openly asked.
+
+The same cases and the same split as `rare_disease`, which offers four options. A diagnosis counts by its name: with `tree`
+the synonyms of the tree count, without it the spelling, which is a lower bound. Among the first five, and at the first.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from medxiaohe.tasks import rare_disease
+from medxiaohe.tasks._common import item, shuffled
+from medxiaohe.tasks._names import among
+from medxiaohe.tasks._prompts import asked
+from medxiaohe.types import Sample, Task
+
+
+def rare_diagnosis(path: str = "", tree: Path | None = None) -> Task:
+    """`path` is a folder of phenopackets (JSON); by default ${MEDXIAOHE_DATA}/rare/phenopackets."""
+    return Task(
+        "rare_diagnosis",
+        partial(samples, path),
+        (among(tree, 5), among(tree, 1)),
+        example(),
+        rare_disease.LICENSE,
+        prompt="ranked",
+        cluster="report",
+        tags=("text", "english", "cases", "rare"),
+    )
+
+
+def samples(path: str, split: str) -> Iterator[Sample]:
+    for case in shuffled(rare_disease.cases(path, split), key=lambda case: case.id):
+        yield _question(case, split)
+
+
+def _question(case: rare_disease.Case, split: str) -> Sample:
+    absent = f"\nAbsent: {'; '.join(case.absent)}." if case.absent else ""
+    return item(
+        f"rare_diagnosis/{case.id}",
+        asked("ranked", f"Findings: {'; '.join(case.present)}.{absent}\nWhich diseases explain them best?"),
+        case.label,
+        license=rare_disease.LICENSE,
+        patient_id=case.id,
+        study_id=case.study,
+        split=split,
+        meta={"disease": case.disease},
+    )
+
+
+def example() -> Sample:
+    present = ("Ectopia lentis", "Aortic root aneurysm", "Arachnodactyly", "Tall stature")
+    return _question(rare_disease.Case("example", "OMIM:154700", "Marfan syndrome", ("gene FBN1",), "", present, ()), "test")
