@@ -15,7 +15,7 @@ from typing import Any
 
 from medxiaohe.evals.judging import interval
 
-BINS = 15
+BINS, IN_A_BIN = 15, 20  # at most so many bins, of at least so many items
 DRAWS, WORK = 500, 2_000_000  # of the bootstrap; draws times items, beyond which fewer are drawn
 POINTS = 50  # of a curve
 COVERAGES = (0.5, 0.8, 0.9)
@@ -55,7 +55,7 @@ def softmax(nats: Sequence[float], temperature: float = 1.0) -> tuple[float, ...
 def bins(confidences: Sequence[float], right: Sequence[bool], number: int = BINS) -> list[dict[str, float]]:
     """Bins of equal numbers of items, by rising confidence: {n, confidence, accuracy, low, high}, the last two of the confidences."""
     order = sorted(range(len(confidences)), key=lambda i: (confidences[i], i))
-    number = max(1, min(number, len(order)))
+    number = max(1, min(number, len(order) // IN_A_BIN))
     edges = [round(len(order) * i / number) for i in range(number + 1)]
     found = []
     for start, end in pairwise(edges):
@@ -191,7 +191,7 @@ def report(items: Sequence[Answered], seed: int = 0) -> dict[str, Any]:
             "low": low,
             "high": high,
             "floor": floor(confidences, seed),
-            "bins": BINS,
+            "bins": len(bins(confidences, right)),
             "binning": "equal mass",
         },
         "brier": brier(items),

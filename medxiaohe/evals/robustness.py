@@ -35,6 +35,9 @@ def robustness(before: Verdicts, changed: Mapping[str, Path | None], seed: int =
             if value is not None and id in still:
                 still[id] = still[id] and value >= RIGHT
                 touched.add(id)
+    tested = [row for row in found.values() if row["n"]]
+    for row, p in zip(tested, stats.holm([row["p"] for row in tested]), strict=True):
+        row["p_holm"] = p
     worst, usual = Tally(), Tally()
     for id in touched:
         worst.add(float(still[id]), before[id][1])

@@ -147,7 +147,7 @@ def perturbed(results: Results) -> Html:
         "After",
         "Difference",
         "95 % interval",
-        "p",
+        "p (Holm)",
         "Flips",
         "95 % interval",
         "Broken",
@@ -172,7 +172,7 @@ def _changed(task: str, name: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
     flips = row["flips"]
     expects = {"right": "stays right", "lost": "cannot know"}[row["expects"]]
     before = (count(row["n"]), decimal(row["before"]), decimal(row["mean"]), signed(row["difference"]))
-    moved = (interval(row["difference_low"], row["difference_high"]), p_value(row["p"]).removeprefix("= "))
+    moved = (interval(row["difference_low"], row["difference_high"]), p_value(row["p_holm"]).removeprefix("= "))
     return (
         task, name.replace("_", " "), expects, *before, *moved,
         decimal(flips["mean"]), interval(flips["low"], flips["high"]), count(row["broken"]), count(row["fixed"]),
@@ -188,8 +188,8 @@ def calibration(results: Results) -> Html:
         return section("calibration", "Calibration", quiet("No likelihoods were asked for: add --confidence, or --calibrate N."))
     words = (
         "Confidence is the probability of the most likely answer among those on offer. ECE is the mean distance of accuracy from "
-        "confidence in 15 bins of equal numbers; \u201cif calibrated\u201d is what a perfectly calibrated model would show with so many "
-        "items. Temperature and sets are fitted on validation items only."
+        "confidence in at most 15 bins of equal numbers of items; \u201cif calibrated\u201d is what a perfectly calibrated model "
+        "would show with so many items. Temperature and sets are fitted on validation items only."
     )
     figures = [figure for name, one in found.items() for figure in _calibrated(name, one)]
     rows = []

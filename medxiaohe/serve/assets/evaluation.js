@@ -51,7 +51,7 @@ if (source) {
   const flipped = (item) => (item.v || []).some(([, verdict]) => good(verdict) !== good(item.s));
 
   const card = (item) => {
-    const whole = make("article", undefined, "item" + (item.m ? " pictured" : ""));
+    const whole = make("article", undefined, "answered" + (item.m ? " pictured" : ""));
     const head = make("header");
     head.append(make("span", item.s, "verdict " + tone(item.s)), make("strong", item.t), make("code", item.i));
     whole.append(head);
