@@ -145,6 +145,7 @@ def _own() -> tuple[Linker, dict[str, str]]:
             continue
         kind, name, parent, forms = line.split("\t")
         first, *others = forms.split("|")
+        others += [form.replace(" of the ", f" of the {side} ") for form in (first, *others) for side in ("left", "right")]
         entities.append(Entity(f"{kind}:{name}", first, kind, ("MET:lexicon",), tuple(others)))
         if parent:
             parents[name if kind != "organ" else f"organ:{name}"] = parent
@@ -179,9 +180,16 @@ def _sentence(text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], par
         degrees = [LEVELS.index(mark.value) for mark in traits[anchor] if mark.kind == "degree"]
         side = "both" if len(sides) > 1 else "".join(sides)
         degree = LEVELS[max(degrees)] if degrees and one.status != "absent" else ""  # "no large effusion" is no effusion
-        places = frozenset(mark.value for mark in traits[anchor] if mark.kind == "place")
+        marked = [mark for mark in traits[anchor] if mark.kind == "place"]
+        places = frozenset(_sided(mark, traits[anchor]) if len(sides) > 1 else mark.value for mark in marked)
         found.append(replace(one, side=side, degree=degree, places=places, surface=text[anchor.start : anchor.end]))
     return found
+
+
+def _sided(place: _Mark, traits: Sequence[_Mark]) -> str:
+    """ "bilateral opacities, more in the left upper lobe": the side of a place, where one word for the finding is not enough."""
+    beside = [mark.value for mark in traits if mark.kind == "side" and place.start - 1 <= mark.end <= place.end]
+    return " ".join([*beside, place.value])
 
 
 def _finding(mark: _Mark, context: Context) -> Finding:

@@ -91,6 +91,14 @@ class Handler(BaseHTTPRequestHandler):
         message = {"role": "assistant", "content": None, "tool_calls": calls}
         self.answer(200, json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]}).encode())
 
+    def judges(self, request: dict, earlier: int) -> None:
+        """judges:LABEL gives this verdict on every id it is told."""
+        told = "\n".join(p["text"] for m in request["messages"] for p in parts(m))
+        ids = told.rpartition("Ids: ")[2].rstrip(".\n").split(", ")
+        rows = [{"id": id, "why": "told to", "verdict": request["model"].partition(":")[2]} for id in ids]
+        message = {"role": "assistant", "content": json.dumps({"verdicts": rows})}
+        self.answer(200, json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode())
+
     def complete(self, request: dict, earlier: int) -> None:
         message = MODEL.reply([[Message(m["role"], tuple(map(part, parts(m)))) for m in request["messages"]]])[0]
         choice = {"index": 0, "message": {"role": "assistant", "content": message.text}, "finish_reason": "stop"}

@@ -25,21 +25,14 @@ from pathlib import Path
 
 from medxiaohe import io
 from medxiaohe.entity.context import contexts
-from medxiaohe.scoring import _findings
+from medxiaohe.scoring import _findings, _words
 from medxiaohe.scoring._findings import Finding, Lexicon, lexicon
 from medxiaohe.scoring._sentences import sentences
+from medxiaohe.scoring._words import NUMBER, content, stem
 from medxiaohe.scoring.judges.questions import ABSTAINED, Question, Verdict, digest
 
-SUPPORTS, SPEAKS_OF = 0.6, 0.5  # shares of a claim's words; docs/results/judge_agreement.md says on what they were chosen
+SUPPORTS, SPEAKS_OF = 0.7, 0.5  # shares of a claim's words; docs/results/judge_agreement.md says on what they were chosen
 RUN = 3  # sentences
-NUMBER = re.compile(r"(?<![\w.])(\d+(?:[.,]\d+)?)\s*-?\s*([a-zµ%]+(?:/[a-z]+)?)?", re.IGNORECASE)
-WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
-EMPTY = frozenset(
-    """a an the and or of in on at to for from by with as is are was were be been being it its this that these those there their they them
-    you your he she his her i we our can may might could should would will do does did has have had not no nor also such than then if
-    when which who whom what how about into over more most very other some any each both so because due include includes including
-    usually often typically generally commonly likely called known used use patient patients person people""".split()
-)
 OPPOSITES = {
     a: b
     for one, other in (
@@ -58,7 +51,6 @@ LEAD = re.compile(
     r"(?:e?s|ing)?\b(?:\s+(?:the (?:user|patient|mother|parent|reader)|them))?(?:\s+(?:that|to|about|of|against))?\s+",
     re.IGNORECASE,
 )
-SUFFIX = re.compile(r"(?:ations?|ments?|ings?|edly|ness|ies|ied|ers?|ed|es|ly|al|s|e|y)$")
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class RuleJudge:
     @classmethod
     def of(cls, tree: Path | None = None) -> RuleJudge:
         """With the names of a tree beside those of the lexicon."""
-        code = [io.sha256(Path(str(file))) for file in (__file__, _findings.__file__, _findings.FILE)]
+        code = [io.sha256(Path(str(file))) for file in (__file__, _words.__file__, _findings.__file__, _findings.FILE)]
         stage = tree / io.MANIFEST if tree is not None else None
         built = io.sha256(stage) if stage is not None and stage.is_file() else str(tree or "")
         return cls(f"rules#{digest(code, built)[:8]}", lexicon(tree))
@@ -119,7 +111,7 @@ def entails(text: str, claim: str, words: Lexicon) -> tuple[str, str]:
     if best is None:
         return ABSTAINED, "no word of the claim is in the text"
     about = f"{share:.0%} of the claim's words"
-    if share >= SPEAKS_OF and (why := _conflict(wanted, best)):
+    if share >= SPEAKS_OF and (why := _conflict(wanted, best, words.parents)):
         return "contradicted", f"{about}; {why}"
     if share >= SUPPORTS:
         missing = _missing(wanted, best)
@@ -134,7 +126,7 @@ def _read(text: str, words: Lexicon) -> tuple[_Said, ...]:
 
 def _said(text: str, words: Lexicon) -> _Said:
     text = _findings.prepared(text)
-    marks = [mark for mark in WORD.finditer(text) if mark.group().lower() not in EMPTY and len(mark.group()) > 1]
+    marks = content(text)
     denied: dict[str, set[bool]] = {}
     for mark, context in zip(marks, contexts(text, [mark.span() for mark in marks]), strict=True):
         denied.setdefault(stem(mark.group()), set()).add(context.negated)
@@ -150,14 +142,18 @@ def _joined(run: Sequence[_Said]) -> _Said:
     return _Said(denied, tuple(f for said in run for f in said.findings), frozenset(n for said in run for n in said.numbers))
 
 
-def _conflict(claim: _Said, there: _Said) -> str:
-    """Why both cannot be true, or ""."""
+def _conflict(claim: _Said, there: _Said, parents: dict[str, str]) -> str:
+    """Why both cannot be true, or "". Who denies a finding denies every kind of it."""
     for one in claim.findings:
         same = [other for other in there.findings if other.name == one.name]
         if same and all((other.status == "absent") != (one.status == "absent") for other in same):
             return f"{one.name} is {'denied' if one.status != 'absent' else 'not denied'}"
         if one.side in ("left", "right") and same and all({one.side, other.side} == {"left", "right"} for other in same):
             return f"{one.name} is on the other side"
+        for other in there.findings:
+            general, special = (one, other) if parents.get(other.name) == one.name else (other, one)
+            if parents.get(special.name) == general.name and general.status == "absent" and special.status == "present":
+                return f"no {general.name} against {special.name}"
     shared = [word for word in claim.denied if word in there.denied]
     turned = [word for word in shared if len(claim.denied[word] | there.denied[word]) == 2 and len(there.denied[word]) == 1]
     if shared and len(turned) > len(shared) / 2:
@@ -180,12 +176,3 @@ def _missing(claim: _Said, there: _Said) -> str:
     if lost := [one.name for one in claim.findings if one.name not in names]:
         return f"no {lost[0]} there"
     return ""
-
-
-def stem(word: str) -> str:
-    """A word without its usual ending; crude, and the same on both sides."""
-    low = word.lower().removesuffix("'s")
-    for _ in range(2):
-        cut = SUFFIX.sub("", low)
-        low = cut if len(cut) >= 3 else low
-    return low

@@ -1,0 +1,78 @@
+"""How far a judge agrees with people: accuracy, balanced accuracy, macro-F1 and Cohen's kappa, with intervals.
+
+An abstention is no verdict: the numbers are over what was decided, and `decided` says how much that is. A judge that decides
+only what is easy looks better than it is, so `of_all` counts the undecided as wrong.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+RESAMPLES, LEVEL = 1000, 0.95
+Pairs = Sequence[tuple[str, str]]  # (gold, said)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    n: int
+    decided: int
+    clusters: int
+    of_all: float  # right / n
+    accuracy: tuple[float, float, float]  # value, low, high
+    balanced: tuple[float, float, float]
+    macro_f1: tuple[float, float, float]
+    kappa: tuple[float, float, float]
+
+
+def agreement(gold: Sequence[str], said: Sequence[str], clusters: Sequence[str], decided: Sequence[bool], seed: int = 0) -> Agreement:
+    """Percentile intervals over resampled clusters: labels of one question are not independent. NaN where nothing was decided."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for g, s, cluster, is_decided in zip(gold, said, clusters, decided, strict=True):
+        groups.setdefault(cluster, [])
+        if is_decided:
+            groups[cluster].append((g, s))
+    pairs = [pair for group in groups.values() for pair in group]
+    rng, names = random.Random(seed), list(groups)
+    draws = [[pair for name in rng.choices(names, k=len(names)) for pair in groups[name]] for _ in range(RESAMPLES)]
+    right = sum(g == s for g, s in pairs)
+
+    def row(measure: Callable[[Pairs], float]) -> tuple[float, float, float]:
+        values = sorted(value for draw in draws if draw and not math.isnan(value := measure(draw)))
+        if not pairs or not values:
+            return math.nan, math.nan, math.nan
+        cut = int(len(values) * (1 - LEVEL) / 2)
+        return measure(pairs), values[cut], values[-1 - cut]
+
+    return Agreement(
+        len(gold), len(pairs), len(groups), right / len(gold), row(accuracy), row(balanced_accuracy), row(macro_f1), row(cohens_kappa)
+    )
+
+
+def accuracy(pairs: Pairs) -> float:
+    return sum(g == s for g, s in pairs) / len(pairs)
+
+
+def balanced_accuracy(pairs: Pairs) -> float:
+    """The mean over the labels that people gave of the share of each that the judge found."""
+    golds = Counter(g for g, _ in pairs)
+    right = Counter(g for g, s in pairs if g == s)
+    return sum(right[label] / n for label, n in golds.items()) / len(golds)
+
+
+def macro_f1(pairs: Pairs) -> float:
+    """The mean F1 of the labels that people or the judge gave."""
+    golds, saids, right = Counter(g for g, _ in pairs), Counter(s for _, s in pairs), Counter(g for g, s in pairs if g == s)
+    labels = golds.keys() | saids.keys()
+    return sum(2 * right[label] / (golds[label] + saids[label]) for label in labels) / len(labels)
+
+
+def cohens_kappa(pairs: Pairs) -> float:
+    """Agreement beyond chance (Cohen 1960); NaN when one label is all there is on both sides."""
+    n = len(pairs)
+    golds, saids = Counter(g for g, _ in pairs), Counter(s for _, s in pairs)
+    chance = sum(golds[label] * saids[label] for label in golds) / n**2
+    return math.nan if chance == 1 else (accuracy(pairs) - chance) / (1 - chance)
