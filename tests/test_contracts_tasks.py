@@ -4,12 +4,13 @@ from functools import cache
 
 import pytest
 
-from medxiaohe import io, plugins
+from medxiaohe import io, plugins, tasks
 from medxiaohe.errors import ConfigError, DataError, MedError
-from medxiaohe.types import Message, Sample, Score, Task, Trace
+from medxiaohe.scoring.judges.scorer import JudgedScorer
+from medxiaohe.types import Message, Sample, Score, Scorer, Task, Trace
 
 NAMES = plugins.available("tasks")
-SPLITS = ("train", "validation", "test")
+ONES_HERE = ("chest_xray", "entity_kind", "held_out", "mesh_topic", "pneumonia_mnist", "pubmedqa", "rare_disease", "vqa_rad")
 NO_ANSWERS = ["", "   ", "Sorry, I cannot determine this.", "A or B", "yes or no", "unknown", "I am not sure."]
 
 
@@ -45,7 +46,9 @@ def test_it_says_whose_data_it_is(task: Task) -> None:
 
 def test_the_gold_of_its_example_scores_one(task: Task) -> None:
     for answer in (task.gold(task.example), task.example.messages[-1].text):
-        assert [(s.value, s.status) for s in scores(task, answer, task.example)] == [(1.0, "judged")] * len(task.scorers)
+        for scorer, score in zip(task.scorers, scores(task, answer, task.example), strict=True):
+            expected = (None, "unjudged") if _needs_a_judge(scorer) else (1.0, "judged")
+            assert (score.value, score.status) == expected, score
 
 
 @pytest.mark.parametrize("answer", NO_ANSWERS)
@@ -64,11 +67,29 @@ def test_a_split_that_is_not_there_is_refused(task: Task) -> None:
         list(task.samples("tset"))
 
 
-@pytest.mark.slow
+def _needs_a_judge(scorer: Scorer) -> bool:
+    return isinstance(scorer, JudgedScorer)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_its_samples_are_sound(name: str) -> None:
+def test_it_says_how_it_asks_and_what_it_has(name: str) -> None:
     task = made(name)
-    for split in SPLITS:
+    assert tasks.prompt_id(task).partition("@")[2] and set(task.splits) <= {"train", "validation", "test"} and "test" in task.splits
+    assert set(task.fingerprints) <= set(task.splits) and all(len(print_) == 16 for print_ in task.fingerprints.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_other_side_may_say_does_not_hold_the_gold(name: str) -> None:
+    example = made(name).example
+    assert example.target.casefold() not in str(example.facts).casefold() or len(example.target) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ONES_HERE)
+def test_its_samples_are_sound(name: str) -> None:
+    """The tasks of the data pack have a stricter test of their own, tests/test_tasks_pack.py."""
+    task = made(name)
+    for split in task.splits:
         found = rows(name, split)
         assert found and len({sample.id for sample in found}) == len(found)
         for sample in found[:300]:
@@ -78,11 +99,11 @@ def test_its_samples_are_sound(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ONES_HERE)
 def test_no_patient_study_or_question_is_in_two_splits(name: str) -> None:
     for what in (lambda s: s.patient_id, lambda s: s.study_id, lambda s: s.id, _question):
-        units = [{what(sample) for sample in rows(name, split)} - {""} for split in SPLITS]
-        assert not units[0] & units[1] and not units[0] & units[2] and not units[1] & units[2]
+        units = [{what(sample) for sample in rows(name, split)} - {""} for split in made(name).splits]
+        assert all(not a & b for i, a in enumerate(units) for b in units[:i])
 
 
 def _question(sample: Sample) -> str:
@@ -93,7 +114,7 @@ def _question(sample: Sample) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ONES_HERE)
 def test_the_order_is_the_same_every_time(name: str) -> None:
     assert [s.id for s in rows(name, "validation")] == [s.id for s in made(name).samples("validation")]
 

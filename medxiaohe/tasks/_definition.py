@@ -47,6 +47,7 @@ class Definition:
     cut_text_at: str = ""  # the question ends before these words
     choice_prefix: str = "keep"  # strip: options are written "A: text" in the data
     first_choice: int = 0  # what the first option is called where doc_to_target is a number
+    shuffle_choices: bool = False  # options in an order that depends on the row only, where the data has the right one in one place
     answers: Mapping[str, str] = field(
         default_factory=dict
     )  # value of doc_to_target, or a pattern such as *, -> the answer; the first that fits
@@ -128,7 +129,9 @@ def _types(raw: Mapping[str, Any], where: str) -> None:
     lists = ("metric_list", "tag", "tools")
     either = ("doc_to_target", "doc_to_choice", "doc_to_visual", "dataset_name", "first_choice", *FIXED)
     for key, value in raw.items():
-        wanted = dict if key in mappings else list if key in lists else object if key in either else str
+        wanted = (
+            dict if key in mappings else list if key in lists else object if key in either else bool if key == "shuffle_choices" else str
+        )
         if not isinstance(value, wanted):
             hint = " (quote it)" if isinstance(value, (bool, int, float)) else ""
             raise ConfigError(f"{where}: {key} must be {'text' if wanted is str else f'a {wanted.__name__}'}, not {value!r}{hint}")

@@ -32,6 +32,9 @@ def among(tree: Path | None, k: int) -> Scorer:
     """The name among the first k of a list: `scoring.ranked`."""
 
     def among(sample: Sample, trace: Trace) -> Score:
+        said = final(trace.answer).strip()
+        if "\n" not in said and _open(said):
+            return missing(f"recall@{k}", trace, "one name or another")
         return ranked.judged(sample, trace, known(tree), k)
 
     among.__name__ = f"among_{k}"

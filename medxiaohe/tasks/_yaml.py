@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import images, plugins
+from medxiaohe import images, io, plugins
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.tasks import _definition, _fields, _prompts, _rows
@@ -123,6 +123,10 @@ def _sample(about: Definition, row: Mapping[str, Any], name: str, split: str, ro
     choices = _choices(about, row)
     answer = _fields.given(about.doc_to_target, row) if isinstance(about.doc_to_target, str) else about.doc_to_target
     target, words = _target(about, answer, choices)
+    if about.shuffle_choices and choices:
+        gold = choices[LETTERS.index(target)]
+        choices = tuple(sorted(choices, key=lambda one: io.unit_interval("options", about.task, name, one)))
+        target, words = _target(about, gold, choices)
     question = (about.doc_to_text if _is_words(about) else _fields.filled(about.doc_to_text, row)).strip()
     if about.cut_text_at:
         question = question.partition(about.cut_text_at)[0].rstrip()
@@ -210,6 +214,8 @@ def _target(about: Definition, answer: Any, choices: Sequence[str]) -> tuple[str
         said = found[0]
     if not said:
         raise DataError("the answer is empty")
+    if scorer in ("stated", "yes_no") and said.casefold() in ("yes", "no", "maybe"):
+        said = said.casefold()
     if scorer.startswith("choices"):
         letters = "".join(sorted(set(re.findall(r"[A-Z]", said))))
         if not letters or LETTERS.index(letters[-1]) >= len(choices):

@@ -18,6 +18,7 @@ from medxiaohe.tasks._names import named
 from medxiaohe.types import Sample, Task
 
 LICENSE = "MIT"
+FINGERPRINTS = {"test": "54c87ec43f028890"}
 RESULTS = ("Physical_Examination_Findings", "Test_Results")
 
 
@@ -34,6 +35,7 @@ def agentclinic(path: str = "", tree: Path | None = None) -> Task:
         cluster="case",
         splits=("test",),
         tags=("text", "english", "cases", "dialogue", "agent"),
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -14,6 +14,7 @@ from medxiaohe.tasks._names import listed
 from medxiaohe.types import Sample, Task
 
 LICENSE = "BioCreative V CDR corpus, for public research"
+FINGERPRINTS = {"train": "658669837c928028", "test": "0fcd6977ada84705"}
 FILES = {"train": "CDR_TrainingSet.PubTator.txt", "test": "CDR_DevelopmentSet.PubTator.txt"}
 TYPES = ("Chemical",)
 WHAT = "chemicals and drugs"
@@ -31,6 +32,7 @@ def bc5cdr_chemicals(path: str = "", tree: Path | None = None) -> Task:
         cluster="article",
         splits=tuple(FILES),
         tags=("text", "english", "entities"),
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

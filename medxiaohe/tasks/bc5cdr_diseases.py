@@ -14,6 +14,7 @@ from medxiaohe.tasks._names import listed
 from medxiaohe.types import Sample, Task
 
 LICENSE = "BioCreative V CDR corpus, for public research"
+FINGERPRINTS = {"train": "30710bbc37ba2670", "test": "d1aa445f6535949c"}
 FILES = {"train": "CDR_TrainingSet.PubTator.txt", "test": "CDR_DevelopmentSet.PubTator.txt"}
 TYPES = ("Disease",)
 WHAT = "diseases and symptoms"
@@ -31,6 +32,7 @@ def bc5cdr_diseases(path: str = "", tree: Path | None = None) -> Task:
         cluster="article",
         splits=tuple(FILES),
         tags=("text", "english", "entities"),
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -11,6 +11,8 @@ from medxiaohe.tasks import _bccd
 from medxiaohe.tasks._common import item
 from medxiaohe.types import Sample, Score, Task, Trace
 
+FINGERPRINTS = {"train": "c6ed76083f29b4d9", "validation": "52ec6d68a2534530", "test": "df1668c6f3e0e6a8"}
+
 
 def bccd_count(path: str = "") -> Task:
     """`path` holds Annotations/ and JPEGImages/; by default ${MEDXIAOHE_DATA}/vqa/bccd."""
@@ -23,6 +25,7 @@ def bccd_count(path: str = "") -> Task:
         prompt="number",
         cluster="picture",
         tags=_bccd.TAGS,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -14,6 +14,8 @@ from medxiaohe.tasks._names import named
 from medxiaohe.tasks._prompts import asked
 from medxiaohe.types import Sample, Task
 
+FINGERPRINTS = {"train": "6acf3f1eaed9efe6", "validation": "ee65003cc3a8bc87", "test": "5a07b7cc483ee296"}
+
 
 def bioasq_factoid(path: str = "", tree: Path | None = None) -> Task:
     """`path` is a folder of BioASQ golden files; by default ${MEDXIAOHE_DATA}/corpus/bioasq."""
@@ -27,6 +29,7 @@ def bioasq_factoid(path: str = "", tree: Path | None = None) -> Task:
         cluster="question",
         tags=_bioasq.TAGS,
         gold=lambda sample: sample.target.split("\n")[0],
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -14,6 +14,8 @@ from medxiaohe.tasks._names import different, listed
 from medxiaohe.tasks._prompts import asked
 from medxiaohe.types import Sample, Task
 
+FINGERPRINTS = {"train": "f4ac3c3141eacb56", "validation": "9deef76a5fbc878c", "test": "c9e2e584e9a11938"}
+
 
 def bioasq_list(path: str = "", tree: Path | None = None) -> Task:
     """`path` is a folder of BioASQ golden files; by default ${MEDXIAOHE_DATA}/corpus/bioasq."""
@@ -26,6 +28,7 @@ def bioasq_list(path: str = "", tree: Path | None = None) -> Task:
         prompt="list",
         cluster="question",
         tags=_bioasq.TAGS,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -13,6 +13,8 @@ from medxiaohe.tasks.bioasq_yesno import question
 from medxiaohe.tools.search import search
 from medxiaohe.types import Sample, Task, Tool
 
+FINGERPRINTS = {"train": "296f89ac2213ec61", "validation": "4638b2f168b5f845", "test": "1b265a00c2152556"}
+
 
 def bioasq_search() -> Task:
     """Reads ${MEDXIAOHE_DATA}/corpus/bioasq."""
@@ -26,6 +28,7 @@ def bioasq_search() -> Task:
         prompt="yes_no",
         cluster="question",
         tags=(*_bioasq.TAGS, "tools"),
+        fingerprints=FINGERPRINTS,
     )
 
 

@@ -10,6 +10,8 @@ from medxiaohe.tasks._common import item
 from medxiaohe.tasks._prompts import asked
 from medxiaohe.types import Sample, Task
 
+FINGERPRINTS = {"train": "5660aa081cda1520", "validation": "45a6828e7b0d27f8", "test": "5b0ca2956b1fa457"}
+
 
 def bioasq_yesno(path: str = "") -> Task:
     """`path` is a folder of BioASQ golden files; by default ${MEDXIAOHE_DATA}/corpus/bioasq."""
@@ -22,7 +24,7 @@ def bioasq_yesno(path: str = "") -> Task:
         prompt="yes_no",
         cluster="question",
         tags=_bioasq.TAGS,
-        fingerprints={} if path else {},
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

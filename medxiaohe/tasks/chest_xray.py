@@ -18,13 +18,24 @@ from medxiaohe.types import ImageRef, Sample, Task
 
 QUESTION = "Does this chest X-ray show pneumonia? Answer yes or no."
 LICENSE = "CC BY 4.0 (Kermany et al., Mendeley Data rscbjbr9sj; the package names a mirror under CC0 1.0)"
+FINGERPRINTS = {"train": "738d277c2f182ee3", "validation": "12673ac560f58a77", "test": "94c33eaa6cbc237d"}
 ANSWERS = {"NORMAL": "No", "PNEUMONIA": "Yes"}
 PATIENT = re.compile(r"(person\d+)_|(?:NORMAL2?-)?(IM-\d+)")
 
 
 def chest_xray(path: str = "asset:chest_xray") -> Task:
     """`path` is a folder with train/ and test/, each with NORMAL/ and PNEUMONIA/."""
-    return Task("chest_xray", partial(samples, path), (yes_no,), example(), LICENSE)
+    return Task(
+        "chest_xray",
+        partial(samples, path),
+        (yes_no,),
+        example(),
+        LICENSE,
+        prompt="yes_no",
+        cluster="patient",
+        tags=("image", "english", "radiology"),
+        fingerprints=FINGERPRINTS if path == "asset:chest_xray" else {},
+    )
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:

@@ -17,6 +17,7 @@ from medxiaohe.tasks._rows import table
 from medxiaohe.types import ImageRef, Sample, Task
 
 CHOICES = ("COVID-19", "Pneumocystis", "Streptococcus")
+FINGERPRINTS = {"train": "1566df88022ee421", "test": "1e31694e1bb47ce4"}
 SPLITS = ("train", "test")
 
 
@@ -32,6 +33,7 @@ def covid_chestxray(path: str = "") -> Task:
         cluster="patient",
         splits=SPLITS,
         tags=("image", "english", "radiology"),
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

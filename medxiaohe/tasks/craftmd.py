@@ -17,6 +17,7 @@ from medxiaohe.tasks._rows import table
 from medxiaohe.types import Sample, Task
 
 LICENSE = "MIT"
+FINGERPRINTS = {"test": "a1e87b2988f58607"}
 TAGS = ("text", "english", "cases")
 CHOICES = ("choice_1", "choice_2", "choice_3", "choice_4")
 
@@ -24,7 +25,16 @@ CHOICES = ("choice_1", "choice_2", "choice_3", "choice_4")
 def craftmd(path: str = "") -> Task:
     """`path` is the CSV; by default ${MEDXIAOHE_DATA}/cases/craftmd_usmle_sample.csv, with craftmd_medqa_overlap.json beside it."""
     return Task(
-        "craftmd", partial(samples, path), (choice,), example(), LICENSE, prompt="choice", cluster="case", splits=("test",), tags=TAGS
+        "craftmd",
+        partial(samples, path),
+        (choice,),
+        example(),
+        LICENSE,
+        prompt="choice",
+        cluster="case",
+        splits=("test",),
+        tags=TAGS,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -29,7 +29,16 @@ READABLE = re.compile(r"[A-Za-z][A-Za-z' -]{3,39}")  # no digits, brackets or co
 
 def entity_kind(tree: Path | None = None, data: Path | None = None) -> Task:
     """`tree` is the folder of an entity.build stage, `data` that of a data.read stage, whose coverage.json is read."""
-    return Task("entity_kind", partial(samples, tree, data), (one_of,), example(), "that of each vocabulary of the tree")
+    return Task(
+        "entity_kind",
+        partial(samples, tree, data),
+        (one_of,),
+        example(),
+        "that of each vocabulary of the tree",
+        prompt="one_of",
+        cluster="entity",
+        tags=("text", "english", "entities"),
+    )
 
 
 def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample]:

@@ -11,10 +11,18 @@ from medxiaohe.tasks import _healthbench
 from medxiaohe.tasks._common import known_split, place
 from medxiaohe.types import Sample, Task
 
+FINGERPRINTS = {"test": "7f73e7e62a724fda"}
+
 
 def healthbench_srh(path: str = "") -> Task:
     """`path` is a JSON or JSON-lines file of HealthBench rows; by default ${MEDXIAOHE_DATA}/rubric/healthbench_srh/prompts_rubrics.json."""
-    return Task("healthbench_srh", partial(samples, path), (rubric,), **_healthbench.described("healthbench_srh"))
+    return Task(
+        "healthbench_srh",
+        partial(samples, path),
+        (rubric,),
+        **_healthbench.described("healthbench_srh"),
+        fingerprints={} if path else FINGERPRINTS,
+    )
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:

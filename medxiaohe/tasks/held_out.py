@@ -20,7 +20,7 @@ from medxiaohe.types import Sample, Task
 
 def held_out(data: Path | None = None) -> Task:
     """`data` is the folder of a data.read stage."""
-    return Task("held_out", partial(samples, data), (stated,), example(), "that of each row", access="private")
+    return Task("held_out", partial(samples, data), (stated,), example(), "that of each row", access="private", prompt="own")
 
 
 def samples(data: Path | None, split: str) -> Iterator[Sample]:

@@ -15,6 +15,7 @@ from medxiaohe.tasks._common import item, known_split, place, shuffled
 from medxiaohe.types import Sample, Task
 
 LICENSE = "MIT"
+FINGERPRINTS = {"test": "2c920ea4566b3469"}
 
 
 def kqa(path: str = "") -> Task:
@@ -30,6 +31,7 @@ def kqa(path: str = "") -> Task:
         splits=("test",),
         tags=("text", "english", "patients"),
         gold=lambda sample: sample.messages[-1].text,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

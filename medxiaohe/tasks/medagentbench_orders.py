@@ -18,6 +18,7 @@ from medxiaohe.tasks._common import item, known_split, place
 from medxiaohe.types import Sample, Task
 
 LICENSE = "MIT"
+FINGERPRINTS = {"test": "008cfe5579cf5695"}
 KINDS = {"task3": "POST {api_base}/Observation", "task8": "POST {api_base}/ServiceRequest"}
 RULES = (
     "Write the call as POST {api_base}/RESOURCE with its JSON body on the next lines, and then FINISH([]). A patient is referred to as "
@@ -39,6 +40,7 @@ def medagentbench_orders(path: str = "") -> Task:
         splits=("test",),
         tags=("text", "english", "tools"),
         gold=lambda sample: sample.messages[-1].text,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

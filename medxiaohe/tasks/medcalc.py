@@ -16,6 +16,7 @@ from medxiaohe.tasks._rows import table
 from medxiaohe.types import Sample, Task
 
 LICENSE = "CC BY-SA 4.0"
+FINGERPRINTS = {"test": "fb593e6977f0d860"}
 TAGS = ("text", "english", "calculation")
 
 
@@ -31,6 +32,7 @@ def medcalc(path: str = "") -> Task:
         cluster="note",
         splits=("test",),
         tags=TAGS,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -9,6 +9,8 @@ from medxiaohe.scoring.numeric import numeric
 from medxiaohe.tasks import medcalc
 from medxiaohe.types import Task
 
+FINGERPRINTS = {"test": "75b8d9a05d8e7033"}
+
 
 def medcalc_tools(path: str = "") -> Task:
     """`path` is the CSV of MedCalc-Bench; by default ${MEDXIAOHE_DATA}/tools/medcalc_bench.csv."""
@@ -23,4 +25,5 @@ def medcalc_tools(path: str = "") -> Task:
         cluster="note",
         splits=("test",),
         tags=(*medcalc.TAGS, "tools"),
+        fingerprints={} if path else FINGERPRINTS,
     )

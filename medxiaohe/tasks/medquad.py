@@ -17,6 +17,7 @@ from medxiaohe.tasks._common import hash_split, item, known_split, place, shuffl
 from medxiaohe.types import Sample, Task
 
 LICENSE = "CC BY 4.0"
+FINGERPRINTS = {"train": "4f50fb768b128459", "validation": "5f81b2144ad57e4e", "test": "17cc73ba986177ab"}
 
 
 def medquad(path: str = "") -> Task:
@@ -31,6 +32,7 @@ def medquad(path: str = "") -> Task:
         cluster="document",
         tags=("text", "english", "patients"),
         gold=lambda sample: sample.messages[-1].text,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

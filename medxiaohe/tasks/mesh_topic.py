@@ -18,6 +18,7 @@ from medxiaohe.tasks._common import known_split, multiple_choice, place, shuffle
 from medxiaohe.types import Sample, Task
 
 LICENSE = "courtesy of the U.S. National Library of Medicine (PubMed terms); titles and MeSH headings"
+FINGERPRINTS = {"train": "382f2873facd4091", "validation": "e71719c9fae6147c", "test": "2447332baca230ee"}
 NEIGHBOURS = 30  # distractors come from this many headings of about the same frequency
 MIN_ARTICLES = 3  # a heading that is major in fewer is not asked about
 TOO_SHORT = 25  # characters of a title: "Editorial." says nothing
@@ -25,7 +26,17 @@ TOO_SHORT = 25  # characters of a title: "Editorial." says nothing
 
 def mesh_topic(path: str = "asset:pubmed_2020") -> Task:
     """`path` is a PubMed XML file, or a folder of them."""
-    return Task("mesh_topic", partial(samples, path), (choice,), example(), LICENSE)
+    return Task(
+        "mesh_topic",
+        partial(samples, path),
+        (choice,),
+        example(),
+        LICENSE,
+        prompt="choice",
+        cluster="article",
+        tags=("text", "english", "literature"),
+        fingerprints=FINGERPRINTS if path == "asset:pubmed_2020" else {},
+    )
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:

@@ -14,6 +14,7 @@ from medxiaohe.tasks._names import listed
 from medxiaohe.types import Sample, Task
 
 LICENSE = "NCBI disease corpus, U.S. Government work in the public domain"
+FINGERPRINTS = {"train": "4d0fca84cacbbc60", "test": "2367f5bf3bbd8334"}
 FILES = {"train": "NCBItrainset_corpus.txt", "test": "NCBIdevelopset_corpus.txt"}
 TYPES = ("SpecificDisease", "DiseaseClass", "Modifier", "CompositeMention")
 WHAT = "diseases"
@@ -31,6 +32,7 @@ def ncbi_disease(path: str = "", tree: Path | None = None) -> Task:
         cluster="article",
         splits=tuple(FILES),
         tags=("text", "english", "entities"),
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

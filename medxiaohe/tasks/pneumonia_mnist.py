@@ -24,11 +24,22 @@ if TYPE_CHECKING:
     import numpy as np
 
 LICENSE = "CC BY 4.0"
+FINGERPRINTS = {"train": "8d6b694d8414b6d2", "validation": "381a0ed5395ef62f", "test": "6c3941c5d6d4dcab"}
 
 
 def pneumonia_mnist(path: str = "") -> Task:
     """`path` is the .npz of MedMNIST; by default ${MEDXIAOHE_DATA}/cxr/pneumoniamnist_train_val.npz."""
-    return Task("pneumonia_mnist", partial(samples, path), (yes_no,), example(), LICENSE)
+    return Task(
+        "pneumonia_mnist",
+        partial(samples, path),
+        (yes_no,),
+        example(),
+        LICENSE,
+        prompt="yes_no",
+        cluster="picture",
+        tags=("image", "english", "radiology"),
+        fingerprints={} if path else FINGERPRINTS,
+    )
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:

@@ -17,6 +17,7 @@ from medxiaohe.tasks._common import item, known_split, place, shuffled
 from medxiaohe.types import Sample, Task
 
 LICENSE = "CC BY 4.0"
+FINGERPRINTS = {"test": "ed5b75c2aae99efc"}
 SPEAKERS = ("doctor", "patient")
 INTERVAL = re.compile(r"xmin = ([\d.]+)\s*\n\s*xmax = [\d.]+\s*\n\s*text = \"((?:[^\"]|\"\")*)\"")
 
@@ -33,6 +34,7 @@ def primock57(path: str = "") -> Task:
         cluster="consultation",
         splits=("test",),
         tags=("text", "english", "dialogue", "notes"),
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

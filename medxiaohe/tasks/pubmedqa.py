@@ -15,12 +15,23 @@ from medxiaohe.tasks._common import hash_split, item, known_split, place, shuffl
 from medxiaohe.types import Sample, Task
 
 LICENSE = "MIT"
+FINGERPRINTS = {"train": "0dd3cf1045e0693b", "validation": "abc078e6ae868d5f", "test": "bedc1fe2cb0104ce"}
 CHOICES = ("yes", "no", "maybe")
 
 
 def pubmedqa(path: str = "") -> Task:
     """`path` is a JSON file {PMID: {QUESTION, CONTEXTS, final_decision}}; by default ${MEDXIAOHE_DATA}/corpus/pubmedqa_dev500.json."""
-    return Task("pubmedqa", partial(samples, path), (yes_no,), example(), LICENSE)
+    return Task(
+        "pubmedqa",
+        partial(samples, path),
+        (yes_no,),
+        example(),
+        LICENSE,
+        prompt="yes_no_maybe",
+        cluster="article",
+        tags=("text", "english", "literature", "medevalkit"),
+        fingerprints={} if path else FINGERPRINTS,
+    )
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:

@@ -16,6 +16,7 @@ from medxiaohe.tasks._prompts import asked
 from medxiaohe.types import Sample, Task
 
 LICENSE = "MIT"
+FINGERPRINTS = {"test": "39ef4f98b405b79a"}
 CHOICES = ("entailment", "contradiction", "neutral")
 TAGS = ("text", "english", "radiology", "judging")
 
@@ -23,7 +24,16 @@ TAGS = ("text", "english", "radiology", "judging")
 def radfact_nli(path: str = "") -> Task:
     """`path` is the JSON file; by default ${MEDXIAOHE_DATA}/report_eval/radfact_nli_examples.json."""
     return Task(
-        "radfact_nli", partial(samples, path), (one_of,), example(), LICENSE, prompt="one_of", cluster="report", splits=("test",), tags=TAGS
+        "radfact_nli",
+        partial(samples, path),
+        (one_of,),
+        example(),
+        LICENSE,
+        prompt="one_of",
+        cluster="report",
+        splits=("test",),
+        tags=TAGS,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -16,6 +16,8 @@ from medxiaohe.tasks._common import item, known_split, place
 from medxiaohe.tasks._names import listed
 from medxiaohe.types import Sample, Task
 
+FINGERPRINTS = {"test": "98153e196243b5d8"}
+
 
 def radfact_phrases(path: str = "") -> Task:
     """`path` is the JSON file; by default ${MEDXIAOHE_DATA}/report_eval/radfact_report_to_phrases.json."""
@@ -29,6 +31,7 @@ def radfact_phrases(path: str = "") -> Task:
         cluster="report",
         splits=("test",),
         tags=radfact_nli.TAGS,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

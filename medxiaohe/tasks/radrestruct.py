@@ -13,6 +13,8 @@ from medxiaohe.tasks._common import item, shuffled
 from medxiaohe.tasks._prompts import asked
 from medxiaohe.types import Sample, Task
 
+FINGERPRINTS = {"train": "33b170042f04a266", "validation": "d793e996975a03f6", "test": "4270539209e801f9"}
+
 
 def radrestruct(path: str = "") -> Task:
     """`path` holds radrestruct/ and iu_reports/; by default ${MEDXIAOHE_DATA}/cxr."""
@@ -25,6 +27,7 @@ def radrestruct(path: str = "") -> Task:
         prompt="yes_no",
         cluster="study",
         tags=_radrestruct.TAGS,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

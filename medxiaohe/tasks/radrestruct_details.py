@@ -14,6 +14,8 @@ from medxiaohe.tasks._common import item, shuffled
 from medxiaohe.tasks._prompts import asked
 from medxiaohe.types import Sample, Task
 
+FINGERPRINTS = {"train": "ef2c387a8d001c99", "validation": "600a55c9326defe8", "test": "ea33034728336e01"}
+
 
 def radrestruct_details(path: str = "") -> Task:
     """`path` holds radrestruct/ and iu_reports/; by default ${MEDXIAOHE_DATA}/cxr."""
@@ -26,6 +28,7 @@ def radrestruct_details(path: str = "") -> Task:
         prompt="choices",
         cluster="study",
         tags=_radrestruct.TAGS,
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -14,6 +14,8 @@ from medxiaohe.tasks._names import among
 from medxiaohe.tasks._prompts import asked
 from medxiaohe.types import Sample, Task
 
+FINGERPRINTS = {"train": "d83a6a00c0dcfe66", "validation": "e3a734a858863f83", "test": "4ae7c0fbfd2e2b6b"}
+
 
 def rare_diagnosis(path: str = "", tree: Path | None = None) -> Task:
     """`path` is a folder of phenopackets (JSON); by default ${MEDXIAOHE_DATA}/rare/phenopackets."""
@@ -26,6 +28,7 @@ def rare_diagnosis(path: str = "", tree: Path | None = None) -> Task:
         prompt="ranked",
         cluster="report",
         tags=("text", "english", "cases", "rare"),
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -20,6 +20,7 @@ from medxiaohe.tasks._common import components, hash_split, known_split, multipl
 from medxiaohe.types import Sample, Task
 
 LICENSE = "BSD-3-Clause"
+FINGERPRINTS = {"train": "a6adc614a1d617c0", "validation": "a07dbf20bc606ebf", "test": "dd8dea375f16f01e"}
 NEAREST = 8  # wrong options are three of so many most similar diseases
 MIN_FINDINGS = 3
 
@@ -37,7 +38,17 @@ class Case:
 
 def rare_disease(path: str = "") -> Task:
     """`path` is a folder of phenopackets (JSON); by default ${MEDXIAOHE_DATA}/rare/phenopackets."""
-    return Task("rare_disease", partial(samples, path), (choice,), example(), LICENSE)
+    return Task(
+        "rare_disease",
+        partial(samples, path),
+        (choice,),
+        example(),
+        LICENSE,
+        prompt="choice",
+        cluster="report",
+        tags=("text", "english", "cases", "rare"),
+        fingerprints={} if path else FINGERPRINTS,
+    )
 
 
 def cases(path: str, split: str) -> list[Case]:

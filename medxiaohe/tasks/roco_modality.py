@@ -17,6 +17,7 @@ from medxiaohe.types import Sample, Task
 
 CONCEPTS = {"C0040405": "computed tomography", "C0041618": "ultrasound", "C1306645": "X-ray"}
 CHOICES = tuple(CONCEPTS.values())
+FINGERPRINTS = {"train": "6bef18d1ea9d38ca", "validation": "a0b6a8648d152853", "test": "d11a8589ed3bd58e"}
 
 
 def roco_modality(path: str = "") -> Task:
@@ -30,6 +31,7 @@ def roco_modality(path: str = "") -> Task:
         prompt="one_of",
         cluster="article",
         tags=("text", "english", "radiology"),
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 

@@ -17,11 +17,22 @@ from medxiaohe.tasks._common import components, hash_split, item, known_split, p
 from medxiaohe.types import ImageRef, Sample, Task
 
 LICENSE = "CC0-1.0"
+FINGERPRINTS = {"train": "a34400fc0db4996d", "validation": "78a68d5b8f2e0bd0", "test": "2b6369d4579c95ad"}
 
 
 def vqa_rad(path: str = "") -> Task:
     """`path` holds vqa_rad.json and images/; by default ${MEDXIAOHE_DATA}/vqa/vqa_rad."""
-    return Task("vqa_rad", partial(samples, path), (yes_no,), example(), LICENSE)
+    return Task(
+        "vqa_rad",
+        partial(samples, path),
+        (yes_no,),
+        example(),
+        LICENSE,
+        prompt="yes_no",
+        cluster="case",
+        tags=("image", "english", "radiology", "medevalkit"),
+        fingerprints={} if path else FINGERPRINTS,
+    )
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:

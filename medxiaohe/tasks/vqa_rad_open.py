@@ -15,6 +15,8 @@ from medxiaohe.tasks._names import named
 from medxiaohe.tasks._prompts import asked
 from medxiaohe.types import ImageRef, Sample, Task
 
+FINGERPRINTS = {"train": "c3546234f963d43e", "validation": "0d221c5ffb4d118e", "test": "9be4b2e507802c58"}
+
 
 def vqa_rad_open(path: str = "", tree: Path | None = None) -> Task:
     """`path` holds vqa_rad.json and images/; by default ${MEDXIAOHE_DATA}/vqa/vqa_rad."""
@@ -27,6 +29,7 @@ def vqa_rad_open(path: str = "", tree: Path | None = None) -> Task:
         prompt="short",
         cluster="case",
         tags=("image", "english", "radiology", "medevalkit"),
+        fingerprints={} if path else FINGERPRINTS,
     )
 
 
