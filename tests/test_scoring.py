@@ -3,6 +3,7 @@
 import pytest
 
 from medxiaohe import plugins
+from medxiaohe.errors import DataError
 from medxiaohe.scoring import choice, exact, one_of, yes_no
 from medxiaohe.types import Message, Prompt, Sample, Trace
 
@@ -150,3 +151,32 @@ def test_a_judged_answer_says_what_was_read() -> None:
 def trace(sample: Sample, answer: str) -> Trace:
     prompt = Prompt(sample.id, sample.messages, sample.choices)
     return Trace(prompt, (*prompt.messages, Message("assistant", (answer,))))
+
+
+WAYS = [
+    "{L}", "({L})", "**{L}**", "{L}. {T}", "{l}) {t}", "The answer is {L}.", "The correct answer is ({L}) {T}.", "答案：{L}", "\\boxed{{{L}}}",
+    "The patient is 40 years old. A CT was done. Therefore, the answer is {L}.", "{T}", "It is {T}", "{T} ({L})",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["medqa", "medmcqa", "mmlu_med", "craftmd"])
+def test_the_gold_of_an_exam_is_read_however_it_is_said(name: str) -> None:
+    """Every real option text, with its numbers, apostrophes and "not"; never another option, hardly ever none."""
+    try:
+        samples = list(plugins.load("tasks", name)().samples("test"))
+    except DataError as error:
+        pytest.skip(str(error))
+    odd = [s for s in samples if len({*map(str.casefold, s.choices)}) < len(s.choices) or any(len(c) == 1 for c in s.choices)]
+    asked = [s for s in samples if s not in odd]
+    read: dict[str, list[str]] = {way: [] for way in WAYS}
+    for sample in asked:
+        text = sample.choices[choice.LETTERS.index(sample.target)]
+        for way in WAYS:
+            said = way.format(L=sample.target, l=sample.target.lower(), T=text, t=text.lower())
+            found = choice.parse(said, sample.choices)
+            assert found in (sample.target, ""), (sample.id, said, found)
+            read[way] += [said] if not found else []
+    assert len(odd) < len(samples) / 50
+    for way, missed in read.items():
+        assert len(missed) <= len(asked) / 200, (way, missed[:3])

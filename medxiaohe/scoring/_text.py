@@ -19,12 +19,15 @@ LEAD = re.compile(
     r"(?:is|would be|[:=])+\s*(?:that )?|^\W*(?:it(?:'s| is)|this is|答案(?:是|为)?:?|诊断(?:是|为)?:?)\s*",
     re.IGNORECASE,
 )
+APOSTROPHES = str.maketrans("’‘", "''")
 SHORT = 12  # words: a longer answer may say "or" without leaving two answers open
 
 
 def plain(text: str) -> str:
     """Lower case, single spaces, no article in front, no punctuation around: "The Pancreas." reads "pancreas"."""
-    words = " ".join(re.findall(r"[^\W_]+(?:['.\-/+%][^\W_]+)*[+%]?", unicodedata.normalize("NFKC", text).casefold()))
+    words = " ".join(
+        re.findall(r"[^\W_]+(?:['.\-/+%][^\W_]+)*[+%]?|[↑↓→←↔]", unicodedata.normalize("NFKC", text).translate(APOSTROPHES).casefold())
+    )
     return re.sub(r"^(?:the|a|an) (?=.)", "", words)
 
 

@@ -16,7 +16,8 @@ ROMAN = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV".split()
 MARKERS = ("letters", "digits", "roman")
 
 NEAR = 300  # characters around a letter that say how it is meant
-END = r"(?![A-Za-z0-9'])"
+END = r"(?![A-Za-z0-9'\u00c0-\u04ff])"
+ARTICLE = re.compile(r"[ ](?!is\b|seems\b|looks\b|appears\b|because|since|as\b|or\b|and\b|with high)[A-Za-z0-9]")
 LETTER = rf"[\s(\[{{\"'“「【]*([A-Z]){END}(?!-[A-Za-z])"
 SMALL = r"[\s(\[\"'“]*(?:([b-j])(?=\W*(?:$|\n)|[.)\]](?:\s|$))|(?<=[(\[\"'])([a-j])(?=[)\]\"']))"
 SAYS = (
@@ -96,7 +97,9 @@ def letter_of(sample: Sample, markers: str = "letters") -> str:
 def parse(answer: str, choices: Sequence[str] = (), markers: str = "letters") -> str:
     """The one letter the answer commits to, or ""."""
     text, letters = _lettered(final(answer), len(choices), markers), LETTERS[: len(choices) or 5]
-    for said in (_announced(text, choices, letters), _texts(text, choices), _labels(text, choices, letters)):
+    texts = [plain(choice) for choice in choices]
+    texts = ["" if re.fullmatch("[a-z]", text) else text for text in texts]  # an option "C" is named by its own letter
+    for said in (_announced(text, texts, letters), _texts(text, texts), _labels(text, texts, letters)):
         if found := set(said):
             return found.pop() if len(found) == 1 and found <= set(letters) else ""
     return ""
@@ -112,44 +115,40 @@ def _lettered(text: str, count: int, markers: str) -> str:
     return re.sub(pattern, lambda m: LETTERS[names.index(m[1])], text)
 
 
-def _announced(text: str, choices: Sequence[str], letters: str) -> Iterator[str]:
+def _announced(text: str, texts: Sequence[str], letters: str) -> Iterator[str]:
     """Letters said to be the answer: "the answer is (B)", "I choose B", "B is correct", "选B"."""
+    near = max(NEAR, 2 * max(map(len, texts), default=0))
     for match in ANNOUNCED.finditer(_upper_marker(text)):
         letter = next(group for group in match.groups() if group).upper()
         end = match.end(match.lastindex or 0)
-        before, rest = text[max(0, match.start() - NEAR) : match.start()], text[end : end + NEAR]
+        before, rest = text[max(0, match.start() - NEAR) : match.start()], text[end : end + near]
         if letter not in letters and not re.match(r"\W*(?:$|\n)", rest):
             continue
-        if NEGATED.match(rest) or NOT_BEFORE.search(before) or _denied(before):
+        beside = _option(re.sub(r"^[\s.):\]\-\"']+", "", rest), texts, letter)
+        if beside != letter and NEGATED.match(rest):
             continue
-        if (spelt := _option(letter + rest, choices)) and not _option(rest, choices):
+        if NOT_BEFORE.search(before) or _denied(before):
+            continue
+        if not beside and (spelt := _option(letter + rest, texts)):
             yield spelt  # "the answer is E. coli"
-            continue
-        beside = _option(re.sub(r"^[\s.):\]\-\"']+", "", rest), choices)
-        if (
-            letter == "A"
-            and re.match(r"[ ](?!is\b|seems\b|looks\b|appears\b|because|since|as\b|or\b|and\b|with high)[A-Za-z]", rest)
-            and beside != "A"
-        ):
-            continue  # an article: "the answer is A tumour"
-        yield letter
-        yield from filter(None, [beside, *JOINED.findall(before[-12:])])
-        yield from _others(rest)
-        yield from _hedges(rest.split("\n")[0], letter, letters)
+        elif letter != "A" or beside == "A" or not ARTICLE.match(rest):
+            yield from (letter, *filter(None, [beside]), *JOINED.findall(before[-12:]))
+            if beside != letter:
+                yield from _others(rest)
+            yield from _hedges(rest.split("\n")[0], letter, letters)
 
 
-def _option(text: str, choices: Sequence[str]) -> str:
-    """The letter of the option that the text is, up to where a reason may begin; or ""."""
-    for _, said in _openings(text, choices):
-        for letter, option in zip(LETTERS, choices, strict=False):
-            if said and said == plain(option):
-                return letter
+def _option(text: str, texts: Sequence[str], own: str = "") -> str:
+    """The letter of the option that the text is, up to where a reason may begin, or ""; of two alike the `own` one."""
+    for _, said in _openings(text, texts):
+        if found := [letter for letter, option in zip(LETTERS, texts, strict=False) if option and said == option]:
+            return own if own in found else found[0]
     return ""
 
 
-def _openings(text: str, choices: Sequence[str]) -> Iterator[tuple[int, str]]:
+def _openings(text: str, texts: Sequence[str]) -> Iterator[tuple[int, str]]:
     """Where the text may stop naming an option, with what it then says; not far beyond the longest option."""
-    limit = 2 * max(map(len, choices), default=0) + 40
+    limit = 2 * max(map(len, texts), default=0) + 40
     if len(text) <= limit:
         yield len(text), plain(text)
     for match in STOP.finditer(text[: limit + 20]):
@@ -169,32 +168,32 @@ def _upper_marker(text: str) -> str:
     return re.sub(r"[A-Za-z]{2,}|\bI\b(?= \w{2}|')", lambda m: m[0].lower(), text)
 
 
-def _labels(text: str, choices: Sequence[str], letters: str) -> Iterator[str]:
+def _labels(text: str, texts: Sequence[str], letters: str) -> Iterator[str]:
     """Letters that open a line as a label ("B", "(b)", "B. Pancreas"), each checked against the text beside it."""
     if len(words := set(re.findall(r"\w+", text))) == 1 and len(word := words.pop()) == 1 and word.upper() in letters:
         yield word.upper()
         return
     for line in text.splitlines():
-        if (spaced := re.match(r"^\W*([A-Za-z])\s+(\w.*)$", line)) and _option(spaced[2], choices) == spaced[1].upper():
+        if (spaced := re.match(r"^\W*([A-Za-z])\s+(\w.*)$", line)) and _option(spaced[2], texts, spaced[1].upper()) == spaced[1].upper():
             yield spaced[1].upper()  # "B Pleural effusion"
         if not (match := LABEL.match(line)) or match[1].upper() not in letters:
             continue
         letter, rest = match[1].upper(), match[2]
-        beside = [LETTERS[i] for i, option in enumerate(choices) if plain(option) == plain(rest.strip("()"))]
-        if NEGATED.match(rest) or (match[1].islower() and plain(rest) and letter not in beside):
+        beside = _option(rest.strip("()"), texts, letter)
+        if beside != letter and (NEGATED.match(rest) or (match[1].islower() and plain(rest))):
             continue
         yield letter
-        if letter not in beside:
-            yield from beside or filter(None, [_option(rest, choices)])
+        if beside != letter:
+            yield from filter(None, [beside])
             yield from _others(" , " + rest if rest else "")
-            yield from _hedges(rest, letter, letters)
+        yield from _hedges(rest, letter, letters)
 
 
 def _others(rest: str) -> Iterator[str]:
     """More letters joined to one by a comma, "or", "and": "B or C", "B, C"."""
     while match := ANOTHER.match(rest):
         rest = rest[match.end() :]
-        if match[1] == "A" and re.match(r" [a-z]", rest):
+        if match[1] == "A" and re.match(r" [a-z0-9]", rest):
             return  # an article: "B, A rare tumour"
         if NEGATED.match(rest):
             return
@@ -210,16 +209,16 @@ def _hedges(rest: str, letter: str, letters: str) -> Iterator[str]:
             yield other
 
 
-def _texts(text: str, choices: Sequence[str]) -> Iterator[str]:
+def _texts(text: str, texts: Sequence[str]) -> Iterator[str]:
     """Options whose exact text is the answer: all of it, what is announced, or its opening before any other option."""
-    named = [(letter, plain(option)) for letter, option in zip(LETTERS, choices, strict=False) if plain(option)]
+    named = [(letter, option) for letter, option in zip(LETTERS, texts, strict=False) if option]
     if (ends := re.match(r"(.*?)\s*[(\[]([A-Z])[)\]]\W*$", text)) and (ends[2], plain(ends[1])) in named:
         yield ends[2]
     for said in [text, *(next(group for group in groups if group) for groups in TEXT.findall(text))]:
-        article = re.match(r"\W*[Aa]\s*[.):]", said)  # "A. Pneumothorax" is a label, not an article
-        for stop, opening in _openings(said, choices):
+        label = re.match(r"\W*[Aa]\s*[.):]", said)  # "A. Pneumothorax" is a label, not an article
+        for stop, opening in _openings(said, texts):
             for letter, option in named:
-                if opening == option and not (article and letter != "A") and not _named_later(said[stop:], option, [o for _, o in named]):
+                if opening == option and not (label and letter != "A") and not _named_later(said[stop:], option, [o for _, o in named]):
                     yield letter
 
 
