@@ -153,10 +153,9 @@ def trace(sample: Sample, answer: str) -> Trace:
     return Trace(prompt, (*prompt.messages, Message("assistant", (answer,))))
 
 
-WAYS = [
-    "{L}", "({L})", "**{L}**", "{L}. {T}", "{l}) {t}", "The answer is {L}.", "The correct answer is ({L}) {T}.", "答案：{L}", "\\boxed{{{L}}}",
-    "The patient is 40 years old. A CT was done. Therefore, the answer is {L}.", "{T}", "It is {T}", "{T} ({L})",
-]  # fmt: skip
+WAYS = ["{L}", "({L})", "**{L}**", "{L}. {T}", "{l}) {t}", "The answer is {L}.", "The correct answer is ({L}) {T}."]
+WAYS += ["答案：{L}", "\\boxed{{{L}}}", "The patient is 40 years old. A CT was done. Therefore, the answer is {L}."]
+WAYS += ["{T}", "It is {T}", "{T} ({L})"]
 
 
 @pytest.mark.slow
