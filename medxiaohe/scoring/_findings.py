@@ -29,7 +29,7 @@ KINDS = ("disease", "phenotype", "chemical", "procedure")  # of a tree, that are
 SIDE = re.compile(
     r"\b(?P<both>bilateral(?:ly)?|bibasilar|biapical|both|left and right|right and left)\b"
     r"|\b(?P<left>left|lt|lll|lul|lingular?)\b"
-    r"|\b(?P<right>(?<!all )right(?! (?:now|away|before|after|here|there))|rt|rll|rul|rml|right middle)\b"
+    r"|\b(?P<right>(?<!\ball )right(?! (?:now|away|before|after|here|there))|rt|rll|rul|rml|right middle)\b"
     r"|(?P<both_zh>双侧|两侧|双肺|两肺)|(?P<left_zh>左)|(?P<right_zh>右)",
     re.IGNORECASE,
 )
@@ -46,7 +46,7 @@ STATE = re.compile(
     r"|\b(?P<abnormal>enlarged|abnormal|widened|prominent|dilated|engorged|tortuous|ectatic)\b",
     re.IGNORECASE,
 )
-HARD = re.compile(r";|\b(?:but|however|while|whereas|although)\b", re.IGNORECASE)  # nothing reaches across
+HARD = re.compile(r"[;:]|\b(?:but|however|while|whereas|although)\b", re.IGNORECASE)  # nothing reaches across
 LOOSE = re.compile(  # between a side and a finding it does not belong to
     r"[,:.()]|\b(?:and|or|with|without|is|are|was|were|be|there|has|have|shows?|no|not|which|that|may|could|nor|than|from|to)\b",
     re.IGNORECASE,

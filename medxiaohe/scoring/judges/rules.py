@@ -31,17 +31,13 @@ from medxiaohe.scoring._sentences import sentences
 from medxiaohe.scoring._words import NUMBER, content, stem
 from medxiaohe.scoring.judges.questions import ABSTAINED, Question, Verdict, digest
 
+TURNED = 1 / 3  # of the words in common: denied in one and not in the other
 SUPPORTS, SPEAKS_OF = 0.7, 0.5  # shares of a claim's words; docs/results/judge_agreement.md says on what they were chosen
 RUN = 3  # sentences
-OPPOSITES = {
-    a: b
-    for one, other in (
-        ("increas", "decreas"), ("high", "low"), ("rais", "lower"), ("saf", "unsaf"), ("effectiv", "ineffectiv"), ("common", "rar"),
-        ("befor", "after"), ("left", "right"), ("benign", "malignant"), ("acut", "chronic"), ("hypertens", "hypotens"),
-        ("necessari", "unnecessari"), ("normal", "abnormal"), ("improv", "worsen"), ("avoid", "recommend"), ("contraindicat", "recommend"),
-    )
-    for a, b in ((one, other), (other, one))
-}  # fmt: skip
+PAIRS = """increased decreased, increase decrease, high low, higher lower, raised lowered, safe unsafe, effective ineffective, common rare,
+before after, left right, benign malignant, acute chronic, hypertension hypotension, necessary unnecessary, normal abnormal,
+improve worsen, avoid recommend, contraindicated recommended, more less, larger smaller, start stop"""
+OPPOSITES = {stem(a): stem(b) for pair in PAIRS.split(",") for a, b in (pair.split(), pair.split()[::-1])}
 LEAD = re.compile(
     r"^\W*(?:the (?:response|answer|reply|assistant|model)\s+)?(?:should\s+)?"
     r"(?:(?:clearly|explicitly|briefly|correctly|accurately|appropriately)\s+)?"
@@ -151,12 +147,12 @@ def _conflict(claim: _Said, there: _Said, parents: dict[str, str]) -> str:
         if one.side in ("left", "right") and same and all({one.side, other.side} == {"left", "right"} for other in same):
             return f"{one.name} is on the other side"
         for other in there.findings:
-            general, special = (one, other) if parents.get(other.name) == one.name else (other, one)
-            if parents.get(special.name) == general.name and general.status == "absent" and special.status == "present":
-                return f"no {general.name} against {special.name}"
+            for general, special in ((one, other), (other, one)):
+                if general.status == "absent" and special.status == "present" and general.name in _above(special.name, parents):
+                    return f"no {general.name} against {special.name}"
     shared = [word for word in claim.denied if word in there.denied]
     turned = [word for word in shared if len(claim.denied[word] | there.denied[word]) == 2 and len(there.denied[word]) == 1]
-    if shared and len(turned) > len(shared) / 2:
+    if shared and len(turned) >= len(shared) * TURNED:
         return f"{', '.join(turned[:3])}: denied in one only"
     for number, unit in claim.numbers:
         others = {n for n, u in there.numbers if u == unit}
@@ -166,6 +162,13 @@ def _conflict(claim: _Said, there: _Said, parents: dict[str, str]) -> str:
         if word not in there.denied and OPPOSITES.get(word) in there.denied:
             return f"{word} against {OPPOSITES[word]}"
     return ""
+
+
+def _above(name: str, parents: dict[str, str]) -> list[str]:
+    found = []
+    while (name := parents.get(name, "")) and name not in found:
+        found.append(name)
+    return found
 
 
 def _missing(claim: _Said, there: _Said) -> str:
