@@ -59,7 +59,7 @@ def _files(root: Path, split: str, config: str, pattern: str) -> list[Path]:
         wanted = f"{pattern}"
     else:
         folders = [folder for folder in (root / config, root / config / "data", root / "data" / config) if folder.is_dir()]
-        found = sorted(p for folder in folders for p in folder.iterdir() if _is_split(p, split))
+        found = sorted({p for folder in folders for p in folder.iterdir() if _is_split(p, split)})
         wanted = f"{split}*.jsonl, .json, .csv, .tsv or .parquet" + (f" in {config}/" if config else "")
     if not found:
         raise DataError(f"{root} has no {wanted}")

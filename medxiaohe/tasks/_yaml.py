@@ -7,6 +7,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,8 @@ LETTERED = re.compile(r"^\s*[(\[]?([A-Z])[)\]]?\s*[:.、．)：\s]\s*(.*\S)\s*$"
 def factory(path: Path) -> Callable[..., Task]:
     """The function that makes the task of a file, as `plugins.load` returns it: NAME(path="", revision=None)."""
     about = _definition.read(path)
+    if (beside := path.parent / about.dataset_path).exists():
+        about = replace(about, dataset_path=str(beside))  # a path is relative to the file that names it
 
     def make(path: str = "", revision: str | None = None) -> Task:
         return task(about, path, revision)
