@@ -287,7 +287,7 @@ def made_up_pictures(about: _definition.Definition) -> list[str]:
 @pytest.mark.parametrize("path", BY_HUB, ids=lambda path: path.stem)
 def test_without_a_copy_and_offline_it_says_what_to_give(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(DataError, match="`path`|no such file or folder"):
+    with pytest.raises(DataError, match=r"`path`|no such file or folder"):
         next(iter(make(path.stem).samples("test")))
 
 

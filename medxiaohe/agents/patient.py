@@ -33,9 +33,9 @@ RULES = (
 )
 ASKS_ABOUT = {  # words of a question -> words of a topic that hold the answer
     "demographics": "age old sex gender name man woman",
-    "social": "smoke smoking tobacco cigarettes alcohol drink drugs job work occupation live home travel sexual partner exercise diet",
+    "social": "smoke smoking tobacco cigarettes alcohol drink drugs job work occupation live living home travel sexual partner exercise diet",
     "medication": "medication medications medicine medicines drugs pills tablets taking treatment treated",
-    "past": "past previous before history conditions illnesses diagnosed operations surgery hospitalized chronic allergies",
+    "past": "past previous before history conditions illnesses operations surgery hospitalized chronic allergies",
     "family": "family mother father parents siblings relatives inherited runs",
     "review": "other else also symptoms noticed fever weight appetite",
     "symptom": "symptoms symptom bothers complaint problem feel feeling brings",
