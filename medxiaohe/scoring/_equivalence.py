@@ -76,7 +76,8 @@ class Names:
         self.written: dict[str, tuple[str, ...]] = {}  # abbreviations, as they are written
         for entity in entities:
             for name in dict.fromkeys((entity.name, *entity.synonyms)):
-                table, key = (self.written, _letters(name)) if names.is_abbreviation(name) else (self.names, canon(name))
+                short = len(name) <= names.MAX_ABBREVIATION and names.is_abbreviation(name)
+                table, key = (self.written, _letters(name)) if short else (self.names, canon(name))
                 if key and entity.id not in table.get(key, ()):
                     table[key] = (*table.get(key, ()), entity.id)
 
@@ -90,15 +91,17 @@ class Names:
     def same(self, one: str, other: str) -> str:
         """Why two names mean the same ("spelling", "synonym"), or "" when they do not or it is not known."""
         one, other = self._main(one), self._main(other)
-        if negated(one) != negated(other) or sides(one) != sides(other):
-            return "" if not self._synonyms(one, other) or negated(one) != negated(other) else "synonym"
-        if canon(one) == canon(other) != "":
+        if negated(one) != negated(other):
+            return ""
+        if why := self._whole(one, other):
+            return why
+        said = sides(one) == sides(other) and (sides(one) or negated(one))
+        return self._whole(_core(one), _core(other)) if said else ""
+
+    def _whole(self, one: str, other: str) -> str:
+        if sides(one) == sides(other) and canon(one) == canon(other) != "":
             return "spelling"
-        if self._synonyms(one, other):
-            return "synonym"
-        if sides(one) or negated(one):
-            return "synonym" if self._synonyms(_core(one), _core(other)) or canon(_core(one)) == canon(_core(other)) != "" else ""
-        return ""
+        return "synonym" if self._synonyms(one, other) else ""
 
     def _synonyms(self, one: str, other: str) -> bool:
         """One entity has both names, and they do not name different sides or numbers."""
