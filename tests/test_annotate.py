@@ -1,6 +1,8 @@
 """Annotations: every mention with its entity, reason, context and score."""
 
+import argparse
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from test_entity import ROOT, disease, tree_of
 
 from medxiaohe import io
+from medxiaohe.cli import look
 from medxiaohe.entity.annotate import SCORES, Annotation, Annotator
 from medxiaohe.entity.disambiguate import Meanings
 from medxiaohe.types import Entity, Relation
@@ -96,9 +99,11 @@ def test_relations_of_the_tree_speak_too(tmp_path: Path) -> None:
 
 
 def test_an_embedder_may_decide() -> None:
-    class Winter:
-        def similarities(self, text: str, names: list[str]) -> list[float]:
-            return [float("hypothermia" in name) for name in names]
+    np = pytest.importorskip("numpy")
+
+    class Winter:  # knows that this text and hypothermia are near
+        def encode(self, texts: list[str]) -> "np.ndarray":
+            return np.array([[1.0, 0.0] if "a cold" in text or "hypothermia" in text else [0.0, 1.0] for text in texts])
 
     assert Annotator.of(TREE, embedder=Winter()).annotate("a cold")[0].entity == "cold2"
 
@@ -163,11 +168,22 @@ def test_any_text_has_sound_annotations_and_the_same_each_time(text: str) -> Non
     mentions = ANNOTATOR.annotate(text)
     assert mentions == ANNOTATOR.annotate(text)
     spans = sorted({(a.start, a.end) for a in mentions})
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     for a in mentions:
         assert text[a.start : a.end] == a.surface and a.entity in TREE.entities and a.entity == a.candidates[0]
         assert 0 < a.score <= 1 and a.reason and a.kind == TREE.entities[a.entity].kind
         assert a.experiencer in ("patient", "family", "other") and a.temporality in ("current", "historical", "hypothetical")
+
+
+def test_the_command_line_shows_reason_score_and_context(capsys: pytest.CaptureFixture[str]) -> None:
+    args = argparse.Namespace(text="Her mother had no acute myeloid leukaemia.", json=False)
+    assert look._mentions(args, TREE) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "acute myeloid leukaemia  [18:41]  negated, family",
+        "    entity  acute myeloid leukaemia  (disease, AML)",
+        f"    why     name, score {SCORES['name']:.2f}",
+    ]
+    assert look._mentions(argparse.Namespace(text="nothing", json=True), TREE) == 1
 
 
 def test_domains_are_no_mentions() -> None:

@@ -1,5 +1,7 @@
 """Names that share a word are found with their parts, and only when the tree has them."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,8 @@ from medxiaohe.entity.annotate import Annotator
 NAMES = [
     "breast cancer", "ovarian cancer", "lung cancer", "hepatitis B", "hepatitis C", "type 1 diabetes", "type 2 diabetes", "diabetes",
     "renal failure", "hepatic failure", "cardiac failure", "hypothyroidism", "hyperthyroidism", "mucopolysaccharidosis",
-    "mucopolysaccharidosis type 1", "mucopolysaccharidosis type 2", "asthma", "liver disease", "cancer of the breast", "cancer of the ovary",
+    "mucopolysaccharidosis type 1", "mucopolysaccharidosis type 2", "asthma", "liver disease",
+    "cancer of the breast", "cancer of the ovary",
     "Duchenne muscular dystrophy", "Becker muscular dystrophy", "ventricular septal defect", "midline defect", "hypertension",
     "heart failure", "T-cell lymphoma", "B-cell lymphoma", "kidney injury", "kidney failure", "head and neck cancer",
 ]  # fmt: skip
@@ -104,7 +107,8 @@ def test_context_reaches_all_members() -> None:
     ]  # fmt: skip
 
 
-WORDS = "breast ovarian lung cancer cancers hepatitis B C and or , / type 1 2 diabetes types renal failure hypo- hyperthyroidism the ( ) .".split()
+WORDS = """breast ovarian lung cancer cancers hepatitis B C and or , / type 1 2 diabetes types renal failure hypo- hyperthyroidism
+    the ( ) .""".split()
 
 
 @settings(deadline=None, max_examples=200)
@@ -112,7 +116,7 @@ WORDS = "breast ovarian lung cancer cancers hepatitis B C and or , / type 1 2 di
 def test_only_the_members_of_a_coordination_share_letters(text: str) -> None:
     mentions = ANNOTATOR.annotate(text)
     spans = sorted({(a.start, a.end) for a in mentions})
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     for a in mentions:
         assert text[a.start : a.end] == a.surface
         assert all(a.start <= start < end <= a.end for start, end in a.parts)

@@ -93,6 +93,8 @@ def tree_find(args: argparse.Namespace) -> int:
             ids[entity.id] = 2
         elif any(text in name for name in names):
             ids[entity.id] = 1
+    if not ids:
+        return _mentions(args, tree)
     found = [tree.entities[id] for id, _ in ids.most_common(MAX_FOUND)]
     rows = [{**io.to_json(e), "layer": tree.layer(e.id), "ancestors": [tree.entities[a].name for a in tree.ancestors(e.id)]} for e in found]
     if args.json:
@@ -102,9 +104,26 @@ def tree_find(args: argparse.Namespace) -> int:
         print(f"    also    {', '.join(row['synonyms']) or '-'}\n    below   {' < '.join(row['ancestors']) or '-'}")
     if len(ids) > MAX_FOUND:
         print(f"{len(ids) - MAX_FOUND} more: give a longer part of the name", file=sys.stderr)
-    if not ids:
-        print(f"medxiaohe: no entity with {args.text!r} in its names", file=sys.stderr)
-    return 0 if ids else 1
+    return 0
+
+
+def _mentions(args: argparse.Namespace, tree: Any) -> int:
+    """What a text that is no name mentions: each with its entity, reason, score and context."""
+    from medxiaohe.entity.annotate import Annotator
+    from medxiaohe.entity.link import Linker
+
+    found = Annotator.of(tree, index=Linker(tree)).annotate(args.text)
+    rows = [{**io.to_json(mention), "name": tree.entities[mention.entity].name} for mention in found]
+    if args.json:
+        print(json.dumps(rows, ensure_ascii=False))
+    for row in rows if not args.json else ():
+        flags = [flag for flag in ("negated", "uncertain", "ambiguous") if row[flag]]
+        flags += [row[key] for key in ("experiencer", "temporality") if row[key] not in ("patient", "current")]
+        print(f"{row['surface']}  [{row['start']}:{row['end']}]  {', '.join(flags)}".rstrip())
+        print(f"    entity  {row['name']}  ({row['kind']}, {row['entity']})\n    why     {row['reason']}, score {row['score']:.2f}")
+    if not rows:
+        print(f"medxiaohe: no entity with {args.text!r} in its names, and no name in it", file=sys.stderr)
+    return 0 if rows else 1
 
 
 def tree_stats(args: argparse.Namespace) -> int:

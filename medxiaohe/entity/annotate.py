@@ -20,21 +20,23 @@ no probability that the entity is right. A tagger's own score goes before it.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from medxiaohe.entity import context
+from medxiaohe.entity import context, finder
 from medxiaohe.entity.disambiguate import Around, Choice, Embedder, Meanings, related_entities
 from medxiaohe.entity.link import TOKEN, plain
 from medxiaohe.entity.mentions import Draft, Names
 from medxiaohe.entity.page import Page
 from medxiaohe.entity.tree import Tree
+from medxiaohe.errors import MissingExtra
 
 SCORES = {
-    "name": 0.85, "synonym": 0.75, "variant": 0.6, "acronym": 0.25, "abbreviation": 0.9, "around": 0.9, "coordination": 0.8,
+    "name": 0.85, "synonym": 0.75, "variant": 0.6, "acronym": 0.2, "abbreviation": 0.9, "around": 0.9, "coordination": 0.8,
     "tagger": 0.8, "untagged": 0.3,
 }  # fmt: skip
 MAX_ACRONYM = 6  # letters, all of them capitals or digits: a gene or a phrase as often as the entity, unless the text explains it
@@ -106,12 +108,16 @@ class Annotator:
     ) -> Annotator:
         """From a tree or the folder of one, whose relations then help to choose between entities of one name.
 
-        `index` is an entity.index.Index of the same tree; without one it is made here, or a Linker is where numba is missing.
+        `index` is an entity.index.Index or a Linker of the same tree. Without one it is that of entity/finder.py for a folder, which
+        is kept from run to run, and a new one for a tree; a Linker where numba is missing.
         """
         folder, tree = (tree, Tree.load(tree)) if isinstance(tree, Path) else (None, tree)
         meanings = Meanings(tree)
         if folder:
             meanings.related = related_entities(folder, {id for ids in meanings.shared.values() for id in ids})
+            if index is None:
+                with contextlib.suppress(MissingExtra):
+                    index = finder.index(folder)
         names = Names(tree, index)
         gc.freeze()  # a tree is millions of objects and never garbage: every full collection would look at all of them
         return cls(tree, names, meanings, tagger=tagger, normaliser=normaliser, embedder=embedder)

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from medxiaohe import io
 from medxiaohe.entity.link import ONE_THING, TOKEN, is_acronym, plain
 from medxiaohe.entity.tree import Tree
+from medxiaohe.types import Entity
 
 # What a name in a biomedical text more often is, when nothing else is known.
 KIND_PRIOR = {"disease": 1.0, "phenotype": 0.9, "chemical": 0.9, "anatomy": 0.8, "gene": 0.5, "organism": 0.7, "modality": 0.8}
@@ -23,8 +24,10 @@ GRANDPARENTS = 2  # steps up
 
 
 class Embedder(Protocol):
-    def similarities(self, text: str, names: Sequence[str]) -> list[float]:
-        """Of a text to each of the names, from -1 to 1."""
+    """models/embed.py has one."""
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        """Rows of length one, float32 (len(texts), dimensions)."""
         ...
 
 
@@ -67,7 +70,7 @@ class Meanings:
         if len(candidates) == 1:
             return Choice(candidates[0], True, "")
         entities, points, reasons = self.tree.entities, [], []
-        similar = embedder.similarities(text, [_described(entities[id]) for id in candidates]) if embedder else [0.0] * len(candidates)
+        similar = _similar(embedder, text, [entities[id] for id in candidates]) if embedder else [0.0] * len(candidates)
         for id, cosine in zip(candidates, similar, strict=True):
             relatives = sorted(around.relatives(id) - set(candidates))
             points.append(
@@ -140,6 +143,8 @@ def related_entities(folder: Path, ids: Collection[str]) -> dict[str, frozenset[
     return {id: frozenset(others) for id, others in found.items()}
 
 
-def _described(entity: object) -> str:
-    name, definition = getattr(entity, "name", ""), getattr(entity, "definition", "")
-    return f"{name}: {definition[:200]}" if definition else name
+def _similar(embedder: Embedder, text: str, entities: Sequence[Entity]) -> list[float]:
+    """The cosine of the text with each entity's name and definition."""
+    described = [f"{entity.name}: {entity.definition[:200]}" if entity.definition else entity.name for entity in entities]
+    rows = embedder.encode([text, *described])
+    return [float(rows[0] @ row) for row in rows[1:]]

@@ -31,11 +31,11 @@ class Draft(NamedTuple):
 
 
 class Names:
-    """Compiled where numba is there, a Linker where it is not; both find the same."""
+    """Compiled where numba is there, a Linker where it is not; both find the same. `index` is either, made before."""
 
     def __init__(self, tree: Tree, index: Any = None):
         self._tree = tree
-        self._index, self._linker = index, None
+        self._index, self._linker = (None, index) if isinstance(index, Linker) else (index, None)
         if index is None:
             try:
                 from medxiaohe.entity.index import Index
