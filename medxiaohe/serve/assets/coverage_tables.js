@@ -15,7 +15,7 @@ function drawControls() {
   const colors = Object.entries(COLORS).filter(([key]) => key !== "ratio" || store.sides.length > 1).map(([key, color]) => [key, color.label]);
   const rare = make("input", { type: "checkbox", checked: state.rare, onchange: (event) => set("rare")(event.target.checked) });
   const list = make("ul", { class: "found", id: "found" });
-  const find = make("input", { type: "search", placeholder: "name or code", autocomplete: "off", "aria-controls": "found", oninput: (event) => suggest(event.target.value, list) });
+  const find = make("input", { type: "search", placeholder: "name or code", autocomplete: "off", "aria-controls": "found", oninput: (event) => suggest(event.target.value, list), onkeydown: (event) => { if (event.key === "Escape") list.replaceChildren(); } });
   $("controls").replaceChildren(...[
     selectOf("Kind", state.kind, [["", "all kinds"], ...kinds], set("kind")),
     selectOf("Layer", state.layer, [["", "all layers"], ["1", "1 domain"], ["2", "2 chapter"], ["3", "3 group"], ["4", "4 entity"], ["5", "5 variant"]], set("layer")),
@@ -81,15 +81,15 @@ function drawTables() {
   all.sort((a, b) => store.below.all[b] - store.below.all[a]);
   const c = common(), of = store.sides.length > 1 ? ` in ${side.name}` : "";
   const thin = all.filter((node) => side.documents_below[node] > 0), empty = all.filter((node) => !side.documents_below[node]);
-  nodeTable($("thin-table"), `${format(thin.length)} entities are named${of}, themselves or below`, thin, [c.name, c.kind, c.layer, c.documents, c.own, c.passages, c.reviewed, c.below, c.covered], [3, false]);
-  nodeTable($("empty-table"), `${format(empty.length)} entities are not named${of}, nor is anything below them`, empty, [c.name, c.kind, c.layer, c.below, c.definition, c.reviewed], [3, true]);
+  nodeTable($("thin-table"), `${format(thin.length)} entities are named${of}, themselves or below`, thin, [c.name, c.documents, c.below, c.covered, c.own, c.passages, c.reviewed, c.kind, c.layer], [1, false]);
+  nodeTable($("empty-table"), `${format(empty.length)} entities are not named${of}, nor is anything below them`, empty, [c.name, c.below, c.definition, c.reviewed, c.kind, c.layer], [1, true]);
   for (const place of document.querySelectorAll(".kept")) place.textContent = filtered() ? `They keep ${format(all.length)} entities now.` : "";
   if (store.sides.length > 1) drawCompare(all);
 }
 
 function drawBelow() {
   const c = common(), children = divided(state.node === ALL || childrenOf(state.node).length ? state.node : trail[trail.length - 2] ?? ALL);
-  if ($("below").open) nodeTable($("below-table"), `${format(children.length)} branches`, children, [c.name, c.kind, c.layer, c.below, c.covered, c.documents, c.passages, c.reviewed], [3, true]);
+  if ($("below").open) nodeTable($("below-table"), `${format(children.length)} branches`, children, [c.name, c.below, c.covered, c.documents, c.passages, c.reviewed, c.kind, c.layer], [1, true]);
 }
 
 // ---- two corpora -----------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ function drawCompare(all) {
   const own = (node) => ratio(node, "documents"), score = (node) => Math.abs(zScore(node, "documents"));
   const times = { name: "Ratio", number: true, value: own, text: (node) => (own(node) < 0 ? `1 : ${(2 ** -own(node)).toFixed(1)}` : `${(2 ** own(node)).toFixed(1)} : 1`) };
   const z = { name: "z", number: true, value: score, text: (node) => score(node).toFixed(1) };
-  nodeTable($("compare-table"), `${format(either.length)} entities are named in one of the two`, either, [c.name, c.kind, c.layer, ...shares, times, z], [6, true]);
+  nodeTable($("compare-table"), `${format(either.length)} entities are named in one of the two`, either, [c.name, ...shares, times, z, c.kind, c.layer], [4, true]);
   drawScatter(either);
 }
 
