@@ -110,7 +110,7 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
         made = _verb(groups[verb] if word else verbs, word or verb, about, example, "runs:stage")
         made.set_defaults(uses=uses)
         _stage_options(made)
-    find = _verb(groups["tree"], "find", "entities by a name, a synonym or an id",
+    find = _verb(groups["tree"], "find", "entities by a name, a synonym or an id; or what a text mentions",
                  'medxiaohe tree find "heart attack" --tree out/quickstart/tree/1', "look:tree_find")  # fmt: skip
     find.add_argument("text")
     stats = _verb(groups["tree"], "stats", "how many entities, names, kinds and layers",
