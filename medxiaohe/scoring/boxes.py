@@ -7,7 +7,7 @@ and COCO do); there is no average precision, because a model that writes boxes g
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +103,7 @@ def parse(answer: str) -> list[Box] | None:
     start, end = text.find("["), text.rfind("]")
     found = _json(text[start : end + 1]) if 0 <= start < end else None
     if found is None and text.count("[") == text.count("]"):  # else it was cut off
-        found = [Box(*map(float, match)) for match in (*CORNERS.findall(text), *FOUR.findall(text))] or None
+        found = [_box(match) for match in (*CORNERS.findall(text), *FOUR.findall(text))] or None
     if found is None or (not found and refuses(text)) or len(found) > MOST:
         return None
     return found
@@ -121,16 +121,21 @@ def _json(text: str) -> list[Box] | None:
 
 def _boxes(row: Any) -> Iterator[Box]:
     if isinstance(row, dict):
-        inside = next(row[key] for key in KEYS if key in row) if any(key in row for key in KEYS) else None
+        inside: Any = next(row[key] for key in KEYS if key in row) if any(key in row for key in KEYS) else None
         label = str(row.get("label", row.get("name", "")))
         for four in [inside] if _is_box(inside) else inside or []:
             if not _is_box(four):
                 raise ValueError(row)
-            yield Box(*map(float, four), label)
+            yield _box(four, label)
     elif _is_box(row):
-        yield Box(*map(float, row))
+        yield _box(row)
     else:
         raise ValueError(row)
+
+
+def _box(four: Sequence[Any], label: str = "") -> Box:
+    left, top, right, bottom = map(float, four)
+    return Box(left, top, right, bottom, label)
 
 
 def _is_box(row: Any) -> bool:

@@ -6,7 +6,9 @@ are no answer; of several different numbers only an announced, last "=" or concl
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from medxiaohe.errors import DataError
 from medxiaohe.scoring._answer import final
@@ -16,6 +18,7 @@ from medxiaohe.scoring._text import missing
 from medxiaohe.scoring._units import convert, unit
 from medxiaohe.types import Message, Sample, Score, Trace
 
+T = TypeVar("T")
 ANNOUNCED = re.compile(r"(?:\banswer|\bresult|答案|结果)[\"'*]?\s*(?:(?:is|would be|should be|equals)\b|[:=≈]|是|为)+\s*", re.IGNORECASE)
 CONCLUDES = re.compile(
     r"\b(?:therefore|thus|hence|so|in conclusion|overall|in total|total|altogether)\b|因此|所以|故|总分|共", re.IGNORECASE
@@ -108,7 +111,7 @@ def _in_unit(said: Quantity, wanted: str, analyte: str) -> float | None:
     return convert(said.value, given, gold, analyte) if given is not None else said.value
 
 
-def _last(text: str, read) -> list:  # type: ignore[no-untyped-def]
+def _last(text: str, read: Callable[[str], list[T]]) -> list[T]:
     """What the announced part says, where there is one, else the whole text."""
     said = [found for segment in announced(text) if (found := read(segment))]
     return said[-1] if said else read(text)

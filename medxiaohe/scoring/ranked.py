@@ -74,7 +74,8 @@ def _json(text: str) -> list[str]:
         return []
     keys = ("name", "diagnosis", "disease", "label")
     named = [next((row[key] for key in keys if key in row), None) if isinstance(row, dict) else row for row in rows]
-    return named if all(isinstance(one, str) for one in named) else []
+    texts = [one for one in named if isinstance(one, str)]
+    return texts if len(texts) == len(named) else []
 
 
 def _numbered(text: str) -> list[str]:
