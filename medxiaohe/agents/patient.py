@@ -33,7 +33,7 @@ RULES = (
 )
 ASKS_ABOUT = {  # words of a question -> words of a topic that hold the answer
     "demographics": "age old sex gender name man woman",
-    "social": "smoke smoking tobacco cigarettes alcohol drink drugs job work occupation live living home travel sexual partner exercise diet",
+    "social": "smoke smoking tobacco cigarettes alcohol drink drugs job work occupation live living home travel partner exercise diet",
     "medication": "medication medications medicine medicines drugs pills tablets taking treatment treated",
     "past": "past previous before history conditions illnesses operations surgery hospitalized chronic allergies",
     "family": "family mother father parents siblings relatives inherited runs",

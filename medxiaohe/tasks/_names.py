@@ -33,7 +33,7 @@ def among(tree: Path | None, k: int) -> Scorer:
 
     def among(sample: Sample, trace: Trace) -> Score:
         said = final(trace.answer).strip()
-        if "\n" not in said and _open(said):
+        if "\n" not in said and _open(said) and plain(said) not in {plain(one) for one in golds(sample)}:
             return missing(f"recall@{k}", trace, "one name or another")
         return ranked.judged(sample, trace, known(tree), k)
 

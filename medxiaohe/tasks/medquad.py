@@ -17,7 +17,7 @@ from medxiaohe.tasks._common import hash_split, item, known_split, place, shuffl
 from medxiaohe.types import Sample, Task
 
 LICENSE = "CC BY 4.0"
-FINGERPRINTS = {"train": "4f50fb768b128459", "validation": "5f81b2144ad57e4e", "test": "17cc73ba986177ab"}
+FINGERPRINTS = {"train": "3383fa5a8736599f", "validation": "7e253eb193da98b8", "test": "af3dc54e02fb2990"}
 
 
 def medquad(path: str = "") -> Task:
@@ -42,9 +42,14 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     files = sorted(folder.rglob("*.xml"))
     if not files:
         raise DataError(f"{folder}: no XML files")
-    for file in shuffled(files, key=lambda file: file.stem):
-        if hash_split("medquad", file.stem, train=0.8, validation=0.1) == split:
+    for file in shuffled(files, key=_document):
+        if hash_split("medquad", _document(file), train=0.8, validation=0.1) == split:
             yield from _questions(file, split)
+
+
+def _document(file: Path) -> str:
+    """The collection and the number: numbers start anew in each collection."""
+    return f"{file.parent.name}/{file.stem}"
 
 
 def _questions(file: Path, split: str) -> Iterator[Sample]:
@@ -57,7 +62,7 @@ def _questions(file: Path, split: str) -> Iterator[Sample]:
         if question and answer:
             asked = re.sub(r" \((?:are|is)\)|\s+(?=\?)", "", question)
             kind = next((one.get("qtype", "") for one in pair.iter("Question")), "")
-            yield _question(f"{file.stem}-{number}", asked, answer, file.stem, split, kind)
+            yield _question(f"{_document(file)}-{number}", asked, answer, _document(file), split, kind)
 
 
 def _question(id: str, question: str, answer: str, document: str, split: str, kind: str) -> Sample:
