@@ -1,7 +1,11 @@
 """Words in common as the reference packages count them, and the units of notes."""
 
+import importlib.util
+
 import pytest
 
+from medxiaohe import plugins
+from medxiaohe.errors import MissingExtra
 from medxiaohe.scoring import _overlap as o
 from medxiaohe.scoring import bleu, facts, rouge_l
 from medxiaohe.scoring._sentences import phrases, sentences
@@ -87,3 +91,26 @@ def test_sentences_of_reports_notes_and_lists() -> None:
     text = "1. Bullous emphysema. 2. Scar in the left apex.There is no edema.\n- Dr. Smith agrees\n* 4.5 cm mass\n\n3"
     assert sentences(text) == ["Bullous emphysema.", "Scar in the left apex.", "There is no edema.", "Dr. Smith agrees", "4.5 cm mass"]
     assert phrases("No edema. No edema. A mass.") == ["No edema.", "A mass."]
+
+
+def traces(*answers: str) -> list[tuple[Sample, Trace]]:
+    sample = Sample("x", (Message("user", ("Describe the X-ray.",)), Message("assistant", ("No pleural effusion is seen on the left.",))))
+    return [(sample, Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (answer,))))) for answer in answers]
+
+
+def test_without_radeval_one_sentence_says_what_it_needs() -> None:
+    if importlib.util.find_spec("radeval"):
+        pytest.skip("radeval is installed")
+    scorer = plugins.load("scoring", "medxiaohe.scoring.peers.radeval:radgraph")
+    with pytest.raises(MissingExtra, match="pip install radeval"):
+        scorer.many(traces("There is an effusion."))
+    assert scorer.many(traces("", "unknown"))[0].value == 0.0  # nothing to measure needs no package
+
+
+@pytest.mark.network  # RadEval looks for NLTK data when it is imported, and goes on without
+def test_radeval_measures_what_it_is_given() -> None:
+    pytest.importorskip("radeval")
+    for name in ("rouge_l", "bleu"):
+        scorer = plugins.load("scoring", f"medxiaohe.scoring.peers.radeval:{name}")
+        scores = scorer.many(traces("No pleural effusion is seen on the left.", "", "A pleural effusion is seen."))
+        assert scores[0].value == pytest.approx(1.0, abs=1e-6) and scores[1].value == 0.0 and scores[2].value < 1.0
