@@ -1,5 +1,6 @@
 """Progress of long work, with the time left: a bar on a terminal, a line now and then in a log."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -29,16 +30,17 @@ class Meter:
         self.label, self.total, self.done = label, total, 0
         self.start = self.last = time.monotonic()
         self.tty = sys.stderr.isatty()
+        self.silent = os.environ.get("RANK", "0") != "0"  # of several processes that train together, one shows
 
     def advance(self, steps: int = 1) -> None:
         self.done += steps
         now = time.monotonic()
-        if now - self.last >= (0.2 if self.tty else SECONDS_BETWEEN_LINES):
+        if not self.silent and now - self.last >= (0.2 if self.tty else SECONDS_BETWEEN_LINES):
             self.last = now
             self._show(now)
 
     def close(self) -> None:
-        if self.tty:
+        if self.tty and not self.silent:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def _show(self, now: float) -> None:

@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError, RunLocked
 from medxiaohe.plugins import nearest
 from medxiaohe.progress import clock
+from medxiaohe.recipe import ranks
 from medxiaohe.recipe.load import Recipe, Stage
 from medxiaohe.recipe.settings import content_hash, decisive, input_paths
 
@@ -56,9 +57,10 @@ def run(
     for folder in (given or {}).values():
         io.verify(folder)
     done: list[Done] = []
-    with lock(recipe.out):
+    with lock(recipe.out) if ranks.is_first() else nullcontext():
         for stage in recipe.stages:
-            done.append(_run_stage(stage, _inputs(stage, recipe, given or {}), recipe, say, accept_change))
+            inputs = _inputs(stage, recipe, given or {})
+            done.append(_run_stage(stage, inputs, recipe, say, accept_change) if ranks.is_first() else _join(stage, inputs, recipe))
             if stage.name == until:
                 break
     return done
@@ -97,6 +99,7 @@ def _run_stage(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe, say: Ca
         if not changes:
             io.verify(folder)
             io.drop_scratch(folder)
+            ranks.agree("")
             say(f"done     {stage.name}@{stage.version}")
             return Done(stage.name, folder, before["summary"], False, 0.0)
         if not accept_change:
@@ -107,11 +110,23 @@ def _run_stage(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe, say: Ca
     say(f"running  {stage.name}@{stage.version} ({stage.uses})")
     start, summary = time.time(), dict[str, Any]()
     with io.publish(folder, record=lambda: {**record, "summary": summary}) as draft:
+        ranks.agree(str(draft))
         summary.update(io.to_json(stage.run(stage.settings, draft, **inputs) or {}))
+    ranks.agree()  # published: the others may read it
     seconds = time.time() - start
     _log(recipe.out, {"stage": stage.name, "version": stage.version, "started": round(start, 1), "seconds": round(seconds, 1)})
     say(f"finished {stage.name}@{stage.version} in {clock(seconds)}")
     return Done(stage.name, folder, summary, True, seconds)
+
+
+def _join(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe) -> Done:
+    """What the processes of other ranks do: take part in training, wait for the rest."""
+    if draft := ranks.agree():
+        if getattr(stage.run, "together", False):
+            stage.run(stage.settings, Path(draft), **inputs)
+        ranks.agree()
+    folder = stage.folder(recipe.out)
+    return Done(stage.name, folder, io.read_record(folder)["summary"], bool(draft), 0.0)
 
 
 def _inputs(stage: Stage, recipe: Recipe, given: Mapping[str, Path]) -> dict[str, Path]:

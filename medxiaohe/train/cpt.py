@@ -11,3 +11,6 @@ from medxiaohe.train.fit import FitSettings, train_on
 def cpt(settings: FitSettings, out: Path, *, data: Path, model: Path | None = None) -> dict[str, Any]:
     """Train on `documents.jsonl` of a mixture."""
     return train_on("documents.jsonl", "continual pretraining", settings, out, data, model)
+
+
+cpt.together = True  # type: ignore[attr-defined]

@@ -12,12 +12,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from medxiaohe import io, progress
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.render import IGNORED
+from medxiaohe.recipe import ranks
 from medxiaohe.recipe.settings import HOW, content_hash, decisive
 from medxiaohe.train import parts as parts_of
 from medxiaohe.train import plan as plans
@@ -43,6 +44,7 @@ class FitSettings:
     gradient_accumulation_steps: int = 1
     max_steps: int = 0  # 0: as many as num_train_epochs takes
     num_train_epochs: float = 1.0
+    sharding: Literal["none", "fsdp"] = "none"  # with several processes: copies of the model (DDP), or one shared out (FSDP2)
     max_length: int = 512
     packing: bool = False  # several rows in a sequence of max_length tokens, none sees another
     augment: Augment = field(default_factory=Augment)
@@ -69,7 +71,7 @@ def base_model(settings: Any, model: Path | None) -> str:
 def device() -> str:
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
 def train_on(file: str, label: str, settings: FitSettings, out: Path, data: Path, model: Path | None) -> dict[str, Any]:
@@ -101,23 +103,23 @@ def fit(rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path,
     pack_to = settings.max_length if settings.packing else 0
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed, pack_to)
     steps = settings.max_steps or max(1, round(epoch * settings.num_train_epochs / settings.gradient_accumulation_steps))
-    num_batches = steps * settings.gradient_accumulation_steps * processes()
+    num_batches = steps * settings.gradient_accumulation_steps * ranks.world()
     batches = plans.plan(lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to)
     trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label)
     check_gradients(trainer.model, rows, settings.parts)
     if settings.packing:
         check_packing(trainer.model, rows)
     before = parts_of.sizes(trainer.model)
+    rows.keep_in_step = ranks.world() > 1
     found = newest(place)
     meter.advance(int(Path(found).name) if found else 0)
     trainer.train(resume_from_checkpoint=found)
     meter.close()
     losses = [row for row in trainer.state.log_history if "loss" in row]
-    kept = ("step", "loss", "learning_rate")
-    io.write_jsonl(out / "metrics.jsonl", ({key: row[key] for key in kept} for row in losses))
-    model = parts_of.merged(trainer.model)
-    refuse_nan(model, label)
-    checkpoint.save(checkpoint.Loaded(model, loaded.processor, loaded.name), out / "model")
+    save(trainer, loaded, settings.parts, out, label)
+    if ranks.is_first():
+        kept = ("step", "loss", "learning_rate")
+        io.write_jsonl(out / "metrics.jsonl", ({key: row[key] for key in kept} for row in losses))
     return {
         "base": loaded.name,
         "steps": trainer.state.global_step,
@@ -130,11 +132,6 @@ def fit(rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path,
         "loss_first": round(losses[0]["loss"], 4),
         "loss_last": round(losses[-1]["loss"], 4),
     }
-
-
-def processes() -> int:
-    """How many processes train together, as torchrun says."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _trainer(
@@ -170,7 +167,12 @@ def _trainer(
         disable_tqdm=True,
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
+        ddp_find_unused_parameters=settings.parts.vision,  # a tower may have layers that nobody asks for
+        fsdp=settings.sharding == "fsdp" or None,
+        fsdp_config={"transformer_layer_cls_to_wrap": blocks(model)} if settings.sharding == "fsdp" else None,
     )
+    if settings.sharding == "fsdp" and on_cpu:
+        share_out_on_cpu(config)
     meter = progress.Meter(label, steps)
 
     class Show(TrainerCallback):  # type: ignore[misc]
@@ -181,28 +183,49 @@ def _trainer(
         (number,) = (item["row"] for item in items)
         return rows.batch(batches[number], key=f"{settings.seed} {number}", packed=settings.packing)
 
-    trainer = in_order(resumable(SFTTrainer, place))(
+    trainer = planned(resumable(SFTTrainer, place), settings)(
         model=model,
         args=config,
         train_dataset=dataset(batches),
         data_collator=collate,
         processing_class=loaded.processor,
         callbacks=[Show()],
-        optimizers=(parts_of.optimizer(model, settings.learning_rate, settings.projector_learning_rate, settings.weight_decay), None),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, meter
 
 
-def in_order(trainer: type) -> Any:
-    """A class of trainer that takes the rows of its data set as they come: the plan has shuffled."""
+def blocks(model: Any) -> list[str]:
+    """Classes of the layers that are sharded one by one: those that transformers names and this model has."""
+    there = {type(module).__name__ for module in model.modules()}
+    return sorted(there & set(model._no_split_modules or ()))
+
+
+def share_out_on_cpu(config: Any) -> None:
+    """accelerate 1.15 takes FSDP for accelerators only and would make copies: it is told that these processes are some.
+
+    For tests: what is sharded, saved and resumed on CPUs is what would be on GPUs.
+    """
+    from accelerate.utils import DistributedType
+
+    if ranks.world() > 1:
+        config.distributed_state.distributed_type = DistributedType.MULTI_GPU
+
+
+def planned(trainer: type, settings: FitSettings) -> Any:
+    """A class of trainer that takes the rows of its data set as they come, for the plan has shuffled, and our optimizer."""
     from torch.utils.data import SequentialSampler
 
-    class InOrder(trainer):  # type: ignore[misc, valid-type]
+    class Planned(trainer):  # type: ignore[misc, valid-type]
         def _get_train_sampler(self, *_: Any, **__: Any) -> Any:
             return SequentialSampler(self.train_dataset)
 
-    return InOrder
+        def create_optimizer(self, model: Any = None) -> Any:
+            rates = (settings.learning_rate, settings.projector_learning_rate, settings.weight_decay)
+            self.optimizer = parts_of.optimizer(model or self.model, *rates)
+            return self.optimizer
+
+    return Planned
 
 
 def dataset(rows: Sequence[Any]) -> Any:
@@ -263,6 +286,24 @@ def check_packing(model: Any, rows: Rows) -> None:
     torch.set_rng_state(state)
     if abs(together - alone) > 1e-2 * max(1.0, abs(alone)):
         raise ModelError(f"rows packed together see each other in this model (loss {together:.3f}, not {alone:.3f}): set packing to false")
+
+
+def save(trainer: Any, loaded: checkpoint.Loaded, parts: parts_of.Parts, out: Path, label: str) -> None:
+    """The trained checkpoint below `out`, adapters merged; every process takes part, rank 0 writes."""
+    model = trainer.model
+    if ranks.world() > 1:
+        whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        if not ranks.is_first():
+            return
+        fresh = checkpoint.load(loaded.name)
+        model = parts_of.prepare(fresh.model, parts, 0)
+        model.config = getattr(trainer.model, "config", model.config)
+        missing = model.load_state_dict(whole, strict=False).missing_keys
+        if unknown := [name for name, weight in model.named_parameters() if name in missing and weight.requires_grad]:
+            raise ModelError(f"{label}: the gathered weights lack {unknown[0]}: report this with the name of the model")
+    model = parts_of.merged(model)
+    refuse_nan(model, label)
+    checkpoint.save(checkpoint.Loaded(model, loaded.processor, loaded.name), out / "model")
 
 
 def refuse_nan(model: Any, label: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from medxiaohe import images, progress
@@ -34,6 +34,7 @@ class Rows:
         self._samples = samples
         self._augment = augment if augment is not None and augment.is_on else None
         self._kept: dict[int, Rendered] = {}
+        self.keep_in_step = False  # processes that share a model must all run its vision tower, or none of them
         self.sizes: list[Size] = []
         used = 0
         for number, _ in enumerate(progress.track(samples, label)):
@@ -61,10 +62,13 @@ class Rows:
         return self._render(number, opener)
 
     def batch(self, sequences: Batch, key: str = "", packed: bool = False) -> dict[str, Any]:
-        """Tensors of a batch of the plan."""
-        if packed:
-            return pack([[self.row(number, key) for number in numbers] for numbers in sequences], self.processor)
-        return batch([self.row(number, key) for (number,) in sequences], self.processor)
+        """Tensors of a batch of the plan; with `keep_in_step` a batch of text gets a row with an image that carries no loss."""
+        rendered = [[self.row(number, key) for number in numbers] for numbers in sequences]
+        silent = self.first_with(True)
+        if self.keep_in_step and silent is not None and not any(row.num_images for rows in rendered for row in rows):
+            row = self.row(silent)
+            rendered.append([replace(row, mask=(False,) * len(row.mask))])
+        return pack(rendered, self.processor) if packed else batch([row for (row,) in rendered], self.processor)
 
     def first_with(self, has_images: bool) -> int | None:
         return next((number for number, size in enumerate(self.sizes) if bool(size.num_images) == has_images), None)

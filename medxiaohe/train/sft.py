@@ -11,3 +11,6 @@ from medxiaohe.train.fit import FitSettings, train_on
 def sft(settings: FitSettings, out: Path, *, data: Path, model: Path | None = None) -> dict[str, Any]:
     """Train on `instructions.jsonl` of a mixture."""
     return train_on("instructions.jsonl", "supervised fine-tuning", settings, out, data, model)
+
+
+sft.together = True  # type: ignore[attr-defined]

@@ -1,0 +1,43 @@
+"""One recipe run by several processes (torchrun, accelerate launch): what each of them does.
+
+The process of rank 0 does everything; the others join it in stages whose function says `together = True`, which are the training
+stages, and wait through the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+PATIENCE = timedelta(days=7)  # how long the others wait for a stage that only rank 0 runs
+
+
+def world() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def is_first() -> bool:
+    return rank() == 0
+
+
+def agree(value: Any = None) -> Any:
+    """What rank 0 says, on every rank; all of them must call it."""
+    if world() == 1:
+        return value
+    said = [value]
+    _group().broadcast_object_list(said, src=0)
+    return said[0]
+
+
+def _group() -> Any:
+    import torch
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    return dist
