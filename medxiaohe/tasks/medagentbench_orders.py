@@ -36,7 +36,7 @@ def medagentbench_orders(path: str = "") -> Task:
         example(),
         LICENSE,
         prompt="fhir",
-        cluster="task",
+        cluster="patient",
         splits=("test",),
         tags=("text", "english", "tools"),
         gold=lambda sample: sample.messages[-1].text,

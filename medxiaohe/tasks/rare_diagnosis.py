@@ -14,7 +14,7 @@ from medxiaohe.tasks._names import among
 from medxiaohe.tasks._prompts import asked
 from medxiaohe.types import Sample, Task
 
-FINGERPRINTS = {"train": "d83a6a00c0dcfe66", "validation": "e3a734a858863f83", "test": "4ae7c0fbfd2e2b6b"}
+FINGERPRINTS = {"train": "df8e162d9ee8ca51", "validation": "a35aed626d2cc5be", "test": "a6d7258dc4c19477"}
 
 
 def rare_diagnosis(path: str = "", tree: Path | None = None) -> Task:
@@ -44,8 +44,7 @@ def _question(case: rare_disease.Case, split: str) -> Sample:
         asked("ranked", f"Findings: {'; '.join(case.present)}.{absent}\nWhich diseases explain them best?"),
         case.label,
         license=rare_disease.LICENSE,
-        patient_id=case.id,
-        study_id=case.study,
+        study_id=case.study or case.id,  # patients of one report, who share its disease, are one unit
         split=split,
         meta={"disease": case.disease},
     )

@@ -45,7 +45,7 @@ def rare_disease(path: str = "") -> Task:
         example(),
         LICENSE,
         prompt="choice",
-        cluster="report",
+        cluster="patient",
         tags=("text", "english", "cases", "rare"),
         fingerprints={} if path else FINGERPRINTS,
     )
