@@ -132,6 +132,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--retries", type=int, default=1)
     parser.add_argument("--limit", type=int, help="items of each set for the model, in hash order")
+    parser.add_argument("--kinds", nargs="+", default=["rubric", "claim"], help="what the self-test asks")
     parser.add_argument("--choose", action="store_true")
     args = parser.parse_args()
     pack = Path(os.environ["MEDXIAOHE_DATA"])
@@ -155,7 +156,7 @@ def main() -> None:
         assert model is not None
         judges.append((args.model, model))
     for name, judge in judges:
-        report = selftest.run(judge, ("rubric", "claim"))
+        report = selftest.run(judge, args.kinds)
         print(f"\n## Self-test: {name} ({judge.name}): {'passed' if report.passed else 'REFUSED'}\n\n{report.table()}", flush=True)
     for key, (title, read) in sets.items():
         items = sorted(read(pack), key=lambda item: io.unit_interval("order", item.cluster, item.question.items[0]))

@@ -79,6 +79,12 @@ def test_claims_are_split_each_once_without_what_is_recited() -> None:
     assert c.atomic(RULES, [text], [["Rickets is wrong here"]]) == [["Scurvy it is.", "Vitamin C cures it."]]
 
 
+def test_texts_without_a_phrase_are_no_error() -> None:
+    for scorer in (c.precision, c.recall, c.f1):
+        assert score(scorer, "42", RULES, REPORT).value == 0.0
+        assert score(scorer, "It hurts.", RULES, Sample("n", (*REPORT.messages[:1], Message("assistant", ("42",))))).status == "unjudged"
+
+
 # ---- the rules -----------------------------------------------------------------------------------------
 
 TEXT = "Give ivermectin 200 mg once. It is not safe in pregnancy. There is a left pleural effusion and no fever. The risk is increased."

@@ -86,8 +86,10 @@ def _entailed(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verd
     why = "\n".join(_lines(question.items, row) for question, row in zip(_asked(name, sample, trace), verdicts, strict=True))
     if problem := undecided(given):
         return Score(name, None, "unjudged", why=f"{problem}\n{why}")
-    shares = [sum(v.label == "supported" for v in row) / len(row) for row in verdicts]
-    value = 2 * shares[0] * shares[-1] / sum(shares) if len(shares) == 2 and sum(shares) else shares[0]
+    if not phrases(reference(sample)):
+        return Score(name, None, "unjudged", why="the reference says nothing that can be compared")
+    shares = [sum(v.label == "supported" for v in row) / max(1, len(row)) for row in verdicts]  # a reply of numbers has no phrases
+    value = 2 * shares[0] * shares[-1] / (shares[0] + shares[-1]) if len(shares) == 2 and any(shares) else shares[0]
     return Score(name, value, parsed=", ".join(f"{share:.3f}" for share in shares), why=why)
 
 

@@ -52,7 +52,8 @@ class Verdict:
 class Judge(Protocol):
     """`name` says who judges, and changes whenever its verdicts could."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[Verdict, ...]]:
         """The verdicts on the items of each question, in order."""
