@@ -1,0 +1,163 @@
+"""Parents of new entities: a ranker that learns, on the tree itself, what a parent looks like (MX-12).
+
+`fit` takes nodes of the tree out, gathers what speaks for each candidate parent of each, and fits boosted trees. `rank`
+does the same for a concept that the tree does not have. Nothing of the tree is changed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medxiaohe.entity.literature import boost
+from medxiaohe.entity.literature.holdout import HoldOut, drawn, hold_out
+from medxiaohe.entity.literature.parents import NAMES, SPACES, Skeleton, rows
+from medxiaohe.entity.literature.vectors import Embedder, top
+from medxiaohe.entity.literature.words import genus
+from medxiaohe.errors import DataError
+from medxiaohe.progress import Meter
+from medxiaohe.types import Entity
+
+if TYPE_CHECKING:
+    import numpy as np
+
+KEPT = 40  # candidates of a concept that the ranker sees: those with the largest sum of STRENGTH
+STRENGTH = {  # feature -> weight
+    "votes of all": 1.0, "contained weight": 1.0, "genus overlap": 1.0, "genus equal": 1.0, "letters best child": 1.0,
+    "words best child": 1.0, "vectors best child": 1.0, "vectors similarity": 0.5, "words similarity": 0.5, "definition covers": 0.3,
+}  # fmt: skip
+BLOCK = 200
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A candidate. `score` estimates the chance that it is right; those of all candidates of a concept sum to 1."""
+
+    id: str
+    score: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Feature rows of the candidates of several queries: those of query `group[i]` are rows i."""
+
+    rows: np.ndarray
+    group: np.ndarray
+    candidate: np.ndarray  # number of the node in the skeleton
+
+
+def gather(skeleton: Skeleton, queries: Sequence[Entity], label: str = "candidates") -> Gathered:
+    import numpy as np
+
+    columns, weights = [NAMES.index(name) for name in STRENGTH], np.array(list(STRENGTH.values()), np.float32)
+    tables, groups, numbers = [], [], []
+    meter = Meter(label, len(queries))
+    for g, (query, spaces) in enumerate(zip(queries, skeleton.spaces(queries), strict=True)):
+        candidates = skeleton.candidates(query, spaces)
+        table = rows(skeleton, query, candidates, spaces)
+        kept = np.sort(top(table[:, columns] @ weights, KEPT))
+        tables.append(table[kept])
+        groups.append(np.full(len(kept), g))
+        numbers.append(candidates[kept])
+        meter.advance()
+    meter.close()
+    if not tables:
+        return Gathered(np.zeros((0, len(NAMES)), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    return Gathered(np.concatenate(tables), np.concatenate(groups), np.concatenate(numbers))
+
+
+def relevance(gathered: Gathered, held: HoldOut) -> np.ndarray:
+    """1 for the candidates that are gold parents of their query."""
+    import numpy as np
+
+    ids = [entity.id for entity in held.skeleton]
+    golds = [held.gold[query.id] for query in held.queries]
+    pairs = zip(gathered.group.tolist(), gathered.candidate.tolist(), strict=True)
+    return np.array([ids[c] in golds[g] for g, c in pairs], np.float64)
+
+
+@dataclass(frozen=True)
+class Attacher:
+    ranker: boost.Ranker
+
+    def rank(self, skeleton: Skeleton, concepts: Sequence[Entity], best: int = 5) -> list[list[Parent]]:
+        """The `best` candidates of each concept, best first."""
+        found: list[list[Parent]] = []
+        for start in range(0, len(concepts), BLOCK):
+            block = concepts[start : start + BLOCK]
+            found += self.rank_gathered(skeleton, block, gather(skeleton, block, f"attach {start:,} and on"), best)
+        return found
+
+    def rank_gathered(self, skeleton: Skeleton, concepts: Sequence[Entity], gathered: Gathered, best: int = 5) -> list[list[Parent]]:
+        import numpy as np
+
+        found = []
+        scores = self.ranker.scores(gathered.rows) if len(gathered.rows) else np.zeros(0)
+        for g, concept in enumerate(concepts):
+            own = np.flatnonzero(gathered.group == g)
+            if not len(own):
+                found.append(list[Parent]())
+                continue
+            chance = boost.softmax(scores[own], np.zeros(len(own), np.int64), np.zeros(1, np.int64))
+            order = np.lexsort((gathered.candidate[own], -chance))[:best]
+            found.append(
+                [
+                    Parent(
+                        skeleton.entities[gathered.candidate[own[i]]].id,
+                        round(float(chance[i]), 4),
+                        reason(skeleton, concept, int(gathered.candidate[own[i]]), gathered.rows[own[i]]),
+                    )
+                    for i in order
+                ]
+            )
+        return found
+
+
+def fit(
+    entities: Sequence[Entity],
+    embedder: Embedder | None = None,
+    *,
+    seed: str = "0",
+    folds: int = 4,
+    num_queries: int = 3000,  # together
+    growth: boost.Growth = boost.Growth(),  # noqa: B008
+) -> Attacher:
+    """Fit on up to `num_queries` nodes of one kind, taken out a tenth at a time; DataError when there are too few."""
+    import numpy as np
+
+    tables, groups, golds, size = [], [], [], 0
+    for number in range(folds):
+        ids = drawn(entities, seed, number / 10, (number + 1) / 10)
+        ids = sorted(ids, key=lambda id: (len(ids), id))[:: max(1, -(-len(ids) * folds // num_queries))]
+        held = hold_out(entities, ids)
+        gathered = gather(Skeleton(held.skeleton, embedder), held.queries, f"fit {number + 1} of {folds}")
+        gold = relevance(gathered, held)
+        tables.append(gathered.rows)
+        groups.append(gathered.group + size)
+        golds.append(gold)
+        size += len(held.queries)
+    if not size or not sum(gold.sum() for gold in golds):
+        raise DataError("the tree has too few entities with parents to learn from: attach to a larger one")
+    return Attacher(boost.fit(np.concatenate(tables), np.concatenate(groups), np.concatenate(golds), growth))
+
+
+def reason(skeleton: Skeleton, concept: Entity, candidate: int, row: np.ndarray) -> str:
+    """What speaks for a candidate, in words."""
+    value = dict(zip(NAMES, row.tolist(), strict=True))
+    name = skeleton.entities[candidate].name
+    said = []
+    if value["genus equal"]:
+        said.append(f"the definition calls it {genus(concept.definition)!r}")
+    elif value["genus ends with"]:
+        said.append(f"the definition calls it {genus(concept.definition)!r}, which ends with the name {name!r}")
+    if value["ends with"]:
+        said.append("its name ends with this one")
+    elif value["contained weight"]:
+        said.append("its name has every word of this one")
+    if value["votes of all"] >= 0.3:
+        said.append(f"the nearest entities are below it ({value['votes of all'] / len(SPACES):.2f} of the votes)")
+    if not said and value["definition covers"] >= 1:
+        said.append("its definition mentions this one")
+    return "; ".join(said) or "it is the most similar by names, words and neighbours"

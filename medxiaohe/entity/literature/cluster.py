@@ -1,0 +1,141 @@
+"""Spellings to concepts: variants of one spelling first, then abbreviations that the passages define, then near vectors (MX-11).
+
+Only pairs that share a block are compared: the nearest few by letters. Pairs are joined from the nearest on, and only where
+the first names of both sides are near too, so that a chain of small steps does not join what is far apart. Names that
+differ in a number, a letter or a word of opposition (type 1 and type 2, acute and chronic) are never joined.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from medxiaohe.entity.literature.extract import Found
+from medxiaohe.entity.literature.vectors import Embedder, Sparse, letter_features, top
+from medxiaohe.entity.literature.words import content, variant_key
+from medxiaohe.entity.names import is_abbreviation
+
+NUM_NEAR = 8  # names in the block of a name
+LEAST_LETTERS = 0.5  # similarity by letters within a block
+LEAST = {True: 0.95, False: 0.85}  # with an embedder, by letters: benchmarks/entity_literature.py prints what each gives
+SURE = 0.8  # share of the definitions of an abbreviation that name one long form
+OPPOSED = [set(pair.split()) for pair in (
+    "acute chronic", "left right", "upper lower", "anterior posterior", "proximal distal", "primary secondary", "benign malignant",
+    "male female", "maternal fetal", "congenital acquired", "systolic diastolic", "arterial venous", "motor sensory", "dominant recessive",
+    "internal external", "medial lateral", "superior inferior", "early late", "increased decreased", "agonist antagonist",
+)]  # fmt: skip
+OPPOSED_STARTS = (
+    ("hyper", "hypo"),
+    ("macro", "micro"),
+    ("anti", "pro"),
+    ("intra", "extra"),
+    ("tachy", "brady"),
+    ("poly", "oligo"),
+    ("pre", "post"),
+)
+
+
+@dataclass
+class Concept:
+    """A thing that passages mention. `names` are spellings and how often each stands there."""
+
+    names: Counter[str] = field(default_factory=Counter)
+    types: Counter[str] = field(default_factory=Counter)  # as claimed, with mentions
+    mentions: list[Found] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The most frequent spelling that is no abbreviation."""
+        return min(self.names, key=lambda name: (is_abbreviation(name), -self.names[name], name))
+
+    @property
+    def type(self) -> str:
+        return min(self.types, key=lambda type: (-self.types[type], type), default="")
+
+
+def concepts(
+    found: Iterable[Found], definitions: Mapping[str, Counter[str]], embedder: Embedder | None = None, least: float | None = None
+) -> list[Concept]:
+    """`definitions`: abbreviation -> long forms and how often the passages define it so. Most mentioned first."""
+    by_key: dict[str, Concept] = defaultdict(Concept)
+    for one in found:
+        _add(by_key[variant_key(one.surface)], one)
+    keys = sorted(by_key)
+    sets = _Sets(keys)
+    for short, longs in sorted(definitions.items()):
+        long, count = min(longs.items(), key=lambda item: (-item[1], item[0]))
+        if count >= SURE * longs.total() and variant_key(short) in by_key and variant_key(long) in by_key:
+            sets.join(variant_key(long), variant_key(short))
+    names = {key: by_key[key].name for key in keys}
+    near = near_pairs([names[key] for key in keys], embedder, LEAST[embedder is not None] if least is None else least)
+    are_near = {(keys[a], keys[b]) for a, b in near}
+    for a, b in near:
+        one, other = sets.top(keys[a]), sets.top(keys[b])
+        if one != other and ((one, other) in are_near or (other, one) in are_near):
+            sets.join(one, other)
+    merged: dict[str, Concept] = defaultdict(Concept)
+    for key in keys:
+        for one in by_key[key].mentions:
+            _add(merged[sets.top(key)], one)
+    return sorted(merged.values(), key=lambda concept: (-len(concept.mentions), concept.name))
+
+
+def _add(concept: Concept, one: Found) -> None:
+    concept.names[" ".join(one.surface.split())] += 1
+    concept.mentions.append(one)
+    if one.type:
+        concept.types[one.type] += 1
+
+
+def near_pairs(names: Sequence[str], embedder: Embedder | None, least: float) -> list[tuple[int, int]]:
+    """Pairs of names in one block whose similarity is at least `least`, the nearest first."""
+    import numpy as np
+
+    letters = Sparse(names, letter_features)
+    pairs = set()
+    blocks = []
+    for i, name in enumerate(names):
+        similarity = letters.similarities(name)
+        near = [j for j in top(similarity, NUM_NEAR + 1).tolist() if j != i and similarity[j] >= LEAST_LETTERS]
+        blocks.append({j: float(similarity[j]) for j in near})
+        pairs |= {(min(i, j), max(i, j)) for j in near}
+    chosen = sorted(pairs)
+    if embedder is not None and chosen:
+        used = sorted({i for pair in chosen for i in pair})
+        place = {i: n for n, i in enumerate(used)}
+        vectors = embedder.encode([names[i] for i in used])
+        scores = [float(np.dot(vectors[place[a]], vectors[place[b]])) for a, b in chosen]
+    else:
+        scores = [max(blocks[a].get(b, 0), blocks[b].get(a, 0)) for a, b in chosen]
+    kept = [(round(-score, 4), pair) for score, pair in zip(scores, chosen, strict=True) if score >= least]
+    return [pair for _, pair in sorted(kept) if may_be_one(names[pair[0]], names[pair[1]])]
+
+
+def may_be_one(a: str, b: str) -> bool:
+    """Not when the names differ in a number, a single letter, an abbreviation or words of opposition."""
+    if is_abbreviation(a) or is_abbreviation(b):
+        return False
+    only_a, only_b = set(content(a)) - set(content(b)), set(content(b)) - set(content(a))
+    if any(len(word) < 3 or any(map(str.isdigit, word)) for word in only_a | only_b):
+        return False
+    if any(x != y and {x, y} <= pair for pair in OPPOSED for x in only_a for y in only_b):
+        return False
+    starts = [*OPPOSED_STARTS, *((b, a) for a, b in OPPOSED_STARTS)]
+    return not any(x.startswith(s) and y.startswith(t) for s, t in starts for x in only_a for y in only_b)
+
+
+class _Sets:
+    """Union-find whose top is the member that joined first."""
+
+    def __init__(self, members: Iterable[str]):
+        self._above = {member: member for member in members}
+
+    def top(self, member: str) -> str:
+        while self._above[member] != member:
+            self._above[member] = self._above[self._above[member]]
+            member = self._above[member]
+        return member
+
+    def join(self, a: str, b: str) -> None:
+        self._above[self.top(b)] = self.top(a)

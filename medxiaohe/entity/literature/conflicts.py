@@ -1,0 +1,95 @@
+"""What a score cannot decide about a new entity: whether it is a node of the tree, which of two parents, which kind (MX-12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from medxiaohe.entity.literature.attach import Parent
+from medxiaohe.entity.literature.cluster import may_be_one
+from medxiaohe.entity.literature.kinds import Typed
+from medxiaohe.entity.tree import Tree
+from medxiaohe.types import Entity
+
+ALIKE = 0.75  # cosine of letters with a name of the tree, from which a new entity may be that one
+NEAR_EQUAL = 0.8  # second score over first
+MIN_RIVAL = 0.2  # a second score below this is no rival
+SURE_KIND = 0.8  # share of the neighbours that contradict a claimed type
+NEAR = 2  # steps up within which two parents that meet are near
+
+
+@dataclass(frozen=True)
+class Option:
+    do: str  # same: the entity is `id`; child: it is below `id`; both: below all of `id`, split at blanks; kind: its kind is `id`
+    id: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Conflict:
+    entity: str
+    name: str
+    kind: str  # synonym or child; two parents; kind
+    question: str
+    options: tuple[Option, ...]
+
+
+def of_kind(entity: Entity, claimed: str, typed: Typed) -> Conflict | None:
+    """The extractor claims one kind, and nearly all neighbours in the tree are of another."""
+    if not claimed or not typed.kind or typed.kind == claimed or typed.share < SURE_KIND:
+        return None
+    options = (
+        Option("kind", claimed, f"{entity.name} is a {claimed}, as it was extracted"),
+        Option("kind", typed.kind, f"{entity.name} is a {typed.kind}, like {', '.join(typed.nearest)}"),
+    )
+    return Conflict(entity.id, entity.name, "kind", f"Of which kind is {entity.name!r}?", options)
+
+
+def of_place(entity: Entity, ranking: Sequence[Parent], tree: Tree, likeness: Callable[[str], float]) -> Conflict | None:
+    """`likeness(id)` is how alike, by letters, the entity and a node are."""
+    if not ranking:
+        return None
+    alike = sorted((round(-likeness(one.id), 4), one.id) for one in ranking)
+    best_score, best = -alike[0][0], tree.entities[alike[0][1]]
+    if best_score >= ALIKE and best.id not in tree.roots and may_be_one(entity.name, best.name):
+        options = [
+            Option("same", best.id, f"{entity.name} is another name of {_said(best)}"),
+            Option("child", best.id, f"{entity.name} is a kind of {_said(best)}"),
+        ]
+        options += [Option("child", p, f"{entity.name} is neither, but a kind of {_said(tree.entities[p])}") for p in best.parents[:1]]
+        return Conflict(entity.id, entity.name, "synonym or child", f"What is {entity.name!r} to {best.name!r}?", tuple(options))
+    if len(ranking) > 1 and ranking[1].score >= max(MIN_RIVAL, NEAR_EQUAL * ranking[0].score):
+        a, b = (tree.entities[one.id] for one in ranking[:2])
+        if far_apart(a.id, b.id, tree):
+            options = [
+                Option("child", a.id, f"{entity.name} is a kind of {_said(a)}"),
+                Option("child", b.id, f"{entity.name} is a kind of {_said(b)}"),
+                Option("both", f"{a.id} {b.id}", f"{entity.name} is a kind of both"),
+            ]
+            return Conflict(entity.id, entity.name, "two parents", f"Where does {entity.name!r} belong?", tuple(options))
+    return None
+
+
+def far_apart(a: str, b: str, tree: Tree) -> bool:
+    """Neither is above the other, and nothing but a domain is near above both."""
+    if a in tree.ancestors(b) or b in tree.ancestors(a):
+        return False
+    return not (_near_above(a, tree) & _near_above(b, tree))
+
+
+def _near_above(id: str, tree: Tree) -> set[str]:
+    found, level = {id}, {id}
+    for _ in range(NEAR):
+        level = {parent for one in level for parent in tree.entities[one].parents if tree.entities[parent].parents}
+        found |= level
+    return found
+
+
+def _said(entity: Entity) -> str:
+    return f"{entity.name} ({entity.definition[:150]})" if entity.definition else entity.name
+
+
+def decided(conflict: Conflict, option: int) -> Mapping[str, str]:
+    """The option with this number, counted from 1."""
+    one = conflict.options[option - 1]
+    return {"do": one.do, "id": one.id}

@@ -1,0 +1,110 @@
+"""What names look like: a softmax regression over hashed features of a phrase, learnt in numpy, the same every time."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medxiaohe.entity.literature.words import head
+from medxiaohe.progress import Meter
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SIZE = 2**16  # hashed features
+STEPS = 40
+MIN_PHRASES = 3  # a feature of fewer phrases is not used: it would say which phrase this is, not what it looks like
+RATE = 0.5
+SHRINK = 1e-5
+
+
+@dataclass(frozen=True)
+class Looks:
+    weights: np.ndarray  # [SIZE, kinds]
+    kinds: tuple[str, ...]
+
+    def chances(self, phrases: Sequence[str], neighbours: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+        """Of each phrase, the chance of each kind."""
+        import numpy as np
+
+        found = {}
+        for start in range(0, len(phrases), 8192):
+            block = phrases[start : start + 8192]
+            flat, bounds = _packed(block, neighbours)
+            share = _softmax(np.add.reduceat(self.weights[flat], bounds[:-1]))
+            found.update({phrase: dict(zip(self.kinds, row, strict=True)) for phrase, row in zip(block, share.tolist(), strict=True)})
+        return found
+
+
+def features(phrase: str, neighbours: Sequence[str]) -> Iterator[str]:
+    """Words, first and last word, head, endings and letters of the last word, shape, length, words beside it."""
+    yield "bias"
+    words = phrase.casefold().split()
+    yield f"words {len(words)}"
+    yield f"first {words[0]}"
+    yield f"last {words[-1]}"
+    yield f"head {head(phrase)}"
+    yield from (f"word {word}" for word in words)
+    yield from neighbours
+    for place, word in (("l", words[-1]), ("f", words[0])):
+        yield from (f"{place} ends {word[-n:]}" for n in (2, 3, 4, 5) if len(word) >= n)
+        yield from (f"{place} starts {word[:n]}" for n in (3, 4) if len(word) >= n)
+    last = f"{words[-1]}$"
+    yield from (f"has {last[i : i + 4]}" for i in range(len(last) - 3))
+    if any(map(str.isdigit, phrase)):
+        yield "has digit"
+    yield from (f"has {mark}" for mark in "-/" if mark in phrase)
+
+
+def learn(labelled: Sequence[tuple[str, str]], neighbours: Mapping[str, Sequence[str]], kinds: tuple[str, ...]) -> Looks:
+    """Fit on (phrase, kind) by full passes of AdaGrad (Duchi and others 2011); kinds weigh by the root of how many they have."""
+    import numpy as np
+
+    weights = np.zeros((SIZE, len(kinds)))
+    if not labelled:
+        return Looks(weights, kinds)
+    flat, bounds = _packed([phrase for phrase, _ in labelled], neighbours)
+    row = np.repeat(np.arange(len(labelled)), np.diff(bounds))
+    used = np.bincount(flat, minlength=SIZE) >= MIN_PHRASES
+    used[_number("bias")] = True
+    row, flat = row[used[flat]], flat[used[flat]]
+    bounds = np.searchsorted(row, np.arange(len(labelled) + 1))
+    gold = np.array([kinds.index(kind) for _, kind in labelled])
+    count = np.maximum(np.bincount(gold, minlength=len(kinds)), 1)
+    importance = (1 / np.sqrt(count))[gold]
+    importance /= importance.sum()
+    squared = np.full_like(weights, 1e-12)
+    meter = Meter("learn what names look like", STEPS)
+    for _ in range(STEPS):
+        slope = _softmax(np.add.reduceat(weights[flat], bounds[:-1]))
+        slope[np.arange(len(gold)), gold] -= 1
+        slope *= importance[:, None]
+        step = np.stack([np.bincount(flat, slope[row, k], SIZE) for k in range(len(kinds))], 1) + SHRINK * weights
+        squared += step**2
+        weights -= RATE * step / np.sqrt(squared)
+        meter.advance()
+    meter.close()
+    return Looks(weights, kinds)
+
+
+def _packed(phrases: Sequence[str], neighbours: Mapping[str, Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Hashed features of all phrases one after the other, and where those of each begin."""
+    import numpy as np
+
+    numbers = [sorted({_number(f) for f in features(phrase, neighbours.get(phrase, ()))}) for phrase in phrases]
+    bounds = np.zeros(len(phrases) + 1, np.int64)
+    np.cumsum([len(one) for one in numbers], out=bounds[1:])
+    return np.fromiter((n for one in numbers for n in one), np.int64, int(bounds[-1])), bounds
+
+
+def _number(feature: str) -> int:
+    return zlib.crc32(feature.encode()) % SIZE
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    power = np.exp(scores - scores.max(1, keepdims=True))
+    return power / power.sum(1, keepdims=True)

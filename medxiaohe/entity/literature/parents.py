@@ -1,0 +1,257 @@
+"""Candidate parents of a concept in a skeleton, and what speaks for each of them: the rows that boost.py ranks.
+
+What is looked at: names of the skeleton inside the concept's names ("type 2 X" below "X") and in its definition, above all
+in its genus phrase ("A lung disease that ..."); how near the names and texts are, in letters, words and MiniLM; where the
+nearest nodes are attached; what a candidate's children are like.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from medxiaohe.entity.literature.vectors import Embedder, Sparse, letter_features, top, word_features
+from medxiaohe.entity.literature.words import content, genus, head, tokens
+from medxiaohe.types import Entity
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NUM_NEAR = 20  # neighbours in each space that bring themselves and their parents as candidates
+NUM_VOTING = 10
+NUM_GRANDPARENTS = 6  # neighbours whose grandparents are candidates too
+MAX_SUBSET = 8  # words of a name whose every subset is looked up; of a longer one, runs of words
+MAX_NAMES = 6  # of a node or a concept that are compared pair by pair
+POWER = 4  # of a similarity as the weight of a vote
+SPACES = ("letters", "words", "vectors")
+NAMES = (
+    "covers candidate", "overlap", "contained weight", "ends with", "starts with", "same head", "head inside", "contains concept",
+    "genus equal", "genus ends with", "genus overlap", "genus head", "definition covers",
+    *(f"{space} {what}" for space in SPACES for what in ("similarity", "rank", "best child", "votes", "votes of grandchildren")),
+    "votes of all", "number of children", "depth", "words", "children with this head", "children named after it", "children share words",
+)  # fmt: skip
+
+
+NUM_OVERLAPS = NAMES.index("letters similarity")
+
+
+class Skeleton:
+    """Nodes of one kind, indexed. Candidates are numbers of nodes in the order given."""
+
+    def __init__(self, entities: Sequence[Entity], embedder: Embedder | None = None):
+        import numpy as np
+
+        self.entities = list(entities)
+        number = {entity.id: i for i, entity in enumerate(self.entities)}
+        self.parents = [[number[p] for p in entity.parents if p in number] for entity in self.entities]
+        children: list[list[int]] = [[] for _ in self.entities]
+        for i, above in enumerate(self.parents):
+            for parent in above:
+                children[parent].append(i)
+        self.children = [np.array(below, np.int64) for below in children]
+        self.names = [tuple(dict.fromkeys((e.name, *e.synonyms)))[:MAX_NAMES] for e in self.entities]
+        self.words = [[frozenset(content(name)) for name in names] for names in self.names]
+        self.ordered = [[tokens(name) for name in names] for names in self.names]
+        self.heads = [head(e.name) for e in self.entities]
+        count = Counter(word for sets in self.words for word in frozenset().union(*sets))
+        self._idf = {word: math.log((1 + len(self.entities)) / (1 + n)) + 1 for word, n in count.items()}
+        self._rare = math.log(1 + len(self.entities)) + 1
+        self._by_words: dict[frozenset[str], list[int]] = defaultdict(list)
+        for i, sets in enumerate(self.words):
+            for one in dict.fromkeys(sets):
+                if one:
+                    self._by_words[one].append(i)
+        self.depth = self._depths()
+        flat = [name for names in self.names for name in names]
+        self._owner = np.cumsum([0, *map(len, self.names)])[:-1]
+        self._letters = Sparse(flat, letter_features)
+        self._texts = Sparse([text_of(e) for e in self.entities], word_features)
+        self._embedder = embedder
+        self._vectors = embedder.encode([e.name for e in self.entities]) if embedder else None
+        self._child_heads: dict[int, Counter[str]] = {}
+
+    def weight(self, words: Iterable[str]) -> float:
+        return sum(self._idf.get(word, self._rare) for word in words)
+
+    def spaces(self, concepts: Sequence[Entity]) -> Iterator[list[np.ndarray]]:
+        """Of each concept, its similarity with every node in letters, words and (when there is an embedder) vectors."""
+        import numpy as np
+
+        vectors = self._embedder.encode([concept.name for concept in concepts]) if self._embedder and concepts else None
+        for i, concept in enumerate(concepts):
+            by_name = self._letters.similarities(concept.name)
+            for name in concept.synonyms[: MAX_NAMES - 1]:
+                by_name = np.maximum(by_name, 0.95 * self._letters.similarities(name))
+            found = [np.maximum.reduceat(by_name, self._owner), self._texts.similarities(text_of(concept))]
+            if vectors is not None and self._vectors is not None:
+                found.append(self._vectors @ vectors[i])
+            yield found
+
+    def candidates(self, concept: Entity, spaces: Sequence[np.ndarray]) -> np.ndarray:
+        """Numbers of nodes that may be its parents, rising."""
+        found: set[int] = set()
+        for name in (concept.name, *concept.synonyms[: MAX_NAMES - 1], genus(concept.definition)):
+            found.update(self._inside(content(name)))
+        found.update(self._runs(tokens(concept.definition)))
+        for similarity in spaces:
+            near = top(similarity, NUM_NEAR).tolist()
+            found.update(near, *(self.parents[i] for i in near))
+            found.update(up for i in near[:NUM_GRANDPARENTS] for parent in self.parents[i] for up in self.parents[parent])
+        import numpy as np
+
+        return np.array(sorted(found), np.int64)
+
+    def _inside(self, words: Sequence[str]) -> Iterator[int]:
+        """Nodes with a name whose words are all among these."""
+        words = tuple(dict.fromkeys(words))
+        if len(words) > MAX_SUBSET:
+            yield from self._runs(words)
+            return
+        for size in range(1, len(words) + 1):
+            for chosen in itertools.combinations(words, size):
+                yield from self._by_words.get(frozenset(chosen), ())
+
+    def _runs(self, words: Sequence[str], longest: int = 6) -> Iterator[int]:
+        """Nodes with a name whose words are a run of these."""
+        for start in range(len(words)):
+            for end in range(start + 1, min(len(words), start + longest) + 1):
+                yield from self._by_words.get(frozenset(words[start:end]), ())
+
+    def _depths(self) -> list[int]:
+        depth = [-1] * len(self.entities)
+        level = [i for i, above in enumerate(self.parents) if not above]
+        at = 0
+        while level:
+            for i in level:
+                depth[i] = at
+            level = sorted({int(child) for i in level for child in self.children[i] if depth[child] < 0})
+            at += 1
+        return depth
+
+    def child_heads(self, i: int) -> Counter[str]:
+        if i not in self._child_heads:
+            self._child_heads[i] = Counter(self.heads[child] for child in self.children[i])
+        return self._child_heads[i]
+
+    @cached_property
+    def named_after(self) -> list[float]:
+        """Of each node, the share of its children whose name contains its own."""
+        return [
+            sum(self.words[i][0] <= self.words[child][0] for child in below) / len(below) if len(below) else 0.0
+            for i, below in enumerate(self.children)
+        ]
+
+
+def text_of(entity: Entity) -> str:
+    return " . ".join((entity.name, *entity.synonyms[: MAX_NAMES - 1], entity.definition[:400]))
+
+
+def rows(skeleton: Skeleton, concept: Entity, candidates: np.ndarray, spaces: Sequence[np.ndarray]) -> np.ndarray:
+    """[candidates, features] in the order of NAMES; a space that is missing is all zero."""
+    import numpy as np
+
+    asked = _Asked(skeleton, concept)
+    table = np.zeros((len(candidates), len(NAMES)), np.float32)
+    votes_of_all = np.zeros(len(skeleton.entities))
+    width = NUM_OVERLAPS
+    for s, similarity in enumerate(spaces):
+        votes, far_votes = _votes(skeleton, similarity)
+        votes_of_all += votes
+        ranks = np.empty(len(candidates), np.int64)
+        ranks[np.argsort(-similarity[candidates], kind="stable")] = np.arange(len(candidates))
+        best_child = [float(similarity[skeleton.children[c]].max(initial=0)) for c in candidates]
+        columns = (similarity[candidates], ranks, best_child, votes[candidates], far_votes[candidates])
+        table[:, width + 5 * s : width + 5 * s + 5] = np.stack([np.asarray(column, np.float32) for column in columns], 1)
+    rest = width + 5 * len(SPACES)
+    for i, c in enumerate(candidates.tolist()):
+        table[i, :width] = asked.overlaps(c)
+        num_children = len(skeleton.children[c])
+        table[i, rest:] = (
+            votes_of_all[c],
+            math.log1p(num_children),
+            skeleton.depth[c],
+            len(skeleton.words[c][0]),
+            skeleton.child_heads(c)[asked.head] / num_children if num_children else 0,
+            skeleton.named_after[c],
+            asked.shared_with_children(c),
+        )
+    return table
+
+
+def _votes(skeleton: Skeleton, similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest nodes vote for their parents, and for those above them; the weights of a vote sum to 1."""
+    import numpy as np
+
+    votes, far = np.zeros(len(similarity)), np.zeros(len(similarity))
+    near = top(similarity, NUM_VOTING)
+    weights = np.maximum(similarity[near], 0) ** POWER
+    for i, weight in zip(near.tolist(), (weights / max(float(weights.sum()), 1e-9)).tolist(), strict=True):
+        for parent in skeleton.parents[i]:
+            votes[parent] += weight
+            for up in skeleton.parents[parent]:
+                far[up] += weight
+    return votes, far
+
+
+class _Asked:
+    """The words of a concept, ready to be compared with many candidates."""
+
+    def __init__(self, skeleton: Skeleton, concept: Entity):
+        self.skeleton = skeleton
+        names = tuple(dict.fromkeys((concept.name, *concept.synonyms)))[:MAX_NAMES]
+        self.sets = [frozenset(content(name)) for name in names]
+        self.ordered = [tokens(name) for name in names]
+        self.weights = [max(skeleton.weight(one), 1e-9) for one in self.sets]
+        self.head = head(concept.name)
+        self.heads = {head(name) for name in names}
+        said = genus(concept.definition)
+        self.genus, self.genus_ordered, self.genus_head = frozenset(content(said)), tokens(said), head(said)
+        self.genus_weight = max(skeleton.weight(self.genus), 1e-9)
+        self.definition = tokens(concept.definition)
+        self.in_definition = frozenset(self.definition)
+
+    def overlaps(self, c: int) -> tuple[float, ...]:
+        skeleton = self.skeleton
+        covers = overlap = contained = ends = starts = contains = 0.0
+        genus_equal = genus_ends = genus_overlap = defined = 0.0
+        for theirs, order in zip(skeleton.words[c], skeleton.ordered[c], strict=True):
+            weight = max(skeleton.weight(theirs), 1e-9)
+            for ours, our_order, our_weight in zip(self.sets, self.ordered, self.weights, strict=True):
+                if common := ours & theirs:
+                    shared = skeleton.weight(common)
+                    covers = max(covers, shared / weight)
+                    overlap = max(overlap, shared / (weight + our_weight - shared))
+                    if common == theirs:
+                        contained = max(contained, weight / our_weight)
+                        if order and our_order[-len(order) :] == order:
+                            ends = max(ends, weight / our_weight)
+                        if order and our_order[: len(order)] == order:
+                            starts = max(starts, weight / our_weight)
+                    elif common == ours:
+                        contains = max(contains, our_weight / weight)
+            if common := self.genus & theirs:
+                shared = skeleton.weight(common)
+                genus_equal = max(genus_equal, float(theirs == self.genus))
+                genus_overlap = max(genus_overlap, shared / (weight + self.genus_weight - shared))
+                if order and self.genus_ordered[-len(order) :] == order:
+                    genus_ends = max(genus_ends, weight / self.genus_weight)
+            if common := self.in_definition & theirs:
+                defined = max(defined, skeleton.weight(common) / weight)
+        heads = skeleton.heads[c]
+        return (
+            covers, overlap, contained, ends, starts, float(heads in self.heads), float(any(heads in one for one in self.sets)), contains,
+            genus_equal, genus_ends, genus_overlap, float(bool(heads) and heads == self.genus_head), defined,
+        )  # fmt: skip
+
+    def shared_with_children(self, c: int) -> float:
+        """The largest share of the concept's words, by weight, that one of the first children has."""
+        own, weight = self.sets[0], self.weights[0]
+        best = 0.0
+        for child in self.skeleton.children[c][:50].tolist():
+            if common := own & self.skeleton.words[child][0]:
+                best = max(best, self.skeleton.weight(common) / weight)
+        return best
