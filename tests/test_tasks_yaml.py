@@ -321,6 +321,15 @@ def test_a_changed_item_changes_the_fingerprint_and_its_place_does_not(tmp_path:
     assert "the data changed" in tasks.changed(changed, "test", changed.samples("test"))
 
 
+def test_the_version_of_a_task_is_that_of_its_yaml(tmp_path: Path) -> None:
+    from medxiaohe.evals.fingerprints import task_code
+
+    name = written(tmp_path)
+    first = task_code(make(name), plugins.load("tasks", name))
+    written(tmp_path, description="Think. ")
+    assert first != task_code(make(name), plugins.load("tasks", name))
+
+
 def test_the_prompt_has_an_id_that_the_data_does_not_change(tmp_path: Path) -> None:
     asked = tasks.prompt_id(make(written(tmp_path)))
     assert asked == tasks.prompt_id(make(written(tmp_path, ROWS[5:]))) != tasks.prompt_id(make(written(tmp_path, prompt="choices")))

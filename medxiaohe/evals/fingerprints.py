@@ -120,7 +120,7 @@ def _file_of(module: str) -> Path | None:
 
 def task_code(task: Task, factory: Callable[..., Any]) -> str:
     """The version of a task: a digest of the file that defines it."""
-    file = inspect.getsourcefile(_unwrapped(factory))
+    file = getattr(factory, "file", "") or inspect.getsourcefile(_unwrapped(factory))  # of a YAML task: the YAML
     return io.sha256(Path(file))[:16] if file and Path(file).is_file() else "unknown"
 
 
