@@ -80,7 +80,7 @@ def test_nothing_an_item_says_becomes_markup(finished: Path, tmp_path: Path) -> 
     text = page(finished, tmp_path)
     assert "owned" in json.dumps(data(text)), "the words are there"
     assert "<script>document" not in text and "<img src=x" not in text and "\u2028" not in text
-    assert text.count("<script") == 3 and "default-src 'none'" in text
+    assert text.count("<script") == 3 and "default-src &#x27;none&#x27;" in text
     assert not re.search(r"(?:src|href)=\"http|url\(|@import", text), "it asks for nothing from anywhere"
 
 
