@@ -46,7 +46,7 @@ def documents(samples: Iterable[Sample], kinds: Mapping[str, str] = KINDS) -> li
 
 
 def concept_ids(written: str) -> tuple[str, ...]:
-    """"D001943|D010051" and "D012878+D009386" are several concepts; "OMIM:114480" is written as it is in the tree."""
+    """ "D001943|D010051" and "D012878+D009386" are several concepts; "OMIM:114480" is written as it is in the tree."""
     codes = (code.strip() for code in re.split(r"[|+]", written))
     return tuple(dict.fromkeys(code if ":" in code else f"MESH:{code}" for code in codes if code not in NO_ID))
 

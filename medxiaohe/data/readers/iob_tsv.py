@@ -1,0 +1,84 @@
+"""Token and tag in two columns, a blank line after a sentence (CoNLL): AnatEM, BioNLP13CG and the other sets of MTL-Bioinformatics-2016.
+
+https://github.com/cambridgeltl/MTL-Bioinformatics-2016. The files do not say where articles begin, so that every `sentences`
+sentences are one sample; tokens are joined by a blank, and `meta.mentions` is [start, end, text, type].
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.data.readers import DeadLetter
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.types import Message, Sample, Split
+
+EXAMPLE = {"train.tsv": "Chronic\tB-Cancer\nmyeloid\tI-Cancer\nleukemia\tI-Cancer\n.\tO\n\nPurkinje\tB-Cell\ncells\tI-Cell\ndie\tO\n"}
+Sentence = tuple[list[str], list[str]]
+
+
+def iob_tsv(path: Path, *, sentences: int = 10, license: str = "CC BY 4.0 and the terms of the corpora") -> Iterator[Sample | DeadLetter]:
+    if sentences < 1:
+        raise ConfigError(f"sentences must be at least 1, not {sentences}")
+    files = sorted(path.rglob("*.tsv")) if path.is_dir() else [path]
+    if not files:
+        raise DataError(f"no .tsv file in {path}")
+    for file in files:
+        group, first = list[Sentence](), 1
+        for number, sentence in _sentences(file):
+            if isinstance(sentence, str):
+                yield DeadLetter(f"{file.name}:{number}", sentence)
+                continue
+            group.append(sentence)
+            if len(group) == sentences:
+                yield _sample(group, file, first, license)
+                group, first = [], number + 1
+        if group:
+            yield _sample(group, file, first, license)
+
+
+def _sentences(file: Path) -> Iterator[tuple[int, Sentence | str]]:
+    """Sentences with the number of the line that ends them, or what is wrong with one."""
+    words, tags, wrong, number = list[str](), list[str](), "", 0
+    for number, line in io.lines(file):
+        if not line.strip():
+            if words or wrong:
+                yield number, wrong or (words, tags)
+            words, tags, wrong = [], [], ""
+            continue
+        word, tab, tag = line.partition("\t")
+        if not tab or not word.strip() or not (tag == "O" or tag[:2] in ("B-", "I-")):
+            wrong = wrong or f"line {number} is not a token, a tab and O, B-type or I-type: {line[:80]!r}"
+        words.append(word.strip())
+        tags.append(tag.strip())
+    if words or wrong:
+        yield number, wrong or (words, tags)
+
+
+def _sample(group: list[Sentence], file: Path, first: int, license: str) -> Sample:
+    text, mentions = "", list[list[object]]()
+    for words, tags in group:
+        open_kind = ""
+        for word, tag in zip(words, tags, strict=True):
+            start = len(text)
+            text += f"{word} "
+            if tag != "O" and tag[:2] == "I-" and open_kind == tag[2:]:
+                mentions[-1][1] = start + len(word)
+            elif tag != "O":
+                mentions.append([start, start + len(word), "", tag[2:]])
+            open_kind = tag[2:]
+        text = text[:-1] + "\n"
+    for mention in mentions:
+        mention[2] = text[mention[0] : mention[1]]  # type: ignore[misc]
+    return Sample(
+        id=f"{file.parent.name}/{file.stem}:{first}",
+        messages=(Message("document", (text.removesuffix("\n"),)),),
+        source="iob_tsv",
+        license=license,
+        study_id=f"{file.parent.name}/{file.stem}:{first}",
+        split=_split(file.stem.lower()),
+        meta={"mentions": mentions},
+    )
+
+
+def _split(name: str) -> Split:
+    return "train" if "train" in name else "validation" if "dev" in name else "test" if "test" in name else ""

@@ -1,0 +1,280 @@
+"""A tagger that learns from marked texts where mentions begin and end: names no vocabulary has, and words that only look like names.
+
+    tagger = Tagger.train(documents, tree)          # a minute on one core for 500 abstracts
+    tagger.save(folder)
+    Tagger.load(folder).spans("Naloxone reverses the antihypertensive effect of clonidine.")
+
+A linear-chain CRF (entity/_crf.py) over the tags B, I, E, S of every kind and O. What it sees of a token is in
+entity/_tagger_texts.py: the names of the tree, those of the corpus (counted without the text itself), classes of words from
+unmarked texts, definitions of abbreviations. entity/_tagger_rules.py puts right what is left. Needs `medxiaohe[fast]`.
+"""
+
+from __future__ import annotations
+
+import io as streams
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe import assets, io, plugins
+from medxiaohe.entity import _tagger_features as f
+from medxiaohe.entity._tagger_model import Weights, allowed_of, decoded, fitted, hashed
+from medxiaohe.entity._tagger_rules import Tagged, put_right
+from medxiaohe.entity._tagger_texts import GROUPS, Reading, Text, indexes_of, uses_of
+from medxiaohe.entity.gold import Document, documents
+from medxiaohe.entity.index import Index
+from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.word_classes import word_classes
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.recipe.settings import InputPath
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMAT = 1
+FILES = {"weights": "weights.npz", "names": "names.json", "words": "words.json", "settings": "tagger.json"}
+LEANS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # what is tried; in nats
+LEAST_GAIN = 0.003  # of F1: a smaller one is chance
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Options:
+    epochs: int = 20
+    penalty: float = 1.0  # of the squared weights, for the whole corpus
+    rate: float = 0.03  # of the first step
+    least: int = 2  # times a feature is seen
+    folds: int = 3  # parts of the training texts on which `lean` is chosen; 0 leaves it 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.penalty <= 0 or self.rate <= 0 or self.least < 1 or self.folds < 0 or self.folds == 1:
+            raise ConfigError("epochs and least must be at least 1, penalty and rate above 0, folds 0 or at least 2")
+
+
+class Tagger:
+    def __init__(self, kinds: Sequence[str], reading: Reading, weights: Weights, lean: Mapping[str, float]):
+        self.kinds, self.reading, self.weights, self.lean = tuple(kinds), reading, weights, dict(lean)
+        self.tags = tags_of(self.kinds)
+
+    @classmethod
+    def train(
+        cls,
+        documents: Sequence[Document],
+        tree: Tree | None = None,
+        *,
+        classes: Mapping[str, Sequence[int]] | None = None,
+        options: Options = Options(),
+        knowledge: tuple[Mapping[str, Index], Mapping[str, str]] | None = None,
+    ) -> Tagger:
+        """`classes` is what word_classes makes of unmarked texts; `knowledge` is knowledge_of(tree), when several are trained."""
+        if not any(document.spans for document in documents):
+            raise DataError("the training texts have no marked mention: a tagger learns from mentions")
+        indexes, uses = knowledge or knowledge_of(tree)
+        made = cls._trained(documents, indexes, classes or {}, uses, options)
+        if options.folds and len(documents) >= 2 * options.folds:
+            made.lean = _best_lean(documents, indexes, classes or {}, uses, options)
+        return made
+
+    @classmethod
+    def _trained(cls, documents: Sequence[Document], indexes: Any, classes: Any, uses: Any, options: Options) -> Tagger:
+        import numpy as np
+
+        kinds = sorted({span.kind for document in documents for span in document.spans})
+        tags, marked, gold = tags_of(kinds), [], []
+        for document in documents:
+            words, starts, ends, _ = f.tokens(document.text)
+            spans = token_spans(starts, ends, document)
+            marked.append((document.id, words, spans))
+            gold += numbers_of(len(words), spans, tags)
+        reading = Reading(indexes, f.CorpusNames.of(marked), classes, uses)
+        texts = reading.texts([one.text for one in documents], known=[one.id for one in documents])
+        return cls(kinds, reading, fitted(reading.words, texts, np.array(gold, np.int64), allowed_of(tags), options), {})
+
+    # ---- tagging ---------------------------------------------------------------------------------
+
+    def spans(self, text: str) -> list[Tagged]:
+        """Mentions in order, none overlapping: start, end, kind, score."""
+        return self.spans_batch([text])[0]
+
+    def spans_batch(self, texts: Sequence[str]) -> list[list[Tagged]]:
+        return self._with_lean(texts, self.reading.texts(texts), self.lean)
+
+    def _with_lean(self, texts: Sequence[str], read: Sequence[Text], lean: Mapping[str, float], features: Any = None) -> list[list[Tagged]]:
+        tags, sure = decoded(self.weights, features or hashed(self.reading.words, read), self.tags, lean)
+        found, at = [], 0
+        for text, one in zip(texts, read, strict=True):
+            n = len(one.words)
+            found.append(put_right(text, self._spans(one, tags[at : at + n].tolist(), sure[at : at + n])))
+            at += n
+        return found
+
+    def _spans(self, text: Text, tags: list[int], sure: np.ndarray) -> list[Tagged]:
+        found, begin = [], 0
+        for i, number in enumerate(tags):
+            part, _, kind = self.tags[number].partition(" ")
+            begin = i if part in ("B", "S") else begin
+            if part in ("E", "S"):
+                score = min(float(sure[j, tags[j]]) for j in range(begin, i + 1))
+                found.append(Tagged(text.starts[begin], text.ends[i], kind, round(score, 4)))
+        return found
+
+    # ---- on disk ---------------------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        """Arrays, JSON and indexes; no pickle. A word's letters are counted again on loading."""
+        import numpy as np
+
+        buffer = streams.BytesIO()
+        np.savez_compressed(buffer, **self.weights.arrays())
+        io.write(folder / FILES["weights"], lambda out: out.write(buffer.getvalue()))
+        io.write_json(folder / FILES["names"], self.reading.corpus.to_json())
+        io.write_json(folder / FILES["words"], {"classes": self.reading.classes, "uses": self.reading.uses})
+        for group, index in self.reading.indexes.items():
+            index.save(folder / f"{group}.index")
+        io.write_json(folder / FILES["settings"], {"format": FORMAT, "kinds": self.kinds, "lean": self.lean})
+
+    @classmethod
+    def load(cls, folder: Path) -> Tagger:
+        import numpy as np
+
+        said = {name: _json(folder / FILES[name]) for name in ("settings", "names", "words")}
+        if said["settings"].get("format") != FORMAT:
+            raise DataError(f"{folder}: a tagger of another version of medxiaohe: train it again with entity.tagger")
+        indexes = {group: Index.load(folder / f"{group}.index") for group in GROUPS}
+        reading = Reading(indexes, f.CorpusNames.from_json(said["names"]), said["words"]["classes"], said["words"]["uses"])
+        try:
+            with np.load(folder / FILES["weights"], allow_pickle=False) as arrays:
+                weights = Weights.of(**{name: arrays[name] for name in arrays.files})
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"{folder / FILES['weights']}: not the weights of a tagger, or cut off: train it again ({error})") from error
+        return cls(said["settings"]["kinds"], reading, weights, said["settings"]["lean"])
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a file of a tagger ({error}): name the folder that entity.tagger left") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: not a file of a tagger: train it again with entity.tagger")
+    return found
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+
+def knowledge_of(tree: Tree | None) -> tuple[dict[str, Index], dict[str, str]]:
+    """The names of the tree, compiled, and what their words are used for; None knows no names."""
+    tree = tree or Tree(())
+    return indexes_of(tree), uses_of(tree)
+
+
+def tags_of(kinds: Sequence[str]) -> list[str]:
+    return ["O", *(f"{part} {kind}" for kind in kinds for part in "BIES")]
+
+
+def token_spans(starts: list[int], ends: list[int], document: Document) -> list[tuple[int, int, str]]:
+    """Marked mentions as (first token, last token + 1, kind): grown to whole tokens; of two that overlap the first stays."""
+    from bisect import bisect_left, bisect_right
+
+    found, free = list[tuple[int, int, str]](), 0
+    for span in sorted(document.spans, key=lambda span: (span.start, -span.end)):
+        first, last = bisect_right(starts, span.start) - 1, bisect_left(ends, span.end)
+        if first >= free and first <= last < len(ends):
+            found.append((first, last + 1, span.kind))
+            free = last + 1
+    return found
+
+
+def numbers_of(length: int, spans: Sequence[tuple[int, int, str]], tags: list[str]) -> list[int]:
+    numbers = {tag: number for number, tag in enumerate(tags)}
+    found = [0] * length
+    for first, end, kind in spans:
+        for i in range(first, end):
+            part = "S" if end - first == 1 else "B" if i == first else "E" if i == end - 1 else "I"
+            found[i] = numbers[f"{part} {kind}"]
+    return found
+
+
+def _best_lean(documents: Sequence[Document], indexes: Any, classes: Any, uses: Any, options: Options) -> dict[str, float]:
+    """For each kind what is added to its tags so that strict F1 is best on parts of the training texts that were left out."""
+    order = sorted(documents, key=lambda one: io.unit_interval("fold", one.id))
+    counts: dict[tuple[str, float], list[int]] = {}
+    for part in range(options.folds):
+        left_out = order[part :: options.folds]
+        made = Tagger._trained([one for i, one in enumerate(order) if i % options.folds != part], indexes, classes, uses, options)
+        texts = [one.text for one in left_out]
+        read = made.reading.texts(texts)
+        features = hashed(made.reading.words, read)
+        for lean in LEANS:
+            for document, found in zip(left_out, made._with_lean(texts, read, dict.fromkeys(made.kinds, lean), features), strict=True):
+                right = {(span.start, span.end, span.kind) for span in document.spans}
+                said = {span[:3] for span in found}
+                for kind in {span[2] for span in right | said}:
+                    count = counts.setdefault((kind, lean), [0, 0])
+                    count[0] += 2 * sum(one[2] == kind for one in right & said)
+                    count[1] += sum(one[2] == kind for one in right) + sum(one[2] == kind for one in said)
+    kinds = sorted({kind for kind, _ in counts})
+    best = {kind: max(LEANS, key=lambda lean: _share(counts.get((kind, lean)))) for kind in kinds}
+    gains = {kind: _share(counts.get((kind, lean))) - _share(counts.get((kind, 0.0))) for kind, lean in best.items()}
+    return {kind: lean if gains[kind] >= LEAST_GAIN else 0.0 for kind, lean in best.items()}
+
+
+def _share(count: list[int] | None) -> float:
+    return count[0] / count[1] if count and count[1] else 0.0
+
+
+# ---- stage ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Corpus:
+    reader: str  # pubtator, iob_tsv, or a file of yours whose samples have meta.mentions
+    path: InputPath
+    kinds: tuple[str, ...] = ()  # only mentions of these types, as the tagger calls them; empty is all
+
+
+@dataclass(frozen=True)
+class TaggerSettings:
+    gold: tuple[Corpus, ...]  # marked texts
+    splits: tuple[str, ...] = ("train",)  # of the gold files; files that name no split are always taken
+    texts: tuple[Corpus, ...] = ()  # unmarked texts, for the classes of words: {reader: pubmed_xml, path: asset:pubmed_2021}
+    options: Options = field(default_factory=Options)
+
+    def __post_init__(self) -> None:
+        if not self.gold:
+            raise ConfigError("gold must name marked texts, for example {reader: pubtator, path: CDR_TrainingSet.PubTator.txt}")
+        if wrong := [split for split in self.splits if split not in SPLITS]:
+            raise ConfigError(f"splits are of {', '.join(SPLITS)}, not {wrong[0]!r}: nothing is learned from a test split")
+
+
+def tagger(settings: TaggerSettings, out: Path, *, tree: Path) -> dict[str, Any]:
+    """Stage entity.tagger: train a Tagger on marked texts and the tree, and save it in `out`."""
+    found: dict[str, Document] = {}
+    for corpus in settings.gold:
+        samples = (one for one in _samples(corpus) if one.split in ("", *settings.splits))
+        for document in documents(samples):
+            kept = tuple(span for span in document.spans if not corpus.kinds or span.kind in corpus.kinds)
+            if document.id in found and found[document.id].text != document.text:
+                raise DataError(f"two gold files have a document {document.id} with different texts")
+            found.setdefault(document.id, replace(document, spans=kept))
+    classes = word_classes(one.text for corpus in settings.texts for one in _samples(corpus)) if settings.texts else {}
+    made = Tagger.train(list(found.values()), Tree.load(tree), classes=classes, options=settings.options)
+    made.save(out)
+    spans = [span for document in found.values() for span in document.spans]
+    return {
+        "documents": len(found),
+        "mentions": {kind: sum(span.kind == kind for span in spans) for kind in made.kinds},
+        "features": len(made.weights.keys),
+        "lean": made.lean,
+        "words_in_classes": len(classes),
+    }
+
+
+def _samples(corpus: Corpus) -> Any:
+    reader = plugins.load("readers", corpus.reader)
+    path = assets.folder(corpus.path[len("asset:") :]) if corpus.path.startswith("asset:") else Path(corpus.path)
+    return (one for one in reader(path) if hasattr(one, "split"))
