@@ -72,6 +72,11 @@ def test_an_acronym_that_nothing_explains_is_ambiguous_and_scores_low() -> None:
     assert found("the PAH gene and PAH-/- mice") == []
 
 
+def test_a_heading_in_capitals_is_no_acronym() -> None:
+    assert found("ALL\nfever\nPAH AND PLAN: ALL") == [("fever", "fever"), ("ALL", "ALL")]
+    assert found("ALL") == [("ALL", "ALL")]
+
+
 def test_names_are_found_around_an_abbreviation_and_with_one_in_them() -> None:
     mentions = ANNOTATOR.annotate("Von Hippel-Lindau (VHL) disease: VHL disease and VHL.")
     assert [(a.surface, a.entity) for a in mentions] == [

@@ -160,6 +160,7 @@ Past medical history:\n- [hypertension]\n- [gout]\n\nAssessment: [pneumonia]|h;h
 DDx: [sarcoidosis]|u
 Return precautions: [fever], [bleeding]|y;y
 Findings: [effusion]|
+PAST MEDICAL HISTORY\n[Atrial fibrillation]\nEXAM\nno [pain], [swelling] is seen|h;n;n
 Impression: No acute [fracture]. [Osteopenia].|n;
 无[发热]。|n
 未见[结节]。|n

@@ -31,7 +31,7 @@ from medxiaohe.entity import context, finder
 from medxiaohe.entity.disambiguate import Around, Choice, Embedder, Meanings, related_entities
 from medxiaohe.entity.link import TOKEN, plain
 from medxiaohe.entity.mentions import Draft, Names
-from medxiaohe.entity.page import Page
+from medxiaohe.entity.page import MAX_ACRONYM, Page
 from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import MissingExtra
 
@@ -39,7 +39,6 @@ SCORES = {
     "name": 0.85, "synonym": 0.75, "variant": 0.6, "acronym": 0.2, "abbreviation": 0.9, "around": 0.9, "coordination": 0.8,
     "tagger": 0.8, "untagged": 0.3,
 }  # fmt: skip
-MAX_ACRONYM = 6  # letters, all of them capitals or digits: a gene or a phrase as often as the entity, unless the text explains it
 TAGGED_KINDS = frozenset({"disease", "chemical"})  # where a tagger is given, it knows these better than the dictionary
 MAX_KEPT = 200_000  # surfaces whose reason is remembered
 

@@ -27,6 +27,7 @@ from medxiaohe.entity.sentences import sentence_ends, sentence_of
 FILE = Path(__file__).with_name("context_triggers.tsv")
 AXES = ("negated", "uncertain", "historical", "hypothetical", "family", "other")
 HEADING = re.compile(r"[^\W_][^:：\n.;。，,]{0,45}[:：]")
+CAPITALS = re.compile(r"^[ \t]*([A-Z][A-Z/&,\- ]{1,45}[A-Z])[ \t]*$", re.MULTILINE)
 # A part of a list has no verb of its own; "X and Y are not seen" and "no X is seen" have, but say nothing new with it.
 VERBS = frozenset("is are was were has have had shows show remains remain appears appear measures reports noted developed will".split())
 SEEN = frozenset(
@@ -130,10 +131,9 @@ def triggers() -> Triggers:
 def sections(text: str) -> list[Section]:
     """Start, end, axis and heading of the parts that stand below a heading with a meaning.
 
-    A heading ends at a colon and begins a line or, if it is a known one, a sentence; the next heading ends its part.
+    A heading is a line in capitals, or ends at a colon and begins a line or, if it is a known one, a sentence; the next heading ends
+    its part.
     """
-    if ":" not in text and "：" not in text:
-        return []
     known, marks = triggers().headings, []
     at = -1
     while (at := _next_colon(text, at + 1)) >= 0:
@@ -143,6 +143,9 @@ def sections(text: str) -> list[Section]:
         meaning = known.get(heading.lower())
         if meaning or (start == line and heading[:1].isupper() and HEADING.fullmatch(f"{heading}:") and len(heading.split()) <= 5):
             marks.append((start, meaning or "nothing", heading))
+    if "\n" in text:
+        marks += [(mark.start(), known.get(mark[1].lower(), "nothing"), mark[1]) for mark in CAPITALS.finditer(text)]
+        marks.sort()
     ends = [*(start for start, _, _ in marks), len(text)][1:]
     return [(start, end, meaning, heading) for (start, meaning, heading), end in zip(marks, ends, strict=True) if meaning != "nothing"]
 

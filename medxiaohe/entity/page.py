@@ -19,6 +19,7 @@ from medxiaohe.entity.sentences import sentence_ends, sentence_of
 EXPANDED = ((0, 2), (1, 1), (0, 1), (2, 0), (1, 0), (0, 3))  # words before and after an abbreviation that may be of a name
 NOUNS = ("disease", "syndrome")  # von Hippel-Lindau (VHL) means the disease; G6PD is an enzyme without "deficiency"
 HEAD_KINDS = frozenset({"disease", "chemical"})
+MAX_ACRONYM = 6  # letters, all capitals or digits: a gene, a phrase or a heading as often as the entity, unless the text explains it
 NEXT_WORD = re.compile(r"[ \-‐]([^\W_]+)")
 LAST_WORD = re.compile(r"([^\W_]+)[ \-‐]$")
 CJK_SHORT = re.compile(r"[(（]\s*([A-Z][A-Za-z0-9\-]{1,9})\s*[)）]")
@@ -63,7 +64,7 @@ class Page:
 
     def resolved(self, names: Names, known: dict[str, str]) -> list[Draft]:
         """The mentions after all rules; those of a coordination have one span, no others overlap."""
-        drafts = [draft for draft in self.drafts if not (draft.ambiguous and OF_A_GENE.match(self.text, draft.end))]
+        drafts = [draft for draft in self.drafts if not self._is_something_else(draft)]
         if self._uses:
             drafts = self._with_abbreviations(drafts, names, known)
         if self._proposals:
@@ -86,6 +87,17 @@ class Page:
         for definition in definitions(text) + defined_in_cjk(text, self.drafts):
             kept.setdefault(text[definition.short_start : definition.short_end], definition)
         return list(kept.values())
+
+    def _is_something_else(self, draft: Draft) -> bool:
+        """The gene that a disease is named after, or a word of a heading in capitals: PLAN is a disease too."""
+        text, start = self.text, draft.start
+        if draft.ambiguous and OF_A_GENE.match(text, draft.end):
+            return True
+        if draft.end - start > MAX_ACRONYM or not text[start : draft.end].isupper() or "\n" not in text:
+            return False
+        line = text.rfind("\n", 0, start) + 1
+        heading = text[line : text.find("\n", start) if "\n" in text[start:] else len(text)].partition(":")[0]
+        return start < line + len(heading) and heading.isupper()
 
     def _with_abbreviations(self, drafts: list[Draft], names: Names, known: dict[str, str]) -> list[Draft]:
         text, new, gone = self.text, list[Draft](), list[tuple[int, int]]()
