@@ -237,6 +237,24 @@ def test_pictures_come_from_paths_bytes_and_data_uris(tmp_path: Path, monkeypatc
         list(by_path.samples("test"))
 
 
+def test_the_loader_of_the_hub_leaves_pictures_as_the_bytes_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's own loader, on a folder as the hub lays it out: one picture, and a list of them."""
+    datasets = pytest.importorskip("datasets")
+    from medxiaohe.tasks import _rows
+
+    for key in _rows.OFFLINE:
+        monkeypatch.delenv(key, raising=False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    stored = {"bytes": PNG, "path": None}
+    features = datasets.Features({"q": datasets.Value("string"), "one": datasets.Image(), "many": datasets.List(datasets.Image())})
+    (tmp_path / "set/data").mkdir(parents=True)
+    datasets.Dataset.from_list([{"q": "a", "one": stored, "many": [stored, stored]}], features=features).to_parquet(
+        str(tmp_path / "set/data/test-00000-of-00001.parquet")
+    )
+    (row,) = _rows.hub(str(tmp_path / "set"), "test")
+    assert row["one"]["bytes"] == PNG and [image["bytes"] for image in row["many"]] == [PNG, PNG]
+
+
 # ---- the definitions that ship
 
 

@@ -50,7 +50,7 @@ def hub(name: str, split: str, config: str = "", revision: str | None = None) ->
         found = datasets.load_dataset(name, config or None, split=split, revision=revision)
     except Exception as error:  # the hub, the network, a login that is missing, a loading script: many unrelated classes
         raise DataError(f"cannot load {name} ({split}) from the hub: {' '.join(str(error).split())[:200]}; give the task `path`") from error
-    return found.with_format(None).decode(False) if hasattr(found, "decode") else _undecoded(found)  # type: ignore[no-any-return]
+    return _undecoded(found)  # type: ignore[no-any-return]
 
 
 def _files(root: Path, split: str, config: str, pattern: str) -> list[Path]:
