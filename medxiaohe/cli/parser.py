@@ -29,6 +29,9 @@ examples:
 # verb and its second word -> (the stage it runs, one line about it, the inputs of the example)
 STAGE_VERBS = {
     ("tree", "build"): ("entity.build", "build the Medical Entity Tree from vocabularies", ""),
+    ("tree", "place"): ("data.place", "entities without parents get the likeliest", "--input tree=work/entity_build/1"),
+    ("tree", "attach"): ("data.attach", "new entities of passages join a frozen tree",
+                         "--input tree=work/entity_build/1 --input corpus=work/data_read/1"),
     ("data", "read"): ("data.read", "read corpora and link their words to the tree", "--input tree=work/entity_build/1"),
     ("data", "link"): ("data.link", "where texts mention entities of the tree", "--input tree=work/entity_build/1 --set path=texts.jsonl"),
     ("data", "curate"): ("data.curate", "filter, deduplicate and decontaminate", "--input corpus=work/data_read/1"),

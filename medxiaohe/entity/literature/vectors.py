@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -51,16 +52,16 @@ class Sparse:
 
         self.features, self.size = features, len(texts)
         self._number: dict[str, int] = {}
-        rows, columns, counts = [], [], []
+        rows, columns, counts = array("i"), array("i"), array("f")  # millions: lists would take ten times as much memory
         for i, text in enumerate(texts):
             for feature, count in Counter(features(text)).items():
                 rows.append(i)
                 columns.append(self._number.setdefault(feature, len(self._number)))
                 counts.append(1 + math.log(count))
-        row, column = np.array(rows, np.int32), np.array(columns, np.int32)
+        row, column = np.asarray(rows, np.int32), np.asarray(columns, np.int32)
         num_with = np.bincount(column, minlength=len(self._number))
         self._idf = np.log((1 + self.size) / (1 + num_with)).astype(np.float32) + 1
-        weight = np.array(counts, np.float32) * self._idf[column] if len(column) else np.zeros(0, np.float32)
+        weight = np.asarray(counts, np.float32) * self._idf[column] if len(column) else np.zeros(0, np.float32)
         lengths = np.sqrt(np.bincount(row, weight.astype(np.float64) ** 2, minlength=self.size))
         weight = (weight / np.maximum(lengths, 1e-9)[row]).astype(np.float32) if len(row) else weight
         order = np.argsort(column, kind="stable")
