@@ -50,6 +50,7 @@ TEXT = re.compile(
 )
 STOP = re.compile(
     r"[.;]?\n|[.;](?=\s)|,(?= (?:because|since|as|which|not|rather|so|given)\b)|(?= (?:because|since)\b)|\s*\((?=[^)]*\)\W*$)"
+    r"|(?= (?:is|would be) the (?:best|correct|right|likeliest|most (?:likely|probable|appropriate|suitable))\b)"
 )
 NEGATED = re.compile(
     r"^[\s)\].]*(?:(?:is|was|would be|seems|选项|项|是)\s*)?(?:not\b|n't|wrong|incorrect|unlikely|false|excluded|ruled out|错|不|排除)",
