@@ -9,9 +9,8 @@ from medxiaohe import io
 from medxiaohe.entity.build import row
 from medxiaohe.types import Entity, Message, Sample
 
-ORGANS = "lung liver kidney brain heart skin bone eye ear stomach bladder thyroid".split()
-CONDITIONS = "cancer fibrosis infection atrophy abscess cyst hemorrhage infarction degeneration calcification".split()
-NEW = ("pancreas", "spleen")  # organs that the tree does not have
+ORGANS = "lung liver kidney brain heart skin bone eye thyroid".split()
+CONDITIONS = "cancer fibrosis infection atrophy abscess cyst hemorrhage infarction".split()
 
 
 def ontology(left_out: tuple[str, ...] = ()) -> list[Entity]:

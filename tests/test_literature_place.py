@@ -39,4 +39,4 @@ def test_only_entities_without_parents_move_and_scores_and_reasons_are_kept(tmp_
 
 def test_a_tree_without_such_entities_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing to place"):
-        place(PlaceSettings(kinds=("gene",)), tmp_path, tree=made.tree_folder(tmp_path / "tree"))
+        place(PlaceSettings(kinds=("gene",), embedder="ngrams"), tmp_path, tree=made.tree_folder(tmp_path / "tree"))

@@ -15,7 +15,7 @@ from medxiaohe.entity.literature.attach import Parent, fit
 from medxiaohe.entity.literature.extract import Extraction, Found, Passage
 from medxiaohe.entity.literature.kinds import Typed, Typer
 from medxiaohe.entity.literature.parents import Skeleton
-from medxiaohe.entity.literature.vectors import Embedder, Sparse, letter_features
+from medxiaohe.entity.literature.vectors import Embedder
 from medxiaohe.entity.literature.words import said_to_be
 from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import DataError
@@ -77,7 +77,7 @@ class Growth:
         self._rule(self.conflicts, model)
         rankings = self._rankings()
         open_ = {row["id"] for row in self.rulings if row["status"] == "undecided"}
-        asked = [self._place_conflict(self.entities[id], ranking) for id, ranking in rankings.items() if id not in open_]
+        asked = [conflicts.of_place(self.entities[id], ranking, self.tree) for id, ranking in rankings.items() if id not in open_]
         self.conflicts += (new := [conflict for conflict in asked if conflict])
         self._rule(new, model)
         open_ = {row["id"] for row in self.rulings if row["status"] == "undecided"}
@@ -128,12 +128,6 @@ class Growth:
             ranked = ranker.rank(Skeleton(nodes, self.near), asked)
             found |= {one.id: ranking for one, ranking in zip(asked, ranked, strict=True)}
         return found
-
-    def _place_conflict(self, one: Entity, ranking: Sequence[Parent]) -> conflicts.Conflict | None:
-        nodes = [self.tree.entities[parent.id] for parent in ranking]
-        alike = Sparse([node.name for node in nodes], letter_features).similarities(one.name) if nodes else []
-        scores = {node.id: float(score) for node, score in zip(nodes, alike, strict=True)}
-        return conflicts.of_place(one, ranking, self.tree, scores.__getitem__)
 
     def _rule(self, asked: Sequence[conflicts.Conflict], model: Model | None) -> None:
         if not asked:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medxiaohe.entity.literature.attach import Parent
 from medxiaohe.entity.literature.cluster import may_be_one
 from medxiaohe.entity.literature.kinds import Typed
+from medxiaohe.entity.literature.vectors import letter_likeness
+from medxiaohe.entity.literature.words import content
 from medxiaohe.entity.tree import Tree
 from medxiaohe.types import Entity
 
-ALIKE = 0.75  # cosine of letters with a name of the tree, from which a new entity may be that one
+ALIKE = 0.8  # cosine of letters with a name of the tree, from which a new entity may be that one
 NEAR_EQUAL = 0.8  # second score over first
 MIN_RIVAL = 0.2  # a second score below this is no rival
 SURE_KIND = 0.8  # share of the neighbours that contradict a claimed type
@@ -45,13 +47,15 @@ def of_kind(entity: Entity, claimed: str, typed: Typed) -> Conflict | None:
     return Conflict(entity.id, entity.name, "kind", f"Of which kind is {entity.name!r}?", options)
 
 
-def of_place(entity: Entity, ranking: Sequence[Parent], tree: Tree, likeness: Callable[[str], float]) -> Conflict | None:
-    """`likeness(id)` is how alike, by letters, the entity and a node are."""
+def of_place(entity: Entity, ranking: Sequence[Parent], tree: Tree) -> Conflict | None:
+    """A name nearly like that of a candidate, which is not simply longer; or two candidates far apart and nearly as likely."""
     if not ranking:
         return None
-    alike = sorted((round(-likeness(one.id), 4), one.id) for one in ranking)
-    best_score, best = -alike[0][0], tree.entities[alike[0][1]]
-    if best_score >= ALIKE and best.id not in tree.roots and may_be_one(entity.name, best.name):
+    alike = min(ranking, key=lambda one: (-round(letter_likeness(entity.name, tree.entities[one.id].name), 4), one.id))
+    best = tree.entities[alike.id]
+    is_form = set(content(best.name)) < set(content(entity.name))  # "familial X" is below "X"
+    is_like = letter_likeness(entity.name, best.name) >= ALIKE and may_be_one(entity.name, best.name)
+    if is_like and not is_form and best.id not in tree.roots:
         options = [
             Option("same", best.id, f"{entity.name} is another name of {_said(best)}"),
             Option("child", best.id, f"{entity.name} is a kind of {_said(best)}"),
