@@ -141,6 +141,7 @@ def test_a_journal_serves_each_reply_once_and_only_to_its_window(tmp_path: Path)
     other = Remembered(model, tmp_path / "journal")
     other.begin(16)
     assert other.reply([ask("a")])[0].text == "A" and other.calls == 1
+    assert [row["at"] for row in io.read_jsonl(tmp_path / "journal")] == [16], "the replies of a stored window are dropped"
 
 
 def test_a_cache_knows_words_pixels_tools_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

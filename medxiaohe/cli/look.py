@@ -187,7 +187,10 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
         facts |= _task(thing())
     elif kind == "tools":
         facts |= {"description": getattr(thing, "description", ""), "parameters": getattr(thing, "parameters", "")}
-    if example := getattr(inspect.getmodule(thing), "EXAMPLE", None):
+    example = getattr(inspect.getmodule(thing), "EXAMPLE", None)
+    if kind == "perturbations":
+        facts["example"] = example.text if example else ""
+    elif example:
         facts["example"] = [f"{name}: {str(content)[:300]}" for name, content in example.items()]
     return facts
 

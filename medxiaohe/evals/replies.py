@@ -39,6 +39,8 @@ class Remembered:
         for row in io.read_jsonl(self.journal) if self.journal.exists() else ():
             for key, message in row["replies"] if row["at"] == at else ():
                 self._known.setdefault(key, deque()).append(io.message_from_json(message))
+        if not self._known:
+            self.journal.unlink(missing_ok=True)  # what it held is stored as rows by now
 
     def end(self) -> None:
         """The window is stored elsewhere: forget its replies."""
