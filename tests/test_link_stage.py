@@ -66,6 +66,7 @@ def test_a_stage_of_samples_keeps_the_entities_it_had(tmp_path: Path, tree: Path
     assert len(sample.entities) == 2 and sample.entities[0] == "my:0" and sample.source == "s"
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_write_goes_on_to_the_same_bytes(tmp_path: Path, tree: Path) -> None:
     path = texts(tmp_path, 16)
     command = ("data", "link", "--input", f"tree={tree}", "--set", f"path={path}", "--set", "shard_mb=0.0006", "--set", "rules=false")
