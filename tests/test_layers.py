@@ -12,7 +12,7 @@ LAYERS = [
     {"recipe", "assets", "privacy", "shards"},
     {"entity", "models"},
     {"retrieval", "scoring"},
-    {"tools", "reports"},
+    {"tools", "reports", "rewards"},
     {"agents", "tasks"},
     {"data", "train", "evals"},
     {"serve"},

@@ -196,6 +196,8 @@ def _others(rest: str) -> Iterator[str]:
         rest = rest[match.end() :]
         if match[1] == "A" and re.match(r" [a-z0-9]", rest):
             return  # an article: "B, A rare tumour"
+        if match[1] == "I" and re.match(r" [a-z]{2}|'", rest):
+            return  # the speaker: "B.\n\nI hope that this helps"
         if NEGATED.match(rest):
             return
         yield match[1]

@@ -1,0 +1,1 @@
+"""What reinforcement learning maximises: scorers, put together so that safety comes first and correctness before form (MX-29)."""

@@ -1,0 +1,132 @@
+"""The layered hybrid reward (MX-29): R = gate * (c + s), where c is how right the answer is and s is form and process.
+
+    c       the weighted mean of rule and rubric scorers, in [0, 1], rounded to whole steps; None when one of them is unjudged
+    gate    0 when a safety rule finds a critical violation: the total is then exactly 0
+    s       process and shaping, less than half a step of c in either direction; 0 for an answer that is not right at all
+
+So a violation earns exactly 0; what is wrong, refused or unparsed earns exactly 0; and no form makes a worse answer beat a better
+one. The paper states the layers and these properties, and gives neither formula nor weights (systems.md 1c).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.rewards import process, safety, shaping
+from medxiaohe.rewards.steps import ALL_OR_NOTHING, step, whole_steps
+from medxiaohe.scoring._answer import outside_thoughts
+from medxiaohe.types import Sample, Score, Scorer, Trace
+
+# What a parser of single answers may read an answer out of, although it leaves another one open.
+HEDGE = re.compile(
+    r"\b(?:or|and)(?: maybe| perhaps| possibly)? (?:something|anything|another|other|any of the others?)\b"
+    r"|\bi(?: am|'m) (?:not |un)(?:sure|certain)\b|\bi (?:do not|don't) know\b|\bjust (?:a guess|guessing)\b"
+    r"|\b(?:hard|difficult|impossible) to (?:say|tell)\b|不确定|不好说|或者?其他|不知道",
+    re.IGNORECASE,
+)
+PARTS = ("constraint_coverage", "logical_robustness", "exploration_depth", "format", "length")
+ROOM = 0.49  # of a step: what form may move is less than half of it
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How the parts of s are mixed, and the most they may move the reward."""
+
+    shaping: float = 0.1
+    constraint_coverage: float = 1.0
+    logical_robustness: float = 1.0
+    exploration_depth: float = 1.0
+    format: float = 1.0
+    length: float = 1.0
+    target_words: int = 400  # a longer answer loses its share of `length`, all of it at twice as many words
+    gate: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shaping < 0.5:
+            raise ConfigError(f"shaping must be at least 0 and below 0.5, so that form never outweighs a right answer, not {self.shaping}")
+        if min(self.of_parts().values()) < 0 or self.target_words < 1:
+            raise ConfigError("the weights of a reward must be at least 0, and target_words at least 1")
+
+    def of_parts(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in PARTS}
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The total, and every part of it for the log. `total` is None when a judge failed: such an answer takes no part."""
+
+    total: float | None
+    correct: float | None
+    status: str = "judged"  # that of the first score that has another, or "unsafe"
+    parts: dict[str, float] = field(default_factory=dict)
+    why: str = ""
+
+
+Weighted = Sequence[tuple[Scorer, float]]
+
+
+def hybrid(
+    sample: Sample, trace: Trace, scorers: Weighted, weights: Weights | None = None, rules: Sequence[safety.Rule] | None = None
+) -> Reward:
+    """The reward of one answer. `scorers` are (scorer, weight above 0); a rule names a violation or returns "".
+
+    ConfigError without scorers or with a weight that is not above 0.
+    """
+    return hybrid_many([(sample, trace)], scorers, weights, rules)[0]
+
+
+def hybrid_many(
+    pairs: Sequence[tuple[Sample, Trace]], scorers: Weighted, weights: Weights | None = None, rules: Sequence[safety.Rule] | None = None
+) -> list[Reward]:
+    """The rewards of several answers, in order; a judge is asked about all of them at once, and not about unsafe ones."""
+    if not scorers or any(not weight > 0 for _, weight in scorers):
+        raise ConfigError("a reward needs scorers, each with a weight above 0")
+    weights = weights or Weights()
+    broken = [safety.violations(*pair, rules) if weights.gate else () for pair in pairs]
+    judged = [pair for pair, violations in zip(pairs, broken, strict=True) if not violations]
+    columns = [_scores(scorer, judged) for scorer, _ in scorers]
+    rows = iter(zip(*columns, strict=True))
+    return [
+        Reward(0.0, None, "unsafe", why=f"unsafe: {violations[0]}") if violations else _reward(*pair, next(rows), scorers, weights)
+        for pair, violations in zip(pairs, broken, strict=True)
+    ]
+
+
+def _scores(scorer: Scorer, pairs: Sequence[tuple[Sample, Trace]]) -> list[Score]:
+    scores = list(scorer.many(pairs)) if hasattr(scorer, "many") else [scorer(*pair) for pair in pairs]
+    return [_committed(score, trace) for score, (_, trace) in zip(scores, pairs, strict=True)]
+
+
+def _committed(score: Score, trace: Trace) -> Score:
+    """The score, or nothing for a single answer that the reply takes back in the next breath."""
+    if score.value and score.name in ALL_OR_NOTHING and (found := HEDGE.search(outside_thoughts(trace.answer))):
+        return Score(score.name, 0.0, "unparsed", score.parsed, f"{found.group()!r} leaves another answer open")
+    return score
+
+
+def _reward(sample: Sample, trace: Trace, scores: Sequence[Score], scorers: Weighted, weights: Weights) -> Reward:
+    if lost := [score for score in scores if score.value is None]:
+        return Reward(None, None, "unjudged", why=f"{lost[0].name}: {lost[0].why}")
+    status = next((score.status for score in scores if score.status != "judged"), "judged")
+    why = "; ".join(f"{score.name} {score.value:g}: {score.why[:80]}" for score in scores)
+    shares = [weight for _, weight in scorers]
+    size = step([getattr(scorer, "with_rubric", _same)(sample) for scorer, _ in scorers], scores, shares)
+    correct = whole_steps([score.value or 0.0 for score in scores], shares, size)
+    if correct == 0:
+        return Reward(0.0, 0.0, status, why=why)
+    parts = {**process.parts(sample, trace), **shaping.parts(trace, weights.target_words)}
+    room = min(weights.shaping, ROOM * float(size))
+    return Reward(float(correct) + room * _signed_mean(parts, weights.of_parts()), float(correct), status, parts, why)
+
+
+def _same(sample: Sample) -> Sample:
+    return sample
+
+
+def _signed_mean(parts: dict[str, float], weights: dict[str, float]) -> float:
+    """The parts, each in [0, 1], as one number in [-1, 1]; parts that do not apply are left out."""
+    share = sum(weights[name] for name in parts)
+    return sum((2 * value - 1) * weights[name] for name, value in parts.items()) / share if share else 0.0

@@ -1,0 +1,86 @@
+"""Doses as people write them: 500 mg twice a day, 1 g q8h, 15 mg/kg/day in three divided doses, 10 units at bedtime."""
+
+import re
+from dataclasses import dataclass
+
+from medxiaohe.scoring._numbers import quantities, readable
+from medxiaohe.scoring._units import Unit, unit
+
+NUMBERS = {word: n for n, word in enumerate("once twice thrice".split(), 1)}
+NUMBERS |= {word: n for n, word in enumerate("one two three four five six".split(), 1)}
+LATIN = {"qd": 1.0, "od": 1.0, "daily": 1.0, "nightly": 1.0, "bid": 2.0, "bd": 2.0, "tid": 3.0, "tds": 3.0, "qid": 4.0, "qds": 4.0}
+COUNT = rf"(\d{{1,2}}|{'|'.join(NUMBERS)})"
+EVERY = re.compile(r"(?:every|each|q)\s*(\d{1,2})\s*-?\s*(?:h|hrs?|hours?|hourly)\b|(\d{1,2})\s*-?\s*hourly\b", re.IGNORECASE)
+TIMES = re.compile(rf"{COUNT}(?:\s*(?:times?|x|doses?))?\s*(?:a|per|each|every|/)?\s*(day|daily|week|weekly)\b", re.IGNORECASE)
+WORDS = re.compile(r"\b(?:(?:every|each|per|a) day|at (?:bedtime|night)|in the (?:morning|evening)|once)\b|/\s*day\b", re.IGNORECASE)
+SHORT = re.compile(rf"\b({'|'.join(LATIN)}|q\.?\s?d|b\.i\.d|t\.i\.d|q\.i\.d)\b", re.IGNORECASE)
+WEEKLY = re.compile(r"\b(?:once (?:a|per|every) week|(?:once )?weekly|every week)\b", re.IGNORECASE)
+DIVIDED = re.compile(rf"\b(?:divided (?:into|in)|in|as)\s+{COUNT}\s+(?:equal\s+)?(?:divided\s+|separate\s+)?doses\b", re.IGNORECASE)
+NEAR = 45  # characters behind an amount in which its frequency stands
+PLAIN = ((("mass", 1),), (("activity", 1),), (("volume", 1),))
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    amount: float  # of one intake, in base units: g, IU or L; for each kg of the patient where `per_kg`
+    kind: str  # mass, activity, volume
+    per_kg: bool
+    a_day: float | None  # how often; None where it is not said
+    start: int
+    end: int  # behind the amount, not behind its frequency
+    open: str = ""  # why it is no single dose: "range", "bound", "denied", "ratio"
+
+
+def doses(text: str) -> list[Dose]:
+    """The doses of a text in order. Its length is kept: places are places in the text."""
+    found = []
+    for one in quantities(readable(text)):
+        said = re.sub(r"\s+in$", "", one.unit)  # "mg/day in two doses" has no inches
+        end = one.end - (len(one.unit) - len(said))
+        measured = _measured(said)
+        if measured is None:
+            continue
+        kind, factor, per_kg, per_day = measured
+        after = re.split(r"[.;]\s|\n", text[end : end + NEAR])[0]
+        often, amount = frequency(after), one.value * factor
+        if divided := DIVIDED.search(after):
+            often = _count(divided[1])
+            amount /= often
+        elif per_day and often is None:
+            often = 1.0
+        found.append(Dose(amount, kind, per_kg, often, one.start, end, one.open))
+    return found
+
+
+def frequency(text: str) -> float | None:
+    """How many times a day the text says first; None where it does not say."""
+    places: list[tuple[int, float]] = []
+    if mark := EVERY.search(text):
+        places.append((mark.start(), 24 / max(1, int(mark[1] or mark[2]))))
+    if mark := WEEKLY.search(text):
+        places.append((mark.start(), 1 / 7))
+    if mark := TIMES.search(text):
+        places.append((mark.start(), _count(mark[1]) / (7 if mark[2].lower().startswith("week") else 1)))
+    if mark := SHORT.search(text):
+        places.append((mark.start(), LATIN.get(re.sub(r"[.\s]", "", mark[1].lower()), 1.0)))
+    if mark := WORDS.search(text):
+        places.append((mark.start(), 1.0))
+    return min(places, key=lambda place: place[0])[1] if places else None
+
+
+def same_amount(one: Dose, other: Dose) -> bool:
+    return (one.kind, one.per_kg) == (other.kind, other.per_kg) and abs(one.amount - other.amount) <= 1e-6 * abs(other.amount)
+
+
+def _measured(name: str) -> tuple[str, float, bool, bool] | None:
+    """(kind, base units in one, for each kg, for a whole day) of the unit of a dose; None for what is no dose."""
+    bare = re.sub(r"\s*/\s*(?:kg|kilogram)\b", "", name)
+    plain = re.sub(r"\s*/\s*(?:d|day)\b", "", bare)
+    found = unit(plain)
+    if not isinstance(found, Unit) or found.powers not in PLAIN:
+        return None
+    return found.powers[0][0], found.factor, bare != name, plain != bare
+
+
+def _count(word: str) -> float:
+    return float(NUMBERS.get(word.lower(), 0) or int(word))
