@@ -132,7 +132,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--retries", type=int, default=1)
     parser.add_argument("--limit", type=int, help="items of each set for the model, in hash order")
-    parser.add_argument("--kinds", nargs="+", default=["rubric", "claim"], help="what the self-test asks")
+    parser.add_argument("--kinds", nargs="*", default=["rubric", "claim"], help="what the self-test asks; nothing skips it")
+    parser.add_argument("--sets", nargs="+", default=["kqa", "radfact", "healthbench"])
     parser.add_argument("--choose", action="store_true")
     args = parser.parse_args()
     pack = Path(os.environ["MEDXIAOHE_DATA"])
@@ -155,10 +156,10 @@ def main() -> None:
         model = use.make(settings)
         assert model is not None
         judges.append((args.model, model))
-    for name, judge in judges:
+    for name, judge in judges if args.kinds else ():
         report = selftest.run(judge, args.kinds)
         print(f"\n## Self-test: {name} ({judge.name}): {'passed' if report.passed else 'REFUSED'}\n\n{report.table()}", flush=True)
-    for key, (title, read) in sets.items():
+    for key, (title, read) in ((key, sets[key]) for key in args.sets):
         items = sorted(read(pack), key=lambda item: io.unit_interval("order", item.cluster, item.question.items[0]))
         parts = [(title, items)]
         if key == "kqa":

@@ -6,7 +6,7 @@
    and omission rates that people counted (Ben Abacha et al. 2023). Half of the dialogues, by hash, were looked at while the
    metrics were made; the figures to quote are of the other half. Intervals: 1,000 resamples of dialogues.
 2. Indiana chest X-ray reports: a report against itself with one planted error, and against another patient's report. An error
-   is seen when the score falls below that of the same report with its sentences in another order and other words for normal.
+   is seen when the score falls below that of a harmless change: the sentences in another order, or other words for denials, too.
 """
 
 import argparse
@@ -118,7 +118,7 @@ def people(pack: Path, measures: dict[str, Metric]) -> None:
     notes = _rows(folder / "MTS-Dialog-Automatic-Summaries-ValidationSet.csv")
     scores = _rows(folder / "MTS-Dialog-Manual-Scores4CorrelationStudy.csv")
     for part, wanted in (("held-out half", False), ("half that was looked at", True)):
-        chosen = [i for i, note in enumerate(notes) if (io.unit_interval("mts-correlation", note["Dialogue"]) < 0.5) == wanted]
+        chosen = [i for i, note in enumerate(notes) if looked_at(note["Dialogue"]) == wanted]
         clusters = [notes[i]["Dialogue"] for i in chosen]
         print(f"\n## MTS-Dialog, {part}: {len(chosen)} notes of {len(set(clusters))} dialogues\n")
         values = {
@@ -137,6 +137,10 @@ def people(pack: Path, measures: dict[str, Metric]) -> None:
                 low, value, high = gain(values[name], values[other], gold, clusters, sign)
                 print(f"\n{name} against {other}: Spearman {value:+.3f} [{low:+.3f}, {high:+.3f}] nearer to people")
             print(flush=True)
+
+
+def looked_at(dialogue: str) -> bool:
+    return io.unit_interval("mts-correlation", dialogue.replace("\r\n", "\n")) < 0.5
 
 
 def gain(
@@ -210,16 +214,19 @@ def planted(pack: Path, measures: dict[str, Metric], count: int) -> None:
         "a sentence of another report added": lambda text: f"{text} {extra(text, reports)}",
         "another patient's report": lambda text: reports[(reports.index(text) + 1) % len(reports)],
     }
-    print(f"\n## Indiana reports: share of planted errors that lower the score below that of a harmless change ({len(reports)} reports)\n")
-    print(f"| metric | {' | '.join(kinds)} | harmless change: mean score |\n|---|{'---|' * (len(kinds) + 1)}")
+    print(f"\n## Indiana reports: share of planted errors that lower the score below that of a harmless change ({len(reports)} reports)")
+    print("\nFirst against the sentences in another order, then against other words for denials, too.\n")
+    print(f"| metric | {' | '.join(kinds)} | harmless: mean scores |\n|---|{'---|' * (len(kinds) + 1)}")
     for name, measure in measures.items():
+        controls = {text: (measure(reordered(text), text), measure(reworded(text), text)) for text in reports}
         cells = []
         for change in kinds.values():
-            pairs = [(text, changed) for text in reports if (changed := change(text)) and changed != text]
-            seen = [s for text, changed in pairs if not math.isnan(s := float(measure(changed, text) < measure(harmless(text), text)))]
-            cells.append(f"{sum(seen) / len(seen):.3f} (n {len(seen)})")
-        mean = [v for text in reports if not math.isnan(v := measure(harmless(text), text))]
-        print(f"| {name} | {' | '.join(cells)} | {sum(mean) / len(mean):.3f} |", flush=True)
+            pairs = [(measure(changed, text), controls[text]) for text in reports if (changed := change(text)) and changed != text]
+            known = [(value, control) for value, control in pairs if not math.isnan(value + sum(control))]
+            seen = [sum(value < control[i] for value, control in known) / len(known) for i in (0, 1)]
+            cells.append(f"{seen[0]:.3f} / {seen[1]:.3f} (n {len(known)})")
+        means = [sum(v) / len(v) for i in (0, 1) if (v := [row[i] for row in controls.values() if not math.isnan(row[i])])]
+        print(f"| {name} | {' | '.join(cells)} | {means[0]:.3f} / {means[1]:.3f} |", flush=True)
 
 
 def flip_denial(text: str) -> str:
@@ -258,16 +265,21 @@ def extra(text: str, reports: Sequence[str]) -> str:
     return ""
 
 
-def harmless(text: str) -> str:
-    """The sentences in reverse, and other words for the same."""
+def reordered(text: str) -> str:
+    return " ".join(row[:1].upper() + row[1:] for row in reversed(sentences(text)))
+
+
+def reworded(text: str) -> str:
+    """The sentences in reverse, and other words for normal and for denials."""
     for old, new in (
         (r"(?<!of )(?<!top )\bnormal in size\b", "of normal size"),
         (r"\bunremarkable\b", "normal"),
-        (r"\bis seen\b", "is present"),
         (r"\bidentified\b", "seen"),
+        (r"\bThere (?:is|are) no (?:evidence (?:of|for) )?([^.,]*)\.", lambda m: f"{m[1][:1].upper()}{m[1][1:]} is absent."),
+        (r"\bNo ([^.,]*)\.", r"There is no evidence of \1."),
     ):
         text = re.sub(old, new, text)
-    return " ".join(reversed(sentences(text)))
+    return reordered(text)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -279,10 +291,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tree", type=Path)
     parser.add_argument("--reports", type=int, default=400)
+    parser.add_argument("--only", choices=("people", "planted"))
     args = parser.parse_args()
     pack = Path(os.environ["MEDXIAOHE_DATA"])
-    people(pack, metrics(args.tree))
-    planted(pack, metrics(None), args.reports)
+    if args.only != "planted":
+        people(pack, metrics(args.tree))
+    if args.only != "people":
+        planted(pack, metrics(None), args.reports)
 
 
 if __name__ == "__main__":
