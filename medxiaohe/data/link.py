@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TOGETHER = 64  # texts that are looked at at once
 PARTS = ("samples.jsonl", "mentions.jsonl")
 ALWAYS = ("start", "end", "entity", "surface", "kind", "score", "reason")
+WAYS = frozenset(("name", "synonym", "variant", "abbreviation", "coordination", "tagger"))
 NOTED = ("negated", "uncertain", "ambiguous")
 
 
@@ -83,7 +84,7 @@ def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: 
                     coverage.update(entities)
                     counts.update(samples=1, mentions=len(found))
                     counts.update(flag for m in found for flag in NOTED if m.get(flag))
-                    reasons.update(m["reason"].partition(" ")[0].rstrip(";,:") for m in found if "reason" in m)
+                    reasons.update(_way(m["reason"]) for m in found if "reason" in m)
                     mentions_file.write(io.encoded({"id": sample.id, "mentions": found}))
                     yield replace(sample, entities=entities)
 
@@ -107,6 +108,12 @@ def _names(tree: str) -> Any:
     found = finder(Path(tree))
     fields = ("start", "end", "entity", "surface", "ambiguous")
     return lambda texts: [[{name: getattr(mention, name) for name in fields} for mention in found.find(text)] for text in texts]
+
+
+def _way(reason: str) -> str:
+    """How a mention was found, without its details."""
+    first = reason.partition(" ")[0].rstrip(";,:")
+    return first if first in WAYS else "with an abbreviation in it"
 
 
 def _row(found: Annotation) -> dict[str, Any]:
