@@ -18,6 +18,7 @@ from medxiaohe.evals import fingerprints
 from medxiaohe.evals.measures import majority, pass_at
 from medxiaohe.evals.replies import Cache, Remembered, call_key
 from medxiaohe.evals.run import RunSettings, TaskRun, run
+from medxiaohe.evals.settings import Rewriter
 from medxiaohe.models.backends.scripted import scripted
 from medxiaohe.types import ImageRef, Message
 
@@ -204,6 +205,16 @@ def test_the_most_likely_answer_on_offer(place: Path, tiny_vlm: Path) -> None:
     assert io.read_json(place / "a/results.json")["tasks"]["quiz"]["calibration"]["fitted"]["n"] == 6
 
 
+def test_a_model_may_rewrite_the_questions(place: Path) -> None:
+    (place / "editor.py").write_text(
+        "def edit(messages):\n    return messages[-1].text.split('\\n')[-1].replace('Which number follows', 'After') + ' comes what?'\n"
+    )
+    rewriter = Rewriter(f"{place}/editor.py:edit", "python")
+    run(settings(place, perturb=("paraphrase",), rewriter=rewriter), place / "out")
+    asked = [row["sample"]["messages"][0]["parts"][0] for row in io.read_jsonl(place / "out/variants.jsonl")]
+    assert len(asked) == 24 and all(text.startswith("After ") and "comes what?\n" in text and "D. " in text for text in asked)
+
+
 def test_fingerprints_follow_content(place: Path) -> None:
     summary = run(settings(place), place / "out")
     whole = io.read_json(place / "out/results.json")
@@ -218,6 +229,7 @@ import resource, sys, time
 sys.path.insert(0, "{root}")
 from pathlib import Path
 from medxiaohe.evals.run import RunSettings, TaskRun, run
+from medxiaohe.evals.settings import Rewriter
 place, size = Path("{place}"), int(sys.argv[1])
 start = time.perf_counter()
 task = TaskRun(f"{{place}}/quiz.py:quiz", args={{"size": size, "padding": 20}})

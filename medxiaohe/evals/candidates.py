@@ -24,7 +24,7 @@ def candidates(task: Task) -> Callable[[Sample], tuple[str, ...]] | None:
     if lettered and example.target not in example.choices:
         return lambda sample: tuple(LETTERS[: len(sample.choices)])
     if example.target.casefold() in ("yes", "no", "maybe"):
-        return lambda sample: ("Yes", "No", "Maybe") if "maybe" in sample.choices else ("Yes", "No")
+        return lambda sample: ("Yes", "No", "Maybe") if "maybe" in map(str.casefold, sample.choices) else ("Yes", "No")
     if example.choices and example.target in example.choices:
         return lambda sample: sample.choices
     return None

@@ -20,11 +20,15 @@ from medxiaohe.evals.engine import with_seed
 from medxiaohe.evals.judging import judge_all, said
 from medxiaohe.evals.perturb._question import Around, question
 from medxiaohe.evals.replies import Cache, Remembered
-from medxiaohe.evals.settings import RunSettings, TaskRun
-from medxiaohe.types import ImageRef, Model, Sample, Task, Tool, Trace
+from medxiaohe.evals.settings import Rewriter, RunSettings, TaskRun
+from medxiaohe.types import ImageRef, Message, Model, Sample, Task, Tool, Trace
 
 BATCHES_A_CALL = 8  # a backend puts conversations of like length into one batch
 BLIND = "image_removed"
+REWRITE = (
+    "Rewrite this question in other words. Keep its meaning, every number, name and side, and whether something is denied. "
+    "Write the new question and nothing else."
+)
 
 
 @dataclass(frozen=True)
@@ -180,10 +184,18 @@ def perturbed(exam: Examination, name: str) -> Path | None:
     path = exam.folder / f"{name}.items.jsonl"
     if not path.exists():
         change = plugins.load("perturbations", name)
-        around = Around(exam.settings.seed, _images(exam.items) if name == "image_swapped" else (), exam.derived)
+        pictures = _images(exam.items) if name == "image_swapped" else ()
+        around = Around(exam.settings.seed, pictures, exam.derived, _rewriter(exam.settings.rewriter) if name == "paraphrase" else None)
         rows = ({"sample": made} for item in work.items(exam.items) if (made := change(item.sample, around)) is not None)
         io.write_jsonl(path, rows)
     return path if work.count(path) else None
+
+
+def _rewriter(settings: Rewriter) -> Callable[[str], str] | None:
+    if not settings.model:
+        return None
+    model: Model = plugins.load("models", settings.backend)(settings.model, **settings.options)
+    return lambda text: model.reply([[Message("user", (f"{REWRITE}\n\n{text}",))]])[0].text.strip()
 
 
 def _images(items: Path) -> list[ImageRef]:

@@ -29,6 +29,15 @@ class TaskRun:
 
 
 @dataclass(frozen=True)
+class Rewriter:
+    """A model that rewrites questions for the perturbation `paraphrase`; without one that works by templates."""
+
+    model: str = ""
+    backend: str = "transformers"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class RunSettings:
     tasks: tuple[TaskRun, ...] = ()
     model: str = ""  # for a model that is no earlier stage: starter, a folder, a hub id, a served name, file.py:function
@@ -43,6 +52,7 @@ class RunSettings:
     temperature: float = 0.0
     baselines: tuple[str, ...] = ()  # random, blind
     perturb: tuple[str, ...] = ()  # names of `medxiaohe list perturbations`, or all
+    rewriter: Rewriter = field(default_factory=Rewriter)
     confidence: bool = False  # calibration, from the likelihood of the answers on offer
     calibrate: int = 0  # validation items to fit a temperature and conformal sets on
     compat: tuple[str, ...] = ()  # published scorers to show beside ours (evals/compat.py)
