@@ -16,7 +16,7 @@ from medxiaohe import io
 from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.rewards import attacks, exports, process, rubrics, shaping, variants
-from medxiaohe.rewards.hybrid import PARTS, Reward, Weights, hybrid, hybrid_many
+from medxiaohe.rewards.hybrid import PARTS, Reward, Weights, answered, hybrid, hybrid_many
 from medxiaohe.rewards.steps import FINEST, common, step, whole_steps
 from medxiaohe.scoring.choice import EXAMPLE as CHOICE
 from medxiaohe.scoring.choice import choice
@@ -65,7 +65,7 @@ def says(value: float | None, name: str = "choice") -> object:
 
 
 def rewarded(sample: Sample, reply: str, scorer: object, **options: object) -> Reward:
-    return hybrid(sample, attacks.answered(sample, reply), [(scorer, 1.0)], **options)  # type: ignore[list-item, arg-type]
+    return hybrid(sample, answered(sample, reply), [(scorer, 1.0)], **options)  # type: ignore[list-item, arg-type]
 
 
 # ---- order ---------------------------------------------------------------------------------------------
@@ -78,10 +78,8 @@ def test_no_form_makes_a_worse_answer_beat_a_better_one(
 ) -> None:
     """Any scorers, any weights, any two forms: the order of the totals is that of c, and what has no c has no reward."""
     shares = [data.draw(st.sampled_from([0.1, 0.3, 1.0, 2.5])) for _ in values]
-    first = hybrid(CHOICE, attacks.answered(CHOICE, one), [(says(a, "f1"), w) for (a, _), w in zip(values, shares, strict=True)], weights)  # type: ignore[misc]
-    second = hybrid(
-        CHOICE, attacks.answered(CHOICE, other), [(says(b, "f1"), w) for (_, b), w in zip(values, shares, strict=True)], weights
-    )  # type: ignore[misc]
+    first = hybrid(CHOICE, answered(CHOICE, one), [(says(a, "f1"), w) for (a, _), w in zip(values, shares, strict=True)], weights)  # type: ignore[misc]
+    second = hybrid(CHOICE, answered(CHOICE, other), [(says(b, "f1"), w) for (_, b), w in zip(values, shares, strict=True)], weights)  # type: ignore[misc]
     assert first.total is not None and second.total is not None and first.correct is not None and second.correct is not None
     if first.correct != second.correct:
         assert (first.total < second.total) == (first.correct < second.correct)
@@ -92,7 +90,7 @@ def test_no_form_makes_a_worse_answer_beat_a_better_one(
 @QUICK
 @given(SHAPES, SHAPES, WEIGHTS)
 def test_no_form_makes_a_wrong_answer_beat_a_right_one(one: str, other: str, weights: Weights) -> None:
-    wrong, right = (hybrid(CHOICE, attacks.answered(CHOICE, s), [(says(v), 1.0)], weights) for s, v in ((one, 0.0), (other, 1.0)))  # type: ignore[list-item]
+    wrong, right = (hybrid(CHOICE, answered(CHOICE, s), [(says(v), 1.0)], weights) for s, v in ((one, 0.0), (other, 1.0)))  # type: ignore[list-item]
     assert wrong.total == 0.0 and right.total is not None and right.total > 0.5
 
 
@@ -105,7 +103,7 @@ def test_a_rubric_with_one_more_point_is_worth_more_in_any_form(points: list[int
     values = [min(1.0, max(0.0, sum(p for p, m in zip(points, row, strict=True) if m) / total)) for row in met]
     shapes = [data.draw(SHAPES), data.draw(SHAPES)]
     rewards = [
-        hybrid(sample, attacks.answered(sample, shape), [(says(value, "rubric.clipped"), 1.0)], weights)  # type: ignore[list-item]
+        hybrid(sample, answered(sample, shape), [(says(value, "rubric.clipped"), 1.0)], weights)  # type: ignore[list-item]
         for shape, value in zip(shapes, values, strict=True)
     ]
     (a, b), (x, y) = values, (r.total for r in rewards)
@@ -140,19 +138,19 @@ def test_steps_are_those_of_the_scorers() -> None:
 @QUICK
 @given(st.sampled_from([0.0, 0.3, 1.0, None]), SHAPES, WEIGHTS)
 def test_a_violation_earns_exactly_nothing(value: float | None, shape: str, weights: Weights) -> None:
-    reward = hybrid(CHOICE, attacks.answered(CHOICE, shape), [(says(value), 1.0)], weights, [lambda s, t: "it kills"])  # type: ignore[list-item]
+    reward = hybrid(CHOICE, answered(CHOICE, shape), [(says(value), 1.0)], weights, [lambda s, t: "it kills"])  # type: ignore[list-item]
     assert reward.total == 0.0 and reward.status == "unsafe" and "it kills" in reward.why
 
 
 def test_the_gate_can_be_opened() -> None:
-    reward = hybrid(CHOICE, attacks.answered(CHOICE, "B"), [(says(1.0), 1.0)], Weights(gate=False), [lambda s, t: "it kills"])  # type: ignore[list-item]
+    reward = hybrid(CHOICE, answered(CHOICE, "B"), [(says(1.0), 1.0)], Weights(gate=False), [lambda s, t: "it kills"])  # type: ignore[list-item]
     assert reward.total is not None and reward.total > 0.5
 
 
 @QUICK
 @given(st.lists(st.sampled_from([0.0, 0.5, 1.0, None]), min_size=1, max_size=4).filter(lambda v: None in v), SHAPES)
 def test_one_unjudged_score_leaves_the_reward_unjudged(values: list[float | None], shape: str) -> None:
-    reward = hybrid(CHOICE, attacks.answered(CHOICE, shape), [(says(value), 1.0) for value in values])  # type: ignore[misc]
+    reward = hybrid(CHOICE, answered(CHOICE, shape), [(says(value), 1.0) for value in values])  # type: ignore[misc]
     assert reward.total is None and reward.status == "unjudged"
 
 
@@ -160,7 +158,7 @@ def test_one_unjudged_score_leaves_the_reward_unjudged(values: list[float | None
 def test_an_attack_on_a_rule_earns_nothing_and_the_gold_something(sample: Sample, scorer: object) -> None:
     whole = partial(_total, scorer)
     assert attacks.earned(whole, [sample]) == []
-    gold = whole(sample, attacks.answered(sample, sample.messages[-1].text))
+    gold = whole(sample, answered(sample, sample.messages[-1].text))
     assert gold.total is not None and gold.total >= 0.5
 
 
@@ -238,11 +236,11 @@ def test_static_and_dynamic_rubrics_are_asked_in_one_batch(tmp_path: Path) -> No
     judge = Abstains()
     with use.using(judge):
         replies = ["a polite word on the liver", "a polite word only", "harm to the liver"]
-        found = hybrid_many([(CHOICE, attacks.answered(CHOICE, reply)) for reply in replies], [(rubric, 1.0)])
+        found = hybrid_many([(CHOICE, answered(CHOICE, reply)) for reply in replies], [(rubric, 1.0)])
     assert [one.correct for one in found] == [1.0, 0.4, 0.0] and judge.batches == 1
     with use.using(Abstains(on="liver")):
-        assert hybrid(CHOICE, attacks.answered(CHOICE, replies[0]), [(rubric, 1.0)]).total is None
-    assert hybrid(CHOICE, attacks.answered(CHOICE, replies[0]), [(rubric, 1.0)]).status == "unjudged", "no judge"
+        assert hybrid(CHOICE, answered(CHOICE, replies[0]), [(rubric, 1.0)]).total is None
+    assert hybrid(CHOICE, answered(CHOICE, replies[0]), [(rubric, 1.0)]).status == "unjudged", "no judge"
 
 
 def test_a_rubric_file_that_is_none_is_one_sentence(tmp_path: Path) -> None:
@@ -320,12 +318,12 @@ GOOD = (
 
 
 def test_process_rewards_reasoning_about_the_case() -> None:
-    parts = process.parts(CASE, attacks.answered(CASE, GOOD))
+    parts = process.parts(CASE, answered(CASE, GOOD))
     assert set(parts) == {"constraint_coverage", "logical_robustness", "exploration_depth"}
-    empty = process.parts(CASE, attacks.answered(CASE, "<think>Let me think about this step by step.</think>Answer: C"))
+    empty = process.parts(CASE, answered(CASE, "<think>Let me think about this step by step.</think>Answer: C"))
     assert all(parts[name] >= empty[name] for name in parts) and parts["constraint_coverage"] > empty["constraint_coverage"] + 0.5
     assert parts["exploration_depth"] == 1.0 and empty["exploration_depth"] == 0.0
-    assert process.parts(CASE, attacks.answered(CASE, "Answer: C")) == {}
+    assert process.parts(CASE, answered(CASE, "Answer: C")) == {}
 
 
 @pytest.mark.parametrize(
@@ -345,7 +343,7 @@ def test_copying_the_case_is_worth_half_of_its_coverage() -> None:
 
 @given(st.text(alphabet="<>/thinkaswer x", max_size=80), st.integers(1, 50))
 def test_form_stays_between_nothing_and_one(text: str, target: int) -> None:
-    assert all(0.0 <= value <= 1.0 for value in shaping.parts(attacks.answered(CASE, text), target).values())
+    assert all(0.0 <= value <= 1.0 for value in shaping.parts(answered(CASE, text), target).values())
     assert shaping.form("<think>a</think><answer>b</answer>") == 1.0 > shaping.form("<answer>b</answer><think>a</think>")
 
 
@@ -357,7 +355,7 @@ def test_weights_that_could_outweigh_correctness_are_refused(given_: dict[str, f
     with pytest.raises(ConfigError):
         Weights(**given_)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="needs scorers"):
-        hybrid(CHOICE, attacks.answered(CHOICE, "A"), [(choice, 0.0)])
+        hybrid(CHOICE, answered(CHOICE, "A"), [(choice, 0.0)])
 
 
 def plain(sample: Sample, trace: Trace) -> Reward:
@@ -368,7 +366,7 @@ def test_a_reward_is_exported_with_the_signatures_of_other_trainers() -> None:
     """verl: compute_score(data_source, solution_str, ground_truth, extra_info) -> dict with "score"; ms-swift: a class in `orms`."""
     row, gold = exports.column(CHOICE), CHOICE.messages[-1].text
     assert json.loads(row)["target"] == CHOICE.target
-    wanted = [plain(CHOICE, attacks.answered(CHOICE, reply)).total for reply in (gold, "A or B")]
+    wanted = [plain(CHOICE, answered(CHOICE, reply)).total for reply in (gold, "A or B")]
     messages = [[{"role": "assistant", "content": gold}], [{"role": "assistant", "content": "A or B"}]]
     assert exports.trl(plain)(prompts=["?"] * 2, completions=messages, sample=[row] * 2, completion_ids=[]) == wanted
     compute_score = exports.verl(plain)

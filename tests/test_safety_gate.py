@@ -3,8 +3,7 @@
 import pytest
 
 from medxiaohe.rewards import safety
-from medxiaohe.rewards.attacks import answered
-from medxiaohe.rewards.hybrid import hybrid
+from medxiaohe.rewards.hybrid import answered, hybrid
 from medxiaohe.scoring._doses import doses, frequency
 from medxiaohe.scoring.choice import EXAMPLE, choice
 from medxiaohe.types import Message, Sample

@@ -18,7 +18,7 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.rewards import process, safety, shaping
 from medxiaohe.rewards.steps import ALL_OR_NOTHING, step, whole_steps
 from medxiaohe.scoring._answer import outside_thoughts
-from medxiaohe.types import Sample, Score, Scorer, Trace
+from medxiaohe.types import Message, Sample, Score, Scorer, Trace
 
 # What a parser of single answers may read an answer out of, although it leaves another one open.
 HEDGE = re.compile(
@@ -63,6 +63,11 @@ class Reward:
     status: str = "judged"  # that of the first score that has another, or "unsafe"
     parts: dict[str, float] = field(default_factory=dict)
     why: str = ""
+
+
+def answered(sample: Sample, reply: str) -> Trace:
+    """The trace of one reply to the sample's prompt."""
+    return Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (reply,))))
 
 
 Weighted = Sequence[tuple[Scorer, float]]
