@@ -56,6 +56,28 @@ def test_a_scorer_gives_the_gold_one_and_nothing_nothing(name: str, tree: Path) 
         assert score.value == 0.0 and score.status in ("unparsed", "refused") and score.why, answer
 
 
+CASE_COUNTS = ("string", "regex", "json_calls", "boxes", "numeric", "dose", "claims", "rubric")  # strings, patterns, JSON and units
+
+
+@pytest.mark.parametrize("name", plugins.available("scoring"))
+def test_a_gold_is_the_same_gold_with_blanks_and_in_another_case(name: str, tree: Path) -> None:
+    scorer, sample = scorer_of(name, tree), example(name)
+    if isinstance(scorer, JudgedScorer):
+        return
+    forms = [f" {sample.target} \n", f"\t{sample.target}"]
+    forms += [] if name in CASE_COUNTS else [sample.target.upper(), sample.target.lower(), sample.target.title()]
+    for target in forms:
+        assert judged(scorer, replace(sample, target=target), sample.messages[-1].text).value == 1.0, target
+
+
+@pytest.mark.parametrize("target", ["Yes", "YES", " yes ", "yes."])
+@pytest.mark.parametrize("name", ["yes_no", "stated", "exact"])
+def test_a_row_of_ones_own_may_say_yes_in_any_way(name: str, target: str) -> None:
+    scorer = plugins.load("scoring", name)
+    assert judged(scorer, replace(SAMPLE, target=target, choices=()), "Yes.").value == 1.0
+    assert judged(scorer, replace(SAMPLE, target=target, choices=()), "No.").value == 0.0
+
+
 @pytest.mark.parametrize("name", plugins.available("scoring"))
 def test_a_scorer_earns_nothing_for_the_prompt_copied(name: str, tree: Path) -> None:
     scorer, sample = scorer_of(name, tree), example(name)

@@ -21,14 +21,10 @@ NO_GOLD = ("healthbench_srh",)  # criteria, and no answer that meets them all
 LONG = {
     "aci_bench": 3,
     "medquad": 3,
-    "cmb_clin": 20,
     "mts_dialog": 20,
     "primock57": 10,
 }  # long texts are scored slowly: never more of a split
-EXCEPTIONS = {  # how many golds may not score 1, and why
-    "cmb_clin": (24, "rouge_l reads the answer in NFKC and the reference as it is: ① is not 1"),
-    "rare_diagnosis": (2, "ranked takes the number off 3-Methylcrotonyl-CoA carboxylase 1 deficiency"),
-}
+EXCEPTIONS: dict[str, tuple[int, str]] = {}  # how many golds may not score 1, and why
 IN_WORDS = {"medqa": (3, "options that are letters: 'A. B' names two of them")}
 CONSTANT = {"yes", "no", "A"}
 

@@ -89,8 +89,12 @@ def final(answer: str) -> str:
 
 def outside_thoughts(answer: str) -> str:
     """The reply without its thinking, in NFKC, with plain apostrophes and without characters of no width."""
-    text = unicodedata.normalize("NFKC", UNSEEN.sub("", answer)).replace("’", "'").replace("‘", "'")
-    return SPECIAL.sub(" ", CLOSED.sub("", THOUGHT.sub(" ", text)))
+    return SPECIAL.sub(" ", CLOSED.sub("", THOUGHT.sub(" ", spelt(answer))))
+
+
+def spelt(text: str) -> str:
+    """In NFKC, with plain apostrophes and without characters of no width: how a reply and its reference are compared."""
+    return unicodedata.normalize("NFKC", UNSEEN.sub("", text)).replace("’", "'").replace("‘", "'")
 
 
 def refuses(text: str) -> bool:

@@ -1,7 +1,8 @@
 """Whether two medical names mean the same thing: by spelling, or because the entity tree gives both to one entity.
 
 What a name is about and what is said of it are compared apart: a negation, a side and a number must agree whatever the
-names. "Left" is never dropped, "type II" is "type 2", "oedema" is "edema", and an abbreviation counts as it is written.
+names. "Left" is never dropped, "type II" is "type 2", "oedema" is "edema", and an abbreviation counts as it is written. What tells
+types apart is part of the name wherever it stands: "hepatitis A" is no "hepatitis", and "hepatitis (A)" is the former.
 """
 
 from __future__ import annotations
@@ -29,12 +30,35 @@ NOT = re.compile(
 )
 SIDE = re.compile(r"(?:\b(?:on|in|at|of)(?: the)? )?\b(?:" + "|".join(SIDES) + r")(?:[- ]?(?:sided?|hand))?\b", re.IGNORECASE)
 ASIDE = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
+PLURAL = re.compile(r"(?<=[a-z])\(e?s\)")  # tumor(s)
+ARTICLE = re.compile(  # where no article can stand, the letter is part of the name: hepatitis A, A-beta lipoprotein, A. fumigatus
+    r"(?:^(?i:an?)|(?:(?<=\b(?:of|in|on|at|to|by|is|as|or) )|(?<=\b(?:for|has|and) )|(?<=\b(?:with|from) )|(?<=\bwithout ))an?)"
+    r"(?= (?!(?i:and|or|in|of)\b)\w\w)"
+)
+GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξοπρστυφχψω",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi "
+        "omicron pi rho sigma tau upsilon phi chi psi omega".split(),
+        strict=True,
+    )
+)
+SIGNED = re.compile(r"(?<=\w)(\+)(?=$|[\s,;)\]/])|(?<=[A-Z\d])(-)(?=$|[,;)\]/]| (?!and\b|or\b))")  # HER2+, CD4-
+MARK = r"(?:[a-z]|[ivx]+[a-z]?|\d{1,3}[a-z]?|" + "|".join((*GREEK, *GREEK.values())) + ")"
+TYPE = re.compile(rf"(?:(?:sub)?type|form|variant|{'|'.join(NUMBERED)})?[\s-]*{MARK}\s*[+-]?|[+-]|positive|negative", re.IGNORECASE)
+DENIED = re.compile(r"\s*(?:no|not|absent|excluded|ruled out|negated|denied|unlikely|未见|无|排除)\s*", re.IGNORECASE)
 
 
 def canon(name: str) -> str:
     """What is left of a name without case, punctuation, possessives, plurals, and British or American spelling."""
-    words = names.key(unicodedata.normalize("NFKC", name)).split()
-    return " ".join(_word(word, words[i - 1] if i else "") for i, word in enumerate(words) if word not in ("a", "an", "the"))
+    name = unicodedata.normalize("NFKC", name)
+    if "+" in name or "-" in name:
+        name = SIGNED.sub(lambda mark: " positive" if mark[1] else " negative", name)
+    words = names.key(name).split()
+    if "a" in words or "an" in words:
+        plain = " ".join((name.lower() if name.isupper() and " " in name.strip() else name).split())
+        words = names.key(ARTICLE.sub("", plain)).split() or words
+    return " ".join(_word(word, words[i - 1] if i else "") for i, word in enumerate(words) if word != "the")
 
 
 @lru_cache(maxsize=200_000)
@@ -42,7 +66,7 @@ def _word(word: str, before: str) -> str:
     if word in ROMAN and (len(word) > 1 or before in NUMBERED):
         return ROMAN[word]
     if not word.isascii() or len(word) < 4:
-        return word
+        return GREEK.get(word, word)
     word = word.replace("ae", "e").replace("oe", "e").replace("sulph", "sulf")
     word = re.sub(r"our(?=s?$)", "or", re.sub(r"tre$", "ter", word))
     word = re.sub(r"is(?=(?:e|ed|es|ing|ation)$)", "iz", word)
@@ -68,6 +92,11 @@ def numbers(name: str) -> frozenset[str]:
     return frozenset(re.findall(r"\d+[a-z]?\b|\d+", canon(name)))
 
 
+def marks(name: str) -> tuple[str, ...]:
+    """The letters and Greek letters of a name that stand alone: "a" of hepatitis A, "alpha" of alpha-thalassemia."""
+    return tuple(word for word in canon(name).split() if (len(word) == 1 and word.isalpha() and word.isascii()) or word in GREEK.values())
+
+
 class Names:
     """The names of a tree by spelling, with the ids each stands for; of no tree, spelling alone decides."""
 
@@ -90,7 +119,7 @@ class Names:
 
     def same(self, one: str, other: str) -> str:
         """Why two names mean the same ("spelling", "synonym"), or "" when they do not or it is not known."""
-        one, other = self._main(one), self._main(other)
+        one, other = (self._main(unicodedata.normalize("NFKC", name)) for name in (one, other))
         if negated(one) != negated(other):
             return ""
         if why := self._whole(one, other):
@@ -104,22 +133,26 @@ class Names:
         return "synonym" if self._synonyms(one, other) else ""
 
     def _synonyms(self, one: str, other: str) -> bool:
-        """One entity has both names, and they do not name different sides or numbers."""
+        """One entity has both names, and they do not name different sides, numbers or, if that is all, letters."""
         if not self.ids(one) & self.ids(other):
             return False
         apart = (sides(one) and sides(other) and sides(one) != sides(other)) or (
             numbers(one) and numbers(other) and numbers(one) != numbers(other)
         )
-        return not apart
+        return not apart and not (marks(one) and marks(other) and marks(one) != marks(other) and _unmarked(one) == _unmarked(other))
 
     def _main(self, name: str) -> str:
-        """The name without an aside that is another name of it; an aside that names something else stays and spoils it."""
+        """The name without asides; one that names something else, or says type, side or that it is not there, stays."""
+        name = PLURAL.sub("s", name)
+        main = ASIDE.sub("", name).strip()
         for match in ASIDE.finditer(name):
-            main = ASIDE.sub("", name).strip()
-            aside = self.ids(match[1])
-            if aside and self.ids(main) and not aside & self.ids(main):
+            aside, whole = self.ids(match[1]), self.ids(main)
+            if aside and whole:
+                if not aside & whole:
+                    return name
+            elif TYPE.fullmatch(match[1].strip()) or DENIED.fullmatch(match[1]) or sides(match[1]):
                 return name
-        return ASIDE.sub("", name).strip() or name
+        return main or name
 
 
 def _core(name: str) -> str:
@@ -128,6 +161,11 @@ def _core(name: str) -> str:
     for mark in (*SIDES_ZH, "侧"):
         bare = bare.replace(mark, "")
     return bare.strip()
+
+
+def _unmarked(name: str) -> str:
+    apart = marks(name)
+    return " ".join(word for word in canon(name).split() if word not in apart)
 
 
 def _letters(name: str) -> str:

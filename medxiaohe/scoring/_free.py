@@ -2,13 +2,15 @@
 
 import re
 
-from medxiaohe.scoring._answer import outside_thoughts, refuses, speaks_to_grader
+from medxiaohe.scoring._answer import outside_thoughts, refuses, speaks_to_grader, spelt
 from medxiaohe.scoring._sentences import sentences
 from medxiaohe.scoring._text import missing, plain, short
 from medxiaohe.types import Sample, Score, Trace
 
 SHORT = 12  # words: a reply of so many may be no more than "unknown", "A or B" or "I am not sure"
 REFUSAL = 40  # words: a longer reply that also says "I cannot diagnose" says something else too
+OR = re.compile(r"\s+or\b", re.IGNORECASE)
+DENIAL = re.compile(r"\b(?:no|without|denies|negative for|free of)\b(?!,)[^.;:\n]*", re.IGNORECASE)
 
 
 COPIED = 4  # words: a shorter question may well be in an answer
@@ -30,17 +32,21 @@ def said(trace: Trace) -> str:
 
 
 def reference(sample: Sample) -> str:
-    """The gold answer in words: the last assistant message, or the target where there is none."""
+    """The gold answer in words, spelt as `said` spells a reply: the last assistant message, or the target where there is none."""
     last = sample.messages[-1] if sample.messages else None
-    return last.text if last is not None and last.role == "assistant" else sample.target
+    return spelt(last.text if last is not None and last.role == "assistant" else sample.target).strip()
 
 
 def no_answer(name: str, trace: Trace, gold: str = "") -> Score | None:
-    """The score of a reply that says nothing or refuses, or None for one to be judged."""
+    """The score of a reply that says nothing or refuses, or None for one to be judged.
+
+    "A or B" leaves open which; where the reference says "or" itself it does not, and neither does "no A or B".
+    """
     text = said(trace)
     words = len(re.findall(r"\w+", text))
     if gold and plain(text) == plain(gold):
         return None
-    if not words or (words <= SHORT and not short(text)) or (words <= REFUSAL and refuses(text)):
+    nothing = words <= SHORT and not short(DENIAL.sub(lambda clause: OR.sub(",", clause[0]), text), (gold,) if gold else ())
+    if not words or nothing or (words <= REFUSAL and refuses(text)):
         return missing(name, trace, "nothing to judge")
     return None

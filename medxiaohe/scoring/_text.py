@@ -36,12 +36,17 @@ def golds(sample: Sample) -> tuple[str, ...]:
     return tuple(line.strip() for line in sample.target.splitlines() if line.strip())
 
 
+def committed(answer: str) -> str:
+    """What an answer says in the end, without what leads to it: "This is asthma" reads "asthma"."""
+    return LEAD.sub("", final(answer)).strip()
+
+
 def short(answer: str, accepted: tuple[str, ...] = ()) -> str:
     """The text a short answer commits to, or "": refusals, "unknown" and two answers joined by "or" commit to nothing.
 
     What the gold itself says ("unknown primary", "and/or") is never taken for a missing answer.
     """
-    text = LEAD.sub("", final(answer)).strip()
+    text = committed(answer)
     if {plain(text)} & {plain(gold) for gold in accepted}:
         return text
     if refuses(text) or UNKNOWN.fullmatch(text.strip(" .!:")) or not plain(text):

@@ -89,10 +89,11 @@ def choice(sample: Sample, trace: Trace, *, markers: str = "letters") -> Score:
 
 
 def letter_of(sample: Sample, markers: str = "letters") -> str:
-    """The letter of the gold option, however the target names it ("B", or "2" where the prompt has digits)."""
-    if markers == "digits" and sample.target.isdigit():
-        return LETTERS[int(sample.target) - 1]
-    return LETTERS[ROMAN.index(sample.target)] if markers == "roman" and sample.target in ROMAN else sample.target
+    """The letter of the gold option, however the target names it ("B", " b. ", or "2" where the prompt has digits)."""
+    target = sample.target.strip(" \t\r\n().:")
+    if markers == "digits" and target.isdigit():
+        return LETTERS[int(target) - 1]
+    return LETTERS[ROMAN.index(target.upper())] if markers == "roman" and target.upper() in ROMAN else target.upper()
 
 
 def parse(answer: str, choices: Sequence[str] = (), markers: str = "letters") -> str:

@@ -99,7 +99,8 @@ def _lines(text: str, options: Sequence[str], letters: str) -> str:
 
 
 def _gold(sample: Sample) -> str:
-    return "".join(sorted(set(re.findall(r"[A-Z]", sample.target))))
+    words = [word for word in re.findall(r"[A-Z]+", sample.target.upper()) if word != "AND"]
+    return "".join(sorted(set("".join(words))))
 
 
 EXAMPLE = Sample(

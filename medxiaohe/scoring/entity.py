@@ -27,9 +27,10 @@ REASON = re.compile(
 )
 FILLER = re.compile(
     r"^(?:(?:a|an|the|most|likely|probably|definitely|suspected|possible|diagnosis of|case of|patient has|this patient has|the patient has|"
-    r"patient most likely has|has|is|very|highly)\s+)+|^[-•*\d.)\s]+(?=[^\W\d])",
+    r"patient most likely has|has|is|very|highly)\s+)+",
     re.IGNORECASE,
 )
+MARK = re.compile(r"^(?:[-•*]+\s*|\d{1,2}(?:[.):、](?:\s+|(?=[^\W\d]))|\s+[-–—]\s+))+(?=\w)")  # of a list; "3-" of "3-Methyl..." is none
 BULLET = re.compile(r"(?m)^\s*(?:[-•]|\d{1,2}[.)、])\s+\S")
 
 
@@ -71,7 +72,7 @@ def parse(answer: str, known: Names, accepted: tuple[str, ...] = ()) -> str:
 
 def name(said: str) -> str:
     """A name without what leads to it and the reason behind it."""
-    said = FILLER.sub("", REASON.split(said.strip(), maxsplit=1)[0].strip())
+    said = FILLER.sub("", REASON.split(MARK.sub("", said.strip()), maxsplit=1)[0].strip())
     return said.strip(" .,;:!\"'“”")
 
 

@@ -89,6 +89,9 @@ def _lines(text: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().endswith(":")]
     if len(lines) == 1:
         lines = [part for part in re.split(r"[;；]|(?:\s>\s)", lines[0]) if part.strip()]
+    counted = [re.match(r"(\d{1,2})\s+(?=[^\W\d])", line) for line in lines]
+    if len(lines) > 1 and [mark and int(mark[1]) for mark in counted] == list(range(1, len(lines) + 1)):
+        lines = [line[mark.end() :] for line, mark in zip(lines, counted, strict=True) if mark]
     return lines if all(len(line.split()) <= LONGEST or line[0] in "-•" for line in lines) else []
 
 

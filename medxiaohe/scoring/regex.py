@@ -15,7 +15,7 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 def regex(sample: Sample, trace: Trace) -> Score:
     try:
-        pattern = re.compile(sample.target, re.IGNORECASE)
+        pattern = re.compile(sample.target.strip(), re.IGNORECASE)
     except re.error as error:
         raise DataError(f"the target of `regex` must be a regular expression, not {sample.target!r} ({error})") from error
     said = bare(short(trace.answer))

@@ -1,13 +1,14 @@
 """The scorer for rows of one's own: which strict parser applies follows from what the row states.
 
 `choices` and a letter as target: `choice`. `choices` and one of them as target: `one_of`. Target yes, no or maybe:
-`yes_no`. Anything else: `exact`. The prompt never sees any of this.
+`yes_no`. Anything else: `exact`. Case and blanks of the target do not matter. The prompt never sees any of this.
 """
 
 from dataclasses import replace
 
+from medxiaohe.scoring._text import plain
 from medxiaohe.scoring.choice import EXAMPLE as CHOICE
-from medxiaohe.scoring.choice import LETTERS, choice
+from medxiaohe.scoring.choice import LETTERS, choice, letter_of
 from medxiaohe.scoring.exact import exact
 from medxiaohe.scoring.one_of import one_of
 from medxiaohe.scoring.yes_no import yes_no
@@ -16,9 +17,10 @@ from medxiaohe.types import Sample, Score, Trace
 
 def stated(sample: Sample, trace: Trace) -> Score:
     if sample.choices:
-        lettered = sample.target in LETTERS[: len(sample.choices)] and sample.target not in sample.choices
+        named = plain(sample.target) in map(plain, sample.choices)
+        lettered = letter_of(sample) in tuple(LETTERS[: len(sample.choices)]) and not named
         return (choice if lettered else one_of)(sample, trace)
-    return (yes_no if sample.target.casefold() in ("yes", "no", "maybe") else exact)(sample, trace)
+    return (yes_no if plain(sample.target) in ("yes", "no", "maybe") else exact)(sample, trace)
 
 
 EXAMPLE = replace(CHOICE, id="stated/example")

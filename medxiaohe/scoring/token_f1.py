@@ -1,7 +1,8 @@
 """Shared words, as open VQA benchmarks publish it: a measure of wording, not of medicine.
 
 Precision, recall and F1 over the words of answer and gold, counted as often as both have them, without articles and
-punctuation (Rajpurkar et al. 2016, aclanthology.org/D16-1264, evaluation script v1.1). "No pneumonia" gets 0.67 for
+punctuation (Rajpurkar et al. 2016, aclanthology.org/D16-1264, evaluation script v1.1); both are read alike, in NFKC and
+without "this is" and "the answer is" in front. "No pneumonia" gets 0.67 for
 "pneumonia": read it beside `entity`, never instead of it. The best of several golds (one a line of the target) counts.
 """
 
@@ -9,7 +10,7 @@ import re
 import string
 from collections import Counter
 
-from medxiaohe.scoring._text import golds, missing, short
+from medxiaohe.scoring._text import committed, golds, missing, short
 from medxiaohe.types import Message, Sample, Score, Trace
 
 PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -33,7 +34,7 @@ def _score(name: str, sample: Sample, trace: Trace, which: int) -> Score:
     said = short(trace.answer, accepted)
     if not words(said):
         return missing(name, trace)
-    value, gold = max((overlap(said, gold)[which], gold) for gold in accepted)
+    value, gold = max((overlap(said, committed(gold) or gold)[which], gold) for gold in accepted)
     return Score(name, value, parsed=said, why=f"shares words with {gold!r}")
 
 

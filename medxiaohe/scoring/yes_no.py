@@ -7,7 +7,7 @@ last is about the abnormality, and to "Is the lung normal?" it would mean yes.
 import re
 
 from medxiaohe.scoring._answer import final, refuses
-from medxiaohe.scoring._text import verdict
+from medxiaohe.scoring._text import plain, verdict
 from medxiaohe.types import Message, Sample, Score, Trace
 
 WORD = r"(yes|no|maybe)"
@@ -29,7 +29,9 @@ CHINESE |= {"可能": "maybe", "也许": "maybe"}
 
 
 def yes_no(sample: Sample, trace: Trace) -> Score:
-    return verdict("yes_no", parse(trace.answer, maybe="maybe" in sample.choices), sample.target, trace)
+    """1 where the word is that of the target, in whatever case either is written."""
+    offered = "maybe" in map(plain, (*sample.choices, sample.target))
+    return verdict("yes_no", parse(trace.answer, maybe=offered), plain(sample.target), trace)
 
 
 def parse(answer: str, maybe: bool = False) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from medxiaohe.scoring._free import no_answer
+from medxiaohe.scoring._free import no_answer, reference
 from medxiaohe.scoring.judges import use
 from medxiaohe.scoring.judges.questions import Question, Verdict
 from medxiaohe.types import Sample, Score, Trace
@@ -27,7 +27,7 @@ class JudgedScorer:
         return self.many([(sample, trace)])[0]
 
     def many(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[Score]:
-        asked = [(no_answer(self.name, trace), self.questions(sample, trace)) for sample, trace in pairs]
+        asked = [(no_answer(self.name, trace, reference(sample)), self.questions(sample, trace)) for sample, trace in pairs]
         judge = use.current()
         if judge is None:
             none = Score(self.name, None, "unjudged", why="no judge: set `judge` of the run, see docs/judges.md")
