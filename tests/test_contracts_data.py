@@ -24,7 +24,12 @@ def example(name: str, folder: Path) -> Path:
     reader = plugins.load("readers", name)
     files = __import__(reader.__module__, fromlist=["EXAMPLE"]).EXAMPLE
     for file, content in files.items():
-        (folder / file).write_text(content, encoding="utf-8")
+        try:
+            data = content() if callable(content) else content
+        except ImportError as error:
+            pytest.skip(f"{name}: {error}")
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(data.encode() if isinstance(data, str) else data)
     return folder
 
 

@@ -176,7 +176,7 @@ def test_the_reader_of_its_own_example_is_guessed(reader: str, tmp_path: Path) -
 
 def test_what_nobody_reads_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"\0")
-    with pytest.raises(ConfigError, match="say --reader with one of chat_jsonl"):
+    with pytest.raises(ConfigError, match="say --reader with one of alpaca, "):
         corpora.corpus(str(tmp_path))
     with pytest.raises(ConfigError, match="no corpus at"):
         corpora.corpus(str(tmp_path / "nowhere"))

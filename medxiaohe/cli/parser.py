@@ -132,6 +132,12 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     coverage.add_argument("--name", default="", help="what to call the corpus")
     coverage.add_argument("--compare-name", default="", help="what to call the second one")
     coverage.add_argument("--amcs", type=Path, metavar="FILE", help="what `tree amcs --out` wrote, to show on the page")
+    check = _verb(groups["data"], "check", "what is wrong with data, row by row, before it is read",
+                  "medxiaohe data check mine.jsonl --reader chat_jsonl", "check:data")  # fmt: skip
+    check.add_argument("path", help="a file, a folder, or asset:NAME")
+    check.add_argument("--reader", default="", help="a name of `medxiaohe list readers`; guessed when left out")
+    check.add_argument("--set", action="append", default=[], metavar="K=V", help="an option of the reader; repeatable")
+    check.add_argument("--limit", type=int, help="look at the first N rows only")
     for made in (find, stats, show, coverage):
         made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
     amcs = _verb(groups["tree"], "amcs", "how near sets of terms are to the last one, in both directions",

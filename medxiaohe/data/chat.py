@@ -1,4 +1,4 @@
-"""A row of the Hugging Face chat layout becomes a Sample, or a DataError that says what is wrong with it.
+"""A row of a chat layout becomes a Sample, or a DataError that says what is wrong with it.
 
     {"messages": [{"role": "user", "content": "<image>\nIs there an effusion?"},
                   {"role": "assistant", "content": "Yes."}], "images": ["a.png"]}
@@ -6,6 +6,10 @@
 `content` is text, or a list of parts {"type": "text" | "image" | "image_url", ...}. An image part without a path of
 its own, and every `<image>` in a text, takes the next entry of `images`; the two numbers must agree.
 {"text": "..."} is a document. Optional: id, target, choices, source, license, patient_id, study_id, split, meta.
+
+The layouts of other projects are rewritten to this one first (`LAYOUTS`): ShareGPT and LLaVA `conversations` of {from, value}
+with `image` or `images`, and Alpaca's `instruction`, `input`, `output` (`system` and `history` where given). One image may
+stand alone where a list is meant.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medxiaohe.data.readers import Rejected
 from medxiaohe.errors import DataError
 from medxiaohe.plugins import nearest
 from medxiaohe.types import ROLES, ImageRef, Message, Part, Sample, Split
@@ -27,11 +32,70 @@ SPLIT_NAMES: dict[str, Split] = {
 }  # fmt: skip
 
 
+SPEAKERS = {
+    "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "bard": "assistant", "model": "assistant",
+    "assistant": "assistant", "system": "system", "observation": "tool", "tool": "tool", "function_response": "tool",
+    "function_call": "assistant",
+}  # fmt: skip
+LAYOUTS = {"chat": "messages", "sharegpt": "conversations", "llava": "conversations", "alpaca": "instruction", "document": "text"}
+
+
+def layout(row: Mapping[str, Any]) -> str:
+    """Which layout a row is in, by its key; "" when none of them fits."""
+    return next((name for name, key in LAYOUTS.items() if key in row), "")
+
+
+def rewritten(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row in the layout of `messages`; a row that is in it already is not touched."""
+    if "messages" in row:
+        found = dict(row)
+    elif "conversations" in row:
+        turns = [_turn(turn) for turn in _list(row, "conversations")]
+        found = {**row, "messages": [*_system(row, turns), *turns]}
+    elif "instruction" in row:
+        found = {**row, "messages": _alpaca(row)}
+    else:
+        return row
+    pictures = found.get("images", found.get("image"))
+    if isinstance(pictures, (str, Mapping)):
+        found["images"] = [pictures]
+    elif "images" not in found and isinstance(pictures, list):
+        found["images"] = pictures
+    return found
+
+
+def _turn(turn: Any) -> dict[str, Any]:
+    if isinstance(turn, Mapping) and "role" in turn:
+        return dict(turn)
+    speaker = turn.get("from") if isinstance(turn, Mapping) else turn
+    if not isinstance(speaker, str) or speaker not in SPEAKERS:
+        raise DataError(f"unknown speaker {str(speaker)[:80]!r}: `from` must be one of {', '.join(SPEAKERS)}")
+    return {"role": SPEAKERS[speaker], "content": turn.get("value")}
+
+
+def _system(row: Mapping[str, Any], turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    said = _text(row, "system")
+    return [{"role": "system", "content": said}] if said and not any(t["role"] == "system" for t in turns) else []
+
+
+def _alpaca(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    asked = "\n".join(filter(None, (_text(row, "instruction"), _text(row, "input"))))
+    turns = _system(row, [])
+    for pair in _list(row, "history"):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise DataError("history must be a list of [question, answer]")
+        turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
+    if not _text(row, "output").strip():
+        raise Rejected("empty", "output is empty: give the answer or leave the row out")
+    return [*turns, {"role": "user", "content": asked}, {"role": "assistant", "content": _text(row, "output")}]
+
+
 def sample(row: Mapping[str, Any], folder: Path, default_id: str) -> Sample:
     """`folder` is what relative image paths start from; `default_id`, "NAME:ROW", is for a row that has no id."""
+    row = rewritten(row)
     given, images = _text(row, "target"), [_image(value, folder) for value in _list(row, "images")]
     if "target" in row and row["target"] is not None and not given.strip():
-        raise DataError("target is empty: give the answer or leave the key out")
+        raise Rejected("empty", "target is empty: give the answer or leave the key out")
     messages = _messages(row, images, folder)
     if not any(m.role in ("document", "assistant") for m in messages[-1:]):
         if not given:
@@ -60,19 +124,19 @@ def split(name: str) -> Split:
 def _messages(row: Mapping[str, Any], images: list[ImageRef], folder: Path) -> tuple[Message, ...]:
     if "messages" not in row and "text" in row:
         if not _text(row, "text").strip():
-            raise DataError("text is empty")
+            raise Rejected("empty", "text is empty")
         row = {"messages": [{"role": "document", "content": _text(row, "text")}]}
     if not _list(row, "messages"):
-        raise DataError("no messages: a row needs `messages`, at least one, or `text`")
+        raise Rejected("empty", "no messages: a row needs `messages`, at least one, or `text`")
     raw = [(_role(message), _contents(message)) for message in row["messages"]]
     places = sum(_places(content) for _, contents in raw for content in contents)
     if places != len(images):
-        raise DataError(f"{places} image placeholders but {len(images)} images")
+        raise Rejected("placeholder", f"{places} image placeholders but {len(images)} images")
     queue = iter(images)
     messages = tuple(Message(role, tuple(p for c in contents for p in _parts(c, queue, folder))) for role, contents in raw)
     for message in messages:
         if not message.parts:
-            raise DataError(f"a message of role {message.role} is empty")
+            raise Rejected("empty", f"a message of role {message.role} is empty")
     return messages
 
 

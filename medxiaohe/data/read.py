@@ -1,15 +1,13 @@
 """Stage data.read: every source becomes Samples on disk, linked to the Medical Entity Tree, its images opened once.
 
 samples.jsonl   what was read; ids start with the name of their source
-dead.jsonl      rows that cannot be used, each with where it stands and why: read = written + dead
+dead.jsonl      rows that cannot be used, each with where it stands, why, a code, the hash of its bytes and their offset
+                read = written + dropped + dead; dropped are rows of another split than the one asked for
 coverage.json   how many samples mention each entity
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import inspect
 import json
 from collections import Counter
@@ -19,6 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from medxiaohe import assets, images, io, plugins
+from medxiaohe.data import pictures
+from medxiaohe.data.files import digest_of, rejected
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.entity.finder import Finder, finder
 from medxiaohe.errors import ConfigError, DataError
@@ -86,7 +86,7 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
 
     def fill(dead: IO[bytes]) -> int:
         def reject(source: Source, letter: DeadLetter) -> None:
-            row = {"source": source.label, "where": letter.where, "reason": letter.reason}
+            row = {"source": source.label, **io.to_json(letter)}
             dead.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
 
         def rows() -> Iterator[Sample]:
@@ -98,12 +98,15 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     written = int(io.write(out / "dead.jsonl", fill))
     io.write_json(out / "coverage.json", dict(sorted(tally.coverage.items())))
     num_read = sum(row["read"] for row in tally.sources.values())
-    num_dead = sum(tally.dead.values())
-    assert num_read == written + num_dead, (num_read, written, num_dead)
+    num_dead, num_dropped = sum(tally.dead.values()), sum(tally.dropped.values())
+    assert num_read == written + num_dropped + num_dead, (num_read, written, num_dropped, num_dead)
     return {
         "read": num_read,
         "written": written,
+        "dropped": num_dropped,
         "dead": num_dead,
+        "dropped_by": dict(sorted(tally.dropped.items())),
+        "dead_by": dict(sorted(tally.dead.items())),
         "sources": tally.sources,
         "mentions": tally.mentions,
         "entities_covered": len(tally.coverage),
@@ -115,7 +118,8 @@ class _Tally:
 
     def __init__(self) -> None:
         self.sources: dict[str, dict[str, Any]] = {}
-        self.dead: Counter[str] = Counter()
+        self.dead: Counter[str] = Counter()  # by code
+        self.dropped: Counter[str] = Counter()  # by reason
         self.coverage: Counter[str] = Counter()
         self.mentions = 0
         self.ids: set[str] = set()
@@ -126,15 +130,16 @@ def _source_rows(source: Source, tree: Path, linker: Finder, tally: _Tally, reje
     label, first_reason, licenses = source.label, "", set[str]()
     counts: dict[str, Any] = {"read": 0, "documents": 0, "instructions": 0, "images": 0, "license": ""}
     for item in track(_items(source, tree), f"read {label}", source.limit):
-        if isinstance(item, Sample) and source.split and item.split != source.split:
-            continue
         counts["read"] += 1
+        if isinstance(item, Sample) and source.split and item.split != source.split:
+            tally.dropped["another split"] += 1
+            continue
         try:
             if isinstance(item, DeadLetter):
                 raise _Dead(item)
             sample = _checked(item, source, tally)
         except _Dead as dead:
-            tally.dead[label] += 1
+            tally.dead[dead.letter.code] += 1
             first_reason = first_reason or f"{dead.letter.where}: {dead.letter.reason}"
             reject(source, dead.letter)
             continue
@@ -181,19 +186,28 @@ def _checked(sample: Sample, source: Source, tally: _Tally) -> Sample:
     label = source.label
     id = sample.id if sample.id.startswith(f"{label}/") else f"{label}/{sample.id}"
     if id in tally.ids:
-        raise _Dead(DeadLetter(sample.id, "a sample with this id was read before"))
+        raise _Dead(DeadLetter(sample.id, "a sample with this id was read before", "duplicate"))
     if not sample.messages or (not sample.text.strip() and not sample.images):
-        raise _Dead(DeadLetter(sample.id, "the sample is empty"))
+        raise _Dead(DeadLetter(sample.id, "the sample is empty", "empty"))
     if reason := io.unwritable(sample):
-        raise _Dead(DeadLetter(sample.id, reason))
+        raise _Dead(DeadLetter(sample.id, reason, "surrogate" if "surrogate" in reason else "not_finite"))
     try:
         messages = tuple(_opened(message, tally.opened) for message in sample.messages)
     except DataError as error:
-        raise _Dead(DeadLetter(sample.id, str(error))) from error
+        raise _Dead(_of_image(sample, error)) from error
     tally.ids.add(id)
     license = sample.license or source.license or NOT_STATED
     split = sample.split or _split(sample, source)
     return replace(sample, id=id, messages=messages, source=sample.source if source.task else label, license=license, split=split)
+
+
+def _of_image(sample: Sample, error: DataError) -> DeadLetter:
+    """The letter of a row whose image is bad, with the hash of the image's bytes."""
+    letter = rejected(sample.id, error)
+    if letter.code == "row":
+        letter = replace(letter, code="missing" if letter.reason.startswith("no such image") else "image", offset=0)
+    named = [image.uri for image in sample.images if image.uri in str(error)]
+    return replace(letter, sha256=digest_of(Path(named[0]))) if named else letter
 
 
 def _split(sample: Sample, source: Source) -> Split:
@@ -211,28 +225,13 @@ def _opened(message: Message, opened: dict[ImageRef, ImageRef]) -> Message:
 def _image(image: ImageRef, opened: dict[ImageRef, ImageRef]) -> ImageRef:
     """The reference with an absolute path and the digest of its file, once its pixels have been unpacked."""
     if image.uri.startswith("data:"):
-        image = replace(image, uri=_unpacked(image.uri))
+        image = replace(image, uri=pictures.unpacked(image.uri))
     if image not in opened:
         file = images.ref(Path(image.uri).expanduser().absolute())
         checked = replace(image, uri=file.uri, sha256=image.sha256 or file.sha256)
         images.open_image(checked)
         opened[image] = checked
     return opened[image]
-
-
-def _unpacked(uri: str) -> str:
-    """The path of a file with the pixels of a data: URI, named by its content in the cache of medxiaohe."""
-    head, _, body = uri.partition(",")
-    try:
-        data = base64.b64decode(body, validate=True) if head.endswith(";base64") else b""
-    except binascii.Error:
-        data = b""
-    if not data:
-        raise DataError(f"{uri[:60]}...: an image inside a data file must be a data: URI with base64")
-    path = assets.cache_root() / "images" / hashlib.sha256(data).hexdigest()
-    if not path.exists():
-        io.write(path, lambda file: file.write(data))
-    return str(path)
 
 
 def _linked(sample: Sample, linker: Finder, tally: _Tally) -> Sample:
@@ -245,6 +244,6 @@ def _linked(sample: Sample, linker: Finder, tally: _Tally) -> Sample:
 
 def _nothing(source: Source, num_read: int, reason: str) -> str:
     where = f" in {source.path}" if source.path else ""
-    if num_read:
+    if num_read and reason:
         return f"source {source.label}: all {num_read} rows{where} are unusable; the first, {reason}"
     return f"source {source.label}: no samples{where}" + (f" of split {source.split}" if source.split else "")

@@ -1,6 +1,8 @@
-"""Your own data: JSON lines in the Hugging Face chat layout (see data/chat.py), images as paths beside the file.
+"""Your own data: .jsonl or .json rows in any chat layout of data/chat.py, images as paths beside the file.
 
-A bad row stops the reading with its line number; `bad_rows: skip` lists it in dead.jsonl instead.
+OpenAI content parts, ShareGPT, LLaVA, Alpaca and plain documents are told apart row by row. A bad row stops the reading
+with its line number; `bad_rows: skip` lists it in dead.jsonl instead. A row that no file can hold (NaN, half of a
+surrogate pair) is always listed.
 """
 
 import json
@@ -8,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from medxiaohe import io
-from medxiaohe.data import chat
-from medxiaohe.data.readers import DeadLetter
+from medxiaohe.data import chat, files
+from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.data.records import Record, records
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
 
@@ -29,32 +31,40 @@ EXAMPLE = {
     )
     + "\n"
 }
+BadRows = Literal["stop", "skip"]
+ALWAYS_LISTED = ("not_finite", "surrogate")
 
 
-def chat_jsonl(path: Path, *, bad_rows: Literal["stop", "skip"] = "stop") -> Iterator[Sample | DeadLetter]:
-    files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
-    if not files:
-        raise DataError(f"no .jsonl file in {path}")
-    for file in files:
-        for number, line in io.lines(file):
-            if not line.strip():
-                continue
-            where = f"{file.stem}:{number}"
-            try:
-                sample = chat.sample(_row(line), file.parent, where)
-            except DataError as error:
-                if bad_rows == "stop":
-                    raise DataError(f"{file}:{number}: {error}") from error
-                yield DeadLetter(where, str(error))
-            else:
-                yield sample
+def chat_jsonl(path: Path, *, bad_rows: BadRows = "stop", license: str = "") -> Iterator[Sample | DeadLetter]:
+    yield from rows_of(path, "", bad_rows, license)
 
 
-def _row(line: str) -> dict[str, object]:
+def rows_of(path: Path, layout: str, bad_rows: BadRows, license: str) -> Iterator[Sample | DeadLetter]:
+    """Samples of every row; `layout` is the only one allowed, "" allows all."""
+    for file in files.files(path, ".jsonl") if not layout else files.files(path, ".jsonl", ".json"):
+        try:
+            yield from _file(file, layout, bad_rows, license)
+        except Rejected as error:  # the file as a whole
+            if bad_rows == "stop":
+                raise
+            yield DeadLetter(file.name, str(error), error.code, files.digest_of(file), error.offset or 0)
+
+
+def _file(file: Path, layout: str, bad_rows: BadRows, license: str) -> Iterator[Sample | DeadLetter]:
+    for record in records(file, otherwise=".jsonl"):
+        found: Sample | DeadLetter = record if isinstance(record, DeadLetter) else _sample(record, file, layout, license)
+        if isinstance(found, DeadLetter) and bad_rows == "stop" and found.code not in ALWAYS_LISTED:
+            line = "" if found.code == "truncated" else f":{found.where.rpartition(':')[2]}"
+            raise DataError(f"{file}{line}: {found.reason}")
+        yield found
+
+
+def _sample(record: Record, file: Path, layout: str, license: str) -> Sample | DeadLetter:
     try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"not JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"a row must be a JSON object, not {type(row).__name__}")
-    return row
+        if layout and chat.LAYOUTS[layout] not in record.row:
+            found = chat.layout(record.row)
+            raise Rejected("row", f"no `{chat.LAYOUTS[layout]}`" + (f": the row is in the layout of {found}" if found else ""))
+        row = record.row if record.row.get("license") or not license else {**record.row, "license": license}
+        return chat.sample(row, file.parent, record.where)
+    except DataError as error:
+        return files.rejected(record.where, error, record.raw, record.offset)
