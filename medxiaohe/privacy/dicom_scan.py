@@ -1,0 +1,127 @@
+"""The re-scan: what the original file said must not stand anywhere in the bytes of the new one.
+
+Every text of the original (each attribute of every sequence, private ones, the preamble, the file meta information, texts
+inside binary values) is looked for as UTF-8, Latin-1, UTF-16 and GB18030, whatever its case, names also by their parts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+ENCODINGS = ("utf-8", "latin-1", "utf-16-le", "utf-16-be", "gb18030")
+NUMBERS = frozenset("DS FL FD IS SL SS SV UL US UV AT".split())
+BINARY = frozenset("OB OW OD OF OL OV UN".split())
+PRINTABLE = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}")
+WIDE = re.compile(rb"(?:[\x20-\x7e]\x00){4,}|(?:\x00[\x20-\x7e]){4,}")
+PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+MAX_BLOB = 4 * 2**20  # bytes of one binary value that are read for texts
+LEAST_NAME, LEAST_TEXT, LEAST_DIGITS, ALONE, LEAST_IN_PIXELS = 3, 4, 5, 8, 8  # characters; shorter than ALONE: as a word only
+DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?|[+-]?\d+\.?")
+
+
+def values(dataset: Dataset, preamble: bytes = b"") -> set[str]:
+    """The texts of a dataset, its file meta information included, that could tell who the patient is; lower case."""
+    found = set(_blob(preamble))
+    for part in (getattr(dataset, "file_meta", None), dataset):
+        if part is not None:
+            found.update(_dataset(part))
+    return {value for text in found for value in _parts(text)}
+
+
+def _dataset(dataset: Dataset) -> Iterator[str]:
+    for tag in list(dataset.keys()):
+        if int(tag) in PIXELS:
+            continue
+        try:
+            element = dataset[tag]
+        except Exception:  # pydicom raises whatever its converters raise: the bytes are searched instead
+            raw = dataset.get_item(tag)
+            yield from _blob(getattr(raw, "value", b"") or b"")
+            continue
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from _dataset(item)
+        elif element.VR in BINARY:
+            yield from _blob(element.value if isinstance(element.value, bytes) else b"")
+        elif element.VR not in NUMBERS:
+            yield from _texts(element.value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        yield value.decode("latin-1") if isinstance(value, bytes) else str(value if value is not None else "")
+    elif hasattr(value, "original_string"):  # a PersonName
+        yield str(value)
+    else:
+        for one in value:
+            yield from _texts(one)
+
+
+def _blob(data: bytes) -> Iterator[str]:
+    """Texts inside binary data that have a run of letters or digits."""
+    head = data[:MAX_BLOB]
+    for found in PRINTABLE.findall(head):
+        if re.search(rb"[A-Za-z]{4}|\d{6}", found):
+            yield found.decode("latin-1")
+    for found in WIDE.findall(head):
+        yield found.replace(b"\0", b"").decode("latin-1")
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A text, and the words of it that could identify: names, ids, codes."""
+    whole = " ".join(text.strip("\0 \t\r\n").lower().split())
+    if LEAST_TEXT <= len(whole) <= 1024 and _telling(whole):
+        yield whole
+    for word in re.split(r"[\s^=\\,;:/|\"'()\[\]{}<>_@+]+", whole):
+        bare = word.strip(".-*#!?&")
+        if _telling(bare) and LEAST_NAME <= len(bare) <= 128:
+            yield bare
+
+
+def _telling(text: str) -> bool:
+    if DECIMAL.fullmatch(text) and "." in text:
+        return False  # a number
+    digits = sum(c.isdigit() for c in text)
+    wide = sum(not c.isascii() and c.isalpha() for c in text)
+    letters = sum(c.isalpha() for c in text)
+    return letters >= LEAST_NAME or wide >= 2 or digits >= LEAST_DIGITS
+
+
+def hits(texts: Iterable[str], output: bytes, pixels: bytes, written: Collection[str], made: Collection[str]) -> int:
+    """How many of `texts` stand in `output`.
+
+    `written`: terms that the new file may say because anybody may (of the keep-list). `made`: values computed with the key,
+    in which a short number may occur by chance. `pixels` is searched only for texts of LEAST_IN_PIXELS characters or more:
+    in half a million random bytes a shorter one occurs by chance.
+    """
+    said = " \0 ".join(written).lower()
+    header = output.replace(pixels, b"\0", 1) if pixels else output
+    for one in sorted(made, key=len, reverse=True):
+        header = header.replace(one.encode(), b"\0")
+    lower, pixel_lower = header.lower(), pixels.lower()
+    count = 0
+    for text in texts:
+        if _stands(text, said.encode(), "utf-8"):
+            continue
+        count += any(_stands(text, lower, encoding) for encoding in ENCODINGS) or (
+            len(text) >= LEAST_IN_PIXELS and any(form in pixel_lower for form in _forms(text))
+        )
+    return count
+
+
+def _forms(text: str) -> set[bytes]:
+    return {text.encode(encoding, "ignore") for encoding in ENCODINGS} - {b""}
+
+
+def _stands(text: str, lower: bytes, encoding: str) -> bool:
+    form = text.encode(encoding, "ignore")
+    if len(form) < LEAST_NAME:
+        return False
+    if len(text) >= ALONE:
+        return form in lower
+    return re.search(rb"(?<![a-z0-9])" + re.escape(form) + rb"(?![a-z0-9])", lower) is not None
