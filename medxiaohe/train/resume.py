@@ -76,6 +76,14 @@ def resumable(trainer: type, place: Path, extra: Extra | None = None) -> Any:
     return Resumable
 
 
+def restore(trainer: Any, folder: str, extra: Extra) -> None:
+    """Weights, log and extras of the last checkpoint of a run that had come to its end: the Trainer would train one step more."""
+    own = _own(trainer, folder)
+    _load_weights(trainer.model, own)
+    extra.restore(trainer, *_read(own, "extra"))
+    trainer.state = type(trainer.state).load_from_json(str(Path(folder) / "trainer_state.json"))
+
+
 def _own(trainer: Any, folder: str) -> Path:
     """The part of a checkpoint that this process wrote."""
     own = Path(folder) / f"rank{trainer.args.process_index}"

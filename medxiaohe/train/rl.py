@@ -24,7 +24,7 @@ from medxiaohe.train import parts as parts_of
 from medxiaohe.train import rewarding, watch
 from medxiaohe.train.fit import base_model, code, dataset, device, identity, refuse_nan
 from medxiaohe.train.hints import hinted, share_at
-from medxiaohe.train.resume import newest, resumable
+from medxiaohe.train.resume import newest, restore, resumable
 from medxiaohe.train.rewarding import Rewarding, RewardSettings
 from medxiaohe.train.schedule import Schedule, in_batches
 from medxiaohe.types import Message, Sample, Score, Task, Trace
@@ -86,11 +86,12 @@ def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None
     trainer, meter = _trainer(samples, earned, loaded, settings, place, written)
     before = parts_of.sizes(trainer.model)
     found = newest(place)
-    if found and io.read_json(Path(found) / "rank0" / "extra.json")["stopped"]:
-        trainer.args.max_steps = int(Path(found).name)  # it had stopped, and was killed before it could say so
     meter.advance(int(Path(found).name) if found else 0)
     with earned.judge(tree) as judge_of_run:
-        trainer.train(resume_from_checkpoint=found)
+        if found and (int(Path(found).name) >= settings.max_steps or stopped(found)):
+            restore(trainer, found, written)
+        else:
+            trainer.train(resume_from_checkpoint=found)
     meter.close()
     history = [row for row in trainer.state.log_history if "reward" in row]
     size = settings.per_device_train_batch_size
@@ -233,6 +234,11 @@ class Rollouts:
         self.rows[:], self.stopped = values["written"], values["stopped"]
         trainer.entropy_coef, seen = values["entropy"]
         trainer._last_world_entropy = math.inf if seen is None else seen
+
+
+def stopped(folder: str) -> bool:
+    """Whether the run of a checkpoint had stopped by itself at that step."""
+    return bool(io.read_json(Path(folder) / "rank0" / "extra.json")["stopped"])
 
 
 def _prompts(ask: Callable[[int], tuple[Sample, float]], numbers: Sequence[int], with_images: bool, processor: Any) -> Any:

@@ -1,0 +1,76 @@
+"""Stage: rejection sampling (MX-31, RFT): answers of the model that are right become rows to fine-tune on.
+
+    instructions.jsonl   prompts with a right answer of the model's own, and the replayed rows of the mixture, for train.sft
+    rft.jsonl            {id, source, accuracy, right, taken} of every prompt that was asked
+
+Rare successes are what there is to learn: a prompt that is right more often than `rare` is left out, and of one prompt at most `most`
+different answers are taken. The paper says to distil rare successes back, and gives no thresholds.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.train.draws import Drawn, DrawSettings, draw
+from medxiaohe.types import Message, Sample
+
+
+@dataclass(frozen=True)
+class RftSettings(DrawSettings):
+    draws: int = 16
+    rare: float = 0.5  # a prompt with a greater share of right answers is left out
+    most: int = 2  # different answers of one prompt
+    replay: float = 1.0  # rows of the mixture's instructions for each new row, so that nothing else is forgotten
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.rare <= 1 or self.most < 1 or self.replay < 0:
+            raise ConfigError("rare must be above 0 and at most 1, most at least 1, replay at least 0")
+
+
+def rft(settings: RftSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
+    """Draw answers to the prompts of a mixture, keep rare right ones, and mix them with its instructions."""
+    drawn = draw(settings, out, data, model, tree, "rejection sampling")
+    taken = {one.sample.id: list(successes(one, settings)) for one in drawn}
+    rows = [row for one in drawn for row in taken[one.sample.id]]
+    if not rows:
+        raise DataError(f"none of {len(drawn)} prompts has a rare right answer: draw more often, raise `rare`, or take easier prompts")
+    old = list(io.read_samples(data / "instructions.jsonl")) if settings.replay and (data / "instructions.jsonl").exists() else []
+    chance = random.Random(settings.seed)
+    replayed = chance.sample(old, min(len(old), round(settings.replay * len(rows))))
+    mixed = [*rows, *replayed]
+    chance.shuffle(mixed)
+    io.write_jsonl(out / "instructions.jsonl", mixed)
+    io.write_jsonl(out / "rft.jsonl", (_record(one, len(taken[one.sample.id]), settings) for one in drawn))
+    return {
+        "prompts": len(drawn),
+        "draws": settings.draws,
+        "distilled": len(rows),
+        "prompts_distilled": sum(bool(found) for found in taken.values()),
+        "replayed": len(replayed),
+        "never_right": sum(one.accuracy(settings.right) == 0 for one in drawn),
+        "left_out_as_easy": sum((one.accuracy(settings.right) or 0) > settings.rare for one in drawn),
+        "unjudged": sum(one.accuracy(settings.right) is None for one in drawn),
+    }
+
+
+def successes(one: Drawn, settings: RftSettings) -> Iterator[Sample]:
+    """Rows with the right answers of a prompt that is seldom right: the best first, each once."""
+    if (one.accuracy(settings.right) or 0) > settings.rare:
+        return
+    right = [(reward, answer) for reward, answer in zip(one.rewards, one.answers, strict=True) if reward and reward >= settings.right]
+    best = dict.fromkeys(answer.strip() for _, answer in sorted(right, key=lambda pair: -pair[0]))
+    for number, answer in enumerate(list(best)[: settings.most]):
+        messages = (*one.sample.prompt.messages, Message("assistant", (answer,)))
+        yield replace(one.sample, id=f"{one.sample.id}/rft{number}", messages=messages)
+
+
+def _record(one: Drawn, taken: int, settings: RftSettings) -> dict[str, Any]:
+    right = sum(reward is not None and reward >= settings.right for reward in one.rewards)
+    return {"id": one.sample.id, "source": one.sample.source, "accuracy": one.accuracy(settings.right), "right": right, "taken": taken}

@@ -1,0 +1,91 @@
+"""Stage: prompts for reinforcement learning on which the model is right sometimes (MX-28: an SFT accuracy of 60 to 80 %).
+
+    prompts.jsonl     the prompts that were kept, for train.rl
+    selection.jsonl   {id, source, accuracy, judged, kept} of every prompt that was asked
+
+The paper gives the band and not the number of answers behind it: with 8 draws it holds 5 and 6 of 8. Prompts of `always`
+(the paper adds tool reasoning and conflicts over several turns) are kept whatever their accuracy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.train.draws import Drawn, DrawSettings, draw
+
+
+@dataclass(frozen=True)
+class SelectSettings(DrawSettings):
+    low: float = 0.6
+    high: float = 0.8
+    always: tuple[str, ...] = ()  # sources
+    at_least: int = 0  # prompts: where fewer are in the band, those nearest to it are added; always and never right ones are not
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.low <= self.high <= 1:
+            raise ConfigError(f"low and high must be shares with low <= high, not {self.low} and {self.high}")
+
+
+def select(settings: SelectSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
+    """Ask every prompt `draws` times and keep those in the band."""
+    drawn = draw(settings, out, data, model, tree, "choose prompts")
+    accuracies = [one.accuracy(settings.right) for one in drawn]
+    kept = chosen(drawn, accuracies, settings)
+    if not kept:
+        seen = dict(sorted(histogram(accuracies).items()))
+        raise DataError(f"no prompt has an accuracy of {settings.low:g} to {settings.high:g} ({seen}): widen the band, or set at_least")
+    io.write_jsonl(out / "prompts.jsonl", (one.sample for i, one in enumerate(drawn) if i in kept))
+    io.write_jsonl(
+        out / "selection.jsonl",
+        (
+            {
+                "id": one.sample.id,
+                "source": one.sample.source,
+                "accuracy": accuracy,
+                "judged": sum(reward is not None for reward in one.rewards),
+                "kept": i in kept,
+            }
+            for i, (one, accuracy) in enumerate(zip(drawn, accuracies, strict=True))
+        ),
+    )
+    judged = [accuracy for accuracy in accuracies if accuracy is not None]
+    statuses = Counter(status for one in drawn for status in one.statuses)
+    return {
+        "prompts": len(drawn),
+        "kept": len(kept),
+        "draws": settings.draws,
+        "accuracy": round(sum(judged) / len(judged), 4) if judged else None,
+        "too_hard": sum(accuracy < settings.low for accuracy in judged),
+        "too_easy": sum(accuracy > settings.high for accuracy in judged),
+        "never_right": sum(accuracy == 0 for accuracy in judged),
+        "always_right": sum(accuracy == 1 for accuracy in judged),
+        "unjudged": len(accuracies) - len(judged),
+        "histogram": {f"{share:g}": n for share, n in sorted(histogram(judged).items())},
+        "answers": dict(sorted(statuses.items())),
+        "by_source": dict(sorted(Counter(drawn[i].sample.source for i in kept).items())),
+    }
+
+
+def chosen(drawn: Sequence[Drawn], accuracies: Sequence[float | None], settings: SelectSettings) -> set[int]:
+    """Numbers of the prompts in the band, of the sources that are always kept, and of the nearest where these are too few."""
+    inside = {i for i, accuracy in enumerate(accuracies) if accuracy is not None and settings.low <= accuracy <= settings.high}
+    kept = inside | {i for i, one in enumerate(drawn) if one.sample.source in settings.always}
+    away = {
+        i: max(settings.low - accuracy, accuracy - settings.high)
+        for i, accuracy in enumerate(accuracies)
+        if accuracy is not None and i not in kept and 0 < accuracy < 1
+    }
+    nearest = sorted(away, key=lambda i: (away[i], i))
+    return kept | set(nearest[: max(0, settings.at_least - len(kept))])
+
+
+def histogram(accuracies: Sequence[float | None]) -> dict[float, int]:
+    """Number of prompts by accuracy, rounded to tenths."""
+    return dict(Counter(round(accuracy, 1) for accuracy in accuracies if accuracy is not None))
