@@ -180,7 +180,7 @@ def other_answers(about: _definition.Definition, column: str) -> list[Mapping[st
     elif options and (isinstance(given, int) or str(given).isdigit()):
         others = [type(given)(about.first_choice + i) for i in range(len(options))]
     elif options:
-        others = list(LETTERS[: len(options)]) if str(given) in LETTERS else list(options)
+        others = list(LETTERS[: len(options)]) if set(str(given)) <= set(LETTERS) else list(options)
     else:
         others = ["yes", "no", "3", "something else"]
     return [{**row, column: other} for other in others]

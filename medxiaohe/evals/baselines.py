@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.evals import work
-from medxiaohe.evals.judging import Tally, cluster, said
+from medxiaohe.evals import clusters, work
+from medxiaohe.evals.judging import Tally, said
 from medxiaohe.types import Sample, Task
 
 NONE = {"constant": None, "constant_answer": "", "constant_from": ""}  # where judging would cost as much as the run
@@ -40,7 +40,7 @@ def any_answer(task: Task, items: Path, offered: Callable[[Sample], tuple[str, .
     tally = Tally()
     for sample in _samples(items):
         values = [task.scorers[0](sample, said(sample, text)).value or 0.0 for text in offered(sample)]
-        tally.add(math.fsum(values) / len(values), cluster(sample))
+        tally.add(math.fsum(values) / len(values), clusters.of(sample))
     return tally.row()
 
 

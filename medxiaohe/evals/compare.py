@@ -16,7 +16,7 @@ from typing import Any
 from medxiaohe import io
 from medxiaohe.entity.coverage import BUCKETS, buckets
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.evals import stats
+from medxiaohe.evals import clusters, stats
 
 RARITY = {"head": 0, "torso": 1, "tail": 2}
 
@@ -31,7 +31,7 @@ class Item:
     """One item of a task as one model answered it; `value` is None when the judge failed."""
 
     value: float | None
-    cluster: str
+    cluster: clusters.Units
     entities: tuple[str, ...]
     asked: str  # fingerprint of the prompt and the gold
 
@@ -78,7 +78,7 @@ def _items(path: Path) -> dict[str, dict[str, Item]]:
     for row in io.read_jsonl(path):
         sample = io.sample_from_json(row["sample"])
         asked = io.fingerprint({"prompt": [_words(m) for m in row["sample"]["messages"]], "target": sample.target})
-        item = Item(_value(row), sample.patient_id or sample.study_id, sample.entities, asked)
+        item = Item(_value(row), clusters.of(sample), sample.entities, asked)
         runs.setdefault(row["task"], {})[sample.id] = item
     return runs
 
@@ -116,7 +116,7 @@ def _paired(task: str, runs: Mapping[str, Items], seed: int) -> Iterator[dict[st
         if not known:
             raise DataError(f"{task}: {a} and {b} have no judged item in common")
         before, after = ([float(runs[name][id].value or 0.0) for id in known] for name in (a, b))
-        found = asdict(stats.paired(before, after, [runs[a][id].cluster for id in known], seed))
+        found = asdict(stats.paired(before, after, clusters.joined([runs[a][id].cluster for id in known]), seed))
         left_out = len(set(runs[a]) | set(runs[b])) - len(known)
         yield {"task": task, "a": a, "b": b, **{k: _finite(v) for k, v in found.items()}, "unpaired": left_out}
 
@@ -143,7 +143,7 @@ def bucket_of_item(counts: Mapping[str, int]) -> Callable[[Sequence[str]], str]:
 
 
 def _estimate(items: Sequence[Item]) -> dict[str, Any]:
-    e = stats.estimate([float(item.value or 0.0) for item in items], [item.cluster for item in items])
+    e = stats.estimate([float(item.value or 0.0) for item in items], clusters.joined([item.cluster for item in items]))
     return {key: _finite(value) for key, value in asdict(e).items()}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
-from medxiaohe.evals import calibration
+from medxiaohe.evals import calibration, clusters
 from medxiaohe.evals.calibration import Answered
 from medxiaohe.evals.measures import RIGHT
 
@@ -21,7 +21,8 @@ def read(rows: Path) -> list[tuple[list[float], int, str]]:
         golds = [i for i, value in enumerate(row["values"]) if value is not None and value >= RIGHT]
         if len(golds) == 1:
             found.append((row["nats"], golds[0], row["cluster"]))
-    return found
+    groups = clusters.joined([units if isinstance(units, str) else tuple(units) for *_, units in found])
+    return [(nats, gold, group) for (nats, gold, _), group in zip(found, groups, strict=True)]
 
 
 def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, Any] | None:

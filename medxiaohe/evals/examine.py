@@ -15,7 +15,7 @@ from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import DataError
-from medxiaohe.evals import candidates, fingerprints, work
+from medxiaohe.evals import candidates, clusters, fingerprints, work
 from medxiaohe.evals.engine import with_seed
 from medxiaohe.evals.judging import judge_all, said
 from medxiaohe.evals.perturb._question import Around, question
@@ -158,7 +158,7 @@ def likelihoods(exam: Examination, name: str, items: Path) -> Path:
 
 def _likelihood(task: Task, sample: Sample, answers: Sequence[str], nats: list[float]) -> work.Row:
     values = [task.scorers[0](sample, said(sample, text)).value for text in answers]
-    return {"id": sample.id, "cluster": sample.patient_id or sample.study_id, "answers": list(answers), "nats": nats, "values": values}
+    return {"id": sample.id, "cluster": clusters.of(sample), "answers": list(answers), "nats": nats, "values": values}
 
 
 def _judged(exam: Examination, chunk: Sequence[work.Item], traces: Sequence[Trace]) -> list[work.Row]:

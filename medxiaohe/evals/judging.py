@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from medxiaohe.evals import stats
+from medxiaohe.evals import clusters, stats
+from medxiaohe.evals.clusters import Units
 from medxiaohe.types import Message, Sample, Score, Task, Trace
 
 FAULTS = ("unparsed", "refused", "unjudged")
@@ -33,20 +34,15 @@ def said(sample: Sample, answer: str) -> Trace:
     return Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (answer,))))
 
 
-def cluster(sample: Sample) -> str:
-    """What is not independent of what: the patient, else the study."""
-    return sample.patient_id or sample.study_id
-
-
 @dataclass
 class Tally:
     """Values of items as they come: a mean is over the judged, unparsed and refused; the unjudged are only counted."""
 
     values: array[float] = field(default_factory=lambda: array("d"))
-    clusters: list[str] = field(default_factory=list)
+    clusters: list[Units] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
 
-    def add(self, value: float | None, group: str, status: str = "judged") -> None:
+    def add(self, value: float | None, group: Units, status: str = "judged") -> None:
         self.statuses[status] += 1
         if value is not None:
             self.values.append(value)
@@ -56,16 +52,16 @@ class Tally:
         """{n, mean, low, high, clusters}; nothing was judged: None."""
         if not self.values:
             return {"n": 0, "mean": None, "low": None, "high": None, "clusters": 0}
-        e = stats.estimate(self.values, self.clusters)
+        e = stats.estimate(self.values, clusters.joined(self.clusters))
         return {"n": e.n, "mean": e.mean, "low": finite(e.low), "high": finite(e.high), "clusters": e.clusters}
 
     def summary(self) -> dict[str, Any]:
         return self.row() | {status: self.statuses[status] for status in FAULTS}
 
 
-def interval(values: Sequence[float], clusters: Sequence[str]) -> dict[str, Any]:
+def interval(values: Sequence[float], groups: Sequence[Units]) -> dict[str, Any]:
     tally = Tally()
-    for value, group in zip(values, clusters, strict=True):
+    for value, group in zip(values, groups, strict=True):
         tally.add(value, group)
     return tally.row()
 
@@ -74,7 +70,7 @@ def summarise(samples: Iterable[Sample], scores: Iterable[Score]) -> dict[str, A
     """Mean and interval of the judged, unparsed and refused together; the unjudged are counted, never averaged."""
     tally = Tally()
     for sample, score in zip(samples, scores, strict=True):
-        tally.add(score.value, cluster(sample), score.status)
+        tally.add(score.value, clusters.of(sample), score.status)
     return tally.summary()
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
+from medxiaohe.evals import clusters
 from medxiaohe.evals.judging import Tally
 
 RIGHT = 1 - 1e-9  # a value of at least this is a right answer
 
 
-def cluster_of(row: dict[str, Any]) -> str:
+def cluster_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The patient and the study of a row's sample (evals/clusters.py)."""
     sample = row["sample"]
-    return str(sample.get("patient_id") or sample.get("study_id") or "")
+    return clusters.named(str(sample.get("patient_id") or ""), str(sample.get("study_id") or ""))
 
 
 def scores(rows: Sequence[Path], shown: str) -> dict[str, dict[str, Any]]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins
-from medxiaohe.evals import stats
+from medxiaohe.evals import clusters, stats
+from medxiaohe.evals.clusters import Units
 from medxiaohe.evals.judging import Tally, finite
 from medxiaohe.evals.measures import RIGHT, cluster_of
 
-Verdicts = dict[str, tuple[float | None, str]]  # sample id -> value and cluster
+Verdicts = dict[str, tuple[float | None, Units]]  # sample id -> value and what it is one of
 
 
 def verdicts(rows: Path) -> Verdicts:
@@ -60,7 +61,7 @@ def _compared(before: Verdicts, after: Verdicts, seed: int) -> dict[str, Any]:
     for a, b, group in known:
         mean.add(b, group)
         flips.add(float((a >= RIGHT) != (b >= RIGHT)), group)
-    test = stats.paired([a for a, _, _ in known], [b for _, b, _ in known], [group for _, _, group in known], seed)
+    test = stats.paired([a for a, _, _ in known], [b for _, b, _ in known], clusters.joined([group for _, _, group in known]), seed)
     return {
         **mean.row(),
         "before": sum(a for a, _, _ in known) / len(known),

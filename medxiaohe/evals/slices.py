@@ -16,6 +16,7 @@ from typing import Any
 from medxiaohe import io
 from medxiaohe.entity.coverage import buckets
 from medxiaohe.entity.tree import Tree
+from medxiaohe.evals.clusters import Units
 from medxiaohe.evals.judging import interval
 from medxiaohe.evals.measures import cluster_of
 
@@ -31,13 +32,13 @@ class Values:
     """Values, clusters and nodes of items as they come, and which items are about which node."""
 
     values: array[float] = field(default_factory=lambda: array("d"))
-    clusters: list[str] = field(default_factory=list)
+    clusters: list[Units] = field(default_factory=list)
     entities: list[tuple[str, ...]] = field(default_factory=list)
 
     def add(self, row: Mapping[str, Any]) -> None:
         if (value := row["scores"][0]["value"]) is not None and row.get("nodes"):
             self.values.append(value)
-            self.clusters.append(cluster_of(dict(row)))
+            self.clusters.append(cluster_of(row))
             self.entities.append(tuple(row["nodes"]))
 
     def of(self, which: Iterable[int]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def entity_kind(tree: Path | None = None, data: Path | None = None) -> Task:
         (one_of,),
         example(),
         "that of each vocabulary of the tree",
-        prompt="one_of",
+        prompt="entity_kind",  # the words of one_of, in one line
         cluster="entity",
         tags=("text", "english", "entities"),
     )

@@ -45,7 +45,7 @@ def rare_disease(path: str = "") -> Task:
         example(),
         LICENSE,
         prompt="choice",
-        cluster="patient",
+        cluster="report",
         tags=("text", "english", "cases", "rare"),
         fingerprints={} if path else FINGERPRINTS,
     )
