@@ -8,8 +8,9 @@ import pytest
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.retrieval import pubmed
+from medxiaohe.tasks._names import among
 from medxiaohe.tasks.entity_kind import KINDS, normal
-from medxiaohe.types import Entity, Sample, Task
+from medxiaohe.types import Entity, Message, Sample, Task, Trace
 
 SPLITS = ("train", "validation", "test")
 HEADINGS = [f"Heading {chr(65 + i)}x" for i in range(12)]
@@ -183,3 +184,26 @@ def test_data_that_is_not_there_names_the_variable(monkeypatch: pytest.MonkeyPat
 def test_messages_end_with_the_gold(citations: Path) -> None:
     for sample in plugins.load("tasks", "mesh_topic")(path=str(citations)).samples("train"):
         assert sample.messages[-1].role == "assistant" and isinstance(sample, Sample)
+
+
+FIBROSIS = "Pulmonary fibrosis and/or bone marrow failure syndrome, telomere-related, 8"
+
+
+@pytest.mark.parametrize(
+    ("gold", "reply", "value", "status"),
+    [
+        (FIBROSIS, FIBROSIS, 1.0, "judged"),
+        (FIBROSIS, f"1. {FIBROSIS}", 1.0, "judged"),
+        (FIBROSIS, f"Rett syndrome; {FIBROSIS}", 1.0, "judged"),
+        (FIBROSIS, f"The diagnosis is {FIBROSIS}.", 1.0, "judged"),
+        (FIBROSIS, "Pulmonary fibrosis and/or bone marrow failure", 0.0, "unparsed"),
+        (FIBROSIS, f"{FIBROSIS} or Rett syndrome", 0.0, "unparsed"),
+        ("Rett syndrome", "Marfan syndrome or Rett syndrome", 0.0, "unparsed"),
+        ("Rett syndrome", "Developmental delay with or without epilepsy", 0.0, "judged"),
+    ],
+)
+def test_an_or_in_a_name_is_no_hedge_between_names(gold: str, reply: str, value: float, status: str) -> None:
+    sample = Sample("1", (Message("user", ("Which diseases?",)),), gold)
+    for k in (1, 5):
+        score = among(None, k)(sample, Trace(sample.prompt, (*sample.messages, Message("assistant", (reply,)))))
+        assert (score.value if k == 5 else score.value in (0.0, value), score.status) == (value if k == 5 else True, status)

@@ -6,7 +6,7 @@ import unicodedata
 from medxiaohe.scoring._answer import final, outside_thoughts, refuses, speaks_to_grader
 from medxiaohe.types import Sample, Score, Trace
 
-ALTERNATIVE = re.compile(r"\b(?:or|versus|vs|and/or)\b|(?<=\w)\s/\s(?=\w)|或者?|还是", re.IGNORECASE)
+ALTERNATIVE = re.compile(r"\b(?:or(?! without\b)|versus|vs|and/or)\b|(?<=\w)\s/\s(?=\w)|或者?|还是", re.IGNORECASE)
 UNKNOWN = re.compile(
     r"(?:it is |it's |this is |the answer is )?(?:unknown|unclear|uncertain|unsure|undetermined|not known|none|n/?a|null|nothing|"
     r"not (?:sure|certain|specified|available|applicable)|maybe|perhaps|possibly|no (?:idea|answer)|thought process|"

@@ -11,7 +11,7 @@ from pathlib import Path
 from medxiaohe.errors import ConfigError
 from medxiaohe.scoring._answer import final, refuses
 from medxiaohe.scoring._equivalence import Names, tree_names
-from medxiaohe.scoring._text import ALTERNATIVE, UNKNOWN, golds, missing
+from medxiaohe.scoring._text import ALTERNATIVE, LEAD, UNKNOWN, golds, missing
 from medxiaohe.scoring.entity import name, several
 from medxiaohe.types import Message, Sample, Score, Trace
 
@@ -59,7 +59,7 @@ def parse(answer: str) -> list[str]:
     """The entries in order, each without its number, its codes and its reason; [] when there is no list."""
     text = final(answer)
     found = _json(text) or _numbered(text) or _lines(text)
-    bare = (re.sub(r"^answer:\s*", "", CODE.sub("", one).split("\n")[0], flags=re.IGNORECASE) for one in found)
+    bare = (LEAD.sub("", CODE.sub("", one).split("\n")[0]) for one in found)
     entries = [entry for one in bare if (entry := name(one))]
     if len(entries) == 1 and (refuses(text) or UNKNOWN.fullmatch(entries[0])):
         return []

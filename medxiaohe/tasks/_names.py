@@ -32,10 +32,12 @@ def among(tree: Path | None, k: int) -> Scorer:
     """The name among the first k of a list: `scoring.ranked`."""
 
     def among(sample: Sample, trace: Trace) -> Score:
-        said = final(trace.answer).strip()
-        if "\n" not in said and _open(said) and plain(said) not in {plain(one) for one in golds(sample)}:
-            return missing(f"recall@{k}", trace, "one name or another")
-        return ranked.judged(sample, trace, known(tree), k)
+        names, entries = known(tree), ranked.parse(trace.answer)
+        if len(entries) <= 1 and _open(final(trace.answer).strip()):
+            one = "".join(entries)  # a name may say "or" itself: "... with poor or absent speech"
+            if not names.known(one) and not any(_same(one, gold, names) for gold in golds(sample)):
+                return missing(f"recall@{k}", trace, "one name or another")
+        return ranked.judged(sample, trace, names, k)
 
     among.__name__ = f"among_{k}"
     return among
