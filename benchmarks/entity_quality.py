@@ -204,7 +204,8 @@ def with_lexicon(tag: Tag, train: Sequence[Document], kinds: Sequence[str]) -> T
 
 
 def learned(world: World, train: Sequence[Document], options: Options) -> tuple[Tag, Tagger]:
-    tagger = Tagger.train(train, classes=world.classes, knowledge=world.knowledge, options=options)
+    annotate = Annotator.of(world.folder).annotate_batch
+    tagger = Tagger.train(train, classes=world.classes, annotate=annotate, knowledge=world.knowledge, options=options)
     known = [(d.text[s.start : s.end], s.kind, s.ids[0]) for d in train for s in d.spans if len(s.ids) == 1]
     named = Normaliser.of(world.tree, codes=CODES, terms=world.terms, known=known) if known else None
 

@@ -14,10 +14,11 @@ from medxiaohe.entity import tagger
 from medxiaohe.entity._tagger_features import CorpusNames, tokens
 from medxiaohe.entity._tagger_model import allowed_of
 from medxiaohe.entity._tagger_rules import Tagged, consistent, in_pairs, with_short_forms
+from medxiaohe.entity.annotate import Annotator
 from medxiaohe.entity.gold import Document, Span, concept_ids, documents, without_shared
 from medxiaohe.entity.tagger import Options, Tagger, TaggerSettings, tags_of
 from medxiaohe.entity.tree import Tree
-from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.errors import ConfigError, DataError, UsageError
 from medxiaohe.types import Entity
 
 np = pytest.importorskip("numpy")
@@ -189,7 +190,10 @@ def test_the_stage_trains_and_saves(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     summary = tagger.tagger(settings, tmp_path / "out", tree=tmp_path / "tree")
     assert summary["documents"] == 1 and summary["mentions"] == {"chemical": 1, "disease": 1}  # the test file is left alone
-    assert Tagger.load(tmp_path / "out").kinds == ("chemical", "disease")
+    with pytest.raises(UsageError, match="with the rules"):
+        Tagger.load(tmp_path / "out")
+    loaded = Tagger.load(tmp_path / "out", Annotator.of(tmp_path / "tree").annotate_batch)
+    assert loaded.spans("Naloxone reverses nausea.") and loaded.kinds == ("chemical", "disease")
 
 
 @pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="needs the data pack")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medxiaohe.entity import _tagger_features as f
 from medxiaohe.entity.abbreviations import definitions
@@ -21,12 +21,13 @@ GROUPS = {  # kinds of the tree that are looked up together
     "disease": ("disease",), "phenotype": ("phenotype",), "chemical": ("chemical",), "anatomy": ("anatomy", "cell"),
     "gene": ("gene", "gene product"),
 }  # fmt: skip
-PLACE = (*GROUPS, "corpus", "short", "long", "joined", "chunk", "brackets")
-DISEASE, PHENOTYPE, CHEMICAL, ANATOMY, GENE, CORPUS, SHORT, LONG, JOINED, CHUNK, BRACKETS = range(
-    f.NUM_WORD_CHANNELS, f.NUM_WORD_CHANNELS + 11
-)
+PLACE = (*GROUPS, "corpus", "short", "long", "joined", "chunk", "brackets", "rules")
+PLACES = range(f.NUM_WORD_CHANNELS, f.NUM_WORD_CHANNELS + len(PLACE))
+DISEASE, PHENOTYPE, CHEMICAL, ANATOMY, GENE, CORPUS, SHORT, LONG, JOINED, CHUNK, BRACKETS, RULES = PLACES
+ANNOTATED = {"phenotype": "disease", "cell": "anatomy"}  # kinds of annotations that are one to a tagger; others stand for themselves
 HEADS = {"disease": "d", "phenotype": "d", "chemical": "c", "anatomy": "a", "cell": "a", "gene": "g", "process": "p", "organism": "o"}
 MAX_CHUNK = 40
+Annotate = Callable[[Sequence[str]], list[list[Any]]]  # Annotator.annotate_batch: start, end, kind, score of what the rules find
 
 
 class Text(NamedTuple):
@@ -46,7 +47,9 @@ class Reading:
         corpus: f.CorpusNames,
         classes: Mapping[str, Sequence[int]],
         uses: Mapping[str, str],
+        annotate: Annotate | None = None,
     ):
+        self.annotate = annotate
         self.indexes, self.corpus, self.classes, self.uses = indexes, corpus, classes, uses
         self.words = f.Words(classes, uses)
         self._code = functools.cache(f.code)
@@ -58,6 +61,10 @@ class Reading:
             found = index.find_batch(texts)
             for document, start, end in zip(found.document.tolist(), found.start.tolist(), found.end.tolist(), strict=True):
                 names[group][document].append((start, end, group))
+        annotations = self.annotate(texts) if self.annotate else [[]] * len(texts)
+        names["rules"] = [[(one.start, one.end, _annotated(one)) for one in found] for found in annotations]
+            [(a.start, a.end, _annotated(a)) for a in found] for found in (self.annotate(texts) if self.annotate else [[]] * len(texts))
+        ]
         ids = known or [""] * len(texts)
         return [
             self._text(text, id, {group: names[group][i] for group in names}) for i, (text, id) in enumerate(zip(texts, ids, strict=True))
@@ -77,6 +84,10 @@ class Reading:
             for token, what in said[name].items():
                 place[token, number] = self._code(f"{number} {what}")
         return Text(words, starts, ends, bounds, place)
+
+
+def _annotated(annotation: Any) -> str:
+    return f"{ANNOTATED.get(annotation.kind, annotation.kind)} {int(annotation.score * 10)}"
 
 
 def _short_forms(

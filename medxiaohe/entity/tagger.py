@@ -1,11 +1,12 @@
 """A tagger that learns from marked texts where mentions begin and end: names no vocabulary has, and words that only look like names.
 
-    tagger = Tagger.train(documents, tree)          # a minute on one core for 500 abstracts
+    annotator = Annotator.of(tree)
+    tagger = Tagger.train(documents, tree, annotate=annotator.annotate_batch)          # a minute on one core for 500 abstracts
     tagger.save(folder)
-    Tagger.load(folder).spans("Naloxone reverses the antihypertensive effect of clonidine.")
+    Tagger.load(folder, annotator.annotate_batch).spans("Naloxone reverses the antihypertensive effect of clonidine.")
 
 A linear-chain CRF (entity/_crf.py) over the tags B, I, E, S of every kind and O. What it sees of a token is in
-entity/_tagger_texts.py: the names of the tree, those of the corpus (counted without the text itself), classes of words from
+entity/_tagger_texts.py: the names of the tree, what dictionary and rules make of the text (entity/annotate.py), the names of the corpus (counted without the text itself), classes of words from
 unmarked texts, definitions of abbreviations. entity/_tagger_rules.py puts right what is left. Needs `medxiaohe[fast]`.
 """
 
@@ -22,12 +23,13 @@ from medxiaohe import assets, io, plugins
 from medxiaohe.entity import _tagger_features as f
 from medxiaohe.entity._tagger_model import Weights, allowed_of, decoded, fitted, hashed
 from medxiaohe.entity._tagger_rules import Tagged, put_right
-from medxiaohe.entity._tagger_texts import GROUPS, Reading, Text, indexes_of, uses_of
+from medxiaohe.entity._tagger_texts import GROUPS, Annotate, Reading, Text, indexes_of, uses_of
+from medxiaohe.entity.annotate import Annotator
 from medxiaohe.entity.gold import Document, documents
 from medxiaohe.entity.index import Index
 from medxiaohe.entity.tree import Tree
 from medxiaohe.entity.word_classes import word_classes
-from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.errors import ConfigError, DataError, UsageError
 from medxiaohe.recipe.settings import InputPath
 
 if TYPE_CHECKING:
@@ -66,20 +68,24 @@ class Tagger:
         tree: Tree | None = None,
         *,
         classes: Mapping[str, Sequence[int]] | None = None,
+        annotate: Annotate | None = None,
         options: Options = Options(),
         knowledge: tuple[Mapping[str, Index], Mapping[str, str]] | None = None,
     ) -> Tagger:
-        """`classes` is what word_classes makes of unmarked texts; `knowledge` is knowledge_of(tree), when several are trained."""
+        """`classes` is what word_classes makes of unmarked texts, `annotate` the annotate_batch of an Annotator of the tree without a
+        tagger; `knowledge` is knowledge_of(tree), when several are trained."""
         if not any(document.spans for document in documents):
             raise DataError("the training texts have no marked mention: a tagger learns from mentions")
         indexes, uses = knowledge or knowledge_of(tree)
-        made = cls._trained(documents, indexes, classes or {}, uses, options)
+        knows = (indexes, classes or {}, uses, _remembered(annotate, [one.text for one in documents]))
+        made = cls._trained(documents, knows, options)
         if options.folds and len(documents) >= 2 * options.folds:
-            made.lean = _best_lean(documents, indexes, classes or {}, uses, options)
+            made.lean = _best_lean(documents, knows, options)
+        made.reading.annotate = annotate
         return made
 
     @classmethod
-    def _trained(cls, documents: Sequence[Document], indexes: Any, classes: Any, uses: Any, options: Options) -> Tagger:
+    def _trained(cls, documents: Sequence[Document], knows: tuple[Any, ...], options: Options) -> Tagger:
         import numpy as np
 
         kinds = sorted({span.kind for document in documents for span in document.spans})
@@ -89,7 +95,8 @@ class Tagger:
             spans = token_spans(starts, ends, document)
             marked.append((document.id, words, spans))
             gold += numbers_of(len(words), spans, tags)
-        reading = Reading(indexes, f.CorpusNames.of(marked), classes, uses)
+        indexes, *others = knows
+        reading = Reading(indexes, f.CorpusNames.of(marked), *others)
         texts = reading.texts([one.text for one in documents], known=[one.id for one in documents])
         return cls(kinds, reading, fitted(reading.words, texts, np.array(gold, np.int64), allowed_of(tags), options), {})
 
@@ -134,17 +141,23 @@ class Tagger:
         io.write_json(folder / FILES["words"], {"classes": self.reading.classes, "uses": self.reading.uses})
         for group, index in self.reading.indexes.items():
             index.save(folder / f"{group}.index")
-        io.write_json(folder / FILES["settings"], {"format": FORMAT, "kinds": self.kinds, "lean": self.lean})
+        rules = self.reading.annotate is not None
+        io.write_json(folder / FILES["settings"], {"format": FORMAT, "kinds": self.kinds, "lean": self.lean, "rules": rules})
 
     @classmethod
-    def load(cls, folder: Path) -> Tagger:
+    def load(cls, folder: Path, annotate: Annotate | None = None) -> Tagger:
+        """The tagger that `save` left; `annotate` as in training, and only if it was trained with one."""
         import numpy as np
 
         said = {name: _json(folder / FILES[name]) for name in ("settings", "names", "words")}
         if said["settings"].get("format") != FORMAT:
             raise DataError(f"{folder}: a tagger of another version of medxiaohe: train it again with entity.tagger")
+        if bool(said["settings"]["rules"]) != (annotate is not None):
+            raise UsageError(
+                f"{folder}: this tagger was trained {'with' if annotate is None else 'without'} the rules of entity.annotate: load it so"
+            )
         indexes = {group: Index.load(folder / f"{group}.index") for group in GROUPS}
-        reading = Reading(indexes, f.CorpusNames.from_json(said["names"]), said["words"]["classes"], said["words"]["uses"])
+        reading = Reading(indexes, f.CorpusNames.from_json(said["names"]), said["words"]["classes"], said["words"]["uses"], annotate)
         try:
             with np.load(folder / FILES["weights"], allow_pickle=False) as arrays:
                 weights = Weights.of(**{name: arrays[name] for name in arrays.files})
@@ -199,13 +212,21 @@ def numbers_of(length: int, spans: Sequence[tuple[int, int, str]], tags: list[st
     return found
 
 
-def _best_lean(documents: Sequence[Document], indexes: Any, classes: Any, uses: Any, options: Options) -> dict[str, float]:
+def _remembered(annotate: Annotate | None, texts: Sequence[str]) -> Annotate | None:
+    """The same annotations, made once for all folds."""
+    if annotate is None:
+        return None
+    found = dict(zip(texts, annotate(texts), strict=True))
+    return lambda wanted: [found[text] for text in wanted]
+
+
+def _best_lean(documents: Sequence[Document], knows: tuple[Any, ...], options: Options) -> dict[str, float]:
     """For each kind what is added to its tags so that strict F1 is best on parts of the training texts that were left out."""
     order = sorted(documents, key=lambda one: io.unit_interval("fold", one.id))
     counts: dict[tuple[str, float], list[int]] = {}
     for part in range(options.folds):
         left_out = order[part :: options.folds]
-        made = Tagger._trained([one for i, one in enumerate(order) if i % options.folds != part], indexes, classes, uses, options)
+        made = Tagger._trained([one for i, one in enumerate(order) if i % options.folds != part], knows, options)
         texts = [one.text for one in left_out]
         read = made.reading.texts(texts)
         features = hashed(made.reading.words, read)
@@ -262,7 +283,8 @@ def tagger(settings: TaggerSettings, out: Path, *, tree: Path) -> dict[str, Any]
                 raise DataError(f"two gold files have a document {document.id} with different texts")
             found.setdefault(document.id, replace(document, spans=kept))
     classes = word_classes(one.text for corpus in settings.texts for one in _samples(corpus)) if settings.texts else {}
-    made = Tagger.train(list(found.values()), Tree.load(tree), classes=classes, options=settings.options)
+    annotate = Annotator.of(tree).annotate_batch
+    made = Tagger.train(list(found.values()), Tree.load(tree), classes=classes, annotate=annotate, options=settings.options)
     made.save(out)
     spans = [span for document in found.values() for span in document.spans]
     return {
