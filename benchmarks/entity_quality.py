@@ -275,6 +275,32 @@ def run_set(name: str, world: World, train: list[Document], test: list[Document]
     print(f"\nlean {tagger.lean}", flush=True)
 
 
+def ablation(name: str, world: World, train: list[Document]) -> None:
+    """The learned tagger without one thing it knows, in threefold cross-validation of the training texts."""
+    kinds, annotate = SETS[name][3], Annotator.of(world.folder).annotate_batch
+    order = sorted(train, key=lambda document: io.unit_interval("ablation", document.id))
+    everything: dict[str, Any] = {"classes": world.classes, "annotate": annotate, "knowledge": world.knowledge, "options": Options()}
+    ways = {
+        "everything": {},
+        "no classes of words": {"classes": {}},
+        "no rules": {"annotate": None},
+        "no rules, no names of the tree": {"annotate": None, "knowledge": knowledge_of(None)},
+        "none of the three": {"annotate": None, "knowledge": knowledge_of(None), "classes": {}},
+        "no lean to a kind": {"options": Options(folds=0)},
+    }
+    print(f"\n## {name}: strict F1 in threefold cross-validation of {len(train)} training texts\n")
+    print(f"| tagger | {' | '.join(kinds)} |\n|---|{'---|' * len(kinds)}")
+    for way, less in ways.items():
+        tested, found = list[Document](), list[list[Span]]()
+        for part in range(3):
+            left_out = order[part::3]
+            tagger = Tagger.train([one for i, one in enumerate(order) if i % 3 != part], **{**everything, **less})
+            tested += left_out
+            found += [[Span(s.start, s.end, s.kind) for s in spans] for spans in tagger.spans_batch([one.text for one in left_out])]
+        scores = [score(tested, found, kind, "strict") for kind in kinds]
+        print(f"| {way} | {' | '.join(f'{100 * s.f1:.1f} ({100 * s.low:.1f} to {100 * s.high:.1f})' for s in scores)} |", flush=True)
+
+
 def medquad(world: World, folder: Path) -> None:
     """The focus of an article of MedQuAD -> its UMLS code."""
     focus: dict[str, tuple[str, set[str]]] = {}
@@ -308,6 +334,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("MEDXIAOHE_DATA", ".")), help="the data pack")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--test", nargs="+", metavar="SET=FILE", default=[], help="test files of yours; train and devel are learned from")
+    parser.add_argument("--ablation", action="store_true", help="instead: the tagger without parts of what it knows, within train")
     parser.add_argument("--quick", action="store_true", help="no classes of words, which take minutes")
     args = parser.parse_args()
     tests = dict(one.split("=", 1) for one in args.test)
@@ -325,6 +352,10 @@ def main() -> None:
     print(f"python {platform.python_version()}, {versions}; tree {args.tree}; load {os.getloadavg()[0]:.0f}", file=sys.stderr)
     world = World(args.tree, {document.id for _, test in pairs.values() for document in test}, quick=args.quick)
     print(f"{'train and devel -> test' if tests else 'train -> devel'}; {len(world.tree)} entities; {len(world.classes)} words in classes")
+    if args.ablation:
+        for name, (train, _) in pairs.items():
+            ablation(name, world, train)
+        return
     for name, (train, test) in pairs.items():
         run_set(name, world, train, test, Options(folds=3 if SETS[name][3] else 0))
     if not tests:

@@ -63,8 +63,6 @@ class Reading:
                 names[group][document].append((start, end, group))
         annotations = self.annotate(texts) if self.annotate else [[]] * len(texts)
         names["rules"] = [[(one.start, one.end, _annotated(one)) for one in found] for found in annotations]
-            [(a.start, a.end, _annotated(a)) for a in found] for found in (self.annotate(texts) if self.annotate else [[]] * len(texts))
-        ]
         ids = known or [""] * len(texts)
         return [
             self._text(text, id, {group: names[group][i] for group in names}) for i, (text, id) in enumerate(zip(texts, ids, strict=True))

@@ -6,8 +6,9 @@
     Tagger.load(folder, annotator.annotate_batch).spans("Naloxone reverses the antihypertensive effect of clonidine.")
 
 A linear-chain CRF (entity/_crf.py) over the tags B, I, E, S of every kind and O. What it sees of a token is in
-entity/_tagger_texts.py: the names of the tree, what dictionary and rules make of the text (entity/annotate.py), the names of the corpus (counted without the text itself), classes of words from
-unmarked texts, definitions of abbreviations. entity/_tagger_rules.py puts right what is left. Needs `medxiaohe[fast]`.
+entity/_tagger_texts.py: the names of the tree, what dictionary and rules make of the text (entity/annotate.py), the names of the
+corpus (counted without the text itself), classes of words from unmarked texts, definitions of abbreviations.
+entity/_tagger_rules.py puts right what is left. Needs `medxiaohe[fast]`.
 """
 
 from __future__ import annotations
@@ -153,9 +154,8 @@ class Tagger:
         if said["settings"].get("format") != FORMAT:
             raise DataError(f"{folder}: a tagger of another version of medxiaohe: train it again with entity.tagger")
         if bool(said["settings"]["rules"]) != (annotate is not None):
-            raise UsageError(
-                f"{folder}: this tagger was trained {'with' if annotate is None else 'without'} the rules of entity.annotate: load it so"
-            )
+            how = "with" if annotate is None else "without"
+            raise UsageError(f"{folder}: this tagger was trained {how} the rules of entity.annotate: load it so")
         indexes = {group: Index.load(folder / f"{group}.index") for group in GROUPS}
         reading = Reading(indexes, f.CorpusNames.from_json(said["names"]), said["words"]["classes"], said["words"]["uses"], annotate)
         try:
