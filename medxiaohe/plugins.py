@@ -39,7 +39,7 @@ STAGES = ("entity", "data", "train", "evals", "serve")  # folders whose files ma
 EXTRA_OF = {  # import name -> the extra that brings it
     "torch": "train", "transformers": "train", "trl": "train", "peft": "train", "datasets": "train",
     "accelerate": "train", "safetensors": "train", "gguf": "train", "PIL": "train", "numpy": "train", "vllm": "vllm",
-    "pydicom": "deid", "rapidocr_onnxruntime": "ocr",
+    "pydicom": "imaging", "nibabel": "imaging", "pypdf": "pdf", "pyarrow": "train", "rapidocr_onnxruntime": "ocr",
 }
 
 

@@ -20,6 +20,11 @@ SAMPLES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 def example(name: str, folder: Path) -> Path:
     reader = plugins.load("readers", name)
     files = __import__(reader.__module__, fromlist=["EXAMPLE"]).EXAMPLE

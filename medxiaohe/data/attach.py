@@ -49,7 +49,7 @@ class AttachSettings:
     batch: int = 4  # passages of one call
     retries: int = 2
     max_calls: int = 0  # of the extraction; 0 is no limit
-    least: float = 0.5  # chance that a phrase is a name, of the extractor `statistics`
+    least: float = 0.85  # chance that a phrase is a name, of the extractor `statistics`
     min_mentions: int = 10  # entities with fewer are dropped (MX-11)
     min_entities: int = 5  # types with fewer are dropped (MX-11)
     embedder: str = "minilm"  # or ngrams, which needs numpy only

@@ -56,7 +56,7 @@ class Growth:
         self.known = len(found) - len(new)
         kept, rare = grow.often_enough(cluster.concepts(new, self._definitions(), self.near), self.rules.min_mentions)
         self.dropped += rare
-        typer = Typer(self.tree, self.near, self.rules.kinds)
+        typer = Typer(self.tree, kinds=self.rules.kinds)  # by letters: better here than MiniLM (benchmarks/entity_literature.py)
         made: list[Entity] = []
         for concept, typed in zip(kept, typer.types([concept.name for concept in kept]), strict=True):
             one = grow.entity(concept, concept.type or typed.kind, self.passages, self._said(concept.mentions))

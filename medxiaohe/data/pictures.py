@@ -32,3 +32,16 @@ def kept(data: bytes) -> Path:
 
 def folder() -> Path:
     return assets.cache_root() / "images"
+
+
+def png(width: int, height: int, seed: int = 0) -> bytes:
+    """A grey picture written without a package: what EXAMPLEs and tests need."""
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes((x * 7 + y * 3 + seed) % 256 for x in range(width)) for y in range(height))
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")

@@ -8,8 +8,9 @@ import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
 
+from medxiaohe.data import files
+from medxiaohe.data.markup import parsed
 from medxiaohe.data.readers import DeadLetter
-from medxiaohe.errors import DataError
 from medxiaohe.types import Message, Sample
 
 LICENSE = "CC BY 4.0"
@@ -26,16 +27,7 @@ EXAMPLE = {
 
 
 def medquad_xml(path: Path) -> Iterator[Sample | DeadLetter]:
-    files = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
-    if not files:
-        raise DataError(f"no .xml file in {path}")
-    for file in files:
-        try:
-            yield from _document(xml.parse(file).getroot(), file)
-        except FileNotFoundError as error:
-            raise DataError(f"no such file: {file}") from error
-        except xml.ParseError as error:
-            yield DeadLetter(f"{file.parent.name}/{file.name}", f"not XML: {error}")
+    yield from files.each(files.files(path, ".xml"), lambda file: _document(parsed(file), file), path.parent if path.is_file() else path)
 
 
 def _document(document: xml.Element, file: Path) -> Iterator[Sample | DeadLetter]:

@@ -67,7 +67,7 @@ def table(
                 continue
             for one in _exploded(record, explode):
                 try:
-                    made = _row(one.row, map_ or _usual(one.row), first_index)
+                    made = row_of_chat(one.row, map_ or usual(one.row), first_index)
                     sample = chat.sample({**{k: v for k, v in extra.items() if v}, **made}, file.parent / images, one.where)
                     yield replace(sample, meta={key: at(one.row, key) for key in meta})
                 except DataError as error:
@@ -88,32 +88,32 @@ def _exploded(record: Record, explode: str) -> Iterator[Record]:
         yield replace(record, where=f"{record.where}.{number}", row={**record.row, "item": item})
 
 
-def _usual(row: Mapping[str, Any]) -> dict[str, str]:
+def usual(row: Mapping[str, Any]) -> dict[str, str]:
     names = {str(column).strip().lower(): str(column) for column in row}
     return {key: names[name] for key, usual in USUAL.items() for name in usual[::-1] if name in names}
 
 
-def _row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: int) -> dict[str, Any]:
+def row_of_chat(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: int) -> dict[str, Any]:
     """A row of the chat layout."""
-    made = {key: said for key in ("id", "target", "patient_id", "study_id", "split", "license") if (said := _said(row, columns.get(key)))}
+    made = {key: cell for key in ("id", "target", "patient_id", "study_id", "split", "license") if (cell := said(row, columns.get(key)))}
     pictures = _pictures(row, columns.get("image"))
     choices = _choices(row, columns.get("choices"))
     if "messages" in columns:
         return {**made, "messages": at(row, columns["messages"]), "images": pictures}
     if "assistant" not in columns and "answer_index" not in columns:
-        text = _said(row, columns.get("text"))
+        text = said(row, columns.get("text"))
         if not text.strip():
             raise Rejected("empty", "text is empty")
         parts = [*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": _safe(text)}]
         return {**made, "messages": [{"role": "document", "content": parts}]}
-    answer = _said(row, columns.get("assistant"))
+    answer = said(row, columns.get("assistant"))
     if "answer_index" in columns:
         index = _index(told(at(row, columns["answer_index"])), choices, first_index)
         answer, made["target"] = answer or f"{LETTERS[index]}. {choices[index]}", LETTERS[index]
-    asked = "\n".join(filter(None, [_said(row, columns.get("user")), *(f"{a}. {c}" for a, c in zip(LETTERS, choices, strict=False))]))
+    asked = "\n".join(filter(None, [said(row, columns.get("user")), *(f"{a}. {c}" for a, c in zip(LETTERS, choices, strict=False))]))
     if not asked.strip() or not answer.strip():
         raise Rejected("empty", "no question" if not asked.strip() else "no answer")
-    system = _said(row, columns.get("system"))
+    system = said(row, columns.get("system"))
     user = [*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": _safe(asked)}]
     turns = [{"role": "system", "content": system}] if system else []
     turns += [{"role": "user", "content": user}, {"role": "assistant", "content": _safe(answer)}]
@@ -125,7 +125,8 @@ def _safe(text: str) -> str:
     return text.replace(chat.PLACEHOLDER, "< image >")
 
 
-def _said(row: Mapping[str, Any], column: Any) -> str:
+def said(row: Mapping[str, Any], column: Any) -> str:
+    """A cell, or a text with cells in braces; "" for no column."""
     if column is None:
         return ""
     if "{" in column:
@@ -136,14 +137,14 @@ def _said(row: Mapping[str, Any], column: Any) -> str:
 def _pictures(row: Mapping[str, Any], column: str | None) -> list[Any]:
     if column is None:
         return []
-    value = _said(row, column) if "{" in column else at(row, column)
+    value = said(row, column) if "{" in column else at(row, column)
     return [v for v in (value if isinstance(value, (list, tuple)) else [value]) if v]
 
 
 def _choices(row: Mapping[str, Any], column: Any) -> list[str]:
     if column is None:
         return []
-    value = [_said(row, c) for c in column] if isinstance(column, (list, tuple)) else at(row, column)
+    value = [said(row, c) for c in column] if isinstance(column, (list, tuple)) else at(row, column)
     if isinstance(value, Mapping):
         value = list(value.values())
     if not isinstance(value, list):
@@ -151,10 +152,11 @@ def _choices(row: Mapping[str, Any], column: Any) -> list[str]:
     return [told(choice) for choice in value if told(choice)]
 
 
-def _index(said: str, choices: list[str], first_index: int) -> int:
-    place = LETTERS.find(said.strip().upper()) if len(said.strip()) == 1 and said.strip().isalpha() else -1
-    if place < 0 and re.fullmatch(r"\d+(\.0)?", said.strip()):
-        place = int(float(said)) - first_index
+def _index(cell: str, choices: list[str], first_index: int) -> int:
+    cell = cell.strip()
+    place = LETTERS.find(cell.upper()) if len(cell) == 1 and cell.isalpha() else -1
+    if place < 0 and re.fullmatch(r"\d{1,3}(\.0)?", cell):
+        place = int(float(cell)) - first_index
     if not 0 <= place < len(choices):
-        raise Rejected("row", f"the answer {said[:40]!r} is none of {len(choices)} choices")
+        raise Rejected("row", f"the answer {cell[:40]!r} is none of {len(choices)} choices")
     return place

@@ -1,0 +1,132 @@
+"""DICOM files, single and multi-frame, as 8-bit pictures windowed by modality (peers.md G14; data/windows.py).
+
+    {reader: dicom, path: study, options: {captions: reports.csv, file: file, caption: "{findings}", max_frames: 8}}
+
+`preset` "auto": CT as three windows (lung, soft tissue, bone) in red, green and blue; CR, DX and other projections by the window the
+file states; MR and the rest between two percentiles. The preset, its numbers and the spacing are in `meta.preprocessing`. The text
+is the caption, else what the header says the picture is; patient, study and series are hashes. Nothing else of the header is read
+into a sample, but pixels may still name a patient: de-identify first (files that say so themselves are refused).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.data import files, pictures
+from medxiaohe.data.captions import captions as read_captions
+from medxiaohe.data.captions import key
+from medxiaohe.data.readers import DeadLetter
+from medxiaohe.data.sandbox import decode
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.types import ImageRef, Message, Part, Sample
+
+WORDS = {"CT": "CT image", "MR": "MR image", "CR": "Radiograph", "DX": "Radiograph", "MG": "Mammogram", "US": "Ultrasound image",
+         "XA": "Angiogram", "NM": "Scintigram", "PT": "PET image", "OP": "Fundus photograph", "SM": "Microscopy image"}  # fmt: skip
+
+
+def tiny(modality: str = "CT", frames: int = 1, **fields: Any) -> bytes:
+    """A valid file of 6 x 8 pixels; `fields` are set by their keyword."""
+    import numpy as np
+    import pydicom
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.826.0.1.3680043.10.1"
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data = pydicom.Dataset()
+    data.file_meta = meta
+    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    data.StudyInstanceUID, data.SeriesInstanceUID = "1.2.826.0.1.3680043.10.2", "1.2.826.0.1.3680043.10.3"
+    data.PatientID, data.Modality, data.BodyPartExamined = "p1", modality, "CHEST"
+    data.Rows, data.Columns, data.NumberOfFrames = 6, 8, frames
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.RescaleSlope, data.RescaleIntercept, data.PixelSpacing, data.SliceThickness = 1, -1024, [0.7, 0.7], 5
+    data.PixelData = (np.arange(frames * 48, dtype="<i2") * (2048 // (frames * 48))).tobytes()
+    for name, value in fields.items():
+        setattr(data, name, value)
+    out = io.BytesIO()
+    data.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+EXAMPLE = {"scan.dcm": tiny}
+
+
+def dicom(
+    path: Path,
+    *,
+    preset: str = "auto",
+    max_frames: int = 8,
+    together: bool = True,
+    captions: str = "",
+    file: str = "file",
+    caption: str = "caption",
+    allow_burned_in: bool = False,
+    license: str = "not stated",
+) -> Iterator[Sample | DeadLetter]:
+    """`together`: the frames of a file are one sample, at most `max_frames` of them evenly chosen; else each is one."""
+    if max_frames < 1:
+        raise ConfigError(f"max_frames must be at least 1, not {max_frames}")
+    folder = path if path.is_dir() else path.parent
+    known = read_captions(folder / captions if captions else None, file, caption)
+    options = {"folder": str(pictures.folder()), "preset": preset, "max_frames": max_frames, "allow_burned_in": allow_burned_in}
+
+    def read(one: Path) -> Iterator[Sample | DeadLetter]:
+        rows = list(decode("medxiaohe.data.decode_dicom:frames", one, **options))
+        name = one.relative_to(folder).as_posix()
+        for group in [rows] if together else [[row] for row in rows]:
+            id = name if together or len(rows) == 1 else f"{name}#{group[0]['frame']}"
+            yield _sample(id, group, known.get(key(one.name), ""), license)
+
+    yield from files.each(_files(path), read, path)
+
+
+def _files(path: Path) -> list[Path]:
+    """Files with an ending of DICOM, or with none but its mark. A DICOMDIR is not followed."""
+    if not path.is_dir():
+        return files.files(path)
+    found = [p for p in sorted(path.rglob("*")) if p.is_file() and not p.is_symlink() and p.name != "DICOMDIR" and _is_dicom(p)]
+    if not found:
+        raise DataError(f"no DICOM file in {path}")
+    return found
+
+
+def _is_dicom(file: Path) -> bool:
+    if file.suffix.lower() in (".dcm", ".dicom", ".ima"):
+        return True
+    if file.suffix and not file.suffix[1:].isdigit():
+        return False
+    with open(file, "rb") as opened:
+        return opened.read(132)[128:] == b"DICM"
+
+
+def _sample(id: str, rows: list[dict[str, Any]], caption: str, license: str) -> Sample:
+    told = rows[0]["told"]
+    words = [WORDS.get(told.get("Modality", ""), "Medical image")]
+    words += [said.replace("_", " ").lower() for k in ("BodyPartExamined", "Laterality", "ImageLaterality") if (said := told.get(k))]
+    words += [f"{told['ViewPosition']} view"] if told.get("ViewPosition") else []
+    parts: list[Part] = []
+    for row in rows:
+        parts.append(ImageRef(row["picture"]["path"], sha256=row["picture"]["sha256"]))
+        if row["frames"] > 1:
+            parts.append(f"Frame {row['frame'] + 1} of {row['frames']}.")
+    parts.append(caption or ", ".join(words) + ".")
+    ids = {name: told[name] for name in ("patient", "study", "series") if name in told}
+    return Sample(
+        id=id,
+        messages=(Message("document", tuple(parts)),),
+        source="dicom",
+        license=license,
+        patient_id=ids.get("patient", ""),
+        study_id=ids.get("study", ""),
+        meta={
+            "preprocessing": [row["preprocessing"] for row in rows],
+            "modality": told.get("Modality", ""),
+            "series": ids.get("series", ""),
+        },
+    )

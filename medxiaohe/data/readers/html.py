@@ -1,0 +1,121 @@
+"""Web pages that were saved (.html, .htm): the text of the article, and its figures with captions where the images lie beside it.
+
+Menus, scripts, forms and footers are left out. Nothing is fetched: an image is used when its path leads to a file of the corpus.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+from medxiaohe.data import files
+from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.types import ImageRef, Message, Part, Sample
+
+EXAMPLE = {
+    "page.html": """<!doctype html><html><head><title>Scurvy</title><style>p {color: red}</style></head><body><nav>Home</nav>
+<main><h1>Scurvy</h1><p>Scurvy follows a lack of vitamin&nbsp;C.</p><ul><li>Bleeding gums</li></ul></main>
+<footer>2020</footer></body></html>
+"""
+}
+MAX_HTML = 16 * 2**20
+LEFT_OUT = frozenset("script style nav header footer aside form noscript svg button select template iframe head".split())
+BLOCKS = frozenset(
+    "p div section article main h1 h2 h3 h4 h5 h6 li ul ol dl dt dd br tr table figure figcaption blockquote pre td th".split()
+)
+MIN_WORDS = 3
+
+
+def html(path: Path, *, license: str = "not stated") -> Iterator[Sample | DeadLetter]:
+    base = path if path.is_dir() else path.parent
+    yield from files.each(files.files(path, ".html", ".htm", ".xhtml"), lambda file: _page(file, base, license), path)
+
+
+def _page(file: Path, base: Path, license: str) -> Iterator[Sample | DeadLetter]:
+    data = files.content(file, MAX_HTML)
+    try:
+        words = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Rejected("encoding", f"{file.name}: not UTF-8: {error.reason}", error.start) from error
+    page = _Page()
+    page.feed(words)
+    page.close()
+    parts = page.parts(file.parent, base)
+    if sum(len(part.split()) for part in parts if isinstance(part, str)) < MIN_WORDS:
+        raise Rejected("empty", f"{file.name}: the page has no text", 0)
+    name = file.relative_to(base).as_posix()
+    yield Sample(
+        id=name, messages=(Message("document", tuple(parts)),), source="html", license=license, study_id=name,
+        meta={"title": " ".join(page.title.split())},
+    )  # fmt: skip
+
+
+class _Page(HTMLParser):
+    """Pieces in order: text, "\\n" at the edge of a block, or ("image", path)."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: list[tuple[str, str, bool]] = []  # kind, text, inside main or article
+        self.title = ""
+        self._skip, self._main, self._in_title = 0, 0, False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "title":
+            self._in_title = True
+        if tag == "body":
+            self._skip = 0  # a head need not be closed
+        if tag in LEFT_OUT:
+            self._skip += 1
+        elif tag in ("main", "article"):
+            self._main += 1
+        elif tag == "img" and not self._skip and (where := dict(attrs).get("src")):
+            self.pieces.append(("image", where, bool(self._main)))
+        if tag in BLOCKS:
+            self.pieces.append(("text", "\n", bool(self._main)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "title":
+            self._in_title = False
+        if tag in LEFT_OUT:
+            self._skip = max(0, self._skip - 1)
+        elif tag in ("main", "article"):
+            self._main = max(0, self._main - 1)
+        if tag in BLOCKS:
+            self.pieces.append(("text", "\n", bool(self._main)))
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title += data
+        elif not self._skip:
+            self.pieces.append(("text", data, bool(self._main)))
+
+    def parts(self, folder: Path, base: Path) -> list[Part]:
+        """The pieces of main or article, where the page has one, as texts and images."""
+        chosen = [p for p in self.pieces if p[2]] if any(p[2] for p in self.pieces) else self.pieces
+        parts: list[Part] = []
+        words: list[str] = []
+        for kind, said, _ in chosen:
+            if kind == "text":
+                words.append(said if said == "\n" else said.replace("\n", " "))
+            elif picture := _local(said, folder, base):
+                parts += [_lines(words), ImageRef(str(picture))]
+                words = []
+        return [part for part in (*parts, _lines(words)) if part]
+
+
+def _lines(words: list[str]) -> str:
+    return "\n".join(filter(None, (" ".join(line.split()) for line in "".join(words).split("\n"))))
+
+
+def _local(where: str, folder: Path, base: Path) -> Path | None:
+    """The file of the corpus that `src` names; None for addresses, missing files and paths that lead out."""
+    address = urllib.parse.urlsplit(where) if "[" not in where else None
+    if address is None or address.scheme or address.netloc or not address.path or address.path.startswith("/"):
+        return None
+    try:
+        file = files.inside(str(folder.resolve().relative_to(base.resolve()) / urllib.parse.unquote(address.path)), base)
+    except (Rejected, ValueError):
+        return None
+    return file if file.is_file() else None

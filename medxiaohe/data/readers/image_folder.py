@@ -1,0 +1,124 @@
+"""A folder of PNG, JPEG, TIFF, WebP, BMP or GIF images, with a table of captions or a text file beside each image.
+
+    {reader: image_folder, path: scans, options: {captions: labels.csv, file: image_id, columns: {text: "Finding: {label}"}}}
+
+`captions` is a .csv, .tsv, .jsonl, .json or .parquet file, from the folder (default: the only one there is); `file` its column with
+the name of the image, with or without folder and ending. `columns` is that of the reader `table`; what it says may also be a
+question and its answer. Images without a caption, and rows whose image is missing, are dead letters. A column named
+`sha256` is held against the bytes of the image, which is how damage on the way here is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.data import chat, files
+from medxiaohe.data.pictures import png
+from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.data.readers.table import row_of_chat, usual
+from medxiaohe.data.records import ENDINGS, at, records, told
+from medxiaohe.errors import DataError
+from medxiaohe.types import ImageRef, Message, Sample
+
+EXAMPLE = {
+    "a.png": png(8, 6),
+    "b/c.png": png(6, 8, 1),
+    "b/c.txt": "Lateral view of the knee.",
+    "captions.csv": "file,caption\na.png,Frontal view of the chest.\n",
+}
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif")
+FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_name", "image_id", "path", "id")
+MAX_CAPTION = 2**20
+
+
+def image_folder(
+    path: Path,
+    *,
+    captions: str = "",
+    file: str = "",
+    columns: Mapping[str, Any] | None = None,
+    text: str = "",
+    meta: Sequence[str] = (),
+    split: str = "",
+    license: str = "not stated",
+) -> Iterator[Sample | DeadLetter]:
+    """`text` is one caption for every image that has none of its own."""
+    found = files.files(path, *PICTURES)
+    folder = path if path.is_dir() else path.parent
+    extra = {key: value for key, value in (("split", split), ("license", license)) if value}
+    table, columns = _table(folder, captions), dict(columns or {})
+    seen = set[Path]()
+    if table:
+        places = _places(found, folder)
+        for record in records(table):
+            if isinstance(record, DeadLetter):
+                yield record
+                continue
+            try:
+                picture = _picture(record.row, file, places)
+                seen.add(picture)
+                made = row_of_chat(record.row, {k: v for k, v in (columns or usual(record.row)).items() if k != "image"}, 0)
+                id = made.get("id") or picture.relative_to(folder).as_posix()
+                sample = chat.sample({**extra, **made, "id": id}, folder, record.where)
+                image = ImageRef(str(picture), sha256=told(record.row.get("sha256")))
+                yield replace(_with(sample, image), source="image_folder", meta={key: at(record.row, key) for key in meta})
+            except DataError as error:
+                yield files.rejected(record.where, error, record.raw, record.offset)
+    for picture in found:
+        if picture not in seen:
+            yield _beside(picture, folder, text, extra)
+
+
+def _table(folder: Path, captions: str) -> Path | None:
+    if captions:
+        if not (folder / captions).is_file():
+            raise DataError(f"no such file: {folder / captions}")
+        return folder / captions
+    tables = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS]
+    if len(tables) > 1:
+        raise DataError(f"{folder} has {len(tables)} tables: name one in `captions`: {', '.join(p.name for p in tables)[:200]}")
+    return tables[0] if tables else None
+
+
+def _places(found: list[Path], folder: Path) -> dict[str, Path]:
+    """Every name under which a table may know an image."""
+    places: dict[str, Path] = {}
+    for picture in found:
+        inside = picture.relative_to(folder)
+        for name in (inside.as_posix(), inside.with_suffix("").as_posix(), picture.name, picture.stem):
+            places.setdefault(name, picture)
+    return places
+
+
+def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, Path]) -> Path:
+    name = column or next((c for c in row if str(c).lower() in FILE_COLUMNS), "")
+    if not name:
+        raise Rejected("row", f"no column with the name of the image: say which in `file`; there are {', '.join(row)[:200]}")
+    said = told(at(row, name)).strip()
+    if said not in places:
+        raise Rejected("missing", f"no such image: {said[:120]!r}")
+    return places[said]
+
+
+def _with(sample: Sample, image: ImageRef) -> Sample:
+    """The image before the first words of the document or the question."""
+    first = next(n for n, message in enumerate(sample.messages) if message.role != "system")
+    messages = list(sample.messages)
+    messages[first] = replace(messages[first], parts=(image, *messages[first].parts))
+    return replace(sample, messages=tuple(messages))
+
+
+def _beside(picture: Path, folder: Path, text: str, extra: Mapping[str, Any]) -> Sample | DeadLetter:
+    name = picture.relative_to(folder).as_posix()
+    try:
+        note = picture.with_suffix(".txt")
+        said = files.content(note, MAX_CAPTION).decode("utf-8-sig").strip() if note.is_file() else text
+    except ValueError as error:  # Rejected is one, UnicodeDecodeError too
+        return files.rejected(name, error)
+    if not said:
+        return DeadLetter(name, "no caption in a table or a .txt file beside it", "empty", files.digest_of(picture))
+    message = Message("document", (ImageRef(str(picture)), said))
+    return Sample(id=name, messages=(message,), source="image_folder", study_id=name, **extra)

@@ -1,0 +1,89 @@
+"""NIfTI volumes (.nii, .nii.gz) as slices with captions: at most `slices` of one plane, evenly through the volume.
+
+    {reader: nifti, path: volumes, options: {plane: axial, slices: 8, modality: CT, captions: table.csv, caption: "{report}"}}
+
+Slices lie as radiologists look at them, whatever the order of the file. NIfTI does not say its modality: give `modality`, else a
+volume with values of air and bone in Hounsfield units is a CT, and any other is shown between two percentiles. What was done
+(preset, numbers, spacing in mm) is in `meta.preprocessing`. Of a series over time the volume number `volume` is taken.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.data import files, pictures
+from medxiaohe.data.captions import captions as read_captions
+from medxiaohe.data.captions import key
+from medxiaohe.data.readers import DeadLetter
+from medxiaohe.data.readers.dicom import WORDS
+from medxiaohe.data.sandbox import decode
+from medxiaohe.errors import ConfigError
+from medxiaohe.types import ImageRef, Message, Part, Sample
+
+
+def tiny(shape: tuple[int, ...] = (6, 5, 4), zooms: tuple[float, ...] = (2, 2, 3), voxels: bytes | None = None, kind: int = 4) -> bytes:
+    """A valid file, axes to the right, the front and the head; int16 unless `kind` says another datatype code."""
+    size = {4: 16, 16: 32}[kind]
+    head = bytearray(352)
+    struct.pack_into("<i", head, 0, 348)
+    struct.pack_into("<8h", head, 40, len(shape), *shape, *(1,) * (7 - len(shape)))
+    struct.pack_into("<2h", head, 70, kind, size)
+    struct.pack_into("<8f", head, 76, 1, *zooms, *(1,) * (7 - len(zooms)))
+    struct.pack_into("<3f", head, 108, 352, 1, 0)  # where the voxels begin, slope, intercept
+    struct.pack_into("<2h", head, 252, 0, 1)  # the place is that of the matrix
+    struct.pack_into("<12f", head, 280, zooms[0], 0, 0, 0, 0, zooms[1], 0, 0, 0, 0, zooms[2], 0)
+    head[344:348] = b"n+1\0"
+    count = 1
+    for n in shape:
+        count *= n
+    return bytes(head) + (struct.pack(f"<{count}h", *(n % 500 for n in range(count))) if voxels is None else voxels)
+
+
+EXAMPLE = {"head.nii": tiny()}
+
+
+def nifti(
+    path: Path,
+    *,
+    plane: str = "axial",
+    slices: int = 8,
+    preset: str = "auto",
+    modality: str = "",
+    volume: int = 0,
+    together: bool = True,
+    captions: str = "",
+    file: str = "file",
+    caption: str = "caption",
+    license: str = "not stated",
+) -> Iterator[Sample | DeadLetter]:
+    """`together`: the slices of a volume are one sample; else each is one."""
+    if plane not in ("axial", "coronal", "sagittal"):
+        raise ConfigError(f"plane must be axial, coronal or sagittal, not {plane!r}")
+    if slices < 1 or volume < 0:
+        raise ConfigError(f"slices must be at least 1 and volume at least 0, not {slices} and {volume}")
+    folder = path if path.is_dir() else path.parent
+    known = read_captions(folder / captions if captions else None, file, caption)
+    options = {"folder": str(pictures.folder()), "plane": plane, "preset": preset, "modality": modality}
+
+    def read(one: Path) -> Iterator[Sample | DeadLetter]:
+        rows = list(decode("medxiaohe.data.decode_nifti:slices", one, max_slices=slices, volume=volume, **options))
+        name = one.relative_to(folder).as_posix()
+        for group in [rows] if together else [[row] for row in rows]:
+            id = name if together else f"{name}#{group[0]['index']}"
+            yield _sample(id, name, group, plane, known.get(key(one.name), ""), license)
+
+    yield from files.each(files.files(path, ".nii"), read, path)
+
+
+def _sample(id: str, name: str, rows: list[dict[str, Any]], plane: str, caption: str, license: str) -> Sample:
+    parts: list[Part] = []
+    for row in rows:
+        parts.append(ImageRef(row["picture"]["path"], sha256=row["picture"]["sha256"]))
+        parts.append(f"{plane.capitalize()} slice {row['index'] + 1} of {row['preprocessing']['slices']}.")
+    parts.append(caption or WORDS.get(rows[0]["modality"], "Medical volume") + ".")
+    meta = {"preprocessing": [row["preprocessing"] for row in rows], "modality": rows[0]["modality"]}
+    message = Message("document", tuple(parts))
+    return Sample(id=id, messages=(message,), source="nifti", license=license, study_id=name, meta=meta)

@@ -1,0 +1,134 @@
+"""Articles of PubMed Central as JATS XML (.xml or .nxml): title, abstract, sections, and figures with their captions.
+
+A figure whose image lies beside the file (name of `graphic`, with or without ending) stands in the text where the article has
+it, before its caption; the captions of the others are kept as text. References and tables are left out.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as xml
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.data import files
+from medxiaohe.data.markup import local, parsed, text
+from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.types import ImageRef, Message, Part, Sample
+
+EXAMPLE = {
+    "PMC1.xml": """<?xml version="1.0"?>
+<article xmlns:xlink="http://www.w3.org/1999/xlink"><front><article-meta><article-id pub-id-type="pmc">PMC1</article-id>
+<title-group><article-title>Pneumothorax in a <italic>young</italic> man</article-title></title-group>
+<permissions><license xlink:href="https://creativecommons.org/licenses/by/4.0/"><license-p>Open.</license-p></license></permissions>
+<abstract><p>A man of 20 years had chest pain.</p></abstract></article-meta></front>
+<body><sec><title>Case</title><p>The radiograph showed a right pneumothorax.</p>
+<fig id="f1"><label>Figure 1</label><caption><p>Chest radiograph.</p></caption><graphic xlink:href="PMC1-g001"/></fig></sec></body>
+</article>
+"""
+}
+PICTURES = ("", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".webp")
+LEFT_OUT = ("table-wrap", "ref-list", "table", "disp-formula", "supplementary-material", "label", "title", "graphic")
+
+
+def pmc_xml(path: Path, *, license: str = "not stated") -> Iterator[Sample | DeadLetter]:
+    yield from files.each(files.files(path, ".xml", ".nxml"), lambda file: _articles(file, license), path)
+
+
+def _articles(file: Path, license: str) -> Iterator[Sample | DeadLetter]:
+    root = parsed(file)
+    articles = [root] if local(root) == "article" else root.findall("article")
+    if not articles:
+        raise Rejected("format", f"{file.name}: no JATS article, the root is {local(root)[:40]}", 0)
+    for number, article in enumerate(articles, start=1):
+        try:
+            yield _sample(article, file, number, license)
+        except Rejected as error:
+            yield files.rejected(f"{file.name}:{number}", error)
+
+
+def _sample(article: xml.Element, file: Path, number: int, license: str) -> Sample:
+    meta = article.find("front/article-meta")
+    if meta is None:
+        raise Rejected("row", "no article-meta")
+    ids = {one.get("pub-id-type", ""): text(one) for one in meta.findall("article-id")}
+    id = next((ids[kind] for kind in ("pmc", "pmcid", "pmc-aiid", "pmid", "doi") if ids.get(kind)), "")
+    id = f"PMC{id}" if id.isdigit() and ("pmc" in ids or "pmcid" in ids) else id or f"{file.stem}:{number}"
+    parts: list[Part] = [text(meta.find("title-group/article-title"))]
+    figures: list[dict[str, Any]] = []
+    for abstract in meta.findall("abstract"):
+        _walk(abstract, parts, figures, file)
+    for place in ("body", "floats-group"):
+        if (element := article.find(place)) is not None:
+            _walk(element, parts, figures, file)
+    parts = _joined(parts)
+    if not any(isinstance(part, str) and part.strip() for part in parts):
+        raise Rejected("empty", "the article has no text")
+    return Sample(
+        id=id,
+        messages=(Message("document", tuple(parts)),),
+        source="pmc",
+        license=_license(meta) or license,
+        study_id=id,
+        meta={"ids": ids, "figures": figures},
+    )
+
+
+def _walk(element: xml.Element, parts: list[Part], figures: list[dict[str, Any]], file: Path) -> None:
+    title = element.find("title")
+    if title is not None and text(title):
+        parts.append(text(title))
+    for child in element:
+        name = local(child)
+        if name in ("p", "disp-quote", "list"):
+            figured = [one for one in child.iter() if local(one) == "fig"]
+            parts.append(text(child) if not figured else " ".join((child.text or "").split()))
+            for one in figured:
+                _figure(one, parts, figures, file)
+        elif name == "fig":
+            _figure(child, parts, figures, file)
+        elif name and name not in LEFT_OUT:
+            _walk(child, parts, figures, file)
+
+
+def _figure(fig: xml.Element, parts: list[Part], figures: list[dict[str, Any]], file: Path) -> None:
+    caption = " ".join(filter(None, (text(fig.find("label")), text(fig.find("caption")))))
+    found = ""
+    for graphic in fig.iter():
+        if local(graphic) == "graphic":
+            name = next((value for key, value in graphic.attrib.items() if key.endswith("href")), "")
+            if picture := _beside(name, file):
+                parts.append(ImageRef(str(picture)))
+                found = picture.name
+    parts.append(caption)
+    figures.append({"id": fig.get("id", ""), "caption": caption, "file": found})
+
+
+def _beside(name: str, file: Path) -> Path | None:
+    """The picture of that name in the folder of the article; a name that leads elsewhere is no picture."""
+    for ending in PICTURES if name else ():
+        try:
+            if (picture := files.inside(name + ending, file.parent)).is_file():
+                return picture
+        except Rejected:
+            return None
+    return None
+
+
+def _joined(parts: list[Part]) -> list[Part]:
+    """Texts that stand together are one part."""
+    joined: list[Part] = []
+    for part in parts:
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] = "\n\n".join(filter(None, (joined[-1], part)))
+        elif part:
+            joined.append(part)
+    return joined
+
+
+def _license(meta: xml.Element) -> str:
+    found = meta.find("permissions/license")
+    if found is None:
+        return ""
+    address = next((value for key, value in found.attrib.items() if key.endswith("href")), "")
+    return address or found.get("license-type", "") or text(found)[:120]
