@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import medxiaohe
 from medxiaohe import io, plugins
 from medxiaohe.cli import doctor, main, summary
 from medxiaohe.cli.parser import STAGE_VERBS, parser
+from medxiaohe.types import Entity
 
 HEAVY = ("torch", "transformers", "numpy", "PIL", "pydantic", "yaml", "rich", "typer")
 
@@ -173,6 +175,25 @@ def test_doctor_finds_a_data_folder_that_is_not_there(capsys: pytest.CaptureFixt
 def test_everything_listed_can_be_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     for name in json.loads(said(capsys, "list", kind, "--json")):
         assert len(said(capsys, "show", kind, name)) > 40
+
+
+def test_a_scorer_is_shown_with_its_example(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = json.loads(said(capsys, "show", "scoring", "yes_no", "--json"))
+    assert facts["example"] == ["user: Is there a pneumothorax? Answer yes or no.", "assistant: No."] and facts["target"] == "no"
+
+
+def test_the_names_in_a_text_are_found_with_the_index_that_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path / "cache"))
+    with io.publish(tmp_path / "tree") as draft:
+        rows = [Entity("E:0", "disease", "disease"), Entity("E:1", "fever", "disease", ("E:0",))]
+        io.write_jsonl(draft / "entities.jsonl", rows)
+    for _ in range(2):
+        out = said(capsys, "tree", "find", "there was no fever at night", "--tree", tmp_path / "tree")
+        assert "fever  [13:18]  negated" in out and "E:1" in out
+    if importlib.util.find_spec("numba"):
+        assert len(list((tmp_path / "cache/indexes").glob("*.index"))) == 1
 
 
 def test_scores_are_shown_with_intervals_and_paired_p(tmp_path: Path) -> None:

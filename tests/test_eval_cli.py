@@ -1,5 +1,6 @@
 """`medxiaohe eval run`, `compare` and `reproduce` as a user types them, on a scripted model and on a real server."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -105,7 +106,8 @@ def test_a_number_that_differs_is_told() -> None:
     assert list(reproduce.differences(before, before)) == []
 
 
-def test_scores_by_node_and_the_weak_ones(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_by_node_and_the_weak_ones(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(place / "cache"))
     rows = [("E:0", "disease", ()), ("E:1", "fever", ("E:0",)), ("E:2", "rash", ("E:0",))]
     with io.publish(place / "tree") as draft:
         io.write_jsonl(draft / "entities.jsonl", [{"id": i, "name": n, "kind": "disease", "parents": p} for i, n, p in rows])
@@ -118,6 +120,8 @@ def test_scores_by_node_and_the_weak_ones(place: Path, capsys: pytest.CaptureFix
     assert "by chance" in found["warning"] and found["nodes"][0]["low"] < found["nodes"][0]["mean"] < found["nodes"][0]["high"]
     sliced = io.read_json(place / "out/run/1/slices.json")
     assert set(sliced["tasks"]["quiz"]["rarity"]) == {"head"} and sliced["all"]["kinds"]["disease"]["n"] == 12
+    if importlib.util.find_spec("numba"):
+        assert len(list((place / "cache/indexes").glob("*.index"))) == 1, "the names of a tree are indexed once for all runs"
     assert evaluate("--weak-nodes", "weak.json", out="b") == 2 and "--tree" in capsys.readouterr().err
 
 

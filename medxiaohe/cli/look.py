@@ -19,6 +19,7 @@ from medxiaohe.cli.summary import table
 from medxiaohe.errors import ConfigError, DataError, MedError
 from medxiaohe.recipe import load
 from medxiaohe.recipe.settings import words
+from medxiaohe.types import Sample
 
 KINDS = (*plugins.KINDS, "stages", "assets")
 MAX_FOUND = 20
@@ -110,9 +111,9 @@ def tree_find(args: argparse.Namespace) -> int:
 def _mentions(args: argparse.Namespace, tree: Any) -> int:
     """What a text that is no name mentions: each with its entity, reason, score and context."""
     from medxiaohe.entity.annotate import Annotator
-    from medxiaohe.entity.link import Linker
+    from medxiaohe.entity.finder import finder
 
-    found = Annotator.of(tree, index=Linker(tree)).annotate(args.text)
+    found = Annotator.of(tree, index=finder(finished_folder(args.tree, "--tree"))).annotate(args.text)
     rows = [{**io.to_json(mention), "name": tree.entities[mention.entity].name} for mention in found]
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
@@ -190,6 +191,8 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
     example = getattr(inspect.getmodule(thing), "EXAMPLE", None)
     if kind == "perturbations":
         facts["example"] = example.text if example else ""
+    elif kind == "scoring":
+        facts |= {"example": _said(example), "target": example.target} if example else {}
     elif example:
         facts["example"] = [f"{name}: {str(content)[:300]}" for name, content in example.items()]
     return facts
@@ -201,9 +204,13 @@ def _task(task: Any) -> dict[str, Any]:
         "access": task.access,
         "workflow": task.workflow,
         "scorers": [getattr(scorer, "__name__", str(scorer)) for scorer in task.scorers],
-        "example": [f"{m.role}: {m.text or '(image)'}" for m in task.example.messages],
+        "example": _said(task.example),
         "target": task.example.target,
     }
+
+
+def _said(sample: Sample) -> list[str]:
+    return [f"{m.role}: {m.text or '(image)'}" for m in sample.messages]
 
 
 def _needs_nothing(thing: Callable[..., Any]) -> bool:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins
+from medxiaohe.entity.finder import finder
 from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals import engine as engines
@@ -60,7 +61,7 @@ def run(
     summary: dict[str, Any] = {}
     for name, one in found.items():
         summary |= one.scores
-        summary[name] = one.scores[name] | one.constant
+        summary[name] = {**one.scores[name], **one.constant}
     _collect(found, out)
     if settings.perplexity and data is not None:
         summary |= perplexity(engine, data, out, settings)
@@ -80,7 +81,8 @@ def run(
 def _examined(
     settings: RunSettings, engine: Model, place: Path, about: Mapping[str, Any], inputs: Mapping[str, Path | None]
 ) -> Iterator[tuple[str, Examined]]:
-    linker = _linker(inputs["tree"]) if settings.tasks else None
+    tree = inputs["tree"]
+    linker = finder(tree) if settings.tasks and tree is not None else None
     cache = about if settings.cache and engines.repeatable(settings, about) else None
     workers = int(settings.options.get("workers", 8 if settings.backend == "openai_compatible" else 0))
     window = BATCHES_A_CALL * max(settings.batch_size, workers)
@@ -91,12 +93,6 @@ def _examined(
         exam = Examination(task, wanted, settings, engine, folder, place / "images", inputs["tree"], linker, cache, window)
         with use.opened(settings.judge, task.scorers, tree=inputs["tree"]) as judge:
             yield wanted.shown, examined(exam, write_items(exam), use.record(judge).get("self_test"))
-
-
-def _linker(tree: Path | None) -> Any:
-    from medxiaohe.entity.link import Linker
-
-    return None if tree is None else Linker(Tree.load(tree))
 
 
 def _coverage(corpus: Path | None, data: Path | None) -> dict[str, int] | None:
