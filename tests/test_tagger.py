@@ -205,3 +205,13 @@ def test_thirty_abstracts_teach_more_than_half_of_ten_others() -> None:
              for document, spans in zip(found[30:], trained.spans_batch([one.text for one in found[30:]]), strict=True)]  # fmt: skip
     right = sum(len(a & b) for a, b in pairs)
     assert 2 * right / sum(len(a) + len(b) for a, b in pairs) > 0.5
+
+
+@pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="needs the data pack")
+def test_the_shipped_recipe_is_sound() -> None:
+    from medxiaohe.recipe.load import load
+
+    assert [stage.uses for stage in load(Path(__file__).parent.parent / "recipes" / "tagger.yaml").stages] == [
+        "entity.build",
+        "entity.tagger",
+    ]

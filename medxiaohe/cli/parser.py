@@ -32,6 +32,7 @@ STAGE_VERBS = {
     ("tree", "place"): ("data.place", "entities without parents get the likeliest", "--input tree=work/entity_build/1"),
     ("tree", "attach"): ("data.attach", "new entities of passages join a frozen tree",
                          "--input tree=work/entity_build/1 --input corpus=work/data_read/1"),
+    ("tree", "tagger"): ("entity.tagger", "learn from marked texts where mentions begin and end", "--input tree=work/entity_build/1"),
     ("data", "read"): ("data.read", "read corpora and link their words to the tree", "--input tree=work/entity_build/1"),
     ("data", "link"): ("data.link", "where texts mention entities of the tree", "--input tree=work/entity_build/1 --set path=texts.jsonl"),
     ("data", "curate"): ("data.curate", "filter, deduplicate and decontaminate", "--input corpus=work/data_read/1"),
