@@ -1,0 +1,179 @@
+"""Notes with identifiers whose places are known: templates filled by generators, put between the sentences of real notes.
+
+Names, templates and carriers are in two halves, "tune" and "report": rules were written while looking at the first, figures
+are of the second. No name is in both. `faker` takes its identifiers from the package Faker instead (pip install Faker): a
+generator of somebody else, with formats nobody here chose.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+NAMES = {  # origin -> given names, surnames; those at even places are of "tune", at odd ones of "report"
+    "anglo": ("Walter Gladys Trevor Beatrice Desmond Winifred Clifford Muriel Gareth Philippa Nigel Rosalind Grace Mark Ivy Jack",
+              "Pemberton Whitcombe Ainsworth Thackeray Holloway Fairbanks Osgood Lattimer Brown Young White Green Carter Baker Hughes Marsh"),
+    "hispanic": ("Guadalupe Jesús Xiomara Efraín Marisol Baltazar Yolanda Ignacio Rocío Humberto Araceli Fermín Dolores Ángel Luz Salvador",
+                 "Villaseñor Quintanilla Bustamante Echeverría Zamora Ocampo Arredondo Montelongo Cruz Rosas Peña Flores Ibarra Núñez Solís Lugo"),
+    "chinese": ("Xiaoming Wei Jingyi Haoran Meiling Zihan Yufei Guoqiang Lihua Jun Shuang Yan Qiang Hui Bo Min",
+                "Zhang Ouyang Xu Zhou Huang Qian Sun Deng Ma Long Li Hu Han Lu Fang Song"),
+    "indian": ("Venkatesh Lakshmi Raghunath Deepika Arvind Sunita Balakrishnan Meenakshi Harpreet Gurpreet Anil Kavita Rohan Isha Om Jaya",
+               "Subramaniam Chattopadhyay Krishnamurthy Bhattacharya Deshpande Iyer Chaudhary Ranganathan Rao Das Sen Gill Nair Patel Sethi Bose"),
+    "arabic": ("Abdulrahman Fatimah Khalid Zaynab Mustafa Noura Tariq Haifa Yusuf Samira Omar Layla Faisal Hind Amal Ali",
+               "Al-Ghamdi Haddad Mansour Khoury El-Sayed Najjar Darwish Qasim Habib Saleh Aziz Hakim bin-Laith Farouk Sharif Nasser"),
+    "african": ("Oluwaseun Chidinma Kwabena Adaeze Thandiwe Sipho Amara Babatunde Wanjiru Kipchoge Blessing Comfort Precious Godwin Abeba Tesfaye",
+                "Okonkwo Adebayo Mensah Nkosi Mwangi Osei Diallo Abiodun Eze Tadesse Dlamini Kamau Boateng Achebe Sow Keita"),
+    "slavic": ("Zbigniew Ljubica Vladislav Oksana Bohdan Katarzyna Stanislava Miroslav Jadwiga Dragan Svetlana Yevgeny Radmila Tomasz Iva Lev",
+               "Wojciechowski Kovalenko Dvořák Petrović Szczepański Shevchenko Novotná Kuznetsov Horvat Lis Babić Król Vuk Orlov Bartoš Zając"),
+    "korean_vietnamese": ("Seojun Thanh Jiwoo Phuong Minseok Ngoc Hyunjin Trang Eunji Quang Soo Linh Dong Kim Sun Mai",
+                          "Nguyen Hwang Tran Baek Pham Jeong Huynh Seo Kim Park Lee Choi Do Moon Bui Song"),
+}  # fmt: skip
+STREETS = ("Oak Hill Road|Larchmont Avenue|Pine St|Old Mill Lane|Sycamore Drive|Kestrel Court|Main Street|West 42nd Street|Harbor View Blvd|Church Rd|"
+           "Van Ness Ave|Maple Ridge Way|Saddleback Trail|First Avenue|Dogwood Circle|Elm Terrace").split("|")  # fmt: skip
+CITIES = ("Grand Rapids, MI|Tulsa, OK|Boise, ID|Salt Lake City, UT|Duluth, MN|New Haven, CT|Fort Wayne, IN|Spokane, WA|El Paso, TX|Poughkeepsie, NY|"
+          "Chattanooga, TN|Green Bay, WI|Little Rock, AR|Eugene, OR|San Mateo, CA|Bangor, ME").split("|")  # fmt: skip
+HOSPITALS = ("St. Brendan's Hospital|Larkspur Valley Medical Center|Mercy General Hospital|Whitfield Memorial Hospital|Tuscarora Family Clinic|"
+             "University of Vermont Medical Center|Good Samaritan Hospital|Cedar Hollow Rehabilitation Center|Pinewood Hospice|Northgate Community Hospital|"
+             "Kowalski Eye Institute|Sacred Heart Hospital|Brigham Oaks Nursing Home|Hawthorne Cancer Center|Bayview Clinic|Lutheran Medical Center").split("|")  # fmt: skip
+ZH_SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤"
+ZH_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰建国志文海燕红梅春晓雪婷欣怡浩然子轩梓涵雨泽思远嘉懿俊宇佳琪振东立新"
+ZH_PLACES = "北京市朝阳区建国路88号|上海市浦东新区世纪大道1200号3栋502室|广东省广州市天河区体育西路15号|四川省成都市武侯区科华北路65号|湖北省武汉市洪山区珞喻路1037号|山东省济南市历下区文化西路44号|江苏省南京市鼓楼区汉口路22号|浙江省杭州市西湖区余杭塘路866号".split("|")
+ZH_HOSPITALS = "北京协和医院|复旦大学附属华山医院|四川大学华西医院|济宁市第一人民医院|中南大学湘雅医院|南京鼓楼医院|苏州大学附属第二医院|郑州市中心医院".split("|")
+
+TEMPLATES = {  # {SLOT}: N full name, S surname, G given name, ...
+    "tune": (
+        "Patient Name: {N}  MRN: {MRN}  DOB: {DATE}", "Mr. {S} is a {AGE}-year-old man who lives with his wife {G}.", "Dictated by: {N}, MD on {DATE}.",
+        "He was referred by Dr. {S} of {HOSP}.", "Her daughter {G} can be reached at {PHONE}.", "The patient lives at {ADDR}, {CITY} {ZIP}.",
+        "Please contact {N} at {EMAIL}.", "She was seen at {HOSP} on {DATE} by Dr. {N}.", "SSN {SSN}, account number {ACCT}.", "Mrs. {S} moved here from {TOWN}.",
+        "I discussed this with Dr. {S} and with {N}.", "Results are at {URL}.", "[doctor] hi , {g} . how are you ?", "Attending: {N}\nAccession: {ACC}",
+        "Fax the report to {PHONE}, attention {N}.", "{G} {S} was admitted on {DATE}.", "Electronically signed by {N} on {DATE}.", "He fell in {TOWN} in {MONTH}.",
+    ),
+    "report": (
+        "Name: {N}\nDate of birth: {DATE}\nMedical record number {MRN}", "Ms. {S} ({AGE} yo) comes with her sister {G}.", "Transcribed {DATE} for {N}, DO.",
+        "Consult was requested by Doctor {S} from {HOSP}.", "Next of kin: {N}, phone {PHONE}.", "Home address is {ADDR}, {CITY} {ZIP}.",
+        "An e-mail was sent to {EMAIL} by nurse {S}.", "On {DATE}, {N} underwent the procedure at {HOSP}.", "Social security number: {SSN}. Acct# {ACCT}.",
+        "The family of {N} is from {TOWN}.", "{N} reports that the pain started on {DATE}.", "The portal {URL} was explained to {G}.",
+        "[patient] thanks , doctor {s} , and say hello to {g} .", "PCP: {N}    Specimen: {ACC}", "Call {G} back on {PHONE} tomorrow.", "cc: {N}; {N}",
+        "Mr. {N} was transferred to {HOSP}, {TOWN}.", "Her husband, {N}, died in {MONTH} at {AGE} years of age.", "RE: {N} ({MRN})",
+    ),
+}  # fmt: skip
+ZH_TEMPLATES = {
+    "tune": ("姓名：{N}，性别：男，年龄：{AGE}岁。", "患者{N}，于{DATE}在{HOSP}就诊。", "身份证号：{ID}，联系电话：{PHONE}。", "住址：{ADDR}。", "主治医师：{N}", "{N}医生建议复查。", "住院号：{NO}，床号：12床"),
+    "report": ("患者姓名:{N} 手机:{PHONE} 身份证{ID}", "{DATE}由{N}主任接诊。", "家庭住址：{ADDR}", "曾在{HOSP}住院，住院号{NO}。", "患者{N}今日复诊，家属{N}陪同。", "联系人：{N}，电话：{PHONE}", "{N}护士于{DATE}记录，患者{AGE}岁。"),
+}  # fmt: skip
+MONTHS = "January February March April May June July August September October November December".split()
+
+
+@dataclass(frozen=True)
+class Planted:
+    start: int
+    end: int
+    kind: str
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    text: str
+    planted: tuple[Planted, ...]
+
+
+Fill = Callable[[str], tuple[str, str]]  # slot -> what to write, origin of the name
+
+
+def notes(carriers: list[str], half: str, *, seed: int, faker: bool = False, chinese: bool = False) -> Iterator[Note]:
+    """Each carrier with six to ten filled templates between its sentences."""
+    rng = random.Random(seed)
+    fill = zh_filler(rng) if chinese else faker_filler(seed) if faker else filler(rng, half)
+    templates = (ZH_TEMPLATES if chinese else TEMPLATES)[half]
+    for carrier in carriers:
+        sentences = [s for s in re.split(r"(?<=[。！？])" if chinese else r"(?<=[.!?])\s+|\n+", carrier) if s.strip()]
+        for template in rng.sample(templates, rng.randint(4, 6) if chinese else rng.randint(6, 10)):
+            sentences.insert(rng.randint(0, len(sentences)), template)
+        out, planted, at = [], [], 0
+        for sentence in sentences:
+            for piece in re.split(r"(\{[A-Za-z]+\})", sentence + "\n" * (1 + (rng.random() < 0.2))):
+                said, origin = fill(piece[1:-1]) if re.fullmatch(r"\{[A-Za-z]+\}", piece) else (piece, None)
+                if origin is not None and not (piece == "{AGE}" and int(re.sub(r"\D", "", said) or 0) < 90):
+                    planted.append(Planted(at, at + len(said), piece[1:-1].upper(), origin))
+                out.append(said)
+                at += len(said)
+        yield Note("".join(out), tuple(planted))
+
+
+def filler(rng: random.Random, half: str) -> Fill:
+    odd = half == "report"
+    names = {origin: tuple([w for i, w in enumerate(x.split()) if i % 2 == odd] for x in lists) for origin, lists in NAMES.items()}
+    places = {k: [w for i, w in enumerate(v) if i % 2 == odd] for k, v in (("street", STREETS), ("city", CITIES), ("hospital", HOSPITALS))}
+
+    def number(n: int) -> str:
+        return "".join(rng.choices("0123456789", k=n))
+
+    def date() -> str:
+        y, m, d = rng.randint(1935, 2024), rng.randint(1, 12), rng.randint(1, 28)
+        forms = (f"{m}/{d}/{y}", f"{MONTHS[m - 1]} {d}, {y}", f"{y}-{m:02}-{d:02}", f"{d} {MONTHS[m - 1][:3]} {y}", f"{m:02}/{d:02}/{y % 100:02}")
+        return rng.choice((*forms, f"{MONTHS[m - 1]} {d}th", f"{d:02}-{MONTHS[m - 1][:3]}-{y}") if odd else forms)
+
+    def fill(slot: str) -> tuple[str, str]:
+        origin = rng.choice(list(names))
+        given, surname = (rng.choice(w) for w in names[origin])
+        if rng.random() < 0.25 and slot.upper() in "NSG":  # a name nobody has
+            origin = "made up"
+            parts = "ba ke lo mi ru ta ve zo shi dra quel mor fen gal hus tic ran wex jor nul".split()
+            given, surname = ("".join(rng.choices(parts, k=rng.randint(2, 3))).title() for _ in "ab")
+        full = rng.choice((f"{given} {surname}", f"{given} {surname}", f"{given} {rng.choice('ABCDEGHJKLMPRTW')}. {surname}", f"{surname}, {given}",
+                           f"{given.upper()} {surname.upper()}"))  # fmt: skip
+        made = {
+            "N": full, "S": surname, "G": given, "g": given.lower(), "s": surname.lower(), "DATE": date(), "MONTH": rng.choice([m for m in MONTHS if m not in ("March", "May")]),
+            "AGE": str(rng.choice((rng.randint(30, 89), rng.randint(90, 104)))), "MRN": rng.choice((number(7), number(8), f"{number(3)}-{number(2)}-{number(3)}", f"H{number(7)}")),
+            "SSN": f"{number(3)}-{number(2)}-{number(4)}", "ACCT": rng.choice((number(9), f"A{number(8)}")), "ACC": rng.choice((f"S{number(2)}-{number(5)}", f"AC{number(6)}")),
+            "PHONE": rng.choice((f"({number(3)}) {number(3)}-{number(4)}", f"{number(3)}-{number(3)}-{number(4)}", f"+1 {number(3)} {number(3)} {number(4)}", f"{number(3)}.{number(3)}.{number(4)}")),
+            "EMAIL": f"{re.sub(r'[^a-z]', '', given.lower()) or 'x'}.{number(2)}@{rng.choice(('gmail.com', 'hosp.example.org', 'mail.co.uk'))}",
+            "URL": f"https://portal.{rng.choice(('clinic', 'health'))}{number(2)}.org/p/{number(5)}", "ADDR": f"{number(1) or 1}{number(2)} {rng.choice(places['street'])}",
+            "CITY": rng.choice(places["city"]), "ZIP": number(5), "TOWN": rng.choice(places["city"]).split(",")[0], "HOSP": rng.choice(places["hospital"]),
+        }  # fmt: skip
+        return made[slot], origin if slot.upper() in "NSG" else ""
+
+    return fill
+
+
+def faker_filler(seed: int) -> Fill:
+    from faker import Faker
+
+    locales = ["en_US", "en_IN", "es_MX", "de_DE", "fr_FR", "pl_PL", "vi_VN", "tr_TR", "en_NG", "it_IT"]
+    fakes = {locale: Faker(locale) for locale in locales}
+    Faker.seed(seed)
+    rng, us = random.Random(seed), fakes["en_US"]
+
+    def fill(slot: str) -> tuple[str, str]:
+        origin = rng.choice(locales)
+        fake = fakes[origin]
+        given, surname = fake.first_name(), fake.last_name()
+        made: dict[str, Callable[[], str]] = {
+            "N": lambda: rng.choice((f"{given} {surname}", f"{surname}, {given}")), "S": lambda: surname, "G": lambda: given, "g": lambda: given.lower(), "s": lambda: surname.lower(),
+            "DATE": lambda: us.date(rng.choice(("%m/%d/%Y", "%B %d, %Y", "%Y-%m-%d", "%d %b %Y", "%m-%d-%y"))), "MONTH": lambda: us.month_name() + " " + us.year(),
+            "AGE": lambda: str(rng.randint(60, 104)), "MRN": lambda: us.bothify("#######"), "SSN": us.ssn, "ACCT": lambda: us.bothify("?#########").upper(),
+            "ACC": lambda: us.bothify("??-##-#####").upper(), "PHONE": us.phone_number, "EMAIL": us.email, "URL": us.uri, "ADDR": us.street_address,
+            "CITY": lambda: f"{us.city()}, {us.state_abbr()}", "ZIP": us.postcode, "TOWN": us.city, "HOSP": lambda: f"{us.last_name()} {rng.choice(('Hospital', 'Medical Center', 'Clinic'))}",
+        }  # fmt: skip
+        return made[slot](), origin if slot.upper() in "NSG" else ""
+
+    return fill
+
+
+def zh_filler(rng: random.Random) -> Fill:
+    def number(n: int) -> str:
+        return "".join(rng.choices("0123456789", k=n))
+
+    def fill(slot: str) -> tuple[str, str]:
+        y, m, d = rng.randint(1935, 2024), rng.randint(1, 12), rng.randint(1, 28)
+        made = {
+            "N": rng.choice(ZH_SURNAMES) + "".join(rng.choices(ZH_GIVEN, k=rng.randint(1, 2))), "AGE": str(rng.choice((rng.randint(30, 89), rng.randint(90, 104)))),
+            "DATE": rng.choice((f"{y}年{m}月{d}日", f"{y}-{m:02}-{d:02}", f"{m}月{d}日", f"{y}/{m}/{d}")), "ID": f"{number(6)}{y}{m:02}{d:02}{number(3)}{rng.choice('0123456789X')}",
+            "PHONE": rng.choice((f"1{rng.choice('3578')}{number(9)}", f"010-{number(8)}")), "ADDR": rng.choice(ZH_PLACES), "HOSP": rng.choice(ZH_HOSPITALS), "NO": number(8),
+        }  # fmt: skip
+        return made[slot], "zh" if slot == "N" else ""
+
+    return fill

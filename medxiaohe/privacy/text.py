@@ -1,0 +1,81 @@
+"""Free text without the people in it: offline, by a list of words that may stay.
+
+    from medxiaohe.privacy import text
+    text.redact("Mr. Quxley (MRN 4711223) was seen on 3/4/2021").text      -> "Mr. [NAME-1] (MRN [ID-1]) was seen on [DATE-1]"
+
+Patterns find dates, ages over 89, telephone numbers, addresses and ids (`text_patterns`, `text_chinese`); every other word
+must be one that texts write small, a term of medicine or an abbreviation, else it is taken for a name (`text_names`). A new
+name is found because nobody knows it, not because somebody listed it. docs/privacy.md has what this finds and what it misses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from medxiaohe.privacy import text_chinese, text_names, text_patterns
+from medxiaohe.privacy.spans import Span, merged
+
+Finder = Callable[[str], Iterable[Span]]
+
+
+@dataclass(frozen=True)
+class Redacted:
+    text: str
+    spans: tuple[Span, ...]  # where the original had them
+
+
+@dataclass
+class Redactor:
+    """Redacts the texts of one document or conversation: the same name gets the same number in all of them.
+
+    `more`: other finders, such as `text_adapters.presidio()`; what they find is redacted as well.
+    """
+
+    more: tuple[Finder, ...] = ()
+    _numbers: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)  # kind -> what was said -> number
+
+    def __call__(self, text: str) -> Redacted:
+        spans = find(text, self.more)
+        out, at = [], 0
+        for span in spans:
+            out += [text[at : span.start], self._tag(span.kind, text[span.start : span.end])]
+            at = span.end
+        return Redacted("".join([*out, text[at:]]), tuple(spans))
+
+    def _tag(self, kind: str, said: str) -> str:
+        known = self._numbers.setdefault(kind, {})
+        number = known.setdefault(" ".join(said.casefold().split()).strip(".,"), len(known) + 1)
+        return f"[{kind}-{number}]"
+
+    def value(self, value: Any) -> Any:
+        """Strings of JSON redacted, at any depth; keys too, where they are not names of fields."""
+        if isinstance(value, str):
+            return self(value).text
+        if isinstance(value, Mapping):
+            return {self.key(str(k)): self.value(v) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(v) for v in value]
+        if isinstance(value, float) or value is None or isinstance(value, bool):
+            return value
+        return value if abs(int(value)) < 10**5 else self(str(value)).text
+
+    def key(self, key: str) -> str:
+        """The name of a field: stays when its words are words."""
+        spaced = key.replace("_", " ").replace("-", " ")
+        return key if not find(spaced, self.more) else self(key).text
+
+
+def redact(text: str, more: tuple[Finder, ...] = ()) -> Redacted:
+    """One text by itself."""
+    return Redactor(more)(text)
+
+
+def find(text: str, more: Iterable[Finder] = ()) -> list[Span]:
+    """What should not be seen, in the order of the text, without overlaps."""
+    fixed = [*text_patterns.find(text), *text_chinese.find(text)]
+    found = [*fixed, *text_names.find(text, merged(fixed, text))]
+    for finder in more:
+        found += finder(text)
+    return merged(found, text)

@@ -1,0 +1,370 @@
+"""Names of people, hospitals and places: words that are no words.
+
+    unknown      in no list: taken for a name, whatever its case and language
+    ambiguous    a word and a name (Brown, Grace): a name beside another name, after a title, or with a capital among small words
+    eponym       a name that a disease or sign has (Crohn, Babinski): stays beside the word that makes it one
+    word         stays, except inside the name of a hospital or a place
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medxiaohe.privacy.spans import Span
+
+HERE = Path(__file__).parent
+TOKEN = re.compile(r"[^\W\d_]+(?:['’`][^\W\d_]+)*", re.UNICODE)
+HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+POSSESSIVE = re.compile(r"(?:n['’`]t|['’`](?:s|re|ve|ll|d|m|t|em))$|['’`]$", re.I)
+MORPHEMES = re.compile(  # words that medicine makes anew every day, written small
+    r".{2,}(?:itis|itides|ectomy|ectomies|ostomy|otomy|ology|ologist|ological|osis|oses|otic|emia|emic|aemia|uria|uric|pathy|pathic|plasty|scopy|scopic|"
+    r"graphy|graphic|gram|grams|cyte|cytes|cytic|oma|omas|omatous|algia|plegia|paresis|trophy|trophic|megaly|penia|genic|genesis|lysis|lytic|"
+    r"mycin|micin|cillin|cycline|floxacin|oxacin|pril|prilat|sartan|olol|statin|azole|conazole|prazole|tidine|mab|tinib|nib|ciclib|vir|dipine|"
+    r"zosin|triptan|setron|gliptin|gliflozin|glutide|parin|xaban|gatran|caine|barbital|azepam|zolam|pam|lukast|terol|sone|olone|onide|fibrate|"
+    r"thiazide|semide|tropium|oxetine|pramine|triptyline|idone|apine|peridol|azine|profen|fenac|coxib|dronate|platin|taxel|rubicin|bicin|"
+    r"ase|ases|ally|ically|ness|ization|isation|ability|like|able|ible|ously|tomic|vascular|pulmonary|renal|cranial|lateral|medial|"
+    r"dermal|cardial|colonic|gastric|hepatic|nasal|ocular|oral|thoracic|abdominal|pelvic|vertebral)$"
+)
+PREFIXES = re.compile(r"^(?:non|pre|post|anti|sub|hyper|hypo|intra|inter|peri|para|multi|micro|macro|over|under|mid|semi|extra|trans|re|un|de|co|self|bi|tri|poly|retro|supra|infra|immuno|neuro|cardio|gastro)(?=[a-z]{4,}$)")  # fmt: skip
+TITLES = frozenset("mr mrs ms miss mister dr drs doctor prof professor nurse madam rev reverend father sister officer judge capt captain sgt sir lady".split())
+STRICT_TITLES = frozenset("mr mrs ms dr drs prof mister".split())
+CREDENTIALS = frozenset("md m.d do np pa rn phd dds dpm lpn cnp crna arnp mph facs pac dnp".split())
+PARTICLES = frozenset("van von de del della der den di da du dos la le el al bin ibn ben abu st san santa mac mc o ter ten".split())
+PLACES_BEFORE = frozenset(
+    "new north south east west northern southern eastern western fort mount mt lake saint st san santa los las el la port grand cape salt little "
+    "upper lower big great long palm green white red black blue rock baton des cedar college long high spring silver".split()
+)
+PLACES_AFTER = frozenset(
+    "city beach springs falls county heights valley island islands village park hills hill ville town township creek river lake bay harbor harbour "
+    "point grove ridge rock forks rapids rouge bluffs station junction junior jr senior sr ii iii iv province district state republic".split()
+)
+ORG_HEADS = (
+    "Hospital|Hospitals|Clinic|Clinics|Medical Cent(?:er|re)|Health Cent(?:er|re)|Cancer Cent(?:er|re)|Trauma Cent(?:er|re)|Health System|"
+    "Healthcare|Health Care|Health|Medical Group|Infirmary|Sanatorium|Hospice|Pharmacy|Pharmacies|University|College|School|Academy|Institute|"
+    "Foundation|Church|Nursing Home|Rehabilitation|Rehab|Care Cent(?:er|re)|Cent(?:er|re)|Associates|Laboratories|Labs|Inc|LLC|Ltd|Group|Corporation|Corp|"
+    "Company|Partners|Physicians|Surgery Cent(?:er|re)|Manor|Lodge|House|Campus|Memorial|Plc|PLC|and Sons"
+)
+ORGANISATION = re.compile(
+    rf"(?:University|Hospital|Institute|College|Church|School|Clinic|City|County|State) of (?:the )?(?:[A-Z][\w'’.-]+[ -]?){{1,5}}|"
+    rf"[A-Z][\w'’.-]*(?:(?:,? (?:and|of|the|de|&|for)|[ ,-]+(?:St\.|Ste\.)?)? ?,?-?(?:[A-Z][\w'’.-]*)){{0,6}}? (?:{ORG_HEADS})\b"
+)
+GENERIC = frozenset(
+    "the of and a at to for in medical medicine center centre hospital hospitals clinic clinics emergency department outpatient inpatient primary care "
+    "pain wound urgent surgery surgical radiology heart cancer health general regional university college school institute group rehabilitation rehab "
+    "nursing home physical therapy sleep management community county city state public national family internal oncology cardiology eye women men "
+    "children pediatric mental behavioral walk same day local teaching tertiary academic specialty dental foot diabetes fertility hospice pharmacy "
+    "church associates partners physicians system systems house laboratories labs memory stroke trauma burn this that our your my his her their "
+    "she he they we i you it is was please go went admitted transferred discharged".split()
+)
+NAMED = frozenset("memorial mercy saint st sacred good providence veterans grace holy trinity presbyterian methodist baptist lutheran jewish christian hope "
+                  "unity kindred riverside lakeside hillside valley sunrise sunset mountain ocean bay lady".split())  # fmt: skip
+STRONG_GIVEN = frozenset("mark grace rose joy faith dawn jack bill ruby ivy violet pearl iris olive robin carol jean jay gene art drew chip guy sandy "
+                         "holly heather daisy lily june autumn summer paris".split())  # fmt: skip
+PERSON = re.compile(
+    r"(?im)^[ \t>*-]*(?:(?:patient(?:'s)?|pt|full|first|last|middle|maiden|legal|preferred|given|family|sur|nick)?[ _]?names?|attending(?: physician)?|"
+    r"(?:referring|primary|ordering|consulting|treating|admitting|family) (?:physician|doctor|provider|clinician)|physician|provider|surgeon|"
+    r"assistant|anesthesiologist|radiologist|pathologist|dictated by|transcribed by|signed(?: by)?|electronically signed by|authenticated by|"
+    r"reviewed by|read by|prepared by|reported by|seen by|cc|pcp|emergency contact|next of kin|guardian|spouse|husband|wife|mother|father|son|daughter|"
+    r"contact(?: person)?|caregiver|interpreter|witness|author|to|from|re|regarding|dear|patient)[ \t]*[:=][ \t]*(?P<rest>[^\n]{1,80})"
+)
+WEAK_LABEL = re.compile(r"(?i)(?:patient|father|mother|son|daughter|husband|wife|to|from|re|regarding|physician|provider|assistant|surgeon|pt)[ \t]*[:=]")
+IS_NAME = re.compile(r"(?i)\b(?:my name is|name is|named|called|known as|i am|i'm|this is|speaking with|goes by|sincerely,?|regards,?|hi,?|hello,?|hey,?|dear)\s+,?\s*$")
+GREETED = re.compile(r"(?i)(?:^|[^\w])(?:hi|hello|hey),?\s*,?\s*$")
+NOT_GREETED = TITLES | frozenset("there everyone all again good how this that i it its we you so come nice um uh sir well what thanks thank and my to the a how're yes no okay "
+                                 "today guys folks nice welcome please sorry just can could is are doc".split())  # fmt: skip
+STATE = re.compile(r",\s*([A-Z]{2})\b")
+START = re.compile(r"(?:^|[.!?:;\n•*\-–(\[\"“|])\s*$")
+INITIAL = re.compile(r"(?:^|[\s.,])[A-Z]\. ?$|(?:^|\W)(?:St|Dr|Mr|Mrs|Ms|Mt|Ft)\. ?$")
+FUNCTION = frozenset("in on at he to an as by if it is of or so no my we mr dr the she her his and for per has was had did now not but old new use see ask let all any "
+                     "are can who how why our out off one two ten day few may its you they say set yes mrs ms".split())  # fmt: skip
+ROMAN = re.compile(r"[IVX]{1,5}")
+CONTRACTED = frozenset("ain aren can couldn didn doesn don hadn hasn haven isn mustn needn shan shouldn wasn weren won wouldn".split())
+
+
+@dataclass(frozen=True)
+class Lists:
+    words: frozenset[str]
+    names: frozenset[str]  # words that are names too
+    capitals: frozenset[str]  # abbreviations
+    eponyms: frozenset[str]  # "crohn disease"
+    alone: frozenset[str]  # eponyms that need nothing beside them
+
+
+@functools.cache
+def lists() -> Lists:
+    rows = gzip.decompress((HERE / "words.txt.gz").read_bytes()).decode().split()
+    more = [w for row in (HERE / "clinical_words.txt").read_text().splitlines() if not row.startswith("#") for w in row.split()]
+    eponyms = [row for row in (HERE / "eponyms.txt").read_text().splitlines() if row]
+    words = {row.rstrip("*") for row in rows if not row.isupper()} | {w for w in more if w.islower()}
+    return Lists(
+        frozenset(words),
+        frozenset(row[:-1] for row in rows if row.endswith("*")),
+        frozenset(row for row in rows if row.isupper()) | {w for w in more if w.isupper()},
+        frozenset(eponyms),
+        frozenset(w.lower() for w in more if w.istitle()),
+    )
+
+
+@dataclass
+class _Token:
+    start: int
+    end: int
+    text: str
+    low: str  # plain letters, small, without 's
+    kind: str = ""
+    starts: bool = False  # a sentence or line
+    name: bool = False
+    sure: bool = False  # a name by what stands around it
+
+
+def find(text: str, fixed: Sequence[Span] = ()) -> Iterator[Span]:
+    """Names in a text; words inside `fixed` spans are left to those."""
+    tokens = list(_tokens(text, fixed))
+    for i, token in enumerate(tokens):
+        token.kind = _kind(token, tokens, i, text)
+        token.name = token.kind == "unknown"
+    _titles(tokens, text)
+    _labels(tokens, text)
+    _alone(tokens, text)
+    _spread(tokens, text)
+    _again(tokens)
+    _spread(tokens, text)
+    organisations = list(_organisations(tokens, text))
+    yield from organisations
+    for token in tokens:
+        if token.name:
+            yield Span(token.start, token.end, "NAME")
+            if (state := STATE.match(text, token.end)) and state[1].lower() not in CREDENTIALS:
+                yield Span(*state.span(1), "PLACE")
+
+
+def plain(word: str) -> str:
+    """Small letters without accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word.replace("ß", "ss").replace("æ", "ae").replace("ø", "o")) if not unicodedata.combining(c)).lower()
+
+
+def _tokens(text: str, fixed: Sequence[Span]) -> Iterator[_Token]:
+    taken = iter(fixed)
+    span = next(taken, None)
+    for match in TOKEN.finditer(text):
+        while span and span.end <= match.start():
+            span = next(taken, None)
+        if (span and span.start < match.end()) or HAN.search(match[0]):
+            continue
+        before = text[max(0, match.start() - 6) : match.start()]
+        starts = match.start() == 0 or (START.search(before) is not None and not INITIAL.search(before))
+        yield _Token(match.start(), match.end(), match[0], plain(POSSESSIVE.sub("", match[0])), starts=starts)
+
+
+def _kind(token: _Token, tokens: list[_Token], i: int, text: str) -> str:
+    known, word = lists(), token.low
+    bare = token.text.rstrip("s") if token.text[:-1].isupper() else token.text
+    if len(word) <= 1 or word in TITLES or word in CREDENTIALS or (ROMAN.fullmatch(token.text) and len(word) < 5):
+        return "word"
+    if _beside_digits(token, text) and len(word) <= 4:
+        return "word"
+    if (word in known.words and word in known.names) or word in STRONG_GIVEN:
+        return "ambiguous"
+    if word in known.words or word in CONTRACTED or word.replace("'", "").replace("’", "") in known.words:
+        return "word"
+    if bare.isupper() and bare in known.capitals:
+        return "word"
+    if _eponym(tokens, i) or (word in known.alone and not (i and tokens[i - 1].low in TITLES)):
+        return "eponym"
+    if token.text.islower() or token.text.isupper() or token.starts:
+        if len(word) >= (7 if token.text.islower() else 10) and MORPHEMES.fullmatch(word):
+            return "word"
+        stem = PREFIXES.sub("", word)
+        if stem != word and stem in known.words:
+            return "word"
+        for ending in ("s", "es", "ed", "d", "ing", "ly", "er", "al", "y"):
+            if token.text.islower() and len(word) >= 6 and word.endswith(ending) and word[: -len(ending)] in known.words:
+                return "word"
+    return "unknown"
+
+
+def _beside_digits(token: _Token, text: str) -> bool:
+    return text[token.end : token.end + 1].isdigit() or (token.start > 0 and text[token.start - 1].isdigit())
+
+
+def _eponym(tokens: list[_Token], i: int) -> bool:
+    """Whether the next word, or the one after another eponym, makes it the name of a disease or a sign."""
+    known = lists()
+    if i and tokens[i - 1].low in TITLES:
+        return False
+    after = [t.low for t in tokens[i + 1 : i + 4]]
+    forms = (tokens[i].low, tokens[i].low.rstrip("s"))
+    return any(f"{form} {next_}" in known.eponyms for form in forms for next_ in after[:1]) or (
+        len(after) > 1 and any(f"{after[0]} {after[1]}" in known.eponyms for _ in (0,)) and any(e.startswith(tokens[i].low + " ") for e in _firsts().get(tokens[i].low, ()))
+    )
+
+
+@functools.cache
+def _firsts() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for eponym in lists().eponyms:
+        first = eponym.split()[0]
+        found[first] = (*found.get(first, ()), eponym)
+    return found
+
+
+def _gap(a: _Token, b: _Token, text: str) -> str:
+    return text[a.end : b.start]
+
+
+def _titles(tokens: list[_Token], text: str) -> None:
+    """Mr., Dr., "doctor": what follows is a name unless it is a word written small."""
+    for i, title in enumerate(tokens):
+        if title.low not in TITLES:
+            continue
+        for j in range(i + 1, min(i + 5, len(tokens))):
+            gap, token = _gap(tokens[j - 1], tokens[j], text), tokens[j]
+            if len(gap) > 3 or gap.strip(" .,-'’") or "\n" in gap or ("," in gap and title.low not in ("mr", "mrs", "ms", "dr")):
+                break
+            capital = token.text[0].isupper()
+            if len(token.low) == 1 and capital and "." in text[token.end : token.end + 1]:
+                token.name = token.sure = True
+                continue
+            strict = title.low in STRICT_TITLES and capital
+            if token.name or (token.kind == "ambiguous" and (capital or title.text.islower())) or (strict and j == i + 1):
+                token.name = token.sure = True
+            elif strict and j == i + 2 and token.text.isupper() and tokens[j - 1].text.isupper() and token.low not in CREDENTIALS:
+                token.name = token.sure = True
+            else:
+                break
+    for i, token in enumerate(tokens[1:], start=1):  # "Lee, MD"
+        if token.low in CREDENTIALS and (token.text.isupper() or "." in text[token.start : token.end + 2]):
+            before = tokens[i - 1]
+            if before.text[0].isupper() and _gap(before, token, text).strip(" .") in (",", "") and before.kind in ("ambiguous", "unknown", "eponym"):
+                before.name = before.sure = True
+
+
+def _labels(tokens: list[_Token], text: str) -> None:
+    """"Name: ...", "Attending: ...": the words with a capital that follow."""
+    for match in PERSON.finditer(text):
+        inside = [t for t in tokens if match.start("rest") <= t.start < match.end("rest")]
+        weak = WEAK_LABEL.search(text[match.start() : match.start("rest")]) and "name" not in text[match.start() : match.start("rest")].lower()
+        run: list[_Token] = []
+        for token in inside:
+            if not token.text[0].isupper() or ":" in text[token.end : token.end + 2] or (run and len(_gap(run[-1], token, text).strip(" .,-'’")) > 0):
+                break
+            run.append(token)
+            if len(run) == 5:
+                break
+        if run and (not weak or any(t.name or t.kind == "ambiguous" for t in run[:3]) and len(run) >= (1 if run[0].name else 2)):
+            for token in run:
+                if token.low not in CREDENTIALS and token.low not in TITLES and (not weak or token.kind != "word"):
+                    token.name = token.sure = True
+    for token in tokens:
+        if GREETED.search(text[max(0, token.start - 10) : token.start]) and token.low not in NOT_GREETED:
+            token.name = token.sure = True
+    for i, token in enumerate(tokens):
+        if token.kind in ("ambiguous", "eponym") and IS_NAME.search(text[max(0, token.start - 24) : token.start]):
+            if token.text[0].isupper() or re.search(r"(?i)name is\s*$|h(?:i|ey|ello)\s*,\s*$", text[max(0, token.start - 24) : token.start]):
+                tokens[i].name = tokens[i].sure = True
+
+
+def _alone(tokens: list[_Token], text: str) -> None:
+    """A word that is a name too: with a capital among small words, or in a run of nothing but such words."""
+    for i, token in enumerate(tokens):
+        if token.name or not token.text[0].isupper() or not (token.kind == "ambiguous" or _short(token)):
+            continue
+        first, last = _run(tokens, i, text)
+        run = tokens[first : last + 1]
+        before = tokens[first - 1] if first and "\n" not in _gap(tokens[first - 1], run[0], text) else None
+        small_after = last + 1 == len(tokens) or tokens[last + 1].text.islower() or not _near(run[-1], tokens[last + 1], text)
+        inside = before is not None and not run[0].starts and small_after
+        if len(run) == 1 and token.starts:
+            after = tokens[i + 1] if i + 1 < len(tokens) else None
+            said = token.low in STRONG_GIVEN and after is not None and after.text.islower()
+            token.name = said and not _gap(token, tokens[i + 1], text).strip("'’s ")
+        elif len(run) == 1:
+            token.name = inside and before is not None and (before.text.islower() or before.low in TITLES) and not token.text.isupper()
+        elif all(t.kind == "ambiguous" or _short(t) or t.low in PLACES_BEFORE | PLACES_AFTER for t in run) and len(run) <= 4:
+            if inside or (run[0].starts and small_after and any(t.low in STRONG_GIVEN for t in run)):
+                for t in run:
+                    t.name = t.sure = True
+
+
+def _short(token: _Token) -> bool:
+    """Short words that are names in other languages: Do, Om, Ma, Sen."""
+    return token.kind == "word" and 2 <= len(token.low) <= 3 and token.text.istitle() and not token.starts and token.low not in TITLES
+
+
+def _run(tokens: list[_Token], i: int, text: str) -> tuple[int, int]:
+    """The first and last of the words with capitals that stand together around one of them."""
+    first = last = i
+    while first and tokens[first - 1].text[0].isupper() and _near(tokens[first - 1], tokens[first], text) and not tokens[first].starts:
+        first -= 1
+    while last + 1 < len(tokens) and tokens[last + 1].text[0].isupper() and _near(tokens[last], tokens[last + 1], text):
+        last += 1
+    return first, last
+
+
+def _near(a: _Token, b: _Token, text: str) -> bool:
+    gap = _gap(a, b, text)
+    return len(gap) <= 2 and not gap.strip(" .,-'’/") and (not gap.startswith(".") or len(a.low) <= 2)
+
+
+def _spread(tokens: list[_Token], text: str) -> None:
+    """What stands beside a name and may be part of it is part of it."""
+    changed = True
+    while changed:
+        changed = False
+        for i, token in enumerate(tokens):
+            if token.name or not (token.text[0].isupper() or token.low in PARTICLES):
+                continue
+            before = i > 0 and tokens[i - 1].name and _near(tokens[i - 1], token, text)
+            after = i + 1 < len(tokens) and tokens[i + 1].name and _near(token, tokens[i + 1], text)
+            capital = token.text[0].isupper()
+            beside = before or after
+            found = capital and token.kind == "ambiguous" and beside and not (token.starts and not after)
+            found |= capital and token.kind == "word" and not token.starts and beside and _of_a_name(token, tokens, i, text)
+            found |= capital and before and after and not _credential(token, tokens, i, text) and token.kind != "eponym"
+            found |= bool(token.starts and after and token.text.istitle() and 2 <= len(token.low) <= 3 and token.low not in FUNCTION | TITLES)
+            found |= bool(capital and len(token.low) == 1 and (before or after) and not (token.low == "i" and not after))
+            joined = i + 1 < len(tokens) and _gap(token, tokens[i + 1], text) in ("-", "'", "’")
+            found |= bool(token.low in PARTICLES and after and (before or capital or joined))
+            found |= bool(capital and token.low in PLACES_BEFORE and after) or bool(capital and token.low in PLACES_AFTER and before)
+            if found:
+                token.name = token.sure = changed = True
+
+
+def _of_a_name(token: _Token, tokens: list[_Token], i: int, text: str) -> bool:
+    """Whether a word with a capital beside a name reads like its other half: nothing else with a capital stands there."""
+    if token.low in GENERIC | TITLES or _credential(token, tokens, i, text) or ":" in text[token.end : token.end + 1]:
+        return False
+    first, last = _run(tokens, i, text)
+    if token.text.isupper() and last - first > 2:
+        return False  # a line in capitals
+    return all(t.name or t is token or len(t.low) == 1 or t.low in CREDENTIALS for t in tokens[first : last + 1])
+
+
+def _credential(token: _Token, tokens: list[_Token], i: int, text: str) -> bool:
+    return token.low in CREDENTIALS and token.text.isupper() and (i == 0 or "," in _gap(tokens[i - 1], token, text))
+
+
+def _again(tokens: list[_Token]) -> None:
+    """A word that is a name once, for sure, is one wherever it is written like one."""
+    sure = {t.low for t in tokens if t.sure and t.kind == "ambiguous" and len(t.low) > 2}
+    for token in tokens:
+        if token.low in sure and token.text[0].isupper() and not token.text.isupper():
+            token.name = True
+
+
+def _organisations(tokens: list[_Token], text: str) -> Iterator[Span]:
+    for match in ORGANISATION.finditer(text):
+        inside = [t for t in tokens if match.start() <= t.start < match.end()]
+        while inside and inside[0].starts and inside[0].kind == "word" and inside[0].low in GENERIC and not inside[0].name:
+            inside = inside[1:]
+        if any(t.low in TITLES for t in inside) and (of := [k for k, t in enumerate(inside) if t.text in ("of", "at", "and")]):
+            inside = inside[of[-1] + 1 :]
+        telling = [t for t in inside if t.name or t.kind in ("ambiguous", "unknown", "eponym") or t.low in NAMED]
+        if inside and any(t.low not in GENERIC for t in telling) and "\n" not in match[0]:
+            yield Span(inside[0].start, match.end(), "PLACE")

@@ -1,0 +1,117 @@
+"""Identifiers that have a shape: dates, ages over 89, telephone numbers, addresses on the web and on a street, numbers of files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from medxiaohe.privacy.spans import Span
+
+MONTHS = (
+    "January|February|March|April|May|June|July|August|September|October|November|December|"
+    "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec"
+)
+SURE_MONTHS = "January|February|April|June|July|August|September|October|November|December"  # not also a word
+DAY, YEAR = r"(?:[0-2]?\d|3[01])(?:st|nd|rd|th)?", r"(?:(?:1[89]|20)\d\d|['’]\d\d)"
+NUMBER_DATE = r"(?:(?:1[89]|20)\d\d[-/.](?:1[0-2]|0?\d)[-/.](?:[0-2]?\d|3[01])|(?:[0-2]?\d|3[01])[-/.](?:[0-2]?\d|3[01])[-/.](?:(?:1[89]|20)\d\d|\d\d))"
+STATES = (
+    "AL|AK|AZ|AR|CA|CO|CT|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|RI|SC|SD|TN|TX|UT|VT|"
+    "VA|WA|WV|WI|WY|DC|PR|AA|AE|AP|VI|GU|AS|MP|FM|MH|PW"
+)
+STREETS = (
+    "Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Ter|Circle|Cir|Square|Sq|Parkway|Pkwy|Highway|"
+    "Hwy|Route|Rte|Trail|Trl|Alley|Plaza|Crescent|Close|Row|Walk|Loop|Turnpike|Pike|Path|Run|Ridge|Crossing|Xing|Crest|Bypass|Expressway|"
+    "Freeway|Causeway|Mews|Gardens|Grove|Gate|Hill|Hills|Estate|Estates|Mall|Commons|Common|View|Station|Stravenue|Shoals?|Spurs?|Summit|Throughway|"
+    "Tunnel|Union|Valley|Viaduct|Villages?|Ville|Vista|Well|Wells|Via|Throughway|Trafficway|Track|Trace|Springs?|Shores?|Roads|River|Rest|"
+    "Rapids?|Ranch|Ramp|Radial|Prairie|Ports?|Points?|Plains?|Pines?|Pass|Passage|Parks?|Parkways|Overpass|Oval|Orchard|Neck|Mountains?|Motorway|"
+    "Mount|Mission|Mills?|Mill|Meadows?|Manors?|Lodge|Locks?|Loaf|Lights?|Lakes?|Landing|Knolls?|Keys?|Junctions?|Islands?|Isle|Inlet|Hollow|"
+    "Heights|Haven|Harbors?|Groves|Greens?|Glens?|Gateway|Garden|Forks?|Forges?|Forest|Fords?|Flats?|Fields?|Ferry|Falls?|Extensions?|Divide|"
+    "Dale|Dam|Curve|Creek|Courts|Courses?|Corners?|Club|Cliffs?|Circles|Centers?|Canyon|Camp|Burgs?|Brooks?|Bridge|Branch|Bottom|Bluffs?|Bend|"
+    "Beach|Bayou|Arcade|Annex|Squares|Streets|Drives|Unions|Valleys|Views|Walks|Inlet"
+)  # fmt: skip
+UNIT = r"(?:[,\s]+(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Bldg|Building|#)\.?\s*#?\s*[\w-]{1,6})"
+CITY = rf"(?:[,\s]+[A-Z][\w.'’-]+(?:[ -][A-Za-z][\w.'’-]+){{0,4}},?\s+(?:{STATES}|[A-Z][a-z]+(?: [A-Z][a-z]+)?),?\s+\d{{5}}(?:-\d{{4}})?)"
+TITLED = r"[A-Z0-9][\w.'’-]*"
+LABELS = (
+    r"MRN|M\.R\.N\.|medical record(?: number| no| #)?|record(?: number| no)|SSN|SS#|social security(?: number| no)?|account(?: number| no)?|acct|"
+    r"patient id|patient number|pt id|hospital (?:id|number)|chart(?: number| no)?|case(?: number| no| id)|encounter(?: id| number| no)?|visit (?:id|number)|accession(?: number| no| id)?|"
+    r"specimen(?: id| number| no)?|member(?:ship)?(?: id| number| no)|policy(?: number| no)?|group (?:number|no)|insurance(?: id| number| no)|subscriber(?: id)?|medicare(?: id| number| no)|medicaid(?: id| number| no)|"
+    r"NHS(?: number| no)?|license(?: number| no)?|licence(?: number| no)?|driver'?s license(?: number| no)?|DEA(?: number| no)?|NPI|UPIN|serial(?: number| no)?|S/N|SN|device id|lot(?: number| no)?|"
+    r"plate|license plate|VIN|passport(?: number| no)?|certificate(?: number| no)?|ID(?: number| no)?|pager|job(?: number| id| no)|document(?: id| number| no)|dictation(?: id| number)?|report(?: id| number| no)|"
+    r"order(?: id| number| no)|prescription(?: number| no)|claim(?: number| no)?|reference(?: number| no)|ref(?: no)?|beneficiary(?: number| id)?|fax|tel|telephone|phone|cell|mobile|ext|extension|beeper"
+)  # fmt: skip
+ONES = "one|two|three|four|five|six|seven|eight|nine"
+YEARS_OLD = r"[\s-]*(?:years?|yrs?|y(?:\.?/?\s?o\.?)?)[\s-]*(?:old|of\s+age)?"
+OVER_89 = r"(?:9\d|1[0-3]\d)"
+
+PATTERNS: tuple[tuple[str, str, int], ...] = (  # kind, pattern (group 1, if there is one, is what goes), flags
+    ("EMAIL", r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+", 0),
+    ("EMAIL", r"[\w.+-]+\s?(?:\(at\)|\[at\]| at )\s?[\w-]+\s?(?:\(dot\)|\[dot\]| dot )\s?(?:com|org|net|edu)\b", re.I),
+    ("URL", r"\b(?:https?|ftp)://[^\s<>\"')\]]+", re.I),
+    ("URL", r"\b(?:www\.)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|info|biz|io|co\.uk|cn|de|fr|health|example)\b(?:/[^\s<>\"')\]]*)?", re.I),
+    ("ID", r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?!\.\d)", 0),
+    ("ID", r"\b(?:[0-9A-Fa-f]{1,4}:){3,7}:?[0-9A-Fa-f]{1,4}\b", 0),
+    ("ID", r"\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b", 0),
+    ("ID", r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", 0),
+    ("DATE", rf"(?<![\d/.-]){NUMBER_DATE}(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\d/-])(?!\.\d)", 0),
+    ("DATE", r"(?<![\d/])(?:1[0-2]|0?[1-9])[/-](?:1[89]|20)\d\d(?![\d/])", 0),
+    ("DATE", rf"\b(?:on|since|until|till|by|dated|date|from|through|thru|before|after|of|and|due|dob|born|seen|visit)[:\s]+((?:1[0-2]|0?[1-9])/(?:[0-2]?\d|3[01]))(?![\d/])(?!\s*(?:strength|pain|out|systolic|murmur|positive|negative|on ))", re.I),
+    ("DATE", rf"\b(?:{MONTHS})\b\.?\s+{DAY}\b(?:,?\s*(?:of\s+)?{YEAR}\b)?", re.I),
+    ("DATE", rf"\b{DAY}[\s-]+(?:day\s+)?(?:of\s+)?(?:{MONTHS})\b\.?(?:[\s,-]*{YEAR}\b)?", re.I),
+    ("DATE", rf"\b(?:{MONTHS})\b\.?(?:,?\s+(?:of\s+)?|[-/]){YEAR}\b", re.I),
+    ("DATE", rf"\b\d\d?[- ]?(?:{MONTHS})[- ]?(?:(?:1[89]|20)?\d\d)\b", re.I),
+    ("DATE", rf"\b(?:{SURE_MONTHS})\b", re.I),
+    ("DATE", r"\b(?:in|since|last|this|next|until|by|during|early|late|mid|of|through|before|after|between|from|and|to)[\s-]+(March|May)\b(?!\s+(?:be|have|not|need|want|also|take|include|require|fracture))", 0),
+    ("DATE", rf"(?<![\d.,/-]){YEAR}(?![\d.,/%-]\d|\d|\s*(?:mg|mcg|ml|mL|kcal|cal|calories|units?|IU|cc|g|hours|hrs|/|%))", 0),
+    ("AGE", rf"\b({OVER_89}){YEARS_OLD}\b", re.I),
+    ("AGE", rf"\b(?:aged?|age of|age is|turned|turning)[:\s]+({OVER_89})\b(?!\s*(?:%|mg|mm|bpm|kg|cm|percent))", re.I),
+    ("AGE", rf"\b({OVER_89})\s?(?:[MFmf]|male|female)\b", 0),
+    ("AGE", rf"\b((?:ninety(?:[\s-](?:{ONES}))?|(?:a|one)?\s?hundred(?:\s+and)?(?:\s+(?:{ONES}|ten))?)){YEARS_OLD}\b", re.I),
+    ("AGE", r"\b(nonagenarian|centenarian|in (?:her|his|their) (?:nineties|90'?s))\b", re.I),
+    ("PHONE", r"(?<![\w.-])(?:\+?\d{1,3}[\s.-]?)?\(\d{2,5}\)\s?\d{3,4}[\s.-]?\d{3,4}(?:\s*(?:x|ext\.?|extension)\s?\d{1,6})?(?!\w)", re.I),
+    ("PHONE", r"(?<![\w.-])(?:\+?\d{1,3}[\s.-])?\d{3}[\s.-]\d{3}[\s.-]\d{4}(?:\s*(?:x|ext\.?|extension)\s?\d{1,6})?(?!\w)", re.I),
+    ("PHONE", r"(?<![\w.-])\+\d[\d\s().-]{6,17}\d(?:\s*x\d{1,6})?(?!\w)", 0),
+    ("PHONE", r"(?<![\w.-])\d{10}x\d{1,6}\b", 0),
+    ("PHONE", r"(?<![\w.-])0\d{2,4}[\s-]\d{3,4}[\s-]?\d{3,4}(?!\w)", 0),
+    ("PHONE", r"\b(?:call|phone|tel|fax|pager|cell|ext|extension|number)[\w\s.:#]{0,20}?\b(\d{3}-\d{4}|x?\d{4,7})\b", re.I),
+    ("ID", r"(?<![\d-])\d{3}[- ]\d{2}[- ]\d{4}(?![\d-])", 0),
+    ("ID", r"(?<![\d-])\d{3}[ -]\d{3}[ -]\d{4}(?![\d-])|(?<!\d)\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{1,4}(?!\d)", 0),
+    ("ID", rf"\b(?:{LABELS})\b\s*(?:(?:is|was|number|no|num)\b)?\.?\s*[:#=]*\s*(?:(?:is|was)\s+)?\(?((?:[A-Z]{{1,4}}[- ])?(?=[\w/.-]*\d)[A-Za-z0-9][\w/.-]*[\w])", re.I),
+    ("ID", r"#\s?((?=[\w-]*\d)[\w-]{4,})", 0),
+    ("ADDRESS", rf"\bP\.?\s?O\.?\s?Box\s+\d+{CITY}?", re.I),
+    ("ADDRESS", rf"\b\d{{1,6}}[A-Za-z]?\s+(?:[NSEW]{{1,2}}\.?\s+)?(?:{TITLED}\s+){{1,4}}?(?:{STREETS})\b\.?(?:\s+(?:{STREETS})\b\.?){{0,2}}(?:\s+[NSEW]{{1,2}}\b\.?)?{UNIT}?{CITY}?", 0),
+    ("ADDRESS", rf"\b(?:PSC|Unit|USS|USNS|USNV|USCGC|CMR)\s+\w+(?:,?\s+(?:Box|Unit))?\s*\w*[,\s]+(?:[DFA]PO)\s+A[AEP]\s+\d{{5}}", 0),
+    ("ADDRESS", rf"\b(?:[A-Z][\w.'’-]+\s+){{0,4}}[A-Z][\w.'’-]+,\s*(?:{STATES})\.?,?\s+\d{{5}}(?:-\d{{4}})?\b", 0),
+    ("ADDRESS", rf"\b(?:{STATES})\s+\d{{5}}(?:-\d{{4}})?\b", 0),
+    ("ADDRESS", r"\b(?:zip|zip ?code|postal ?code|postcode)[:\s]+([A-Z0-9][A-Z0-9 -]{3,8}\d[A-Z]{0,2})\b", re.I),
+    ("ADDRESS", r"\b[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}\b", 0),
+    ("ADDRESS", r"\b(?:room|rm|bed|ward)\s*#?:?\s?(\d{2,4}[A-Z]?(?:-\d{1,2})?)\b", re.I),
+)  # fmt: skip
+COMPILED = tuple((kind, re.compile(pattern, flags)) for kind, pattern, flags in PATTERNS)
+
+PUBLIC = re.compile(  # ids of genes, variants, vocabularies and papers name no patient
+    r"\b(?:rs\d+|[NX][MPCRG]_\d+(?:\.\d+)?|ENS[TGP]\d+|LRG_\d+|(?:HGNC|OMIM|MIM|HP|MONDO|DOID|ORPHA|MESH|UMLS|NCIT|CHEBI|PMID|SCTID|LOINC|CUI|C)\W{0,2}\d{5,8}|NCT\d{8}|"
+    r"[cgmnp]\.[\w+*>_()-]+|doi:\S+|10\.\d{4,5}/\S+)"
+)
+LONG = re.compile(r"(?<![\w.,-])(?:[A-Za-z]{0,5}[-/]?\d[\d-]{3,}\d[A-Za-z]{0,3}|(?=[A-Za-z\d-]*[A-Za-z])(?=(?:[A-Za-z-]*\d){4})[A-Za-z\d][A-Za-z\d-]{4,})(?![\w])(?!,\d|\.\d)")
+AMOUNT = re.compile(
+    r"\s?(?:cells?|/|x\s?10|×|copies|IU|units?|u\b|mg|mcg|µg|ug|ng|pg|g\b|ml|mL|cc|per\b|platelets|steps|rads|Gy|cGy|Hz|kHz|Da|kDa|bp\b|kb\b|times|"
+    r"patients|people|women|men|children|cases|years|\$|%|°|mm|cm|K\b)",
+    re.I,
+)  # fmt: skip
+COUNTED = re.compile(r"(?:wbc|white|count|platelets?|plt|copies|load|bnp|ck|cpk|ferritin|leukocytes?|level|cells|\$|cpt|icd(?:-?\d+)?|of)\W{0,3}(?:\w+\W{1,3}){0,2}$", re.I)
+
+
+def find(text: str) -> Iterator[Span]:
+    for kind, pattern in COMPILED:
+        for match in pattern.finditer(text):
+            group = 1 if pattern.groups and match[1] else 0
+            if match[0]:
+                yield Span(match.start(group), match.end(group), kind)
+    public = [match.span() for match in PUBLIC.finditer(text)]
+    for match in LONG.finditer(text):
+        if any(a <= match.start() and match.end() <= b for a, b in public) or sum(c.isdigit() for c in match[0]) < 4:
+            continue
+        amount = AMOUNT.match(text, match.end()) or COUNTED.search(text[max(0, match.start() - 40) : match.start()])
+        if not amount and not re.fullmatch(r"\d{1,4}-\d{1,4}|[A-Z]\d{1,2}-[A-Z]?\d{1,2}|\d{4}", match[0]):
+            yield Span(match.start(), match.end(), "ID")
