@@ -352,3 +352,26 @@ def test_the_loop_is_a_sound_recipe() -> None:
     assert uses.count("train.select") == 3 and uses.count("train.rl") == 4 and "train.rft" in uses
     steps = {stage.name: stage.settings.max_steps for stage in recipe.stages if stage.uses == "train.rl"}
     assert steps["rl"] == sum(steps.values()) - steps["rl"], "as many steps with the loop as without"
+
+
+# ---- reward models (MX-30) ---------------------------------------------------------------------------------------
+
+
+def test_variants_of_the_same_facts_keep_a_reward_model_from_rewarding_length(tiny_vlm: Path, tmp_path: Path) -> None:
+    """Pairs in which the better reply is always the longer one: without variants length is what is learned."""
+    from medxiaohe.train.reward_model import Learned, RewardModelSettings, examined, read, reward_model
+
+    drugs = ["iron", "zinc", "salt", "lime", "milk", "rice", "corn", "figs", "kale", "eggs", "peas", "oats"]
+    rows = [{"prompt": f"Does {d} help?", "chosen": f"Yes. {d} helps a lot. It is safe.", "rejected": f"No, {d} harms."} for d in drugs]
+    io.write_jsonl(tmp_path / "data" / "pairs.jsonl", rows)
+    found = {}
+    for invariant in (True, False):
+        settings = RewardModelSettings(model=str(tiny_vlm), invariant=invariant, learning_rate=1e-3, max_steps=25)
+        found[invariant] = reward_model(settings, tmp_path / str(invariant), data=tmp_path / "data")
+    assert found[True]["rows"] > found[False]["rows"] == 11 and found[True]["accuracy"] == 1.0
+    pairs = read(tmp_path / "data" / "pairs.jsonl")
+    apart = {key: examined(Learned(tmp_path / str(key) / "model"), pairs)["apart"]["length"] for key in found}
+    assert apart[True] < 0.5 * apart[False], apart
+    io.write_jsonl(tmp_path / "data" / "pairs.jsonl", [{"prompt": "x"}])
+    with pytest.raises(DataError, match="1: a pair has prompt"):
+        read(tmp_path / "data" / "pairs.jsonl")

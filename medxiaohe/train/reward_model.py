@@ -1,0 +1,180 @@
+"""Stage: a text reward model from preference pairs, trained with variants of the same facts (MX-30), through TRL's RewardTrainer.
+
+    pairs.jsonl of `data`   {"prompt": "...", "chosen": "...", "rejected": "..."} a line
+    model/                  a sequence classifier with one output, in hub layout; `Learned(folder)` scores replies with it
+
+It starts from the language half of a vision-language checkpoint: it sees no images. Each pair is also trained on in other forms of
+the same facts (rewards/variants.py). A tenth of the pairs is held out, and the summary says how far the variants of their replies
+lie apart, in units of the spread of all rewards: what a reward of form would show as a large number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, pstdev
+from typing import Annotated, Any
+
+from medxiaohe import io, progress
+from medxiaohe.entity.tree import Tree
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models import checkpoint
+from medxiaohe.recipe.settings import HOW, decisive
+from medxiaohe.rewards import variants
+from medxiaohe.train.fit import base_model, code, device, identity, refuse_nan
+from medxiaohe.train.resume import newest, resumable
+
+HELD_OUT = 0.1
+
+
+@dataclass(frozen=True)
+class RewardModelSettings:
+    model: str = ""
+    invariant: bool = True  # train on variants; false to see what they change
+    learning_rate: float = 1e-5
+    max_steps: int = 100
+    per_device_train_batch_size: int = 8
+    max_length: int = 1024
+    seed: int = 0
+    save_steps: Annotated[int, HOW] = 50
+
+    def __post_init__(self) -> None:
+        if min(self.max_steps, self.per_device_train_batch_size, self.max_length, self.save_steps) < 1 or self.learning_rate <= 0:
+            raise ConfigError("max_steps, per_device_train_batch_size, max_length, save_steps and learning_rate must be above 0")
+
+
+@dataclass(frozen=True)
+class Pair:
+    prompt: str
+    chosen: str
+    rejected: str
+
+
+def reward_model(
+    settings: RewardModelSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
+) -> dict[str, Any]:
+    """`tree` gives synonyms for the variants. DataError for a row that is no pair, or for fewer than ten."""
+    base = base_model(settings, model)
+    train, held_out = split(read(data / "pairs.jsonl"), settings.seed)
+    names = variants.synonyms(Tree.load(tree)) if tree is not None else None
+    rows = [row for pair in train for row in (in_forms(pair, names) if settings.invariant else [pair])]
+    place = io.scratch(out, ["reward model", decisive(settings), io.sha256(data / "pairs.jsonl"), identity(base), code()])
+    head, tokenizer = classifier(base)
+    trainer, meter = _trainer(head, tokenizer, rows, settings, place)
+    found = newest(place)
+    meter.advance(int(Path(found).name) if found else 0)
+    trainer.train(resume_from_checkpoint=found)
+    meter.close()
+    refuse_nan(trainer.model, "reward model")
+    trainer.model.save_pretrained(out / "model")
+    tokenizer.save_pretrained(out / "model")
+    history = [row for row in trainer.state.log_history if "loss" in row]
+    io.write_jsonl(out / "metrics.jsonl", ({key: row[key] for key in ("step", "loss", "accuracy", "margin")} for row in history))
+    learned = Learned(out / "model", settings.max_length)
+    return {"base": base, "pairs": len(train), "rows": len(rows), "loss_last": round(history[-1]["loss"], 4), **examined(learned, held_out)}
+
+
+def read(path: Path) -> list[Pair]:
+    """The pairs of a file, in order."""
+    found = []
+    for number, row in enumerate(io.read_jsonl(path), 1):
+        try:
+            found.append(Pair(str(row["prompt"]), str(row["chosen"]), str(row["rejected"])))
+        except KeyError as error:
+            raise DataError(f"{path}:{number}: a pair has prompt, chosen and rejected; this one has no {error}") from error
+    if len(found) < 10:
+        raise DataError(f"{path}: {len(found)} pairs; a reward model needs at least 10, of which one in ten is held out")
+    return found
+
+
+def split(pairs: Sequence[Pair], seed: int) -> tuple[list[Pair], list[Pair]]:
+    """(train, held out); pairs of one prompt stay together."""
+    prompts = sorted({pair.prompt for pair in pairs}, key=lambda prompt: io.unit_interval(str(seed), "held out", prompt))
+    held = set(prompts[: max(1, round(HELD_OUT * len(prompts)))])
+    return [pair for pair in pairs if pair.prompt not in held], [pair for pair in pairs if pair.prompt in held]
+
+
+def in_forms(pair: Pair, names: variants.Names | None = None) -> list[Pair]:
+    return [Pair(pair.prompt, good, bad) for good, bad in variants.pairs(pair.chosen, pair.rejected, names=names)]
+
+
+def examined(learned: Learned, pairs: Sequence[Pair], seed: int = 0) -> dict[str, Any]:
+    """Accuracy on pairs, and by kind of variant the mean distance of its reward, in spreads of the rewards of all replies."""
+    good = learned.rewards([(pair.prompt, pair.chosen) for pair in pairs])
+    bad = learned.rewards([(pair.prompt, pair.rejected) for pair in pairs])
+    unit = pstdev([*good, *bad]) or 1.0
+    apart: dict[str, list[float]] = {}
+    for pair, own in zip(pairs, good, strict=True):
+        forms = dict(variants.variants(pair.chosen, seed))
+        for kind, value in zip(forms, learned.rewards([(pair.prompt, text) for text in forms.values()]), strict=True):
+            apart.setdefault(kind, []).append(abs(value - own) / unit)
+    right = mean(a > b for a, b in zip(good, bad, strict=True))
+    return {"held_out": len(pairs), "accuracy": round(right, 4), "apart": {kind: round(mean(values), 4) for kind, values in apart.items()}}
+
+
+def classifier(base: str) -> tuple[Any, Any]:
+    """A sequence classifier with the language weights of a checkpoint and a fresh head, and its tokenizer."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    loaded = checkpoint.load(base)
+    config = loaded.model.config.get_text_config()
+    tokenizer = loaded.processor.tokenizer
+    config.num_labels, config.pad_token_id = 1, tokenizer.pad_token_id
+    torch.manual_seed(0)
+    head = AutoModelForSequenceClassification.from_config(config)
+    language = loaded.model.get_decoder() if hasattr(loaded.model, "get_decoder") else loaded.model.model
+    getattr(head, head.base_model_prefix).load_state_dict(language.state_dict())
+    return head.to(loaded.model.dtype), tokenizer
+
+
+class Learned:
+    """Rewards of a trained reward model: unbounded numbers, of which only differences mean something."""
+
+    def __init__(self, folder: Path, max_length: int = 1024):
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        self.model = AutoModelForSequenceClassification.from_pretrained(folder).eval().to(device())
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.max_length = max_length
+
+    def rewards(self, replies: Sequence[tuple[str, str]]) -> list[float]:
+        """Of (prompt, reply), in order."""
+        import torch
+
+        found = []
+        for prompt, reply in replies:  # one by one: padding must not change a reward
+            text = prompt + "\n" + reply + self.tokenizer.eos_token
+            inputs = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=self.max_length).to(self.model.device)
+            inputs.pop("token_type_ids", None)
+            with torch.no_grad():
+                found.append(float(self.model(**inputs).logits[0, 0]))
+        return found
+
+
+def _trainer(head: Any, tokenizer: Any, rows: Sequence[Pair], settings: RewardModelSettings, place: Path) -> tuple[Any, progress.Meter]:
+    from datasets import Dataset
+    from transformers import TrainerCallback
+    from transformers.trainer_callback import PrinterCallback
+    from trl import RewardConfig, RewardTrainer
+
+    on_cpu = device() == "cpu"
+    config = RewardConfig(
+        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=False, learning_rate=settings.learning_rate,
+        max_steps=settings.max_steps, per_device_train_batch_size=settings.per_device_train_batch_size, max_length=settings.max_length,
+        seed=settings.seed, data_seed=settings.seed, logging_steps=1, save_strategy="steps", save_steps=settings.save_steps,
+        center_rewards_coefficient=0.01, report_to="none", disable_tqdm=True,
+    )  # fmt: skip
+    meter = progress.Meter("reward model", settings.max_steps)
+
+    class Show(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            meter.advance()
+
+    columns = [{"prompt": pair.prompt + "\n", "chosen": pair.chosen, "rejected": pair.rejected} for pair in rows]
+    trainer = resumable(RewardTrainer, place)(
+        model=head, args=config, train_dataset=Dataset.from_list(columns), processing_class=tokenizer, callbacks=[Show()]
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer, meter
