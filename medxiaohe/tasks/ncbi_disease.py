@@ -14,7 +14,7 @@ from medxiaohe.tasks._names import listed
 from medxiaohe.types import Sample, Task
 
 LICENSE = "NCBI disease corpus, U.S. Government work in the public domain"
-FINGERPRINTS = {"train": "4d0fca84cacbbc60", "test": "2367f5bf3bbd8334"}
+FINGERPRINTS = {"train": "7a32f6f0f192f02d", "test": "2367f5bf3bbd8334"}
 FILES = {"train": "NCBItrainset_corpus.txt", "test": "NCBIdevelopset_corpus.txt"}
 TYPES = ("SpecificDisease", "DiseaseClass", "Modifier", "CompositeMention")
 WHAT = "diseases"
