@@ -198,6 +198,8 @@ def lm_eval(args: argparse.Namespace) -> None:
         (place / "items.json").write_text(json.dumps(rows))
         common = ["--model", args.model, "--items", str(args.items), "--batch", str(args.batch), "--rows", str(place / "items.json")]
         for mode, ending in (("rank", "<|im_end|>\n"), ("rank, lm-eval on one token", ""), ("generate", "")):
+            if args.only not in ("", mode):
+                continue
             times: dict[str, list[float]] = {"ours": [], "lm-eval": []}
             right: dict[str, Any] = {}
             for _ in range(args.repeats):
@@ -286,6 +288,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=8)
     parser.add_argument("--mode", default="rank")
+    parser.add_argument("--only", default="", help="one of the three comparisons")
     parser.add_argument("--rows", default="")
     parser.add_argument("--ending", default="<|im_end|>\n")
     parser.add_argument("--out", type=Path)

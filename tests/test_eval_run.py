@@ -215,6 +215,19 @@ def test_a_model_may_rewrite_the_questions(place: Path) -> None:
     assert len(asked) == 24 and all(text.startswith("After ") and "comes what?\n" in text and "D. " in text for text in asked)
 
 
+def test_the_digest_of_large_weights_is_kept_until_they_are_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from medxiaohe.evals import engine as engines
+
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(engines, "LARGE", 10)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"1" * 100)
+    first = engines._digest(weights)
+    assert first == io.sha256(weights) == engines._digest(weights) and len(list((tmp_path / "cache/digests").iterdir())) == 1
+    weights.write_bytes(b"2" * 100)
+    assert engines._digest(weights) == io.sha256(weights) != first
+
+
 def test_fingerprints_follow_content(place: Path) -> None:
     summary = run(settings(place), place / "out")
     whole = io.read_json(place / "out/results.json")

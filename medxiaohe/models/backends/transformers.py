@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 TOKENS_PER_PASS = 2048  # of a likelihood pass: bounds the memory that the logits of a large vocabulary take
-IMAGE_LENGTH = 1000  # characters an image counts as, when conversations are sorted by length
+IMAGE_LENGTH = 250  # tokens an image counts as, when conversations are sorted by length
 
 
 def transformers(
@@ -61,7 +61,7 @@ class Transformers:
         What is sampled depends on the seed and the batch, not on what was asked before: a run that resumes after some
         batches goes on as one that was never stopped.
         """
-        order = sorted(range(len(conversations)), key=lambda i: _length(conversations[i]))
+        order = sorted(range(len(conversations)), key=lambda i: self._length(conversations[i]))
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
             rows = [render.render_prompt(conversations[i], self.processor, tools) for i in chosen]
@@ -99,13 +99,17 @@ class Transformers:
             nats = iter(self._nats(rows))
             return [[next(nats)[0] for _ in choices] for choices in answers]
         found: dict[int, list[float]] = {}
-        order = sorted(range(len(conversations)), key=lambda i: _length(conversations[i]))
+        order = sorted(range(len(conversations)), key=lambda i: self._length(conversations[i]))
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
             prompts = [render.render_prompt(conversations[i], self.processor) for i in chosen]
             tails = [[self._tail(conversations[i], answer, end) for answer in answers[i]] for i in chosen]
             found.update(zip(chosen, ranking.nats(self.model, self.processor, prompts, tails), strict=True))
         return [found[i] for i in range(len(conversations))]
+
+    def _length(self, messages: Sequence[Message]) -> int:
+        texts = self.processor.tokenizer([message.text for message in messages], add_special_tokens=False)["input_ids"]
+        return sum(map(len, texts)) + IMAGE_LENGTH * sum(len(message.images) for message in messages)
 
     def _tail(self, messages: Sequence[Message], answer: str, end: bool) -> tuple[int, ...]:
         """The tokens a chat template writes for an answer; they do not depend on what was asked."""
@@ -172,10 +176,6 @@ class Transformers:
 
 def _seed(seed: int, rows: Sequence[Rendered]) -> int:
     return int(io.fingerprint([seed, [row.tokens for row in rows]]), 16) >> 1
-
-
-def _length(messages: Sequence[Message]) -> int:
-    return sum(len(message.text) + IMAGE_LENGTH * len(message.images) for message in messages)
 
 
 def _special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
