@@ -186,6 +186,14 @@ def _total(scorer: object, sample: Sample, trace: Trace) -> Reward:
     return hybrid(sample, trace, [(scorer, 1.0)])  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize(
+    ("ending", "counts"),
+    [(" or another one.", False), (" and other causes are rare.", True), (" It spreads from one person or another person.", True)],
+)
+def test_a_hedge_takes_an_answer_back_and_a_reason_does_not(ending: str, counts: bool) -> None:
+    assert bool(rewarded(ONE_OF, f"The answer is disease.{ending}" if counts else f"It is a disease{ending}", one_of).total) is counts
+
+
 def test_keyword_stuffing_earns_nothing_by_rule() -> None:
     for sample, scorer in ((ONE_OF, one_of), (CHOICE, choice), (DOSE, dose), (NUMERIC, numeric)):
         words = " ".join([*sample.choices, "disease chemical liver spleen amoxicillin ampicillin 500 mg 250 mg 5.0 7.4 mmol/L"])

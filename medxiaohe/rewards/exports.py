@@ -54,7 +54,7 @@ def ms_swift(reward: Judged, unjudged: float | None = None) -> type:
             pass
 
         def __call__(self, completions: Sequence[Any], sample: Sequence[str] = (), **_: Any) -> list[float]:
-            rows = sample or [None] * len(completions)
+            rows: Sequence[str | None] = sample or [None] * len(completions)
             return [_number(_value(reward, row, _text(said)), unjudged) for row, said in zip(rows, completions, strict=True)]
 
     Orm.__name__ = _name(reward)  # ms-swift logs by this name

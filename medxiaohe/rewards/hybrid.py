@@ -22,7 +22,9 @@ from medxiaohe.types import Message, Sample, Score, Scorer, Trace
 
 # What a parser of single answers may read an answer out of, although it leaves another one open.
 HEDGE = re.compile(
-    r"\b(?:or|and)(?: maybe| perhaps| possibly)? (?:something|anything|another|other|any of the others?)\b"
+    r"\bor(?: maybe| perhaps| possibly)? (?:something|anything|somewhere) else\b"
+    r"|\bor(?: maybe| perhaps| possibly)? (?:another|any other|one of the other|the other) ?"
+    r"(?:one|answer|option|choice|diagnosis|disease|condition|drug|dose|value|number|code)?s?(?=\W*(?:$|[.,;\n]))"
     r"|\bi(?: am|'m) (?:not |un)(?:sure|certain)\b|\bi (?:do not|don't) know\b|\bjust (?:a guess|guessing)\b"
     r"|\b(?:hard|difficult|impossible) to (?:say|tell)\b|不确定|不好说|或者?其他|不知道",
     re.IGNORECASE,

@@ -74,10 +74,10 @@ class RLSettings:
 def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
     """Train on `prompts.jsonl` of a mixture, whose rows are samples of tasks, with the tasks' scorers as reward."""
     base = base_model(settings, model)
-    found = list(io.read_samples(data / "prompts.jsonl"))
-    samples = in_batches(found, settings.per_device_train_batch_size // settings.num_generations, settings.seed)
+    prompts = list(io.read_samples(data / "prompts.jsonl"))
+    samples = in_batches(prompts, settings.per_device_train_batch_size // settings.num_generations, settings.seed)
     if not samples:
-        raise DataError(f"reinforcement learning: {len(found)} prompts do not fill one batch: raise `prompts` in the mixture stage")
+        raise DataError(f"reinforcement learning: {len(prompts)} prompts do not fill one batch: raise `prompts` in the mixture stage")
     tasks = {name: make(name, tree) for name in sorted({s.source for s in samples})}
     loaded = checkpoint.load(base, device())
     place = io.scratch(out, ["rl", decisive(settings), io.sha256(data / "prompts.jsonl"), identity(base), code(), rewarding.code()])
@@ -217,7 +217,8 @@ class Rollouts:
     def state(self, trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         import torch
 
-        values, tensors = [], {}
+        values: list[dict[str, Any]] = []
+        tensors: dict[str, Any] = {}
         for number, row in enumerate(trainer._buffered_inputs or []):
             values.append({key: value for key, value in row.items() if not isinstance(value, torch.Tensor)})
             tensors |= {f"{number} {key}": value for key, value in row.items() if isinstance(value, torch.Tensor)}
