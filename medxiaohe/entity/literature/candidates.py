@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from medxiaohe import io
 from medxiaohe.entity.link import GENERIC
 from medxiaohe.entity.literature.extract import Extraction, Found, Passage
-from medxiaohe.entity.literature.looks import Looks, learn
+from medxiaohe.entity.literature.looks import learn
 from medxiaohe.progress import track
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 WORD = re.compile(r"[^\W_]+(?:[-'’/+][^\W_]+)*")
 GAP = re.compile(r"\s+")
+ADJECTIVE = re.compile(r"\w+(?:ic|al|ary|ous|ive|ed|ly|ing)")
 MAX_WORDS = 6
 NUM_NEIGHBOURS = 3  # of the words beside a phrase, how many count as features
 BY = "statistics"
@@ -56,9 +58,9 @@ class Phrase(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    least: float = 0.5  # chance that a phrase is a name of any kind
+    least: float = 0.85  # chance that a phrase is a name of any kind
     min_c_value: float = 0.0
-    max_phrases: int = 20_000  # phrases that are no names to learn from, the most frequent first
+    max_phrases: int = 20_000  # phrases that are no names to learn from at once
 
 
 Find = Callable[[str], Iterable["Mention"]]
@@ -76,10 +78,9 @@ def extract(
         phrases += (p for p in phrases_of(i, passage.text) if not any(start <= p.start and p.end <= end for start, end, _ in mentions))
     result.counts.update({"passages": len(passages), "mentions of the tree": len(known), "phrases": len(phrases)})
     names = {phrase.surface.casefold() for phrase, _ in known} | GENERIC  # where the linker passed over a name, it had a reason
-    phrases = [phrase for phrase in phrases if phrase.surface.casefold() not in names]
+    phrases = [phrase for phrase in phrases if not _says_nothing(phrase.surface.casefold(), names)]
     values = c_values(phrases)
-    looks = _learnt(known, phrases, values, kinds, options)
-    chance = looks.chances(list(values), _neighbours(phrases)) if values else {}
+    chance = _chances(known, phrases, values, kinds, options)
     accepted = {}
     for surface, of_kinds in chance.items():
         if 1 - of_kinds[NONE] >= options.least and values[surface] > options.min_c_value:
@@ -125,16 +126,28 @@ def c_values(phrases: Iterable[Phrase]) -> dict[str, float]:
     }
 
 
-def _learnt(
+def _chances(
     known: Sequence[tuple[Phrase, str]], phrases: Sequence[Phrase], values: dict[str, float], kinds: Sequence[str], options: Options
-) -> Looks:
+) -> dict[str, dict[str, float]]:
+    """Of each phrase the chance of each kind, by what was learnt from the names of the tree and the other half of the phrases.
+
+    A phrase that was learnt from as no name would be found to be none, and among the phrases are the names to find.
+    """
     names: dict[str, Counter[str]] = defaultdict(Counter)
     for phrase, kind in known:
         names[phrase.surface.casefold()][kind] += 1
-    others = sorted(values, key=lambda s: (-values[s], s))[: options.max_phrases]
     neighbours = _neighbours([*(phrase for phrase, _ in known), *phrases])
     labelled = [(surface, max(counts, key=lambda k: (counts[k], k))) for surface, counts in sorted(names.items())]
-    return learn([*labelled, *((surface, NONE) for surface in others)], neighbours, (NONE, *kinds))
+    halves: tuple[list[str], list[str]] = ([], [])
+    for surface in sorted(values, key=lambda s: (io.unit_interval("phrase", s), s)):
+        halves[io.unit_interval("half", surface) < 0.5].append(surface)
+    found = {}
+    for own, other in (halves, halves[::-1]):
+        often = sorted(other, key=lambda s: (-values[s], s))[: options.max_phrases // 2]
+        others = dict.fromkeys([*often, *other[: options.max_phrases // 2]])  # half of them by C-value, half by lot
+        looks = learn([*labelled, *((surface, NONE) for surface in others)], neighbours, (NONE, *kinds))
+        found |= looks.chances(own, neighbours)
+    return found
 
 
 def _neighbours(phrases: Iterable[Phrase]) -> dict[str, list[str]]:
@@ -178,6 +191,11 @@ def _longest(phrases: Iterable[Phrase]) -> Iterator[Phrase]:
             free[phrase.passage].append((phrase.start, phrase.end))
             kept.append(phrase)
     return iter(sorted(kept, key=lambda p: (p.passage, p.start)))
+
+
+def _says_nothing(surface: str, names: set[str]) -> bool:
+    """A name that is known, its plural, or one word that is an adjective by its ending."""
+    return surface in names or surface.removesuffix("s") in names or bool(ADJECTIVE.fullmatch(surface))
 
 
 def _may_stand(word: str) -> bool:

@@ -71,9 +71,9 @@ def concepts(
     near = near_pairs([names[key] for key in keys], embedder, LEAST[embedder is not None] if least is None else least)
     are_near = {(keys[a], keys[b]) for a, b in near}
     for a, b in near:
-        one, other = sets.top(keys[a]), sets.top(keys[b])
-        if one != other and ((one, other) in are_near or (other, one) in are_near):
-            sets.join(one, other)
+        top_a, top_b = sets.top(keys[a]), sets.top(keys[b])
+        if top_a != top_b and ((top_a, top_b) in are_near or (top_b, top_a) in are_near):
+            sets.join(top_a, top_b)
     merged: dict[str, Concept] = defaultdict(Concept)
     for key in keys:
         for one in by_key[key].mentions:

@@ -11,7 +11,7 @@ from medxiaohe.entity.tree import Tree
 
 NUM_NEAR = 10
 POWER = 4
-MAX_NAMES = 2000  # of a kind, drawn by the hash of the name, when vectors are computed; ten times as many for letters
+MAX_NAMES = 2000  # of a kind, drawn by the hash of the name, when vectors are computed; ten times as many by letters, which are cheap
 
 
 @dataclass(frozen=True)

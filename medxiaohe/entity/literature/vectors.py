@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 NOT_LETTERS = re.compile(r"[\W_]+")
 PIECE = 4096
+MAX_ROWS_OF_A_FEATURE = 20_000  # one of more rows says nearly nothing, and would take most of the time
 
 
 class Embedder(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """[texts, dimensions] float32, each row of length 1."""
@@ -82,6 +84,7 @@ class Sparse:
 
         counts = Counter(self.features(text))
         known = [(self._number[f], 1 + math.log(n)) for f, n in counts.items() if f in self._number]
+        known = [(column, n) for column, n in known if self._bounds[column + 1] - self._bounds[column] <= MAX_ROWS_OF_A_FEATURE]
         unknown = sum((1 + math.log(n)) ** 2 * (math.log(1 + self.size) + 1) ** 2 for f, n in counts.items() if f not in self._number)
         if not known:
             return np.zeros(self.size, np.float32)
