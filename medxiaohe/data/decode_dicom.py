@@ -20,7 +20,8 @@ from medxiaohe.plugins import need
 
 MAX_FILE = 200 * 2**20
 MAX_PIXELS = 50_000_000
-MAX_LENGTH = {"AE": 16, "AS": 4, "CS": 16, "DA": 8, "DS": 16, "IS": 12, "LO": 64, "PN": 64 * 5, "SH": 16, "UI": 64}  # PS3.5 table 6.2-1
+# PS3.5 table 6.2-1; of a PN each group
+MAX_LENGTH = {"AE": 16, "AS": 4, "CS": 16, "DA": 8, "DS": 16, "IS": 12, "LO": 64, "PN": 64, "SH": 16, "UI": 64}
 SLACK = 4  # writers pad, and exceed by a little
 PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
 TOLD = ("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "PatientOrientation")
@@ -119,7 +120,8 @@ def _walk(data: Any, depth: int) -> None:
                 _walk(item, depth + 1)
         elif element.VR in MAX_LENGTH:
             values = element.value if isinstance(element.value, (list, tuple)) or hasattr(element.value, "append") else [element.value]
-            if any(len(str(value)) > MAX_LENGTH[element.VR] + SLACK and not isinstance(value, float) for value in values):
+            pieces = [piece for value in values if not isinstance(value, float) for piece in str(value).split("=")]
+            if any(len(piece) > MAX_LENGTH[element.VR] + SLACK for piece in pieces):
                 text = f"the value of {element.tag} is longer than a {element.VR} may be: its length is a lie"
                 raise Rejected("lie", text, getattr(element, "file_tell", None))
 

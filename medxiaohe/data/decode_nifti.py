@@ -64,7 +64,7 @@ def slices(path: Path, folder: str, plane: str, preset: str, modality: str, max_
     some = values.reshape(-1)[:: max(1, values.size // SAMPLE)].astype(np.float32) * np.float32(slope) + np.float32(intercept)
     if not np.isfinite(some).all() or not (values.dtype.kind != "f" or all(np.isfinite(part).all() for part in values)):
         raise Rejected("not_finite", "its voxels are not all finite numbers", start)
-    kind = modality.upper() or ("CT" if float(some.min()) <= -500 and float(some.max()) > 300 else "")
+    kind = modality.upper()
     use, bounds = windows.choose(preset, kind, False), windows.limits(some)
     axis = PLANES[plane]
     for index in _spread(values.shape[axis], max_slices):

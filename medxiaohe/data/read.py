@@ -205,7 +205,9 @@ def _of_image(sample: Sample, error: DataError) -> DeadLetter:
     """The letter of a row whose image is bad, with the hash of the image's bytes."""
     letter = rejected(sample.id, error)
     if letter.code == "row":
-        letter = replace(letter, code="missing" if letter.reason.startswith("no such image") else "image", offset=0)
+        reason = letter.reason
+        code = "missing" if reason.startswith("no such image") else "changed" if "changed since it was read" in reason else "image"
+        letter = replace(letter, code=code, offset=0)
     named = [image.uri for image in sample.images if image.uri in str(error)]
     return replace(letter, sha256=digest_of(Path(named[0]))) if named else letter
 

@@ -2,9 +2,9 @@
 
     {reader: nifti, path: volumes, options: {plane: axial, slices: 8, modality: CT, captions: table.csv, caption: "{report}"}}
 
-Slices lie as radiologists look at them, whatever the order of the file. NIfTI does not say its modality: give `modality`, else a
-volume with values of air and bone in Hounsfield units is a CT, and any other is shown between two percentiles. What was done
-(preset, numbers, spacing in mm) is in `meta.preprocessing`. Of a series over time the volume number `volume` is taken.
+Slices lie as radiologists look at them, whatever the order of the file. NIfTI does not say its modality, and it is not guessed: without
+`modality` a volume is shown between two percentiles. What was done (preset, numbers, spacing in mm) is in `meta.preprocessing`.
+Of a series over time the volume number `volume` is taken.
 """
 
 from __future__ import annotations

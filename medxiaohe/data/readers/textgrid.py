@@ -36,7 +36,7 @@ def textgrid(
     for name, group in groupby(found, key=_consultation):
         together = list(group)
         try:
-            turns = sorted((turn for file in together for turn in _turns(file)), key=lambda turn: turn[0])
+            turns = sorted((turn for file in together for turn in _turns(file, len(together) > 1)), key=lambda turn: turn[0])
             yield _sample(name, turns, _note(path, notes, name), ask, keep_tags, license)
         except DataError as error:
             letter = files.rejected(name, error)
@@ -48,8 +48,8 @@ def _consultation(file: Path) -> str:
     return file.stem.rpartition("_")[0] or file.stem
 
 
-def _turns(file: Path) -> list[tuple[float, str, str]]:
-    """(begin in seconds, tier, text) of every interval with a text."""
+def _turns(file: Path, by_file: bool) -> list[tuple[float, str, str]]:
+    """(begin in seconds, who, text) of every interval with a text; who is the end of the file's name, else the tier."""
     data = files.content(file, MAX_TEXTGRID)
     try:
         said = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
@@ -69,7 +69,7 @@ def _turns(file: Path) -> list[tuple[float, str, str]]:
                 if kind == "IntervalTier":
                     next(queue)
                 if words := " ".join(_unquoted(next(queue)).split()):
-                    turns.append((begin, tier, words))
+                    turns.append((begin, file.stem.rpartition("_")[2].capitalize() if by_file else tier, words))
     except (StopIteration, IndexError, ValueError) as error:
         raise Rejected("truncated", f"{file.name}: the TextGrid ends before its last tier", len(data)) from error
     return turns

@@ -1,0 +1,262 @@
+"""Files made to hurt a reader: reliability.md section 2, case by case, each with the reader that meets it and the codes it may end as."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from medxiaohe.data.pictures import png
+from medxiaohe.data.readers import dicom, nifti, pdf
+
+Make = Callable[[Path], None]
+GOOD = '{"id": "good", "text": "Scurvy is a lack of vitamin C.", "license": "CC0-1.0"}\n'
+MANY = "".join(GOOD.replace("good", f"row{n}") for n in range(50)).encode()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_bomb(side: int) -> bytes:
+    """One bit a pixel, all of them black."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(side // 8 + 1) * side)) + chunk(b"IEND", b"")
+
+
+def jpeg() -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.effect_noise((160, 120), 60).save(out, "JPEG")
+    return out.getvalue()
+
+
+def deflated(mib: int, fill: bytes = b"\0", first: bytes = b"") -> bytes:
+    """Raw deflate of `first` and so many MiB of one byte: blocks after a full flush are the same bytes again."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    head = packer.compress(first) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(fill * 2**20) + packer.flush(zlib.Z_FULL_FLUSH)
+    return head + block * mib + packer.flush()
+
+
+def gzipped(mib: int, first: bytes = b"") -> bytes:
+    """Without the right checksum at the end, which no reader may get to."""
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + deflated(mib, first=first) + bytes(8)
+
+
+def deflated_dicom() -> bytes:
+    """Deflated transfer syntax: a megabyte that is a gigabyte of pixels."""
+    data = dicom.tiny()
+    start = data.index(b"1.2.840.10008.1.2.1")
+    meta = data[: start - 8] + b"\x02\x00\x10\x00UI" + struct.pack("<H", 22) + b"1.2.840.10008.1.2.1.99"
+    rest = data[start + 20 :]
+    body_at = rest.index(b"\x08\x00\x16\x00UI")
+    meta += rest[:body_at]
+    length = struct.unpack("<I", meta[140:144])[0] + 2
+    meta = meta[:140] + struct.pack("<I", length) + meta[144:]
+    body = rest[body_at : rest.index(b"\xe0\x7f\x10\x00")]
+    return meta + deflated(1024, first=body + b"\xe0\x7f\x10\x00OW\0\0" + struct.pack("<I", 2**30))
+
+
+def lying_name() -> bytes:
+    """A PatientName whose length is 0xFFFF swallows what comes after it."""
+    data = dicom.tiny(PatientName="Doe^Jane", Rows=200, Columns=200, NumberOfFrames=1, PixelData=bytes(80_000))
+    at = data.index(b"\x10\x00\x10\x00PN") + 6
+    return data[:at] + b"\xff\xff" + data[at + 2 :]
+
+
+def nested_dicom(depth: int = 5000) -> bytes:
+    data = dicom.tiny()
+    at = data.index(b"\xe0\x7f\x10\x00")
+    opened = b"\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * depth
+    return data[:at] + opened + b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0" * depth + data[at:]
+
+
+def slope(text: bytes) -> bytes:
+    data = dicom.tiny(RescaleSlope="1.0000")
+    return data.replace(b"1.0000", text)
+
+
+def nii(at: int, form: str, *values: float, data: bytes | None = None) -> bytes:
+    head = bytearray(nifti.tiny() if data is None else data)
+    struct.pack_into(form, head, at, *values)
+    return bytes(head)
+
+
+def nan_voxels() -> bytes:
+    return nifti.tiny(kind=16, voxels=struct.pack("<120f", *(float("nan") if n == 60 else 1.0 for n in range(120))))
+
+
+def pdf_bomb() -> bytes:
+    """A content stream of one megabyte that unpacks to one gigabyte of blanks."""
+    stream = b"\x78\xda" + deflated(1024, b" ")
+    plain = pdf.tiny("x")
+    head, tail = plain[: plain.index(b"5 0 obj")], b"trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n0\n%%EOF\n"
+    return head + b"5 0 obj\n<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream\nendobj\n" % (len(stream), stream) + tail
+
+
+def tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as packed:
+        for info, data in (*members, (tarfile.TarInfo("good.jsonl"), GOOD.encode())):
+            info.size = len(data)
+            packed.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def zipped(*members: tuple[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in (*members, ("good.jsonl", GOOD.encode())):
+            packed.writestr(name, data)
+    return out.getvalue()
+
+
+def objects() -> bytes:
+    import numpy as np
+
+    out = io.BytesIO()
+    np.savez(out, images=np.array([{"a": 1}, 2], dtype=object), labels=np.zeros(2))
+    return out.getvalue()
+
+
+def laughs() -> bytes:
+    rows = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    return f'<?xml version="1.0"?><!DOCTYPE d [<!ENTITY l0 "ha">{rows}]><Document>&l9;</Document>'.encode()
+
+
+def long_line(path: Path) -> None:
+    with open(path, "wb") as out:
+        out.write(GOOD.encode() + b'{"text": "')
+        for _ in range(300):
+            out.write(b"x" * 2**20)
+        out.write(b'"}\n')
+
+
+def captioned(folder: Path, data: bytes) -> None:
+    """The picture is not the one whose hash the table states."""
+    import hashlib
+
+    (folder / "bad.jpg").write_bytes(data[:700] + random.Random(0).randbytes(40) + data[740:])
+    (folder / "good.png").write_bytes(png(8, 8))
+    rows = [("bad.jpg", hashlib.sha256(data).hexdigest()), ("good.png", hashlib.sha256(png(8, 8)).hexdigest())]
+    (folder / "t.csv").write_text("file,caption,sha256\n" + "".join(f"{name},A view.,{digest}\n" for name, digest in rows))
+
+
+def picture(data: Callable[[], bytes]) -> Make:
+    def make(folder: Path) -> None:
+        for name, content in (("bad.png", data()), ("good.png", png(8, 8))):
+            (folder / name).write_bytes(content)
+            (folder / name).with_suffix(".txt").write_text("A view.")
+
+    return make
+
+
+def beside(name: str, data: Callable[[], bytes], good: str, content: str | bytes | Callable[[], bytes]) -> Make:
+    def make(folder: Path) -> None:
+        (folder / name).write_bytes(data())
+        value = content() if callable(content) else content
+        (folder / good).write_bytes(value.encode() if isinstance(value, str) else value)
+
+    return make
+
+
+def dcm(data: Callable[[], bytes]) -> Make:
+    return beside("bad.dcm", data, "good.dcm", dicom.tiny)
+
+
+def nifti_(data: Callable[[], bytes], name: str = "bad.nii") -> Make:
+    return beside(name, data, "good.nii", nifti.tiny)
+
+
+def jsonl(data: Callable[[], bytes], name: str = "bad.jsonl") -> Make:
+    return beside(name, data, "good.jsonl", GOOD)
+
+
+def archive(name: str, data: Callable[[], bytes]) -> Make:
+    return beside(name, data, "good.txt", "beside it")
+
+
+MEDQUAD = """<Document id="1" source="X"><Focus>Scurvy</Focus><QAPairs><QAPair pid="1"><Question qid="1-1" qtype="information">What is
+Scurvy?</Question><Answer>A lack of vitamin C.</Answer></QAPair></QAPairs></Document>"""
+
+# name -> (reader, how to make the folder, codes it may end as)
+CASES: dict[str, tuple[str, Make, set[str]]] = {
+    "PNG of 13,300 x 13,300 in 22 KB": ("image_folder", picture(lambda: png_bomb(13_300)), {"image"}),
+    "PNG of 20,000 x 20,000 in 49 KB": ("image_folder", picture(lambda: png_bomb(20_000)), {"image"}),
+    "JPEG cut in half": ("image_folder", picture(lambda: jpeg()[:4000]), {"image"}),
+    "JPEG with 40 bytes overwritten": ("image_folder", lambda folder: captioned(folder, jpeg()), {"changed"}),
+    "EPS named PNG": ("image_folder", picture(lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), {"image"}),
+    "deflated DICOM, 1 MB to 1 GB": ("dicom", dcm(deflated_dicom), {"too_large"}),
+    "DICOM name of length 0xFFFF": ("dicom", dcm(lying_name), {"lie", "truncated", "format"}),
+    "DICOM of 65535 x 65535": ("dicom", dcm(lambda: dicom.tiny(Rows=65535, Columns=65535)), {"lie"}),
+    "DICOM of a million frames": ("dicom", dcm(lambda: dicom.tiny(NumberOfFrames=1_000_000)), {"lie"}),
+    "DICOM with its pixels cut": ("dicom", dcm(lambda: dicom.tiny()[:-40]), {"lie", "truncated"}),
+    "DICOM nested 5,000 deep": ("dicom", dcm(nested_dicom), {"too_deep"}),
+    "random bytes as DICOM": ("dicom", dcm(lambda: random.Random(0).randbytes(5000)), {"format"}),
+    "DICOM slope 1e400": ("dicom", dcm(lambda: slope(b"1e400 ")), {"not_finite"}),
+    "program in a DICOM preamble": ("dicom", dcm(lambda: b"MZ" + dicom.tiny()[2:]), {"executable"}),
+    "NIfTI, 1 MB to 1 GB": (
+        "nifti",
+        nifti_(lambda: gzipped(1024, nii(40, "<4h", 3, 1024, 1024, 512)[:352]), "bad.nii.gz"),
+        {"too_large"},
+    ),
+    "NIfTI of 32767 cubed": ("nifti", nifti_(lambda: nii(40, "<4h", 3, 32767, 32767, 32767)), {"too_large"}),
+    "NIfTI with a NaN place": ("nifti", nifti_(lambda: nii(280, "<f", float("nan"))), {"not_finite"}),
+    "NIfTI with NaN voxels": ("nifti", nifti_(nan_voxels), {"not_finite"}),
+    "PDF, 1 MB to 1 GB": ("pdf", beside("bad.pdf", pdf_bomb, "good.pdf", pdf.tiny), {"too_large", "bomb", "time"}),
+    "JSON line of 300 MB": ("chat_jsonl", lambda folder: long_line(folder / "bad.jsonl"), {"too_large"}),
+    "JSON NaN": ("chat_jsonl", jsonl(lambda: b'{"text": "x", "meta": {"a": NaN}}\n'), {"not_finite"}),
+    "JSON 1e999": ("chat_jsonl", jsonl(lambda: b'{"text": "x", "meta": {"a": 1e999}}\n'), {"not_finite"}),
+    "JSON key twice": ("chat_jsonl", jsonl(lambda: b'{"text": "x", "text": "y"}\n'), {"json"}),
+    "JSON with half a surrogate pair": ("chat_jsonl", jsonl(lambda: b'{"text": "x \\ud83d"}\n'), {"surrogate"}),
+    "JSON nested 200,000 deep": ("chat_jsonl", jsonl(lambda: b'{"text": ' + b"[" * 200_000 + b"]" * 200_000 + b"}\n"), {"too_deep"}),
+    "JSON that is not UTF-8": ("chat_jsonl", jsonl(lambda: b'{"text": "Fi\xe8vre"}\n'), {"encoding"}),
+    "gzip JSON lines, 1 MB to 1 GB": ("chat_jsonl", jsonl(lambda: gzipped(1024), "bad.jsonl.gz"), {"bomb", "too_large"}),
+    "gzip cut short": ("chat_jsonl", jsonl(lambda: gzip.compress(MANY)[:-20], "bad.jsonl.gz"), {"truncated"}),
+    "tar with ../x": ("archive", archive("a.tar", lambda: tar((tarfile.TarInfo("../x.jsonl"), b"{}"))), {"unsafe_path"}),
+    "tar with a link": ("archive", archive("a.tar", lambda: tar((link("x.jsonl", "/etc/passwd"), b""))), {"unsafe_path"}),
+    "zip with ../../x": ("archive", archive("a.zip", lambda: zipped(("../../x.jsonl", b"{}"))), {"unsafe_path"}),
+    "zip, 256 KB to 256 MB": (
+        "archive",
+        beside("a.zip", lambda: zipped(("x.txt", bytes(2**28))), "b.zip", zipped),
+        {"bomb"},
+    ),
+    "XML billion laughs": ("medquad_xml", beside("bad.xml", laughs, "good.xml", MEDQUAD), {"xml"}),
+    "pickle in a NumPy archive": ("npz", beside("bad.npz", objects, "good.npz", lambda: good_npz()), {"format"}),
+}  # fmt: skip
+
+
+def good_npz() -> bytes:
+    import numpy as np
+
+    out = io.BytesIO()
+    np.savez(out, images=np.zeros((1, 8, 8), np.uint8), labels=np.zeros(1, np.uint8))
+    return out.getvalue()
+
+
+def options(reader: str) -> dict[str, object]:
+    return {"bad_rows": "skip"} if reader == "chat_jsonl" else {}
+
+
+def made(folder: Path) -> dict[str, Path]:
+    """Every case in a folder of its own, good file included."""
+    places = {}
+    for number, (name, (_, make, _)) in enumerate(CASES.items()):
+        places[name] = folder / f"case{number:02}"
+        places[name].mkdir(parents=True)
+        make(places[name])
+    return places
