@@ -1,9 +1,11 @@
 """Notes with identifiers whose places are known: templates filled by generators, put between the sentences of real notes.
 
-Names, templates and carriers are in two halves, "tune" and "report": rules were written while looking at the first, figures
-are of the second. No name is in both. `faker` takes its identifiers from the package Faker instead (pip install Faker): a
-generator of somebody else, with formats nobody here chose.
+Rules were written while looking at "tune"; "report", with other names and templates, was looked at once and then used for
+rules as well; "fresh" takes its identifiers from the package Faker (pip install Faker), a generator of somebody else, in
+languages and templates that no rule had seen. `faker` fills "report" from Faker, too.
 """
+
+# ruff: noqa: E501 - lists of words and templates, one a line
 
 from __future__ import annotations
 
@@ -39,8 +41,12 @@ HOSPITALS = ("St. Brendan's Hospital|Larkspur Valley Medical Center|Mercy Genera
              "Kowalski Eye Institute|Sacred Heart Hospital|Brigham Oaks Nursing Home|Hawthorne Cancer Center|Bayview Clinic|Lutheran Medical Center").split("|")  # fmt: skip
 ZH_SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤"
 ZH_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰建国志文海燕红梅春晓雪婷欣怡浩然子轩梓涵雨泽思远嘉懿俊宇佳琪振东立新"
-ZH_PLACES = "北京市朝阳区建国路88号|上海市浦东新区世纪大道1200号3栋502室|广东省广州市天河区体育西路15号|四川省成都市武侯区科华北路65号|湖北省武汉市洪山区珞喻路1037号|山东省济南市历下区文化西路44号|江苏省南京市鼓楼区汉口路22号|浙江省杭州市西湖区余杭塘路866号".split("|")
-ZH_HOSPITALS = "北京协和医院|复旦大学附属华山医院|四川大学华西医院|济宁市第一人民医院|中南大学湘雅医院|南京鼓楼医院|苏州大学附属第二医院|郑州市中心医院".split("|")
+ZH_PLACES = "北京市朝阳区建国路88号|上海市浦东新区世纪大道1200号3栋502室|广东省广州市天河区体育西路15号|四川省成都市武侯区科华北路65号|湖北省武汉市洪山区珞喻路1037号|山东省济南市历下区文化西路44号|江苏省南京市鼓楼区汉口路22号|浙江省杭州市西湖区余杭塘路866号".split(
+    "|"
+)
+ZH_HOSPITALS = "北京协和医院|复旦大学附属华山医院|四川大学华西医院|济宁市第一人民医院|中南大学湘雅医院|南京鼓楼医院|苏州大学附属第二医院|郑州市中心医院".split(
+    "|"
+)
 
 TEMPLATES = {  # {SLOT}: N full name, S surname, G given name, ...
     "tune": (
@@ -58,10 +64,26 @@ TEMPLATES = {  # {SLOT}: N full name, S surname, G given name, ...
         "[patient] thanks , doctor {s} , and say hello to {g} .", "PCP: {N}    Specimen: {ACC}", "Call {G} back on {PHONE} tomorrow.", "cc: {N}; {N}",
         "Mr. {N} was transferred to {HOSP}, {TOWN}.", "Her husband, {N}, died in {MONTH} at {AGE} years of age.", "RE: {N} ({MRN})",
     ),
+    "last": (
+        "{N} ({AGE} y.o.) was referred by {N}, NP.", "Called {G} at {PHONE} and left a message.", "The patient's mother, {N}, gave consent on {DATE}.", "Provider: {N}\nMRN: {MRN}",
+        "She previously saw Dr. {S} at {HOSP} in {TOWN}.", "He lives with {G} at {ADDR}, {CITY} {ZIP}.", "DOB {DATE}. SSN {SSN}.", "Dr. {S} and Dr. {S} were present.",
+        "Dear Dr. {S},\nI saw your patient {N} on {DATE}.", "Report {ACC} was sent to {EMAIL}.", "cc {N}, {N}", "In {MONTH} she moved to {TOWN} to be near {G}.", "See {URL}; account {ACCT}.",
+        "[patient] my name is {G} {S} .", "Mrs. {S} asked whether Ms. {S} could visit.", "Signed: {N} {DATE}",
+    ),
+    "fresh": (
+        "DISCHARGE SUMMARY\nPATIENT: {N}\nMR#: {MRN}\nADMITTED: {DATE}", "Thank you for asking me to see {N}, whom I met on {DATE}.", "Sincerely,\n{N}, M.D.",
+        "Mother is {N} and can be texted at {PHONE}.", "He works in {TOWN} and was brought in by his brother {G}.", "Spoke to {G} {S} (wife) by telephone, {PHONE}.",
+        "Records from {HOSP} dated {DATE} were reviewed with Dr. {S}.", "Mailing address: {ADDR}, {CITY} {ZIP}", "Ordering provider: {N}  Collected: {DATE}",
+        "According to Mr. {S}, the fall happened in {MONTH}.", "Insurance ID {ACCT}, SSN {SSN}.", "Send images to {EMAIL} or see {URL}.", "{N}, a {AGE}-year-old, lives alone.",
+        "[doctor] good morning , miss {s} . i am doctor {s} .", "Seen with Dr. {N} and resident Dr. {N}.", "The biopsy ({ACC}) was read by {N}.", "Patient's son {G} agrees.",
+        "She transferred her care from Dr. {S} in {TOWN} to {HOSP}.", "{G} is doing well at home.", "Interpreter {N} was present.",
+    ),
 }  # fmt: skip
 ZH_TEMPLATES = {
     "tune": ("姓名：{N}，性别：男，年龄：{AGE}岁。", "患者{N}，于{DATE}在{HOSP}就诊。", "身份证号：{ID}，联系电话：{PHONE}。", "住址：{ADDR}。", "主治医师：{N}", "{N}医生建议复查。", "住院号：{NO}，床号：12床"),
     "report": ("患者姓名:{N} 手机:{PHONE} 身份证{ID}", "{DATE}由{N}主任接诊。", "家庭住址：{ADDR}", "曾在{HOSP}住院，住院号{NO}。", "患者{N}今日复诊，家属{N}陪同。", "联系人：{N}，电话：{PHONE}", "{N}护士于{DATE}记录，患者{AGE}岁。"),
+    "last": ("{N}，男，{AGE}岁，因咳嗽入院。", "主诊医生{N}与家属{N}谈话。", "电话：{PHONE}，住址：{ADDR}", "{DATE}，{N}主任查房。", "患者{N}之女{N}签字。", "证件{ID}，病历号{NO}。", "{N}女士曾于{DATE}在{HOSP}手术。"),
+    "fresh": ("病人{N}，{AGE}岁，{DATE}入我科。", "{N}，女，住{ADDR}。", "手术由{N}教授主刀，助手{N}。", "其丈夫{N}（电话{PHONE}）签字同意。", "证件号{ID}；病案号{NO}", "转自{HOSP}，转诊医师{N}。", "{N}先生{DATE}来电咨询。", "检查医生：{N} 审核：{N}"),
 }  # fmt: skip
 MONTHS = "January February March April May June July August September October November December".split()
 
@@ -86,7 +108,8 @@ Fill = Callable[[str], tuple[str, str]]  # slot -> what to write, origin of the 
 def notes(carriers: list[str], half: str, *, seed: int, faker: bool = False, chinese: bool = False) -> Iterator[Note]:
     """Each carrier with six to ten filled templates between its sentences."""
     rng = random.Random(seed)
-    fill = zh_filler(rng) if chinese else faker_filler(seed) if faker else filler(rng, half)
+    fresh = half in ("fresh", "last")
+    fill = zh_filler(rng, seed if fresh else None) if chinese else faker_filler(seed, half) if faker or fresh else filler(rng, half)
     templates = (ZH_TEMPLATES if chinese else TEMPLATES)[half]
     for carrier in carriers:
         sentences = [s for s in re.split(r"(?<=[。！？])" if chinese else r"(?<=[.!?])\s+|\n+", carrier) if s.strip()]
@@ -113,7 +136,13 @@ def filler(rng: random.Random, half: str) -> Fill:
 
     def date() -> str:
         y, m, d = rng.randint(1935, 2024), rng.randint(1, 12), rng.randint(1, 28)
-        forms = (f"{m}/{d}/{y}", f"{MONTHS[m - 1]} {d}, {y}", f"{y}-{m:02}-{d:02}", f"{d} {MONTHS[m - 1][:3]} {y}", f"{m:02}/{d:02}/{y % 100:02}")
+        forms = (
+            f"{m}/{d}/{y}",
+            f"{MONTHS[m - 1]} {d}, {y}",
+            f"{y}-{m:02}-{d:02}",
+            f"{d} {MONTHS[m - 1][:3]} {y}",
+            f"{m:02}/{d:02}/{y % 100:02}",
+        )
         return rng.choice((*forms, f"{MONTHS[m - 1]} {d}th", f"{d:02}-{MONTHS[m - 1][:3]}-{y}") if odd else forms)
 
     def fill(slot: str) -> tuple[str, str]:
@@ -139,13 +168,36 @@ def filler(rng: random.Random, half: str) -> Fill:
     return fill
 
 
-def faker_filler(seed: int) -> Fill:
+def faker_filler(seed: int, half: str) -> Fill:
     from faker import Faker
 
-    locales = ["en_US", "en_IN", "es_MX", "de_DE", "fr_FR", "pl_PL", "vi_VN", "tr_TR", "en_NG", "it_IT"]
+    locales = (
+        ["pt_BR", "nl_NL", "sv_SE", "hu_HU", "ro_RO", "id_ID", "fi_FI", "en_GB", "es_ES", "en_US", "hr_HR", "cs_CZ", "zu_ZA"]
+        if half == "fresh"
+        else [
+            "da_DK",
+            "no_NO",
+            "et_EE",
+            "lv_LV",
+            "lt_LT",
+            "sk_SK",
+            "sl_SI",
+            "ga_IE",
+            "en_AU",
+            "fr_CA",
+            "es_CO",
+            "es_AR",
+            "fil_PH",
+            "yo_NG",
+            "ha_NG",
+            "en_CA",
+        ]
+        if half == "last"
+        else ["en_US", "en_IN", "es_MX", "de_DE", "fr_FR", "pl_PL", "vi_VN", "tr_TR", "en_NG", "it_IT"]
+    )
     fakes = {locale: Faker(locale) for locale in locales}
     Faker.seed(seed)
-    rng, us = random.Random(seed), fakes["en_US"]
+    rng, us = random.Random(seed), Faker("en_US")
 
     def fill(slot: str) -> tuple[str, str]:
         origin = rng.choice(locales)
@@ -163,7 +215,15 @@ def faker_filler(seed: int) -> Fill:
     return fill
 
 
-def zh_filler(rng: random.Random) -> Fill:
+def zh_filler(rng: random.Random, faker_seed: int | None = None) -> Fill:
+    """Identifiers of ours; with a seed, names and addresses of Faker."""
+    fake = None
+    if faker_seed is not None:
+        from faker import Faker
+
+        fake = Faker("zh_CN")
+        Faker.seed(faker_seed)
+
     def number(n: int) -> str:
         return "".join(rng.choices("0123456789", k=n))
 
@@ -174,6 +234,8 @@ def zh_filler(rng: random.Random) -> Fill:
             "DATE": rng.choice((f"{y}年{m}月{d}日", f"{y}-{m:02}-{d:02}", f"{m}月{d}日", f"{y}/{m}/{d}")), "ID": f"{number(6)}{y}{m:02}{d:02}{number(3)}{rng.choice('0123456789X')}",
             "PHONE": rng.choice((f"1{rng.choice('3578')}{number(9)}", f"010-{number(8)}")), "ADDR": rng.choice(ZH_PLACES), "HOSP": rng.choice(ZH_HOSPITALS), "NO": number(8),
         }  # fmt: skip
+        if fake is not None:
+            made |= {"N": fake.name(), "ADDR": fake.address().split(" ")[0], "ID": fake.ssn(), "PHONE": fake.phone_number()}
         return made[slot], "zh" if slot == "N" else ""
 
     return fill

@@ -9,6 +9,8 @@ are not among them. A word that is also a name of the census is marked with *: i
 abbreviation (capital letters) is kept when abstracts use it often and nobody is called so.
 """
 
+# ruff: noqa: E501 - tables of patterns and words, one a line
+
 from __future__ import annotations
 
 import csv

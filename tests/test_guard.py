@@ -1,17 +1,22 @@
 """Nothing leaves this machine unless the recipe says so by name, however the address is written."""
 
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from medxiaohe import images
+from medxiaohe.cli import main
 from medxiaohe.errors import ConfigError, ModelError, PrivacyError
 from medxiaohe.models.backends.openai_compatible import openai_compatible
 from medxiaohe.privacy import guard
-from medxiaohe.types import Message
+from medxiaohe.privacy.pixels import has_ocr
+from medxiaohe.types import Message, ToolCall, ToolResult
 
 QUESTION = [[Message("user", ("MRN 4711: what is it?",))]]
 # PORT is the port of a listener on 127.0.0.1 that must never hear from anyone.
@@ -130,12 +135,104 @@ def every_name_is_here(monkeypatch: pytest.MonkeyPatch, canary: Canary) -> None:
 
 
 @pytest.mark.usefixtures("every_name_is_here")
-@pytest.mark.parametrize("mode", ["local_only", "deid"])
 @pytest.mark.parametrize("url", REMOTE)
-def test_another_machine_is_refused_even_when_its_name_resolves_to_this_one(url: str, mode: str, canary: Canary) -> None:
-    with pytest.raises(PrivacyError, match=f'privacy.mode is {mode}.*privacy.mode to "off"'):
-        ask(url.replace("PORT", str(canary.port)), privacy=mode)
+def test_another_machine_is_refused_even_when_its_name_resolves_to_this_one(url: str, canary: Canary) -> None:
+    with pytest.raises(PrivacyError, match=r'privacy\.mode is local_only.*privacy\.mode to "off"'):
+        ask(url.replace("PORT", str(canary.port)), privacy="local_only")
     assert canary.connections == 0
+
+
+PLANTED = (
+    "Quxleyson Zaramund 4711223 555-48-9102 quxley.z@mail.example (212)555-0187 03/14/1951 Wexbridge 02139 Oakhollow 13812345678 "
+    "王晓燕 110101195103140021 Tuscarawa ACC-99812"
+).split()
+NOTE = """Patient Name: Zaramund Quxleyson  MRN: 4711223  SSN 555-48-9102  DOB: 03/14/1951
+Ms. Quxleyson (quxley.z@mail.example, (212)555-0187) lives at 12 Oakhollow Street, Wexbridge, MA 02139.
+She was seen at Tuscarawa Hospital, accession ACC-99812, for chest pain and dyspnea.
+患者姓名：王晓燕，身份证110101195103140021，电话13812345678。"""
+
+
+@pytest.fixture
+def echo(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that keeps what it gets and says it back, in answers and in errors; its name is that of another machine."""
+    got: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(str(self.headers).encode() + self.rfile.read(int(self.headers["Content-Length"])))
+            bad = b'"model": "broken"' in got[-1]
+            said = json.dumps(
+                {"choices": [{"message": {"role": "assistant", "content": got[-1].decode()}}], "error": {"message": got[-1].decode()}}
+            )
+            self.send_response(400 if bad else 200)
+            self.end_headers()
+            self.wfile.write(said.encode())
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    row = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.server_port))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: [row])
+    yield f"http://judge.example:{server.server_port}/v1", got
+    server.shutdown()
+    server.server_close()
+
+
+def test_in_the_mode_deid_no_planted_value_is_in_requests_errors_logs_or_files(
+    echo: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url, got = echo
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path / "cache"))
+    call = ToolCall("call_0", "search", {"query": NOTE, "deep": [{"mrn": "4711223"}]})
+    result = ToolResult("call_0", (NOTE,), error="no chart of Ms. Quxleyson, MRN 4711223")
+    talk = [
+        Message("system", (NOTE,)),
+        Message("user", (NOTE, "What is it?")),
+        Message("assistant", (NOTE, call)),
+        Message("tool", (result,)),
+    ]
+    said = openai_compatible("m", url=url, privacy="deid", retries=0).reply([talk])[0].text
+    with pytest.raises(ModelError) as failure:
+        openai_compatible("broken", url=url, privacy="deid", retries=0).reply([talk])
+    assert main(["ask", NOTE, "--model", "m", "--backend", "openai_compatible", "--set", f"url={url}", "--set", "privacy=deid"]) == 0
+    out = capfd.readouterr()
+    files = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+    places = {
+        "requests": b"".join(got),
+        "answer": said.encode(),
+        "error": str(failure.value).encode(),
+        "log": (out.out + out.err).encode(),
+        "files": files,
+    }
+    escaped = {name: data.decode("utf-8", "replace") for name, data in places.items()}
+    assert len(got) == 3 and "chest pain and dyspnea" in escaped["requests"]
+    assert {(name, value) for name, text in escaped.items() for value in PLANTED if value.lower() in text.lower()} == set()
+
+
+def test_the_mode_off_would_have_sent_them(echo: tuple[str, list[bytes]]) -> None:
+    url, got = echo
+    openai_compatible("m", url=url, privacy="off", retries=0).reply([[Message("user", (NOTE,))]])
+    assert all(value in got[0].decode() for value in PLANTED)
+
+
+def test_a_picture_is_sent_only_when_the_ocr_finds_no_text_in_it(echo: tuple[str, list[bytes]], tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    draw, font = pytest.importorskip("PIL.ImageDraw"), pytest.importorskip("PIL.ImageFont")
+    url, got = echo
+    plain, marked = image.new("L", (400, 300), 40), image.new("L", (400, 300), 40)
+    draw.Draw(marked).text((20, 20), "QUXLEYSON 4711223", fill=255, font=font.load_default(28))
+    for name, made in (("plain", plain), ("marked", marked)):
+        made.save(tmp_path / f"{name}.png")
+    ask_with = [[[Message("user", ("What is it?", images.ref(tmp_path / f"{name}.png")))]] for name in ("plain", "marked")]
+    model = openai_compatible("m", url=url, privacy="deid", retries=0)
+    with pytest.raises(PrivacyError, match="text in its pixels" if has_ocr() else r"pip install 'medxiaohe\[ocr\]'"):
+        model.reply(ask_with[1])
+    assert got == []
+    if has_ocr():
+        assert len(model.reply(ask_with[0])) == 1 and len(got) == 1
 
 
 @pytest.mark.usefixtures("every_name_is_here")

@@ -97,6 +97,15 @@ def parser() -> Parser:
     stage.add_argument("uses", help="a name of `medxiaohe list stages`, or file.py:function")
     _stage_options(stage)
 
+    deid = _verb(verbs, "deid", "files without their patients", "medxiaohe deid scans --out clean --key key.hex", "deid:deid")
+    deid.add_argument("path", type=Path, help="a file or folder: DICOM, pictures, .txt, .md, .csv, .tsv, .json, .jsonl")
+    deid.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; a second call resumes")
+    deid.add_argument("--key", type=Path, metavar="FILE", help="the key of pseudonyms, made if not there; or MEDXIAOHE_DEID_KEY")
+    deid.add_argument("--pixels", default="ocr", choices=("ocr", "trust"), help="look for text in pixels, or trust that there is none")
+    deid.add_argument("--boxes", type=Path, metavar="FILE", help="YAML, boxes to blank: [{when: {Modality: US}, boxes: [[0, 0, 800, 60]]}]")
+    deid.add_argument("--keep", default="", metavar="A,B", help="JSON fields and columns to copy as they are, such as source,license")
+    deid.add_argument("--sources", type=Path, metavar="FILE", help="write the paths of quarantined files here, for you alone")
+
     example = 'medxiaohe ask --model out/quickstart/rl/1 "Is there an effusion?" --image x.png'
     ask = _verb(verbs, "ask", "ask a model one question", example, "ask:ask")
     ask.add_argument("question")
@@ -142,6 +151,10 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     check.add_argument("--reader", default="", help="a name of `medxiaohe list readers`; guessed when left out")
     check.add_argument("--set", action="append", default=[], metavar="K=V", help="an option of the reader; repeatable")
     check.add_argument("--limit", type=int, help="look at the first N rows only")
+    leaks = _verb(groups["data"], "contamination", "which rows gave away test items, as a page with the pairs side by side",
+                  "medxiaohe data contamination out/quickstart/curated/1 --out leaks.html", "contamination:contamination")  # fmt: skip
+    leaks.add_argument("report", type=Path, metavar="REPORT", help="the folder of a data.curate stage, or its contamination.json")
+    leaks.add_argument("--out", type=Path, metavar="FILE", help="the page (default contamination.html)")
     for made in (find, stats, show, coverage):
         made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
     amcs = _verb(groups["tree"], "amcs", "how near sets of terms are to the last one, in both directions",

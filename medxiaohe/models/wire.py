@@ -78,7 +78,7 @@ def call_numbers(messages: Iterable[Message]) -> Iterator[int]:
 def data_uri(ref: ImageRef) -> str:
     """The pixels of a reference as the data URI of a PNG."""
     out = io.BytesIO()
-    images.open_image(ref).save(out, format="PNG")
+    images.open_image(ref).save(out, format="PNG", icc_profile=None, exif=None)  # pixels only
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 

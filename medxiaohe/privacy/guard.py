@@ -1,7 +1,7 @@
 """The guard in front of every remote call: what is asked of a model stays on this machine unless a recipe says otherwise.
 
     local_only   the default: only servers on this machine (127.0.0.0/8, ::1, or localhost when it resolves to those)
-    deid         other machines too, but only content that has passed de-identification
+    deid         other machines too, but only content that has passed de-identification (`outgoing`)
     off          any server; in YAML write "off" in quotes, because a bare off means false
 
 An address is parsed here, once, and the caller connects to the Destination that comes back, never to the text it

@@ -1,10 +1,12 @@
 """Names of people, hospitals and places: words that are no words.
 
-    unknown      in no list: taken for a name, whatever its case and language
-    ambiguous    a word and a name (Brown, Grace): a name beside another name, after a title, or with a capital among small words
-    eponym       a name that a disease or sign has (Crohn, Babinski): stays beside the word that makes it one
-    word         stays, except inside the name of a hospital or a place
+unknown      in no list: taken for a name, whatever its case and language
+ambiguous    a word and a name (Brown, Grace): a name beside another name, after a title, or with a capital among small words
+eponym       a name that a disease or sign has (Crohn, Babinski): stays beside the word that makes it one
+word         stays, except inside the name of a hospital or a place
 """
+
+# ruff: noqa: E501 - tables of patterns and words, one a line
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from pathlib import Path
 from medxiaohe.privacy.spans import Span
 
 HERE = Path(__file__).parent
-TOKEN = re.compile(r"[^\W\d_]+(?:['’`][^\W\d_]+)*", re.UNICODE)
+LETTERS = r"[^\W\d_](?:[^\W\d_]|[\u02b0-\u036f])*"  # accents may be characters of their own
+TOKEN = re.compile(rf"{LETTERS}(?:['’`]{LETTERS})*")
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 POSSESSIVE = re.compile(r"(?:n['’`]t|['’`](?:s|re|ve|ll|d|m|t|em))$|['’`]$", re.I)
 MORPHEMES = re.compile(  # words that medicine makes anew every day, written small
@@ -32,10 +35,22 @@ MORPHEMES = re.compile(  # words that medicine makes anew every day, written sma
     r"dermal|cardial|colonic|gastric|hepatic|nasal|ocular|oral|thoracic|abdominal|pelvic|vertebral)$"
 )
 PREFIXES = re.compile(r"^(?:non|pre|post|anti|sub|hyper|hypo|intra|inter|peri|para|multi|micro|macro|over|under|mid|semi|extra|trans|re|un|de|co|self|bi|tri|poly|retro|supra|infra|immuno|neuro|cardio|gastro)(?=[a-z]{4,}$)")  # fmt: skip
-TITLES = frozenset("mr mrs ms miss mister dr drs doctor prof professor nurse madam rev reverend father sister officer judge capt captain sgt sir lady".split())
+TITLES = frozenset(
+    "mr mrs ms miss mister dr drs doctor prof professor nurse madam rev reverend father sister officer judge capt captain sgt sir lady".split()
+)
+CALLINGS = frozenset("doctor nurse professor prof miss".split())  # a title when a word with a capital follows
+NO_NAMES = frozenset("practitioner manager specialist visit notes note appointment office assistant anesthetist midwife discussion".split())
 STRICT_TITLES = frozenset("mr mrs ms dr drs prof mister".split())
 CREDENTIALS = frozenset("md m.d do np pa rn phd dds dpm lpn cnp crna arnp mph facs pac dnp".split())
-PARTICLES = frozenset("van von de del della der den di da du dos la le el al bin ibn ben abu st san santa mac mc o ter ten".split())
+PREPOSITIONS = frozenset(
+    "in from to near with by call called contact told asked thank sister brother husband wife daughter son mother father neighbor friend named".split()
+)
+NOT_PLACED = frozenset("figure fig table case day grade stage type class group level phase part section chapter step appendix plan english spanish chinese "
+                       "caucasian african american asian hispanic japanese french german european gram caesarean".split())  # fmt: skip
+PARTICLES = frozenset(
+    "van von vander vom zu zum zur de del della dello der den het 't t te ten ter di da du das dos do la le los las el al bin ibn ben abu st san santa mac mc o ter ten".split()
+)
+SURE_PARTICLES = frozenset("van von der den da di della del dos das de bin ibn ten ter vander".split())  # are no words of English
 PLACES_BEFORE = frozenset(
     "new north south east west northern southern eastern western fort mount mt lake saint st san santa los las el la port grand cape salt little "
     "upper lower big great long palm green white red black blue rock baton des cedar college long high spring silver".split()
@@ -52,7 +67,7 @@ ORG_HEADS = (
 )
 ORGANISATION = re.compile(
     rf"(?:University|Hospital|Institute|College|Church|School|Clinic|City|County|State) of (?:the )?(?:[A-Z][\w'’.-]+[ -]?){{1,5}}|"
-    rf"[A-Z][\w'’.-]*(?:(?:,? (?:and|of|the|de|&|for)|[ ,-]+(?:St\.|Ste\.)?)? ?,?-?(?:[A-Z][\w'’.-]*)){{0,6}}? (?:{ORG_HEADS})\b"
+    rf"[A-Z][\w'’.-]*(?:(?:,? (?:and|of|the|de|&|for)|[ ,-]+(?:St\.|Ste\.)?)? ?,?-?(?:[A-Z][\w'’.-]*)){{0,6}}? (?:{ORG_HEADS})\b(?:,? (?:{ORG_HEADS})\b)*"
 )
 GENERIC = frozenset(
     "the of and a at to for in medical medicine center centre hospital hospitals clinic clinics emergency department outpatient inpatient primary care "
@@ -73,14 +88,23 @@ PERSON = re.compile(
     r"reviewed by|read by|prepared by|reported by|seen by|cc|pcp|emergency contact|next of kin|guardian|spouse|husband|wife|mother|father|son|daughter|"
     r"contact(?: person)?|caregiver|interpreter|witness|author|to|from|re|regarding|dear|patient)[ \t]*[:=][ \t]*(?P<rest>[^\n]{1,80})"
 )
-WEAK_LABEL = re.compile(r"(?i)(?:patient|father|mother|son|daughter|husband|wife|to|from|re|regarding|physician|provider|assistant|surgeon|pt)[ \t]*[:=]")
-IS_NAME = re.compile(r"(?i)\b(?:my name is|name is|named|called|known as|i am|i'm|this is|speaking with|goes by|sincerely,?|regards,?|hi,?|hello,?|hey,?|dear)\s+,?\s*$")
-GREETED = re.compile(r"(?i)(?:^|[^\w])(?:hi|hello|hey),?\s*,?\s*$")
+WEAK_LABEL = re.compile(
+    r"(?i)(?:patient|father|mother|son|daughter|husband|wife|to|from|re|regarding|physician|provider|assistant|surgeon|pt)[ \t]*[:=]"
+)
+IS_NAME = re.compile(
+    r"(?i)\b(?:my name is|name is|named|called|known as|i am|i'm|this is|speaking with|goes by|sincerely,?|regards,?|hi,?|hello,?|hey,?|dear)\s+,?\s*$"
+)
+ADDRESSED = re.compile(r"(?:[,.!?]|(?:^|\W)(?:am|is)) *$")
+GREETED = re.compile(r"(?i)(?:^|[^\w])(?:hi|hello|hey)(?: to)?,?\s*,?\s*$")
 NOT_GREETED = TITLES | frozenset("there everyone all again good how this that i it its we you so come nice um uh sir well what thanks thank and my to the a how're yes no okay "
                                  "today guys folks nice welcome please sorry just can could is are doc".split())  # fmt: skip
+TOWN = re.compile(r",? (?:in )?((?:[A-Z][\w.'’-]*[\w](?: (?=[A-Z]))?){1,4})")
 STATE = re.compile(r",\s*([A-Z]{2})\b")
 START = re.compile(r"(?:^|[.!?:;\n•*\-–(\[\"“|])\s*$")
 INITIAL = re.compile(r"(?:^|[\s.,])[A-Z]\. ?$|(?:^|\W)(?:St|Dr|Mr|Mrs|Ms|Mt|Ft)\. ?$")
+EPONYM_HEADS = frozenset("disease syndrome sign test tests scale score coma catheter stain criteria classification procedure fracture lymphoma tumor sarcoma maneuver "
+                         "position retractor forceps clamp clamps needle scissors elevator drain monitor esophagus thyroiditis palsy cyst contracture phenomenon "
+                         "reflex reflexes surgery operation esophagitis ulcer node nodes stocking wire cannula method index law point chorea dementia nodule body bodies".split())  # fmt: skip
 FUNCTION = frozenset("in on at he to an as by if it is of or so no my we mr dr the she her his and for per has was had did now not but old new use see ask let all any "
                      "are can who how why our out off one two ten day few may its you they say set yes mrs ms".split())  # fmt: skip
 ROMAN = re.compile(r"[IVX]{1,5}")
@@ -146,7 +170,11 @@ def find(text: str, fixed: Sequence[Span] = ()) -> Iterator[Span]:
 
 def plain(word: str) -> str:
     """Small letters without accents."""
-    return "".join(c for c in unicodedata.normalize("NFKD", word.replace("ß", "ss").replace("æ", "ae").replace("ø", "o")) if not unicodedata.combining(c)).lower()
+    return "".join(
+        c
+        for c in unicodedata.normalize("NFKD", word.replace("ß", "ss").replace("æ", "ae").replace("ø", "o"))
+        if not unicodedata.combining(c)
+    ).lower()
 
 
 def _tokens(text: str, fixed: Sequence[Span]) -> Iterator[_Token]:
@@ -169,9 +197,16 @@ def _kind(token: _Token, tokens: list[_Token], i: int, text: str) -> str:
         return "word"
     if _beside_digits(token, text) and len(word) <= 4:
         return "word"
+    foreign = token.text.istitle() and word != POSSESSIVE.sub("", token.text).lower()  # Malá is no word, although "mala" is
+    if foreign:
+        return "eponym" if _eponym(tokens, i) or word in known.alone else "unknown"
     if (word in known.words and word in known.names) or word in STRONG_GIVEN:
         return "ambiguous"
-    if word in known.words or word in CONTRACTED or word.replace("'", "").replace("’", "") in known.words:
+    if (
+        word in known.words
+        or (word in CONTRACTED and token.text != plain(token.text).title())
+        or word.replace("'", "").replace("’", "") in known.words
+    ):
         return "word"
     if bare.isupper() and bare in known.capitals:
         return "word"
@@ -201,7 +236,9 @@ def _eponym(tokens: list[_Token], i: int) -> bool:
     after = [t.low for t in tokens[i + 1 : i + 4]]
     forms = (tokens[i].low, tokens[i].low.rstrip("s"))
     return any(f"{form} {next_}" in known.eponyms for form in forms for next_ in after[:1]) or (
-        len(after) > 1 and any(f"{after[0]} {after[1]}" in known.eponyms for _ in (0,)) and any(e.startswith(tokens[i].low + " ") for e in _firsts().get(tokens[i].low, ()))
+        len(after) > 1
+        and any(f"{after[0]} {after[1]}" in known.eponyms for _ in (0,))
+        and any(e.startswith(tokens[i].low + " ") for e in _firsts().get(tokens[i].low, ()))
     )
 
 
@@ -223,15 +260,27 @@ def _titles(tokens: list[_Token], text: str) -> None:
     for i, title in enumerate(tokens):
         if title.low not in TITLES:
             continue
-        for j in range(i + 1, min(i + 5, len(tokens))):
+        for j in range(i + 1, min(i + 6, len(tokens))):
             gap, token = _gap(tokens[j - 1], tokens[j], text), tokens[j]
             if len(gap) > 3 or gap.strip(" .,-'’") or "\n" in gap or ("," in gap and title.low not in ("mr", "mrs", "ms", "dr")):
                 break
             capital = token.text[0].isupper()
+            if token.low in PARTICLES and j + 1 < len(tokens):
+                token.name = token.sure = True
+                continue
             if len(token.low) == 1 and capital and "." in text[token.end : token.end + 1]:
                 token.name = token.sure = True
                 continue
-            strict = title.low in STRICT_TITLES and capital
+            strict = capital and (
+                title.low in STRICT_TITLES or (title.low in CALLINGS and token.text.istitle() and token.low not in NO_NAMES)
+            )
+            if (
+                j == i + 1
+                and title.low in CALLINGS
+                and ADDRESSED.search(text[max(0, title.start - 9) : title.start])
+                and text[token.end :][:2].strip(" ")[:1] in ",.?!"
+            ):
+                strict = True  # "thanks , doctor warmer , and"
             if token.name or (token.kind == "ambiguous" and (capital or title.text.islower())) or (strict and j == i + 1):
                 token.name = token.sure = True
             elif strict and j == i + 2 and token.text.isupper() and tokens[j - 1].text.isupper() and token.low not in CREDENTIALS:
@@ -241,23 +290,33 @@ def _titles(tokens: list[_Token], text: str) -> None:
     for i, token in enumerate(tokens[1:], start=1):  # "Lee, MD"
         if token.low in CREDENTIALS and (token.text.isupper() or "." in text[token.start : token.end + 2]):
             before = tokens[i - 1]
-            if before.text[0].isupper() and _gap(before, token, text).strip(" .") in (",", "") and before.kind in ("ambiguous", "unknown", "eponym"):
+            if (
+                before.text[0].isupper()
+                and _gap(before, token, text).strip(" .") in (",", "")
+                and before.kind in ("ambiguous", "unknown", "eponym")
+            ):
                 before.name = before.sure = True
 
 
 def _labels(tokens: list[_Token], text: str) -> None:
-    """"Name: ...", "Attending: ...": the words with a capital that follow."""
+    """ "Name: ...", "Attending: ...": the words with a capital that follow."""
     for match in PERSON.finditer(text):
         inside = [t for t in tokens if match.start("rest") <= t.start < match.end("rest")]
-        weak = WEAK_LABEL.search(text[match.start() : match.start("rest")]) and "name" not in text[match.start() : match.start("rest")].lower()
+        weak = (
+            WEAK_LABEL.search(text[match.start() : match.start("rest")]) and "name" not in text[match.start() : match.start("rest")].lower()
+        )
         run: list[_Token] = []
         for token in inside:
-            if not token.text[0].isupper() or ":" in text[token.end : token.end + 2] or (run and len(_gap(run[-1], token, text).strip(" .,-'’")) > 0):
+            if (
+                not token.text[0].isupper()
+                or ":" in text[token.end : token.end + 2]
+                or (run and len(_gap(run[-1], token, text).strip(" .,-'’")) > 0)
+            ):
                 break
             run.append(token)
             if len(run) == 5:
                 break
-        if run and (not weak or any(t.name or t.kind == "ambiguous" for t in run[:3]) and len(run) >= (1 if run[0].name else 2)):
+        if run and (not weak or (any(t.name or t.kind == "ambiguous" for t in run[:3]) and len(run) >= (1 if run[0].name else 2))):
             for token in run:
                 if token.low not in CREDENTIALS and token.low not in TITLES and (not weak or token.kind != "word"):
                     token.name = token.sure = True
@@ -266,14 +325,16 @@ def _labels(tokens: list[_Token], text: str) -> None:
             token.name = token.sure = True
     for i, token in enumerate(tokens):
         if token.kind in ("ambiguous", "eponym") and IS_NAME.search(text[max(0, token.start - 24) : token.start]):
-            if token.text[0].isupper() or re.search(r"(?i)name is\s*$|h(?:i|ey|ello)\s*,\s*$", text[max(0, token.start - 24) : token.start]):
+            if token.text[0].isupper() or re.search(
+                r"(?i)name is\s*$|h(?:i|ey|ello)\s*,\s*$", text[max(0, token.start - 24) : token.start]
+            ):
                 tokens[i].name = tokens[i].sure = True
 
 
 def _alone(tokens: list[_Token], text: str) -> None:
     """A word that is a name too: with a capital among small words, or in a run of nothing but such words."""
     for i, token in enumerate(tokens):
-        if token.name or not token.text[0].isupper() or not (token.kind == "ambiguous" or _short(token)):
+        if token.name or not token.text[0].isupper() or not (token.kind == "ambiguous" or _short(token) or _placed(token, tokens, i, text)):
             continue
         first, last = _run(tokens, i, text)
         run = tokens[first : last + 1]
@@ -285,11 +346,44 @@ def _alone(tokens: list[_Token], text: str) -> None:
             said = token.low in STRONG_GIVEN and after is not None and after.text.islower()
             token.name = said and not _gap(token, tokens[i + 1], text).strip("'’s ")
         elif len(run) == 1:
-            token.name = inside and before is not None and (before.text.islower() or before.low in TITLES) and not token.text.isupper()
-        elif all(t.kind == "ambiguous" or _short(t) or t.low in PLACES_BEFORE | PLACES_AFTER for t in run) and len(run) <= 4:
-            if inside or (run[0].starts and small_after and any(t.low in STRONG_GIVEN for t in run)):
-                for t in run:
+            token.name = (
+                inside
+                and before is not None
+                and (before.text.islower() or before.starts or before.low in TITLES)
+                and not token.text.isupper()
+            )
+        elif (
+            all(
+                t.kind == "ambiguous"
+                or _short(t)
+                or _placed(t, tokens, i, text)
+                or len(t.low) == 1
+                or t.low in PLACES_BEFORE | PLACES_AFTER
+                for t in run
+            )
+            and len(run) <= 4
+        ):
+            if inside or (run[0].starts and small_after):
+                for t in run[0 if inside or any(t.low in STRONG_GIVEN for t in run) else 1 :]:
                     t.name = t.sure = True
+
+
+def _placed(token: _Token, tokens: list[_Token], i: int, text: str) -> bool:
+    """A word with a capital where names of people and places stand: after "from", "in", "with", "call"."""
+    if (
+        token.kind not in ("word", "eponym")
+        or not token.text.istitle()
+        or token.starts
+        or token.low in NOT_PLACED | GENERIC | TITLES
+        or len(token.low) < 3
+    ):
+        return False
+    return (
+        i > 0
+        and tokens[i - 1].low in PREPOSITIONS
+        and _gap(tokens[i - 1], token, text) == " "
+        and not (token.kind == "eponym" and _eponym(tokens, i))
+    )
 
 
 def _short(token: _Token) -> bool:
@@ -301,6 +395,8 @@ def _run(tokens: list[_Token], i: int, text: str) -> tuple[int, int]:
     """The first and last of the words with capitals that stand together around one of them."""
     first = last = i
     while first and tokens[first - 1].text[0].isupper() and _near(tokens[first - 1], tokens[first], text) and not tokens[first].starts:
+        if tokens[first - 1].starts and tokens[first - 1].kind == "word" and not tokens[first - 1].name:
+            break  # the first word of a sentence has a capital anyway
         first -= 1
     while last + 1 < len(tokens) and tokens[last + 1].text[0].isupper() and _near(tokens[last], tokens[last + 1], text):
         last += 1
@@ -324,16 +420,42 @@ def _spread(tokens: list[_Token], text: str) -> None:
             after = i + 1 < len(tokens) and tokens[i + 1].name and _near(token, tokens[i + 1], text)
             capital = token.text[0].isupper()
             beside = before or after
-            found = capital and token.kind == "ambiguous" and beside and not (token.starts and not after)
+            found = (
+                capital
+                and token.kind == "eponym"
+                and beside
+                and not _eponym(tokens, i)
+                and token.text.istitle()
+                and not _medical(tokens, i)
+            )
+            found |= capital and token.kind == "ambiguous" and beside and not (token.starts and not after)
             found |= capital and token.kind == "word" and not token.starts and beside and _of_a_name(token, tokens, i, text)
             found |= capital and before and after and not _credential(token, tokens, i, text) and token.kind != "eponym"
-            found |= bool(token.starts and after and token.text.istitle() and 2 <= len(token.low) <= 3 and token.low not in FUNCTION | TITLES)
+            found |= bool(
+                token.starts and after and 2 <= len(token.low) <= 3 and token.low not in FUNCTION | TITLES and _pair(tokens, i, text)
+            )
             found |= bool(capital and len(token.low) == 1 and (before or after) and not (token.low == "i" and not after))
             joined = i + 1 < len(tokens) and _gap(token, tokens[i + 1], text) in ("-", "'", "’")
+            found |= bool(
+                token.low in SURE_PARTICLES
+                and (after or (i + 1 < len(tokens) and tokens[i + 1].text[0].isupper() and _near(token, tokens[i + 1], text)))
+            )
             found |= bool(token.low in PARTICLES and after and (before or capital or joined))
             found |= bool(capital and token.low in PLACES_BEFORE and after) or bool(capital and token.low in PLACES_AFTER and before)
             if found:
                 token.name = token.sure = changed = True
+
+
+def _pair(tokens: list[_Token], i: int, text: str) -> bool:
+    """Whether a short first word is written like the name after it: Om Bui, JUN DENG."""
+    first, last = _run(tokens, i, text)
+    return tokens[i].text.istitle() or (tokens[i].text.isupper() and last - first == 1 and tokens[last].text.isupper())
+
+
+def _medical(tokens: list[_Token], i: int) -> bool:
+    """Whether a small word that is no function word follows an eponym: Glasgow coma scale, Foley catheter."""
+    after = tokens[i + 1] if i + 1 < len(tokens) else None
+    return after is not None and after.low in EPONYM_HEADS
 
 
 def _of_a_name(token: _Token, tokens: list[_Token], i: int, text: str) -> bool:
@@ -352,7 +474,7 @@ def _credential(token: _Token, tokens: list[_Token], i: int, text: str) -> bool:
 
 def _again(tokens: list[_Token]) -> None:
     """A word that is a name once, for sure, is one wherever it is written like one."""
-    sure = {t.low for t in tokens if t.sure and t.kind == "ambiguous" and len(t.low) > 2}
+    sure = {t.low for t in tokens if t.sure and t.kind in ("ambiguous", "eponym") and len(t.low) > 2}
     for token in tokens:
         if token.low in sure and token.text[0].isupper() and not token.text.isupper():
             token.name = True
@@ -368,3 +490,5 @@ def _organisations(tokens: list[_Token], text: str) -> Iterator[Span]:
         telling = [t for t in inside if t.name or t.kind in ("ambiguous", "unknown", "eponym") or t.low in NAMED]
         if inside and any(t.low not in GENERIC for t in telling) and "\n" not in match[0]:
             yield Span(inside[0].start, match.end(), "PLACE")
+            if town := TOWN.match(text, match.end()):
+                yield Span(*town.span(1), "PLACE")

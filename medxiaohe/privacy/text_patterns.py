@@ -1,5 +1,7 @@
 """Identifiers that have a shape: dates, ages over 89, telephone numbers, addresses on the web and on a street, numbers of files."""
 
+# ruff: noqa: E501 - tables of patterns and words, one a line
+
 from __future__ import annotations
 
 import re
@@ -8,8 +10,7 @@ from collections.abc import Iterator
 from medxiaohe.privacy.spans import Span
 
 MONTHS = (
-    "January|February|March|April|May|June|July|August|September|October|November|December|"
-    "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec"
+    "January|February|March|April|May|June|July|August|September|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec"
 )
 SURE_MONTHS = "January|February|April|June|July|August|September|October|November|December"  # not also a word
 DAY, YEAR = r"(?:[0-2]?\d|3[01])(?:st|nd|rd|th)?", r"(?:(?:1[89]|20)\d\d|['’]\d\d)"
@@ -27,7 +28,7 @@ STREETS = (
     "Mount|Mission|Mills?|Mill|Meadows?|Manors?|Lodge|Locks?|Loaf|Lights?|Lakes?|Landing|Knolls?|Keys?|Junctions?|Islands?|Isle|Inlet|Hollow|"
     "Heights|Haven|Harbors?|Groves|Greens?|Glens?|Gateway|Garden|Forks?|Forges?|Forest|Fords?|Flats?|Fields?|Ferry|Falls?|Extensions?|Divide|"
     "Dale|Dam|Curve|Creek|Courts|Courses?|Corners?|Club|Cliffs?|Circles|Centers?|Canyon|Camp|Burgs?|Brooks?|Bridge|Branch|Bottom|Bluffs?|Bend|"
-    "Beach|Bayou|Arcade|Annex|Squares|Streets|Drives|Unions|Valleys|Views|Walks|Inlet"
+    "Rue|Camino|Calle|Via|Cape|Coves?|Fort|Stream|Land|Ridges|Mountain|Wall|Shoal|Skyway|Spring|Spur|Ways|Lock|Light|Bluff|Cliff|Corner|Fork|Key|Park|Isle|Brook|Beach|Bayou|Arcade|Annex|Squares|Streets|Drives|Unions|Valleys|Views|Walks|Inlet"
 )  # fmt: skip
 UNIT = r"(?:[,\s]+(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Bldg|Building|#)\.?\s*#?\s*[\w-]{1,6})"
 CITY = rf"(?:[,\s]+[A-Z][\w.'’-]+(?:[ -][A-Za-z][\w.'’-]+){{0,4}},?\s+(?:{STATES}|[A-Z][a-z]+(?: [A-Z][a-z]+)?),?\s+\d{{5}}(?:-\d{{4}})?)"
@@ -55,7 +56,7 @@ PATTERNS: tuple[tuple[str, str, int], ...] = (  # kind, pattern (group 1, if the
     ("ID", r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", 0),
     ("DATE", rf"(?<![\d/.-]){NUMBER_DATE}(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\d/-])(?!\.\d)", 0),
     ("DATE", r"(?<![\d/])(?:1[0-2]|0?[1-9])[/-](?:1[89]|20)\d\d(?![\d/])", 0),
-    ("DATE", rf"\b(?:on|since|until|till|by|dated|date|from|through|thru|before|after|of|and|due|dob|born|seen|visit)[:\s]+((?:1[0-2]|0?[1-9])/(?:[0-2]?\d|3[01]))(?![\d/])(?!\s*(?:strength|pain|out|systolic|murmur|positive|negative|on ))", re.I),
+    ("DATE", r"\b(?:on|since|until|till|by|dated|date|from|through|thru|before|after|of|and|due|dob|born|seen|visit)[:\s]+((?:1[0-2]|0?[1-9])/(?:[0-2]?\d|3[01]))(?![\d/])(?!\s*(?:strength|pain|out|systolic|murmur|positive|negative|on ))", re.I),
     ("DATE", rf"\b(?:{MONTHS})\b\.?\s+{DAY}\b(?:,?\s*(?:of\s+)?{YEAR}\b)?", re.I),
     ("DATE", rf"\b{DAY}[\s-]+(?:day\s+)?(?:of\s+)?(?:{MONTHS})\b\.?(?:[\s,-]*{YEAR}\b)?", re.I),
     ("DATE", rf"\b(?:{MONTHS})\b\.?(?:,?\s+(?:of\s+)?|[-/]){YEAR}\b", re.I),
@@ -80,7 +81,7 @@ PATTERNS: tuple[tuple[str, str, int], ...] = (  # kind, pattern (group 1, if the
     ("ID", r"#\s?((?=[\w-]*\d)[\w-]{4,})", 0),
     ("ADDRESS", rf"\bP\.?\s?O\.?\s?Box\s+\d+{CITY}?", re.I),
     ("ADDRESS", rf"\b\d{{1,6}}[A-Za-z]?\s+(?:[NSEW]{{1,2}}\.?\s+)?(?:{TITLED}\s+){{1,4}}?(?:{STREETS})\b\.?(?:\s+(?:{STREETS})\b\.?){{0,2}}(?:\s+[NSEW]{{1,2}}\b\.?)?{UNIT}?{CITY}?", 0),
-    ("ADDRESS", rf"\b(?:PSC|Unit|USS|USNS|USNV|USCGC|CMR)\s+\w+(?:,?\s+(?:Box|Unit))?\s*\w*[,\s]+(?:[DFA]PO)\s+A[AEP]\s+\d{{5}}", 0),
+    ("ADDRESS", r"\b(?:PSC|Unit|USS|USNS|USNV|USCGC|CMR)\s+\w+(?:,?\s+(?:Box|Unit))?\s*\w*[,\s]+(?:[DFA]PO)\s+A[AEP]\s+\d{5}", 0),
     ("ADDRESS", rf"\b(?:[A-Z][\w.'’-]+\s+){{0,4}}[A-Z][\w.'’-]+,\s*(?:{STATES})\.?,?\s+\d{{5}}(?:-\d{{4}})?\b", 0),
     ("ADDRESS", rf"\b(?:{STATES})\s+\d{{5}}(?:-\d{{4}})?\b", 0),
     ("ADDRESS", r"\b(?:zip|zip ?code|postal ?code|postcode)[:\s]+([A-Z0-9][A-Z0-9 -]{3,8}\d[A-Z]{0,2})\b", re.I),
@@ -93,13 +94,18 @@ PUBLIC = re.compile(  # ids of genes, variants, vocabularies and papers name no 
     r"\b(?:rs\d+|[NX][MPCRG]_\d+(?:\.\d+)?|ENS[TGP]\d+|LRG_\d+|(?:HGNC|OMIM|MIM|HP|MONDO|DOID|ORPHA|MESH|UMLS|NCIT|CHEBI|PMID|SCTID|LOINC|CUI|C)\W{0,2}\d{5,8}|NCT\d{8}|"
     r"[cgmnp]\.[\w+*>_()-]+|doi:\S+|10\.\d{4,5}/\S+)"
 )
-LONG = re.compile(r"(?<![\w.,-])(?:[A-Za-z]{0,5}[-/]?\d[\d-]{3,}\d[A-Za-z]{0,3}|(?=[A-Za-z\d-]*[A-Za-z])(?=(?:[A-Za-z-]*\d){4})[A-Za-z\d][A-Za-z\d-]{4,})(?![\w])(?!,\d|\.\d)")
+LONG = re.compile(
+    r"(?<![\w.,-])(?:[A-Za-z]{0,5}[-/]?\d[\d-]{3,}\d[A-Za-z]{0,3}|(?=[A-Za-z\d-]*[A-Za-z])(?=(?:[A-Za-z-]*\d){4})[A-Za-z\d][A-Za-z\d-]{4,})(?![\w])(?!,\d|\.\d)"
+)
 AMOUNT = re.compile(
     r"\s?(?:cells?|/|x\s?10|×|copies|IU|units?|u\b|mg|mcg|µg|ug|ng|pg|g\b|ml|mL|cc|per\b|platelets|steps|rads|Gy|cGy|Hz|kHz|Da|kDa|bp\b|kb\b|times|"
     r"patients|people|women|men|children|cases|years|\$|%|°|mm|cm|K\b)",
     re.I,
 )  # fmt: skip
-COUNTED = re.compile(r"(?:wbc|white|count|platelets?|plt|copies|load|bnp|ck|cpk|ferritin|leukocytes?|level|cells|\$|cpt|icd(?:-?\d+)?|of)\W{0,3}(?:\w+\W{1,3}){0,2}$", re.I)
+COUNTED = re.compile(
+    r"\b(?:wbc|white|count|platelets?|plt|copies|load|bnp|ck|cpk|ferritin|leukocytes?|level|cells|cpt|icd(?:-?\d+)?|of)\W{0,3}(?:\w+\W{1,3}){0,2}$",
+    re.I,
+)
 
 
 def find(text: str) -> Iterator[Span]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import wire
-from medxiaohe.privacy import guard
+from medxiaohe.privacy import guard, outgoing
 from medxiaohe.types import Message, Tool
 
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
@@ -56,7 +56,8 @@ def openai_compatible(
     """The model called `model` at `url`, such as http://127.0.0.1:8000/v1.
 
     `api_key_env` names the environment variable that holds the key. `privacy` is one of the modes of
-    `privacy.guard`; PrivacyError at once when the server is elsewhere and the mode keeps conversations here.
+    `privacy.guard`; PrivacyError at once when the server is elsewhere and the mode keeps conversations here. In the mode
+    `deid` a server elsewhere gets conversations redacted (`privacy.outgoing`).
     `timeout` is in seconds for one answer; `first_wait` is doubled at each of the `retries`.
     """
     if not url:
@@ -103,7 +104,8 @@ class OpenAICompatible:
         return replace(self, seed=seed)
 
     def _reply(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Message:
-        self.destination()  # before a pixel is read
+        if not self.destination().local and self.privacy == "deid":  # before a pixel is read
+            messages = outgoing.cleaned(messages, self._what())
         body = {
             "model": self.name,
             "messages": wire.conversation(messages),
@@ -142,8 +144,11 @@ class OpenAICompatible:
         raise ModelError(f"{self._who()} {problem}, {self.retries + 1} times: check that it runs, or raise timeout or retries")
 
     def destination(self) -> guard.Destination:
-        # Nothing marks a conversation as de-identified yet, so the mode `deid` refuses every other machine.
-        return guard.check(self.url, self.privacy, False, f"the conversation for the model {self.name!r}", self.resolve)
+        deidentified = self.privacy == "deid"  # `_reply` sends only what `outgoing` made of it
+        return guard.check(self.url, self.privacy, deidentified, self._what(), self.resolve)
+
+    def _what(self) -> str:
+        return f"the conversation for the model {self.name!r}"
 
     def headers(self) -> dict[str, str]:
         """Read when they are needed, so that the key is in no object that could be printed."""

@@ -1,0 +1,48 @@
+"""`deid`: files without their patients. Says what was done and what is held back; never a path or a value of the files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import yaml
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError
+from medxiaohe.privacy import collection, pixels, secret
+
+PROBLEMS = 1
+
+
+def deid(args: argparse.Namespace) -> int:
+    key = secret.load(args.key)
+    try:
+        rules = yaml.safe_load(args.boxes.read_text(encoding="utf-8")) if args.boxes else []
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"{args.boxes} is not a readable YAML file") from error
+    policy = pixels.policy(args.pixels, rules or [])
+    said = collection.clean(args.path, args.out, key=key, policy=policy, keep=frozenset(filter(None, args.keep.split(","))))
+    if args.sources:
+        _sources(args.path, args.sources, {row["number"]: row["reason"] for row in said["quarantine"]})
+    if args.json:
+        print(json.dumps(said, ensure_ascii=False))
+    else:
+        print(f"{said['files']} files: {said['written']} written, {said['quarantined']} quarantined")
+        reasons: dict[str, int] = {}
+        for row in said["quarantine"]:
+            reasons[f"{row['kind']}: {row['reason']}"] = reasons.get(f"{row['kind']}: {row['reason']}", 0) + 1
+        for reason, count in sorted(reasons.items(), key=lambda pair: -pair[1]):
+            print(f"  {count:>6}  {reason}")
+        print(f"list  {args.out / collection.FILES}")
+    if said["quarantined"] and not args.sources:
+        print("which files they are: the same command with --sources FILE writes a list for you, which may hold names", file=sys.stderr)
+    return PROBLEMS if said["quarantined"] else 0
+
+
+def _sources(source: Path, out: Path, reasons: dict[int, str]) -> None:
+    """number, path and reason of what was held back, readable by its owner only: paths may hold names."""
+    files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
+    io.write_jsonl(out, ({"number": n, "path": str(files[n - 1]), "reason": why} for n, why in sorted(reasons.items())))
+    out.chmod(0o600)
