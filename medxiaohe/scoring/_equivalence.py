@@ -45,7 +45,10 @@ GREEK = dict(
 )
 SIGNED = re.compile(r"(?<=\w)(\+)(?=$|[\s,;)\]/])|(?<=[A-Z\d])(-)(?=$|[,;)\]/]| (?!and\b|or\b))")  # HER2+, CD4-
 MARK = r"(?:[a-z]|[ivx]+[a-z]?|\d{1,3}[a-z]?|" + "|".join((*GREEK, *GREEK.values())) + ")"
-TYPE = re.compile(rf"(?:(?:sub)?type|form|variant|{'|'.join(NUMBERED)})?[\s-]*{MARK}\s*[+-]?|[+-]|positive|negative", re.IGNORECASE)
+TYPE = re.compile(
+    rf"(?:(?:sub)?type|form|variant|{'|'.join(NUMBERED)})?[\s-]*{MARK}\s*[+-]?|[+-]|positive|negative|\w{{1,8}}[型期级度类]",
+    re.IGNORECASE,
+)
 DENIED = re.compile(r"\s*(?:no|not|absent|excluded|ruled out|negated|denied|unlikely|未见|无|排除)\s*", re.IGNORECASE)
 
 
