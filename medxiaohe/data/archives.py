@@ -6,6 +6,7 @@ copied as bytes while they are counted, and nothing else of a member (owner, mod
 
 from __future__ import annotations
 
+import struct
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -37,9 +38,9 @@ def extract(archive: Path, folder: Path) -> list[DeadLetter]:
                     continue
                 taken.add(name.casefold())
                 room -= _copy(source, folder / name, room, archive)
-    except (tarfile.TarError, zipfile.BadZipFile, RuntimeError, NotImplementedError, *files.damage()) as error:
-        if isinstance(error, Rejected):
-            raise
+    except (tarfile.TarError, zipfile.BadZipFile, RuntimeError, LookupError, struct.error, *files.damage()) as error:
+        if isinstance(error, Rejected) or (isinstance(error, OSError) and error.errno is not None):
+            raise  # what the disk says is not about the archive
         raise Rejected("truncated", f"{archive.name}: damaged: {str(error)[:200]}") from error
     return letters
 

@@ -65,7 +65,7 @@ class _Page(HTMLParser):
         if tag == "title":
             self._in_title = True
         if tag == "body":
-            self._skip = 0  # a head need not be closed
+            self._skip, self._in_title = 0, False  # a head need not be closed
         if tag in LEFT_OUT:
             self._skip += 1
         elif tag in ("main", "article"):

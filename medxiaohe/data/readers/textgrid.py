@@ -63,7 +63,7 @@ def _turns(file: Path, by_file: bool) -> list[tuple[float, str, str]]:
     turns: list[tuple[float, str, str]] = []
     try:
         for _ in range(int(flat[4])):
-            kind, tier, _, _ = (_unquoted(next(queue)) for _ in range(4))
+            kind, tier, _, _ = [_unquoted(next(queue)) for _ in range(4)]  # a generator would hide that it ends
             for _ in range(int(next(queue))):
                 begin = float(next(queue))
                 if kind == "IntervalTier":
