@@ -27,6 +27,7 @@ from medxiaohe.entity.literature.attach import Attacher, Parent, fit
 from medxiaohe.entity.literature.holdout import drawn, hold_out
 from medxiaohe.entity.literature.parents import Skeleton
 from medxiaohe.entity.literature.vectors import Embedder, Remembering
+from medxiaohe.entity.literature.words import variant_key
 from medxiaohe.entity.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models.embed import embedder
@@ -64,7 +65,7 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
         ranker = fit(rest, near, folds=FOLDS, num_queries=NUM_QUERIES)
         checked[kind] = _checked(ranker, rest, near, settings.min_score)
         for entity, ranking in zip(asked, ranker.rank(Skeleton(rest, near), asked), strict=True):
-            best = _chosen(whole, ranking, settings.min_score)
+            best = _chosen(whole, entity, ranking, settings.min_score)
             if best:
                 parents[entity.id] = tuple(parent.id for parent in best)
             shown = [{"id": p.id, "name": whole.entities[p.id].name, "score": p.score, "why": p.why} for p in best or ranking[:1]]
@@ -97,9 +98,12 @@ def _is_unplaced(tree: Tree, entity: Entity, sources: Sequence[str]) -> bool:
     return at_top and not tree.children(entity.id) and (not sources or entity.source in sources)
 
 
-def _chosen(tree: Tree, ranking: Sequence[Parent], min_score: float) -> list[Parent]:
+def _chosen(tree: Tree, entity: Entity, ranking: Sequence[Parent], min_score: float) -> list[Parent]:
+    """None when a likely parent has the entity's own name: that is a merge which the build did not make, not a parent."""
     above = {parent.id: set(tree.ancestors(parent.id)) for parent in ranking[:2]}
-    return [parent for parent in grow.chosen(ranking, min_score, above) if parent.id not in tree.roots]
+    best = [parent for parent in grow.chosen(ranking, min_score, above) if parent.id not in tree.roots]
+    own = {variant_key(name) for name in (entity.name, *entity.synonyms)}
+    return [] if any(variant_key(tree.entities[parent.id].name) in own for parent in best) else best
 
 
 def _checked(ranker: Attacher, nodes: Sequence[Entity], near: Embedder | None, min_score: float) -> dict[str, int]:
