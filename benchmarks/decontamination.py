@@ -14,7 +14,7 @@ import argparse
 import random
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -31,6 +31,8 @@ from medxiaohe.types import Message, Sample
 TEXT_TASKS = ("medqa", "medmcqa", "mmlu_med", "pubmedqa", "bioasq_yesno", "kqa", "medquad", "mts_dialog", "iu_impression")
 QUESTION_SETS = ("medqa", "medmcqa", "mmlu_med", "kqa")
 IMAGE_TASKS = ("chest_xray", "vqa_rad", "ham10000", "bccd_count")
+REPORTS = ("iu_impression",)  # normal reports are alike: of many nothing tells them apart
+LONG = 13  # the words of a run in GPT-3's test
 MIN_WORDS = 8  # of a question that is edited; shorter ones are found when they are asked in the same words
 
 
@@ -78,18 +80,27 @@ def text(most: int, num_clean: int, seed: int) -> None:
     clean = [one for one in clean if one.study_id.removeprefix("PMID:") not in own]
     dice, missed = random.Random(seed), defaultdict[str, int](int)
     chosen = [(name, item) for name, found in by_task.items() for item in dice.sample(found, min(most, len(found)))]
+    lines = {
+        name: Counter(own for item in found for own in set(plant.question_of(item)[0].splitlines())) for name, found in by_task.items()
+    }  # "Answer with the letter." is not part of what is planted
     for kind, edit in plant.TEXT_EDITS.items():
-        hits = n = wrong_item = 0
+        hits, n, wrong_item = defaultdict[str, int](int), defaultdict[str, int](int), 0
         for number, (name, item) in enumerate(chosen):
             question, options = plant.question_of(item)
+            question = "\n".join(own for own in question.splitlines() if lines[name][own] <= 0.01 * len(by_task[name]) + 1)
             if (kind != "verbatim" and len(words(question)) < MIN_WORDS) or (kind == "options shuffled" and not options):
                 continue
             match = index.find(row(f"{kind}/{item.id}", edit(question, options, dice), number, clean))
-            n += 1
-            hits += match is not None
+            length = len(words(question))
+            band = "short" if length < MIN_WORDS else f"{MIN_WORDS} to {LONG - 1} words" if length < LONG else f"{LONG} words or more"
+            band = "reports" if name in REPORTS else band
+            n[band] += 1
+            hits[band] += match is not None
             wrong_item += match is not None and match.item != item.id
-            missed[f"{kind}: {name}"] += match is None
-        print(line(kind, hits, n) + (f"   {wrong_item} named another item" if wrong_item else ""))
+            missed[f"{kind}: {band}: {name}"] += match is None
+        for band in sorted(n):
+            print(line(f"{kind}: {band}", hits[band], n[band]))
+        print(f"      {wrong_item} of them named another item") if wrong_item else None
     print("  missed, by kind and task:", {key: count for key, count in missed.items() if count} or "none")
     start = time.perf_counter()
     matches = [match for one in clean if (match := index.find(one))]

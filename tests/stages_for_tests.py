@@ -120,4 +120,5 @@ def lessons(settings: LessonsSettings, out: Path) -> dict[str, Any]:
         Sample(f"l/{i}", (Message("user", (f"Is {i} even?",)), Message("assistant", ("Yes." if i % 2 == 0 else "No.",))))
         for i in range(settings.num)
     ]
+    io.write_json(out / "mixture.json", {"contamination": {"checked": {"held_out": 1}, "removed": 0}})
     return {"rows": io.write_jsonl(out / "instructions.jsonl", rows)}

@@ -161,6 +161,7 @@ def mixture(tmp_path: Path) -> Path:
     rows = [replace(row, target=row.messages[-1].text) for row in rows]
     io.write_jsonl(tmp_path / "mixture" / "instructions.jsonl", rows)
     io.write_jsonl(tmp_path / "mixture" / "prompts.jsonl", rows)
+    io.write_json(tmp_path / "mixture" / "mixture.json", {"contamination": {"checked": {"held_out": 16}, "removed": 0}})
     return tmp_path / "mixture"
 
 
@@ -177,6 +178,7 @@ def knows(tiny_vlm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(16)
     ]
     io.write_jsonl(folder / "data" / "instructions.jsonl", rows)
+    io.write_json(folder / "data" / "mixture.json", {"contamination": {"checked": {"held_out": 16}, "removed": 0}})
     parts = Parts(language="full", projector=False)
     sft(FitSettings(model=str(tiny_vlm), parts=parts, learning_rate=3e-3, max_steps=10), folder / "sft", data=folder / "data")
     return folder / "sft"
@@ -321,6 +323,8 @@ def test_prompts_are_chosen_and_successes_distilled_and_a_kill_loses_no_chunk(
     rows = list(io.read_jsonl(tmp_path / "whole" / "selection.jsonl"))
     assert summary["prompts"] == 16 == len(rows) == sum(summary["histogram"].values()) and summary["kept"] == len(kept) > 0
     assert [row["id"] for row in rows if row["kept"]] == kept and all(0.25 <= row["accuracy"] <= 0.75 for row in rows if row["kept"])
+
+    assert rl(short(max_steps=1), tmp_path / "rl", data=tmp_path / "whole", model=knows)["prompts"] == 2, "what is chosen can be trained on"
 
     real, calls = draws._answers, []
 

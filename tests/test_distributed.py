@@ -37,6 +37,7 @@ def mixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(Sample(f"r/{number}", messages, source="held_out", target="yes"))
     with io.publish(folder / "mix", record=lambda: {"summary": {}}) as draft:
         io.write_jsonl(draft / "instructions.jsonl", rows)
+        io.write_json(draft / "mixture.json", {"contamination": {"checked": {"held_out": 16}, "removed": 0}})
     return folder / "mix"
 
 

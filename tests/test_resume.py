@@ -43,6 +43,7 @@ def mixture(tmp_path: Path) -> Path:
     folder = tmp_path / "mixture"
     io.write_jsonl(folder / "instructions.jsonl", rows)
     io.write_jsonl(folder / "prompts.jsonl", [row for row in rows if row.images])
+    io.write_json(folder / "mixture.json", {"contamination": {"checked": {"held_out": 16}, "removed": 0}})
     return folder
 
 

@@ -36,6 +36,7 @@ def mixture(tmp_path: Path) -> Path:
     folder = tmp_path / "mixture"
     io.write_jsonl(folder / "instructions.jsonl", rows)
     io.write_jsonl(folder / "prompts.jsonl", rows[:8])
+    io.write_json(folder / "mixture.json", {"contamination": {"checked": {"held_out": 16}, "removed": 0}})
     documents = (Message("document", (f"The heart has {i} chambers.",)) for i in range(4))
     io.write_jsonl(folder / "documents.jsonl", (Sample(f"d/{i}", (document,)) for i, document in enumerate(documents)))
     return folder
@@ -155,7 +156,7 @@ def test_contradictory_settings_are_refused(make: object, says: str) -> None:
 def test_no_rows_and_no_model_are_one_sentence(tiny_vlm: Path, tmp_path: Path, mixture: Path) -> None:
     io.write_jsonl(tmp_path / "empty" / "instructions.jsonl", [])
     with pytest.raises(DataError, match="no rows to train on"):
-        sft(FitSettings(model=str(tiny_vlm)), tmp_path / "o", data=tmp_path / "empty")
+        sft(FitSettings(model=str(tiny_vlm), allow_contaminated=True), tmp_path / "o", data=tmp_path / "empty")
     with pytest.raises(ConfigError, match="no model"):
         sft(FitSettings(), tmp_path / "o", data=mixture)
 

@@ -30,7 +30,7 @@ HELD_OUT = ("validation", "test")
 
 @dataclass(frozen=True)
 class Against:
-    """A task whose test split must stay unseen."""
+    """A task whose test split must stay unseen; `held_out` is that of the corpus itself."""
 
     task: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -51,7 +51,7 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
     plugins.need("numpy", "PIL", why="data.curate")
     lens, matches = Lens(), list[Match]()
     filters = [(name, plugins.load("filters", name)) for name in settings.filters]
-    items = TestItems(_items(settings.against, tree), lens)
+    items = TestItems(_items(settings.against, tree, corpus), lens)
     with Rows(corpus) as rows:
         held_out = _held_out(rows)
         duplicates = Duplicates(lens, threshold=settings.near_text, text_of=lambda place: rows.at(place).text)
@@ -89,9 +89,9 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
     return {"read": num_read, "kept": num_kept, "dropped": dict(dropped.most_common()), "contaminated": len(matches)}
 
 
-def _items(against: tuple[Against, ...], tree: Path | None) -> Iterator[Sample]:
+def _items(against: tuple[Against, ...], tree: Path | None, corpus: Path) -> Iterator[Sample]:
     for one in against:
-        task = make(one.task, tree, one.options)
+        task = make(one.task, tree, one.options, corpus)
         found = False
         for sample in track(task.samples("test"), f"test items of {task.name}"):
             found = True

@@ -1,7 +1,8 @@
 """Does a training row give away an item of a test split? Text, image, patient and study are compared.
 
 text     a run of 13 words in common (Brown et al. 2020, GPT-3, appendix C), or 60 % of the item's word triples (75 % when
-         there are fewer than twelve), which finds edited copies, or, however short, the same question
+         there are fewer than twelve), or a quarter of them and 68 % of its words (edited.py), which finds edited
+         copies, or, however short, the same question; a short question with options counts with half of its options
 image    the same file, or a near-identical one (looks.py)
 patient, study   the same id
 
@@ -17,24 +18,26 @@ one ("12") only within its source.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from medxiaohe.data import overlap
+from medxiaohe.data import edited, overlap
+from medxiaohe.data.grams import FEW_TRIPLES, RUN, TRIPLE, Grams, Part, common_lines, study, template, with_words
 from medxiaohe.data.looks import Gallery, Lens
+from medxiaohe.data.whole import ANCHOR, Whole
 from medxiaohe.types import ImageRef, Sample
 
-if TYPE_CHECKING:
-    import numpy as np
-
-RUN, TRIPLE = 13, 3
-MIN_TRIPLES, FEW_TRIPLES = 6, 12
-MIN_SHARE, MIN_SHARE_OF_FEW = 0.6, 0.75  # titles of a series share their first words
 MAX_TEMPLATE_SHARE = 0.01
 MIN_STUDIES, MIN_ANSWER_WORDS = 10, 8
+MIN_WORDS = 8  # of a question, its options aside, of which edited copies are looked for
+MIN_WORDS_SHARE, MIN_WORDS_SHARE_OF_FEW = 0.68, 0.85
+MANY_TRIPLES, MIN_WORDS_SHARE_OF_THIN = 0.25, 0.93  # with a smaller share of triples nearly all words must be there
 DISTINCTIVE = 6  # characters of an id
+PREFIX = re.compile(
+    r"^(https?://)?(pubmed\.ncbi\.nlm\.nih\.gov/|www\.ncbi\.nlm\.nih\.gov/(pubmed|pmc/articles)/|(dx\.)?doi\.org/)?(pmid|doi|uid)?[:\s]*(?=\S)"
+)  # what an article id is written with
 SHOWN = 600  # characters of each text of a pair
 
 
@@ -49,15 +52,6 @@ class Match:
     item_text: str
     how: str
     reason: str  # test_image, test_patient, test_study or test_text
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The question or the answer of an item."""
-
-    item: Sample
-    lines: tuple[str, ...]
-    equality: bool
 
 
 class TestItems:
@@ -75,11 +69,14 @@ class TestItems:
             by_task[item.source].append(item)
             self._add_ids(item)
         self.checked = {task: len(found) for task, found in by_task.items()}
-        self._runs, self._triples = _Grams(RUN), _Grams(TRIPLE)
+        self._runs, self._triples, self._hints = Grams(RUN), Grams(TRIPLE), Grams(TRIPLE)
+        self._weights: dict[str, edited.Weights] = {}
+        self._whole, self._parts = Whole(), list[Part]()
         for found in by_task.values():
             self._add_texts(found)
         self._runs.freeze()
         self._triples.freeze()
+        self._hints.freeze()
 
     def find(self, sample: Sample) -> Match | None:
         return self._by_image(sample) or self._by_unit(sample) or self._by_text(sample)
@@ -97,13 +94,19 @@ class TestItems:
             self._studies.setdefault(unit(item.source, item.study_id), item)
 
     def _add_texts(self, items: list[Sample]) -> None:
-        studies = {_study(item) for item in items}
+        studies = {study(item) for item in items}
         parts = [part for item in items for part in _parts(item, len(studies))]
-        template = _template(parts, max(1.0, MAX_TEMPLATE_SHARE * len(studies)))
+        shared = template(parts, max(1.0, MAX_TEMPLATE_SHARE * len(studies)))
         for grams in (self._runs, self._triples):
-            grams.add(parts, template)
+            grams.add(parts, shared)
+        common = common_lines(parts, max(1.0, MAX_TEMPLATE_SHARE * len(studies)))
+        parts = [with_words(part, common) for part in parts]
+        self._hints.add(parts, shared[:0])
+        self._weights[items[0].source] = edited.Weights(part.words for part in parts)
         for part in parts:
             if part.equality:
+                self._whole.add(part.words, len(self._parts))
+                self._parts.append(part)
                 self._equal.setdefault(overlap.normal(part.item.prompt.messages[-1].text), part.item)
 
     def _by_image(self, sample: Sample) -> Match | None:
@@ -127,114 +130,63 @@ class TestItems:
         for message in sample.messages:
             if item := self._equal.get(overlap.normal(message.text)):
                 return _match(sample, item, "the same text", "test_text")
-        part, share = self._runs.find(sample.text)
-        if part:
-            return _match(sample, part.item, f"{RUN} words in a row", "test_text", self._runs.excerpt(sample.text, part))
-        part, share = self._triples.find(sample.text)
-        if part:
+        text = overlap.words(sample.text)
+        for number, start, end in self._whole.find(text):
+            part = self._parts[number]
+            if end - start >= ANCHOR or _half_of(part.options, text):
+                return _match(sample, part.item, "the whole question", "test_text", overlap.excerpt(sample.text, start, end))
+        found, share = self._runs.find(sample.text)
+        if found:
+            return _match(sample, found.item, f"{RUN} words in a row", "test_text", self._runs.excerpt(sample.text, found))
+        found, share = self._triples.find(sample.text)
+        if found:
             how = f"{share:.0%} of the item's word triples"
-            return _match(sample, part.item, how, "test_text", self._triples.excerpt(sample.text, part))
+            return _match(sample, found.item, how, "test_text", self._triples.excerpt(sample.text, found))
+        return self._by_words(sample)
+
+    def _by_words(self, sample: Sample) -> Match | None:
+        text = overlap.words(sample.text)
+        for part, share, anchors, size in self._hints.hints(sample.text):
+            half = _half_of(part.options, text)
+            if part.item.images or len(part.words) < (ANCHOR if half else MIN_WORDS):
+                continue
+            alike = edited.share(part.words, text, anchors, self._weights[part.item.source])
+            if alike >= _needed(share, size, half):
+                how = f"{alike:.0%} of the item's words and {share:.0%} of its word triples" + (", with its options" if half else "")
+                return _match(sample, part.item, how, "test_text", self._triples.excerpt(sample.text, part))
         return None
 
 
-class _Grams:
-    """The specific n-grams of all parts: hash -> parts, as one sorted array that a row is looked up in at once."""
-
-    def __init__(self, length: int):
-        self.length = length
-        self.parts: list[_Part] = []
-        self._sets: list[np.ndarray] = []
-
-    def add(self, parts: list[_Part], template: np.ndarray) -> None:
-        """Parts of one task: the n-grams of which more than half the words lie outside its template."""
-        import numpy as np
-
-        self.parts += parts
-        self._sets += [np.unique(np.concatenate([self._specific(line, template) for line in part.lines])) for part in parts]
-
-    def _specific(self, line: str, template: np.ndarray) -> np.ndarray:
-        import numpy as np
-
-        own = np.ones(len(overlap.words(line)), bool)
-        for start in np.flatnonzero(np.isin(overlap.grams(line, TRIPLE), template)):
-            own[start : start + TRIPLE] = False
-        before = np.concatenate([[0], np.cumsum(own)])
-        hashes = overlap.grams(line, self.length)
-        return hashes[before[self.length :] - before[: len(before) - self.length] > self.length / 2] if len(hashes) else hashes
-
-    def freeze(self) -> None:
-        import numpy as np
-
-        sizes = np.array([len(hashes) for hashes in self._sets], np.int64)
-        flat = np.concatenate(self._sets) if self._sets else np.empty(0, np.uint64)
-        order = np.argsort(flat, kind="stable")
-        self._hashes, self._owners, self._sizes = flat[order], np.repeat(np.arange(len(sizes)), sizes)[order], sizes
-        self._sets = []
-
-    def find(self, text: str) -> tuple[_Part | None, float]:
-        """The part of which the largest share is in the text, and that share; of triples, a share that is large enough."""
-        import numpy as np
-
-        mine = np.unique(overlap.grams(text, self.length))
-        left, right = np.searchsorted(self._hashes, mine, "left"), np.searchsorted(self._hashes, mine, "right")
-        hit = np.flatnonzero(right > left)
-        if not len(hit):
-            return None, 0.0
-        owners, counts = np.unique(np.concatenate([self._owners[left[i] : right[i]] for i in hit]), return_counts=True)
-        shares = counts / self._sizes[owners]
-        if self.length == TRIPLE:
-            sizes = self._sizes[owners]
-            enough = (sizes >= MIN_TRIPLES) & (shares >= np.where(sizes < FEW_TRIPLES, MIN_SHARE_OF_FEW, MIN_SHARE))
-            shares = np.where(enough, shares, 0.0)
-        best = int(shares.argmax())
-        if not shares[best]:
-            return None, 0.0
-        return self.parts[owners[best]], float(shares[best])
-
-    def excerpt(self, text: str, part: _Part) -> str:
-        """The part of the text from the first to the last n-gram that it shares with the item, as far as it fits."""
-        theirs = {int(h) for line in part.lines for h in overlap.grams(line, self.length)}
-        shared = [i for i, h in enumerate(overlap.grams(text, self.length)) if int(h) in theirs]
-        if not shared:
-            return text
-        marks = list(overlap.WORD.finditer(text.casefold()))
-        start = marks[shared[0]].start()
-        return ("..." if start > 20 else "") + text[start if start > 20 else 0 : marks[shared[-1] + self.length - 1].end() + 20]
-
-
-def _template(parts: list[_Part], max_studies: float) -> np.ndarray:
-    """The word triples that more than `max_studies` studies of a task have."""
-    import numpy as np
-
-    by_study: dict[str, list[np.ndarray]] = defaultdict(list)
-    for part in parts:
-        by_study[_study(part.item)] += [overlap.grams(line, TRIPLE) for line in part.lines]
-    distinct = [np.unique(np.concatenate(hashes)) for hashes in by_study.values()]
-    values, counts = np.unique(np.concatenate(distinct) if distinct else np.empty(0, np.uint64), return_counts=True)
-    return values[counts > max_studies]
+def _needed(share: float, size: int, half: bool) -> float:
+    """Which share of an item's words must be found, given that of its `size` triples: words in any order may be another text's."""
+    enough = MIN_WORDS_SHARE if size >= FEW_TRIPLES or half else MIN_WORDS_SHARE_OF_FEW
+    return enough if share >= MANY_TRIPLES else max(enough, MIN_WORDS_SHARE_OF_THIN)
 
 
 def unit(source: str, id: str) -> str:
     """The id of a patient or study as it is compared."""
-    id = id.strip().casefold().removeprefix("pmid:")
+    id = id.strip().casefold().rstrip("/")
+    id = PREFIX.sub("", id)
     return id if len(id) >= DISTINCTIVE else f"{source}\0{id}"
 
 
-def _parts(item: Sample, num_studies: int) -> list[_Part]:
+def _parts(item: Sample, num_studies: int) -> list[Part]:
     question, options = item.prompt.messages, {overlap.normal(choice) for choice in item.choices}
     lines = [line for message in question for line in message.text.splitlines()]
     lines = [line for line in lines if overlap.normal(line) not in options and " ".join(overlap.words(line)[1:]) not in options]
     parts = []
     if any(map(overlap.words, lines)) and (not item.images or num_studies >= MIN_STUDIES):
-        parts.append(_Part(item, tuple(lines), equality=not item.images))
+        choices = tuple(overlap.words(choice) for choice in item.choices)
+        parts.append(Part(item, tuple(lines), equality=not item.images, options=choices))
     answer = item.messages[-1].text if item.messages[-1].role == "assistant" and not item.choices else ""
     if len(overlap.words(answer)) >= MIN_ANSWER_WORDS:
-        parts.append(_Part(item, (answer,), equality=False))
+        parts.append(Part(item, (answer,), equality=False))
     return parts
 
 
-def _study(item: Sample) -> str:
-    return item.patient_id or item.study_id or item.id
+def _half_of(options: tuple[tuple[str, ...], ...], text: tuple[str, ...]) -> bool:
+    """Whether half of the options are in the text; yes and no are in every text."""
+    return len(options) > 2 and 2 * edited.options_found(options, text) >= len(options)
 
 
 def _file(image: ImageRef) -> tuple[object, ...]:

@@ -82,9 +82,18 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
         "by_bucket": _by_bucket(index, taken),
     }
     per_kind = {kind: _by_source({kind: drawn[kind]}) for kind in KINDS}
-    io.write_json(out / "mixture.json", {**summary, "by_kind": per_kind, "settings": settings})
+    report = {"by_kind": per_kind, "settings": settings, "contamination": _contamination(data)}
+    io.write_json(out / "mixture.json", {**summary, **report})
     _show(per_kind, summary["by_bucket"])
     return summary
+
+
+def _contamination(data: Path) -> dict[str, Any] | None:
+    """What data.curate compared the rows with, for the training stages, which refuse rows that nobody compared; None when not curated."""
+    if not (path := data / "contamination.json").is_file():
+        return None
+    found = io.read_json(path)
+    return {"checked": found["checked"], "removed": len(found["matches"]), "report": io.sha256(path)}
 
 
 def _draw_all(settings: MixtureSettings, index: list[_Row]) -> dict[str, _Drawn]:

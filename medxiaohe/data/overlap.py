@@ -51,6 +51,13 @@ def _codes(text: str) -> np.ndarray:
     return codes ^ (codes >> np.uint64(29))
 
 
+def excerpt(text: str, first: int, end: int) -> str:
+    """The text from its word number `first` to before the one number `end`, and a little of what follows."""
+    marks = list(WORD.finditer(text.casefold()))
+    start = marks[first].start()
+    return ("..." if start > 20 else "") + text[start if start > 20 else 0 : marks[end - 1].end() + 20]
+
+
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:
     """Shared over all, of two arrays of distinct hashes."""
     import numpy as np

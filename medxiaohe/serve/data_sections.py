@@ -239,7 +239,7 @@ def contamination_section(run: Run, *, words: bool) -> Html:
         f"{plural(len(matches), 'match', 'matches')} found"
         + ("; the training samples in them were removed before training." if matches else ": no training sample repeats an item.")
     )
-    pairs = [_pair(row) for row in matches[:MATCHES]] if words else []
+    pairs = [pair(row) for row in matches[:MATCHES]] if words else []
     note = f"The first {len(pairs)} of {plural(len(matches), 'match', 'matches')}, training sample and evaluation item side by side."
     return section(
         "contamination",
@@ -250,7 +250,7 @@ def contamination_section(run: Run, *, words: bool) -> Html:
     )
 
 
-def _pair(row: Mapping[str, Any]) -> Html:
+def pair(row: Mapping[str, Any]) -> Html:
     def side(name: str, id: Any, words: Any) -> Html:
         return tag("div", tag("h4", name), tag("code", excerpt(str(id or ""), 60)), tag("p", words, dir="auto"))
 

@@ -23,6 +23,7 @@ from medxiaohe.recipe.settings import HOW, content_hash, decisive
 from medxiaohe.train import parts as parts_of
 from medxiaohe.train import plan as plans
 from medxiaohe.train.augment import Augment
+from medxiaohe.train.clean import refuse_unchecked
 from medxiaohe.train.resume import newest, resumable
 from medxiaohe.train.rows import Rows
 
@@ -49,6 +50,7 @@ class FitSettings:
     packing: bool = False  # several rows in a sequence of max_length tokens, none sees another
     augment: Augment = field(default_factory=Augment)
     seed: int = 0
+    allow_contaminated: bool = False  # train on rows that were compared with no test split
     save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ def device() -> str:
 
 def train_on(file: str, label: str, settings: FitSettings, out: Path, data: Path, model: Path | None) -> dict[str, Any]:
     """A training stage: render the samples of one file of a mixture, fit, save. A text over `max_length` tokens is cut."""
+    refuse_unchecked(data, settings.allow_contaminated, label)
     base = base_model(settings, model)
     loaded = checkpoint.load(base, device())
     rows = Rows(list(io.read_samples(data / file)), loaded.processor, settings.max_length, f"render {file}", settings.augment)

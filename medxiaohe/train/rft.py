@@ -17,6 +17,7 @@ from typing import Any
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.train.clean import carry
 from medxiaohe.train.draws import Drawn, DrawSettings, draw
 from medxiaohe.types import Message, Sample
 
@@ -47,6 +48,7 @@ def rft(settings: RftSettings, out: Path, *, data: Path, model: Path | None = No
     mixed = [*rows, *replayed]
     chance.shuffle(mixed)
     io.write_jsonl(out / "instructions.jsonl", mixed)
+    carry(data, out)
     io.write_jsonl(out / "rft.jsonl", (_record(one, len(taken[one.sample.id]), settings) for one in drawn))
     return {
         "prompts": len(drawn),

@@ -1,0 +1,69 @@
+"""Is an edited copy of a text inside another one? Words are compared one by one, so that typing errors, synonyms, a changed
+clause and another order of the options leave most of them.
+
+A word counts for as much as it tells the items of its task apart (the logarithm of how few have it), and is found in the place
+where the two texts share the most word triples when it is there as it is or with one letter dropped, doubled, changed or swapped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+MIN_LETTERS = 4  # of a word in which one letter may differ
+WIDER = 1.4  # the place is as many times as long as the item, in words
+NEAR_BY = 8
+
+
+class Weights:
+    """How much each word tells the items of a task apart."""
+
+    def __init__(self, items: Iterable[Sequence[str]]):
+        self._counts, self._num = Counter[str](), 0
+        for words in items:
+            self._counts.update(set(words))
+            self._num += 1
+
+    def of(self, word: str) -> float:
+        return math.log((self._num + 1) / max(1, self._counts[word])) + 0.05
+
+
+def share(item: Sequence[str], text: Sequence[str], anchors: Sequence[int], weights: Weights) -> float:
+    """The weighted share of an item's words that are in the text around the most `anchors` (indices of words in common)."""
+    place = text[slice(*_place(len(item), len(text), anchors))]
+    there, loose = set(place), {part for word in place for part in _loosened(word)}
+    total = found = 0.0
+    for word in set(item):
+        weight = weights.of(word)
+        total += weight
+        if word in there or not loose.isdisjoint(_loosened(word)):
+            found += weight
+    return found / total if total else 0.0
+
+
+def options_found(options: Sequence[Sequence[str]], text: Sequence[str]) -> int:
+    """How many of the options, each as words, are in the text, one letter of a word left free."""
+    there, loose = set(text), {part for word in text for part in _loosened(word)}
+    return sum(all(word in there or not loose.isdisjoint(_loosened(word)) for word in option) for option in options if option)
+
+
+def _place(length: int, end: int, anchors: Sequence[int]) -> tuple[int, int]:
+    """The window with the most anchors, with room before the first of them."""
+    width = int(WIDER * length) + NEAR_BY
+    best, first, left = 0, anchors[0], 0
+    last = anchors[0]
+    for right, anchor in enumerate(anchors):
+        while anchor - anchors[left] > width:
+            left += 1
+        if right - left + 1 > best:
+            best, first, last = right - left + 1, anchors[left], anchor
+    room = max(NEAR_BY, width - (last - first))
+    return max(0, first - room), min(end, last + room)
+
+
+def _loosened(word: str) -> set[str]:
+    """The word and what is left of it without one of its letters: two words share one of these when one edit apart."""
+    if len(word) < MIN_LETTERS:
+        return {word}
+    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
