@@ -36,6 +36,7 @@ from medxiaohe.entity.spelling import bag
 from medxiaohe.entity.tagger import Options, Tagger, knowledge_of
 from medxiaohe.entity.tree import Tree, entity_from_json
 from medxiaohe.entity.word_classes import word_classes
+from medxiaohe.errors import MedError
 
 CODES = ("MESH", "OMIM")
 KIND = {"disease": "disease", "phenotype": "disease", "chemical": "chemical", "anatomy": "Anatomy", "cell": "Anatomy"}  # tree -> marked
@@ -363,4 +364,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MedError as error:
+        sys.exit(f"{Path(__file__).name}: {error}")
