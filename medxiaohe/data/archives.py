@@ -6,6 +6,7 @@ copied as bytes while they are counted, and nothing else of a member (owner, mod
 
 from __future__ import annotations
 
+import errno
 import struct
 import tarfile
 import zipfile
@@ -18,6 +19,7 @@ from medxiaohe.data.readers import DeadLetter, Rejected
 
 ENDINGS = (".zip", ".tar", ".tgz", ".tbz2", ".txz")
 MAX_MEMBERS, MAX_BYTES = 100_000, 8 * 2**30
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)  # not about the archive
 RATIO, FLOOR, BLOCK = 100, 64 * 2**20, 2**20
 
 
@@ -39,8 +41,8 @@ def extract(archive: Path, folder: Path) -> list[DeadLetter]:
                 taken.add(name.casefold())
                 room -= _copy(source, folder / name, room, archive)
     except (tarfile.TarError, zipfile.BadZipFile, RuntimeError, LookupError, struct.error, *files.damage()) as error:
-        if isinstance(error, Rejected) or (isinstance(error, OSError) and error.errno is not None):
-            raise  # what the disk says is not about the archive
+        if isinstance(error, Rejected) or (isinstance(error, OSError) and error.errno in DISK):
+            raise
         raise Rejected("truncated", f"{archive.name}: damaged: {str(error)[:200]}") from error
     return letters
 
