@@ -10,6 +10,7 @@ name is found because nobody knows it, not because somebody listed it. docs/priv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from medxiaohe.privacy import text_chinese, text_names, text_patterns
 from medxiaohe.privacy.spans import Span, merged
 
+ENDLESS = re.compile(r"[^\s\u3000-\u303f\u3400-\u9fff\uff00-\uffef]{300,}")  # no word of a language: encoded bytes, a very long address
 Finder = Callable[[str], Iterable[Span]]
 
 
@@ -74,8 +76,10 @@ def redact(text: str, more: tuple[Finder, ...] = ()) -> Redacted:
 
 def find(text: str, more: Iterable[Finder] = ()) -> list[Span]:
     """What should not be seen, in the order of the text, without overlaps."""
-    fixed = [*text_patterns.find(text), *text_chinese.find(text)]
-    found = [*fixed, *text_names.find(text, merged(fixed, text))]
+    long = [Span(*match.span(), "ID") for match in ENDLESS.finditer(text)]
+    bounded = ENDLESS.sub(lambda match: " " * len(match[0]), text)  # patterns take quadratic time in a word without an end
+    fixed = [*text_patterns.find(bounded), *text_chinese.find(bounded)]
+    found = [*long, *fixed, *text_names.find(bounded, merged([*long, *fixed], text))]
     for finder in more:
         found += finder(text)
     return merged(found, text)

@@ -54,6 +54,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("ADDRESS", rf"{HAN}{{1,8}}(?:路|街|大道|巷|弄|胡同)\s*\d{{1,5}}\s*号(?:院|楼)?(?:[{HAN[1:-1]}\w-]{{0,12}}(?:栋|幢|单元|室|楼|号))*"),
     ("PLACE", rf"(?<={HAN})?{HAN}{{2,16}}?(?:医院|卫生院|卫生所|卫生服务中心|医学院|门诊部|疗养院|妇幼保健院|大学|诊所)(?:第[一二三四五六七八九十]+(?:附属|临床)?医院|附属{HAN}{{0,6}}医院)?"),
 )  # fmt: skip
+PIECE, OVERLAP = 400, 80  # characters
 COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in PATTERNS)
 LABELLED = re.compile(
     rf"(?:患者姓名|病人姓名|姓名|联系人|监护人|签名|签字|记录者|记录人|审核者|术者|助手|麻醉师|主刀)\s*[:：]\s*({HAN}[{HAN[1:-1]}·]{{1,11}}?(?=$|[\s,，。;；、()（）|/]|性别|年龄)|[A-Za-z][A-Za-z .'-]{{1,30}})",
@@ -81,18 +82,32 @@ GENERIC_PLACE = re.compile(
 def find(text: str) -> Iterator[Span]:
     if not re.search(HAN, text):
         return
+    names: list[tuple[int, int]] = []
+    for at, piece in _pieces(text):
+        yield from _shaped(piece, at)
+        found = [match.span(1) for pattern in (LABELLED, WIDE, OPENS, NEAR, BARE, TITLED) for match in pattern.finditer(piece)]
+        names += [(at + a, at + b) for a, b in found if piece[a:b] not in NOT_NAMES and piece[a : a + 2] not in NOT_NAMES]
+    said = sorted({text[a:b] for a, b in names if b - a >= 2}, key=lambda name: (-len(name), name))
+    if said:  # a name that is known by what stands around it is one wherever it stands
+        names += [match.span() for match in re.finditer("|".join(map(re.escape, said)), text)]
+    for start, end in names:
+        yield Span(start, end, "NAME")
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """Sentences, and parts of those that have no end, with where they start: patterns take quadratic time in long ones."""
+    for match in re.finditer(r"[^。！？!?；;]+[。！？!?；;]?", text):
+        for at in range(match.start(), match.end(), PIECE - OVERLAP):
+            yield at, text[at : min(at + PIECE, match.end())]
+
+
+def _shaped(piece: str, at: int) -> Iterator[Span]:
     for kind, pattern in COMPILED:
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(piece):
             group = 1 if pattern.groups and match[1] else 0
             start, end = match.span(group)
             if kind == "PLACE":
                 start += max((cut.end() for cut in VERBS.finditer(match[0]) if cut.end() < len(match[0])), default=0)
-                if end - start < 4 or GENERIC_PLACE.fullmatch(text[start:end]):
+                if end - start < 4 or GENERIC_PLACE.fullmatch(piece[start:end]):
                     continue
-            yield Span(start, end, kind)
-    names = [match.span(1) for pattern in (LABELLED, WIDE, OPENS, NEAR, BARE, TITLED) for match in pattern.finditer(text)]
-    names = [(a, b) for a, b in names if text[a:b] not in NOT_NAMES and text[a : a + 2] not in NOT_NAMES]
-    for said in {text[a:b] for a, b in names if b - a >= 2}:
-        names += [match.span() for match in re.finditer(re.escape(said), text)]
-    for start, end in names:
-        yield Span(start, end, "NAME")
+            yield Span(at + start, at + end, kind)

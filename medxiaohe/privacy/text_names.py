@@ -10,38 +10,15 @@ word         stays, except inside the name of a hospital or a place
 
 from __future__ import annotations
 
-import functools
-import gzip
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from medxiaohe.privacy.spans import Span
+from medxiaohe.privacy.text_words import CREDENTIALS, STRONG_GIVEN, TITLES, Token, gap, is_eponym, kind_of, near, tokens_of
 
-HERE = Path(__file__).parent
-LETTERS = r"[^\W\d_](?:[^\W\d_]|[\u02b0-\u036f])*"  # accents may be characters of their own
-TOKEN = re.compile(rf"{LETTERS}(?:['’`]{LETTERS})*")
-HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
-POSSESSIVE = re.compile(r"(?:n['’`]t|['’`](?:s|re|ve|ll|d|m|t|em))$|['’`]$", re.I)
-MORPHEMES = re.compile(  # words that medicine makes anew every day, written small
-    r".{2,}(?:itis|itides|ectomy|ectomies|ostomy|otomy|ology|ologist|ological|osis|oses|otic|emia|emic|aemia|uria|uric|pathy|pathic|plasty|scopy|scopic|"
-    r"graphy|graphic|gram|grams|cyte|cytes|cytic|oma|omas|omatous|algia|plegia|paresis|trophy|trophic|megaly|penia|genic|genesis|lysis|lytic|"
-    r"mycin|micin|cillin|cycline|floxacin|oxacin|pril|prilat|sartan|olol|statin|azole|conazole|prazole|tidine|mab|tinib|nib|ciclib|vir|dipine|"
-    r"zosin|triptan|setron|gliptin|gliflozin|glutide|parin|xaban|gatran|caine|barbital|azepam|zolam|pam|lukast|terol|sone|olone|onide|fibrate|"
-    r"thiazide|semide|tropium|oxetine|pramine|triptyline|idone|apine|peridol|azine|profen|fenac|coxib|dronate|platin|taxel|rubicin|bicin|"
-    r"ase|ases|ally|ically|ness|ization|isation|ability|like|able|ible|ously|tomic|vascular|pulmonary|renal|cranial|lateral|medial|"
-    r"dermal|cardial|colonic|gastric|hepatic|nasal|ocular|oral|thoracic|abdominal|pelvic|vertebral)$"
-)
-PREFIXES = re.compile(r"^(?:non|pre|post|anti|sub|hyper|hypo|intra|inter|peri|para|multi|micro|macro|over|under|mid|semi|extra|trans|re|un|de|co|self|bi|tri|poly|retro|supra|infra|immuno|neuro|cardio|gastro)(?=[a-z]{4,}$)")  # fmt: skip
-TITLES = frozenset(
-    "mr mrs ms miss mister dr drs doctor prof professor nurse madam rev reverend father sister officer judge capt captain sgt sir lady".split()
-)
 CALLINGS = frozenset("doctor nurse professor prof miss".split())  # a title when a word with a capital follows
 NO_NAMES = frozenset("practitioner manager specialist visit notes note appointment office assistant anesthetist midwife discussion".split())
 STRICT_TITLES = frozenset("mr mrs ms dr drs prof mister".split())
-CREDENTIALS = frozenset("md m.d do np pa rn phd dds dpm lpn cnp crna arnp mph facs pac dnp".split())
 PREPOSITIONS = frozenset(
     "in from to near with by call called contact told asked thank sister brother husband wife daughter son mother father neighbor friend named".split()
 )
@@ -79,8 +56,6 @@ GENERIC = frozenset(
 )
 NAMED = frozenset("memorial mercy saint st sacred good providence veterans grace holy trinity presbyterian methodist baptist lutheran jewish christian hope "
                   "unity kindred riverside lakeside hillside valley sunrise sunset mountain ocean bay lady".split())  # fmt: skip
-STRONG_GIVEN = frozenset("mark grace rose joy faith dawn jack bill ruby ivy violet pearl iris olive robin carol jean jay gene art drew chip guy sandy "
-                         "holly heather daisy lily june autumn summer paris".split())  # fmt: skip
 PERSON = re.compile(
     r"(?im)^[ \t>*-]*(?:(?:patient(?:'s)?|pt|full|first|last|middle|maiden|legal|preferred|given|family|sur|nick)?[ _]?names?|attending(?: physician)?|"
     r"(?:referring|primary|ordering|consulting|treating|admitting|family) (?:physician|doctor|provider|clinician)|physician|provider|surgeon|"
@@ -100,58 +75,18 @@ NOT_GREETED = TITLES | frozenset("there everyone all again good how this that i 
                                  "today guys folks nice welcome please sorry just can could is are doc".split())  # fmt: skip
 TOWN = re.compile(r",? (?:in )?((?:[A-Z][\w.'’-]*[\w](?: (?=[A-Z]))?){1,4})")
 STATE = re.compile(r",\s*([A-Z]{2})\b")
-START = re.compile(r"(?:^|[.!?:;\n•*\-–(\[\"“|])\s*$")
-INITIAL = re.compile(r"(?:^|[\s.,])[A-Z]\. ?$|(?:^|\W)(?:St|Dr|Mr|Mrs|Ms|Mt|Ft)\. ?$")
 EPONYM_HEADS = frozenset("disease syndrome sign test tests scale score coma catheter stain criteria classification procedure fracture lymphoma tumor sarcoma maneuver "
                          "position retractor forceps clamp clamps needle scissors elevator drain monitor esophagus thyroiditis palsy cyst contracture phenomenon "
                          "reflex reflexes surgery operation esophagitis ulcer node nodes stocking wire cannula method index law point chorea dementia nodule body bodies".split())  # fmt: skip
 FUNCTION = frozenset("in on at he to an as by if it is of or so no my we mr dr the she her his and for per has was had did now not but old new use see ask let all any "
                      "are can who how why our out off one two ten day few may its you they say set yes mrs ms".split())  # fmt: skip
-ROMAN = re.compile(r"[IVX]{1,5}")
-CONTRACTED = frozenset("ain aren can couldn didn doesn don hadn hasn haven isn mustn needn shan shouldn wasn weren won wouldn".split())
-
-
-@dataclass(frozen=True)
-class Lists:
-    words: frozenset[str]
-    names: frozenset[str]  # words that are names too
-    capitals: frozenset[str]  # abbreviations
-    eponyms: frozenset[str]  # "crohn disease"
-    alone: frozenset[str]  # eponyms that need nothing beside them
-
-
-@functools.cache
-def lists() -> Lists:
-    rows = gzip.decompress((HERE / "words.txt.gz").read_bytes()).decode().split()
-    more = [w for row in (HERE / "clinical_words.txt").read_text().splitlines() if not row.startswith("#") for w in row.split()]
-    eponyms = [row for row in (HERE / "eponyms.txt").read_text().splitlines() if row]
-    words = {row.rstrip("*") for row in rows if not row.isupper()} | {w for w in more if w.islower()}
-    return Lists(
-        frozenset(words),
-        frozenset(row[:-1] for row in rows if row.endswith("*")),
-        frozenset(row for row in rows if row.isupper()) | {w for w in more if w.isupper()},
-        frozenset(eponyms),
-        frozenset(w.lower() for w in more if w.istitle()),
-    )
-
-
-@dataclass
-class _Token:
-    start: int
-    end: int
-    text: str
-    low: str  # plain letters, small, without 's
-    kind: str = ""
-    starts: bool = False  # a sentence or line
-    name: bool = False
-    sure: bool = False  # a name by what stands around it
 
 
 def find(text: str, fixed: Sequence[Span] = ()) -> Iterator[Span]:
     """Names in a text; words inside `fixed` spans are left to those."""
-    tokens = list(_tokens(text, fixed))
+    tokens = list(tokens_of(text, fixed))
     for i, token in enumerate(tokens):
-        token.kind = _kind(token, tokens, i, text)
+        token.kind = kind_of(token, tokens, i, text)
         token.name = token.kind == "unknown"
     _titles(tokens, text)
     _labels(tokens, text)
@@ -168,101 +103,14 @@ def find(text: str, fixed: Sequence[Span] = ()) -> Iterator[Span]:
                 yield Span(*state.span(1), "PLACE")
 
 
-def plain(word: str) -> str:
-    """Small letters without accents."""
-    return "".join(
-        c
-        for c in unicodedata.normalize("NFKD", word.replace("ß", "ss").replace("æ", "ae").replace("ø", "o"))
-        if not unicodedata.combining(c)
-    ).lower()
-
-
-def _tokens(text: str, fixed: Sequence[Span]) -> Iterator[_Token]:
-    taken = iter(fixed)
-    span = next(taken, None)
-    for match in TOKEN.finditer(text):
-        while span and span.end <= match.start():
-            span = next(taken, None)
-        if (span and span.start < match.end()) or HAN.search(match[0]):
-            continue
-        before = text[max(0, match.start() - 6) : match.start()]
-        starts = match.start() == 0 or (START.search(before) is not None and not INITIAL.search(before))
-        yield _Token(match.start(), match.end(), match[0], plain(POSSESSIVE.sub("", match[0])), starts=starts)
-
-
-def _kind(token: _Token, tokens: list[_Token], i: int, text: str) -> str:
-    known, word = lists(), token.low
-    bare = token.text.rstrip("s") if token.text[:-1].isupper() else token.text
-    if len(word) <= 1 or word in TITLES or word in CREDENTIALS or (ROMAN.fullmatch(token.text) and len(word) < 5):
-        return "word"
-    if _beside_digits(token, text) and len(word) <= 4:
-        return "word"
-    foreign = token.text.istitle() and word != POSSESSIVE.sub("", token.text).lower()  # Malá is no word, although "mala" is
-    if foreign:
-        return "eponym" if _eponym(tokens, i) or word in known.alone else "unknown"
-    if (word in known.words and word in known.names) or word in STRONG_GIVEN:
-        return "ambiguous"
-    if (
-        word in known.words
-        or (word in CONTRACTED and token.text != plain(token.text).title())
-        or word.replace("'", "").replace("’", "") in known.words
-    ):
-        return "word"
-    if bare.isupper() and bare in known.capitals:
-        return "word"
-    if _eponym(tokens, i) or (word in known.alone and not (i and tokens[i - 1].low in TITLES)):
-        return "eponym"
-    if token.text.islower() or token.text.isupper() or token.starts:
-        if len(word) >= (7 if token.text.islower() else 10) and MORPHEMES.fullmatch(word):
-            return "word"
-        stem = PREFIXES.sub("", word)
-        if stem != word and stem in known.words:
-            return "word"
-        for ending in ("s", "es", "ed", "d", "ing", "ly", "er", "al", "y"):
-            if token.text.islower() and len(word) >= 6 and word.endswith(ending) and word[: -len(ending)] in known.words:
-                return "word"
-    return "unknown"
-
-
-def _beside_digits(token: _Token, text: str) -> bool:
-    return text[token.end : token.end + 1].isdigit() or (token.start > 0 and text[token.start - 1].isdigit())
-
-
-def _eponym(tokens: list[_Token], i: int) -> bool:
-    """Whether the next word, or the one after another eponym, makes it the name of a disease or a sign."""
-    known = lists()
-    if i and tokens[i - 1].low in TITLES:
-        return False
-    after = [t.low for t in tokens[i + 1 : i + 4]]
-    forms = (tokens[i].low, tokens[i].low.rstrip("s"))
-    return any(f"{form} {next_}" in known.eponyms for form in forms for next_ in after[:1]) or (
-        len(after) > 1
-        and any(f"{after[0]} {after[1]}" in known.eponyms for _ in (0,))
-        and any(e.startswith(tokens[i].low + " ") for e in _firsts().get(tokens[i].low, ()))
-    )
-
-
-@functools.cache
-def _firsts() -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for eponym in lists().eponyms:
-        first = eponym.split()[0]
-        found[first] = (*found.get(first, ()), eponym)
-    return found
-
-
-def _gap(a: _Token, b: _Token, text: str) -> str:
-    return text[a.end : b.start]
-
-
-def _titles(tokens: list[_Token], text: str) -> None:
+def _titles(tokens: list[Token], text: str) -> None:
     """Mr., Dr., "doctor": what follows is a name unless it is a word written small."""
     for i, title in enumerate(tokens):
         if title.low not in TITLES:
             continue
         for j in range(i + 1, min(i + 6, len(tokens))):
-            gap, token = _gap(tokens[j - 1], tokens[j], text), tokens[j]
-            if len(gap) > 3 or gap.strip(" .,-'’") or "\n" in gap or ("," in gap and title.low not in ("mr", "mrs", "ms", "dr")):
+            space, token = gap(tokens[j - 1], tokens[j], text), tokens[j]
+            if len(space) > 3 or space.strip(" .,-'’") or "\n" in space or ("," in space and title.low not in ("mr", "mrs", "ms", "dr")):
                 break
             capital = token.text[0].isupper()
             if token.low in PARTICLES and j + 1 < len(tokens):
@@ -292,25 +140,25 @@ def _titles(tokens: list[_Token], text: str) -> None:
             before = tokens[i - 1]
             if (
                 before.text[0].isupper()
-                and _gap(before, token, text).strip(" .") in (",", "")
+                and gap(before, token, text).strip(" .") in (",", "")
                 and before.kind in ("ambiguous", "unknown", "eponym")
             ):
                 before.name = before.sure = True
 
 
-def _labels(tokens: list[_Token], text: str) -> None:
+def _labels(tokens: list[Token], text: str) -> None:
     """ "Name: ...", "Attending: ...": the words with a capital that follow."""
     for match in PERSON.finditer(text):
         inside = [t for t in tokens if match.start("rest") <= t.start < match.end("rest")]
         weak = (
             WEAK_LABEL.search(text[match.start() : match.start("rest")]) and "name" not in text[match.start() : match.start("rest")].lower()
         )
-        run: list[_Token] = []
+        run: list[Token] = []
         for token in inside:
             if (
                 not token.text[0].isupper()
                 or ":" in text[token.end : token.end + 2]
-                or (run and len(_gap(run[-1], token, text).strip(" .,-'’")) > 0)
+                or (run and len(gap(run[-1], token, text).strip(" .,-'’")) > 0)
             ):
                 break
             run.append(token)
@@ -331,20 +179,20 @@ def _labels(tokens: list[_Token], text: str) -> None:
                 tokens[i].name = tokens[i].sure = True
 
 
-def _alone(tokens: list[_Token], text: str) -> None:
+def _alone(tokens: list[Token], text: str) -> None:
     """A word that is a name too: with a capital among small words, or in a run of nothing but such words."""
     for i, token in enumerate(tokens):
         if token.name or not token.text[0].isupper() or not (token.kind == "ambiguous" or _short(token) or _placed(token, tokens, i, text)):
             continue
         first, last = _run(tokens, i, text)
         run = tokens[first : last + 1]
-        before = tokens[first - 1] if first and "\n" not in _gap(tokens[first - 1], run[0], text) else None
-        small_after = last + 1 == len(tokens) or tokens[last + 1].text.islower() or not _near(run[-1], tokens[last + 1], text)
+        before = tokens[first - 1] if first and "\n" not in gap(tokens[first - 1], run[0], text) else None
+        small_after = last + 1 == len(tokens) or tokens[last + 1].text.islower() or not near(run[-1], tokens[last + 1], text)
         inside = before is not None and not run[0].starts and small_after
         if len(run) == 1 and token.starts:
             after = tokens[i + 1] if i + 1 < len(tokens) else None
             said = token.low in STRONG_GIVEN and after is not None and after.text.islower()
-            token.name = said and not _gap(token, tokens[i + 1], text).strip("'’s ")
+            token.name = said and not gap(token, tokens[i + 1], text).strip("'’s ")
         elif len(run) == 1:
             token.name = (
                 inside
@@ -368,7 +216,7 @@ def _alone(tokens: list[_Token], text: str) -> None:
                     t.name = t.sure = True
 
 
-def _placed(token: _Token, tokens: list[_Token], i: int, text: str) -> bool:
+def _placed(token: Token, tokens: list[Token], i: int, text: str) -> bool:
     """A word with a capital where names of people and places stand: after "from", "in", "with", "call"."""
     if (
         token.kind not in ("word", "eponym")
@@ -381,34 +229,29 @@ def _placed(token: _Token, tokens: list[_Token], i: int, text: str) -> bool:
     return (
         i > 0
         and tokens[i - 1].low in PREPOSITIONS
-        and _gap(tokens[i - 1], token, text) == " "
-        and not (token.kind == "eponym" and _eponym(tokens, i))
+        and gap(tokens[i - 1], token, text) == " "
+        and not (token.kind == "eponym" and is_eponym(tokens, i))
     )
 
 
-def _short(token: _Token) -> bool:
+def _short(token: Token) -> bool:
     """Short words that are names in other languages: Do, Om, Ma, Sen."""
     return token.kind == "word" and 2 <= len(token.low) <= 3 and token.text.istitle() and not token.starts and token.low not in TITLES
 
 
-def _run(tokens: list[_Token], i: int, text: str) -> tuple[int, int]:
+def _run(tokens: list[Token], i: int, text: str) -> tuple[int, int]:
     """The first and last of the words with capitals that stand together around one of them."""
     first = last = i
-    while first and tokens[first - 1].text[0].isupper() and _near(tokens[first - 1], tokens[first], text) and not tokens[first].starts:
+    while first and tokens[first - 1].text[0].isupper() and near(tokens[first - 1], tokens[first], text) and not tokens[first].starts:
         if tokens[first - 1].starts and tokens[first - 1].kind == "word" and not tokens[first - 1].name:
             break  # the first word of a sentence has a capital anyway
         first -= 1
-    while last + 1 < len(tokens) and tokens[last + 1].text[0].isupper() and _near(tokens[last], tokens[last + 1], text):
+    while last + 1 < len(tokens) and tokens[last + 1].text[0].isupper() and near(tokens[last], tokens[last + 1], text):
         last += 1
     return first, last
 
 
-def _near(a: _Token, b: _Token, text: str) -> bool:
-    gap = _gap(a, b, text)
-    return len(gap) <= 2 and not gap.strip(" .,-'’/") and (not gap.startswith(".") or len(a.low) <= 2)
-
-
-def _spread(tokens: list[_Token], text: str) -> None:
+def _spread(tokens: list[Token], text: str) -> None:
     """What stands beside a name and may be part of it is part of it."""
     changed = True
     while changed:
@@ -416,15 +259,15 @@ def _spread(tokens: list[_Token], text: str) -> None:
         for i, token in enumerate(tokens):
             if token.name or not (token.text[0].isupper() or token.low in PARTICLES):
                 continue
-            before = i > 0 and tokens[i - 1].name and _near(tokens[i - 1], token, text)
-            after = i + 1 < len(tokens) and tokens[i + 1].name and _near(token, tokens[i + 1], text)
+            before = i > 0 and tokens[i - 1].name and near(tokens[i - 1], token, text)
+            after = i + 1 < len(tokens) and tokens[i + 1].name and near(token, tokens[i + 1], text)
             capital = token.text[0].isupper()
             beside = before or after
             found = (
                 capital
                 and token.kind == "eponym"
                 and beside
-                and not _eponym(tokens, i)
+                and not is_eponym(tokens, i)
                 and token.text.istitle()
                 and not _medical(tokens, i)
             )
@@ -435,10 +278,10 @@ def _spread(tokens: list[_Token], text: str) -> None:
                 token.starts and after and 2 <= len(token.low) <= 3 and token.low not in FUNCTION | TITLES and _pair(tokens, i, text)
             )
             found |= bool(capital and len(token.low) == 1 and (before or after) and not (token.low == "i" and not after))
-            joined = i + 1 < len(tokens) and _gap(token, tokens[i + 1], text) in ("-", "'", "’")
+            joined = i + 1 < len(tokens) and gap(token, tokens[i + 1], text) in ("-", "'", "’")
             found |= bool(
                 token.low in SURE_PARTICLES
-                and (after or (i + 1 < len(tokens) and tokens[i + 1].text[0].isupper() and _near(token, tokens[i + 1], text)))
+                and (after or (i + 1 < len(tokens) and tokens[i + 1].text[0].isupper() and near(token, tokens[i + 1], text)))
             )
             found |= bool(token.low in PARTICLES and after and (before or capital or joined))
             found |= bool(capital and token.low in PLACES_BEFORE and after) or bool(capital and token.low in PLACES_AFTER and before)
@@ -446,19 +289,19 @@ def _spread(tokens: list[_Token], text: str) -> None:
                 token.name = token.sure = changed = True
 
 
-def _pair(tokens: list[_Token], i: int, text: str) -> bool:
+def _pair(tokens: list[Token], i: int, text: str) -> bool:
     """Whether a short first word is written like the name after it: Om Bui, JUN DENG."""
     first, last = _run(tokens, i, text)
     return tokens[i].text.istitle() or (tokens[i].text.isupper() and last - first == 1 and tokens[last].text.isupper())
 
 
-def _medical(tokens: list[_Token], i: int) -> bool:
+def _medical(tokens: list[Token], i: int) -> bool:
     """Whether a small word that is no function word follows an eponym: Glasgow coma scale, Foley catheter."""
     after = tokens[i + 1] if i + 1 < len(tokens) else None
     return after is not None and after.low in EPONYM_HEADS
 
 
-def _of_a_name(token: _Token, tokens: list[_Token], i: int, text: str) -> bool:
+def _of_a_name(token: Token, tokens: list[Token], i: int, text: str) -> bool:
     """Whether a word with a capital beside a name reads like its other half: nothing else with a capital stands there."""
     if token.low in GENERIC | TITLES or _credential(token, tokens, i, text) or ":" in text[token.end : token.end + 1]:
         return False
@@ -468,11 +311,11 @@ def _of_a_name(token: _Token, tokens: list[_Token], i: int, text: str) -> bool:
     return all(t.name or t is token or len(t.low) == 1 or t.low in CREDENTIALS for t in tokens[first : last + 1])
 
 
-def _credential(token: _Token, tokens: list[_Token], i: int, text: str) -> bool:
-    return token.low in CREDENTIALS and token.text.isupper() and (i == 0 or "," in _gap(tokens[i - 1], token, text))
+def _credential(token: Token, tokens: list[Token], i: int, text: str) -> bool:
+    return token.low in CREDENTIALS and token.text.isupper() and (i == 0 or "," in gap(tokens[i - 1], token, text))
 
 
-def _again(tokens: list[_Token]) -> None:
+def _again(tokens: list[Token]) -> None:
     """A word that is a name once, for sure, is one wherever it is written like one."""
     sure = {t.low for t in tokens if t.sure and t.kind in ("ambiguous", "eponym") and len(t.low) > 2}
     for token in tokens:
@@ -480,7 +323,7 @@ def _again(tokens: list[_Token]) -> None:
             token.name = True
 
 
-def _organisations(tokens: list[_Token], text: str) -> Iterator[Span]:
+def _organisations(tokens: list[Token], text: str) -> Iterator[Span]:
     for match in ORGANISATION.finditer(text):
         inside = [t for t in tokens if match.start() <= t.start < match.end()]
         while inside and inside[0].starts and inside[0].kind == "word" and inside[0].low in GENERIC and not inside[0].name:

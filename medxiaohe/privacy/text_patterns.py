@@ -46,8 +46,8 @@ YEARS_OLD = r"[\s-]*(?:years?|yrs?|y(?:\.?/?\s?o\.?)?)[\s-]*(?:old|of\s+age)?"
 OVER_89 = r"(?:9\d|1[0-3]\d)"
 
 PATTERNS: tuple[tuple[str, str, int], ...] = (  # kind, pattern (group 1, if there is one, is what goes), flags
-    ("EMAIL", r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+", 0),
-    ("EMAIL", r"[\w.+-]+\s?(?:\(at\)|\[at\]| at )\s?[\w-]+\s?(?:\(dot\)|\[dot\]| dot )\s?(?:com|org|net|edu)\b", re.I),
+    ("EMAIL", r"(?<![A-Za-z0-9.+%_-])[A-Za-z0-9.+%_-]{1,80}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", 0),
+    ("EMAIL", r"\b[A-Za-z0-9.+_-]{1,60}\s?(?:\(at\)|\[at\]| at )\s?[\w-]+\s?(?:\(dot\)|\[dot\]| dot )\s?(?:com|org|net|edu)\b", re.I),
     ("URL", r"\b(?:https?|ftp)://[^\s<>\"')\]]+", re.I),
     ("URL", r"\b(?:www\.)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|info|biz|io|co\.uk|cn|de|fr|health|example)\b(?:/[^\s<>\"')\]]*)?", re.I),
     ("ID", r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?!\.\d)", 0),

@@ -1,0 +1,57 @@
+"""Other people's finders beside ours: `text.Redactor(more=(text_adapters.presidio(),))` redacts what either finds.
+
+Neither package comes with medxiaohe, and both need models that are downloaded once: they add recall, they replace nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from medxiaohe.errors import MissingExtra
+from medxiaohe.privacy.spans import Span
+
+Finder = Callable[[str], Iterable[Span]]
+PRESIDIO = {"PERSON": "NAME", "DATE_TIME": "DATE", "PHONE_NUMBER": "PHONE", "EMAIL_ADDRESS": "EMAIL", "URL": "URL", "LOCATION": "PLACE"}
+NER = {"PER": "NAME", "PERSON": "NAME", "PATIENT": "NAME", "STAFF": "NAME", "HCW": "NAME", "DOCTOR": "NAME",
+       "DATE": "DATE", "PHONE": "PHONE",
+       "LOC": "PLACE", "ORG": "PLACE", "HOSP": "PLACE", "HOSPITAL": "PLACE", "PATORG": "PLACE", "AGE": "AGE", "ID": "ID"}  # fmt: skip
+WINDOW, OVERLAP = 1200, 200  # characters
+
+
+def presidio(language: str = "en", least: float = 0.35) -> Finder:
+    """Microsoft Presidio with the recognisers and the NLP model it is set up with; `least` is the score that counts."""
+    try:
+        from presidio_analyzer import AnalyzerEngine
+    except ImportError as error:
+        raise MissingExtra("this finder needs Presidio: pip install presidio-analyzer, and a spaCy model for it") from error
+    return analyzer(AnalyzerEngine(), language, least)
+
+
+def analyzer(engine: object, language: str = "en", least: float = 0.35) -> Finder:
+    """An AnalyzerEngine of Presidio that is set up already."""
+
+    def find(text: str) -> list[Span]:
+        found = engine.analyze(text=text, language=language)  # type: ignore[attr-defined]
+        return [Span(r.start, r.end, PRESIDIO.get(r.entity_type, "ID")) for r in found if r.score >= least]
+
+    return find
+
+
+def transformers_ner(model: str, least: float = 0.5) -> Finder:
+    """A token classifier in hub layout (a folder, or the name of a public one), such as one trained on i2b2 2014."""
+    try:
+        from transformers import pipeline
+    except ImportError as error:
+        raise MissingExtra("this finder needs transformers: pip install 'medxiaohe[train]'") from error
+    tagger = pipeline("token-classification", model=model, aggregation_strategy="simple", device="cpu")
+
+    def find(text: str) -> list[Span]:
+        spans = []
+        for start in range(0, max(len(text), 1), WINDOW - OVERLAP):  # a model reads so many words at a time
+            for row in tagger(text[start : start + WINDOW]):
+                kind = str(row["entity_group"]).upper()
+                if float(row["score"]) >= least and kind not in ("O", "MISC"):
+                    spans.append(Span(start + int(row["start"]), start + int(row["end"]), NER.get(kind, "ID")))
+        return spans
+
+    return find

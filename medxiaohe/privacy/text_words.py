@@ -1,0 +1,172 @@
+"""Words of a text and what they are: known words, words that are names too, abbreviations, eponyms, and all others."""
+
+# ruff: noqa: E501 - tables of patterns and words, one a line
+
+from __future__ import annotations
+
+import functools
+import gzip
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medxiaohe.privacy.spans import Span
+
+HERE = Path(__file__).parent
+LETTERS = r"[^\W\d_](?:[^\W\d_]|[\u02b0-\u036f])*"  # accents may be characters of their own
+TOKEN = re.compile(rf"{LETTERS}(?:['’`]{LETTERS})*")
+HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+POSSESSIVE = re.compile(r"(?:n['’`]t|['’`](?:s|re|ve|ll|d|m|t|em))$|['’`]$", re.I)
+MORPHEMES = re.compile(  # words that medicine makes anew every day, written small
+    r".{2,}(?:itis|itides|ectomy|ectomies|ostomy|otomy|ology|ologist|ological|osis|oses|otic|emia|emic|aemia|uria|uric|pathy|pathic|plasty|scopy|scopic|"
+    r"graphy|graphic|gram|grams|cyte|cytes|cytic|oma|omas|omatous|algia|plegia|paresis|trophy|trophic|megaly|penia|genic|genesis|lysis|lytic|"
+    r"mycin|micin|cillin|cycline|floxacin|oxacin|pril|prilat|sartan|olol|statin|azole|conazole|prazole|tidine|mab|tinib|nib|ciclib|vir|dipine|"
+    r"zosin|triptan|setron|gliptin|gliflozin|glutide|parin|xaban|gatran|caine|barbital|azepam|zolam|pam|lukast|terol|sone|olone|onide|fibrate|"
+    r"thiazide|semide|tropium|oxetine|pramine|triptyline|idone|apine|peridol|azine|profen|fenac|coxib|dronate|platin|taxel|rubicin|bicin|"
+    r"ase|ases|ally|ically|ness|ization|isation|ability|like|able|ible|ously|tomic|vascular|pulmonary|renal|cranial|lateral|medial|"
+    r"dermal|cardial|colonic|gastric|hepatic|nasal|ocular|oral|thoracic|abdominal|pelvic|vertebral)$"
+)
+PREFIXES = re.compile(r"^(?:non|pre|post|anti|sub|hyper|hypo|intra|inter|peri|para|multi|micro|macro|over|under|mid|semi|extra|trans|re|un|de|co|self|bi|tri|poly|retro|supra|infra|immuno|neuro|cardio|gastro)(?=[a-z]{4,}$)")  # fmt: skip
+TITLES = frozenset(
+    "mr mrs ms miss mister dr drs doctor prof professor nurse madam rev reverend father sister officer judge capt captain sgt sir lady".split()
+)
+CREDENTIALS = frozenset("md m.d do np pa rn phd dds dpm lpn cnp crna arnp mph facs pac dnp".split())
+STRONG_GIVEN = frozenset("mark grace rose joy faith dawn jack bill ruby ivy violet pearl iris olive robin carol jean jay gene art drew chip guy sandy "
+                         "holly heather daisy lily june autumn summer paris".split())  # fmt: skip
+START = re.compile(r"(?:^|[.!?:;\n•*\-–(\[\"“|])\s*$")
+INITIAL = re.compile(r"(?:^|[\s.,])[A-Z]\. ?$|(?:^|\W)(?:St|Dr|Mr|Mrs|Ms|Mt|Ft)\. ?$")
+ROMAN = re.compile(r"[IVX]{1,5}")
+CONTRACTED = frozenset("ain aren can couldn didn doesn don hadn hasn haven isn mustn needn shan shouldn wasn weren won wouldn".split())
+
+
+@dataclass(frozen=True)
+class Lists:
+    words: frozenset[str]
+    names: frozenset[str]  # words that are names too
+    capitals: frozenset[str]  # abbreviations
+    eponyms: frozenset[str]  # "crohn disease"
+    alone: frozenset[str]  # eponyms that need nothing beside them
+    mixed: frozenset[str]  # mmHg, IgA
+
+
+@functools.cache
+def lists() -> Lists:
+    rows = gzip.decompress((HERE / "words.txt.gz").read_bytes()).decode().split()
+    more = [w for row in (HERE / "clinical_words.txt").read_text().splitlines() if not row.startswith("#") for w in row.split()]
+    eponyms = [row for row in (HERE / "eponyms.txt").read_text().splitlines() if row]
+    words = {row.rstrip("*") for row in rows if not row.isupper()} | {w for w in more if w.islower()}
+    return Lists(
+        frozenset(words),
+        frozenset(row[:-1] for row in rows if row.endswith("*")),
+        frozenset(row for row in rows if row.isupper()) | {w for w in more if w.isupper()},
+        frozenset(eponyms),
+        frozenset(w.lower() for w in more if w.istitle()),
+        frozenset(w for w in more if not (w.islower() or w.isupper() or w.istitle())),
+    )
+
+
+@dataclass
+class Token:
+    start: int
+    end: int
+    text: str
+    low: str  # plain letters, small, without 's
+    kind: str = ""
+    starts: bool = False  # a sentence or line
+    name: bool = False
+    sure: bool = False  # a name by what stands around it
+
+
+def plain(word: str) -> str:
+    """Small letters without accents."""
+    return "".join(
+        c
+        for c in unicodedata.normalize("NFKD", word.replace("ß", "ss").replace("æ", "ae").replace("ø", "o"))
+        if not unicodedata.combining(c)
+    ).lower()
+
+
+def tokens_of(text: str, fixed: Sequence[Span]) -> Iterator[Token]:
+    taken = iter(fixed)
+    span = next(taken, None)
+    for match in TOKEN.finditer(text):
+        while span and span.end <= match.start():
+            span = next(taken, None)
+        if (span and span.start < match.end()) or HAN.search(match[0]):
+            continue
+        before = text[max(0, match.start() - 6) : match.start()]
+        starts = match.start() == 0 or (START.search(before) is not None and not INITIAL.search(before))
+        yield Token(match.start(), match.end(), match[0], plain(POSSESSIVE.sub("", match[0])), starts=starts)
+
+
+def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
+    known, word = lists(), token.low
+    bare = token.text.rstrip("s") if token.text[:-1].isupper() else token.text
+    if len(word) <= 1 or word in TITLES or word in CREDENTIALS or (ROMAN.fullmatch(token.text) and len(word) < 5):
+        return "word"
+    if _beside_digits(token, text) and len(word) <= 4:
+        return "word"
+    foreign = token.text.istitle() and word != POSSESSIVE.sub("", token.text).lower()  # Malá is no word, although "mala" is
+    if foreign:
+        return "eponym" if is_eponym(tokens, i) or word in known.alone else "unknown"
+    if (word in known.words and word in known.names) or word in STRONG_GIVEN:
+        return "ambiguous"
+    if (
+        word in known.words
+        or (word in CONTRACTED and token.text != plain(token.text).title())
+        or word.replace("'", "").replace("’", "") in known.words
+    ):
+        return "word"
+    if token.text in known.mixed or (bare.isupper() and bare in known.capitals):
+        return "word"
+    if is_eponym(tokens, i) or (word in known.alone and not (i and tokens[i - 1].low in TITLES)):
+        return "eponym"
+    if token.text.islower() or token.text.isupper() or token.starts:
+        if len(word) >= (7 if token.text.islower() else 10) and MORPHEMES.fullmatch(word):
+            return "word"
+        stem = PREFIXES.sub("", word)
+        if stem != word and stem in known.words:
+            return "word"
+        for ending in ("s", "es", "ed", "d", "ing", "ly", "er", "al", "y"):
+            if token.text.islower() and len(word) >= 6 and word.endswith(ending) and word[: -len(ending)] in known.words:
+                return "word"
+    return "unknown"
+
+
+def _beside_digits(token: Token, text: str) -> bool:
+    return text[token.end : token.end + 1].isdigit() or (token.start > 0 and text[token.start - 1].isdigit())
+
+
+def is_eponym(tokens: list[Token], i: int) -> bool:
+    """Whether the next word, or the one after another eponym, makes it the name of a disease or a sign."""
+    known = lists()
+    if i and tokens[i - 1].low in TITLES:
+        return False
+    after = [t.low for t in tokens[i + 1 : i + 4]]
+    forms = (tokens[i].low, tokens[i].low.rstrip("s"))
+    return any(f"{form} {next_}" in known.eponyms for form in forms for next_ in after[:1]) or (
+        len(after) > 1
+        and any(f"{after[0]} {after[1]}" in known.eponyms for _ in (0,))
+        and any(e.startswith(tokens[i].low + " ") for e in _firsts().get(tokens[i].low, ()))
+    )
+
+
+@functools.cache
+def _firsts() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for eponym in lists().eponyms:
+        first = eponym.split()[0]
+        found[first] = (*found.get(first, ()), eponym)
+    return found
+
+
+def gap(a: Token, b: Token, text: str) -> str:
+    return text[a.end : b.start]
+
+
+def near(a: Token, b: Token, text: str) -> bool:
+    """Whether two words stand side by side: a space, a dot after an initial, a comma between."""
+    space = gap(a, b, text)
+    return len(space) <= 2 and not space.strip(" .,-'’/") and (not space.startswith(".") or len(a.low) <= 2)
