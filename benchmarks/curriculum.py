@@ -3,7 +3,7 @@
     python benchmarks/curriculum.py --tree out/quickstart/tree/1                     3 seeds; figures in docs/results/curriculum.md
     python benchmarks/curriculum.py --tree out/quickstart/tree/1 --seeds 1 --steps 18 --test 60     a look in about two minutes
 
-A real task that a model of 0.4 M random weights can learn on a CPU: what kind of medical term a name of the tree is, from the
+A real task that a model of 0.13 M random weights can learn on a CPU: what kind of medical term a name of the tree is, from the
 letters of names alone. Foundation asks with two options, Specialisation with four, and general is yes or no about numbers, which
 medical training may make the model forget. Test names share no name with training names (tasks/entity_kind.py). Each arm starts from
 the same fine-tuned model and takes as many optimizer steps; the loop spends some of its own on rejection sampling.
@@ -11,7 +11,7 @@ the same fine-tuned model and takes as many optimizer steps; the loop spends som
     mixed        all prompts at once
     sequence     foundation, then specialisation, then general
     loop         twice: distil rare successes, foundation, specialisation, then everything
-    loop+bonus   the same, with an entropy bonus while the policy is surer than half of what it was at the start
+    loop+bonus   the same, with an entropy bonus while a token of an answer has less than half the entropy that the first one had at the start
 """
 
 from __future__ import annotations
@@ -83,7 +83,12 @@ def one_seed(seed: int, chosen: argparse.Namespace, exam: dict[str, list[Sample]
 
     model = tiny.build(out / "tiny", seed)
     settings = FitSettings(
-        model=str(model), parts=WHOLE, learning_rate=3e-3, max_steps=chosen.warm, per_device_train_batch_size=32, seed=seed,
+        model=str(model),
+        parts=WHOLE,
+        learning_rate=3e-3,
+        max_steps=chosen.warm,
+        per_device_train_batch_size=32,
+        seed=seed,
         allow_contaminated=True,  # names of training and exam are told apart above
     )
     sft(settings, start, data=out / "all")
@@ -127,7 +132,12 @@ def loop(place: Path, start: Path, data: Path, chosen: argparse.Namespace, seed:
         draws = RftSettings(draws=8, max_new_tokens=8, rare=0.6, replay=1.0, limit=240, seed=seed + number)
         rft(draws, own / "rft", data=data / "all", model=start, tree=chosen.tree)
         warm = FitSettings(
-            parts=WHOLE, learning_rate=chosen.rate, max_steps=distil, per_device_train_batch_size=16, warmup_steps=1, seed=seed + number,
+            parts=WHOLE,
+            learning_rate=chosen.rate,
+            max_steps=distil,
+            per_device_train_batch_size=16,
+            warmup_steps=1,
+            seed=seed + number,
             allow_contaminated=True,
         )
         sft(warm, own / "sft", data=own / "rft", model=start)
