@@ -11,7 +11,7 @@ the same fine-tuned model and takes as many optimizer steps; the loop spends som
     mixed        all prompts at once
     sequence     foundation, then specialisation, then general
     loop         twice: distil rare successes, foundation, specialisation, then everything
-    loop+bonus   the same, with an entropy bonus while a token of an answer has less than half the entropy that the first one had at the start
+    loop+bonus   the same, with an entropy bonus while tokens have less than half the entropy that first tokens had at the start
 """
 
 from __future__ import annotations
