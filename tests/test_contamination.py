@@ -155,3 +155,27 @@ def test_training_refuses_rows_that_were_compared_with_no_test_split(tmp_path: P
     (tmp_path / "rft").mkdir()
     carry(tmp_path / "checked" / "mixture", tmp_path / "rft")
     assert json.loads((tmp_path / "rft" / "mixture.json").read_text())["contamination"] == found
+
+
+def test_compiled_and_plain_hashes_of_words_are_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    from medxiaohe.data import overlap
+
+    pytest.importorskip("numba")
+    dice = random.Random(1)
+    texts = ["", "A", "a1_b-c  D", "Heart-rate 72/min, (p<0.05). x_y", "word " * 30]
+    texts += ["".join(chr(dice.randrange(1, 127)) for _ in range(300)) for _ in range(100)]
+    mix = np.random.default_rng(1).integers(0, 2**63, (20, 6), np.uint64) * np.uint64(2) + np.uint64(1)
+    factors = np.random.default_rng(0).integers(0, 2**31, 120, np.uint32) * np.uint32(2) + np.uint32(1)
+
+    def numbers() -> list[list[int]]:
+        overlap.word_codes.cache_clear()
+        hashes = [array for text in texts for array in (overlap.word_codes(text), overlap.grams(text, 5))]
+        return [array.tolist() for array in (*hashes, *(np.array(overlap.bands(text, 3, factors, mix)) for text in texts))]
+
+    assert overlap._fast() is not None
+    compiled = numbers()
+    monkeypatch.setattr(overlap, "_fast", lambda: None)
+    assert numbers() == compiled
+    overlap.word_codes.cache_clear()

@@ -32,32 +32,41 @@ class Duplicates:
 
         self._lens, self._threshold, self._text_of = lens, threshold, text_of
         self._exact: dict[bytes, str] = {}
-        self._buckets: dict[int, list[tuple[int, str]]] = {}
+        self._buckets: dict[int, int | list[int]] = {}  # of most keys the only number, to spare a list each
+        self._kept: list[tuple[int, str]] = []
         self._galleries: dict[bytes, Gallery] = {}
         self._images: dict[str, tuple[ImageRef, ...]] = {}
-        self._factors = np.random.default_rng(0).integers(0, 2**63, BANDS * ROWS, np.uint64) * np.uint64(2) + np.uint64(1)
+        dice = np.random.default_rng(0)
+        self._factors = dice.integers(0, 2**31, BANDS * ROWS, np.uint32) * np.uint32(2) + np.uint32(1)
+        self._mix = dice.integers(0, 2**63, (BANDS, ROWS), np.uint64) * np.uint64(2) + np.uint64(1)
+        self._last: tuple[Sample | None, bytes, str, list[int]] = (None, b"", "", [])
 
     def find(self, sample: Sample) -> tuple[str, str]:
         """Reason and detail, or two empty strings."""
-        if first := self._exact.get(_key(sample, with_images=True)):
+        if first := self._exact.get(self._seen(sample)[0]):
             return "exact_duplicate", f"of {first}"
         if sample.images:
             return self._same_picture(sample)
         return self._same_text(sample) if self._threshold else ("", "")
 
     def add(self, sample: Sample, place: int) -> None:
-        self._exact[_key(sample, with_images=True)] = sample.id
+        self._exact[self._seen(sample)[0]] = sample.id
         if sample.images:
-            self._galleries.setdefault(_key(sample), Gallery()).add(self._lens.look(sample.images[0]), sample.id)
+            self._galleries.setdefault(_key(sample, sample.text), Gallery()).add(self._lens.look(sample.images[0]), sample.id)
             self._images[sample.id] = sample.images
         elif self._threshold:
-            for key in self._bands(_grams(sample.text)):
-                bucket = self._buckets.setdefault(key, [])
-                if len(bucket) < MAX_BUCKET:
-                    bucket.append((place, sample.id))
+            number = len(self._kept)
+            self._kept.append((place, sample.id))
+            for key in self._seen(sample)[2]:
+                bucket = self._buckets.setdefault(key, number)
+                if isinstance(bucket, list):
+                    if len(bucket) < MAX_BUCKET:
+                        bucket.append(number)
+                elif bucket != number:
+                    self._buckets[key] = [bucket, number]
 
     def _same_picture(self, sample: Sample) -> tuple[str, str]:
-        gallery = self._galleries.get(_key(sample))
+        gallery = self._galleries.get(_key(sample, sample.text))
         for name, alike in gallery.find(self._lens.look(sample.images[0])) if gallery else ():
             other = self._images[name]
             if all(map(self._alike, other[1:], sample.images[1:])):
@@ -70,25 +79,33 @@ class Duplicates:
         return bool(pair.find(self._lens.look(b)))
 
     def _same_text(self, sample: Sample) -> tuple[str, str]:
-        mine = _grams(sample.text)
-        candidates = {candidate for key in self._bands(mine) for candidate in self._buckets.get(key, ())}
-        for place, name in sorted(candidates):
+        _, text, bands = self._seen(sample)
+        candidates = set[int]()
+        for key in bands:
+            bucket = self._buckets.get(key)
+            if bucket is not None:
+                candidates.update(bucket if isinstance(bucket, list) else (bucket,))
+        if not candidates:
+            return "", ""
+        mine = _grams(text)
+        for number in sorted(candidates):
+            place, name = self._kept[number]
             alike = overlap.jaccard(mine, _grams(self._text_of(place)))
             if alike >= self._threshold:
                 return "near_duplicate_text", f"of {name}: {alike:.0%} of the word 5-grams are shared"
         return "", ""
 
-    def _bands(self, distinct: np.ndarray) -> list[int]:
-        """A key for each band of the MinHash signature; none for a short text."""
-        import numpy as np
+    def _seen(self, sample: Sample) -> tuple[bytes, str, list[int]]:
+        """Key, text and bands of a row; `find` and `add` ask for the same one after the other."""
+        if self._last[0] is not sample:
+            text, compared = sample.text, self._threshold and not sample.images
+            self._last = (sample, _key(sample, text, with_images=True), text, self._bands(text) if compared else [])
+        return self._last[1:]
 
-        if len(distinct) < MIN_GRAMS:
-            return []
-        lowest = np.full(BANDS * ROWS, np.iinfo(np.uint64).max, np.uint64)
-        for start in range(0, len(distinct), 2048):  # bounded memory for a book
-            lowest = np.minimum(lowest, (distinct[start : start + 2048, None] * self._factors).min(axis=0))
-        rows = (lowest >> np.uint64(32)).reshape(BANDS, ROWS)
-        return [int.from_bytes(hashlib.blake2b(bytes([i]) + row.tobytes(), digest_size=8).digest(), "big") for i, row in enumerate(rows)]
+    def _bands(self, text: str) -> list[int]:
+        """None for a short text."""
+        long = len(overlap.word_codes(text)) >= MIN_GRAMS + GRAM - 1
+        return overlap.bands(text, GRAM, self._factors, self._mix) if long else []
 
 
 def _grams(text: str) -> np.ndarray:
@@ -97,8 +114,7 @@ def _grams(text: str) -> np.ndarray:
     return np.unique(overlap.grams(text, GRAM))
 
 
-def _key(sample: Sample, *, with_images: bool = False) -> bytes:
+def _key(sample: Sample, text: str, *, with_images: bool = False) -> bytes:
     images = [(i.sha256 or i.uri, i.frame, i.box) for i in sample.images] if with_images else len(sample.images)
-    return hashlib.blake2b(
-        f"{overlap.normal(sample.text)}\0{sample.target}\0{images}".encode("utf-8", "backslashreplace"), digest_size=16
-    ).digest()
+    rest = f"\0{sample.target}\0{images}".encode("utf-8", "backslashreplace")
+    return hashlib.blake2b(overlap.word_codes(text).tobytes() + rest, digest_size=16).digest()

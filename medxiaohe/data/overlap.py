@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 from functools import lru_cache
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def grams(text: str, length: int) -> np.ndarray:
     """One hash for each run of `length` words, in order; empty when the text is shorter."""
     import numpy as np
 
-    codes = _codes(text)
+    codes = word_codes(text)
+    if fast := _fast():
+        hashes: np.ndarray = fast.gram_hashes(codes, length, np.uint64(FACTOR))
+        return hashes
     count = len(codes) - length + 1
     if count < 1:
         return np.empty(0, np.uint64)
@@ -42,13 +46,46 @@ def grams(text: str, length: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _codes(text: str) -> np.ndarray:
+def word_codes(text: str) -> np.ndarray:
+    """A number for each word, the same for the same word."""
     import numpy as np
 
+    if text.isascii() and (fast := _fast()):
+        codes: np.ndarray = fast.word_codes(np.frombuffer(text.encode(), np.uint8), fast.TABLE, np.uint64(MIX))
+        return codes
     found = words(text)
     codes = np.fromiter((zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in found), np.uint64, len(found))
     codes = (codes + np.uint64(1)) * np.uint64(MIX)
     return codes ^ (codes >> np.uint64(29))
+
+
+@lru_cache(maxsize=1)
+def _fast() -> ModuleType | None:
+    """The same functions compiled, where numba is installed."""
+    try:
+        from medxiaohe.data import fast_overlap
+    except ImportError:
+        return None
+    return fast_overlap
+
+
+def bands(text: str, length: int, factors: np.ndarray, mix: np.ndarray) -> list[int]:
+    """A key for each band of the text's MinHash signature (Broder 1997): equal keys propose that two texts share most n-grams.
+
+    factors: odd, uint32, one for each place of the signature; mix: odd, uint64, (bands, rows).
+    """
+    import numpy as np
+
+    codes = word_codes(text)
+    if fast := _fast():
+        return list(fast.bands(codes, length, np.uint64(FACTOR), factors, mix).tolist())
+    hashes = grams(text, length)
+    folded = (hashes ^ (hashes >> np.uint64(32))).astype(np.uint32)
+    least = np.full(len(factors), np.iinfo(np.uint32).max, np.uint32)
+    for start in range(0, len(folded), 2048):  # bounded memory for a book
+        least = np.minimum(least, (folded[start : start + 2048, None] * factors).min(axis=0))
+    keys = (least.reshape(mix.shape).astype(np.uint64) * mix).sum(axis=1, dtype=np.uint64)
+    return list((keys ^ (keys >> np.uint64(31))).tolist())
 
 
 def excerpt(text: str, first: int, end: int) -> str:
