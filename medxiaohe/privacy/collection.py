@@ -50,11 +50,12 @@ def clean(source: Path, out: Path, *, key: Key, policy: Policy, keep: frozenset[
     if out.resolve() == source.resolve() or source.resolve() in out.resolve().parents:
         raise ConfigError("--out must not be inside of what is de-identified: choose another folder")
     begun = out / FILES
-    if out.exists() and any(out.iterdir()) and not begun.exists():
+    if out.exists() and not begun.exists() and any(not p.name.startswith(".") for p in out.iterdir()):
         raise ConfigError(f"{out} has other files in it: choose an empty folder")
-    out.mkdir(parents=True, exist_ok=True)
+    if not begun.exists():
+        io.write_jsonl(begun, [])
     io.drop_torn_line(begun)
-    done = {(row["file"], row["content"]): row for row in io.read_jsonl(begun)} if begun.exists() else {}
+    done = {(row["file"], row["content"]): row for row in io.read_jsonl(begun)}
     made_with = {"key": key.name("key", ""), "policy": hashlib.sha256(repr((policy, sorted(keep))).encode()).hexdigest()[:16]}
     rows = []
     for number, path in enumerate(track(files, "de-identified"), start=1):
