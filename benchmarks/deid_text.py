@@ -1,6 +1,6 @@
 """How much of planted identifiers the text de-identifier removes, and how much else it removes.
 
-    MEDXIAOHE_DATA=... PYTHONPATH=. python benchmarks/deid_text.py [--half tune|report|fresh] [--show 40] [--presidio]
+    MEDXIAOHE_DATA=... PYTHONPATH=. python benchmarks/deid_text.py [--half tune|report|fresh] [--show 40]
 
 A span counts as removed only when every character of it is. Over-redaction is the share of the carriers' own words that go.
 Carriers: notes of MTS-Dialog, ACI-Bench and MedCalc-Bench and consultations of Toyhom; those of "tune" alone were
