@@ -8,7 +8,7 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints/cpu.txt
 RECIPE ?= recipes/quickstart.yaml
 RUN_FLAGS ?=
-PYTEST_FLAGS ?=
+PYTEST_FLAGS ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 
 .PHONY: quickstart tree test lint types install install-dev clean
