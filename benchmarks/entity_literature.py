@@ -60,6 +60,7 @@ def main() -> None:
     options.add_argument("--pubmed", type=int, default=4000)
     options.add_argument("--model", default="", help="score this model too, on a sample of the documents")
     options.add_argument("--sample", type=int, default=40, help="documents of all sets together that the model reads")
+    options.add_argument("--max-new-tokens", type=int, default=256)
     options.add_argument("--backend", default="transformers")
     options.add_argument("--parts", action="store_true", help="kinds and concepts instead of extraction")
     args = options.parse_args()
@@ -102,7 +103,7 @@ def statistics_rows(num_pubmed: int, documents: dict[str, list[gold.Document]], 
 def model_rows(args: argparse.Namespace, documents: dict[str, list[gold.Document]], tree: Tree, names: Finder) -> None:
     each = max(1, args.sample // len(documents))
     drawn = {name: sorted(docs, key=lambda d: io.unit_interval("sample", d.id))[:each] for name, docs in documents.items()}
-    options = {"max_new_tokens": 256, "batch_size": 8} if args.backend == "transformers" else {}
+    options = {"max_new_tokens": args.max_new_tokens, "batch_size": 8} if args.backend == "transformers" else {}
     model = plugins.load("models", args.backend)(args.model, **options)
     for name, docs in drawn.items():
         wanted = SETS[name][1]

@@ -266,6 +266,7 @@ def test_one_parent_or_two_are_chosen_by_their_chances() -> None:
 
     assert of(0.7, 0.1) == ["0"] and of(0.45, 0.4) == ["0", "1"] and of(0.4, 0.3) == [] and of() == []
     assert of(0.6, 0.38, above={"0": {"1"}}) == ["0"]
+    assert grow.chosen([Parent("MET:disease", 0.9, "")], 0.5, {}, ("MET:disease",)) == []
 
 
 def test_new_entities_hang_below_new_ones_by_name_and_merge_below_one_parent_only() -> None:

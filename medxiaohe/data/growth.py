@@ -87,11 +87,11 @@ class Growth:
                 self._drop(id, "an undecided conflict")
             elif id not in self.parents and id in rankings:
                 above = {p.id: set(self.tree.ancestors(p.id)) for p in rankings[id][:2]}
-                if parents := grow.chosen(rankings[id], self.rules.min_score, above):
+                if parents := grow.chosen(rankings[id], self.rules.min_score, above, self.tree.roots):
                     self.parents[id], self.decided_by[id] = parents, "score"
                 else:
                     best = rankings[id][0] if rankings[id] else Parent("", 0, "")
-                    self._drop(id, f"no parent is likely enough: the best is {best.id} with {best.score}")
+                    self._drop(id, f"no parent below the domain is likely enough: the best is {best.id} with {best.score}")
             elif id not in self.parents:
                 self._drop(id, "the tree has too few entities of its kind to learn from")
         self._drop_orphans()

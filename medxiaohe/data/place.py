@@ -101,7 +101,7 @@ def _is_unplaced(tree: Tree, entity: Entity, sources: Sequence[str]) -> bool:
 def _chosen(tree: Tree, entity: Entity, ranking: Sequence[Parent], min_score: float) -> list[Parent]:
     """None when a likely parent has the entity's own name: that is a merge which the build did not make, not a parent."""
     above = {parent.id: set(tree.ancestors(parent.id)) for parent in ranking[:2]}
-    best = [parent for parent in grow.chosen(ranking, min_score, above) if parent.id not in tree.roots]
+    best = grow.chosen(ranking, min_score, above, tree.roots)
     own = {variant_key(name) for name in (entity.name, *entity.synonyms)}
     return [] if any(variant_key(tree.entities[parent.id].name) in own for parent in best) else best
 

@@ -102,16 +102,19 @@ def evidence(mentions: Sequence[Found], passages: Mapping[str, Passage]) -> list
 # ---- parents -------------------------------------------------------------------------------------
 
 
-def chosen(ranking: Sequence[Parent], min_score: float, above: Mapping[str, Collection[str]]) -> list[Parent]:
-    """The best candidate when it is likely enough; or two that are so together, neither above the other."""
-    if not ranking:
+def chosen(ranking: Sequence[Parent], min_score: float, above: Mapping[str, Collection[str]], never: Collection[str] = ()) -> list[Parent]:
+    """The best candidate when it is likely enough; or two that are so together, neither above the other.
+
+    None when one of them is in `never`: right below a domain is where an entity is that fits nowhere.
+    """
+    first, second = (*ranking[:2], None, None)[:2]
+    if first is None:
         return []
-    first, *others = ranking
-    second = others[0] if others else None
+    best = [first] if first.score >= min_score else []
     if second is not None and second.score >= SECOND and first.score + second.score >= max(TOGETHER, min_score):
         if second.id not in above.get(first.id, ()) and first.id not in above.get(second.id, ()):
-            return [first, second]
-    return [first] if first.score >= min_score else []
+            best = [first, second]
+    return [] if any(parent.id in never for parent in best) else best
 
 
 def below_new_ones(entities: Sequence[Entity]) -> dict[str, tuple[str, str]]:
