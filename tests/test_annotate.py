@@ -14,6 +14,7 @@ from medxiaohe import io
 from medxiaohe.cli import look
 from medxiaohe.entity.annotate import SCORES, Annotation, Annotator
 from medxiaohe.entity.disambiguate import Meanings
+from medxiaohe.entity.link import Linker
 from medxiaohe.types import Entity, Relation
 
 TREE = tree_of(
@@ -182,13 +183,13 @@ def test_any_text_has_sound_annotations_and_the_same_each_time(text: str) -> Non
 
 def test_the_command_line_shows_reason_score_and_context(capsys: pytest.CaptureFixture[str]) -> None:
     args = argparse.Namespace(text="Her mother had no acute myeloid leukaemia.", json=False)
-    assert look._mentions(args, TREE) == 0
+    assert look._mentions(args, TREE, Linker(TREE)) == 0
     assert capsys.readouterr().out.splitlines() == [
         "acute myeloid leukaemia  [18:41]  negated, family",
         "    entity  acute myeloid leukaemia  (disease, AML)",
         f"    why     name, score {SCORES['name']:.2f}",
     ]
-    assert look._mentions(argparse.Namespace(text="nothing", json=True), TREE) == 1
+    assert look._mentions(argparse.Namespace(text="nothing", json=True), TREE, Linker(TREE)) == 1
 
 
 def test_domains_are_no_mentions() -> None:

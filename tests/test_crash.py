@@ -17,7 +17,7 @@ def kills(folder: Path, *arguments: str, start: str = "", preload: str = "") -> 
     driver = Path(__file__).parent / "crash_driver.py"
     command = [sys.executable, str(driver), str(folder), start, *arguments]
     env = {"PYTHONPATH": str(driver.parent.parent), "PRELOAD": preload, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=1500)
     assert done.returncode == 0, done.stderr[-2000:]
     return int(json.loads(done.stdout.splitlines()[-1])["kills"])
 

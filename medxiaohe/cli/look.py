@@ -95,7 +95,9 @@ def tree_find(args: argparse.Namespace) -> int:
         elif any(text in name for name in names):
             ids[entity.id] = 1
     if not ids:
-        return _mentions(args, tree)
+        from medxiaohe.entity.finder import finder
+
+        return _mentions(args, tree, finder(finished_folder(args.tree, "--tree")))
     found = [tree.entities[id] for id, _ in ids.most_common(MAX_FOUND)]
     rows = [{**io.to_json(e), "layer": tree.layer(e.id), "ancestors": [tree.entities[a].name for a in tree.ancestors(e.id)]} for e in found]
     if args.json:
@@ -108,12 +110,11 @@ def tree_find(args: argparse.Namespace) -> int:
     return 0
 
 
-def _mentions(args: argparse.Namespace, tree: Any) -> int:
+def _mentions(args: argparse.Namespace, tree: Any, index: Any) -> int:
     """What a text that is no name mentions: each with its entity, reason, score and context."""
     from medxiaohe.entity.annotate import Annotator
-    from medxiaohe.entity.finder import finder
 
-    found = Annotator.of(tree, index=finder(finished_folder(args.tree, "--tree"))).annotate(args.text)
+    found = Annotator.of(tree, index=index).annotate(args.text)
     rows = [{**io.to_json(mention), "name": tree.entities[mention.entity].name} for mention in found]
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
