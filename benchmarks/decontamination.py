@@ -154,7 +154,7 @@ def pictures(most: int, seed: int) -> None:
                     names = [which for which, _ in gallery.find(look(images.ref(path)))]
                     n, hits, wrong = n + 1, hits + bool(names), wrong + (bool(names) and names[0] != str(number))
                 print(line(kind, hits, n) + (f"   {wrong} named another image first" if wrong else ""))
-        alarms = [(i, pairs) for i in others if (pairs := gallery.find(looks[i]))]
+        alarms = [(i, pairs) for i in others if (pairs := list(gallery.find(looks[i])))]
         print(line("false alarms, other patients", len(alarms), len(others), 2))
         for i, pairs in alarms[:5]:
             a, b = (Path(found[j].images[0].uri).name for j in (i, int(pairs[0][0])))

@@ -108,7 +108,7 @@ def test_a_transformed_image_is_found_and_others_are_not(kind: str, tmp_path: Pa
         gallery.add(seen(picture(seed)), str(seed))
     found = [[name for name, _ in gallery.find(seen(plant.IMAGE_EDITS[kind](picture(seed), dice)))] for seed in range(20)]  # type: ignore[arg-type]
     assert sum(names == [str(seed)] for seed, names in enumerate(found)) >= 19
-    assert not any(gallery.find(seen(picture(seed))) for seed in range(100, 110))
+    assert not any(list(gallery.find(seen(picture(seed)))) for seed in range(100, 110))
 
 
 def curated(folder: Path, samples: list[Sample], against: tuple[Against, ...]) -> Path:

@@ -17,6 +17,7 @@ SAMPLES = [
     Sample("4", (Message("user", ("Is it?",)), Message("assistant", (" ",)))),
     Sample("5", (Message("document", ("Die Patientin wurde mit Fieber und Husten in der Klinik aufgenommen. " * 4,)),)),
     Sample("6", (Message("document", ("Retracted: Vitamin K2 and bone. " + "Copied words. " * 30,)),)),
+    Sample("7", (Message("document", ("The dose of aspirin.",)),), meta={"medical": {"probability": 0.9, "round": 1}}),
 ]
 
 

@@ -464,7 +464,7 @@ def test_edits_of_an_image_are_seen_through_and_another_image_is_not(tmp_path: P
         gallery.add(look(images.ref(picture(tmp_path / "x.jpg", seed))), str(seed))
     edited = images.ref(picture(tmp_path / "x.jpg", 7, quality=30, size=48))
     assert [name for name, _ in gallery.find(look(edited))] == ["7"]
-    assert gallery.find(look(images.ref(picture(tmp_path / "x.jpg", 99)))) == []
+    assert list(gallery.find(look(images.ref(picture(tmp_path / "x.jpg", 99))))) == []
 
 
 # ---- mixing --------------------------------------------------------------------------------------

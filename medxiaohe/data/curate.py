@@ -1,7 +1,8 @@
 """Stage data.curate: what must not be trained on goes, and each row that goes has a reason.
 
-In this order: rows of held-out splits, and rows that share a patient or study with one; filters; exact duplicates;
-near-duplicates; rows that give away a test item of a task named in `against`. The first reason found is the one given.
+Documents are put into one form; then, in this order: rows of held-out splits, and rows that share a patient or study with one;
+filters; exact duplicates; near-duplicates; rows that give away a test item of a task named in `against`. The first reason found is
+the one given.
 
 samples.jsonl, dropped.jsonl {id, source, reason, detail}, contamination.json (pairs side by side), coverage.json
 """
@@ -19,6 +20,7 @@ from medxiaohe import io, plugins
 from medxiaohe.data.decontaminate import Match, TestItems, unit
 from medxiaohe.data.duplicates import Duplicates
 from medxiaohe.data.looks import Lens
+from medxiaohe.data.normalise import normalised
 from medxiaohe.data.rows import Rows
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
@@ -40,6 +42,7 @@ class Against:
 class CurateSettings:
     against: tuple[Against, ...] = ()
     filters: tuple[str, ...] = ("too_short", "not_english", "repetitive", "retracted", "empty_answer")
+    normalise: bool = True  # documents in one form first (data/normalise.py)
     near_text: float = 0.8  # Jaccard index of word 5-grams from which two texts are one; 0 looks for exact copies only
 
     def __post_init__(self) -> None:
@@ -50,24 +53,27 @@ class CurateSettings:
 def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | None = None) -> dict[str, Any]:
     plugins.need("numpy", "PIL", why="data.curate")
     lens, matches = Lens(), list[Match]()
+    form: Callable[[Sample], Sample] = normalised if settings.normalise else lambda sample: sample
     filters = [(name, plugins.load("filters", name)) for name in settings.filters]
     items = TestItems(_items(settings.against, tree, corpus), lens)
     with Rows(corpus) as rows:
         held_out = _held_out(rows)
-        duplicates = Duplicates(lens, threshold=settings.near_text, text_of=lambda place: rows.at(place).text)
+        duplicates = Duplicates(lens, threshold=settings.near_text, text_of=lambda place: form(rows.at(place)).text)
         checks: list[Callable[[Sample], tuple[str, str]]] = [
             held_out,
             lambda sample: next(((name, why) for name, keep in filters if (why := keep(sample))), ("", "")),
             duplicates.find,
             lambda sample: _contaminated(sample, items, matches),
         ]
-        dropped, coverage, num_read = Counter[str](), Counter[str](), 0
+        dropped, coverage, num_read, num_changed = Counter[str](), Counter[str](), 0, 0
 
         def fill(dropped_file: IO[bytes]) -> int:
             def kept() -> Iterator[Sample]:
-                nonlocal num_read
-                for place, sample in track(rows, "curate"):
+                nonlocal num_read, num_changed
+                for place, given in track(rows, "curate"):
+                    sample = form(given)
                     num_read += 1
+                    num_changed += sample is not given
                     reason, detail = next((found for check in checks if (found := check(sample))[0]), ("", ""))
                     if reason:
                         dropped[reason] += 1
@@ -86,7 +92,8 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
         raise DataError(f"nothing is left of {num_read} rows of {corpus}: dropped {dict(dropped.most_common())}")
     io.write_json(out / "contamination.json", {"checked": items.checked, "matches": matches})
     io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
-    return {"read": num_read, "kept": num_kept, "dropped": dict(dropped.most_common()), "contaminated": len(matches)}
+    counts = {"read": num_read, "kept": num_kept, "normalised": num_changed}
+    return {**counts, "dropped": dict(dropped.most_common()), "contaminated": len(matches)}
 
 
 def _items(against: tuple[Against, ...], tree: Path | None, corpus: Path) -> Iterator[Sample]:

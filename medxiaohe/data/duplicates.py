@@ -76,7 +76,7 @@ class Duplicates:
     def _alike(self, a: ImageRef, b: ImageRef) -> bool:
         pair = Gallery()
         pair.add(self._lens.look(a), "")
-        return bool(pair.find(self._lens.look(b)))
+        return any(True for _ in pair.find(self._lens.look(b)))
 
     def _same_text(self, sample: Sample) -> tuple[str, str]:
         _, text, bands = self._seen(sample)

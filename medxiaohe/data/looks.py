@@ -11,6 +11,7 @@ what all chests share, and what a window or a brightness changes. benchmarks/dec
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -70,26 +71,24 @@ class Gallery:
         self._middles[len(self._looks)] = 0 if one.flat else _middle(one)
         self._looks.append((one, name))
 
-    def find(self, one: Look) -> list[tuple[str, float]]:
-        """Names of the images that are the same with their correlation, the likeliest candidates looked at, the best first."""
+    def find(self, one: Look) -> Iterator[tuple[str, float]]:
+        """Names of the images that are the same with their correlation, the likeliest looked at first."""
         import numpy as np
 
         if one.flat or not self._looks:
-            return []  # a flat image is like every other flat image, and tells nothing
+            return  # a flat image is like every other flat image, and tells nothing
         known = self._middles[: len(self._looks)].T
         ways = [(grey, _variants(grey) @ known) for grey in (one.grey, one.grey[:, ::-1])]
         best = np.maximum(ways[0][1].max(axis=0), ways[1][1].max(axis=0))
         likely = np.argsort(-best, kind="stable")[:MAX_CANDIDATES]
-        found = []
         for index in likely[best[likely] >= MIN_COARSE]:
             other, name = self._looks[index]
             for grey, alike in ways:
                 if alike[:, index].max() >= MIN_COARSE:
                     value = _refined(grey, other, int(alike[:, index].argmax()))
                     if value >= MIN_CORRELATION:
-                        found.append((name, value))
+                        yield name, value
                         break
-        return sorted(found, key=lambda pair: -pair[1])
 
 
 def correlation(a: Look, b: Look) -> float:

@@ -1,0 +1,142 @@
+"""Stage data.classify: how likely each text is about medicine, by a classifier that taught itself from a few labels (MX-7).
+
+Round 0 is trained on seeds: texts of sources that are medical, or not, by their origin. In each further round the classifier says
+what it thinks of `candidates` unlabelled texts, half of those it is surest about and half of those it is not; a stronger judge
+looks at each a second time; the confirmed positives and negatives join the labels, and the classifier is trained again. What the
+judge cannot tell joins nothing.
+
+    samples.jsonl     the rows, with meta.medical = {probability, round}; filter `medical` of data.curate drops the improbable
+    labels.jsonl      {id, label, round, by, thought}: `thought` is the probability before the judge was asked
+    classifier.npz    the last classifier (data/classifier.py)
+
+judge: `entities` counts names of the tree for each hundred words (rows must be linked); `model` asks any backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from medxiaohe import io, plugins
+from medxiaohe.data import overlap
+from medxiaohe.data.classifier import Classifier, train
+from medxiaohe.data.rows import Rows
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.progress import track
+from medxiaohe.types import Message, Sample
+
+MEDICAL_DENSITY, GENERAL_DENSITY = 3.0, 0.8  # different entities for each hundred words
+MIN_WORDS = 20  # of a text that the entity judge says something about
+SHOWN = 3000  # characters a model is shown
+QUESTION = "Is this text about medicine, health or biomedical research? Answer with one word, yes or no.\n\n{text}"
+
+
+@dataclass(frozen=True)
+class ClassifySettings:
+    medical: tuple[str, ...] = ()  # sources whose rows are seeds of the one class,
+    general: tuple[str, ...] = ()  # and of the other
+    seeds: int = 200  # of each class
+    rounds: int = 2
+    candidates: int = 400  # rows that the judge looks at in a round
+    judge: Literal["entities", "model"] = "entities"
+    backend: str = "transformers"  # of the judge
+    model: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.medical or not self.general or set(self.medical) & set(self.general):
+            raise ConfigError("medical and general name the sources that seeds are taken from: at least one each, none in both")
+        if min(self.seeds, self.candidates) < 1 or self.rounds < 0:
+            raise ConfigError("seeds and candidates must be at least 1, rounds at least 0")
+        if (self.judge == "model") != bool(self.model):
+            raise ConfigError("judge: model needs the name of a model in `model`, and judge: entities none")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    id: str
+    label: bool
+    round: int
+    by: str  # origin, entities, or the name of a model
+    thought: float | None = None  # the probability that the classifier of the round before gave
+
+
+def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str, Any]:
+    plugins.need("numpy", why="data.classify")
+    with Rows(corpus) as rows:
+        places = {sample.id: (place, sample.source) for place, sample in track(rows, "index")}
+
+        def texts(labels: Sequence[Label]) -> list[str]:
+            return [rows.at(places[one.id][0]).text for one in labels]
+
+        labels = _seeds(settings, {id: source for id, (_, source) in places.items()})
+        rounds = []
+        for number in range(settings.rounds + 1):
+            classifier = train(texts(labels), [one.label for one in labels], settings.seed)
+            rounds.append({"round": number, "labels": len(labels), "medical": sum(one.label for one in labels)})
+            if number < settings.rounds:
+                labels += _confirmed(settings, number + 1, rows, classifier, {one.id for one in labels})
+        io.write_jsonl(out / "labels.jsonl", labels)
+        classifier.save(out / "classifier.npz")
+        counts = {"medical": 0, "general": 0}
+        last = settings.rounds
+
+        def scored() -> Iterator[Sample]:
+            for _, sample in track(rows, "classify"):
+                chance = round(classifier.probability(sample.text), 4)
+                counts["medical" if chance >= 0.5 else "general"] += 1
+                yield replace(sample, meta={**sample.meta, "medical": {"probability": chance, "round": last}})
+
+        num = io.write_jsonl(out / "samples.jsonl", scored())
+    return {"rows": num, **counts, "rounds": rounds}
+
+
+def _seeds(settings: ClassifySettings, sources: dict[str, str]) -> list[Label]:
+    found = []
+    for label, names in ((True, settings.medical), (False, settings.general)):
+        ids = [id for id, source in sources.items() if source in names]
+        if not ids:
+            raise DataError(f"no rows of {', '.join(names)}: name sources of the corpus{plugins.nearest(names[0], set(sources.values()))}")
+        ids.sort(key=lambda id: io.unit_interval(str(settings.seed), "seed", id))
+        found += [Label(id, label, 0, "origin") for id in ids[: settings.seeds]]
+    return found
+
+
+def _confirmed(settings: ClassifySettings, number: int, rows: Rows, classifier: Classifier, known: set[str]) -> list[Label]:
+    """Candidates that the judge has an opinion on, whether or not the classifier shared it."""
+    thoughts = [(classifier.probability(s.text), s.id, place) for place, s in track(rows, f"round {number}") if s.id not in known]
+    drawn = sorted(thoughts, key=lambda one: io.unit_interval(str(settings.seed), str(number), one[1]))
+    quarter = max(1, settings.candidates // 4)
+    sure = [one for one in drawn if one[0] >= 0.9][:quarter] + [one for one in drawn if one[0] <= 0.1][:quarter]
+    taken = {id for _, id, _ in sure}
+    doubtful = sorted((one for one in drawn if one[1] not in taken), key=lambda one: abs(one[0] - 0.5))
+    chosen = sure + doubtful[: settings.candidates - len(sure)]
+    samples = [rows.at(place) for _, _, place in chosen]
+    verdicts, by = (_by_entities(samples), "entities") if settings.judge == "entities" else _by_model(settings, samples)
+    return [
+        Label(id, verdict, number, by, round(thought, 4))
+        for (thought, id, _), verdict in zip(chosen, verdicts, strict=True)
+        if verdict is not None
+    ]
+
+
+def _by_entities(samples: Sequence[Sample]) -> list[bool | None]:
+    """Many names of the tree: medical; hardly any: not; between, or too short to say: None."""
+    return [by_density(len(sample.entities), len(overlap.words(sample.text))) for sample in samples]
+
+
+def by_density(num_entities: int, num_words: int) -> bool | None:
+    if num_words < MIN_WORDS:
+        return None
+    density = 100 * num_entities / num_words
+    return True if density >= MEDICAL_DENSITY else False if density <= GENERAL_DENSITY else None
+
+
+def _by_model(settings: ClassifySettings, samples: Sequence[Sample]) -> tuple[list[bool | None], str]:
+    model = plugins.load("models", settings.backend)(settings.model, **settings.options)
+    asked = [[Message("user", (QUESTION.format(text=sample.text[:SHOWN]),))] for sample in samples]
+    said = [reply.text.strip().casefold() for reply in model.reply(asked)]
+    return [True if text.startswith("yes") else False if text.startswith("no") else None for text in said], str(model.name)
