@@ -29,7 +29,7 @@ from medxiaohe.tasks import make, named
 from medxiaohe.types import Message, Sample
 
 TEXT_TASKS = ("medqa", "medmcqa", "mmlu_med", "pubmedqa", "bioasq_yesno", "kqa", "medquad", "mts_dialog", "iu_impression")
-QUESTION_SETS = ("medqa", "medmcqa", "mmlu_med", "kqa")
+QUESTION_SETS = ("medqa", "medmcqa", "mmlu_med", "kqa", "iu_impression")
 IMAGE_TASKS = ("chest_xray", "vqa_rad", "ham10000", "bccd_count")
 REPORTS = ("iu_impression",)  # normal reports are alike: of many nothing tells them apart
 LONG = 13  # the words of a run in GPT-3's test
@@ -108,16 +108,16 @@ def text(most: int, num_clean: int, seed: int) -> None:
     print(line("false alarms, PubMed abstracts", len(matches), len(clean), 3) + f"   {len(clean) / took:,.0f} texts/s")
     for match in matches[:10]:
         print(f"      {match.how}\n        {match.text[:300]!r}\n        {match.item_text[:300]!r}")
-    hits = n = 0
     for name in QUESTION_SETS:
+        hits = n = 0
         found = dice.sample(by_task[name], len(by_task[name]))
         half = TestItems(found[::2], Lens())
         for other in found[1::2]:
             n += 1
             if match := half.find(replace(other, patient_id="", study_id="", source="other")):
                 hits += 1
-                print(f"      {name}: {match.how}\n        {match.text[:220]!r}\n        {match.item_text[:220]!r}") if hits <= 12 else None
-    print(line("hits, other questions of the set", hits, n, 2) + "   (real near-copies among them: read the pairs above)")
+                print(f"      {name}: {match.how}\n        {match.text[:220]!r}\n        {match.item_text[:220]!r}") if hits <= 3 else None
+        print(line(f"hits, other items of {name}", hits, n, 2))
 
 
 def ids(most: int) -> None:

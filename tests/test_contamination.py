@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,14 @@ def test_compiled_and_plain_hashes_of_words_are_the_same_numbers(monkeypatch: py
     monkeypatch.setattr(overlap, "_fast", lambda: None)
     assert numbers() == compiled
     overlap.word_codes.cache_clear()
+
+
+def test_a_task_may_be_looked_for_without_its_words(tmp_path: Path) -> None:
+    text = prose("report", 30)
+    train = Sample("own/a", (Message("user", (text,)), Message("assistant", ("Normal.",))), source="own", patient_id="p1", split="train")
+    test = replace(train, id="own/t", patient_id="p2", split="test")
+    for words in (True, False):
+        (tmp_path / str(words)).mkdir()
+        other = Sample("own/b", (Message("user", (prose("b", 30),)), Message("assistant", ("Normal.",))), source="own", split="train")
+        folder = curated(tmp_path / str(words), [train, other, test], (Against("held_out", words=words),))
+        assert [s.id for s in io.read_samples(folder / "samples.jsonl")] == (["own/b"] if words else ["own/a", "own/b"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +25,7 @@ from medxiaohe.data.rows import Rows
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
 from medxiaohe.tasks import make, named
-from medxiaohe.types import Sample
+from medxiaohe.types import Sample, Task
 
 HELD_OUT = ("validation", "test")
 
@@ -36,6 +36,7 @@ class Against:
 
     task: str
     options: dict[str, Any] = field(default_factory=dict)
+    words: bool = True  # false: by image, patient and study alone, for reports, of which the normal ones are alike
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
     lens, matches = Lens(), list[Match]()
     form: Callable[[Sample], Sample] = normalised if settings.normalise else lambda sample: sample
     filters = [(name, plugins.load("filters", name)) for name in settings.filters]
-    items = TestItems(_items(settings.against, tree, corpus), lens)
+    made = [(one, make(one.task, tree, one.options, corpus)) for one in settings.against]
+    items = TestItems(_items([task for _, task in made]), lens, {task.name for one, task in made if not one.words})
     with Rows(corpus) as rows:
         held_out = _held_out(rows)
         duplicates = Duplicates(lens, threshold=settings.near_text, text_of=lambda place: form(rows.at(place)).text)
@@ -96,9 +98,8 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
     return {**counts, "dropped": dict(dropped.most_common()), "contaminated": len(matches)}
 
 
-def _items(against: tuple[Against, ...], tree: Path | None, corpus: Path) -> Iterator[Sample]:
-    for one in against:
-        task = make(one.task, tree, one.options, corpus)
+def _items(tasks: Sequence[Task]) -> Iterator[Sample]:
+    for task in tasks:
         found = False
         for sample in track(task.samples("test"), f"test items of {task.name}"):
             found = True

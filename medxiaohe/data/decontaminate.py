@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from medxiaohe.data import edited, overlap
 from medxiaohe.data.grams import FEW_TRIPLES, RUN, TRIPLE, Grams, Part, common_lines, study, template, with_words
@@ -29,10 +30,14 @@ from medxiaohe.data.looks import Gallery, Lens
 from medxiaohe.data.whole import ANCHOR, Whole
 from medxiaohe.types import ImageRef, Sample
 
+if TYPE_CHECKING:
+    import numpy as np
+
 MAX_TEMPLATE_SHARE = 0.01
 MIN_STUDIES, MIN_ANSWER_WORDS = 10, 8
 MIN_WORDS = 8  # of a question, its options aside, of which edited copies are looked for
 MIN_WORDS_SHARE, MIN_WORDS_SHARE_OF_FEW = 0.68, 0.85
+MIN_OWN = 0.3  # of the triples that are not the template: two normal reports share all the others
 MANY_TRIPLES, MIN_WORDS_SHARE_OF_THIN = 0.25, 0.93  # with a smaller share of triples nearly all words must be there
 DISTINCTIVE = 6  # characters of an id
 PREFIX = re.compile(
@@ -55,9 +60,9 @@ class Match:
 
 
 class TestItems:
-    """The test items of some tasks, ready to be looked for."""
+    """The test items of some tasks, ready to be looked for; those of tasks in `without_words` by image and id alone."""
 
-    def __init__(self, items: Iterable[Sample], lens: Lens):
+    def __init__(self, items: Iterable[Sample], lens: Lens, without_words: Collection[str] = ()):
         self._lens = lens
         self._files: dict[tuple[object, ...], Sample] = {}
         self._gallery, self._by_id = Gallery(), dict[str, Sample]()
@@ -70,10 +75,12 @@ class TestItems:
             self._add_ids(item)
         self.checked = {task: len(found) for task, found in by_task.items()}
         self._runs, self._triples, self._hints = Grams(RUN), Grams(TRIPLE), Grams(TRIPLE)
+        self._shared: dict[str, np.ndarray] = {}
         self._weights: dict[str, edited.Weights] = {}
         self._whole, self._parts = Whole(), list[Part]()
-        for found in by_task.values():
-            self._add_texts(found)
+        for task, found in by_task.items():
+            if task not in without_words:
+                self._add_texts(found)
         self._runs.freeze()
         self._triples.freeze()
         self._hints.freeze()
@@ -102,6 +109,7 @@ class TestItems:
         common = common_lines(parts, max(1.0, MAX_TEMPLATE_SHARE * len(studies)))
         parts = [with_words(part, common) for part in parts]
         self._hints.add(parts, shared[:0])
+        self._shared[items[0].source] = shared
         self._weights[items[0].source] = edited.Weights(part.words for part in parts)
         for part in parts:
             if part.equality:
@@ -151,10 +159,18 @@ class TestItems:
             if part.item.images or len(part.words) < (ANCHOR if half else MIN_WORDS):
                 continue
             alike = edited.share(part.words, text, anchors, self._weights[part.item.source])
-            if alike >= _needed(share, size, half):
+            if alike >= _needed(share, size, half) and self._own_share(part, sample.text) >= MIN_OWN:
                 how = f"{alike:.0%} of the item's words and {share:.0%} of its word triples" + (", with its options" if half else "")
                 return _match(sample, part.item, how, "test_text", self._triples.excerpt(sample.text, part))
         return None
+
+    def _own_share(self, part: Part, text: str) -> float:
+        """Of an item's triples that are not its task's template, the share that is in the text; 0 when there are fewer than two."""
+        import numpy as np
+
+        own = np.unique(np.concatenate([overlap.grams(one, TRIPLE) for one in part.lines]))
+        own = own[~np.isin(own, self._shared[part.item.source])]
+        return float(np.isin(own, overlap.grams(text, TRIPLE)).mean()) if len(own) > 1 else 0.0
 
 
 def _needed(share: float, size: int, half: bool) -> float:
