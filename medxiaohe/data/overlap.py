@@ -33,12 +33,13 @@ def grams(text: str, length: int) -> np.ndarray:
     import numpy as np
 
     codes = word_codes(text)
-    if fast := _fast():
-        hashes: np.ndarray = fast.gram_hashes(codes, length, np.uint64(FACTOR))
-        return hashes
     count = len(codes) - length + 1
     if count < 1:
         return np.empty(0, np.uint64)
+    if fast := _fast():
+        hashes = np.empty(count, np.uint64)
+        fast.gram_hashes(codes, length, np.uint64(FACTOR), hashes)
+        return hashes
     total = np.zeros(count, np.uint64)
     for start in range(length):
         total = total * np.uint64(FACTOR) + codes[start : start + count]
@@ -51,8 +52,8 @@ def word_codes(text: str) -> np.ndarray:
     import numpy as np
 
     if text.isascii() and (fast := _fast()):
-        codes: np.ndarray = fast.word_codes(np.frombuffer(text.encode(), np.uint8), fast.TABLE, np.uint64(MIX))
-        return codes
+        codes = np.empty(len(text) // 2 + 1, np.uint64)
+        return codes[: fast.word_codes(np.frombuffer(text.encode(), np.uint8), _crc_table(), np.uint64(MIX), codes)]
     found = words(text)
     codes = np.fromiter((zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in found), np.uint64, len(found))
     codes = (codes + np.uint64(1)) * np.uint64(MIX)
@@ -63,10 +64,10 @@ def word_codes(text: str) -> np.ndarray:
 def _fast() -> ModuleType | None:
     """The same functions compiled, where numba is installed."""
     try:
-        from medxiaohe.data import fast_overlap
+        from medxiaohe.data import _overlap_kernels
     except ImportError:
         return None
-    return fast_overlap
+    return _overlap_kernels
 
 
 def bands(text: str, length: int, factors: np.ndarray, mix: np.ndarray) -> list[int]:
@@ -76,16 +77,28 @@ def bands(text: str, length: int, factors: np.ndarray, mix: np.ndarray) -> list[
     """
     import numpy as np
 
-    codes = word_codes(text)
-    if fast := _fast():
-        return list(fast.bands(codes, length, np.uint64(FACTOR), factors, mix).tolist())
     hashes = grams(text, length)
-    folded = (hashes ^ (hashes >> np.uint64(32))).astype(np.uint32)
     least = np.full(len(factors), np.iinfo(np.uint32).max, np.uint32)
+    if fast := _fast():
+        keys = np.zeros(len(mix), np.uint64)
+        fast.bands(hashes, factors, mix, least, keys)
+        return list(keys.tolist())
+    folded = (hashes ^ (hashes >> np.uint64(32))).astype(np.uint32)
     for start in range(0, len(folded), 2048):  # bounded memory for a book
         least = np.minimum(least, (folded[start : start + 2048, None] * factors).min(axis=0))
     keys = (least.reshape(mix.shape).astype(np.uint64) * mix).sum(axis=1, dtype=np.uint64)
     return list((keys ^ (keys >> np.uint64(31))).tolist())
+
+
+@lru_cache(maxsize=1)
+def _crc_table() -> np.ndarray:
+    """Of crc32, as zlib computes it."""
+    import numpy as np
+
+    values = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        values = np.where(values & np.uint32(1), (values >> np.uint32(1)) ^ np.uint32(0xEDB88320), values >> np.uint32(1))
+    return values
 
 
 def excerpt(text: str, first: int, end: int) -> str:
