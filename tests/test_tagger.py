@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,8 @@ def test_concepts_of_one_mention_are_told_apart() -> None:
 def test_no_text_is_in_training_and_in_test() -> None:
     with pytest.raises(DataError, match="made 0 0"):
         without_shared(made(3, 0), made(1, 0))
+    with pytest.raises(DataError, match="another id"):
+        without_shared(made(3, 0), [replace(made(1, 0)[0], id="another id")])
     without_shared(made(3, 0), made(3, 1))
     with pytest.raises(ConfigError, match="test split"):
         TaggerSettings(gold=(tagger.Corpus("pubtator", "x.txt"),), splits=("train", "test"))

@@ -52,9 +52,10 @@ def concept_ids(written: str) -> tuple[str, ...]:
 
 
 def without_shared(train: Iterable[Document], test: Iterable[Document]) -> None:
-    """Refuse a test set that shares a document with what was learned from."""
-    known = {document.id for document in train}
-    if shared := sorted(document.id for document in test if document.id in known):
+    """Refuse a test set that shares a document, by id or by text, with what was learned from."""
+    train = list(train)
+    ids, texts = {document.id for document in train}, {document.text for document in train}
+    if shared := sorted(document.id for document in test if document.id in ids or document.text in texts):
         raise DataError(
             f"{len(shared)} documents are in the training and in the test files ({', '.join(shared[:5])}): "
             "take them out of one, a score on texts that were learned from says nothing"
