@@ -35,6 +35,7 @@ STAGE_VERBS = {
     ("tree", "tagger"): ("entity.tagger", "learn from marked texts where mentions begin and end", "--input tree=work/entity_build/1"),
     ("data", "read"): ("data.read", "read corpora and link their words to the tree", "--input tree=work/entity_build/1"),
     ("data", "link"): ("data.link", "where texts mention entities of the tree", "--input tree=work/entity_build/1 --set path=texts.jsonl"),
+    ("data", "classify"): ("data.classify", "how likely each text is about medicine", "--input corpus=work/data_read/1"),
     ("data", "curate"): ("data.curate", "filter, deduplicate and decontaminate", "--input corpus=work/data_read/1"),
     ("data", "mix"): ("data.mixture", "balance by entity, source and modality", "--input data=work/data_curate/1"),
     ("train", "cpt"): ("train.cpt", "continual pretraining on documents", "--input data=work/data_mixture/1"),
