@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -158,11 +159,17 @@ def planted_folder(folder: Path) -> list[str]:
     return secrets
 
 
+def is_in(data: bytes, secret: str, encoding: str) -> bool:
+    """Digits count where no digit or hexadecimal letter stands beside them: a random id of 38 digits holds any four by chance."""
+    beside = rb"[0-9a-f]" + bytes(len("0".encode(encoding)) - 1) if secret.isdigit() else rb"(?!)"
+    return re.search(rb"(?<!%b)%b(?!%b)" % (beside, re.escape(secret.encode(encoding)), beside), data, re.DOTALL) is not None
+
+
 def planted_in(folder: Path, secrets: list[str]) -> list[tuple[str, str]]:
     found = []
     for path in folder.rglob("*"):
         data = path.relative_to(folder).as_posix().encode() + (path.read_bytes() if path.is_file() else b"")
-        found += [(path.name, s) for s in secrets if any(s.lower().encode(e) in data.lower() for e in ("utf-8", "utf-16-le"))]
+        found += [(path.name, s) for s in secrets if any(is_in(data.lower(), s.lower(), e) for e in ("utf-8", "utf-16-le"))]
     return found
 
 

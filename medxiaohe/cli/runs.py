@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
         return _dry_run(recipe, args)
     done = recipes.run(recipe, say=say, accept_change=args.accept_change, until=args.until)
     _print(recipe, done, args.json)
+    ranks.leave()
     return 0
 
 
@@ -45,6 +46,7 @@ def stage(args: argparse.Namespace) -> int:
         recipe = load.Recipe(name, args.out, (made,))
     done = recipes.run(recipe, say=say, accept_change=args.accept_change, given=given)
     _print(recipe, done, args.json)
+    ranks.leave()
     return 0
 
 

@@ -7,6 +7,7 @@ stages, and wait through the rest.
 from __future__ import annotations
 
 import os
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +33,19 @@ def agree(value: Any = None) -> Any:
     said = [value]
     _group().broadcast_object_list(said, src=0)
     return said[0]
+
+
+def leave() -> None:
+    """Ends what `agree` began, at the end of a process: threads of a group still running at the exit can abort it.
+
+    Ranks but the first have nothing left to write then, and end here.
+    """
+    if world() > 1 and (dist := sys.modules.get("torch.distributed")) and dist.is_initialized():
+        dist.destroy_process_group()
+        if not is_first():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
 
 
 def _group() -> Any:
