@@ -114,26 +114,64 @@ def test_an_embedder_may_decide() -> None:
     assert Annotator.of(TREE, embedder=Winter()).annotate("a cold")[0].entity == "cold2"
 
 
-def test_a_tagger_decides_where_and_the_dictionary_or_a_normaliser_what() -> None:
-    class Tagger:
-        def spans(self, text: str) -> list[tuple[int, int, str, float]]:
-            surfaces = [("severe fever", "disease", 0.7), ("Alzheimer disease", "disease", 0.9), ("zzz syndrome", "disease", 0.6)]
-            return [(text.index(s), text.index(s) + len(s), kind, score) for s, kind, score in surfaces if s in text]
+class SomeSpans:
+    """A tagger that knows diseases, three of them."""
 
-    class Normaliser:
-        def candidates(self, surface: str, kind: str) -> list[tuple[str, float]]:
-            return [("AML", 0.8), ("ALL", 0.1)] if surface.startswith("zzz") else []
+    kinds = ("disease",)
 
-    text = "Alzheimer disease, severe fever, zzz syndrome, leukaemia, aspirin"
-    alone = Annotator.of(TREE, tagger=Tagger()).annotate(text)
-    assert [(a.surface, a.entity, a.score) for a in alone] == [
+    def spans_batch(self, texts: list[str]) -> list[list[tuple[int, int, str, float]]]:
+        known = {"severe fever": 0.7, "Alzheimer disease": 0.9, "zzz syndrome": 0.6, "ZS": 0.5}
+        return [[(text.index(s), text.index(s) + len(s), "disease", score) for s, score in known.items() if s in text] for text in texts]
+
+
+TAGGED = "Alzheimer disease, severe fever, zzz syndrome, leukaemia, aspirin"
+
+
+def test_a_tagger_decides_what_is_a_mention_of_the_kinds_it_knows() -> None:
+    found = Annotator.of(TREE, tagger=SomeSpans()).annotate(TAGGED)
+    assert [(a.surface, a.entity, a.score) for a in found] == [
         ("Alzheimer disease", "AD", 0.9), ("severe fever", "fever", 0.7), ("zzz syndrome", "", 0.6),
-        ("leukaemia", "leukaemia", SCORES["untagged"]), ("aspirin", "aspirin", SCORES["untagged"]),
+        ("aspirin", "aspirin", SCORES["name"]),  # a chemical: this tagger knows none
     ]  # fmt: skip
-    assert alone[2].kind == "disease" and alone[2].candidates == () and alone[1].reason == "tagger; the name in it: fever"
-    named = Annotator.of(TREE, tagger=Tagger(), normaliser=Normaliser()).annotate(text)[2]
-    assert named.entity == "AML" and named.candidates == ("AML", "ALL")
-    assert named.reason == "tagger; nearest name: acute myeloid leukaemia (0.80)"
+    assert found[2].kind == "disease" and found[2].candidates == () and found[1].reason == "tagger; the name in it: fever"
+
+
+def test_a_normaliser_decides_what_a_tagged_mention_is_called() -> None:
+    class Near:
+        codes = {"zzz syndrome": [("AML", 0.8), ("ALL", 0.1)], "severe fever": [("MESH:D1", 0.7)], "Alzheimer disease": [("MESH:D2", 1.0)]}
+
+        def candidates(self, surface: str, kind: str) -> list[tuple[str, float]]:
+            return self.codes.get(surface, [])
+
+        def concepts(self, surface: str, kind: str) -> tuple[str, ...]:
+            return ("ALL", "AML") if surface == "Alzheimer disease" else tuple(id for id, _ in self.codes.get(surface, [])[:1])
+
+    tree = tree_of(
+        *(entity for entity in TREE.entities.values() if entity.parents),
+        Entity("hot", "pyrexia", "disease", (ROOT.id,), xrefs=("MESH:D1",)),
+    )
+    annotator = Annotator.of(tree, tagger=SomeSpans(), normaliser=Near())
+    first, second, fever, zzz, _ = annotator.annotate(TAGGED)
+    assert zzz.entity == "AML" and zzz.candidates == ("AML", "ALL") and zzz.concept == ""
+    assert zzz.reason == "tagger; nearest name: acute myeloid leukaemia (0.80)"
+    assert (fever.entity, fever.concept) == ("hot", "MESH:D1")  # the entity that has the code
+    assert (first.entity, second.entity) == ("ALL", "AML") and (first.start, first.end) == (second.start, second.end)
+    (long, short) = annotator.annotate("zzz syndrome (ZS)")
+    assert (short.surface, short.entity) == ("ZS", "AML"), "a short form is called what its long form is"
+    assert "of zzz syndrome" in short.reason and long.entity == "AML"
+
+
+def test_what_neither_tree_nor_normaliser_names_has_no_entity() -> None:
+    class Codes:
+        def candidates(self, surface: str, kind: str) -> list[tuple[str, float]]:
+            return [("MESH:D9", 0.9)] if surface == "severe fever" else []
+
+        def concepts(self, surface: str, kind: str) -> tuple[str, ...]:
+            return tuple(id for id, _ in self.candidates(surface, kind))
+
+    alzheimer, fever, zzz, _ = Annotator.of(TREE, tagger=SomeSpans(), normaliser=Codes()).annotate(TAGGED)
+    assert (fever.entity, fever.concept, fever.reason) == ("", "MESH:D9", "tagger; nearest name: MESH:D9 (0.90)")
+    assert (alzheimer.entity, zzz.entity) == ("", "") and zzz.reason == "tagger; no name is near"
 
 
 def test_without_numba_the_annotations_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

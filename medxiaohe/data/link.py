@@ -11,7 +11,6 @@ this process, by worker processes or on Ray, to the same bytes; a run that was k
 from __future__ import annotations
 
 import functools
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 from medxiaohe import io, shards
+from medxiaohe.data import contamination
+from medxiaohe.data.accounts import settle
 from medxiaohe.entity.finder import finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import HOW, InputPath
@@ -53,12 +54,13 @@ def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None =
     files = _files(settings, corpus)
     pieces = shards.split(files, max(1, int(settings.shard_mb * (1 << 20))))
     options = {"tree": str(tree.absolute()), "rules": settings.rules, "license": settings.license}
-    work = io.scratch(out, [options, settings.shard_mb, *map(io.sha256, files), io.sha256(tree / io.MANIFEST), io.sha256(Path(__file__))])
+    texts = [io.digest(corpus)] if corpus else list(map(io.sha256, files))
+    work = io.scratch(out, [options, settings.shard_mb, texts, io.digest(tree), io.sha256(Path(__file__))])
     how = {"workers": settings.workers, "engine": settings.engine, "label": "link"}
     finder(tree)  # the index is built once, before the workers look for it
     done = list(shards.run("medxiaohe.data.link:link_shard", pieces, work, options=options, **how))  # type: ignore[arg-type]
     for name in PARTS:
-        io.write(out / name, functools.partial(_joined, [folder / name for folder, _ in done]))
+        shards.join([folder / name for folder, _ in done], out / name)
     coverage, counts, reasons = Counter[str](), Counter[str](), Counter[str]()
     for folder, summary in done:
         coverage.update(io.read_json(folder / "coverage.json"))
@@ -67,6 +69,9 @@ def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None =
     if not counts["samples"]:
         raise DataError("there is no text to link: the files have no rows")
     io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
+    if corpus is not None:
+        contamination.carry(corpus, out)
+    settle("data.link", read=counts["samples"], written=sum(summary["written"] for _, summary in done), dropped={})
     return {**dict(sorted(counts.items())), "entities_covered": len(coverage), "reasons": dict(sorted(reasons.items()))}
 
 
@@ -90,9 +95,9 @@ def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: 
 
         return io.write_jsonl(out / "samples.jsonl", samples())
 
-    io.write(out / "mentions.jsonl", fill)
+    written = int(io.write(out / "mentions.jsonl", fill))
     io.write_json(out / "coverage.json", coverage)
-    return {"counts": dict(counts), "reasons": dict(reasons)}
+    return {"counts": dict(counts), "reasons": dict(reasons), "written": written}
 
 
 @functools.cache
@@ -119,7 +124,7 @@ def _way(reason: str) -> str:
 def _row(found: Annotation) -> dict[str, Any]:
     """The fields that always stand, and the others where they say something."""
     row = io.to_json(found)
-    return {key: value for key, value in row.items() if key in ALWAYS or value not in (False, [], "patient", "current")}
+    return {key: value for key, value in row.items() if key in ALWAYS or value not in (False, "", [], "patient", "current")}
 
 
 def _samples(shard: shards.Shard, license: str) -> Iterator[Sample]:
@@ -146,8 +151,3 @@ def _files(settings: LinkSettings, corpus: Path | None) -> list[Path]:
         raise ConfigError(f"{place}: no .jsonl file in it: make Samples of other formats with data.read")
     return found
 
-
-def _joined(parts: list[Path], file: IO[bytes]) -> None:
-    for part in parts:
-        with open(part, "rb") as source:
-            shutil.copyfileobj(source, file, 1 << 20)

@@ -8,7 +8,7 @@
 2  abbreviations that the text defines: every use means its long form; one that stands for something else is no mention
 3  names around a bracket or with an abbreviation in them: von Hippel-Lindau (VHL) disease, VHL disease
 4  names that share a word: breast and ovarian cancer
-5  spans of a learned tagger, if one is given, named by the dictionary or a normaliser               tagger
+5  of the kinds that a learned tagger knows, if one is given, its spans and no others; named by a normaliser, without one by 1 to 4
 6  which entity, when several have the name; negation, uncertainty, whose it is, when
 
 Mentions do not overlap; those of one coordination have one span and differ in `parts`.
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,17 +37,21 @@ from medxiaohe.errors import MissingExtra
 
 SCORES = {
     "name": 0.85, "synonym": 0.75, "variant": 0.6, "acronym": 0.2, "abbreviation": 0.9, "around": 0.9, "coordination": 0.8,
-    "tagger": 0.8, "untagged": 0.3,
+    "tagger": 0.8,
 }  # fmt: skip
-TAGGED_KINDS = frozenset({"disease", "chemical"})  # where a tagger is given, it knows these better than the dictionary
 MAX_KEPT = 200_000  # surfaces whose reason is remembered
 
 
 class Tagger(Protocol):
     """entity/tagger.py: finds spans, names nothing."""
 
-    def spans(self, text: str) -> list[tuple[int, int, str, float]]:
-        """(start, end, kind, score from 0 to 1), in order, none overlapping."""
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What it was taught; it finds nothing else."""
+        ...
+
+    def spans_batch(self, texts: Sequence[str]) -> list[list[tuple[int, int, str, float]]]:
+        """Of every text (start, end, kind, score from 0 to 1), in order, none overlapping."""
         ...
 
 
@@ -55,7 +59,11 @@ class Normaliser(Protocol):
     """entity/normalise.py: names a span, finds nothing."""
 
     def candidates(self, surface: str, kind: str) -> list[tuple[str, float]]:
-        """(entity id, score from 0 to 1), the best first; empty when nothing is near."""
+        """(id of an entity or a code of one, score from 0 to 1), the best first; empty when nothing is near."""
+        ...
+
+    def concepts(self, surface: str, kind: str) -> tuple[str, ...]:
+        """The id of a mention, several for "breast and ovarian cancer", or none."""
         ...
 
 
@@ -75,6 +83,7 @@ class Annotation:
     uncertain: bool = False
     experiencer: str = "patient"  # patient, family, other
     temporality: str = "current"  # current, historical, hypothetical
+    concept: str = ""  # what the normaliser calls it, where that is another id than the entity's: a MeSH code
 
 
 class Annotator:
@@ -93,6 +102,8 @@ class Annotator:
         self.tree = tree
         self._names, self._meanings = names, meanings
         self._tagger, self._normaliser, self._embedder = tagger, normaliser, embedder
+        self._tagged_kinds = {_one_kind(kind) for kind in tagger.kinds} if tagger else set()
+        self._of_code: dict[str, str] | None = None  # made when a normaliser first gives a code
         self._described: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
 
     @classmethod
@@ -129,46 +140,79 @@ class Annotator:
         """Faster than one by one: the names that rules ask for are looked up for all texts together."""
         pages = [Page(text, drafts) for text, drafts in zip(texts, self._names.find(texts), strict=True)]
         known = self._names.known({name for page in pages for name in page.questions()})
-        return [self._finished(page, known) for page in pages]
+        tagged: Sequence[Sequence[tuple[int, int, str, float]]] = self._tagger.spans_batch(texts) if self._tagger else [()] * len(texts)
+        return [self._finished(page, known, spans) for page, spans in zip(pages, tagged, strict=True)]
 
-    def _finished(self, page: Page, known: dict[str, str]) -> list[Annotation]:
+    def _finished(self, page: Page, known: dict[str, str], spans: Sequence[tuple[int, int, str, float]]) -> list[Annotation]:
         drafts = page.resolved(self._names, known)
         if self._tagger:
-            drafts = self._with_tagged(page.text, drafts, self._tagger.spans(page.text))
+            drafts = self._with_tagged(page, drafts, spans)
         choose = self._chooser(page.text, drafts)
         said = page.contexts(drafts)
         return [self._annotation(page.text, draft, choose, context) for draft, context in zip(drafts, said, strict=True)]
 
     # ---- a learned tagger ------------------------------------------------------------------------
 
-    def _with_tagged(self, text: str, drafts: list[Draft], spans: Sequence[tuple[int, int, str, float]]) -> list[Draft]:
-        """A tagger decides where diseases, signs and chemicals are; the dictionary, the rules and the normaliser say which."""
+    def _with_tagged(self, page: Page, drafts: list[Draft], spans: Sequence[tuple[int, int, str, float]]) -> list[Draft]:
+        """The tagger decides what is a mention of the kinds it knows: what it passed over is none, whatever the dictionary has."""
+        long = page.long_forms() if self._normaliser else {}
         tagged = list[Draft]()
         for start, end, kind, score in spans:
-            same = [d for d in drafts if d.span == (start, end) and self._names.kind(d.entity) == _one_kind(kind)]
-            tagged += [draft._replace(score=score) for draft in same] or [self._named(text, start, end, kind, score, drafts)]
-        rest = [draft for draft in drafts if not any(draft.start < d.end and d.start < draft.end for d in tagged)]
-        rest = [d._replace(score=SCORES["untagged"]) if self._names.kind(d.entity) in TAGGED_KINDS else d for d in rest]
+            if self._normaliser:
+                tagged += self._by_normaliser(page.text, start, end, kind, score, long)
+            else:
+                same = [d for d in drafts if d.span == (start, end) and self._names.kind(d.entity) == _one_kind(kind)]
+                tagged += [draft._replace(score=score) for draft in same] or [self._named(page.text, start, end, kind, score, drafts)]
+        rest = [d for d in drafts if self._names.kind(d.entity) not in self._tagged_kinds]
+        rest = [draft for draft in rest if not any(draft.start < d.end and d.start < draft.end for d in tagged)]
         return sorted(tagged + rest, key=lambda draft: (draft.start, draft.parts))
 
+    def _by_normaliser(self, text: str, start: int, end: int, kind: str, score: float, long: Mapping[str, str]) -> list[Draft]:
+        """A tagger's span with what the normaliser calls it, or its long form; several drafts where it names several."""
+        assert self._normaliser
+        surface = text[start:end]
+        meant = long.get(surface, surface)
+        near = self._normaliser.candidates(meant, kind)
+        scores, found = dict(near), list[Draft]()
+        ids = self._normaliser.concepts(meant, kind)
+        for id in ids:
+            entity = self._entity_of(id)
+            others = tuple(dict.fromkeys(self._entity_of(one) for one, _ in near)) if len(ids) == 1 else ()
+            name = self.tree.entities[entity].name if entity else id
+            of = f" of {meant}" if meant != surface else ""
+            how = f"nearest name{of}: {name} ({scores[id]:.2f})" if id in scores else f"one of several names{of}: {name}"
+            candidates = tuple(one for one in others if one) or ((entity,) if entity else ())
+            concept = "" if id == entity else id
+            found.append(
+                Draft(start, end, entity, False, "tagger", f"tagger; {how}", kind=kind, score=score, candidates=candidates, concept=concept)
+            )
+        nothing = Draft(start, end, "", False, "tagger", "tagger; no name is near", kind=kind, score=score)
+        return found or [nothing]
+
+    def _entity_of(self, id: str) -> str:
+        """The entity with this id or, failing that, the first with this code; "" where the tree has neither."""
+        if id in self.tree:
+            return id
+        if self._of_code is None:
+            self._of_code = {}
+            for entity in self.tree.entities.values():
+                for code in entity.xrefs:
+                    self._of_code.setdefault(code, entity.id)
+        return self._of_code.get(id, "")
+
     def _named(self, text: str, start: int, end: int, kind: str, score: float, drafts: Sequence[Draft]) -> Draft:
-        """A tagger's span with the best name that anything has for it."""
+        """A tagger's span with the best name that dictionary and rules have for it."""
         surface, kinds = text[start:end], self._names.kind
         inside = [d for d in drafts if start <= d.start and d.end <= end and d.entity and kinds(d.entity) == _one_kind(kind)]
-        near = self._normaliser.candidates(surface, kind) if self._normaliser else []
         entity = self._names.known([surface]).get(surface, "")
-        ids: tuple[str, ...]
         if entity and kinds(entity) == _one_kind(kind):
-            ids, reason = (entity,), "tagger; name"
-        elif near:
-            ids = tuple(id for id, _ in near)
-            reason = f"tagger; nearest name: {self.tree.entities[ids[0]].name} ({near[0][1]:.2f})"
+            reason = "tagger; name"
         elif inside:
-            ids = (max(inside, key=lambda draft: draft.end - draft.start).entity,)
-            reason = f"tagger; the name in it: {self.tree.entities[ids[0]].name}"
+            entity = max(inside, key=lambda draft: draft.end - draft.start).entity
+            reason = f"tagger; the name in it: {self.tree.entities[entity].name}"
         else:
             return Draft(start, end, "", False, "tagger", "tagger; no name is near", kind=kind, score=score)
-        return Draft(start, end, ids[0], False, "tagger", reason, score=score, candidates=ids)
+        return Draft(start, end, entity, False, "tagger", reason, score=score, candidates=(entity,))
 
     # ---- which entity, and in words why ----------------------------------------------------------
 
@@ -187,7 +231,7 @@ class Annotator:
                 how, reason = "acronym", f"{reason}; an acronym that the text does not explain"
         return Annotation(
             draft.start, draft.end, entity, surface, draft.kind or self.tree.entities[entity].kind, draft.score or SCORES[how], reason,
-            ambiguous, candidates, draft.parts, said.negated, said.uncertain, said.experiencer, said.temporality,
+            ambiguous, candidates, draft.parts, said.negated, said.uncertain, said.experiencer, said.temporality, draft.concept,
         )  # fmt: skip
 
     def _plain(self, surface: str, entity: str) -> tuple[str, tuple[str, ...]]:

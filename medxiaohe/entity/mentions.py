@@ -24,6 +24,7 @@ class Draft(NamedTuple):
     kind: str = ""  # of a span without an entity
     score: float = 0.0
     candidates: tuple[str, ...] = ()
+    concept: str = ""  # what a normaliser calls it, where that is no id of the tree
 
     @property
     def span(self) -> tuple[int, int]:

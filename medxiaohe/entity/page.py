@@ -81,6 +81,11 @@ class Page:
                 said.update(zip(there, context.in_sentence(self.text, self._words_of(sentence), there, below), strict=True))
         return [said.get(draft.span, context.PLAIN) for draft in drafts]
 
+    def long_forms(self) -> dict[str, str]:
+        """What every short form that the text defines stands for."""
+        text = self.text
+        return {text[d.short_start : d.short_end]: text[d.long_start : d.long_end] for d in self._definitions()}
+
     def _definitions(self) -> list[Definition]:
         """A short form means what the text first says it means."""
         text, kept = self.text, dict[str, Definition]()
