@@ -276,6 +276,12 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
+def digest(folder: Path) -> str:
+    """What a published folder holds, in 16 hexadecimal digits of its manifest; "" for a folder that was not published."""
+    manifest = folder / MANIFEST
+    return sha256(manifest)[:16] if manifest.is_file() else ""
+
+
 def _seal(folder: Path, record: Mapping[str, Any]) -> str:
     return fingerprint([record, sha256(folder / MANIFEST)])
 
@@ -329,6 +335,19 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}: truncated or not gzip: {error}") from error
     except OSError as error:
         raise DataError(_unreadable(path, error)) from error
+
+
+def blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Runs of lines that are not blank, each with the number of its first line."""
+    block: list[str] = []
+    for number, line in lines(path):
+        if line.strip():
+            block.append(line)
+        elif block:
+            yield number - len(block), block
+            block = []
+    if block:
+        yield number - len(block) + 1, block
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:

@@ -53,9 +53,9 @@ def index(folder: Path) -> Index:
 
 
 def _path(folder: Path) -> Path:
-    of = folder / (io.MANIFEST if (folder / io.MANIFEST).is_file() else "entities.jsonl")
-    if not of.is_file():
+    entities = folder / "entities.jsonl"
+    if not entities.is_file():
         raise DataError(f"{folder}: not the folder of a tree (no entities.jsonl): build one with `medxiaohe tree build`")
     here = Path(__file__).parent
-    key = io.fingerprint([io.sha256(of), *(io.sha256(here / name) for name in RULES)])[:24]
+    key = io.fingerprint([io.digest(folder) or io.sha256(entities), *(io.sha256(here / name) for name in RULES)])[:24]
     return assets.cache_root() / "indexes" / f"{key}.index"

@@ -71,8 +71,8 @@ def weights(settings: RunSettings, stage: Path | None) -> str:
     if ":" in settings.model and (file := Path(settings.model.rpartition(":")[0])).suffix == ".py":
         return io.sha256(file)[:16] if file.is_file() else "unknown"
     if settings.model == "starter" and settings.backend in ("transformers", "vllm"):
-        place = assets.cache_root() / "models" / f"starter-{starter.VERSION}" / io.MANIFEST
-        return io.sha256(place)[:16] if place.is_file() else f"starter-{starter.VERSION}"
+        name = f"starter-{starter.VERSION}"
+        return io.digest(assets.cache_root() / "models" / name) or name
     place = Path(settings.model).expanduser()
     return _folder(place) if place.is_dir() else _snapshot(settings.model)
 

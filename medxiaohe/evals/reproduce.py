@@ -42,10 +42,9 @@ def inputs_of(file: Path, whole: Mapping[str, Any]) -> dict[str, Path]:
     found = {}
     for role, said in whole["inputs"].items():
         folder = (file.parent.parent / said["folder"]).resolve()
-        manifest = folder / io.MANIFEST
         if not folder.is_dir():
             raise ConfigError(f"the {role} of the run is gone: {folder}")
-        if said["manifest"] and (not manifest.is_file() or io.sha256(manifest)[:16] != said["manifest"]):
+        if said["manifest"] and io.digest(folder) != said["manifest"]:
             raise ConfigError(f"the {role} of the run has changed: {folder}")
         found[role] = folder
     return found

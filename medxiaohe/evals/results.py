@@ -49,9 +49,7 @@ def _task(one: Examined, summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def _input(folder: Path, out: Path) -> dict[str, str]:
     """A stage that was read: where it is from the folder of the results, and the digest of its manifest."""
-    manifest = folder / io.MANIFEST
-    digest = io.sha256(manifest)[:16] if manifest.is_file() else ""
-    return {"folder": os.path.relpath(folder, out.parent), "manifest": digest}
+    return {"folder": os.path.relpath(folder, out.parent), "manifest": io.digest(folder)}
 
 
 def read(path: Path) -> tuple[Path, dict[str, Any]]:

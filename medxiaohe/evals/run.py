@@ -105,8 +105,7 @@ def _coverage(corpus: Path | None, data: Path | None) -> dict[str, int] | None:
 
 
 def _manifests(inputs: Mapping[str, Path | None]) -> dict[str, str]:
-    found = {role: (folder / io.MANIFEST) for role, folder in inputs.items() if folder is not None}
-    return {role: io.sha256(path)[:16] if path.is_file() else os.fspath(path.parent) for role, path in found.items()}
+    return {role: io.digest(folder) or os.fspath(folder) for role, folder in inputs.items() if folder is not None}
 
 
 def _collect(found: Mapping[str, Examined], out: Path) -> None:

@@ -143,7 +143,7 @@ def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
         "stage": stage.name,
         "uses": stage.uses,
         "settings": decisive(stage.settings),
-        "needs": {role: io.sha256(folder / io.MANIFEST)[:16] for role, folder in inputs.items()},
+        "needs": {role: io.digest(folder) for role, folder in inputs.items()},
         "files": {path: content_hash(path) for path in sorted(set(input_paths(stage.settings)))},
         "code": {
             "medxiaohe": medxiaohe.__version__,

@@ -7,14 +7,15 @@ is no gold answer, so items end with the last turn of the patient.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
 from medxiaohe.errors import DataError
 from medxiaohe.scoring import rubric
-from medxiaohe.tasks._common import shuffled
-from medxiaohe.types import Message, Sample
+from medxiaohe.tasks._common import known_split, place, shuffled
+from medxiaohe.types import Message, Sample, Task
 
 LICENSE = "MIT"
 EXAMPLE = {
@@ -55,14 +56,25 @@ def question(row: Mapping[str, Any], task: str, answer: str = "") -> Sample:
     )
 
 
-def described(task: str) -> dict[str, Any]:
-    """What the tasks of HealthBench have in common."""
-    return {
-        "example": question(EXAMPLE, task, GOOD),
-        "license": LICENSE,
-        "prompt": "conversation",
-        "cluster": "conversation",
-        "splits": ("test",),
-        "tags": ("text", "patients", "rubric"),
-        "gold": lambda sample: sample.messages[-1].text if sample.messages[-1].role == "assistant" else "",
-    }
+def task(name: str, path: str, *, file: str = "", here: str = "", fingerprints: Mapping[str, str] | None = None) -> Task:
+    """A task of HealthBench: its rows are at `path`, else at `here` below ${MEDXIAOHE_DATA}; `file` is the owners' name of them."""
+    return Task(
+        name,
+        partial(_rows, name, path, file, here),
+        (rubric.rubric,),
+        question(EXAMPLE, name, GOOD),
+        LICENSE,
+        prompt="conversation",
+        cluster="conversation",
+        splits=("test",),
+        tags=("text", "patients", "rubric"),
+        fingerprints={} if path else fingerprints or {},
+        gold=lambda sample: sample.messages[-1].text if sample.messages[-1].role == "assistant" else "",
+    )
+
+
+def _rows(name: str, path: str, file: str, here: str, split: str) -> Iterator[Sample]:
+    known_split(split, ("test",))
+    if not path and not here:
+        raise DataError(f"{name} needs `path`: the file {file} of HealthBench")
+    yield from samples(place(path, here), name)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from medxiaohe import io
 from medxiaohe.errors import DataError
-from medxiaohe.tasks._common import item, shuffled
-from medxiaohe.tasks._names import different
+from medxiaohe.tasks._common import item, known_split, place, shuffled
+from medxiaohe.tasks._names import different, listed
 from medxiaohe.tasks._prompts import asked
-from medxiaohe.types import Sample
+from medxiaohe.types import Sample, Task
+
+EXAMPLE = "Naloxone in hypertension.\nIn rats with heart failure, naloxone and clonidine lowered the blood pressure."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +24,52 @@ class Abstract:
     mentions: tuple[tuple[str, str, str], ...]  # text, type, id as the corpus writes it
 
 
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What the tasks over such files differ in. `folder` is below ${MEDXIAOHE_DATA}."""
+
+    task: str
+    folder: str
+    files: Mapping[str, str]  # split -> file
+    types: tuple[str, ...]
+    what: str  # the question names it
+    license: str
+    fingerprints: Mapping[str, str]
+    gold: tuple[str, ...]  # of the example
+
+
+def task(corpus: Corpus, path: str, tree: Path | None) -> Task:
+    return Task(
+        corpus.task,
+        partial(samples, corpus, path),
+        (listed(tree),),
+        question(corpus, Abstract("0", EXAMPLE, ()), corpus.gold, "test"),
+        corpus.license,
+        prompt="list",
+        cluster="article",
+        splits=tuple(corpus.files),
+        tags=("text", "english", "entities"),
+        fingerprints={} if path else corpus.fingerprints,
+    )
+
+
+def samples(corpus: Corpus, path: str, split: str) -> Iterator[Sample]:
+    """One item for each abstract that names such things."""
+    known_split(split, tuple(corpus.files))
+    file = place(path, corpus.folder) / corpus.files[split]
+    for one in shuffled(abstracts(file), key=lambda one: one.pmid):
+        if gold := things(one, corpus.types):
+            yield question(corpus, one, gold, split)
+
+
 def abstracts(file: Path) -> Iterator[Abstract]:
     """Each PMID once, its first record; the two corpora have one twice."""
-    block: list[str] = []
     seen = set[str]()
-    for _, line in [*io.lines(file), (0, "")]:
-        if line.strip():
-            block.append(line)
-        elif block:
-            one = _abstract(block, file)
-            if one.pmid not in seen:
-                yield one
-            seen.add(one.pmid)
-            block = []
+    for _, block in io.blocks(file):
+        one = _abstract(block, file)
+        if one.pmid not in seen:
+            yield one
+        seen.add(one.pmid)
 
 
 def _abstract(block: Sequence[str], file: Path) -> Abstract:
@@ -54,14 +90,7 @@ def things(one: Abstract, types: Sequence[str]) -> list[str]:
     return [max(said, key=len) for said in names.values()]
 
 
-def questions(task: str, file: Path, what: str, types: Sequence[str], split: str, license: str) -> Iterator[Sample]:
-    """One item for each abstract that names such things."""
-    for one in shuffled(abstracts(file), key=lambda one: one.pmid):
-        if gold := things(one, types):
-            yield question(task, one, what, gold, split, license)
-
-
-def question(task: str, one: Abstract, what: str, gold: Sequence[str], split: str, license: str) -> Sample:
+def question(corpus: Corpus, one: Abstract, gold: Sequence[str], split: str) -> Sample:
     words = "\n".join(different(gold))
-    text = f"{one.text}\n\nWhich {what} does this abstract name? Give each once, as it is written out in the text."
-    return item(f"{task}/{one.pmid}", asked("list", text), words, license=license, study_id=one.pmid, split=split)
+    text = f"{one.text}\n\nWhich {corpus.what} does this abstract name? Give each once, as it is written out in the text."
+    return item(f"{corpus.task}/{one.pmid}", asked("list", text), words, license=corpus.license, study_id=one.pmid, split=split)

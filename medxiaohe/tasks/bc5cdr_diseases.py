@@ -4,45 +4,23 @@ Published test sets are not in the data pack: its training part is train, its de
 with `tree` the synonyms of the tree count, without it the spelling. A thing is named by its longest mention.
 """
 
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from medxiaohe.tasks import _mentions
-from medxiaohe.tasks._common import known_split, place
-from medxiaohe.tasks._names import listed
-from medxiaohe.types import Sample, Task
+from medxiaohe.types import Task
 
-LICENSE = "BioCreative V CDR corpus, for public research"
-FINGERPRINTS = {"train": "30710bbc37ba2670", "test": "d1aa445f6535949c"}
-FILES = {"train": "CDR_TrainingSet.PubTator.txt", "test": "CDR_DevelopmentSet.PubTator.txt"}
-TYPES = ("Disease",)
-WHAT = "diseases and symptoms"
+CORPUS = _mentions.Corpus(
+    task="bc5cdr_diseases",
+    folder="entity_gold/bc5cdr",
+    files={"train": "CDR_TrainingSet.PubTator.txt", "test": "CDR_DevelopmentSet.PubTator.txt"},
+    types=("Disease",),
+    what="diseases and symptoms",
+    license="BioCreative V CDR corpus, for public research",
+    fingerprints={"train": "30710bbc37ba2670", "test": "d1aa445f6535949c"},
+    gold=("hypertension", "heart failure"),
+)
 
 
 def bc5cdr_diseases(path: str = "", tree: Path | None = None) -> Task:
     """`path` is the folder of the two PubTator files; by default ${MEDXIAOHE_DATA}/entity_gold/bc5cdr."""
-    return Task(
-        "bc5cdr_diseases",
-        partial(samples, path),
-        (listed(tree),),
-        example(),
-        LICENSE,
-        prompt="list",
-        cluster="article",
-        splits=tuple(FILES),
-        tags=("text", "english", "entities"),
-        fingerprints={} if path else FINGERPRINTS,
-    )
-
-
-def samples(path: str, split: str) -> Iterator[Sample]:
-    known_split(split, tuple(FILES))
-    yield from _mentions.questions("bc5cdr_diseases", place(path, "entity_gold/bc5cdr") / FILES[split], WHAT, TYPES, split, LICENSE)
-
-
-def example() -> Sample:
-    text = "Naloxone in hypertension.\nIn rats with heart failure, naloxone and clonidine lowered the blood pressure."
-    return _mentions.question(
-        "bc5cdr_diseases", _mentions.Abstract("0", text, ()), WHAT, ["hypertension", "heart failure"], "test", LICENSE
-    )
+    return _mentions.task(CORPUS, path, tree)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medxiaohe.errors import DataError
+from medxiaohe.types import Split
 
 CODES = {  # the reasons of dead letters, as words a program can count
     "row": "the row is not what its format says",
@@ -57,3 +58,9 @@ class Rejected(DataError):
         super().__init__(message)
         assert code in CODES, code
         self.code, self.offset = code, offset
+
+
+def split_named(name: str) -> Split:
+    """The split that the name of an official file tells: train, devel or dev, test."""
+    name = name.lower()
+    return "train" if "train" in name else "validation" if "dev" in name else "test" if "test" in name else ""

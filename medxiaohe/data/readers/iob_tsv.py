@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medxiaohe import io
-from medxiaohe.data.readers import DeadLetter
+from medxiaohe.data.readers import DeadLetter, split_named
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.types import Message, Sample, Split
+from medxiaohe.types import Message, Sample
 
 EXAMPLE = {"train.tsv": "Chronic\tB-Cancer\nmyeloid\tI-Cancer\nleukemia\tI-Cancer\n.\tO\n\nPurkinje\tB-Cell\ncells\tI-Cell\ndie\tO\n"}
 Sentence = tuple[list[str], list[str]]
@@ -75,10 +75,6 @@ def _sample(group: list[Sentence], file: Path, first: int, license: str) -> Samp
         source="iob_tsv",
         license=license,
         study_id=f"{file.parent.name}/{file.stem}:{first}",
-        split=_split(file.stem.lower()),
+        split=split_named(file.stem),
         meta={"mentions": mentions},
     )
-
-
-def _split(name: str) -> Split:
-    return "train" if "train" in name else "validation" if "dev" in name else "test" if "test" in name else ""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
-from medxiaohe.data.readers import DeadLetter
+from medxiaohe.data.readers import DeadLetter, split_named
 from medxiaohe.errors import DataError
-from medxiaohe.types import Message, Sample, Split
+from medxiaohe.types import Message, Sample
 
 EXAMPLE = {
     "sample_trainset.txt": "227508|t|Naloxone reverses the antihypertensive effect of clonidine.\n"
@@ -25,24 +25,11 @@ def pubtator(path: Path, *, license: str = "shared-task corpus for public resear
     if not files:
         raise DataError(f"no .txt or .pubtator file in {path}")
     for file in files:
-        for number, block in _blocks(file):
+        for number, block in io.blocks(file):
             try:
                 yield _sample(block, file, license)
             except ValueError as error:
                 yield DeadLetter(f"{file.name}:{number}", str(error))
-
-
-def _blocks(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Records, which a blank line ends, each with the number of its first line."""
-    block: list[str] = []
-    for number, line in io.lines(file):
-        if line.strip():
-            block.append(line)
-        elif block:
-            yield number - len(block), block
-            block = []
-    if block:
-        yield number - len(block) + 1, block
 
 
 def _sample(block: list[str], file: Path, license: str) -> Sample:
@@ -65,10 +52,6 @@ def _sample(block: list[str], file: Path, license: str) -> Sample:
         source="pubtator",
         license=license,
         study_id=pmid,
-        split=_split(file.name.lower()),
+        split=split_named(file.name),
         meta={"mentions": mentions},
     )
-
-
-def _split(name: str) -> Split:
-    return "train" if "train" in name else "validation" if "dev" in name else "test" if "test" in name else ""

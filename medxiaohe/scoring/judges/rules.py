@@ -58,8 +58,7 @@ class RuleJudge:
     def of(cls, tree: Path | None = None) -> RuleJudge:
         """With the names of a tree beside those of the lexicon."""
         code = [io.sha256(Path(str(file))) for file in (__file__, _words.__file__, _findings.__file__, _findings.FILE)]
-        stage = tree / io.MANIFEST if tree is not None else None
-        built = io.sha256(stage) if stage is not None and stage.is_file() else str(tree or "")
+        built = (io.digest(tree) or str(tree)) if tree is not None else ""
         return cls(f"rules#{digest(code, built)[:8]}", lexicon(tree))
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[Verdict, ...]]:
