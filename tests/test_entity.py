@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from medxiaohe import plugins
 from medxiaohe.entity.build import BuildSettings, Vocabulary, build
 from medxiaohe.entity.coverage import buckets
+from medxiaohe.entity.ids import kind_of
 from medxiaohe.entity.link import Linker, Mention
 from medxiaohe.entity.readers._terms import entities, read_all
 from medxiaohe.entity.tree import Tree
@@ -227,6 +228,23 @@ def test_domains_numbers_short_and_generic_names_are_not_looked_for() -> None:
     names = ("12", "pH", "diseases", "the", "肺", "2-5", "group")
     linker = Linker(tree_of(*(disease(name, name) for name in names)))
     assert linker.find("The disease and 12 diseases: group 2-5 of pH 7, 肺。") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["Signs and Symptoms", "Pathological Conditions, Signs and Symptoms", "Diagnoses", "Therapies", "disorders of the system"]
+)
+def test_headings_of_vocabularies_are_not_looked_for(name: str) -> None:
+    linker = Linker(tree_of(disease("group", name, "ailment"), disease("liver", "liver disease"), disease("sx", "symptom severity")))
+    text = f"{name}: {name.lower()}, liver disease, symptom severity and ailment"
+    assert surfaces(linker, text) == ["liver disease", "symptom severity", "ailment"]
+
+
+def test_what_is_no_entity_of_medicine_is_not_looked_for() -> None:
+    tree = tree_of(
+        Entity("PATO:1", "open", "quality", (ROOT.id,)), Entity("BFO:1", "object", "abstract", (ROOT.id,)), disease("x", "goitre")
+    )
+    assert surfaces(Linker(tree), "an open object, goitre") == ["goitre"]
+    assert kind_of("BFO:0000015") == "abstract" and kind_of("PATO:0000610") == "quality"
 
 
 def test_offsets_hold_for_letters_that_change_length_in_lower_case() -> None:

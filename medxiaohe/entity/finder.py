@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from medxiaohe.entity.index import Index
 
 KEPT = 8  # indexes in the cache; the one not used for longest goes first
-RULES = ("link.py", "variants.py", "index.py", "_kernels.py")
+RULES = ("link.py", "variants.py", "index.py", "_kernels.py", "_kernel_tokens.py")
 
 
 class Finder(Protocol):

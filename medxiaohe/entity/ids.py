@@ -20,6 +20,7 @@ URIS = (re.compile(r"<?\S*[/#]([A-Za-z][A-Za-z0-9]*)_([\w.-]+)>?$"), re.compile(
 SNOMED_EDITION = re.compile(r"snomedct_us_[\d_]+")
 
 KIND_OF = {  # prefix of an id -> the kind of what it names
+    **dict.fromkeys(("BFO", "CARO", "ENVO", "OBI", "RO"), "abstract"),  # imported with anatomy: process, object, ecosystem
     **dict.fromkeys(("MONDO", "DOID", "ORPHA", "OMIM", "OMIMPS", "CCRD"), "disease"),
     **dict.fromkeys(("HP", "SYMP"), "phenotype"),
     **dict.fromkeys(("UBERON", "FMA"), "anatomy"),

@@ -280,10 +280,11 @@ def _power_of_two(least: float) -> int:
 
 @functools.cache
 def _letters() -> dict[str, np.ndarray]:
-    """What entity.link sees in every character, by pages of 256, each stored once, as _kernels.letter reads them."""
+    """What entity.link sees in every character, by pages of 256, each stored once, as _kernel_tokens.letter reads them."""
     import numpy as np
 
-    kernel = kernels()
+    from medxiaohe.entity import _kernel_tokens as kernel
+
     every = "".join(map(chr, range(0x110000)))
     lower = np.frombuffer(plain(every).lower().encode("utf-32-le", "surrogatepass"), np.uint32)
     kinds = np.full(len(every), kernel.KIND_SPACE, np.uint32)

@@ -5,8 +5,9 @@ Japanese have no word boundary. Case does not matter, except that an acronym of 
 with small letters in it (mRNA), must stand as written. Other spellings of a name are found too: entity/variants.py has
 the rules, and a variant never stands in the place of a real name.
 
-Not looked for: the domains themselves (layer 1), names without a letter, names of fewer than three letters
-(two in Chinese), and the words of GENERIC, which in a text rarely mean the entity.
+Not looked for: the domains themselves (layer 1), entities of UNNAMED kinds, names without a letter, names of fewer than three
+letters (two in Chinese), the words of GENERIC, which in a text rarely mean the entity, and names that are made of GROUPING words
+alone: they are headings of vocabularies ("Signs and Symptoms", "Pathologic Processes") and of articles, and say no more than a kind.
 """
 
 import re
@@ -36,14 +37,29 @@ GENERIC = frozenset(
     a all an and any are as at be but by can did do for from had has have he her his if in into is it its let may me my
     no nor not of on or our out own same she so some than that the their them then they this to too us was we were what
     when who will with you your
-    acceptor acid activator additive adhesive adult agonist antagonist antenna antigen application back base body buffer cement chi
+    acceptor acid activator additive adhesive adult agonist antagonist antenna antigen application axis back base body buffer cement chi
     cluster collecting condition crop cutting dependence disease disorder donor drug effector electron emergency extension facet filler
-    fin food fuel generic glass group helix included indicator inertia infectious infertile inhibitor label life ligand lubricant
-    metabolite mixture mono ordering part pale pillow plume pore probe projection protein radical reagent region reference role salt
-    scale segment shank shell shield sole solution solvent spot sterile strain structure syndrome system tail tempo tip tracer trap
+    fin food fuel generic glass group helix included indicator inertia infectious infertile inhibitor label lead life ligand lubricant
+    metabolite mixture mono ordering part pale pillow plume pore probe projection protein radical reagent region reference role root salt
+    scale segment shank shell shield simple sole solution solvent spot sterile strain structure syndrome system tail tempo tip tracer trap
     tris tube wing
     """.split()
 )
+
+
+# What vocabularies call groups of things, in both numbers where s alone does not make the plural.
+GROUPING = frozenset(
+    """
+    abnormality abnormalities anomaly anomalies category categories class classes condition diagnosis diagnoses disease disorder entity
+    entities finding group illness illnesses manifestation medical method miscellaneous other pathologic pathological phenomenon
+    phenomena problem procedure process processes prognosis prognoses quality qualities sign state structure substance symptom syndrome
+    system technique therapeutic therapy therapies treatment type unspecified various
+    and by for in of or the with
+    """.split()
+)
+UNNAMED = frozenset(
+    {"quality", "abstract"}
+)  # adjectives (open, flat), and the top of all ontologies (process, object): no entities of medicine
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +86,7 @@ class Linker:
         self.names: dict[str, _Meaning] = {}  # the same in lower case
         roots = set(tree.roots)
         for entity in tree.entities.values():
-            if entity.id not in roots:
+            if entity.id not in roots and entity.kind not in UNNAMED:
                 self._add(entity)
         self._starts = {key.split(" ", 1)[0] for key in self.names} | {key.split(" ", 1)[0].lower() for key in self.acronyms}
         self._lengths = _lengths((*self.names, *map(str.lower, self.acronyms)))
@@ -130,7 +146,14 @@ def _is_telling(words: list[str]) -> bool:
 
 
 def _is_generic(key: str) -> bool:
-    return key.lower() in GENERIC or key.lower().removesuffix("s") in GENERIC
+    low = key.lower()
+    return low in GENERIC or low.removesuffix("s") in GENERIC or is_grouping(low)
+
+
+def is_grouping(name: str) -> bool:
+    """Whether a name in lower case is made of words for groups of things, and of nothing else."""
+    words = [word for word in TOKEN.findall(name) if word[0].isalnum()]
+    return bool(words) and all(word in GROUPING or word.removesuffix("s") in GROUPING for word in words)
 
 
 def is_acronym(name: str) -> bool:
