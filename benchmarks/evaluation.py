@@ -200,10 +200,11 @@ def lm_eval(args: argparse.Namespace) -> None:
         for mode, ending in (("rank", "<|im_end|>\n"), ("rank, lm-eval on one token", ""), ("generate", "")):
             if args.only not in ("", mode):
                 continue
-            times: dict[str, list[float]] = {"ours": [], "lm-eval": []}
+            times: dict[str, list[tuple[float, float]]] = {"ours": [], "lm-eval": []}
             right: dict[str, Any] = {}
-            for _ in range(args.repeats):
-                for name, python, what in (("ours", sys.executable, "ours-once"), ("lm-eval", args.python, "lm-eval-once")):
+            both = [("ours", sys.executable, "ours-once"), ("lm-eval", args.python, "lm-eval-once")]
+            for i in range(args.repeats):
+                for name, python, what in both[:: -1 if i % 2 else 1]:  # each goes first in turn
                     env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
                     done = subprocess.run(
                         [python, __file__, what, *common, "--mode", mode.split(",")[0], "--ending", ending],
@@ -214,13 +215,16 @@ def lm_eval(args: argparse.Namespace) -> None:
                     if done.returncode:
                         raise SystemExit(f"{what}: {done.stderr[-3000:]}")
                     found = json.loads(done.stdout.splitlines()[-1])
-                    times[name].append(found["cpu"])
+                    times[name].append((found["seconds"], found["cpu"]))
                     right[name] = found
                     print(f"{mode} {name}: {found['seconds']:.1f} s wall, {found['cpu']:.1f} s CPU, score {found['score']:.3f}", flush=True)
-            ratio = statistics.median(times["ours"]) / statistics.median(times["lm-eval"])
+            wall, cpu = (
+                statistics.median(row[i] for row in times["ours"]) / statistics.median(row[i] for row in times["lm-eval"]) for i in (0, 1)
+            )
             same = sum(a == b for a, b in zip(right["ours"]["said"], right["lm-eval"]["said"], strict=True))
             print(
-                f"{mode}: ours / lm-eval = {ratio:.2f} of CPU time, median of {args.repeats}; the same answer on {same} of {len(samples)}"
+                f"{mode}: ours / lm-eval = {wall:.2f} of wall time, {cpu:.2f} of CPU time, medians of {args.repeats}; "
+                f"the same answer on {same} of {len(samples)}"
             )
 
 

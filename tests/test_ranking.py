@@ -9,7 +9,7 @@ import tiny
 from medxiaohe import plugins
 from medxiaohe.errors import DataError, ModelError
 from medxiaohe.evals.candidates import candidates
-from medxiaohe.models import ranking
+from medxiaohe.models import prefix, ranking, render
 from medxiaohe.models.backends.python import python
 from medxiaohe.tasks import make
 from medxiaohe.types import ImageRef, Message
@@ -97,3 +97,35 @@ def test_a_python_function_may_answer_one_or_many(tmp_path: Path) -> None:
     for name, problem in (("lost", "0 answers to 2"), ("number", "not int")):
         with pytest.raises(ModelError, match=problem):
             python(f"{tmp_path}/bot.py:{name}").reply(talks)
+
+
+def test_what_prompts_begin_with_alike_is_read_once_and_changes_no_answer(blind: Path, tiny_vlm: Path) -> None:
+    system = Message("system", ("You are a careful physician. Think of the patient, the lung and the heart. " * 3,))
+    talks = [[system, *asked(text)] for text in ("Why?", "What is the diagnosis? " * 9, "cough " * 20, "Is there fever?", "A", "fever")]
+    for folder in (blind, tiny_vlm):
+        model, plain = backend(folder), backend(folder)
+        assert model.beginnings.able
+        plain.beginnings.able = False
+        assert [m.text for m in model.reply(talks)] == [m.text for m in plain.reply(talks)]
+        for a, b in zip(model.choice_nats(talks, [ANSWERS] * 6), plain.choice_nats(talks, [ANSWERS] * 6), strict=True):
+            assert a == pytest.approx(b, rel=1e-4)
+        read = model.beginnings._tokens
+        assert len(read) > 60 and not plain.beginnings._tokens
+        assert all(tuple(render.render_prompt(talk, model.processor).tokens[: len(read)]) == read for talk in talks)
+
+
+def test_prompts_that_are_one_the_beginning_of_the_other_keep_a_token_each(blind: Path) -> None:
+    model, plain = backend(blind), backend(blind)
+    plain.beginnings.able = False
+    talks = [asked("The patient has fever and cough, what is the diagnosis?")] * 3
+    assert [m.text for m in model.reply(talks)] == [m.text for m in plain.reply(talks)]
+    rows = [render.render_prompt(talk, model.processor) for talk in talks]
+    assert len(model.beginnings._tokens) == len(rows[0].tokens) - 1
+
+
+def test_models_that_count_positions_otherwise_read_every_prompt_whole() -> None:
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    sizes = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16)
+    windowed = Gemma2ForCausalLM(Gemma2Config(vocab_size=64, sliding_window=8, **sizes))
+    assert ranking.shares_prompts(windowed) and not prefix.shares_beginnings(windowed)

@@ -24,17 +24,29 @@ def shares_prompts(model: Any) -> bool:
     return plain and {"logits_to_keep", "past_key_values", "position_ids"} <= set(known)
 
 
-def nats(model: Any, processor: Any, prompts: Sequence[Rendered], answers: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
-    """Of each prompt, the negative log-likelihood in nats of each of its answers, given as tokens; an empty one has 0."""
+def nats(
+    model: Any,
+    processor: Any,
+    prompts: Sequence[Rendered],
+    answers: Sequence[Sequence[Sequence[int]]],
+    beginning: Any = None,
+    shared: int = 0,
+) -> list[list[float]]:
+    """Of each prompt, the negative log-likelihood in nats of each of its answers, given as tokens; an empty one has 0.
+
+    `beginning` holds the keys and values of the first `shared` tokens of every prompt, where these were read before.
+    """
     import torch
 
-    inputs = _on_device(render.batch(prompts, processor, "left"), model)
+    inputs = _on_device(render.batch(prompts, processor, "left", shared), model)
     inputs.pop("labels")
     mask_BP = inputs["attention_mask"]
     longest = max((len(tokens) for several in answers for tokens in several), default=0)
     with torch.inference_mode():
         positions_BP = (mask_BP.cumsum(-1) - 1).clamp(min=0)
-        out = model(**inputs, position_ids=positions_BP, use_cache=longest > 1, logits_to_keep=1)
+        inputs["input_ids"] = inputs["input_ids"][:, shared:]
+        known = {"past_key_values": beginning} if shared else {}
+        out = model(**inputs, **known, position_ids=positions_BP[:, shared:], use_cache=longest > 1, logits_to_keep=1)
         first_BV = out.logits[:, -1].float().log_softmax(-1)
         found = [[-float(first_BV[i, tokens[0]]) if tokens else 0.0 for tokens in several] for i, several in enumerate(answers)]
         if longest > 1:

@@ -42,16 +42,18 @@ class Rendered:
         return Rendered(self.tokens[:max_tokens], self.mask[:max_tokens])
 
 
-def render(messages: Sequence[Message], processor: Any, opener: Callable[[ImageRef], Image] = images.open_image) -> Rendered:
-    """Tokens and mask of a whole conversation, the gold answer included: what training sees."""
+def render(
+    messages: Sequence[Message], processor: Any, opener: Callable[[ImageRef], Image] = images.open_image, tools: Sequence[Tool] = ()
+) -> Rendered:
+    """Tokens and mask of a whole conversation, the gold answer included: what training sees. `tools` are those it was offered."""
     if messages and messages[0].role == "document":
         return _join([_document(message, processor, opener) for message in messages], processor)
     pieces, before = [], ""
     for end in range(1, len(messages) + 1):
         if messages[end - 1].role != "assistant":
             continue
-        asked = _template(messages[: end - 1], processor, generation=True)
-        answered = _template(messages[:end], processor, generation=False)
+        asked = _template(messages[: end - 1], processor, generation=True, tools=tools)
+        answered = _template(messages[:end], processor, generation=False, tools=tools)
         if not asked.startswith(before) or not answered.startswith(asked):
             raise DataError("the chat template rewrites earlier turns, so training and rollout would differ: use one that only appends")
         start = _first_new(messages[: end - 1])
@@ -82,10 +84,10 @@ def render_prompt(
     return _join(pieces, processor)
 
 
-def batch(rows: Sequence[Rendered], processor: Any, side: str = "right") -> dict[str, torch.Tensor]:
+def batch(rows: Sequence[Rendered], processor: Any, side: str = "right", shared: int = 0) -> dict[str, torch.Tensor]:
     """Padded tensors of several conversations: input_ids, attention_mask, labels [batch, length], and image features.
 
-    `side` is where the padding goes: "right" for training, "left" for generation.
+    `side` is where the padding goes: "right" for training, "left" for generation; there after the first `shared` tokens.
     """
     import torch
 
@@ -95,10 +97,10 @@ def batch(rows: Sequence[Rendered], processor: Any, side: str = "right") -> dict
     for row in rows:
         gap = length - len(row.tokens)
         label = [token if keep else IGNORED for token, keep in zip(row.tokens, row.mask, strict=True)]
-        left, right = (gap, 0) if side == "left" else (0, gap)
-        ids.append([pad] * left + list(row.tokens) + [pad] * right)
-        attention.append([0] * left + [1] * len(row.tokens) + [0] * right)
-        labels.append([IGNORED] * left + label + [IGNORED] * right)
+        at = shared if side == "left" else len(row.tokens)
+        ids.append([*row.tokens[:at], *[pad] * gap, *row.tokens[at:]])
+        attention.append([1] * at + [0] * gap + [1] * (len(row.tokens) - at))
+        labels.append(label[:at] + [IGNORED] * gap + label[at:])
     out = {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(attention), "labels": torch.tensor(labels)}
     for name in sorted({name for row in rows for name in row.features}):
         out[name] = torch.cat([row.features[name] for row in rows if name in row.features])

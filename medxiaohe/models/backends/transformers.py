@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from medxiaohe import io, plugins
 from medxiaohe.errors import DataError
 from medxiaohe.models import checkpoint, ranking, render, wire
+from medxiaohe.models.prefix import Beginnings
 from medxiaohe.models.render import Rendered
 from medxiaohe.types import Message, Tool
 
@@ -48,6 +49,7 @@ class Transformers:
         self.batch_size, self.seed = batch_size, seed
         self.pad, self.ends = _special_ids(loaded)
         self.settings = _generation(max_new_tokens, temperature, self.pad, self.ends)
+        self.beginnings = Beginnings(self.model)
         self._tails: dict[tuple[str, int], tuple[int, ...]] = {}
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
@@ -61,10 +63,7 @@ class Transformers:
         What is sampled depends on the seed and the batch, not on what was asked before: a run that resumes after some
         batches goes on as one that was never stopped.
         """
-        order = sorted(range(len(conversations)), key=lambda i: self._length(conversations[i]))
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            rows = [render.render_prompt(conversations[i], self.processor, tools) for i in chosen]
+        for chosen, rows in self._batches(conversations, tools):
             texts = self._generate(rows, _seed(self.seed, rows))
             yield [(i, wire.reply_from_text(text, conversations[i], tools)) for i, text in zip(chosen, texts, strict=True)]
 
@@ -99,17 +98,27 @@ class Transformers:
             nats = iter(self._nats(rows))
             return [[next(nats)[0] for _ in choices] for choices in answers]
         found: dict[int, list[float]] = {}
-        order = sorted(range(len(conversations)), key=lambda i: self._length(conversations[i]))
+        for chosen, prompts in self._batches(conversations):
+            tails = [[self._tail(conversations[i], answer, end) for answer in answers[i]] for i in chosen]
+            shared = self.beginnings.length(prompts)
+            known = self.beginnings.cache(prompts[0].tokens[:shared], len(prompts)) if shared else None
+            found.update(zip(chosen, ranking.nats(self.model, self.processor, prompts, tails, known, shared), strict=True))
+        return [found[i] for i in range(len(conversations))]
+
+    def _batches(
+        self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
+    ) -> Iterator[tuple[list[int], list[Rendered]]]:
+        """Those of like length together, with their indices. Pixels are read batch by batch, words once for all."""
+        rendered = [None if _pictures(one) else render.render_prompt(one, self.processor, tools) for one in conversations]
+        sizes = [self._length(one) if row is None else len(row.tokens) for one, row in zip(conversations, rendered, strict=True)]
+        order = sorted(range(len(conversations)), key=sizes.__getitem__)
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
-            prompts = [render.render_prompt(conversations[i], self.processor) for i in chosen]
-            tails = [[self._tail(conversations[i], answer, end) for answer in answers[i]] for i in chosen]
-            found.update(zip(chosen, ranking.nats(self.model, self.processor, prompts, tails), strict=True))
-        return [found[i] for i in range(len(conversations))]
+            yield chosen, [rendered[i] or render.render_prompt(conversations[i], self.processor, tools) for i in chosen]
 
     def _length(self, messages: Sequence[Message]) -> int:
         texts = self.processor.tokenizer([message.text for message in messages], add_special_tokens=False)["input_ids"]
-        return sum(map(len, texts)) + IMAGE_LENGTH * sum(len(message.images) for message in messages)
+        return sum(map(len, texts)) + IMAGE_LENGTH * _pictures(messages)
 
     def _tail(self, messages: Sequence[Message], answer: str, end: bool) -> tuple[int, ...]:
         """The tokens a chat template writes for an answer; they do not depend on what was asked."""
@@ -129,8 +138,11 @@ class Transformers:
     def _generate(self, rows: Sequence[Rendered], seed: int) -> Iterator[str]:
         import torch
 
-        inputs = self._inputs(rows, "left")
+        shared = self.beginnings.length(rows)
+        inputs: dict[str, Any] = self._inputs(rows, "left", shared)
         inputs.pop("labels")
+        if shared:
+            inputs["past_key_values"] = self.beginnings.cache(rows[0].tokens[:shared], len(rows))
         devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.inference_mode(), torch.random.fork_rng(devices):
             torch.manual_seed(seed)
@@ -168,10 +180,14 @@ class Transformers:
             total = torch.nn.functional.cross_entropy(logits_TV.float(), labels_T, ignore_index=render.IGNORED, reduction="sum")
             yield float(total), int((labels_T != render.IGNORED).sum())
 
-    def _inputs(self, rows: Sequence[Rendered], side: str) -> dict[str, torch.Tensor]:
-        tensors = render.batch(rows, self.processor, side)
+    def _inputs(self, rows: Sequence[Rendered], side: str, shared: int = 0) -> dict[str, torch.Tensor]:
+        tensors = render.batch(rows, self.processor, side, shared)
         dtype, device = self.model.dtype, self.model.device
         return {name: t.to(device, dtype) if t.is_floating_point() else t.to(device) for name, t in tensors.items()}
+
+
+def _pictures(messages: Sequence[Message]) -> int:
+    return sum(len(message.images) for message in messages)
 
 
 def _seed(seed: int, rows: Sequence[Rendered]) -> int:

@@ -1,0 +1,60 @@
+"""What all prompts of a batch begin with, read once: the system prompt, worked examples, the frame of a question.
+
+The keys and values of that beginning are computed for one row and repeated for the others. Which tokens they are follows
+from the batch alone, so a run that resumes computes the same. Rows then read `beginning, padding, rest`: positions are
+counted by the attention mask, which models with windows or recurrent states do not do; `shares_beginnings` says so.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from medxiaohe.models.ranking import shares_prompts
+from medxiaohe.models.render import Rendered
+
+SHORTEST = 8  # tokens; reading fewer twice costs less than the extra pass
+SEES_PART = ("sliding_attention", "chunked_attention", "linear_attention", "mamba", "alibi")
+
+
+def shares_beginnings(model: Any) -> bool:
+    told = json.dumps(model.config.to_dict(), default=str)
+    windowed = any(f'"{name}"' in told for name in SEES_PART)
+    return shares_prompts(model) and not windowed
+
+
+def common(rows: Sequence[Rendered]) -> int:
+    """How many first tokens all rows share, at least one of each left over; 0 when it is not worth while."""
+    if len(rows) < 2 or any(row.num_images for row in rows):
+        return 0
+    first, last = min(row.tokens for row in rows), max(row.tokens for row in rows)
+    most = min(len(row.tokens) for row in rows) - 1
+    same = next((i for i in range(most) if first[i] != last[i]), most)
+    return same if same >= SHORTEST else 0
+
+
+class Beginnings:
+    """The beginning that was read last: batches of one task mostly begin alike."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.able = model, shares_beginnings(model)
+        self._tokens: tuple[int, ...] = ()
+        self._cache: Any = None
+
+    def length(self, rows: Sequence[Rendered]) -> int:
+        return common(rows) if self.able else 0
+
+    def cache(self, tokens: Sequence[int], rows: int) -> Any:
+        """Keys and values of these tokens for so many rows; the caller may change them."""
+        import torch
+
+        if self._tokens != tuple(tokens):
+            ids = torch.tensor([list(tokens)], device=self.model.device)
+            with torch.inference_mode():
+                self._cache = self.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+            self._tokens = tuple(tokens)
+        made = copy.deepcopy(self._cache)
+        made.batch_repeat_interleave(rows)
+        return made
