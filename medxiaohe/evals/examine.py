@@ -166,7 +166,7 @@ def _judged(exam: Examination, chunk: Sequence[work.Item], traces: Sequence[Trac
     scores = judge_all(exam.task, samples, traces)
     columns = zip(chunk, traces, scores, strict=True)
     return [
-        {"task": exam.wanted.shown, "sample": i.sample, "trace": t, "scores": s, **({"nodes": i.nodes} if i.nodes else {})}
+        {"task": exam.wanted.shown, "sample": i.sample, "trace": t, **s.to_json(), **({"nodes": i.nodes} if i.nodes else {})}
         for i, t, s in columns
     ]
 

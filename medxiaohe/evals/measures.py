@@ -11,6 +11,7 @@ from typing import Any
 from medxiaohe import io
 from medxiaohe.evals import clusters
 from medxiaohe.evals.judging import Tally
+from medxiaohe.scoring.judges.model_judge import SPENT
 
 RIGHT = 1 - 1e-9  # a value of at least this is a right answer
 
@@ -21,21 +22,30 @@ def cluster_of(row: Mapping[str, Any]) -> tuple[str, ...]:
     return clusters.named(str(sample.get("patient_id") or ""), str(sample.get("study_id") or ""))
 
 
-def scores(rows: Sequence[Path], shown: str) -> dict[str, dict[str, Any]]:
+def scores(rows: Sequence[Path], shown: str, within: Mapping[str, tuple[float, float]] | None = None) -> dict[str, dict[str, Any]]:
     """Name -> {n, mean, low, high, clusters, unparsed, refused, unjudged}, the first scorer under the task's own name.
 
     `rows` are the files of each draw of answers; an item's value is the mean of its draws, and a fault of any draw counts
-    as the share of draws that had it.
+    as the share of draws that had it. `within` says of a scorer what the mean of its values is clipped to.
     """
     tallies: dict[str, Tally] = {}
     for draws in _together(rows):
         for i, score in enumerate(draws[0]["scores"]):
-            tally = tallies.setdefault(shown if i == 0 else f"{shown}.{score['name']}", Tally())
+            tally = tallies.setdefault(shown if i == 0 else f"{shown}.{score['name']}", Tally(within=(within or {}).get(score["name"])))
             values = [row["scores"][i]["value"] for row in draws]
             known = [value for value in values if value is not None]
             status = next((row["scores"][i]["status"] for row in draws if row["scores"][i]["status"] != "judged"), "judged")
             tally.add(math.fsum(known) / len(known) if known else None, cluster_of(draws[0]), status)
     return {name: tally.summary() for name, tally in tallies.items()}
+
+
+def unasked(rows: Path) -> int:
+    """How many items are unjudged because the budget of the judge was spent before them."""
+    return sum(any(_beyond(v) for some in row.get("verdicts", {}).values() for v in some) for row in io.read_jsonl(rows))
+
+
+def _beyond(verdict: Mapping[str, Any]) -> bool:
+    return not verdict["label"] and str(verdict["why"]).startswith(SPENT)
 
 
 def _together(rows: Sequence[Path]) -> Iterator[list[dict[str, Any]]]:

@@ -1,7 +1,9 @@
 """Stage `evals.run`: one model on tasks, every trace kept, so that each number can be looked into.
 
     traces.jsonl      {task, sample, trace, scores}, and `values` of all draws where there are several: the gold is in the
-                      sample, the model saw trace.prompt
+                      sample, the model saw trace.prompt. Where a judge was asked: `verdicts` of each scorer {label, why, prompt,
+                      judge} and `judge_replies`, by the digest of the prompt
+    judges.json       {task: what its judge said of itself, its self-test, and what it took in calls, cost and cache}
     draws.jsonl       {task, id, draw, answer, scores} of the draws after the first
     variants.jsonl    {task, variant, sample, trace, scores} of perturbed and blind items
     likelihoods.jsonl {task, id, cluster, answers, nats, values}, where calibration was asked for
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +95,8 @@ def _examined(
         folder = place / f"{i:03}-{io.fingerprint(code)[:8]}"  # what other code left is not used
         exam = Examination(task, wanted, settings, engine, folder, place / "images", inputs["tree"], linker, cache, window)
         with use.opened(settings.judge, task.scorers, tree=inputs["tree"]) as judge:
-            yield wanted.shown, examined(exam, write_items(exam), use.record(judge).get("self_test"))
+            one = examined(exam, write_items(exam), use.record(judge).get("self_test"))
+            yield wanted.shown, replace(one, judge=use.record(judge))
 
 
 def _coverage(corpus: Path | None, data: Path | None) -> dict[str, int] | None:
@@ -111,6 +115,8 @@ def _manifests(inputs: Mapping[str, Path | None]) -> dict[str, str]:
 def _collect(found: Mapping[str, Examined], out: Path) -> None:
     """The rows of all tasks into the files of the stage."""
     io.write_jsonl(out / "traces.jsonl", (row for one in found.values() for row in one.traces()))
+    if judges := {name: one.judge for name, one in found.items() if one.judge}:
+        io.write_json(out / "judges.json", judges)
     others = {"draws": Examined.draws, "variants": Examined.variants, "likelihoods": Examined.likely}
     for name, rows in others.items():
         if any(next(rows(one), None) for one in found.values()):

@@ -17,8 +17,28 @@ def markdown(whole: Mapping[str, Any]) -> str:
         "An answer that could not be read, or a refusal, counts as 0 and stays in the mean.",
         _table(HEAD, [_row(name, task) for name, task in whole["tasks"].items()]),
     ]
-    parts += [_samples(whole), _baselines(whole), _perturbed(whole), _calibrated(whole), _published(whole), _perplexity(whole)]
+    parts += [
+        *beyond_budget(whole["tasks"]),
+        _samples(whole),
+        _baselines(whole),
+        _perturbed(whole),
+        _calibrated(whole),
+        _published(whole),
+        _perplexity(whole),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def beyond_budget(tasks: Mapping[str, Any]) -> list[str]:
+    """A sentence for each task whose judge had to stop."""
+    found = []
+    for name, task in tasks.items():
+        budget = task.get("judge_budget") or {}
+        if unasked := budget.get("unasked"):
+            limits = [f"{budget[key]:g}{unit}" for key, unit in (("max_calls", " calls"), ("max_cost", "")) if budget[key] is not None]
+            spent = f"the judge's budget of {' and '.join(limits)} was spent"
+            found.append(f"{name}: {unasked:,} of {task['n']:,} items are unjudged because {spent}.")
+    return found
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

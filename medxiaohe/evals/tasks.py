@@ -12,7 +12,10 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.evals import baselines, candidates, compat, confidence, fingerprints, measures, robustness
 from medxiaohe.evals.examine import BLIND, Examination, answer, likelihoods, perturbed, validation_items
 from medxiaohe.scoring.judges import use
+from medxiaohe.scoring.judges.scorer import JudgedScorer
 from medxiaohe.types import Sample, Score, Trace
+
+VARIANT = ("sample", "trace", "scores", "verdicts", "judge_replies")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Examined:
     others: tuple[Path, ...] = ()
     changed: Mapping[str, Path] = field(default_factory=dict)
     nats: Path | None = None
+    judge: Mapping[str, Any] = field(default_factory=dict)  # what it said of itself and took (scoring/judges/use.py)
 
     def traces(self) -> Iterator[dict[str, Any]]:
         """Rows as they are kept; of several draws the first is told in full, with the values of all."""
@@ -46,7 +50,7 @@ class Examined:
     def variants(self) -> Iterator[dict[str, Any]]:
         for name, path in self.changed.items():
             for row in io.read_jsonl(path):
-                yield {"task": self.name, "variant": name, **{k: row[k] for k in ("sample", "trace", "scores")}}
+                yield {"task": self.name, "variant": name, **{k: row[k] for k in VARIANT if k in row}}
 
     def likely(self) -> Iterator[dict[str, Any]]:
         for row in io.read_jsonl(self.nats) if self.nats is not None else ():
@@ -91,7 +95,14 @@ def examined(exam: Examination, asked: Mapping[str, Any], self_test: Mapping[str
     }
     if self_test is not None:
         facts["judge_self_test"] = dict(self_test)
-    scores = measures.scores(draws, wanted.shown)
+    if settings.judge.budget.limited and use.kinds(task.scorers):
+        facts["judge_budget"] = {
+            "max_calls": settings.judge.max_calls,
+            "max_cost": settings.judge.max_cost,
+            "unasked": measures.unasked(draws[0]),
+        }
+    within = {s.name: s.mean_within for s in task.scorers if isinstance(s, JudgedScorer) and s.mean_within}
+    scores = measures.scores(draws, wanted.shown, within)
     constant = baselines.constant(task, exam.items, wanted.split) if not use.kinds(task.scorers) else baselines.NONE
     return Examined(wanted.shown, facts, scores, constant, more, draws[0], tuple(draws[1:]), changed, nats)
 

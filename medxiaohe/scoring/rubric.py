@@ -60,7 +60,7 @@ def normal(points: Sequence[float], met: Sequence[bool]) -> float:
 
 
 def clipped_mean(values: Sequence[float]) -> float:
-    """HealthBench's score of a set of items: their mean, clipped to [0, 1]."""
+    """HealthBench's score of a set of items: their mean, clipped to [0, 1]. A run reports it as the mean of `rubric`."""
     return min(1.0, max(0.0, _sum(values) / len(values)))
 
 
@@ -90,7 +90,7 @@ def _sum(values: Iterable[float]) -> float:
     return math.fsum(values)
 
 
-rubric = JudgedScorer("rubric", "rubric", _questions, _score)
+rubric = JudgedScorer("rubric", "rubric", _questions, _score, mean_within=(0.0, 1.0))
 clipped = JudgedScorer("rubric.clipped", "rubric", _questions, _score)
 normalised = JudgedScorer("rubric.normalised", "rubric", _questions, _score)
 

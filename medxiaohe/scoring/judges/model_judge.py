@@ -6,7 +6,8 @@ unjudged. So does everything beyond the budget and everything the server did not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from medxiaohe.errors import ConfigError, ModelError
@@ -17,6 +18,7 @@ from medxiaohe.scoring.judges.store import Store
 from medxiaohe.types import Message, Model
 
 CALLS_AT_ONCE = 64  # verdicts reach the disk after so many
+SPENT = "the budget"  # how the reason begins of a verdict that was not asked for
 LETTERS_A_TOKEN = 4  # of English; a cost is an estimate, because backends do not tell tokens
 
 
@@ -28,6 +30,10 @@ class Budget:
     max_cost: float | None = None
     price_in: float = 0.0
     price_out: float = 0.0
+
+    @property
+    def limited(self) -> bool:
+        return self.max_calls is not None or self.max_cost is not None
 
     def __post_init__(self) -> None:
         if self.max_cost is not None and not (self.price_in or self.price_out):
@@ -58,6 +64,17 @@ class ModelJudge:
         self.store = store or Store(None)
         self.calls, self.cost, self.failures, self.cached = 0, 0.0, 0, 0
         self.spent = ""  # why nothing more is asked
+        self.before = {"calls": 0, "cost": 0.0}  # what its self-test took
+
+    @contextmanager
+    def free(self) -> Iterator[None]:
+        """Inside, what is asked is counted apart and no part of the budget: a self-test is never cut short."""
+        budget, self.budget = self.budget, replace(self.budget, max_calls=None, max_cost=None)
+        try:
+            yield
+        finally:
+            self.before = {"calls": self.before["calls"] + self.calls, "cost": self.before["cost"] + self.cost}
+            self.budget, self.calls, self.cost, self.failures, self.cached = budget, 0, 0.0, 0, 0
 
     def ask(self, questions: Sequence[Question], fresh: bool = False) -> list[tuple[Verdict, ...]]:
         """Verdicts in order; `fresh` asks again what is known, and keeps nothing."""
@@ -143,9 +160,9 @@ class ModelJudge:
     def _pay(self, call: _Call) -> bool:
         cost = sum(len(message.text) for message in call.messages) / LETTERS_A_TOKEN * self.budget.price_in / 1e6
         if self.budget.max_calls is not None and self.calls >= self.budget.max_calls:
-            self.spent = f"the budget of {self.budget.max_calls} calls is spent"
+            self.spent = f"{SPENT} of {self.budget.max_calls} calls is spent"
         elif self.budget.max_cost is not None and self.cost + cost > self.budget.max_cost:
-            self.spent = f"the budget of {self.budget.max_cost:g} is spent"
+            self.spent = f"{SPENT} of {self.budget.max_cost:g} is spent"
         if self.spent:
             call.problem = self.spent
             return False
@@ -167,4 +184,4 @@ class ModelJudge:
         versions = {kind: prompts.version(kind) for kind in prompts.TASK}
         how = {"judge": self.name, "prompts": versions, "batch": self.batch, "retries": self.retries}
         spent = {"calls": self.calls, "cost": round(self.cost, 6), "cached": self.cached, "unjudged": self.failures, "spent": self.spent}
-        return how | spent
+        return how | spent | {"self_test_calls": self.before["calls"], "self_test_cost": round(self.before["cost"], 6)}

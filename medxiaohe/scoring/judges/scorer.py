@@ -22,21 +22,30 @@ class JudgedScorer:
     kind: str  # what the judge is asked as; its self-test is about this
     questions: Callable[[Sample, Trace], list[Question]]
     score: Callable[[str, Sample, Trace, list[tuple[Verdict, ...]]], Score]
+    mean_within: tuple[float, float] | None = None  # what the mean over items, not each item, is clipped to
 
     def __call__(self, sample: Sample, trace: Trace) -> Score:
         return self.many([(sample, trace)])[0]
 
     def many(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[Score]:
+        return [score for score, _ in self.judged(pairs)]
+
+    def judged(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[tuple[Score, tuple[Verdict, ...]]]:
+        """Each score with the verdicts it was made from."""
         asked = [(no_answer(self.name, trace, reference(sample)), self.questions(sample, trace)) for sample, trace in pairs]
         judge = use.current()
         if judge is None:
             none = Score(self.name, None, "unjudged", why="no judge: set `judge` of the run, see docs/judges.md")
-            return [nothing or none for nothing, _ in asked]
+            return [(nothing or none, ()) for nothing, _ in asked]
         said = iter(judge.ask([question for nothing, questions in asked if nothing is None for question in questions]))
-        return [
-            nothing or self.score(self.name, sample, trace, [next(said) for _ in questions])
-            for (sample, trace), (nothing, questions) in zip(pairs, asked, strict=True)
-        ]
+        found: list[tuple[Score, tuple[Verdict, ...]]] = []
+        for (sample, trace), (nothing, questions) in zip(pairs, asked, strict=True):
+            if nothing is not None:
+                found.append((nothing, ()))
+                continue
+            verdicts = [next(said) for _ in questions]
+            found.append((self.score(self.name, sample, trace, verdicts), tuple(v for row in verdicts for v in row)))
+        return found
 
 
 def undecided(verdicts: Sequence[Verdict]) -> str:

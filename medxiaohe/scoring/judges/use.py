@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class JudgeSettings:
     options: dict[str, Any] = field(default_factory=dict)  # of the backend: url, api_key_env, privacy, ...
     batch: int = 8  # criteria or claims in one call
     retries: int = 2
-    max_calls: int | None = None
+    max_calls: int | None = None  # of each task, its self-test left out; what lies beyond is unjudged
     max_cost: float | None = None
     price_in: float = 0.0  # for a million tokens, four letters each
     price_out: float = 0.0
@@ -104,7 +104,8 @@ def opened(settings: JudgeSettings, scorers: Sequence[Scorer], tree: Path | None
     wanted = kinds(scorers)
     judge = make(settings, tree) if wanted else None
     if judge is not None:
-        _tests[judge.name] = selftest.require(judge, wanted)
+        with judge.free() if isinstance(judge, ModelJudge) else nullcontext():
+            _tests[judge.name] = selftest.require(judge, wanted)
     with using(judge):
         yield judge
 
