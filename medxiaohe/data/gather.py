@@ -1,0 +1,128 @@
+"""Stage data.gather: raw items for the entities that a corpus hardly shows, found node by node (MX-15, MET-3).
+
+    nodes.jsonl     {id, name, kind, samples, around, why, found}: the thin nodes, and how many items each got
+    items.jsonl     {node, sample, score, how, why}: the evidence that an item is about a node
+    samples.jsonl   the items, each once; `meta.nodes` has the nodes it was found for
+
+`corpus` says what is thin (its coverage.json) and, unless there is a `pool`, is searched itself. The pool may be a bigger read stage.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.data.rows import Rows
+from medxiaohe.data.synth.graph import Graph
+from medxiaohe.data.synth.search import Pool
+from medxiaohe.data.synth.thin import Thin, count_thin, thin
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.progress import track
+from medxiaohe.types import Sample
+
+HELD_OUT = ("validation", "test")
+TOGETHER = 100  # nodes between two marks of what is done
+
+
+@dataclass(frozen=True)
+class GatherSettings:
+    nodes: int = 1000  # thin nodes to look for
+    kinds: tuple[str, ...] = ("disease", "phenotype", "anatomy")
+    at_most: int = 2  # samples of the corpus that may mention a thin node
+    per_parent: int = 5  # thin nodes of one parent
+    per_node: int = 5  # items of one node
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.nodes < 1 or self.per_parent < 1 or self.per_node < 1 or self.at_most < 0 or not self.kinds:
+            raise ConfigError("nodes, per_parent and per_node must be at least 1, at_most at least 0, and kinds name one kind or more")
+
+
+def gather(settings: GatherSettings, out: Path, *, tree: Path, corpus: Path, pool: Path | None = None) -> dict[str, Any]:
+    graph = Graph.load(tree)
+    counts = coverage_of(corpus)
+    _known(settings.kinds, graph)
+    wanted = thin(
+        graph, counts, kinds=settings.kinds, at_most=settings.at_most, num=settings.nodes, per_parent=settings.per_parent,
+        seed=settings.seed,
+    )  # fmt: skip
+    if not wanted:
+        raise DataError(f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds")
+    searched = pool or corpus
+    work = io.scratch(out, [settings, io.sha256(searched / "samples.jsonl"), io.sha256(tree / "entities.jsonl"), _code()])
+    with Rows(searched) as rows:
+        found = _search(settings, graph, wanted, rows, work / "found.jsonl")
+        io.write_jsonl(out / "nodes.jsonl", ({**asdict(one), "found": len(found[one.id])} for one in wanted))
+        io.write_jsonl(out / "items.jsonl", ({"node": node, **_item(row)} for node, some in found.items() for row in some))
+        nodes_of: dict[int, list[str]] = {}
+        for node, some in found.items():
+            for row in some:
+                nodes_of.setdefault(row["place"], []).append(node)
+        num = io.write_jsonl(out / "samples.jsonl", _samples(rows, nodes_of))
+    how = Counter(row["how"] for some in found.values() for row in some)
+    served = sum(map(bool, found.values()))
+    return {
+        "thin": count_thin(graph, counts, settings.at_most), "nodes": len(wanted), "nodes_with_items": served, "samples": num,
+        "matches": sum(how.values()), "how": dict(sorted(how.items())), "by_kind": _by_kind(wanted, found),
+    }  # fmt: skip
+
+
+def coverage_of(corpus: Path) -> dict[str, int]:
+    """coverage.json of a stage: entity id -> number of samples that mention it."""
+    if not (path := corpus / "coverage.json").is_file():
+        raise DataError(f"{corpus} has no coverage.json: it must be the folder of data.read, data.link or data.curate")
+    return dict(io.read_json(path))
+
+
+def _search(settings: GatherSettings, graph: Graph, wanted: list[Thin], rows: Rows, path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Items of every node; what a killed run had found is not searched for again."""
+    io.drop_torn_line(path)
+    done = {row["node"]: row["found"] for row in io.read_jsonl(path)} if path.exists() else {}
+    left = [one for one in wanted if one.id not in done]
+    if left:
+        kept = ((place, sample) for place, sample in track(rows, "index") if sample.split not in HELD_OUT)
+        pool = Pool(kept)
+        batch = []
+        for one in track(left, "gather"):
+            done[one.id] = [asdict(found) for found in pool.retrieve(graph.tree, one.id, settings.per_node)]
+            batch.append({"node": one.id, "found": done[one.id]})
+            if len(batch) == TOGETHER:
+                io.append_jsonl(path, batch)
+                batch = []
+        io.append_jsonl(path, batch)
+    return {one.id: io.to_json(done[one.id]) for one in wanted}
+
+
+def _item(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "place"}
+
+
+def _samples(rows: Rows, nodes_of: dict[int, list[str]]) -> Iterator[Sample]:
+    for place in sorted(nodes_of):
+        sample = rows.at(place)
+        yield replace(sample, meta={**sample.meta, "nodes": nodes_of[place]})
+
+
+def _by_kind(wanted: list[Thin], found: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for one in wanted:
+        row = counts.setdefault(one.kind, {"nodes": 0, "with_items": 0})
+        row["nodes"] += 1
+        row["with_items"] += bool(found[one.id])
+    return counts
+
+
+def _known(kinds: tuple[str, ...], graph: Graph) -> None:
+    there = {entity.kind for entity in graph.tree.entities.values()}
+    for kind in kinds:
+        if kind not in there:
+            raise ConfigError(f"kinds: the tree has no {kind!r}: there are {', '.join(sorted(there))}")
+
+
+def _code() -> list[str]:
+    here = Path(__file__).parent
+    return [io.sha256(path) for path in sorted((here / "synth").glob("*.py"))] + [io.sha256(Path(__file__))]

@@ -1,0 +1,125 @@
+"""Thoughts in four segments: Understanding, Visual observation or Knowledge recall, Reasoning, Conclusion (MX-18).
+
+Of a question made from the tree the chain is written from the facts that decide it, without a model; of any other question a teacher
+writes it, backwards, from question and answer. `parse` is strict: four segments in this order, none empty, nothing around them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medxiaohe.data.synth import cards, words
+from medxiaohe.data.synth.choices import Choice
+from medxiaohe.data.synth.graph import Graph
+from medxiaohe.data.synth.walk import Walk
+from medxiaohe.scoring.choice import LETTERS
+
+OBSERVATION, RECALL = "Visual observation", "Knowledge recall"
+HEADINGS = ("Understanding", f"(?:{OBSERVATION}|{RECALL})", "Reasoning", "Conclusion")
+FORM = re.compile(r"\s*" + r"\s+".join(rf"({heading}):\s*(.+?)" for heading in HEADINGS) + r"\s*", re.DOTALL)
+HEADING = re.compile(rf"^\s*(?:Understanding|{OBSERVATION}|{RECALL}|Reasoning|Conclusion):", re.MULTILINE)
+THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*(.*?)\s*", re.DOTALL)
+MAX_TOLD = 160  # characters of a definition that an option is told apart by
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    understanding: str
+    recall: str  # what is seen in the picture, or known
+    reasoning: str
+    conclusion: str
+    seen: bool = False  # the second segment is about the picture
+
+    @property
+    def text(self) -> str:
+        second = OBSERVATION if self.seen else RECALL
+        said = zip(("Understanding", second, "Reasoning", "Conclusion"), self.segments, strict=True)
+        return "\n".join(f"{heading}: {text}" for heading, text in said)
+
+    @property
+    def segments(self) -> tuple[str, str, str, str]:
+        return self.understanding, self.recall, self.reasoning, self.conclusion
+
+
+def parse(text: str) -> Chain | None:
+    """The chain that a text is, or None."""
+    if len(HEADING.findall(text)) != len(HEADINGS) or not (found := FORM.fullmatch(text)):
+        return None
+    _, understanding, second, recall, _, reasoning, _, conclusion = (group.strip() for group in found.groups())
+    return Chain(understanding, recall, reasoning, conclusion, second == OBSERVATION)
+
+
+def split(reply: str) -> tuple[Chain | None, str]:
+    """The chain inside of <think> and what follows it; without a readable chain, None and the whole reply."""
+    found = THOUGHT.fullmatch(reply)
+    chain = parse(found[1]) if found else None
+    return (chain, found[2]) if found and chain else (None, reply)
+
+
+def answered(chain: Chain | None, answer: str) -> str:
+    """What the assistant says: the thought, then the answer."""
+    return f"<think>\n{chain.text}\n</think>\n{answer}" if chain else answer
+
+
+def of_walk(walk: Walk, graph: Graph) -> Chain:
+    """Every step of the path: all facts but the last are recalled, then each masked entity gets its name."""
+    name = {id: graph.tree.entities[id].name for id in walk.nodes}
+    last = len(walk.steps)
+    facts = [words.fact(step.predicate, name[step.subject], name[step.object]) for step in walk.steps]
+    clues = {
+        number: [words.fact(c.predicate, *_pair(c.forward, name[walk.nodes[number]], graph.tree.entities[c.named].name))
+                 for c in walk.clues if c.at == number]
+        for number in range(1, last + 1)
+    }  # fmt: skip
+    recalled = [f"{text}." for n, fact in enumerate(facts[:-1], 1) for text in (fact, *clues[n])]
+    steps = [f"Step {n}: {facts[n - 1]}{''.join(f', and {c}' for c in clues[n])}, so X{n} is {name[walk.nodes[n]]}." for n in clues]
+    start, kind = name[walk.nodes[0]], words.kind(walk.answer, graph.tree)
+    return Chain(
+        f"The way starts at {start} and goes over {last} facts; the {kind} at its end is asked for.",
+        " ".join(recalled),
+        " ".join(steps),
+        f"X{last} is {name[walk.answer]}.",
+    )
+
+
+def of_choice(made: Choice, options: Sequence[str], graph: Graph) -> Chain:
+    """One fact about every option, then why each of the others is not meant. `options` are ids in the order they are asked in."""
+    tree = graph.tree
+    name = {id: tree.entities[id].name for id in (*options, made.about)}
+    letter = LETTERS[options.index(made.answer)]
+    told = {id: _told(id, graph) for id in options}
+    recalled = " ".join(f"{LETTERS[i]}. {told[id] or name[id] + '.'}" for i, id in enumerate(options))
+    others = [id for id in options if id != made.answer]
+    if made.kind == "meaning":
+        asked = "A meaning is given, and the one of four options that it describes is asked for."
+        reasons = [f"{name[id]} is something else: {told[id]}" if told[id] else f"Nothing ties {name[id]} to it." for id in others]
+        reasons.append(f"The description fits {name[made.answer]}.")
+    elif made.kind == "facts":
+        asked = "Several facts are given, and the one of four options of which all are known is asked for."
+        reasons = [_lacks(id, made, graph) for id in others]
+        known = " and ".join(words.fact(e.predicate, name[made.answer], tree.entities[e.object].name) for e in made.facts)
+        reasons.append(f"All of them are known of {name[made.answer]}: {known}.")
+    else:
+        asked = f"The group that {name[made.about]} belongs to is asked for."
+        reasons = [f"Nothing says that {name[made.about]} is a kind of {name[id]}." for id in others]
+        reasons.append(f"{words.fact('is a', name[made.about], name[made.answer])}.")
+    return Chain(asked, recalled, " ".join(reasons), f"The answer is {letter}, {name[made.answer]}.")
+
+
+def _pair(forward: bool, masked: str, named: str) -> tuple[str, str]:
+    return (masked, named) if forward else (named, masked)
+
+
+def _told(id: str, graph: Graph) -> str:
+    """The first thing that the tree says about an option, cut to a sentence."""
+    found = cards.facts(id, graph, most=1)
+    text = found[0].text if found else ""
+    return text if len(text) <= MAX_TOLD else text[:MAX_TOLD].rsplit(" ", 1)[0].rstrip(",;:.") + " ..."
+
+
+def _lacks(id: str, made: Choice, graph: Graph) -> str:
+    """The first of the asked facts that nobody says of this option."""
+    missing = next(e for e in made.facts if graph.edge(id, e.predicate, e.object) is None)
+    return f"Nothing says that {words.fact(missing.predicate, graph.tree.entities[id].name, graph.tree.entities[missing.object].name)}."

@@ -1,0 +1,144 @@
+"""Multiple choice from the tree: the wrong options are siblings of the right one (MET-5).
+
+    meaning   which of these is meant by a definition, in which no name of the answer is left
+    facts     which of these has some facts that no sibling has all of
+    group     to which of these broader groups does something belong
+
+A wrong option is never a synonym, an ancestor or a descendant of the answer, and no option that the question would be true of. The
+question never shows the answer: not a name of it, and no word of it that the other options have not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from medxiaohe import io
+from medxiaohe.data.synth import words
+from medxiaohe.data.synth.graph import IS_A, Edge, Graph, siblings
+from medxiaohe.data.synth.names import given_away, names_of, telling, visible, without
+from medxiaohe.data.synth.paths import Refused
+from medxiaohe.scoring._equivalence import canon
+
+NUM_OPTIONS = 4
+KINDS = ("meaning", "facts", "group")
+NUM_FACTS = 3
+MIN_DEFINITION, MAX_DEFINITION = 40, 600  # characters
+MAX_SIBLINGS = 200  # looked at, by lot
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A question with its answer and three siblings of it, as ids; `facts` are what decides it."""
+
+    kind: str
+    about: str
+    question: str
+    answer: str
+    others: tuple[str, ...]
+    facts: tuple[Edge, ...] = ()
+    evidence: str = ""  # the definition that was asked about, as the tree has it
+
+
+def choices(id: str, graph: Graph, kinds: Sequence[str] = KINDS, seed: int = 0) -> Iterator[Choice | Refused]:
+    """One of each kind that can be made for the entity; what cannot be made says why."""
+    makers = {"meaning": _meaning, "facts": _facts, "group": _group}
+    for kind in kinds:
+        made = makers[kind](id, graph, seed)
+        if isinstance(made, Choice) and (why := wrong(made, graph))[0]:
+            made = Refused(*why)
+        yield made if isinstance(made, Choice) else Refused(f"{kind}: {made.reason}", made.detail)
+
+
+def wrong(made: Choice, graph: Graph) -> tuple[str, str]:
+    """(reason, detail) why the question cannot be used, or ("", "")."""
+    tree, answer = graph.tree, graph.tree.entities[made.answer]
+    names = {canon(name) for name in (answer.name, *answer.synonyms)}
+    above = set(tree.ancestors(made.answer))
+    if len({canon(tree.entities[id].name) for id in (made.answer, *made.others)}) < NUM_OPTIONS:
+        return "two options of one name", ""
+    for id in made.others:
+        other = tree.entities[id]
+        if names & {canon(name) for name in (other.name, *other.synonyms)}:
+            return "an option is a synonym of the answer", id
+        if id in above or made.answer in tree.ancestors(id):
+            return "an option is above or below the answer", id
+    if name := visible(names_of(answer), made.question):
+        return "the question names the answer", name
+    if word := given_away(answer.name, [tree.entities[id].name for id in made.others], made.question):
+        return "a word gives the answer away", word
+    return "", ""
+
+
+def _meaning(id: str, graph: Graph, seed: int) -> Choice | Refused:
+    tree, entity = graph.tree, graph.tree.entities[id]
+    if not MIN_DEFINITION <= len(entity.definition) <= MAX_DEFINITION:
+        return Refused("no definition of a fit length")
+    others = _three(id, graph, seed, lambda other: tree.entities[other].definition.strip() != entity.definition.strip())
+    if len(others) < NUM_OPTIONS - 1:
+        return Refused("fewer than three siblings")
+    text = without(names_of(entity), entity.definition, "[...]")
+    left = telling(entity.name) & telling(text) - frozenset().union(*(telling(tree.entities[other].name) for other in others))
+    if left:
+        text = " ".join("[...]" if telling(word) & left else word for word in text.split())
+    if len(telling(text)) < 4:
+        return Refused("nothing is left of the definition")
+    said = f"Which of these {_plural(words.kind(id, tree))} is meant?\n{text}"
+    return Choice("meaning", id, said, id, others, evidence=entity.definition)
+
+
+def _facts(id: str, graph: Graph, seed: int) -> Choice | Refused:
+    edges = [edge for edge in graph.out.get(id, ()) if edge.predicate != IS_A]
+    if len(edges) < 2:
+        return Refused("fewer than two facts")
+    names = names_of(graph.tree.entities[id])
+    edges = [edge for edge in edges if not visible(names, graph.tree.entities[edge.object].name)]
+    order = sorted(edges, key=lambda e: (len(graph.reach(e.object, e.predicate, False)), io.unit_interval(str(seed), id, e.object)))
+    chosen = sorted(order[: 2 * NUM_FACTS], key=lambda e: io.unit_interval(str(seed), "fact", id, e.object))[:NUM_FACTS]
+    if len(chosen) < 2:
+        return Refused("fewer than two facts")
+
+    def has_not_all(other: str) -> bool:
+        own = {other, *graph.tree.children(other)}
+        return not all(own & set(graph.reach(edge.object, edge.predicate, False)) for edge in chosen)
+
+    others = _three(id, graph, seed, has_not_all)
+    if len(others) < NUM_OPTIONS - 1:
+        return Refused("fewer than three siblings")
+    kind = words.kind(id, graph.tree)
+    said = "; ".join(words.fact(edge.predicate, "it", graph.tree.entities[edge.object].name) for edge in chosen)
+    return Choice("facts", id, f"Of which {kind} are all of these facts known: {said}?", id, others, tuple(chosen))
+
+
+def _group(id: str, graph: Graph, seed: int) -> Choice | Refused:
+    tree, roots = graph.tree, set(graph.tree.roots)
+    above = set(tree.ancestors(id))
+    for parent in sorted((one for one in tree.entities[id].parents if one not in roots), key=lambda p: io.unit_interval(str(seed), id, p)):
+        others = _three(parent, graph, seed, lambda other: other not in above and other != id)
+        edge = graph.edge(id, IS_A, parent)
+        if len(others) == NUM_OPTIONS - 1 and edge is not None:
+            said = f"To which of these groups does {tree.entities[id].name} belong?"
+            return Choice("group", id, said, parent, others, (edge,))
+    return Refused("fewer than three siblings", "of its group")
+
+
+def _three(id: str, graph: Graph, seed: int, fits: object) -> tuple[str, ...]:
+    """Three siblings that fit, by lot; each of another name."""
+    tree = graph.tree
+    found, names = list[str](), {canon(name) for name in names_of(tree.entities[id])}
+    order = sorted(siblings(tree, id)[:MAX_SIBLINGS], key=lambda other: io.unit_interval(str(seed), "sibling", id, other))
+    for other in order:
+        own = {canon(name) for name in (tree.entities[other].name, *tree.entities[other].synonyms)}
+        if names & own or tree.entities[other].kind != tree.entities[id].kind or not fits(other):  # type: ignore[operator]
+            continue
+        if any(other in tree.ancestors(one) or one in tree.ancestors(other) for one in found):
+            continue  # of two options one above the other, both or none would be right
+        found.append(other)
+        names |= own
+        if len(found) == NUM_OPTIONS - 1:
+            break
+    return tuple(found)
+
+
+def _plural(kind: str) -> str:
+    return kind + ("es" if kind.endswith("s") else "s")

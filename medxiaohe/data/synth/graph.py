@@ -1,0 +1,113 @@
+"""The facts of a tree as edges between entities: what is a kind of what, and the relations of its vocabularies.
+
+Only what somebody says is an edge: nothing is inferred, nothing is inherited. A relation whose number is 0 (a sign that no
+patient had) is no fact. `is a` leads from an entity to its parents.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.entity.tree import Tree
+from medxiaohe.types import Relation
+
+IS_A = "is a"
+ANIMALS = "non-human animal disease"  # MONDO's veterinary branch: no fact of it is used
+_TELLING = """has phenotype|has symptom|part of|located in|has part|has role|develops from|connects|supplies|innervates|drains
+    branching part of|adjacent to|innervated by|tributary of|composed primarily of|contributes to morphology of
+    has potential to develop into|produces|produced by|surrounds|attached to|has functional parent|capable of|continuous with|regulates"""
+# relations a question or a caption may use; the others are about genes, taxa and the making of vocabularies
+TELLING = frozenset(name.strip() for name in _TELLING.replace("\n", "|").split("|"))
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A fact as its vocabulary says it: subject - predicate - object."""
+
+    subject: str
+    predicate: str
+    object: str
+    source: str
+    license: str
+    value: float | None = None  # a frequency between 0 and 1
+
+
+class Graph:
+    """`out[id]` and `into[id]` are the edges that leave and reach an entity, in the order of the files."""
+
+    def __init__(self, tree: Tree, relations: Iterable[Relation], predicates: frozenset[str] = TELLING):
+        self.tree = tree
+        self.out: dict[str, list[Edge]] = defaultdict(list)
+        self.into: dict[str, list[Edge]] = defaultdict(list)
+        self._known: dict[tuple[str, str, str], Edge] = {}
+        unused = set(tree.roots) | _animals(tree)
+        for edge in self._edges(relations, predicates):
+            if edge.subject in unused or edge.object in unused or edge.subject == edge.object:
+                continue
+            if (key := (edge.subject, edge.predicate, edge.object)) not in self._known:
+                self._known[key] = edge
+                self.out[edge.subject].append(edge)
+                self.into[edge.object].append(edge)
+
+    @classmethod
+    def load(cls, folder: Path, tree: Tree | None = None) -> Graph:
+        """The facts that entity.build left in `folder`; a tree without relations.jsonl has only its parents."""
+        path = folder / "relations.jsonl"
+        rows = (Relation(**row) for row in io.read_jsonl(path)) if path.is_file() else iter(())
+        return cls(tree or Tree.load(folder), rows)
+
+    def edge(self, subject: str, predicate: str, object: str) -> Edge | None:
+        """The fact, or None when nobody says it."""
+        return self._known.get((subject, predicate, object))
+
+    def reach(self, id: str, predicate: str, forward: bool) -> list[str]:
+        """Where one step leads: to the objects of `predicate`, or backwards to its subjects."""
+        if forward:
+            return [edge.object for edge in self.out.get(id, ()) if edge.predicate == predicate]
+        return [edge.subject for edge in self.into.get(id, ()) if edge.predicate == predicate]
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def _edges(self, relations: Iterable[Relation], predicates: frozenset[str]) -> Iterator[Edge]:
+        for entity in self.tree.entities.values():
+            for parent in entity.parents:
+                yield Edge(entity.id, IS_A, parent, entity.source, entity.license)
+        for one in relations:
+            known = one.subject in self.tree and one.object in self.tree
+            if known and one.predicate in predicates and (one.value is None or one.value > 0):
+                yield Edge(one.subject, one.predicate, one.object, one.source, one.license, one.value)
+
+
+def _animals(tree: Tree) -> set[str]:
+    found = [id for id, entity in tree.entities.items() if entity.name.casefold() == ANIMALS]
+    seen = set(found)
+    for id in found:
+        new = [child for child in tree.children(id) if child not in seen]
+        seen.update(new)
+        found += new
+    return seen
+
+
+def related(tree: Tree, one: str, other: str) -> str:
+    """How two entities of a tree are kin: "same", "ancestor" (the other is above), "descendant", "sibling", or ""."""
+    if one == other:
+        return "same"
+    if other in tree.ancestors(one):
+        return "ancestor"
+    if one in tree.ancestors(other):
+        return "descendant"
+    roots = set(tree.roots)
+    shared = (set(tree.entities[one].parents) & set(tree.entities[other].parents)) - roots
+    return "sibling" if shared else ""
+
+
+def siblings(tree: Tree, id: str) -> list[str]:
+    """Entities with a parent in common, none of which is above or below `id`; a domain makes no siblings."""
+    above, roots = set(tree.ancestors(id)), set(tree.roots)
+    found = dict.fromkeys(child for parent in tree.entities[id].parents if parent not in roots for child in tree.children(parent))
+    return [one for one in found if one != id and one not in above and id not in tree.ancestors(one)]

@@ -1,0 +1,62 @@
+"""Is a name to be seen in a text? What a question must not give away, and what a caption must name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from medxiaohe.scoring._equivalence import canon
+from medxiaohe.scoring._words import content, stem
+from medxiaohe.types import Entity
+
+VAGUE = frozenset(  # words that half of all names have: one of them in a text says nothing
+    stem(word)
+    for word in """disease disorder syndrome condition type form disorders diseases abnormality abnormal acquired primary secondary
+    congenital hereditary familial inherited acute chronic infantile juvenile adult early late onset childhood severe mild due related
+    associated other specified unspecified human genetic rare with without part left right upper lower anterior posterior
+    system structure tissue acid compound group derivative increased decreased reduced elevated""".split()
+)
+
+
+def names_of(entity: Entity) -> tuple[str, ...]:
+    """All names of an entity, each once: the name first."""
+    return tuple(dict.fromkeys((entity.name, *entity.synonyms, *entity.related)))
+
+
+def visible(names: Iterable[str], text: str) -> str:
+    """The first of the names that the text has as whole words, whatever its case, plural or spelling; "" when none is there."""
+    padded = _evened(text)
+    for name in names:
+        key = canon(name)
+        if key and (f" {key} " in padded if len(key) > 3 else re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)):
+            return name
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def _evened(text: str) -> str:
+    return f" {canon(text)} "
+
+
+@lru_cache(maxsize=4096)
+def telling(text: str) -> frozenset[str]:
+    """Stems of the words that tell one name from another."""
+    return frozenset(word for mark in content(text) if len(mark.group()) > 2 and (word := stem(mark.group())) not in VAGUE)
+
+
+def given_away(answer: str, others: Sequence[str], stem_of_question: str) -> str:
+    """A word that the question shares with the answer and with none of the other options, or ""."""
+    shared = telling(answer) & telling(stem_of_question)
+    for other in others:
+        shared -= telling(other)
+    return min(shared, default="")
+
+
+def without(names: Iterable[str], text: str, instead: str) -> str:
+    """The text with every one of the names replaced, the longest first."""
+    for name in sorted(set(names), key=len, reverse=True):
+        if len(name) > 2:
+            pattern = r"[\s\-]+".join(map(re.escape, re.split(r"[\s\-]+", name.strip())))
+            text = re.sub(rf"(?<!\w){pattern}(?:e?s|'s)?(?!\w)", instead, text, flags=re.IGNORECASE)
+    return text

@@ -1,0 +1,42 @@
+"""How long a thought an item gets: none, short or long (MX-19; S1 calls it personalised visual CoT).
+
+What is seen at a glance (is it there, which side, which organ, plane, modality, colour, how many) gets a short chain or none, because
+a wordy one draws attention off the picture; what takes several facts gets a long one. The paper states the routing and no rule. Ours
+reads the question alone: never the gold, so that training and use are routed alike.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from medxiaohe.types import Sample
+
+Length = Literal["none", "short", "long"]
+PERCEPTION = re.compile(
+    r"""^\W*(?:(?:in|on|from|based\ on|at)\ [^,?]{0,60},?\s*)?(?:
+    (?:is|are|was|were|do|does|did|can|has|have|could)\b |
+    (?:which|what)\ (?:\w+\ )?(?:side|plane|modality|view|organ|organs|sequence|color|colour|part|lobe|lung
+        |type\ of\ (?:image|scan|imaging))\b |
+    (?:where|how\ many|how\ was|count|identify|name|locate|describe)\b |
+    what(?:'s|\ is|\ are|\ structures?|\ kind\ of\ (?:image|scan)|\ imaging)\b )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+REASONING = re.compile(
+    r"""\b(?:why|diagnos\w+|cause[sd]?|causing|etiolog\w+|most\ likely|likely|best\ (?:explain\w*|next)|next\ step|differential|manage\w*
+    |treat\w*|therap\w+|complication\w*|prognos\w+|mechanism|explain\w*|suggest\w*|indicat\w+|consistent\ with|risk|symptoms?|present\ with
+    |expect\w*|concern\w*|associated\ with|pathology|disease\ process|history|compare\w*)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+ONE_FACT = ("meaning", "group")  # questions of the tree that one fact decides
+
+
+def route(sample: Sample) -> Length:
+    """The length of the thought that goes with a sample's answer."""
+    if sample.meta.get("made") in ("choice", "path"):
+        return "none" if sample.meta.get("asks") in ONE_FACT else "long"
+    question = next((m.text for m in reversed(sample.prompt.messages) if m.role == "user"), "")
+    if not sample.images:
+        return "long"
+    first = question.split("\n")[0]
+    return "short" if PERCEPTION.search(first) and not REASONING.search(first) else "long"

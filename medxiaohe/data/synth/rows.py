@@ -1,0 +1,104 @@
+"""What was made as Samples: the gold is the last message and the target; the facts it was made of are in `meta`, which no prompt has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from medxiaohe.data.synth import chains, paths, words
+from medxiaohe.data.synth.cards import Card
+from medxiaohe.data.synth.choices import Choice
+from medxiaohe.data.synth.graph import Edge, Graph
+from medxiaohe.data.synth.route import route
+from medxiaohe.data.synth.walk import Walk
+from medxiaohe.scoring.choice import LETTERS
+from medxiaohe.types import Message, Sample
+
+TEMPLATE = {"writer": "template"}
+CARD, CAPTION, CHOICE, PATH = "synth_card", "synth_caption", "synth_choice", "synth_path"
+SOURCES = (CARD, CAPTION, CHOICE, PATH)
+
+
+def card_row(node: str, card: Card, graph: Graph) -> Sample:
+    """A page about an entity, to be read."""
+    meta = _meta("card", [node], facts=[asdict(fact) for fact in card.facts])
+    entities = _known(graph, [node, *(fact.object for fact in card.facts)])
+    license = words.licenses(*(fact.license for fact in card.facts))
+    return Sample(f"{CARD}/{node}", (Message("document", (card.text,)),), entities=entities, source=CARD, license=license, meta=meta)
+
+
+def caption_row(sample: Sample, card: Card, nodes: Sequence[str], graph: Graph) -> Sample:
+    """The sample with the facts behind its text: of a picture the caption goes on, of anything else a page is made."""
+    about = [fact.entity for fact in card.facts]
+    made_of = {"made_of": sample.id, "made_of_source": sample.source}
+    meta = {**_meta("caption", list(nodes), facts=[asdict(fact) for fact in card.facts]), **made_of}
+    entities = tuple(dict.fromkeys((*sample.entities, *_known(graph, about))))
+    license = words.licenses(sample.license, *(fact.license for fact in card.facts))
+    if sample.images and sample.messages[-1].role in ("assistant", "document"):
+        last = sample.messages[-1]
+        messages = (*sample.messages[:-1], Message(last.role, (*last.parts, card.text)))
+    else:
+        messages = (Message("document", (f"{sample.text}\n\n{card.text}",)),)
+    return replace(
+        sample, id=f"{CAPTION}/{sample.id}", messages=messages, target="", choices=(), entities=entities, source=CAPTION, license=license,
+        meta=meta,
+    )  # fmt: skip
+
+
+def choice_row(made: Choice, position: int, graph: Graph, chain: bool = True) -> Sample:
+    """The right option stands at `position`; the others keep their order."""
+    tree = graph.tree
+    ids = list(made.others)
+    ids.insert(position, made.answer)
+    names = tuple(tree.entities[id].name for id in ids)
+    lines = "\n".join(f"{letter}. {name}" for letter, name in zip(LETTERS, names, strict=False))
+    row = Sample(
+        f"{CHOICE}/{made.kind}/{made.about}",
+        (Message("user", (f"{made.question}\n{lines}\nAnswer with the letter.",)),),
+        target=LETTERS[position],
+        choices=names,
+        entities=_known(graph, [made.about, *ids, *(edge.object for edge in made.facts)]),
+        source=CHOICE,
+        license=words.licenses(tree.entities[made.about].license, *(edge.license for edge in made.facts)),
+        meta={**_meta("choice", [made.about], facts=list(map(_edge, made.facts))), "asks": made.kind, "options": ids, "answer": made.answer,
+              "evidence": made.evidence},
+    )  # fmt: skip
+    how = route(row) if chain else "none"
+    thought = chains.of_choice(made, ids, graph) if how == "long" else None
+    return _answered(row, chains.answered(thought, f"{row.target}. {names[position]}"), how)
+
+
+def path_row(walk: Walk, graph: Graph, chain: bool = True) -> Sample:
+    """An open question; every name of the answer is accepted, one a line of the target."""
+    answer = graph.tree.entities[walk.answer]
+    edges = (*walk.steps, *walk.clues)
+    row = Sample(
+        f"{PATH}/{len(walk.steps)}/{walk.nodes[0]}",
+        (Message("user", (paths.question(walk, graph),)),),
+        target="\n".join(dict.fromkeys((answer.name, *answer.synonyms))),
+        entities=_known(graph, [*walk.nodes, *(clue.named for clue in walk.clues)]),
+        source=PATH,
+        license=words.licenses(*(edge.license for edge in edges)),
+        meta={**_meta("path", [walk.nodes[0]], facts=[]), "path": walk.to_json(), "answer": walk.answer},
+    )
+    how = route(row) if chain else "none"
+    thought = chains.of_walk(walk, graph) if how == "long" else None
+    return _answered(row, chains.answered(thought, answer.name), how)
+
+
+def _answered(row: Sample, text: str, how: str) -> Sample:
+    return replace(row, messages=(*row.messages, Message("assistant", (text,))), meta={**row.meta, "chain": how})
+
+
+def _meta(made: str, nodes: list[str], *, facts: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"made": made, "nodes": nodes, "facts": facts, "by": TEMPLATE}
+
+
+def _edge(edge: Edge) -> dict[str, Any]:
+    row = asdict(edge)
+    return row if edge.value is not None else {key: value for key, value in row.items() if key != "value"}
+
+
+def _known(graph: Graph, ids: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(id for id in ids if id in graph.tree))

@@ -1,0 +1,116 @@
+"""Raw items anchored to a node of the tree: `retrieve(node, k)` with the evidence of each match (MET-3).
+
+BM25 over the pool is asked for the names of the node, and again with the names of its nearest ancestors, which tell a rare
+node's texts from others with the same words. A found item is kept when it is about the node by one of these, in this order:
+
+    linked    the pool's own linking says that it mentions the node
+    below     it mentions something that the node is divided into
+    named     a name of the node stands in it
+    words     all words that tell the node's name from others stand in it, and an ancestor is named
+
+What only shares some words is left out: a wrong item is worse than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from medxiaohe.data.synth.names import telling, visible
+from medxiaohe.entity.tree import Tree
+from medxiaohe.retrieval.bm25 import BM25, words
+from medxiaohe.types import Entity, Evidence, Sample
+
+CANDIDATES = 4  # times as many as are asked for
+ABOVE = 0.25  # weight of an ancestor's words against the node's own
+NUM_ABOVE, MAX_NAMES = 3, 8
+MAX_BELOW = 200  # entities below that count as the node itself
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    sample: str
+    place: int  # of the row in its file
+    score: float
+    how: str  # linked, below, named, words
+    why: tuple[str, ...]  # the names, ids or words that it was found by
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    sample: str
+    place: int
+    entities: frozenset[str]
+
+
+class Pool:
+    """Items to search in; texts are kept by BM25, the rows' places for reading them again."""
+
+    def __init__(self, samples: Iterable[tuple[int, Sample]]):
+        self._rows: list[_Row] = []
+        self._linked: dict[str, list[int]] = {}
+        self._search = BM25(self._passages(samples))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def retrieve(self, tree: Tree, id: str, k: int) -> list[Found]:
+        """Up to k items about the node, best first: by how they were found, then by score."""
+        entity = tree.entities[id]
+        above = [tree.entities[one] for one in islice(_concrete(tree, id), NUM_ABOVE)]
+        below = {child for child in islice(_below(tree, id), MAX_BELOW)}
+        scores = self._scores(_query(entity), CANDIDATES * k)
+        known = [n for one in (id, *below) for n in self._linked.get(one, ())]
+        scores |= {n: scores.get(n, 0.0) for n in known[: CANDIDATES * k]}
+        high = self._scores(" ".join(one.name for one in above), max(50, CANDIDATES * k)) if above else {}
+        found = []
+        for number, score in scores.items():
+            how, why = self._match(number, entity, below, above)
+            if how:
+                row = self._rows[number]
+                found.append(Found(row.sample, row.place, round(score + ABOVE * high.get(number, 0.0), 4), how, why))
+        order = ("linked", "below", "named", "words")
+        return sorted(found, key=lambda f: (order.index(f.how), -f.score, f.place))[:k]
+
+    def _passages(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[Evidence]:
+        for number, (place, sample) in enumerate(samples):
+            self._rows.append(_Row(sample.id, place, frozenset(sample.entities)))
+            for entity in sample.entities:
+                self._linked.setdefault(entity, []).append(number)
+            yield Evidence(str(number), sample.text, sample.source)
+
+    def _scores(self, query: str, top: int) -> dict[int, float]:
+        return {int(one.id): one.score for one in self._search.search(query, top)}
+
+    def _match(self, number: int, entity: Entity, below: set[str], above: list[Entity]) -> tuple[str, tuple[str, ...]]:
+        row, text = self._rows[number], self._search.passages[number].text
+        if entity.id in row.entities:
+            return "linked", (entity.id,)
+        if inside := row.entities & below:
+            return "below", tuple(sorted(inside)[:3])
+        if name := visible((entity.name, *entity.synonyms), text):
+            return "named", (name,)
+        wanted = telling(entity.name)
+        if len(wanted) > 1 and wanted <= telling(text):
+            parent = next((one for one in above if one.id in row.entities or visible((one.name,), text)), None)
+            return ("words", (*sorted(wanted), parent.id)) if parent else ("", ())
+        return "", ()
+
+
+def _query(entity: Entity) -> str:
+    return " ".join(dict.fromkeys(word for name in (entity.name, *entity.synonyms)[:MAX_NAMES] for word in words(name)))
+
+
+def _concrete(tree: Tree, id: str) -> Iterator[str]:
+    """Ancestors, nearest first, without the domains."""
+    return (one for one in tree.ancestors(id) if tree.entities[one].parents)
+
+
+def _below(tree: Tree, id: str) -> Iterator[str]:
+    queue, seen = list(tree.children(id)), set[str]()
+    for one in queue:
+        if one not in seen:
+            seen.add(one)
+            yield one
+            queue.extend(tree.children(one))

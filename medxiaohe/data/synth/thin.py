@@ -1,0 +1,87 @@
+"""Which entities a corpus hardly shows: the nodes that data is looked for and written for (MX-15, MX-16).
+
+An entity is thin when at most `at_most` samples of the corpus mention it and the tree has something to say of it (two facts,
+or one and a definition). What is asked for first lies where the corpus already is: its parents or siblings are mentioned, it alone is not.
+Of one parent at most `per_parent` are taken, so that no big family takes all the room.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from medxiaohe import io
+from medxiaohe.data.synth.graph import Graph
+
+MIN_FACTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Thin:
+    id: str
+    name: str
+    kind: str
+    samples: int  # that mention it
+    around: int  # samples that mention a parent or a sibling
+    why: str
+
+
+def thin(
+    graph: Graph, coverage: Mapping[str, int], *, kinds: tuple[str, ...], at_most: int, num: int, per_parent: int, seed: int = 0
+) -> list[Thin]:
+    """Up to `num` thin nodes, as many of each kind as there are; `coverage` is entity id -> samples that mention it."""
+    near = _around(graph, coverage)
+    by_kind: dict[str, list[Thin]] = {kind: [] for kind in kinds}
+    roots = set(graph.tree.roots)
+    for entity in graph.tree.entities.values():
+        count = coverage.get(entity.id, 0)
+        if entity.kind not in by_kind or entity.id in roots or count > at_most or graph.tree.layer(entity.id) < 3:
+            continue
+        facts = len(graph.out.get(entity.id, ())) + len(graph.into.get(entity.id, ()))
+        if facts >= MIN_FACTS or (facts and entity.definition):
+            why = f"{count} samples mention it, {near[entity.id]} a parent or sibling"
+            by_kind[entity.kind].append(Thin(entity.id, entity.name, entity.kind, count, near[entity.id], why))
+    ordered = [list(_spread(graph, sorted(rows, key=lambda t: _order(t, seed)), per_parent)) for rows in by_kind.values()]
+    return _in_turn(ordered, num)
+
+
+def count_thin(graph: Graph, coverage: Mapping[str, int], at_most: int) -> dict[str, int]:
+    """How many entities of each kind below the domains have at most so many samples."""
+    roots = set(graph.tree.roots)
+    entities = graph.tree.entities.values()
+    return dict(sorted(Counter(e.kind for e in entities if e.id not in roots and coverage.get(e.id, 0) <= at_most).items()))
+
+
+def _around(graph: Graph, coverage: Mapping[str, int]) -> Counter[str]:
+    """For every entity: samples that mention a parent, or the most mentioned child of a parent."""
+    found, roots = Counter[str](), set(graph.tree.roots)
+    best: dict[str, int] = {}
+    for id in graph.tree.entities:
+        for parent in graph.tree.entities[id].parents:
+            best[parent] = max(best.get(parent, coverage.get(parent, 0)), coverage.get(id, 0))
+    for id, entity in graph.tree.entities.items():
+        found[id] = max((best[parent] for parent in entity.parents if parent not in roots), default=0)
+    return found
+
+
+def _order(one: Thin, seed: int) -> tuple[bool, int, float]:
+    """Where the corpus is first; then the thinnest; then by lot."""
+    return one.around == 0, one.samples, io.unit_interval(str(seed), "thin", one.id)
+
+
+def _spread(graph: Graph, rows: list[Thin], per_parent: int) -> Iterator[Thin]:
+    taken = Counter[str]()
+    for one in rows:
+        parents = graph.tree.entities[one.id].parents
+        if all(taken[parent] < per_parent for parent in parents):
+            taken.update(parents)
+            yield one
+
+
+def _in_turn(kinds: list[list[Thin]], num: int) -> list[Thin]:
+    found, place = list[Thin](), 0
+    while len(found) < num and any(place < len(rows) for rows in kinds):
+        found += [rows[place] for rows in kinds if place < len(rows)]
+        place += 1
+    return found[:num]

@@ -1,0 +1,138 @@
+"""A path of facts, kept step by step, and the verifier that walks it again (MX-16).
+
+A path starts at an entity that is named and goes over more than five facts, forwards or backwards, to the one that is asked for;
+everything after the start is masked. Clues are further facts of masked entities, to entities that are named. What can be meant is
+found by going the way of the question: from the start over every fact of the same kind to all that meets the clues. A question
+stands only where one entity is left at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from medxiaohe.data.synth.graph import Graph
+from medxiaohe.errors import DataError
+
+MORE_THAN = 5  # hops (MX-16)
+MAX_READINGS = 5000  # entities that a masked one could be, at any step
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One fact. `forward` goes from its subject to its object, otherwise the other way."""
+
+    subject: str
+    predicate: str
+    object: str
+    forward: bool
+    source: str = ""
+    license: str = ""
+
+    @property
+    def start(self) -> str:
+        return self.subject if self.forward else self.object
+
+    @property
+    def end(self) -> str:
+        return self.object if self.forward else self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Clue:
+    """A fact of the masked entity number `at` (1 is the first after the start): `forward` when it is the subject."""
+
+    at: int
+    subject: str
+    predicate: str
+    object: str
+    forward: bool
+    source: str = ""
+    license: str = ""
+
+    @property
+    def named(self) -> str:
+        return self.object if self.forward else self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    steps: tuple[Step, ...]
+    clues: tuple[Clue, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return (self.steps[0].start, *(step.end for step in self.steps))
+
+    @property
+    def answer(self) -> str:
+        return self.steps[-1].end
+
+    def to_json(self) -> dict[str, Any]:
+        return {"steps": [asdict(step) for step in self.steps], "clues": [asdict(clue) for clue in self.clues]}
+
+
+def walk_from_json(row: Mapping[str, Any]) -> Walk:
+    """The inverse of Walk.to_json; DataError when the row is not one."""
+    try:
+        return Walk(tuple(Step(**step) for step in row["steps"]), tuple(Clue(**clue) for clue in row["clues"]))
+    except (KeyError, TypeError) as error:
+        raise DataError(f"not a path of facts: {error!r}") from error
+
+
+def verify(walk: Walk, graph: Graph) -> str:
+    """Walk every step again on the tree; "" when all is as stored, else what is wrong with it."""
+    if len(walk.steps) <= MORE_THAN:
+        return f"{len(walk.steps)} hops are not more than {MORE_THAN}"
+    for number, step in enumerate(walk.steps, 1):
+        if number > 1 and walk.steps[number - 2].end != step.start:
+            return f"step {number} starts at {step.start}, not where step {number - 1} ends"
+        edge = graph.edge(step.subject, step.predicate, step.object)
+        if edge is None:
+            return f"step {number} is no fact of the tree: {step.subject} - {step.predicate} - {step.object}"
+        if edge.source != step.source:
+            return f"step {number} is said by {edge.source}, not by {step.source}"
+    if len(set(walk.nodes)) < len(walk.nodes):
+        return "an entity is passed twice"
+    for clue in walk.clues:
+        if not 1 <= clue.at < len(walk.nodes):
+            return f"a clue is about entity {clue.at} of {len(walk.nodes) - 1}"
+        if (clue.subject if clue.forward else clue.object) != walk.nodes[clue.at]:
+            return f"a clue about {walk.nodes[clue.at]} is a fact of another"
+        if clue.named in walk.nodes:
+            return f"a clue names {clue.named}, which is on the path"
+        if graph.edge(clue.subject, clue.predicate, clue.object) is None:
+            return f"a clue is no fact of the tree: {clue.subject} - {clue.predicate} - {clue.object}"
+    left = readings(walk, graph)[-1]
+    if walk.answer not in left:
+        return "the way of the question does not lead to the answer"
+    return "" if len(left) == 1 else f"{len(left)} entities meet the question, not one"
+
+
+def readings(walk: Walk, graph: Graph) -> list[frozenset[str]]:
+    """For every step, the entities that its masked one could be: reached in the same way, and meeting the clues."""
+    found = [frozenset({walk.steps[0].start})]
+    for number, step in enumerate(walk.steps, 1):
+        reached = spread(found[-1], step.predicate, step.forward, graph)
+        for clue in walk.clues:
+            if clue.at == number:
+                reached &= meets(clue, graph)
+        found.append(reached)
+        if len(reached) > MAX_READINGS:
+            break
+    return found[1:]
+
+
+def spread(those: frozenset[str], predicate: str, forward: bool, graph: Graph) -> frozenset[str]:
+    found = set[str]()
+    for id in those:
+        found.update(graph.reach(id, predicate, forward))
+        if len(found) > MAX_READINGS:
+            break
+    return frozenset(found)
+
+
+def meets(clue: Clue, graph: Graph) -> frozenset[str]:
+    """All entities of which the clue is true."""
+    return frozenset(graph.reach(clue.named, clue.predicate, not clue.forward))

@@ -1,0 +1,49 @@
+"""How the facts of a tree are said in English, for people and models: one sentence a fact, the same words every time."""
+
+from __future__ import annotations
+
+from medxiaohe.data.synth.graph import IS_A, Edge
+from medxiaohe.entity.tree import Tree
+
+SAID = {
+    IS_A: "{a} is a kind of {b}",
+    "has phenotype": "{a} can show {b}",
+    "has symptom": "{a} has the symptom {b}",
+    "part of": "{a} is part of {b}",
+    "located in": "{a} is located in {b}",
+    "has part": "{a} has the part {b}",
+    "has role": "{a} has the role {b}",
+    "develops from": "{a} develops from {b}",
+    "branching part of": "{a} is a branch of {b}",
+    "adjacent to": "{a} is adjacent to {b}",
+    "attached to": "{a} is attached to {b}",
+    "continuous with": "{a} is continuous with {b}",
+    "innervated by": "{a} is innervated by {b}",
+    "tributary of": "{a} is a tributary of {b}",
+    "composed primarily of": "{a} is mostly made of {b}",
+    "contributes to morphology of": "{a} shapes {b}",
+    "has potential to develop into": "{a} can develop into {b}",
+    "produced by": "{a} is produced by {b}",
+    "has functional parent": "{a} is derived from {b}",
+    "capable of": "{a} is capable of {b}",
+}
+KIND = {"phenotype": "sign", "anatomy": "structure", "chemical": "substance"}
+
+
+def fact(predicate: str, a: str, b: str) -> str:
+    """The fact without a full stop; a predicate without words of its own is said as it is."""
+    return SAID.get(predicate, f"{{a}} {predicate} {{b}}").format(a=a, b=b)
+
+
+def sentence(edge: Edge, tree: Tree) -> str:
+    return f"{fact(edge.predicate, tree.entities[edge.subject].name, tree.entities[edge.object].name)}."
+
+
+def kind(id: str, tree: Tree) -> str:
+    """What an entity is called where its name is not said: "disease", "sign"."""
+    return KIND.get(tree.entities[id].kind, tree.entities[id].kind)
+
+
+def licenses(*several: str) -> str:
+    """The licences of what a row is made of, each once."""
+    return "; ".join(dict.fromkeys(part for one in several for part in one.split("; ") if part))

@@ -1,0 +1,239 @@
+"""Stage data.synthesise: rows written for the entities that a corpus hardly shows (MX-15 to MX-19, MET-5).
+
+    samples.jsonl        the rows of `corpus`, then the new ones; sources synth_card, synth_caption, synth_choice, synth_path
+    refused.jsonl        {node, kind, reason, detail}: what could not be written, or was written and not kept
+    coverage.json        how many samples mention each entity, after
+    contamination.json   that of `corpus`, for the tasks named in `against`, which the new rows are compared with too
+
+    cards      a page about an entity, from the tree alone
+    captions   items that data.gather found, perhaps sifted by data.align, with facts about what they name; each says who says so
+    choices    questions whose wrong options are siblings
+    paths      questions over more than five facts with everything in between masked; each path was walked again
+
+No model is needed. `items` is the folder of data.gather or data.align.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.data.curate import HELD_OUT, Against
+from medxiaohe.data.decontaminate import Match, TestItems
+from medxiaohe.data.gather import coverage_of
+from medxiaohe.data.looks import Lens
+from medxiaohe.data.rows import Rows
+from medxiaohe.data.synth import cards, choices, paths, rows
+from medxiaohe.data.synth.graph import Graph
+from medxiaohe.data.synth.paths import Refused
+from medxiaohe.data.synth.thin import thin
+from medxiaohe.data.synth.walk import MORE_THAN
+from medxiaohe.entity.finder import Finder, finder
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.progress import track
+from medxiaohe.tasks import make, named
+from medxiaohe.types import Sample
+
+REPORT = "contamination.json"
+CHUNK = 200  # nodes between two marks of what is done
+
+
+@dataclass(frozen=True)
+class SynthesiseSettings:
+    nodes: int = 1000  # thin nodes to write for, when there are no `items`
+    kinds: tuple[str, ...] = ("disease", "phenotype", "anatomy")
+    at_most: int = 2  # samples of the corpus that may mention a thin node
+    per_parent: int = 5
+    cards: bool = True
+    captions: bool = True
+    choices: tuple[str, ...] = choices.KINDS
+    paths: int = 1  # of each node
+    hops: int = MORE_THAN + 1
+    chains: bool = True  # a thought in four segments where an item takes more than one fact
+    against: tuple[Against, ...] = ()
+    keep_corpus: bool = True  # false: the new rows alone
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.nodes < 1 or self.per_parent < 1 or self.paths < 0 or self.at_most < 0:
+            raise ConfigError("nodes and per_parent must be at least 1, paths and at_most at least 0")
+        if self.hops <= MORE_THAN:
+            raise ConfigError(f"hops must be more than {MORE_THAN}, not {self.hops}")
+        if unknown := [kind for kind in self.choices if kind not in choices.KINDS]:
+            raise ConfigError(f"choices: no kind {unknown[0]!r}; there are {', '.join(choices.KINDS)}")
+
+
+def synthesise(
+    settings: SynthesiseSettings, out: Path, *, tree: Path, corpus: Path | None = None, items: Path | None = None
+) -> dict[str, Any]:
+    graph = Graph.load(tree)
+    before = coverage_of(corpus) if corpus else {}
+    nodes = _nodes(settings, graph, before, items)
+    inputs = [io.sha256(path / "samples.jsonl") for path in (corpus, items) if path] + [io.sha256(tree / "entities.jsonl")]
+    work = io.scratch(out, [settings, inputs, _code()])
+    chunks = [nodes[i : i + CHUNK] for i in range(0, len(nodes), CHUNK)]
+    files = [_kept(work / f"tree-{n}.jsonl", partial(_of_tree, chunk, graph, settings)) for n, chunk in enumerate(track(chunks, "write"))]
+    if items and settings.captions:
+        files.append(_kept(work / "captions.jsonl", partial(_of_items, items, graph, finder(tree), set(nodes), settings)))
+    return _publish(settings, out, tree, corpus, files, before, nodes)
+
+
+def _nodes(settings: SynthesiseSettings, graph: Graph, before: dict[str, int], items: Path | None) -> list[str]:
+    if items is not None and (items / "nodes.jsonl").is_file():
+        found = [row["id"] for row in io.read_jsonl(items / "nodes.jsonl")]
+        if lost := [id for id in found if id not in graph.tree]:
+            raise DataError(f"{items}: the node {lost[0]} is not in the tree: gather with the same tree")
+        return found
+    how = {"at_most": settings.at_most, "num": settings.nodes, "per_parent": settings.per_parent, "seed": settings.seed}
+    wanted = thin(graph, before, kinds=settings.kinds, **how)
+    if not wanted:
+        raise DataError(f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds")
+    return [one.id for one in wanted]
+
+
+# ---- writing -------------------------------------------------------------------------------------
+
+
+def _kept(path: Path, make_rows: Any) -> Path:
+    """Rows of unfinished work: those of a killed run stand."""
+    if not path.exists():
+        io.write_jsonl(path, make_rows())
+    return path
+
+
+def _of_tree(nodes: Sequence[str], graph: Graph, settings: SynthesiseSettings) -> Iterator[dict[str, Any]]:
+    """Rows {sample} or {refused} of each node."""
+    turn = 0
+    for node in nodes:
+        if settings.cards:
+            made = cards.card(node, graph, settings.seed)
+            yield _refused(node, "card", made) if isinstance(made, Refused) else {"sample": rows.card_row(node, made, graph)}
+        for choice in choices.choices(node, graph, settings.choices, settings.seed):
+            if isinstance(choice, Refused):
+                yield _refused(node, "choice", choice)
+                continue
+            yield {"sample": rows.choice_row(choice, _position(turn, nodes[0], settings.seed), graph, settings.chains)}
+            turn += 1
+        for number in range(settings.paths):
+            walk = paths.path(node, graph, settings.hops, settings.seed + number)
+            if isinstance(walk, Refused):
+                yield _refused(node, "path", walk)
+                continue
+            row = rows.path_row(walk, graph, settings.chains)
+            yield {"sample": row if not number else _numbered(row, number)}
+
+
+def _position(turn: int, chunk: str, seed: int) -> int:
+    """Where the right option stands: of four questions in a row, once at each place, by lot."""
+    order = sorted(range(choices.NUM_OPTIONS), key=lambda p: io.unit_interval(str(seed), chunk, str(turn // choices.NUM_OPTIONS), str(p)))
+    return order[turn % choices.NUM_OPTIONS]
+
+
+def _numbered(row: Sample, number: int) -> Sample:
+    from dataclasses import replace
+
+    return replace(row, id=f"{row.id}/{number}")
+
+
+def _of_items(items: Path, graph: Graph, names: Finder, nodes: set[str], settings: SynthesiseSettings) -> Iterator[dict[str, Any]]:
+    """Found items with facts about what they name, first about the nodes they were found for."""
+    with Rows(items) as found:
+        for _, sample in track(found, "captions"):
+            wanted = [id for id in sample.meta.get("nodes", ()) if id in nodes]
+            if sample.split in HELD_OUT or sample.choices:
+                made: cards.Card | Refused = Refused("an exam item, or of a held-out split")
+            else:
+                made = cards.enriched(sample.text, names.find(sample.text), graph, wanted, settings.seed)
+            if isinstance(made, Refused):
+                yield _refused(sample.id, "caption", made)
+            else:
+                yield {"sample": rows.caption_row(sample, made, wanted, graph)}
+
+
+def _refused(node: str, kind: str, why: Refused) -> dict[str, Any]:
+    return {"refused": {"node": node, "kind": kind, "reason": why.reason, "detail": why.detail}}
+
+
+# ---- what is left on disk ------------------------------------------------------------------------
+
+
+def _publish(
+    settings: SynthesiseSettings, out: Path, tree: Path, corpus: Path | None, files: Sequence[Path],
+    before: dict[str, int], nodes: list[str],
+) -> dict[str, Any]:  # fmt: skip
+    test_items = _test_items(settings, tree, corpus)
+    matches, made, refused = list[Match](), Counter[str](), defaultdict[str, Counter[str]](Counter)
+    coverage, old, seen = Counter(before), 0, set[str]()
+    dropped: list[dict[str, Any]] = []
+
+    def new() -> Iterator[Sample]:
+        for row in _rows(files):
+            if "refused" in row:
+                dropped.append(row["refused"])
+                continue
+            sample = io.sample_from_json(row["sample"])
+            match = test_items.find(sample) if test_items else None
+            if match or sample.id in seen:
+                matches.extend([match] if match else [])
+                reason = match.reason if match else "made twice"
+                dropped.append({"node": sample.meta["nodes"][0] if sample.meta["nodes"] else sample.id, "kind": sample.meta["made"],
+                                "reason": reason, "detail": match.item if match else sample.id})  # fmt: skip
+                continue
+            seen.add(sample.id)
+            made[sample.source] += 1
+            coverage.update(sample.entities)
+            yield sample
+
+    def all_rows() -> Iterator[Sample]:
+        nonlocal old
+        if corpus and settings.keep_corpus:
+            with Rows(corpus) as found:
+                for _, sample in found:
+                    old += 1
+                    yield sample
+        yield from new()
+
+    io.write_jsonl(out / "samples.jsonl", all_rows())
+    if not made:
+        raise DataError(f"nothing could be written for {len(nodes)} entities: take a tree with definitions and relations")
+    for row in dropped:
+        refused[row["kind"]][row["reason"]] += 1
+    io.write_jsonl(out / "refused.jsonl", dropped)
+    io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
+    _report(out, corpus, test_items, matches)
+    thin_after = sum(coverage.get(id, 0) <= settings.at_most for id in nodes)
+    why_not = {kind: dict(why.most_common()) for kind, why in sorted(refused.items())}
+    counts = {"corpus": old, "nodes": len(nodes), "nodes_thin_after": thin_after, "contaminated": len(matches)}
+    return {**counts, "made": dict(sorted(made.items())), "refused": why_not}
+
+
+def _rows(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    for path in files:
+        yield from io.read_jsonl(path)
+
+
+def _test_items(settings: SynthesiseSettings, tree: Path, corpus: Path | None) -> TestItems | None:
+    if not settings.against:
+        return None
+    tasks = [(one, make(one.task, tree, one.options, corpus)) for one in settings.against]
+    found = [named(sample, task) for _, task in tasks for sample in task.samples("test")]
+    return TestItems(found, Lens(), {task.name for one, task in tasks if not one.words})
+
+
+def _report(out: Path, corpus: Path | None, test_items: TestItems | None, matches: list[Match]) -> None:
+    """What old and new rows were both compared with. Without a report of the corpus nothing is said, as nothing is known of its rows."""
+    if corpus is None or not (corpus / REPORT).is_file():
+        return
+    old, checked = io.read_json(corpus / REPORT), test_items.checked if test_items else {}
+    both = {task: n for task, n in old["checked"].items() if task in checked}
+    io.write_json(out / REPORT, {"checked": both, "matches": [*old["matches"], *map(asdict, matches)]})
+
+
+def _code() -> list[str]:
+    here = Path(__file__).parent
+    return [io.sha256(path) for path in sorted((here / "synth").glob("*.py"))] + [io.sha256(Path(__file__))]
