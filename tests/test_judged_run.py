@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from medxiaohe import io
+from medxiaohe.errors import ConfigError, JudgeFailed
+from medxiaohe.evals import reproduce, results
 from medxiaohe.evals.judging import Tally
 from medxiaohe.evals.run import RunSettings, TaskRun, run
 from medxiaohe.evals.table import beyond_budget, markdown
@@ -76,6 +78,30 @@ def test_what_lies_beyond_the_budget_is_unjudged_and_said(place: Path) -> None:
     assert said == ["quiz: 3 of 6 items are unjudged because the judge's budget of 5 calls was spent."]
     assert said[0] in markdown(whole)
     assert io.read_json(place / "out/judges.json")["quiz"]["spent"] == "the budget of 5 calls is spent"
+
+
+def test_another_judge_is_refused_by_name_and_the_same_one_gives_the_same_numbers(place: Path) -> None:
+    run(settings(place), place / "out")
+    file, whole = results.read(place / "out")
+    reproduce.check(file, whole)
+    assert list(reproduce.differences(whole, reproduce.rerun(file, whole, place / "again"))) == []
+    asked = whole["settings"]["judge"]
+    with pytest.raises(ConfigError, match="the judge of quiz has changed"):
+        reproduce.check(file, {**whole, "settings": {**whole["settings"], "judge": {**asked, "model": "rules"}}})
+    before = whole["tasks"]["quiz"]
+    other = {**before, "judge": {**before["judge"], "prompts": {"rubric": "another wording"}}}
+    with pytest.raises(ConfigError, match="the judge of quiz has changed"):
+        reproduce.check(file, {**whole, "tasks": {"quiz": other}})
+    (place / "judge.py").write_text(JUDGE + "\n# another\n")
+    with pytest.raises(ConfigError, match="the judge of quiz has changed"):
+        reproduce.check(file, whole)
+
+
+def test_a_judge_that_fails_its_self_test_publishes_nothing(place: Path) -> None:
+    (place / "judge.py").write_text(JUDGE.replace('"met" if met else "not met"', '"met"'))
+    with pytest.raises(JudgeFailed, match="master key"):
+        run(settings(place), place / "out")
+    assert not (place / "out/results.json").exists() and not (place / "out/traces.jsonl").exists()
 
 
 def test_the_headline_of_healthbench_is_the_clipped_mean_with_its_interval(place: Path) -> None:

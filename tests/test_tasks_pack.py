@@ -24,7 +24,9 @@ LONG = {
     "mts_dialog": 20,
     "primock57": 10,
 }  # long texts are scored slowly: never more of a split
-EXCEPTIONS: dict[str, tuple[int, str]] = {}  # how many golds may not score 1, and why
+EXCEPTIONS = {
+    "iu_impression": (67, "2 % of the impressions name no finding, so findings leaves them unjudged")
+}  # golds that may not score 1
 IN_WORDS = {"medqa": (3, "options that are letters: 'A. B' names two of them")}
 CONSTANT = {"yes", "no", "A"}
 
@@ -58,7 +60,9 @@ def missed(name: str, first: int | None, *, words: bool) -> list[str]:
     for split in task.splits:
         for sample in rows(name, split)[:first]:
             said = sample.messages[-1].text if words else task.gold(sample)
-            if any((score.value, score.status) != (1.0, "judged") for score in scores(task, said, sample)):
+            reward, *others = scores(task, said, sample) or [Score("judge", 1.0)]
+            others = [score for score in others if score.status != "unjudged"]  # a note that names no finding
+            if any((score.value, score.status) != (1.0, "judged") for score in (reward, *others)):
                 found.append(sample.id)
     return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from medxiaohe import io
 from medxiaohe.errors import DataError
-from medxiaohe.scoring import claims
+from medxiaohe.scoring import claims, facts
 from medxiaohe.scoring.rouge_l import rouge_l
 from medxiaohe.tasks._common import item, known_split, place, shuffled
 from medxiaohe.types import Sample, Task
@@ -27,7 +27,7 @@ def primock57(path: str = "") -> Task:
     return Task(
         "primock57",
         partial(samples, path),
-        (rouge_l, claims.f1),
+        (facts.facts, facts.recall, facts.precision, rouge_l, claims.f1),
         example(),
         LICENSE,
         prompt="note",

@@ -71,7 +71,7 @@ def make(settings: JudgeSettings, tree: Path | None = None) -> Judge | None:
     if unknown := [key for key in options if key not in known]:
         raise ConfigError(f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}")
     what = {key: value for key, value in options.items() if key not in ABOUT_HOW}
-    name = f"{settings.backend}:{settings.model}#{io.fingerprint([what, _weights(Path(settings.model))])[:8]}"
+    name = f"{settings.backend}:{settings.model}#{io.fingerprint([what, _weights(settings.model)])[:8]}"
     folder = None if settings.cache == "none" else Path(settings.cache).expanduser() if settings.cache else assets.cache_root() / "judges"
     store = Store(folder)
     model = backend(settings.model, **options)
@@ -123,8 +123,12 @@ def kinds(scorers: Sequence[Scorer]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kind for scorer in scorers if (kind := getattr(scorer, "kind", ""))))
 
 
-def _weights(folder: Path) -> list[str]:
-    """What tells the weights of a local folder from others in the same place: config and sizes, not every byte."""
+def _weights(model: str) -> list[str]:
+    """What tells the weights of a local folder from others in the same place: config and sizes, not every byte; of a function
+    in a file, the file."""
+    code, folder = Path(model.rpartition(":")[0]), Path(model)
+    if code.suffix == ".py" and code.is_file():
+        return [io.sha256(code)]
     if not folder.is_dir():
         return []
     config = [io.sha256(path) for path in sorted(folder.glob("*.json"))]
