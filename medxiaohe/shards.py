@@ -15,11 +15,12 @@ import contextlib
 import functools
 import importlib
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from medxiaohe import io
 from medxiaohe.errors import DataError, MedError, MissingExtra, StorageError, UsageError
@@ -58,6 +59,11 @@ def split(paths: Sequence[Path], shard_bytes: int = SHARD_BYTES) -> list[Shard]:
 
 def rows(shard: Shard) -> Iterator[dict[str, Any]]:
     """The rows of a shard; DataError names the file and the byte of the first line that is none."""
+    return (row for _, row in placed(shard))
+
+
+def placed(shard: Shard) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same, each with the byte at which it starts."""
     at = shard.start
     with io.storage(Path(shard.path)), open(shard.path, "rb") as file:
         file.seek(at)
@@ -66,10 +72,22 @@ def rows(shard: Shard) -> Iterator[dict[str, Any]]:
                 raise DataError(f"{shard.path}: the line at byte {at} is longer than {io.MAX_LINE_BYTES >> 20} MiB: split the row")
             if line.strip():
                 try:
-                    yield io.parse_row(line.decode("utf-8-sig" if at == 0 else "utf-8"))
+                    row = io.parse_row(line.decode("utf-8-sig" if at == 0 else "utf-8"))
                 except ValueError as error:  # UnicodeDecodeError and DataError are some
                     raise DataError(f"{shard.path}: the line at byte {at}: {error}") from error
+                yield at, row
             at += len(line)
+
+
+def join(parts: Sequence[Path], path: Path) -> None:
+    """Write the files one after the other as `path`."""
+
+    def fill(out: IO[bytes]) -> None:
+        for part in parts:
+            with open(part, "rb") as source:
+                shutil.copyfileobj(source, out, 1 << 20)
+
+    io.write(path, fill)
 
 
 def run(

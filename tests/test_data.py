@@ -12,7 +12,7 @@ import pytest
 
 from medxiaohe import io, plugins
 from medxiaohe.data.curate import Against, CurateSettings, curate
-from medxiaohe.data.mixture import MixtureSettings, mixture, quotas
+from medxiaohe.data.mixture import MixtureSettings, mixture
 from medxiaohe.data.read import ReadSettings, Source, read
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.data.readers.chat_jsonl import chat_jsonl
@@ -524,12 +524,6 @@ def test_the_tail_has_a_larger_share_of_the_mixture_than_of_the_corpus(tmp_path:
     summary = mixture(MixtureSettings(documents=99, temperature=5), out(tmp_path, "m"), data=mixed_corpus(tmp_path))
     head, rest = summary["by_bucket"]["head"], [summary["by_bucket"][name] for name in ("torso", "tail")]
     assert head["after"] < head["before"] and sum(r["after"] for r in rest) > sum(r["before"] for r in rest)
-
-
-def test_quotas_sum_to_the_total() -> None:
-    assert quotas(10, {"a": 5, "b": 5, "c": 90}, {"a": 0.5}) == {"a": 5, "b": 0, "c": 5}
-    assert quotas(7, {"a": 1, "b": 1, "c": 1}, {}) == {"a": 3, "b": 2, "c": 2}
-    assert sum(quotas(11, {"a": 1, "b": 1}, {"a": 0.2, "b": 0.2}).values()) == 11
 
 
 @pytest.mark.parametrize(

@@ -1,33 +1,35 @@
-"""Stage data.mixture: which rows are trained on, balanced by entity and by source.
+"""Stage data.mixture: which rows are trained on, balanced by entity, source and modality, without replacement.
 
-Each source has its share of the rows: the one of `by_source`, else that of its rows in the data. Within a source, a
-row's weight is the mean over its entities of count ** -(1 - 1/T), where count is how many candidate rows mention the
-entity and T is `temperature`: 1 leaves the corpus as it is, larger values lift rare entities, and with T -> infinity
-every entity weighs the same. A row without entities weighs as much as one of the most frequent entity alone.
-Rows are drawn without replacement with probability proportional to weight (Efraimidis & Spirakis 2006, keys
-log(u)/weight with u from a hash of seed and id), so the same rows come out whatever their order in the corpus.
+Each source has its share of the rows: the one of `by_source`, else one in proportion to trust x (its rows) ** quantity, for a
+small source that is trusted is worth more than a large one that is not (MX-8). `by_modality` gives shares of modalities, which hold
+together with those of sources (quotas.py). Within a cell of both, rows are drawn by the rarity of their entities (draw.py): with
+`temperature` 1 the corpus stays as it is, larger values lift rare entities, and with T -> infinity every entity weighs the same.
 
 documents.jsonl for pretraining, instructions.jsonl for fine-tuning, prompts.jsonl for reinforcement learning: the
 prompts are drawn first, from rows of tasks, at most half of each task's, and are never among the instructions.
+index.jsonl {kind, source, row, seed, id, modality, place} says which row of the data stands where, in the order of the files: whoever
+trained on the first n rows goes on at n. The same data, settings and seed give the same index, whatever the workers.
 """
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from medxiaohe import io, plugins
-from medxiaohe.data.rows import Rows
+from medxiaohe import io, plugins, shards
+from medxiaohe.data import contamination, quotas, sorting
+from medxiaohe.data.accounts import settle
+from medxiaohe.data.draw import KINDS, TEXT, Drawn, Seen, draw, halves
+from medxiaohe.data.quotas import Cell
 from medxiaohe.entity import coverage
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.progress import track
+from medxiaohe.recipe.settings import HOW
 
-KINDS = ("documents", "instructions", "prompts")
+INDEX_SHARE = 32  # a row of the index is about so many times shorter than the row it names
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,16 @@ class MixtureSettings:
     temperature: float = 1.0
     max_per_entity: int | None = None  # a row is passed over when each of its entities has been drawn this often
     by_source: dict[str, float] = field(default_factory=dict)  # share of each kind; sources not named share the rest
+    by_modality: dict[str, float] = field(default_factory=dict)  # the same of modalities; needs no tree for `text` and `image`
+    trust: dict[str, float] = field(default_factory=dict)  # how much a row of a source without a share is worth; 1 where not named
+    quantity: float = 1.0  # how much the number of rows of a source counts: 1 fully, 0 not at all
+    fill: bool = False  # what a source or modality lacks is drawn from the others
+    modalities: dict[str, str] = field(default_factory=dict)  # modality of a source's images; else the tree's word for it in the row
     prompt_sources: tuple[str, ...] = ()  # default: every source that is the name of a task of medxiaohe
     seed: int = 0
+    shard_mb: float = 8.0
+    workers: Annotated[int, HOW] = 1
+    engine: Annotated[shards.Engine, HOW] = "local"
 
     def __post_init__(self) -> None:
         if min(self.documents, self.instructions, self.prompts) < 0 or not self.documents + self.instructions + self.prompts:
@@ -48,185 +58,238 @@ class MixtureSettings:
             raise ConfigError(f"temperature must be at least 1 (1 leaves the corpus as it is), not {self.temperature}")
         if self.max_per_entity is not None and self.max_per_entity < 1:
             raise ConfigError(f"max_per_entity must be at least 1, not {self.max_per_entity}")
-        if any(share < 0 for share in self.by_source.values()) or sum(self.by_source.values()) > 1 + 1e-9:
-            raise ConfigError(f"by_source holds shares of 0 to 1 that sum to at most 1, not {self.by_source}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    place: int
-    id: str
-    source: str
-    entities: tuple[str, ...]
-    document: bool
+        for name in ("by_source", "by_modality"):
+            shares = getattr(self, name)
+            if any(share < 0 for share in shares.values()) or sum(shares.values()) > 1 + 1e-9:
+                raise ConfigError(f"{name} holds shares of 0 to 1 that sum to at most 1, not {shares}")
+        if any(trust <= 0 for trust in self.trust.values()):
+            raise ConfigError(f"trust must be above 0 (a source that is not to be drawn has by_source: 0), not {self.trust}")
+        if not 0 <= self.quantity <= 1:
+            raise ConfigError(f"quantity must be from 0 (trust alone) to 1 (as many as there are), not {self.quantity}")
+        if self.shard_mb <= 0 or self.workers < 1:
+            raise ConfigError("shard_mb must be more than 0 and workers at least 1")
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    rows: list[_Row]
-    intended: dict[str, int]
+class _Plan:
+    """Of one kind: what was intended for each cell, and how many rows each may give."""
+
+    intended: dict[Cell, int]
+    quotas: dict[Cell, int]
 
 
 def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | None = None) -> dict[str, Any]:
-    with Rows(data) as rows:
-        index = [_Row(place, s.id, s.source, s.entities, s.is_document) for place, s in track(rows, "index")]
-        _known_sources(settings.by_source, index)
-        drawn = _draw_all(settings, index)
-        for kind in KINDS:
-            order = sorted(drawn[kind].rows, key=lambda row: io.unit_interval(str(settings.seed), "order", row.id))
-            io.write_jsonl(out / f"{kind}.jsonl", (rows.at(row.place) for row in track(order, f"write {kind}")))
-    taken = [row for kind in KINDS for row in drawn[kind].rows]
-    summary: dict[str, Any] = {
-        **{kind: len(drawn[kind].rows) for kind in KINDS},
-        "by_source": _by_source(drawn),
-        "by_bucket": _by_bucket(index, taken),
-    }
-    per_kind = {kind: _by_source({kind: drawn[kind]}) for kind in KINDS}
-    report = {"by_kind": per_kind, "settings": settings, "contamination": _contamination(data)}
+    file = data / "samples.jsonl"
+    if not file.is_file():
+        raise DataError(f"{data} has no samples.jsonl: it must be the folder of data.read or data.curate")
+    work = _work(settings, out, file, tree)
+    pieces = shards.split([file], max(1, int(settings.shard_mb * (1 << 20))))
+    seen = _scan(settings, pieces, work, tree)
+    _known(settings, seen)
+    done, plans = dict[str, list[Drawn]](), dict[str, _Plan]()
+    counted = _Counted()
+
+    def entries() -> Iterator[sorting.Row]:
+        for kind in ("prompts", "documents", "instructions"):  # the prompts first: they are never among the instructions
+            done[kind] = []
+            plans[kind] = _planned(settings, kind, seen, done.get("prompts", []))
+            for row in _drawn(settings, kind, plans[kind], seen, done.get("prompts", []), pieces, work):
+                counted.add(kind, row)
+                if kind == "prompts":
+                    done[kind].append(row)
+                order = io.unit_interval(str(settings.seed), "order", row.id)
+                yield [KINDS.index(kind), order, row.id, row.number, row.source, row.modality, row.place]
+
+    _write_index(settings, sorting.in_order(entries(), work / "order"), work / "index.jsonl")
+    _gather(settings, out, data, work)
+    summary = _summary(settings, seen, counted, plans, out)
+    per_kind = {kind: _sides(plans[kind].intended, counted.cells[kind]) for kind in KINDS}
+    report = {"by_kind": per_kind, "settings": settings, "contamination": contamination.of(data)}
     io.write_json(out / "mixture.json", {**summary, **report})
-    _show(per_kind, summary["by_bucket"])
+    _show(settings, per_kind, summary)
     return summary
 
 
-def _contamination(data: Path) -> dict[str, Any] | None:
-    """What data.curate compared the rows with, for the training stages, which refuse rows that nobody compared; None when not curated."""
-    if not (path := data / "contamination.json").is_file():
-        return None
-    found = io.read_json(path)
-    return {"checked": found["checked"], "removed": len(found["matches"]), "report": io.sha256(path)}
+# ---- steps -------------------------------------------------------------------------------------------------------------
 
 
-def _draw_all(settings: MixtureSettings, index: list[_Row]) -> dict[str, _Drawn]:
-    documents = [row for row in index if row.document]
-    instructions = [row for row in index if not row.document]
-    tasks = set(settings.prompt_sources or plugins.available("tasks"))
-    prompts = _draw(settings, "prompts", _half_of_each([row for row in instructions if row.source in tasks], settings.seed))
-    used = {row.id for row in prompts.rows}
-    return {
-        "documents": _draw(settings, "documents", documents),
-        "instructions": _draw(settings, "instructions", [row for row in instructions if row.id not in used]),
-        "prompts": prompts,
+def _work(settings: MixtureSettings, out: Path, file: Path, tree: Path | None) -> Path:
+    """Unfinished work is good for the same data, settings and code."""
+    code = [io.sha256(Path(__file__).with_name(name)) for name in ("mixture.py", "draw.py", "quotas.py", "sorting.py")]
+    key = {name: value for name, value in io.to_json(settings).items() if name not in ("workers", "engine")}
+    return io.scratch(out, [key, io.sha256(file), io.sha256(tree / io.MANIFEST) if tree else "", code])
+
+
+def _scan(settings: MixtureSettings, pieces: list[shards.Shard], work: Path, tree: Path | None) -> Seen:
+    names = work / "modalities.json"
+    if tree is not None and settings.by_modality:
+        found = (row for row in io.read_jsonl(tree / "entities.jsonl") if row.get("kind") == "modality")
+        io.write_json(names, {row["id"]: row["name"] for row in found})
+    options = {
+        "names": str(names) if names.is_file() else "",
+        "of_source": settings.modalities,
+        "tasks": sorted(settings.prompt_sources or plugins.available("tasks")),
+        "seed": settings.seed,
     }
+    seen = Seen()
+    for folder, _ in _jobs(settings, "scan_shard", pieces, work / "scan", options, "index"):
+        seen.add(folder)
+    return seen
 
 
-def _half_of_each(rows: list[_Row], seed: int) -> list[_Row]:
-    by_source = _grouped(rows)
-    half = set[str]()
-    for found in by_source.values():
-        order = sorted(found, key=lambda row: io.unit_interval(str(seed), "prompts", row.id))
-        half.update(row.id for row in order[: (len(order) + 1) // 2])
-    return [row for row in rows if row.id in half]
-
-
-def _draw(settings: MixtureSettings, kind: str, rows: list[_Row]) -> _Drawn:
-    """The rows of one kind: a quota for each source, filled by weighted sampling without replacement."""
+def _planned(settings: MixtureSettings, kind: str, seen: Seen, prompts: list[Drawn]) -> _Plan:
     wanted = getattr(settings, kind)
     if not wanted:
-        return _Drawn([], {})
-    if not rows:
+        return _Plan({}, {})
+    there = Counter[Cell]()
+    of_kind = "documents" if kind == "documents" else "instructions"
+    for (source, modality), number in seen.cells[of_kind].items():
+        if kind != "prompts" or source in seen.lots:
+            there[source, modality if settings.by_modality else ""] += number
+    if kind == "instructions":
+        there.subtract((row.source, row.modality if settings.by_modality else "") for row in prompts)
+    there = Counter({cell: number for cell, number in there.items() if number > 0})
+    if not there:
         raise DataError(f"{wanted} {kind} were asked for, and the data has none{_why_none(kind)}")
-    counts = Counter(entity for row in rows for entity in row.entities)
-    order = _order(rows, counts, temperature=settings.temperature, seed=f"{settings.seed}/{kind}")
-    by_source = _grouped(order)
-    natural = {source: len(found) for source, found in by_source.items()}
-    intended = quotas(wanted, natural, settings.by_source)
-    drawn, times = list[_Row](), Counter[str]()
-    for source, limit in intended.items():
-        drawn += _first(by_source[source], limit, settings.max_per_entity, times)
-    return _Drawn(drawn, intended)
+    shares = quotas.parts(
+        there, by_source=settings.by_source, by_modality=settings.by_modality, trust=settings.trust, quantity=settings.quantity
+    )
+    intended = quotas.whole(wanted, shares)
+    if kind == "prompts":
+        there = Counter({cell: (number + 1) // 2 for cell, number in there.items()})
+    return _Plan(intended, quotas.filled(intended, there, shares) if settings.fill else intended)
 
 
 def _why_none(kind: str) -> str:
     return " (rows of tasks: read one with `task:`, or name prompt_sources)" if kind == "prompts" else ""
 
 
-def _order(rows: Iterable[_Row], counts: Mapping[str, int], *, temperature: float, seed: str) -> list[_Row]:
-    """Rows so that any first part is a weighted sample."""
-    power = 1 / temperature - 1
-    lowest = max(counts.values(), default=1) ** power
-
-    def key(row: _Row) -> float:
-        weight = sum(counts[e] ** power for e in row.entities) / len(row.entities) if row.entities else lowest
-        return -math.log(1 - io.unit_interval(seed, row.id)) / weight
-
-    return sorted(rows, key=key)
-
-
-def _first(rows: Sequence[_Row], limit: int, max_per_entity: int | None, times: Counter[str]) -> list[_Row]:
-    """Up to `limit` rows; `times` counts how often each entity has been drawn from any source."""
-    drawn = list[_Row]()
-    for row in rows:
-        if len(drawn) == limit:
-            break
-        if max_per_entity and row.entities and all(times[e] >= max_per_entity for e in row.entities):
-            continue
-        times.update(row.entities)
-        drawn.append(row)
-    return drawn
+def _drawn(
+    settings: MixtureSettings, kind: str, plan: _Plan, seen: Seen, prompts: list[Drawn], pieces: list[shards.Shard], work: Path
+) -> Iterator[Drawn]:
+    if not plan.quotas:
+        return
+    counts = seen.counts("documents") if kind == "documents" else seen.counts("instructions", seen.lots if kind == "prompts" else None)
+    used = list[str]()
+    if kind == "instructions":
+        counts.subtract(entity for row in prompts for entity in row.entities)
+        used = [row.id for row in prompts]
+    lowest = max(counts.values(), default=1) ** (1 / settings.temperature - 1)
+    facts = {"counts": counts, "lowest": lowest, "first": seen.first, "used": used, "halves": halves(seen.lots)}
+    io.write_json(work / f"{kind}.json", {**facts, "temperature": settings.temperature, "seed": settings.seed})
+    options = {"scanned": str(work / "scan"), "kind": kind, "facts": str(work / f"{kind}.json")}
+    folders = [folder for folder, _ in _jobs(settings, "rank_shard", pieces, work / f"rank-{kind}", options, f"rank {kind}")]
+    ranked = sorting.merged([folder / "ranked.jsonl" for folder in folders], work / f"merge-{kind}")
+    yield from draw(ranked, plan.quotas, settings.max_per_entity, bool(settings.by_modality))
 
 
-def quotas(total: int, natural: Mapping[str, int], shares: Mapping[str, float]) -> dict[str, int]:
-    """How many rows of each source: its share; sources without one divide the rest as they are. Sums to `total`."""
-    named = {source: shares[source] for source in natural if source in shares}
-    others = {source: count for source, count in natural.items() if source not in shares}
-    rest = max(0.0, 1 - sum(named.values())) if others else 0.0
-    scale = 1.0 if others or not sum(named.values()) else 1 / sum(named.values())
-    exact = {s: total * share * scale for s, share in named.items()}
-    exact |= {s: total * rest * count / sum(others.values()) for s, count in others.items()}
-    whole = {source: math.floor(value + 1e-9) for source, value in exact.items()}
-    by_remainder = sorted(exact, key=lambda s: (whole[s] - exact[s], s))
-    for source in by_remainder[: max(0, round(sum(exact.values())) - sum(whole.values()))]:
-        whole[source] += 1
-    return whole
+def _write_index(settings: MixtureSettings, rows: Iterator[sorting.Row], path: Path) -> None:
+    def named() -> Iterator[dict[str, Any]]:
+        for kind, _, id, number, source, modality, place in rows:
+            row = {"kind": KINDS[kind], "source": source, "row": number, "seed": settings.seed, "id": id, "modality": modality}
+            yield {**row, "place": place}
+
+    io.write_jsonl(path, named())
 
 
-def _known_sources(by_source: Mapping[str, float], index: list[_Row]) -> None:
-    known = {row.source for row in index}
-    for source in by_source:
-        if source not in known:
-            raise ConfigError(f"by_source: no rows of a source {source!r}{plugins.nearest(source, known)}")
+def _gather(settings: MixtureSettings, out: Path, data: Path, work: Path) -> None:
+    pieces = shards.split([work / "index.jsonl"], max(1, int(settings.shard_mb * (1 << 20) / INDEX_SHARE)))
+    folders = [folder for folder, _ in _jobs(settings, "gather_shard", pieces, work / "gather", {"data": str(data.absolute())}, "write")]
+    for kind in KINDS:
+        shards.join([folder / f"{kind}.jsonl" for folder in folders], out / f"{kind}.jsonl")
+    shards.join([work / "index.jsonl"], out / "index.jsonl")
 
 
-def _grouped(rows: Iterable[_Row]) -> dict[str, list[_Row]]:
-    groups: dict[str, list[_Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.source].append(row)
-    return dict(sorted(groups.items()))
+def _jobs(
+    settings: MixtureSettings, name: str, pieces: list[shards.Shard], work: Path, options: Mapping[str, Any], label: str
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": label}
+    return shards.run(f"medxiaohe.data.draw:{name}", pieces, work, options=options, **how)
 
 
-def _by_source(drawn: Mapping[str, _Drawn]) -> dict[str, dict[str, int]]:
-    intended, realised = Counter[str](), Counter[str]()
-    for one in drawn.values():
-        intended.update(one.intended)
-        realised.update(row.source for row in one.rows)
-    return {source: {"intended": intended[source], "realised": realised[source]} for source in sorted(intended)}
+def _known(settings: MixtureSettings, seen: Seen) -> None:
+    cells = {cell for found in seen.cells.values() for cell in found}
+    sources, modalities = {source for source, _ in cells}, {modality for _, modality in cells}
+    for name, known, what in (("by_source", sources, "a source"), ("trust", sources, "a source"), ("by_modality", modalities, "modality")):
+        for one in getattr(settings, name):
+            if one not in known:
+                raise ConfigError(f"{name}: no rows of {what} {one!r}{plugins.nearest(one, known)}")
 
 
-def _by_bucket(index: list[_Row], taken: list[_Row]) -> dict[str, dict[str, float]]:
+# ---- what came of it -----------------------------------------------------------------------------------------------------
+
+
+class _Counted:
+    """The rows that were drawn, counted as they pass."""
+
+    def __init__(self) -> None:
+        self.kinds = Counter[str]()
+        self.cells: dict[str, Counter[Cell]] = defaultdict(Counter)
+        self.sources = Counter[str]()
+        self.entities = Counter[str]()
+
+    def add(self, kind: str, row: Drawn) -> None:
+        self.kinds[kind] += 1
+        self.cells[kind][row.source, row.modality] += 1
+        self.sources[row.source] += 1
+        self.entities.update(row.entities)
+
+
+def _summary(settings: MixtureSettings, seen: Seen, counted: _Counted, plans: Mapping[str, _Plan], out: Path) -> dict[str, Any]:
+    intended, realised = Counter[Cell](), Counter[Cell]()
+    for kind in KINDS:
+        intended.update(plans[kind].intended)
+        realised.update(counted.cells[kind])
+    written = sum(counted.kinds.values())
+    settle("data.mixture", read=seen.rows, written=written, dropped={"not drawn": seen.rows - written})
+    summary: dict[str, Any] = {kind: counted.kinds[kind] for kind in KINDS}
+    summary |= {"read": seen.rows, "not_drawn": seen.rows - written}
+    summary |= {"by_source": _sides(intended, realised)["by_source"]}
+    if settings.by_modality or any(modality != TEXT for _, modality in realised):
+        summary["by_modality"] = _sides(intended, realised)["by_modality"]
+    return {**summary, "by_bucket": _by_bucket(seen, counted)}
+
+
+def _sides(intended: Mapping[Cell, int], realised: Mapping[Cell, int]) -> dict[str, dict[str, dict[str, int]]]:
+    """Intended and realised rows by source, and by modality; without by_modality nothing is intended of a modality."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for name, side in (("by_source", lambda cell: cell[0]), ("by_modality", lambda cell: cell[1])):
+        plan, result = quotas.margin(intended, side), quotas.margin(realised, side)
+        plan.pop("", None)
+        found[name] = {
+            key: {**({"intended": plan.get(key, 0)} if plan else {}), "realised": result.get(key, 0)} for key in sorted({*plan, *result})
+        }
+    return found
+
+
+def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
     """Share of the mentions that fall into each bucket: when as many rows of each source are drawn evenly, and as drawn.
 
     With the sources' shares the same on both sides, the difference is what balancing by entity did.
     """
-    counts = Counter(entity for row in index for entity in row.entities)
-    found, used = Counter(row.source for row in index), Counter(row.source for row in taken)
-    before: dict[str, float] = defaultdict(float)
-    for row in index:
-        for entity in row.entities:
-            before[entity] += used[row.source] / found[row.source]
-    after = Counter(entity for row in taken for entity in row.entities)
+    counts, before, rows = Counter[str](), defaultdict[str, float](float), Counter[str]()
+    for found in seen.cells.values():
+        for (source, _), number in found.items():
+            rows[source] += number
+    for by_source in seen.entities.values():
+        for source, found in by_source.items():
+            counts.update(found)
+            for entity, number in found.items():
+                before[entity] += number * counted.sources[source] / rows[source]
     bucket = coverage.buckets(counts)
     shares: dict[str, dict[str, float]] = {}
     for name in ("head", "torso", "tail"):
         shares[name] = {}
-        for when, counted in (("before", before), ("after", after)):
-            inside = sum(n for entity, n in counted.items() if bucket[entity] == name)
-            shares[name][when] = round(inside / max(1, sum(counted.values())), 4)
+        for when, numbers in (("before", before), ("after", counted.entities)):
+            inside = sum(n for entity, n in numbers.items() if bucket[entity] == name)
+            shares[name][when] = round(inside / max(1, sum(numbers.values())), 4)
     return shares
 
 
-def _show(per_kind: Mapping[str, Mapping[str, Mapping[str, int]]], by_bucket: Mapping[str, Mapping[str, float]]) -> None:
-    for kind, sources in per_kind.items():
-        for source, row in sources.items():
-            print(f"  {kind:<13} {source:<24} intended {row['intended']:>8,}  realised {row['realised']:>8,}", file=sys.stderr)
-    for name, when in by_bucket.items():
+def _show(settings: MixtureSettings, per_kind: Mapping[str, Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+    for kind, sides in per_kind.items():
+        for side in sides.values() if settings.by_modality else [sides["by_source"]]:
+            for name, row in side.items():
+                print(f"  {kind:<13} {name:<24} intended {row['intended']:>8,}  realised {row['realised']:>8,}", file=sys.stderr)
+    for name, when in summary["by_bucket"].items():
         print(f"  mentions of {name:<6} entities: {when['before']:.1%} drawn evenly, {when['after']:.1%} as drawn", file=sys.stderr)

@@ -1,0 +1,20 @@
+"""Every row of a run is accounted for: read = written + dropped (by reason) + dead-lettered."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+
+def settle(stage: str, *, read: int, written: int, dropped: Mapping[str, int], dead: Mapping[str, int] | None = None) -> str:
+    """Print the account of a stage; AssertionError when a row is in it twice or not at all (reliability.md section 1)."""
+    num_dropped, num_dead = sum(dropped.values()), sum((dead or {}).values())
+    line = f"{stage}: read {read:,} = written {written:,} + dropped {num_dropped:,}{_by(dropped)} + dead {num_dead:,}{_by(dead or {})}"
+    assert read == written + num_dropped + num_dead, f"rows are missing or counted twice: {line}"
+    print(f"  {line}", file=sys.stderr)
+    return line
+
+
+def _by(counts: Mapping[str, int]) -> str:
+    found = sorted(((number, reason) for reason, number in counts.items() if number), key=lambda one: (-one[0], one[1]))
+    return f" ({', '.join(f'{reason} {number:,}' for number, reason in found)})" if found else ""
