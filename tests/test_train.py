@@ -103,7 +103,10 @@ def test_reinforcement_learning_is_rewarded_by_the_tasks_own_scorer(mixture: Pat
 def test_prompts_with_and_without_images_take_turns(mixture: Path, tiny_vlm: Path, tmp_path: Path) -> None:
     text = [Sample(f"t/{i}", (Message("user", ("Is 2 even? Answer yes or no.",)),), target="yes", source="held_out") for i in range(5)]
     io.write_jsonl(tmp_path / "mixed" / "prompts.jsonl", [*io.read_samples(mixture / "prompts.jsonl"), *text])
-    settings = RLSettings(model=str(tiny_vlm), parts=FULL, max_steps=6, per_device_train_batch_size=8, max_completion_length=2)
+    short = {"max_steps": 6, "per_device_train_batch_size": 8, "max_completion_length": 2}
+    with pytest.raises(ConfigError, match="was compared with no test split"):
+        rl(RLSettings(model=str(tiny_vlm), parts=FULL, **short), tmp_path / "rl", data=tmp_path / "mixed")
+    settings = RLSettings(model=str(tiny_vlm), parts=FULL, allow_contaminated=True, **short)
     rl(settings, tmp_path / "rl", data=tmp_path / "mixed")
     asked = [row["sample"][0] for row in io.read_jsonl(tmp_path / "rl" / "rollouts.jsonl")]
     assert all(len(set(asked[i : i + 8])) == 1 for i in range(0, 48, 8)) and set(asked) == {"r", "t"}

@@ -41,6 +41,7 @@ STAGE_VERBS = {
     ("train", "cpt"): ("train.cpt", "continual pretraining on documents", "--input data=work/data_mixture/1"),
     ("train", "sft"): ("train.sft", "supervised fine-tuning on instructions", "--input data=work/data_mixture/1"),
     ("train", "rl"): ("train.rl", "reinforcement learning with a task's scorer as reward", "--input data=work/data_mixture/1"),
+    ("train", "agentic"): ("train.agentic", "reinforcement learning over several turns with tools", "--input data=work/data_mixture/1"),
     ("train", "select"): ("train.select", "prompts that a model gets right 60 to 80 % of the time", "--input data=work/data_mixture/1"),
     ("train", "rft"): ("train.rft", "rare right answers of a model become rows to fine-tune on", "--input data=work/data_mixture/1"),
     ("train", "reward"): ("train.reward_model", "a reward model from pairs and their fact-invariant variants", "--input data=work/pairs"),

@@ -34,7 +34,8 @@ def result(value: Any) -> ToolResult:
     if isinstance(value, ToolResult):
         return value
     if isinstance(value, tuple) and all(isinstance(one, Evidence) for one in value):
-        return ToolResult("", ("\n".join(f"[{one.id}] {one.text}" for one in value) or "nothing found",), evidence=value)
+        text = "\n".join(f"[{one.id}] {one.text}" for one in value) or "nothing found"
+        return ToolResult("", (text, *(image for one in value for image in one.images)), evidence=value)
     return ToolResult("", (str(value),))
 
 

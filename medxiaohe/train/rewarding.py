@@ -47,14 +47,18 @@ class Rewarding:
 
     def of(self, samples: Sequence[Sample], answers: Sequence[str]) -> list[Reward]:
         """What each answer earns, in order."""
+        return self.of_traces([(sample, answered(sample, answer)) for sample, answer in zip(samples, answers, strict=True)])
+
+    def of_traces(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[Reward]:
+        """What each conversation earns, in order."""
         groups: dict[tuple[str, bool], list[int]] = {}
-        for number, sample in enumerate(samples):
+        for number, (sample, _) in enumerate(pairs):
             groups.setdefault((sample.source, self.rubric.has(sample)), []).append(number)
         found: dict[int, Reward] = {}
         for (source, has_rubric), numbers in groups.items():
-            pairs = [(samples[i], answered(samples[i], answers[i])) for i in numbers]
-            found |= zip(numbers, self._group(self.tasks[source].scorers[0], has_rubric, pairs), strict=True)
-        return [found[i] for i in range(len(samples))]
+            chosen = [pairs[i] for i in numbers]
+            found |= zip(numbers, self._group(self.tasks[source].scorers[0], has_rubric, chosen), strict=True)
+        return [found[i] for i in range(len(pairs))]
 
     def _group(self, scorer: Scorer, has_rubric: bool, pairs: Sequence[tuple[Sample, Trace]]) -> list[Reward]:
         if self.settings.kind == "hybrid":

@@ -16,12 +16,17 @@ from medxiaohe.types import Sample
 LOOK_AHEAD = 2  # accelerate fetches the next batch while the last one is not judged yet
 
 
-def in_batches(samples: Sequence[Sample], num_prompts: int, seed: int) -> list[Sample]:
+def in_batches(samples: Sequence[Sample], num_prompts: int, seed: int, mixed: bool = False) -> list[Sample]:
     """Shuffled batches of `num_prompts`, each all with or all without images; a last batch that is not full is left out.
 
-    TRL 1.16 passes None for the images of a text prompt to the processor, which refuses a batch that mixes both.
+    TRL 1.16 passes None for the images of a text prompt to the processor, which refuses a batch that mixes both; rollouts of our
+    own may be `mixed`.
     """
     shuffle = random.Random(seed)
+    if mixed:
+        order = list(samples)
+        shuffle.shuffle(order)
+        return order[: len(order) - len(order) % num_prompts]
     batches: list[list[Sample]] = []
     for with_images in (True, False):
         group = [sample for sample in samples if bool(sample.images) == with_images]
@@ -34,11 +39,20 @@ def in_batches(samples: Sequence[Sample], num_prompts: int, seed: int) -> list[S
 class Schedule:
     """`rollouts` are the rows that training has written so far, {sample, reward}, in order; the schedule only reads them."""
 
-    def __init__(self, samples: Sequence[Sample], num_prompts: int, num_generations: int, rest: int, rollouts: Sequence[Mapping[str, Any]]):
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        num_prompts: int,
+        num_generations: int,
+        rest: int,
+        rollouts: Sequence[Mapping[str, Any]],
+        mixed: bool = False,
+    ):
         self.samples, self.num_prompts, self.num_generations = samples, num_prompts, num_generations
         self.rest, self.rollouts = rest, rollouts
-        self.kinds = [bool(sample.images) for sample in samples[::num_prompts]]
-        self.queues = {kind: [i for i, sample in enumerate(samples) if bool(sample.images) == kind] for kind in set(self.kinds)}
+        kinds = [bool(sample.images) and not mixed for sample in samples]
+        self.kinds = kinds[::num_prompts]
+        self.queues = {kind: [i for i, own in enumerate(kinds) if own == kind] for kind in set(self.kinds)}
         self.places = dict.fromkeys(self.queues, 0)
         self.resting: dict[str, int] = {}  # sample id -> the first generation it may be asked in again
         self.chosen: list[list[int]] = []

@@ -17,6 +17,7 @@ from typing import Any
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.train.clean import carry, refuse_unchecked
 from medxiaohe.train.draws import Drawn, DrawSettings, draw
 
 
@@ -25,6 +26,7 @@ class SelectSettings(DrawSettings):
     low: float = 0.6
     high: float = 0.8
     always: tuple[str, ...] = ()  # sources
+    allow_contaminated: bool = False  # choose among prompts that were compared with no test split
     at_least: int = 0  # prompts: where fewer are in the band, those nearest to it are added; always and never right ones are not
 
     def __post_init__(self) -> None:
@@ -35,12 +37,14 @@ class SelectSettings(DrawSettings):
 
 def select(settings: SelectSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
     """Ask every prompt `draws` times and keep those in the band."""
+    refuse_unchecked(data, settings.allow_contaminated, "choose prompts")
     drawn = draw(settings, out, data, model, tree, "choose prompts")
     accuracies = [one.accuracy(settings.right) for one in drawn]
     kept = chosen(drawn, accuracies, settings)
     if not kept:
         seen = dict(sorted(histogram(accuracies).items()))
         raise DataError(f"no prompt has an accuracy of {settings.low:g} to {settings.high:g} ({seen}): widen the band, or set at_least")
+    carry(data, out)
     io.write_jsonl(out / "prompts.jsonl", (one.sample for i, one in enumerate(drawn) if i in kept))
     io.write_jsonl(
         out / "selection.jsonl",

@@ -1,0 +1,31 @@
+"""Passages in a JSON lines file: {"id", "text", "source"} a line, and optionally "image", a file beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.types import Evidence, ImageRef
+
+
+def read(path: Path) -> list[Evidence]:
+    """The passages of a file, in order; DataError for a row without id or text, for two of one id, and for an empty file."""
+    found = list(_rows(path))
+    if not found:
+        raise DataError(f"{path} holds no passage: a retriever over nothing finds nothing")
+    ids = [passage.id for passage in found]
+    if len(set(ids)) < len(ids):
+        twice = next(id for id in ids if ids.count(id) > 1)
+        raise DataError(f"{path}: two passages have the id {twice!r}: give each its own")
+    return found
+
+
+def _rows(path: Path) -> Iterator[Evidence]:
+    for number, row in enumerate(io.read_jsonl(path), 1):
+        for key in ("id", "text"):
+            if not isinstance(row.get(key), str) or not row[key]:
+                raise DataError(f"{path}:{number}: a passage has id, text and source; this one has no {key}")
+        pictures = (ImageRef(str(path.parent / row["image"])),) if row.get("image") else ()
+        yield Evidence(row["id"], row["text"], str(row.get("source", "")), pictures)

@@ -1,0 +1,82 @@
+"""A retriever behind HTTP: POST {"queries": [...], "k": n}, answered with {"passages": [[{"id", "text", "source", "score"}]]} (RWR-2).
+
+A retriever that is down is an error of its own, RetrieverDown, after a few tries: not an empty list, which a policy would take for
+"nothing is known", and not a message to the model. The query leaves this machine only as `privacy` allows.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from medxiaohe.errors import RetrieverDown
+from medxiaohe.privacy import guard
+from medxiaohe.types import Evidence
+
+MAX_BYTES = 16 * 2**20
+LARGEST_K = 100
+
+
+@dataclass(frozen=True)
+class Service:
+    """`timeout` is in seconds for one answer; the wait is doubled at each of the `retries`."""
+
+    url: str
+    privacy: str = "local_only"
+    timeout: float = 10.0
+    retries: int = 2
+    first_wait: float = 0.5
+
+    def __post_init__(self) -> None:
+        guard.check(self.url, self.privacy, False, "the query of a model")
+
+    def search(self, query: str, top: int = 3) -> tuple[Evidence, ...]:
+        """The `top` passages for the query, best first. RetrieverDown when the service does not say which."""
+        problem = ""
+        for attempt in range(self.retries + 1):
+            try:
+                return tuple(_evidence(row) for row in _passages(self._ask(query, top)))[:top]
+            except (OSError, http.client.HTTPException, _Wrong) as error:
+                problem = str(error) or type(error).__name__
+            if attempt < self.retries:
+                time.sleep(self.first_wait * 2**attempt)
+        raise RetrieverDown(f"the retriever at {self.url} failed {self.retries + 1} times ({problem[:120]}): start it, then run this again")
+
+    def _ask(self, query: str, top: int) -> bytes:
+        there = guard.check(self.url, self.privacy, False, "the query of a model")
+        body = json.dumps({"queries": [query], "k": top}, ensure_ascii=False).encode()
+        kind = http.client.HTTPSConnection if there.scheme == "https" else http.client.HTTPConnection
+        with closing(kind((there.addresses or (there.host,))[0], there.port, timeout=self.timeout)) as connection:
+            connection.request("POST", there.path or "/", body, {"Content-Type": "application/json", "Host": there.authority})
+            with connection.getresponse() as response:
+                if response.status != 200:
+                    raise _Wrong(f"status {response.status}")
+                answer = response.read(MAX_BYTES + 1)
+        if len(answer) > MAX_BYTES:
+            raise _Wrong(f"more than {MAX_BYTES >> 20} MiB")
+        return answer
+
+
+class _Wrong(Exception):
+    pass
+
+
+def _passages(answer: bytes) -> list[Any]:
+    try:
+        (rows,) = json.loads(answer)["passages"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _Wrong('its answer is not {"passages": [[...]]} for one query') from error
+    if not isinstance(rows, list):
+        raise _Wrong("its passages are no list")
+    return rows
+
+
+def _evidence(row: Any) -> Evidence:
+    try:
+        return Evidence(str(row["id"]), str(row["text"]), str(row.get("source", "")), score=float(row.get("score", 0.0)))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _Wrong("a passage has no id and text") from error

@@ -1,0 +1,115 @@
+"""Rollouts of several turns with tools, as token rows: what the policy sampled carries loss, what came from outside never does.
+
+A row starts with the prompt as `models.render` gives it. The tokens of a turn are kept as they were sampled, and what a tool answered
+is put behind them by the same render (`models.turns`), its images included. `mask` is 1 where the policy sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe.agents import _loop
+from medxiaohe.agents._loop import Form, Talk
+from medxiaohe.models.render import Rendered, batch, render_prompt
+from medxiaohe.models.turns import render_next
+
+if TYPE_CHECKING:
+    import torch
+
+STOPS: dict[str, tuple[str, ...]] = {"calls": ("</tool_call>",), "rwr": ("</query>", "</answer>")}
+
+
+@dataclass
+class Rollout:
+    """A conversation and its tokens; the first `num_prompt` of them are the prompt."""
+
+    talk: Talk
+    tokens: list[int]
+    num_prompt: int
+    mask: list[int] = field(default_factory=list)  # of the tokens behind the prompt
+    features: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    num_images: int = 0
+
+    @property
+    def rendered(self) -> Rendered:
+        return Rendered(tuple(self.tokens), (False,) * len(self.tokens), joined(self.features), self.num_images)
+
+    def add(self, piece: Rendered, sampled: bool) -> None:
+        self.tokens += piece.tokens
+        self.mask += [int(sampled)] * len(piece.tokens)
+        self.features += [piece.features] if piece.num_images else []
+        self.num_images += piece.num_images
+
+
+@dataclass(frozen=True)
+class Turns:
+    """How a conversation goes. `max_tokens` bounds a whole row: a conversation that outgrows it ends there."""
+
+    form: Form
+    max_rounds: int
+    max_tokens: int
+
+
+Generate = Callable[[dict[str, Any]], Any]  # padded inputs -> tokens [batch, inputs + new], new ones padded on the right
+
+
+def roll(talks: Sequence[Talk], processor: Any, turns: Turns, generate: Generate, ends: frozenset[int]) -> list[Rollout]:
+    """Let every conversation run to its end, all that are still going on in one batch."""
+    rollouts = []
+    for talk in talks:
+        prompt = render_prompt(talk.prompt.messages, processor, _loop.offered(talk, turns.form))
+        one = Rollout(talk, [], 0)
+        one.add(prompt, False)
+        one.num_prompt, one.mask = len(one.tokens), []
+        rollouts.append(one)
+    while waiting := [one for one in rollouts if not one.talk.done]:
+        inputs = batch([one.rendered for one in waiting], processor, "left")
+        inputs.pop("labels")
+        new = generate(inputs)[:, inputs["input_ids"].shape[1] :].tolist()
+        for one, tokens in zip(waiting, new, strict=True):
+            _turn(one, tokens, processor, turns, ends)
+    return rollouts
+
+
+def _turn(one: Rollout, tokens: Sequence[int], processor: Any, turns: Turns, ends: frozenset[int]) -> None:
+    """One turn of the policy, and what answers it."""
+    talk, pad = one.talk, processor.tokenizer.pad_token_id
+    stop = next((i for i, token in enumerate(tokens) if token in ends), None)
+    said = list(tokens[: len(tokens) if stop is None else stop + 1])
+    while stop is None and len(said) > 1 and said[-1] == pad:
+        said.pop()
+    one.add(Rendered(tuple(said), (True,) * len(said)), True)
+    text = processor.tokenizer.decode([token for token in said if token not in ends], skip_special_tokens=True)
+    finished = stop is not None or text.endswith(STOPS[turns.form])
+    _loop.advance(talk, _loop.parsed(text, talk, turns.form), turns.form, turns.max_rounds)
+    if not finished and not talk.done:
+        talk.done, talk.error = True, "the turn was cut off: raise max_completion_length"
+        return
+    if talk.done:
+        return
+    piece = render_next(talk.messages, processor, _loop.offered(talk, turns.form), ended=stop is not None)
+    if len(one.tokens) + len(piece.tokens) >= turns.max_tokens:
+        talk.done, talk.error = True, f"longer than max_length {turns.max_tokens} tokens with what the tools answered"
+        return
+    one.add(piece, False)
+
+
+def stopping(processor: Any, form: Form) -> Any:
+    """Stops a row where its turn ends, for models that do not end it there by themselves."""
+    import torch
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    class AtEndOfTurn(StoppingCriteria):  # type: ignore[misc]
+        def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+            lasts = processor.tokenizer.batch_decode(input_ids[:, -8:], skip_special_tokens=True)
+            return torch.tensor([last.endswith(STOPS[form]) for last in lasts], device=input_ids.device)
+
+    return StoppingCriteriaList([AtEndOfTurn()])
+
+
+def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    import torch
+
+    return {name: torch.cat([part[name] for part in parts if name in part]) for name in sorted({n for part in parts for n in part})}
