@@ -14,99 +14,21 @@ other sets had no part in it.
 """
 
 import argparse
-import csv
 import json
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from medxiaohe import io
+from medxiaohe.evals import labelled
+from medxiaohe.evals.labelled import Item
 from medxiaohe.scoring.judges import rules, selftest, use
-from medxiaohe.scoring.judges.agreement import Agreement, agreement
-from medxiaohe.scoring.judges.questions import Judge, Question, Verdict
-
-NLI = {"Entailment": "supported", "Neutral": "neither", "Contradiction": "contradicted"}
-
-
-@dataclass(frozen=True)
-class Item:
-    """One label that people gave, and the question a judge gets for it."""
-
-    question: Question
-    gold: str
-    cluster: str
-
-
-def kqa(pack: Path) -> list[Item]:
-    with open(pack / "rubric/kqa/nli_medical_annotator.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [Item(Question("claim", row["answer"], (row["claim"],)), NLI[row["majority_label"]], row["Question"]) for row in rows]
-
-
-def physicians(pack: Path) -> list[tuple[str, list[str], list[str], list[str]]]:
-    """(who, gold, said, clusters): each physician beside the other two where these agree."""
-    with open(pack / "rubric/kqa/nli_medical_annotator.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    found = []
-    for one in range(3):
-        first, second = (f"label_{i}" for i in range(3) if i != one)
-        agreed = [row for row in rows if row[first] == row[second]]
-        gold, said = ([NLI[row[key]] for row in agreed] for key in (first, f"label_{one}"))
-        found.append((f"physician {one + 1} against two who agree", gold, said, [row["Question"] for row in agreed]))
-    return found
-
-
-def radfact(pack: Path) -> list[Item]:
-    found = []
-    for example in io.read_json(pack / "report_eval/radfact_nli_examples.json"):
-        for mine, other in (("A", "B"), ("B", "A")):
-            text = " ".join(example["input"][f"phrases_{other}"])
-            for row in example["output"][f"phrases_{mine}_evidenced"]:
-                label = NLI[row["status"].capitalize()]
-                found.append(Item(Question("claim", text, (row["phrase"],)), label, example["example_id"]))
-    return found
-
-
-def healthbench(pack: Path) -> list[Item]:
-    found = []
-    for row in io.read_json(pack / "rubric/healthbench_srh/graded_responses_gpt4.json"):
-        *before, reply = row["conversations"]
-        context = "\n\n".join(f"{m['role']}: {m['content']}" for m in before)
-        for one in row["rubrics"]:
-            question = Question("rubric", reply["content"], (one["criteria"],), context)
-            found.append(Item(question, "met" if one["criteria_met"] else "not met", row["prompt_id"]))
-    return found
+from medxiaohe.scoring.judges.agreement import agreement
+from medxiaohe.scoring.judges.questions import Judge
 
 
 def even(item: Item) -> bool:
     """The half that thresholds may be chosen on."""
     return io.unit_interval("judge-agreement", item.cluster) < 0.5
-
-
-def judged(judge: Judge, items: Sequence[Item]) -> list[Verdict]:
-    """One verdict for each item; items of one text are asked together, as in a run."""
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for i, item in enumerate(items):
-        groups.setdefault((item.question.kind, item.question.context, item.question.text), []).append(i)
-    asked = [replace(items[some[0]].question, items=tuple(items[i].question.items[0] for i in some)) for some in groups.values()]
-    found: dict[int, Verdict] = {}
-    for some, verdicts in zip(groups.values(), judge.ask(asked), strict=True):
-        found.update(zip(some, verdicts, strict=True))
-    return [found[i] for i in range(len(items))]
-
-
-def show(name: str, gold: Sequence[str], said: Sequence[str], clusters: Sequence[str], decided: Sequence[bool]) -> None:
-    print(line(name, agreement(gold, said, clusters, decided)), flush=True)
-
-
-def line(name: str, a: Agreement) -> str:
-    cells = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in (a.accuracy, a.balanced, a.macro_f1, a.kappa)]
-    return f"| {name} | {a.decided} of {a.n} | {a.of_all:.3f} | {' | '.join(cells)} |"
-
-
-def head(title: str) -> None:
-    print(f"\n## {title}\n\n| judge | decided | right of all | accuracy | balanced | macro-F1 | kappa |\n|---|---|---|---|---|---|---|")
 
 
 def choose(items: Sequence[Item], words: object) -> None:
@@ -136,18 +58,12 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["kqa", "radfact", "healthbench"])
     parser.add_argument("--choose", action="store_true")
     args = parser.parse_args()
-    pack = Path(os.environ["MEDXIAOHE_DATA"])
-    sets: dict[str, tuple[str, Callable[[Path], list[Item]]]] = {
-        "kqa": ("K-QA, labels of three physicians", kqa),
-        "radfact": ("RadFact examples, labels of its authors", radfact),
-        "healthbench": ("HealthBench, verdicts of GPT-4", healthbench),
-    }
     if args.choose:
-        choose([item for item in kqa(pack) if even(item)], rules.RuleJudge.of(args.tree).words)
+        choose([item for item in labelled.kqa() if even(item)], rules.RuleJudge.of(args.tree).words)
         return
-    judges: list[tuple[str, Judge]] = [("rules, lexicon", rules.RuleJudge.of())]
+    judges: list[tuple[str, Judge, int | None]] = [("rules, lexicon", rules.RuleJudge.of(), None)]
     if args.tree:
-        judges.append(("rules, lexicon and tree", rules.RuleJudge.of(args.tree)))
+        judges.append(("rules, lexicon and tree", rules.RuleJudge.of(args.tree), None))
     if args.model:
         options = {
             key: json.loads(value) if value[:1] in "0123456789[{tf" else value for key, _, value in (o.partition("=") for o in args.option)
@@ -155,30 +71,23 @@ def main() -> None:
         settings = use.JudgeSettings(args.model, args.backend, options, batch=args.batch, retries=args.retries)
         model = use.make(settings)
         assert model is not None
-        judges.append((args.model, model))
-    for name, judge in judges if args.kinds else ():
+        judges.append((args.model, model, args.limit))
+    for name, judge, _ in judges if args.kinds else ():
         report = selftest.run(judge, args.kinds)
         print(f"\n## Self-test: {name} ({judge.name}): {'passed' if report.passed else 'REFUSED'}\n\n{report.table()}", flush=True)
-    for key, (title, read) in ((key, sets[key]) for key in args.sets):
-        items = sorted(read(pack), key=lambda item: io.unit_interval("order", item.cluster, item.question.items[0]))
+    for key in args.sets:
+        title, items = labelled.SETS[key][0], labelled.items(key)
         parts = [(title, items)]
         if key == "kqa":
             parts = [(f"{title}: half that thresholds were chosen on", [i for i in items if even(i)])]
             parts += [(f"{title}: held-out half", [i for i in items if not even(i)]), (f"{title}: all", items)]
         for title, part in parts:
-            head(title)
-            gold, clusters = [i.gold for i in part], [i.cluster for i in part]
-            for label in sorted(set(gold)):
-                show(f"always {label!r}", gold, [label] * len(part), clusters, [True] * len(part))
-            for name, judge in judges:
-                few = part[: args.limit] if judge.name not in (judges[0][1].name, judges[1][1].name if args.tree else "") else part
-                if not few:
-                    continue
-                said = judged(judge, few)
-                show(name, gold[: len(few)], [v.label for v in said], clusters[: len(few)], [v.decided for v in said])
+            print(f"\n## {title}\n\n{labelled.HEAD}")
+            for line in labelled.rows(judges, part):
+                print(line, flush=True)
             if key == "kqa" and len(part) == len(items):
-                for who, others, said_by_one, units in physicians(pack):
-                    show(who, others, said_by_one, units, [True] * len(others))
+                for told in labelled.physicians():
+                    print(labelled.row(*told), flush=True)
 
 
 if __name__ == "__main__":

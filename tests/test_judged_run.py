@@ -1,11 +1,14 @@
 """Judged runs: every verdict stays with its item, a budget says what it left out, HealthBench's mean is clipped (MX-35)."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
 
 from medxiaohe import io
+from medxiaohe.cli import main
 from medxiaohe.errors import ConfigError, JudgeFailed
 from medxiaohe.evals import reproduce, results
 from medxiaohe.evals.judging import Tally
@@ -102,6 +105,21 @@ def test_a_judge_that_fails_its_self_test_publishes_nothing(place: Path) -> None
     with pytest.raises(JudgeFailed, match="master key"):
         run(settings(place), place / "out")
     assert not (place / "out/results.json").exists() and not (place / "out/traces.jsonl").exists()
+
+
+@pytest.mark.skipif(not os.environ.get("MEDXIAOHE_DATA"), reason="needs the data pack: MEDXIAOHE_DATA")
+def test_one_command_holds_a_judge_against_physicians(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(place / "cache"))
+    assert main(["eval", "judge", "rules", "--sets", "kqa"]) == 0
+    said = capsys.readouterr().out
+    assert "self-test passed" in said and "physician 3 against two who agree | 114 of 114" in said
+    kappa = float(re.search(r"^\| rules \| .*\| ([-\d.]+) \[", said, re.MULTILINE)[1])  # type: ignore[index]
+    assert 0.1 < kappa < 0.4, "the rules are far from the physicians, and the table says so"
+    (place / "judge.py").write_text(JUDGE.replace('"met" if met else "not met"', '"supported"'))
+    assert main(["eval", "judge", f"{place}/judge.py:judge", "--sets", "radfact", "--limit", "4"]) == 1
+    assert "self-test FAILED" in capsys.readouterr().out
 
 
 def test_the_headline_of_healthbench_is_the_clipped_mean_with_its_interval(place: Path) -> None:

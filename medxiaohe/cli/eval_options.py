@@ -34,6 +34,18 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
     again.add_argument("--out", type=Path, metavar="DIR", help="keep the new results there")
     again.add_argument("--offline", action="store_true", help="fetch nothing")
 
+    example = "medxiaohe eval judge my-model --option url=http://127.0.0.1:8000/v1 --limit 60"
+    about = "the self-test of a judge, and how far it agrees with physicians: labels of the data pack"
+    judge = verb(words, "judge", about, example, "evals:judge")
+    judge.add_argument("model", help="rules, a name behind a URL, what --backend takes, or file.py:function")
+    judge.add_argument("--backend", default="", help="openai_compatible when left out")
+    judge.add_argument("--option", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable")
+    judge.add_argument("--sets", default="kqa,radfact,healthbench", metavar="A,B", help="of kqa, radfact, healthbench")
+    judge.add_argument("--limit", type=int, metavar="N", help="only the first N items of each set, in hash order")
+    judge.add_argument("--batch", type=int, default=8, metavar="N", help="criteria or claims in one call (8)")
+    judge.add_argument("--retries", type=int, default=2, metavar="N", help="after a reply that cannot be read (2)")
+    judge.add_argument("--tree", type=Path, metavar="DIR", help="names for the judge `rules`")
+
 
 def _model(run: argparse.ArgumentParser) -> None:
     run.add_argument("--model", default="", help="starter, a folder, a finished training stage, a hub id, a URL, or file.py:function")

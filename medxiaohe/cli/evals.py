@@ -18,7 +18,7 @@ from medxiaohe.cli import runs
 from medxiaohe.cli.ask import model_folder
 from medxiaohe.cli.summary import scores, table
 from medxiaohe.errors import ConfigError
-from medxiaohe.evals import compat, results
+from medxiaohe.evals import compat, labelled, results
 from medxiaohe.evals import reproduce as again
 from medxiaohe.evals.compare import CompareSettings
 from medxiaohe.evals.compare import compare as compare_stages
@@ -28,6 +28,7 @@ from medxiaohe.evals.table import beyond_budget, estimate
 from medxiaohe.evals.table import number as figure
 from medxiaohe.recipe import load
 from medxiaohe.recipe import run as recipes
+from medxiaohe.scoring.judges import selftest, use
 
 RUN, PAGE = "run", "page"  # the folders below --out
 
@@ -201,3 +202,23 @@ def reproduce(args: argparse.Namespace) -> int:
     else:
         print("\n".join(changed) or f"identical: every number of {len(whole['tasks'])} tasks, and every trace")
     return 1 if changed else 0
+
+
+def judge(args: argparse.Namespace) -> int:
+    """The self-test of a judge, and how far it agrees with people; exit code 1 when it fails the test."""
+    backend = args.backend or ("python" if ":" in args.model and not Path(args.model).exists() else "openai_compatible")
+    options = dict(map(load.option, args.option))
+    settings = use.JudgeSettings(args.model, backend, options, batch=args.batch, retries=args.retries)
+    made = use.make(settings, args.tree)
+    if made is None:
+        raise ConfigError("eval judge needs a judge: rules, a served name with --option url=URL, or file.py:function")
+    report = selftest.run(made, ("rubric", "claim"))
+    print(f"{made.name}: self-test {'passed' if report.passed else 'FAILED'}\n\n{report.table()}", flush=True)
+    for name in _names(args.sets):
+        found = labelled.items(name)
+        print(f"\n{labelled.SETS[name][0]}\n\n{labelled.HEAD}", flush=True)
+        for line in labelled.rows([(args.model, made, args.limit)], found):
+            print(line, flush=True)
+        for told in labelled.physicians() if name == "kqa" else ():
+            print(labelled.row(*told), flush=True)
+    return 0 if report.passed else 1
