@@ -1,0 +1,242 @@
+"""Stage data.align: rows whose text contradicts what else they say go, in two stages (MET-4).
+
+    samples.jsonl   what stays; `meta.alignment` says what was checked
+    dropped.jsonl   {id, source, stage, reason, detail}
+    coverage.json, and, where the corpus has them, contamination.json, nodes.jsonl and items.jsonl as they are
+
+First rules over names, sides and the tree, and a similarity as a rank among other rows; then a judge: any Model, which sees the picture
+where there is one. The judge is asked about mismatches planted in the rows first, and stops the run (JudgeFailed) if it cannot tell
+them. When it abstains or fails, that is no verdict: the row is `undecided`, counted, and treated as the setting says.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from medxiaohe import io
+from medxiaohe.data.rows import Rows
+from medxiaohe.data.synth import anchors, planted, similarity
+from medxiaohe.data.synth.anchors import Item
+from medxiaohe.data.synth.graph import Graph
+from medxiaohe.data.synth.mismatch import Mismatch, Rules
+from medxiaohe.data.synth.teacher import Teacher, TeacherSettings, Unusable, teacher
+from medxiaohe.entity.finder import finder
+from medxiaohe.errors import ConfigError, DataError, JudgeFailed
+from medxiaohe.models.embed import embedder
+from medxiaohe.progress import track
+from medxiaohe.scoring._findings import lexicon
+from medxiaohe.types import Message, Sample
+
+CHUNK = 2048  # rows that are compared with each other, and that a kill may cost
+CARRIED = ("contamination.json", "nodes.jsonl", "items.jsonl")
+MAX_SHOWN = 3000  # characters of a text that the judge sees
+VERDICT = re.compile(r"\W*(?:answer:?\s*)?(mismatch|match|unsure)\W*", re.IGNORECASE)
+ASKED = """\
+A and B are said of the same {what}.
+A: {anchor}
+B: {text}
+Can both be true of it, and are they about the same thing? Mind the names of diseases and organs, left and right, and what is denied.
+Answer with one word: match, mismatch, or unsure."""
+
+
+@dataclass(frozen=True)
+class AlignSettings:
+    tags: tuple[str, ...] = anchors.TAGS  # keys of meta that say what a row is about
+    rules: bool = True
+    similarity: str = "ngrams"  # of text and anchor: ngrams, minilm, a folder, or "" for none
+    least: float = 0.1  # standing below which a text is of another row
+    pictures: float = 0.0  # the same for a text beside its picture; 0 does not look at pictures
+    judge: TeacherSettings | None = None
+    planted: int = 20  # mismatches that a judge must tell from as many rows, before it is believed
+    undecided: Literal["keep", "drop"] = "keep"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least < 1 or not 0 <= self.pictures < 1:
+            raise ConfigError(f"least and pictures are shares of 0 to below 1, not {self.least} and {self.pictures}")
+        if not (self.rules or self.similarity or self.pictures or self.judge):
+            raise ConfigError("nothing is left to align by: set rules, similarity, pictures or judge")
+
+
+@dataclass
+class _Row:
+    sample: Sample
+    item: Item
+    reason: str = ""
+    detail: str = ""
+    stage: str = ""
+    notes: dict[str, Any] | None = None
+
+    def drop(self, stage: str, reason: str, detail: str) -> None:
+        self.stage, self.reason, self.detail = stage, reason, detail
+
+
+def align(settings: AlignSettings, out: Path, *, corpus: Path, tree: Path) -> dict[str, Any]:
+    graph = Graph.load(tree)
+    rules = Rules(graph, finder(tree), lexicon(tree))
+    work = io.scratch(out, [settings, io.sha256(corpus / "samples.jsonl"), io.sha256(tree / "entities.jsonl"), _code()])
+    judge = teacher(settings.judge, work) if settings.judge else None
+    files = []
+    with Rows(corpus) as rows:
+        stream = (sample for _, sample in track(rows, "align"))
+        number = 0
+        while chunk := list(islice(stream, CHUNK)):
+            path = work / f"rows-{number}.jsonl"
+            if judge and number == 0:
+                _trusted(judge, [anchors.item(s, settings.tags) for s in chunk], graph, rules, settings)
+            if not path.exists():
+                found = _aligned(chunk, rules, judge, settings)
+                fields = ("sample", "stage", "reason", "detail")
+                io.write_jsonl(path, ({name: getattr(one, name) for name in fields} for one in found))
+            files.append(path)
+            number += 1
+    return _publish(out, corpus, files, judge)
+
+
+def _aligned(samples: Sequence[Sample], rules: Rules, judge: Teacher | None, settings: AlignSettings) -> list[_Row]:
+    rows = [_Row(sample, anchors.item(sample, settings.tags), notes={}) for sample in samples]
+    for row in rows:
+        found = rules(row.item) if settings.rules else Mismatch(checked=False)
+        assert row.notes is not None
+        row.notes["rules"] = "checked" if found.checked else "nothing to compare"
+        if found.kind:
+            row.drop("rules", found.kind, found.detail)
+    if settings.similarity:
+        _stand(rows, settings)
+    if settings.pictures:
+        _stand_beside_pictures(rows, settings)
+    if judge:
+        _judged([row for row in rows if not row.reason and (row.item.anchors or row.item.images)], judge, settings)
+    return [replace(row, sample=replace(row.sample, meta={**row.sample.meta, "alignment": row.notes})) for row in rows]
+
+
+def _stand(rows: Sequence[_Row], settings: AlignSettings) -> None:
+    both = [row for row in rows if row.item.anchors and row.item.text.strip()]
+    if len({_study(row.sample) for row in both}) < similarity.MIN_PAIRS:
+        return  # too few others to stand among
+    groups = [_study(row.sample) for row in both]
+    embed = embedder(settings.similarity)
+    found = similarity.of_texts([r.item.anchor for r in both], [r.item.text for r in both], groups, embed, settings.seed)
+    for row, value in zip(both, found, strict=True):
+        assert row.notes is not None
+        row.notes["standing"] = round(float(value), 3)
+        if value < settings.least and not row.reason:
+            row.drop("similarity", "unlike", f"{1 - value:.0%} of other rows' texts are more like what this row is about")
+
+
+def _stand_beside_pictures(rows: Sequence[_Row], settings: AlignSettings) -> None:
+    both = [row for row in rows if row.item.images and row.item.text.strip()]
+    if len({_study(row.sample) for row in both}) < similarity.MIN_PAIRS:
+        return
+    features = similarity.picture_features([row.item.images[0] for row in both])
+    texts = embedder(settings.similarity or "ngrams").encode([f"{row.item.anchor}\n{row.item.text}" for row in both])
+    found = similarity.of_pictures(features, texts, [_study(row.sample) for row in both], settings.seed)
+    for row, value in zip(both, found, strict=True):
+        assert row.notes is not None
+        row.notes["beside_picture"] = round(float(value), 3)
+        if value < settings.pictures and not row.reason:
+            row.drop("pictures", "another picture", f"{1 - value:.0%} of other rows' texts fit the picture better")
+
+
+def _study(sample: Sample) -> str:
+    return f"{sample.source}/{sample.study_id or sample.id}"
+
+
+# ---- the judge -----------------------------------------------------------------------------------
+
+
+def question(item: Item) -> list[Message]:
+    what = "picture" if item.images else "case"
+    said = ASKED.format(what=what, anchor=item.anchor[:MAX_SHOWN] or "(see the picture)", text=item.text[:MAX_SHOWN])
+    return [Message("user", (*item.images, said))]
+
+
+def verdict(_: int, reply: str) -> str:
+    """The one word; Unusable when it is anything else."""
+    found = VERDICT.fullmatch(reply)
+    if not found:
+        raise Unusable("the answer must be one word: match, mismatch, or unsure")
+    return found[1].lower()
+
+
+def _judged(rows: Sequence[_Row], judge: Teacher, settings: AlignSettings) -> None:
+    for row, reply in zip(rows, judge.ask([question(row.item) for row in rows], verdict), strict=True):
+        assert row.notes is not None
+        row.notes["judge"] = {**reply.record(judge.name), "verdict": reply.value or "", "problem": reply.problem}
+        if reply.value == "mismatch":
+            row.drop("judge", "mismatch", reply.text[:200])
+        elif reply.value != "match":
+            row.notes["undecided"] = True
+            if settings.undecided == "drop":
+                row.drop("judge", "undecided", reply.problem or "the judge is unsure")
+
+
+def _trusted(judge: Teacher, items: Sequence[Item], graph: Graph, rules: Rules, settings: AlignSettings) -> None:
+    """JudgeFailed unless the judge calls fewer of the rows a mismatch than of the same rows with one planted, and most of those."""
+    dice = random.Random(settings.seed)
+    whole = [one for one in items if one.anchors and len(one.text.split()) >= anchors.BODY]
+    studies = {one.id: one.id for one in whole}
+    pairs = []
+    for one in dice.sample(whole, len(whole)):
+        wrong = planted.unrelated(one, whole, studies, dice) if len(pairs) % 2 else planted.sibling(one, graph, rules.names, dice)
+        if wrong:
+            pairs.append((one, wrong))
+        if len(pairs) == settings.planted:
+            break
+    if not settings.planted or not pairs:
+        return
+    said = [reply.value for reply in judge.ask([question(one) for pair in pairs for one in pair], verdict)]
+    false, caught = said[::2].count("mismatch"), said[1::2].count("mismatch")
+    if caught * 2 < len(pairs) or caught <= false:
+        raise JudgeFailed(
+            f"the judge {judge.name} called {caught} of {len(pairs)} planted mismatches one, and {false} of the same rows without: take"
+            " another judge, or none"
+        )
+
+
+# ---- what is left on disk ------------------------------------------------------------------------
+
+
+def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Teacher | None) -> dict[str, Any]:
+    coverage, dropped, notes, num = Counter[str](), list[dict[str, Any]](), Counter[str](), 0
+
+    def kept() -> Iterator[Any]:
+        nonlocal num
+        for path in files:
+            for row in io.read_jsonl(path):
+                num += 1
+                sample = row["sample"]
+                notes["unchecked"] += sample["meta"]["alignment"].get("rules") == "nothing to compare"
+                notes["undecided"] += bool(sample["meta"]["alignment"].get("undecided"))
+                if row["reason"]:
+                    why = {key: row[key] for key in ("stage", "reason", "detail")}
+                    dropped.append({"id": sample["id"], "source": sample.get("source", ""), **why})
+                    continue
+                coverage.update(sample.get("entities", ()))
+                yield sample
+
+    num_kept = io.write_jsonl(out / "samples.jsonl", kept())
+    assert num == num_kept + len(dropped), (num, num_kept, len(dropped))
+    if not num_kept:
+        raise DataError(f"nothing is left of {num} rows of {corpus}: every text contradicts what else its row says")
+    io.write_jsonl(out / "dropped.jsonl", dropped)
+    io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
+    for name in CARRIED:
+        if (corpus / name).is_file():
+            shutil.copyfile(corpus / name, out / name)
+    by = Counter(f"{row['stage']}: {row['reason']}" for row in dropped)
+    said = {"judge": judge.to_json()} if judge else {}
+    return {"read": num, "kept": num_kept, "dropped": dict(by.most_common()), **dict(sorted(notes.items())), **said}
+
+
+def _code() -> list[str]:
+    here = Path(__file__).parent
+    return [io.sha256(path) for path in sorted((here / "synth").glob("*.py"))] + [io.sha256(Path(__file__))]

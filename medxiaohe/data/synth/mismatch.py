@@ -1,0 +1,125 @@
+"""The cheap stage of alignment: does a text contradict what else its row says? Rules over names, sides and the tree (MET-4).
+
+    empty       no text, or next to none
+    side        a finding is on the left in one and on the right in the other
+    denied      a finding of the tags is denied in the text, or the other way round
+    sibling     the text names a sibling of what is asked about, and the thing itself nowhere
+    unrelated   both name something, and nothing that one names is near what the other does; not a telling word in common
+
+They read no meaning. Whatever has nothing to compare is unchecked, which is not the same as aligned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from medxiaohe.data.synth.anchors import Item
+from medxiaohe.data.synth.graph import Graph
+from medxiaohe.data.synth.names import names_of, telling, visible
+from medxiaohe.entity.finder import Finder
+from medxiaohe.scoring._equivalence import sides
+from medxiaohe.scoring._findings import Finding, Lexicon
+
+KINDS = ("disease", "phenotype", "anatomy", "chemical", "modality", "procedure", "organism")
+CONFLICTS = ("empty", "side", "denied", "sibling", "unrelated")
+MIN_LETTERS = 15
+OPPOSITE = {"left": "right", "right": "left"}
+LOWEST = 3  # layer of an ancestor that still says what something is
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """`kind` is one of CONFLICTS, or "" when the rules find nothing; `checked` is false where there was nothing to compare."""
+
+    kind: str = ""
+    detail: str = ""
+    checked: bool = True
+
+
+@dataclass(frozen=True)
+class Rules:
+    graph: Graph
+    names: Finder
+    words: Lexicon
+
+    def __call__(self, item: Item) -> Mismatch:
+        if len("".join(item.text.split())) < MIN_LETTERS and not item.images:
+            return Mismatch("empty", item.text.strip())
+        if not item.anchors:
+            return Mismatch(checked=False)
+        said, there = self.words.findings(item.anchor), self.words.findings(item.text)
+        if detail := _other_side(said, there) or _sides_alone(item):
+            return Mismatch("side", detail)
+        if detail := _denied(said, there):
+            return Mismatch("denied", detail)
+        asked, named = self._entities(item.anchor), self._entities(item.text)
+        if detail := self._sibling(asked, named, item.text):
+            return Mismatch("sibling", detail)
+        if detail := self._unrelated(asked, named, item):
+            return Mismatch("unrelated", detail)
+        return Mismatch(checked=bool(asked and named) or bool(telling(item.anchor) & telling(item.text)))
+
+    def _entities(self, text: str) -> list[str]:
+        tree = self.graph.tree
+        found = dict.fromkeys(mention.entity for mention in self.names.find(text) if not mention.ambiguous)
+        return [id for id in found if id in tree and tree.entities[id].kind in KINDS]
+
+    def _sibling(self, asked: list[str], named: list[str], text: str) -> str:
+        """Something asked about is named nowhere, and a sibling of it is."""
+        if any(self._covers(one, named) for one in asked):
+            return ""
+        for one in asked:
+            entity = self.graph.tree.entities[one]
+            parents = {parent for parent in entity.parents if self.graph.tree.layer(parent) >= LOWEST}
+            for other in named:
+                twin = self.graph.tree.entities[other]
+                if parents & set(twin.parents) and twin.kind == entity.kind and not visible(names_of(entity), text):
+                    return f"it names {twin.name}, not {entity.name}"
+        return ""
+
+    def _covers(self, one: str, named: Iterable[str]) -> bool:
+        """Whether something that is named is the entity, or above or below it."""
+        tree = self.graph.tree
+        above = {id for id in tree.ancestors(one) if tree.layer(id) >= LOWEST}
+        return any(id == one or id in above or one in tree.ancestors(id) for id in named)
+
+    def _unrelated(self, asked: list[str], named: list[str], item: Item) -> str:
+        if not asked or len(telling(item.text)) < 3 or telling(item.anchor) & telling(item.text):
+            return ""
+        if any(self._covers(one, named) or self._facts(one) & set(named) for one in asked):
+            return ""
+        tree = self.graph.tree
+        first = tree.entities[asked[0]].name
+        return f"nothing about {first}" + (f", but {tree.entities[named[0]].name}" if named else "")
+
+    def _facts(self, id: str) -> set[str]:
+        out = {edge.object for edge in self.graph.out.get(id, ())}
+        return out | {edge.subject for edge in self.graph.into.get(id, ())}
+
+
+def _other_side(said: list[Finding], there: list[Finding]) -> str:
+    """The same finding, and every time on the other side; organs and places with sides count as findings do."""
+    for one in said:
+        same = [other for other in there if other.name == one.name and other.status != "absent"]
+        if one.side in OPPOSITE and one.status != "absent" and same and all(other.side == OPPOSITE[one.side] for other in same):
+            return f"{one.said} against {same[0].said}"
+    return ""
+
+
+def _sides_alone(item: Item) -> str:
+    """One side alone in the anchors, the other alone in the text."""
+    asked, told = sides(item.anchor), sides(item.text)
+    if len(asked) == len(told) == 1 and (side := next(iter(asked))) in OPPOSITE and told == {OPPOSITE[side]}:
+        return f"{side} against {OPPOSITE[side]}"
+    return ""
+
+
+def _denied(said: list[Finding], there: list[Finding]) -> str:
+    for one in said:
+        same = [other for other in there if other.name == one.name and other.person == one.person]
+        if one.status == "present" and same and all(other.status == "absent" for other in same):
+            return f"{one.surface or one.name} is denied"
+        if one.status == "absent" and same and all(other.status == "present" for other in same):
+            return f"{one.surface or one.name} is not denied"
+    return ""

@@ -1,0 +1,124 @@
+"""How well a text stands beside its row's other witness, against texts of other rows: similarity as a rank, not as a number.
+
+The standing of a pair is the share of other rows' texts that are less like its anchor than its own text is: near 1 where they
+belong together, anything where they do not. A rank needs no scale, and has the same meaning for every encoder.
+
+Of pictures no encoder in a package file speaks the language of texts. So a ridge regression from picture features to text
+vectors is fitted on the corpus's own pairs, in FOLDS parts by study: what is predicted for a picture was learnt from other studies.
+A corpus with wrong pairs in it still teaches what most pairs have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe import assets, io
+from medxiaohe.errors import DataError
+from medxiaohe.models.embed import Embedder
+from medxiaohe.progress import Meter
+from medxiaohe.types import ImageRef
+
+if TYPE_CHECKING:
+    import numpy as np
+
+OTHERS = 100  # texts of other rows that a pair is held against
+FOLDS, RIDGE = 5, 30.0
+MIN_PAIRS = 50
+SIDE, PATCHES = 84, 16  # pixels of a picture, and how many go through the encoder together
+
+
+def standing(anchors_ND: np.ndarray, texts_ND: np.ndarray, groups: Sequence[str], seed: int = 0) -> np.ndarray:
+    """In [0, 1] for each row; `groups` are studies: texts of the same study are nobody's others."""
+    import numpy as np
+
+    if len(set(groups)) < 2:
+        raise DataError("a similarity needs rows of two studies or more to be compared with each other")
+    dice = np.random.default_rng(seed)
+    number = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+    own_N = np.array([number[group] for group in groups])
+    found = np.empty(len(groups), np.float32)
+    for i, own in enumerate(own_N):
+        others = dice.integers(0, len(groups), 2 * OTHERS)
+        others = others[own_N[others] != own][:OTHERS]
+        if not len(others):
+            others = np.flatnonzero(own_N != own)[:OTHERS]
+        mine = float(anchors_ND[i] @ texts_ND[i])
+        scores = texts_ND[others] @ anchors_ND[i]
+        found[i] = ((scores < mine).sum() + 0.5 * (scores == mine).sum()) / len(others)
+    return found
+
+
+def of_texts(anchors: Sequence[str], texts: Sequence[str], groups: Sequence[str], embed: Embedder, seed: int = 0) -> np.ndarray:
+    return standing(embed.encode(anchors), embed.encode(texts), groups, seed)
+
+
+def of_pictures(features_NF: np.ndarray, texts_ND: np.ndarray, groups: Sequence[str], seed: int = 0) -> np.ndarray:
+    """Standing of texts beside pictures, by features of the pictures; DataError below MIN_PAIRS rows."""
+    import numpy as np
+
+    if len(groups) < MIN_PAIRS:
+        raise DataError(f"{len(groups)} pictures with texts are too few to learn from: {MIN_PAIRS} or more are needed")
+    fold = np.array([int(io.unit_interval(str(seed), "fold", group) * FOLDS) for group in groups])
+    predicted = np.zeros_like(texts_ND)
+    for number in range(FOLDS):
+        train, test = fold != number, fold == number
+        if test.any() and train.any():
+            predicted[test] = _ridge(features_NF[train], texts_ND[train], features_NF[test])
+    length = np.linalg.norm(predicted, axis=1, keepdims=True)
+    centred = texts_ND - texts_ND.mean(0)
+    return standing(predicted / np.maximum(length, 1e-9), centred, groups, seed)
+
+
+def _ridge(x: np.ndarray, y: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """What a ridge regression on standardised features says, less the mean text."""
+    import numpy as np
+
+    mean, spread = x.mean(0), x.std(0) + 1e-6
+    x, asked = (x - mean) / spread, (asked - mean) / spread
+    weights = np.linalg.solve(x.T @ x + RIDGE * len(x) / 10 * np.eye(x.shape[1]), x.T @ (y - y.mean(0)))
+    return asked @ weights
+
+
+def picture_features(images: Sequence[ImageRef], encode: Callable[[Any], np.ndarray] | None = None) -> np.ndarray:
+    """Features of each picture, float32 (len(images), F): class token and mean patch of DINOv2-small unless `encode` is given.
+
+    `encode` takes a list of PIL images and returns rows.
+    """
+    import numpy as np
+
+    from medxiaohe.images import open_image
+
+    encode = encode or dino()
+    unique = list(dict.fromkeys(images))
+    meter, rows = Meter("look at pictures", len(unique)), []
+    for start in range(0, len(unique), PATCHES):
+        batch = unique[start : start + PATCHES]
+        rows.append(encode([open_image(image).convert("RGB") for image in batch]))
+        meter.advance(len(batch))
+    meter.close()
+    number = {image: i for i, image in enumerate(unique)}
+    return np.concatenate(rows)[[number[image] for image in images]].astype(np.float32)
+
+
+def dino(folder: Path | None = None, side: int = 2 * SIDE) -> Callable[[Any], np.ndarray]:
+    """DINOv2-small with registers of the package assets (docs/assets.md), on the CPU."""
+    import torch
+    from transformers import AutoModel
+
+    from medxiaohe.models.starter import IMAGENET_MEAN, IMAGENET_STD
+
+    model = AutoModel.from_pretrained(folder or assets.folder("dinov2_small_registers"), dtype=torch.float32).eval()
+
+    def encode(pictures: Any) -> np.ndarray:
+        import numpy as np
+
+        pixels = np.stack([np.asarray(picture.resize((side, side)), np.float32) / 255 for picture in pictures])
+        pixels = (pixels - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+        with torch.inference_mode():
+            hidden = model(pixel_values=torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())).last_hidden_state
+        patches = hidden[:, 1 + model.config.num_register_tokens :].mean(1)
+        return torch.cat([hidden[:, 0], patches], 1).numpy()
+
+    return encode
