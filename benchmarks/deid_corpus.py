@@ -41,6 +41,8 @@ HOSPITALS = ("St. Brendan's Hospital|Larkspur Valley Medical Center|Mercy Genera
              "Kowalski Eye Institute|Sacred Heart Hospital|Brigham Oaks Nursing Home|Hawthorne Cancer Center|Bayview Clinic|Lutheran Medical Center").split("|")  # fmt: skip
 ZH_SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤"
 ZH_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰建国志文海燕红梅春晓雪婷欣怡浩然子轩梓涵雨泽思远嘉懿俊宇佳琪振东立新"
+ZH_RARE_SURNAMES, ZH_RARE_GIVEN = "沙甄单解查翟车柴牛苗", "翀昱珩燊璟晗沅蘅绾骁桀祺煜淼垚犇一二小大中天地日长多才有见问知行"
+COMMON_HAN = [bytes((a, b)).decode("gb2312") for a in range(0xB0, 0xD7) for b in range(0xA1, 0xFF)]  # the 3,700 of level 1
 ZH_PLACES = "北京市朝阳区建国路88号|上海市浦东新区世纪大道1200号3栋502室|广东省广州市天河区体育西路15号|四川省成都市武侯区科华北路65号|湖北省武汉市洪山区珞喻路1037号|山东省济南市历下区文化西路44号|江苏省南京市鼓楼区汉口路22号|浙江省杭州市西湖区余杭塘路866号".split(
     "|"
 )
@@ -83,6 +85,8 @@ ZH_TEMPLATES = {
     "tune": ("姓名：{N}，性别：男，年龄：{AGE}岁。", "患者{N}，于{DATE}在{HOSP}就诊。", "身份证号：{ID}，联系电话：{PHONE}。", "住址：{ADDR}。", "主治医师：{N}", "{N}医生建议复查。", "住院号：{NO}，床号：12床"),
     "report": ("患者姓名:{N} 手机:{PHONE} 身份证{ID}", "{DATE}由{N}主任接诊。", "家庭住址：{ADDR}", "曾在{HOSP}住院，住院号{NO}。", "患者{N}今日复诊，家属{N}陪同。", "联系人：{N}，电话：{PHONE}", "{N}护士于{DATE}记录，患者{AGE}岁。"),
     "last": ("{N}，男，{AGE}岁，因咳嗽入院。", "主诊医生{N}与家属{N}谈话。", "电话：{PHONE}，住址：{ADDR}", "{DATE}，{N}主任查房。", "患者{N}之女{N}签字。", "证件{ID}，病历号{NO}。", "{N}女士曾于{DATE}在{HOSP}手术。"),
+    "newest": ("昨日{N}再次来院，诉仍有头晕。", "{N}的母亲代诉病史。", "经{N}同意后行穿刺。", "老人名字是{N}，今年{AGE}岁。", "会诊意见由{N}给出。", "我同事{N}也是这个病。", "{N}已于{DATE}出院，回到{ADDR}。", "请{N}下周三到{HOSP}复查。", "病案{NO}归档人{N}。", "随访时{N}诉无不适，联系{PHONE}。", "小儿{N}，身份证{ID}。", "感谢{N}大夫和{N}的帮助！", "{N}昨晚给我打电话，号码{PHONE}。"),
+    "final": ("家长{N}补充病史。", "手术签字由{N}完成，时间{DATE}。", "病房里{N}和{N}关系很好。", "抄送：{N}、{N}", "本例为{N}，身份证{ID}。", "请{HOSP}{N}协助。", "微信联系{N}（{PHONE}）。", "{DATE}收治{N}一例。", "护工{N}陪护，住{ADDR}。", "门诊卡{NO}持有人{N}。", "据{N}讲，夜间症状加重。", "外院{N}曾建议手术。", "{N}，{AGE}岁，退休。"),
     "fresh": ("病人{N}，{AGE}岁，{DATE}入我科。", "{N}，女，住{ADDR}。", "手术由{N}教授主刀，助手{N}。", "其丈夫{N}（电话{PHONE}）签字同意。", "证件号{ID}；病案号{NO}", "转自{HOSP}，转诊医师{N}。", "{N}先生{DATE}来电咨询。", "检查医生：{N} 审核：{N}"),
 }  # fmt: skip
 MONTHS = "January February March April May June July August September October November December".split()
@@ -108,8 +112,8 @@ Fill = Callable[[str], tuple[str, str]]  # slot -> what to write, origin of the 
 def notes(carriers: list[str], half: str, *, seed: int, faker: bool = False, chinese: bool = False) -> Iterator[Note]:
     """Each carrier with six to ten filled templates between its sentences."""
     rng = random.Random(seed)
-    fresh = half in ("fresh", "last")
-    fill = zh_filler(rng, seed if fresh else None) if chinese else faker_filler(seed, half) if faker or fresh else filler(rng, half)
+    fresh = half in ("fresh", "last", "newest", "final")
+    fill = zh_filler(rng, seed if fresh else None, newest=half in ("newest", "final")) if chinese else faker_filler(seed, half) if faker or fresh else filler(rng, half)
     templates = (ZH_TEMPLATES if chinese else TEMPLATES)[half]
     for carrier in carriers:
         sentences = [s for s in re.split(r"(?<=[。！？])" if chinese else r"(?<=[.!?])\s+|\n+", carrier) if s.strip()]
@@ -215,8 +219,8 @@ def faker_filler(seed: int, half: str) -> Fill:
     return fill
 
 
-def zh_filler(rng: random.Random, faker_seed: int | None = None) -> Fill:
-    """Identifiers of ours; with a seed, names and addresses of Faker."""
+def zh_filler(rng: random.Random, faker_seed: int | None = None, newest: bool = False) -> Fill:
+    """Identifiers of ours; with a seed, names and addresses of Faker; in the newest sets every other name is of unusual characters."""
     fake = None
     if faker_seed is not None:
         from faker import Faker
@@ -228,6 +232,7 @@ def zh_filler(rng: random.Random, faker_seed: int | None = None) -> Fill:
         return "".join(rng.choices("0123456789", k=n))
 
     def fill(slot: str) -> tuple[str, str]:
+        origin = "zh"
         y, m, d = rng.randint(1935, 2024), rng.randint(1, 12), rng.randint(1, 28)
         made = {
             "N": rng.choice(ZH_SURNAMES) + "".join(rng.choices(ZH_GIVEN, k=rng.randint(1, 2))), "AGE": str(rng.choice((rng.randint(30, 89), rng.randint(90, 104)))),
@@ -235,7 +240,10 @@ def zh_filler(rng: random.Random, faker_seed: int | None = None) -> Fill:
             "PHONE": rng.choice((f"1{rng.choice('3578')}{number(9)}", f"010-{number(8)}")), "ADDR": rng.choice(ZH_PLACES), "HOSP": rng.choice(ZH_HOSPITALS), "NO": number(8),
         }  # fmt: skip
         if fake is not None:
-            made |= {"N": fake.name(), "ADDR": fake.address().split(" ")[0], "ID": fake.ssn(), "PHONE": fake.phone_number()}
-        return made[slot], "zh" if slot == "N" else ""
+            given = ZH_GIVEN + ZH_RARE_GIVEN if rng.random() < 0.5 else COMMON_HAN
+            rare = rng.choice(ZH_SURNAMES + ZH_RARE_SURNAMES) + "".join(rng.choices(given, k=rng.randint(1, 2)))
+            origin, name = ("zh unusual", rare) if newest and rng.random() < 0.5 else ("zh", fake.name())
+            made |= {"N": name, "ADDR": fake.address().split(" ")[0], "ID": fake.ssn(), "PHONE": fake.phone_number()}
+        return made[slot], origin if slot == "N" else ""
 
     return fill

@@ -1,5 +1,5 @@
-"""Identifiers in Chinese text: after labels, beside titles, and by shape. Chinese names have no capital letters, so this is
-a list of places where names stand, not a keep-list: docs/privacy.md says what that misses."""
+"""Identifiers in Chinese text: names after labels, beside titles and by what they are made of (`text_chinese_names`), the rest by
+shape."""
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
 
@@ -8,18 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from medxiaohe.privacy import text_chinese_names
 from medxiaohe.privacy.spans import Span
 
 HAN = r"[\u4e00-\u9fff]"
-SURNAMES = (
-    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤花方俞任袁柳鲍史唐费廉岑薛雷贺倪汤滕殷罗毕郝"
-    "邬安常乐于时傅皮卞齐康伍余元卜顾孟平黄和穆萧尹姚邵湛汪祁毛禹狄米贝明臧计伏成戴谈宋茅庞熊纪舒屈项祝董梁杜阮蓝闵席季麻强贾路娄危江童颜郭梅盛林刁钟徐邱骆高"
-    "夏蔡田樊胡凌霍虞万支柯昝管卢莫经房裘缪干解应宗丁宣贲邓郁单杭洪包诸左石崔吉钮龚程嵇邢滑裴陆荣翁荀羊惠甄曲家封芮储靳汲邴糜松井段富巫乌焦巴弓牧隗山谷车侯宓"
-    "蓬全郗班仰秋仲伊宫宁仇栾暴甘厉戎祖武符刘景詹束龙叶幸司韶郜黎蓟薄印宿白怀蒲邰从鄂索咸籍赖卓蔺屠蒙池乔阴胥能苍双闻莘党翟谭贡劳逄姬申扶堵冉宰郦雍桑桂濮牛寿"
-    "通边扈燕冀浦尚农温别庄晏柴瞿阎充慕连茹习宦艾鱼容向古易慎戈廖庾终暨居衡步都耿满弘匡国文寇广禄阙东欧沃利蔚越夔隆师巩厍聂晁勾敖融冷訾辛阚那简饶曾沙乜养鞠须丰"
-    "巢关蒯相查后荆红游竺权逯盖益桓公肖闫佟覃付邸代尧岳商牟佘伯佴赏墨哈谯笪年爱阳冼涂谌仝官楚苑邸晋苟豆位盘南"
-)
-DOUBLE = "欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|慕容|司徒|令狐|夏侯|宇文|长孙|端木|百里|南宫"
+RUN = re.compile(f"{HAN}+")
+SURNAMES, DOUBLE = text_chinese_names.COMMON, "|".join(text_chinese_names.DOUBLE)
 NAME = rf"(?:{DOUBLE}|[{SURNAMES}])(?:{HAN}{{1,2}}|某{{1,2}}|[×xX*]{{1,2}})"
 SHORT = rf"(?:{DOUBLE}|[{SURNAMES}])"
 TITLE = "主任医师|副主任医师|主治医师|住院医师|主任|医生|医师|大夫|教授|护士长|护士|护师|院长|先生|女士|小姐|老师|同志|阿姨|叔叔|大爷|大妈|技师|药师"
@@ -38,6 +32,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("ID", r"(?:微信号?|QQ号?)\s*[:：为是]?\s*([A-Za-z0-9_-]{4,20})"),
     ("ID", r"([京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-Z][·]?[A-Z0-9]{5,6})"),
     ("ID", r"(\d{1,4})\s*[号]?床"),
+    ("ID", rf"(?:{HAN}|[:：])\s*(\d{{7,}})(?![\d.])"),
     ("PHONE", r"(?<!\d)(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"),
     ("PHONE", r"(?<!\d)(?:0\d{2,3}[-－ ]?)\d{7,8}(?:[-转]\d{1,6})?(?!\d)"),
     ("PHONE", r"(?:电话|手机|联系方式|座机|传真)(?:号码?)?\s*[:：为是]?\s*([\d][\d －-]{5,18}\d)"),
@@ -50,7 +45,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("ADDRESS", rf"(?<=[，,。；;\s]住)(?![院在我院])({HAN}[^\s,，。;；\n]{{3,50}})"),
     ("ADDRESS", r"(?:家庭住址|家庭地址|现住址|住址|地址|户籍地?|籍贯|出生地|居住地|住所|工作单位|单位|现住于|家住|住在|现住)\s*[:：为是]?\s*([^\s,，。;；\n]{2,50})"),
     ("ADDRESS", rf"{HAN}{{2,7}}(?:省|自治区|特别行政区){HAN}{{0,8}}(?:市|州|盟|县|区)?(?:{HAN}{{1,8}}(?:区|县|市|旗))?(?:[{HAN[1:-1]}\w]{{1,20}}(?:路|街|道|巷|弄|村|镇|乡|小区|大厦|号|室|栋|幢|单元|楼|座))*[A-Za-z]?座?"),
-    ("ADDRESS", rf"{HAN}{{2,4}}市{HAN}{{1,6}}(?:区|县|镇)(?:[{HAN[1:-1]}\w]{{1,20}}(?:路|街|道|巷|弄|村|小区|大厦|号|室|栋|幢|单元|楼|座))*[A-Za-z]?座?"),
+    ("ADDRESS", rf"{HAN}{{2,4}}市{HAN}{{1,6}}(?:市|区|县|镇)(?:[{HAN[1:-1]}\w]{{1,20}}(?:路|街|道|巷|弄|村|小区|大厦|号|室|栋|幢|单元|楼|座))*[A-Za-z]?座?"),
     ("ADDRESS", rf"{HAN}{{1,8}}(?:路|街|大道|巷|弄|胡同)\s*\d{{1,5}}\s*号(?:院|楼)?(?:[{HAN[1:-1]}\w-]{{0,12}}(?:栋|幢|单元|室|楼|号))*"),
     ("PLACE", rf"(?<={HAN})?{HAN}{{2,16}}?(?:医院|卫生院|卫生所|卫生服务中心|医学院|门诊部|疗养院|妇幼保健院|大学|诊所)(?:第[一二三四五六七八九十]+(?:附属|临床)?医院|附属{HAN}{{0,6}}医院)?"),
 )  # fmt: skip
@@ -86,7 +81,9 @@ def find(text: str) -> Iterator[Span]:
     for at, piece in _pieces(text):
         yield from _shaped(piece, at)
         found = [match.span(1) for pattern in (LABELLED, WIDE, OPENS, NEAR, BARE, TITLED) for match in pattern.finditer(piece)]
-        names += [(at + a, at + b) for a, b in found if piece[a:b] not in NOT_NAMES and piece[a : a + 2] not in NOT_NAMES]
+        found = [(a, b) for a, b in found if piece[a:b] not in NOT_NAMES and piece[a : a + 2] not in NOT_NAMES]
+        found += [(run.start() + a, run.start() + b) for run in RUN.finditer(piece) for a, b in text_chinese_names.find(run[0])]
+        names += [(at + a, at + b) for a, b in found]
     said = sorted({text[a:b] for a, b in names if b - a >= 2}, key=lambda name: (-len(name), name))
     if said:  # a name that is known by what stands around it is one wherever it stands
         names += [match.span() for match in re.finditer("|".join(map(re.escape, said)), text)]
