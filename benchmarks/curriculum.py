@@ -1,6 +1,6 @@
 """Does the order of reinforcement learning matter? The loop of MX-31 beside everything mixed and one pass in sequence.
 
-    python benchmarks/curriculum.py --tree out/quickstart/tree/1                     3 seeds; figures in docs/results/curriculum.md
+    python benchmarks/curriculum.py --tree out/quickstart/tree/1 --out out/curriculum    3 seeds; figures in docs/results/curriculum.md
     python benchmarks/curriculum.py --tree out/quickstart/tree/1 --seeds 1 --steps 18 --test 60     a look in about two minutes
 
 A real task that a model of 0.13 M random weights can learn on a CPU: what kind of medical term a name of the tree is, from the
@@ -20,8 +20,10 @@ import argparse
 import itertools
 import math
 import random
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +60,7 @@ def main() -> None:
     options.add_argument("--rate", type=float, default=RATE)
     options.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     options.add_argument("--validate", action="store_true", help="examine on validation names")
-    options.add_argument("--out", type=Path, help="keep the models here")
+    options.add_argument("--out", type=Path, help="keep models and figures here: a run that was killed goes on")
     chosen = options.parse_args()
     if chosen.steps % 18:
         options.error("--steps must be a multiple of 18, so that every arm takes as many")
@@ -78,12 +80,40 @@ def one_seed(seed: int, chosen: argparse.Namespace, exam: dict[str, list[Sample]
     io.write_jsonl(out / "all" / "prompts.jsonl", shuffled([row for skill in SKILLS for row in train[skill][WARM:]], seed))
     io.write_jsonl(out / "all" / "instructions.jsonl", warm)
     start = out / "start"
+    done = out / "rows.jsonl"
+    rows: list[dict[str, Any]] = list(io.read_jsonl(done)) if done.exists() else []
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     import tiny
 
-    model = tiny.build(out / "tiny", seed)
+    if not rows:
+        model = tiny.build(out / "tiny", seed)
+        _warm(str(model), start, out, chosen, seed)
+        rows = [{"arm": "start", "seed": seed, **examined(start, exam, chosen.tree)}]
+        io.write_jsonl(done, rows)
+    bonus = rows[0]["entropy"] / 2
+    arms: dict[str, Callable[[Path], Path]] = {
+        "mixed": lambda place: turn(place, [("all", chosen.steps)], start, out, chosen, seed),
+        "sequence": lambda place: turn(place, [(skill, chosen.steps // 3) for skill in SKILLS], start, out, chosen, seed),
+        "loop": lambda place: loop(place, start, out, chosen, seed, 0.0),
+        "loop+bonus": lambda place: loop(place, start, out, chosen, seed, bonus),
+    }
+    for name in chosen.arms:
+        if any(row["arm"] == name for row in rows):
+            continue
+        began = time.monotonic()
+        shutil.rmtree(out / name, ignore_errors=True)  # of a run that was killed
+        end = arms[name](out / name)
+        rewards = [row["reward"] for file in sorted((out / name).rglob("metrics.jsonl")) for row in io.read_jsonl(file) if "reward" in row]
+        last = rewards[-max(1, len(rewards) // 6) :]
+        rows.append({"arm": name, "seed": seed, **examined(end, exam, chosen.tree), "reward": mean(last)})
+        io.write_jsonl(done, rows)
+        print(f"{time.monotonic() - began:.0f} s {rows[-1]}", file=sys.stderr, flush=True)
+    return rows
+
+
+def _warm(model: str, start: Path, data: Path, chosen: argparse.Namespace, seed: int) -> None:
     settings = FitSettings(
-        model=str(model),
+        model=model,
         parts=WHOLE,
         learning_rate=3e-3,
         max_steps=chosen.warm,
@@ -91,22 +121,7 @@ def one_seed(seed: int, chosen: argparse.Namespace, exam: dict[str, list[Sample]
         seed=seed,
         allow_contaminated=True,  # names of training and exam are told apart above
     )
-    sft(settings, start, data=out / "all")
-    measured = examined(start, exam, chosen.tree)
-    rows = [{"arm": "start", "seed": seed, **measured}]
-    arms: dict[str, Callable[[Path], Path]] = {
-        "mixed": lambda place: turn(place, [("all", chosen.steps)], start, out, chosen, seed),
-        "sequence": lambda place: turn(place, [(skill, chosen.steps // 3) for skill in SKILLS], start, out, chosen, seed),
-        "loop": lambda place: loop(place, start, out, chosen, seed, 0.0),
-        "loop+bonus": lambda place: loop(place, start, out, chosen, seed, measured["entropy"] / 2),
-    }
-    for name in chosen.arms:
-        end = arms[name](out / name)
-        rewards = [row["reward"] for file in sorted((out / name).rglob("metrics.jsonl")) for row in io.read_jsonl(file) if "reward" in row]
-        last = rewards[-max(1, len(rewards) // 6) :]
-        rows.append({"arm": name, "seed": seed, **examined(end, exam, chosen.tree), "reward": mean(last)})
-        print(rows[-1], file=sys.stderr, flush=True)
-    return rows
+    sft(settings, start, data=data / "all")
 
 
 def turn(
@@ -116,7 +131,7 @@ def turn(
     for number, (skill, steps) in enumerate(phases):
         settings = RLSettings(
             parts=WHOLE, learning_rate=chosen.rate, max_steps=steps, num_generations=8, per_device_train_batch_size=32,
-            max_completion_length=8, seed=seed, entropy_target=target, entropy_coef_delta=0.01, patience=0,
+            max_completion_length=8, seed=seed, entropy_target=target, entropy_coef_delta=0.01, patience=0, allow_contaminated=True,
         )  # fmt: skip
         rl(settings, place / f"{number}_{skill}", data=data / skill, model=start, tree=chosen.tree)
         start = place / f"{number}_{skill}"

@@ -47,3 +47,26 @@ def test_packing_leaves_hardly_any_room() -> None:
     packed = plan(lengths, 8, batches_of_an_epoch(lengths, 8, 0, 512), 0, 512)
     assert fill(packed, lengths) >= 0.99
     assert sum(lengths) / (512 * sum(map(len, packed))) >= 0.99
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(150, 300), st.integers(1, 4), st.sampled_from([0, 64]), st.integers(0, 5))
+def test_a_rising_source_is_seldom_first_and_frequent_last(number: int, batch_size: int, pack_to: int, seed: int) -> None:
+    """MX-20: the share of reasoning rises by schedule; everything else is as often as without."""
+    lengths = [8] * number * 2
+    rising = [row % 2 == 0 for row in range(len(lengths))]
+    wanted = 2 * batches_of_an_epoch(lengths, batch_size, seed, pack_to)
+    batches = plan(lengths, batch_size, wanted, seed, pack_to, rising)
+    assert len(batches) == wanted and plan(lengths, batch_size, wanted, seed, pack_to, rising) == batches
+    assert all(len(batch) == batch_size for batch in batches[:-1])
+    assert pack_to == 0 or all(sum(lengths[row] for row in sequence) <= pack_to for batch in batches for sequence in batch)
+    seen = rows(batches)
+    quarter = len(seen) // 4
+    first, last = (sum(rising[row] for row in part) / len(part) for part in (seen[:quarter], seen[-quarter:]))
+    assert first < 0.5 < last and last - first > 0.15
+    assert max(seen.count(row) for row in set(seen)) <= 4
+
+
+def test_without_a_schedule_nothing_changes() -> None:
+    lengths = [5, 9, 3, 7] * 8
+    assert plan(lengths, 4, 12, 0, 16, [True] * 32) == plan(lengths, 4, 12, 0, 16)

@@ -1,19 +1,21 @@
 """Short questions that have nothing to do with medicine: what training on medicine may make a model forget.
 
-Written for this project; all of it is test. The answer must be one of the accepted spellings. It says whether a small model still
-knows what it knew, compared pairwise with its base; it ranks nobody.
+Written for this project; all of it is test. A reply is right that names an accepted answer as whole words: small models answer in
+sentences. So it says whether a model still knows what its base knew, pair by pair; it is no reward, and ranks nobody.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from medxiaohe.scoring._answer import final, refuses
+from medxiaohe.scoring._text import ALTERNATIVE, UNKNOWN, golds, missing, plain
 from medxiaohe.tasks._common import item, known_split, shuffled
-from medxiaohe.tasks._names import named
 from medxiaohe.tasks._prompts import asked
-from medxiaohe.types import Sample, Task
+from medxiaohe.types import Sample, Score, Task, Trace
 
 LICENSE = "Apache-2.0"
 FILE = Path(__file__).with_name("everyday.tsv")  # topic, question, answer; other spellings after |
@@ -23,7 +25,7 @@ def everyday() -> Task:
     return Task(
         "everyday",
         samples,
-        (named(None),),
+        (mentioned,),
         _question("example", "geography", "What is the capital of France?", "Paris"),
         LICENSE,
         prompt="short",
@@ -49,3 +51,14 @@ def _question(number: str, topic: str, question: str, answer: str) -> Sample:
     spellings = answer.split("|")
     fields = {"target": "\n".join(spellings), "license": LICENSE, "split": "test", "study_id": number, "meta": {"topic": topic}}
     return item(f"everyday/{number}", asked("short", question), spellings[0], **fields)
+
+
+def mentioned(sample: Sample, trace: Trace) -> Score:
+    """1 where the reply names an accepted answer as whole words; a reply that says nothing is unparsed."""
+    text = final(trace.answer)
+    said = plain(text)
+    if not refuses(text) and any(re.search(rf"(?<!\w){re.escape(plain(gold))}(?!\w)", said) for gold in golds(sample)):
+        return Score("mentioned", 1.0, parsed=said, why=f"names {sample.target!r}")
+    if not said or refuses(text) or UNKNOWN.fullmatch(text.strip(" .:!")) or ALTERNATIVE.search(text):
+        return missing("mentioned", trace)
+    return Score("mentioned", 0.0, parsed=said, why=f"does not name {sample.target!r}")

@@ -48,6 +48,7 @@ class FitSettings:
     sharding: Literal["none", "fsdp"] = "none"  # with several processes: copies of the model (DDP), or one shared out (FSDP2)
     max_length: int = 512
     packing: bool = False  # several rows in a sequence of max_length tokens, none sees another
+    rising: tuple[str, ...] = ()  # sources that are seldom in the first batches and frequent in the last, in a straight line (MX-20)
     augment: Augment = field(default_factory=Augment)
     seed: int = 0
     allow_contaminated: bool = False  # train on rows that were compared with no test split
@@ -107,7 +108,10 @@ def fit(rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path,
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed, pack_to)
     steps = settings.max_steps or max(1, round(epoch * settings.num_train_epochs / settings.gradient_accumulation_steps))
     num_batches = steps * settings.gradient_accumulation_steps * ranks.world()
-    batches = plans.plan(lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to)
+    if unknown := set(settings.rising) - set(rows.sources):
+        raise ConfigError(f"rising: no rows of {', '.join(sorted(unknown))}: the sources are {', '.join(sorted(set(rows.sources)))}")
+    rising = [source in settings.rising for source in rows.sources] if settings.rising else ()
+    batches = plans.plan(lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to, rising)
     trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label)
     check_gradients(trainer.model, rows, settings.parts)
     if settings.packing:

@@ -6,6 +6,7 @@ that share a sequence without seeing each other.
 
 from __future__ import annotations
 
+import math
 import random
 from bisect import bisect_left, insort
 from collections.abc import Sequence
@@ -15,12 +16,17 @@ WINDOW = 8  # batches whose rows are sorted by length together: padding costs as
 PACK_WINDOW = 100_000  # rows that are packed together
 
 
-def plan(lengths: Sequence[int], batch_size: int, num_batches: int, seed: int, pack_to: int = 0) -> list[Batch]:
+def plan(
+    lengths: Sequence[int], batch_size: int, num_batches: int, seed: int, pack_to: int = 0, rising: Sequence[bool] = ()
+) -> list[Batch]:
     """`num_batches` batches of `batch_size` sequences; every row once, then every row once more in another order, and so on.
 
-    lengths: tokens of each row. pack_to: tokens of a packed sequence, or 0 for one row a sequence.
+    lengths: tokens of each row. pack_to: tokens of a packed sequence, or 0 for one row a sequence. rising: of each row whether it
+    belongs to what is seldom at the start and frequent at the end, in a straight line (MX-20: the share of reasoning).
     """
     batches: list[Batch] = []
+    if any(rising) and not all(rising):
+        return _rising(lengths, batch_size, num_batches, random.Random(seed), pack_to, rising)
     epoch = 0
     while len(batches) < num_batches:
         shuffle = random.Random(seed if epoch == 0 else f"{seed} epoch {epoch}")
@@ -52,6 +58,32 @@ def _sorted(lengths: Sequence[int], batch_size: int, shuffle: random.Random) -> 
         shuffle.shuffle(batches)
         out += batches
     return out
+
+
+def _rising(
+    lengths: Sequence[int], batch_size: int, num_batches: int, shuffle: random.Random, pack_to: int, rising: Sequence[bool]
+) -> list[Batch]:
+    """Every row as often as without a schedule; a rising row's places in the run have a density that grows in a straight line."""
+    per_sequence = max(1.0, pack_to * len(lengths) / sum(lengths)) if pack_to else 1.0
+    epochs = num_batches * batch_size * per_sequence / len(lengths)
+    places = []
+    for row, rises in enumerate(rising):
+        for epoch in range(math.ceil(epochs) + 1):
+            place = (epoch + shuffle.random()) / epochs  # of the whole run; 1 is its end
+            places.append((math.sqrt(place) if rises and place < 1 else place, row))
+    order = [row for _, row in sorted(places)]
+    window = max(1, round(WINDOW * batch_size * per_sequence))
+    batches: list[Batch] = []
+    rest: list[list[int]] = []
+    for start in range(0, len(order), window):
+        rows = order[start : start + window]
+        found = _best_fit(rows, lengths, pack_to) if pack_to else [[row] for row in sorted(rows, key=lambda row: lengths[row])]
+        sequences = rest + found
+        cut = [sequences[i : i + batch_size] for i in range(0, len(sequences), batch_size)]
+        rest = cut.pop() if cut and len(cut[-1]) < batch_size and start + window < len(order) else []
+        shuffle.shuffle(cut)
+        batches += cut
+    return batches[:num_batches]
 
 
 def _packed(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: random.Random) -> list[Batch]:

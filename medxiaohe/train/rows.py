@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from medxiaohe import images, progress
+from medxiaohe import images, plugins, progress
 from medxiaohe.errors import DataError
 from medxiaohe.models.render import Rendered, batch, pack, render
+from medxiaohe.tasks import make
 from medxiaohe.train.augment import Augment, augmented
 from medxiaohe.train.plan import Batch
-from medxiaohe.types import ImageRef, Sample
+from medxiaohe.types import ImageRef, Sample, Tool
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,8 +31,10 @@ class Rows:
     """Samples as the model sees them. `sizes` comes from one pass at the start, which finds every bad row before training."""
 
     def __init__(self, samples: Sequence[Sample], processor: Any, max_length: int, label: str, augment: Augment | None = None):
+        self._tools = offered(samples)
         self.processor, self.max_length = processor, max_length
         self._samples = samples
+        self.sources = [sample.source for sample in samples]
         self._augment = augment if augment is not None and augment.is_on else None
         self._kept: dict[int, Rendered] = {}
         self.keep_in_step = False  # processes that share a model must all run its vision tower, or none of them
@@ -76,6 +79,21 @@ class Rows:
     def _render(self, number: int, opener: Callable[[ImageRef], Image]) -> Rendered:
         sample = self._samples[number]
         try:
-            return render(sample.messages, self.processor, opener).cut(self.max_length)
+            tools = self._tools[sample.source] if _calls(sample) else ()
+            return render(sample.messages, self.processor, opener, tools).cut(self.max_length)
         except DataError as error:
             raise DataError(f"row {number + 1} ({sample.id}): {error}") from error
+
+
+def offered(samples: Sequence[Sample]) -> dict[str, list[Tool]]:
+    """The tools of each task whose rows call some: a row of calls is shown the tools that its rollout would be shown."""
+    found: dict[str, list[Tool]] = {}
+    for sample in samples:
+        if sample.source not in found and _calls(sample):
+            named = make(sample.source).tools if sample.source in plugins.available("tasks") else ()
+            found[sample.source] = [plugins.load("tools", name) for name in named]
+    return found
+
+
+def _calls(sample: Sample) -> bool:
+    return any(message.calls for message in sample.messages)
