@@ -116,8 +116,10 @@ def test_sigkill_while_a_model_answers(place: Path) -> None:
     assert 5 <= before < 18
     assert subprocess.run([sys.executable, "-m", "medxiaohe", *words], env=env, capture_output=True, timeout=120).returncode == 0
     assert len(log.read_text().splitlines()) <= 19
-    whole = io.read_json(place / "out/run/1/results.json")
-    assert whole["tasks"]["quiz"]["scores"]["n"] == 9
+    words[-1] = str(place / "never_killed")
+    assert subprocess.run([sys.executable, "-m", "medxiaohe", *words], env=env, capture_output=True, timeout=120).returncode == 0
+    resumed, whole = ((place / out / "run/1/results.json").read_bytes() for out in ("out", "never_killed"))
+    assert resumed == whole and json.loads(whole)["tasks"]["quiz"]["scores"]["n"] == 9
 
 
 def test_a_torn_line_is_cut_off(tmp_path: Path) -> None:
