@@ -12,22 +12,24 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<pad>"]
 SIDE, PATCH = 32, 8  # 16 image tokens
 
 
-def build(folder: Path, seed: int = 0) -> Path:
+def build(
+    folder: Path, seed: int = 0, text_: str = TEXT, vocabulary: int = 400, hidden: int = 64, layers: int = 2, spread: float = 0.2
+) -> Path:
     """Save model, tokenizer and processor; `AutoModelForImageTextToText` and `AutoProcessor` load the folder."""
     import torch
     from transformers import CLIPImageProcessor, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-    words = tokenizer()
+    words = tokenizer(text_, vocabulary)
     torch.manual_seed(seed)
     text = LlamaConfig(
         vocab_size=len(words),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=2048,
-        initializer_range=0.2,
+        initializer_range=spread,
         tie_word_embeddings=True,
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
@@ -69,7 +71,7 @@ def build(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def tokenizer() -> Any:
+def tokenizer(text: str = TEXT, vocabulary: int = 400) -> Any:
     """Byte-level BPE with every byte in its vocabulary: any text survives encode and decode."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -78,7 +80,7 @@ def tokenizer() -> Any:
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    bpe.train_from_iterator(TEXT.split("\n"), trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, special_tokens=SPECIAL))
+    bpe.train_from_iterator(text.split("\n"), trainers.BpeTrainer(vocab_size=vocabulary, initial_alphabet=alphabet, special_tokens=SPECIAL))
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         bos_token="<|endoftext|>",

@@ -1,0 +1,160 @@
+"""Stage: direct preference optimisation on pairs (Rafailov and others 2023; HR-6), through TRL's DPOTrainer.
+
+    pairs.jsonl of `data`   train/pairs.py; of train.preferences, or of people
+
+Tokens and mask are those of `models.render`, text and images in one batch. Where only adapters of the language model are trained, the
+reference is the model without them; else it is a second copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from medxiaohe import io, progress
+from medxiaohe.errors import ConfigError
+from medxiaohe.models import checkpoint
+from medxiaohe.models.render import IGNORED
+from medxiaohe.recipe import ranks
+from medxiaohe.recipe.settings import HOW, decisive
+from medxiaohe.train import faults, pairs
+from medxiaohe.train import parts as parts_of
+from medxiaohe.train import plan as plans
+from medxiaohe.train.clean import refuse_unchecked
+from medxiaohe.train.fit import base_model, code, dataset, device, identity, planned, save
+from medxiaohe.train.resume import newest, resumable
+
+LABEL = "preference learning"
+KEPT = {
+    "loss": "loss", "rewards/accuracies": "accuracy", "rewards/margins": "margin", "logps/chosen": "chosen", "logps/rejected": "rejected",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DpoSettings:
+    """Names are those of TRL's DPOConfig. The defaults are HeteroRAG's: LoRA at 2e-5, four epochs (HR-6)."""
+
+    model: str = ""
+    parts: parts_of.Parts = field(default_factory=lambda: parts_of.Parts(projector=False))
+    learning_rate: float = 2e-5
+    projector_learning_rate: float | None = None
+    weight_decay: float = 0.0
+    warmup_steps: int = 3
+    max_grad_norm: float = 1.0
+    beta: float = 0.1
+    loss_type: Literal["sigmoid", "hinge", "ipo", "robust", "apo_zero", "apo_down"] = "sigmoid"
+    label_smoothing: float = 0.0
+    per_device_train_batch_size: int = 4  # pairs
+    gradient_accumulation_steps: int = 1
+    max_steps: int = 0  # 0: as many as num_train_epochs takes
+    num_train_epochs: float = 4.0
+    max_length: int = 1024
+    seed: int = 0
+    allow_contaminated: bool = False  # train on pairs that were compared with no test split
+    save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
+
+    def __post_init__(self) -> None:
+        for name in ("per_device_train_batch_size", "gradient_accumulation_steps", "max_length", "save_steps"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.learning_rate <= 0 or self.beta <= 0 or not 0 <= self.label_smoothing < 0.5:
+            raise ConfigError("learning_rate and beta must be above 0, label_smoothing at least 0 and below 0.5")
+
+
+def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = None) -> dict[str, Any]:
+    """Train on the pairs of a stage. DataError names a bad row before the first step."""
+    refuse_unchecked(data, settings.allow_contaminated, LABEL)
+    base = base_model(settings, model)
+    preferences = pairs.read(data / pairs.FILE)
+    loaded = checkpoint.load(base, device())
+    faults.agree(loaded)
+    rows = pairs.PairRows(preferences, loaded.processor, settings.max_length, f"render {pairs.FILE}")
+    if parts_of.projector_is_fresh(loaded.model) and rows.first_with(True) is not None:
+        raise ConfigError(f"{LABEL}: the projector of {base} was never trained, and pairs have images: fine-tune with train.sft first")
+    place = io.scratch(out, [LABEL, decisive(settings), io.sha256(data / pairs.FILE), identity(base), code()])
+    lengths = [size.tokens for size in rows.sizes]
+    epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed)
+    each = settings.gradient_accumulation_steps * ranks.world()
+    steps = settings.max_steps or max(1, round(epoch * settings.num_train_epochs / each))
+    batches = plans.plan(lengths, settings.per_device_train_batch_size, steps * each, settings.seed)
+    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps)
+    before = parts_of.sizes(trainer.model)
+    found = newest(place)
+    meter.advance(int(Path(found).name) if found else 0)
+    with faults.explained(LABEL, place):
+        trainer.train(resume_from_checkpoint=found)
+    meter.close()
+    history = [row for row in trainer.state.log_history if "loss" in row]
+    save(trainer, loaded, settings.parts, out, LABEL)
+    if ranks.is_first():
+        io.write_jsonl(
+            out / "metrics.jsonl", ({"step": r["step"], **{n: round(r[o], 6) for o, n in KEPT.items() if o in r}} for r in history)
+        )
+    kinds = [pair.kind or "given" for pair in preferences]
+    return {
+        "base": base,
+        "steps": trainer.state.global_step,
+        "pairs": len(rows),
+        "kinds": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        "pairs_with_pixels": sum(bool(size.num_images) for size in rows.sizes),
+        **before,
+        "loss_first": round(history[0]["loss"], 4),
+        "loss_last": round(history[-1]["loss"], 4),
+        "accuracy_last": round(history[-1]["rewards/accuracies"], 4),
+        "margin_last": round(history[-1]["rewards/margins"], 4),
+    }
+
+
+dpo.together = True  # type: ignore[attr-defined]
+
+
+def _trainer(
+    rows: pairs.PairRows, batches: Sequence[plans.Batch], loaded: checkpoint.Loaded, settings: DpoSettings, place: Path, steps: int
+) -> tuple[Any, progress.Meter]:
+    from transformers import TrainerCallback
+    from transformers.trainer_callback import PrinterCallback
+    from trl import DPOConfig, DPOTrainer
+
+    on_cpu = device() == "cpu"
+    parts = settings.parts
+    adapters_alone = parts.language == "lora" and not parts.projector and not parts.vision
+    reference = None if adapters_alone else checkpoint.load(loaded.name, device()).model
+    config = DPOConfig(
+        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=not on_cpu, max_length=None,
+        learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, warmup_steps=settings.warmup_steps,
+        max_grad_norm=settings.max_grad_norm, lr_scheduler_type="linear", beta=settings.beta, loss_type=[settings.loss_type],
+        label_smoothing=settings.label_smoothing, gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        per_device_train_batch_size=1,  # a row of the trainer's data set is a batch of the plan
+        max_steps=steps, seed=settings.seed, data_seed=settings.seed, logging_steps=1, logging_nan_inf_filter=False,
+        save_strategy="steps", save_steps=settings.save_steps, report_to="none", disable_tqdm=True, remove_unused_columns=False,
+        ddp_find_unused_parameters=parts.vision or parts.projector,
+    )  # fmt: skip
+    meter = progress.Meter(LABEL, steps)
+
+    class Show(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            meter.advance()
+
+    class Rendered(DPOTrainer):  # type: ignore[misc]
+        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+            return dataset  # of numbers of batches: the collator renders them
+
+    def collate(items: Sequence[dict[str, int]]) -> dict[str, Any]:
+        (number,) = (item["row"] for item in items)
+        tensors = rows.batch([row for (row,) in batches[number]])
+        tensors["completion_mask"] = (tensors.pop("labels") != IGNORED).long()
+        return tensors
+
+    trainer = planned(resumable(Rendered, place), settings)(
+        model=parts_of.prepare(loaded.model, parts, settings.seed),
+        ref_model=reference,
+        args=config,
+        train_dataset=dataset(batches),
+        data_collator=collate,
+        processing_class=loaded.processor,
+        callbacks=[Show(), faults.alarms(LABEL)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer, meter
