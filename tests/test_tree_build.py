@@ -138,6 +138,28 @@ def test_mesh_tree_numbers_are_parents_and_kinds(tmp_path: Path) -> None:
     assert (melanoma.id, melanoma.parents, melanoma.synonyms) == ("MESH:D008545", ("MESH:D009369",), ("Malignant Melanoma",))
 
 
+def test_mesh_tables_give_kinds_parents_names_in_word_order_and_mappings(tmp_path: Path) -> None:
+    said = read("mesh_tables", example("mesh_tables", tmp_path))[0]
+    neoplasms, melanoma, sildenafil = entities(said)
+    assert (melanoma.parents, melanoma.kind, melanoma.synonyms) == (("MESH:D009369",), "disease", ("Malignant Melanoma",))
+    assert (neoplasms.parents, sildenafil.kind, sildenafil.synonyms) == ((), "chemical", ("Viagra", "Sildenafil"))
+    assert [(m.a, m.b, m.predicate) for m in said if isinstance(m, Match)] == [("MESH:D008545", "DOID:1909", "exact")]
+    table = "D1\tEnzymes\t\tD08.811\t\nD2\tInsulin\t\tD12.776.1|D12.644.1\t\nD3\tLibraries\t\tL01\t\nD4\tModels\t\tE05.1\t\n"
+    (tmp_path / "mesh_id_label_mappings.tsv").write_text(table)
+    rows, skipped = read_all(plugins.load("vocabularies", "mesh_tables")(tmp_path / "mesh_id_label_mappings.tsv"))
+    assert [(row.id, row.kind) for row in rows] == [("MESH:D1", "gene product"), ("MESH:D2", "chemical")]
+    assert skipped == {"outside the domain": 2}
+
+
+def test_supplementary_concepts_are_below_the_headings_they_are_mapped_to(tmp_path: Path) -> None:
+    (tmp_path / "mesh_id_label_mappings.tsv").write_text("D1\tAcids\t\tD01\t\nD3\tLibraries\t\tL01\t\n")
+    (tmp_path / "mesh_supp_id_label_mappings.tsv").write_text("C2\tnew acid\tNA 1|acid, new\t*D1\nC3\tbook\t\tD3\n")
+    path = tmp_path / "mesh_supp_id_label_mappings.tsv"
+    (acid,), skipped = read_all(plugins.load("vocabularies", "mesh_tables")(path))
+    assert (acid.id, acid.kind, acid.parents, acid.synonyms) == ("MESH:C2", "chemical", ("MESH:D1",), ("NA 1",))
+    assert skipped == {"outside the domain": 1}
+
+
 def test_rrf_reads_english_names_parents_and_kinds(tmp_path: Path) -> None:
     disease, asthma = entities(read("rrf", example("rrf", tmp_path))[0])
     assert (asthma.id, asthma.kind, asthma.parents) == ("UMLS:C0004096", "disease", ("UMLS:C0012634",)) and disease.parents == ()
@@ -186,6 +208,8 @@ CUT_XML = "<a>\n<chapter>\n<name>1</na"
         ("sssom", "x.tsv", b"a\tb\n", r"x\.tsv:1: no column 'subject_id'"),
         ("sssom", "x.tsv", b"subject_id\tpredicate_id\tobject_id\nMONDO:1\tskos", r"x\.tsv:2: 2 columns, but the header has 3"),
         ("medic", "x.txt", b"D1||a\nwhat is this\n", r"x\.txt:2: a MEDIC line must be"),
+        ("mesh_tables", "mesh_id_label_mappings.tsv", b"D1\ta\t\tC04\t\nD2\tb", r"mappings\.tsv:2: a row of MeSH must be `D000001, name"),
+        ("mesh_tables", "mesh_id_label_mappings.tsv", b"C1\ta\t\tD1\n", r"mappings\.tsv:1: a row of MeSH must be"),
         ("rrf", "MRCONSO.RRF", b"C1|ENG|P|\n", r"MRCONSO\.RRF:1: 3 columns, but MRCONSO\.RRF has 18"),
         ("do_relations", "x.tsv", b"a\tb\nc\td\n", r"x\.tsv:2: needs the columns"),
         ("information_content", "x.json", b'{"HP:1": "high"}', r"x\.json: must be a JSON object of numbers"),

@@ -17,14 +17,15 @@ from pathlib import Path
 
 from medxiaohe import assets, io
 from medxiaohe.entity.names import key
+from medxiaohe.entity.readers import mesh
 from medxiaohe.entity.readers._terms import Terms
-from medxiaohe.entity.readers.mesh import KINDS, LICENSE
 from medxiaohe.errors import DataError
 from medxiaohe.types import Entity, Match
 
 DESCRIPTORS, SUPPLEMENTARY, MAPPINGS = "mesh_id_label_mappings.tsv", "mesh_supp_id_label_mappings.tsv", "mesh_mappings.tsv"
 # Branches that are about research, equipment, minds, plants and physics: their words are in every text and mean no entity of medicine.
 OUTSIDE = ("A18", "A19", "B03.440", "E05", "E07", "G01", "G02", "G05", "G06", "G14", "G15", "G16", "G17")
+KINDS = (("D12.644", "chemical"), ("D12.776", "gene product"), ("D08.811", "gene product"), *mesh.KINDS)  # peptides, proteins, enzymes
 SAME_ID = frozenset({"CHEBI", "DOID", "HP", "UBERON", "CL", "GO", "NCIT"})  # whose ids the tree knows
 
 EXAMPLE: dict[str, str | bytes] = {
@@ -66,7 +67,7 @@ def _descriptors(file: Path, skipped: Counter[str]) -> dict[str, Entity]:
     for id, (name, terms, kind, numbers) in rows.items():
         above = (places.get(number.rpartition(".")[0], "") for number in numbers)
         parents = tuple(dict.fromkeys(f"MESH:{one}" for one in above if one and rows[one][2] == kind))
-        found[id] = Entity(f"MESH:{id}", name, kind, parents, _synonyms(name, terms), "", (), "MeSH descriptors", LICENSE)
+        found[id] = Entity(f"MESH:{id}", name, kind, parents, _synonyms(name, terms), "", (), "MeSH descriptors", mesh.LICENSE)
     return found
 
 
@@ -78,7 +79,7 @@ def _supplementary(file: Path, descriptors: Mapping[str, Entity], skipped: Count
             continue
         kind = above[0].kind
         parents = tuple(dict.fromkeys(one.id for one in above if one.kind == kind))
-        yield Entity(f"MESH:{id}", name, kind, parents, _synonyms(name, terms), "", (), "MeSH supplementary concepts", LICENSE)
+        yield Entity(f"MESH:{id}", name, kind, parents, _synonyms(name, terms), "", (), "MeSH supplementary concepts", mesh.LICENSE)
 
 
 def _mappings(file: Path, descriptors: Mapping[str, Entity]) -> Iterator[Match]:
