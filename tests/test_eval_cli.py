@@ -212,3 +212,18 @@ def test_a_model_behind_a_url_is_asked_once(place: Path, server: tuple[int, subp
     done = engine.medxiaohe(*words, place / "b", **env)
     assert done.returncode == 0, "every reply was kept"
     assert (place / "a/run/1/traces.jsonl").read_bytes() == (place / "b/run/1/traces.jsonl").read_bytes()
+
+
+def test_data_that_is_not_what_a_task_was_written_with_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate("--no-page", "--limit", "24", out="a") == 0
+    found = read(Path("a"))[1]["tasks"]["quiz"]
+    assert found["fingerprint"] and not found["data_changed"], "a task without a fingerprint is given one to keep"
+    changed = f"fingerprint {found['fingerprint']}, not {'0' * 16}: the data changed"
+    for name, digest, problem in (("same", found["fingerprint"], ""), ("other", "0" * 16, changed)):
+        (place / f"{name}.py").write_text(TASK.replace('"CC0-1.0")\n', f'"CC0-1.0", fingerprints={{"test": "{digest}"}})\n'))
+        capsys.readouterr()
+        assert evaluate("--no-page", "--limit", "24", "--tasks", f"{name}.py:quiz", out=name) == 0
+        assert bool(problem) == ("the data changed" in capsys.readouterr().out)
+        assert problem in read(Path(name))[1]["tasks"][name]["data_changed"]
+    assert evaluate("--no-page", "--limit", "23", out="c") == 0
+    assert read(Path("c"))[1]["tasks"]["quiz"]["fingerprint"] == "", "a part of the data has no fingerprint of the whole"

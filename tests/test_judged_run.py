@@ -13,7 +13,7 @@ from medxiaohe.errors import ConfigError, JudgeFailed
 from medxiaohe.evals import reproduce, results
 from medxiaohe.evals.judging import Tally
 from medxiaohe.evals.run import RunSettings, TaskRun, run
-from medxiaohe.evals.table import beyond_budget, markdown
+from medxiaohe.evals.table import cautions, markdown
 from medxiaohe.scoring import rubric
 from medxiaohe.scoring.judges import use
 
@@ -77,7 +77,7 @@ def test_what_lies_beyond_the_budget_is_unjudged_and_said(place: Path) -> None:
     whole = io.read_json(place / "out/results.json")
     assert whole["tasks"]["quiz"]["judge_budget"] == {"max_calls": 5, "max_cost": None, "unasked": 3}
     assert summary["quiz"]["n"] == 3 and summary["quiz"]["unjudged"] == 3, "its self-test took nothing from the budget"
-    said = beyond_budget(whole["tasks"])
+    said = cautions(whole["tasks"])
     assert said == ["quiz: 3 of 6 items are unjudged because the judge's budget of 5 calls was spent."]
     assert said[0] in markdown(whole)
     assert io.read_json(place / "out/judges.json")["quiz"]["spent"] == "the budget of 5 calls is spent"

@@ -24,7 +24,7 @@ from medxiaohe.evals.compare import CompareSettings
 from medxiaohe.evals.compare import compare as compare_stages
 from medxiaohe.evals.inspect_log import export
 from medxiaohe.evals.slices import weak_nodes
-from medxiaohe.evals.table import beyond_budget, estimate
+from medxiaohe.evals.table import cautions, estimate
 from medxiaohe.evals.table import number as figure
 from medxiaohe.recipe import load
 from medxiaohe.recipe import run as recipes
@@ -145,7 +145,7 @@ def _told(whole: Mapping[str, Any], folders: list[Path]) -> str:
     paths = [("results", folders[0] / "results.json"), ("table", folders[0] / "results.md")]
     paths += [("page", folder / "index.html") for folder in folders[1:]]
     places = "\n".join(f"{name:<8} {path}" for name, path in paths)
-    apart = beyond_budget(whole["tasks"])
+    apart = cautions(whole["tasks"])
     apart += [
         f"{name}: {line}" for name, task in whole["tasks"].items() for one in task.get("compat", {}).values() for line in compat.lines(one)
     ]

@@ -60,13 +60,18 @@ class Examination:
 
 
 def write_items(exam: Examination) -> dict[str, Any]:
-    """Write down once what is asked; returns {n, items, prompts}: how many, and digests of all of them."""
+    """Write down once what is asked; returns {n, items, prompts, fingerprint}: how many, and digests of all of them.
+
+    `fingerprint` is the one of tasks.fingerprint, or "" where a limit left items of the split out.
+    """
     facts = exam.folder / "facts.json"
     if not facts.exists():
         exam.folder.mkdir(parents=True, exist_ok=True)
         digest = fingerprints.Digest()
-        io.write_jsonl(exam.items, _item_rows(exam, _samples(exam.task, exam.wanted), digest))
-        io.write_json(facts, digest.facts())
+        samples = iter(exam.task.samples(exam.wanted.split))
+        io.write_jsonl(exam.items, _item_rows(exam, _samples(samples, exam.wanted), digest))
+        whole = next(samples, None) is None
+        io.write_json(facts, digest.facts() | {"fingerprint": str(digest.whole) if whole else ""})
     found: dict[str, Any] = io.read_json(facts)
     if not found["n"]:
         raise DataError(f"the task {exam.wanted.shown} has no samples in split {exam.wanted.split!r}")
@@ -80,9 +85,9 @@ def _item_rows(exam: Examination, samples: Iterable[Sample], digest: fingerprint
         yield {"sample": sample, "nodes": nodes}
 
 
-def _samples(task: Task, wanted: TaskRun) -> Iterator[Sample]:
+def _samples(samples: Iterator[Sample], wanted: TaskRun) -> Iterator[Sample]:
     seen: set[bytes] = set()
-    for sample in islice(task.samples(wanted.split), wanted.limit):
+    for sample in islice(samples, wanted.limit):
         key = blake2b(sample.id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         if key in seen:
             raise DataError(f"the task {wanted.shown} has an id more than once: {sample.id!r}")

@@ -20,6 +20,7 @@ from medxiaohe import io
 from medxiaohe.evals.replies import shown_part
 from medxiaohe.scoring.judges import prompts, use
 from medxiaohe.scoring.judges.use import JudgeSettings
+from medxiaohe.tasks import Fingerprint
 from medxiaohe.types import Message, Sample, Task
 
 PACKAGES = ("torch", "transformers", "tokenizers", "vllm", "pillow", "numpy")
@@ -29,10 +30,11 @@ class Digest:
     """Of all items of a task in their order; where a file lies does not count, what is in it does."""
 
     def __init__(self) -> None:
-        self.n, self._items, self._prompts = 0, hashlib.sha256(), hashlib.sha256()
+        self.n, self._items, self._prompts, self.whole = 0, hashlib.sha256(), hashlib.sha256(), Fingerprint()
 
     def add(self, sample: Sample) -> None:
         self.n += 1
+        self.whole.add(sample)
         gold = sample.messages[-1].text if sample.messages and sample.messages[-1].role == "assistant" else ""
         row = [sample.id, sample.target, sample.choices, gold, sample.patient_id, sample.study_id]
         images = [shown_part(image) for image in sample.images]

@@ -18,7 +18,7 @@ def markdown(whole: Mapping[str, Any]) -> str:
         _table(HEAD, [_row(name, task) for name, task in whole["tasks"].items()]),
     ]
     parts += [
-        *beyond_budget(whole["tasks"]),
+        *cautions(whole["tasks"]),
         _samples(whole),
         _baselines(whole),
         _perturbed(whole),
@@ -29,10 +29,12 @@ def markdown(whole: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def beyond_budget(tasks: Mapping[str, Any]) -> list[str]:
-    """A sentence for each task whose judge had to stop."""
+def cautions(tasks: Mapping[str, Any]) -> list[str]:
+    """A sentence for each task whose data is not what it was written with, or whose judge had to stop."""
     found = []
     for name, task in tasks.items():
+        if changed := task.get("data_changed"):
+            found.append(f"{name}: {changed}, so its numbers compare with no other ones.")
         budget = task.get("judge_budget") or {}
         if unasked := budget.get("unasked"):
             limits = [f"{budget[key]:g}{unit}" for key, unit in (("max_calls", " calls"), ("max_cost", "")) if budget[key] is not None]

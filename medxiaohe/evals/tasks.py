@@ -13,6 +13,7 @@ from medxiaohe.evals import baselines, candidates, compat, confidence, fingerpri
 from medxiaohe.evals.examine import BLIND, Examination, answer, likelihoods, perturbed, validation_items
 from medxiaohe.scoring.judges import use
 from medxiaohe.scoring.judges.scorer import JudgedScorer
+from medxiaohe.tasks import differs
 from medxiaohe.types import Sample, Score, Trace
 
 VARIANT = ("sample", "trace", "scores", "verdicts", "judge_replies")
@@ -85,6 +86,8 @@ def examined(exam: Examination, asked: Mapping[str, Any], self_test: Mapping[str
         "tags": list(task.tags),
         "n": asked["n"],
         "dataset": asked["items"],
+        "fingerprint": asked["fingerprint"],
+        "data_changed": differs(task, wanted.split, asked["fingerprint"]) if asked["fingerprint"] else "",
         "prompts": asked["prompts"],
         "prompt": task.prompt,
         "prompt_template": fingerprints.template(task),

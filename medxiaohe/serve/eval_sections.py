@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from medxiaohe.evals.table import beyond_budget
+from medxiaohe.evals.table import cautions
 from medxiaohe.serve import charts, eval_charts
 from medxiaohe.serve.html import Html, count, decimal, details, interval, p_value, plain, section, share, signed, table, tag
 
@@ -43,7 +43,7 @@ def scores(results: Results) -> Html:
         quiet(words),
         tag("div", charted, class_="charts"),
         sortable(table("Each task, with what no skill would score", head, rows, numbers=range(1, 11))),
-        [tag("p", words, class_="notice") for words in beyond_budget(tasks)],
+        [tag("p", words, class_="notice") for words in cautions(tasks)],
         _others(more),
         _draws(tasks),
         _published(tasks),

@@ -38,14 +38,26 @@ def named(sample: Sample, task: Task) -> Sample:
     return replace(sample, source=task.name, license=sample.license or task.license)
 
 
-def fingerprint(samples: Iterable[Sample]) -> str:
+class Fingerprint:
     """16 hex digits that change when an item, its gold, its pixels, its cluster or the order does; paths do not count."""
-    digest = hashlib.sha256()
-    for s in samples:
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, s: Sample) -> None:
         parts = [[part if isinstance(part, str) else part.sha256 for part in m.parts if not hasattr(part, "name")] for m in s.messages]
         row = [s.id, parts, s.target, s.choices, s.patient_id, s.study_id, io.to_json(s.facts)]
-        digest.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
-    return digest.hexdigest()[:16]
+        self._digest.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
+
+    def __str__(self) -> str:
+        return self._digest.hexdigest()[:16]
+
+
+def fingerprint(samples: Iterable[Sample]) -> str:
+    made = Fingerprint()
+    for sample in samples:
+        made.add(sample)
+    return str(made)
 
 
 def prompt_id(task: Task) -> str:
@@ -55,6 +67,10 @@ def prompt_id(task: Task) -> str:
 
 def changed(task: Task, split: str, samples: Iterable[Sample]) -> str:
     """One sentence when these are not all the items that the task was written with, or ""."""
+    return differs(task, split, fingerprint(samples)) if task.fingerprints.get(split) else ""
+
+
+def differs(task: Task, split: str, found: str) -> str:
+    """The same of a fingerprint; "" where the task was written without one."""
     expected = task.fingerprints.get(split, "")
-    found = fingerprint(samples) if expected else ""
-    return f"{task.name} ({split}) has fingerprint {found}, not {expected}: the data changed" if found != expected else ""
+    return f"{task.name} ({split}) has fingerprint {found}, not {expected}: the data changed" if found != (expected or found) else ""
