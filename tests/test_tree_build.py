@@ -314,11 +314,35 @@ def test_every_term_is_kept_as_its_vocabulary_said_it(tmp_path: Path) -> None:
 
 def test_each_repair_names_the_entity_and_what_was_done(tmp_path: Path) -> None:
     tree_of(tmp_path, ("tsv", "a.tsv", table("M:1; a; M:2", "M:2; b; M:1|M:9", "M:2; c")))
-    assert [(row["problem"], row["id"], row["done"]) for row in rows(tmp_path, "problems.jsonl")] == [
-        ("duplicate id", "M:2", "left out 'c', kept 'b'"),
-        ("parent not in the tree", "M:2", "left out the parent M:9"),
-        ("cycle", "M:2", "left out the parent M:1, which is below M:2"),
+    assert [(row["problem"], row["id"], row["done"], row["where"]) for row in rows(tmp_path, "problems.jsonl")] == [
+        ("duplicate id", "M:2", "left out 'c', kept 'b'", "a.tsv:4"),
+        ("parent not in the tree", "M:2", "left out the parent M:9", "a.tsv:3"),
+        ("cycle", "M:2", "left out the parent M:1, which is below M:2", "a.tsv:3"),
     ]
+
+
+OBO_CYCLE = "format-version: 1.2\n\n[Term]\nid: D:1\nname: a\nis_a: D:2\n\n[Term]\nid: D:2\nname: b\nis_a: D:1\n"
+OBO_TWICE = "format-version: 1.2\n\n[Term]\nid: D:1\nname: a\n\n[Term]\nid: D:2\nis_a: D:1\nname: b\n\n[Term]\nid: D:1\nname: c\n"
+
+
+@pytest.mark.parametrize(
+    ("reader", "name", "text", "wheres"),
+    [
+        ("obo", "a.obo", OBO_CYCLE, {"a.obo:9"}),
+        ("obo", "a.obo", OBO_TWICE, {"a.obo:13"}),
+        ("medic", "m.txt", "D1||fever\nD2||cold\nD1||ague\n", {"m.txt:3"}),
+    ],
+)
+def test_a_cycle_and_an_id_used_twice_are_told_with_file_and_line(
+    reader: str, name: str, text: str, wheres: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    (tmp_path / "more.tsv").write_text(table("M:7; x"))
+    given = (Vocabulary(reader, str(tmp_path / name), license="CC0-1.0"), Vocabulary("tsv", str(tmp_path / "more.tsv")))
+    build(BuildSettings(given), tmp_path / "out")
+    found = list(io.read_jsonl(tmp_path / "out" / "problems.jsonl"))
+    assert {row["where"] for row in found} == wheres
+    assert f"{found[0]['where']}: {found[0]['problem']}, {found[0]['id']}: left out" in capsys.readouterr().err
 
 
 def test_mappings_alone_make_no_tree(tmp_path: Path) -> None:

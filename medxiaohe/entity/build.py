@@ -4,7 +4,7 @@
     terms.jsonl       what each vocabulary said, term by term, with its source and license
     merges.jsonl      {kept, merged, why, because, source, license}: which terms became one, and the reason (merge.py)
     relations.jsonl   facts between entities (disease - has phenotype - sign), and numbers about them
-    problems.jsonl    what was wrong in a vocabulary, and what was done about it (repair.py)
+    problems.jsonl    what was wrong in a vocabulary, in which line of its file, and what was done about it (repair.py)
     stats.json        the summary
 
 The order of the vocabularies decides whose id and name an entity has. docs/tree.md has the rules.
@@ -85,6 +85,11 @@ def build(settings: BuildSettings, out: Path) -> dict[str, Any]:
     if not union.entities:
         raise DataError("the vocabularies name no entity: mappings and relations alone make no tree")
     entities = linked(union, problems)
+    for one in said:
+        if path := _path(one.vocabulary):
+            for source in dict.fromkeys(term.source for term in one.terms):
+                problems.locate(source, path)
+    problems.say()
     io.write_jsonl(out / "entities.jsonl", map(row, entities))
     io.write_jsonl(out / "terms.jsonl", (row(term) for one in said for term in one.terms))
     io.write_jsonl(out / "merges.jsonl", union.merges)
