@@ -201,6 +201,8 @@ CUT_XML = "<a>\n<chapter>\n<name>1</na"
         ("obograph", "x.json", b'{"graphs": [\n"\xff"]}', r"x\.json:2: not UTF-8"),
         ("obograph", "x.json", b"[1]", r"x\.json: not an OBO graph"),
         ("obograph", "x.json.gz", gzip.compress(b'{"graphs": []}' * 99, mtime=0)[:30], r"x\.json\.gz: truncated or not gzip"),
+        ("mondo", "MONDO-ontology-v1.json", b'{"a":\n{"label": 1', r"v1\.json:2: not JSON, or truncated"),
+        ("mondo", "MONDO-ontology-v1.json", b'{\n"\xff": 1}', r"v1\.json:2: not UTF-8"),
         ("icd10cm", "x.xml", CUT_XML.encode(), r"x\.xml:3: not XML, or truncated"),
         ("icd10cm", "x.xml", b"<a>\n\xff</a>", r"x\.xml:2: not UTF-8"),
         ("icd10cm", "x.xml", b"<a></a>", r"x\.xml: no chapter or version in this XML file"),

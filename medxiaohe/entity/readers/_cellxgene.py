@@ -84,7 +84,11 @@ def _terms(path: Path) -> Mapping[str, Term]:
     raw = _bytes(path)
     try:
         terms = json.loads(raw, object_hook=_slim)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not JSON, or truncated: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}:{raw.count(10, 0, error.start) + 1}: not UTF-8 ({error.reason} at byte {error.start})") from error
+    except RecursionError as error:
         raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(terms, dict) or not terms:
         raise DataError(f"{path}: must be a JSON object of terms, id -> term")
