@@ -130,7 +130,7 @@ def shown(fact: Fact, library: Any, facts: Sequence[Fact], chance: random.Random
 
 
 def said(thought: str, tag: str, text: str) -> Message:
-    return Message("assistant", (f"<think>{thought}</think><{tag}>{text}</{tag}>",))
+    return Message("assistant", (f"<think> {thought} </think> <{tag}> {text} </{tag}>",))
 
 
 def prepared(facts: Sequence[Fact], seed: int, chosen: argparse.Namespace, out: Path) -> Path:
@@ -148,7 +148,9 @@ def prepared(facts: Sequence[Fact], seed: int, chosen: argparse.Namespace, out: 
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     import tiny
 
-    text = "\n".join(" ".join(message.text for message in row.messages) for row in rows) + "\n".join(fact.sentence for fact in facts)
+    marks = "\n".join(["assistant\nuser\ntool\n<retrieve>\n</retrieve>"] * len(rows))
+    told = "\n".join(" ".join(message.text for message in row.messages) for row in rows)
+    text = "\n".join([marks, told, *(fact.sentence for fact in facts)])
     model = tiny.build(out / "random", seed, text, 900, hidden=128, layers=3, spread=0.05)
     settings = FitSettings(
         model=str(model), parts=WHOLE, learning_rate=2e-3, max_steps=chosen.warm, per_device_train_batch_size=48, max_length=256, seed=seed,

@@ -46,6 +46,8 @@ STAGE_VERBS = {
     ("data", "mix"): ("data.mixture", "balance by entity, source and modality", "--input data=work/data_curate/1"),
     ("train", "cpt"): ("train.cpt", "continual pretraining on documents", "--input data=work/data_mixture/1"),
     ("train", "sft"): ("train.sft", "supervised fine-tuning on instructions", "--input data=work/data_mixture/1"),
+    ("train", "preferences"): ("train.preferences", "pairs from a model's answers with and without what is known",
+                               "--input data=work/data_mixture/1"),
     ("train", "dpo"): ("train.dpo", "learn from pairs of a better and a worse reply", "--input data=work/train_preferences/1"),
     ("train", "rl"): ("train.rl", "reinforcement learning with a task's scorer as reward", "--input data=work/data_mixture/1"),
     ("train", "agentic"): ("train.agentic", "reinforcement learning over several turns with tools", "--input data=work/data_mixture/1"),

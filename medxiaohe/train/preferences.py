@@ -1,0 +1,162 @@
+"""Stage: knowledge-preference pairs from the model's own answers (HeteroRAG's HKPT, HR-6), for train.dpo.
+
+    pairs.jsonl      {id, kind, k, messages, prompt, chosen, rejected} (train/pairs.py)
+    replies.jsonl    {id, replies {how: text}, values {how: value}} of every prompt that was asked
+
+Each prompt is answered with all that is fetched (K), without each part k of it (reports, docs, both), and with the least similar image:
+
+    cross-modal   right with its own image           chosen: with its image       rejected: with the other image, where that is wrong
+    use           right with K, wrong without k      chosen: with K               rejected: without k
+    robustness    wrong with K, right without k      chosen: without k            rejected: with K
+
+All pairs are trained with the prompt of K and the own image. "Right" is a score of at least `right` by the task's scorer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from medxiaohe import io, progress
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models import checkpoint
+from medxiaohe.models.backends.transformers import Transformers
+from medxiaohe.recipe.settings import HOW, InputPath, decisive
+from medxiaohe.rewards.hybrid import answered
+from medxiaohe.tasks import make
+from medxiaohe.train.clean import carry, refuse_unchecked
+from medxiaohe.train.fit import base_model, code, device, identity
+from medxiaohe.train.knowledge import Knowledge, asked
+from medxiaohe.train.pairs import FILE
+from medxiaohe.types import Message, Sample, Task
+
+LABEL = "knowledge preferences"
+CHUNK = 32  # prompts; one that is done is on disk
+WITH_ALL, OTHER_IMAGE = "with everything", "with another image"
+
+
+@dataclass(frozen=True)
+class PreferenceSettings:
+    """`reports` and `docs` are files of passages (retrieval/passages.py), those of reports with an image each."""
+
+    model: str = ""
+    reports: InputPath = ""
+    docs: InputPath = ""
+    top_reports: int = 2
+    top_docs: int = 2  # HR-5
+    right: float = 0.5
+    max_new_tokens: int = 64
+    batch_size: Annotated[int, HOW] = 16
+    limit: int = 0  # prompts; 0: all
+    seed: int = 0
+    allow_contaminated: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.top_reports, self.top_docs, self.max_new_tokens, self.batch_size) < 1 or not 0 < self.right <= 1:
+            raise ConfigError("top_reports, top_docs, max_new_tokens and batch_size must be at least 1, right above 0 and at most 1")
+
+
+def preferences(
+    settings: PreferenceSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
+) -> dict[str, Any]:
+    """Ask `prompts.jsonl` of a mixture in every way, and pair what came of it. DataError when no pair did."""
+    refuse_unchecked(data, settings.allow_contaminated, LABEL)
+    base = base_model(settings, model)
+    samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
+    tasks = {name: make(name, tree) for name in sorted({sample.source for sample in samples})}
+    loaded = checkpoint.load(base, device())
+    known = Knowledge(samples, loaded, settings.reports, settings.docs, settings.top_reports, settings.top_docs)
+    inputs = [io.sha256(Path(path)) for path in (str(data / "prompts.jsonl"), settings.reports, settings.docs) if path]
+    file = io.scratch(out, [LABEL, decisive(settings), inputs, identity(base), code()]) / "replies.jsonl"
+    io.drop_torn_line(file)
+    rows = list(io.read_jsonl(file)) if file.exists() else []
+    engine = Transformers(loaded, settings.batch_size, settings.max_new_tokens, 0.0, settings.seed)
+    meter = progress.Meter(LABEL, len(samples))
+    meter.advance(len(rows))
+    for start in range(len(rows), len(samples), CHUNK):
+        chunk = samples[start : start + CHUNK]
+        rows += (found := _replies(chunk, known, engine, tasks))
+        io.append_jsonl(file, found)
+        meter.advance(len(chunk))
+    meter.close()
+    pairs = [pair for sample, row in zip(samples, rows, strict=True) for pair in paired(sample, row, known, settings.right)]
+    if not pairs:
+        shares = Counter(how for row in rows for how, value in row["values"].items() if value is not None and value >= settings.right)
+        raise DataError(
+            f"no preference in the answers to {len(rows)} prompts (right: {dict(shares)}): take other prompts, or lower `right`"
+        )
+    io.write_jsonl(out / FILE, pairs)
+    io.write_jsonl(out / "replies.jsonl", rows)
+    carry(data, out)
+    return {
+        "prompts": len(rows),
+        "pairs": len(pairs),
+        "kinds": dict(sorted(Counter(pair["kind"] for pair in pairs).items())),
+        **shares_of(rows, settings.right),
+    }
+
+
+def ways(sample: Sample, known: Knowledge) -> dict[str, tuple[Message, ...]]:
+    """How a prompt is asked: with all that was fetched, without each part of it, with the least similar image."""
+    fetched = known.of(sample)
+    found = {WITH_ALL: asked(sample, fetched)}
+    parts = [(kind,) for kind in fetched] + ([tuple(fetched)] if len(fetched) > 1 else [])
+    found |= {f"without {' and '.join(part)}": asked(sample, fetched, part) for part in parts}
+    other = known.least_like(sample.images[0]) if sample.images else None
+    if other is not None:
+        found[OTHER_IMAGE] = asked(sample, fetched, image=other)
+    return found
+
+
+def _replies(samples: Sequence[Sample], known: Knowledge, engine: Any, tasks: dict[str, Task]) -> list[dict[str, Any]]:
+    """Rows of replies.jsonl; all ways of all samples go to the model together."""
+    every = [(sample, how, messages) for sample in samples for how, messages in ways(sample, known).items()]
+    said = [reply.text for reply in engine.reply([messages for _, _, messages in every])]
+    rows = {sample.id: {"id": sample.id, "replies": {}, "values": {}} for sample in samples}
+    for (sample, how, _), text in zip(every, said, strict=True):
+        rows[sample.id]["replies"][how] = text
+        rows[sample.id]["values"][how] = tasks[sample.source].scorers[0](sample, answered(sample, text)).value
+    return list(rows.values())
+
+
+def paired(sample: Sample, row: dict[str, Any], known: Knowledge, right: float) -> Iterator[dict[str, Any]]:
+    """The pairs of one prompt; what nobody could judge prefers nothing, and a pair is given once."""
+    replies, values = row["replies"], row["values"]
+    messages = asked(sample, known.of(sample))
+    seen = set()
+
+    def pair(kind: str, k: str, chosen: str, rejected: str) -> dict[str, Any]:
+        words = "\n".join(message.text for message in messages)
+        told = {"prompt": words, "messages": [io.to_json(m) for m in messages], "chosen": chosen, "rejected": rejected}
+        return {"id": f"{sample.id}/{kind}", "kind": kind, "k": k, "source": sample.source, **told}
+
+    found = []
+    for how, value in values.items():
+        if how == WITH_ALL or value is None or values[WITH_ALL] is None:
+            continue
+        better = values[WITH_ALL] >= right > value
+        worse = values[WITH_ALL] < right <= value
+        if how == OTHER_IMAGE:
+            found += [pair("cross-modal", "image", replies[WITH_ALL], replies[how])] if better else []
+        elif better:
+            found.append(pair("use", how.removeprefix("without "), replies[WITH_ALL], replies[how]))
+        elif worse:
+            found.append(pair("robustness", how.removeprefix("without "), replies[how], replies[WITH_ALL]))
+    for one in found:
+        key = (one["chosen"].strip(), one["rejected"].strip())
+        if all(key) and key not in seen:
+            seen.add(key)
+            yield one
+
+
+def shares_of(rows: Sequence[dict[str, Any]], right: float) -> dict[str, Any]:
+    """Share of the prompts that are right, for each way of asking: what HR-8's diagnostics are differences of."""
+    found: dict[str, list[bool]] = {}
+    for row in rows:
+        for how, value in row["values"].items():
+            if value is not None:
+                found.setdefault(how, []).append(value >= right)
+    return {"right": {how: round(sum(values) / len(values), 4) for how, values in sorted(found.items())}}
