@@ -17,9 +17,9 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from medxiaohe import assets, images, plugins
-from medxiaohe.data import overlap, plant
-from medxiaohe.data.duplicates import GRAM, Duplicates
+from medxiaohe import assets, images, io, plugins
+from medxiaohe.data import duplicates, overlap, plant
+from medxiaohe.data.duplicates import GRAM
 from medxiaohe.data.looks import Gallery, Lens, look
 from medxiaohe.tasks import make
 from medxiaohe.types import Message, Sample
@@ -45,15 +45,24 @@ def texts(most: int) -> list[str]:
 
 
 def ours(rows: list[str]) -> set[int]:
-    samples = [Sample(str(i), (Message("document", (text,)),)) for i, text in enumerate(rows)]
-    found = Duplicates(Lens(), threshold=THRESHOLD, text_of=rows.__getitem__)
-    gone = set()
-    for place, sample in enumerate(samples):
-        if found.find(sample)[0]:
-            gone.add(place)
-        else:
-            found.add(sample, place)
-    return gone
+    """As data.curate does it, with rows and signatures on disk."""
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as name:
+        folder, signatures, place = Path(name), duplicates.Signatures(THRESHOLD, Lens()), 0
+        with open(folder / "survivors.jsonl", "wb") as file:
+            for number, text in enumerate(rows):
+                sample = Sample(str(number), (Message("document", (text,)),))
+                signatures.add(sample, place, number)
+                place += file.write(io.encoded(sample))
+        signatures.save(folder)
+        io.write_json(folder / "counts.json", {"survivors": len(rows)})
+        kept = duplicates.Kept([folder])
+        exact = duplicates.copies(kept, folder / "parts")
+        gone = np.zeros(len(kept), bool)
+        gone[exact[:, 0]] = True
+        found = [duplicates.alike_texts(kept, pairs, THRESHOLD) for pairs in duplicates.proposals(kept, gone, folder / "parts")]
+        return {*exact[:, 0].tolist(), *(one.row for part in found for one in duplicates.resolved(part))}
 
 
 def shingles(text: str) -> list[str]:

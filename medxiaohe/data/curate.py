@@ -1,8 +1,8 @@
 """Stage data.curate: what must not be trained on goes, and each row that goes has a reason.
 
 Documents are put into one form; then, in this order: rows of held-out splits, and rows that share a patient or study with one;
-filters; exact duplicates; near-duplicates; rows that give away a test item of a task named in `against`. The first reason found is
-the one given.
+filters; rows that give away a test item of a task named in `against`; exact duplicates; near-duplicates. The first reason found is
+the one given. All of it is done over shards, by workers or on Ray, to the same bytes, and goes on after a kill.
 
 samples.jsonl, dropped.jsonl {id, source, reason, detail}, contamination.json (pairs side by side), coverage.json
 """
@@ -10,24 +10,26 @@ samples.jsonl, dropped.jsonl {id, source, reason, detail}, contamination.json (p
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, groupby
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from medxiaohe import io, plugins
-from medxiaohe.data.decontaminate import Match, TestItems, unit
-from medxiaohe.data.duplicates import Duplicates
-from medxiaohe.data.looks import Lens
-from medxiaohe.data.normalise import normalised
-from medxiaohe.data.rows import Rows
+from medxiaohe import io, plugins, shards
+from medxiaohe.data import contamination, duplicates
+from medxiaohe.data.accounts import settle
+from medxiaohe.data.duplicates import Kept, Verdict
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.progress import track
-from medxiaohe.tasks import make, named
-from medxiaohe.types import Sample, Task
+from medxiaohe.recipe.settings import HOW
 
-HELD_OUT = ("validation", "test")
+if TYPE_CHECKING:
+    import numpy as np
+
+JOBS = "medxiaohe.data.curate_rows:"
+GROUP_BYTES = 1 << 16  # of a list of rows with the same words, compared as one job
 
 
 @dataclass(frozen=True)
@@ -45,94 +47,139 @@ class CurateSettings:
     filters: tuple[str, ...] = ("too_short", "not_english", "repetitive", "retracted", "empty_answer")
     normalise: bool = True  # documents in one form first (data/normalise.py)
     near_text: float = 0.8  # Jaccard index of word 5-grams from which two texts are one; 0 looks for exact copies only
+    shard_mb: float = 8.0
+    workers: Annotated[int, HOW] = 1
+    engine: Annotated[shards.Engine, HOW] = "local"
 
     def __post_init__(self) -> None:
         if self.near_text and not 0.5 <= self.near_text <= 1:
             raise ConfigError(f"near_text must be 0 (off) or between 0.5 and 1, not {self.near_text}")
+        if self.shard_mb <= 0 or self.workers < 1:
+            raise ConfigError("shard_mb must be more than 0 and workers at least 1")
 
 
 def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | None = None) -> dict[str, Any]:
     plugins.need("numpy", "PIL", why="data.curate")
-    lens, matches = Lens(), list[Match]()
-    form: Callable[[Sample], Sample] = normalised if settings.normalise else lambda sample: sample
-    filters = [(name, plugins.load("filters", name)) for name in settings.filters]
-    made = [(one, make(one.task, tree, one.options, corpus)) for one in settings.against]
-    items = TestItems(_items([task for _, task in made]), lens, {task.name for one, task in made if not one.words})
-    with Rows(corpus) as rows:
-        held_out = _held_out(rows)
-        duplicates = Duplicates(lens, threshold=settings.near_text, text_of=lambda place: form(rows.at(place)).text)
-        checks: list[Callable[[Sample], tuple[str, str]]] = [
-            held_out,
-            lambda sample: next(((name, why) for name, keep in filters if (why := keep(sample))), ("", "")),
-            duplicates.find,
-            lambda sample: _contaminated(sample, items, matches),
-        ]
-        dropped, coverage, num_read, num_changed = Counter[str](), Counter[str](), 0, 0
+    for name in settings.filters:  # a wrong name is found before the first row is read
+        plugins.load("filters", name)
+    file = corpus / "samples.jsonl"
+    if not file.is_file():
+        raise DataError(f"{corpus} has no samples.jsonl: it must be the folder of data.read or data.curate")
+    work = _work(settings, out, file, tree)
+    pieces = shards.split([file], max(1, int(settings.shard_mb * (1 << 20))))
+    units = _held_out(settings, pieces, work)
+    said = {key: value for key, value in io.to_json(settings).items() if key not in ("workers", "engine")}
+    options = {"settings": json.dumps(said), "corpus": str(corpus.absolute()), "tree": str(tree.absolute()) if tree else ""}
+    checks = list(_jobs(settings, "check_shard", pieces, work / "checked", {**options, "units": str(units)}, "curate"))
+    checked = [folder for folder, _ in checks]
+    _copies(settings, pieces, checked, work)
+    more = {"checked": list(map(str, checked)), "verdicts": str(work / "verdicts")}
+    written = list(_jobs(settings, "write_shard", pieces, work / "written", more, "write"))
+    return _summary(settings, out, corpus, checks, written)
 
-        def fill(dropped_file: IO[bytes]) -> int:
-            def kept() -> Iterator[Sample]:
-                nonlocal num_read, num_changed
-                for place, given in track(rows, "curate"):
-                    sample = form(given)
-                    num_read += 1
-                    num_changed += sample is not given
-                    reason, detail = next((found for check in checks if (found := check(sample))[0]), ("", ""))
-                    if reason:
-                        dropped[reason] += 1
-                        row = {"id": sample.id, "source": sample.source, "reason": reason, "detail": detail}
-                        dropped_file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
-                        continue
-                    duplicates.add(sample, place)
-                    coverage.update(sample.entities)
-                    yield sample
 
-            return io.write_jsonl(out / "samples.jsonl", kept())
+def _work(settings: CurateSettings, out: Path, file: Path, tree: Path | None) -> Path:
+    """Unfinished work is good for the same rows, settings, code and test items, which the settings and the tree name."""
+    key = {name: value for name, value in io.to_json(settings).items() if name not in ("workers", "engine")}
+    code = [io.sha256(path) for path in sorted([*Path(__file__).parent.glob("*.py"), *Path(__file__).parent.glob("filters/*.py")])]
+    return io.scratch(out, [key, io.sha256(file), io.sha256(tree / io.MANIFEST) if tree and (tree / io.MANIFEST).is_file() else "", code])
 
-        num_kept = int(io.write(out / "dropped.jsonl", fill))
-    assert num_read == num_kept + sum(dropped.values()), (num_read, num_kept, dropped)
-    if not num_kept:
-        raise DataError(f"nothing is left of {num_read} rows of {corpus}: dropped {dict(dropped.most_common())}")
-    io.write_json(out / "contamination.json", {"checked": items.checked, "matches": matches})
+
+def _held_out(settings: CurateSettings, pieces: list[shards.Shard], work: Path) -> Path:
+    found: dict[str, set[str]] = {"patients": set(), "studies": set()}
+    for folder, _ in _jobs(settings, "units_shard", pieces, work / "units", {}, "held out"):
+        for name, ids in io.read_json(folder / "units.json").items():
+            found[name].update(ids)
+    io.write_json(work / "units.json", found)
+    return work / "units.json"
+
+
+def _jobs(
+    settings: CurateSettings, name: str, pieces: list[shards.Shard], work: Path, options: Mapping[str, Any], label: str
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": label}
+    return shards.run(f"{JOBS}{name}", pieces, work, options=options, **how)
+
+
+# ---- copies ------------------------------------------------------------------------------------------------------------------
+
+
+def _copies(settings: CurateSettings, pieces: list[shards.Shard], checked: list[Path], work: Path) -> None:
+    """verdicts/SHARD.jsonl: the rows of each shard that are copies of earlier ones; exact ones first, for they need no comparison."""
+    import numpy as np
+
+    kept = Kept(checked)
+    exact = duplicates.copies(kept, work / "parts")
+    gone = np.zeros(len(kept), bool)
+    gone[exact[:, 0]] = True
+    same = [Verdict(int(row), "exact_duplicate", int(of)) for row, of in exact]
+    near = [*_near_texts(settings, pieces, kept, gone, work), *_near_pictures(settings, kept, gone, work)]
+    shutil.rmtree(work / "verdicts", ignore_errors=True)
+    ordered = sorted(chain(same, near), key=lambda verdict: verdict.row)
+    for shard, found in groupby(ordered, key=lambda verdict: kept.where(verdict.row)[0]):
+        io.write_jsonl(work / "verdicts" / f"{shard:06d}.jsonl", found)
+
+
+def _near_texts(settings: CurateSettings, pieces: list[shards.Shard], kept: Kept, gone: np.ndarray, work: Path) -> Iterator[Verdict]:
+    if not settings.near_text:
+        return
+    folder, touched = work / "pairs", set[int]()
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed while it wrote them
+    folder.mkdir()
+    for pairs in duplicates.proposals(kept, gone, work / "parts"):
+        for shard, own in _by_shard(pairs, kept):
+            touched.add(shard)
+            with open(folder / f"{shard:06d}", "ab") as file:
+                own.tofile(file)
+    options = {"checked": list(map(str, kept.folders)), "pairs": str(folder), "threshold": settings.near_text}
+    todo = [piece for piece in pieces if piece.number in touched]
+    done = _jobs(settings, "compare_shard", todo, work / "compared", options, "near-duplicates")
+    yield from duplicates.resolved(_verdicts(folder for folder, _ in done))
+
+
+def _near_pictures(settings: CurateSettings, kept: Kept, gone: np.ndarray, work: Path) -> Iterator[Verdict]:
+    groups = work / "groups.jsonl"
+    io.write_jsonl(groups, ({"rows": rows} for rows in duplicates.same_words(kept, gone, work / "parts")))
+    options = {"checked": list(map(str, kept.folders))}
+    done = _jobs(settings, "pictures_shard", shards.split([groups], GROUP_BYTES), work / "pictures", options, "images")
+    yield from _verdicts(folder for folder, _ in done)
+
+
+def _verdicts(folders: Iterable[Path]) -> Iterator[Verdict]:
+    for folder in folders:
+        for row in io.read_jsonl(folder / "verdicts.jsonl"):
+            yield Verdict(**row)
+
+
+def _by_shard(pairs: np.ndarray, kept: Kept) -> Iterator[tuple[int, np.ndarray]]:
+    """The pairs by the shard of their later row."""
+    import numpy as np
+
+    where = np.searchsorted(kept.first, pairs[:, 1], "right") - 1
+    for shard in np.unique(where):
+        yield int(shard), pairs[where == shard]
+
+
+# ---- what came of it -----------------------------------------------------------------------------------------------------------
+
+
+def _summary(
+    settings: CurateSettings, out: Path, corpus: Path, checks: list[tuple[Path, dict[str, Any]]], written: list[tuple[Path, dict[str, Any]]]
+) -> dict[str, Any]:
+    counts, dropped, coverage = Counter[str](), Counter[str](), Counter[str]()
+    for folder, _ in checks:
+        counts.update(io.read_json(folder / "counts.json"))
+    for folder, summary in written:
+        dropped.update(summary["dropped"])
+        coverage.update(io.read_json(folder / "coverage.json"))
+    kept = sum(summary["kept"] for _, summary in written)
+    settle("data.curate", read=counts["read"], written=kept, dropped=dropped)
+    if not kept:
+        raise DataError(f"nothing is left of {counts['read']} rows of {corpus}: dropped {dict(dropped.most_common())}")
+    for name in ("samples.jsonl", "dropped.jsonl"):
+        shards.join([folder / name for folder, _ in written], out / name)
+    matches = [match for folder, _ in checks for match in io.read_jsonl(folder / "matches.jsonl")]
+    io.write_json(out / contamination.FILE, {"checked": checks[0][1]["checked"], "matches": matches})
     io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
-    counts = {"read": num_read, "kept": num_kept, "normalised": num_changed}
-    return {**counts, "dropped": dict(dropped.most_common()), "contaminated": len(matches)}
-
-
-def _items(tasks: Sequence[Task]) -> Iterator[Sample]:
-    for task in tasks:
-        found = False
-        for sample in track(task.samples("test"), f"test items of {task.name}"):
-            found = True
-            yield named(sample, task)
-        if not found:
-            raise DataError(f"task {task.name} has no test items to compare with")
-
-
-def _held_out(rows: Rows) -> Callable[[Sample], tuple[str, str]]:
-    """Drops rows of a held-out split, and rows that share a patient or study with one of them."""
-    patients, studies = set[str](), set[str]()
-    for _, sample in rows:
-        if sample.split in HELD_OUT:
-            if sample.patient_id:
-                patients.add(unit(sample.source, sample.patient_id))
-            if sample.study_id:
-                studies.add(unit(sample.source, sample.study_id))
-
-    def check(sample: Sample) -> tuple[str, str]:
-        if sample.split in HELD_OUT:
-            return "held_out_split", sample.split
-        if sample.patient_id and unit(sample.source, sample.patient_id) in patients:
-            return "held_out_patient", f"patient {sample.patient_id} is also in a held-out split"
-        if sample.study_id and unit(sample.source, sample.study_id) in studies:
-            return "held_out_study", f"study {sample.study_id} is also in a held-out split"
-        return "", ""
-
-    return check
-
-
-def _contaminated(sample: Sample, items: TestItems, matches: list[Match]) -> tuple[str, str]:
-    match = items.find(sample)
-    if match is None:
-        return "", ""
-    matches.append(match)
-    return match.reason, f"{match.how}: {match.item}"
+    summary = {"read": counts["read"], "kept": kept, "normalised": counts["normalised"]}
+    return {**summary, "dropped": dict(dropped.most_common()), "contaminated": len(matches)}
