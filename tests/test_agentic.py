@@ -352,3 +352,44 @@ def test_prompts_that_were_compared_with_nothing_are_refused(library: Path, tmp_
     io.write_jsonl(tmp_path / "prompts.jsonl", [])
     with pytest.raises(ConfigError, match="was compared with no test split"):
         agentic(short(library, model="starter"), tmp_path / "out", data=tmp_path)
+
+
+# ---- which prompts need a tool -------------------------------------------------------------------------------
+
+
+def test_what_a_prompt_needs_follows_from_three_ways_of_asking() -> None:
+    from medxiaohe.train.tool_need import ToolNeedSettings, need
+
+    settings = ToolNeedSettings(retriever=Retriever(url="http://127.0.0.1:9/x"), enough=0.75, margin=0.25)
+    for none, allowed, forced, expected in [
+        (1.0, 1.0, 1.0, "none"), (0.75, 0.75, 0.5, "none"), (0.5, 0.75, 0.5, "allowed"), (0.0, 0.0, 0.5, "forced"),
+        (0.0, 0.0, 0.0, ""), (0.5, 0.5, 0.5, ""), (0.75, 1.0, 1.0, "allowed"),
+    ]:  # fmt: skip
+        assert need({"none": none, "allowed": allowed, "forced": forced}, settings) == expected
+
+
+def test_filtered_prompts_are_answered_as_the_filter_said(mixture: Path, knows: Path, library: Path, tmp_path: Path) -> None:
+    from medxiaohe.train.tool_need import ToolNeedSettings, tool_need
+
+    given_ = ToolNeedSettings(
+        retriever=Retriever(path=str(library), top=2), draws=2, max_new_tokens=40, margin=0.4, enough=0.5, temperature=1.5
+    )
+    summary = tool_need(given_, tmp_path / "need", data=mixture, model=knows)
+    rows = list(io.read_jsonl(tmp_path / "need" / "tool_need.jsonl"))
+    kept = {sample.id for sample in io.read_samples(tmp_path / "need" / "prompts.jsonl")}
+    assert kept == {row["id"] for row in rows if row["need"]} and summary["kept"] == len(kept) and len(rows) == 12
+    with pytest.raises(ConfigError, match=r"wire a train\.tool_need stage"):
+        agentic(short(library, use="filtered"), tmp_path / "no", data=mixture, model=knows)
+    chosen = [{**row, "need": use} for row, use in zip(rows, ["none", "forced", ""] * 4, strict=True)]
+    io.write_jsonl(tmp_path / "need" / "tool_need.jsonl", chosen)
+    io.write_jsonl(tmp_path / "need" / "prompts.jsonl", io.read_samples(mixture / "prompts.jsonl"))
+    agentic(
+        short(library, use="filtered", max_steps=4, per_device_train_batch_size=8), tmp_path / "out", data=tmp_path / "need", model=knows
+    )
+    uses = {row["id"]: row["need"] for row in chosen}
+    for row in io.read_jsonl(tmp_path / "out" / "rollouts.jsonl"):
+        assert uses[row["sample"]] in ("none", "forced"), "what there is nothing to learn from is not asked"
+        if uses[row["sample"]] == "none":
+            assert not row["parts"]["used"]
+        elif not row["parts"]["used"]:
+            assert row["reward"] in (0.0, None), "a tool was to be used"

@@ -90,14 +90,22 @@ def advance(talk: Talk, reply: Message, form: Form, max_rounds: int) -> None:
 
 
 def converse(
-    prompts: Sequence[Prompt], model: Model, tools: Sequence[Tool], form: Form = "calls", use: Use = "allowed", max_rounds: int = 3
+    prompts: Sequence[Prompt],
+    model: Model,
+    tools: Sequence[Tool] | Sequence[Sequence[Tool]],
+    form: Form = "calls",
+    use: Use = "allowed",
+    max_rounds: int = 3,
 ) -> list[Trace]:
-    """One trace for each prompt, in order."""
-    talks = [started(prompt, tools, use) for prompt in prompts]
+    """One trace for each prompt, in order. `tools` are those of all prompts, or a list of them for each."""
+    each = [tools] * len(prompts) if not tools or isinstance(tools[0], Tool) else tools
+    talks = [started(prompt, own, use) for prompt, own in zip(prompts, each, strict=True)]  # type: ignore[arg-type]
     while waiting := [talk for talk in talks if not talk.done]:
-        replies = model.reply([talk.messages for talk in waiting], offered(waiting[0], form))
-        if len(replies) != len(waiting):
-            raise ModelError(f"{model.name} gave {len(replies)} replies to {len(waiting)} conversations")
-        for talk, reply in zip(waiting, replies, strict=True):
-            advance(talk, reply, form, max_rounds)
+        for names in dict.fromkeys(tuple(tool.name for tool in offered(talk, form)) for talk in waiting):
+            alike = [talk for talk in waiting if tuple(tool.name for tool in offered(talk, form)) == names]
+            replies = model.reply([talk.messages for talk in alike], offered(alike[0], form))
+            if len(replies) != len(alike):
+                raise ModelError(f"{model.name} gave {len(replies)} replies to {len(alike)} conversations")
+            for talk, reply in zip(alike, replies, strict=True):
+                advance(talk, reply, form, max_rounds)
     return [talk.trace for talk in talks]

@@ -50,6 +50,8 @@ STAGE_VERBS = {
                                "--input data=work/data_mixture/1"),
     ("train", "dpo"): ("train.dpo", "learn from pairs of a better and a worse reply", "--input data=work/train_preferences/1"),
     ("train", "rl"): ("train.rl", "reinforcement learning with a task's scorer as reward", "--input data=work/data_mixture/1"),
+    ("train", "tool-need"): ("train.tool_need", "which prompts need a tool: asked without, with, and with the duty to use one",
+                             "--input data=work/data_mixture/1"),
     ("train", "agentic"): ("train.agentic", "reinforcement learning over several turns with tools", "--input data=work/data_mixture/1"),
     ("train", "select"): ("train.select", "prompts that a model gets right 60 to 80 % of the time", "--input data=work/data_mixture/1"),
     ("train", "rft"): ("train.rft", "rare right answers of a model become rows to fine-tune on", "--input data=work/data_mixture/1"),

@@ -1,0 +1,126 @@
+"""Stage: which prompts need a tool (MX-25: the run with tools must beat the run without), for train.agentic.
+
+    prompts.jsonl     the prompts that there is something to learn from
+    tool_need.jsonl   {id, source, none, allowed, forced, need}: shares of right answers in each way of asking, and what follows
+
+    need
+      none      right without a tool as often as `enough`, and no oftener with one: a tool would only be a habit
+      allowed   with a tool to choose, right oftener than without by at least `margin`
+      forced    only where it had to use one, right oftener by at least `margin`: the model does not reach for it by itself
+      ""        never right, or no difference: left out
+
+Every prompt is asked `draws` times in each way. The paper's other layer, that a question needs local detail of an image, is for the data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from medxiaohe import io, progress
+from medxiaohe.agents._loop import Form, converse
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models.backends.transformers import transformers
+from medxiaohe.recipe.settings import HOW, decisive
+from medxiaohe.tasks import make
+from medxiaohe.train import rewarding
+from medxiaohe.train.agentic import NEEDS, Retriever, toolbox
+from medxiaohe.train.clean import carry, refuse_unchecked
+from medxiaohe.train.fit import base_model, code, identity
+from medxiaohe.types import Sample, Task
+
+USES = ("none", "allowed", "forced")
+CHUNK = 32  # prompts
+
+
+@dataclass(frozen=True)
+class ToolNeedSettings:
+    model: str = ""
+    form: Form = "rwr"
+    tools: tuple[str, ...] = ()
+    retriever: Retriever = field(default_factory=Retriever)
+    draws: int = 4
+    temperature: float = 1.0
+    max_new_tokens: int = 64
+    max_rounds: int = 3
+    enough: float = 0.75
+    margin: float = 0.25
+    right: float = 0.5
+    batch_size: Annotated[int, HOW] = 32
+    limit: int = 0
+    seed: int = 0
+    allow_contaminated: bool = False
+
+    def __post_init__(self) -> None:
+        if self.draws < 1 or self.temperature <= 0 or self.max_rounds < 1:
+            raise ConfigError("draws and max_rounds must be at least 1, temperature above 0")
+        if not (0 < self.enough <= 1 and 0 < self.margin <= 1 and 0 < self.right <= 1):
+            raise ConfigError("enough, margin and right must be shares above 0")
+        if self.form == "rwr" and not (self.retriever.path or self.retriever.url):
+            raise ConfigError("the form rwr asks a retriever: give retriever.path or retriever.url")
+
+
+def tool_need(settings: ToolNeedSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
+    """Ask `prompts.jsonl` of a mixture without tools, with them, and with the duty to use one."""
+    refuse_unchecked(data, settings.allow_contaminated, "tool need")
+    base = base_model(settings, model)
+    samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
+    tasks = {name: make(name, tree) for name in sorted({sample.source for sample in samples})}
+    key = ["tool need", decisive(settings), io.sha256(data / "prompts.jsonl"), identity(base), code(), rewarding.code()]
+    file = io.scratch(out, key) / "shares.jsonl"
+    io.drop_torn_line(file)
+    rows = list(io.read_jsonl(file)) if file.exists() else []
+    engine = transformers(base, settings.batch_size, settings.max_new_tokens, settings.temperature, settings.seed)
+    meter = progress.Meter("tool need", len(samples))
+    meter.advance(len(rows))
+    for start in range(len(rows), len(samples), CHUNK):
+        rows += (found := shares(samples[start : start + CHUNK], tasks, engine, settings))
+        io.append_jsonl(file, found)
+        meter.advance(len(found))
+    meter.close()
+    rows = [{**row, "need": need(row, settings)} for row in rows]
+    kept = [sample for sample, row in zip(samples, rows, strict=True) if row["need"]]
+    if not kept:
+        means = {use: round(sum(row[use] for row in rows) / len(rows), 3) for use in USES}
+        raise DataError(
+            f"none of {len(rows)} prompts has anything to learn (right: {means}): take other prompts, or lower margin and enough"
+        )
+    io.write_jsonl(out / "prompts.jsonl", kept)
+    io.write_jsonl(out / NEEDS, rows)
+    carry(data, out)
+    means = {use: round(sum(row[use] for row in rows) / len(rows), 4) for use in USES}
+    return {
+        "prompts": len(rows),
+        "kept": len(kept),
+        "need": dict(sorted(Counter(row["need"] or "left out" for row in rows).items())),
+        **means,
+    }
+
+
+def shares(samples: Sequence[Sample], tasks: dict[str, Task], engine: Any, settings: ToolNeedSettings) -> list[dict[str, Any]]:
+    """Rows of tool_need.jsonl, without what follows from them."""
+    tools = toolbox(settings.tools, settings.retriever)
+    rows: list[dict[str, Any]] = [{"id": sample.id, "source": sample.source, **dict.fromkeys(USES, 0.0)} for sample in samples]
+    for use in USES:
+        for draw in range(settings.draws):
+            asked = engine.with_seed(settings.seed * 1000 + draw)
+            offered = [tools(sample.prompt, tasks[sample.source]) for sample in samples]
+            traces = converse([sample.prompt for sample in samples], asked, offered, settings.form, use, settings.max_rounds)
+            for row, sample, trace in zip(rows, samples, traces, strict=True):
+                value = tasks[sample.source].scorers[0](sample, trace).value
+                used = any(message.role == "tool" for message in trace.messages[len(sample.prompt.messages) :])
+                if value is not None and value >= settings.right and (use != "forced" or used):
+                    row[use] += 1 / settings.draws
+    return rows
+
+
+def need(row: dict[str, Any], settings: ToolNeedSettings) -> str:
+    """What follows from the shares of right answers."""
+    if row["allowed"] >= row["none"] + settings.margin:
+        return "allowed"
+    if row["forced"] >= row["none"] + settings.margin:
+        return "forced"
+    return "none" if row["none"] >= settings.enough else ""
