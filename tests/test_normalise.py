@@ -50,6 +50,25 @@ def test_what_has_no_name_gets_none(named: Normaliser, surface: str, kind: str) 
     assert named.candidates(surface, kind) == [] and named.concepts(surface, kind) == ()
 
 
+def test_what_is_left_of_a_name_must_say_more_than_that_it_is_a_disease() -> None:
+    root = TREE.entities["MET:disease"]
+    others = [("S", "syndrome"), ("W", "injury"), ("K", "kidney diseases")]
+    named = Normaliser.of(Tree([root, *(Entity(f"D:{id}", name, "disease", (root.id,)) for id, name in others)]))
+    assert named.concepts("syndrome", "disease") == ("D:S",) and named.concepts("injuries", "disease") == ("D:W",)
+    assert named.concepts("rabbit syndrome", "disease") == () and named.concepts("axonal injury", "disease") == ()
+    assert named.concepts("renal damage", "disease") == named.concepts("kidney toxicity", "disease") == ("D:K",)
+    assert named.candidates("renal disorder", "disease", 1)[0][1] > named.candidates("renal damage", "disease", 1)[0][1]
+
+
+def test_a_shared_word_makes_two_names_unless_the_whole_is_one_as_written_or_as_annotated() -> None:
+    both = Entity("D:6", "breast-ovarian cancer", "disease", ("MET:disease",))
+    tree = Tree([*TREE.entities.values(), both])
+    assert Normaliser.of(tree).concepts("breast and ovarian cancer", "disease") == ("D:1", "D:2")
+    assert Normaliser.of(tree).concepts("Breast-Ovarian Cancer", "disease") == ("D:6",)
+    known = [("breast and ovarian cancer", "disease", "D:6")]
+    assert Normaliser.of(tree, known=known).concepts("breast and ovarian cancer", "disease") == ("D:6",)
+
+
 def test_better_ways_have_higher_scores(named: Normaliser) -> None:
     ways = ("breast cancer", "mammary neoplasm", "cancer of the breast", "breast tumor", "severe breast cancer")
     scores = [named.candidates(surface, "disease", 1)[0][1] for surface in ways]

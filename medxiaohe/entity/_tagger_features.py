@@ -34,6 +34,10 @@ def lemma(word: str) -> str:
             return word[:-3] + "y"
         if word.endswith(("sses", "xes", "ches")):
             return word[:-2]
+        if word.endswith(("eases", "nses", "doses", "cases")):
+            return word[:-1]
+        if word.endswith("uses"):
+            return word[:-2]
         if word.endswith("ses"):
             return word[:-2] + "is"
         if word.endswith("s") and not word.endswith(("ss", "us", "is")):

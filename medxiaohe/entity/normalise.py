@@ -12,12 +12,13 @@ take as their baseline. Needs numpy.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from medxiaohe.entity.ids import prefix
+from medxiaohe.entity.link import is_grouping
 from medxiaohe.entity.names import is_abbreviation, key
-from medxiaohe.entity.spelling import bag, coordinated, meaning, stripped
+from medxiaohe.entity.spelling import bag, broader, coordinated, meaning, stripped
 from medxiaohe.entity.tree import Tree
 from medxiaohe.types import Entity
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 KINDS = {"disease": ("disease", "phenotype"), "anatomy": ("anatomy", "cell")}  # a marked disease is often a sign in the tree
-KNOWN, SAME, SAME_WORDS, SAME_MEANING, PART = 1.0, 0.98, 0.95, 0.9, 0.6  # scores of the ways to a name
+KNOWN, SAME, SAME_WORDS, SAME_MEANING, BROADER, PART = 1.0, 0.98, 0.95, 0.9, 0.88, 0.6  # scores of the ways to a name
 RELATED = 0.05  # less for a related name, half of that for a synonym
 LATER = 0.06  # less for each vocabulary that is named before in `codes`
 STEP = 0.2  # less for the code of a parent
@@ -37,6 +38,10 @@ MAX_STEPS = {"disease": 1, "phenotype": 1}  # up to an ancestor that has a code
 NUM_GRAMS = 1 << 20
 NUM_NEAREST = 20
 MULTIPLIER = 0x9E3779B1
+Way = tuple[str, Callable[[str], str], float]  # a table, how a surface is spelled in it, the score of what is found there
+WAYS: tuple[Way, ...] = (
+    ("known", bag, KNOWN), ("name", key, SAME), ("words", bag, SAME_WORDS), ("meaning", meaning, SAME_MEANING), ("meaning", broader, BROADER),
+)  # fmt: skip
 
 
 class Normaliser:
@@ -92,6 +97,8 @@ class Normaliser:
                     found[id] = max(found.get(id, 0.0), near * score)
         if max(found.values(), default=0.0) < least + UNSURE:
             for part, share in stripped(surface):
+                if is_grouping(broader(part)):  # "rabbit syndrome" is no "Syndrome", "axonal damage" no "Wounds and Injuries"
+                    continue
                 before = len(found)
                 self._exact(found, part, kind, PART + (1 - PART) * share)
                 if len(found) > before:
@@ -103,7 +110,7 @@ class Normaliser:
         """The id of a mention, several for "breast and ovarian cancer", or none."""
         best = self.candidates(surface, kind, 1)
         whole: dict[str, float] = {}
-        self._exact(whole, surface, kind, 1.0)
+        self._exact(whole, surface, kind, 1.0, WAYS[:2])
         if not whole:
             for parts in coordinated(surface):
                 found = [self.candidates(part, kind, 1) for part in parts]
@@ -111,11 +118,10 @@ class Normaliser:
                     return tuple(dict.fromkeys(one[0][0] for one in found))
         return tuple(id for id, _ in best)
 
-    def _exact(self, found: dict[str, float], surface: str, kind: str, weight: float) -> None:
-        ways = (("known", bag, KNOWN), ("name", key, SAME), ("words", bag, SAME_WORDS), ("meaning", meaning, SAME_MEANING))
-        for way, spelled, score in ways:
+    def _exact(self, found: dict[str, float], surface: str, kind: str, weight: float, ways: Sequence[Way] = WAYS) -> None:
+        for table, spelled, score in ways:
             name = spelled(surface)
-            of = self._known.get((kind, name)) if way == "known" else self._tables.get((kind, way), {}).get(name)
+            of = self._known.get((kind, name)) if table == "known" else self._tables.get((kind, table), {}).get(name)
             if of:
                 for id, share in of.items():
                     found[id] = max(found.get(id, 0.0), weight * score * share)

@@ -10,7 +10,10 @@ from medxiaohe.entity.names import key
 
 JOINT = re.compile(r"\s*(?:,\s*(?:and|or)\s+|,\s+|/|\s+(?:and/or|and|or)\s+|\s+and\s*/\s*or\s+)\s*")
 SMALL = frozenset("a an and as at by for from in into of on or the to with without due type".split())
-ENDINGS = (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ses", "sis"), ("s", ""))
+ENDINGS = (  # the first that fits: diseases, viruses, responses, doses; then metastases, diagnoses
+    ("ies", "y"), ("sses", "ss"), ("xes", "x"), ("eases", "ease"), ("uses", "us"), ("nses", "nse"), ("doses", "dose"), ("cases", "case"),
+    ("phases", "phase"), ("ses", "sis"), ("s", ""),
+)  # fmt: skip
 AMERICAN = {
     "haem": "hem", "aemia": "emia", "oedema": "edema", "tumour": "tumor", "oesoph": "esoph", "anaes": "anes", "paed": "ped",
     "rrhoea": "rrhea", "leucaem": "leukem", "leucop": "leukop", "faec": "fec", "sulph": "sulf", "oestr": "estr", "caecum": "cecum",
@@ -60,6 +63,11 @@ def bag(text: str) -> str:
 def meaning(text: str) -> str:
     """`bag` with one word for words that mean the same: renal tumor, kidney neoplasms."""
     return " ".join(sorted({MEANS.get(word, word) for word in bag(text).split()}))
+
+
+def broader(text: str) -> str:
+    """`meaning` of a disease of what is damaged: renal damage and kidney toxicity are kidney diseases."""
+    return " ".join(sorted({"disease" if word == "damage" else word for word in meaning(text).split()}))
 
 
 def stripped(text: str) -> Iterator[tuple[str, float]]:
