@@ -49,6 +49,8 @@ def test_the_gold_of_its_example_scores_one(task: Task) -> None:
         for scorer, score in zip(task.scorers, scores(task, answer, task.example), strict=True):
             expected = (None, "unjudged") if _needs_a_judge(scorer) else (1.0, "judged")
             assert (score.value, score.status) == expected, score
+        names = [score.name for score in scores(task, answer, task.example)]
+        assert len(set(names)) == len(names), "two scores of one name cannot be told apart in a table"
 
 
 @pytest.mark.parametrize("answer", NO_ANSWERS)

@@ -7,6 +7,7 @@ import pytest
 
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals import compat
+from medxiaohe.types import Score
 
 ITEMS = [item for file in golden_suite.files() for item in golden_suite.items(file)]
 PEERS = [item for item in ITEMS if "peer" in item.group]
@@ -60,6 +61,14 @@ def test_a_difference_counts_what_only_the_published_scorer_credits(tree: Path) 
     assert found["published"] > found["ours"] and found["no_answer_credited"] > 0 and len(found["examples"]) == 2
     text = "\n".join(compat.lines(found))
     assert f"{found['differ']} items differ" in text and "p019" in text
+
+
+def test_reports_are_not_held_against_a_scorer_of_short_answers() -> None:
+    item = next(item for item in ITEMS if item.scorer == "yes_no" and item.verdict.startswith("1"))
+    trace = golden_suite.trace(item.sample, item.reply)
+    rows = [(item.sample, trace, Score(name, 1.0)) for name in ("yes_no", "findings", "facts.recall", "claims.f1")]
+    found = compat.difference("medevalkit", rows)
+    assert (found["n"], found["not_comparable"]) == (1, 3)
 
 
 def test_an_item_a_published_scorer_has_no_rule_for_is_unjudged() -> None:

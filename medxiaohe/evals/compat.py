@@ -23,6 +23,7 @@ from medxiaohe.types import Sample, Score, Trace
 ANNOUNCEMENTS = (
     "**answer**:", "**answer**", "*answer*:", "**answer:**", "answer is", "answer:", "答案:", "final answer", "final answer is"
 )  # fmt: skip
+TEXTS = ("findings", "facts", "rouge_l", "bleu", "rubric", "claims")  # of reports and replies: nothing here is right or wrong
 MIRAGE = (r"$", r" or", r" and", r"/", r",", None, r"\.", r'"', r":")  # what may follow a letter at the start; None: see below
 HUATUO_BEFORE = r"(?:[\u4e00-\u9fff]|is |是|项|\*|\W| |\(|为|^|'|\"|#)"
 
@@ -177,7 +178,7 @@ def difference(name: str, rows: Iterable[tuple[Sample, Trace, Score]], examples:
 
     `ours` are the scores of one scorer; items either side leaves unjudged are counted and left out of both means.
     """
-    both = [(sample, trace, ours, compat(name, sample, trace)) for sample, trace, ours in rows]
+    both = [(sample, trace, ours, _beside(name, sample, trace, ours)) for sample, trace, ours in rows]
     judged = [row for row in both if row[2].value is not None and row[3].value is not None]
     apart = [row for row in judged if row[2].value != row[3].value]
     means = [_mean(float(row[i].value or 0.0) for row in judged) for i in (2, 3)]  # type: ignore[union-attr]
@@ -201,6 +202,12 @@ def difference(name: str, rows: Iterable[tuple[Sample, Trace, Score]], examples:
             for sample, trace, ours, theirs in apart[:examples]
         ],
     }  # fmt: skip
+
+
+def _beside(name: str, sample: Sample, trace: Trace, ours: Score) -> Score:
+    if ours.name.partition(".")[0] in TEXTS:
+        return Score(f"compat.{name}", None, "unjudged", why=f"{name} measures texts in other ways")
+    return compat(name, sample, trace)
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:

@@ -73,7 +73,10 @@ def _clustered_wilson(mean: float, n: int, groups: Sequence[float]) -> tuple[flo
 
 
 def paired(a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | None = None, seed: int = 0) -> Difference:
-    """b minus a on the same items. Exact McNemar for independent 0/1 values, else signs of whole clusters are flipped."""
+    """b minus a on the same items. Exact McNemar for independent 0/1 values, else signs of whole clusters are flipped.
+
+    Where all values are from 0 to 1 the interval ends at -1 and 1.
+    """
     n = len(a)
     differences = [y - x for x, y in zip(a, b, strict=True)]
     mean = math.fsum(differences) / n
@@ -87,7 +90,10 @@ def paired(a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | Non
         return Difference(n, len(sums), mean, -math.inf, math.inf, p, test, None)
     error, t = _standard_error(residuals, n), t_quantile(0.5 + LEVEL / 2, len(sums) - 1)
     detectable = (t + NormalDist().inv_cdf(POWER)) * error if error else None
-    return Difference(n, len(sums), mean, mean - t * error, mean + t * error, p, test, detectable)
+    low, high = mean - t * error, mean + t * error
+    if min(min(a), min(b)) >= 0 and max(max(a), max(b)) <= 1:
+        low, high = max(-1.0, low), min(1.0, high)
+    return Difference(n, len(sums), mean, low, high, p, test, detectable)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

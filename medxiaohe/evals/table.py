@@ -82,20 +82,24 @@ def _baselines(whole: Mapping[str, Any]) -> str:
     rows = []
     for name, task in whole["tasks"].items():
         for key, row in (task.get("baselines") or {}).items():
+            if not row or not row["n"]:
+                continue  # no answers on offer, or no image
             rows.append([name, {"random": "any answer on offer", "blind": "without the image"}[key], *estimate(row)])
     return "## Without skill\n\n" + _table(("task", "baseline", "n", "score", "95 % interval"), rows) if rows else ""
 
 
 def _perturbed(whole: Mapping[str, Any]) -> str:
-    rows = []
+    rows, unused = [], []
     for name, task in whole["tasks"].items():
         found = task.get("perturb")
         for key, row in (found or {}).get("perturbations", {}).items():
             if not row["n"]:
-                rows.append([name, key, "0", "does not apply", "", "", "", ""])
+                unused.append(f"{name} {key}")
                 continue
-            flips = row["flips"]
-            change = f"{row['difference']:+.3f} ({number(row['difference_low'])} to {number(row['difference_high'])})"
+            flips, between = row["flips"], row["difference_low"] is not None
+            change = f"{row['difference']:+.3f}" + (
+                f" ({number(row['difference_low'])} to {number(row['difference_high'])})" if between else ""
+            )
             rows.append([name, key, str(row["n"]), number(row["before"]), number(row["mean"]), change, *estimate(flips)[1:]])
         if found and found["worst"]["n"]:
             worst = found["worst"]
@@ -103,7 +107,8 @@ def _perturbed(whole: Mapping[str, Any]) -> str:
                 [name, "worst case", str(worst["n"]), number(worst["unperturbed"]), number(worst["mean"]), estimate(worst)[2], "", ""]
             )
     head = ("task", "perturbation", "n", "before", "after", "difference", "flip rate", "95 % interval")
-    return "## Asked another way\n\n" + _table(head, rows) if rows else ""
+    left = f"\n\nThese apply to no item: {', '.join(unused)}." if unused else ""
+    return "## Asked another way\n\n" + _table(head, rows) + left if rows else ""
 
 
 def _calibrated(whole: Mapping[str, Any]) -> str:
@@ -135,6 +140,8 @@ def _published(whole: Mapping[str, Any]) -> str:
     rows = []
     for name, task in whole["tasks"].items():
         for scorer, row in (task.get("compat") or {}).items():
+            if not row["n"]:
+                continue  # it has no rule for such items
             counts = [str(row[key]) for key in ("differ", "only_published_credits", "no_answer_credited", "only_ours_credits")]
             rows.append([name, scorer, str(row["n"]), number(row["ours"]), number(row["published"]), *counts])
     head = ("task", "scorer", "n", "ours", "published", "differ", "only it credits", "of these no answer", "only we credit")

@@ -4,6 +4,7 @@ The annotators left out some cells at the border and in clumps, so an exact coun
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from medxiaohe.scoring.count import count
@@ -30,7 +31,7 @@ def bccd_count(path: str = "") -> Task:
 
 
 def within_one(sample: Sample, trace: Trace) -> Score:
-    return count(sample, trace, within=1)
+    return replace(count(sample, trace, within=1), name="within_one")
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
