@@ -77,5 +77,14 @@ def test_the_detectable_difference_is_found_in_80_of_100_runs() -> None:
     assert found.minimum_detectable == pytest.approx(2.8 * math.sqrt(0.05 * 0.95 / 400), rel=0.02)
 
 
+def test_no_change_in_a_few_items_is_no_proof_of_none() -> None:
+    still = stats.paired([1.0, 0.0, 1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 0.0, 1.0, 1.0])
+    assert (still.difference, still.p) == (0.0, 1.0) and -still.low == still.high == pytest.approx(0.390, abs=1e-3)
+    alike = stats.paired([0.0] * 4, [0.0, 1.0, 0.0, 1.0], ["a", "a", "b", "b"])
+    assert alike.difference == 0.5 and alike.high == math.inf, "two clusters that moved alike say nothing of a third"
+    assert stats.paired([0.1, 0.9, 0.2], [0.9, 0.2, 0.9]).high == 1.0, "shares differ by no more than one"
+    assert stats.paired([1.0, 9.0, 2.0], [9.0, 2.0, 9.0]).high > 1.0
+
+
 def test_items_without_a_cluster_are_independent() -> None:
     assert stats.estimate([0.0, 1.0, 1.0], ["", "", "p1"]).clusters == 3
