@@ -6,19 +6,14 @@ A retriever that is down is an error of its own, RetrieverDown, after a few trie
 
 from __future__ import annotations
 
-import http.client
 import json
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from medxiaohe.errors import RetrieverDown
-from medxiaohe.privacy import guard
+from medxiaohe.privacy import guard, post
 from medxiaohe.types import Evidence
-
-MAX_BYTES = 16 * 2**20
-LARGEST_K = 100
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,7 @@ class Service:
         for attempt in range(self.retries + 1):
             try:
                 return tuple(_evidence(row) for row in _passages(self._ask(query, top)))[:top]
-            except (OSError, http.client.HTTPException, _Wrong) as error:
+            except (*post.FAULTS, post.TooLarge, _Wrong) as error:
                 problem = str(error) or type(error).__name__
             if attempt < self.retries:
                 time.sleep(self.first_wait * 2**attempt)
@@ -49,15 +44,9 @@ class Service:
     def _ask(self, query: str, top: int) -> bytes:
         there = guard.check(self.url, self.privacy, False, "the query of a model")
         body = json.dumps({"queries": [query], "k": top}, ensure_ascii=False).encode()
-        kind = http.client.HTTPSConnection if there.scheme == "https" else http.client.HTTPConnection
-        with closing(kind((there.addresses or (there.host,))[0], there.port, timeout=self.timeout)) as connection:
-            connection.request("POST", there.path or "/", body, {"Content-Type": "application/json", "Host": there.authority})
-            with connection.getresponse() as response:
-                if response.status != 200:
-                    raise _Wrong(f"status {response.status}")
-                answer = response.read(MAX_BYTES + 1)
-        if len(answer) > MAX_BYTES:
-            raise _Wrong(f"more than {MAX_BYTES >> 20} MiB")
+        status, answer, _ = post.post(there, "", body, {"Content-Type": "application/json"}, self.timeout)
+        if status != 200:
+            raise _Wrong(f"status {status}")
         return answer
 
 

@@ -7,25 +7,20 @@ status; never the key, the prompt, or the server's own words, which may repeat e
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
-import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import wire
-from medxiaohe.privacy import guard, outgoing
+from medxiaohe.privacy import guard, outgoing, post
 from medxiaohe.types import Message, Tool
 
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
-MAX_ANSWER_BYTES = 32 * 2**20
 LONGEST_WAIT = 60.0  # seconds, even when the server asks for more
 CODES = (  # what an error may be called in a message; any other word of the server may quote the prompt
     "context_length_exceeded", "content_filter", "content_policy_violation", "insufficient_quota", "invalid_api_key",
@@ -127,10 +122,12 @@ class OpenAICompatible:
         for attempt in range(self.retries + 1):
             wait = self.first_wait * 2**attempt
             try:
-                status, answer, asked_wait = exchange(self.destination(), body, self.headers(), self.timeout)
-            except (OSError, http.client.HTTPException) as error:
+                status, answer, asked_wait = post.post(self.destination(), "/chat/completions", body, self.headers(), self.timeout)
+            except post.TooLarge as error:
+                raise ModelError(f"{self._who()} {error}") from None
+            except post.FAULTS as error:
                 problem = f"did not answer within {self.timeout:g} s" if isinstance(error, TimeoutError) else "could not be reached"
-                if isinstance(error, ssl.SSLCertVerificationError):
+                if isinstance(error, post.WrongCertificate):
                     raise ModelError(f"{self._who()} has a certificate that is not valid for it: nothing was sent") from None
             else:
                 if status == 200:
@@ -169,41 +166,6 @@ class OpenAICompatible:
         if 300 <= status < 400:
             return "a redirect is not followed: give the final address as url"
         return HINTS.get(status, "see the log of that server")
-
-
-def exchange(there: guard.Destination, body: bytes, headers: dict[str, str], timeout: float) -> tuple[int, bytes, float]:
-    """Status, body and Retry-After seconds of one POST to chat/completions; ModelError when the body is too large."""
-    deadline = time.monotonic() + timeout
-    connection = http.client.HTTPConnection(there.host, there.port, timeout=timeout)
-    with closing(connection):
-        connection.sock = _socket(there, timeout)
-        connection.request("POST", f"{there.path}/chat/completions", body, {**headers, "Host": there.authority, "Connection": "close"})
-        with connection.getresponse() as response:
-            answer = bytearray()
-            while chunk := response.read1(2**16):
-                answer += chunk
-                if len(answer) > MAX_ANSWER_BYTES:
-                    raise ModelError(f"the model server {there.authority} sent over {MAX_ANSWER_BYTES >> 20} MiB: nothing of it is used")
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-            if response.length:
-                raise http.client.IncompleteRead(b"", response.length)
-            wait = response.headers.get("Retry-After", "")
-            return response.status, bytes(answer), float(wait) if re.fullmatch(r"\d{1,6}", wait) else 0.0
-
-
-def _socket(there: guard.Destination, timeout: float) -> socket.socket:
-    failure: OSError = OSError("no address")
-    for address in there.addresses or (there.host,):
-        try:
-            plain = socket.create_connection((address, there.port), timeout)
-        except OSError as error:
-            failure = error
-            continue
-        if there.scheme == "http":
-            return plain
-        return ssl.create_default_context().wrap_socket(plain, server_hostname=there.host)
-    raise failure
 
 
 def _code(answer: bytes) -> str:
