@@ -123,9 +123,14 @@ def test_prompts_that_are_one_the_beginning_of_the_other_keep_a_token_each(blind
     assert len(model.beginnings._tokens) == len(rows[0].tokens) - 1
 
 
-def test_models_that_count_positions_otherwise_read_every_prompt_whole() -> None:
-    from transformers import Gemma2Config, Gemma2ForCausalLM
+def test_models_that_see_through_a_window_read_every_prompt_whole() -> None:
+    from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
     sizes = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16)
-    windowed = Gemma2ForCausalLM(Gemma2Config(vocab_size=64, sliding_window=8, **sizes))
-    assert ranking.shares_prompts(windowed) and not prefix.shares_beginnings(windowed)
+    rows = [render.Rendered((*range(1, 12), last), (False,) * 12) for last in (20, 21)]
+    for kind, config in ((Gemma2ForCausalLM, Gemma2Config), (MistralForCausalLM, MistralConfig)):
+        model = kind(config(vocab_size=64, sliding_window=8, **sizes)).eval()
+        beginnings = prefix.Beginnings(model)
+        assert ranking.shares_prompts(model) and beginnings.length(rows) == 0 and not beginnings.able
+    plain = prefix.Beginnings(MistralForCausalLM(MistralConfig(vocab_size=64, sliding_window=None, **sizes)).eval())
+    assert plain.length(rows) == 11 and plain.able

@@ -44,10 +44,21 @@ class Beginnings:
         self._cache: Any = None
 
     def length(self, rows: Sequence[Rendered]) -> int:
-        return common(rows) if self.able else 0
+        """How many first tokens of these rows are read once; 0 for a model whose cache forgets or mixes what it has read."""
+        same = common(rows) if self.able else 0
+        if same:
+            self._read(rows[0].tokens[:same])
+            self.able = _remembers_all(self._cache)
+        return same if self.able else 0
 
     def cache(self, tokens: Sequence[int], rows: int) -> Any:
         """Keys and values of these tokens for so many rows; the caller may change them."""
+        self._read(tokens)
+        made = copy.deepcopy(self._cache)
+        made.batch_repeat_interleave(rows)
+        return made
+
+    def _read(self, tokens: Sequence[int]) -> None:
         import torch
 
         if self._tokens != tuple(tokens):
@@ -55,6 +66,9 @@ class Beginnings:
             with torch.inference_mode():
                 self._cache = self.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
             self._tokens = tuple(tokens)
-        made = copy.deepcopy(self._cache)
-        made.batch_repeat_interleave(rows)
-        return made
+
+
+def _remembers_all(cache: Any) -> bool:
+    from transformers.cache_utils import DynamicCache, DynamicLayer
+
+    return isinstance(cache, DynamicCache) and all(type(layer) is DynamicLayer for layer in cache.layers)
