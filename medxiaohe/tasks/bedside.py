@@ -34,6 +34,7 @@ ASKED: dict[str, tuple[tuple[str, ...], str]] = {  # words of every split, and w
         "Her last period started on {a}; give the due date after {b} days.",
     ),
 }
+INSTRUCTION = "Say the number or the date alone."  # the same for every kind of question: it does not tell the kind of answer
 NUMBERS = re.compile(r"\d+/\d+/\d{4}|\d+(?:\.\d+)?")
 
 
@@ -89,7 +90,7 @@ def _question(kind: str, a: str, b: str, gold: str, split: str, number: int) -> 
     words = (*known, own) if split == "test" else known
     return item(
         f"bedside/{number}",
-        words[number // len(ASKED) % len(words)].format(a=a, b=b),
+        f"{words[number // len(ASKED) % len(words)].format(a=a, b=b)}\n{INSTRUCTION}",
         gold.partition(" ")[0],
         target=gold,
         license=LICENSE,
