@@ -142,6 +142,7 @@ def test_a_log_for_inspect(place: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
+        (["--model", "bot.py:answer", "--tasks", "quiz.py"], "write quiz.py:NAME"),
         (["--model", "bot.py:answer", "--tasks", "quizz*"], "no task is called like this"),
         (["--model", "bot.py:answer", "--tasks", "mesh_topik"], "did you mean 'mesh_topic'"),
         (["--model", "http://127.0.0.1:1/v1", "--tasks", "quiz.py:quiz"], "--name"),

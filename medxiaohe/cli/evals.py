@@ -109,6 +109,8 @@ def _tasks(names: list[str]) -> list[str]:
     """Names of tasks; a pattern such as med* stands for all that ship and match it."""
     found: list[str] = []
     for name in names:
+        if name.endswith(".py"):
+            raise ConfigError(f"--tasks {name}: which function of the file makes the task? write {name}:NAME")
         fits = fnmatch.filter(plugins.available("tasks"), name) if set("*?[") & set(name) else [name]
         if not fits:
             raise ConfigError(f"--tasks {name}: no task is called like this; there are {', '.join(plugins.available('tasks'))}")
