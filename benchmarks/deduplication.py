@@ -17,7 +17,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from medxiaohe import assets, images, io, plugins
+from medxiaohe import assets, images, plugins
 from medxiaohe.data import duplicates, overlap, plant
 from medxiaohe.data.duplicates import GRAM
 from medxiaohe.data.looks import Gallery, Lens, look
@@ -45,24 +45,19 @@ def texts(most: int) -> list[str]:
 
 
 def ours(rows: list[str]) -> set[int]:
-    """As data.curate does it, with rows and signatures on disk."""
+    """The steps of data.curate, on texts in memory."""
     import numpy as np
 
-    with tempfile.TemporaryDirectory() as name:
-        folder, signatures, place = Path(name), duplicates.Signatures(THRESHOLD, Lens()), 0
-        with open(folder / "survivors.jsonl", "wb") as file:
-            for number, text in enumerate(rows):
-                sample = Sample(str(number), (Message("document", (text,)),))
-                signatures.add(sample, place, number)
-                place += file.write(io.encoded(sample))
-        signatures.save(folder)
-        io.write_json(folder / "counts.json", {"survivors": len(rows)})
-        kept = duplicates.Kept([folder])
-        exact = duplicates.copies(kept, folder / "parts")
-        gone = np.zeros(len(kept), bool)
-        gone[exact[:, 0]] = True
-        found = [duplicates.alike_texts(kept, pairs, THRESHOLD) for pairs in duplicates.proposals(kept, gone, folder / "parts")]
-        return {*exact[:, 0].tolist(), *(one.row for part in found for one in duplicates.resolved(part))}
+    signatures = duplicates.Signatures(THRESHOLD, Lens())
+    for number, text in enumerate(rows):
+        signatures.add(Sample(str(number), (Message("document", (text,)),)), 0, number)
+    found = signatures.arrays()
+    exact = duplicates.repeated(np.column_stack([found["keys"], np.arange(len(rows), dtype=np.uint64)]))
+    stay = ~np.isin(found["banded"], exact[:, 0])
+    bands, numbers = found["bands"][stay], found["banded"][stay].astype(np.uint64)
+    pairs = duplicates.crowded(np.column_stack([bands.ravel(), np.repeat(numbers, duplicates.BANDS)]))
+    near = duplicates.resolved(duplicates.alike_texts(rows.__getitem__, pairs, THRESHOLD))
+    return {*exact[:, 0].tolist(), *(one.row for one in near)}
 
 
 def shingles(text: str) -> list[str]:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medxiaohe import io, plugins
-from medxiaohe.data import overlap
+from medxiaohe.data import contamination, overlap
+from medxiaohe.data.accounts import settle
 from medxiaohe.data.classifier import Classifier, train
 from medxiaohe.data.rows import Rows
 from medxiaohe.errors import ConfigError, DataError
@@ -91,7 +92,9 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
                 yield replace(sample, meta={**sample.meta, "medical": {"probability": chance, "round": last}})
 
         num = io.write_jsonl(out / "samples.jsonl", scored())
-    return {"rows": num, **counts, "rounds": rounds}
+    contamination.carry(corpus, out)
+    account = settle("data.classify", read=len(places), written=num, dropped={})
+    return {"rows": num, **counts, "rounds": rounds, "account": account}
 
 
 def _seeds(settings: ClassifySettings, sources: dict[str, str]) -> list[Label]:

@@ -173,7 +173,7 @@ def _summary(
         dropped.update(summary["dropped"])
         coverage.update(io.read_json(folder / "coverage.json"))
     kept = sum(summary["kept"] for _, summary in written)
-    settle("data.curate", read=counts["read"], written=kept, dropped=dropped)
+    account = settle("data.curate", read=counts["read"], written=kept, dropped=dropped)
     if not kept:
         raise DataError(f"nothing is left of {counts['read']} rows of {corpus}: dropped {dict(dropped.most_common())}")
     for name in ("samples.jsonl", "dropped.jsonl"):
@@ -182,4 +182,4 @@ def _summary(
     io.write_json(out / contamination.FILE, {"checked": checks[0][1]["checked"], "matches": matches})
     io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
     summary = {"read": counts["read"], "kept": kept, "normalised": counts["normalised"]}
-    return {**summary, "dropped": dict(dropped.most_common()), "contaminated": len(matches)}
+    return {**summary, "dropped": dict(dropped.most_common()), "contaminated": len(matches), "account": account}

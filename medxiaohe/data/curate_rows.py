@@ -133,7 +133,8 @@ def compare_shard(shard: shards.Shard, out: Path, checked: Sequence[str], pairs:
 
     path = Path(pairs) / f"{shard.number:06d}"
     proposed = np.unique(np.fromfile(path, np.int64).reshape(-1, 2), axis=0) if path.is_file() else np.empty((0, 2), np.int64)
-    found = duplicates.alike_texts(_kept(tuple(checked)), proposed, threshold)
+    kept = _kept(tuple(checked))
+    found = duplicates.alike_texts(lambda number: kept.sample(number).text, proposed, threshold)
     return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", found)}
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -166,11 +166,17 @@ def copies(kept: Kept, work: Path) -> np.ndarray:
             yield np.column_stack([keys, np.arange(len(keys), dtype=np.uint64) + np.uint64(kept.first[shard])])
 
     found = [np.empty((0, 2), np.int64)]
-    for part in in_parts(keyed(), len(kept) * 24, work):
-        part, start = _runs(part)
-        again = np.flatnonzero(start != np.arange(len(part)))
-        found.append(np.column_stack([part[again, -1], part[start[again], -1]]).astype(np.int64))
+    found += map(repeated, in_parts(keyed(), len(kept) * 24, work))
     return np.concatenate(found)
+
+
+def repeated(part: np.ndarray) -> np.ndarray:
+    """(key..., row) -> (later row, first row with its key)."""
+    import numpy as np
+
+    part, start = _runs(part)
+    again = np.flatnonzero(start != np.arange(len(part)))
+    return np.column_stack([part[again, -1], part[start[again], -1]]).astype(np.int64)
 
 
 def proposals(kept: Kept, gone: np.ndarray, work: Path) -> Iterator[np.ndarray]:
@@ -265,12 +271,12 @@ def _ends(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # ---- are they the same? ------------------------------------------------------------------------------------------------------
 
 
-def alike_texts(kept: Kept, pairs: np.ndarray, threshold: float) -> Iterator[Verdict]:
+def alike_texts(text_of: Callable[[int], str], pairs: np.ndarray, threshold: float) -> Iterator[Verdict]:
     """The proposed pairs (earlier, later) that reach the threshold, by the later row."""
 
     @lru_cache(maxsize=512)
     def grams(number: int) -> np.ndarray:
-        return distinct_grams(kept.sample(number).text)
+        return distinct_grams(text_of(number))
 
     for earlier, later in sorted(pairs.tolist(), key=lambda pair: (pair[1], pair[0])):
         value = overlap.jaccard(grams(later), grams(earlier))

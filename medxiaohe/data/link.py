@@ -71,8 +71,8 @@ def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None =
     io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
     if corpus is not None:
         contamination.carry(corpus, out)
-    settle("data.link", read=counts["samples"], written=sum(summary["written"] for _, summary in done), dropped={})
-    return {**dict(sorted(counts.items())), "entities_covered": len(coverage), "reasons": dict(sorted(reasons.items()))}
+    account = settle("data.link", read=counts["samples"], written=sum(summary["written"] for _, summary in done), dropped={})
+    return {**dict(sorted(counts.items())), "entities_covered": len(coverage), "reasons": dict(sorted(reasons.items())), "account": account}
 
 
 def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: str) -> dict[str, Any]:
@@ -150,4 +150,3 @@ def _files(settings: LinkSettings, corpus: Path | None) -> list[Path]:
     if not found:
         raise ConfigError(f"{place}: no .jsonl file in it: make Samples of other formats with data.read")
     return found
-

@@ -241,9 +241,9 @@ def _summary(settings: MixtureSettings, seen: Seen, counted: _Counted, plans: Ma
         intended.update(plans[kind].intended)
         realised.update(counted.cells[kind])
     written = sum(counted.kinds.values())
-    settle("data.mixture", read=seen.rows, written=written, dropped={"not drawn": seen.rows - written})
-    summary: dict[str, Any] = {kind: counted.kinds[kind] for kind in KINDS}
-    summary |= {"read": seen.rows, "not_drawn": seen.rows - written}
+    account = settle("data.mixture", read=seen.rows, written=written, dropped={"not drawn": seen.rows - written})
+    io.write_json(out / "coverage.json", dict(sorted(counted.entities.items())))
+    summary: dict[str, Any] = {kind: counted.kinds[kind] for kind in KINDS} | {"account": account}
     summary |= {"by_source": _sides(intended, realised)["by_source"]}
     if settings.by_modality or any(modality != TEXT for _, modality in realised):
         summary["by_modality"] = _sides(intended, realised)["by_modality"]

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from medxiaohe import assets, images, io, plugins
 from medxiaohe.data import pictures
+from medxiaohe.data.accounts import settle
 from medxiaohe.data.files import digest_of, rejected
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.entity.finder import Finder, finder
@@ -99,7 +100,7 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     io.write_json(out / "coverage.json", dict(sorted(tally.coverage.items())))
     num_read = sum(row["read"] for row in tally.sources.values())
     num_dead, num_dropped = sum(tally.dead.values()), sum(tally.dropped.values())
-    assert num_read == written + num_dropped + num_dead, (num_read, written, num_dropped, num_dead)
+    account = settle("data.read", read=num_read, written=written, dropped=tally.dropped, dead=tally.dead)
     return {
         "read": num_read,
         "written": written,
@@ -110,6 +111,7 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
         "sources": tally.sources,
         "mentions": tally.mentions,
         "entities_covered": len(tally.coverage),
+        "account": account,
     }
 
 

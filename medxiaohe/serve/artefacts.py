@@ -61,7 +61,7 @@ class Run:
     corpus: StageFolder
     curated: StageFolder
     mixture: StageFolder
-    comparison: StageFolder
+    comparison: StageFolder | None  # none where no model was examined
     trained: tuple[StageFolder, ...]
     examined: tuple[StageFolder, ...]  # in the order of the comparison: the base first
     scores: Mapping[str, Any]  # comparison.json
@@ -77,7 +77,8 @@ class Run:
 
     @property
     def folders(self) -> tuple[StageFolder, ...]:
-        return (self.tree, self.corpus, self.curated, self.mixture, *self.trained, *self.examined, self.comparison)
+        last = (self.comparison,) if self.comparison else ()
+        return (self.tree, self.corpus, self.curated, self.mixture, *self.trained, *self.examined, *last)
 
 
 def label(name: str) -> str:

@@ -12,7 +12,7 @@ from medxiaohe import io
 from medxiaohe.entity.coverage import BUCKETS, buckets
 from medxiaohe.entity.tree import Tree
 from medxiaohe.serve import charts, treemap
-from medxiaohe.serve.artefacts import Run, count_by
+from medxiaohe.serve.artefacts import Run, StageFolder, count_by
 from medxiaohe.serve.html import Html, count, details, excerpt, plural, section, share, table, tag
 from medxiaohe.serve.reach import ROOT, Reach, mentions, reach
 
@@ -97,8 +97,8 @@ def _vocabularies(run: Run) -> Html:
 # ---- funnel ----------------------------------------------------------------------------------------
 
 
-def funnel_section(run: Run, *, words: bool) -> Html:
-    """`words` False shows counts and reasons, and nothing of what any record says."""
+def funnel_section(run: Run, *, words: bool, more: Sequence[StageFolder] = ()) -> Html:
+    """`words` False shows counts and reasons, and nothing of what any record says. `more`: other stages that drop rows."""
     found, written, kept = run.corpus.summary.get("read", 0), run.corpus.summary.get("written", 0), run.curated.summary.get("kept", 0)
     steps = [("Rows found in the sources", found, "bar"), ("Read as samples", written, "bar"), ("Kept by curation", kept, "bar last")]
     rows = [charts.Bar(name, value, f"{count(value)} \u00b7 {share(value, found) or '0 %'}", color) for name, value, color in steps]
@@ -119,7 +119,7 @@ def funnel_section(run: Run, *, words: bool) -> Html:
             class_="charts",
         ),
         tag("h3", "Why records were lost"),
-        _reasons(run, found, words),
+        _reasons(run, found, words, more),
         _by_source(run),
         _by_bucket(run),
     )
@@ -132,10 +132,11 @@ MIXED = (
 )
 
 
-def _reasons(run: Run, found: int, words: bool) -> Html:
+def _reasons(run: Run, found: int, words: bool, more: Sequence[StageFolder] = ()) -> Html:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     number = Counter[tuple[str, str]]()
-    for where, stage, name in (("reading", run.corpus, "dead.jsonl"), ("curation", run.curated, "dropped.jsonl")):
+    places = [("reading", run.corpus, "dead.jsonl"), ("curation", run.curated, "dropped.jsonl")]
+    for where, stage, name in (*places, *((stage.role, stage, "dropped.jsonl") for stage in more)):
         path = stage.folder / name
         for row in io.read_jsonl(path) if path.exists() else ():
             key = (where, re.sub(r"\d+", "N", str(row.get("reason", "")))) if where == "reading" else (where, str(row.get("reason", "")))

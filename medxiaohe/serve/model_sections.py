@@ -288,9 +288,11 @@ def examples_section(run: Run, per_outcome: int, *, pictures: bool) -> Html:
 # ---- provenance ------------------------------------------------------------------------------------
 
 
-def provenance_section(run: Run) -> Html:
-    rows = [(f"{s.name}@{s.version}", s.uses, seed_of(s), code_of(s)) for s in run.folders]
-    every = [details(f"Settings of {s.name}@{s.version}", _settings(s)) for s in run.folders if s.settings]
+def provenance_section(run: Run, more: Sequence[StageFolder] = ()) -> Html:
+    """`more`: stages that are none of the run's roles."""
+    folders = (*run.folders, *more)
+    rows = [(f"{s.name}@{s.version}", s.uses, seed_of(s), code_of(s)) for s in folders]
+    every = [details(f"Settings of {s.name}@{s.version}", _settings(s)) for s in folders if s.settings]
     return section(
         "provenance",
         "What made these numbers",
