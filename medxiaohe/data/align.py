@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medxiaohe import io
+from medxiaohe.data import contamination
+from medxiaohe.data.accounts import settle
 from medxiaohe.data.rows import Rows
 from medxiaohe.data.synth import anchors, planted, similarity
 from medxiaohe.data.synth.anchors import Item
@@ -36,7 +38,7 @@ from medxiaohe.scoring._findings import lexicon
 from medxiaohe.types import Message, Sample
 
 CHUNK = 2048  # rows that are compared with each other, and that a kill may cost
-CARRIED = ("contamination.json", "nodes.jsonl", "items.jsonl")
+CARRIED = ("nodes.jsonl", "items.jsonl")
 MAX_SHOWN = 3000  # characters of a text that the judge sees
 VERDICT = re.compile(r"\W*(?:answer:?\s*)?(mismatch|match|unsure)\W*", re.IGNORECASE)
 ASKED = """\
@@ -224,15 +226,16 @@ def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Teacher | No
                 yield sample
 
     num_kept = io.write_jsonl(out / "samples.jsonl", kept())
-    assert num == num_kept + len(dropped), (num, num_kept, len(dropped))
     if not num_kept:
         raise DataError(f"nothing is left of {num} rows of {corpus}: every text contradicts what else its row says")
     io.write_jsonl(out / "dropped.jsonl", dropped)
     io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
+    contamination.carry(corpus, out)
     for name in CARRIED:
         if (corpus / name).is_file():
             shutil.copyfile(corpus / name, out / name)
     by = Counter(f"{row['stage']}: {row['reason']}" for row in dropped)
+    settle("align", read=num, written=num_kept, dropped=by)
     said = {"judge": judge.to_json()} if judge else {}
     return {"read": num, "kept": num_kept, "dropped": dict(by.most_common()), **dict(sorted(notes.items())), **said}
 

@@ -3,6 +3,7 @@
     nodes.jsonl     {id, name, kind, samples, around, why, found}: the thin nodes, and how many items each got
     items.jsonl     {node, sample, score, how, why}: the evidence that an item is about a node
     samples.jsonl   the items, each once; `meta.nodes` has the nodes it was found for
+    contamination.json, where what was searched has it
 
 `corpus` says what is thin (its coverage.json) and, unless there is a `pool`, is searched itself. The pool may be a bigger read stage.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
+from medxiaohe.data import contamination
 from medxiaohe.data.rows import Rows
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.search import Pool
@@ -63,6 +65,7 @@ def gather(settings: GatherSettings, out: Path, *, tree: Path, corpus: Path, poo
             for row in some:
                 nodes_of.setdefault(row["place"], []).append(node)
         num = io.write_jsonl(out / "samples.jsonl", _samples(rows, nodes_of))
+    contamination.carry(searched, out)
     how = Counter(row["how"] for some in found.values() for row in some)
     served = sum(map(bool, found.values()))
     return {

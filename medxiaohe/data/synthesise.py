@@ -17,18 +17,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
-from medxiaohe.data.curate import HELD_OUT, Against
-from medxiaohe.data.decontaminate import Match, TestItems
-from medxiaohe.data.gather import coverage_of
-from medxiaohe.data.looks import Lens
+from medxiaohe.data.curate import Against
+from medxiaohe.data.decontaminate import Match
+from medxiaohe.data.gather import HELD_OUT, coverage_of
 from medxiaohe.data.rows import Rows
-from medxiaohe.data.synth import cards, choices, paths, rows
+from medxiaohe.data.synth import anew, cards, choices, paths, rows
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.paths import Refused
 from medxiaohe.data.synth.thin import thin
@@ -36,10 +35,8 @@ from medxiaohe.data.synth.walk import MORE_THAN
 from medxiaohe.entity.finder import Finder, finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
-from medxiaohe.tasks import make, named
 from medxiaohe.types import Sample
 
-REPORT = "contamination.json"
 CHUNK = 200  # nodes between two marks of what is done
 
 
@@ -135,8 +132,6 @@ def _position(turn: int, chunk: str, seed: int) -> int:
 
 
 def _numbered(row: Sample, number: int) -> Sample:
-    from dataclasses import replace
-
     return replace(row, id=f"{row.id}/{number}")
 
 
@@ -166,7 +161,7 @@ def _publish(
     settings: SynthesiseSettings, out: Path, tree: Path, corpus: Path | None, files: Sequence[Path],
     before: dict[str, int], nodes: list[str],
 ) -> dict[str, Any]:  # fmt: skip
-    test_items = _test_items(settings, tree, corpus)
+    test_items = anew.test_items(settings.against, tree, corpus)
     matches, made, refused = list[Match](), Counter[str](), defaultdict[str, Counter[str]](Counter)
     coverage, old, seen = Counter(before), 0, set[str]()
     dropped: list[dict[str, Any]] = []
@@ -205,7 +200,7 @@ def _publish(
         refused[row["kind"]][row["reason"]] += 1
     io.write_jsonl(out / "refused.jsonl", dropped)
     io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
-    _report(out, corpus, test_items, matches)
+    anew.report(out, corpus, test_items, matches)
     thin_after = sum(coverage.get(id, 0) <= settings.at_most for id in nodes)
     why_not = {kind: dict(why.most_common()) for kind, why in sorted(refused.items())}
     counts = {"corpus": old, "nodes": len(nodes), "nodes_thin_after": thin_after, "contaminated": len(matches)}
@@ -215,23 +210,6 @@ def _publish(
 def _rows(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
     for path in files:
         yield from io.read_jsonl(path)
-
-
-def _test_items(settings: SynthesiseSettings, tree: Path, corpus: Path | None) -> TestItems | None:
-    if not settings.against:
-        return None
-    tasks = [(one, make(one.task, tree, one.options, corpus)) for one in settings.against]
-    found = [named(sample, task) for _, task in tasks for sample in task.samples("test")]
-    return TestItems(found, Lens(), {task.name for one, task in tasks if not one.words})
-
-
-def _report(out: Path, corpus: Path | None, test_items: TestItems | None, matches: list[Match]) -> None:
-    """What old and new rows were both compared with. Without a report of the corpus nothing is said, as nothing is known of its rows."""
-    if corpus is None or not (corpus / REPORT).is_file():
-        return
-    old, checked = io.read_json(corpus / REPORT), test_items.checked if test_items else {}
-    both = {task: n for task, n in old["checked"].items() if task in checked}
-    io.write_json(out / REPORT, {"checked": both, "matches": [*old["matches"], *map(asdict, matches)]})
 
 
 def _code() -> list[str]:

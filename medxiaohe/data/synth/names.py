@@ -10,6 +10,7 @@ from medxiaohe.scoring._equivalence import canon
 from medxiaohe.scoring._words import content, stem
 from medxiaohe.types import Entity
 
+CLAUSES = re.compile(r"[.;:?!]\s+|\n")
 VAGUE = frozenset(  # words that half of all names have: one of them in a text says nothing
     stem(word)
     for word in """disease disorder syndrome condition type form disorders diseases abnormality abnormal acquired primary secondary
@@ -26,17 +27,28 @@ def names_of(entity: Entity) -> tuple[str, ...]:
 
 def visible(names: Iterable[str], text: str) -> str:
     """The first of the names that the text has as whole words, whatever its case, plural or spelling; "" when none is there."""
-    padded = _evened(text)
+    padded = evened(text)
     for name in names:
-        key = canon(name)
-        if key and (f" {key} " in padded if len(key) > 3 else re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)):
-            return name
+        for key in _keys(name):
+            if f" {key} " in padded if len(key) > 3 else re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
+                return name
     return ""
 
 
 @lru_cache(maxsize=4096)
-def _evened(text: str) -> str:
-    return f" {canon(text)} "
+def evened(text: str) -> str:
+    """The text in the spelling that names are compared in; a bar stands where a name cannot go on."""
+    return f" {' | '.join(canon(part.replace(',', ' ')) for part in CLAUSES.split(text))} "
+
+
+@lru_cache(maxsize=65536)
+def _keys(name: str) -> tuple[str, ...]:
+    """A name as it is written, and as it is said: "Refeeding syndrome" of "Syndrome, Refeeding"."""
+    return tuple(filter(None, dict.fromkeys((evened(name).strip(), canon(name)))))
+
+
+def share_a_name(one: Entity, other: Entity) -> bool:
+    return not {canon(name) for name in (one.name, *one.synonyms)}.isdisjoint(canon(name) for name in (other.name, *other.synonyms))
 
 
 @lru_cache(maxsize=4096)

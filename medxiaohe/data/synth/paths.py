@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from medxiaohe.data.synth import words
 from medxiaohe.data.synth.graph import IS_A, Edge, Graph
-from medxiaohe.data.synth.names import names_of, visible
+from medxiaohe.data.synth.names import names_of, share_a_name, visible
 from medxiaohe.data.synth.walk import MAX_READINGS, MORE_THAN, Clue, Step, Walk, meets, spread, verify
 from medxiaohe.errors import ConfigError
 
@@ -71,8 +71,17 @@ def question(walk: Walk, graph: Graph) -> str:
 
 
 def hidden(walk: Walk, graph: Graph) -> str:
-    """Why the question gives something away, or "": no masked entity is named in it, and no fact leads straight to the answer."""
+    """Why the question gives something away, or "": no masked entity is named in it, no fact leads straight to the answer, and no
+    name is that of two entities of the path.
+    """
     said = question(walk, graph)
+    entities = [graph.tree.entities[id] for id in walk.nodes]
+    for number, one in enumerate(entities):
+        if twin := next((other for other in entities[:number] if share_a_name(one, other)), None):
+            return f"{twin.id} and {one.id} have a name in common"
+    named = [graph.tree.entities[id].name for id in (*walk.nodes[:-1], *(clue.named for clue in walk.clues))]
+    if inside := next((name for name in named if visible(names_of(entities[-1]), name)), ""):
+        return f"the answer's name is part of {inside}"
     for id in walk.nodes[1:]:
         if name := visible(names_of(graph.tree.entities[id]), said):
             return f"the question names {name}, which is masked"

@@ -7,6 +7,7 @@ rows. What fails, or lies beyond the budget, is an answer too: `problem` says wh
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -79,13 +80,19 @@ class _Talk:
     done: bool = False
 
 
+@dataclass
+class _Spent:
+    calls: int = 0
+    cost: float = 0.0
+
+
 class Teacher:
-    """`name` tells weights and settings apart; `calls` and `cost` count kept replies too."""
+    """`name` tells weights and settings apart; what is spent counts kept replies too."""
 
     def __init__(self, model: Model, settings: TeacherSettings, *, name: str = "", path: Path | None = None):
         self.model, self.settings, self.path = model, settings, path
-        self.name = name or model.name
-        self.calls, self.cost = 0, 0.0
+        self.name, self.seed = name or model.name, 0
+        self.shared = _Spent()
         self._known: dict[str, str] = {}
         if path is not None and path.exists():
             io.drop_torn_line(path)
@@ -93,7 +100,7 @@ class Teacher:
 
     def ask(self, talks: Sequence[Sequence[Message]], read: Callable[[int, str], T]) -> list[Reply]:
         """One Reply for each conversation. `read(i, text)` returns the value, or raises Unusable to have it asked again."""
-        found = [_Talk(list(talk), io.fingerprint([self.name, io.to_json(list(talk))])) for talk in talks]
+        found = [_Talk(list(talk), io.fingerprint([self.name, self.seed, io.to_json(list(talk))])) for talk in talks]
         meter = Meter(f"ask {self.name}", len(found))
         for start in range(0, len(found), self.settings.together):
             part = list(enumerate(found))[start : start + self.settings.together]
@@ -106,9 +113,18 @@ class Teacher:
         meter.close()
         return [Reply(t.value, t.reply, "" if t.value is not None else t.problem, t.calls, t.cost, t.asked) for t in found]
 
+    def drawing(self, seed: int) -> Teacher:
+        """The same teacher, sampled with this seed where its backend can; calls and cost count together."""
+        if self.seed == seed:
+            return self
+        other = copy.copy(self)
+        other.seed, other.shared = seed, self.shared
+        other.model = self.model.with_seed(seed) if hasattr(self.model, "with_seed") else self.model
+        return other
+
     def to_json(self) -> dict[str, Any]:
         """What a stage's summary says of its teacher."""
-        return {"teacher": self.name, "calls": self.calls, "cost": round(self.cost, 6)}
+        return {"teacher": self.name, "calls": self.shared.calls, "cost": round(self.shared.cost, 6)}
 
     def _read(self, i: int, talk: _Talk, read: Callable[[int, str], Any]) -> None:
         if talk.done:
@@ -124,7 +140,7 @@ class Teacher:
         """Every conversation gets a reply, or is done with a problem."""
         new, keys = list[_Talk](), dict[int, str]()
         for talk in talks:
-            key = keys[id(talk)] = io.fingerprint([self.name, io.to_json(talk.messages)])
+            key = keys[id(talk)] = io.fingerprint([self.name, self.seed, io.to_json(talk.messages)])
             if not self._pay(talk):
                 talk.problem, talk.done = SPENT, True
             elif key not in self._known and key not in {keys[id(other)] for other in new}:
@@ -137,7 +153,7 @@ class Teacher:
                 talk.reply = self._known[keys[id(talk)]]
                 talk.calls += 1
                 spent = len(talk.reply) / LETTERS_A_TOKEN * self.settings.price_out / 1e6
-                talk.cost, self.cost = talk.cost + spent, self.cost + spent
+                talk.cost, self.shared.cost = talk.cost + spent, self.shared.cost + spent
             else:
                 talk.done, talk.problem = True, talk.problem or FAILED
 
@@ -166,12 +182,12 @@ class Teacher:
     def _pay(self, talk: _Talk) -> bool:
         letters = sum(len(message.text) for message in talk.messages)
         cost = letters / LETTERS_A_TOKEN * self.settings.price_in / 1e6
-        limit = self.settings
-        if limit.max_calls is not None and self.calls >= limit.max_calls:
+        limit, spent = self.settings, self.shared
+        if limit.max_calls is not None and spent.calls >= limit.max_calls:
             return False
-        if limit.max_cost is not None and self.cost + cost > limit.max_cost:
+        if limit.max_cost is not None and spent.cost + cost > limit.max_cost:
             return False
-        self.calls, self.cost, talk.cost = self.calls + 1, self.cost + cost, talk.cost + cost
+        spent.calls, spent.cost, talk.cost = spent.calls + 1, spent.cost + cost, talk.cost + cost
         return True
 
 

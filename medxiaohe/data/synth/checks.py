@@ -1,0 +1,283 @@
+"""What is wrong with a chain of thought: peeking at the answer, broken logic, unfaithfulness (MX-18; the gate of MX-17).
+
+    peeks        the answer is there before it is reasoned for, or is argued from
+    illogical    segments that do not belong together, a contradiction, a conclusion that is not where the reasoning ends
+    unfaithful   a statement that the evidence denies or does not have: the question, the facts, the text that the row was made of
+
+Each returns what is wrong, or "". The checks read words, the names of a tree, and steps where a path is stored; a judge of claims may
+be asked beside them. They see the gold, as no prompt does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from medxiaohe.data.synth.chains import Chain
+from medxiaohe.data.synth.names import evened, telling, visible, without
+from medxiaohe.data.synth.walk import Walk
+from medxiaohe.entity.finder import Finder
+from medxiaohe.rewards.process import CIRCULAR, contradictions
+from medxiaohe.scoring._equivalence import canon, sides
+from medxiaohe.scoring._findings import Lexicon
+from medxiaohe.scoring._sentences import sentences
+from medxiaohe.scoring._words import NUMBER
+from medxiaohe.scoring.choice import LETTERS
+from medxiaohe.scoring.choice import parse as parse_choice
+from medxiaohe.scoring.judges.questions import Judge, Question
+from medxiaohe.scoring.judges.rules import entails
+
+GIVEN = re.compile(
+    r"\b(?:(?:the )?(?:correct|given|provided|known|stated|reference|gold|right|expected|final) (?:answer|option|choice|label"
+    r"|diagnosis)\b"
+    r"|(?:answer|label|solution) (?:key|sheet)\b|as (?:we|I) (?:already )?(?:know|knew|were told)\b"
+    r"|(?:was|is|were|are) (?:told|given) (?:that|as)\b"
+    r"|(?:knowing|given) (?:that )?(?:the )?answer\b|(?:working|reasoning) backwards?\b"
+    r"|justif(?:y|ies|ying) (?:the )?(?:answer|option|choice)\b"
+    r"|(?:since|because|as) (?:the )?answer (?:is|must)\b|the answer (?:is|must be|has to be) (?:already )?(?:known|given)\b)",
+    re.IGNORECASE,
+)
+LABEL = re.compile(r"\b(?:answer|option|choice)\s*(?:is|:|must be|would be|should be)?\s*\(?([A-J])\b(?![a-z'])", re.IGNORECASE)
+STEP = re.compile(r"\bX(\d+)\s+(?:is|must be|can only be)\s+(?!an?\b)")
+CLUTTER = re.compile(r"^Step \d+:\s*|,?\s*so X\d+ is .*$|^[A-J]\.\s+|\bX\d+\b")
+DENIES = re.compile(r"\b(?:not|never|no|cannot|without|neither|denied|absent)\b|n't\b", re.IGNORECASE)
+NEARLY_ALL = 0.8  # of the telling words of two statements that are about the same things
+NOTHING = re.compile(r"Nothing says that\s+", re.IGNORECASE)
+SUPPORTS = 0.85  # share of a statement's telling words that its nearest lines must have
+MIN_SHARED = 1  # telling words that neighbouring segments have in common
+MAX_UNSUPPORTED = 0.34  # share of the statements of a chain that the evidence need not have
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a chain is checked against. `names` are all names of the answer; `options` the texts of a choice, in order."""
+
+    question: str
+    names: tuple[str, ...]
+    letter: str = ""
+    options: tuple[str, ...] = ()
+    evidence: str = ""  # facts and texts that statements may rest on, beside the question
+    walk: Walk | None = None
+    node_names: tuple[str, ...] = ()  # names along the walk, the start first
+    clue_names: tuple[tuple[str, str], ...] = ()  # of each clue, the masked and the named entity
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.node_names, *(name for pair in self.clue_names for name in pair))))
+
+
+# ---- (a) answer peeking --------------------------------------------------------------------------
+
+
+def peeks(chain: Chain, case: Case) -> str:
+    """The answer where it is not reasoned for yet. Options may be recalled, when all are: then none is singled out."""
+    for where, text in zip(("understanding", "recall", "reasoning"), chain.segments[:3], strict=True):
+        if (found := GIVEN.search(text)) or (found := CIRCULAR.search(text)):
+            return f"the {where} argues from the answer: {found.group()!r}"
+    for where, text in (("understanding", chain.understanding), ("recall", chain.recall)):
+        if (label := LABEL.search(text)) and (not case.letter or label[1].upper() == case.letter):
+            return f"the {where} has the answer's letter"
+        named = visible([n for n in case.names if not visible([n], case.question) or case.options], text)
+        if named and not (case.options and where == "recall" and all(visible((option,), text) for option in case.options)):
+            return f"the {where} names the answer: {named!r}"
+    return ""
+
+
+# ---- (b) logic -----------------------------------------------------------------------------------
+
+
+def illogical(chain: Chain, case: Case) -> str:
+    """Where the thought does not hold together."""
+    if wrong := _concludes_elsewhere(chain, case):
+        return wrong
+    if wrong := _denies_itself(chain, case):
+        return wrong
+    recalled, reasoned = telling(chain.recall), telling(chain.reasoning)
+    if len(recalled & reasoned) < MIN_SHARED:
+        return "the reasoning uses nothing of what was recalled"
+    if case.walk is not None and (wrong := _broken_steps(chain, case)):
+        return wrong
+    if not (telling(chain.understanding) & telling(case.question)):
+        return "the understanding is of another question"
+    return _repeated(chain)
+
+
+def _concludes_elsewhere(chain: Chain, case: Case) -> str:
+    if case.options:
+        said = parse_choice(chain.conclusion, case.options)
+        if said and said != case.letter:
+            return f"the conclusion is {said}, the answer {case.letter}"
+        if not said and not visible(case.names, chain.conclusion):
+            return "the conclusion does not name the answer"
+        last = _last_option(chain.reasoning, case.options)
+        return f"the reasoning ends at {last}, not at {case.letter}" if last and last != case.letter else ""
+    if not visible(case.names, chain.conclusion):
+        return "the conclusion does not name the answer"
+    return "" if visible(case.names, chain.reasoning) else "the answer is not reasoned for"
+
+
+def _last_option(text: str, options: Sequence[str]) -> str:
+    """The letter of the option that is named last; of two that end alike the longer one."""
+    padded = evened(text)
+    places = []
+    for letter, option in zip(LETTERS, options, strict=False):
+        key = evened(option)
+        if (at := padded.rfind(key)) >= 0:
+            places.append((at + len(key), len(key), letter))
+    return max(places)[2] if places else ""
+
+
+def _broken_steps(chain: Chain, case: Case) -> str:
+    """Every masked entity must get its own name, in order, each from a fact with the entity before it."""
+    assert case.walk is not None
+    padded, place = evened(chain.reasoning), 0
+    numbered = [int(number) for number in STEP.findall(chain.reasoning)]
+    if numbered and numbered != list(range(1, len(case.walk.steps) + 1)):
+        return f"the steps are {numbered}"
+    for number, name in enumerate(case.node_names):
+        at = padded.find(f" {evened(name).strip()} ", place)
+        if at < 0:
+            return f"step {number} leaves out {name}"
+        place = at
+    for number, (before, after) in enumerate(zip(case.node_names, case.node_names[1:], strict=False), 1):
+        if not any(visible((before,), one) and visible((after,), one) for one in _steps(chain.reasoning)):
+            return f"no sentence leads from {before} to {after} (step {number})"
+    return ""
+
+
+def _steps(text: str) -> list[str]:
+    return [part for part in re.split(r"(?<=[.;!?])\s+|\n", text) if part.strip()]
+
+
+def _denies_itself(chain: Chain, case: Case) -> str:
+    """A statement and its denial, in recall or reasoning; or, of no path, a word that the reasoning affirms and denies."""
+    said = [one for one in (*_steps(chain.recall), *_steps(chain.reasoning)) if not NOTHING.match(one)]
+    for number, one in enumerate(said):
+        for other in said[:number]:
+            if turned(one, other, case.all_names):
+                return f"affirmed and denied: {other[:60]!r}, {one[:60]!r}"
+    if case.walk is not None:
+        return ""  # names of its entities deny by themselves: "sparse or absent eyelashes"
+    found = contradictions("\n".join(one for one in _steps(chain.reasoning) if not NOTHING.match(one)))
+    return f"affirmed and denied: {', '.join(found[:3])}" if found else ""
+
+
+def turned(one: str, other: str, names: Sequence[str] = ()) -> bool:
+    """Whether two statements are about the same things, and one denies; what a name denies does not count."""
+    first, second = telling(CLUTTER.sub("", one)), telling(CLUTTER.sub("", other))
+    if len(first & second) < 2 or len(first & second) < NEARLY_ALL * len(first | second):
+        return False
+    one, other = without(names, CLUTTER.sub("", one), "it"), without(names, CLUTTER.sub("", other), "it")
+    return bool(DENIES.search(one)) != bool(DENIES.search(other))
+
+
+def _repeated(chain: Chain) -> str:
+    said = [canon(one) for one in sentences(f"{chain.recall}\n{chain.reasoning}") if len(one.split()) > 5]
+    twice = next((one for one in said if said.count(one) > 2), "")
+    return f"one sentence {said.count(twice)} times" if twice else ""
+
+
+# ---- (c) faithfulness ----------------------------------------------------------------------------
+
+
+def unfaithful(chain: Chain, case: Case, words: Lexicon, names: Finder | None = None, judge: Judge | None = None) -> str:
+    """The first statement that the evidence denies, or that brings in what it does not have; else too many without support.
+
+    What a picture shows must be in the evidence, all of it; of what is recalled and reasoned MAX_UNSUPPORTED may be common knowledge,
+    but no entity of the tree may be named (by `names`) that question, options and evidence do not name. On a path, a sentence about two
+    entities must be about two that a fact joins. A judge of claims is asked about what the rules do not find; where it abstains the rules
+    stand.
+    """
+    evidence = "\n".join([case.question, case.evidence, *case.options])
+    claims = [one for text in (chain.recall, chain.reasoning) for one in _steps(text) if len(telling(one)) > 1]
+    if strange := _strange(chain, evidence, names):
+        return f"it brings in {strange!r}, which neither question nor evidence has"
+    if case.walk is not None and (joined := _unjoined(claims, case)):
+        return joined
+    seen = set(_steps(chain.recall)) if chain.seen else set[str]()
+    known, lines = "| " + " | ".join(map(_bare, _steps(evidence))) + " |", _steps(evidence)
+    labels = [_label(claim, known, lines, words, case.all_names) for claim in claims]
+    if judge is not None:
+        labels = _asked(claims, labels, evidence, judge)
+    for claim, (label, why) in zip(claims, labels, strict=True):
+        if label == "contradicted":
+            return f"denied by the evidence ({why}): {claim[:120]!r}"
+        if label != "supported" and claim in seen:
+            return f"not in the evidence of the picture: {claim[:120]!r}"
+    unknown = [claim for claim, (label, _) in zip(claims, labels, strict=True) if label != "supported"]
+    if claims and len(unknown) > MAX_UNSUPPORTED * len(claims):
+        return f"{len(unknown)} of {len(claims)} statements are not in the evidence, such as {unknown[0][:120]!r}"
+    return ""
+
+
+def _strange(chain: Chain, evidence: str, names: Finder | None) -> str:
+    """An entity that the chain names and the evidence does not, by no name of it."""
+    if names is None:
+        return ""
+    known = {mention.entity for mention in names.find(evidence)}
+    for mention in names.find("\n".join(chain.segments)):
+        if mention.entity not in known and not mention.ambiguous and not visible((mention.surface,), evidence):
+            return mention.surface
+    return ""
+
+
+def _unjoined(claims: Sequence[str], case: Case) -> str:
+    """A sentence about several entities of the path, one of which no fact of the path joins to another."""
+    assert case.walk is not None
+    pairs = {frozenset(pair) for pair in pairwise(case.node_names)} | {frozenset(pair) for pair in case.clue_names}
+    every = sorted({name for pair in pairs for name in pair}, key=len, reverse=True)
+    for claim in claims:
+        there, left = list[str](), claim
+        for name in every:  # longer names first: one inside of another is not named by it
+            if visible((name,), left):
+                there.append(name)
+                left = without((name,), left, " ")
+        for one in there if len(there) > 1 else ():
+            if not any(frozenset((one, other)) in pairs for other in there if other != one):
+                return f"no fact joins {one} and {', '.join(other for other in there if other != one)}"
+    return ""
+
+
+def _label(claim: str, known: str, lines: Sequence[str], words: Lexicon, names: Sequence[str]) -> tuple[str, str]:
+    """supported, contradicted or neither, by the lines of the evidence that are nearest."""
+    said = _bare(claim)
+    if nothing := NOTHING.match(claim.strip()):
+        inner = _bare(claim.strip()[nothing.end() :])
+        return ("contradicted", "it is said") if inner and f"| {inner} |" in known else ("supported", "nobody says it")
+    if said and said in known:
+        return "supported", "word for word"
+    wanted = telling(claim)
+    near = sorted(lines, key=lambda line: -len(wanted & telling(line)))[:3]
+    if not near or not wanted & telling(near[0]):
+        return "neither", ""
+    if line := next((line for line in near if turned(claim, line, names)), ""):
+        return "contradicted", f"it says {line[:80]!r}"
+    if (mine := sides(claim)) and (theirs := sides(near[0])) and {*mine, *theirs} >= {"left", "right"} and mine != theirs:
+        return "contradicted", "the other side"
+    own, other = ({m.group(1) for m in NUMBER.finditer(text)} for text in (CLUTTER.sub("", claim), " ".join(near)))
+    label, why = entails("\n".join(near), claim, words)
+    if label == "contradicted":
+        return label, why
+    share = len(wanted & frozenset().union(*map(telling, near))) / len(wanted)
+    if own - other and share >= 0.5:
+        return "contradicted", f"no {min(own - other)} there"
+    return ("supported", "") if share >= SUPPORTS and not own - other else ("neither", "")
+
+
+def _asked(claims: Sequence[str], labels: Sequence[tuple[str, str]], evidence: str, judge: Judge) -> list[tuple[str, str]]:
+    """What the rules leave open is asked about; a verdict that was not given changes nothing."""
+    open_ = [i for i, (label, _) in enumerate(labels) if label == "neither"]
+    if not open_:
+        return list(labels)
+    said = judge.ask([Question("claim", evidence, tuple(claims[i] for i in open_))])[0]
+    found = list(labels)
+    for i, verdict in zip(open_, said, strict=True):
+        if verdict.decided:
+            found[i] = (verdict.label, verdict.why or verdict.judge)
+    return found
+
+
+def _bare(line: str) -> str:
+    return canon(CLUTTER.sub("", line.strip()).replace(",", " "))

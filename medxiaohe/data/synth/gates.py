@@ -1,0 +1,146 @@
+"""Thoughts that teachers write, and the two gates that they must pass (MX-17, MX-18, MX-19).
+
+    backwards   the teacher is told question, answer and evidence, and writes the four segments that lead there (reverse structured)
+    forwards    the teacher is told the prompt, which has no gold by type, and writes the segments and its answer
+
+Outcome gate: the answer, read by the strict parsers, is the gold. Thinking gate: no peeking, no broken logic, nothing unfaithful; a
+judge of claims beside the rules where there is one. Both must open; a reply that cannot be read passes neither. What is seen at a
+glance gets one short sentence instead of four segments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from medxiaohe.data.synth import chains
+from medxiaohe.data.synth.chains import OBSERVATION, RECALL, Chain
+from medxiaohe.data.synth.checks import Case, illogical, peeks, unfaithful
+from medxiaohe.data.synth.names import visible
+from medxiaohe.data.synth.teacher import Unusable
+from medxiaohe.entity.finder import Finder
+from medxiaohe.scoring import entity
+from medxiaohe.scoring._equivalence import Names
+from medxiaohe.scoring._findings import Lexicon
+from medxiaohe.scoring.choice import choice
+from medxiaohe.scoring.judges.questions import Judge
+from medxiaohe.types import Message, Sample, Trace
+
+How = Literal["backwards", "forwards"]
+MAX_SHORT = 30  # words of a short thought
+MAX_EVIDENCE = 4000  # characters
+SHORT = re.compile(rf"\s*(?:{OBSERVATION}:\s*)?([^\n]+?)\s*")
+
+FOUR = """\
+Understanding: what is asked, without any hint at the answer
+{second}: {what}
+Reasoning: how that leads to the answer, one option or step after the other
+Conclusion: the answer"""
+BACKWARDS = """\
+{question}
+
+The answer is: {answer}
+{evidence}
+Write the reasoning that leads from the question to this answer, in four parts with exactly these headings, and nothing else:
+{four}
+Write as somebody who does not know the answer before the conclusion. State only what the question or the facts say."""
+FORWARDS = """\
+Think first, in four parts with exactly these headings between <think> and </think>, then give the answer on a line of its own:
+<think>
+{four}
+</think>
+the answer"""
+SEEN = """\
+{question}
+
+The answer is: {answer}
+Describe in one sentence of at most {words} words what in the picture shows this, without giving the answer away. Write nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a teacher's reply was read as: a chain and the answer behind it, or a short thought."""
+
+    answer: str
+    chain: Chain | None = None
+    short: str = ""
+
+    @property
+    def text(self) -> str:
+        return chains.answered(self.chain, self.answer) if self.chain else f"<think>\n{self.short}\n</think>\n{self.answer}"
+
+
+@dataclass(frozen=True)
+class Gates:
+    words: Lexicon
+    names: Finder | None = None
+    judge: Judge | None = None
+
+    def __call__(self, draft: Draft, sample: Sample, case: Case) -> str:
+        """Why the draft is not kept, with the gate in front; "" when both gates open."""
+        if why := self.outcome(draft, sample, case):
+            return f"outcome: {why}"
+        return f"thinking: {why}" if (why := self.thinking(draft, case)) else ""
+
+    def outcome(self, draft: Draft, sample: Sample, case: Case) -> str:
+        """The answer must be the gold by the strict parsers; what cannot be parsed is wrong."""
+        trace = Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (draft.answer,))))
+        if sample.choices:
+            score = choice(sample, trace)
+        else:
+            score = entity.judged(sample, trace, Names())
+        return "" if score.value == 1 else f"{score.status if score.status != 'judged' else 'wrong answer'}"
+
+    def thinking(self, draft: Draft, case: Case) -> str:
+        if draft.chain is None:
+            if case.names and visible(case.names, draft.short) and not visible(case.names, case.question):
+                return "peeks"
+            return "" if 0 < len(draft.short.split()) <= MAX_SHORT else f"not a sentence of at most {MAX_SHORT} words"
+        if peeks(draft.chain, case):
+            return "peeks"
+        if illogical(draft.chain, case):
+            return "illogical"
+        return "unfaithful" if unfaithful(draft.chain, case, self.words, self.names, self.judge) else ""
+
+
+def question(sample: Sample, case: Case, how: How, length: Literal["short", "long"]) -> list[Message]:
+    """What a teacher is asked. Forwards it gets the prompt of the sample and the form, nothing that knows the gold."""
+    second, what = (OBSERVATION, "what is seen") if sample.images else (RECALL, "the facts that are needed")
+    four = FOUR.format(second=second, what=what)
+    if how == "forwards":
+        return [*sample.prompt.messages, Message("user", (FORWARDS.format(four=four),))]
+    answer = _answer(sample)
+    if length == "short":
+        said = SEEN.format(question=case.question, answer=answer, words=MAX_SHORT)
+    else:
+        evidence = f"\nFacts:\n{case.evidence[:MAX_EVIDENCE]}\n" if case.evidence.strip() else ""
+        said = BACKWARDS.format(question=case.question, answer=answer, evidence=evidence, four=four)
+    return [Message("user", (*sample.images, said))]
+
+
+def reader(sample: Sample, how: How, length: Literal["short", "long"]) -> Callable[[str], Draft]:
+    """Reads a reply strictly; Unusable says what is wrong with it."""
+
+    def read(reply: str) -> Draft:
+        if how == "forwards":
+            chain, answer = chains.split(reply)
+            if chain is None or not answer.strip():
+                raise Unusable("it must be the four parts between <think> and </think>, then the answer")
+            return Draft(answer.strip(), chain)
+        if length == "short":
+            if not (found := SHORT.fullmatch(reply)):
+                raise Unusable("it must be one sentence on one line")
+            return Draft(_answer(sample), short=found[1])
+        chain = chains.parse(reply)
+        if chain is None:
+            raise Unusable("it must have exactly the four headings that were asked for, in this order, and nothing around them")
+        return Draft(_answer(sample), chain)
+
+    return read
+
+
+def _answer(sample: Sample) -> str:
+    """The gold in words, without a thought that the row may have had."""
+    return chains.split(sample.messages[-1].text)[1].strip()

@@ -1,0 +1,155 @@
+"""Stage data.teach: thoughts that teachers write for questions with a known answer, kept where two gates open (MX-17, MX-18, MX-19).
+
+    samples.jsonl        the rows of `corpus`, then the new ones; source synth_chain
+    refused.jsonl        {id, teacher, draw, reason, detail, calls, cost}: every draft that was not kept
+    coverage.json        as it was: the new rows are about what the old ones are about
+    contamination.json   that of `corpus`, for the tasks named in `against`, which the new rows are compared with too
+
+The questions are rows of `corpus` with a target, outside of held-out splits. Every teacher drafts `draws` thoughts for each; what is kept
+says who wrote it and what that cost. A judge of claims is tested before it is believed (docs/judges.md).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.data.curate import Against
+from medxiaohe.data.decontaminate import Match
+from medxiaohe.data.gather import HELD_OUT, coverage_of
+from medxiaohe.data.rows import Rows
+from medxiaohe.data.synth import anew, cases, gates
+from medxiaohe.data.synth.gates import Draft, Gates, How
+from medxiaohe.data.synth.graph import Graph
+from medxiaohe.data.synth.route import route
+from medxiaohe.data.synth.teacher import Reply, Teacher, TeacherSettings, teacher
+from medxiaohe.entity.finder import finder
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.scoring._findings import lexicon
+from medxiaohe.scoring.judges import selftest, use
+from medxiaohe.scoring.judges.use import JudgeSettings
+from medxiaohe.types import Message, Sample
+
+SOURCE = "synth_chain"
+
+
+@dataclass(frozen=True)
+class TeachSettings:
+    teachers: tuple[TeacherSettings, ...]
+    how: How = "backwards"
+    sources: tuple[str, ...] = ("synth_choice", "synth_path")
+    questions: int = 200
+    draws: int = 1  # of each teacher for each question; more than one needs a temperature in its options
+    most: int = 1  # kept of one question
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
+    against: tuple[Against, ...] = ()
+    keep_corpus: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.teachers:
+            raise ConfigError("teachers: name one model or more; without a model data.synthesise writes chains from facts")
+        if min(self.questions, self.draws, self.most) < 1:
+            raise ConfigError("questions, draws and most must be at least 1")
+
+
+def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> dict[str, Any]:
+    graph, names = Graph.load(tree), finder(tree)
+    work = io.scratch(out, [settings, io.sha256(corpus / "samples.jsonl"), io.sha256(tree / "entities.jsonl"), _code()])
+    asked = _questions(settings, corpus)
+    about = [cases.case(sample, graph) for sample in asked]
+    judge = use.make(settings.judge, tree)
+    if judge is not None:
+        selftest.require(judge, ("claim",))
+    two = Gates(lexicon(), names, judge)
+    kept: dict[str, list[Sample]] = {}
+    refused: list[dict[str, Any]] = []
+    by_teacher: dict[str, Counter[str]] = {}
+    writers = [teacher(one, work) for one in settings.teachers]
+    for writer in writers:
+        counts = by_teacher.setdefault(writer.name, Counter())
+        for draw in range(settings.draws):
+            for sample, case, reply in zip(asked, about, _replies(writer, draw, asked, about, settings), strict=True):
+                counts["drafts"] += 1
+                why = reply.problem if reply.value is None else two(reply.value, sample, case)
+                reason = "outcome: unreadable" if reply.value is None and reply.calls else why
+                if not why and any(reply.value.text == old.messages[-1].text for old in kept.get(sample.id, ())):
+                    reason = why = "the same as another"
+                if not why and len(kept.get(sample.id, ())) >= settings.most:
+                    reason = why = "enough of this question"
+                if why:
+                    counts[f"refused, {reason}"] += 1
+                    refused.append({"id": sample.id, "teacher": writer.name, "draw": draw, "reason": reason, "detail": why,
+                                    "calls": reply.calls, "cost": round(reply.cost, 8)})  # fmt: skip
+                    continue
+                counts["kept"] += 1
+                some = kept.setdefault(sample.id, [])
+                some.append(_row(sample, reply, writer, len(some), settings.how))
+    return _publish(settings, out, corpus, tree, [row for some in kept.values() for row in some], refused, writers, by_teacher)
+
+
+def _questions(settings: TeachSettings, corpus: Path) -> list[Sample]:
+    """Rows with a target and a question worth a thought, by lot."""
+    with Rows(corpus) as rows:
+        found = [
+            sample for _, sample in rows
+            if sample.source in settings.sources and sample.target and sample.split not in HELD_OUT and route(sample) != "none"
+        ]  # fmt: skip
+    if not found:
+        raise DataError(f"{corpus} has no questions of {', '.join(settings.sources)} that take a thought: name other sources")
+    return sorted(found, key=lambda sample: io.unit_interval(str(settings.seed), "teach", sample.id))[: settings.questions]
+
+
+def _replies(writer: Teacher, draw: int, asked: Sequence[Sample], about: Sequence[Any], settings: TeachSettings) -> list[Reply]:
+    drawn = writer.drawing(settings.seed * 1000 + draw)
+    lengths = ["long" if settings.how == "forwards" else route(sample) for sample in asked]
+    talks = [gates.question(s, c, settings.how, length) for s, c, length in zip(asked, about, lengths, strict=True)]  # type: ignore[arg-type]
+    readers: list[Callable[[str], Draft]] = [gates.reader(s, settings.how, n) for s, n in zip(asked, lengths, strict=True)]  # type: ignore[arg-type]
+    return drawn.ask(talks, lambda i, text: readers[i](text))
+
+
+def _row(sample: Sample, reply: Reply, writer: Teacher, number: int, how: How) -> Sample:
+    draft: Draft = reply.value
+    said = Message("assistant", (draft.text,))
+    meta = {**sample.meta, "made_of": sample.id, "made_of_source": sample.source, "by": {**reply.record(writer.name), "how": how},
+            "chain": "long" if draft.chain else "short", "gates": ["outcome", "thinking"]}  # fmt: skip
+    return replace(sample, id=f"{SOURCE}/{sample.id}/{number}", source=SOURCE, messages=(*sample.prompt.messages, said), meta=meta)
+
+
+def _publish(
+    settings: TeachSettings, out: Path, corpus: Path, tree: Path, new: Sequence[Sample], refused: list[dict[str, Any]],
+    writers: Sequence[Teacher], by_teacher: dict[str, Counter[str]],
+) -> dict[str, Any]:  # fmt: skip
+    items, matches, old = anew.test_items(settings.against, tree, corpus), list[Match](), 0
+
+    def rows() -> Iterator[Sample]:
+        nonlocal old
+        if settings.keep_corpus:
+            with Rows(corpus) as found:
+                for _, sample in found:
+                    old += 1
+                    yield sample
+        for sample in new:
+            if items and (match := items.find(sample)):
+                matches.append(match)
+                refused.append({"id": sample.id, "teacher": sample.meta["by"]["writer"], "reason": match.reason, "detail": match.item})
+            else:
+                yield sample
+
+    num = io.write_jsonl(out / "samples.jsonl", rows())
+    io.write_jsonl(out / "refused.jsonl", refused)
+    io.write_json(out / "coverage.json", coverage_of(corpus))
+    anew.report(out, corpus, items, matches)
+    drafts = sum(counts["drafts"] for counts in by_teacher.values())
+    cost = [one.to_json() for one in writers]
+    counts = {"corpus": old, "kept": num - old, "drafts": drafts, "contaminated": len(matches)}
+    return {**counts, "by_teacher": {name: dict(c.most_common()) for name, c in by_teacher.items()}, "teachers": cost}
+
+
+def _code() -> list[str]:
+    here = Path(__file__).parent
+    return [io.sha256(path) for path in sorted((here / "synth").glob("*.py"))] + [io.sha256(Path(__file__))]
