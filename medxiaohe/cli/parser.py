@@ -43,6 +43,8 @@ STAGE_VERBS = {
                         "--input tree=work/entity_build/1 --input corpus=work/data_gather/1"),
     ("data", "synth"): ("data.synthesise", "rows written from the tree for the entities a corpus hardly shows",
                         "--input tree=work/entity_build/1 --input corpus=work/data_curate/1"),
+    ("data", "teach"): ("data.teach", "thoughts that teachers write, kept where two gates open",
+                        "--input tree=work/entity_build/1 --input corpus=work/data_synthesise/1"),
     ("data", "mix"): ("data.mixture", "balance by entity, source and modality", "--input data=work/data_curate/1"),
     ("train", "cpt"): ("train.cpt", "continual pretraining on documents", "--input data=work/data_mixture/1"),
     ("train", "sft"): ("train.sft", "supervised fine-tuning on instructions", "--input data=work/data_mixture/1"),
