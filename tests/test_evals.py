@@ -8,6 +8,7 @@ import pytest
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.evals.compare import CompareSettings, bucket_of_item, compare
+from medxiaohe.evals.groups import groups
 from medxiaohe.evals.run import RunSettings, TaskRun, run
 from medxiaohe.models.backends.scripted import scripted
 from medxiaohe.types import Message, Sample
@@ -138,3 +139,17 @@ def test_a_real_model_runs_through(task: str, tmp_path: Path, tiny_vlm: Path) ->
     settings = RunSettings((TaskRun(task, limit=3),), perplexity=1, max_new_tokens=4)
     summary = run(settings, tmp_path / "out", model=tmp_path / "stage", data=tmp_path / "data")
     assert summary["toy"]["n"] == 3 and summary["bits_per_token"] > 0 and summary["documents"] == 1
+
+
+def test_kinds_of_tasks_are_means_of_tasks_and_private_ones_stay_apart() -> None:
+    def task(n: int, mean: float, access: str, *tags: str) -> dict:
+        return {"scores": {"n": n, "mean": mean, "low": mean - 0.1, "high": mean + 0.1}, "access": access, "tags": list(tags)}
+
+    tasks = {"a": task(900, 0.2, "public", "exam", "text"), "b": task(100, 0.6, "public", "exam", "medevalkit")}
+    tasks |= {"c": task(10, 1.0, "private", "exam"), "d": {**task(0, 0.0, "public", "exam"), "scores": {"n": 0, "mean": None}}}
+    found = {(group["access"], group["tag"]): group for group in groups(tasks)}
+    assert set(found) == {("public", ""), ("public", "exam"), ("public", "text"), ("private", ""), ("private", "exam")}
+    exam = found["public", "exam"]
+    assert (exam["tasks"], exam["n"]) == (["a", "b"], 1000) and exam["mean"] == pytest.approx(0.4), "each task counts once"
+    assert exam["high"] - exam["mean"] == pytest.approx(0.1 / 2**0.5), "two errors that know nothing of each other"
+    assert (found["public", "text"]["low"], found["public", "text"]["high"]) == (pytest.approx(0.1), pytest.approx(0.3))

@@ -13,6 +13,7 @@ from typing import Any
 from medxiaohe import io
 from medxiaohe.errors import DataError
 from medxiaohe.evals import fingerprints
+from medxiaohe.evals.groups import groups
 from medxiaohe.evals.settings import RunSettings
 from medxiaohe.evals.tasks import Examined
 
@@ -36,7 +37,8 @@ def whole(
         "inputs": {role: _input(folder, out) for role, folder in inputs.items() if folder is not None},
         "seeds": [settings.seed + i for i in range(settings.samples)],
         "packages": fingerprints.packages(),
-        "tasks": {name: _task(one, summary) for name, one in found.items()},
+        "tasks": (tasks := {name: _task(one, summary) for name, one in found.items()}),
+        "groups": groups(tasks),
         "perplexity": {key: summary[key] for key in ("documents", "tokens", "bits_per_token") if key in summary},
         "traces": io.sha256(out / "traces.jsonl"),
     }

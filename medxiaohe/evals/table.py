@@ -19,6 +19,7 @@ def markdown(whole: Mapping[str, Any]) -> str:
     ]
     parts += [
         *cautions(whole["tasks"]),
+        _groups(whole),
         _samples(whole),
         _baselines(whole),
         _perturbed(whole),
@@ -68,6 +69,17 @@ def estimate(row: Mapping[str, Any] | None) -> list[str]:
 
 def number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _groups(whole: Mapping[str, Any]) -> str:
+    rows = [[g["access"], g["tag"] or "all", str(len(g["tasks"])), *estimate(g)] for g in several(whole)]
+    words = "The mean of the tasks, each of which counts once; the interval takes the tasks as given.\n\n"
+    return "## By kind\n\n" + words + _table(("access", "tag", "tasks", "n", "score", "95 % interval"), rows) if rows else ""
+
+
+def several(whole: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The groups of more than one task: the others are in the table of tasks."""
+    return [group for group in whole.get("groups", ()) if len(group["tasks"]) > 1]
 
 
 def _samples(whole: Mapping[str, Any]) -> str:

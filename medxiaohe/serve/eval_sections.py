@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from medxiaohe.evals.table import cautions
+from medxiaohe.evals.table import cautions, several
 from medxiaohe.serve import charts, eval_charts
 from medxiaohe.serve.html import Html, count, decimal, details, interval, p_value, plain, section, share, signed, table, tag
 
@@ -44,6 +44,7 @@ def scores(results: Results) -> Html:
         tag("div", charted, class_="charts"),
         sortable(table("Each task, with what no skill would score", head, rows, numbers=range(1, 11))),
         [tag("p", words, class_="notice") for words in cautions(tasks)],
+        _groups(results),
         _others(more),
         _draws(tasks),
         _published(tasks),
@@ -99,6 +100,17 @@ def _others(rows: list[tuple[str, Mapping[str, Any]]]) -> Html | None:
         return None
     cells = [(name, count(row["n"]), decimal(row["mean"]), interval(row["low"], row["high"])) for name, row in rows]
     return sortable(table("Other scorers of the same answers", ("Task: scorer", "n", "Mean", "95 % interval"), cells, numbers=(1, 2, 3)))
+
+
+def _groups(results: Results) -> Html | None:
+    rows = [
+        (group["tag"] or "all", group["access"], count(len(group["tasks"])), count(group["n"]), decimal(group["mean"]),
+         interval(group["low"], group["high"]), ", ".join(group["tasks"]))
+        for group in several(results)
+    ]  # fmt: skip
+    head = ("Kind", "Access", "Tasks", "n", "Mean", "95 % interval", "Which")
+    words = "By kind: the mean of the tasks, each of which counts once; the interval takes the tasks as given"
+    return sortable(table(words, head, rows, numbers=(2, 3, 4, 5))) if rows else None
 
 
 def _draws(tasks: Mapping[str, Any]) -> Html | None:
