@@ -83,6 +83,24 @@ def test_what_lies_beyond_the_budget_is_unjudged_and_said(place: Path) -> None:
     assert io.read_json(place / "out/judges.json")["quiz"]["spent"] == "the budget of 5 calls is spent"
 
 
+def test_a_judge_may_be_named_where_the_run_is(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(place / "cache"))
+    words = [
+        "eval",
+        "run",
+        "--model",
+        f"{place}/bot.py:answer",
+        "--tasks",
+        f"{place}/quiz.py:quiz",
+        "--out",
+        str(place / "out"),
+        "--no-page",
+    ]
+    assert main([*words, "--judge", f"{place}/judge.py:judge", "--judge-calls", "2"]) == 0
+    assert "4 of 6 items are unjudged because the judge's budget of 2 calls was spent." in capsys.readouterr().out
+    assert main([*words, "--judge", "http://127.0.0.1:1/v1"]) == 2 and "/v1#NAME" in capsys.readouterr().err
+
+
 def test_another_judge_is_refused_by_name_and_the_same_one_gives_the_same_numbers(place: Path) -> None:
     run(settings(place), place / "out")
     file, whole = results.read(place / "out")

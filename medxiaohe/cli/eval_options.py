@@ -75,6 +75,10 @@ def _beside(run: argparse.ArgumentParser) -> None:
     run.add_argument("--confidence", action="store_true", help="calibration and selective answering, from likelihoods")
     run.add_argument("--calibrate", type=int, metavar="N", help="the same, and a temperature fitted on N validation items")
     run.add_argument("--compat", default="", metavar="A,B", help="published scorers beside ours: medevalkit, mirage, huatuo")
+    run.add_argument(
+        "--judge", default="", metavar="NAME", help="rules, a URL with #NAME, or file.py:function, for tasks that need a judge"
+    )
+    run.add_argument("--judge-calls", type=int, metavar="N", help="at most so many calls of the judge for a task; the rest is unjudged")
     run.add_argument("--tree", type=Path, metavar="DIR", help="a built tree: scores by node, layer, kind and rarity")
     run.add_argument("--coverage", type=Path, metavar="DIR", help="a data stage with coverage.json: what training mentions")
 

@@ -81,7 +81,21 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
     }
     if args.tasks:
         values["tasks"] = [{"name": name, "limit": args.limit, "split": args.split} for name in _tasks(_names(args.tasks))]
+    if judge := {**values.get("judge", {}), **_judge(args)}:
+        values["judge"] = judge
     return values | {key: value for key, value in told.items() if value is not None} | _model(args, values)
+
+
+def _judge(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of --judge and --judge-calls."""
+    calls = {"max_calls": args.judge_calls} if args.judge_calls is not None else {}
+    if not re.match(r"https?://", args.judge):
+        code = {"backend": "python"} if ":" in args.judge and not Path(args.judge).exists() else {}
+        return ({"model": args.judge} if args.judge else {}) | code | calls
+    url, _, name = args.judge.partition("#")
+    if not name:
+        raise ConfigError(f"--judge {args.judge}: which of the models there? write {args.judge}#NAME")
+    return {"model": name, "backend": "openai_compatible", "options": {"url": url}} | calls
 
 
 def _model(args: argparse.Namespace, values: Mapping[str, Any]) -> dict[str, Any]:
