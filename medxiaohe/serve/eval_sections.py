@@ -9,6 +9,7 @@ from medxiaohe.evals.table import cautions, several
 from medxiaohe.serve import charts, eval_charts
 from medxiaohe.serve.html import Html, count, decimal, details, interval, p_value, plain, section, share, signed, table, tag
 
+DIGITS = 8  # of a digest; results.json has all of them
 MAX_NODES = 400  # in the page; the others are in slices.json
 Results = Mapping[str, Any]
 
@@ -287,12 +288,14 @@ def provenance(results: Results) -> Html:
     model = results["model"]
     facts = [("Model", model["name"]), ("Backend", model["backend"]), ("Weights", model["weights"])]
     facts += [("Options", plain(model["options"])), ("Seeds", plain(results["seeds"]))]
-    shown = tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts], class_="facts")
-    head = ("Task", "Items", "Split", "Dataset", "Prompts", "Task file", "Scorers", "Judge", "Licence")
+    shown = tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value], class_="facts")
+    judged = any(task["judge"] for task in results["tasks"].values())
+    head = ("Task", "Items", "Split", "Dataset", "Prompts", "Task file", "Scorers", *(["Judge"] if judged else []), "Licence")
     rows = [
         (
-            name, count(task["n"]), task["split"], tag("code", task["dataset"]), tag("code", task["prompts"]), tag("code", task["version"]),
-            ", ".join(f"{scorer} {code}" for scorer, code in task["scorers"].items()), plain(task["judge"]), task["license"],
+            name, count(task["n"]), task["split"], *(tag("code", task[key][:DIGITS]) for key in ("dataset", "prompts", "version")),
+            ", ".join(f"{scorer} {code[:DIGITS]}" for scorer, code in task["scorers"].items()),
+            *([plain(task["judge"])] if judged else []), task["license"],
         )
         for name, task in results["tasks"].items()
     ]  # fmt: skip
@@ -301,9 +304,15 @@ def provenance(results: Results) -> Html:
     return section(
         "provenance",
         "What made these numbers",
-        quiet("Everything a number depends on. `medxiaohe eval reproduce results.json` runs it again and refuses what has changed."),
+        tag(
+            "p",
+            "Everything a number depends on. ",
+            tag("code", "medxiaohe eval reproduce results.json"),
+            " runs it again and refuses what has changed.",
+            class_="quiet",
+        ),
         shown,
-        table("Digests of what was asked and of the code that read the answers", head, rows, numbers=(1,)),
+        table(f"Digests, to {DIGITS} digits, of what was asked and of the code that read the answers", head, rows, numbers=(1,)),
         details("Settings", table("Settings of the run", ("Setting", "Value"), settings)),
         details("Packages", table("Versions", ("Package", "Version"), packages)),
     )
