@@ -57,6 +57,7 @@ STAGE_VERBS = {
     ("train", "agentic"): ("train.agentic", "reinforcement learning over several turns with tools", "--input data=work/data_mixture/1"),
     ("train", "select"): ("train.select", "prompts that a model gets right 60 to 80 % of the time", "--input data=work/data_mixture/1"),
     ("train", "rft"): ("train.rft", "rare right answers of a model become rows to fine-tune on", "--input data=work/data_mixture/1"),
+    ("train", "demonstrate"): ("train.demonstrate", "an expert shows a task, its tools really run", "--input data=work/data_mixture/1"),
     ("train", "reward"): ("train.reward_model", "a reward model from pairs and their fact-invariant variants", "--input data=work/pairs"),
     ("report", ""): ("serve.report", "one HTML page and a model card", "--input comparison=work/evals_compare/1"),
 }
@@ -170,6 +171,7 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
                   "medxiaohe data contamination out/quickstart/curated/1 --out leaks.html", "contamination:contamination")  # fmt: skip
     leaks.add_argument("report", type=Path, metavar="REPORT", help="the folder of a data.curate stage, or its contamination.json")
     leaks.add_argument("--out", type=Path, metavar="FILE", help="the page (default contamination.html)")
+    _trainer_verbs(groups["train"])
     for made in (find, stats, show, coverage):
         made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
     amcs = _verb(groups["tree"], "amcs", "how near sets of terms are to the last one, in both directions",
@@ -182,6 +184,25 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     amcs.add_argument("--seed", type=int, default=0, help="of the sample and of the interval")
     amcs.add_argument("--keep", type=Path, metavar="DIR", help="keep the vectors here: a killed run goes on, the next one starts from them")
     amcs.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON, for `tree coverage --amcs`")
+
+
+def _trainer_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
+    export = _verb(verbs, "export", "data and settings for ms-swift, LLaMA-Factory or verl",
+                   "medxiaohe train export out/quickstart/mixture/1 --to ms_swift --kind sft --model Qwen/Qwen3-VL-4B-Instruct --out swift",
+                   "exporting:export")  # fmt: skip
+    export.add_argument("data", type=Path, metavar="DATA", help="the folder of a stage with rows to train on")
+    export.add_argument("--to", required=True, metavar="TRAINER", help="ms_swift, llama_factory or verl")
+    export.add_argument("--model", required=True, help="the model to train there: a hub id or a folder")
+    export.add_argument("--kind", default="", choices=("", "cpt", "sft", "rl", "dpo"), help="what to train there; or it is guessed")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, written whole")
+    export.add_argument("--with", type=Path, dest="settings", metavar="FILE", help="settings of train.sft, train.rl, ... as YAML")
+    export.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")
+    export.add_argument("--template", default="", help="of LLaMA-Factory, for models it does not know by name")
+    merge = _verb(verbs, "merge", "fold an adapter into its model",
+                  "medxiaohe train merge Qwen/Qwen3-VL-4B-Instruct adapter --out merged", "exporting:merge")  # fmt: skip
+    merge.add_argument("model", metavar="MODEL", help="starter, a folder, or a hub id: what the adapter was trained on")
+    merge.add_argument("adapter", type=Path, metavar="ADAPTER", help="a folder with adapter_config.json and safetensors")
+    merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder: a checkpoint in hub layout")
 
 
 def _stage_options(made: Parser, required: bool = True) -> None:
