@@ -32,7 +32,7 @@ LATER = 0.06  # less for each vocabulary that is named before in `codes`
 STEP = 0.2  # less for the code of a parent
 UNSURE = 0.2  # above the least score: part of the surface is looked for too
 BOTH = 0.85  # the least score of the parts of "breast and ovarian cancer"
-LEAST = {"disease": 0.6, "chemical": 0.75}  # tuned on the training texts of NCBI disease and BC5CDR; OTHER_LEAST for other kinds
+LEAST = {"disease": 0.75, "chemical": 0.88}  # tuned on the training texts of NCBI disease and BC5CDR; OTHER_LEAST for other kinds
 OTHER_LEAST = 0.6
 MAX_STEPS = {"disease": 1, "phenotype": 1}  # up to an ancestor that has a code
 NUM_GRAMS = 1 << 20
@@ -40,7 +40,8 @@ NUM_NEAREST = 20
 MULTIPLIER = 0x9E3779B1
 Way = tuple[str, Callable[[str], str], float]  # a table, how a surface is spelled in it, the score of what is found there
 WAYS: tuple[Way, ...] = (
-    ("known", bag, KNOWN), ("name", key, SAME), ("words", bag, SAME_WORDS), ("meaning", meaning, SAME_MEANING), ("meaning", broader, BROADER),
+    ("known", bag, KNOWN), ("name", key, SAME), ("words", bag, SAME_WORDS), ("meaning", meaning, SAME_MEANING),
+    ("meaning", broader, BROADER),
 )  # fmt: skip
 
 
