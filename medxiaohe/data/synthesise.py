@@ -10,6 +10,8 @@
     choices    questions whose wrong options are siblings
     paths      questions over more than five facts with everything in between masked; each path was walked again
 
+What takes several facts is answered with a thought in four segments, written from the facts and checked (synth/checks.py).
+
 No model is needed. `items` is the folder of data.gather or data.align.
 """
 
@@ -27,7 +29,7 @@ from medxiaohe.data.curate import Against
 from medxiaohe.data.decontaminate import Match
 from medxiaohe.data.gather import HELD_OUT, coverage_of
 from medxiaohe.data.rows import Rows
-from medxiaohe.data.synth import anew, cards, choices, paths, rows
+from medxiaohe.data.synth import anew, cards, cases, chains, checks, choices, paths, rows
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.paths import Refused
 from medxiaohe.data.synth.thin import thin
@@ -35,7 +37,8 @@ from medxiaohe.data.synth.walk import MORE_THAN
 from medxiaohe.entity.finder import Finder, finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
-from medxiaohe.types import Sample
+from medxiaohe.scoring._findings import Lexicon, lexicon
+from medxiaohe.types import Message, Sample
 
 CHUNK = 200  # nodes between two marks of what is done
 
@@ -74,10 +77,19 @@ def synthesise(
     inputs = [io.sha256(path / "samples.jsonl") for path in (corpus, items) if path] + [io.sha256(tree / "entities.jsonl")]
     work = io.scratch(out, [settings, inputs, _code()])
     chunks = [nodes[i : i + CHUNK] for i in range(0, len(nodes), CHUNK)]
-    files = [_kept(work / f"tree-{n}.jsonl", partial(_of_tree, chunk, graph, settings)) for n, chunk in enumerate(track(chunks, "write"))]
+    maker = _Maker(settings, graph, finder(tree), lexicon())
+    files = [_kept(work / f"tree-{n}.jsonl", partial(_of_tree, chunk, maker)) for n, chunk in enumerate(track(chunks, "write"))]
     if items and settings.captions:
-        files.append(_kept(work / "captions.jsonl", partial(_of_items, items, graph, finder(tree), set(nodes), settings)))
+        files.append(_kept(work / "captions.jsonl", partial(_of_items, items, set(nodes), maker)))
     return _publish(settings, out, tree, corpus, files, before, nodes)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    settings: SynthesiseSettings
+    graph: Graph
+    names: Finder
+    words: Lexicon
 
 
 def _nodes(settings: SynthesiseSettings, graph: Graph, before: dict[str, int], items: Path | None) -> list[str]:
@@ -103,9 +115,9 @@ def _kept(path: Path, make_rows: Any) -> Path:
     return path
 
 
-def _of_tree(nodes: Sequence[str], graph: Graph, settings: SynthesiseSettings) -> Iterator[dict[str, Any]]:
+def _of_tree(nodes: Sequence[str], maker: _Maker) -> Iterator[dict[str, Any]]:
     """Rows {sample} or {refused} of each node."""
-    turn = 0
+    settings, graph, turn = maker.settings, maker.graph, 0
     for node in nodes:
         if settings.cards:
             made = cards.card(node, graph, settings.seed)
@@ -114,7 +126,7 @@ def _of_tree(nodes: Sequence[str], graph: Graph, settings: SynthesiseSettings) -
             if isinstance(choice, Refused):
                 yield _refused(node, "choice", choice)
                 continue
-            yield {"sample": rows.choice_row(choice, _position(turn, nodes[0], settings.seed), graph, settings.chains)}
+            yield from _checked(rows.choice_row(choice, _position(turn, nodes[0], settings.seed), graph, settings.chains), node, maker)
             turn += 1
         for number in range(settings.paths):
             walk = paths.path(node, graph, settings.hops, settings.seed + number)
@@ -122,7 +134,23 @@ def _of_tree(nodes: Sequence[str], graph: Graph, settings: SynthesiseSettings) -
                 yield _refused(node, "path", walk)
                 continue
             row = rows.path_row(walk, graph, settings.chains)
-            yield {"sample": row if not number else _numbered(row, number)}
+            yield from _checked(replace(row, id=f"{row.id}/{number}") if number else row, node, maker)
+
+
+def _checked(row: Sample, node: str, maker: _Maker) -> Iterator[dict[str, Any]]:
+    """The row; without its thought, when a check finds something wrong with that: a name may read like a denial."""
+    chain, answer = chains.split(row.messages[-1].text)
+    if chain:
+        about = cases.case(row, maker.graph)
+        wrong = [(name, why) for name, why in (
+            ("peeks", checks.peeks(chain, about)), ("illogical", checks.illogical(chain, about)),
+            ("unfaithful", checks.unfaithful(chain, about, maker.words, maker.names)),
+        ) if why]  # fmt: skip
+        if wrong:
+            yield _refused(node, "chain", Refused(*wrong[0]))
+            last = Message("assistant", (answer,))
+            row = replace(row, messages=(*row.messages[:-1], last), meta={**row.meta, "chain": "none"})
+    yield {"sample": row}
 
 
 def _position(turn: int, chunk: str, seed: int) -> int:
@@ -131,11 +159,7 @@ def _position(turn: int, chunk: str, seed: int) -> int:
     return order[turn % choices.NUM_OPTIONS]
 
 
-def _numbered(row: Sample, number: int) -> Sample:
-    return replace(row, id=f"{row.id}/{number}")
-
-
-def _of_items(items: Path, graph: Graph, names: Finder, nodes: set[str], settings: SynthesiseSettings) -> Iterator[dict[str, Any]]:
+def _of_items(items: Path, nodes: set[str], maker: _Maker) -> Iterator[dict[str, Any]]:
     """Found items with facts about what they name, first about the nodes they were found for."""
     with Rows(items) as found:
         for _, sample in track(found, "captions"):
@@ -143,11 +167,12 @@ def _of_items(items: Path, graph: Graph, names: Finder, nodes: set[str], setting
             if sample.split in HELD_OUT or sample.choices:
                 made: cards.Card | Refused = Refused("an exam item, or of a held-out split")
             else:
-                made = cards.enriched(sample.text, names.find(sample.text), graph, wanted, settings.seed)
+                found_names = maker.names.find(sample.text)
+                made = cards.enriched(sample.text, found_names, maker.graph, wanted, maker.settings.seed)
             if isinstance(made, Refused):
                 yield _refused(sample.id, "caption", made)
             else:
-                yield {"sample": rows.caption_row(sample, made, wanted, graph)}
+                yield {"sample": rows.caption_row(sample, made, wanted, maker.graph)}
 
 
 def _refused(node: str, kind: str, why: Refused) -> dict[str, Any]:

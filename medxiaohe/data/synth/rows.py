@@ -60,7 +60,7 @@ def choice_row(made: Choice, position: int, graph: Graph, chain: bool = True) ->
         choices=names,
         entities=_known(graph, [made.about, *ids, *(edge.object for edge in made.facts)]),
         source=CHOICE,
-        license=words.licenses(tree.entities[made.about].license, *(edge.license for edge in made.facts)),
+        license=words.licenses(*(tree.entities[id].license for id in (made.about, *ids)), *(edge.license for edge in made.facts)),
         meta={**_meta("choice", [made.about], facts=list(map(_edge, made.facts))), "asks": made.kind, "options": ids, "answer": made.answer,
               "evidence": made.evidence},
     )  # fmt: skip
