@@ -23,7 +23,7 @@ from medxiaohe.rewards.process import CIRCULAR, contradictions
 from medxiaohe.scoring._equivalence import canon, sides
 from medxiaohe.scoring._findings import Lexicon
 from medxiaohe.scoring._sentences import sentences
-from medxiaohe.scoring._words import NUMBER
+from medxiaohe.scoring._words import NUMBER, stem
 from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.scoring.choice import parse as parse_choice
 from medxiaohe.scoring.judges.questions import Judge, Question
@@ -45,6 +45,9 @@ CLUTTER = re.compile(r"^Step \d+:\s*|,?\s*so X\d+ is .*$|^[A-J]\.\s+|\bX\d+\b")
 DENIES = re.compile(r"\b(?:not|never|no|cannot|without|neither|denied|absent)\b|n't\b", re.IGNORECASE)
 NEARLY_ALL = 0.8  # of the telling words of two statements that are about the same things
 NOTHING = re.compile(r"Nothing says that\s+", re.IGNORECASE)
+SAYING = frozenset(  # words that only say that something is seen or follows
+    stem(word) for word in "seen shown noted visible present image picture film scan shows see look looks means therefore thus hence fits".split()
+)
 SUPPORTS = 0.85  # share of a statement's telling words that its nearest lines must have
 MIN_SHARED = 1  # telling words that neighbouring segments have in common
 MAX_UNSUPPORTED = 0.34  # share of the statements of a chain that the evidence need not have
@@ -248,7 +251,7 @@ def _label(claim: str, known: str, lines: Sequence[str], words: Lexicon, names: 
         return ("contradicted", "it is said") if inner and f"| {inner} |" in known else ("supported", "nobody says it")
     if said and said in known:
         return "supported", "word for word"
-    wanted = telling(claim)
+    wanted = telling(claim) - SAYING
     near = sorted(lines, key=lambda line: -len(wanted & telling(line)))[:3]
     if not near or not wanted & telling(near[0]):
         return "neither", ""
