@@ -25,7 +25,7 @@ def own_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["quickstart", "starter_135m"])
+@pytest.mark.parametrize("name", ["quickstart", "starter_135m", "loop", "lingshu"])
 def test_a_recipe_that_reads_package_files_only_is_sound(name: str) -> None:
     recipe = load(ROOT / "recipes" / f"{name}.yaml")
     assert [stage.uses for stage in recipe.stages][-1] == "serve.report"
@@ -61,3 +61,45 @@ def test_own_rows_become_a_trained_and_examined_model(reader: str, own_rows: Pat
     assert summary["held_out"]["n"] == len(samples["test"]) > 10
     page = (tmp_path / "out/report/1/index.html").read_text()
     assert "not for clinical use" in page.casefold()
+
+
+FEW = [
+    "tree.vocabularies=[{reader: mondo, limit: 600}, {reader: uberon, limit: 600}, {reader: hpo, limit: 600}, {reader: chebi, limit: 600}]",
+    "corpus.sources=[{reader: pubmed_xml, path: 'asset:pubmed_2020', name: pubmed, limit: 60}, {task: chest_xray, limit: 40}, "
+    "{task: entity_kind, limit: 40}]",
+    "mixture.instructions=24",
+    "mixture.prompts=16",
+]
+EXAM = "tasks=[{name: chest_xray, limit: 6}, {name: entity_kind, limit: 6}]"
+
+
+def few(recipe: str) -> list[str]:
+    """The recipe made small: few rows, two steps, short answers."""
+    changes = list(FEW)
+    for stage in load(ROOT / "recipes" / f"{recipe}.yaml").stages:
+        if stage.uses in ("train.sft", "train.cpt"):
+            changes += [f"{stage.name}.max_steps=2", f"{stage.name}.per_device_train_batch_size=4"]
+        elif stage.uses == "train.rl":
+            for setting in ("per_device_train_batch_size=4", "num_generations=2", "max_completion_length=4", "max_steps=2"):
+                changes.append(f"{stage.name}.{setting}")
+        elif stage.uses == "train.rft":
+            changes += [f"{stage.name}.draws=2", f"{stage.name}.rare=1.0", f"{stage.name}.right=0.01"]
+        elif stage.uses == "train.select":
+            changes += [f"{stage.name}.draws=2", f"{stage.name}.low=0.0", f"{stage.name}.high=1.0"]
+        elif stage.uses == "evals.run":
+            changes += [f"{stage.name}.{EXAM}", f"{stage.name}.perplexity=2"]
+    return [*changes, *({"loop": ["mixture.documents=8"], "lingshu": ["images.instructions=8"]}[recipe])]
+
+
+@pytest.mark.slow
+@pytest.mark.filled_cache("mondo", "uberon", "hpo", "chebi", "pubmed_2020", "chest_xray")
+@pytest.mark.parametrize("recipe", ["loop", "lingshu"])
+def test_the_whole_schedule_runs(recipe: str, tiny_vlm: Path, tmp_path: Path) -> None:
+    """Every stage of the loop and of the four stages, with a tiny model of random weights; only the size is changed."""
+    flags = [flag for value in (f"model={tiny_vlm}", *few(recipe)) for flag in ("--set", value)]
+    done = engine.medxiaohe("run", ROOT / "recipes" / f"{recipe}.yaml", "--out", tmp_path / "out", "--json", *flags)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for stage in load(ROOT / "recipes" / f"{recipe}.yaml").stages:
+        assert (tmp_path / "out" / stage.name / "1" / "stage.json").is_file(), stage.name
+    order = io.read_json(tmp_path / "out/comparison/1/comparison.json")["stages"]
+    assert order == (["base", "sft", "rl", "alignment"] if recipe == "loop" else ["base", "shallow", "deep", "instruction", "rl"])
