@@ -46,7 +46,7 @@ DENIES = re.compile(r"\b(?:not|never|no|cannot|without|neither|denied|absent)\b|
 NEARLY_ALL = 0.8  # of the telling words of two statements that are about the same things
 NOTHING = re.compile(r"Nothing says that\s+", re.IGNORECASE)
 SAYING = frozenset(  # words that only say that something is seen or follows
-    stem(word) for word in "seen shown noted visible present image picture film scan shows see look looks means therefore thus hence fits".split()
+    stem(word) for word in "seen shown noted visible present image picture film scan shows see look means therefore thus hence fits".split()
 )
 SUPPORTS = 0.85  # share of a statement's telling words that its nearest lines must have
 MIN_SHARED = 1  # telling words that neighbouring segments have in common

@@ -17,14 +17,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from medxiaohe.data.synth.names import telling, visible
+from medxiaohe.data.synth.names import VAGUE, telling, visible
 from medxiaohe.entity.tree import Tree
 from medxiaohe.retrieval.bm25 import BM25, words
+from medxiaohe.scoring._words import EMPTY, stem
 from medxiaohe.types import Entity, Evidence, Sample
 
 CANDIDATES = 4  # times as many as are asked for
 ABOVE = 0.25  # weight of an ancestor's words against the node's own
-NUM_ABOVE, MAX_NAMES = 3, 8
+NUM_ABOVE, MAX_NAMES = 3, 6
 MAX_BELOW = 200  # entities below that count as the node itself
 
 
@@ -60,10 +61,10 @@ class Pool:
         entity = tree.entities[id]
         above = [tree.entities[one] for one in islice(_concrete(tree, id), NUM_ABOVE)]
         below = {child for child in islice(_below(tree, id), MAX_BELOW)}
-        scores = self._scores(_query(entity), CANDIDATES * k)
+        scores = self._scores(_query((entity.name, *entity.synonyms)), CANDIDATES * k)
         known = [n for one in (id, *below) for n in self._linked.get(one, ())]
         scores |= {n: scores.get(n, 0.0) for n in known[: CANDIDATES * k]}
-        high = self._scores(" ".join(one.name for one in above), max(50, CANDIDATES * k)) if above else {}
+        high = self._scores(_query(one.name for one in above), max(50, CANDIDATES * k)) if above and scores else {}
         found = []
         for number, score in scores.items():
             how, why = self._match(number, entity, below, above)
@@ -98,8 +99,10 @@ class Pool:
         return "", ()
 
 
-def _query(entity: Entity) -> str:
-    return " ".join(dict.fromkeys(word for name in (entity.name, *entity.synonyms)[:MAX_NAMES] for word in words(name)))
+def _query(names: Iterable[str]) -> str:
+    """The telling words of the names, each once: a word that half of all texts have costs time and tells nothing."""
+    said = dict.fromkeys(word for name in islice(names, MAX_NAMES) for word in words(name))
+    return " ".join(word for word in said if word not in EMPTY and stem(word) not in VAGUE and len(word) > 1)
 
 
 def _concrete(tree: Tree, id: str) -> Iterator[str]:
