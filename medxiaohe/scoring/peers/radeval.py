@@ -2,7 +2,7 @@
 
     metric_list: [{metric: "medxiaohe.scoring.peers.radeval:radgraph"}]
 
-They need `pip install radeval` (torch and a dozen packages more; it is no extra of medxiaohe, because it wants its own torch) and
+They need `pip install radeval` (torchvision, medspacy, stanza and a dozen packages more) and
 most of them the weights of their models from the hub. Those that send reports to a hosted model (CRIMSON, MammoGREEN,
 RadFact-CT) are not here: `claims.f1` with a judge does that, and a judge passes the guard. RadCliQ is a distance without a best
 value, not a score, so it is not here either.
