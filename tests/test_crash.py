@@ -47,6 +47,7 @@ def test_replacing_finished_stages_killed_at_any_write_resumes_to_identical_byte
     assert_all_like(tmp_path / "killed", tmp_path / "whole", num)
 
 
+@pytest.mark.slow
 def test_the_data_stages_killed_at_any_write_resume_to_identical_bytes(tmp_path: Path) -> None:
     pytest.importorskip("numpy")
     pytest.importorskip("PIL")

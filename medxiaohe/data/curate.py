@@ -87,8 +87,8 @@ def _work(settings: CurateSettings, out: Path, file: Path, tree: Path | None) ->
 
 def _held_out(settings: CurateSettings, pieces: list[shards.Shard], work: Path) -> Path:
     found: dict[str, set[str]] = {"patients": set(), "studies": set()}
-    for folder, _ in _jobs(settings, "units_shard", pieces, work / "units", {}, "held out"):
-        for name, ids in io.read_json(folder / "units.json").items():
+    for _, summary in _jobs(settings, "units_shard", pieces, work / "units", {}, "held out"):
+        for name, ids in summary.items():
             found[name].update(ids)
     io.write_json(work / "units.json", found)
     return work / "units.json"
@@ -139,7 +139,8 @@ def _near_texts(settings: CurateSettings, pieces: list[shards.Shard], kept: Kept
 
 def _near_pictures(settings: CurateSettings, kept: Kept, gone: np.ndarray, work: Path) -> Iterator[Verdict]:
     groups = work / "groups.jsonl"
-    io.write_jsonl(groups, ({"rows": rows} for rows in duplicates.same_words(kept, gone, work / "parts")))
+    if not io.write_jsonl(groups, ({"rows": rows} for rows in duplicates.same_words(kept, gone, work / "parts"))):
+        return
     options = {"checked": list(map(str, kept.folders))}
     done = _jobs(settings, "pictures_shard", shards.split([groups], GROUP_BYTES), work / "pictures", options, "images")
     yield from _verdicts(folder for folder, _ in done)
@@ -167,11 +168,11 @@ def _summary(
     settings: CurateSettings, out: Path, corpus: Path, checks: list[tuple[Path, dict[str, Any]]], written: list[tuple[Path, dict[str, Any]]]
 ) -> dict[str, Any]:
     counts, dropped, coverage = Counter[str](), Counter[str](), Counter[str]()
-    for folder, _ in checks:
-        counts.update(io.read_json(folder / "counts.json"))
-    for folder, summary in written:
+    for _, summary in checks:
+        counts.update(summary["counts"])
+    for _, summary in written:
         dropped.update(summary["dropped"])
-        coverage.update(io.read_json(folder / "coverage.json"))
+        coverage.update(summary["coverage"])
     kept = sum(summary["kept"] for _, summary in written)
     account = settle("data.curate", read=counts["read"], written=kept, dropped=dropped)
     if not kept:

@@ -31,7 +31,7 @@ Check = Callable[[Sample], tuple[str, str]]  # reason and detail, or two empty s
 
 
 def units_shard(shard: shards.Shard, out: Path) -> dict[str, Any]:
-    """units.json: patients and studies of the rows of held-out splits."""
+    """Patients and studies of the rows of held-out splits, as the summary."""
     found: dict[str, set[str]] = {"patients": set(), "studies": set()}
     for row in shards.rows(shard):
         sample = io.sample_from_json(row)
@@ -40,8 +40,7 @@ def units_shard(shard: shards.Shard, out: Path) -> dict[str, Any]:
                 found["patients"].add(unit(sample.source, sample.patient_id))
             if sample.study_id:
                 found["studies"].add(unit(sample.source, sample.study_id))
-    io.write_json(out / "units.json", found)
-    return {}
+    return {name: sorted(ids) for name, ids in found.items()}
 
 
 # ---- second pass: row by row -------------------------------------------------------------------------------------------------
@@ -61,19 +60,17 @@ def check_shard(shard: shards.Shard, out: Path, settings: str, corpus: str, tree
             counts.update(read=1, normalised=int(sample is not given))
             reason, detail = checker.first_reason(sample, matches)
             if reason:
-                counts[f"gone:{reason}"] += 1
                 gone.append({"row": number, "id": sample.id, "source": sample.source, "reason": reason, "detail": detail})
                 continue
             signatures.add(sample, place, number)
             yield sample
             place += len(io.encoded(sample))
 
-    counts["survivors"] = io.write_jsonl(out / "survivors.jsonl", survivors())
+    io.write_jsonl(out / "survivors.jsonl", survivors())
     io.write_jsonl(out / "gone.jsonl", gone)
     io.write_jsonl(out / "matches.jsonl", matches)
-    io.write_json(out / "counts.json", counts)
     signatures.save(out)
-    return {"checked": checker.items.checked}
+    return {"checked": checker.items.checked, "counts": dict(counts)}
 
 
 class _Checker:
@@ -154,7 +151,7 @@ def _kept(checked: tuple[str, ...]) -> duplicates.Kept:
 
 
 def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts: str) -> dict[str, Any]:
-    """samples.jsonl, dropped.jsonl in the order of the corpus, coverage.json."""
+    """samples.jsonl, and dropped.jsonl in the order of the corpus."""
     kept, folder = _kept(tuple(checked)), Path(checked[shard.number])
     path = Path(verdicts) / f"{shard.number:06d}.jsonl"
     copies = {row["row"] - int(kept.first[shard.number]): row for row in io.read_jsonl(path)} if path.is_file() else {}
@@ -174,8 +171,7 @@ def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts
     num_kept = io.write_jsonl(out / "samples.jsonl", samples())
     gone.sort(key=lambda row: row["row"])
     io.write_jsonl(out / "dropped.jsonl", ({key: value for key, value in row.items() if key != "row"} for row in gone))
-    io.write_json(out / "coverage.json", coverage)
-    return {"kept": num_kept, "dropped": dict(Counter(row["reason"] for row in gone))}
+    return {"kept": num_kept, "dropped": dict(Counter(row["reason"] for row in gone)), "coverage": dict(coverage)}
 
 
 def _detail(verdict: dict[str, Any], kept: duplicates.Kept) -> str:

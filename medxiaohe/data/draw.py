@@ -47,8 +47,8 @@ class Seen:
     entities: dict[str, dict[str, Counter[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Counter)))  # kind, source
     lots: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # by task: one number in [0, 1) for each row
 
-    def add(self, folder: Path) -> None:
-        found = io.read_json(folder / "seen.json")
+    def add(self, found: Mapping[str, Any]) -> None:
+        """The summary of `scan_shard`, shard after shard."""
         self.first.append(self.rows)
         self.rows += found["rows"]
         for kind, source, modality, number in found["cells"]:
@@ -83,7 +83,7 @@ def modality(sample: Sample, names: Mapping[str, str], of_source: Mapping[str, s
 def scan_shard(
     shard: shards.Shard, out: Path, names: str, of_source: Mapping[str, str], tasks: Collection[str], seed: int
 ) -> dict[str, Any]:
-    """rows.jsonl: [number within the shard, place, id, source, modality, kind, entities]; seen.json: counts."""
+    """rows.jsonl: [number within the shard, place, id, source, modality, kind, entities]; the summary has the counts."""
     known = _json(names) if names else {}
     cells, entities = Counter[tuple[str, str, str]](), defaultdict[str, dict[str, Counter[str]]](lambda: defaultdict(Counter))
     lots, number = defaultdict[str, list[float]](list), 0
@@ -102,8 +102,7 @@ def scan_shard(
 
     sorting.write(out / "rows.jsonl", compact())
     rows_of = [[*cell, found] for cell, found in sorted(cells.items())]
-    io.write_json(out / "seen.json", {"rows": number, "cells": rows_of, "entities": entities, "lots": lots})
-    return {"rows": number}
+    return {"rows": number, "cells": rows_of, "entities": entities, "lots": lots}
 
 
 def rank_shard(shard: shards.Shard, out: Path, scanned: str, kind: str, facts: str) -> dict[str, Any]:
@@ -125,10 +124,10 @@ def rank_shard(shard: shards.Shard, out: Path, scanned: str, kind: str, facts: s
 
 
 def gather_shard(shard: shards.Shard, out: Path, data: str) -> dict[str, Any]:
-    """The rows that a part of the index names, in its order, a file for each kind."""
+    """The rows that a part of the index names, in its order, a file for each kind that is there."""
     counts = dict[str, int]()
     with Rows(Path(data)) as rows:
-        for kind in KINDS:
+        for kind in {row["kind"]: None for row in shards.rows(shard)}:
             places = (row["place"] for row in shards.rows(shard) if row["kind"] == kind)
             counts[kind] = io.write_jsonl(out / f"{kind}.jsonl", map(rows.at, places))
     return counts

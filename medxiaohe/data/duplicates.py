@@ -38,7 +38,7 @@ PART_BYTES = 64 << 20  # of signatures that are sorted at once
 
 
 class Signatures:
-    """Of the rows of a shard: what tells copies. `save` leaves an array a file:
+    """Of the rows of a shard: what tells copies. `save` leaves arrays in signatures.npz:
 
     keys (n, 2): hash of words, answer and images; places (n): byte in survivors.jsonl; rows (n): number in the shard;
     bands (m, BANDS) of the rows `banded` (m); groups (k, 2): hash of the words of the rows `pictured` (k), whose looks are in looks.bin.
@@ -85,9 +85,9 @@ class Signatures:
     def save(self, out: Path) -> None:
         import numpy as np
 
-        for name, array in self.arrays().items():
-            io.write(out / f"{name}.npy", lambda file, array=array: np.save(file, array))  # type: ignore[misc]
-        io.write(out / "looks.bin", lambda file: [file.write(look) for look in self._looks])
+        io.write(out / "signatures.npz", lambda file: np.savez(file, **self.arrays()))
+        if self._looks:
+            io.write(out / "looks.bin", lambda file: [file.write(look) for look in self._looks])
 
 
 def _key(sample: Sample, text: str, *, with_images: bool = False) -> bytes:
@@ -103,7 +103,7 @@ class Kept:
         import numpy as np
 
         self.folders = list(folders)
-        sizes = [int(io.read_json(folder / "counts.json")["survivors"]) for folder in folders]
+        sizes = [len(self.array(shard, "places")) for shard in range(len(self.folders))]
         self.first = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]) if sizes else np.zeros(1, np.int64)
 
     def __len__(self) -> int:
@@ -112,7 +112,8 @@ class Kept:
     def array(self, shard: int, name: str) -> np.ndarray:
         import numpy as np
 
-        return np.load(self.folders[shard] / f"{name}.npy")
+        with np.load(self.folders[shard] / "signatures.npz") as arrays:
+            return arrays[name]  # type: ignore[no-any-return]
 
     def where(self, number: int) -> tuple[int, int]:
         """Shard, and number within it."""
@@ -123,7 +124,7 @@ class Kept:
 
     def sample(self, number: int) -> Sample:
         shard, own = self.where(number)
-        place = int(_mapped(str(self.folders[shard] / "places.npy"))[own])
+        place = int(_places(str(self.folders[shard]))[own])
         with open(self.folders[shard] / "survivors.jsonl", "rb") as file:
             file.seek(place)
             return io.sample_from_json(io.parse_row(file.readline().decode()))
@@ -137,10 +138,11 @@ class Kept:
 
 
 @lru_cache(maxsize=64)
-def _mapped(path: str) -> np.ndarray:
+def _places(folder: str) -> np.ndarray:
     import numpy as np
 
-    return np.load(path, mmap_mode="r")
+    with np.load(Path(folder) / "signatures.npz") as arrays:
+        return arrays["places"]  # type: ignore[no-any-return]
 
 
 # ---- what lies side by side ------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import hashlib
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -24,6 +25,7 @@ from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
 
+ONLY: ContextVar[frozenset[Path] | None] = ContextVar("only", default=None)  # the files of a folder that this process reads
 RATIO, FLOOR = 100, 16 * 2**20
 MAX_BLANK = 100_000  # blank lines in a row
 MAX_LINES_LONG = 16 * 2**20  # bytes of a line; io.MAX_LINE_BYTES is for our own files
@@ -40,7 +42,15 @@ def files(path: Path, *endings: str) -> list[Path]:
     found = sorted(p for p in path.rglob("*") if p.name.lower().endswith(wanted) and p.is_file() and _inside(p, path))
     if not found:
         raise DataError(f"no {' or '.join(endings)} file in {path}")
-    return found
+    only = ONLY.get()
+    return found if only is None else [file for file in found if file in only]
+
+
+def stamp(path: str) -> list[tuple[str, int, int]]:
+    """Name, size and time of writing of each file of an input: whether unfinished work is still about the same files."""
+    root = Path(path).expanduser()
+    found = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root] if root.is_file() else []
+    return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found]
 
 
 def _inside(file: Path, folder: Path) -> bool:

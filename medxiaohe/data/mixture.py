@@ -132,8 +132,8 @@ def _scan(settings: MixtureSettings, pieces: list[shards.Shard], work: Path, tre
         "seed": settings.seed,
     }
     seen = Seen()
-    for folder, _ in _jobs(settings, "scan_shard", pieces, work / "scan", options, "index"):
-        seen.add(folder)
+    for _, summary in _jobs(settings, "scan_shard", pieces, work / "scan", options, "index"):
+        seen.add(summary)
     return seen
 
 
@@ -194,9 +194,9 @@ def _write_index(settings: MixtureSettings, rows: Iterator[sorting.Row], path: P
 
 def _gather(settings: MixtureSettings, out: Path, data: Path, work: Path) -> None:
     pieces = shards.split([work / "index.jsonl"], max(1, int(settings.shard_mb * (1 << 20) / INDEX_SHARE)))
-    folders = [folder for folder, _ in _jobs(settings, "gather_shard", pieces, work / "gather", {"data": str(data.absolute())}, "write")]
+    done = list(_jobs(settings, "gather_shard", pieces, work / "gather", {"data": str(data.absolute())}, "write"))
     for kind in KINDS:
-        shards.join([folder / f"{kind}.jsonl" for folder in folders], out / f"{kind}.jsonl")
+        shards.join([folder / f"{kind}.jsonl" for folder, written in done if kind in written], out / f"{kind}.jsonl")
     shards.join([work / "index.jsonl"], out / "index.jsonl")
 
 

@@ -4,6 +4,9 @@ samples.jsonl   what was read; ids start with the name of their source
 dead.jsonl      rows that cannot be used, each with where it stands, why, a code, the hash of its bytes and their offset
                 read = written + dropped + dead; dropped are rows of another split than the one asked for
 coverage.json   how many samples mention each entity
+
+A source is read as one part, or its files as several (read_parts.py), by worker processes or on Ray, to the same bytes. A run that was
+killed goes on after the last part that was finished.
 """
 
 from __future__ import annotations
@@ -11,20 +14,20 @@ from __future__ import annotations
 import inspect
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
-from medxiaohe import assets, images, io, plugins
-from medxiaohe.data import pictures
+from medxiaohe import assets, images, io, plugins, shards
+from medxiaohe.data import files, pictures, read_parts
 from medxiaohe.data.accounts import settle
 from medxiaohe.data.files import digest_of, rejected
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.entity.finder import Finder, finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
-from medxiaohe.recipe.settings import InputPath
+from medxiaohe.recipe.settings import HOW, InputPath, input_paths
 from medxiaohe.tasks import make, named
 from medxiaohe.types import ImageRef, Message, Sample, Split
 
@@ -70,8 +73,13 @@ class Source:
 @dataclass(frozen=True)
 class ReadSettings:
     sources: tuple[Source, ...]
+    part_mb: float = 64.0  # of the files of a folder that are read together, where a reader says that they are apart
+    workers: Annotated[int, HOW] = 1
+    engine: Annotated[shards.Engine, HOW] = "local"
 
     def __post_init__(self) -> None:
+        if self.part_mb <= 0 or self.workers < 1:
+            raise ConfigError("part_mb must be more than 0 and workers at least 1")
         if not self.sources:
             raise ConfigError("sources is empty: name at least one reader or task")
         for label, count in Counter(source.label for source in self.sources).items():
@@ -82,30 +90,24 @@ class ReadSettings:
 def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     for source in settings.sources:  # a wrong name is found before the first row is read
         plugins.load("readers" if source.reader else "tasks", source.reader_name or source.task)
-    linker = finder(tree)
-    tally = _Tally()
-
-    def fill(dead: IO[bytes]) -> int:
-        def reject(source: Source, letter: DeadLetter) -> None:
-            row = {"source": source.label, **io.to_json(letter)}
-            dead.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
-
-        def rows() -> Iterator[Sample]:
-            for source in settings.sources:
-                yield from _source_rows(source, tree, linker, tally, reject)
-
-        return io.write_jsonl(out / "samples.jsonl", rows())
-
-    written = int(io.write(out / "dead.jsonl", fill))
-    io.write_json(out / "coverage.json", dict(sorted(tally.coverage.items())))
-    num_read = sum(row["read"] for row in tally.sources.values())
-    num_dead, num_dropped = sum(tally.dead.values()), sum(tally.dropped.values())
-    account = settle("data.read", read=num_read, written=written, dropped=tally.dropped, dead=tally.dead)
+    parts = read_parts.parts(settings.sources, int(settings.part_mb * (1 << 20)))
+    linker = finder(tree)  # the index is built once, before the workers look for it
+    work = io.scratch(out, _key(settings, parts, tree))
+    options = {"sources": settings.sources, "parts": [[one.source, list(one.files)] for one in parts], "tree": str(tree.absolute())}
+    how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": "read"}
+    places = [shards.Shard(number, "", 0, one.num_bytes) for number, one in enumerate(parts)]
+    done = list(shards.run("medxiaohe.data.read:read_part", places, work, options=options, **how))
+    tally = read_parts.together(settings.sources, parts, done, out, work, lambda sample: len(linker.find(sample.text)))
+    for label, reason in tally.reasons.items():
+        if not sum(tally.sources[label][kind] for kind in ("documents", "instructions")):
+            source = next(source for source in settings.sources if source.label == label)
+            raise DataError(_nothing(source, tally.sources[label]["read"], reason))
+    account = settle("data.read", read=tally.read, written=tally.written, dropped=tally.dropped, dead=tally.dead)
     return {
-        "read": num_read,
-        "written": written,
-        "dropped": num_dropped,
-        "dead": num_dead,
+        "read": tally.read,
+        "written": tally.written,
+        "dropped": sum(tally.dropped.values()),
+        "dead": sum(tally.dead.values()),
         "dropped_by": dict(sorted(tally.dropped.items())),
         "dead_by": dict(sorted(tally.dead.items())),
         "sources": tally.sources,
@@ -115,11 +117,48 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     }
 
 
+def _key(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path) -> list[Any]:
+    """What unfinished work depends on: settings, code, the tree, and size and time of each input file."""
+    here = Path(__file__).parent
+    code = [io.sha256(path) for path in sorted([*here.glob("*.py"), *here.glob("readers/*.py")])]
+    said = {key: value for key, value in io.to_json(settings).items() if key not in ("workers", "engine")}
+    inputs = {path: files.stamp(path) for path in sorted(set(input_paths(settings)))}
+    return [said, [[one.source, one.files] for one in parts], code, io.sha256(tree / "entities.jsonl"), inputs]
+
+
+def read_part(
+    shard: shards.Shard, out: Path, sources: Sequence[Source], parts: Sequence[tuple[int, list[str]]], tree: str
+) -> dict[str, Any]:
+    """The job of one part (read_parts.py): a source, or some of its files."""
+    number, names = parts[shard.number]
+    source, tally = sources[number], _Tally()
+    linker = finder(Path(tree))
+    token = files.ONLY.set(frozenset(map(Path, names)) if names else None)
+
+    def fill(dead: IO[bytes]) -> int:
+        def reject(letter: DeadLetter) -> None:
+            row = {"source": source.label, **io.to_json(letter)}
+            dead.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+
+        return io.write_jsonl(out / "samples.jsonl", _source_rows(source, Path(tree), linker, tally, reject))
+
+    try:
+        written = int(io.write(out / "dead.jsonl", fill))
+    finally:
+        files.ONLY.reset(token)
+    found = {name: getattr(tally, name) for name in ("counts", "dead", "dropped", "coverage", "mentions", "reason")}
+    licenses = sorted(tally.licenses)
+    io.write(out / "ids.bin", lambda file: file.write(read_parts.marks(tally.ids)))
+    return {**found, "licenses": licenses, "written": written}
+
+
 class _Tally:
-    """What has been seen so far, over all sources."""
+    """What has been seen so far of one part."""
 
     def __init__(self) -> None:
-        self.sources: dict[str, dict[str, Any]] = {}
+        self.counts: dict[str, int] = {"read": 0, "documents": 0, "instructions": 0, "images": 0}
+        self.licenses: set[str] = set()
+        self.reason = ""  # why the first row is dead
         self.dead: Counter[str] = Counter()  # by code
         self.dropped: Counter[str] = Counter()  # by reason
         self.coverage: Counter[str] = Counter()
@@ -128,10 +167,9 @@ class _Tally:
         self.opened: dict[ImageRef, ImageRef] = {}  # before and after: a picture with twenty questions is opened once
 
 
-def _source_rows(source: Source, tree: Path, linker: Finder, tally: _Tally, reject: Any) -> Iterator[Sample]:
-    label, first_reason, licenses = source.label, "", set[str]()
-    counts: dict[str, Any] = {"read": 0, "documents": 0, "instructions": 0, "images": 0, "license": ""}
-    for item in track(_items(source, tree), f"read {label}", source.limit):
+def _source_rows(source: Source, tree: Path, linker: Finder, tally: _Tally, reject: Callable[[DeadLetter], None]) -> Iterator[Sample]:
+    counts = tally.counts
+    for item in track(_items(source, tree), f"read {source.label}", source.limit):
         counts["read"] += 1
         if isinstance(item, Sample) and source.split and item.split != source.split:
             tally.dropped["another split"] += 1
@@ -142,21 +180,16 @@ def _source_rows(source: Source, tree: Path, linker: Finder, tally: _Tally, reje
             sample = _checked(item, source, tally)
         except _Dead as dead:
             tally.dead[dead.letter.code] += 1
-            first_reason = first_reason or f"{dead.letter.where}: {dead.letter.reason}"
-            reject(source, dead.letter)
+            tally.reason = tally.reason or f"{dead.letter.where}: {dead.letter.reason}"
+            reject(dead.letter)
             continue
         sample = _linked(sample, linker, tally)
         counts["documents" if sample.is_document else "instructions"] += 1
         counts["images"] += len(sample.images)
-        licenses.add(sample.license)
+        tally.licenses.add(sample.license)
         yield sample
         if source.limit and counts["documents"] + counts["instructions"] >= source.limit:
             break
-    if not counts["documents"] + counts["instructions"]:
-        raise DataError(_nothing(source, counts["read"], first_reason))
-    shown = sorted(licenses)
-    counts["license"] = "; ".join(shown[:3]) + (f"; and {len(shown) - 3} more" if len(shown) > 3 else "")
-    tally.sources[label] = counts
 
 
 class _Dead(Exception):

@@ -16,6 +16,7 @@ from medxiaohe.data.records import Record, records
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
 
+APART = (".jsonl",)  # no file of a folder says anything about another
 EXAMPLE = {
     "mine.jsonl": json.dumps(
         {
@@ -41,7 +42,7 @@ def chat_jsonl(path: Path, *, bad_rows: BadRows = "stop", license: str = "") -> 
 
 def rows_of(path: Path, layout: str, bad_rows: BadRows, license: str) -> Iterator[Sample | DeadLetter]:
     """Samples of every row; `layout` is the only one allowed, "" allows all."""
-    for file in files.files(path, ".jsonl") if not layout else files.files(path, ".jsonl", ".json"):
+    for file in files.files(path, *APART) if not layout else files.files(path, ".jsonl", ".json"):
         try:
             yield from _file(file, layout, bad_rows, license)
         except Rejected as error:  # the file as a whole

@@ -14,6 +14,7 @@ from medxiaohe.data import files
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.types import ImageRef, Message, Part, Sample
 
+APART = (".html", ".htm", ".xhtml")  # no file of a folder says anything about another
 EXAMPLE = {
     "page.html": """<!doctype html><html><head><title>Scurvy</title><style>p {color: red}</style></head><body><nav>Home</nav>
 <main><h1>Scurvy</h1><p>Scurvy follows a lack of vitamin&nbsp;C.</p><ul><li>Bleeding gums</li></ul></main>
@@ -30,7 +31,7 @@ MIN_WORDS = 3
 
 def html(path: Path, *, license: str = "not stated") -> Iterator[Sample | DeadLetter]:
     base = path if path.is_dir() else path.parent
-    yield from files.each(files.files(path, ".html", ".htm", ".xhtml"), lambda file: _page(file, base, license), path)
+    yield from files.each(files.files(path, *APART), lambda file: _page(file, base, license), path)
 
 
 def _page(file: Path, base: Path, license: str) -> Iterator[Sample | DeadLetter]:

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medxiaohe import io
+from medxiaohe.data import files
 from medxiaohe.data.readers import DeadLetter, split_named
-from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.errors import ConfigError
 from medxiaohe.types import Message, Sample
 
+APART = (".tsv",)  # no file of a folder says anything about another
 EXAMPLE = {"train.tsv": "Chronic\tB-Cancer\nmyeloid\tI-Cancer\nleukemia\tI-Cancer\n.\tO\n\nPurkinje\tB-Cell\ncells\tI-Cell\ndie\tO\n"}
 Sentence = tuple[list[str], list[str]]
 
@@ -19,21 +21,21 @@ Sentence = tuple[list[str], list[str]]
 def iob_tsv(path: Path, *, sentences: int = 10, license: str = "CC BY 4.0 and the terms of the corpora") -> Iterator[Sample | DeadLetter]:
     if sentences < 1:
         raise ConfigError(f"sentences must be at least 1, not {sentences}")
-    files = sorted(path.rglob("*.tsv")) if path.is_dir() else [path]
-    if not files:
-        raise DataError(f"no .tsv file in {path}")
-    for file in files:
-        group, first = list[Sentence](), 1
-        for number, sentence in _sentences(file):
-            if isinstance(sentence, str):
-                yield DeadLetter(f"{file.name}:{number}", sentence)
-                continue
-            group.append(sentence)
-            if len(group) == sentences:
-                yield _sample(group, file, first, license)
-                group, first = [], number + 1
-        if group:
+    yield from files.each(files.files(path, *APART), lambda file: _groups(file, sentences, license), path)
+
+
+def _groups(file: Path, sentences: int, license: str) -> Iterator[Sample | DeadLetter]:
+    group, first = list[Sentence](), 1
+    for number, sentence in _sentences(file):
+        if isinstance(sentence, str):
+            yield DeadLetter(f"{file.name}:{number}", sentence)
+            continue
+        group.append(sentence)
+        if len(group) == sentences:
             yield _sample(group, file, first, license)
+            group, first = [], number + 1
+    if group:
+        yield _sample(group, file, first, license)
 
 
 def _sentences(file: Path) -> Iterator[tuple[int, Sentence | str]]:

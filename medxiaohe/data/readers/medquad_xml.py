@@ -14,6 +14,7 @@ from medxiaohe.data.readers import DeadLetter
 from medxiaohe.types import Message, Sample
 
 LICENSE = "CC BY 4.0"
+APART = (".xml",)  # no file of a folder says anything about another
 EXAMPLE = {
     "0000001_1.xml": """<?xml version="1.0" encoding="UTF-8"?>
 <Document id="0000001_1" source="CancerGov" url="https://www.cancer.gov/types/leukemia">
@@ -27,7 +28,7 @@ EXAMPLE = {
 
 
 def medquad_xml(path: Path) -> Iterator[Sample | DeadLetter]:
-    yield from files.each(files.files(path, ".xml"), lambda file: _document(parsed(file), file), path.parent if path.is_file() else path)
+    yield from files.each(files.files(path, *APART), lambda file: _document(parsed(file), file), path.parent if path.is_file() else path)
 
 
 def _document(document: xml.Element, file: Path) -> Iterator[Sample | DeadLetter]:

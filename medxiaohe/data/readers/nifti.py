@@ -42,6 +42,7 @@ def tiny(shape: tuple[int, ...] = (6, 5, 4), zooms: tuple[float, ...] = (2, 2, 3
     return bytes(head) + (struct.pack(f"<{count}h", *(n % 500 for n in range(count))) if voxels is None else voxels)
 
 
+APART = (".nii",)  # no file of a folder says anything about another
 EXAMPLE = {"head.nii": tiny()}
 
 
@@ -75,7 +76,7 @@ def nifti(
             id = name if together else f"{name}#{group[0]['index']}"
             yield _sample(id, name, group, plane, known.get(key(one.name), ""), license)
 
-    yield from files.each(files.files(path, ".nii"), read, path)
+    yield from files.each(files.files(path, *APART), read, path)
 
 
 def _sample(id: str, name: str, rows: list[dict[str, Any]], plane: str, caption: str, license: str) -> Sample:

@@ -23,6 +23,7 @@ def _tiny() -> bytes:
     return out.getvalue()
 
 
+APART = (".npz",)  # no file of a folder says anything about another
 EXAMPLE = {"tiny.npz": _tiny}
 
 
@@ -57,4 +58,4 @@ def npz(
                 split=chat.SPLIT_NAMES.get(row["split"], ""),
             )
 
-    yield from files.each(files.files(path, ".npz"), read, path)
+    yield from files.each(files.files(path, *APART), read, path)

@@ -42,6 +42,7 @@ def tiny(text: str = "Scurvy follows a lack of vitamin C.", image: bytes = b"", 
     return out + b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(objects) + 1, table) + end
 
 
+APART = (".pdf",)  # no file of a folder says anything about another
 EXAMPLE = {"article.pdf": tiny()}
 
 
@@ -70,4 +71,4 @@ def pdf(path: Path, *, ocr: bool = False, license: str = "not stated") -> Iterat
         meta = {"pages": pages, "figures": figures, "scanned_pages": scanned}
         yield Sample(id=name, messages=(Message("document", tuple(parts)),), source="pdf", license=license, study_id=name, meta=meta)
 
-    yield from files.each(files.files(path, ".pdf"), read, path)
+    yield from files.each(files.files(path, *APART), read, path)

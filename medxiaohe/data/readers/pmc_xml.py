@@ -16,6 +16,7 @@ from medxiaohe.data.markup import local, parsed, text
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.types import ImageRef, Message, Part, Sample
 
+APART = (".xml", ".nxml")  # no file of a folder says anything about another
 EXAMPLE = {
     "PMC1.xml": """<?xml version="1.0"?>
 <article xmlns:xlink="http://www.w3.org/1999/xlink"><front><article-meta><article-id pub-id-type="pmc">PMC1</article-id>
@@ -32,7 +33,7 @@ LEFT_OUT = ("table-wrap", "ref-list", "table", "disp-formula", "supplementary-ma
 
 
 def pmc_xml(path: Path, *, license: str = "not stated") -> Iterator[Sample | DeadLetter]:
-    yield from files.each(files.files(path, ".xml", ".nxml"), lambda file: _articles(file, license), path)
+    yield from files.each(files.files(path, *APART), lambda file: _articles(file, license), path)
 
 
 def _articles(file: Path, license: str) -> Iterator[Sample | DeadLetter]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
+from medxiaohe.data import files
 from medxiaohe.data.readers import DeadLetter, split_named
-from medxiaohe.errors import DataError
 from medxiaohe.types import Message, Sample
 
+APART = (".txt", ".pubtator")  # no file of a folder says anything about another
 EXAMPLE = {
     "sample_trainset.txt": "227508|t|Naloxone reverses the antihypertensive effect of clonidine.\n"
     "227508|a|In hypertensive rats the decrease in blood pressure was inhibited by naloxone.\n"
@@ -21,15 +22,15 @@ EXAMPLE = {
 
 
 def pubtator(path: Path, *, license: str = "shared-task corpus for public research, made from PubMed") -> Iterator[Sample | DeadLetter]:
-    files = sorted(p for p in path.rglob("*") if p.name.lower().endswith((".txt", ".pubtator"))) if path.is_dir() else [path]
-    if not files:
-        raise DataError(f"no .txt or .pubtator file in {path}")
-    for file in files:
-        for number, block in io.blocks(file):
-            try:
-                yield _sample(block, file, license)
-            except ValueError as error:
-                yield DeadLetter(f"{file.name}:{number}", str(error))
+    yield from files.each(files.files(path, *APART), lambda file: _abstracts(file, license), path)
+
+
+def _abstracts(file: Path, license: str) -> Iterator[Sample | DeadLetter]:
+    for number, block in io.blocks(file):
+        try:
+            yield _sample(block, file, license)
+        except ValueError as error:
+            yield DeadLetter(f"{file.name}:{number}", str(error))
 
 
 def _sample(block: list[str], file: Path, license: str) -> Sample:

@@ -15,6 +15,7 @@ from medxiaohe.data.markup import local, parsed
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.types import ImageRef, Message, Sample
 
+APART = (".xml",)  # no file of a folder says anything about another
 EXAMPLE = {
     "Annotations/a.xml": """<annotation><filename>a.jpg</filename><size><width>64</width><height>48</height><depth>3</depth></size>
 <object><name>RBC</name><bndbox><xmin>3</xmin><ymin>4</ymin><xmax>20</xmax><ymax>30</ymax></bndbox></object></annotation>
@@ -53,7 +54,7 @@ def voc_xml(path: Path, *, images: str = "JPEGImages", ask: str = ASK, license: 
             meta={"boxes": boxes, "counts": dict(Counter(str(box["label"]) for box in boxes)), "width": width, "height": height},
         )
 
-    yield from files.each(files.files(path, ".xml"), read, path)
+    yield from files.each(files.files(path, *APART), read, path)
 
 
 def _number(said: str | None) -> int:
