@@ -290,9 +290,6 @@ def run_set(name: str, world: World, train: list[Document], test: list[Document]
         made = rules(world, kinds)
         measure("dictionary and rules (entity.annotate)", lambda: made, test, kinds, kinds)
         measure("the same, and a lexicon from train", lambda: with_lexicon(made, train, kinds), test, kinds, kinds)
-    if more:
-        alone, _, _ = learned(world, train, options)
-        measure("learned from its own texts alone", lambda: alone, test, kinds, kinds)
     tag, tagger, named = learned(world, train, options, more)
     measure("learned tagger and normaliser", lambda: tag, test, kinds or every, kinds or every)
     if named:

@@ -145,9 +145,12 @@ def test_mesh_tables_give_kinds_parents_names_in_word_order_and_mappings(tmp_pat
     assert (neoplasms.parents, sildenafil.kind, sildenafil.synonyms) == ((), "chemical", ("Viagra", "Sildenafil"))
     assert [(m.a, m.b, m.predicate) for m in said if isinstance(m, Match)] == [("MESH:D008545", "DOID:1909", "exact")]
     table = "D1\tEnzymes\t\tD08.811\t\nD2\tInsulin\t\tD12.776.1|D12.644.1\t\nD3\tLibraries\t\tL01\t\nD4\tModels\t\tE05.1\t\n"
+    table += "D5\tWarts\t\tC23.1|C01.1\t\nD6\tCough\t\tC23.2\t\n"
     (tmp_path / "mesh_id_label_mappings.tsv").write_text(table)
     rows, skipped = read_all(plugins.load("vocabularies", "mesh_tables")(tmp_path / "mesh_id_label_mappings.tsv"))
-    assert [(row.id, row.kind) for row in rows] == [("MESH:D1", "gene product"), ("MESH:D2", "chemical")]
+    assert [(row.id, row.kind) for row in rows] == [
+        ("MESH:D1", "gene product"), ("MESH:D2", "chemical"), ("MESH:D5", "disease"), ("MESH:D6", "phenotype"),
+    ]  # fmt: skip
     assert skipped == {"outside the domain": 2}
 
 
@@ -272,6 +275,13 @@ def test_one_code_of_a_third_vocabulary_merges_and_two_do_not(tmp_path: Path) ->
     assert merges(tmp_path) == {"D:1": ("M:1", "shared code")} and summary["problems"] == {"ambiguous shared code": 1}
 
 
+def test_a_disease_that_another_vocabulary_calls_a_sign_is_the_same_entity(tmp_path: Path) -> None:
+    signs = table("MESH:D1; fever").replace("disease", "phenotype")
+    summary, tree = tree_of(tmp_path, ("tsv", "a.tsv", signs), ("medic", "m.txt", "D1||pyrexia\n"))
+    assert (tree.entities["MESH:D1"].kind, tree.entities["MESH:D1"].synonyms) == ("phenotype", ("pyrexia",))
+    assert summary["problems"] == {"kind of an earlier vocabulary": 1}
+
+
 def test_two_ids_of_one_vocabulary_are_two_things_whatever_their_names(tmp_path: Path) -> None:
     _, tree = tree_of(tmp_path, ("tsv", "a.tsv", table("M:1; cold")), ("tsv", "b.tsv", table("M:2; cold")))
     assert {"M:1", "M:2"} <= set(tree.entities)
@@ -372,12 +382,20 @@ def test_tree_build_takes_a_recipe_and_tree_show_tells_why(tmp_path: Path, capsy
     assert main(["tree", "show", "X:1", "--tree", str(tmp_path / "out" / "tree")]) == 2
 
 
+@pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="MEDXIAOHE_DATA names no data pack")
+def test_the_shipped_recipe_reads_every_vocabulary_of_the_data_pack() -> None:
+    recipe = (Path(__file__).parent.parent / "recipes" / "tree.yaml").read_text()
+    files = sorted(path.name for path in (Path(os.environ["MEDXIAOHE_DATA"]) / "ontology").iterdir())
+    assert files and [name for name in files if f"/ontology/{name}" not in recipe] == []
+
+
 @pytest.mark.slow
 @pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="MEDXIAOHE_DATA names no data pack")
-@pytest.mark.filled_cache("mondo", "uberon", "hpo", "chebi", "icd10cm")
+@pytest.mark.filled_cache("mondo", "uberon", "hpo", "chebi", "icd10cm", "mesh", "pubmed_2020", "pubmed_2021")
 def test_the_shipped_recipe_builds_a_tree_of_a_quarter_million_names(tmp_path: Path) -> None:
     recipe = Path(__file__).parent.parent / "recipes" / "tree.yaml"
     assert main(["tree", "build", "--with", str(recipe), "--out", str(tmp_path)]) == 0
     stats = io.read_json(tmp_path / "tree" / "1" / "stats.json")
     assert stats["names"] >= 250_000 and set(stats["layers"]) == set("12345") and stats["problems"].get("without a license", 0) == 0
-    assert {"disease", "anatomy", "phenotype", "chemical", "gene", "organism", "modality"} <= set(stats["kinds"])
+    assert {"disease", "anatomy", "phenotype", "chemical", "gene", "organism", "modality", "procedure"} <= set(stats["kinds"])
+    assert stats["problems"].get("cycle", 0) == 0 and stats["problems"].get("duplicate id", 0) < 10  # MEDIC's that MeSH calls no disease

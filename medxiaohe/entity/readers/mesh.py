@@ -4,7 +4,7 @@ Terms of the preferred concept are synonyms, those of narrower, broader and rela
 (C04.557.450) says what is above a descriptor, and its first letters the kind.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -65,7 +65,14 @@ def _descriptor(record: Element, id: str, name: str, source: str) -> tuple[Entit
             if preferred and term.get("LexicalTag") in SHORT:
                 short.append(text)
     numbers = tuple(_xml.text(number) for number in record.findall("TreeNumberList/TreeNumber"))
-    kind = next((kind for start, kind in KINDS for number in numbers if number.startswith(start)), "other")
+    kind = kind_of(numbers) or "other"
     others = tuple(dict.fromkeys(text for text in synonyms if text and text != name))
     entity = Entity(id, name, kind, (), others, note, (), source, LICENSE, abbreviations=tuple(short), related=tuple(related))
     return entity, numbers
+
+
+def kind_of(numbers: Sequence[str], kinds: Sequence[tuple[str, str]] = KINDS) -> str:
+    """That of the first of `kinds` that a tree number starts with, or "". What is a sign (C23) and a disease too is a disease."""
+    if any(number.startswith("C") and not number.startswith("C23") for number in numbers):
+        numbers = [number for number in numbers if not number.startswith("C23")]
+    return next((kind for start, kind in kinds for number in numbers if number.startswith(start)), "")

@@ -57,7 +57,7 @@ def _descriptors(file: Path, skipped: Counter[str]) -> dict[str, Entity]:
     places: dict[str, str] = {}
     for _, id, name, terms, above in _rows(file, "D"):
         numbers = [number for number in above.split("|") if number]
-        kind = _kind(numbers)
+        kind = mesh.kind_of([number for number in numbers if not number.startswith(OUTSIDE)], KINDS)
         if not kind:
             skipped["outside the domain"] += 1
             continue
@@ -105,12 +105,6 @@ def _rows(file: Path, letter: str) -> Iterator[tuple[int, str, str, str, str]]:
         yield number, cells[0], cells[1], cells[2], cells[3]
     if empty:
         raise DataError(f"{file}: no rows in this file: not a table of MeSH, or truncated")
-
-
-def _kind(numbers: list[str]) -> str:
-    """That of the first of KINDS that has a tree number; "" outside medicine."""
-    inside = [number for number in numbers if not number.startswith(OUTSIDE)]
-    return next((kind for start, kind in KINDS for number in inside if number.startswith(start)), "")
 
 
 def _synonyms(name: str, terms: str) -> tuple[str, ...]:
