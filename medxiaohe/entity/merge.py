@@ -65,6 +65,10 @@ class Union:
         kept = self._home.get(term.id, "")
         return term.id.startswith(ROOT) or (bool(kept) and self.entities[kept].kind != term.kind)
 
+    def kind_of(self, id: str) -> str:
+        """That of the entity that `id` leads to, or ""."""
+        return self.entities[self._home[id]].kind if id in self._home else ""
+
     def home(self, id: str) -> str:
         """The entity that `id` leads to, or `id` itself."""
         return self._home.get(id, id)

@@ -6,15 +6,22 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import replace
 
+from medxiaohe.entity.link import ONE_THING
 from medxiaohe.entity.merge import ROOT, Union
 from medxiaohe.entity.problems import Problems
 from medxiaohe.types import Entity
 
 
 def first_of_each_id(terms: list[Entity], union: Union, problems: Problems) -> list[Entity]:
-    """The terms without those whose id an earlier one, or an entity of another kind, has."""
+    """The terms without those whose id an earlier one, or an entity of another kind, has.
+
+    A disease and a sign are one thing with two names for its kind (ONE_THING): such a term takes the kind that is there.
+    """
     found: dict[str, Entity] = {}
     for term in terms:
+        if (kind := union.kind_of(term.id)) != term.kind and {kind, term.kind} == ONE_THING:
+            problems["kind of an earlier vocabulary"] += 1
+            term = replace(term, kind=kind)
         if term.id in found:
             problems.note("duplicate id", term.id, f"left out {term.name!r}, kept {found[term.id].name!r}", term.source)
         elif union.refuses(term):
