@@ -145,7 +145,7 @@ def test_mesh_tables_give_kinds_parents_names_in_word_order_and_mappings(tmp_pat
     assert (neoplasms.parents, sildenafil.kind, sildenafil.synonyms) == ((), "chemical", ("Viagra", "Sildenafil"))
     assert [(m.a, m.b, m.predicate) for m in said if isinstance(m, Match)] == [("MESH:D008545", "DOID:1909", "exact")]
     table = "D1\tEnzymes\t\tD08.811\t\nD2\tInsulin\t\tD12.776.1|D12.644.1\t\nD3\tLibraries\t\tL01\t\nD4\tModels\t\tE05.1\t\n"
-    table += "D5\tWarts\t\tC23.1|C01.1\t\nD6\tCough\t\tC23.2\t\n"
+    table += "D5\tWarts\t\tC23.1|A10.1|C01.1\t\nD6\tCough\t\tC23.2\t\n"
     (tmp_path / "mesh_id_label_mappings.tsv").write_text(table)
     rows, skipped = read_all(plugins.load("vocabularies", "mesh_tables")(tmp_path / "mesh_id_label_mappings.tsv"))
     assert [(row.id, row.kind) for row in rows] == [

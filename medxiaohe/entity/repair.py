@@ -11,15 +11,18 @@ from medxiaohe.entity.merge import ROOT, Union
 from medxiaohe.entity.problems import Problems
 from medxiaohe.types import Entity
 
+TWO_NAMES = (ONE_THING, {"chemical", "gene product"})  # kinds that vocabularies give to one and the same id
+
 
 def first_of_each_id(terms: list[Entity], union: Union, problems: Problems) -> list[Entity]:
     """The terms without those whose id an earlier one, or an entity of another kind, has.
 
-    A disease and a sign are one thing with two names for its kind (ONE_THING): such a term takes the kind that is there.
+    A disease and a sign are one thing with two names for its kind, and so is a protein that a list of substances has: such a term
+    takes the kind that is there.
     """
     found: dict[str, Entity] = {}
     for term in terms:
-        if (kind := union.kind_of(term.id)) != term.kind and {kind, term.kind} == ONE_THING:
+        if (kind := union.kind_of(term.id)) != term.kind and {kind, term.kind} in TWO_NAMES:
             problems["kind of an earlier vocabulary"] += 1
             term = replace(term, kind=kind)
         if term.id in found:

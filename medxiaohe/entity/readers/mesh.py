@@ -72,7 +72,7 @@ def _descriptor(record: Element, id: str, name: str, source: str) -> tuple[Entit
 
 
 def kind_of(numbers: Sequence[str], kinds: Sequence[tuple[str, str]] = KINDS) -> str:
-    """That of the first of `kinds` that a tree number starts with, or "". What is a sign (C23) and a disease too is a disease."""
-    if any(number.startswith("C") and not number.startswith("C23") for number in numbers):
-        numbers = [number for number in numbers if not number.startswith("C23")]
+    """That of the first of `kinds` that a tree number starts with, or "". What is a disease too (C but C23) is one: keloid, melena."""
+    diseases = [number for number in numbers if number.startswith("C") and not number.startswith("C23")]
+    numbers = diseases or numbers
     return next((kind for start, kind in kinds for number in numbers if number.startswith(start)), "")
