@@ -6,7 +6,8 @@
 
 Every arm trains the same randomly initialised LLaVA on the same rows with the same batch size, optimizer and precision, from a fresh
 process (a fork that has imported everything and computed nothing); arms take turns, and the median over rounds is printed. Tokens are
-those of rows: padding does not count. Seconds run from the end of the second step to the end of the last, data loading included.
+those of rows: padding does not count. Seconds run from the end of the second step to the end of the last, data loading included; on a
+CPU they are those of the processor (one thread), which other work on the machine does not change.
 Without packing a batch has eight rows; a packed one is a sequence of 512 tokens, about as many tokens as eight rows of `mixed`.
 
     equal     text rows of one length: what our part of the loop costs, with nothing to win
@@ -87,7 +88,7 @@ def main() -> None:
 
 
 def compare(model: Path, folder: Path, chosen: argparse.Namespace) -> None:
-    print(f"{'rows':<8} {'arm':<12} {'tokens/s':>9} {'against TRL':>12} {'peak MiB':>9} {'waits for data':>15}")
+    print(f"{'rows':<8} {'arm':<12} {'tokens/CPU s':>12} {'against TRL':>12} {'peak MiB':>9} {'waits for data':>15}")
     for kind in chosen.sets:
         rows = data(kind, folder / kind)
         found: dict[str, list[Found]] = {arm: [] for arm in ARMS[kind]}
@@ -98,7 +99,7 @@ def compare(model: Path, folder: Path, chosen: argparse.Namespace) -> None:
         for arm, ones in found.items():
             ratio = median(a / b for a, b in zip(speeds[arm], speeds["trl"], strict=True))
             peak, waits = median(one.peak for one in ones) / 2**20, median(one.waiting for one in ones)
-            print(f"{kind:<8} {arm:<12} {median(speeds[arm]):>9.0f} {ratio:>11.2f}x {peak:>9.0f} {waits:>14.1%}", flush=True)
+            print(f"{kind:<8} {arm:<12} {median(speeds[arm]):>12.0f} {ratio:>11.2f}x {peak:>9.0f} {waits:>14.1%}", flush=True)
 
 
 def in_a_fork(work: Callable[[], Found]) -> Found:
@@ -159,6 +160,15 @@ def _model(folder: Path, hidden: int, layers: int) -> Path:
 # ---- arms -------------------------------------------------------------------------------------------
 
 
+def _now() -> float:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
+
+
 class Clock:
     """Times the steps of a trainer and counts the tokens of its batches; `warm` steps do not count."""
 
@@ -177,15 +187,14 @@ class Clock:
             return batch
 
         def waited(*args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
+            start = _now()
             got = fetch(*args, **kwargs)
-            clock.waited += (time.perf_counter() - start) * bool(clock.began)
+            clock.waited += (_now() - start) * bool(clock.began)
             return got
 
         class Steps(TrainerCallback):
             def on_step_end(self, _: Any, state: Any, __: Any, **___: Any) -> None:
-                _synchronise()
-                clock.ended = time.perf_counter()
+                clock.ended = _now()
                 if state.global_step == clock.warm:
                     clock.began = clock.ended
 
@@ -315,13 +324,6 @@ def _plain(model: Path) -> Any:
 
 def _real(batch: Any) -> int:
     return int(batch["attention_mask"].sum()) if "attention_mask" in batch else int(batch["input_ids"].numel())
-
-
-def _synchronise() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 # ---- a GPU ------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ EXTRA_OF = {  # import name -> the extra that brings it
     "torch": "train", "transformers": "train", "trl": "train", "peft": "train", "datasets": "train",
     "accelerate": "train", "safetensors": "train", "gguf": "train", "PIL": "train", "numpy": "train", "vllm": "vllm",
     "pydicom": "imaging", "nibabel": "imaging", "pypdf": "pdf", "pyarrow": "train", "rapidocr_onnxruntime": "ocr",
+    "bitsandbytes": "qlora",
 }
 
 

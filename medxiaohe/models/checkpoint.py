@@ -22,10 +22,11 @@ class Loaded:
     name: str
 
 
-def load(name: str, device: str = "cpu", blind: bool = False) -> Loaded:
+def load(name: str, device: str = "cpu", blind: bool = False, four_bit: bool = False) -> Loaded:
     """The checkpoint `name`: `starter`, a folder in hub layout, or a hub id such as Qwen/Qwen3-VL-4B-Instruct.
 
-    float32 on CPU, bfloat16 on an accelerator. With `blind`, a language model that reads no images will do.
+    float32 on CPU, bfloat16 on an accelerator. With `blind`, a language model that reads no images will do. With `four_bit` the
+    linear layers of the language model are NF4 of bitsandbytes (Dettmers et al. 2023), to be trained with LoRA.
     Raises ConfigError when there is no such checkpoint, ModelError when its files ask for code of their own
     or cannot be loaded.
     """
@@ -40,13 +41,29 @@ def load(name: str, device: str = "cpu", blind: bool = False) -> Loaded:
         if blind and _reads_text_only(place):
             model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype).to(device).eval()
             return Loaded(model, _text_processor(AutoTokenizer.from_pretrained(place), name), name)
-        model = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype).to(device).eval()
+        options = {"quantization_config": _four_bit(dtype), "device_map": {"": device}} if four_bit else {}
+        model = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype, **options).to(device).eval()
         processor = AutoProcessor.from_pretrained(place)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"cannot load the model {name!r}: {' '.join(str(error).split())[:300]}") from error
     if not hasattr(processor, "image_processor"):
         raise ModelError(f"{name!r} came with a {type(processor).__name__}, which knows no images: it needs a processor_config.json")
     return Loaded(model, processor, name)
+
+
+def _four_bit(dtype: Any) -> Any:
+    """NF4 with double quantisation; what sees images, and the output layer, stay as they are."""
+    plugins.need("bitsandbytes", why="quantize: 4bit")
+    from transformers import BitsAndBytesConfig
+
+    kept = [rf".*{name}" for name in ("lm_head", "vision_tower", "vision_model", "visual", "projector", "connector", "merger")]
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=kept,
+    )
 
 
 def _reads_text_only(place: str) -> bool:

@@ -9,6 +9,7 @@ A run that was killed goes on from its newest checkpoint (`train.resume`).
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,14 @@ from typing import Annotated, Any, Literal
 
 from medxiaohe import io, progress
 from medxiaohe.errors import ConfigError, DataError, ModelError
-from medxiaohe.models import checkpoint
-from medxiaohe.models.render import IGNORED
+from medxiaohe.models import checkpoint, starter
 from medxiaohe.recipe import ranks
 from medxiaohe.recipe.settings import HOW, content_hash, decisive
+from medxiaohe.train import estimate, faults, trackers
 from medxiaohe.train import parts as parts_of
 from medxiaohe.train import plan as plans
 from medxiaohe.train.augment import Augment
+from medxiaohe.train.checks import check_gradients, check_packing
 from medxiaohe.train.clean import refuse_unchecked
 from medxiaohe.train.resume import newest, resumable
 from medxiaohe.train.rows import Rows
@@ -50,11 +52,16 @@ class FitSettings:
     packing: bool = False  # several rows in a sequence of max_length tokens, none sees another
     rising: tuple[str, ...] = ()  # sources that are seldom in the first batches and frequent in the last, in a straight line (MX-20)
     augment: Augment = field(default_factory=Augment)
+    quantize: Literal["", "4bit"] = ""  # QLoRA: the language model in four bits, LoRA beside it, merged into the weights as they were
+    adapter: bool = False  # leave the LoRA adapter by itself too, below adapter/
     seed: int = 0
     allow_contaminated: bool = False  # train on rows that were compared with no test split
     save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
+    report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/trackers.py
 
     def __post_init__(self) -> None:
+        if (self.quantize or self.adapter) and self.parts.language != "lora":
+            raise ConfigError("quantize and adapter are for LoRA: set parts.language to lora, or leave them out")
         for name in ("per_device_train_batch_size", "gradient_accumulation_steps", "max_length", "save_steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -81,7 +88,9 @@ def train_on(file: str, label: str, settings: FitSettings, out: Path, data: Path
     """A training stage: render the samples of one file of a mixture, fit, save. A text over `max_length` tokens is cut."""
     refuse_unchecked(data, settings.allow_contaminated, label)
     base = base_model(settings, model)
-    loaded = checkpoint.load(base, device())
+    trackers.checked(settings.report_to)
+    loaded = checkpoint.load(base, device(), four_bit=settings.quantize == "4bit")
+    faults.agree(loaded)
     rows = Rows(list(io.read_samples(data / file)), loaded.processor, settings.max_length, f"render {file}", settings.augment)
     if not len(rows):
         raise DataError(f"{label}: no rows to train on: look at the mixture stage's counts")
@@ -103,6 +112,13 @@ def code() -> str:
 
 def fit(rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str) -> dict[str, Any]:
     """Train on the rows, write `model/` and `metrics.jsonl` below `out`, return the stage's summary. `place` keeps checkpoints."""
+    with trackers.tracking(settings.report_to, out) as report_to:
+        return _fit(rows, loaded, settings, out, place, label, report_to)
+
+
+def _fit(
+    rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str, report_to: list[str] | str
+) -> dict[str, Any]:
     lengths = [size.tokens for size in rows.sizes]
     pack_to = settings.max_length if settings.packing else 0
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed, pack_to)
@@ -112,18 +128,24 @@ def fit(rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path,
         raise ConfigError(f"rising: no rows of {', '.join(sorted(unknown))}: the sources are {', '.join(sorted(set(rows.sources)))}")
     rising = [source in settings.rising for source in rows.sources] if settings.rising else ()
     batches = plans.plan(lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to, rising)
-    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label)
-    check_gradients(trainer.model, rows, settings.parts)
+    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label, report_to)
+    seconds_each = check_gradients(trainer.model, rows, settings.parts)
     if settings.packing:
         check_packing(trainer.model, rows)
     before = parts_of.sizes(trainer.model)
+    most = estimate.largest(batches, lengths, [size.num_images for size in rows.sizes])
+    needed = estimate.memory(trainer.model, *most, trainer.model.dtype.itemsize, trainer.args.gradient_checkpointing)
+    if ranks.is_first():
+        seconds = seconds_each * estimate.positions(batches, lengths) / ranks.world()
+        print(estimate.sentence(label, needed, seconds, estimate.room_on(device())), file=sys.stderr, flush=True)
     rows.keep_in_step = ranks.world() > 1
     found = newest(place)
     meter.advance(int(Path(found).name) if found else 0)
-    trainer.train(resume_from_checkpoint=found)
+    with faults.explained(label, place):
+        trainer.train(resume_from_checkpoint=found)
     meter.close()
     losses = [row for row in trainer.state.log_history if "loss" in row]
-    save(trainer, loaded, settings.parts, out, label)
+    save(trainer, loaded, settings.parts, out, label, settings.adapter)
     if ranks.is_first():
         kept = ("step", "loss", "learning_rate")
         io.write_jsonl(out / "metrics.jsonl", ({key: row[key] for key in kept} for row in losses))
@@ -135,6 +157,7 @@ def fit(rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path,
         "tokens": sum(lengths),
         "trained_tokens": sum(size.trained for size in rows.sizes),
         "fill": round(plans.fill(batches, lengths), 4),
+        "estimated_bytes": needed.total,
         **before,
         "loss_first": round(losses[0]["loss"], 4),
         "loss_last": round(losses[-1]["loss"], 4),
@@ -142,7 +165,14 @@ def fit(rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path,
 
 
 def _trainer(
-    rows: Rows, batches: Sequence[plans.Batch], loaded: checkpoint.Loaded, settings: FitSettings, place: Path, steps: int, label: str
+    rows: Rows,
+    batches: Sequence[plans.Batch],
+    loaded: checkpoint.Loaded,
+    settings: FitSettings,
+    place: Path,
+    steps: int,
+    label: str,
+    report_to: list[str] | str = "none",
 ) -> tuple[Any, progress.Meter]:
     from transformers import TrainerCallback
     from transformers.trainer_callback import PrinterCallback
@@ -170,7 +200,7 @@ def _trainer(
         logging_steps=1,
         save_strategy="steps",
         save_steps=settings.save_steps,
-        report_to="none",
+        report_to=report_to,
         disable_tqdm=True,
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
@@ -196,7 +226,7 @@ def _trainer(
         train_dataset=dataset(batches),
         data_collator=collate,
         processing_class=loaded.processor,
-        callbacks=[Show()],
+        callbacks=[Show(), faults.alarms(label)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, meter
@@ -252,65 +282,36 @@ def calibrate(rows: Rows, model: Any, parts: parts_of.Parts) -> None:
         parts_of.calibrate_projector(model, torch.cat(pixels).to(model.device))
 
 
-def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> None:
-    """One backward pass over a row with and a row without images; ModelError names a part that learns nothing."""
-    import torch
-
-    first = {has_images: rows.first_with(has_images) for has_images in (True, False)}
-    state = torch.get_rng_state()
-    model.train()
-    for number in first.values():
-        if number is not None:
-            inputs = {key: value.to(model.device) for key, value in rows.batch([[number]]).items()}
-            model(**inputs).loss.backward()
-    reached = {parts_of.part_of(n) for n, w in model.named_parameters() if w.grad is not None and bool(w.grad.abs().sum() > 0)}
-    model.zero_grad(set_to_none=True)
-    torch.set_rng_state(state)
-    wanted = {"language"} if parts.language != "frozen" else set()
-    if first[True] is not None:  # text alone cannot reach the projector or the vision tower
-        wanted |= {name for name in ("projector", "vision") if getattr(parts, name)}
-    if missing := wanted - reached:
-        raise ModelError(f"no gradient reaches the {' and '.join(sorted(missing))}, which was to be trained: check parts and data")
-
-
-def check_packing(model: Any, rows: Rows) -> None:
-    """ModelError when rows that share a sequence see each other: some models number positions by themselves."""
-    import torch
-
-    numbers = sorted({0, len(rows) - 1} | {n for n in map(rows.first_with, (True, False)) if n is not None})[:4]
-    state, was_training = torch.get_rng_state(), model.training
-    model.eval()
-    with torch.no_grad():
-
-        def loss(sequences: plans.Batch, packed: bool) -> float:
-            inputs = rows.batch(sequences, packed=packed)
-            count = int((inputs["labels"][:, 1:] != IGNORED).sum())
-            moved = {key: value.to(model.device) for key, value in inputs.items()}
-            return float(model(**moved, use_cache=False).loss) * count if count else 0.0
-
-        together, alone = loss([numbers], True), sum(loss([[number]], False) for number in numbers)
-    model.train(was_training)
-    torch.set_rng_state(state)
-    if abs(together - alone) > 1e-2 * max(1.0, abs(alone)):
-        raise ModelError(f"rows packed together see each other in this model (loss {together:.3f}, not {alone:.3f}): set packing to false")
-
-
-def save(trainer: Any, loaded: checkpoint.Loaded, parts: parts_of.Parts, out: Path, label: str) -> None:
+def save(trainer: Any, loaded: checkpoint.Loaded, parts: parts_of.Parts, out: Path, label: str, adapter: bool = False) -> None:
     """The trained checkpoint below `out`, adapters merged; every process takes part, rank 0 writes."""
     model = trainer.model
     if ranks.world() > 1:
         whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
         if not ranks.is_first():
             return
-        fresh = checkpoint.load(loaded.name)
-        model = parts_of.prepare(fresh.model, parts, 0)
-        model.config = getattr(trainer.model, "config", model.config)
-        missing = model.load_state_dict(whole, strict=False).missing_keys
-        if unknown := [name for name, weight in model.named_parameters() if name in missing and weight.requires_grad]:
-            raise ModelError(f"{label}: the gathered weights lack {unknown[0]}: report this with the name of the model")
+        model = _again(loaded, parts, whole, getattr(model, "config", None), label)
+    elif parts_of.is_quantized(model):  # merged into the weights as they were before they were rounded to four bits
+        model = _again(loaded, parts, dict(model.named_parameters()), None, label)
+    if adapter:
+        model.save_pretrained(out / "adapter")
     model = parts_of.merged(model)
     refuse_nan(model, label)
     checkpoint.save(checkpoint.Loaded(model, loaded.processor, loaded.name), out / "model")
+
+
+def _again(loaded: checkpoint.Loaded, parts: parts_of.Parts, weights: dict[str, Any], config: Any, label: str) -> Any:
+    """The base loaded anew, with the weights that were trained."""
+    model = parts_of.prepare(checkpoint.load(loaded.name).model, parts, 0)
+    if config is not None:
+        model.config = config
+    elif parts.projector:
+        setattr(model.config, starter.FRESH, False)
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    given = {name: weight for name, weight in weights.items() if config is not None or name in trained}
+    missing = model.load_state_dict(given, strict=False).missing_keys
+    if unknown := trained.intersection(missing):
+        raise ModelError(f"{label}: the trained weights lack {sorted(unknown)[0]}: report this with the name of the model")
+    return model
 
 
 def refuse_nan(model: Any, label: str) -> None:

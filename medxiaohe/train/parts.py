@@ -86,8 +86,17 @@ def sizes(model: Any) -> dict[str, int]:
     weights = list(model.parameters())
     return {
         "trained_parameters": sum(w.numel() for w in weights if w.requires_grad),
-        "total_parameters": sum(w.numel() for w in weights),
+        "total_parameters": sum(w.numel() * (2 if _is_four_bit(w) else 1) for w in weights),
     }
+
+
+def is_quantized(model: Any) -> bool:
+    return any(map(_is_four_bit, model.parameters()))
+
+
+def _is_four_bit(weight: Any) -> bool:
+    """Whether bitsandbytes keeps two weights in each of its bytes."""
+    return type(weight).__name__ == "Params4bit"
 
 
 def projector_is_fresh(model: Any) -> bool:
