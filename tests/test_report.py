@@ -298,3 +298,23 @@ def test_numbers_are_told_without_lies() -> None:
 def test_text_is_escaped_unless_it_is_markup() -> None:
     assert tag("p", "<b>", tag("i", "x"), title='"') == '<p title="&quot;">&lt;b&gt;<i>x</i></p>'
     assert json.loads(json.dumps(tag("br"))) == "<br>"
+
+
+def test_why_a_stage_stopped_and_what_it_answered_are_on_the_page(run_folders: dict[str, Path], tmp_path: Path) -> None:
+    """Pain 16: a run that stops because nothing can be learnt says so where its curves are; its answers stand below."""
+    folders = copy(run_folders, tmp_path)
+    record = io.read_json(folders["rl"] / "stage.json")
+    edit(folders["rl"] / "stage.json", summary={**record["summary"], "stopped": "every one is wrong: take easier prompts"})
+    rows = [
+        {"sample": f"q/{i}", "answer": f"<b>answer {i}</b>", "reward": i / 40, "status": "judged", "why": "", "parts": {"format": 0.5}}
+        for i in range(40)
+    ]
+    io.write_jsonl(folders["rl"] / "rollouts.jsonl", rows)
+    pages = {}
+    for words in (True, False):
+        report(ReportSettings(words=words), tmp_path / str(words), **folders)
+        pages[words] = page_of(tmp_path / str(words))
+    assert "stopped before its last step: every one is wrong: take easier prompts" in pages[True]
+    assert "answered at first and at last" in pages[True] and "format 0.5" in pages[True]
+    assert "&lt;b&gt;answer" in pages[True] and "<b>answer" not in pages[True]
+    assert "answered at first and at last" not in pages[False]

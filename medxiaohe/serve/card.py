@@ -15,7 +15,8 @@ from medxiaohe.errors import DataError
 from medxiaohe.models import starter
 from medxiaohe.serve.artefacts import Run, StageFolder, label
 from medxiaohe.serve.html import clean, count, decimal, interval, plain, share
-from medxiaohe.serve.model_sections import base_name, code_of, rate, seed_of
+from medxiaohe.serve.model_sections import code_of, rate, seed_of
+from medxiaohe.serve.training_section import base_name
 from medxiaohe.serve.verdicts import Verdict, constant_of, no_better_than_constant
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

@@ -1,11 +1,9 @@
-"""The sections about models: training curves, scores, scores by entity frequency, examples, what made each number."""
+"""The sections about models: scores, scores by entity frequency, examples, what made each number."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from medxiaohe.entity.coverage import BUCKETS
@@ -13,89 +11,9 @@ from medxiaohe.serve import charts
 from medxiaohe.serve.artefacts import Run, StageFolder, label
 from medxiaohe.serve.cards import card
 from medxiaohe.serve.examples import OUTCOMES, RIGHT, find
-from medxiaohe.serve.html import Html, count, decimal, details, excerpt, interval, p_value, plain, section, share, signed, table, tag
+from medxiaohe.serve.html import Html, count, decimal, details, excerpt, interval, p_value, section, share, signed, table, tag
+from medxiaohe.serve.training_section import settings_table
 from medxiaohe.serve.verdicts import ALPHA, Verdict, constant_of, no_better_than_constant, shown
-
-UNITS = {
-    "loss": "loss, nats per token",
-    "eval_loss": "held-out loss, nats per token",
-    "reward": "mean reward",
-    "entropy": "entropy, nats per token",
-    "learning_rate": "learning rate",
-    "grad_norm": "gradient norm",
-    "kl": "KL divergence, nats",
-    "answer_tokens": "tokens in an answer",
-    "reward_std": "spread of the reward, standard deviation",
-}
-MAIN = ("reward", "loss", "eval_loss", "entropy")  # drawn at once, the others on demand
-
-
-# ---- training --------------------------------------------------------------------------------------
-
-
-def training_section(run: Run) -> Html:
-    if not run.trained:
-        return section("training", "Training", tag("p", "This run trained no model.", class_="quiet"))
-    note = "The thin line is what each step logged, the strong line its trailing mean over a twentieth of the points."
-    return section("training", "Training", tag("p", note, class_="quiet"), [_trained(stage) for stage in run.trained])
-
-
-def _trained(stage: StageFolder) -> Html:
-    curves = _curves(stage.rows("metrics.jsonl"))
-    units = {**UNITS, "loss": "loss of the policy"} if "reward" in curves else UNITS
-    main = [_curve(stage.label, name, curves[name], units) for name in MAIN if name in curves]
-    rest = [_curve(stage.label, name, curves[name], units) for name in sorted(curves) if name not in MAIN]
-    return tag(
-        "div",
-        tag("h3", stage.label),
-        tag("div", tag("dl", _facts(stage), class_="facts"), main, class_="charts"),
-        details(f"Other measurements of {stage.label}", tag("div", rest, class_="charts")) if rest else None,
-        details(f"Settings of {stage.label}", _settings(stage)),
-    )
-
-
-def base_name(base: Any) -> str:
-    """The model a stage started from; of the folder of an earlier stage, out/sft/1/model, the name of that stage."""
-    path = Path(str(base or ""))
-    return path.parts[-3] if path.name == "model" and len(path.parts) > 3 else plain(base)
-
-
-def _facts(stage: StageFolder) -> list[Html]:
-    facts = stage.summary
-    rows = [("Started from", base_name(facts.get("base")))]
-    rows += [(name.capitalize(), count(facts[name])) for name in ("steps", "tokens", "prompts", "rollouts") if facts.get(name) is not None]
-    if facts.get("total_parameters"):
-        part = share(facts.get("trained_parameters", 0), facts["total_parameters"])
-        rows.append(("Parameters trained", f"{count(facts.get('trained_parameters', 0))} of {count(facts['total_parameters'])} ({part})"))
-    for name in ("reward", "loss"):
-        if facts.get(f"{name}_first") is not None and facts.get(f"{name}_last") is not None:
-            rows.append(
-                (f"{name.capitalize()}, first and last", f"{decimal(facts[f'{name}_first'])} \u2192 {decimal(facts[f'{name}_last'])}")
-            )
-    return [tag("div", tag("dt", name), tag("dd", value)) for name, value in rows]
-
-
-def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for i, row in enumerate(rows):
-        for name, value in row.items():
-            if name != "step" and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-                curves.setdefault(name, []).append((float(row.get("step", i)), float(value)))
-    return curves
-
-
-def _curve(stage: str, name: str, points: Sequence[tuple[float, float]], units: Mapping[str, str]) -> Html:
-    color = 3 if name == "reward" else 1
-    logged, mean = charts.thin(points), charts.thin(charts.smooth(points))
-    series = [charts.Line("as logged", logged, color, faint=True), charts.Line(name, mean, color)]
-    unit = units.get(name, name.replace("_", " "))
-    return charts.figure(charts.lines(f"{stage}: {unit} by step", series, "step", unit), None)
-
-
-def _settings(stage: StageFolder) -> Html:
-    rows = [(key.replace("_", " "), plain(value)) for key, value in stage.settings.items()]
-    return table(f"Settings of {stage.name}@{stage.version}", ("Setting", "Value"), rows)
-
 
 # ---- scores ----------------------------------------------------------------------------------------
 
@@ -292,7 +210,7 @@ def provenance_section(run: Run, more: Sequence[StageFolder] = ()) -> Html:
     """`more`: stages that are none of the run's roles."""
     folders = (*run.folders, *more)
     rows = [(f"{s.name}@{s.version}", s.uses, seed_of(s), code_of(s)) for s in folders]
-    every = [details(f"Settings of {s.name}@{s.version}", _settings(s)) for s in folders if s.settings]
+    every = [details(f"Settings of {s.name}@{s.version}", settings_table(s)) for s in folders if s.settings]
     return section(
         "provenance",
         "What made these numbers",

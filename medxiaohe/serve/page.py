@@ -8,6 +8,7 @@ from medxiaohe.serve import data_sections, frame, model_sections
 from medxiaohe.serve.artefacts import Run
 from medxiaohe.serve.frame import STATEMENT, asset, policy  # noqa: F401  other pages take them from here
 from medxiaohe.serve.html import Html, count, plural, section, share, tag
+from medxiaohe.serve.training_section import training_section
 from medxiaohe.serve.verdicts import ALPHA, Verdict
 
 DECIDED = f"Paired tests on the same items. A difference counts when p, after Holm's correction for the number of tests, is below {ALPHA}."
@@ -30,7 +31,7 @@ def page(run: Run, title: str, found: Sequence[Verdict], *, examples: int, pictu
         data_sections.tree_section(run),
         data_sections.funnel_section(run, words=words),
         data_sections.contamination_section(run, words=words),
-        model_sections.training_section(run),
+        training_section(run, words),
         model_sections.scores_section(run, found),
         model_sections.buckets_section(run),
         model_sections.examples_section(run, examples if words else 0, pictures=pictures),
