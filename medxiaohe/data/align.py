@@ -54,7 +54,7 @@ class AlignSettings:
     tags: tuple[str, ...] = anchors.TAGS  # keys of meta that say what a row is about
     rules: bool = True
     similarity: str = "ngrams"  # of text and anchor: ngrams, minilm, a folder, or "" for none
-    least: float = 0.1  # standing below which a text is of another row
+    least: float = 0.7  # standing below which a text is of another row
     pictures: float = 0.0  # the same for a text beside its picture; 0 does not look at pictures
     judge: TeacherSettings | None = None
     planted: int = 20  # mismatches that a judge must tell from as many rows, before it is believed
@@ -130,6 +130,8 @@ def _stand(rows: Sequence[_Row], settings: AlignSettings) -> None:
     for row, value in zip(both, found, strict=True):
         assert row.notes is not None
         row.notes["standing"] = round(float(value), 3)
+        if row.reason == "unrelated" and value >= settings.least:  # the weaker of the two witnesses
+            row.drop("", "", "")
         if value < settings.least and not row.reason:
             row.drop("similarity", "unlike", f"{1 - value:.0%} of other rows' texts are more like what this row is about")
 
