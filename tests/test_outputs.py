@@ -185,3 +185,16 @@ def test_a_four_bit_model_learns_and_is_saved_in_whole_weights(data: Path, tmp_p
     assert "quantization_config" not in json.loads((tmp_path / "o" / "model" / "config.json").read_text())
     moved = {name for name, weight in before.model.state_dict().items() if not torch.equal(weight, after[name])}
     assert moved and all("_proj" in name and "language" in name for name in moved)
+
+
+def test_vllm_rollouts_without_vllm_or_a_gpu_are_one_sentence(tmp_path: Path) -> None:
+    from medxiaohe.train import grpo
+    from medxiaohe.train.agentic import AgenticSettings
+    from medxiaohe.train.rl import RLSettings
+
+    if importlib.util.find_spec("vllm") is None:
+        with pytest.raises(MissingExtra, match=r"use_vllm: true needs vllm: pip install 'medxiaohe\[vllm\]'"):
+            grpo.config(RLSettings(use_vllm=True), tmp_path)
+    assert grpo.config(RLSettings(), tmp_path).use_vllm is False
+    with pytest.raises(ConfigError, match=r"use_vllm is for train\.rl"):
+        AgenticSettings(use_vllm=True, form="calls")

@@ -37,11 +37,11 @@ def load(name: str, device: str = "cpu", blind: bool = False, four_bit: bool = F
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    options = {"quantization_config": _four_bit(dtype), "device_map": {"": device}} if four_bit else {}
     try:
         if blind and _reads_text_only(place):
             model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype).to(device).eval()
             return Loaded(model, _text_processor(AutoTokenizer.from_pretrained(place), name), name)
-        options = {"quantization_config": _four_bit(dtype), "device_map": {"": device}} if four_bit else {}
         model = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype, **options).to(device).eval()
         processor = AutoProcessor.from_pretrained(place)
     except (OSError, ValueError, KeyError) as error:

@@ -81,6 +81,8 @@ class AgenticSettings(RLSettings):
         super().__post_init__()
         if self.max_rounds < 1 or self.max_length < 2:
             raise ConfigError("max_rounds must be at least 1 and max_length at least 2")
+        if self.use_vllm:
+            raise ConfigError("use_vllm is for train.rl: conversations with tools are drawn by transformers, so leave it out")
         if self.form == "rwr" and self.use != "none" and not (self.retriever.path or self.retriever.url):
             raise ConfigError("the form rwr asks a retriever: give retriever.path or retriever.url, or set use to none")
 

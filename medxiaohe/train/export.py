@@ -89,8 +89,7 @@ def export(data: Path, target: str, out: Path, model: str, kind: str = "", setti
     if not (data / FILES[kind]).is_file():
         raise ConfigError(f"{data} has no {FILES[kind]}, which {kind} is exported from")
     settings = settings or (RLSettings() if kind == "rl" else FitSettings())
-    if kind != "rl":
-        refuse_unchecked(data, getattr(settings, "allow_contaminated", False), "export")
+    refuse_unchecked(data, settings.allow_contaminated, "export")
     place = out.resolve()
     with io.publish(out) as draft:
         pictures = _Pictures(draft / "images", place / "images")

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, progress
+from medxiaohe import io, plugins, progress
+from medxiaohe.errors import ConfigError
 from medxiaohe.models.checkpoint import Loaded
 from medxiaohe.recipe import ranks
 from medxiaohe.train import faults, watch
@@ -26,6 +27,10 @@ def config(settings: Any, place: Path) -> Any:
     from trl import GRPOConfig
 
     on_cpu = device() == "cpu"
+    if settings.use_vllm:
+        plugins.need("vllm", why="use_vllm: true")
+        if on_cpu:
+            raise ConfigError("use_vllm: true needs a GPU, and torch sees none: leave it out, and transformers draws the answers")
     return GRPOConfig(
         output_dir=str(place),
         use_cpu=on_cpu,
@@ -40,6 +45,9 @@ def config(settings: Any, place: Path) -> Any:
         save_strategy="steps",
         report_to="none",
         disable_tqdm=True,
+        use_vllm=settings.use_vllm,
+        vllm_mode="colocate",
+        vllm_gpu_memory_utilization=settings.vllm_gpu_memory_utilization,
         ddp_find_unused_parameters=settings.parts.vision or settings.parts.projector,  # a batch of text asks neither
         **{name: getattr(settings, name) for name in PASSED_ON},
     )

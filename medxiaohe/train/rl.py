@@ -61,6 +61,8 @@ class RLSettings:
     hint_steps: int = 0  # hints fade over so many steps (MX-32); 0: none
     rest: int = 0  # generations that a prompt is left out after its answers were all right or all wrong
     patience: int = 20  # generations in a row without a signal, after which training stops and says why; 0: never
+    use_vllm: bool = False  # answers are drawn by vLLM on the same GPU (extra vllm), not by transformers
+    vllm_gpu_memory_utilization: float = 0.3  # share of the GPU's memory that vLLM takes
     seed: int = 0
     allow_contaminated: bool = False  # learn from prompts that were compared with no test split
     save_steps: Annotated[int, HOW] = 20  # a killed run goes on from its newest checkpoint, rollouts in use included
