@@ -83,6 +83,7 @@ def text(most: int, num_clean: int, seed: int) -> None:
     lines = {
         name: Counter(own for item in found for own in set(plant.question_of(item)[0].splitlines())) for name, found in by_task.items()
     }  # "Answer with the letter." is not part of what is planted
+    together, found_together = Counter[str](), Counter[str]()
     for kind, edit in plant.TEXT_EDITS.items():
         hits, n, wrong_item = defaultdict[str, int](int), defaultdict[str, int](int), 0
         for number, (name, item) in enumerate(chosen):
@@ -100,7 +101,13 @@ def text(most: int, num_clean: int, seed: int) -> None:
             missed[f"{kind}: {band}: {name}"] += match is None
         for band in sorted(n):
             print(line(f"{kind}: {band}", hits[band], n[band]))
+            if kind != "verbatim":
+                together[band] += n[band]
+                found_together[band] += hits[band]
         print(f"      {wrong_item} of them named another item") if wrong_item else None
+    for band in sorted(together):
+        print(line(f"edited in any of these ways: {band}", found_together[band], together[band]))
+    print(line("edited in any of these ways: all", found_together.total(), together.total()))
     print("  missed, by kind and task:", {key: count for key, count in missed.items() if count} or "none")
     start = time.perf_counter()
     matches = [match for one in clean if (match := index.find(one))]

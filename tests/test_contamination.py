@@ -62,6 +62,20 @@ def test_other_texts_of_the_same_words_are_no_leak() -> None:
     assert len(find([exam(number) for number in range(100)], samples)) <= 1
 
 
+def test_a_question_is_found_when_the_one_word_that_tells_it_from_others_is_mistyped() -> None:
+    names = [f"{a}{b}" for a in ("Chila", "Marfu", "Kabu", "Noona", "Alport") for b in ("ditis", "kinosis", "renia", "tomia")]
+    items = [
+        Sample(f"t{i}", (Message("user", (f"What are the symptoms of {name} in small children?",)),), source="quiz", study_id=f"study{i}")
+        for i, name in enumerate(names)
+    ]
+    asked = {
+        "leak": "What are the symptoms of Kaburrenia in small children?",
+        "another": "What are the symptoms of measles in small children?",
+        "far": "Kaburrenia was described long ago; nobody has studied what small dogs have of it since.",
+    }
+    assert find(items, [Sample(id, (Message("user", (text,)),), source="web") for id, text in asked.items()]) == {"leak"}
+
+
 def test_a_short_question_with_half_of_its_options_leaks_and_without_them_does_not() -> None:
     options = ("Vitamin C", "Vitamin D", "Folic acid", "Zinc")
     item = Sample("t", (Message("user", ("What cures scurvy?",)), Message("assistant", ("A",))), choices=options, source="exam")

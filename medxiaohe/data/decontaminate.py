@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medxiaohe.data import edited, overlap
-from medxiaohe.data.grams import FEW_TRIPLES, RUN, TRIPLE, Grams, Part, common_lines, study, template, with_words
+from medxiaohe.data.grams import FEW_TRIPLES, MAX_HINTS, RUN, TRIPLE, Grams, Part, common_lines, study, template, with_words
 from medxiaohe.data.looks import Gallery, Lens
 from medxiaohe.data.whole import ANCHOR, Whole
 from medxiaohe.types import ImageRef, Sample
@@ -38,6 +38,8 @@ MIN_STUDIES, MIN_ANSWER_WORDS = 10, 8
 MIN_WORDS = 8  # of a question, its options aside, of which edited copies are looked for
 MIN_WORDS_SHARE, MIN_WORDS_SHARE_OF_FEW = 0.68, 0.85
 MIN_OWN = 0.3  # of the triples that are not the template: two normal reports share all the others
+ALONE, MIN_WORDS_SHARE_ALONE = 1.5, 0.74  # a question that is not much longer than the item
+NEARLY_ALL = 0.95  # of the words: where each may have a typing error, few triples stay
 MANY_TRIPLES, MIN_WORDS_SHARE_OF_THIN = 0.25, 0.93  # with a smaller share of triples nearly all words must be there
 DISTINCTIVE = 6  # characters of an id
 PREFIX = re.compile(
@@ -78,6 +80,7 @@ class TestItems:
         self._shared: dict[str, np.ndarray] = {}
         self._weights: dict[str, edited.Weights] = {}
         self._whole, self._parts = Whole(), list[Part]()
+        self._rare = edited.RareWords()
         for task, found in by_task.items():
             if task not in without_words:
                 self._add_texts(found)
@@ -114,6 +117,8 @@ class TestItems:
         for part in parts:
             if part.equality:
                 self._whole.add(part.words, len(self._parts))
+                if len(part.words) >= ANCHOR:
+                    self._rare.add(part.words, len(self._parts), self._weights[items[0].source])
                 self._parts.append(part)
                 self._equal.setdefault(overlap.normal(part.item.prompt.messages[-1].text), part.item)
 
@@ -154,27 +159,43 @@ class TestItems:
 
     def _by_words(self, sample: Sample) -> Match | None:
         text = overlap.words(sample.text)
-        for part, share, anchors, size in self._hints.hints(sample.text):
-            half = _half_of(part.options, text)
-            if part.item.images or len(part.words) < (ANCHOR if half else MIN_WORDS):
+        asked = [len(overlap.words(message.text)) for message in sample.messages if message.role == "user"]
+        for part, anchors in self._candidates(sample.text):
+            if part.item.images or len(part.words) < ANCHOR:
                 continue
             alike = edited.share(part.words, text, anchors, self._weights[part.item.source])
-            if alike >= _needed(share, size, half) and self._own_share(part, sample.text) >= MIN_OWN:
+            if alike < MIN_WORDS_SHARE:
+                continue
+            half = _half_of(part.options, text)
+            if not half and len(part.words) < MIN_WORDS:
+                continue
+            share, size, own = self._triples_in(part, sample.text)
+            alone = any(number <= ALONE * (len(part.words) + sum(map(len, part.options))) for number in asked)
+            if alike >= _needed(share, size, half, alone) and (own >= MIN_OWN or (own >= 0 and alike >= NEARLY_ALL)):
                 how = f"{alike:.0%} of the item's words and {share:.0%} of its word triples" + (", with its options" if half else "")
                 return _match(sample, part.item, how, "test_text", self._triples.excerpt(sample.text, part))
         return None
 
-    def _own_share(self, part: Part, text: str) -> float:
-        """Of an item's triples that are not its task's template, the share that is in the text; 0 when there are fewer than two."""
+    def _candidates(self, text: str) -> Iterator[tuple[Part, list[int]]]:
+        """Parts that share word triples, or rare words, with the text, and where in it these are."""
+        yield from self._hints.hints(text)
+        yield from ((self._parts[number], places) for number, places in self._rare.find(overlap.words(text), MAX_HINTS))
+
+    def _triples_in(self, part: Part, text: str) -> tuple[float, int, float]:
+        """Which share of an item's word triples is in the text, how many it has, and the share of those that are not its task's
+        template; -1 when it has none of these, and 0 when it has one, which is too little to go by."""
         import numpy as np
 
-        own = np.unique(np.concatenate([overlap.grams(one, TRIPLE) for one in part.lines]))
-        own = own[~np.isin(own, self._shared[part.item.source])]
-        return float(np.isin(own, overlap.grams(text, TRIPLE)).mean()) if len(own) > 1 else 0.0
+        theirs = np.unique(np.concatenate([overlap.grams(line, TRIPLE) for line in part.lines]))
+        there = np.isin(theirs, overlap.grams(text, TRIPLE))
+        own = there[~np.isin(theirs, self._shared[part.item.source])]
+        return float(there.mean()) if len(theirs) else 0.0, len(theirs), float(own.mean()) if len(own) > 1 else len(own) - 1.0
 
 
-def _needed(share: float, size: int, half: bool) -> float:
+def _needed(share: float, size: int, half: bool, alone: bool) -> float:
     """Which share of an item's words must be found, given that of its `size` triples: words in any order may be another text's."""
+    if alone:
+        return MIN_WORDS_SHARE_ALONE if size < FEW_TRIPLES and not half else MIN_WORDS_SHARE
     enough = MIN_WORDS_SHARE if size >= FEW_TRIPLES or half else MIN_WORDS_SHARE_OF_FEW
     return enough if share >= MANY_TRIPLES else max(enough, MIN_WORDS_SHARE_OF_THIN)
 

@@ -14,6 +14,9 @@ from collections.abc import Iterable, Sequence
 MIN_LETTERS = 4  # of a word in which one letter may differ
 WIDER = 1.4  # the place is as many times as long as the item, in words
 NEAR_BY = 8
+MOST_WORDS = 0.6  # of an item, as they are: a first look that takes no time
+MOST_KNOWN = 1 << 17
+RARE, RARE_WORDS = 20, 2  # a word of at most so many items is rare; how many of them an item is found by
 
 
 class Weights:
@@ -25,8 +28,48 @@ class Weights:
             self._counts.update(set(words))
             self._num += 1
 
+    def count(self, word: str) -> int:
+        return self._counts[word]
+
     def of(self, word: str) -> float:
         return math.log((self._num + 1) / max(1, self._counts[word])) + 0.05
+
+
+class RareWords:
+    """Items by the words that few others of their task have, mistyped: a typing error in "Chilaiditi" breaks every word triple that
+    tells its question from those about other diseases."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, list[int]] = {}
+        self._words: dict[int, frozenset[str]] = {}
+        self._vocabulary = set[str]()
+        self._known: dict[str, tuple[int, ...]] = {}  # what was found for words before
+
+    def add(self, words: Sequence[str], number: int, weights: Weights) -> None:
+        rare = {word for word in words if len(word) >= MIN_LETTERS and weights.count(word) <= RARE}
+        for word in sorted(rare, key=lambda word: (-weights.of(word), -len(word), word))[:RARE_WORDS]:
+            for part in _loosened(word):
+                self._items.setdefault(part, []).append(number)
+        self._words[number] = frozenset(words)
+        self._vocabulary.update(words)
+
+    def find(self, text: Sequence[str], most: int) -> list[tuple[int, list[int]]]:
+        """Items, those of which most such words are in the text first, with the places of these words."""
+        places: dict[int, list[int]] = {}
+        for at, word in enumerate(text):
+            for number in self._near(word):
+                places.setdefault(number, []).append(at)
+        there = set(text)
+        likely = [number for number in places if len(self._words[number] & there) >= MOST_WORDS * len(self._words[number])]
+        return [(number, places[number]) for number in sorted(likely, key=lambda number: (-len(places[number]), number))[:most]]
+
+    def _near(self, word: str) -> tuple[int, ...]:
+        if word not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            spelled = word in self._vocabulary or len(word) < MIN_LETTERS - 1  # a typing error makes a word that no item has
+            self._known[word] = () if spelled else tuple({number for part in _loosened(word) for number in self._items.get(part, ())})
+        return self._known[word]
 
 
 def share(item: Sequence[str], text: Sequence[str], anchors: Sequence[int], weights: Weights) -> float:

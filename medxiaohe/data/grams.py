@@ -83,8 +83,8 @@ class Grams:
             return None, 0.0
         return self.parts[owners[best]], float(shares[best])
 
-    def hints(self, text: str) -> list[tuple[Part, float, list[int], int]]:
-        """Parts of which some n-grams are in the text, the largest share first: part, share, words where they start, n-grams."""
+    def hints(self, text: str) -> list[tuple[Part, list[int]]]:
+        """Parts of which some n-grams are in the text, the largest share first, and the words where they start."""
         import numpy as np
 
         mine = overlap.grams(text, self.length)
@@ -101,9 +101,7 @@ class Grams:
         shares = distinct / self._sizes[numbers]
         likely = np.flatnonzero((shares >= MIN_HINT) & (distinct >= 2))
         likely = likely[np.argsort(-shares[likely], kind="stable")][:MAX_HINTS]
-        return [
-            (self.parts[numbers[i]], float(shares[i]), starts[owners == numbers[i]].tolist(), int(self._sizes[numbers[i]])) for i in likely
-        ]
+        return [(self.parts[numbers[i]], starts[owners == numbers[i]].tolist()) for i in likely]
 
     def excerpt(self, text: str, part: Part) -> str:
         """The part of the text from the first to the last n-gram that it shares with the item, as far as it fits."""
