@@ -11,6 +11,7 @@ from pathlib import Path
 
 from medxiaohe import plugins, tasks
 from medxiaohe.errors import MedError
+from medxiaohe.evals import fingerprints
 from medxiaohe.scoring.judges.scorer import JudgedScorer
 from medxiaohe.types import Message, Sample, Task, Trace
 
@@ -62,7 +63,7 @@ def constant(task: Task, found: dict[str, list[Sample]]) -> str:
 
 
 def _name(scorer: object) -> str:
-    return str(getattr(scorer, "name", "") or getattr(scorer, "__name__", scorer))
+    return fingerprints.name_of(scorer)
 
 
 def table() -> str:

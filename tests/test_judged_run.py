@@ -156,3 +156,13 @@ def test_an_interval_of_shares_stays_within_them() -> None:
     assert tally.row()["low"] == 0.0 and tally.row()["mean"] == pytest.approx(0.02)
     tally.add(-0.5, ())
     assert tally.row()["low"] < -0.5, "values below 0 are no shares"
+
+
+def test_a_constant_answer_is_scored_where_the_first_scorer_needs_no_judge(place: Path) -> None:
+    """On reports of chests "no acute disease" alone earns most of the score, and only this says so."""
+    code = TASK.replace("(rubric,)", "(says_wash, rubric)").replace('gold=lambda sample: ""', 'gold=lambda sample: "wash"')
+    (place / "both.py").write_text(code + "\ndef says_wash(s, t):\n    return Score('says_wash', float('wash' in t.answer))\n")
+    (place / "both.py").write_text((place / "both.py").read_text().replace("Message, Sample, Task", "Message, Sample, Score, Task"))
+    summary = run(RunSettings((TaskRun(f"{place}/both.py:quiz"),), model=f"{place}/bot.py:answer", backend="python"), place / "out")
+    assert summary["both"]["constant"] == 1.0 and summary["both"]["constant_answer"] == "wash"
+    assert summary["both.rubric"]["unjudged"] == 6

@@ -74,8 +74,11 @@ def judge(settings: JudgeSettings, task: Task, tree: Path | None = None) -> dict
 
 
 def name_of(scorer: Any) -> str:
+    """As it is called in a task: `findings.grounded` is the function `grounded` of the file of `findings`."""
     scorer = _unwrapped(scorer)
-    return str(getattr(scorer, "name", "") or getattr(scorer, "__name__", type(scorer).__name__))
+    name = str(getattr(scorer, "name", "") or getattr(scorer, "__name__", type(scorer).__name__))
+    package, _, file = str(getattr(scorer, "__module__", "")).rpartition(".")
+    return f"{file}.{name}" if package == "medxiaohe.scoring" and inspect.isroutine(scorer) and name != file else name
 
 
 def _unwrapped(function: Any) -> Any:

@@ -106,7 +106,7 @@ def examined(exam: Examination, asked: Mapping[str, Any], self_test: Mapping[str
         }
     within = {s.name: s.mean_within for s in task.scorers if isinstance(s, JudgedScorer) and s.mean_within}
     scores = measures.scores(draws, wanted.shown, within)
-    constant = baselines.constant(task, exam.items, wanted.split) if not use.kinds(task.scorers) else baselines.NONE
+    constant = baselines.constant(task, exam.items, wanted.split) if not use.kinds(task.scorers[:1]) else baselines.NONE
     return Examined(wanted.shown, facts, scores, constant, more, draws[0], tuple(draws[1:]), changed, nats)
 
 
