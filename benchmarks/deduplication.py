@@ -22,9 +22,9 @@ from medxiaohe.data import duplicates, overlap, plant
 from medxiaohe.data.duplicates import GRAM
 from medxiaohe.data.looks import Gallery, Lens, look
 from medxiaohe.tasks import make
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import ImageRef, Message, Sample
 
-THRESHOLD, TURNS = 0.8, 5
+THRESHOLD, TURNS, IMAGE_TURNS = 0.8, 5, 2
 BANDS, ROWS = 20, 6  # for every package
 
 
@@ -153,18 +153,20 @@ def compare_images(most: int) -> None:
                 (edit(picture, dice) if edit else picture).save(path)
                 paths.append((number, kind, path))
         print(f"{len(files)} images, {len(paths) - len(files)} transformed copies")
-        report(paths, "medxiaohe", look, lambda known: gallery_of(known))
+        ways: dict[str, tuple[Callable, Callable]] = {"medxiaohe": (look, gallery_of)}  # type: ignore[type-arg]
         try:
             import imagehash
-        except ImportError:
-            return
-        from PIL import Image
+            from PIL import Image
 
-        for method in (imagehash.phash, imagehash.dhash):
-            report(
-                paths, f"imagehash.{method.__name__}", lambda ref, m=method: m(Image.open(ref.uri)),
-                lambda known: lambda one: [str(i) for i, other in known if one - other <= 6],
-            )  # fmt: skip
+            for method in (imagehash.phash, imagehash.dhash):
+                near = lambda known: lambda one: [str(i) for i, other in known if one - other <= 6]  # noqa: E731
+                ways[f"imagehash.{method.__name__}"] = (lambda ref, m=method: m(Image.open(ref.uri)), near)
+        except ImportError:
+            pass
+        best = dict.fromkeys(ways, 1e9)
+        for turn in range(IMAGE_TURNS):  # in turn, so that what else the machine does is shared out
+            for name, (see, index) in ways.items():
+                best[name] = report(paths, name, see, index, best[name], show=turn == IMAGE_TURNS - 1)
 
 
 def gallery_of(known: list[tuple[int, object]]) -> Callable[[object], list[str]]:
@@ -174,9 +176,10 @@ def gallery_of(known: list[tuple[int, object]]) -> Callable[[object], list[str]]
     return lambda one: [name for name, _ in islice(gallery.find(one), 1)]  # type: ignore[arg-type]
 
 
-def report(paths: list[tuple[int, str, Path]], name: str, see: Callable, index: Callable) -> None:  # type: ignore[type-arg]
+def report(paths: list[tuple[int, str, Path]], name: str, see: Callable, index: Callable, best: float, *, show: bool) -> float:  # type: ignore[type-arg]
+    """The shortest time so far, in seconds of CPU, from files to the names of what they are copies of."""
     start = time.process_time()
-    seen = [(number, kind, see(images.ref(path))) for number, kind, path in paths]
+    seen = [(number, kind, see(ImageRef(str(path)))) for number, kind, path in paths]
     find = index([(number, one) for number, kind, one in seen if not kind])
     right, wrong, total, by_kind = 0, 0, 0, dict[str, list[bool]]()
     for number, kind, one in seen:
@@ -185,9 +188,12 @@ def report(paths: list[tuple[int, str, Path]], name: str, see: Callable, index: 
         if kind:
             total, right = total + 1, right + (str(number) in names)
             by_kind.setdefault(kind, []).append(str(number) in names)
-    took = time.process_time() - start
-    print(f"  {name:<18} recall {right / total:.4f}  other images named {wrong} times  {len(paths) / took:,.0f} images/s of one core")
-    print("      " + ", ".join(f"{kind} {sum(hits) / len(hits):.1%}" for kind, hits in by_kind.items()))
+    best = min(best, time.process_time() - start)
+    if show:
+        print(f"  {name:<18} recall {right / total:.4f}  other images named {wrong} times  {len(paths) / best:,.0f} images/s of one core")
+        shares = [f"{kind} {sum(hits) / len(hits):.1%}" for kind, hits in by_kind.items()]
+        print("      " + ", ".join(shares[:4]) + ",\n      " + ", ".join(shares[4:]))
+    return best
 
 
 if __name__ == "__main__":

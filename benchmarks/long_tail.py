@@ -37,7 +37,7 @@ from medxiaohe.entity.finder import finder
 from medxiaohe.progress import track
 from medxiaohe.types import Message, Sample
 
-VOCABULARY, WINDOW, BATCH = 4096, 128, 16
+VOCABULARY, WINDOW, BATCH = 4096, 128, 4
 CONTEXT, AFTER = 64, 12  # tokens before and after a mention that a question has
 ARMS = ("random", "modality", "entity")
 MODALITIES = {  # what the tree calls a way of imaging -> bucket
@@ -51,11 +51,11 @@ def main() -> None:
     options.add_argument("--tree", type=Path, required=True, help="folder of an entity.build stage")
     options.add_argument("--out", type=Path, required=True, help="pool, figures: a run that was killed goes on")
     options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--tokens", type=int, default=500_000, help="of each selection")
+    options.add_argument("--tokens", type=int, default=300_000, help="of each selection")
     options.add_argument("--pubmed", type=int, default=10_000)
     options.add_argument("--medquad", type=int, default=8_000)
-    options.add_argument("--documents", type=int, default=600, help="held-out rows examined")
-    options.add_argument("--questions", type=int, default=300, help="of each bucket")
+    options.add_argument("--documents", type=int, default=400, help="held-out rows examined")
+    options.add_argument("--questions", type=int, default=250, help="of each bucket")
     options.add_argument("--temperature", type=float, default=4.0, help="of the arm `entity`")
     options.add_argument("--rate", type=float, default=3e-3)
     options.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
@@ -157,7 +157,7 @@ def one_run(arm: str, seed: int, pool: Pool, exam: Exam, chosen: argparse.Namesp
 def selection(arm: str, seed: int, pool: Pool, chosen: argparse.Namespace) -> tuple[list[int], list[Sample]]:
     """Exactly as many tokens for each arm, the last row cut."""
     ways: dict[str, dict[str, Any]] = {"modality": {"quantity": 0.0, "fill": True}, "entity": {"temperature": chosen.temperature}}
-    number, tokens, rows = chosen.tokens // 300, list[int](), list[Sample]()
+    number, tokens, rows = chosen.tokens // 180, list[int](), list[Sample]()
     while len(tokens) < chosen.tokens:
         folder = chosen.out / "selections" / f"{arm}-{seed}"
         folder.mkdir(parents=True, exist_ok=True)

@@ -31,9 +31,10 @@ def ref(path: Path) -> ImageRef:
     return ImageRef(str(path), sha256=hashlib.sha256(_bytes(path)).hexdigest())
 
 
-def open_image(image: ImageRef) -> Image:
+def open_image(image: ImageRef, *, small: int = 0) -> Image:
     """The pixels of a reference as an RGB PIL image.
 
+    With `small` a grey one of at least so many pixels each way, for looking at: a JPEG is then unpacked no larger than need be.
     DataError when the file is missing, not an image of a known format, truncated, over MAX_PIXELS,
     or not the bytes that were read at ingest.
     """
@@ -50,7 +51,10 @@ def open_image(image: ImageRef) -> Image:
                     raise DataError(f"{image.uri}: {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are opened")
                 if image.frame is not None:
                     opened.seek(image.frame)
-                pixels = (_stretched(opened) if opened.mode in DEEP_GREY else opened).convert("RGB")
+                if small and not image.box and image.frame is None:
+                    opened.draft("L", (small, small))
+                plain = _stretched(opened) if opened.mode in DEEP_GREY else opened
+                pixels = plain.convert("L" if small and plain.mode in ("L", "RGB") else "RGB")
         except DataError:
             raise
         except pil.UnidentifiedImageError as error:

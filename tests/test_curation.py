@@ -144,6 +144,17 @@ def test_the_filter_medical_drops_what_the_classifier_finds_improbable(tmp_path:
     assert reasons == {"round 1"}
 
 
+def test_the_filter_medical_says_nothing_of_what_is_too_short_or_a_picture() -> None:
+    from medxiaohe.data.filters.medical import medical
+    from medxiaohe.types import ImageRef
+
+    said = {"medical": {"probability": 0.1, "round": 1}}
+    long, short = document("a", prose(GENERAL, 1), meta=said), document("b", "Dermoscopy; malignant: 0.", meta=said)
+    picture = Sample("c", (Message("document", (ImageRef("/x.png"), prose(GENERAL, 1))),), meta=said)
+    assert medical(long) == "10% likely to be medical, round 1" and not medical(short) and not medical(picture)
+    assert "not classified" in medical(document("d", "Short."))
+
+
 def test_the_same_classifier_is_trained_each_time_and_saved_whole(tmp_path: Path) -> None:
     from medxiaohe.data.classifier import load
 

@@ -130,6 +130,8 @@ def test_shares_that_cannot_both_hold_are_refused(tmp_path: Path) -> None:
         mixed(tmp_path, "n", data, instructions=50, by_modality={"radiographie": 0.9})
     with pytest.raises(ConfigError, match=r"trust: no rows of a source 'book'"):
         mixed(tmp_path, "o", data, instructions=50, trust={"book": 2})
+    left = mixed(tmp_path, "none", data, instructions=50, by_source={"web": 0.0, "left over by nobody": 0.0})
+    assert realised(left)["web"] == 0 and sum(realised(left).values()) == 50
     for values in ({"trust": {"a": 0.0}}, {"quantity": 1.5}, {"by_modality": {"text": 1.2}}):
         with pytest.raises(ConfigError):
             MixtureSettings(documents=1, **values)  # type: ignore[arg-type]

@@ -46,7 +46,7 @@ def look(image: ImageRef) -> Look:
     import numpy as np
     from PIL import Image
 
-    opened = images.open_image(image).convert("L")
+    opened = images.open_image(image, small=2 * SIDE).convert("L")
     how = Image.Resampling.BOX if min(opened.size) >= 2 * SIDE else Image.Resampling.LANCZOS
     return Look(np.asarray(opened.resize((SIDE, SIDE), how)))
 

@@ -211,8 +211,8 @@ def _known(settings: MixtureSettings, seen: Seen) -> None:
     cells = {cell for found in seen.cells.values() for cell in found}
     sources, modalities = {source for source, _ in cells}, {modality for _, modality in cells}
     for name, known, what in (("by_source", sources, "a source"), ("trust", sources, "a source"), ("by_modality", modalities, "modality")):
-        for one in getattr(settings, name):
-            if one not in known:
+        for one, share in getattr(settings, name).items():
+            if one not in known and share:
                 raise ConfigError(f"{name}: no rows of {what} {one!r}{plugins.nearest(one, known)}")
 
 

@@ -84,7 +84,7 @@ def parts(sources: Sequence[Source], part_bytes: int) -> list[Part]:
     for number, source in enumerate(sources):
         names = _apart(source)
         if len(names) < 2:
-            found.append(Part(number))
+            found.append(Part(number, num_bytes=_size(source)))
             continue
         group, size = list[str](), 0
         for name in names:
@@ -108,6 +108,14 @@ def _apart(source: Source) -> list[Path]:
         return files.files(path, *endings) if endings and path.is_dir() else []
     except DataError:
         return []  # said by the reader itself
+
+
+def _size(source: Source) -> int:
+    """Bytes of a source's files, for the bar; a task or an asset counts as a megabyte."""
+    path = Path(source.path).expanduser()
+    if not source.path or not path.exists():
+        return 1 << 20
+    return max(1, sum(size for _, size, _ in files.stamp(str(path))))
 
 
 def marks(ids: Iterable[str]) -> bytes:

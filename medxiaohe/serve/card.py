@@ -205,7 +205,8 @@ def _evaluation(run: Run, found: Sequence[Verdict]) -> str:
 
 def _score(run: Run, task: str, row: Mapping[str, Any]) -> list[str]:
     n, who = int(row.get("n", 0)), label(row["stage"])
-    made = next((f"{s.name}@{s.version}, seed {seed_of(s)}" for s in run.examined if s.label == who), run.comparison.name if run.comparison else "")
+    compared = run.comparison.name if run.comparison else ""
+    made = next((f"{s.name}@{s.version}, seed {seed_of(s)}" for s in run.examined if s.label == who), compared)
     numbers = [count(n), decimal(row.get("mean")) or "not judged", interval(row.get("low"), row.get("high")) or "not computed"]
     faults = [rate(row.get(key), n) or "0" for key in ("unparsed", "refused")]
     return [_inline(task), _inline(who), *numbers, *faults, decimal(constant_of(row)) or "unknown", _inline(made)]

@@ -23,15 +23,12 @@ def summary(run: Run, more: Sequence[StageFolder]) -> Html:
     before, after = run.corpus.json("coverage.json"), run.mixture.json("coverage.json")
     leaks = run.curated.json("contamination.json")
     items = plural(sum(leaks.get("checked", {}).values()), "item")
-    added = sum(1 for stage in more if _writes(stage) for _ in _synthetic(stage))
     tiles = [
         ("Records found", count(read), f"{count(kept)} kept after cleaning ({share(kept, read) or '0 %'})"),
         ("Rows in the mixture", count(sum(drawn.values())), ", ".join(f"{count(n)} {name}" for name, n in drawn.items())),
         ("Entities mentioned", count(len(before)), f"as read; {count(len(after))} in the mixture"),
         ("Rows that gave away test items", count(len(leaks.get("matches", ()))), f"{items} were looked for"),
     ]
-    if added:
-        tiles.append(("Rows written for the tail", count(added), "from the tree, compared with the same test items"))
     shown = [tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("span", note, class_="quiet"))) for name, value, note in tiles]
     return section("summary", "Summary", tag("dl", shown, class_="tiles"))
 
@@ -40,18 +37,22 @@ def summary(run: Run, more: Sequence[StageFolder]) -> Html:
 
 
 def accounts(run: Run, more: Sequence[StageFolder]) -> Html:
-    rows = []
+    rows, why = [], list[Html]()
     for stage in _in_order(run, more):
         if account := stage.summary.get("account"):
             dropped, dead = account.get("dropped") or {}, account.get("dead") or {}
-            rows.append((
-                stage.name, count(account["read"]), count(account["written"]), count(sum(dropped.values())), count(sum(dead.values())),
-                _reasons({**dropped, **dead}),
-            ))  # fmt: skip
+            lost = count(sum(dropped.values())), count(sum(dead.values()))
+            rows.append((stage.name, count(account["read"]), count(account["written"]), *lost))
+            if reasons := _reasons({**dropped, **dead}):
+                why.append(tag("li", tag("b", f"{stage.name}: "), reasons))
     lead = "Every stage accounts for each row it was given: read = written + dropped + unreadable. A stage that cannot stops the run."
-    head = ("Stage", "Read", "Written", "Dropped", "Unreadable", "Why, the most frequent first")
+    head = ("Stage", "Read", "Written", "Dropped", "Unreadable")
     return section(
-        "accounts", "Accounts", tag("p", lead), table("What each stage was given and what became of it", head, rows, numbers=(1, 2, 3, 4))
+        "accounts",
+        "Accounts",
+        tag("p", lead),
+        table("What each stage was given and what became of it", head, rows, numbers=(1, 2, 3, 4)),
+        [tag("p", "Why, the most frequent reason first:", class_="quiet"), tag("ul", why)] if why else None,
     )
 
 
@@ -66,7 +67,8 @@ def _reasons(found: Mapping[str, int]) -> str:
 def covered(run: Run, more: Sequence[StageFolder]) -> Html:
     """How many entities are mentioned, and how often, after each stage that changes it."""
     entities = int(run.tree.summary.get("entities", 0))
-    steps = [(_title(stage), stage.json("coverage.json")) for stage in _in_order(run, more)]
+    aside = ("data.gather", "data.align")  # items beside the corpus
+    steps = [(_title(stage), stage.json("coverage.json")) for stage in _in_order(run, more) if stage.uses not in aside]
     steps = [(name, counts) for name, counts in steps if counts]
     bucket, rows, lines = buckets(steps[0][1]), [], []
     for color, (name, counts) in enumerate(steps):
@@ -109,7 +111,8 @@ def written(more: Sequence[StageFolder], *, words: bool) -> Html:
             rows = [(kind, reason.replace("_", " "), count(number)) for (kind, reason), number in refused.most_common(20)]
             parts.append(table("Not written, or written and not kept", ("Kind", "Why", "Times"), rows, numbers=(2,)))
         parts += [_example(row) for row in sorted(new, key=lambda row: str(row["source"]))]
-    return section("written", "Written for the tail", parts) if parts else NOTHING
+    lead = "Written from the tree for entities that few rows mention, and compared with the same test items as the corpus."
+    return section("written", "Written for the tail", tag("p", lead), parts) if parts else NOTHING
 
 
 def _writes(stage: StageFolder) -> bool:
