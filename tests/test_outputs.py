@@ -198,3 +198,11 @@ def test_vllm_rollouts_without_vllm_or_a_gpu_are_one_sentence(tmp_path: Path) ->
     assert grpo.config(RLSettings(), tmp_path).use_vllm is False
     with pytest.raises(ConfigError, match=r"use_vllm is for train\.rl"):
         AgenticSettings(use_vllm=True, form="calls")
+
+
+def test_deepspeed_without_a_way_to_resume_is_said_before_the_first_step() -> None:
+    from medxiaohe.train.fit import refuse_checkpoints
+
+    with pytest.raises(ConfigError, match="set save_steps above 40"):
+        refuse_checkpoints(20, 40)
+    refuse_checkpoints(41, 40)

@@ -129,6 +129,8 @@ def _fit(
     rising = [source in settings.rising for source in rows.sources] if settings.rising else ()
     batches = plans.plan(lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to, rising)
     trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label, report_to)
+    if getattr(trainer, "is_deepspeed_enabled", False):
+        refuse_checkpoints(settings.save_steps, steps)
     seconds_each = check_gradients(trainer.model, rows, settings.parts)
     if settings.packing:
         check_packing(trainer.model, rows)
@@ -263,6 +265,12 @@ def planned(trainer: type, settings: FitSettings) -> Any:
             return self.optimizer
 
     return Planned
+
+
+def refuse_checkpoints(save_steps: int, steps: int) -> None:
+    """DeepSpeed keeps the optimizer in pieces of its own, which train/resume.py cannot take up exactly."""
+    if save_steps <= steps:
+        raise ConfigError(f"DeepSpeed runs cannot be resumed here: use sharding: fsdp, or set save_steps above {steps} to train without")
 
 
 def dataset(rows: Sequence[Any]) -> Any:
