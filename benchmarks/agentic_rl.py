@@ -5,8 +5,8 @@
 
 The facts are invented: which drug treats which disease, both names drawn at random from invented words, so nothing but the library of
 3,600 sentences says them. The policy is a small LLaVA with random weights. It is first fine-tuned on other facts of the library, in a
-way that teaches the turn grammar and how to copy, and not when to search or for what: four rows in ten answer without searching, three
-search for half of the name, three for all of it. Then GRPO through `train.agentic`, reward the task's scorer.
+way that teaches the turn grammar and how to copy, and not when to search or for what: five rows in ten answer without searching, three
+search for half of the name, two for all of it. Then GRPO through `train.agentic`, reward the task's scorer.
 
     start                  the fine-tuned policy
     with retrieval         RL with the library
@@ -42,9 +42,10 @@ from medxiaohe.types import Message, Prompt, Sample, ToolResult
 
 WHOLE = Parts(language="full", projector=False)
 WORDS = 60  # of each of the four places of a fact
+TOP = 1  # passages; the paper has 3
 WARM, PROMPTS = 2400, 600  # facts to fine-tune on, and to reinforce on; the rest is for the test
 T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
-DIRECT, HALF = 0.4, 0.7  # shares of the rows that answer at once, and that search for half a name
+DIRECT, HALF = 0.5, 0.8  # shares of the rows that answer at once, and that search for half a name
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ class Fact:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--warm", type=int, default=400, help="steps of fine-tuning")
+    options.add_argument("--warm", type=int, default=600, help="steps of fine-tuning")
     options.add_argument("--steps", type=int, default=60, help="steps of reinforcement learning")
     options.add_argument("--test", type=int, default=200, help="questions")
-    options.add_argument("--rate", type=float, default=3e-4, help="of reinforcement learning")
+    options.add_argument("--rate", type=float, default=1e-3, help="of reinforcement learning")
     options.add_argument("--validate", action="store_true", help="ask about other diseases than the test does")
     options.add_argument("--out", type=Path, help="keep models and figures here: a run that was killed goes on")
     chosen = options.parse_args()
@@ -140,7 +141,7 @@ def prepared(facts: Sequence[Fact], seed: int, chosen: argparse.Namespace, out: 
     changed = [{"id": a.id, "text": f"{a.disease} is treated with {b.drug}."} for a, b in zip(facts, exchanged, strict=True)]
     io.write_jsonl(out / "exchanged.jsonl", changed)
     io.write_jsonl(out / "data" / "prompts.jsonl", [question(fact) for fact in facts[WARM : WARM + PROMPTS]])
-    chance, library = random.Random(seed), search(Retriever(path=str(out / "library.jsonl"), top=2))
+    chance, library = random.Random(seed), search(Retriever(path=str(out / "library.jsonl"), top=TOP))
     rows = [shown(fact, library, facts[:WARM], chance) for _ in range(2) for fact in facts[:WARM]]
     io.write_jsonl(out / "data" / "instructions.jsonl", rows)
     if (out / "start" / "model").is_dir():
@@ -151,9 +152,9 @@ def prepared(facts: Sequence[Fact], seed: int, chosen: argparse.Namespace, out: 
     marks = "\n".join(["assistant\nuser\ntool\n<retrieve>\n</retrieve>"] * len(rows))
     told = "\n".join(" ".join(message.text for message in row.messages) for row in rows)
     text = "\n".join([marks, told, *(fact.sentence for fact in facts)])
-    model = tiny.build(out / "random", seed, text, 900, hidden=128, layers=3, spread=0.05)
+    model = tiny.build(out / "random", seed, text, 900, hidden=64, layers=2, spread=0.1)
     settings = FitSettings(
-        model=str(model), parts=WHOLE, learning_rate=2e-3, max_steps=chosen.warm, per_device_train_batch_size=48, max_length=256, seed=seed,
+        model=str(model), parts=WHOLE, learning_rate=5e-3, max_steps=chosen.warm, per_device_train_batch_size=32, max_length=256, seed=seed,
         allow_contaminated=True,  # facts of training and test are told apart above
     )  # fmt: skip
     with io.publish(out / "start") as draft:
@@ -170,7 +171,7 @@ def reinforced(arm: str, start: Path, seed: int, chosen: argparse.Namespace, out
         parts=WHOLE, learning_rate=chosen.rate, max_steps=chosen.steps, num_generations=8, per_device_train_batch_size=64,
         max_completion_length=24, max_length=256, seed=seed, patience=0, allow_contaminated=True, save_steps=20,
         use="allowed" if arm == "with retrieval" else "none",
-        retriever=Retriever(path=str(out / "library.jsonl"), top=2) if arm == "with retrieval" else Retriever(),
+        retriever=Retriever(path=str(out / "library.jsonl"), top=TOP) if arm == "with retrieval" else Retriever(),
     )  # fmt: skip
     with io.publish(place) as draft:
         agentic(settings, draft, data=out / "data", model=start)
@@ -185,7 +186,7 @@ def examined(place: Path, arm: str, exam: Sequence[Fact], facts: Sequence[Fact],
     for asked, library in (("with the library", "library"), ("without it", ""), ("exchanged", "exchanged")):
         if asked == "exchanged" and arm != "with retrieval":
             continue
-        tools = [search(Retriever(path=str(out / f"{library}.jsonl"), top=2))] if library else []
+        tools = [search(Retriever(path=str(out / f"{library}.jsonl"), top=TOP))] if library else []
         prompts = [Prompt(fact.id, question(fact, gold=False).messages) for fact in exam]
         traces = converse(prompts, engine, tools, "rwr", "allowed" if tools else "none", rwr.MAX_ROUNDS)
         right = [float(stated(question(fact), trace).value or 0) for fact, trace in zip(exam, traces, strict=True)]

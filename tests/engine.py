@@ -29,11 +29,12 @@ def recipe(folder: Path, **stages: Any) -> Path:
     return path
 
 
-def medxiaohe(*args: Any, **env: str) -> subprocess.CompletedProcess[str]:
+def medxiaohe(*args: Any, seconds: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
     """The command in its own process, as a user runs it."""
     root = str(Path(__file__).parent.parent)
     variables = {**os.environ, "PYTHONPATH": root, **env}
-    return subprocess.run([sys.executable, "-m", "medxiaohe", *map(str, args)], capture_output=True, text=True, env=variables, timeout=120)
+    command = [sys.executable, "-m", "medxiaohe", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=seconds)
 
 
 def files(out: Path) -> dict[str, bytes]:

@@ -188,7 +188,7 @@ def short(**given_: Any) -> RLSettings:
     from medxiaohe.train.parts import Parts
 
     base: dict[str, Any] = {"per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 4, "learning_rate": 3e-3}
-    return RLSettings(parts=Parts(language="full", projector=False), allow_contaminated=True, **(base | given_))
+    return RLSettings(parts=Parts(language="full", projector=False), **({"allow_contaminated": True} | base | given_))
 
 
 def outcome(folder: Path) -> list[str]:
@@ -324,7 +324,11 @@ def test_prompts_are_chosen_and_successes_distilled_and_a_kill_loses_no_chunk(
     assert summary["prompts"] == 16 == len(rows) == sum(summary["histogram"].values()) and summary["kept"] == len(kept) > 0
     assert [row["id"] for row in rows if row["kept"]] == kept and all(0.25 <= row["accuracy"] <= 0.75 for row in rows if row["kept"])
 
-    assert rl(short(max_steps=1), tmp_path / "rl", data=tmp_path / "whole", model=knows)["prompts"] == 2, "what is chosen can be trained on"
+    clean = short(max_steps=1, allow_contaminated=False)
+    assert rl(clean, tmp_path / "rl", data=tmp_path / "whole", model=knows)["prompts"] == 2, "what is chosen is as clean as its mixture"
+    io.write_jsonl(tmp_path / "unchecked" / "prompts.jsonl", io.read_samples(mixture / "prompts.jsonl"))
+    with pytest.raises(ConfigError, match=r"choose prompts: .* was compared with no test split"):
+        select(settings, tmp_path / "no", data=tmp_path / "unchecked", model=knows)
 
     real, calls = draws._answers, []
 

@@ -97,7 +97,7 @@ def few(recipe: str) -> list[str]:
 def test_the_whole_schedule_runs(recipe: str, tiny_vlm: Path, tmp_path: Path) -> None:
     """Every stage of the loop and of the four stages, with a tiny model of random weights; only the size is changed."""
     flags = [flag for value in (f"model={tiny_vlm}", *few(recipe)) for flag in ("--set", value)]
-    done = engine.medxiaohe("run", ROOT / "recipes" / f"{recipe}.yaml", "--out", tmp_path / "out", "--json", *flags)
+    done = engine.medxiaohe("run", ROOT / "recipes" / f"{recipe}.yaml", "--out", tmp_path / "out", "--json", *flags, seconds=1500)
     assert done.returncode == 0, done.stderr[-3000:]
     for stage in load(ROOT / "recipes" / f"{recipe}.yaml").stages:
         assert (tmp_path / "out" / stage.name / "1" / "stage.json").is_file(), stage.name

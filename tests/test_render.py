@@ -89,3 +89,36 @@ def test_nothing_to_learn_and_a_cut_image_are_refused(loaded: checkpoint.Loaded,
         render_prompt([], loaded.processor)
     with pytest.raises(DataError, match="raise max_length"):
         render([ask(picture, "Is it red?"), say("Yes.")], loaded.processor).cut(5)
+
+
+def test_training_preferences_rollouts_and_evaluation_see_one_render(loaded: checkpoint.Loaded, picture: ImageRef, tmp_path: Path) -> None:
+    """The same conversation with a tool, as train.sft, train.dpo, train.agentic and the backend of evaluation and serving see it."""
+    import torch
+
+    from medxiaohe.agents._loop import started
+    from medxiaohe.models.backends.transformers import Transformers
+    from medxiaohe.tools.search import search
+    from medxiaohe.train.pairs import PairRows, Preference
+    from medxiaohe.train.rollout import Turns, roll
+    from medxiaohe.types import Prompt
+
+    said = iter([["<think>a</think><query>insulin</query>"], ["<think>b</think><answer>pancreas</answer>"]])
+
+    def generate(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        (text,) = next(said)
+        tokens = loaded.processor.tokenizer(f"{text}<|im_end|>", add_special_tokens=False)["input_ids"]
+        return torch.cat([inputs["input_ids"], torch.tensor([tokens])], dim=1)
+
+    talk = started(Prompt("p", (ask(picture, "Where is insulin made?"),)), [search()], "allowed")
+    ends = frozenset({loaded.processor.tokenizer.eos_token_id})
+    (rollout,) = roll([talk], loaded.processor, Turns("rwr", 3, 4096), generate, ends)
+    trained = render(talk.messages, loaded.processor)
+    assert tuple(rollout.tokens) == trained.tokens[:-1] and trained.tokens[-1] == loaded.processor.tokenizer("\n")["input_ids"][0]
+    *before, last = talk.messages
+    preferred, _ = PairRows([Preference("1", tuple(before), last.text, "no")], loaded.processor, 4096, "render").both(0)
+    assert preferred.tokens == trained.tokens
+    engine = Transformers(loaded, 1, 4, 0.0, 0)
+    seen: list[tuple[int, ...]] = []
+    engine._generate = lambda rows, seed: (seen.extend(row.tokens for row in rows), iter([""]))[1]  # type: ignore[method-assign,func-returns-value]
+    engine.reply([before])
+    assert seen == [trained.tokens[: len(seen[0])]] == [preferred.tokens[: len(seen[0])]] and not any(preferred.mask[: len(seen[0])])
