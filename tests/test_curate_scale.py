@@ -128,7 +128,7 @@ def test_a_run_killed_at_any_write_goes_on_to_the_same_bytes(tmp_path: Path) -> 
     data = corpus(tmp_path, texts=6, pictures=False)
     io.write_json(data / io.MANIFEST, {"files": {}})
     command = ["data", "curate", "--input", f"corpus={data}", "--set", "against=[{task: held_out}]", "--set", "filters=[too_short]"]
-    command += ["--set", "shard_mb=0.004"]
+    command += ["--set", "shard_mb=0.008"]
     done = engine.medxiaohe(*command, "--out", tmp_path / "whole")
     assert done.returncode == 0, done.stderr
     num = kills(tmp_path / "killed", *command, "--out", "@", preload="numba,medxiaohe.data.curate_rows")

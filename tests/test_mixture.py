@@ -191,7 +191,7 @@ def test_a_mixture_killed_at_any_write_goes_on_to_the_same_bytes(tmp_path: Path)
     data = corpus(tmp_path / "data", [row("mesh_topic", n, entities=(f"E:{n % 3}",)) for n in range(30)])
     command = ["data", "mix", "--input", f"data={data}"]
     io.write_json(data / io.MANIFEST, {"files": {}})
-    wanted = {"instructions": "12", "prompts": "9", "shard_mb": "0.004"}
+    wanted = {"instructions": "12", "prompts": "9", "shard_mb": "0.006"}
     command += [flag for key, value in wanted.items() for flag in ("--set", f"{key}={value}")]
     done = engine.medxiaohe(*command, "--out", tmp_path / "whole")
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,50 @@ def test_the_whole_schedule_runs(recipe: str, tiny_vlm: Path, tmp_path: Path) ->
         assert (tmp_path / "out" / stage.name / "1" / "stage.json").is_file(), stage.name
     order = io.read_json(tmp_path / "out/comparison/1/comparison.json")["stages"]
     assert order == (["base", "sft", "rl", "alignment"] if recipe == "loop" else ["base", "shallow", "deep", "instruction", "rl"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="MEDXIAOHE_DATA is not set")
+def test_raw_files_become_a_mixture_and_a_page_that_accounts_for_every_row(tiny_vlm: Path, tmp_path: Path) -> None:
+    """recipes/corpus.yaml, all of its stages, on a few rows of four sources."""
+    data = Path(os.environ["MEDXIAOHE_DATA"])
+    vocabularies = [
+        {"reader": "obo", "path": str(data / "ontology/doid_2016-09-01.obo"), "kind": "disease", "license": "CC0-1.0"},
+        {"reader": "obo", "path": str(data / "ontology/hp_2014-11-14.obo"), "kind": "phenotype", "license": "HPO licence"},
+        {"reader": "do_relations", "path": str(data / "ontology/disease-symptom.tsv")},
+        {"reader": "modality"},
+    ]
+    dialogues = {"columns": {"user": "Summarise.\n\n{dialogue}", "assistant": "section_text"}, "license": "CC BY 4.0"}
+    sources = [
+        {"reader": "medquad_xml", "path": str(data / "corpus/medquad"), "name": "medquad", "limit": 250},
+        {"reader": "table", "path": str(data / "dialogue/mts_dialog"), "name": "mts_dialog", "limit": 60, "options": dialogues},
+        {"task": "pubmedqa", "limit": 60},
+        {"reader": "examples/docstrings.py:docstrings", "path": "examples/modules.txt", "name": "docstrings", "limit": 120},
+    ]
+    tests = [{"task": "pubmedqa"}, {"task": "mts_dialog"}]
+    values: dict[str, object] = {
+        "tree.vocabularies": vocabularies, "corpus.sources": sources, "classified.medical": ["medquad"], "classified.seeds": 60,
+        "curated.against": tests, "written.against": tests, "deidentified.sources": ["mts_dialog"], "tail": 30,
+        "mixture.documents": 10, "mixture.instructions": 150, "mixture.prompts": 10, "mixture.prompt_sources": ["pubmedqa"],
+        "mixture.trust": {"pubmedqa": 4.0}, "packed.model": str(tiny_vlm), "packed.max_length": 512,
+    }  # fmt: skip
+    flags = [word for name, value in values.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+    done = subprocess.run(
+        [sys.executable, "-m", "medxiaohe", "run", "recipes/corpus.yaml", "--out", str(tmp_path / "out"), *flags],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=1500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    accounts = re.findall(r"(\S+): read ([\d,]+) = written ([\d,]+) \+ dropped ([\d,]+).*? \+ dead ([\d,]+)", done.stderr)
+    assert {"data.read", "data.link", "data.classify", "data.curate", "data.deidentify", "data.mixture"} <= {name for name, *_ in accounts}
+    for name, *numbers in accounts:
+        read, *others = (int(number.replace(",", "")) for number in numbers)
+        assert read == sum(others), name
+    checked = io.read_json(tmp_path / "out/mixture/1/mixture.json")["contamination"]["checked"]
+    assert set(checked) == {"pubmedqa", "mts_dialog"}
+    page = (tmp_path / "out/report/1/index.html").read_text()
+    titles = ("Accounts", "Why records were lost", "Coverage before and after", "Contamination", "Written for the tail", "De-identified")
+    for title in titles:
+        assert title in page
+    assert io.read_json(tmp_path / "out/mixture/1/stage.json")["summary"]["by_source"]["docstrings"]["realised"] == 0
+    rows = [*io.read_samples(tmp_path / "out/mixture/1/documents.jsonl"), *io.read_samples(tmp_path / "out/mixture/1/instructions.jsonl")]
+    assert any(row.source.startswith("synth_") for row in rows) and not any(row.source == "docstrings" for row in rows)

@@ -47,7 +47,7 @@ class CurateSettings:
     filters: tuple[str, ...] = ("too_short", "not_english", "repetitive", "retracted", "empty_answer")
     normalise: bool = True  # documents in one form first (data/normalise.py)
     near_text: float = 0.8  # Jaccard index of word 5-grams from which two texts are one; 0 looks for exact copies only
-    shard_mb: float = 8.0
+    shard_mb: Annotated[float, HOW] = 8.0
     workers: Annotated[int, HOW] = 1
     engine: Annotated[shards.Engine, HOW] = "local"
 

@@ -30,7 +30,7 @@ MENTIONS = "mentions"  # of meta
 @dataclass(frozen=True)
 class DeidentifySettings:
     sources: tuple[str, ...] = ()  # whose texts may name patients; () is every source
-    shard_mb: float = 8.0
+    shard_mb: Annotated[float, HOW] = 8.0
     workers: Annotated[int, HOW] = 1
     engine: Annotated[shards.Engine, HOW] = "local"
 

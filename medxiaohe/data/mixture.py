@@ -47,7 +47,7 @@ class MixtureSettings:
     modalities: dict[str, str] = field(default_factory=dict)  # modality of a source's images; else the tree's word for it in the row
     prompt_sources: tuple[str, ...] = ()  # default: every source that is the name of a task of medxiaohe
     seed: int = 0
-    shard_mb: float = 8.0
+    shard_mb: Annotated[float, HOW] = 8.0
     workers: Annotated[int, HOW] = 1
     engine: Annotated[shards.Engine, HOW] = "local"
 
@@ -193,7 +193,7 @@ def _write_index(settings: MixtureSettings, rows: Iterator[sorting.Row], path: P
 
 
 def _gather(settings: MixtureSettings, out: Path, data: Path, work: Path) -> None:
-    pieces = shards.split([work / "index.jsonl"], max(1, int(settings.shard_mb * (1 << 20) / INDEX_SHARE)))
+    pieces = shards.split([work / "index.jsonl"], max(1 << 12, int(settings.shard_mb * (1 << 20) / INDEX_SHARE)))
     done = list(_jobs(settings, "gather_shard", pieces, work / "gather", {"data": str(data.absolute())}, "write"))
     for kind in KINDS:
         shards.join([folder / f"{kind}.jsonl" for folder, written in done if kind in written], out / f"{kind}.jsonl")
