@@ -39,17 +39,23 @@ def _corpus(folder: Path, **rows: Any) -> Path:
     return folder
 
 
-def _whole(tmp_path: Path, **settings: Any) -> tuple[dict[str, Any], dict[str, Any], Path, Path]:
+Whole = tuple[dict[str, Any], dict[str, Any], Path, Path]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """What gather and synthesise say of one run, and their folders."""
+    tmp_path = tmp_path_factory.mktemp("whole")
     tree, corpus = small.folder(tmp_path / "tree"), _corpus(tmp_path / "corpus")
     found, made = tmp_path / "found", tmp_path / "made"
     found.mkdir()
     made.mkdir()
     gathered = gather(GatherSettings(nodes=40, at_most=0), found, tree=tree, corpus=corpus)
-    return gathered, synthesise(SynthesiseSettings(**settings), made, tree=tree, corpus=corpus, items=found), found, made
+    return gathered, synthesise(SynthesiseSettings(), made, tree=tree, corpus=corpus, items=found), found, made
 
 
-def test_items_are_gathered_node_by_node_with_evidence(tmp_path: Path) -> None:
-    gathered, _, found, _ = _whole(tmp_path)
+def test_items_are_gathered_node_by_node_with_evidence(whole: Whole) -> None:
+    gathered, _, found, _ = whole
     nodes = {row["id"]: row for row in io.read_jsonl(found / "nodes.jsonl")}
     assert "D:12" not in nodes and nodes["D:01"]["found"] == 1 and gathered["nodes"] == len(nodes)
     items = list(io.read_jsonl(found / "items.jsonl"))
@@ -64,11 +70,14 @@ def test_rows_of_held_out_splits_are_not_gathered(tmp_path: Path) -> None:
     assert gather(GatherSettings(nodes=40, at_most=0), out, tree=tree, corpus=corpus)["samples"] == 0
 
 
-def test_every_new_row_has_source_licence_nodes_and_writer_and_no_prompt_has_them(tmp_path: Path) -> None:
-    _, summary, _, made = _whole(tmp_path)
+def test_every_new_row_has_source_licence_nodes_and_writer_and_no_prompt_has_them(whole: Whole) -> None:
+    _, summary, _, made = whole
     rows = list(io.read_samples(made / "samples.jsonl"))
     new = [row for row in rows if row.source.startswith("synth_")]
-    assert [row.id for row in rows[:3]] == ["a", "b", "c"] and Counter(row.source for row in new) == summary["made"]
+    assert Counter(row.source for row in new) == summary["made"]
+    enriched = {row.meta["made_of"] for row in new if row.source == "synth_caption"}
+    assert enriched and {row.id for row in rows if row.source == "mine"} == set("abc") - enriched, "no text stands twice"
+    assert summary["enriched"] == len(enriched) and summary["corpus"] == 3 - len(enriched)
     assert set(summary["made"]) == {"synth_caption", "synth_card", "synth_choice", "synth_path"}
     assert len({row.id for row in rows}) == len(rows)
     for row in new:
@@ -76,29 +85,29 @@ def test_every_new_row_has_source_licence_nodes_and_writer_and_no_prompt_has_the
         assert not hasattr(row.prompt, "meta")
 
 
-def test_stored_paths_verify_and_their_answers_are_not_in_the_prompt(tmp_path: Path) -> None:
-    _, _, _, made = _whole(tmp_path)
+def test_stored_paths_verify_and_their_answers_are_not_in_the_prompt(whole: Whole) -> None:
+    _, _, _, made = whole
     graph = small.graph()
     walks = [row for row in io.read_samples(made / "samples.jsonl") if row.source == "synth_path"]
     assert walks and all(verify(walk_from_json(row.meta["path"]), graph) == "" for row in walks)
     assert all(split(row.messages[-1].text)[0] is not None for row in walks if row.meta["chain"] == "long")
 
 
-def test_the_right_option_stands_everywhere_equally_often(tmp_path: Path) -> None:
-    _, _, _, made = _whole(tmp_path)
+def test_the_right_option_stands_everywhere_equally_often(whole: Whole) -> None:
+    _, _, _, made = whole
     places = Counter(row.target for row in io.read_samples(made / "samples.jsonl") if row.source == "synth_choice")
     assert set(places) == set("ABCD") and max(places.values()) - min(places.values()) <= 1
 
 
-def test_what_is_refused_has_a_reason_and_a_count(tmp_path: Path) -> None:
-    _, summary, _, made = _whole(tmp_path)
+def test_what_is_refused_has_a_reason_and_a_count(whole: Whole) -> None:
+    _, summary, _, made = whole
     refused = list(io.read_jsonl(made / "refused.jsonl"))
     counted = Counter((row["kind"], row["reason"]) for row in refused)
     assert counted == {(kind, why): n for kind, some in summary["refused"].items() for why, n in some.items()} and counted
 
 
-def test_a_report_is_handed_on_for_what_new_rows_were_compared_with_too(tmp_path: Path) -> None:
-    _, _, _, made = _whole(tmp_path)
+def test_a_report_is_handed_on_for_what_new_rows_were_compared_with_too(whole: Whole) -> None:
+    _, _, _, made = whole
     assert io.read_json(made / "contamination.json")["checked"] == {}, "the new rows were compared with no test split"
 
 

@@ -1,6 +1,7 @@
 """Stage data.synthesise: rows written for the entities that a corpus hardly shows (MX-15 to MX-19, MET-5).
 
-    samples.jsonl        the rows of `corpus`, then the new ones; sources synth_card, synth_caption, synth_choice, synth_path
+    samples.jsonl        the rows of `corpus`, without those that got facts, then the new ones; sources synth_card, synth_caption,
+                         synth_choice, synth_path
     refused.jsonl        {node, kind, reason, detail}: what could not be written, or was written and not kept
     coverage.json        how many samples mention each entity, after
     contamination.json   that of `corpus`, for the tasks named in `against`, which the new rows are compared with too
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
+from medxiaohe.data.accounts import settle
 from medxiaohe.data.curate import Against
 from medxiaohe.data.decontaminate import Match
 from medxiaohe.data.gather import HELD_OUT, coverage_of
@@ -81,7 +83,7 @@ def synthesise(
     files = [_kept(work / f"tree-{n}.jsonl", partial(_of_tree, chunk, maker)) for n, chunk in enumerate(track(chunks, "write"))]
     if items and settings.captions:
         files.append(_kept(work / "captions.jsonl", partial(_of_items, items, set(nodes), maker)))
-    return _publish(settings, out, tree, corpus, files, before, nodes)
+    return _publish(settings, out, work, tree, corpus, files, before, nodes)
 
 
 @dataclass(frozen=True)
@@ -183,12 +185,12 @@ def _refused(node: str, kind: str, why: Refused) -> dict[str, Any]:
 
 
 def _publish(
-    settings: SynthesiseSettings, out: Path, tree: Path, corpus: Path | None, files: Sequence[Path],
+    settings: SynthesiseSettings, out: Path, work: Path, tree: Path, corpus: Path | None, files: Sequence[Path],
     before: dict[str, int], nodes: list[str],
 ) -> dict[str, Any]:  # fmt: skip
     test_items = anew.test_items(settings.against, tree, corpus)
     matches, made, refused = list[Match](), Counter[str](), defaultdict[str, Counter[str]](Counter)
-    coverage, old, seen = Counter(before), 0, set[str]()
+    coverage, old, replaced, seen = Counter(before), 0, 0, set[str]()
     dropped: list[dict[str, Any]] = []
 
     def new() -> Iterator[Sample]:
@@ -209,26 +211,34 @@ def _publish(
             coverage.update(sample.entities)
             yield sample
 
+    io.write_jsonl(work / "new.jsonl", new())
+    if not made:
+        raise DataError(f"nothing could be written for {len(nodes)} entities: take a tree with definitions and relations")
+    enriched = {(row.meta["made_of_source"], row.meta["made_of"]) for row in io.read_samples(work / "new.jsonl") if "made_of" in row.meta}
+
     def all_rows() -> Iterator[Sample]:
-        nonlocal old
+        nonlocal old, replaced
         if corpus and settings.keep_corpus:
             with Rows(corpus) as found:
                 for _, sample in found:
+                    if (sample.source, sample.id) in enriched:  # its text is in the new row: to read it twice helps nobody
+                        replaced += 1
+                        coverage.subtract(sample.entities)
+                        continue
                     old += 1
                     yield sample
-        yield from new()
+        yield from io.read_samples(work / "new.jsonl")
 
-    io.write_jsonl(out / "samples.jsonl", all_rows())
-    if not made:
-        raise DataError(f"nothing could be written for {len(nodes)} entities: take a tree with definitions and relations")
+    num = io.write_jsonl(out / "samples.jsonl", all_rows())
+    settle("synthesise", read=old + replaced + sum(made.values()), written=num, dropped={"enriched": replaced})
     for row in dropped:
         refused[row["kind"]][row["reason"]] += 1
     io.write_jsonl(out / "refused.jsonl", dropped)
-    io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
+    io.write_json(out / "coverage.json", {id: count for id, count in sorted(coverage.items()) if count > 0})
     anew.report(out, corpus, test_items, matches)
     thin_after = sum(coverage.get(id, 0) <= settings.at_most for id in nodes)
     why_not = {kind: dict(why.most_common()) for kind, why in sorted(refused.items())}
-    counts = {"corpus": old, "nodes": len(nodes), "nodes_thin_after": thin_after, "contaminated": len(matches)}
+    counts = {"corpus": old, "enriched": replaced, "nodes": len(nodes), "nodes_thin_after": thin_after, "contaminated": len(matches)}
     return {**counts, "made": dict(sorted(made.items())), "refused": why_not}
 
 

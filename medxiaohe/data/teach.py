@@ -26,7 +26,7 @@ from medxiaohe.data.synth import anew, cases, gates
 from medxiaohe.data.synth.gates import Draft, Gates, How
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.route import route
-from medxiaohe.data.synth.teacher import Reply, Teacher, TeacherSettings, teacher
+from medxiaohe.data.synth.teacher import FAILED, Reply, Teacher, TeacherSettings, teacher
 from medxiaohe.entity.finder import finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.scoring._findings import lexicon
@@ -76,7 +76,8 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
             for sample, case, reply in zip(asked, about, _replies(writer, draw, asked, about, settings), strict=True):
                 counts["drafts"] += 1
                 why = reply.problem if reply.value is None else two(reply.value, sample, case)
-                reason = "outcome: unreadable" if reply.value is None and reply.calls else why
+                failed = FAILED if reply.problem.startswith(FAILED) else reply.problem
+                reason = ("outcome: unreadable" if reply.calls else failed) if reply.value is None else why
                 if not why and any(reply.value.text == old.messages[-1].text for old in kept.get(sample.id, ())):
                     reason = why = "the same as another"
                 if not why and len(kept.get(sample.id, ())) >= settings.most:
