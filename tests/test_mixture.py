@@ -19,7 +19,7 @@ from medxiaohe.data.mixture import MixtureSettings, mixture
 from medxiaohe.errors import ConfigError
 from medxiaohe.types import ImageRef, Message, Sample
 
-FILES = ("documents.jsonl", "instructions.jsonl", "prompts.jsonl", "index.jsonl")
+FILES = ("documents.jsonl", "instructions.jsonl", "prompts.jsonl", "index.jsonl", "mixture.json", "coverage.json")
 
 
 def row(source: str, number: int, *, entities: tuple[str, ...] = (), image: bool = False, document: bool = False) -> Sample:

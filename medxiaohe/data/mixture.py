@@ -27,7 +27,7 @@ from medxiaohe.data.draw import KINDS, TEXT, Drawn, Seen, draw, halves
 from medxiaohe.data.quotas import Cell
 from medxiaohe.entity import coverage
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.recipe.settings import HOW
+from medxiaohe.recipe.settings import HOW, decisive
 
 INDEX_SHARE = 32  # a row of the index is about so many times shorter than the row it names
 
@@ -104,7 +104,7 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
     _gather(settings, out, data, work)
     summary = _summary(settings, seen, counted, plans, out)
     per_kind = {kind: _sides(plans[kind].intended, counted.cells[kind]) for kind in KINDS}
-    report = {"by_kind": per_kind, "settings": settings, "contamination": contamination.of(data)}
+    report = {"by_kind": per_kind, "settings": decisive(settings), "contamination": contamination.of(data)}
     io.write_json(out / "mixture.json", {**summary, **report})
     _show(settings, per_kind, summary)
     return summary
