@@ -4,9 +4,9 @@
     python benchmarks/agentic_rl.py --seeds 1 --steps 10 --test 40     a look
 
 The facts are invented: which drug treats which disease, both names drawn at random from invented words, so nothing but the library of
-3,600 sentences says them. The policy is a small LLaVA with random weights. It is first fine-tuned on other facts of the library, in a
-way that teaches the turn grammar and how to copy, and not when to search or for what: five rows in ten answer without searching, three
-search for half of the name, two for all of it. Then GRPO through `train.agentic`, reward the task's scorer.
+3,600 sentences says them. The policy is a small LLaVA with random weights. It is first fine-tuned on other facts of the library: on
+rows that search, so that it learns the turn grammar and how to copy, then on rows that make a bad habit: five in ten answer without
+searching, three search for half of the name, two for all of it. Then GRPO through `train.agentic`, reward the task's scorer.
 
     start                  the fine-tuned policy
     with retrieval         RL with the library
@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -45,7 +45,7 @@ WORDS = 60  # of each of the four places of a fact
 TOP = 1  # passages; the paper has 3
 WARM, PROMPTS = 2400, 600  # facts to fine-tune on, and to reinforce on; the rest is for the test
 T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
-DIRECT, HALF = 0.5, 0.8  # shares of the rows that answer at once, and that search for half a name
+SKILL, HABIT = (0.0, 0.3), (0.5, 0.3)  # shares of the rows that answer at once, and that search for half a name; the others for all
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Fact:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--warm", type=int, default=600, help="steps of fine-tuning")
+    options.add_argument("--warm", type=int, default=360, help="steps of fine-tuning on skill; a quarter as many on the habit")
     options.add_argument("--steps", type=int, default=60, help="steps of reinforcement learning")
     options.add_argument("--test", type=int, default=200, help="questions")
-    options.add_argument("--rate", type=float, default=1e-3, help="of reinforcement learning")
+    options.add_argument("--rate", type=float, default=3e-4, help="of reinforcement learning")
     options.add_argument("--validate", action="store_true", help="ask about other diseases than the test does")
     options.add_argument("--out", type=Path, help="keep models and figures here: a run that was killed goes on")
     chosen = options.parse_args()
@@ -117,13 +117,13 @@ def question(fact: Fact, gold: bool = True) -> Sample:
     return Sample(fact.id, (ask, *said), fact.drug, source="held_out")
 
 
-def shown(fact: Fact, library: Any, facts: Sequence[Fact], chance: random.Random) -> Sample:
+def shown(fact: Fact, library: Any, facts: Sequence[Fact], chance: random.Random, shares: tuple[float, float]) -> Sample:
     """A demonstration of the grammar: what it answers is what it was shown first, right or not."""
     ask = Message("user", (f"What treats {fact.disease}?",))
-    share = chance.random()
-    if share < DIRECT:
+    drawn = chance.random()
+    if drawn < shares[0]:
         return Sample(fact.id, (ask, said("known", "answer", chance.choice(facts).drug)), source="shown")
-    query = fact.disease.split()[0] if share < HALF else fact.disease
+    query = fact.disease.split()[0] if drawn < sum(shares) else fact.disease
     found = library.run(query=query)
     passage = str(found.parts[0]).split(" is treated with ")[1].split(".")[0]
     block = Message("tool", (ToolResult("query_0_0", rwr.retrieved([found]).parts[0].parts),))  # type: ignore[union-attr]
@@ -142,23 +142,29 @@ def prepared(facts: Sequence[Fact], seed: int, chosen: argparse.Namespace, out: 
     io.write_jsonl(out / "exchanged.jsonl", changed)
     io.write_jsonl(out / "data" / "prompts.jsonl", [question(fact) for fact in facts[WARM : WARM + PROMPTS]])
     chance, library = random.Random(seed), search(Retriever(path=str(out / "library.jsonl"), top=TOP))
-    rows = [shown(fact, library, facts[:WARM], chance) for _ in range(2) for fact in facts[:WARM]]
-    io.write_jsonl(out / "data" / "instructions.jsonl", rows)
+    rows = {
+        name: [shown(fact, library, facts[:WARM], chance, shares) for fact in facts[:WARM]]
+        for name, shares in (("skill", SKILL), ("habit", HABIT))
+    }
+    for name, own in rows.items():
+        io.write_jsonl(out / name / "instructions.jsonl", own)
     if (out / "start" / "model").is_dir():
         return out / "start"
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     import tiny
 
-    marks = "\n".join(["assistant\nuser\ntool\n<retrieve>\n</retrieve>"] * len(rows))
-    told = "\n".join(" ".join(message.text for message in row.messages) for row in rows)
+    marks = "\n".join(["assistant\nuser\ntool\n<retrieve>\n</retrieve>"] * 2 * WARM)
+    told = "\n".join(" ".join(message.text for message in row.messages) for own in rows.values() for row in own)
     text = "\n".join([marks, told, *(fact.sentence for fact in facts)])
     model = tiny.build(out / "random", seed, text, 900, hidden=64, layers=2, spread=0.1)
-    settings = FitSettings(
+    taught = FitSettings(
         model=str(model), parts=WHOLE, learning_rate=5e-3, max_steps=chosen.warm, per_device_train_batch_size=32, max_length=256, seed=seed,
         allow_contaminated=True,  # facts of training and test are told apart above
     )  # fmt: skip
+    with io.publish(out / "able") as draft:
+        sft(taught, draft, data=out / "skill")
     with io.publish(out / "start") as draft:
-        sft(settings, draft, data=out / "data")
+        sft(replace(taught, model="", learning_rate=1e-3, max_steps=chosen.warm // 4), draft, data=out / "habit", model=out / "able")
     return out / "start"
 
 

@@ -90,6 +90,30 @@ def test_a_rollout_is_the_same_conversation_that_training_renders(loaded: checkp
     assert {loaded.processor.tokenizer.decode([one.tokens[i]]) for i in trained} <= {"\n"}, "a line's end is the template's"
 
 
+def test_a_turn_ends_at_its_query_whether_or_not_the_policy_marks_it(loaded: checkpoint.Loaded) -> None:
+    """A model that goes on behind its query is cut there, and the mark that it did not sample carries no loss."""
+    from medxiaohe.train.rollout import stopping
+
+    processor = loaded.processor
+
+    def generate(inputs: dict[str, Any]) -> Any:
+        text = next(said)
+        tokens = torch.tensor([processor.tokenizer(text, add_special_tokens=False)["input_ids"]])
+        whole = torch.cat([inputs["input_ids"], tokens], dim=1)
+        stop = stopping(processor, "rwr", inputs["input_ids"].shape[1])
+        going = [n for n in range(inputs["input_ids"].shape[1], whole.shape[1] + 1) if not bool(stop(whole[:, :n], None)[0])]
+        return whole[:, : max(going) + 1]
+
+    said = iter([f"{ASKS} and I go on", f"{SAYS} and on"])
+    talk = started(Prompt("p", (Message("user", ("Where? </query> x",)),)), [search()], "allowed")
+    (one,) = roll([talk], processor, Turns("rwr", 3, 4096), generate, ends(loaded))
+    assert [message.text for message in talk.messages if message.role == "assistant"] == [ASKS, SAYS]
+    assert one.tokens == list(render(talk.messages, processor).tokens[: len(one.tokens)])
+    mask = [0] * one.num_prompt + one.mask
+    assert decoded(loaded, one.tokens, mask, 1) == ASKS + SAYS
+    assert one.tokens[-1] == processor.tokenizer.eos_token_id and one.mask[-1] == 0, "TRL sees a row that was not cut off"
+
+
 def test_a_tool_may_answer_with_an_image(loaded: checkpoint.Loaded, picture: ImageRef) -> None:
     prompt = Prompt("p", (Message("user", (picture, "What is in the corner?")),))
     plain = started(Prompt("q", (Message("user", ("Is it red?",)),)), [search()], "allowed")

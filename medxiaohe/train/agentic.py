@@ -191,7 +191,6 @@ def _trainer(
     schedule = Schedule(samples, num_prompts, settings.num_generations, settings.rest, written.rows, mixed=True)
     pad, ends = _special_ids(loaded)
     generation = _generation(settings.max_completion_length, settings.temperature, pad, ends)
-    stops = stopping(loaded.processor, settings.form)
     turns = Turns(settings.form, settings.max_rounds, settings.max_length)
 
     def ask(number: int) -> Sample:
@@ -205,6 +204,7 @@ def _trainer(
 
         def generate(inputs: dict[str, Any]) -> Any:
             moved = {name: tensor.to(trainer.accelerator.device) for name, tensor in inputs.items()}
+            stops = stopping(loaded.processor, settings.form, inputs["input_ids"].shape[1])
             with unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model, torch.no_grad():
                 return model.generate(**moved, generation_config=generation, stopping_criteria=stops)
 

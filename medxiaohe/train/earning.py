@@ -39,7 +39,9 @@ class Earning:
         if self.weights is not None:
             log_ratios = gains(pairs) if self.weights.confidence else [None] * len(pairs)
             found = [
-                rwr(Score("accuracy", one.correct, _status(one), why=one.why), self._seen(*pair, gain), self.weights)
+                one
+                if one.status == "unsafe"  # the gate holds whatever else is paid
+                else rwr(Score("accuracy", one.correct, _status(one), why=one.why), self._seen(*pair, gain), self.weights)
                 for pair, one, gain in zip(pairs, found, log_ratios, strict=True)
             ]
         return [

@@ -18,7 +18,8 @@ from medxiaohe.models.turns import render_next
 if TYPE_CHECKING:
     import torch
 
-STOPS: dict[str, tuple[str, ...]] = {"calls": ("</tool_call>",), "rwr": ("</query>", "</answer>")}
+STOPS: dict[str, tuple[str, ...]] = {"calls": (), "rwr": ("</query>", "</answer>")}  # a turn ends there, whoever marks its end
+LOOK_BACK = 12  # tokens in which such an end is looked for
 
 
 @dataclass
@@ -75,38 +76,57 @@ def roll(talks: Sequence[Talk], processor: Any, turns: Turns, generate: Generate
 
 def _turn(one: Rollout, tokens: Sequence[int], processor: Any, turns: Turns, ends: frozenset[int]) -> None:
     """One turn of the policy, and what answers it."""
-    talk, pad = one.talk, processor.tokenizer.pad_token_id
-    stop = next((i for i, token in enumerate(tokens) if token in ends), None)
-    said = list(tokens[: len(tokens) if stop is None else stop + 1])
-    while stop is None and len(said) > 1 and said[-1] == pad:
-        said.pop()
+    talk = one.talk
+    said, marked = _said(tokens, processor, turns.form, ends)
     one.add(Rendered(tuple(said), (True,) * len(said)), True)
     text = processor.tokenizer.decode([token for token in said if token not in ends], skip_special_tokens=True)
-    finished = stop is not None or text.endswith(STOPS[turns.form])
+    finished = marked or any(stop in text for stop in STOPS[turns.form])
     _loop.advance(talk, _loop.parsed(text, talk, turns.form), turns.form, turns.max_rounds)
     if not finished and not talk.done:
         talk.done, talk.error = True, "the turn was cut off: raise max_completion_length"
-        return
     if talk.done:
+        if finished and not marked:  # TRL takes a row without the mark for one that was cut off
+            one.add(Rendered((processor.tokenizer.eos_token_id,), (False,)), False)
         return
-    piece = render_next(talk.messages, processor, _loop.offered(talk, turns.form), ended=stop is not None)
+    piece = render_next(talk.messages, processor, _loop.offered(talk, turns.form), ended=marked)
     if len(one.tokens) + len(piece.tokens) >= turns.max_tokens:
         talk.done, talk.error = True, f"longer than max_length {turns.max_tokens} tokens with what the tools answered"
         return
     one.add(piece, False)
 
 
-def stopping(processor: Any, form: Form) -> Any:
-    """Stops a row where its turn ends, for models that do not end it there by themselves."""
+def _said(tokens: Sequence[int], processor: Any, form: Form, ends: frozenset[int]) -> tuple[list[int], bool]:
+    """The sampled tokens of a turn, and whether the policy marked its end; what it wrote behind a stop is not kept."""
+    stop = next((i for i, token in enumerate(tokens) if token in ends), None)
+    if stop is not None:
+        return list(tokens[: stop + 1]), True
+    said = list(tokens)
+    while len(said) > 1 and said[-1] == processor.tokenizer.pad_token_id:
+        said.pop()
+    for cut in range(len(said), max(0, len(said) - LOOK_BACK), -1):
+        if processor.tokenizer.decode(said[:cut], skip_special_tokens=True).endswith(STOPS[form] or ("\0",)):
+            return said[:cut], False
+    return said, False
+
+
+def stopping(processor: Any, form: Form, start: int) -> Any:
+    """Stops a row that goes on behind the end of its turn, for models that do not mark it by themselves; None where none is known.
+
+    start: the number of tokens of the inputs, which may hold such ends themselves.
+    """
     import torch
     from transformers import StoppingCriteria, StoppingCriteriaList
 
-    class AtEndOfTurn(StoppingCriteria):  # type: ignore[misc]
-        def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-            lasts = processor.tokenizer.batch_decode(input_ids[:, -8:], skip_special_tokens=True)
-            return torch.tensor([last.endswith(STOPS[form]) for last in lasts], device=input_ids.device)
+    if not STOPS[form]:
+        return None
 
-    return StoppingCriteriaList([AtEndOfTurn()])
+    class BehindTheTurn(StoppingCriteria):  # type: ignore[misc]
+        def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+            lasts = processor.tokenizer.batch_decode(input_ids[:, max(start, input_ids.shape[1] - LOOK_BACK) :], skip_special_tokens=True)
+            gone_on = [any(stop in last and not last.endswith(stop) for stop in STOPS[form]) for last in lasts]
+            return torch.tensor(gone_on, device=input_ids.device)
+
+    return StoppingCriteriaList([BehindTheTurn()])
 
 
 def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
