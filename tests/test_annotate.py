@@ -136,6 +136,12 @@ def test_a_tagger_decides_what_is_a_mention_of_the_kinds_it_knows() -> None:
     assert found[2].kind == "disease" and found[2].candidates == () and found[1].reason == "tagger; the name in it: fever"
 
 
+def test_what_turns_out_to_be_of_a_kind_that_the_tagger_knows_is_the_tagger_s_too() -> None:
+    tree = tree_of(disease("gene", "albumin", kind="gene"), disease("ill", "albumin"))
+    assert [a.entity for a in Annotator.of(tree).annotate("albumin and zzz syndrome")] == ["ill"]
+    assert [a.surface for a in Annotator.of(tree, tagger=SomeSpans()).annotate("albumin and zzz syndrome")] == ["zzz syndrome"]
+
+
 def test_a_normaliser_decides_what_a_tagged_mention_is_called() -> None:
     class Near:
         codes = {"zzz syndrome": [("AML", 0.8), ("ALL", 0.1)], "severe fever": [("MESH:D1", 0.7)], "Alzheimer disease": [("MESH:D2", 1.0)]}

@@ -149,7 +149,9 @@ class Annotator:
             drafts = self._with_tagged(page, drafts, spans)
         choose = self._chooser(page.text, drafts)
         said = page.contexts(drafts)
-        return [self._annotation(page.text, draft, choose, context) for draft, context in zip(drafts, said, strict=True)]
+        found = [self._annotation(page.text, draft, choose, context) for draft, context in zip(drafts, said, strict=True)]
+        tagged = {span[:2] for span in spans}  # a gene of the dictionary may turn out to be the disease of that name
+        return [a for a in found if _one_kind(a.kind) not in self._tagged_kinds or (a.start, a.end) in tagged]
 
     # ---- a learned tagger ------------------------------------------------------------------------
 
