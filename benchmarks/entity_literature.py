@@ -3,6 +3,7 @@
     pip install 'medxiaohe[train]' && medxiaohe assets minilm pubmed_2020
     MEDXIAOHE_DATA=/path/to/data python benchmarks/entity_literature.py --tree out/tree/tree/1
     MEDXIAOHE_DATA=/path/to/data python benchmarks/entity_literature.py --tree out/tree/tree/1 --model starter --sample 40
+    python benchmarks/entity_literature.py --tree out/tree/tree/1 --model starter --conflicts run/data_attach/1/conflicts.jsonl
 
 Extraction is scored on development documents (NCBI disease, BC5CDR, BioNLP13CG): of each document, the different pairs of
 surface (in any case) and kind. "statistics" learns what names look like from --pubmed abstracts and the documents, and from
@@ -29,9 +30,11 @@ from medxiaohe import assets, io, plugins
 from medxiaohe.data.attach import KINDS
 from medxiaohe.data.readers.pubmed_xml import pubmed_xml
 from medxiaohe.data.readers.pubtator import pubtator
+from medxiaohe.data.rulings import library, rule
 from medxiaohe.entity import gold
 from medxiaohe.entity.finder import Finder, finder
 from medxiaohe.entity.literature import candidates, cluster
+from medxiaohe.entity.literature.conflicts import Conflict, Option
 from medxiaohe.entity.literature.extract import Found, Limits, Passage, extract
 from medxiaohe.entity.literature.kinds import Typer
 from medxiaohe.entity.literature.vectors import Remembering
@@ -62,8 +65,14 @@ def main() -> None:
     options.add_argument("--sample", type=int, default=40, help="documents of all sets together that the model reads")
     options.add_argument("--max-new-tokens", type=int, default=256)
     options.add_argument("--backend", default="transformers")
+    options.add_argument(
+        "--conflicts", type=Path, help="instead: let the model rule on these conflicts of tree attach"
+    )
     options.add_argument("--parts", action="store_true", help="kinds and concepts instead of extraction")
     args = options.parse_args()
+    if args.conflicts:
+        rulings(args)
+        return
     if not (root := Path(os.environ.get("MEDXIAOHE_DATA", "")) / "entity_gold").is_dir():
         sys.exit("set MEDXIAOHE_DATA to the folder of the data pack")
     tree = Tree.load(args.tree)
@@ -115,6 +124,20 @@ def model_rows(args: argparse.Namespace, documents: dict[str, list[gold.Document
         known = {d.id: _of(wanted, _linked(d.text, tree, names)) for d in docs}
         print_row(f"{name}, {len(docs)} documents", "names of the tree", known, right)
         print(f"    {args.model}: {dict(result.counts)}, {time.time() - start:.0f} s", flush=True)
+
+
+def rulings(args: argparse.Namespace) -> None:
+    """What the agent of data/rulings.py does with a model, conflict by conflict."""
+    rows = list(io.read_jsonl(args.conflicts))
+    found = [Conflict(**{**row, "options": tuple(Option(**option) for option in row["options"])}) for row in rows]
+    passages = [Passage(s.id, s.text, s.source) for s in islice(pubmed_xml(assets.folder("pubmed_2020")), args.pubmed)]
+    options = {"max_new_tokens": args.max_new_tokens, "batch_size": 8} if args.backend == "transformers" else {}
+    model, start = plugins.load("models", args.backend)(args.model, **options), time.time()
+    print("| conflict | name | searches | status | why | last reply, the first words |\n|---|---|---|---|---|---|")
+    for row in rule(found, model, library(passages, Tree.load(args.tree))):
+        said = " ".join(row["replies"][-1].split())[:100].replace("|", "/") if row["replies"] else ""
+        print(f"| {row['conflict']} | {row['name']} | {len(row['searches'])} | {row['status']} | {row['why']} | {said} |", flush=True)
+    print(f"\n{len(rows)} conflicts, {time.time() - start:.0f} s")
 
 
 def print_row(name: str, method: str, found: Items, right: Items) -> None:
