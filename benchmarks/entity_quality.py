@@ -372,7 +372,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tree", type=Path, required=True, help="a folder that `medxiaohe tree build` finished")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("MEDXIAOHE_DATA", ".")), help="the data pack")
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--sets", nargs="+", choices=[*SETS, "medquad"], default=[*SETS, "medquad"])
     parser.add_argument("--test", nargs="+", metavar="SET=FILE", default=[], help="test files of yours; train and devel are learned from")
     parser.add_argument("--ablation", action="store_true", help="instead: the tagger without parts of what it knows, within train")
     parser.add_argument("--crossed", action="store_true", help="instead: learned from four fifths of train and devel, five times")
@@ -382,7 +382,7 @@ def main() -> None:
     if wrong := [name for name in tests if name not in SETS]:
         parser.error(f"--test is SET=FILE with a set of {', '.join(SETS)}, not {wrong[0]!r}")
     pairs = {}
-    for name in tests or args.sets:
+    for name in tests or [name for name in args.sets if name in SETS]:
         reader = plugins.load("readers", SETS[name][0])
         parts = [documents(s for s in reader(Path(args.data) / "entity_gold" / path) if hasattr(s, "split")) for path in SETS[name][1:3]]
         if name in tests:
@@ -406,7 +406,7 @@ def main() -> None:
             run_set(name, world, train, test, options, more)
     if args.crossed:
         return
-    if not tests:
+    if not tests and "medquad" in args.sets:
         medquad(world, args.data / "corpus" / "medquad")
 
 
