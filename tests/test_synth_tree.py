@@ -68,9 +68,7 @@ def test_one_parent_gives_few_thin_nodes() -> None:
 
 
 def _pool(*texts: str, entities: dict[int, tuple[str, ...]] | None = None) -> Pool:
-    return Pool(
-        (n, Sample(f"s{n}", (Message("document", (text,)),), entities=(entities or {}).get(n, ()))) for n, text in enumerate(texts)
-    )
+    return Pool((n, Sample(f"s{n}", (Message("document", (text,)),), entities=(entities or {}).get(n, ()))) for n, text in enumerate(texts))
 
 
 def test_items_of_a_node_come_with_the_evidence_of_the_match() -> None:

@@ -55,7 +55,7 @@ class AlignSettings:
     rules: bool = True
     similarity: str = "ngrams"  # of text and anchor: ngrams, minilm, a folder, or "" for none
     least: float = 0.7  # standing below which a text is of another row
-    pictures: float = 0.0  # the same for a text beside its picture; 0 does not look at pictures
+    pictures: float = 0.0  # the same for a text beside its picture (0.5 with minilm); 0 does not look at pictures
     judge: TeacherSettings | None = None
     planted: int = 20  # mismatches that a judge must tell from as many rows, before it is believed
     undecided: Literal["keep", "drop"] = "keep"

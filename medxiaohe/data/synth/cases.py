@@ -8,6 +8,7 @@ from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.names import names_of
 from medxiaohe.data.synth.walk import Walk, walk_from_json
 from medxiaohe.scoring._text import golds
+from medxiaohe.scoring.choice import LETTERS, letter_of
 from medxiaohe.types import Sample
 
 MAX_FACTS = 12  # of an option
@@ -29,7 +30,6 @@ def case(sample: Sample, graph: Graph | None = None) -> Case:
 
 def _of_walk(question: str, sample: Sample, walk: Walk, graph: Graph) -> Case:
     name = {id: graph.tree.entities[id].name for id in (*walk.nodes, *(clue.named for clue in walk.clues))}
-    name |= {walk.answer: graph.tree.entities[walk.answer].name}
     facts = [f"{words.fact(one.predicate, name[one.subject], name[one.object])}." for one in (*walk.steps, *walk.clues)]
     clues = tuple((name[walk.nodes[clue.at]], name[clue.named]) for clue in walk.clues)
     nodes = tuple(name[id] for id in walk.nodes)
@@ -47,6 +47,4 @@ def _of_choice(question: str, sample: Sample, graph: Graph) -> Case:
 
 
 def _place(sample: Sample) -> int:
-    from medxiaohe.scoring.choice import LETTERS, letter_of
-
     return LETTERS.index(letter_of(sample))

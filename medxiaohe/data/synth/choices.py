@@ -10,7 +10,7 @@ question never shows the answer: not a name of it, and no word of it that the ot
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from medxiaohe import io
@@ -122,14 +122,14 @@ def _group(id: str, graph: Graph, seed: int) -> Choice | Refused:
     return Refused("fewer than three siblings", "of its group")
 
 
-def _three(id: str, graph: Graph, seed: int, fits: object) -> tuple[str, ...]:
+def _three(id: str, graph: Graph, seed: int, fits: Callable[[str], bool]) -> tuple[str, ...]:
     """Three siblings that fit, by lot; each of another name."""
     tree = graph.tree
     found, names = list[str](), {canon(name) for name in names_of(tree.entities[id])}
-    order = sorted(siblings(tree, id)[:MAX_SIBLINGS], key=lambda other: io.unit_interval(str(seed), "sibling", id, other))
-    for other in order:
+    order = sorted(siblings(tree, id), key=lambda other: io.unit_interval(str(seed), "sibling", id, other))
+    for other in order[:MAX_SIBLINGS]:
         own = {canon(name) for name in (tree.entities[other].name, *tree.entities[other].synonyms)}
-        if names & own or tree.entities[other].kind != tree.entities[id].kind or not fits(other):  # type: ignore[operator]
+        if names & own or tree.entities[other].kind != tree.entities[id].kind or not fits(other):
             continue
         if any(other in tree.ancestors(one) or one in tree.ancestors(other) for one in found):
             continue  # of two options one above the other, both or none would be right
