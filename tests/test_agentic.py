@@ -279,6 +279,7 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.slow
 def test_it_resumes_to_the_same_bits_from_every_step(
     mixture: Path, knows: Path, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,6 +393,7 @@ def test_what_a_prompt_needs_follows_from_three_ways_of_asking() -> None:
         assert need({"none": none, "allowed": allowed, "forced": forced}, settings) == expected
 
 
+@pytest.mark.slow
 def test_filtered_prompts_are_answered_as_the_filter_said(mixture: Path, knows: Path, library: Path, tmp_path: Path) -> None:
     from medxiaohe.train.tool_need import ToolNeedSettings, tool_need
 

@@ -96,6 +96,7 @@ def test_the_three_kinds_and_nothing_else_become_pairs(known: Any) -> None:
     assert len(list(paired(samples[0], row, knowledge, 0.5))) == 1, "the same two replies once"
 
 
+@pytest.mark.slow
 def test_answers_of_a_model_become_pairs_that_can_be_learned(
     folder: Path, tiny_vlm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
