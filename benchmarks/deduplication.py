@@ -138,7 +138,7 @@ def compare(rows: list[str]) -> None:
         )
 
 
-def compare_images(most: int) -> None:
+def compare_images(most: int, ending: str) -> None:
     files = []
     for name in ("chest_xray", "vqa_rad", "ham10000"):
         seen = {image.sha256: image for one in make(name).samples("test") for image in one.images}
@@ -148,11 +148,11 @@ def compare_images(most: int) -> None:
         paths = []
         for number, image in enumerate(files):
             for kind, edit in [("", None), *plant.IMAGE_EDITS.items()]:
-                path = Path(folder) / f"{number} {kind}.png"
+                path = Path(folder) / f"{number} {kind}.{ending}"
                 picture = images.open_image(image)
-                (edit(picture, dice) if edit else picture).save(path)
+                (edit(picture, dice) if edit else picture).convert("RGB").save(path, quality=90)
                 paths.append((number, kind, path))
-        print(f"{len(files)} images, {len(paths) - len(files)} transformed copies")
+        print(f"{len(files)} images, {len(paths) - len(files)} transformed copies, as {ending.upper()}")
         ways: dict[str, tuple[Callable, Callable]] = {"medxiaohe": (look, gallery_of)}  # type: ignore[type-arg]
         try:
             import imagehash
@@ -200,8 +200,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=6000)
     parser.add_argument("--images", action="store_true")
+    parser.add_argument("--format", choices=("png", "jpg"), default="png", help="of the files that are looked at")
     given = parser.parse_args()
     if given.images:
-        compare_images(60)
+        compare_images(60, given.format)
     else:
         compare(texts(given.texts))
