@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -177,8 +178,11 @@ def test_the_stages_run_in_a_recipe_and_the_mixture_takes_their_rows(tmp_path: P
 def test_the_stages_killed_at_any_write_resume_to_identical_bytes(tmp_path: Path) -> None:
     pytest.importorskip("numpy")
     recipe = _recipe(tmp_path)
-    done = engine.medxiaohe("run", recipe, "--out", tmp_path / "whole")
+    done = engine.medxiaohe("run", recipe, "--out", tmp_path / "before", "--until", "corpus")
     assert done.returncode == 0, done.stderr
-    num = kills(tmp_path / "killed", "run", recipe, "--out", "@")
+    shutil.copytree(tmp_path / "before", tmp_path / "whole")
+    done = engine.medxiaohe("run", recipe, "--out", tmp_path / "whole", "--until", "made")
+    assert done.returncode == 0, done.stderr
+    num = kills(tmp_path / "killed", "run", recipe, "--until", "made", "--out", "@", start=str(tmp_path / "before"), preload="numba")
     assert num > 40
     assert_all_like(tmp_path / "killed", tmp_path / "whole", num)
