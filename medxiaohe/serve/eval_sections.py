@@ -35,6 +35,8 @@ def scores(results: Results) -> Html:
     )
     head = ("Task", "n", "Mean", "95 % interval", "Clusters", "Unparsed", "Refused", "Unjudged", "Constant", "Random", "Blind")
     rows = [_score_row(name, task) for name, task in tasks.items()]
+    while rows and not any(row[-1] for row in rows) and head[-1] != "Constant":  # baselines that were not asked for
+        head, rows = head[:-1], [row[:-1] for row in rows]
     more = [(f"{name}: {other}", row) for name, task in tasks.items() for other, row in task["other_scores"].items()]
     charted = [charts.figure(eval_charts.forest("Scores", part), eval_charts.marks_used(part)) for part in _parts(drawn, 12)]
     return section(
