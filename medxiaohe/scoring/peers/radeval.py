@@ -2,7 +2,7 @@
 
     metric_list: [{metric: "medxiaohe.scoring.peers.radeval:radgraph"}]
 
-They need `pip install radeval` (torchvision, medspacy, stanza and a dozen packages more) and
+They need `pip install 'medxiaohe[radeval]'` (torchvision, medspacy, stanza and a dozen packages more) and
 most of them the weights of their models from the hub. Those that send reports to a hosted model (CRIMSON, MammoGREEN,
 RadFact-CT) are not here: `claims.f1` with a judge does that, and a judge passes the guard. RadCliQ is a distance without a best
 value, not a score, so it is not here either.
@@ -60,12 +60,12 @@ def evaluator(metric: str) -> Any:
     try:
         package = importlib.import_module("radeval")
     except ImportError as error:
-        raise MissingExtra(f"radeval.{metric} needs {error.name}: pip install radeval") from error
+        raise MissingExtra(f"radeval.{metric} needs {error.name}: pip install 'medxiaohe[radeval]'") from error
     with warnings.catch_warnings():
         try:
             return package.RadEval(metrics=[metric], per_sample=True, show_progress=False)
         except ImportError as error:
-            raise MissingExtra(f"radeval.{metric} needs {error.name}: pip install radeval") from error
+            raise MissingExtra(f"radeval.{metric} needs {error.name}: pip install 'medxiaohe[radeval]'") from error
         except (OSError, RuntimeError, ValueError) as error:
             raise ModelError(f"radeval.{metric} could not be made: {' '.join(str(error).split())[:200]}") from error
 
