@@ -102,7 +102,7 @@ def test_without_radeval_one_sentence_says_what_it_needs() -> None:
     if importlib.util.find_spec("radeval"):
         pytest.skip("radeval is installed")
     scorer = plugins.load("scoring", "medxiaohe.scoring.peers.radeval:radgraph")
-    with pytest.raises(MissingExtra, match="pip install radeval"):
+    with pytest.raises(MissingExtra, match=r"pip install 'medxiaohe\[radeval\]'"):
         scorer.many(traces("There is an effusion."))
     assert scorer.many(traces("", "unknown"))[0].value == 0.0  # nothing to measure needs no package
 
