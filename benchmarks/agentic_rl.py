@@ -62,6 +62,7 @@ class Fact:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--only", type=int, help="this seed alone; a last call without it makes the table of all")
     options.add_argument("--warm", type=int, default=360, help="steps of fine-tuning on skill; a quarter as many on the habit")
     options.add_argument("--steps", type=int, default=45, help="steps of reinforcement learning")
     options.add_argument("--test", type=int, default=200, help="questions")
@@ -70,8 +71,9 @@ def main() -> None:
     options.add_argument("--out", type=Path, help="keep models and figures here: a run that was killed goes on")
     chosen = options.parse_args()
     out = chosen.out or Path(tempfile.mkdtemp())
-    rows = [row for seed in range(chosen.seeds) for row in one_seed(seed, chosen, out / str(seed))]
-    print(f"\n{chosen.seeds} seeds, {chosen.warm} + {chosen.steps} steps, {chosen.test} questions; mean and 95 % interval over seeds")
+    seeds = range(chosen.seeds) if chosen.only is None else [chosen.only]
+    rows = [row for seed in seeds for row in one_seed(seed, chosen, out / str(seed))]
+    print(f"\n{len(seeds)} seeds, {chosen.warm} + {chosen.steps} steps, {chosen.test} questions; mean and 95 % interval over seeds")
     print(table(rows))
 
 
