@@ -63,6 +63,13 @@ def test_chinese_names_are_found_at_the_speed_of_reading() -> None:
     assert time.perf_counter() - start < 100 * max(short, 0.01)
 
 
+@pytest.mark.parametrize("text_", ["M-A-" + "SEQ-" * 60 + "K", "SEQUENCE" * 40, "Met-Ala-Trp " * 80, "of the " * 300 + "House"])
+def test_a_protein_is_read_as_fast_as_prose(text_: str) -> None:
+    start = time.perf_counter()
+    text.redact(text_)
+    assert time.perf_counter() - start < 10  # without whole words: hours
+
+
 def test_spans_say_where_and_what() -> None:
     assert text.find("MRN 4711223, Mr. Quxley") == [Span(4, 11, "ID"), Span(17, 23, "NAME")]
     assert text.find("") == []

@@ -42,9 +42,9 @@ ORG_HEADS = (
     "Foundation|Church|Nursing Home|Rehabilitation|Rehab|Care Cent(?:er|re)|Cent(?:er|re)|Associates|Laboratories|Labs|Inc|LLC|Ltd|Group|Corporation|Corp|"
     "Company|Partners|Physicians|Surgery Cent(?:er|re)|Manor|Lodge|House|Campus|Memorial|Plc|PLC|and Sons"
 )
-ORGANISATION = re.compile(
+ORGANISATION = re.compile(  # words are taken whole (*+): in "ABCD-EFGH" there are too many ways to begin one anew
     rf"(?:University|Hospital|Institute|College|Church|School|Clinic|City|County|State) of (?:the )?(?:[A-Z][\w'’.-]+[ -]?){{1,5}}|"
-    rf"[A-Z][\w'’.-]*(?:(?:,? (?:and|of|the|de|&|for)|[ ,-]+(?:St\.|Ste\.)?)? ?,?-?(?:[A-Z][\w'’.-]*)){{0,6}}? (?:{ORG_HEADS})\b(?:,? (?:{ORG_HEADS})\b)*"
+    rf"[A-Z][\w'’.-]*+(?:(?:,? (?:and|of|the|de|&|for)|[ ,-]+(?:St\.|Ste\.)?)? ?,?-?(?:[A-Z][\w'’.-]*+)){{0,6}}? (?:{ORG_HEADS})\b(?:,? (?:{ORG_HEADS})\b)*"
 )
 GENERIC = frozenset(
     "the of and a at to for in medical medicine center centre hospital hospitals clinic clinics emergency department outpatient inpatient primary care "
