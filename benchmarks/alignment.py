@@ -27,6 +27,7 @@ from medxiaohe.data.synth.anchors import Item, item
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.mismatch import CONFLICTS, Rules
 from medxiaohe.entity.finder import finder
+from medxiaohe.evals.stats import wilson
 from medxiaohe.models.embed import embedder
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.types import Sample
@@ -43,16 +44,8 @@ class Case:
     kind: str = ""  # how it was corrupted
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    if not n:
-        return 0.0, 1.0
-    share = hits / n
-    middle, spread = share + z * z / (2 * n), z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n))
-
-
 def line(name: str, hits: int, n: int) -> str:
-    low, high = wilson(hits, n)
+    low, high = wilson(hits, n) if n else (0.0, 1.0)
     return f"  {name:<36} {hits:>5} of {n:<6} {hits / max(1, n):>7.1%}   [{low:.1%}, {high:.1%}]"
 
 

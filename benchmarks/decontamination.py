@@ -25,6 +25,7 @@ from medxiaohe.data import plant
 from medxiaohe.data.decontaminate import TestItems
 from medxiaohe.data.looks import Gallery, Lens, look
 from medxiaohe.data.overlap import words
+from medxiaohe.evals.stats import wilson
 from medxiaohe.tasks import make, named
 from medxiaohe.types import Message, Sample
 
@@ -36,16 +37,8 @@ LONG = 13  # the words of a run in GPT-3's test
 MIN_WORDS = 8  # of a question that is edited; shorter ones are found when they are asked in the same words
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    if not n:
-        return 0.0, 1.0
-    share = hits / n
-    middle, spread = share + z * z / (2 * n), z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n))
-
-
 def line(name: str, hits: int, n: int, digits: int = 1) -> str:
-    low, high = wilson(hits, n)
+    low, high = wilson(hits, n) if n else (0.0, 1.0)
     return f"  {name:<34} {hits:>6} of {n:<6} {hits / max(1, n):>8.{digits}%}   [{low:.{digits}%}, {high:.{digits}%}]"
 
 

@@ -17,22 +17,15 @@ from pathlib import Path
 from medxiaohe import io, plugins
 from medxiaohe.data.synth.search import Pool
 from medxiaohe.entity.tree import Tree
+from medxiaohe.evals.stats import wilson
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.types import Evidence, Sample
 
 K = 5
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    if not n:
-        return 0.0, 1.0
-    share = hits / n
-    middle, spread = share + z * z / (2 * n), z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n))
-
-
 def line(name: str, hits: int, n: int) -> str:
-    low, high = wilson(hits, n)
+    low, high = wilson(hits, n) if n else (0.0, 1.0)
     return f"  {name:<44} {hits:>5} of {n:<6} {hits / max(1, n):>7.1%}   [{low:.1%}, {high:.1%}]"
 
 

@@ -24,20 +24,13 @@ from medxiaohe.data.synth.route import route
 from medxiaohe.data.synth.thin import thin
 from medxiaohe.data.synth.walk import verify, walk_from_json
 from medxiaohe.entity.finder import finder
+from medxiaohe.evals.stats import wilson
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.types import ImageRef, Message, Sample
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    if not n:
-        return 0.0, 1.0
-    share = hits / n
-    middle, spread = share + z * z / (2 * n), z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n))
-
-
 def line(name: str, hits: int, n: int) -> str:
-    low, high = wilson(hits, n)
+    low, high = wilson(hits, n) if n else (0.0, 1.0)
     return f"  {name:<44} {hits:>5} of {n:<6} {hits / max(1, n):>7.1%}   [{low:.1%}, {high:.1%}]"
 
 

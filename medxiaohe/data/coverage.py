@@ -236,14 +236,15 @@ def _codes(sample: Sample) -> Iterator[str]:
             yield from map(curie, concept_ids(str(mention[4])))
     for key, value in sample.meta.items():
         if key != "mentions":
-            yield from (curie(text) for text in _texts(value) if ":" in text)
+            yield from (curie(text) for text in texts_in(value) if ":" in text)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text of a JSON value, at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        yield from _texts(list(value.values()))
+        yield from texts_in(list(value.values()))
     elif isinstance(value, (list, tuple)):
         for one in value:
-            yield from _texts(one)
+            yield from texts_in(one)

@@ -10,7 +10,6 @@ never golds; a conversation that does not earn `right` is left out, and so is a 
 from __future__ import annotations
 
 import itertools
-import random
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from medxiaohe import io, plugins, progress
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.tasks import make, named
 from medxiaohe.train.clean import carry
+from medxiaohe.train.replay import with_old
 
 CHUNK = 32
 
@@ -65,16 +65,12 @@ def demonstrate(settings: DemonstrateSettings, out: Path, *, data: Path, tree: P
         raise DataError(
             f"the expert solved none of {len(shown)} items of {settings.task} (the last: {last!r}): take another, or lower `right`"
         )
-    old = list(io.read_samples(data / "instructions.jsonl")) if settings.replay else []
-    chance = random.Random(settings.seed)
-    replayed = chance.sample(old, min(len(old), round(settings.replay * len(rows))))
-    mixed = [*rows, *replayed]
-    chance.shuffle(mixed)
+    mixed, replayed = with_old(rows, data, settings.replay, settings.seed)
     io.write_jsonl(out / "instructions.jsonl", mixed)
     carry(data, out)
     io.write_jsonl(out / "demonstrations.jsonl", shown)
     used = sum(bool(row["calls"]) for row in shown)
-    return {"shown": len(shown), "kept": len(rows), "with_calls": used, "replayed": len(replayed)}
+    return {"shown": len(shown), "kept": len(rows), "with_calls": used, "replayed": replayed}
 
 
 def _expert(settings: DemonstrateSettings) -> Any:

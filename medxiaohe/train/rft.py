@@ -9,7 +9,6 @@ different answers are taken. The paper says to distil rare successes back, and g
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.train.clean import carry
 from medxiaohe.train.draws import Drawn, DrawSettings, draw
+from medxiaohe.train.replay import with_old
 from medxiaohe.types import Message, Sample
 
 
@@ -42,11 +42,7 @@ def rft(settings: RftSettings, out: Path, *, data: Path, model: Path | None = No
     rows = [row for one in drawn for row in taken[one.sample.id]]
     if not rows:
         raise DataError(f"none of {len(drawn)} prompts has a rare right answer: draw more often, raise `rare`, or take easier prompts")
-    old = list(io.read_samples(data / "instructions.jsonl")) if settings.replay and (data / "instructions.jsonl").exists() else []
-    chance = random.Random(settings.seed)
-    replayed = chance.sample(old, min(len(old), round(settings.replay * len(rows))))
-    mixed = [*rows, *replayed]
-    chance.shuffle(mixed)
+    mixed, replayed = with_old(rows, data, settings.replay, settings.seed)
     io.write_jsonl(out / "instructions.jsonl", mixed)
     carry(data, out)
     io.write_jsonl(out / "rft.jsonl", (_record(one, len(taken[one.sample.id]), settings) for one in drawn))
@@ -55,7 +51,7 @@ def rft(settings: RftSettings, out: Path, *, data: Path, model: Path | None = No
         "draws": settings.draws,
         "distilled": len(rows),
         "prompts_distilled": sum(bool(found) for found in taken.values()),
-        "replayed": len(replayed),
+        "replayed": replayed,
         "never_right": sum(one.accuracy(settings.right) == 0 for one in drawn),
         "left_out_as_easy": sum((one.accuracy(settings.right) or 0) > settings.rare for one in drawn),
         "unjudged": sum(one.accuracy(settings.right) is None for one in drawn),

@@ -9,10 +9,9 @@ A picture is a third witness (similarity.py). What is said once cannot be checke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from medxiaohe.data.coverage import texts_in
 from medxiaohe.types import ImageRef, Sample
 
 TAGS = (
@@ -36,7 +35,7 @@ class Item:
 
 
 def item(sample: Sample, tags: tuple[str, ...] = TAGS) -> Item:
-    said = [" ".join(text.replace("/", " ").split()) for key in tags if key in sample.meta for text in _texts(sample.meta[key])]
+    said = [" ".join(text.replace("/", " ").split()) for key in tags if key in sample.meta for text in texts_in(sample.meta[key])]
     messages = [message for message in sample.messages if message.role != "system"]
     if messages and messages[-1].role == "assistant":
         asked = [message.text for message in messages[:-1] if message.role == "user"]
@@ -45,13 +44,3 @@ def item(sample: Sample, tags: tuple[str, ...] = TAGS) -> Item:
     if len(title) <= TITLE and len(body.split(None, BODY)) >= BODY:
         return Item(sample.id, body, tuple(filter(None, [title, *said])), sample.images)
     return Item(sample.id, sample.text, tuple(filter(None, said)), sample.images)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from _texts(list(value.values()))
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _texts(one)
