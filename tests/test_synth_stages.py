@@ -65,6 +65,27 @@ def test_items_are_gathered_node_by_node_with_evidence(whole: Whole) -> None:
     assert io.read_json(found / "contamination.json")["checked"] == {"medqa": 1273, "kqa": 91}
 
 
+def test_nodes_a_model_failed_at_come_first_and_rows_are_written_for_them(tmp_path: Path) -> None:
+    """MX-16: `eval run --weak-nodes` feeds the synthesis; D:12 is in the corpus, so that it is not thin."""
+    tree, corpus = small.folder(tmp_path / "tree"), _corpus(tmp_path / "corpus")
+    rows = [{"node": "D:12", "mean": 0.1, "n": 20}, {"node": "D:01", "mean": 0.9, "n": 20}, {"node": "OTHER:1", "mean": 0.0, "n": 9}]
+    io.write_json(tmp_path / "weak.json", {"nodes": rows})
+    (tmp_path / "found").mkdir()
+    (tmp_path / "made").mkdir()
+    settings = GatherSettings(nodes=3, at_most=0, weak=str(tmp_path / "weak.json"))
+    gather(settings, tmp_path / "found", tree=tree, corpus=corpus)
+    nodes = list(io.read_jsonl(tmp_path / "found/nodes.jsonl"))
+    assert nodes[0]["id"] == "D:12" and nodes[0]["why"] == "scored 0.100 on 20 items of an evaluation" and len(nodes) == 3
+    synthesise(SynthesiseSettings(), tmp_path / "made", tree=tree, corpus=corpus, items=tmp_path / "found")
+    assert any("D:12" in s.meta.get("nodes", ()) for s in io.read_samples(tmp_path / "made/samples.jsonl") if s.source.startswith("synth_"))
+    io.write_json(tmp_path / "weak.json", {"nodes": rows[1:]})
+    with pytest.raises(DataError, match=r"none of its nodes below 0\.5 is a disease"):
+        gather(settings, tmp_path / "found", tree=tree, corpus=corpus)
+    io.write_json(tmp_path / "weak.json", [1])
+    with pytest.raises(DataError, match="is not what"):
+        gather(settings, tmp_path / "found", tree=tree, corpus=corpus)
+
+
 def test_rows_of_held_out_splits_are_not_gathered(tmp_path: Path) -> None:
     tree, corpus = small.folder(tmp_path / "tree"), _corpus(tmp_path / "corpus", a={"split": "test"}, c={"split": "validation"})
     (out := tmp_path / "out").mkdir()

@@ -21,9 +21,10 @@ from medxiaohe.data import contamination
 from medxiaohe.data.rows import Rows
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.search import Pool
-from medxiaohe.data.synth.thin import Thin, count_thin, thin
+from medxiaohe.data.synth.thin import Thin, count_thin, failed, thin
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
+from medxiaohe.recipe.settings import InputPath
 from medxiaohe.types import Sample
 
 HELD_OUT = ("validation", "test")
@@ -37,6 +38,8 @@ class GatherSettings:
     at_most: int = 2  # samples of the corpus that may mention a thin node
     per_parent: int = 5  # thin nodes of one parent
     per_node: int = 5  # items of one node
+    weak: InputPath = ""  # what `eval run --weak-nodes` wrote: nodes that a model failed at come first, however much the corpus has of them
+    weak_below: float = 0.5  # mean score of such a node
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,6 +55,14 @@ def gather(settings: GatherSettings, out: Path, *, tree: Path, corpus: Path, poo
         graph, counts, kinds=settings.kinds, at_most=settings.at_most, num=settings.nodes, per_parent=settings.per_parent,
         seed=settings.seed,
     )  # fmt: skip
+    if settings.weak:
+        weak = failed(graph, counts, _weak(settings), settings.kinds)
+        if not weak:
+            raise DataError(
+                f"{settings.weak}: none of its nodes below {settings.weak_below} is a {' or '.join(settings.kinds)} of this tree"
+            )
+        of_weak = {one.id for one in weak}
+        wanted = [*weak, *(one for one in wanted if one.id not in of_weak)][: settings.nodes]
     if not wanted:
         raise DataError(f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds")
     searched = pool or corpus
@@ -72,6 +83,14 @@ def gather(settings: GatherSettings, out: Path, *, tree: Path, corpus: Path, poo
         "thin": count_thin(graph, counts, settings.at_most), "nodes": len(wanted), "nodes_with_items": served, "samples": num,
         "matches": sum(how.values()), "how": dict(sorted(how.items())), "by_kind": _by_kind(wanted, found),
     }  # fmt: skip
+
+
+def _weak(settings: GatherSettings) -> list[dict[str, Any]]:
+    said = io.read_json(Path(settings.weak))
+    try:
+        return [row for row in said["nodes"] if row["mean"] < settings.weak_below and row["node"] and row["n"]]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{settings.weak} is not what `medxiaohe eval run --weak-nodes` writes") from error
 
 
 def coverage_of(corpus: Path) -> dict[str, int]:

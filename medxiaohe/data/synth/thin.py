@@ -8,11 +8,13 @@ Of one parent at most `per_parent` are taken, so that no big family takes all th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from medxiaohe import io
 from medxiaohe.data.synth.graph import Graph
+from medxiaohe.types import Entity
 
 MIN_FACTS = 2
 
@@ -38,12 +40,27 @@ def thin(
         count = coverage.get(entity.id, 0)
         if entity.kind not in by_kind or entity.id in roots or count > at_most or graph.tree.layer(entity.id) < 3:
             continue
-        facts = len(graph.out.get(entity.id, ())) + len(graph.into.get(entity.id, ()))
-        if facts >= MIN_FACTS or (facts and entity.definition):
+        if _has_facts(graph, entity):
             why = f"{count} samples mention it, {near[entity.id]} a parent or sibling"
             by_kind[entity.kind].append(Thin(entity.id, entity.name, entity.kind, count, near[entity.id], why))
     ordered = [list(_spread(graph, sorted(rows, key=lambda t: _order(t, seed)), per_parent)) for rows in by_kind.values()]
     return _in_turn(ordered, num)
+
+
+def failed(graph: Graph, coverage: Mapping[str, int], rows: Sequence[Mapping[str, Any]], kinds: tuple[str, ...]) -> list[Thin]:
+    """Of the nodes an evaluation scored (`eval run --weak-nodes`, the lowest first), those of these kinds that the tree can write about."""
+    near, roots, found = _around(graph, coverage), set(graph.tree.roots), []
+    for row in rows:
+        entity = graph.tree.entities.get(row["node"])
+        if entity is not None and entity.kind in kinds and entity.id not in roots and _has_facts(graph, entity):
+            why = f"scored {row['mean']:.3f} on {row['n']} items of an evaluation"
+            found.append(Thin(entity.id, entity.name, entity.kind, coverage.get(entity.id, 0), near[entity.id], why))
+    return found
+
+
+def _has_facts(graph: Graph, entity: Entity) -> bool:
+    facts = len(graph.out.get(entity.id, ())) + len(graph.into.get(entity.id, ()))
+    return facts >= MIN_FACTS or bool(facts and entity.definition)
 
 
 def count_thin(graph: Graph, coverage: Mapping[str, int], at_most: int) -> dict[str, int]:
