@@ -37,3 +37,9 @@ def _of(file: Path, where: str) -> Iterator[Sample]:
             text, line = ast.get_docstring(node) or "", getattr(node, "lineno", 0)
             if len(text.split()) >= MIN_WORDS:
                 yield Sample(f"{where}:{line}", (Message("document", (text,)),), license=LICENSE)
+
+
+if __name__ == "__main__":
+    for sample in docstrings(Path(__file__).with_name("modules.txt")):
+        if isinstance(sample, Sample) and sample.id.startswith("json/"):
+            print(f"{sample.id}  {' '.join(sample.messages[0].text.split())[:100]}")

@@ -115,7 +115,8 @@ def test_a_workflow_answers_in_order_and_ends_although_the_model_never_does(name
     traces = workflow(prompts, scripted(answer=lambda messages: f"heard {messages[-1].text}\nFINAL DIAGNOSIS: scurvy"), ())
     assert [trace.prompt.id for trace in traces] == ["p/0", "p/1", "p/2"]
     assert all(trace.answer and not trace.error for trace in traces)
-    endless = workflow(prompts[:1], scripted(answer=lambda _: Message("assistant", (ToolCall("1", "again", {"word": "a"}),))), (again,))
+    asks = Message("assistant", ("<query>again</query>", ToolCall("1", "again", {"word": "a"})))  # a query is how the grammar of rwr calls
+    endless = workflow(prompts[:1], scripted(answer=lambda _: asks), (again,))
     assert endless[0].error
 
 

@@ -19,6 +19,7 @@ PRINTS = {
     "custom_task.py": "mean 0.50, 95% interval [0.15, 0.85], 4 items",
     "own_reader.py": "('my:1',) Most often Streptococcus pneumoniae.",
     "make_own_data.py": "120 rows of 60 patients",
+    "docstrings.py": "json/decoder:",
 }
 
 

@@ -89,7 +89,7 @@ def test_the_parts_of_the_estimate_follow_from_what_is_trained(tiny_vlm: Path) -
     small = prepare(checkpoint.load(str(tiny_vlm)).model, Parts(language="lora", lora_r=4, projector=False), 0)
     a, b = (estimate.memory(model, 100, 0, 4) for model in (full, small))
     assert a.gradients == 4 * sizes(full)["trained_parameters"] and a.optimizer == 2 * a.gradients
-    assert b.gradients == 4 * sizes(small)["trained_parameters"] and a.activations == b.activations
+    assert b.gradients == 4 * sizes(small)["trained_parameters"] and a.activations < b.activations < 2 * a.activations
     assert a.weights == 4 * sizes(full)["total_parameters"] and a.total == a.weights + 3 * a.gradients + a.activations + a.logits
     assert estimate.memory(full, 200, 0, 4).logits == 2 * a.logits
     assert estimate.memory(full, 100, 0, 4, checkpointing=True).activations < a.activations

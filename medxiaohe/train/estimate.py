@@ -7,6 +7,7 @@
     optimizer    two moments for each trained weight, in the same precision
     activations  of each layer a gradient passes: 8 hidden + 2 keys and values + 4 intermediate, a position; with checkpointing the input
                  of each layer and all of one
+    adapters     the output of each layer that LoRA adapts, once more, a position (measured, not derived); part of the activations
     logits       positions x vocabulary x (precision + 8 bytes): the loss is computed in float32, with its gradient
 
 Nothing here counts what torch itself takes, nor what the allocator leaves between. Time is that of one forward and backward pass a token,
@@ -55,6 +56,8 @@ def memory(model: Any, positions: int, images: int, bytes_each: int, checkpointi
     vision = getattr(model.config, "vision_config", None)
     if vision is not None and any(w.requires_grad and part_of(n) == "vision" for n, w in model.named_parameters()):
         activations += _layers(vision, images * _patches(vision), bytes_each, checkpointing)
+    adapted = sum(layer.base_layer.out_features for layer in model.modules() if hasattr(layer, "lora_A") and hasattr(layer, "base_layer"))
+    activations += positions * bytes_each * int(adapted) // (text.num_hidden_layers if checkpointing else 1)
     vocabulary = int(getattr(text, "vocab_size", 0))
     return Estimate(round(weights), round(trained), round(2 * trained), activations, positions * vocabulary * (bytes_each + 8))
 
