@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from medxiaohe import assets, images, plugins
 from medxiaohe.data import duplicates, overlap, plant
@@ -65,34 +66,39 @@ def shingles(text: str) -> list[str]:
     return [" ".join(words[i : i + GRAM]) for i in range(len(words) - GRAM + 1)]
 
 
-def with_datasketch(rows: list[str]) -> set[int]:
-    from datasketch import MinHash, MinHashLSH
-
-    index, gone, kept = MinHashLSH(params=(BANDS, ROWS), num_perm=BANDS * ROWS), set(), {}
+def by_estimate(rows: list[str], index: Any, signature: Callable[[list[str]], Any]) -> set[int]:
+    """Rows that a peer's index, asked row by row, finds near one that was kept, by its estimate of their likeness."""
+    gone, kept = set[int](), dict[int, Any]()
     for place, text in enumerate(rows):
-        mine = MinHash(num_perm=BANDS * ROWS)
-        mine.update_batch([one.encode() for one in shingles(text)])
+        mine = signature(shingles(text))
         if any(mine.jaccard(kept[name]) >= THRESHOLD for name in index.query(mine)):
             gone.add(place)
         else:
             index.insert(place, mine)
             kept[place] = mine
     return gone
+
+
+def with_datasketch(rows: list[str]) -> set[int]:
+    from datasketch import MinHash, MinHashLSH
+
+    def signature(said: list[str]) -> Any:
+        mine = MinHash(num_perm=BANDS * ROWS)
+        mine.update_batch([one.encode() for one in said])
+        return mine
+
+    return by_estimate(rows, MinHashLSH(params=(BANDS, ROWS), num_perm=BANDS * ROWS), signature)
 
 
 def with_rensa(rows: list[str]) -> set[int]:
     from rensa import RMinHash, RMinHashLSH
 
-    index, gone, kept = RMinHashLSH(threshold=THRESHOLD, num_perm=BANDS * ROWS, num_bands=BANDS), set(), {}
-    for place, text in enumerate(rows):
+    def signature(said: list[str]) -> Any:
         mine = RMinHash(num_perm=BANDS * ROWS, seed=0)
-        mine.update(shingles(text))
-        if any(mine.jaccard(kept[name]) >= THRESHOLD for name in index.query(mine)):
-            gone.add(place)
-        else:
-            index.insert(place, mine)
-            kept[place] = mine
-    return gone
+        mine.update(said)
+        return mine
+
+    return by_estimate(rows, RMinHashLSH(threshold=THRESHOLD, num_perm=BANDS * ROWS, num_bands=BANDS), signature)
 
 
 def exact(rows: list[str]) -> set[int]:

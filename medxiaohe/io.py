@@ -282,6 +282,13 @@ def digest(folder: Path) -> str:
     return sha256(manifest)[:16] if manifest.is_file() else ""
 
 
+def content(folder: Path, name: str) -> str:
+    """The sha256 of a file in a folder: from the manifest where the folder was published, so that it is not read once more."""
+    manifest = folder / MANIFEST
+    known = read_json(manifest)["files"].get(name) if manifest.is_file() else None
+    return str(known["sha256"]) if known else sha256(folder / name)
+
+
 def _seal(folder: Path, record: Mapping[str, Any]) -> str:
     return fingerprint([record, sha256(folder / MANIFEST)])
 

@@ -255,3 +255,14 @@ def test_unfinished_work_survives_a_kill_and_goes_when_the_stage_is_published(tm
         assert (io.scratch(draft, {"rate": 1}) / "part").read_text() == "one"
         assert not list(io.scratch(draft, {"rate": 2}).iterdir()), "work under other settings is deleted"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x"]
+
+
+def test_the_hash_of_a_published_file_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with io.publish(tmp_path / "done", record=lambda: {"summary": {}}) as draft:
+        io.write_text(draft / "a.txt", "a")
+    (tmp_path / "loose").mkdir()
+    (tmp_path / "loose" / "a.txt").write_text("a")
+    value = io.sha256(tmp_path / "done" / "a.txt")
+    assert io.content(tmp_path / "loose", "a.txt") == value and io.digest(tmp_path / "loose") == ""
+    monkeypatch.setattr(io, "sha256", lambda path: pytest.fail(f"{path} was read"))
+    assert io.content(tmp_path / "done", "a.txt") == value

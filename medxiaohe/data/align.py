@@ -84,7 +84,7 @@ class _Row:
 def align(settings: AlignSettings, out: Path, *, corpus: Path, tree: Path) -> dict[str, Any]:
     graph = Graph.load(tree)
     rules = Rules(graph, finder(tree), lexicon(tree))
-    work = io.scratch(out, [settings, io.sha256(corpus / "samples.jsonl"), io.sha256(tree / "entities.jsonl"), _code()])
+    work = io.scratch(out, [settings, io.content(corpus, "samples.jsonl"), io.content(tree, "entities.jsonl"), _code()])
     judge = teacher(settings.judge, work) if settings.judge else None
     files = []
     with Rows(corpus) as rows:

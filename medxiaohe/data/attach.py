@@ -69,7 +69,7 @@ def attach(settings: AttachSettings, out: Path, *, tree: Path, corpus: Path | No
     plugins.need("numpy", why="attaching entities")
     passages = read_passages(settings, corpus)
     skeleton = Tree.load(tree)
-    work = io.scratch(out, [asdict(settings), io.sha256(tree / "entities.jsonl"), [[p.id, io.fingerprint(p.text)] for p in passages]])
+    work = io.scratch(out, [asdict(settings), io.content(tree, "entities.jsonl"), [[p.id, io.fingerprint(p.text)] for p in passages]])
     near = None if settings.embedder == "ngrams" else Remembering(embedder(settings.embedder), work)
     model = _model(settings, work)
     names = finder(tree)

@@ -82,7 +82,7 @@ def _work(settings: CurateSettings, out: Path, file: Path, tree: Path | None) ->
     """Unfinished work is good for the same rows, settings, code and test items, which the settings and the tree name."""
     key = {name: value for name, value in io.to_json(settings).items() if name not in ("workers", "engine")}
     code = [io.sha256(path) for path in sorted([*Path(__file__).parent.glob("*.py"), *Path(__file__).parent.glob("filters/*.py")])]
-    return io.scratch(out, [key, io.sha256(file), io.sha256(tree / io.MANIFEST) if tree and (tree / io.MANIFEST).is_file() else "", code])
+    return io.scratch(out, [key, io.content(file.parent, file.name), io.digest(tree) if tree else "", code])
 
 
 def _held_out(settings: CurateSettings, pieces: list[shards.Shard], work: Path) -> Path:

@@ -44,7 +44,7 @@ def deidentify(settings: DeidentifySettings, out: Path, *, corpus: Path) -> dict
     if not file.is_file():
         raise DataError(f"{corpus} has no samples.jsonl: it must be the folder of data.read or data.curate")
     code = [io.sha256(path) for path in sorted([Path(__file__), *Path(__file__).parent.parent.glob("privacy/text*.py")])]
-    work = io.scratch(out, [settings.sources, settings.shard_mb, io.sha256(file), code])
+    work = io.scratch(out, [settings.sources, settings.shard_mb, io.content(file.parent, file.name), code])
     pieces = shards.split([file], max(1, int(settings.shard_mb * (1 << 20))))
     how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": "de-identify"}
     options = {"sources": list(settings.sources)}

@@ -66,7 +66,7 @@ def gather(settings: GatherSettings, out: Path, *, tree: Path, corpus: Path, poo
     if not wanted:
         raise DataError(f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds")
     searched = pool or corpus
-    work = io.scratch(out, [settings, io.sha256(searched / "samples.jsonl"), io.sha256(tree / "entities.jsonl"), _code()])
+    work = io.scratch(out, [settings, io.content(searched, "samples.jsonl"), io.content(tree, "entities.jsonl"), _code()])
     with Rows(searched) as rows:
         found = _search(settings, graph, wanted, rows, work / "found.jsonl")
         io.write_jsonl(out / "nodes.jsonl", ({**asdict(one), "found": len(found[one.id])} for one in wanted))

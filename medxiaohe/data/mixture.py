@@ -117,7 +117,7 @@ def _work(settings: MixtureSettings, out: Path, file: Path, tree: Path | None) -
     """Unfinished work is good for the same data, settings and code."""
     code = [io.sha256(Path(__file__).with_name(name)) for name in ("mixture.py", "draw.py", "quotas.py", "sorting.py")]
     key = {name: value for name, value in io.to_json(settings).items() if name not in ("workers", "engine")}
-    return io.scratch(out, [key, io.sha256(file), io.sha256(tree / io.MANIFEST) if tree else "", code])
+    return io.scratch(out, [key, io.content(file.parent, file.name), io.digest(tree) if tree else "", code])
 
 
 def _scan(settings: MixtureSettings, pieces: list[shards.Shard], work: Path, tree: Path | None) -> Seen:

@@ -52,7 +52,7 @@ class PlaceSettings:
 def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     plugins.need("numpy", why="placing entities")
     whole = Tree.load(tree)
-    work = io.scratch(out, [settings, io.sha256(tree / "entities.jsonl")])
+    work = io.scratch(out, [settings, io.content(tree, "entities.jsonl")])
     near = None if settings.embedder == "ngrams" else Remembering(embedder(settings.embedder), work)
     parents: dict[str, tuple[str, ...]] = {}
     rows: list[dict[str, Any]] = []

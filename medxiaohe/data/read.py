@@ -123,7 +123,7 @@ def _key(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path) -
     code = [io.sha256(path) for path in sorted([*here.glob("*.py"), *here.glob("readers/*.py")])]
     said = {key: value for key, value in io.to_json(settings).items() if key not in ("workers", "engine")}
     inputs = {path: files.stamp(path) for path in sorted(set(input_paths(settings)))}
-    return [said, [[one.source, one.files] for one in parts], code, io.sha256(tree / "entities.jsonl"), inputs]
+    return [said, [[one.source, one.files] for one in parts], code, io.content(tree, "entities.jsonl"), inputs]
 
 
 def read_part(

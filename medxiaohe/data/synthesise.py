@@ -76,7 +76,7 @@ def synthesise(
     graph = Graph.load(tree)
     before = coverage_of(corpus) if corpus else {}
     nodes = _nodes(settings, graph, before, items)
-    inputs = [io.sha256(path / "samples.jsonl") for path in (corpus, items) if path] + [io.sha256(tree / "entities.jsonl")]
+    inputs = [io.content(path, "samples.jsonl") for path in (corpus, items) if path] + [io.content(tree, "entities.jsonl")]
     work = io.scratch(out, [settings, inputs, _code()])
     chunks = [nodes[i : i + CHUNK] for i in range(0, len(nodes), CHUNK)]
     maker = _Maker(settings, graph, finder(tree), lexicon())

@@ -59,7 +59,7 @@ class TeachSettings:
 
 def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> dict[str, Any]:
     graph, names = Graph.load(tree), finder(tree)
-    work = io.scratch(out, [settings, io.sha256(corpus / "samples.jsonl"), io.sha256(tree / "entities.jsonl"), _code()])
+    work = io.scratch(out, [settings, io.content(corpus, "samples.jsonl"), io.content(tree, "entities.jsonl"), _code()])
     asked = _questions(settings, corpus)
     about = [cases.case(sample, graph) for sample in asked]
     judge = use.make(settings.judge, tree)

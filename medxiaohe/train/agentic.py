@@ -100,7 +100,7 @@ def agentic(settings: AgenticSettings, out: Path, *, data: Path, model: Path | N
     tools = toolbox(settings.tools, settings.retriever)
     loaded = checkpoint.load(base, device())
     faults.agree(loaded)
-    inputs = [io.sha256(data / name) for name in ("prompts.jsonl", NEEDS) if (data / name).is_file()]
+    inputs = [io.content(data, name) for name in ("prompts.jsonl", NEEDS) if (data / name).is_file()]
     place = io.scratch(out, ["agentic", decisive(settings), inputs, identity(base), code(), rewarding.code()])
     earned = earning.Earning(
         rewarding.Rewarding(tasks, settings.reward),

@@ -73,7 +73,7 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     rows = pairs.PairRows(preferences, loaded.processor, settings.max_length, f"render {pairs.FILE}")
     if parts_of.projector_is_fresh(loaded.model) and rows.first_with(True) is not None:
         raise ConfigError(f"{LABEL}: the projector of {base} was never trained, and pairs have images: fine-tune with train.sft first")
-    place = io.scratch(out, [LABEL, decisive(settings), io.sha256(data / pairs.FILE), identity(base), code()])
+    place = io.scratch(out, [LABEL, decisive(settings), io.content(data, pairs.FILE), identity(base), code()])
     lengths = [size.tokens for size in rows.sizes]
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed)
     each = settings.gradient_accumulation_steps * ranks.world()

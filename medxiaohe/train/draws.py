@@ -66,7 +66,7 @@ def draw(settings: DrawSettings, out: Path, data: Path, model: Path | None, tree
     """Answers of the model to `prompts.jsonl` of a stage. DataError when the limits leave no prompt."""
     base = base_model(settings, model)
     samples = wanted(list(io.read_samples(data / "prompts.jsonl")), settings)
-    key = [label, decisive(settings), io.sha256(data / "prompts.jsonl"), identity(base), code(), rewarding.code()]
+    key = [label, decisive(settings), io.content(data, "prompts.jsonl"), identity(base), code(), rewarding.code()]
     file = io.scratch(out, key) / "draws.jsonl"
     io.drop_torn_line(file)
     rows = list(io.read_jsonl(file)) if file.exists() else []

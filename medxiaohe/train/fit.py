@@ -94,7 +94,7 @@ def train_on(file: str, label: str, settings: FitSettings, out: Path, data: Path
     rows = Rows(list(io.read_samples(data / file)), loaded.processor, settings.max_length, f"render {file}", settings.augment)
     if not len(rows):
         raise DataError(f"{label}: no rows to train on: look at the mixture stage's counts")
-    place = io.scratch(out, [label, decisive(settings), io.sha256(data / file), identity(base), code()])
+    place = io.scratch(out, [label, decisive(settings), io.content(data, file), identity(base), code()])
     return fit(rows, loaded, settings, out, place, label)
 
 

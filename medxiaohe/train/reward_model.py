@@ -59,7 +59,7 @@ def reward_model(
     train, held_out = split(read(data / "pairs.jsonl"), settings.seed)
     names = variants.synonyms(Tree.load(tree)) if tree is not None else None
     rows = [row for pair in train for row in (in_forms(pair, names) if settings.invariant else [pair])]
-    place = io.scratch(out, ["reward model", decisive(settings), io.sha256(data / "pairs.jsonl"), identity(base), code()])
+    place = io.scratch(out, ["reward model", decisive(settings), io.content(data, "pairs.jsonl"), identity(base), code()])
     head, tokenizer = classifier(base)
     trainer, meter = _trainer(head, tokenizer, rows, settings, place)
     found = newest(place)

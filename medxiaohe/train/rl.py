@@ -90,7 +90,7 @@ def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None
     tasks = {name: make(name, tree) for name in sorted({s.source for s in samples})}
     loaded = checkpoint.load(base, device())
     faults.agree(loaded)
-    place = io.scratch(out, ["rl", decisive(settings), io.sha256(data / "prompts.jsonl"), identity(base), code(), rewarding.code()])
+    place = io.scratch(out, ["rl", decisive(settings), io.content(data, "prompts.jsonl"), identity(base), code(), rewarding.code()])
     earned = Rewarding(tasks, settings.reward)
     written = Rollouts()
     trainer, meter = _trainer(samples, earned, loaded, settings, place, written)

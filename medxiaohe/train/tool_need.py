@@ -69,7 +69,7 @@ def tool_need(settings: ToolNeedSettings, out: Path, *, data: Path, model: Path 
     base = base_model(settings, model)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
     tasks = {name: make(name, tree) for name in sorted({sample.source for sample in samples})}
-    key = ["tool need", decisive(settings), io.sha256(data / "prompts.jsonl"), identity(base), code(), rewarding.code()]
+    key = ["tool need", decisive(settings), io.content(data, "prompts.jsonl"), identity(base), code(), rewarding.code()]
     file = io.scratch(out, key) / "shares.jsonl"
     io.drop_torn_line(file)
     rows = list(io.read_jsonl(file)) if file.exists() else []
