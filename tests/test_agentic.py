@@ -398,7 +398,7 @@ def test_filtered_prompts_are_answered_as_the_filter_said(mixture: Path, knows: 
     from medxiaohe.train.tool_need import ToolNeedSettings, tool_need
 
     given_ = ToolNeedSettings(
-        retriever=Retriever(path=str(library), top=2), draws=2, max_new_tokens=40, margin=0.4, enough=0.5, temperature=1.5
+        retriever=Retriever(path=str(library), top=2), draws=8, max_new_tokens=40, margin=0.1, enough=0.5, temperature=0.7
     )
     summary = tool_need(given_, tmp_path / "need", data=mixture, model=knows)
     rows = list(io.read_jsonl(tmp_path / "need" / "tool_need.jsonl"))
