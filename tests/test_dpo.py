@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from curves import tracked
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError, MedError
@@ -79,6 +80,13 @@ def test_it_learns_to_prefer_and_starts_where_the_reference_is(parts: Parts, pai
     assert metrics[0]["loss"] == pytest.approx(0.6931, abs=2e-3), "log 2: policy and reference are one model at the first step"
     assert summary["loss_last"] < 0.4 and summary["accuracy_last"] == 1.0 and summary["pairs_with_pixels"] == 4
     assert checkpoint.load(str(tmp_path / "out" / "model"))
+
+
+def test_margins_reach_a_tracker(pairs: Path, tiny_vlm: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    dpo(short(tiny_vlm, report_to=("tensorboard",)), tmp_path / "dpo" / "1", data=pairs)
+    margins = [row["margin"] for row in io.read_jsonl(tmp_path / "dpo" / "1" / "metrics.jsonl")]
+    assert len(margins) == 4 and tracked(tmp_path / "dpo" / "tracked", "train/rewards/margins") == pytest.approx(margins, abs=1e-3)
 
 
 def outcome(folder: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from curves import tracked
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError, ModelError
@@ -84,6 +85,20 @@ def test_pretraining_learns_from_documents_and_hands_its_model_on(mixture: Path,
     assert first["rows_with_pixels"] == 0 and first["trained_tokens"] == first["tokens"]
     second = sft(FitSettings(parts=FULL, max_steps=1), tmp_path / "sft", data=mixture, model=tmp_path / "cpt")
     assert second["base"] == str(tmp_path / "cpt" / "model")
+
+
+def test_curves_of_rewards_reach_a_tracker_and_change_nothing(mixture: Path, tiny_vlm: Path, tmp_path: Path) -> None:
+    for name, report_to in (("a", ()), ("b", ("tensorboard",))):
+        if report_to:
+            pytest.importorskip("tensorboard")
+        settings = RLSettings(
+            model=str(tiny_vlm), parts=FULL, max_steps=2, per_device_train_batch_size=8, max_completion_length=4, report_to=report_to
+        )
+        rl(settings, tmp_path / name / "1", data=mixture)
+    for file in ("metrics.jsonl", "rollouts.jsonl", "model/model.safetensors"):
+        assert io.sha256(tmp_path / "a" / "1" / file) == io.sha256(tmp_path / "b" / "1" / file), file
+    rewards = [row["reward"] for row in io.read_jsonl(tmp_path / "b" / "1" / "metrics.jsonl")]
+    assert len(rewards) == 2 and tracked(tmp_path / "b" / "tracked", "train/reward") == pytest.approx(rewards, abs=1e-3)
 
 
 def test_reinforcement_learning_is_rewarded_by_the_tasks_own_scorer(mixture: Path, tiny_vlm: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from medxiaohe.rewards.rwr import RwrWeights
 from medxiaohe.scoring.judges import use as judges
 from medxiaohe.tasks import make
 from medxiaohe.tools import tool
-from medxiaohe.train import earning, faults, grpo, rewarding
+from medxiaohe.train import earning, faults, grpo, rewarding, trackers
 from medxiaohe.train import parts as parts_of
 from medxiaohe.train.clean import refuse_unchecked
 from medxiaohe.train.fit import base_model, code, dataset, device, identity
@@ -91,6 +91,7 @@ def agentic(settings: AgenticSettings, out: Path, *, data: Path, model: Path | N
     """Train on `prompts.jsonl` of a mixture or of train.tool_need, whose rows are samples of tasks."""
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
+    trackers.checked(settings.report_to)
     uses = use_of(settings, data)
     prompts = [sample for sample in io.read_samples(data / "prompts.jsonl") if uses(sample) is not None]
     samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed, mixed=True)
@@ -114,9 +115,9 @@ def agentic(settings: AgenticSettings, out: Path, *, data: Path, model: Path | N
     def start(sample: Sample) -> Talk:
         return started(sample.prompt, tools(sample.prompt, tasks[sample.source]), uses(sample) or "allowed")
 
-    trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, place, written)
-    before = parts_of.sizes(trainer.model)
-    with earned.earned.judge(tree) as judge_of_run:
+    with trackers.tracking(settings.report_to, out), earned.earned.judge(tree) as judge_of_run:
+        trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, place, written)
+        before = parts_of.sizes(trainer.model)
         grpo.train(trainer, meter, written, settings, place, LABEL)
     found = grpo.finish(trainer, written, loaded, settings, out, LABEL)
     used = sum(row["parts"]["used"] for row in written.rows) / max(1, len(written.rows))

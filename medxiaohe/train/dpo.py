@@ -19,7 +19,7 @@ from medxiaohe.models import checkpoint
 from medxiaohe.models.render import IGNORED
 from medxiaohe.recipe import ranks
 from medxiaohe.recipe.settings import HOW, decisive
-from medxiaohe.train import faults, pairs
+from medxiaohe.train import faults, pairs, trackers
 from medxiaohe.train import parts as parts_of
 from medxiaohe.train import plan as plans
 from medxiaohe.train.clean import refuse_unchecked
@@ -54,6 +54,7 @@ class DpoSettings:
     seed: int = 0
     allow_contaminated: bool = False  # train on pairs that were compared with no test split
     save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
+    report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/trackers.py
 
     def __post_init__(self) -> None:
         for name in ("per_device_train_batch_size", "gradient_accumulation_steps", "max_length", "save_steps"):
@@ -67,6 +68,7 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     """Train on the pairs of a stage. DataError names a bad row before the first step."""
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
+    trackers.checked(settings.report_to)
     preferences = pairs.read(data / pairs.FILE)
     loaded = checkpoint.load(base, device())
     faults.agree(loaded)
@@ -79,13 +81,13 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     each = settings.gradient_accumulation_steps * ranks.world()
     steps = settings.max_steps or max(1, round(epoch * settings.num_train_epochs / each))
     batches = plans.plan(lengths, settings.per_device_train_batch_size, steps * each, settings.seed)
-    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps)
-    before = parts_of.sizes(trainer.model)
-    found = newest(place)
-    meter.advance(int(Path(found).name) if found else 0)
-    with faults.explained(LABEL, place):
+    with trackers.tracking(settings.report_to, out), faults.explained(LABEL, place):
+        trainer, meter = _trainer(rows, batches, loaded, settings, place, steps)
+        before = parts_of.sizes(trainer.model)
+        found = newest(place)
+        meter.advance(int(Path(found).name) if found else 0)
         trainer.train(resume_from_checkpoint=found)
-    meter.close()
+        meter.close()
     history = [row for row in trainer.state.log_history if "loss" in row]
     save(trainer, loaded, settings.parts, out, LABEL)
     if ranks.is_first():
@@ -128,8 +130,8 @@ def _trainer(
         label_smoothing=settings.label_smoothing, gradient_accumulation_steps=settings.gradient_accumulation_steps,
         per_device_train_batch_size=1,  # a row of the trainer's data set is a batch of the plan
         max_steps=steps, seed=settings.seed, data_seed=settings.seed, logging_steps=1, logging_nan_inf_filter=False,
-        save_strategy="steps", save_steps=settings.save_steps, report_to="none", disable_tqdm=True, remove_unused_columns=False,
-        ddp_find_unused_parameters=parts.vision or parts.projector,
+        save_strategy="steps", save_steps=settings.save_steps, report_to=list(settings.report_to) or "none", disable_tqdm=True,
+        remove_unused_columns=False, ddp_find_unused_parameters=parts.vision or parts.projector,
     )  # fmt: skip
     meter = progress.Meter(LABEL, steps)
 

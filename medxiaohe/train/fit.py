@@ -112,13 +112,11 @@ def code() -> str:
 
 def fit(rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str) -> dict[str, Any]:
     """Train on the rows, write `model/` and `metrics.jsonl` below `out`, return the stage's summary. `place` keeps checkpoints."""
-    with trackers.tracking(settings.report_to, out) as report_to:
-        return _fit(rows, loaded, settings, out, place, label, report_to)
+    with trackers.tracking(settings.report_to, out):
+        return _fit(rows, loaded, settings, out, place, label)
 
 
-def _fit(
-    rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str, report_to: list[str] | str
-) -> dict[str, Any]:
+def _fit(rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str) -> dict[str, Any]:
     lengths = [size.tokens for size in rows.sizes]
     pack_to = settings.max_length if settings.packing else 0
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed, pack_to)
@@ -128,7 +126,7 @@ def _fit(
         raise ConfigError(f"rising: no rows of {', '.join(sorted(unknown))}: the sources are {', '.join(sorted(set(rows.sources)))}")
     rising = [source in settings.rising for source in rows.sources] if settings.rising else ()
     batches = plans.plan(lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to, rising)
-    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label, report_to)
+    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label)
     if getattr(trainer, "is_deepspeed_enabled", False):
         refuse_checkpoints(settings.save_steps, steps)
     seconds_each = check_gradients(trainer.model, rows, settings.parts)
@@ -174,7 +172,6 @@ def _trainer(
     place: Path,
     steps: int,
     label: str,
-    report_to: list[str] | str = "none",
 ) -> tuple[Any, progress.Meter]:
     from transformers import TrainerCallback
     from transformers.trainer_callback import PrinterCallback
@@ -202,7 +199,7 @@ def _trainer(
         logging_steps=1,
         save_strategy="steps",
         save_steps=settings.save_steps,
-        report_to=report_to,
+        report_to=list(settings.report_to) or "none",
         disable_tqdm=True,
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},

@@ -43,7 +43,7 @@ def config(settings: Any, place: Path) -> Any:
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="steps",
-        report_to="none",
+        report_to=list(settings.report_to) or "none",
         disable_tqdm=True,
         use_vllm=settings.use_vllm,
         vllm_mode="colocate",

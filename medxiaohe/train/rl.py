@@ -21,7 +21,7 @@ from medxiaohe.models.render import chat
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
-from medxiaohe.train import faults, grpo, rewarding
+from medxiaohe.train import faults, grpo, rewarding, trackers
 from medxiaohe.train import parts as parts_of
 from medxiaohe.train.clean import refuse_unchecked
 from medxiaohe.train.fit import base_model, code, dataset, device, identity
@@ -66,6 +66,7 @@ class RLSettings:
     seed: int = 0
     allow_contaminated: bool = False  # learn from prompts that were compared with no test split
     save_steps: Annotated[int, HOW] = 20  # a killed run goes on from its newest checkpoint, rollouts in use included
+    report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/trackers.py
 
     def __post_init__(self) -> None:
         if self.save_steps < 1:
@@ -83,6 +84,7 @@ def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None
     """Train on `prompts.jsonl` of a mixture, whose rows are samples of tasks, with the tasks' scorers as reward."""
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
+    trackers.checked(settings.report_to)
     prompts = list(io.read_samples(data / "prompts.jsonl"))
     samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed)
     if not samples:
@@ -93,9 +95,9 @@ def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None
     place = io.scratch(out, ["rl", decisive(settings), io.content(data, "prompts.jsonl"), identity(base), code(), rewarding.code()])
     earned = Rewarding(tasks, settings.reward)
     written = Rollouts()
-    trainer, meter = _trainer(samples, earned, loaded, settings, place, written)
-    before = parts_of.sizes(trainer.model)
-    with earned.judge(tree) as judge_of_run:
+    with trackers.tracking(settings.report_to, out), earned.judge(tree) as judge_of_run:
+        trainer, meter = _trainer(samples, earned, loaded, settings, place, written)
+        before = parts_of.sizes(trainer.model)
         grpo.train(trainer, meter, written, settings, place, LABEL)
     found = grpo.finish(trainer, written, loaded, settings, out, LABEL)
     return {**found, **before, **({"judge": use.record(judge_of_run)} if judge_of_run is not None else {})}

@@ -35,15 +35,15 @@ def checked(names: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def tracking(names: Sequence[str], out: Path) -> Iterator[list[str] | str]:
-    """What `report_to` of a trainer is set to, for as long as it trains; local stores lie in `tracked` beside the stage's folder."""
+def tracking(names: Sequence[str], out: Path) -> Iterator[None]:
+    """For as long as a trainer is made and trains: local stores lie in `tracked` beside the stage's folder."""
     found = checked(names)
     place = (out.parent / "tracked").resolve()
     local = {"TENSORBOARD_LOGGING_DIR": str(place), "MLFLOW_TRACKING_URI": f"file://{place / 'mlflow'}", "TRACKIO_DIR": str(place)}
     ours = {key: value for key, value in local.items() if found and key not in os.environ}  # what the user has set stays
     os.environ.update(ours)
     try:
-        yield found or "none"
+        yield
     finally:
         for key in ours:
             os.environ.pop(key, None)
