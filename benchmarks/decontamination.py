@@ -82,6 +82,8 @@ def text(most: int, num_clean: int, seed: int) -> None:
         for number, (name, item) in enumerate(chosen):
             question, options = plant.question_of(item)
             question = "\n".join(own for own in question.splitlines() if lines[name][own] <= 0.01 * len(by_task[name]) + 1)
+            if not words(question):  # all of it is asked in many items
+                continue
             if (kind != "verbatim" and len(words(question)) < MIN_WORDS) or (kind == "options shuffled" and not options):
                 continue
             match = index.find(row(f"{kind}/{item.id}", edit(question, options, dice), number, clean))

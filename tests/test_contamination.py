@@ -84,6 +84,45 @@ def test_a_short_question_with_half_of_its_options_leaks_and_without_them_does_n
     assert find([item], [with_options, without]) == {"a"}
 
 
+@pytest.mark.parametrize(
+    ("text", "leaks"),
+    [
+        ("An old page.\nWhat is acromegaly?\nA disease of growth.", True),
+        ("Dr. Low asked: \u201cwhat is acromegaly?\u201d Nobody knew.", True),
+        ("Frequently asked\nWhat is acromegaly\nA disease of growth.", True),
+        ("什么。What is acromegaly？", True),
+        ("Nobody told us what is acromegaly and what is not.", False),
+        ("They asked what is acromegaly? Nobody knew.", False),
+        ("What is acromegaly like? A disease of growth.", False),
+        ("What is acromegaly. It is a disease of growth.", False),
+    ],
+)
+def test_a_short_question_without_options_leaks_where_it_stands_alone(text: str, leaks: bool) -> None:
+    item = Sample("t", (Message("user", ("What is acromegaly?",)), Message("assistant", ("Too much growth hormone.",))), source="exam")
+    assert find([item], [Sample("a", (Message("document", (text,)),))]) == ({"a"} if leaks else set())
+
+
+def test_a_question_of_two_words_leaks_with_all_of_its_options() -> None:
+    options = ("most frequent value", "middle value", "sum over number", "half of the range")
+    item = Sample("t", (Message("user", ("Mode is",)), Message("assistant", ("A",))), choices=options, source="exam")
+    shown = "Quiz. Mode is A. most frequent value B. middle value C. sum over number D. half of the range"
+    whole = Sample("a", (Message("document", (shown,)),))
+    half = Sample("b", (Message("document", ("The mode is the most frequent value, the median the middle value.",)),))
+    assert find([item], [whole, half]) == {"a"}
+
+
+def test_a_question_that_many_items_ask_leaks_with_its_options_alone() -> None:
+    asked = "Which of the following is true?"
+    items = [
+        Sample(f"t{i}", (Message("user", (asked,)), Message("assistant", ("A",))), choices=tuple(prose(f"{i} {j}", 3) for j in range(4)),
+               source="exam", study_id=f"s{i}")
+        for i in range(8)
+    ]  # fmt: skip
+    other = Sample("other", (Message("user", (asked + " A. the sky B. the sea C. the sun",)),))
+    same = Sample("same", (Message("user", (f"{asked} " + " ".join(items[3].choices),)),))
+    assert find(items, [other, same]) == {"same"}
+
+
 def test_one_article_has_one_id_however_it_is_written() -> None:
     item = Sample("t", (Message("user", ("Why?",)),), source="exam", study_id="PMID:17244100")
     doi = Sample("d", (Message("user", ("How?",)),), source="exam", study_id="10.1001/jama.2020.1585")

@@ -2,7 +2,8 @@
 
 text     a run of 13 words in common (Brown et al. 2020, GPT-3, appendix C), or 60 % of the item's word triples (75 % when
          there are fewer than twelve), or a quarter of them and 68 % of its words (edited.py), which finds edited
-         copies, or, however short, the same question; a short question with options counts with half of its options
+         copies, or, however short, the same question; a short question counts with half of its options, or as a
+         line or sentence of its own
 image    the same file, or a near-identical one (looks.py)
 patient, study   the same id
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 MAX_TEMPLATE_SHARE = 0.01
 MIN_STUDIES, MIN_ANSWER_WORDS = 10, 8
 MIN_WORDS = 8  # of a question, its options aside, of which edited copies are looked for
+MIN_WORDS_ASKED = 3  # of a question that counts with half of its options
 MIN_WORDS_SHARE, MIN_WORDS_SHARE_OF_FEW = 0.68, 0.85
 MIN_OWN = 0.3  # of the triples that are not the template: two normal reports share all the others
 ALONE, MIN_WORDS_SHARE_ALONE = 1.5, 0.74  # a question that is not much longer than the item
@@ -80,6 +82,7 @@ class TestItems:
         self._shared: dict[str, np.ndarray] = {}
         self._weights: dict[str, edited.Weights] = {}
         self._whole, self._parts = Whole(), list[Part]()
+        self._general = set[int]()  # numbers of short questions that tell nothing alone: "Which of the following is true?"
         self._rare = edited.RareWords()
         for task, found in by_task.items():
             if task not in without_words:
@@ -116,7 +119,11 @@ class TestItems:
         self._weights[items[0].source] = edited.Weights(part.words for part in parts)
         for part in parts:
             if part.equality:
-                self._whole.add(part.words, len(self._parts))
+                asked = part.words or [word for line in part.lines for word in overlap.words(line)]
+                self._whole.add(asked, len(self._parts))
+                _, size, own = self._triples_in(part, "")
+                if size and own < 0 and len(asked) < (RUN if part.options else ANCHOR):
+                    self._general.add(len(self._parts))
                 if len(part.words) >= ANCHOR:
                     self._rare.add(part.words, len(self._parts), self._weights[items[0].source])
                 self._parts.append(part)
@@ -146,7 +153,8 @@ class TestItems:
         text = overlap.words(sample.text)
         for number, start, end in self._whole.find(text):
             part = self._parts[number]
-            if end - start >= ANCHOR or _half_of(part.options, text):
+            alone = end - start >= ANCHOR or (not part.options and overlap.stands_alone(sample.text, start, end))
+            if (alone and number not in self._general) or _with_options(part, end - start, text):
                 return _match(sample, part.item, "the whole question", "test_text", overlap.excerpt(sample.text, start, end))
         found, share = self._runs.find(sample.text)
         if found:
@@ -224,6 +232,13 @@ def _parts(item: Sample, num_studies: int) -> list[Part]:
 def _half_of(options: tuple[tuple[str, ...], ...], text: tuple[str, ...]) -> bool:
     """Whether half of the options are in the text; yes and no are in every text."""
     return len(options) > 2 and 2 * edited.options_found(options, text) >= len(options)
+
+
+def _with_options(part: Part, length: int, text: tuple[str, ...]) -> bool:
+    """Of a question of a word or two ("Mode is") all options must be there."""
+    if length < MIN_WORDS_ASKED:
+        return len(part.options) > 2 and edited.options_found(part.options, text) == len(part.options)
+    return _half_of(part.options, text)
 
 
 def _file(image: ImageRef) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")  # a Chinese character is a word
+BEGINS, ENDS = re.compile(r"[\n.?!:;\"\u201c\u3002\uff1f]"), re.compile(r"[^\w\n]*?[\n?\uff1f]")  # of a sentence of its own
 FACTOR, MIX = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F  # odd, from splitmix64 and xxhash
 
 
@@ -106,6 +107,15 @@ def excerpt(text: str, first: int, end: int) -> str:
     marks = list(WORD.finditer(text.casefold()))
     start = marks[first].start()
     return ("..." if start > 20 else "") + text[start if start > 20 else 0 : marks[end - 1].end() + 20]
+
+
+def stands_alone(text: str, first: int, end: int) -> bool:
+    """Whether the words from `first` to before `end` are a line, or a sentence that ends in a question mark, of their own."""
+    folded = text.casefold()
+    marks = list(WORD.finditer(folded))
+    before = folded[marks[first - 1].end() : marks[first].start()] if first else "\n"
+    after = folded[marks[end - 1].end() : marks[end].start()] if end < len(marks) else folded[marks[end - 1].end() :] + "\n"
+    return bool(BEGINS.search(before) and ENDS.match(after))
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-ANCHOR, SHORTEST = 6, 3  # words; a question of fewer than ANCHOR is a common phrase unless its options are there too
+ANCHOR, SHORTEST = 6, 2  # words; one of fewer than ANCHOR is a common phrase unless its options are there too, or it stands alone
 
 
 class Whole:
