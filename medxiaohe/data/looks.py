@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SIDE, COARSE, FINE = 64, 8, 24
 MARGIN = 0.1  # left out at each edge; a crop may have removed it
 STARTS = (0.0, 0.09, 0.18)  # where the middle of one image can begin in a crop of it (0) or in what it is a crop of (0.18)
-STEPS = (0.045, 0.02, 0.01)  # of the refined place, in parts of the side
+STEPS = (0.045, 0.045, 0.02, 0.01)  # of the refined place, in parts of the side; each moves it down and up, then across
 MIN_COARSE, MIN_CORRELATION, HOPELESS = 0.78, 0.92, 0.55
 MAX_CANDIDATES = 12
 REMEMBERED = 4096  # looks of a Lens
@@ -78,7 +78,7 @@ class Gallery:
         if one.flat or not self._looks:
             return  # a flat image is like every other flat image, and tells nothing
         known = self._middles[: len(self._looks)].T
-        ways = [(grey, _variants(grey) @ known) for grey in (one.grey, one.grey[:, ::-1])]
+        ways = [(grey, found @ known) for grey, found in _both_ways(one)]
         best = np.maximum(ways[0][1].max(axis=0), ways[1][1].max(axis=0))
         likely = np.argsort(-best, kind="stable")[:MAX_CANDIDATES]
         for index in likely[best[likely] >= MIN_COARSE]:
@@ -95,7 +95,7 @@ def correlation(a: Look, b: Look) -> float:
     """Of the local contrast of two images, one laid over the other as well as a crop allows; -1 to 1, mirrored copies included."""
     if a.flat or b.flat:
         return 0.0
-    ways = [(grey, _variants(grey) @ _middle(b)) for grey in (a.grey, a.grey[:, ::-1])]
+    ways = [(grey, found @ _middle(b)) for grey, found in _both_ways(a)]
     return max(_refined(grey, b, int(alike.argmax())) for grey, alike in ways)
 
 
@@ -141,14 +141,22 @@ def _middle(one: Look) -> np.ndarray:
     return _unit((cells @ one.grey.astype("float32") @ cells.T).ravel())
 
 
-def _variants(grey: np.ndarray) -> np.ndarray:
-    """(81, COARSE * COARSE): each of nine places down by each of nine across."""
+def _both_ways(one: Look) -> list[tuple[np.ndarray, np.ndarray]]:
+    """An image and its mirror image, each with (81, COARSE * COARSE): nine places down by nine across."""
     import numpy as np
 
     cells = _coarse_cells()
-    rows = cells @ grey.astype(np.float32)  # (9, COARSE, SIDE)
-    both = rows[:, None] @ cells.transpose(0, 2, 1)[None]  # (9, 9, COARSE, COARSE)
-    return _unit(both.reshape(len(cells) ** 2, -1))
+    cut = _cut(one.grey.astype(np.float32), cells, cells).transpose(0, 2, 1, 3)
+    found = _unit(cut.reshape(len(cells) ** 2, -1)).reshape(cut.shape)
+    swapped = np.arange(len(cells)).reshape(len(STARTS), -1).T.ravel()  # from the other edge, a place begins where it ended
+    mirrored = found[:, swapped, :, ::-1]
+    return [(grey, each.reshape(len(cells) ** 2, -1)) for grey, each in ((one.grey, found), (one.grey[:, ::-1], mirrored))]
+
+
+def _cut(pixels: np.ndarray, downs: np.ndarray, acrosses: np.ndarray) -> np.ndarray:
+    """(D, n, A, n): the mean grey of the cells of D places down, each by A places across, both (places, n, SIDE)."""
+    num, size = downs.shape[:2]
+    return ((downs.reshape(-1, SIDE) @ pixels) @ acrosses.reshape(-1, SIDE).T).reshape(num, size, -1, size)
 
 
 def _refined(grey: np.ndarray, other: Look, variant: int) -> float:
@@ -157,40 +165,59 @@ def _refined(grey: np.ndarray, other: Look, variant: int) -> float:
 
     pixels = grey.astype(np.float32)
     cells = _cells(MARGIN, 1 - MARGIN, FINE)
-    wanted = _contrast(cells @ other.grey.astype(np.float32) @ cells.T)
+    wanted = _unit(_contrast(_cut(other.grey.astype(np.float32), cells[None], cells[None])).ravel()).reshape(FINE, FINE)
     places = _places()
     down, across = places[variant // len(places)], places[variant % len(places)]
     best = -1.0
     for step in STEPS:
-        downs, acrosses = _near(down, step), _near(across, step)
-        rows = np.stack([_cells(*place, FINE) for place in downs]) @ pixels
-        both = rows[:, None] @ np.stack([_cells(*place, FINE).T for place in acrosses])[None]
-        alike = _contrast(both) @ wanted
-        i, j = divmod(int(alike.argmax()), len(acrosses))
-        best = max(best, float(alike[i, j]))
-        down, across = downs[i], acrosses[j]
+        for moves_down in (True, False):
+            downs = _near(down, step) if moves_down else (down,)
+            acrosses = (across,) if moves_down else _near(across, step)
+            alike = _alike(_contrast(_cut(pixels, _stacked(downs), _stacked(acrosses))), wanted)
+            i, j = divmod(int(alike.argmax()), len(acrosses))
+            best = max(best, float(alike[i, j]))
+            down, across = downs[i], acrosses[j]
         if best < HOPELESS or best >= 0.5 * (1 + MIN_CORRELATION):
             break
     return best
 
 
-def _near(place: Place, step: float) -> list[Place]:
+@lru_cache(maxsize=1024)
+def _stacked(places: tuple[Place, ...]) -> np.ndarray:
+    import numpy as np
+
+    return np.stack([_cells(*place, FINE) for place in places])
+
+
+def _near(place: Place, step: float) -> tuple[Place, ...]:
     moves = (0.0, -step, step)
-    return [(round(max(0.0, place[0] + a), 3), round(min(1.0, place[1] + b), 3)) for a in moves for b in moves]
+    return tuple((round(max(0.0, place[0] + a), 3), round(min(1.0, place[1] + b), 3)) for a in moves for b in moves)
 
 
 def _contrast(pictures: np.ndarray) -> np.ndarray:
-    """(..., FINE, FINE) -> (..., FINE * FINE): each pixel less the mean of the 7 x 7 around it, over their deviation; length 1."""
+    """(D, n, A, n), as _cut has it: each pixel less the mean of the 7 x 7 around it, over their deviation."""
     import numpy as np
 
     rest = pictures - _blurred(pictures)
     deviation = np.sqrt(np.maximum(0, _blurred(rest * rest)))
-    return _unit((rest / (deviation + 2.0)).reshape(*pictures.shape[:-2], -1))
+    contrast: np.ndarray = rest / (deviation + 2.0)
+    return contrast
 
 
 def _blurred(pictures: np.ndarray, width: int = 7) -> np.ndarray:
+    num, size = pictures.shape[:2]
     around = _window(width)
-    return around @ pictures @ around.T
+    down = around @ pictures.reshape(num, size, -1)
+    return (down.reshape(-1, size) @ around.T).reshape(pictures.shape)
+
+
+def _alike(pictures: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(D, A): the correlation of each of (D, n, A, n) pictures with one (n, n) of length 1 and mean 0."""
+    import numpy as np
+
+    spread = np.einsum("diaj,diaj->da", pictures, pictures) - np.einsum("diaj->da", pictures) ** 2 / wanted.size
+    found: np.ndarray = np.einsum("diaj,ij->da", pictures, wanted) / np.maximum(1e-3, np.sqrt(np.maximum(0, spread)))
+    return found
 
 
 @lru_cache(maxsize=1)
