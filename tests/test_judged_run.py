@@ -140,6 +140,11 @@ def test_one_command_holds_a_judge_against_physicians(
     assert "self-test FAILED" in capsys.readouterr().out
 
 
+def test_a_judge_that_nobody_serves_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "judge", "ruless"]) == 2
+    assert "no judge 'ruless': give rules" in capsys.readouterr().err
+
+
 def test_the_headline_of_healthbench_is_the_clipped_mean_with_its_interval(place: Path) -> None:
     summary = run(settings(place), place / "out")
     values = [row["scores"][0]["value"] for row in io.read_jsonl(place / "out/traces.jsonl")]

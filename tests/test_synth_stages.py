@@ -86,6 +86,13 @@ def test_nodes_a_model_failed_at_come_first_and_rows_are_written_for_them(tmp_pa
         gather(settings, tmp_path / "found", tree=tree, corpus=corpus)
 
 
+def test_a_file_that_lists_no_nodes_is_one_sentence(tmp_path: Path) -> None:
+    io.write_json(tmp_path / "weak.json", {"rows": []})
+    settings = GatherSettings(nodes=3, weak=str(tmp_path / "weak.json"))
+    with pytest.raises(DataError, match="lists no nodes: give the file that `medxiaohe eval run --weak-nodes FILE` wrote"):
+        gather(settings, tmp_path, tree=small.folder(tmp_path / "tree"), corpus=_corpus(tmp_path / "corpus"))
+
+
 def test_rows_of_held_out_splits_are_not_gathered(tmp_path: Path) -> None:
     tree, corpus = small.folder(tmp_path / "tree"), _corpus(tmp_path / "corpus", a={"split": "test"}, c={"split": "validation"})
     (out := tmp_path / "out").mkdir()

@@ -224,6 +224,8 @@ def judge(args: argparse.Namespace) -> int:
     """The self-test of a judge, and how far it agrees with people; exit code 1 when it fails the test."""
     backend = args.backend or ("python" if ":" in args.model and not Path(args.model).exists() else "openai_compatible")
     options = dict(map(load.option, args.option))
+    if backend == "openai_compatible" and args.model != use.RULES and "url" not in options:
+        raise ConfigError(f"no judge {args.model!r}: give rules, file.py:function, or the name of a served model with --option url=URL")
     settings = use.JudgeSettings(args.model, backend, options, batch=args.batch, retries=args.retries)
     made = use.make(settings, args.tree)
     if made is None:

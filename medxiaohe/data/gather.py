@@ -90,7 +90,7 @@ def _weak(settings: GatherSettings) -> list[dict[str, Any]]:
     try:
         return [row for row in said["nodes"] if row["mean"] < settings.weak_below and row["node"] and row["n"]]
     except (KeyError, TypeError) as error:
-        raise DataError(f"{settings.weak} is not what `medxiaohe eval run --weak-nodes` writes") from error
+        raise DataError(f"weak: {settings.weak} lists no nodes: give the file that `medxiaohe eval run --weak-nodes FILE` wrote") from error
 
 
 def coverage_of(corpus: Path) -> dict[str, int]:
