@@ -82,15 +82,8 @@ def test_nodes_a_model_failed_at_come_first_and_rows_are_written_for_them(tmp_pa
     with pytest.raises(DataError, match=r"none of its nodes below 0\.5 is a disease"):
         gather(settings, tmp_path / "found", tree=tree, corpus=corpus)
     io.write_json(tmp_path / "weak.json", [1])
-    with pytest.raises(DataError, match="is not what"):
-        gather(settings, tmp_path / "found", tree=tree, corpus=corpus)
-
-
-def test_a_file_that_lists_no_nodes_is_one_sentence(tmp_path: Path) -> None:
-    io.write_json(tmp_path / "weak.json", {"rows": []})
-    settings = GatherSettings(nodes=3, weak=str(tmp_path / "weak.json"))
     with pytest.raises(DataError, match="lists no nodes: give the file that `medxiaohe eval run --weak-nodes FILE` wrote"):
-        gather(settings, tmp_path, tree=small.folder(tmp_path / "tree"), corpus=_corpus(tmp_path / "corpus"))
+        gather(settings, tmp_path / "found", tree=tree, corpus=corpus)
 
 
 def test_rows_of_held_out_splits_are_not_gathered(tmp_path: Path) -> None:

@@ -237,9 +237,9 @@ def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Teacher | No
         if (corpus / name).is_file():
             shutil.copyfile(corpus / name, out / name)
     by = Counter(f"{row['stage']}: {row['reason']}" for row in dropped)
-    settle("align", read=num, written=num_kept, dropped=by)
+    account = settle("data.align", read=num, written=num_kept, dropped=by)
     said = {"judge": judge.to_json()} if judge else {}
-    return {"read": num, "kept": num_kept, "dropped": dict(by.most_common()), **dict(sorted(notes.items())), **said}
+    return {"read": num, "kept": num_kept, "dropped": dict(by.most_common()), "account": account, **dict(sorted(notes.items())), **said}
 
 
 def _code() -> list[str]:

@@ -230,7 +230,7 @@ def _publish(
         yield from io.read_samples(work / "new.jsonl")
 
     num = io.write_jsonl(out / "samples.jsonl", all_rows())
-    settle("synthesise", read=old + replaced + sum(made.values()), written=num, dropped={"enriched": replaced})
+    account = settle("data.synthesise", read=old + replaced + sum(made.values()), written=num, dropped={"enriched": replaced})
     for row in dropped:
         refused[row["kind"]][row["reason"]] += 1
     io.write_jsonl(out / "refused.jsonl", dropped)
@@ -239,7 +239,7 @@ def _publish(
     thin_after = sum(coverage.get(id, 0) <= settings.at_most for id in nodes)
     why_not = {kind: dict(why.most_common()) for kind, why in sorted(refused.items())}
     counts = {"corpus": old, "enriched": replaced, "nodes": len(nodes), "nodes_thin_after": thin_after, "contaminated": len(matches)}
-    return {**counts, "made": dict(sorted(made.items())), "refused": why_not}
+    return {**counts, "account": account, "made": dict(sorted(made.items())), "refused": why_not}
 
 
 def _rows(files: Iterable[Path]) -> Iterator[dict[str, Any]]:

@@ -50,7 +50,7 @@ def accounts(run: Run, more: Sequence[StageFolder]) -> Html:
     return section(
         "accounts",
         "Accounts",
-        tag("p", lead),
+        tag("p", lead, " Rows that a stage makes anew count as read."),
         table("What each stage was given and what became of it", head, rows, numbers=(1, 2, 3, 4)),
         [tag("p", "Why, the most frequent reason first:", class_="quiet"), tag("ul", why)] if why else None,
     )
