@@ -120,7 +120,7 @@ def test_lines_that_are_not_utf8_name_the_line(tmp_path: Path) -> None:
 
 
 def test_a_line_that_never_ends_is_refused_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(io, "MAX_LINE_BYTES", 2**20)
+    monkeypatch.setattr("medxiaohe.io.reading.MAX_LINE_BYTES", 2**20)
     with gzip.open(tmp_path / "a.txt.gz", "wb") as file:
         for _ in range(8):
             file.write(b" " * 2**20)
@@ -264,5 +264,5 @@ def test_the_hash_of_a_published_file_is_not_computed_again(tmp_path: Path, monk
     (tmp_path / "loose" / "a.txt").write_text("a")
     value = io.sha256(tmp_path / "done" / "a.txt")
     assert io.content(tmp_path / "loose", "a.txt") == value and io.digest(tmp_path / "loose") == ""
-    monkeypatch.setattr(io, "sha256", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr("medxiaohe.io.folders.sha256", lambda path: pytest.fail(f"{path} was read"))
     assert io.content(tmp_path / "done", "a.txt") == value

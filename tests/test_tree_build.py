@@ -233,7 +233,7 @@ def test_a_broken_file_is_one_sentence_with_file_and_line(reader: str, file: str
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(
     reader: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(io, "MAX_LINE_BYTES", 2**20)
+    monkeypatch.setattr("medxiaohe.io.reading.MAX_LINE_BYTES", 2**20)
     (tmp_path / file).write_bytes(b"x" * (3 * 2**20))
     with pytest.raises(DataError, match=rf"{file}:1: line longer than 1 MiB"):
         read(reader, tmp_path / file)

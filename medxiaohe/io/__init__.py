@@ -1,0 +1,55 @@
+"""Files: every durable write of medxiaohe goes through here, whole or not at all.
+
+writing.py has files, folders.py what a stage publishes, reading.py and rows.py the way back from lines to nouns.
+"""
+
+from medxiaohe.io.folders import MANIFEST, RECORD, content, digest, drop_scratch, publish, read_record, recover, scratch, verify
+from medxiaohe.io.reading import MAX_LINE_BYTES, blocks, lines, parse_row, read_json, read_jsonl, read_samples
+from medxiaohe.io.rows import (
+    encoded,
+    fingerprint,
+    message_from_json,
+    sample_from_json,
+    sha256,
+    to_json,
+    trace_from_json,
+    unit_interval,
+    unwritable,
+)
+from medxiaohe.io.writing import append_jsonl, drop_torn_line, storage, write, write_json, write_jsonl, write_text
+
+__all__ = [
+    "MANIFEST",
+    "MAX_LINE_BYTES",
+    "RECORD",
+    "append_jsonl",
+    "blocks",
+    "content",
+    "digest",
+    "drop_scratch",
+    "drop_torn_line",
+    "encoded",
+    "fingerprint",
+    "lines",
+    "message_from_json",
+    "parse_row",
+    "publish",
+    "read_json",
+    "read_jsonl",
+    "read_record",
+    "read_samples",
+    "recover",
+    "sample_from_json",
+    "scratch",
+    "sha256",
+    "storage",
+    "to_json",
+    "trace_from_json",
+    "unit_interval",
+    "unwritable",
+    "verify",
+    "write",
+    "write_json",
+    "write_jsonl",
+    "write_text",
+]

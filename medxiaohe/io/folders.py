@@ -1,0 +1,135 @@
+"""Published folders: written aside, hashed into MANIFEST.json and renamed, so that one is there whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.errors import DataError, StorageError
+from medxiaohe.io.reading import read_json
+from medxiaohe.io.rows import fingerprint, sha256, to_json
+from medxiaohe.io.writing import durable_step, fsync_file, fsync_folder, storage, write_json
+
+MANIFEST = "MANIFEST.json"
+RECORD = "stage.json"
+
+
+@contextmanager
+def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None) -> Iterator[Path]:
+    """A draft folder to write into; it becomes `folder` when the block ends without an error.
+
+    Every file is fsynced and listed with its sha256 in MANIFEST.json, then one rename publishes all
+    of it. `record` is written last, as stage.json, sealed with a hash of itself and of the manifest.
+    An existing `folder` is replaced only after the new one is complete, and only when it has a
+    manifest: what medxiaohe did not make, it does not delete.
+    """
+    draft, old = folder.with_name(f".{folder.name}.draft"), folder.with_name(f".{folder.name}.old")
+    with storage(folder):
+        recover(folder)
+        if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
+            raise StorageError(f"{folder} is in the way and was not made by medxiaohe (no {MANIFEST}): move or delete it")
+        if draft.exists():
+            shutil.rmtree(draft)  # what a killed run left behind
+        draft.mkdir(parents=True)
+        try:
+            yield draft
+            files = {}
+            for path in sorted(p for p in draft.rglob("*") if p.is_file()):
+                files[path.relative_to(draft).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
+                fsync_file(path)
+            write_json(draft / MANIFEST, {"files": files})
+            if record is not None:
+                row = to_json(record())
+                write_json(draft / RECORD, {**row, "seal": _seal(draft, row)})
+            for sub in sorted({p.parent for p in draft.rglob("*")}):
+                fsync_folder(sub)
+            durable_step()
+            if folder.exists():
+                os.replace(folder, old)
+                durable_step()
+            os.replace(draft, folder)
+            for parent in (folder.parent, folder.parent.parent):
+                fsync_folder(parent)
+            durable_step()
+            shutil.rmtree(old, ignore_errors=True)
+            drop_scratch(folder)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+
+
+def recover(folder: Path) -> None:
+    """Tidy up after a kill: drop a draft nobody finished, and put back or drop the copy being replaced."""
+    draft, old = folder.with_name(f".{folder.name}.draft"), folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
+    for leftover in (draft, old):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+
+
+def scratch(draft: Path, key: Any) -> Path:
+    """A folder for a stage's unfinished work, beside its draft: a kill leaves it, publishing the stage deletes it.
+
+    `key` is what the work depends on (settings, inputs, code); what was left under another key is deleted.
+    """
+    place = _scratch(draft)
+    work = place / fingerprint(to_json(key))[:16]
+    with storage(work):
+        for other in sorted(place.iterdir()) if place.is_dir() else ():
+            if other != work:
+                shutil.rmtree(other)
+        work.mkdir(parents=True, exist_ok=True)
+    return work
+
+
+def drop_scratch(folder: Path) -> None:
+    """Delete the unfinished work beside a folder that is published."""
+    shutil.rmtree(_scratch(folder), ignore_errors=True)
+
+
+def _scratch(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name.removeprefix('.').removesuffix('.draft')}.work")
+
+
+def verify(folder: Path) -> None:
+    """Check every file of a published folder against its manifest; the first difference is an error."""
+    manifest = read_json(folder / MANIFEST)
+    hint = f"delete {folder} and run again"
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise DataError(f"{folder / MANIFEST} is not what was published: {hint}")
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise DataError(f"{path} is missing: {hint}")
+        if not isinstance(expected, dict) or path.stat().st_size != expected.get("bytes") or sha256(path) != expected.get("sha256"):
+            raise DataError(f"{path} is not what was published: {hint}")
+    if (folder / RECORD).is_file():
+        read_record(folder)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The stage.json of a published folder, checked against its seal."""
+    record = read_json(folder / RECORD)
+    if not isinstance(record, dict) or record.get("seal") != _seal(folder, {k: v for k, v in record.items() if k != "seal"}):
+        raise DataError(f"{folder / RECORD} or {MANIFEST} is not what was published: delete {folder} and run again")
+    return record
+
+
+def digest(folder: Path) -> str:
+    """What a published folder holds, in 16 hexadecimal digits of its manifest; "" for a folder that was not published."""
+    manifest = folder / MANIFEST
+    return sha256(manifest)[:16] if manifest.is_file() else ""
+
+
+def content(folder: Path, name: str) -> str:
+    """The sha256 of a file in a folder: from the manifest where the folder was published, so that it is not read once more."""
+    manifest = folder / MANIFEST
+    known = read_json(manifest)["files"].get(name) if manifest.is_file() else None
+    return str(known["sha256"]) if known else sha256(folder / name)
+
+
+def _seal(folder: Path, record: Mapping[str, Any]) -> str:
+    return fingerprint([record, sha256(folder / MANIFEST)])

@@ -1,0 +1,100 @@
+"""Reading JSON, lines and rows: what is not what it should be is a DataError that names file and line."""
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.errors import DataError
+from medxiaohe.io.rows import sample_from_json
+from medxiaohe.types import Sample
+
+MAX_LINE_BYTES = 64 * 2**20  # a longer JSON line is refused: it would not fit a worker
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(_unreadable(path, error)) from error
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, a number of 5,000 digits
+        raise DataError(f"{path}: not JSON: {error}") from error
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"no such file: {path}"
+    return f"cannot read {path}: {(error.strerror or str(error)).lower()}"
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a UTF-8 file, plain or .gz; a byte-order mark is dropped, CRLF is LF."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            number = 0
+            while line := file.readline(MAX_LINE_BYTES + 1):
+                number += 1
+                if len(line) > MAX_LINE_BYTES:
+                    raise DataError(f"{path}:{number}: line longer than {MAX_LINE_BYTES >> 20} MiB: split the row")
+                try:
+                    yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    raise DataError(f"{path}:{number}: not UTF-8 ({error.reason} at byte {error.start})") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: truncated or not gzip: {error}") from error
+    except OSError as error:
+        raise DataError(_unreadable(path, error)) from error
+
+
+def blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Runs of lines that are not blank, each with the number of its first line."""
+    block: list[str] = []
+    for number, line in lines(path):
+        if line.strip():
+            block.append(line)
+        elif block:
+            yield number - len(block), block
+            block = []
+    if block:
+        yield number - len(block) + 1, block
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a .jsonl file; a bad row is an error that names its file and line."""
+    for number, line in lines(path):
+        if line.strip():
+            try:
+                row = parse_row(line)
+            except DataError as error:
+                raise DataError(f"{path}:{number}: {error}") from error
+            yield row
+
+
+def parse_row(line: str) -> dict[str, Any]:
+    """One object of standard JSON: no NaN, no half of a surrogate pair, no number too large to keep."""
+    try:
+        row = json.loads(line, parse_constant=_finite, parse_float=_finite)
+        if "\\u" in line:
+            json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise DataError("the text holds half of a surrogate pair, which no UTF-8 file can") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise DataError(f"a row must be a JSON object, not {type(row).__name__}")
+    return row
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return number
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    for row in read_jsonl(path):
+        yield sample_from_json(row)

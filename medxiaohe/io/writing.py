@@ -1,0 +1,145 @@
+"""Durable files: a draft beside its place, fsync, rename, fsync of the folder.
+
+`CRASH_AT=n` in the environment kills the process (SIGKILL) just before the n-th durable step: tests enumerate n and compare
+what a resumed run leaves.
+"""
+
+import errno
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from medxiaohe.errors import DataError, MedError, StorageError
+from medxiaohe.io.rows import encoded, which
+
+_steps = 0
+
+
+def durable_step() -> None:
+    global _steps
+    _steps += 1
+    if os.environ.get("CRASH_AT") == str(_steps):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about a disk into one sentence, naming the file at fault."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, MedError):
+            raise
+        reason = {
+            errno.ENOSPC: "the disk is full: free some space and run again",
+            errno.EDQUOT: "the disk quota is used up: free some space and run again",
+            errno.EFBIG: "the file would pass the size limit set for this process (ulimit -f)",
+            errno.EACCES: "no permission to write there: choose another --out folder",
+            errno.EPERM: "no permission to write there: choose another --out folder",
+            errno.EROFS: "the file system is read-only: choose another --out folder",
+            errno.ENOTDIR: "a part of the path is a file, not a folder: choose another --out folder",
+            errno.EEXIST: "there is a file where a folder should be: choose another --out folder",
+            errno.ENAMETOOLONG: "the name is too long for this file system: choose a shorter --out folder",
+            errno.EIO: "the disk reports an input/output error: check it, or choose another --out folder",
+        }.get(error.errno or 0)
+        if reason is None:
+            raise
+        culprit = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else path
+        if path.parent not in (culprit, *culprit.parents) and culprit not in path.parents:
+            raise StorageError(f"{culprit}: {(error.strerror or reason).lower()}") from error  # an input, not the output
+        raise StorageError(f"cannot write {path}: {reason}") from error
+
+
+def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
+    """Let `fill` write a draft, then publish it as `path`; returns what `fill` returns."""
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.draft")
+        try:
+            with open(draft, "wb") as out:
+                result = fill(out)
+                out.flush()
+                durable_step()
+                os.fsync(out.fileno())
+            durable_step()
+            os.replace(draft, path)
+            fsync_folder(path.parent)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    return result
+
+
+def write_text(path: Path, text: str) -> None:
+    write(path, lambda out: out.write(text.encode()))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write(path, lambda out: out.write(_dump(value, path, indent=2)))
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
+    """Write rows and return how many; the file appears only when it is complete."""
+
+    def fill(out: IO[bytes]) -> int:
+        count = 0
+        for row in rows:
+            out.write(_dump(row, path))
+            count += 1
+        return count
+
+    return int(write(path, fill))
+
+
+def append_jsonl(path: Path, rows: Iterable[Any], sync: bool = True) -> None:
+    """Add whole lines to a file of unfinished work; a kill may cut the last one short, which `drop_torn_line` mends.
+
+    Without `sync` the lines survive a kill of this process, but not of the machine.
+    """
+    data = b"".join(_dump(row, path) for row in rows)
+    with storage(path), open(path, "ab") as out:
+        durable_step()
+        out.write(data)
+        out.flush()
+        if sync:
+            os.fsync(out.fileno())
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut off what a kill left of a line that was being appended."""
+    if not path.exists():
+        return
+    with storage(path), open(path, "rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 2**16)
+            file.seek(start)
+            cut = file.read(end - start).rfind(b"\n")
+            if cut >= 0:
+                end = start + cut + 1
+                break
+            end = start
+        file.truncate(end)
+
+
+def _dump(value: Any, path: Path, indent: int | None = None) -> bytes:
+    try:
+        return encoded(value, indent)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: {which(value)} cannot be written as JSON: {error}") from error
+
+
+def fsync_file(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
