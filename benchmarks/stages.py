@@ -97,7 +97,8 @@ def _change(changes: Mapping[tuple[str, str, str], Mapping[str, Any]], task: str
     if row is None:
         return "not tested"
     p = "< 0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}"
-    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], {p}"
+    ends = "" if row["low"] is None else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return f"{row['difference']:+.3f}{ends}, {p}"
 
 
 if __name__ == "__main__":

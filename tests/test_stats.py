@@ -81,7 +81,10 @@ def test_no_change_in_a_few_items_is_no_proof_of_none() -> None:
     still = stats.paired([1.0, 0.0, 1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 0.0, 1.0, 1.0])
     assert (still.difference, still.p) == (0.0, 1.0) and -still.low == still.high == pytest.approx(0.390, abs=1e-3)
     alike = stats.paired([0.0] * 4, [0.0, 1.0, 0.0, 1.0], ["a", "a", "b", "b"])
-    assert alike.difference == 0.5 and alike.high == math.inf, "two clusters that moved alike say nothing of a third"
+    assert alike.difference == 0.5 and alike.low < -0.4 and alike.high > 0.8, "two clusters that moved alike say little of a third"
+    every = stats.paired([0.0] * 30, [1.0] * 30)
+    assert (every.difference, every.high) == (1.0, 1.0) and every.low == pytest.approx(1 - 2 * 0.1135, abs=1e-3)
+    assert stats.paired([5.0, 6.0, 7.0], [7.0, 8.0, 9.0]).high == math.inf
     assert stats.paired([0.1, 0.9, 0.2], [0.9, 0.2, 0.9]).high == 1.0, "shares differ by no more than one"
     assert stats.paired([1.0, 9.0, 2.0], [9.0, 2.0, 9.0]).high > 1.0
 

@@ -75,8 +75,9 @@ def _clustered_wilson(mean: float, n: int, groups: Sequence[float]) -> tuple[flo
 def paired(a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | None = None, seed: int = 0) -> Difference:
     """b minus a on the same items. Exact McNemar for independent 0/1 values, else signs of whole clusters are flipped.
 
-    Where all values are from 0 to 1 the interval ends at -1 and 1. Where no value moved it is as wide as the share of items that
-    may move unseen (Wilson, of 0 in so many clusters); where all moved alike, by what the clusters cannot tell, there is none.
+    Where all values are from 0 to 1 the interval ends at -1 and 1. Where no value moved, or all moved alike, the clusters cannot tell
+    its width: it is what the share of items that may move otherwise unseen (Wilson, of 0 in so many clusters) can make of the mean
+    when each moves by 1; where values are not from 0 to 1 and all moved alike, there is none.
     """
     n = len(a)
     differences = [y - x for x, y in zip(a, b, strict=True)]
@@ -92,10 +93,13 @@ def paired(a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | Non
     error, t = _standard_error(residuals, n), t_quantile(0.5 + LEVEL / 2, len(sums) - 1)
     detectable = (t + NormalDist().inv_cdf(POWER)) * error if error else None
     low, high = mean - t * error, mean + t * error
-    if error <= 1e-12:
-        unseen = wilson(0, len(sums))[1] if not any(differences) else math.inf
-        return Difference(n, len(sums), mean, -unseen, unseen, p, test, None)
-    if min(min(a), min(b)) >= 0 and max(max(a), max(b)) <= 1:
+    bounded = min(min(a), min(b)) >= 0 and max(max(a), max(b)) <= 1
+    if error <= 1e-12 and (bounded or not any(differences)):
+        unseen = wilson(0, len(sums))[1]
+        low, high, detectable = (1 - unseen) * mean - unseen, (1 - unseen) * mean + unseen, None
+    elif error <= 1e-12:
+        low, high, detectable = -math.inf, math.inf, None
+    if bounded:
         low, high = max(-1.0, low), min(1.0, high)
     return Difference(n, len(sums), mean, low, high, p, test, detectable)
 
