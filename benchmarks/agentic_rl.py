@@ -63,7 +63,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--only", type=int, help="this seed alone; a last call without it makes the table of all")
-    options.add_argument("--warm", type=int, default=360, help="steps of fine-tuning on skill; a quarter as many on the habit")
+    options.add_argument("--warm", type=int, default=600, help="steps of fine-tuning on skill; a quarter as many on the habit")
     options.add_argument("--steps", type=int, default=45, help="steps of reinforcement learning")
     options.add_argument("--test", type=int, default=200, help="questions")
     options.add_argument("--rate", type=float, default=3e-4, help="of reinforcement learning")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import resource
 import signal
 import subprocess
@@ -284,7 +285,8 @@ def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(tmp_path: Pa
     path = engine.recipe(tmp_path)
     command = [sys.executable, "-m", "medxiaohe", "run", str(path)]
     env = {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    running = subprocess.Popen([*command, "--set", "words.wait=30"], env=env, stderr=subprocess.PIPE, text=True)
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background job of a shell may be deaf to it
+    running = subprocess.Popen([*command, "--set", "words.wait=30"], env=env, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     assert running.stderr is not None and running.stderr.readline().startswith("running")
     running.send_signal(signal.SIGINT)
     assert running.wait(30) == 130 and "interrupted: the same command goes on" in running.stderr.read()
