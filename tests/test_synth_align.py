@@ -161,6 +161,7 @@ def test_the_stage_drops_planted_rows_with_reasons_and_hands_the_report_on(tmp_p
     dropped = list(io.read_jsonl(out / "dropped.jsonl"))
     assert [(row["id"], row["stage"], row["reason"]) for row in dropped] == [("planted", "rules", "sibling")]
     assert summary["read"] == 40 == summary["kept"] + 1
+    assert summary["account"] == {"read": 40, "written": 39, "dropped": {"rules: sibling": 1}, "dead": {}}
     assert io.read_json(out / "contamination.json")["checked"] == {"medqa": 3}
     assert {row.meta["alignment"]["rules"] for row in io.read_samples(out / "samples.jsonl")} == {"checked"}
 
