@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shares import line
+
 from medxiaohe import images, io, plugins
 from medxiaohe.data.synth import planted, similarity
 from medxiaohe.data.synth.anchors import Item, item
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.mismatch import CONFLICTS, Rules
 from medxiaohe.entity.finder import finder
-from medxiaohe.evals.stats import wilson
 from medxiaohe.models.embed import embedder
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.types import Sample
@@ -42,11 +43,6 @@ class Case:
     item: Item
     study: str
     kind: str = ""  # how it was corrupted
-
-
-def line(name: str, hits: int, n: int) -> str:
-    low, high = wilson(hits, n) if n else (0.0, 1.0)
-    return f"  {name:<36} {hits:>5} of {n:<6} {hits / max(1, n):>7.1%}   [{low:.1%}, {high:.1%}]"
 
 
 def medquad(folder: Path) -> Iterator[tuple[Item, str]]:

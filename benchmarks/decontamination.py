@@ -20,12 +20,13 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from shares import line
+
 from medxiaohe import assets, images, plugins
 from medxiaohe.data import plant
 from medxiaohe.data.decontaminate import TestItems
 from medxiaohe.data.looks import Gallery, Lens, look
 from medxiaohe.data.overlap import words
-from medxiaohe.evals.stats import wilson
 from medxiaohe.tasks import make, named
 from medxiaohe.types import Message, Sample
 
@@ -35,11 +36,6 @@ IMAGE_TASKS = ("chest_xray", "vqa_rad", "ham10000", "bccd_count")
 REPORTS = ("iu_impression",)  # normal reports are alike: of many nothing tells them apart
 LONG = 13  # the words of a run in GPT-3's test
 MIN_WORDS = 8  # of a question that is edited; shorter ones are found when they are asked in the same words
-
-
-def line(name: str, hits: int, n: int, digits: int = 1) -> str:
-    low, high = wilson(hits, n) if n else (0.0, 1.0)
-    return f"  {name:<34} {hits:>6} of {n:<6} {hits / max(1, n):>8.{digits}%}   [{low:.{digits}%}, {high:.{digits}%}]"
 
 
 def test_items(name: str, most: int) -> list[Sample]:

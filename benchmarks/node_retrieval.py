@@ -14,19 +14,15 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
+from shares import line
+
 from medxiaohe import io, plugins
 from medxiaohe.data.synth.search import Pool
 from medxiaohe.entity.tree import Tree
-from medxiaohe.evals.stats import wilson
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.types import Evidence, Sample
 
 K = 5
-
-
-def line(name: str, hits: int, n: int) -> str:
-    low, high = wilson(hits, n) if n else (0.0, 1.0)
-    return f"  {name:<44} {hits:>5} of {n:<6} {hits / max(1, n):>7.1%}   [{low:.1%}, {high:.1%}]"
 
 
 def main() -> None:

@@ -13,6 +13,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from shares import line
+
 from medxiaohe import io
 from medxiaohe.data.synth import planted_chains
 from medxiaohe.data.synth.cases import case
@@ -20,13 +22,7 @@ from medxiaohe.data.synth.chains import Chain, split
 from medxiaohe.data.synth.checks import Case, illogical, peeks, unfaithful
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.entity.finder import finder
-from medxiaohe.evals.stats import wilson
 from medxiaohe.scoring._findings import lexicon
-
-
-def line(name: str, hits: int, n: int) -> str:
-    low, high = wilson(hits, n) if n else (0.0, 1.0)
-    return f"  {name:<44} {hits:>5} of {n:<6} {hits / max(1, n):>7.1%}   [{low:.1%}, {high:.1%}]"
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from shares import line
+
 from medxiaohe import io
 from medxiaohe.data.synth import cards, cases, checks, choices, paths, rows
 from medxiaohe.data.synth.chains import split
@@ -24,14 +26,8 @@ from medxiaohe.data.synth.route import route
 from medxiaohe.data.synth.thin import thin
 from medxiaohe.data.synth.walk import verify, walk_from_json
 from medxiaohe.entity.finder import finder
-from medxiaohe.evals.stats import wilson
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.types import ImageRef, Message, Sample
-
-
-def line(name: str, hits: int, n: int) -> str:
-    low, high = wilson(hits, n) if n else (0.0, 1.0)
-    return f"  {name:<44} {hits:>5} of {n:<6} {hits / max(1, n):>7.1%}   [{low:.1%}, {high:.1%}]"
 
 
 def made(name: str, nodes: list[str], make: Callable[[str], list[Any]]) -> list[Any]:
