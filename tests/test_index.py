@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -185,3 +186,22 @@ def test_the_index_of_a_tree_is_built_once_kept_and_built_again_when_damaged(tmp
     assert finder(tmp_path / "tree").find(text) == []
     with pytest.raises(DataError, match=r"not the folder of a tree \(no entities.jsonl\)"):
         finder(tmp_path)
+
+
+def test_several_who_need_the_same_index_at_once_build_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path / "cache"))
+    io.write_jsonl(tmp_path / "tree" / "entities.jsonl", [Entity("MET:disease", "disease", "disease")])
+    built, real, found = list[int](), Index.of, list[object]()
+
+    def slowly(tree: Tree) -> Index:
+        built.append(1)
+        time.sleep(0.3)
+        return real(tree)
+
+    monkeypatch.setattr(Index, "of", slowly)
+    waiting = [threading.Thread(target=lambda: found.append(finder(tmp_path / "tree"))) for _ in range(4)]
+    for one in waiting:
+        one.start()
+    for one in waiting:
+        one.join()
+    assert len(built) == 1 and len(found) == 4

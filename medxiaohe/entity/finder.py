@@ -38,18 +38,28 @@ def index(folder: Path) -> Index:
     from medxiaohe.entity.index import Index
 
     path = _path(folder)
-    if path.is_file():
-        try:
-            found = Index.load(path)
-        except DataError:  # damaged, or half of it lost with the disk: it can be built again
-            path.unlink(missing_ok=True)
-        else:
-            path.touch()
-            return found
-    Index.of(Tree.load(folder)).save(path)
-    for old in sorted(path.parent.glob("*.index"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
-        old.unlink(missing_ok=True)
-    return Index.load(path)
+    if (found := _kept(path)) is None:
+        with io.in_turn(path.parent):  # a second process waits, then finds it built
+            if (found := _kept(path)) is None:
+                Index.of(Tree.load(folder)).save(path)
+                for old in sorted(path.parent.glob("*.index"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
+                    old.unlink(missing_ok=True)
+                found = Index.load(path)
+    return found
+
+
+def _kept(path: Path) -> Index | None:
+    """The index in the cache, if it is there and whole."""
+    from medxiaohe.entity.index import Index
+
+    try:
+        found = Index.load(path) if path.is_file() else None
+    except DataError:  # damaged, or half of it lost with the disk: it can be built again
+        path.unlink(missing_ok=True)
+        return None
+    if found is not None:
+        path.touch()
+    return found
 
 
 def _path(folder: Path) -> Path:

@@ -16,7 +16,7 @@ from medxiaohe.io.rows import (
     unit_interval,
     unwritable,
 )
-from medxiaohe.io.writing import append_jsonl, drop_torn_line, storage, write, write_json, write_jsonl, write_text
+from medxiaohe.io.writing import append_jsonl, drop_torn_line, in_turn, storage, write, write_json, write_jsonl, write_text
 
 __all__ = [
     "MANIFEST",
@@ -30,6 +30,7 @@ __all__ = [
     "drop_torn_line",
     "encoded",
     "fingerprint",
+    "in_turn",
     "lines",
     "message_from_json",
     "parse_row",

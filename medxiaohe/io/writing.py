@@ -5,6 +5,7 @@ what a resumed run leaves.
 """
 
 import errno
+import fcntl
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -71,6 +72,17 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
             draft.unlink(missing_ok=True)
             raise
     return result
+
+
+@contextmanager
+def in_turn(place: Path) -> Iterator[None]:
+    """One process at a time works on a place that several share; the others wait. The lock lies beside it."""
+    with storage(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        turn = open(place.with_name(f".{place.name}.lock"), "wb")
+    with turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

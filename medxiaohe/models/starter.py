@@ -12,7 +12,6 @@ user's cache, published with the hash of every file.
 
 from __future__ import annotations
 
-import fcntl
 import warnings
 from pathlib import Path
 from typing import Any
@@ -46,11 +45,7 @@ def folder() -> Path:
     """The starter checkpoint, built on first use (about half a minute) and verified by hash afterwards."""
     place = assets.cache_root() / "models" / f"starter-{VERSION}"
     plugins.need("torch", "transformers", "gguf", why="the starter model")
-    with io.storage(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        turn = open(place.with_name(f".{place.name}.lock"), "wb")
-    with turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # a second process waits, then finds it built
+    with io.in_turn(place):  # a second process waits, then finds it built
         if (place / io.MANIFEST).exists():
             io.verify(place)
             return place
