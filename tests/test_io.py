@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,31 @@ def test_what_is_no_sample_is_named(change: dict[str, object], says: str) -> Non
 def test_a_sample_needs_an_id_and_messages(missing: str) -> None:
     with pytest.raises(DataError, match=missing):
         io.sample_from_json({k: v for k, v in {"id": "x", "messages": []}.items() if k != missing})
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from medxiaohe import io
+path, letter = Path(sys.argv[1]), sys.argv[2].encode()
+for _ in range(40):
+    io.write(path, lambda out: [(out.write(letter), out.flush(), time.sleep(0.0005)) for _ in range(20)])
+    assert path.read_bytes() in (b"a" * 20, b"b" * 20), path.read_bytes()
+"""
+
+
+def test_two_processes_that_write_one_path_take_turns(tmp_path: Path) -> None:
+    path = tmp_path / "shared.bin"
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), letter]) for letter in "ab"]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert path.read_bytes() in (b"a" * 20, b"b" * 20)
+    assert [p.name for p in tmp_path.iterdir()] == ["shared.bin"]
+
+
+def test_a_draft_of_a_killed_process_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / ".rows.jsonl.draft").write_text("half of a longer row, cut")
+    io.write_jsonl(tmp_path / "rows.jsonl", [{"a": 1}])
+    assert (tmp_path / "rows.jsonl").read_text() == '{"a": 1}\n'
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:

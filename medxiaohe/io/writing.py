@@ -55,23 +55,38 @@ def storage(path: Path) -> Iterator[None]:
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
-    """Let `fill` write a draft, then publish it as `path`; returns what `fill` returns."""
+    """Let `fill` write a draft, then publish it as `path`; returns what `fill` returns. Two that write one path take turns."""
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.draft")
-        try:
-            with open(draft, "wb") as out:
+        with _held(draft) as out:
+            try:
                 result = fill(out)
                 out.flush()
                 durable_step()
                 os.fsync(out.fileno())
-            durable_step()
-            os.replace(draft, path)
-            fsync_folder(path.parent)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+                durable_step()
+                os.replace(draft, path)
+                fsync_folder(path.parent)
+            except BaseException:
+                draft.unlink(missing_ok=True)  # while it is held: later it could be another's
+                raise
     return result
+
+
+def _held(draft: Path) -> IO[bytes]:
+    """The draft, empty and locked: who else writes it waits until it is published or given up, and then begins a new one."""
+    while True:
+        out = open(draft, "wb", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        fcntl.flock(out, fcntl.LOCK_EX)
+        try:
+            mine = os.path.samestat(os.fstat(out.fileno()), draft.stat())
+        except FileNotFoundError:
+            mine = False
+        if mine:
+            out.truncate(0)  # what a killed process left
+            return out
+        out.close()
 
 
 @contextmanager
