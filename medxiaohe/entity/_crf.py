@@ -217,8 +217,10 @@ def best(length, scores, between, allowed, back, value, out):
 
 
 @njit(cache=True, nogil=True)
-def decode(bounds, rows, features, weights, between, allowed, lean, scores, alpha, beta, sizes, node, moves, back, value, tags, sure):
-    """Tags of all sentences, and the marginal of each; lean[y] is added to the score of tag y."""
+def decode(
+    bounds, rows, features, weights, between, allowed, lean, more, scores, alpha, beta, sizes, node, moves, back, value, tags, sure
+):  # fmt: skip
+    """Tags of all sentences, and the marginal of each; lean[y] is added to the score of tag y, and more (tokens or 0, K) where it is."""
     num_tags = weights.shape[1]
     for a in range(num_tags):
         for b in range(num_tags):
@@ -231,6 +233,8 @@ def decode(bounds, rows, features, weights, between, allowed, lean, scores, alph
         for t in range(end - begin):
             for y in range(num_tags):
                 scores[t, y] += lean[y]
+                if len(more):
+                    scores[t, y] += more[begin + t, y]
         best(end - begin, scores, between, allowed, back, value, tags[begin:end])
         posteriors(end - begin, scores, moves, allowed, alpha, beta, sizes, node)
         for t in range(end - begin):

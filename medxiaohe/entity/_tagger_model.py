@@ -117,8 +117,11 @@ def fitted(words: f.Words, texts: Sequence[t.Text], gold: np.ndarray, allowed: n
     return Weights(keys, state, between, table)
 
 
-def decoded(weights: Weights, texts: Hashed, tags: Sequence[str], lean: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
-    """The best tags (tokens,) and the marginals (tokens, tags); lean[kind] is added to the score of the tags of a kind."""
+def decoded(
+    weights: Weights, texts: Hashed, tags: Sequence[str], lean: Mapping[str, float], more: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best tags (tokens,) and the marginals (tokens, tags); lean[kind] is added to the score of the tags of a kind, `more`
+    (tokens, tags) to all."""
     import numpy as np
 
     hashes, rows, bounds = texts
@@ -130,7 +133,8 @@ def decoded(weights: Weights, texts: Hashed, tags: Sequence[str], lean: Mapping[
     found, sure = np.zeros(len(rows) - 1, np.int64), np.zeros((len(rows) - 1, num_tags), np.float32)
     back, value = np.zeros((longest, num_tags), np.int64), np.zeros((longest, num_tags))
     buffers = _buffers(longest, num_tags)
-    crf.decode(bounds, rows, features, weights.state, weights.between, allowed_of(tags), leans, *buffers, back, value, found, sure)
+    more = np.zeros((0, num_tags)) if more is None else more
+    crf.decode(bounds, rows, features, weights.state, weights.between, allowed_of(tags), leans, more, *buffers, back, value, found, sure)
     return found, sure
 
 

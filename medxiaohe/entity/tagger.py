@@ -8,7 +8,8 @@
 A linear-chain CRF (entity/_crf.py) over the tags B, I, E, S of every kind and O. What it sees of a token is in
 entity/_tagger_texts.py: the names of the tree, what dictionary and rules make of the text (entity/annotate.py), the names of the
 corpus (counted without the text itself), classes of words from unmarked texts, definitions of abbreviations.
-entity/_tagger_rules.py puts right what is left. Needs `medxiaohe[fast]`.
+entity/_tagger_rules.py puts right what is left. Needs `medxiaohe[fast]`. With `Options(encoder=EncoderOptions())` a small transformer
+learns the same beside it (entity/_tagger_encoder.py): better, a hundred times slower to train, and it needs torch.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medxiaohe import assets, io, plugins
+from medxiaohe.entity import _tagger_encoder
 from medxiaohe.entity import _tagger_features as f
+from medxiaohe.entity._tagger_encoder import Encoder, EncoderOptions, Start
+from medxiaohe.entity._tagger_lessons import lesson, tags_of
 from medxiaohe.entity._tagger_model import Weights, allowed_of, decoded, fitted, hashed
 from medxiaohe.entity._tagger_rules import Tagged, put_right
 from medxiaohe.entity._tagger_texts import GROUPS, Annotate, Reading, Text, indexes_of, uses_of
@@ -36,7 +40,7 @@ from medxiaohe.recipe.settings import InputPath
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 FILES = {"weights": "weights.npz", "names": "names.json", "words": "words.json", "settings": "tagger.json"}
 LEANS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # what is tried; in nats
 LEAST_GAIN = 0.003  # of F1: a smaller one is chance
@@ -49,8 +53,9 @@ class Options:
     penalty: float = 1.0  # of the squared weights, for the whole corpus
     rate: float = 0.03  # of the first step
     least: int = 2  # times a feature is seen
-    folds: int = 3  # parts of the training texts on which `lean` is chosen; 0 leaves it 0
+    folds: int = 3  # parts of the training texts on which `lean` is chosen; 0 leaves it 0, and so does an encoder
     seed: int = 0
+    encoder: EncoderOptions | None = None
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.penalty <= 0 or self.rate <= 0 or self.least < 1 or self.folds < 0 or self.folds == 1:
@@ -58,8 +63,8 @@ class Options:
 
 
 class Tagger:
-    def __init__(self, kinds: Sequence[str], reading: Reading, weights: Weights, lean: Mapping[str, float]):
-        self.kinds, self.reading, self.weights, self.lean = tuple(kinds), reading, weights, dict(lean)
+    def __init__(self, kinds: Sequence[str], reading: Reading, weights: Weights, lean: Mapping[str, float], encoder: Encoder | None = None):
+        self.kinds, self.reading, self.weights, self.lean, self.encoder = tuple(kinds), reading, weights, dict(lean), encoder
         self.tags = tags_of(self.kinds)
 
     @classmethod
@@ -72,34 +77,26 @@ class Tagger:
         annotate: Annotate | None = None,
         options: Options = Options(),
         knowledge: tuple[Mapping[str, Index], Mapping[str, str]] | None = None,
+        start: Start | None = None,
     ) -> Tagger:
         """`classes` is what word_classes makes of unmarked texts, `annotate` the annotate_batch of an Annotator of the tree without a
-        tagger; `knowledge` is knowledge_of(tree), when several are trained."""
+        tagger; `knowledge` is knowledge_of(tree), when several are trained; `start` an encoder that has read other corpora (`begin`)."""
         if not any(document.spans for document in documents):
             raise DataError("the training texts have no marked mention: a tagger learns from mentions")
         indexes, uses = knowledge or knowledge_of(tree)
         knows = (indexes, classes or {}, uses, _remembered(annotate, [one.text for one in documents]))
-        made = cls._trained(documents, knows, options)
-        if options.folds and len(documents) >= 2 * options.folds:
+        made = cls._trained(documents, knows, options, start)
+        if options.folds and len(documents) >= 2 * options.folds and not options.encoder:
             made.lean = _best_lean(documents, knows, options)
         made.reading.annotate = annotate
         return made
 
     @classmethod
-    def _trained(cls, documents: Sequence[Document], knows: tuple[Any, ...], options: Options) -> Tagger:
-        import numpy as np
-
-        kinds = sorted({span.kind for document in documents for span in document.spans})
-        tags, marked, gold = tags_of(kinds), [], []
-        for document in documents:
-            words, starts, ends, _ = f.tokens(document.text)
-            spans = token_spans(starts, ends, document)
-            marked.append((document.id, words, spans))
-            gold += numbers_of(len(words), spans, tags)
-        indexes, *others = knows
-        reading = Reading(indexes, f.CorpusNames.of(marked), *others)
-        texts = reading.texts([one.text for one in documents], known=[one.id for one in documents])
-        return cls(kinds, reading, fitted(reading.words, texts, np.array(gold, np.int64), allowed_of(tags), options), {})
+    def _trained(cls, documents: Sequence[Document], knows: tuple[Any, ...], options: Options, start: Start | None = None) -> Tagger:
+        taught = lesson(documents, knows)
+        weights = fitted(taught.reading.words, taught.texts, taught.gold, allowed_of(taught.tags), options)
+        encoder = _tagger_encoder.trained(taught, options.encoder, start) if options.encoder else None
+        return cls(taught.kinds, taught.reading, weights, {}, encoder)
 
     # ---- tagging ---------------------------------------------------------------------------------
 
@@ -111,7 +108,8 @@ class Tagger:
         return self._with_lean(texts, self.reading.texts(texts), self.lean)
 
     def _with_lean(self, texts: Sequence[str], read: Sequence[Text], lean: Mapping[str, float], features: Any = None) -> list[list[Tagged]]:
-        tags, sure = decoded(self.weights, features or hashed(self.reading.words, read), self.tags, lean)
+        more = self.encoder.scores(read) if self.encoder else None
+        tags, sure = decoded(self.weights, features or hashed(self.reading.words, read), self.tags, lean, more)
         found, at = [], 0
         for text, one in zip(texts, read, strict=True):
             n = len(one.words)
@@ -142,8 +140,11 @@ class Tagger:
         io.write_json(folder / FILES["words"], {"classes": self.reading.classes, "uses": self.reading.uses})
         for group, index in self.reading.indexes.items():
             index.save(folder / f"{group}.index")
-        rules = self.reading.annotate is not None
-        io.write_json(folder / FILES["settings"], {"format": FORMAT, "kinds": self.kinds, "lean": self.lean, "rules": rules})
+        if self.encoder:
+            self.encoder.save(folder)
+        rules, encoder = self.reading.annotate is not None, self.encoder is not None
+        said = {"format": FORMAT, "kinds": self.kinds, "lean": self.lean, "rules": rules, "encoder": encoder}
+        io.write_json(folder / FILES["settings"], said)
 
     @classmethod
     def load(cls, folder: Path, annotate: Annotate | None = None) -> Tagger:
@@ -163,7 +164,9 @@ class Tagger:
                 weights = Weights.of(**{name: arrays[name] for name in arrays.files})
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"{folder / FILES['weights']}: not the weights of a tagger, or cut off: train it again ({error})") from error
-        return cls(said["settings"]["kinds"], reading, weights, said["settings"]["lean"])
+        kinds = said["settings"]["kinds"]
+        encoder = Encoder.load(folder, tags_of(kinds)) if said["settings"]["encoder"] else None
+        return cls(kinds, reading, weights, said["settings"]["lean"], encoder)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -185,31 +188,21 @@ def knowledge_of(tree: Tree | None) -> tuple[dict[str, Index], dict[str, str]]:
     return indexes_of(tree), uses_of(tree)
 
 
-def tags_of(kinds: Sequence[str]) -> list[str]:
-    return ["O", *(f"{part} {kind}" for kind in kinds for part in "BIES")]
-
-
-def token_spans(starts: list[int], ends: list[int], document: Document) -> list[tuple[int, int, str]]:
-    """Marked mentions as (first token, last token + 1, kind): grown to whole tokens; of two that overlap the first stays."""
-    from bisect import bisect_left, bisect_right
-
-    found, free = list[tuple[int, int, str]](), 0
-    for span in sorted(document.spans, key=lambda span: (span.start, -span.end)):
-        first, last = bisect_right(starts, span.start) - 1, bisect_left(ends, span.end)
-        if first >= free and first <= last < len(ends):
-            found.append((first, last + 1, span.kind))
-            free = last + 1
-    return found
-
-
-def numbers_of(length: int, spans: Sequence[tuple[int, int, str]], tags: list[str]) -> list[int]:
-    numbers = {tag: number for number, tag in enumerate(tags)}
-    found = [0] * length
-    for first, end, kind in spans:
-        for i in range(first, end):
-            part = "S" if end - first == 1 else "B" if i == first else "E" if i == end - 1 else "I"
-            found[i] = numbers[f"{part} {kind}"]
-    return found
+def begin(
+    corpora: Sequence[Sequence[Document]],
+    options: EncoderOptions,
+    tree: Tree | None = None,
+    *,
+    classes: Mapping[str, Sequence[int]] | None = None,
+    annotate: Annotate | None = None,
+    knowledge: tuple[Mapping[str, Index], Mapping[str, str]] | None = None,
+) -> Start:
+    """An encoder that has learned the marks of other corpora, each with layers of its own for its own kinds (Caruana 1997)."""
+    if any(not any(document.spans for document in documents) for documents in corpora):
+        raise DataError("one of the corpora that the encoder learns first has no marked mention: take it out")
+    indexes, uses = knowledge or knowledge_of(tree)
+    lessons = [lesson(documents, (indexes, classes or {}, uses, annotate)) for documents in corpora]
+    return _tagger_encoder.started(options, lessons)
 
 
 def _remembered(annotate: Annotate | None, texts: Sequence[str]) -> Annotate | None:
@@ -263,9 +256,12 @@ class TaggerSettings:
     gold: tuple[Corpus, ...]  # marked texts
     splits: tuple[str, ...] = ("train",)  # of the gold files; files that name no split are always taken
     texts: tuple[Corpus, ...] = ()  # unmarked texts, for the classes of words: {reader: pubmed_xml, path: asset:pubmed_2021}
+    before: tuple[Corpus, ...] = ()  # marked texts of other kinds, which the encoder learns first; each its own kinds
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
+        if self.before and not self.options.encoder:
+            raise ConfigError("before is for the encoder: set options.encoder too, for example {model: minilm}, or take before out")
         if not self.gold:
             raise ConfigError("gold must name marked texts, for example {reader: pubtator, path: CDR_TrainingSet.PubTator.txt}")
         if wrong := [split for split in self.splits if split not in SPLITS]:
@@ -274,17 +270,13 @@ class TaggerSettings:
 
 def tagger(settings: TaggerSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     """Stage entity.tagger: train a Tagger on marked texts and the tree, and save it in `out`."""
-    found: dict[str, Document] = {}
-    for corpus in settings.gold:
-        samples = (one for one in _samples(corpus) if one.split in ("", *settings.splits))
-        for document in documents(samples):
-            kept = tuple(span for span in document.spans if not corpus.kinds or span.kind in corpus.kinds)
-            if document.id in found and found[document.id].text != document.text:
-                raise DataError(f"two gold files have a document {document.id} with different texts")
-            found.setdefault(document.id, replace(document, spans=kept))
+    found = _marked(settings.gold, settings.splits)
+    before = [list(_marked([corpus], settings.splits).values()) for corpus in settings.before]
     classes = word_classes(one.text for corpus in settings.texts for one in _samples(corpus)) if settings.texts else {}
-    annotate = Annotator.of(tree).annotate_batch
-    made = Tagger.train(list(found.values()), Tree.load(tree), classes=classes, annotate=annotate, options=settings.options)
+    whole = Tree.load(tree)
+    knows: dict[str, Any] = {"classes": classes, "annotate": Annotator.of(tree).annotate_batch, "knowledge": knowledge_of(whole)}
+    start = begin(before, settings.options.encoder, whole, **knows) if settings.options.encoder else None
+    made = Tagger.train(list(found.values()), whole, options=settings.options, start=start, **knows)
     made.save(out)
     spans = [span for document in found.values() for span in document.spans]
     return {
@@ -293,7 +285,21 @@ def tagger(settings: TaggerSettings, out: Path, *, tree: Path) -> dict[str, Any]
         "features": len(made.weights.keys),
         "lean": made.lean,
         "words_in_classes": len(classes),
+        "encoder": settings.options.encoder.model if settings.options.encoder else "",
+        "before": [len(texts) for texts in before],
     }
+
+
+def _marked(corpora: Sequence[Corpus], splits: Sequence[str]) -> dict[str, Document]:
+    found: dict[str, Document] = {}
+    for corpus in corpora:
+        samples = (one for one in _samples(corpus) if one.split in ("", *splits))
+        for document in documents(samples):
+            kept = tuple(span for span in document.spans if not corpus.kinds or span.kind in corpus.kinds)
+            if document.id in found and found[document.id].text != document.text:
+                raise DataError(f"two gold files have a document {document.id} with different texts")
+            found.setdefault(document.id, replace(document, spans=kept))
+    return found
 
 
 def _samples(corpus: Corpus) -> Any:
