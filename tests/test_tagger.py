@@ -211,10 +211,10 @@ def test_thirty_abstracts_teach_more_than_half_of_ten_others() -> None:
 
 
 @pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="needs the data pack")
-def test_the_shipped_recipe_is_sound() -> None:
+@pytest.mark.parametrize("name", ["tagger", "tagger_encoder"])
+def test_the_shipped_recipes_are_sound(name: str) -> None:
     from medxiaohe.recipe.load import load
 
-    assert [stage.uses for stage in load(Path(__file__).parent.parent / "recipes" / "tagger.yaml").stages] == [
-        "entity.build",
-        "entity.tagger",
-    ]
+    stages = load(Path(__file__).parent.parent / "recipes" / f"{name}.yaml").stages
+    assert [stage.uses for stage in stages] == ["entity.build", "entity.tagger"]
+    assert (stages[1].settings.options.encoder is not None) == (name == "tagger_encoder")

@@ -104,6 +104,14 @@ class Encoder:
         return cls(parts, tokenizer, tags, share)
 
 
+def place_of(model: str) -> Path:
+    """Where an encoder lies. Raises ConfigError when there is none."""
+    folder = assets.folder(model) if model in assets.available() else Path(model)
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"no encoder {model!r}: name minilm, or a folder in hub layout with config.json")
+    return folder
+
+
 def started(options: EncoderOptions, lessons: Sequence[Lesson] = ()) -> Start:
     """The transformer with the parts that begin at random; taught the `lessons` of other corpora first, if there are any."""
     plugins.need("torch", "transformers", why="a tagger with an encoder")
@@ -111,7 +119,7 @@ def started(options: EncoderOptions, lessons: Sequence[Lesson] = ()) -> Start:
 
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(options.seed)
-        encoder, tokenizer = _transformer(assets.folder(options.model) if options.model in assets.available() else Path(options.model))
+        encoder, tokenizer = _transformer(place_of(options.model))
         start = Start(_parts(encoder), tokenizer)
         if lessons:
             _learn(start, lessons, options, options.first_epochs)
@@ -202,8 +210,6 @@ def _transformer(folder: Path) -> tuple[Any, Any]:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    if not (folder / "config.json").is_file():
-        raise ConfigError(f"no encoder {str(folder)!r}: name minilm, or a folder in hub layout with config.json")
     try:
         encoder = AutoModel.from_pretrained(folder, use_safetensors=True, attention_probs_dropout_prob=0.0)
         tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)

@@ -270,6 +270,8 @@ class TaggerSettings:
 
 def tagger(settings: TaggerSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     """Stage entity.tagger: train a Tagger on marked texts and the tree, and save it in `out`."""
+    if settings.options.encoder:
+        _tagger_encoder.place_of(settings.options.encoder.model)  # before minutes of reading
     found = _marked(settings.gold, settings.splits)
     before = [list(_marked([corpus], settings.splits).values()) for corpus in settings.before]
     classes = word_classes(one.text for corpus in settings.texts for one in _samples(corpus)) if settings.texts else {}
