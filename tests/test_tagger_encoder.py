@@ -21,13 +21,11 @@ pytest.importorskip("numba")
 pytest.importorskip("transformers")
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hub_folder(folder: Path, num_positions: int) -> Path:
     """An encoder in hub layout with weights at random, whose pieces are letters."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("tiny")
     letters = "abcdefghijklmnopqrstuvwxyz0123456789.,;:()-"
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{letter}" for letter in letters)]
     tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(vocabulary)}, unk_token="[UNK]"))
@@ -35,9 +33,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     marks = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks).save_pretrained(folder)
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=num_positions, **sizes)
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return hub_folder(tmp_path_factory.mktemp("tiny"), 512)
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +154,8 @@ def test_what_is_no_encoder_is_one_sentence(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text((tiny / "config.json").read_text())
     with pytest.raises(ConfigError, match="cannot load the encoder"):
         train(tmp_path)
+    with pytest.raises(ConfigError, match="reads 128 pieces at once, and 404 are needed"):
+        train(hub_folder(tmp_path / "short", 128))
     with pytest.raises(ConfigError, match="share"):
         EncoderOptions(share=0)
     with pytest.raises(ConfigError, match=r"before is for the encoder: set options\.encoder"):

@@ -1,8 +1,8 @@
 """The encoder of a tagger: a small transformer that reads whole paragraphs, fine-tuned on the marks the CRF learns from.
 
 Devlin et al. (2019), token classification. Beside its pieces it gets what the CRF gets of a token's place: the names of the tree and
-of the corpus, the rules, short forms, brackets, and the shape of the word, since small encoders read lower case. Its
-log-probabilities, times `share`, are added to the scores of the CRF: a product of experts (Hinton 2002). Needs torch and transformers.
+of the corpus, the rules, short forms, brackets, and the shape of the word, since small encoders read lower case. Its log-probabilities,
+times `share`, are added to the scores of the CRF: a product of experts (Hinton 2002). Runs on the CPU; needs torch and transformers.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _learn(start: Start, lessons: Sequence[Lesson], options: EncoderOptions, epo
     plan = list[tuple[int, list[int]]]()
     for _ in range(epochs):
         epoch = [(which, step) for which, some in enumerate(windows) for step in steps(some, options.pieces, rng)]
-        rng.shuffle(epoch)  # type: ignore[arg-type]
+        rng.shuffle(epoch)
         plan += epoch
     body = [value for value in parts["encoder"].parameters() if value.requires_grad]
     own = [value for name, value in parts.named_parameters() if not name.startswith("encoder.")]
@@ -205,16 +205,22 @@ def _hidden(parts: Any, pieces: Any, mask: Any, codes_in: Any, joins: Any, codes
 
 
 def _transformer(folder: Path) -> tuple[Any, Any]:
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        encoder = AutoModel.from_pretrained(folder, use_safetensors=True, attention_probs_dropout_prob=0.0)
+        config = AutoConfig.from_pretrained(folder)
+        for name in ("attention_probs_dropout_prob", "attention_dropout"):  # half the time of a step, and no better
+            if hasattr(config, name):
+                setattr(config, name, 0.0)
+        encoder = AutoModel.from_pretrained(folder, config=config, use_safetensors=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ConfigError(f"cannot load the encoder {folder}: {' '.join(str(error).split())[:300]}") from error
+    if encoder.config.max_position_embeddings < WINDOW + 4:
+        raise ConfigError(f"{folder}: reads {encoder.config.max_position_embeddings} pieces at once, and {WINDOW + 4} are needed")
     if not tokenizer.is_fast or tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
         raise ConfigError(f"{folder}: its tokenizer has no marks of begin and end, or no tokenizer.json: take an encoder like BERT")
     return encoder, tokenizer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medxiaohe.entity import _tagger_features as f
@@ -68,7 +68,7 @@ def first_tokens(texts: Sequence[t.Text]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum([len(text.words) for text in texts])]).astype(np.int64)
 
 
-def steps(windows: Sequence[Window], pieces: int, rng: Any = None) -> Iterator[list[int]]:
+def steps(windows: Sequence[Window], pieces: int, rng: Any = None) -> list[list[int]]:
     """Windows of like length together, about `pieces` a time; with `rng` shuffled."""
     order = list(range(len(windows))) if rng is None else rng.permutation(len(windows)).tolist()
     order.sort(key=lambda number: len(windows[number].pieces) // 40)
@@ -81,7 +81,7 @@ def steps(windows: Sequence[Window], pieces: int, rng: Any = None) -> Iterator[l
         made[-1].append(number)
     if rng is not None:
         rng.shuffle(made)
-    return iter([step for step in made if step])
+    return [step for step in made if step]
 
 
 def batch(windows: Sequence[Window], codes: np.ndarray, first: np.ndarray) -> tuple[tuple[Any, ...], np.ndarray]:

@@ -9,7 +9,7 @@ A linear-chain CRF (entity/_crf.py) over the tags B, I, E, S of every kind and O
 entity/_tagger_texts.py: the names of the tree, what dictionary and rules make of the text (entity/annotate.py), the names of the
 corpus (counted without the text itself), classes of words from unmarked texts, definitions of abbreviations.
 entity/_tagger_rules.py puts right what is left. Needs `medxiaohe[fast]`. With `Options(encoder=EncoderOptions())` a small transformer
-learns the same beside it (entity/_tagger_encoder.py): better, a hundred times slower to train, and it needs torch.
+learns the same beside it (entity/_tagger_encoder.py): better, far slower, and it needs torch.
 """
 
 from __future__ import annotations
