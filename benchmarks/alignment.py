@@ -1,14 +1,18 @@
-"""What alignment finds: mismatches planted over real questions, reports, captions and pictures, by kind (systems.md 2d, MET-4).
+"""What alignment finds: mismatches planted over real questions, reports, captions and pictures, by kind
+(systems.md 2d, MET-4).
 
     MEDXIAOHE_DATA=/path/to/data python benchmarks/alignment.py --tree out/tree/tree/1 --split tune
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/alignment.py --tree out/tree/tree/1                   # the half that is reported
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/alignment.py --tree out/tree/tree/1 --only pictures
+    MEDXIAOHE_DATA=/path/to/data python benchmarks/alignment.py --tree out/tree/tree/1                   # the
+    half that is reported MEDXIAOHE_DATA=/path/to/data python benchmarks/alignment.py --tree out/tree/tree/1
+    --only pictures
 
-Texts: MedQuAD answers beside their questions; Indiana University reports beside the tags that people gave them; ROCO captions beside
-the keywords of their pictures (which were taken from the captions: the easy case). Pictures: what VQA-RAD says of each picture.
-A quarter of the rows is corrupted, a third of those in each way, where the way fits the row. Studies are halved by hash: thresholds
-and rules were chosen on `tune`. Recall: the share of planted rows that are flagged, for whatever reason. False alarms: the share of
-whole rows that are flagged. Precision: the share of flagged rows that are planted, in this mixture. Intervals are Wilson's at 95 %.
+Texts: MedQuAD answers beside their questions; Indiana University reports beside the tags that people gave
+them; ROCO captions beside the keywords of their pictures (which were taken from the captions: the easy case).
+Pictures: what VQA-RAD says of each picture. A quarter of the rows is corrupted, a third of those in each way,
+where the way fits the row. Studies are halved by hash: thresholds and rules were chosen on `tune`. Recall:
+the share of planted rows that are flagged, for whatever reason. False alarms: the share of whole rows that
+are flagged. Precision: the share of flagged rows that are planted, in this mixture. Intervals are Wilson's at
+95 %.
 """
 
 import argparse
@@ -28,7 +32,7 @@ from medxiaohe.data.synth import planted, similarity
 from medxiaohe.data.synth.anchors import Item, item
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.mismatch import CONFLICTS, Rules
-from medxiaohe.entity.finder import finder
+from medxiaohe.entity.linking.finder import finder
 from medxiaohe.models.embed import embedder
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.types import Sample
@@ -55,7 +59,11 @@ def reports(folder: Path) -> Iterator[tuple[Item, str]]:
     with open(folder / "cxr" / "iu_reports" / "indiana_reports.csv", newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             text = f"{row['findings']} {row['impression']}".strip()
-            tags = [" ".join(tag.replace("/", " ").split()) for tag in row["MeSH"].split(";") if tag.strip().lower() != "normal"]
+            tags = [
+                " ".join(tag.replace("/", " ").split())
+                for tag in row["MeSH"].split(";")
+                if tag.strip().lower() != "normal"
+            ]
             if tags and len(text.split()) >= 8:
                 yield Item(f"iu/{row['uid']}", text, tuple(tags)), row["uid"]
 
@@ -66,11 +74,16 @@ def captions(folder: Path) -> Iterator[tuple[Item, str]]:
             yield Item(row["id"], row["caption"], tuple(row["keywords"])), row["source_image"].split("_")[0]
 
 
-SOURCES: dict[str, Callable[[Path], Iterator[tuple[Item, str]]]] = {"medquad": medquad, "iu_reports": reports, "roco": captions}
+SOURCES: dict[str, Callable[[Path], Iterator[tuple[Item, str]]]] = {
+    "medquad": medquad,
+    "iu_reports": reports,
+    "roco": captions,
+}
 
 
 def corrupted(pairs: Sequence[tuple[Item, str]], graph: Graph, rules: Rules, seed: int) -> list[Case]:
-    """A quarter of the rows, each in the way its number says, where that way fits it; the others as they are."""
+    """A quarter of the rows, each in the way its number says, where that way fits it; the others as they
+    are."""
     dice, items = random.Random(seed), [one for one, _ in pairs]
     studies = {one.id: study for one, study in pairs}
     found = []
@@ -80,7 +93,9 @@ def corrupted(pairs: Sequence[tuple[Item, str]], graph: Graph, rules: Rules, see
         if kind == "sibling":
             made = planted.sibling(one, graph, rules.names, dice)
             asked = {m.entity for m in rules.names.find(one.anchor)}
-            lost = {m.entity for m in rules.names.find(one.text)} - {m.entity for m in rules.names.find(made.text if made else "")}
+            lost = {m.entity for m in rules.names.find(one.text)} - {
+                m.entity for m in rules.names.find(made.text if made else "")
+            }
             kind = KINDS[0] if asked & lost else KINDS[1]
         elif kind == "side":
             made = planted.side(one)
@@ -120,17 +135,27 @@ def texts(name: str, folder: Path, graph: Graph, rules: Rules, args: argparse.Na
     found = [rules(case.item) for case in cases]
     spent = time.process_time() - start
     checked = sum(one.checked for one in found)
-    print(f"\n{name}: {len(cases)} rows, {checked} with something to compare; rules take {spent / len(cases) * 1e3:.1f} ms a row")
+    print(
+        f"\n{name}: {len(cases)} rows, {checked} with something to compare; rules take"
+        f" {spent / len(cases) * 1e3:.1f} ms a row"
+    )
     show("rules alone", cases, [one.kind for one in found])
     for encoder in args.encoders:
         embed = embedder(encoder)
         start = time.process_time()
-        stand = similarity.of_texts([c.item.anchor for c in cases], [c.item.text for c in cases], [c.study for c in cases], embed)
+        stand = similarity.of_texts(
+            [c.item.anchor for c in cases], [c.item.text for c in cases], [c.study for c in cases], embed
+        )
         spent = time.process_time() - start
-        print(f" similarity by {embed.name}: {spent / len(cases) * 1e3:.1f} ms a row; flagged below a standing of")
+        print(
+            f" similarity by {embed.name}: {spent / len(cases) * 1e3:.1f} ms a row; flagged below a"
+            " standing of"
+        )
         table(cases, stand)
         strong = [one.kind if one.kind != "unrelated" else "" for one in found]
-        both = [why or ("unlike" if value < args.least else "") for why, value in zip(strong, stand, strict=True)]
+        both = [
+            why or ("unlike" if value < args.least else "") for why, value in zip(strong, stand, strict=True)
+        ]
         show(f"as data.align does it: rules, and similarity by {encoder} below {args.least}", cases, both)
 
 
@@ -139,7 +164,10 @@ def table(cases: Sequence[Case], stand: Sequence[float]) -> None:
         shares = []
         for kind in (*KINDS, ""):
             values = [value for case, value in zip(cases, stand, strict=True) if case.kind == kind]
-            shares.append(f"{kind or 'whole'} {sum(v < least for v in values) / max(1, len(values)):.1%} of {len(values)}")
+            shares.append(
+                f"{kind or 'whole'} {sum(v < least for v in values) / max(1, len(values)):.1%} of"
+                f" {len(values)}"
+            )
         print(f"  {least:<5} " + "   ".join(shares))
 
 
@@ -159,11 +187,17 @@ def pictures(folder: Path, args: argparse.Namespace) -> None:
         swapped[i] = whole[other]
     start = time.process_time()
     features = similarity.picture_features(refs)
-    print(f"\npictures: {len(names)} of VQA-RAD, {(time.process_time() - start) / len(names):.2f} s a picture; texts planted")
+    print(
+        f"\npictures: {len(names)} of VQA-RAD, {(time.process_time() - start) / len(names):.2f} s a picture;"
+        " texts planted"
+    )
     for encoder in args.encoders:
         vectors = embedder(encoder).encode(swapped)
         stand = similarity.of_pictures(features, vectors, [case[name] for name in names], args.seed)
-        print(f" standing by DINOv2-small and {encoder}; texts of another case, of another organ, of the same organ, and whole")
+        print(
+            f" standing by DINOv2-small and {encoder}; texts of another case, of another organ, of the same"
+            " organ, and whole"
+        )
         groups: dict[str, list[float]] = defaultdict(list)
         for i, name in enumerate(names):
             if swapped[i] == whole[i]:
@@ -172,7 +206,10 @@ def pictures(folder: Path, args: argparse.Namespace) -> None:
             donor = names[whole.index(swapped[i])]
             groups["other organ" if organ[donor] != organ[name] else "same organ"].append(stand[i])
         for least in STANDINGS:
-            shares = [f"{kind} {sum(v < least for v in vs) / len(vs):>6.1%} of {len(vs)}" for kind, vs in sorted(groups.items())]
+            shares = [
+                f"{kind} {sum(v < least for v in vs) / len(vs):>6.1%} of {len(vs)}"
+                for kind, vs in sorted(groups.items())
+            ]
             print(f"  {least:<5} " + "   ".join(shares))
         for kind in ("other organ", "same organ"):
             bad, good = groups[kind], groups["whole"]
@@ -180,13 +217,21 @@ def pictures(folder: Path, args: argparse.Namespace) -> None:
             print(f"  area under the curve, {kind}: {area:.3f}")
         hits = {kind: sum(v < args.least_pictures for v in vs) for kind, vs in groups.items()}
         for kind, vs in sorted(groups.items()):
-            print(line(f"{'false alarms' if kind == 'whole' else f'recall, {kind}'} below {args.least_pictures}", hits[kind], len(vs)))
+            print(
+                line(
+                    f"{'false alarms' if kind == 'whole' else f'recall, {kind}'} below {args.least_pictures}",
+                    hits[kind],
+                    len(vs),
+                )
+            )
         flagged = sum(hits.values())
         print(line("precision", flagged - hits["whole"], flagged))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tree", type=Path, required=True)
     parser.add_argument("--split", choices=("tune", "report"), default="report")
     parser.add_argument("--items", type=int, default=1500, help="rows of a source at most")

@@ -1,12 +1,15 @@
-"""Do the negation and uncertainty rules agree with radiologists' coding? Findings of the Indiana reports against their MeSH tags.
+"""Do the negation and uncertainty rules agree with radiologists' coding? Findings of the Indiana reports
+against their MeSH tags.
 
     MEDXIAOHE_DATA=/path/to/data python benchmarks/context_quality.py
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/context_quality.py --show "Pleural Effusion"      # where they disagree
+    MEDXIAOHE_DATA=/path/to/data python benchmarks/context_quality.py --show "Pleural Effusion"      # where
+    they disagree
 
-A report counts as saying a finding when it mentions it (a) at all, (b) not negated, (c) not negated, certain and current; gold is
-whether the human coders gave it the tag. Recall is among the reports that mention the finding: what is described without its name
-is no matter of context. Some triggers were added after reading where rules and coders disagree on the findings of LOOKED_AT, so
-those are a figure of the fit; the others were not looked at.
+A report counts as saying a finding when it mentions it (a) at all, (b) not negated, (c) not negated, certain
+and current; gold is whether the human coders gave it the tag. Recall is among the reports that mention the
+finding: what is described without its name is no matter of context. Some triggers were added after reading
+where rules and coders disagree on the findings of LOOKED_AT, so those are a figure of the fit; the others
+were not looked at.
 """
 
 import argparse
@@ -17,33 +20,55 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from medxiaohe.entity.context import Context, contexts
+from medxiaohe.entity.linking.context import Context, contexts
 
 FINDINGS = {  # tag -> how reports name it; tags whose name means the same as the coders'
-    "Pleural Effusion": r"pleural (?:\w+ )?effusions?|effusions?", "Pneumothorax": r"pneumothora(?:x|ces)", "Cardiomegaly": r"cardiomegaly",
-    "Consolidation": r"consolidations?", "Pulmonary Edema": r"edema", "Emphysema": r"emphysema", "Pneumonia": r"pneumonia",
-    "Nodule": r"nodules?", "Infiltrate": r"infiltrates?", "Hernia, Hiatal": r"hiatal hernia", "Scoliosis": r"scoliosis",
+    "Pleural Effusion": r"pleural (?:\w+ )?effusions?|effusions?", "Pneumothorax": r"pneumothora(?:x|ces)",
+    "Cardiomegaly": r"cardiomegaly",
+    "Consolidation": r"consolidations?", "Pulmonary Edema": r"edema", "Emphysema": r"emphysema",
+    "Pneumonia": r"pneumonia",
+    "Nodule": r"nodules?", "Infiltrate": r"infiltrates?", "Hernia, Hiatal": r"hiatal hernia",
+    "Scoliosis": r"scoliosis",
     "Calcified Granuloma": r"calcified granulomas?", "Fractures, Bone": r"fractures?",
 }  # fmt: skip
-LOOKED_AT = ("Pleural Effusion", "Pneumothorax", "Consolidation", "Pulmonary Edema", "Pneumonia", "Infiltrate", "Fractures, Bone")
+LOOKED_AT = (
+    "Pleural Effusion",
+    "Pneumothorax",
+    "Consolidation",
+    "Pulmonary Edema",
+    "Pneumonia",
+    "Infiltrate",
+    "Fractures, Bone",
+)
 READINGS: dict[str, Callable[[Context], bool]] = {
     "mentioned": lambda context: True,
     "not negated": lambda context: not context.negated,
-    "certain and current": lambda context: not context.negated and not context.uncertain and context.temporality == "current",
+    "certain and current": lambda context: (
+        not context.negated and not context.uncertain and context.temporality == "current"
+    ),
 }
 
 
 def reports(folder: Path) -> list[tuple[int, str, str]]:
     """uid, findings and impression, tags."""
     with (folder / "indiana_reports.csv").open(encoding="utf-8", newline="") as file:
-        return [(int(row["uid"]), f"{row['findings']}\n{row['impression']}", row["MeSH"]) for row in csv.DictReader(file)]
+        return [
+            (int(row["uid"]), f"{row['findings']}\n{row['impression']}", row["MeSH"])
+            for row in csv.DictReader(file)
+        ]
 
 
-def counts(rows: Iterable[tuple[int, str, str]], says: Callable[[Context], bool], show: str = "") -> dict[str, tuple[int, int, int]]:
-    """Finding -> reports that say it with its tag, that say it without, that mention it with its tag but are read as not saying it."""
+def counts(
+    rows: Iterable[tuple[int, str, str]], says: Callable[[Context], bool], show: str = ""
+) -> dict[str, tuple[int, int, int]]:
+    """Finding -> reports that say it with its tag, that say it without, that mention it with its tag but are
+    read as not saying it."""
     found = {}
     for tag, pattern in FINDINGS.items():
-        name, tagged = re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE), re.compile(rf"(?:^|[;/]){re.escape(tag)}(?:$|[;/])")
+        name, tagged = (
+            re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE),
+            re.compile(rf"(?:^|[;/]){re.escape(tag)}(?:$|[;/])"),
+        )
         both = alone = lost = 0
         for _, text, tags in rows:
             spans = [mark.span() for mark in name.finditer(text)]
@@ -53,8 +78,14 @@ def counts(rows: Iterable[tuple[int, str, str]], says: Callable[[Context], bool]
             alone += says_it and not has_tag
             lost += has_tag and bool(spans) and not says_it
             if tag == show and spans and says_it != has_tag:
-                at = next((start for (start, _), context in zip(spans, said, strict=True) if says(context)), spans[0][0])
-                print("tag, not said:" if has_tag else "said, no tag: ", " ".join(text[max(0, at - 90) : at + 60].split()))
+                at = next(
+                    (start for (start, _), context in zip(spans, said, strict=True) if says(context)),
+                    spans[0][0],
+                )
+                print(
+                    "tag, not said:" if has_tag else "said, no tag: ",
+                    " ".join(text[max(0, at - 90) : at + 60].split()),
+                )
         found[tag] = (both, alone, lost)
     return found
 
@@ -76,7 +107,10 @@ def main() -> None:
         return
     start = time.process_time()
     results = {reading: counts(rows, says) for reading, says in READINGS.items()}
-    print(f"{len(rows):,} reports, {time.process_time() - start:.0f} s; precision / recall among the reports that mention the finding\n")
+    print(
+        f"{len(rows):,} reports, {time.process_time() - start:.0f} s; precision / recall among the reports"
+        " that mention the finding\n"
+    )
     print(f"| finding | {' | '.join(READINGS)} |\n|---|---|---|---|")
     for tags in ([tag for tag in FINDINGS if tag not in LOOKED_AT], LOOKED_AT):
         for tag in tags:

@@ -1,13 +1,14 @@
-"""What decontamination finds: leaks of test items planted on purpose, by kind, and how often it is wrong about clean data.
+"""What decontamination finds: leaks of test items planted on purpose, by kind, and how often it is wrong
+about clean data.
 
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/decontamination.py                  # text, ids and images: about 10 minutes
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/decontamination.py --only text --items 150
+    MEDXIAOHE_DATA=/path/to/data python benchmarks/decontamination.py                  # text, ids and images:
+    about 10 minutes MEDXIAOHE_DATA=/path/to/data python benchmarks/decontamination.py --only text --items 150
 
-Text: test items of the tasks named below, edited by medxiaohe/data/plant.py, half alone and half inside a PubMed abstract.
-Clean: PubMed abstracts of the asset pubmed_2020 that no item comes from, and, harder, test questions of one half of each question
-set held against the index of its other half (a hit there is printed: real near-copies exist). Images: those of each task's
-test split, transformed; clean are images of the same task's other patients, held against an index without them.
-Intervals are Wilson's at 95 %.
+Text: test items of the tasks named below, edited by medxiaohe/data/duplicates/planted_leaks.py, half alone
+and half inside a PubMed abstract. Clean: PubMed abstracts of the asset pubmed_2020 that no item comes from,
+and, harder, test questions of one half of each question set held against the index of its other half (a hit
+there is printed: real near-copies exist). Images: those of each task's test split, transformed; clean are
+images of the same task's other patients, held against an index without them. Intervals are Wilson's at 95 %.
 """
 
 import argparse
@@ -23,14 +24,24 @@ from pathlib import Path
 from shares import line
 
 from medxiaohe import assets, images, plugins
-from medxiaohe.data import plant
-from medxiaohe.data.decontaminate import TestItems
-from medxiaohe.data.looks import Gallery, Lens, look
-from medxiaohe.data.overlap import words
+from medxiaohe.data.duplicates import planted_leaks
+from medxiaohe.data.duplicates.decontamination import TestItems
+from medxiaohe.data.duplicates.near_images import Gallery, Lens, look
+from medxiaohe.data.duplicates.overlap import words
 from medxiaohe.tasks import make, named
 from medxiaohe.types import Message, Sample
 
-TEXT_TASKS = ("medqa", "medmcqa", "mmlu_med", "pubmedqa", "bioasq_yesno", "kqa", "medquad", "mts_dialog", "iu_impression")
+TEXT_TASKS = (
+    "medqa",
+    "medmcqa",
+    "mmlu_med",
+    "pubmedqa",
+    "bioasq_yesno",
+    "kqa",
+    "medquad",
+    "mts_dialog",
+    "iu_impression",
+)
 QUESTION_SETS = ("medqa", "medmcqa", "mmlu_med", "kqa", "iu_impression")
 IMAGE_TASKS = ("chest_xray", "vqa_rad", "ham10000", "bccd_count")
 REPORTS = ("iu_impression",)  # normal reports are alike: of many nothing tells them apart
@@ -52,10 +63,18 @@ def abstracts(most: int) -> list[Sample]:
 def row(id: str, text: str, number: int, clean: Sequence[Sample]) -> Sample:
     """A leak as it would be met: alone as a question, or in the middle of a document."""
     if number % 2:
-        return Sample(id, (Message("user", (text,)), Message("assistant", ("The answer is not given here.",))), source="planted")
+        return Sample(
+            id,
+            (Message("user", (text,)), Message("assistant", ("The answer is not given here.",))),
+            source="planted",
+        )
     around = clean[number % len(clean)].text.split(". ")
     half = len(around) // 2
-    return Sample(id, (Message("document", (". ".join(around[:half]) + f".\n{text}\n" + ". ".join(around[half:]),)),), source="planted")
+    return Sample(
+        id,
+        (Message("document", (". ".join(around[:half]) + f".\n{text}\n" + ". ".join(around[half:]),)),),
+        source="planted",
+    )
 
 
 def text(most: int, num_clean: int, seed: int) -> None:
@@ -64,27 +83,42 @@ def text(most: int, num_clean: int, seed: int) -> None:
     start = time.perf_counter()
     index = TestItems((item for found in by_task.values() for item in found), Lens())
     took = time.perf_counter() - start
-    print(f"text: an index of {sum(map(len, by_task.values())):,} items of {len(by_task)} tasks in {took:.1f} s")
+    print(
+        f"text: an index of {sum(map(len, by_task.values())):,} items of {len(by_task)} tasks in {took:.1f} s"
+    )
     own = {item.study_id.removeprefix("PMID:") for found in by_task.values() for item in found} - {""}
     clean = [one for one in clean if one.study_id.removeprefix("PMID:") not in own]
     dice, missed = random.Random(seed), defaultdict[str, int](int)
-    chosen = [(name, item) for name, found in by_task.items() for item in dice.sample(found, min(most, len(found)))]
+    chosen = [
+        (name, item) for name, found in by_task.items() for item in dice.sample(found, min(most, len(found)))
+    ]
     lines = {
-        name: Counter(own for item in found for own in set(plant.question_of(item)[0].splitlines())) for name, found in by_task.items()
+        name: Counter(own for item in found for own in set(planted_leaks.question_of(item)[0].splitlines()))
+        for name, found in by_task.items()
     }  # "Answer with the letter." is not part of what is planted
     together, found_together = Counter[str](), Counter[str]()
-    for kind, edit in plant.TEXT_EDITS.items():
+    for kind, edit in planted_leaks.TEXT_EDITS.items():
         hits, n, wrong_item = defaultdict[str, int](int), defaultdict[str, int](int), 0
         for number, (name, item) in enumerate(chosen):
-            question, options = plant.question_of(item)
-            question = "\n".join(own for own in question.splitlines() if lines[name][own] <= 0.01 * len(by_task[name]) + 1)
+            question, options = planted_leaks.question_of(item)
+            question = "\n".join(
+                own for own in question.splitlines() if lines[name][own] <= 0.01 * len(by_task[name]) + 1
+            )
             if not words(question):  # all of it is asked in many items
                 continue
-            if (kind != "verbatim" and len(words(question)) < MIN_WORDS) or (kind == "options shuffled" and not options):
+            if (kind != "verbatim" and len(words(question)) < MIN_WORDS) or (
+                kind == "options shuffled" and not options
+            ):
                 continue
             match = index.find(row(f"{kind}/{item.id}", edit(question, options, dice), number, clean))
             length = len(words(question))
-            band = "short" if length < MIN_WORDS else f"{MIN_WORDS} to {LONG - 1} words" if length < LONG else f"{LONG} words or more"
+            band = (
+                "short"
+                if length < MIN_WORDS
+                else f"{MIN_WORDS} to {LONG - 1} words"
+                if length < LONG
+                else f"{LONG} words or more"
+            )
             band = "reports" if name in REPORTS else band
             n[band] += 1
             hits[band] += match is not None
@@ -103,7 +137,10 @@ def text(most: int, num_clean: int, seed: int) -> None:
     start = time.perf_counter()
     matches = [match for one in clean if (match := index.find(one))]
     took = time.perf_counter() - start
-    print(line("false alarms, PubMed abstracts", len(matches), len(clean), 3) + f"   {len(clean) / took:,.0f} texts/s")
+    print(
+        line("false alarms, PubMed abstracts", len(matches), len(clean), 3)
+        + f"   {len(clean) / took:,.0f} texts/s"
+    )
     for match in matches[:10]:
         print(f"      {match.how}\n        {match.text[:300]!r}\n        {match.item_text[:300]!r}")
     for name in QUESTION_SETS:
@@ -114,7 +151,14 @@ def text(most: int, num_clean: int, seed: int) -> None:
             n += 1
             if match := half.find(replace(other, patient_id="", study_id="", source="other")):
                 hits += 1
-                print(f"      {name}: {match.how}\n        {match.text[:220]!r}\n        {match.item_text[:220]!r}") if hits <= 3 else None
+                (
+                    print(
+                        f"      {name}: {match.how}\n        {match.text[:220]!r}\n       "
+                        f" {match.item_text[:220]!r}"
+                    )
+                    if hits <= 3
+                    else None
+                )
         print(line(f"hits, other items of {name}", hits, n, 2))
 
 
@@ -127,13 +171,27 @@ def ids(most: int) -> None:
         bare = item.study_id.removeprefix("PMID:")
         given = forms[number % len(forms)].format(bare)
         n += 1
-        hits += index.find(Sample(f"i{number}", (Message("document", ("Nothing of the text.",)),), source="x", study_id=given)) is not None
+        hits += (
+            index.find(
+                Sample(
+                    f"i{number}",
+                    (Message("document", ("Nothing of the text.",)),),
+                    source="x",
+                    study_id=given,
+                )
+            )
+            is not None
+        )
     print(line("article ids, four ways written", hits, n))
 
 
 def pictures(most: int, seed: int) -> None:
     for name in IMAGE_TASKS:
-        by_file = {item.images[0].sha256 or item.images[0].uri: item for item in test_items(name, 100_000) if item.images}
+        by_file = {
+            item.images[0].sha256 or item.images[0].uri: item
+            for item in test_items(name, 100_000)
+            if item.images
+        }
         found = [*by_file.values()][:most]
         looks = [look(item.images[0]) for item in found]
         dice, gallery = random.Random(seed), Gallery()
@@ -145,12 +203,16 @@ def pictures(most: int, seed: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "x.png"
             print(f"images of {name}: {len(looks[::2])} indexed")
-            for kind, edit in plant.IMAGE_EDITS.items():
+            for kind, edit in planted_leaks.IMAGE_EDITS.items():
                 hits = n = wrong = 0
                 for number in range(0, len(found), 2):
                     edit(images.open_image(found[number].images[0]), dice).save(path)
                     names = [which for which, _ in gallery.find(look(images.ref(path)))]
-                    n, hits, wrong = n + 1, hits + bool(names), wrong + (bool(names) and names[0] != str(number))
+                    n, hits, wrong = (
+                        n + 1,
+                        hits + bool(names),
+                        wrong + (bool(names) and names[0] != str(number)),
+                    )
                 print(line(kind, hits, n) + (f"   {wrong} named another image first" if wrong else ""))
         alarms = [(i, pairs) for i in others if (pairs := list(gallery.find(looks[i])))]
         print(line("false alarms, other patients", len(alarms), len(others), 2))
@@ -160,7 +222,8 @@ def pictures(most: int, seed: int) -> None:
 
 
 def whole_test_set() -> None:
-    """MedTrinity-25M issue 26: the training rows hold the images of a whole test split under other names and other texts."""
+    """MedTrinity-25M issue 26: the training rows hold the images of a whole test split under other names and
+    other texts."""
     items = [item for item in test_items("vqa_rad", 100_000) if item.images]
     index, seen = TestItems(items, Lens()), dict[str, Sample]()
     for item in items:
@@ -169,9 +232,13 @@ def whole_test_set() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, item in enumerate(seen.values()):
             path = Path(folder) / f"{number}.jpg"
-            plant.IMAGE_EDITS["all but mirrored"](images.open_image(item.images[0]), dice).save(path, quality=85)
+            planted_leaks.IMAGE_EDITS["all but mirrored"](images.open_image(item.images[0]), dice).save(
+                path, quality=85
+            )
             text_of = "A radiological image from a large collection, captioned by a model."
-            sample = Sample(f"r{number}", (Message("document", (images.ref(path), text_of)),), source="collection")
+            sample = Sample(
+                f"r{number}", (Message("document", (images.ref(path), text_of)),), source="collection"
+            )
             match = index.find(sample)
             hits += match is not None and match.reason == "test_image"
     print(line("VQA-RAD test images in a corpus", hits, len(seen)))
@@ -182,7 +249,9 @@ def parts(args: argparse.Namespace) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", choices=("text", "ids", "images"))
     parser.add_argument("--items", type=int, default=60, help="of each task that are planted")
     parser.add_argument("--images", type=int, default=120, help="of each task")

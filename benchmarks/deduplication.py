@@ -1,12 +1,15 @@
-"""Near-duplicates: precision and recall against the exact Jaccard index and planted copies, and throughput beside other packages.
+"""Near-duplicates: precision and recall against the exact Jaccard index and planted copies, and throughput
+beside other packages.
 
-    python benchmarks/deduplication.py            # texts; peers that are installed: pip install datasketch rensa imagehash
+    python benchmarks/deduplication.py            # texts; peers that are installed: pip install datasketch
+                                                  rensa imagehash
     MEDXIAOHE_DATA=/path/to/data python benchmarks/deduplication.py --images
 
-Texts: PubMed abstracts of the asset pubmed_2020, with copies of one in ten of them in which 0 to 12 % of the words are others. The
-truth is the exact Jaccard index of the word 5-grams with every earlier text that was kept. Every package starts from strings, makes
-its own shingles of 5 words, keeps the first of a kind, and runs alone in this process; the fastest of five turns counts.
-Images: those of chest_xray, vqa_rad and ham10000, transformed by medxiaohe/data/plant.py.
+Texts: PubMed abstracts of the asset pubmed_2020, with copies of one in ten of them in which 0 to 12 % of the
+words are others. The truth is the exact Jaccard index of the word 5-grams with every earlier text that was
+kept. Every package starts from strings, makes its own shingles of 5 words, keeps the first of a kind, and
+runs alone in this process; the fastest of five turns counts. Images: those of chest_xray, vqa_rad and
+ham10000, transformed by medxiaohe/data/duplicates/planted_leaks.py.
 """
 
 import argparse
@@ -19,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import assets, images, plugins
-from medxiaohe.data import duplicates, overlap, plant
-from medxiaohe.data.duplicates import GRAM
-from medxiaohe.data.looks import Gallery, Lens, look
+from medxiaohe.data.duplicates import near_text, overlap, planted_leaks
+from medxiaohe.data.duplicates.near_images import Gallery, Lens, look
+from medxiaohe.data.duplicates.near_text import GRAM
 from medxiaohe.tasks import make
 from medxiaohe.types import ImageRef, Message, Sample
 
@@ -49,15 +52,15 @@ def ours(rows: list[str]) -> set[int]:
     """The steps of data.curate, on texts in memory."""
     import numpy as np
 
-    signatures = duplicates.Signatures(THRESHOLD, Lens())
+    signatures = near_text.Signatures(THRESHOLD, Lens())
     for number, text in enumerate(rows):
         signatures.add(Sample(str(number), (Message("document", (text,)),)), 0, number)
     found = signatures.arrays()
-    exact = duplicates.repeated(np.column_stack([found["keys"], np.arange(len(rows), dtype=np.uint64)]))
+    exact = near_text.repeated(np.column_stack([found["keys"], np.arange(len(rows), dtype=np.uint64)]))
     stay = ~np.isin(found["banded"], exact[:, 0])
     bands, numbers = found["bands"][stay], found["banded"][stay].astype(np.uint64)
-    pairs = duplicates.crowded(np.column_stack([bands.ravel(), np.repeat(numbers, duplicates.BANDS)]))
-    near = duplicates.resolved(duplicates.alike_texts(rows.__getitem__, pairs, THRESHOLD))
+    pairs = near_text.crowded(np.column_stack([bands.ravel(), np.repeat(numbers, near_text.BANDS)]))
+    near = near_text.resolved(near_text.alike_texts(rows.__getitem__, pairs, THRESHOLD))
     return {*exact[:, 0].tolist(), *(one.row for one in near)}
 
 
@@ -67,7 +70,8 @@ def shingles(text: str) -> list[str]:
 
 
 def by_estimate(rows: list[str], index: Any, signature: Callable[[list[str]], Any]) -> set[int]:
-    """Rows that a peer's index, asked row by row, finds near one that was kept, by its estimate of their likeness."""
+    """Rows that a peer's index, asked row by row, finds near one that was kept, by its estimate of their
+    likeness."""
     gone, kept = set[int](), dict[int, Any]()
     for place, text in enumerate(rows):
         mine = signature(shingles(text))
@@ -98,11 +102,14 @@ def with_rensa(rows: list[str]) -> set[int]:
         mine.update(said)
         return mine
 
-    return by_estimate(rows, RMinHashLSH(threshold=THRESHOLD, num_perm=BANDS * ROWS, num_bands=BANDS), signature)
+    return by_estimate(
+        rows, RMinHashLSH(threshold=THRESHOLD, num_perm=BANDS * ROWS, num_bands=BANDS), signature
+    )
 
 
 def exact(rows: list[str]) -> set[int]:
-    """Every text against every earlier one that was kept, by an index from each 5-gram to the texts that have it."""
+    """Every text against every earlier one that was kept, by an index from each 5-gram to the texts that have
+    it."""
     import numpy as np
 
     seen: dict[int, list[int]] = {}
@@ -125,8 +132,15 @@ def exact(rows: list[str]) -> set[int]:
 def compare(rows: list[str]) -> None:
     truth = exact(rows)
     size = sum(map(len, rows)) / 1e6
-    print(f"{len(rows):,} texts, {size:.1f} million characters, {len(truth)} near-duplicates by the exact index at {THRESHOLD}")
-    ways: dict[str, Callable[[list[str]], set[int]]] = {"medxiaohe": ours, "datasketch": with_datasketch, "rensa": with_rensa}
+    print(
+        f"{len(rows):,} texts, {size:.1f} million characters, {len(truth)} near-duplicates by the exact index"
+        f" at {THRESHOLD}"
+    )
+    ways: dict[str, Callable[[list[str]], set[int]]] = {
+        "medxiaohe": ours,
+        "datasketch": with_datasketch,
+        "rensa": with_rensa,
+    }
     best, found = dict[str, float](), dict[str, set[int]]()
     for _ in range(TURNS):  # in turn, so that what else the machine does is shared out
         for name, way in ways.items():
@@ -153,7 +167,7 @@ def compare_images(most: int, ending: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = []
         for number, image in enumerate(files):
-            for kind, edit in [("", None), *plant.IMAGE_EDITS.items()]:
+            for kind, edit in [("", None), *planted_leaks.IMAGE_EDITS.items()]:
                 path = Path(folder) / f"{number} {kind}.{ending}"
                 picture = images.open_image(image)
                 (edit(picture, dice) if edit else picture).convert("RGB").save(path, quality=90)
@@ -182,7 +196,9 @@ def gallery_of(known: list[tuple[int, object]]) -> Callable[[object], list[str]]
     return lambda one: [name for name, _ in islice(gallery.find(one), 1)]  # type: ignore[arg-type]
 
 
-def report(paths: list[tuple[int, str, Path]], name: str, see: Callable, index: Callable, best: float, *, show: bool) -> float:  # type: ignore[type-arg]
+def report(
+    paths: list[tuple[int, str, Path]], name: str, see: Callable, index: Callable, best: float, *, show: bool
+) -> float:  # type: ignore[type-arg]
     """The shortest time so far, in seconds of CPU, from files to the names of what they are copies of."""
     start = time.process_time()
     seen = [(number, kind, see(ImageRef(str(path)))) for number, kind, path in paths]
@@ -196,17 +212,24 @@ def report(paths: list[tuple[int, str, Path]], name: str, see: Callable, index: 
             by_kind.setdefault(kind, []).append(str(number) in names)
     best = min(best, time.process_time() - start)
     if show:
-        print(f"  {name:<18} recall {right / total:.4f}  other images named {wrong} times  {len(paths) / best:,.0f} images/s of one core")
+        print(
+            f"  {name:<18} recall {right / total:.4f}  other images named {wrong} times "
+            f" {len(paths) / best:,.0f} images/s of one core"
+        )
         shares = [f"{kind} {sum(hits) / len(hits):.1%}" for kind, hits in by_kind.items()]
         print("      " + ", ".join(shares[:4]) + ",\n      " + ", ".join(shares[4:]))
     return best
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--texts", type=int, default=6000)
     parser.add_argument("--images", action="store_true")
-    parser.add_argument("--format", choices=("png", "jpg"), default="png", help="of the files that are looked at")
+    parser.add_argument(
+        "--format", choices=("png", "jpg"), default="png", help="of the files that are looked at"
+    )
     given = parser.parse_args()
     if given.images:
         compare_images(60, given.format)

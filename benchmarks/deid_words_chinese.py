@@ -1,12 +1,13 @@
 """Make medxiaohe/privacy/chinese_words.txt.gz: how often Chinese words and the characters of names are said.
 
-    pip download --no-deps --no-binary :all: jieba==0.42.1 && tar xzf jieba-0.42.1.tar.gz      (MIT; the list of words is used as data)
-    MEDXIAOHE_DATA=... PYTHONPATH=. python benchmarks/deid_words_chinese.py jieba-0.42.1/jieba/dict.txt
+    pip download --no-deps --no-binary :all: jieba==0.42.1 && tar xzf jieba-0.42.1.tar.gz      (MIT; the list
+    of words is used as data) MEDXIAOHE_DATA=... PYTHONPATH=. python benchmarks/deid_words_chinese.py
+    jieba-0.42.1/jieba/dict.txt
 
-Words are those the list does not tag as names of persons; what it tags so, and begins with a surname, gives the characters that
-names are made of. Counts are kept as steps: round(2 ln(count + 1)). Then the finder reads texts without patients (half of the
-questions of Toyhom, the half the benchmark uses as "tune", and one set of instructions): what it takes for a name there in two
-texts or more is a word.
+Words are those the list does not tag as names of persons; what it tags so, and begins with a surname, gives
+the characters that names are made of. Counts are kept as steps: round(2 ln(count + 1)). Then the finder reads
+texts without patients (half of the questions of Toyhom, the half the benchmark uses as "tune", and one set of
+instructions): what it takes for a name there in two texts or more is a word.
 """
 
 from __future__ import annotations
@@ -40,7 +41,12 @@ def main(file: Path) -> None:
             people[word] += min(int(count), FAMOUS)  # one person in the news is not a kind of name
         elif int(count) >= LEAST:
             words[word] += int(count)
-    parts = {"surname": Counter[str](), "only": Counter[str](), "first": Counter[str](), "second": Counter[str]()}
+    parts = {
+        "surname": Counter[str](),
+        "only": Counter[str](),
+        "first": Counter[str](),
+        "second": Counter[str](),
+    }
     for name, count in people.items():
         own = name[names.surname(name) :]
         parts["surname"][name[: names.surname(name)]] += count

@@ -1,12 +1,14 @@
 """How well new entities find their parents: a tenth of an ontology's nodes is taken out and put back (MX-12).
 
     pip install 'medxiaohe[train]' && medxiaohe assets minilm
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/entity_attachment.py              # DOID and HPO: some minutes, one core
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/entity_attachment.py --validation # the split that choices were made on
+    MEDXIAOHE_DATA=/path/to/data python benchmarks/entity_attachment.py              # DOID and HPO: some
+    minutes, one core MEDXIAOHE_DATA=/path/to/data python benchmarks/entity_attachment.py --validation # the
+    split that choices were made on
 
-The held-out nodes (those whose id hashes into a tenth, inner nodes too) leave with names, synonyms and definitions; their
-children hang on the nearest ancestors that stay, and so does the gold: the parents that the skeleton still has. A node is put
-back from its name, synonyms and definition alone. The ranker is fitted on nodes of the skeleton only.
+The held-out nodes (those whose id hashes into a tenth, inner nodes too) leave with names, synonyms and
+definitions; their children hang on the nearest ancestors that stay, and so does the gold: the parents that
+the skeleton still has. A node is put back from its name, synonyms and definition alone. The ranker is fitted
+on nodes of the skeleton only.
 
     most frequent parent   the nodes with the most children
     embedding only         the nodes whose name is nearest to the node's name, by the cosine of MiniLM
@@ -32,7 +34,7 @@ from medxiaohe.entity.literature.holdout import HoldOut, drawn, hold_out
 from medxiaohe.entity.literature.parents import Skeleton
 from medxiaohe.entity.literature.vectors import Remembering, top
 from medxiaohe.entity.readers.obo import obo
-from medxiaohe.evals.stats import estimate, paired
+from medxiaohe.evals.statistics.stats import estimate, paired
 from medxiaohe.models.embed import embedder
 from medxiaohe.types import Entity
 
@@ -42,14 +44,20 @@ Ranking = list[list[str]]  # of each query, ids of nodes, best first
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--validation", action="store_true", help="hold out a tenth of the other nine tenths instead")
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument(
+        "--validation", action="store_true", help="hold out a tenth of the other nine tenths instead"
+    )
     options.add_argument("--errors", type=int, default=0, help="print so many wrong first candidates")
     args = options.parse_args()
     folder = Path(os.environ.get("MEDXIAOHE_DATA", "")) / "ontology"
     if not folder.is_dir():
         sys.exit("set MEDXIAOHE_DATA to the folder of the data pack")
-    packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "torch", "transformers"))
+    packages = ", ".join(
+        f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "torch", "transformers")
+    )
     print(f"Python {platform.python_version()}, {packages}")
     minilm = Remembering(embedder("minilm"))
     print(f"embedder: {minilm.name}\n")
@@ -63,7 +71,8 @@ def main() -> None:
 
 
 def measure(name: str, held: HoldOut, minilm: Remembering, num_errors: int) -> None:
-    minilm.encode([entity.name for entity in (*held.skeleton, *held.queries)])  # once, so that no method pays for another
+    # once, so that no method pays for another
+    minilm.encode([entity.name for entity in (*held.skeleton, *held.queries)])
     methods = {
         "most frequent parent": most_frequent,
         "embedding only": lambda held: nearest(held, minilm),
@@ -76,13 +85,27 @@ def measure(name: str, held: HoldOut, minilm: Remembering, num_errors: int) -> N
         start = time.time()
         rankings = rank(held)
         seconds = time.time() - start
-        hits = {k: [float(bool(held.gold[q.id] & set(r[:k]))) for q, r in zip(held.queries, rankings, strict=True)] for k in (1, 5)}
+        hits = {
+            k: [
+                float(bool(held.gold[q.id] & set(r[:k]))) for q, r in zip(held.queries, rankings, strict=True)
+            ]
+            for k in (1, 5)
+        }
         firsts[method] = hits[1]
-        shown = " | ".join(f"{e.mean:.3f} ({e.low:.3f} to {e.high:.3f})" for e in (estimate(hits[1]), estimate(hits[5])))
-        print(f"| {name} | {len(held.queries)} ({len(held.leaves)} leaves) | {method} | {shown} | {seconds:.0f} |", flush=True)
+        shown = " | ".join(
+            f"{e.mean:.3f} ({e.low:.3f} to {e.high:.3f})" for e in (estimate(hits[1]), estimate(hits[5]))
+        )
+        print(
+            f"| {name} | {len(held.queries)} ({len(held.leaves)} leaves) | {method} | {shown} |"
+            f" {seconds:.0f} |",
+            flush=True,
+        )
     for other in ("embedding only", "ranker, ngrams"):
         d = paired(firsts[other], firsts["ranker"])
-        print(f"|  |  | ranker minus {other}, hit@1 | {d.difference:+.3f} ({d.low:+.3f} to {d.high:+.3f}), p {d.p:.2g} |  |  |")
+        print(
+            f"|  |  | ranker minus {other}, hit@1 | {d.difference:+.3f} ({d.low:+.3f} to {d.high:+.3f}), p"
+            f" {d.p:.2g} |  |  |"
+        )
     names = {entity.id: entity.name for entity in held.skeleton}
     wrong = [(q, r) for q, r, hit in zip(held.queries, rankings, firsts["ranker"], strict=True) if not hit]
     for query, ranking in wrong[:num_errors]:
@@ -101,11 +124,17 @@ def nearest(held: HoldOut, minilm: Remembering) -> Ranking:
 
 
 def nearest_sibling(held: HoldOut, minilm: Remembering) -> Ranking:
-    return [list(dict.fromkeys(p for i in row for p in held.skeleton[i].parents))[:5] for row in _neighbours(held, minilm)]
+    return [
+        list(dict.fromkeys(p for i in row for p in held.skeleton[i].parents))[:5]
+        for row in _neighbours(held, minilm)
+    ]
 
 
 def _neighbours(held: HoldOut, minilm: Remembering) -> list[Sequence[int]]:
-    names, queries = minilm.encode([e.name for e in held.skeleton]), minilm.encode([e.name for e in held.queries])
+    names, queries = (
+        minilm.encode([e.name for e in held.skeleton]),
+        minilm.encode([e.name for e in held.queries]),
+    )
     return [top(names @ query, 20).tolist() for query in queries]
 
 

@@ -1,12 +1,15 @@
-"""How fast names are found in text: the compiled index, and the pure Python linker, beside what pip offers for it.
+"""How fast names are found in text: the compiled index, and the pure Python linker, beside what pip offers
+for it.
 
-    pip install 'medxiaohe[fast]' ahocorasick_rs==1.0.3 daachorse==0.5.0 flashtext2==1.1.0 pyahocorasick==2.3.1
+    pip install 'medxiaohe[fast]' ahocorasick_rs==1.0.3 daachorse==0.5.0 flashtext2==1.1.0
+    pyahocorasick==2.3.1
     python benchmarks/entity_linking.py            # 100,000 and 1,000,000 names: three minutes and 4 GB
     python benchmarks/entity_linking.py --quick    # 5,000 names, 1 MB of text: some seconds
 
-Every engine gets the same names and documents, in any case, in one thread, a pass each in turn; the table has the
-median of the passes by CPU time, from texts to (start, end) of every mention. "full" finds whole words and the
-longest name; "raw" is the engine alone, which finds "ear" in "heart" and is here to show what the rest costs.
+Every engine gets the same names and documents, in any case, in one thread, a pass each in turn; the table has
+the median of the passes by CPU time, from texts to (start, end) of every mention. "full" finds whole words
+and the longest name; "raw" is the engine alone, which finds "ear" in "heart" and is here to show what the
+rest costs.
 """
 
 import argparse
@@ -27,15 +30,17 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import assets, plugins
-from medxiaohe.entity.index import Index
-from medxiaohe.entity.link import Linker
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.linking.index import Index
+from medxiaohe.entity.linking.link import Linker
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.types import Entity, Sample
 
 PACKAGES = ("numba", "numpy", "flashtext2", "ahocorasick_rs", "daachorse", "pyahocorasick")
 BEFORE = (
-    "acute", "chronic", "familial", "congenital", "severe", "mild", "recurrent", "primary", "secondary", "bilateral", "idiopathic",
-    "hereditary", "suspected", "early-onset", "late-onset", "juvenile", "history of", "absence of", "risk of", "treatment of",
+    "acute", "chronic", "familial", "congenital", "severe", "mild", "recurrent", "primary", "secondary",
+    "bilateral", "idiopathic",
+    "hereditary", "suspected", "early-onset", "late-onset", "juvenile", "history of", "absence of", "risk of",
+    "treatment of",
 )  # fmt: skip
 Spans = list[tuple[int, int]]
 
@@ -44,11 +49,14 @@ Spans = list[tuple[int, int]]
 
 
 def vocabulary(wanted: int, seed: int = 0) -> tuple[list[str], int]:
-    """Names in lower case, each once, and how many of them are really in a vocabulary; the others have a word before it."""
+    """Names in lower case, each once, and how many of them are really in a vocabulary; the others have a word
+    before it."""
     found = dict[str, None]()
     for reader in ("mondo", "hpo", "uberon", "chebi"):
         for entity in plugins.load("vocabularies", reader)(None):
-            found.update(dict.fromkeys(" ".join(name.lower().split()) for name in (entity.name, *entity.synonyms)))
+            found.update(
+                dict.fromkeys(" ".join(name.lower().split()) for name in (entity.name, *entity.synonyms))
+            )
     tabular = next(assets.folder("icd10cm").glob("*.xml"))
     for element in ElementTree.parse(tabular).iter():
         if element.tag in ("desc", "note") and element.text:
@@ -68,7 +76,10 @@ def documents(num_bytes: int) -> tuple[list[str], str]:
     else:
         reader, path, name = "pubmed_xml", assets.folder("pubmed_2021"), "PubMed 2021"
     samples = (row for row in plugins.load("readers", reader)(path) if isinstance(row, Sample))
-    texts = ["\n".join(part for message in sample.messages for part in message.parts if isinstance(part, str)) for sample in samples]
+    texts = [
+        "\n".join(part for message in sample.messages for part in message.parts if isinstance(part, str))
+        for sample in samples
+    ]
     random.Random(0).shuffle(texts)
     found, size = [], 0
     for text in texts:
@@ -91,7 +102,9 @@ def compiled(names: Sequence[str]) -> Engine:
 
 def pure_python(names: Sequence[str]) -> Engine:
     root = Entity("MET:name", "name", "name")
-    linker = Linker(Tree([root, *(Entity(f"N:{number}", name, "name", (root.id,)) for number, name in enumerate(names))]))
+    linker = Linker(
+        Tree([root, *(Entity(f"N:{number}", name, "name", (root.id,)) for number, name in enumerate(names))])
+    )
     return lambda texts: sum(len(linker.find(text)) for text in texts)
 
 
@@ -109,7 +122,9 @@ def ahocorasick_rs_full(names: Sequence[str]) -> Engine:
     automaton = ahocorasick_rs.AhoCorasick(names)
 
     def spans(text: str) -> Spans:
-        return whole_and_longest(text, ((s, e) for _, s, e in automaton.find_matches_as_indexes(text, overlapping=True)))
+        return whole_and_longest(
+            text, ((s, e) for _, s, e in automaton.find_matches_as_indexes(text, overlapping=True))
+        )
 
     return lambda texts: sum(len(spans(text.lower())) for text in texts)
 
@@ -200,7 +215,12 @@ def measured(function: Callable[[], Any]) -> tuple[Any, float, float]:
     return result, seconds, resident() - before
 
 
-def compare(engines: dict[str, Callable[[Sequence[str]], Engine]], names: Sequence[str], texts: Sequence[str], rounds: int) -> None:
+def compare(
+    engines: dict[str, Callable[[Sequence[str]], Engine]],
+    names: Sequence[str],
+    texts: Sequence[str],
+    rounds: int,
+) -> None:
     size = sum(len(text.encode()) for text in texts) / 1e6
     built = {name: measured(lambda make=make: make(names)) for name, make in engines.items()}
     mentions = {name: engine(texts) for name, (engine, _, _) in built.items()}  # also warms up
@@ -214,10 +234,16 @@ def compare(engines: dict[str, Callable[[Sequence[str]], Engine]], names: Sequen
     for name, (_, build_seconds, memory) in built.items():
         print(f"| {name} | {speeds[name]:.1f} | {build_seconds:.1f} | {memory:.0f} | {mentions[name]:,} |")
     for kind in ("full", "raw"):
-        best = max((name for name in engines if name != OURS and (kind == "raw") == ("raw" in name)), key=speeds.__getitem__)
+        best = max(
+            (name for name in engines if name != OURS and (kind == "raw") == ("raw" in name)),
+            key=speeds.__getitem__,
+        )
         ratios = sorted(theirs / ours for theirs, ours in zip(seconds[best], seconds[OURS], strict=True))
         ratio = speeds[OURS] / speeds[best]
-        print(f"\nThe best {kind} peer is {best}; ours is {ratio:.1f} times as fast, by round {ratios[0]:.1f} to {ratios[-1]:.1f}.")
+        print(
+            f"\nThe best {kind} peer is {best}; ours is {ratio:.1f} times as fast, by round {ratios[0]:.1f}"
+            f" to {ratios[-1]:.1f}."
+        )
 
 
 def start_up(names: Sequence[str]) -> None:
@@ -229,13 +255,18 @@ def start_up(names: Sequence[str]) -> None:
         index = Index.load(path)
         seconds = time.perf_counter() - start
         size, memory = path.stat().st_size / 1e6, resident() - before
-        print(f"\nSaved, the index is {size:.0f} MB; mapped and checked in {seconds:.2f} s, {memory:.0f} MB that processes share.")
+        print(
+            f"\nSaved, the index is {size:.0f} MB; mapped and checked in {seconds:.2f} s, {memory:.0f} MB"
+            " that processes share."
+        )
         assert len(index.find_batch(["no name"])) == 0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few names, little text, and the pure Python linker too")
+    parser.add_argument(
+        "--quick", action="store_true", help="few names, little text, and the pure Python linker too"
+    )
     parser.add_argument("--names", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--megabytes", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=5)
@@ -243,12 +274,20 @@ def main() -> None:
     sizes, megabytes = ([5_000], 1.0) if options.quick else (options.names, options.megabytes)
     texts, source = documents(int(megabytes * 1e6))
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    print(f"Python {platform.python_version()}, {versions}; {time.strftime('%Y-%m-%d')}; {len(texts):,} documents of {source}")
+    print(
+        f"Python {platform.python_version()}, {versions}; {time.strftime('%Y-%m-%d')}; {len(texts):,}"
+        f" documents of {source}"
+    )
     Index.build(["warm"]).find_batch(["up"])  # compile, or load what is compiled
     for size in sizes:
         names, real = vocabulary(size)
         print(f"\n## {len(names):,} names, {real:,} of them from vocabularies")
-        compare({**ENGINES, "medxiaohe, pure Python": pure_python} if size <= 100_000 else ENGINES, names, texts, options.rounds)
+        compare(
+            {**ENGINES, "medxiaohe, pure Python": pure_python} if size <= 100_000 else ENGINES,
+            names,
+            texts,
+            options.rounds,
+        )
         start_up(names)
         sys.stdout.flush()
 

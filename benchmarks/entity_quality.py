@@ -1,15 +1,18 @@
-"""How well entities are found and named: marked texts of the data pack, with and without what is learned, beside what pip offers.
+"""How well entities are found and named: marked texts of the data pack, with and without what is learned,
+beside what pip offers.
 
     pip install 'medxiaohe[fast]' flashtext2==1.1.0 spacy
     MEDXIAOHE_DATA=/path/to/data python benchmarks/entity_quality.py --tree out/tree/tree/1
-    python benchmarks/entity_quality.py --tree out/tree/tree/1 --test bc5cdr=CDR_TestSet.PubTator.txt ncbi=NCBItestset_corpus.txt
+    python benchmarks/entity_quality.py --tree out/tree/tree/1 --test bc5cdr=CDR_TestSet.PubTator.txt
+    ncbi=NCBItestset_corpus.txt
 
-Learned from train, measured on devel. With --test, learned from train and devel, measured on your file. Texts that are in both are
-refused, and the unmarked PubMed texts, which give the classes of words, leave out every measured one. Nothing was tuned on devel:
-settings and rules were chosen by cross-validation in train.
+Learned from train, measured on devel. With --test, learned from train and devel, measured on your file. Texts
+that are in both are refused, and the unmarked PubMed texts, which give the classes of words, leave out every
+measured one. Nothing was tuned on devel: settings and rules were chosen by cross-validation in train.
 
-strict: both ends and the kind are right. relaxed: the spans overlap. concept: the MeSH and OMIM ids of a document, once each.
-The interval of F1 is from 1000 resamples of the documents. MB/s: CPU time of one thread, from texts to named spans.
+strict: both ends and the kind are right. relaxed: the spans overlap. concept: the MeSH and OMIM ids of a
+document, once each. The interval of F1 is from 1000 resamples of the documents. MB/s: CPU time of one thread,
+from texts to named spans.
 """
 
 import argparse
@@ -25,36 +28,56 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import assets, io, plugins
-from medxiaohe.entity import finder
-from medxiaohe.entity.abbreviations import definitions
-from medxiaohe.entity.annotate import Annotator
-from medxiaohe.entity.gold import Document, Span, documents, without_shared
-from medxiaohe.entity.ids import prefix
-from medxiaohe.entity.index import Index
-from medxiaohe.entity.normalise import Normaliser
-from medxiaohe.entity.quality import score
+from medxiaohe.entity.linking import finder
+from medxiaohe.entity.linking.abbreviations import definitions
+from medxiaohe.entity.linking.annotate import Annotator
+from medxiaohe.entity.linking.index import Index
+from medxiaohe.entity.linking.normalise import Normaliser
+from medxiaohe.entity.linking.spelling import bag
 from medxiaohe.entity.readers.mesh_tables import SUPPLEMENTARY
-from medxiaohe.entity.spelling import bag
 from medxiaohe.entity.tagger import EncoderOptions, Options, Tagger, begin, knowledge_of
-from medxiaohe.entity.tree import Tree, entity_from_json
-from medxiaohe.entity.word_classes import word_classes
+from medxiaohe.entity.tagging.gold import Document, Span, documents, without_shared
+from medxiaohe.entity.tagging.quality import score
+from medxiaohe.entity.tagging.word_classes import word_classes
+from medxiaohe.entity.tree.ids import prefix
+from medxiaohe.entity.tree.tree import Tree, entity_from_json
 from medxiaohe.errors import MedError
 from medxiaohe.types import Entity
 
 CODES = ("MESH", "OMIM")
-KIND = {"disease": "disease", "phenotype": "disease", "chemical": "chemical", "anatomy": "Anatomy", "cell": "Anatomy"}  # tree -> marked
-SETS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {  # reader, train, devel, kinds of the tree that are looked up
-    "ncbi": ("pubtator", "ncbi_disease/NCBItrainset_corpus.txt", "ncbi_disease/NCBIdevelopset_corpus.txt", ("disease",)),
-    "bc5cdr": ("pubtator", "bc5cdr/CDR_TrainingSet.PubTator.txt", "bc5cdr/CDR_DevelopmentSet.PubTator.txt", ("disease", "chemical")),
+# tree -> marked
+KIND = {
+    "disease": "disease",
+    "phenotype": "disease",
+    "chemical": "chemical",
+    "anatomy": "Anatomy",
+    "cell": "Anatomy",
+}
+# reader, train, devel, kinds of the tree that are looked up
+SETS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
+    "ncbi": (
+        "pubtator",
+        "ncbi_disease/NCBItrainset_corpus.txt",
+        "ncbi_disease/NCBIdevelopset_corpus.txt",
+        ("disease",),
+    ),
+    "bc5cdr": (
+        "pubtator",
+        "bc5cdr/CDR_TrainingSet.PubTator.txt",
+        "bc5cdr/CDR_DevelopmentSet.PubTator.txt",
+        ("disease", "chemical"),
+    ),
     "anatem": ("iob_tsv", "anatem/train.tsv", "anatem/devel.tsv", ("Anatomy",)),
     "bionlp13cg": ("iob_tsv", "bionlp13cg/train.tsv", "bionlp13cg/devel.tsv", ()),
 }
-MORE = {"ncbi": "bc5cdr"}  # whose diseases, of its train texts, are learned from too: +0.9 in train; NCBI's cost BC5CDR 4.0 there
+# whose diseases, of its train texts, are learned from too: +0.9 in train; NCBI's cost BC5CDR 4.0 there
+MORE = {"ncbi": "bc5cdr"}
 BEFORE = {  # whose train texts the encoder learns first; nearly all of BioNLP13CG is in AnatEM
     "ncbi": ("bc5cdr", "anatem", "bionlp13cg"), "bc5cdr": ("ncbi", "anatem", "bionlp13cg"),
     "anatem": ("ncbi", "bc5cdr"), "bionlp13cg": ("ncbi", "bc5cdr"),
 }  # fmt: skip
-RUN, MOST_SHARED = 40, 5  # letters; so many runs in common, 20 letters apart, are a text in common: 120 letters
+# letters; so many runs in common, 20 letters apart, are a text in common: 120 letters
+RUN, MOST_SHARED = 40, 5
 Tag = Callable[[Sequence[str]], list[list[Span]]]
 
 
@@ -73,13 +96,19 @@ class World:
         self._codes: dict[str, tuple[str, ...]] = {}
 
     def knows(self) -> dict[str, Any]:
-        return {"classes": self.classes, "annotate": Annotator.of(self.folder).annotate_batch, "knowledge": self.knowledge}
+        return {
+            "classes": self.classes,
+            "annotate": Annotator.of(self.folder).annotate_batch,
+            "knowledge": self.knowledge,
+        }
 
     def codes(self, id: str) -> tuple[str, ...]:
         """The MeSH code of an entity, or else its OMIM code."""
         if id not in self._codes:
             every = (id, *self.tree.entities[id].xrefs) if id in self.tree else (id,)
-            self._codes[id] = next(((code,) for wanted in CODES for code in every if prefix(code) == wanted), ())
+            self._codes[id] = next(
+                ((code,) for wanted in CODES for code in every if prefix(code) == wanted), ()
+            )
         return self._codes[id]
 
     def span(self, start: int, end: int, entity: str) -> Span:
@@ -98,11 +127,16 @@ class World:
 
 
 def _others(data: Path, name: str, other: Sequence[Document]) -> list[Document]:
-    """The train texts of a corpus, but for those that another corpus has too: by id, text, or a part of it, since some name no document."""
+    """The train texts of a corpus, but for those that another corpus has too: by id, text, or a part of it,
+    since some name no document."""
     ids, texts = {document.id for document in other}, {document.text for document in other}
     runs = {run for document in other for run in _runs(document.text, 1)}
     rows = plugins.load("readers", SETS[name][0])(data / "entity_gold" / SETS[name][1])
-    found = [one for one in documents(s for s in rows if hasattr(s, "split")) if one.id not in ids and one.text not in texts]
+    found = [
+        one
+        for one in documents(s for s in rows if hasattr(s, "split"))
+        if one.id not in ids and one.text not in texts
+    ]
     return [one for one in found if sum(run in runs for run in _runs(one.text, RUN // 2)) < MOST_SHARED]
 
 
@@ -117,14 +151,24 @@ def _diseases(texts: Sequence[Document]) -> list[Document]:
 
 
 def _supplementary() -> list[Entity]:
-    """The supplementary concepts of MeSH, which are not in the tree: 250,000 substances, most of them in one paper."""
+    """The supplementary concepts of MeSH, which are not in the tree: 250,000 substances, most of them in one
+    paper."""
     path = assets.folder("mesh") / SUPPLEMENTARY
-    return [one for one in plugins.load("vocabularies", "mesh_tables")(path) if one.kind in ("chemical", "disease")]
+    return [
+        one
+        for one in plugins.load("vocabularies", "mesh_tables")(path)
+        if one.kind in ("chemical", "disease")
+    ]
 
 
 def _pubmed(skip: set[str]) -> Iterable[str]:
     reader = plugins.load("readers", "pubmed_xml")
-    return (s.text for name in ("pubmed_2020", "pubmed_2021") for s in reader(assets.folder(name), copyrighted=True) if s.id not in skip)
+    return (
+        s.text
+        for name in ("pubmed_2020", "pubmed_2021")
+        for s in reader(assets.folder(name), copyrighted=True)
+        if s.id not in skip
+    )
 
 
 def exact(world: World, kinds: Sequence[str]) -> Tag:
@@ -134,7 +178,9 @@ def exact(world: World, kinds: Sequence[str]) -> Tag:
     def tag(texts: Sequence[str]) -> list[list[Span]]:
         found = index.find_batch(texts)
         spans: list[list[Span]] = [[] for _ in texts]
-        for document, start, end, value in zip(*(x.tolist() for x in (found.document, found.start, found.end, found.value)), strict=True):
+        for document, start, end, value in zip(
+            *(x.tolist() for x in (found.document, found.start, found.end, found.value)), strict=True
+        ):
             spans[document].append(world.span(start, end, ids[value]))
         return spans
 
@@ -148,7 +194,10 @@ def flashtext(world: World, kinds: Sequence[str]) -> Tag:
     made.add_keywords_with_clean_word_from_iter(world.names(kinds).items())
 
     def tag(texts: Sequence[str]) -> list[list[Span]]:
-        return [[world.span(start, end, id) for id, start, end in made.extract_keywords_with_span(text)] for text in texts]
+        return [
+            [world.span(start, end, id) for id, start, end in made.extract_keywords_with_span(text)]
+            for text in texts
+        ]
 
     return tag
 
@@ -180,7 +229,9 @@ def dictionary(world: World, kinds: Sequence[str]) -> Tag:
     def tag(texts: Sequence[str]) -> list[list[Span]]:
         found = index.find_batch(texts)
         spans: list[list[Span]] = [[] for _ in texts]
-        for document, start, end, value in zip(*(x.tolist() for x in (found.document, found.start, found.end, found.value)), strict=True):
+        for document, start, end, value in zip(
+            *(x.tolist() for x in (found.document, found.start, found.end, found.value)), strict=True
+        ):
             spans[document].append(world.span(start, end, ids[value >> 1]))
         return spans
 
@@ -193,31 +244,45 @@ def rules(world: World, kinds: Sequence[str], **learned: Any) -> Tag:
     def tag(texts: Sequence[str]) -> list[list[Span]]:
         found = []
         for annotations in annotator.annotate_batch(list(texts)):
-            codes = [(a.concept,) if a.concept else world.codes(a.entity) if a.entity else () for a in annotations]
-            found.append([Span(a.start, a.end, KIND.get(a.kind, a.kind), ids) for a, ids in zip(annotations, codes, strict=True)])
+            codes = [
+                (a.concept,) if a.concept else world.codes(a.entity) if a.entity else () for a in annotations
+            ]
+            found.append(
+                [
+                    Span(a.start, a.end, KIND.get(a.kind, a.kind), ids)
+                    for a, ids in zip(annotations, codes, strict=True)
+                ]
+            )
         return found
 
     return tag
 
 
 def with_lexicon(tag: Tag, train: Sequence[Document], kinds: Sequence[str]) -> Tag:
-    """What `tag` finds, less surfaces that are mostly not marked in train, and the surfaces that mostly are."""
+    """What `tag` finds, less surfaces that are mostly not marked in train, and the surfaces that mostly
+    are."""
     found = tag([document.text for document in train])
     marked, seen = collections.Counter[tuple[str, str]](), collections.Counter[tuple[str, str]]()
-    ids: dict[tuple[str, str], collections.Counter[tuple[str, ...]]] = collections.defaultdict(collections.Counter)
+    ids: dict[tuple[str, str], collections.Counter[tuple[str, ...]]] = collections.defaultdict(
+        collections.Counter
+    )
     for document in train:
         for span in document.spans:
             key = (span.kind, bag(document.text[span.start : span.end]))
             marked[key] += 1
             ids[key][span.ids] += 1
-    surfaces = list(dict.fromkeys(d.text[s.start : s.end].lower() for d in train for s in d.spans if s.end - s.start > 2))
+    surfaces = list(
+        dict.fromkeys(d.text[s.start : s.end].lower() for d in train for s in d.spans if s.end - s.start > 2)
+    )
     kind_of = {d.text[s.start : s.end].lower(): s.kind for d in train for s in d.spans}
     index = Index.build(surfaces)
 
     def known(texts: Sequence[str]) -> list[list[Span]]:
         hits = index.find_batch(texts)
         spans: list[list[Span]] = [[] for _ in texts]
-        for document, start, end, value in zip(*(x.tolist() for x in (hits.document, hits.start, hits.end, hits.value)), strict=True):
+        for document, start, end, value in zip(
+            *(x.tolist() for x in (hits.document, hits.start, hits.end, hits.value)), strict=True
+        ):
             spans[document].append(Span(start, end, kind_of[surfaces[value]]))
         return spans
 
@@ -229,7 +294,11 @@ def with_lexicon(tag: Tag, train: Sequence[Document], kinds: Sequence[str]) -> T
         result = []
         for text, ours, more in zip(texts, tag(texts), known(texts), strict=True):
             chosen = list[Span]()
-            pool = [(span, (span.kind, bag(text[span.start : span.end]))) for span in (*more, *ours) if span.kind in kinds]
+            pool = [
+                (span, (span.kind, bag(text[span.start : span.end])))
+                for span in (*more, *ours)
+                if span.kind in kinds
+            ]
             good = [(s, key) for s, key in pool if (marked[key] >= 0.5 * seen[key] if seen[key] else True)]
             for span, key in sorted(good, key=lambda one: one[0].start - one[0].end):
                 if all(span.end <= other.start or other.end <= span.start for other in chosen):
@@ -242,9 +311,14 @@ def with_lexicon(tag: Tag, train: Sequence[Document], kinds: Sequence[str]) -> T
 
 
 def learned(
-    world: World, train: Sequence[Document], options: Options, more: Sequence[Document] = (), start: Any = None
+    world: World,
+    train: Sequence[Document],
+    options: Options,
+    more: Sequence[Document] = (),
+    start: Any = None,
 ) -> tuple[Tag, Tagger, Normaliser | None]:
-    """`more` are marked texts of another corpus, for the tagger alone; `start` is an encoder that was taught others before."""
+    """`more` are marked texts of another corpus, for the tagger alone; `start` is an encoder that was taught
+    others before."""
     tagger = Tagger.train([*train, *more], options=options, start=start, **world.knows())
     known = [(d.text[s.start : s.end], s.kind, s.ids[0]) for d in train for s in d.spans if len(s.ids) == 1]
     named = Normaliser.of(world.tree, codes=CODES, terms=world.terms, known=known) if known else None
@@ -252,10 +326,21 @@ def learned(
     def tag(texts: Sequence[str]) -> list[list[Span]]:
         result = []
         for text, spans in zip(texts, tagger.spans_batch(texts), strict=True):
-            long = {text[d.short_start : d.short_end]: text[d.long_start : d.long_end] for d in definitions(text)} if named else {}
+            long = (
+                {
+                    text[d.short_start : d.short_end]: text[d.long_start : d.long_end]
+                    for d in definitions(text)
+                }
+                if named
+                else {}
+            )
             surfaces = [(s, text[s.start : s.end]) for s in spans]
-            ids = [named.concepts(long.get(surface, surface), s.kind) if named else () for s, surface in surfaces]
-            result.append([Span(s.start, s.end, s.kind, of) for (s, _), of in zip(surfaces, ids, strict=True)])
+            ids = [
+                named.concepts(long.get(surface, surface), s.kind) if named else () for s, surface in surfaces
+            ]
+            result.append(
+                [Span(s.start, s.end, s.kind, of) for (s, _), of in zip(surfaces, ids, strict=True)]
+            )
         return result
 
     return tag, tagger, named
@@ -264,7 +349,9 @@ def learned(
 # ---- measuring -----------------------------------------------------------------------------------
 
 
-def measure(name: str, make: Callable[[], Tag], test: Sequence[Document], kinds: Sequence[str], only: Sequence[str]) -> None:
+def measure(
+    name: str, make: Callable[[], Tag], test: Sequence[Document], kinds: Sequence[str], only: Sequence[str]
+) -> None:
     try:
         tag = make()
     except ImportError as error:
@@ -284,7 +371,8 @@ def measure(name: str, make: Callable[[], Tag], test: Sequence[Document], kinds:
             if way != "concept" or with_ids:
                 s = score(test, found, kind, way)
                 cells.append(
-                    f"{100 * s.precision:.1f} / {100 * s.recall:.1f} / **{100 * s.f1:.1f}** ({100 * s.low:.1f} to {100 * s.high:.1f})"
+                    f"{100 * s.precision:.1f} / {100 * s.recall:.1f} / **{100 * s.f1:.1f}**"
+                    f" ({100 * s.low:.1f} to {100 * s.high:.1f})"
                 )
             else:
                 cells.append("")
@@ -294,14 +382,23 @@ def measure(name: str, make: Callable[[], Tag], test: Sequence[Document], kinds:
 
 
 def run_set(
-    name: str, world: World, train: list[Document], test: list[Document], options: Options, more: list[Document], start: Any
+    name: str,
+    world: World,
+    train: list[Document],
+    test: list[Document],
+    options: Options,
+    more: list[Document],
+    start: Any,
 ) -> None:
     without_shared([*train, *more], test)
     kinds = SETS[name][3]
     every = sorted({span.kind for document in train for span in document.spans})
     beside = f" and {len(more)} of {MORE[name]}" if more else ""
     print(f"\n## {name}: learned from {len(train)} texts{beside}, measured on {len(test)}\n", flush=True)
-    print("| way | kind | marked | strict P / R / F1 | relaxed P / R / F1 | concept P / R / F1 | MB/s |\n|---|---|---|---|---|---|---|")
+    print(
+        "| way | kind | marked | strict P / R / F1 | relaxed P / R / F1 | concept P / R / F1 | MB/s"
+        " |\n|---|---|---|---|---|---|---|"
+    )
     if kinds:
         measure("exact lookup of the tree's names", lambda: exact(world, kinds), test, kinds, kinds)
         measure("flashtext2, same names", lambda: flashtext(world, kinds), test, kinds, kinds)
@@ -309,16 +406,27 @@ def run_set(
         measure("dictionary (entity.index)", lambda: dictionary(world, kinds), test, kinds, kinds)
         made = rules(world, kinds)
         measure("dictionary and rules (entity.annotate)", lambda: made, test, kinds, kinds)
-        measure("the same, and a lexicon from train", lambda: with_lexicon(made, train, kinds), test, kinds, kinds)
+        measure(
+            "the same, and a lexicon from train", lambda: with_lexicon(made, train, kinds), test, kinds, kinds
+        )
     tag, tagger, named = learned(world, train, options, more, start)
     measure("learned tagger and normaliser", lambda: tag, test, kinds or every, kinds or every)
     if named:
-        measure("entity.annotate with both", lambda: rules(world, kinds, tagger=tagger, normaliser=named), test, kinds, kinds)
+        measure(
+            "entity.annotate with both",
+            lambda: rules(world, kinds, tagger=tagger, normaliser=named),
+            test,
+            kinds,
+            kinds,
+        )
     print(f"\nlean {tagger.lean}", flush=True)
 
 
-def crossed(name: str, world: World, every: list[Document], options: Options, more: list[Document], start: Any) -> None:
-    """Train and devel together, fivefold: what is learned from four fifths of all there is, measured on the fifth."""
+def crossed(
+    name: str, world: World, every: list[Document], options: Options, more: list[Document], start: Any
+) -> None:
+    """Train and devel together, fivefold: what is learned from four fifths of all there is, measured on the
+    fifth."""
     kinds = SETS[name][3]
     order = sorted(every, key=lambda document: io.unit_interval("crossed", document.id))
     tested, found = list[Document](), list[list[Span]]()
@@ -326,10 +434,15 @@ def crossed(name: str, world: World, every: list[Document], options: Options, mo
         left_out = order[part::5]
         texts = {document.text for document in left_out}
         rest = [one for one in more if one.text not in texts]
-        tag, _, _ = learned(world, [one for i, one in enumerate(order) if i % 5 != part], options, rest, start)
+        tag, _, _ = learned(
+            world, [one for i, one in enumerate(order) if i % 5 != part], options, rest, start
+        )
         tested += left_out
         found += tag([one.text for one in left_out])
-        print(f"\n## {name}: train and devel together, {len(every)} texts, {part + 1} of five parts: {len(tested)} measured\n")
+        print(
+            f"\n## {name}: train and devel together, {len(every)} texts, {part + 1} of five parts:"
+            f" {len(tested)} measured\n"
+        )
         print("| kind | strict F1 | concept F1 |\n|---|---|---|")
         for kind in kinds:
             scores = [score(tested, found, kind, way) for way in ("strict", "concept")]
@@ -341,7 +454,12 @@ def ablation(name: str, world: World, train: list[Document]) -> None:
     """The learned tagger without one thing it knows, in threefold cross-validation of the training texts."""
     kinds, annotate = SETS[name][3], Annotator.of(world.folder).annotate_batch
     order = sorted(train, key=lambda document: io.unit_interval("ablation", document.id))
-    everything: dict[str, Any] = {"classes": world.classes, "annotate": annotate, "knowledge": world.knowledge, "options": Options()}
+    everything: dict[str, Any] = {
+        "classes": world.classes,
+        "annotate": annotate,
+        "knowledge": world.knowledge,
+        "options": Options(),
+    }
     ways = {
         "everything": {},
         "no classes of words": {"classes": {}},
@@ -356,11 +474,20 @@ def ablation(name: str, world: World, train: list[Document]) -> None:
         tested, found = list[Document](), list[list[Span]]()
         for part in range(3):
             left_out = order[part::3]
-            tagger = Tagger.train([one for i, one in enumerate(order) if i % 3 != part], **{**everything, **less})
+            tagger = Tagger.train(
+                [one for i, one in enumerate(order) if i % 3 != part], **{**everything, **less}
+            )
             tested += left_out
-            found += [[Span(s.start, s.end, s.kind) for s in spans] for spans in tagger.spans_batch([one.text for one in left_out])]
+            found += [
+                [Span(s.start, s.end, s.kind) for s in spans]
+                for spans in tagger.spans_batch([one.text for one in left_out])
+            ]
         scores = [score(tested, found, kind, "strict") for kind in kinds]
-        print(f"| {way} | {' | '.join(f'{100 * s.f1:.1f} ({100 * s.low:.1f} to {100 * s.high:.1f})' for s in scores)} |", flush=True)
+        print(
+            f"| {way} |"
+            f" {' | '.join(f'{100 * s.f1:.1f} ({100 * s.low:.1f} to {100 * s.high:.1f})' for s in scores)} |",
+            flush=True,
+        )
 
 
 def medquad(world: World, folder: Path) -> None:
@@ -369,7 +496,10 @@ def medquad(world: World, folder: Path) -> None:
     for sample in plugins.load("readers", "medquad_xml")(folder):
         if getattr(sample, "meta", {}).get("umls"):
             focus.setdefault(sample.study_id, (sample.meta["focus"], set(sample.meta["umls"])))
-    umls = {id: {x.removeprefix("UMLS:") for x in entity.xrefs if prefix(x) == "UMLS"} for id, entity in world.tree.entities.items()}
+    umls = {
+        id: {x.removeprefix("UMLS:") for x in entity.xrefs if prefix(x) == "UMLS"}
+        for id, entity in world.tree.entities.items()
+    }
     names = {name.lower(): ids for name, ids in reversed(world.tree.names.items())}
     kinds = ("disease", "chemical", "anatomy", "gene", "process", "organism")
     near = Normaliser.of(world.tree, codes=("UMLS",), kinds=kinds)
@@ -386,19 +516,49 @@ def medquad(world: World, folder: Path) -> None:
     ways = (("exact lookup", first), ("normaliser", nearest))
     for name, way in ways:
         pairs = [(way(surface), codes) for surface, codes in focus.values()]
-        named, right = sum(bool(found) for found, _ in pairs), sum(bool(found & codes) for found, codes in pairs)
-        print(f"| {name} | {named} | {right} | {right / max(named, 1):.3f} | {right / max(len(pairs), 1):.3f} |", flush=True)
+        named, right = (
+            sum(bool(found) for found, _ in pairs),
+            sum(bool(found & codes) for found, codes in pairs),
+        )
+        print(
+            f"| {name} | {named} | {right} | {right / max(named, 1):.3f} |"
+            f" {right / max(len(pairs), 1):.3f} |",
+            flush=True,
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tree", type=Path, required=True, help="a folder that `medxiaohe tree build` finished")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("MEDXIAOHE_DATA", ".")), help="the data pack")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--tree", type=Path, required=True, help="a folder that `medxiaohe tree build` finished"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("MEDXIAOHE_DATA", ".")), help="the data pack"
+    )
     parser.add_argument("--sets", nargs="+", choices=[*SETS, "medquad"], default=[*SETS, "medquad"])
-    parser.add_argument("--test", nargs="+", metavar="SET=FILE", default=[], help="test files of yours; train and devel are learned from")
-    parser.add_argument("--ablation", action="store_true", help="instead: the tagger without parts of what it knows, within train")
-    parser.add_argument("--crossed", action="store_true", help="also: learned from four fifths of train and devel, five times")
-    parser.add_argument("--encoder", default="", metavar="NAME", help="an encoder learns beside the tagger: minilm, or a folder; slow")
+    parser.add_argument(
+        "--test",
+        nargs="+",
+        metavar="SET=FILE",
+        default=[],
+        help="test files of yours; train and devel are learned from",
+    )
+    parser.add_argument(
+        "--ablation",
+        action="store_true",
+        help="instead: the tagger without parts of what it knows, within train",
+    )
+    parser.add_argument(
+        "--crossed", action="store_true", help="also: learned from four fifths of train and devel, five times"
+    )
+    parser.add_argument(
+        "--encoder",
+        default="",
+        metavar="NAME",
+        help="an encoder learns beside the tagger: minilm, or a folder; slow",
+    )
     parser.add_argument("--quick", action="store_true", help="no classes of words, which take minutes")
     args = parser.parse_args()
     tests = dict(one.split("=", 1) for one in args.test)
@@ -407,26 +567,45 @@ def main() -> None:
     pairs = {}
     for name in tests or [name for name in args.sets if name in SETS]:
         reader = plugins.load("readers", SETS[name][0])
-        parts = [documents(s for s in reader(Path(args.data) / "entity_gold" / path) if hasattr(s, "split")) for path in SETS[name][1:3]]
+        parts = [
+            documents(s for s in reader(Path(args.data) / "entity_gold" / path) if hasattr(s, "split"))
+            for path in SETS[name][1:3]
+        ]
         if name in tests:
-            parts = [[*parts[0], *parts[1]], documents(s for s in reader(Path(tests[name])) if hasattr(s, "split"))]
+            parts = [
+                [*parts[0], *parts[1]],
+                documents(s for s in reader(Path(tests[name])) if hasattr(s, "split")),
+            ]
         without_shared(*parts)
         pairs[name] = (parts[0], parts[1])
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("numba", "numpy"))
-    print(f"python {platform.python_version()}, {versions}; tree {args.tree}; load {os.getloadavg()[0]:.0f}", file=sys.stderr)
-    world = World(args.tree, {document.id for _, test in pairs.values() for document in test}, quick=args.quick)
-    print(f"{'train and devel -> test' if tests else 'train -> devel'}; {len(world.tree)} entities; {len(world.classes)} words in classes")
+    print(
+        f"python {platform.python_version()}, {versions}; tree {args.tree}; load {os.getloadavg()[0]:.0f}",
+        file=sys.stderr,
+    )
+    world = World(
+        args.tree, {document.id for _, test in pairs.values() for document in test}, quick=args.quick
+    )
+    print(
+        f"{'train and devel -> test' if tests else 'train -> devel'}; {len(world.tree)} entities;"
+        f" {len(world.classes)} words in classes"
+    )
     if args.ablation:
         for name, (train, _) in pairs.items():
             ablation(name, world, train)
         return
     for name, (train, test) in pairs.items():
         more = _diseases(_others(args.data, MORE[name], [*train, *test])) if name in MORE else []
-        options = Options(folds=3 if SETS[name][3] else 0, encoder=EncoderOptions(args.encoder) if args.encoder else None)
+        options = Options(
+            folds=3 if SETS[name][3] else 0, encoder=EncoderOptions(args.encoder) if args.encoder else None
+        )
         start = None
         if options.encoder:
             before = {other: _others(args.data, other, [*train, *test]) for other in BEFORE[name]}
-            print(f"\nthe encoder learns before: {', '.join(f'{len(texts)} texts of {other}' for other, texts in before.items())}")
+            print(
+                "\nthe encoder learns before:"
+                f" {', '.join(f'{len(texts)} texts of {other}' for other, texts in before.items())}"
+            )
             start = begin(list(before.values()), options.encoder, **world.knows())
         run_set(name, world, train, test, options, more, start)
         if args.crossed:

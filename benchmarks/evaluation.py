@@ -1,13 +1,18 @@
-"""Our evaluation beside lm-eval: the same model, items, prompts, answers on offer and batch size, in turn, on one machine.
+"""Our evaluation beside lm-eval: the same model, items, prompts, answers on offer and batch size, in turn, on
+one machine.
 
     python benchmarks/evaluation.py overhead                      milliseconds per item with a scripted model
     python benchmarks/evaluation.py memory                        peak memory with 1,000 and 100,000 items
-    python benchmarks/evaluation.py flight                        200 requests in flight against a local server
-    python benchmarks/evaluation.py model --out FOLDER            SmolLM2-135M of the package assets in hub layout
-    python benchmarks/evaluation.py lm-eval --model FOLDER --python PYTHON     wall time against lm-eval, in turn
+    python benchmarks/evaluation.py flight                        200 requests in flight against a local
+    server
+    python benchmarks/evaluation.py model --out FOLDER            SmolLM2-135M of the package assets in hub
+    layout
+    python benchmarks/evaluation.py lm-eval --model FOLDER --python PYTHON     wall time against lm-eval, in
+    turn
 
-PYTHON is an interpreter that can import lm_eval (pip install lm_eval). Items are of the task mmlu_med, which reads the data
-pack. Both programs are timed from the first prompt to the last score, the loading of Python and of weights left out.
+PYTHON is an interpreter that can import lm_eval (pip install lm_eval). Items are of the task mmlu_med, which
+reads the data pack. Both programs are timed from the first prompt to the last score, the loading of Python
+and of weights left out.
 """
 
 from __future__ import annotations
@@ -59,7 +64,10 @@ def ours(place: Path, size: int) -> tuple[float, float]:
 def alone(what: str, *more: str) -> Any:
     """The JSON that this program prints when it is called in a process of its own."""
     done = subprocess.run(
-        [sys.executable, __file__, what, *more], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        [sys.executable, __file__, what, *more],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
@@ -67,7 +75,8 @@ def alone(what: str, *more: str) -> Any:
 
 
 def overhead(args: argparse.Namespace) -> None:
-    """CPU and wall time of everything but the model: reading items, journal, scoring, writing, statistics, baselines."""
+    """CPU and wall time of everything but the model: reading items, journal, scoring, writing, statistics,
+    baselines."""
     found = [alone("once", "--size", "2000") for _ in range(args.repeats)]
     cpu, wall = (statistics.median(row[key] / 2000 * 1000 for row in found) for key in ("cpu", "seconds"))
     print(f"2,000 items, {args.repeats} runs: {cpu:.2f} ms CPU and {wall:.2f} ms wall time per item (median)")
@@ -77,7 +86,8 @@ def memory(args: argparse.Namespace) -> None:
     for size in (1_000, 10_000, 100_000):
         row = alone("once", "--size", str(size))
         print(
-            f"{size:>7,} items: peak {row['mib']:.0f} MiB, {row['seconds']:.0f} s, {row['cpu'] / size * 1000:.2f} ms CPU per item",
+            f"{size:>7,} items: peak {row['mib']:.0f} MiB, {row['seconds']:.0f} s,"
+            f" {row['cpu'] / size * 1000:.2f} ms CPU per item",
             flush=True,
         )
 
@@ -93,7 +103,8 @@ def once(args: argparse.Namespace) -> None:
 
 
 def flight(args: argparse.Namespace) -> None:
-    """A server that answers each request after 0.5 s; how many it had open at once, and how long 2,000 items took."""
+    """A server that answers each request after 0.5 s; how many it had open at once, and how long 2,000 items
+    took."""
     server = subprocess.Popen([sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     port = int(server.stdout.readline().split()[1])
@@ -106,12 +117,14 @@ def flight(args: argparse.Namespace) -> None:
             options = {"url": f"http://127.0.0.1:{port}/v1", "workers": 200}
             task = TaskRun(f"{place}/quiz.py:quiz", args={"size": 2000})
             start = time.perf_counter()
-            summary = run(RunSettings((task,), model="m", backend="openai_compatible", options=options), place / "out")
+            summary = run(
+                RunSettings((task,), model="m", backend="openai_compatible", options=options), place / "out"
+            )
             seconds = time.perf_counter() - start
     finally:
         server.terminate()
     most = max(int(line.split()[1]) for line in server.stdout.read().splitlines() if line.startswith("open"))
-    print(f"2,000 items, answers after 0.5 s: {seconds:.1f} s ({2000 * 0.5 / 200:.1f} s if nothing but the server took time), "
+    print(f"2,000 items, answers after 0.5 s: {seconds:.1f} s ({2000 * 0.5 / 200:.1f} s if nothing but the server took time), "  # noqa: E501
           f"{most} requests open at once, {summary['quiz']['n']} judged")  # fmt: skip
 
 
@@ -194,9 +207,21 @@ def lm_eval(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         prompts = [render._template(sample.prompt.messages, processor, generation=True) for sample in samples]
-        rows = [{"prompt": p, "target": s.target, "letters": "ABCD"[: len(s.choices)]} for p, s in zip(prompts, samples, strict=True)]
+        rows = [
+            {"prompt": p, "target": s.target, "letters": "ABCD"[: len(s.choices)]}
+            for p, s in zip(prompts, samples, strict=True)
+        ]
         (place / "items.json").write_text(json.dumps(rows))
-        common = ["--model", args.model, "--items", str(args.items), "--batch", str(args.batch), "--rows", str(place / "items.json")]
+        common = [
+            "--model",
+            args.model,
+            "--items",
+            str(args.items),
+            "--batch",
+            str(args.batch),
+            "--rows",
+            str(place / "items.json"),
+        ]
         for mode, ending in (("rank", "<|im_end|>\n"), ("rank, lm-eval on one token", ""), ("generate", "")):
             if args.only not in ("", mode):
                 continue
@@ -205,7 +230,12 @@ def lm_eval(args: argparse.Namespace) -> None:
             both = [("ours", sys.executable, "ours-once"), ("lm-eval", args.python, "lm-eval-once")]
             for i in range(args.repeats):
                 for name, python, what in both[:: -1 if i % 2 else 1]:  # each goes first in turn
-                    env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+                    env = {
+                        **os.environ,
+                        "OMP_NUM_THREADS": "1",
+                        "HF_HUB_OFFLINE": "1",
+                        "TOKENIZERS_PARALLELISM": "false",
+                    }
                     done = subprocess.run(
                         [python, __file__, what, *common, "--mode", mode.split(",")[0], "--ending", ending],
                         capture_output=True,
@@ -217,14 +247,20 @@ def lm_eval(args: argparse.Namespace) -> None:
                     found = json.loads(done.stdout.splitlines()[-1])
                     times[name].append((found["seconds"], found["cpu"]))
                     right[name] = found
-                    print(f"{mode} {name}: {found['seconds']:.1f} s wall, {found['cpu']:.1f} s CPU, score {found['score']:.3f}", flush=True)
+                    print(
+                        f"{mode} {name}: {found['seconds']:.1f} s wall, {found['cpu']:.1f} s CPU, score"
+                        f" {found['score']:.3f}",
+                        flush=True,
+                    )
             wall, cpu = (
-                statistics.median(row[i] for row in times["ours"]) / statistics.median(row[i] for row in times["lm-eval"]) for i in (0, 1)
+                statistics.median(row[i] for row in times["ours"])
+                / statistics.median(row[i] for row in times["lm-eval"])
+                for i in (0, 1)
             )
             same = sum(a == b for a, b in zip(right["ours"]["said"], right["lm-eval"]["said"], strict=True))
             print(
-                f"{mode}: ours / lm-eval = {wall:.2f} of wall time, {cpu:.2f} of CPU time, medians of {args.repeats}; "
-                f"the same answer on {same} of {len(samples)}"
+                f"{mode}: ours / lm-eval = {wall:.2f} of wall time, {cpu:.2f} of CPU time, medians of"
+                f" {args.repeats}; the same answer on {same} of {len(samples)}"
             )
 
 
@@ -235,7 +271,11 @@ def ours_once(args: argparse.Namespace) -> None:
 
     mode = "rank" if args.mode == "rank" else "generate"
     settings = RunSettings(
-        (TaskRun("mmlu_med", limit=args.items),), model=args.model, mode=mode, batch_size=args.batch, max_new_tokens=args.tokens
+        (TaskRun("mmlu_med", limit=args.items),),
+        model=args.model,
+        mode=mode,
+        batch_size=args.batch,
+        max_new_tokens=args.tokens,
     )
     engine = stage.load_model(settings, None)
     stage.load_model = lambda *_: engine  # type: ignore[assignment]  # loading is left out on both sides
@@ -245,7 +285,10 @@ def ours_once(args: argparse.Namespace) -> None:
         seconds, used = time.perf_counter() - start, time.process_time() - cpu
         from medxiaohe import io
 
-        said = [io.trace_from_json(row["trace"]).answer.strip() for row in io.read_jsonl(Path(folder) / "out/traces.jsonl")]
+        said = [
+            io.trace_from_json(row["trace"]).answer.strip()
+            for row in io.read_jsonl(Path(folder) / "out/traces.jsonl")
+        ]
     print(json.dumps({"seconds": seconds, "cpu": used, "score": summary["mmlu_med"]["mean"], "said": said}))
 
 
@@ -255,7 +298,9 @@ def lm_eval_once(args: argparse.Namespace) -> None:
     from lm_eval.models.huggingface import HFLM
 
     rows = json.loads(Path(args.rows).read_text())
-    lm = HFLM(pretrained=args.model, device="cpu", batch_size=args.batch, dtype="float32", add_bos_token=False)
+    lm = HFLM(
+        pretrained=args.model, device="cpu", batch_size=args.batch, dtype="float32", add_bos_token=False
+    )
     start, cpu = time.perf_counter(), time.process_time()
     said = []
     if args.mode == "rank":
@@ -274,13 +319,25 @@ def lm_eval_once(args: argparse.Namespace) -> None:
         asked = [Instance("generate_until", row, (row["prompt"], dict(options)), 0) for row in rows]
         said = [text.strip() for text in lm.generate_until(asked, disable_tqdm=True)]
         score = sum(text[:1] == row["target"] for text, row in zip(said, rows, strict=True)) / len(rows)
-    print(json.dumps({"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu, "score": score, "said": said}))
+    print(
+        json.dumps(
+            {
+                "seconds": time.perf_counter() - start,
+                "cpu": time.process_time() - cpu,
+                "score": score,
+                "said": said,
+            }
+        )
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     does = {
-        "overhead": overhead, "memory": memory, "once": once, "flight": flight, "serve": serve, "model": model, "lm-eval": lm_eval,
+        "overhead": overhead, "memory": memory, "once": once, "flight": flight, "serve": serve,
+        "model": model, "lm-eval": lm_eval,
         "ours-once": ours_once, "lm-eval-once": lm_eval_once,
     }  # fmt: skip
     parser.add_argument("what", choices=does)

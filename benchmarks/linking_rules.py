@@ -1,12 +1,16 @@
-"""What each rule of entity/annotate.py does on the gold corpora, what its scores are worth, and how fast it is.
+"""What each rule of entity/linking/annotate.py does on the gold corpora, what its scores are worth, and how
+fast it is.
 
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/linking_rules.py out/tree/tree/1                 # rules on and off: minutes
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/linking_rules.py out/tree/tree/1 --variants      # each rule of variants.py off
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/linking_rules.py out/tree/tree/1 --speed
+    MEDXIAOHE_DATA=/path/to/data python benchmarks/linking_rules.py out/tree/tree/1                 # rules on
+    and off: minutes
+    MEDXIAOHE_DATA=/path/to/data python benchmarks/linking_rules.py out/tree/tree/1 --variants      # each
+    rule of variants.py off MEDXIAOHE_DATA=/path/to/data python benchmarks/linking_rules.py out/tree/tree/1
+    --speed
 
-NCBI-disease and BC5CDR, their training parts (on which the rules were made and the scores measured) and development parts (on
-which nothing was). A mention counts when its span is that of a gold mention (strict) or overlaps one (relaxed), phenotypes as
-diseases; all members of a coordination have one span, as the gold has. No learned part; benchmarks/entity_quality.py has the rest.
+NCBI-disease and BC5CDR, their training parts (on which the rules were made and the scores measured) and
+development parts (on which nothing was). A mention counts when its span is that of a gold mention (strict) or
+overlaps one (relaxed), phenotypes as diseases; all members of a coordination have one span, as the gold has.
+No learned part; benchmarks/entity_quality.py has the rest.
 """
 
 import argparse
@@ -20,17 +24,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from medxiaohe import plugins
-from medxiaohe.entity import page, variants
-from medxiaohe.entity.abbreviations import definitions
-from medxiaohe.entity.annotate import Annotator
-from medxiaohe.entity.index import Index
-from medxiaohe.entity.link import ONE_THING
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.linking import document_rules, variants
+from medxiaohe.entity.linking.abbreviations import definitions
+from medxiaohe.entity.linking.annotate import Annotator
+from medxiaohe.entity.linking.index import Index
+from medxiaohe.entity.linking.link import ONE_THING
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.types import Sample
 
 FILES = {
-    "NCBI train": "ncbi_disease/NCBItrainset_corpus.txt", "NCBI devel": "ncbi_disease/NCBIdevelopset_corpus.txt",
-    "BC5CDR train": "bc5cdr/CDR_TrainingSet.PubTator.txt", "BC5CDR devel": "bc5cdr/CDR_DevelopmentSet.PubTator.txt",
+    "NCBI train": "ncbi_disease/NCBItrainset_corpus.txt",
+    "NCBI devel": "ncbi_disease/NCBIdevelopset_corpus.txt",
+    "BC5CDR train": "bc5cdr/CDR_TrainingSet.PubTator.txt",
+    "BC5CDR devel": "bc5cdr/CDR_DevelopmentSet.PubTator.txt",
 }  # fmt: skip
 KINDS = ("disease", "chemical")
 VARIANT_RULES = ("_uninverted", "_possessives", "_numerals", "_greek", "_joined", "_spelled")
@@ -49,7 +55,10 @@ def documents(path: Path) -> list[Document]:
         lines = block.strip().split("\n")
         title, abstract = (line.split("|", 2) for line in lines[:2])
         rows = [row for row in (line.split("\t") for line in lines[2:]) if len(row) > 5 and row[1].isdigit()]
-        gold = {(int(row[1]), int(row[2])): ("chemical" if row[4] == "Chemical" else "disease", row[5]) for row in rows}
+        gold = {
+            (int(row[1]), int(row[2])): ("chemical" if row[4] == "Chemical" else "disease", row[5])
+            for row in rows
+        }
         found.setdefault(title[0], Document(f"{title[2]} {abstract[2]}", gold))
     return list(found.values())
 
@@ -66,7 +75,10 @@ def quality(corpora: dict[str, list[Document]], spans_of: Spans) -> Iterator[str
                 near += sum(any(a < end and start < b for a, b in gold) for start, end in said)
                 covered += sum(any(a < end and start < b for a, b in said) for start, end in gold)
             precision, recall = right / max(1, found), right / wanted
-            yield f"{precision:.3f} {recall:.3f} {f1(precision, recall):.3f} ({f1(near / max(1, found), covered / wanted):.3f})"
+            yield (
+                f"{precision:.3f} {recall:.3f} {f1(precision, recall):.3f}"
+                f" ({f1(near / max(1, found), covered / wanted):.3f})"
+            )
 
 
 def f1(precision: float, recall: float) -> float:
@@ -85,16 +97,18 @@ def rules(tree: Tree, folder: Path, corpora: dict[str, list[Document]]) -> None:
         yield from ((m.start, m.end, one_kind(tree.entities[m.entity].kind)) for m in index.find(text))
 
     def annotated(least: float = 0.0) -> Spans:
-        return lambda text: ((a.start, a.end, one_kind(a.kind)) for a in annotator.annotate(text) if a.score >= least)
+        return lambda text: (
+            (a.start, a.end, one_kind(a.kind)) for a in annotator.annotate(text) if a.score >= least
+        )
 
     nothing = re.compile(r"(?!)")
     table("dictionary", quality(corpora, dictionary))
     table("all rules", quality(corpora, annotated()))
     table("all rules, score of 0.3 or more", quality(corpora, annotated(0.3)))
     for label, module, name, off in (
-        ("without abbreviations", page, "definitions", lambda text: []),
-        ("without coordination", page.coordination, "may_share", lambda text, span: False),
-        ("without words of genes", page, "OF_A_GENE", nothing),
+        ("without abbreviations", document_rules, "definitions", lambda text: []),
+        ("without coordination", document_rules.coordination, "may_share", lambda text, span: False),
+        ("without words of genes", document_rules, "OF_A_GENE", nothing),
     ):
         table(label, with_other(module, {name: off}, lambda: list(quality(corpora, annotated()))))
     print("\nscores: of mentions found so in the training parts, how many have a gold span of their kind\n")
@@ -104,7 +118,9 @@ def rules(tree: Tree, folder: Path, corpora: dict[str, list[Document]]) -> None:
             for a in annotator.annotate(document.text):
                 if one_kind(a.kind) in (KINDS if corpus.startswith("BC5CDR") else KINDS[:1]):
                     found[f"{a.score:.2f}"] += 1
-                    right[f"{a.score:.2f}"] += document.gold.get((a.start, a.end), ("", ""))[0] == one_kind(a.kind)
+                    right[f"{a.score:.2f}"] += document.gold.get((a.start, a.end), ("", ""))[0] == one_kind(
+                        a.kind
+                    )
     for score in sorted(found, reverse=True):
         print(f"| score {score} | {right[score] / found[score]:.2f} of {found[score]:,} |")
     print("\nabbreviations: of definitions with both forms in the gold, how many have one id\n")
@@ -155,7 +171,11 @@ def with_other(module: Any, others: dict[str, Any], run: Callable[[], Any]) -> A
 
 def speed(folder: Path) -> None:
     reader = plugins.load("readers", "medquad_xml")
-    rows = [row for row in reader(Path(os.environ["MEDXIAOHE_DATA"]) / "corpus" / "medquad") if isinstance(row, Sample)]
+    rows = [
+        row
+        for row in reader(Path(os.environ["MEDXIAOHE_DATA"]) / "corpus" / "medquad")
+        if isinstance(row, Sample)
+    ]
     random.Random(0).shuffle(rows)
     texts, size = [], 0
     for row in rows:
@@ -192,7 +212,11 @@ def main() -> None:
     gold = Path(os.environ["MEDXIAOHE_DATA"]) / "entity_gold"
     corpora = {corpus: documents(gold / path) for corpus, path in FILES.items()}
     tree = Tree.load(options.tree)
-    columns = [f"{corpus} {kind}" for corpus in corpora for kind in (KINDS if corpus.startswith("BC5CDR") else KINDS[:1])]
+    columns = [
+        f"{corpus} {kind}"
+        for corpus in corpora
+        for kind in (KINDS if corpus.startswith("BC5CDR") else KINDS[:1])
+    ]
     columns = ["index", *columns] if options.variants else columns
     print("strict precision, recall, F1 (relaxed F1)\n")
     print(f"| | {' | '.join(columns)} |\n{'|---' * (len(columns) + 1)}|", flush=True)

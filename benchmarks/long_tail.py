@@ -1,16 +1,21 @@
-"""Does choosing rows by entity help the long tail? The same small model on equal token budgets of three selections (MET-6).
+"""Does choosing rows by entity help the long tail? The same small model on equal token budgets of three
+selections (MET-6).
 
-    MEDXIAOHE_DATA=... python benchmarks/long_tail.py --tree out/tree/tree/1 --out out/long_tail     figures in docs/results/long_tail.md
+    MEDXIAOHE_DATA=... python benchmarks/long_tail.py --tree out/tree/tree/1 --out out/long_tail     figures
+    in docs/results/long_tail.md
 
     random      rows as they come
-    modality    as many rows of each modality bucket: radiography, CT, MR, ultrasound, other, text (what the paper argues against)
+    modality    as many rows of each modality bucket: radiography, CT, MR, ultrasound, other, text (what the
+                paper argues against)
     entity      rows by the rarity of their entities: data.mixture with a temperature
 
-The pool is PubMed abstracts, MedQuAD answers and radiology captions, linked to the tree and decontaminated against its own held-out
-rows (data.read, data.curate, data.mixture). A Llama of 1.2 M random weights reads each selection once. Examined on held-out rows:
-perplexity of the tokens inside mentions, by the bucket of the entity in the pool (head has half of all mentions, torso the next
-30 %, tail the rest), and a question for each mention: which of four entities of the same kind and bucket stands here? It is answered
-by likelihood, less that of the name without its context. Half of the held-out rows are for choosing rates, half are the test.
+The pool is PubMed abstracts, MedQuAD answers and radiology captions, linked to the tree and decontaminated
+against its own held-out rows (data.read, data.curate, data.mixture). A Llama of 1.2 M random weights reads
+each selection once. Examined on held-out rows: perplexity of the tokens inside mentions, by the bucket of the
+entity in the pool (head has half of all mentions, torso the next 30 %, tail the rest), and a question for
+each mention: which of four entities of the same kind and bucket stands here? It is answered by likelihood,
+less that of the name without its context. Half of the held-out rows are for choosing rates, half are the
+test.
 """
 
 from __future__ import annotations
@@ -32,8 +37,8 @@ from medxiaohe import io
 from medxiaohe.data.curate import Against, CurateSettings, curate
 from medxiaohe.data.mixture import MixtureSettings, mixture
 from medxiaohe.data.read import ReadSettings, Source, read
-from medxiaohe.entity.coverage import BUCKETS, buckets
-from medxiaohe.entity.finder import finder
+from medxiaohe.entity.linking.finder import finder
+from medxiaohe.entity.tree.frequency import BUCKETS, buckets
 from medxiaohe.progress import track
 from medxiaohe.types import Message, Sample
 
@@ -41,15 +46,20 @@ VOCABULARY, WINDOW, BATCH = 4096, 128, 4
 CONTEXT, AFTER = 64, 12  # tokens before and after a mention that a question has
 ARMS = ("random", "modality", "entity")
 MODALITIES = {  # what the tree calls a way of imaging -> bucket
-    "radiograph": "radiography", "x-ray": "radiography", "tomograph": "CT", "magnetic": "MR", "ultraso": "ultrasound", "": "other",
+    "radiograph": "radiography", "x-ray": "radiography", "tomograph": "CT", "magnetic": "MR",
+    "ultraso": "ultrasound", "": "other",
 }  # fmt: skip
 T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--tree", type=Path, required=True, help="folder of an entity.build stage")
-    options.add_argument("--out", type=Path, required=True, help="pool, figures: a run that was killed goes on")
+    options.add_argument(
+        "--out", type=Path, required=True, help="pool, figures: a run that was killed goes on"
+    )
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--tokens", type=int, default=300_000, help="of each selection")
     options.add_argument("--pubmed", type=int, default=10_000)
@@ -67,7 +77,13 @@ def main() -> None:
     rows: list[dict[str, Any]] = list(io.read_jsonl(done)) if done.exists() else []
     for seed in range(chosen.seeds):
         for arm in chosen.arms:
-            key = {"arm": arm, "seed": seed, "rate": chosen.rate, "tokens": chosen.tokens, "temperature": chosen.temperature}
+            key = {
+                "arm": arm,
+                "seed": seed,
+                "rate": chosen.rate,
+                "tokens": chosen.tokens,
+                "temperature": chosen.temperature,
+            }
             if any(key.items() <= row.items() for row in rows):
                 continue
             began = time.process_time()
@@ -75,11 +91,15 @@ def main() -> None:
             rows[-1]["cpu"] = round(time.process_time() - began)
             io.write_jsonl(done, rows)
             print(rows[-1], flush=True)
-    print(f"\n{chosen.seeds} seeds, {chosen.tokens:,} tokens each; mean and 95 % interval over seeds, then paired differences")
+    print(
+        f"\n{chosen.seeds} seeds, {chosen.tokens:,} tokens each; mean and 95 % interval over seeds, then"
+        " paired differences"
+    )
     print(table([row for row in rows if row["rate"] == chosen.rate and row["tokens"] == chosen.tokens]))
 
 
-# ---- the pool ----------------------------------------------------------------------------------------------------------
+# ---- the pool
+# ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -98,30 +118,66 @@ def prepared(chosen: argparse.Namespace) -> Pool:
     if not (folder / "curated" / "samples.jsonl").is_file():
         captions = {"columns": {"text": "caption", "id": "id", "license": "licence"}}
         sources = (
-            Source(reader="pubmed_xml", path="asset:pubmed_2020", name="pubmed", limit=chosen.pubmed, hold_out=0.1),
-            Source(reader="medquad_xml", path=str(root / "corpus/medquad"), name="medquad", limit=chosen.medquad, hold_out=0.1),
-            Source(reader="table", path=str(root / "corpus/roco_captions_cui.jsonl"), name="roco", hold_out=0.1, options=captions),
+            Source(
+                reader="pubmed_xml",
+                path="asset:pubmed_2020",
+                name="pubmed",
+                limit=chosen.pubmed,
+                hold_out=0.1,
+            ),
+            Source(
+                reader="medquad_xml",
+                path=str(root / "corpus/medquad"),
+                name="medquad",
+                limit=chosen.medquad,
+                hold_out=0.1,
+            ),
+            Source(
+                reader="table",
+                path=str(root / "corpus/roco_captions_cui.jsonl"),
+                name="roco",
+                hold_out=0.1,
+                options=captions,
+            ),
         )
         for name in ("read", "texts", "curated"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         read(ReadSettings(sources), folder / "read", tree=chosen.tree)
-        io.write_jsonl(folder / "texts" / "samples.jsonl", (as_text(s, kinds) for s in io.read_samples(folder / "read" / "samples.jsonl")))
-        curate(CurateSettings(against=(Against("held_out"),), filters=()), folder / "curated", corpus=folder / "texts", tree=chosen.tree)
+        io.write_jsonl(
+            folder / "texts" / "samples.jsonl",
+            (as_text(s, kinds) for s in io.read_samples(folder / "read" / "samples.jsonl")),
+        )
+        curate(
+            CurateSettings(against=(Against("held_out"),), filters=()),
+            folder / "curated",
+            corpus=folder / "texts",
+            tree=chosen.tree,
+        )
     samples = list(io.read_samples(folder / "curated" / "samples.jsonl"))
     tests = (s for s in io.read_samples(folder / "texts" / "samples.jsonl") if s.split == "test")
     held_out = [replace(s, messages=s.messages[:1]) for s in tests]
     counts = Counter(entity for sample in samples for entity in sample.entities)
     characters = sum(len(s.text) for s in samples) / 1e6
-    print(f"pool: {len(samples):,} rows, {characters:.1f} million characters, {len(counts):,} entities; {len(held_out):,} rows held out")
+    print(
+        f"pool: {len(samples):,} rows, {characters:.1f} million characters, {len(counts):,} entities;"
+        f" {len(held_out):,} rows held out"
+    )
     print("buckets of modality:", dict(Counter(s.source for s in samples).most_common()), flush=True)
     kind = {id: kind for id, (kind, _) in kinds.items()}
     return Pool(folder / "curated", held_out, buckets(counts), kind, tokenizer(samples), chosen.tree)
 
 
 def as_text(sample: Sample, kinds: dict[str, tuple[str, str]]) -> Sample:
-    """The row as a document whose source is its modality bucket: that of the first way of imaging that a caption names."""
-    name = next((kinds[e][1].casefold() for e in sample.entities if kinds.get(e, ("",))[0] == "modality"), None)
-    found = next(bucket for word, bucket in MODALITIES.items() if word in name) if name and sample.source == "roco" else None
+    """The row as a document whose source is its modality bucket: that of the first way of imaging that a
+    caption names."""
+    name = next(
+        (kinds[e][1].casefold() for e in sample.entities if kinds.get(e, ("",))[0] == "modality"), None
+    )
+    found = (
+        next(bucket for word, bucket in MODALITIES.items() if word in name)
+        if name and sample.source == "roco"
+        else None
+    )
     bucket = found or ("other" if sample.source == "roco" else "text")
     messages = (Message("document", (sample.text,)),)
     if sample.split == "test":  # as a question: documents are no test items for data.curate
@@ -136,27 +192,40 @@ def tokenizer(samples: Sequence[Sample]) -> Any:
     words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     some = random.Random(0).sample(samples, min(3000, len(samples)))
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, initial_alphabet=alphabet, special_tokens=["<end>"], show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, initial_alphabet=alphabet, special_tokens=["<end>"], show_progress=False
+    )
     words.train_from_iterator([s.text for s in some], trainer)
     return words
 
 
-# ---- training ----------------------------------------------------------------------------------------------------------
+# ---- training
+# ----------------------------------------------------------------------------------------------------------
 
 
 def one_run(arm: str, seed: int, pool: Pool, exam: Exam, chosen: argparse.Namespace) -> dict[str, Any]:
     tokens, selected = selection(arm, seed, pool, chosen)
     model = trained(tokens, seed, chosen.rate, f"{arm} {seed}")
     mentions = Counter(pool.bucket[entity] for sample in selected for entity in sample.entities)
-    seen = Counter(pool.bucket[entity] for entity in {entity for sample in selected for entity in sample.entities})
-    row: dict[str, Any] = {"rows": len(selected), "sources": dict(Counter(s.source for s in selected).most_common())}
-    row |= {f"mentions_{name}": mentions[name] for name in BUCKETS} | {f"entities_{name}": seen[name] for name in BUCKETS}
+    seen = Counter(
+        pool.bucket[entity] for entity in {entity for sample in selected for entity in sample.entities}
+    )
+    row: dict[str, Any] = {
+        "rows": len(selected),
+        "sources": dict(Counter(s.source for s in selected).most_common()),
+    }
+    row |= {f"mentions_{name}": mentions[name] for name in BUCKETS} | {
+        f"entities_{name}": seen[name] for name in BUCKETS
+    }
     return row | perplexities(model, exam) | answers(model, exam)
 
 
 def selection(arm: str, seed: int, pool: Pool, chosen: argparse.Namespace) -> tuple[list[int], list[Sample]]:
     """Exactly as many tokens for each arm, the last row cut."""
-    ways: dict[str, dict[str, Any]] = {"modality": {"quantity": 0.0, "fill": True}, "entity": {"temperature": chosen.temperature}}
+    ways: dict[str, dict[str, Any]] = {
+        "modality": {"quantity": 0.0, "fill": True},
+        "entity": {"temperature": chosen.temperature},
+    }
     number, tokens, rows = chosen.tokens // 180, list[int](), list[Sample]()
     while len(tokens) < chosen.tokens:
         folder = chosen.out / "selections" / f"{arm}-{seed}"
@@ -180,7 +249,8 @@ def trained(tokens: list[int], seed: int, rate: float, label: str) -> Any:
     torch.manual_seed(seed)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=VOCABULARY, hidden_size=128, intermediate_size=384, num_hidden_layers=3, num_attention_heads=4,
+            vocab_size=VOCABULARY, hidden_size=128, intermediate_size=384, num_hidden_layers=3,
+            num_attention_heads=4,
             num_key_value_heads=4, max_position_embeddings=256, tie_word_embeddings=True,
         )
     )  # fmt: skip
@@ -189,7 +259,8 @@ def trained(tokens: list[int], seed: int, rate: float, label: str) -> Any:
     steps = len(stream) // BATCH
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1.0, (step + 1) / 20) * (0.05 + 0.95 * (1 + math.cos(math.pi * step / steps)) / 2)
+        optimizer,
+        lambda step: min(1.0, (step + 1) / 20) * (0.05 + 0.95 * (1 + math.cos(math.pi * step / steps)) / 2),
     )
     for step in track(range(steps), label, steps):
         batch = stream[order[step * BATCH : (step + 1) * BATCH]]
@@ -201,7 +272,8 @@ def trained(tokens: list[int], seed: int, rate: float, label: str) -> Any:
     return model.eval()
 
 
-# ---- examination -------------------------------------------------------------------------------------------------------
+# ---- examination
+# -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -224,7 +296,10 @@ def examination(pool: Pool, chosen: argparse.Namespace) -> Exam:
     half.sort(key=lambda s: io.unit_interval("exam", s.id))
     find = finder(pool.tree)
     windows, marks = list[list[int]](), list[list[str]]()
-    places, surfaces = list[tuple[str, str, str, list[int], list[int]]](), defaultdict[tuple[str, str], dict[str, str]](dict)
+    places, surfaces = (
+        list[tuple[str, str, str, list[int], list[int]]](),
+        defaultdict[tuple[str, str], dict[str, str]](dict),
+    )
     for number, sample in enumerate(half):
         encoded = pool.words.encode(sample.text)
         mentions = [m for m in find.find(sample.text) if pool.bucket.get(m.entity)]
@@ -242,21 +317,39 @@ def examination(pool: Pool, chosen: argparse.Namespace) -> Exam:
             known = pool.bucket[m.entity], pool.kind.get(m.entity, "")
             surfaces[known].setdefault(m.entity, m.surface)
             if len(before) >= 16 and m.surface.casefold() not in sample.text[: m.start].casefold():
-                places.append((m.entity, m.surface, known[0], before, pool.words.encode(sample.text[m.end :][:120]).ids[:AFTER]))
+                places.append(
+                    (
+                        m.entity,
+                        m.surface,
+                        known[0],
+                        before,
+                        pool.words.encode(sample.text[m.end :][:120]).ids[:AFTER],
+                    )
+                )
     dice, questions = random.Random(0), list[Question]()
     dice.shuffle(places)
     for bucket in BUCKETS:
         asked = (p for p in places if p[2] == bucket)
         made = (_question(p, surfaces[bucket, pool.kind.get(p[0], "")], pool, dice) for p in asked)
         questions += islice((q for q in made if q), chosen.questions)
-    print(f"exam: {sum(map(len, windows)):,} tokens, in mentions", dict(Counter(m for mark in marks for m in mark if m)), end="; ")
+    print(
+        f"exam: {sum(map(len, windows)):,} tokens, in mentions",
+        dict(Counter(m for mark in marks for m in mark if m)),
+        end="; ",
+    )
     print("questions", dict(Counter(q.bucket for q in questions)), flush=True)
     return Exam(windows, marks, questions)
 
 
-def _question(place: tuple[str, str, str, list[int], list[int]], known: dict[str, str], pool: Pool, dice: random.Random) -> Question | None:
+def _question(
+    place: tuple[str, str, str, list[int], list[int]], known: dict[str, str], pool: Pool, dice: random.Random
+) -> Question | None:
     entity, surface, bucket, before, after = place
-    others = [other for id, other in sorted(known.items()) if id != entity and other.casefold() != surface.casefold()]
+    others = [
+        other
+        for id, other in sorted(known.items())
+        if id != entity and other.casefold() != surface.casefold()
+    ]
     if len(others) < 3:
         return None
     names = [surface, *dice.sample(others, 3)]
@@ -264,7 +357,8 @@ def _question(place: tuple[str, str, str, list[int], list[int]], known: dict[str
 
 
 def logs(model: Any, rows: Sequence[Sequence[int]]) -> Iterator[list[float]]:
-    """Log likelihood of each token of a row after its first, in nats; the rows in batches of about one length."""
+    """Log likelihood of each token of a row after its first, in nats; the rows in batches of about one
+    length."""
     import torch
 
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -274,7 +368,9 @@ def logs(model: Any, rows: Sequence[Sequence[int]]) -> Iterator[list[float]]:
         width = max(len(rows[i]) for i in some)
         batch = torch.tensor([[*rows[i], *[0] * (width - len(rows[i]))] for i in some])
         with torch.no_grad():
-            chances = model(input_ids=batch).logits[:, :-1].log_softmax(-1).gather(2, batch[:, 1:, None])[..., 0]
+            chances = (
+                model(input_ids=batch).logits[:, :-1].log_softmax(-1).gather(2, batch[:, 1:, None])[..., 0]
+            )
         for line, i in zip(chances.tolist(), some, strict=True):
             found[i] = line[: len(rows[i]) - 1]
     yield from found
@@ -294,7 +390,10 @@ def answers(model: Any, exam: Exam) -> dict[str, float]:
     rows = [[0, *q.before, *option, *q.after] for q in exam.questions for option in q.options]
     alone = [[0, *option] for q in exam.questions for option in q.options]
     starts = [len(q.before) for q in exam.questions for _ in q.options]
-    scores = [sum(line[start:]) - sum(own) for line, start, own in zip(logs(model, rows), starts, logs(model, alone), strict=True)]
+    scores = [
+        sum(line[start:]) - sum(own)
+        for line, start, own in zip(logs(model, rows), starts, logs(model, alone), strict=True)
+    ]
     right, asked = Counter[str](), Counter[str]()
     for number, question in enumerate(exam.questions):
         mine = scores[4 * number : 4 * number + 4]
@@ -303,21 +402,34 @@ def answers(model: Any, exam: Exam) -> dict[str, float]:
     return {f"accuracy_{name}": round(right[name] / asked[name], 4) for name in BUCKETS}
 
 
-# ---- figures -----------------------------------------------------------------------------------------------------------
+# ---- figures
+# -----------------------------------------------------------------------------------------------------------
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     columns = [f"perplexity_{name}" for name in ("all", *BUCKETS)] + [f"accuracy_{name}" for name in BUCKETS]
-    lines = ["| selection | " + " | ".join(column.replace("_", ", ") for column in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines = [
+        "| selection | " + " | ".join(column.replace("_", ", ") for column in columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
     values = {arm: {c: {r["seed"]: r[c] for r in rows if r["arm"] == arm} for c in columns} for arm in ARMS}
     there = [arm for arm in ARMS if values[arm][columns[0]]]
-    lines += [f"| {arm} | {' | '.join(interval(list(values[arm][c].values())) for c in columns)} |" for arm in there]
+    lines += [
+        f"| {arm} | {' | '.join(interval(list(values[arm][c].values())) for c in columns)} |" for arm in there
+    ]
     for a, b in (("entity", "random"), ("entity", "modality"), ("modality", "random")):
         both = sorted(values[a][columns[0]].keys() & values[b][columns[0]].keys())
         if both:
-            lines.append(f"| {a} - {b} | {' | '.join(interval([values[a][c][s] - values[b][c][s] for s in both]) for c in columns)} |")
+            lines.append(
+                f"| {a} - {b} |"
+                f" {' | '.join(interval([values[a][c][s] - values[b][c][s] for s in both]) for c in columns)} |"  # noqa: E501
+            )
     heads = [f"{what}_{name}" for what in ("mentions", "entities") for name in BUCKETS]
-    lines += ["", "| selection | rows | " + " | ".join(head.replace("_", ", ") for head in heads) + " |", "|---" * (len(heads) + 2) + "|"]
+    lines += [
+        "",
+        "| selection | rows | " + " | ".join(head.replace("_", ", ") for head in heads) + " |",
+        "|---" * (len(heads) + 2) + "|",
+    ]
     for arm in ARMS:
         if own := [row for row in rows if row["arm"] == arm]:
             numbers = [f"{mean(r[head] for r in own):,.0f}" for head in ("rows", *heads)]
@@ -330,7 +442,10 @@ def interval(values: Sequence[float]) -> str:
     shown = 3 if abs(mean(values)) < 10 else 1
     if len(values) < 2:
         return f"{values[0]:.{shown}f}"
-    return f"{mean(values):.{shown}f} ± {T95.get(len(values), 1.96) * stdev(values) / math.sqrt(len(values)):.{shown}f}"
+    return (
+        f"{mean(values):.{shown}f} ±"
+        f" {T95.get(len(values), 1.96) * stdev(values) / math.sqrt(len(values)):.{shown}f}"
+    )
 
 
 if __name__ == "__main__":

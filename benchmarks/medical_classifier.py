@@ -1,12 +1,14 @@
-"""How well the classifier of data.classify tells medical from general texts, round by round, on texts of sources that it never saw.
+"""How well the classifier of data.classify tells medical from general texts, round by round, on texts of
+sources that it never saw.
 
     MEDXIAOHE_DATA=/path/to/data python benchmarks/medical_classifier.py out/tree/tree/1
 
-Seeds: abstracts (PubMed, asset pubmed_2020) against docstrings of Python's standard library. Unlabelled: more of both, consumer health
-answers (MedQuAD) and manual pages. The judge is the density of names of the tree. Held out, of which no source is in the corpus:
-doctor-patient dialogues (MTS-Dialog), chest X-ray reports (IU), PubMedQA abstracts, case vignettes (MedQA) against descriptions of
-installed Python packages and Perl documentation. General texts here are technical ones: no other are on a plain machine.
-Intervals: Wilson's at 95 % for shares, 1,000 bootstrap resamples for F1.
+Seeds: abstracts (PubMed, asset pubmed_2020) against docstrings of Python's standard library. Unlabelled: more
+of both, consumer health answers (MedQuAD) and manual pages. The judge is the density of names of the tree.
+Held out, of which no source is in the corpus: doctor-patient dialogues (MTS-Dialog), chest X-ray reports
+(IU), PubMedQA abstracts, case vignettes (MedQA) against descriptions of installed Python packages and Perl
+documentation. General texts here are technical ones: no other are on a plain machine. Intervals: Wilson's at
+95 % for shares, 1,000 bootstrap resamples for F1.
 """
 
 import argparse
@@ -21,10 +23,10 @@ from itertools import islice
 from pathlib import Path
 
 from medxiaohe import assets, io, plugins
-from medxiaohe.data.classifier import load
 from medxiaohe.data.classify import ClassifySettings, Label, classify
-from medxiaohe.data.overlap import words
-from medxiaohe.entity.finder import finder
+from medxiaohe.data.cleaning.linear_classifier import load
+from medxiaohe.data.duplicates.overlap import words
+from medxiaohe.entity.linking.finder import finder
 from medxiaohe.tasks import make
 from medxiaohe.types import Message, Sample
 
@@ -46,7 +48,9 @@ def docstrings() -> Iterator[str]:
         except SyntaxError:
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (
+                text := ast.get_docstring(node)
+            ):
                 yield text
 
 
@@ -55,18 +59,28 @@ def manuals() -> Iterator[str]:
 
     for path in shuffled(Path("/usr/share/man").glob("man[1578]/*.gz")):
         raw = gzip.decompress(path.read_bytes()).decode(errors="replace")
-        text = re.sub(r"\\f.|\\[&|-]|\\\(..|\\", "", "\n".join(line for line in raw.splitlines() if not line.startswith((".", "'"))))
+        text = re.sub(
+            r"\\f.|\\[&|-]|\\\(..|\\",
+            "",
+            "\n".join(line for line in raw.splitlines() if not line.startswith((".", "'"))),
+        )
         yield from (text[start : start + 1500] for start in range(0, min(len(text), 6000), 1500))
 
 
 def descriptions() -> Iterator[str]:
-    for path in shuffled(Path(p) for folder in sys.path if folder for p in Path(folder).glob("*.dist-info/METADATA")):
+    for path in shuffled(
+        Path(p) for folder in sys.path if folder for p in Path(folder).glob("*.dist-info/METADATA")
+    ):
         yield path.read_text(encoding="utf-8", errors="replace").partition("\n\n")[2][:1500]
 
 
 def perl() -> Iterator[str]:
-    for path in shuffled(Path("/usr/share/perl").rglob("*.p[mo]d")) + shuffled(Path("/usr/share/perl").rglob("*.pm")):
-        text = "\n".join(re.findall(r"^=head1.*?(?=^=cut|\Z)", path.read_text(errors="replace"), re.DOTALL | re.MULTILINE))
+    for path in shuffled(Path("/usr/share/perl").rglob("*.p[mo]d")) + shuffled(
+        Path("/usr/share/perl").rglob("*.pm")
+    ):
+        text = "\n".join(
+            re.findall(r"^=head1.*?(?=^=cut|\Z)", path.read_text(errors="replace"), re.DOTALL | re.MULTILINE)
+        )
         yield text[:1500]
 
 
@@ -75,7 +89,11 @@ def of_task(name: str) -> Iterator[str]:
 
 
 def abstracts() -> Iterator[str]:
-    return (one.text for one in plugins.load("readers", "pubmed_xml")(assets.folder("pubmed_2020")) if isinstance(one, Sample))
+    return (
+        one.text
+        for one in plugins.load("readers", "pubmed_xml")(assets.folder("pubmed_2020"))
+        if isinstance(one, Sample)
+    )
 
 
 def corpus(folder: Path, find: object, most: int) -> None:
@@ -85,7 +103,11 @@ def corpus(folder: Path, find: object, most: int) -> None:
     for source, texts in sources.items():
         for number, text in enumerate(long(texts, most)):
             entities = tuple(sorted({mention.entity for mention in find(text) if not mention.ambiguous}))  # type: ignore[operator]
-            rows.append(Sample(f"{source}/{number}", (Message("document", (text,)),), entities=entities, source=source))
+            rows.append(
+                Sample(
+                    f"{source}/{number}", (Message("document", (text,)),), entities=entities, source=source
+                )
+            )
         print(f"  {source:<12} {sum(row.source == source for row in rows):>5} texts")
     io.write_jsonl(folder / "samples.jsonl", rows)
 
@@ -130,7 +152,9 @@ def main(tree: Path, most: int, seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("tree", type=Path)
     parser.add_argument("--texts", type=int, default=1200, help="of each source of the corpus")
     parser.add_argument("--seeds", type=int, default=100, help="of each class")

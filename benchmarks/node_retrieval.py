@@ -1,10 +1,12 @@
-"""Are the items found for a node about the node? MedQuAD, whose documents say what they are about by UMLS code (MET-3).
+"""Are the items found for a node about the node? MedQuAD, whose documents say what they are about by UMLS
+code (MET-3).
 
     MEDXIAOHE_DATA=/path/to/data python benchmarks/node_retrieval.py --tree out/tree/tree/1
 
-The nodes are entities of the tree with a code that a document's focus has; the pool is one row of each document, without its linking,
-so that words alone have to find it. Right is a document with the code of the node, or of something below it. Compared with BM25 for the
-node's name alone, which always returns k items. Intervals are Wilson's at 95 %.
+The nodes are entities of the tree with a code that a document's focus has; the pool is one row of each
+document, without its linking, so that words alone have to find it. Right is a document with the code of the
+node, or of something below it. Compared with BM25 for the node's name alone, which always returns k items.
+Intervals are Wilson's at 95 %.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from shares import line
 
 from medxiaohe import io, plugins
 from medxiaohe.data.synth.search import Pool
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.types import Evidence, Sample
 
@@ -26,7 +28,9 @@ K = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tree", type=Path, required=True)
     parser.add_argument("--nodes", type=int, default=300)
     args = parser.parse_args()
@@ -37,14 +41,20 @@ def main() -> None:
             if code.startswith("UMLS:"):
                 by_code[code].append(id)
     rows, codes = [], dict[str, frozenset[str]]()
-    for sample in plugins.load("readers", "medquad_xml")(Path(os.environ["MEDXIAOHE_DATA"]) / "corpus" / "medquad"):
+    for sample in plugins.load("readers", "medquad_xml")(
+        Path(os.environ["MEDXIAOHE_DATA"]) / "corpus" / "medquad"
+    ):
         if isinstance(sample, Sample) and sample.study_id not in codes:
             codes[sample.study_id] = frozenset(f"UMLS:{code}" for code in sample.meta["umls"] if code)
             rows.append(replace(sample, id=sample.study_id, entities=()))
     about = {study: frozenset(id for code in some for id in by_code[code]) for study, some in codes.items()}
-    asked = sorted({id for some in about.values() for id in some}, key=lambda id: io.unit_interval("retrieval", id))[: args.nodes]
+    asked = sorted(
+        {id for some in about.values() for id in some}, key=lambda id: io.unit_interval("retrieval", id)
+    )[: args.nodes]
     pool, plain = Pool(enumerate(rows)), BM25(Evidence(row.id, row.text, row.source) for row in rows)
-    print(f"{len(asked)} nodes, {len(rows)} documents, {sum(map(bool, about.values()))} with a code of the tree")
+    print(
+        f"{len(asked)} nodes, {len(rows)} documents, {sum(map(bool, about.values()))} with a code of the tree"
+    )
     below = {id: {id, *_below(tree, id)} for id in asked}
     start = time.process_time()
     ours = {id: [one.sample for one in pool.retrieve(tree, id, K)] for id in asked}

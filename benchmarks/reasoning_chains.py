@@ -1,10 +1,11 @@
-"""What the checks of a thought find: peeks, broken logic and unfaithful statements planted in chains, by kind (MX-18).
+"""What the checks of a thought find: peeks, broken logic and unfaithful statements planted in chains, by kind
+(MX-18).
 
     python benchmarks/reasoning_chains.py --rows out/corpus/synthesised/1 --tree out/tree/tree/1
 
-The chains are those that data.synthesise wrote from facts. False alarms: whole chains that a check refuses. Caught: planted ones that the
-check for their kind refuses; `any` is by whichever check. Nodes are halved by hash: the rules were written on `tune`. Intervals are
-Wilson's at 95 %.
+The chains are those that data.synthesise wrote from facts. False alarms: whole chains that a check refuses.
+Caught: planted ones that the check for their kind refuses; `any` is by whichever check. Nodes are halved by
+hash: the rules were written on `tune`. Intervals are Wilson's at 95 %.
 """
 
 import argparse
@@ -21,12 +22,14 @@ from medxiaohe.data.synth.cases import case
 from medxiaohe.data.synth.chains import Chain, split
 from medxiaohe.data.synth.checks import Case, illogical, peeks, unfaithful
 from medxiaohe.data.synth.graph import Graph
-from medxiaohe.entity.finder import finder
+from medxiaohe.entity.linking.finder import finder
 from medxiaohe.scoring._findings import lexicon
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=Path, required=True, help="the folder of data.synthesise")
     parser.add_argument("--tree", type=Path, required=True)
     parser.add_argument("--split", choices=("tune", "report"), default="report")
@@ -44,7 +47,8 @@ def main() -> None:
             rows.append((sample.source, chain, case(sample, graph)))
     print(f"{len(rows)} chains ({dict(num)}); split {args.split}")
     checks = {
-        "peeks": peeks, "illogical": illogical, "unfaithful": lambda chain, about: unfaithful(chain, about, words, names),
+        "peeks": peeks, "illogical": illogical, "unfaithful": lambda chain, about: unfaithful(chain, about,
+        words, names),
     }  # fmt: skip
     start = time.process_time()
     for name, check in checks.items():

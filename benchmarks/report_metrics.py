@@ -2,11 +2,13 @@
 
     MEDXIAOHE_DATA=FOLDER python benchmarks/report_metrics.py --tree out/tree/1        # three minutes
 
-1. MTS-Dialog: 400 machine-written sections of notes beside the reference, with the factual precision, recall, F1, hallucination
-   and omission rates that people counted (Ben Abacha et al. 2023). Half of the dialogues, by hash, were looked at while the
-   metrics were made; the figures to quote are of the other half. Intervals: 1,000 resamples of dialogues.
-2. Indiana chest X-ray reports: a report against itself with one planted error, and against another patient's report. An error
-   is seen when the score falls below that of a harmless change: the sentences in another order, or other words for denials, too.
+1. MTS-Dialog: 400 machine-written sections of notes beside the reference, with the factual precision, recall,
+   F1, hallucination and omission rates that people counted (Ben Abacha et al. 2023). Half of the dialogues,
+   by hash, were looked at while the metrics were made; the figures to quote are of the other half. Intervals:
+   1,000 resamples of dialogues.
+2. Indiana chest X-ray reports: a report against itself with one planted error, and against another patient's
+   report. An error is seen when the score falls below that of a harmless change: the sentences in another
+   order, or other words for denials, too.
 """
 
 import argparse
@@ -86,7 +88,8 @@ def by_rules(tree: Path | None) -> Metric:
 
 
 def minilm_greedy() -> Metric:
-    """F1 of the best cosine of each token's last hidden state, as BERTScore (Zhang et al. 2020), without its weights or baseline."""
+    """F1 of the best cosine of each token's last hidden state, as BERTScore (Zhang et al. 2020), without its
+    weights or baseline."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -122,7 +125,9 @@ def people(pack: Path, measures: dict[str, Metric]) -> None:
         clusters = [notes[i]["Dialogue"] for i in chosen]
         print(f"\n## MTS-Dialog, {part}: {len(chosen)} notes of {len(set(clusters))} dialogues\n")
         values = {
-            name: [m(notes[i]["Automatic Summary"], notes[i]["Reference Summary"]) for i in track(chosen, name)]
+            name: [
+                m(notes[i]["Automatic Summary"], notes[i]["Reference Summary"]) for i in track(chosen, name)
+            ]
             for name, m in measures.items()
         }
         for human in HUMAN:
@@ -130,12 +135,17 @@ def people(pack: Path, measures: dict[str, Metric]) -> None:
             print(f"### {human}\n\n| metric | n | Spearman | Kendall | Pearson |\n|---|---|---|---|---|")
             for name, row in values.items():
                 keep = [k for k, value in enumerate(row) if not math.isnan(value)]
-                cells = correlations([row[k] for k in keep], [gold[k] for k in keep], [clusters[k] for k in keep])
+                cells = correlations(
+                    [row[k] for k in keep], [gold[k] for k in keep], [clusters[k] for k in keep]
+                )
                 print(f"| {name} | {len(keep)} | {' | '.join(cells)} |")
             name, sign = OURS[human]
             for other in BASELINES:
                 low, value, high = gain(values[name], values[other], gold, clusters, sign)
-                print(f"\n{name} against {other}: Spearman {value:+.3f} [{low:+.3f}, {high:+.3f}] nearer to people")
+                print(
+                    f"\n{name} against {other}: Spearman {value:+.3f} [{low:+.3f}, {high:+.3f}] nearer to"
+                    " people"
+                )
             print(flush=True)
 
 
@@ -146,7 +156,8 @@ def looked_at(dialogue: str) -> bool:
 def gain(
     mine: Sequence[float], other: Sequence[float], gold: Sequence[float], clusters: Sequence[str], sign: int
 ) -> tuple[float, float, float]:
-    """How much higher the rank correlation of one metric is than that of another, on the same resamples of dialogues."""
+    """How much higher the rank correlation of one metric is than that of another, on the same resamples of
+    dialogues."""
 
     def one(rows: Sequence[int]) -> float:
         y = [gold[i] for i in rows]
@@ -167,7 +178,11 @@ def draws(clusters: Sequence[str]) -> list[list[int]]:
 def correlations(x: Sequence[float], y: Sequence[float], clusters: Sequence[str]) -> list[str]:
     cells, resampled = [], draws(clusters)
     for measure in (spearman, kendall, pearson):
-        found = sorted(v for draw in resampled if not math.isnan(v := measure([x[i] for i in draw], [y[i] for i in draw])))
+        found = sorted(
+            v
+            for draw in resampled
+            if not math.isnan(v := measure([x[i] for i in draw], [y[i] for i in draw]))
+        )
         low, high = found[int(0.025 * len(found))], found[-1 - int(0.025 * len(found))]
         cells.append(f"{measure(x, y):+.3f} [{low:+.3f}, {high:+.3f}]")
     return cells
@@ -196,7 +211,10 @@ def kendall(x: Sequence[float], y: Sequence[float]) -> float:
     """tau-b."""
     import numpy as np
 
-    a, b = (np.sign(np.subtract.outer(np.asarray(v), np.asarray(v))).astype(np.int8).astype(np.float32) for v in (x, y))
+    a, b = (
+        np.sign(np.subtract.outer(np.asarray(v), np.asarray(v))).astype(np.int8).astype(np.float32)
+        for v in (x, y)
+    )
     norm = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
     return float((a * b).sum()) / norm if norm else math.nan
 
@@ -205,8 +223,14 @@ def kendall(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def planted(pack: Path, measures: dict[str, Metric], count: int) -> None:
-    reports = [row["findings"].strip() for row in _rows(pack / "cxr/iu_reports/indiana_reports.csv") if len(row["findings"].split()) >= 20]
-    reports = sorted(dict.fromkeys(reports), key=lambda text: io.unit_interval("planted", text))[LOOKED_AT:][:count]
+    reports = [
+        row["findings"].strip()
+        for row in _rows(pack / "cxr/iu_reports/indiana_reports.csv")
+        if len(row["findings"].split()) >= 20
+    ]
+    reports = sorted(dict.fromkeys(reports), key=lambda text: io.unit_interval("planted", text))[LOOKED_AT:][
+        :count
+    ]
     kinds: dict[str, Callable[[str], str]] = {
         "a denial dropped or added": flip_denial,
         "left and right swapped": flip_side,
@@ -214,18 +238,29 @@ def planted(pack: Path, measures: dict[str, Metric], count: int) -> None:
         "a sentence of another report added": lambda text: f"{text} {extra(text, reports)}",
         "another patient's report": lambda text: reports[(reports.index(text) + 1) % len(reports)],
     }
-    print(f"\n## Indiana reports: share of planted errors that lower the score below that of a harmless change ({len(reports)} reports)")
+    print(
+        "\n## Indiana reports: share of planted errors that lower the score below that of a harmless change"
+        f" ({len(reports)} reports)"
+    )
     print("\nFirst against the sentences in another order, then against other words for denials, too.\n")
     print(f"| metric | {' | '.join(kinds)} | harmless: mean scores |\n|---|{'---|' * (len(kinds) + 1)}")
     for name, measure in measures.items():
         controls = {text: (measure(reordered(text), text), measure(reworded(text), text)) for text in reports}
         cells = []
         for change in kinds.values():
-            pairs = [(measure(changed, text), controls[text]) for text in reports if (changed := change(text)) and changed != text]
+            pairs = [
+                (measure(changed, text), controls[text])
+                for text in reports
+                if (changed := change(text)) and changed != text
+            ]
             known = [(value, control) for value, control in pairs if not math.isnan(value + sum(control))]
             seen = [sum(value < control[i] for value, control in known) / len(known) for i in (0, 1)]
             cells.append(f"{seen[0]:.3f} / {seen[1]:.3f} (n {len(known)})")
-        means = [sum(v) / len(v) for i in (0, 1) if (v := [row[i] for row in controls.values() if not math.isnan(row[i])])]
+        means = [
+            sum(v) / len(v)
+            for i in (0, 1)
+            if (v := [row[i] for row in controls.values() if not math.isnan(row[i])])
+        ]
         print(f"| {name} | {' | '.join(cells)} | {means[0]:.3f} / {means[1]:.3f} |", flush=True)
 
 
@@ -250,11 +285,16 @@ def flip_side(text: str) -> str:
 
 def drop_sentence(text: str) -> str:
     rows = sentences(text)
-    return " ".join(row for row in rows if row != next((r for r in rows if lexicon().findings(r)), None)) if len(rows) > 1 else ""
+    return (
+        " ".join(row for row in rows if row != next((r for r in rows if lexicon().findings(r)), None))
+        if len(rows) > 1
+        else ""
+    )
 
 
 def extra(text: str, reports: Sequence[str]) -> str:
-    """The first sentence of the reports after this one that says a finding is there which this one does not name."""
+    """The first sentence of the reports after this one that says a finding is there which this one does not
+    name."""
     here = {one.name for one in lexicon().findings(text)}
     start = reports.index(text)
     for other in (*reports[start + 1 :], *reports[:start]):
@@ -275,7 +315,10 @@ def reworded(text: str) -> str:
         (r"(?<!of )(?<!top )\bnormal in size\b", "of normal size"),
         (r"\bunremarkable\b", "normal"),
         (r"\bidentified\b", "seen"),
-        (r"\bThere (?:is|are) no (?:evidence (?:of|for) )?([^.,]*)\.", lambda m: f"{m[1][:1].upper()}{m[1][1:]} is absent."),
+        (
+            r"\bThere (?:is|are) no (?:evidence (?:of|for) )?([^.,]*)\.",
+            lambda m: f"{m[1][:1].upper()}{m[1][1:]} is absent.",
+        ),
         (r"\bNo ([^.,]*)\.", r"There is no evidence of \1."),
     ):
         text = re.sub(old, new, text)
@@ -288,7 +331,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tree", type=Path)
     parser.add_argument("--reports", type=int, default=400)
     parser.add_argument("--only", choices=("people", "planted"))

@@ -1,9 +1,10 @@
-"""What each stage of a finished run changed: Markdown tables for docs/results, from what the run left on disk.
+"""What each stage of a finished run changed: Markdown tables for docs/results, from what the run left on
+disk.
 
     python benchmarks/stages.py out/starter_full                 every evals.compare stage below the folder
 
-Scores are means with 95 % intervals; a change is paired on the same items, p after Holm's correction. "Against the one before" says what
-a stage did by itself, "against base" what all of them did until then.
+Scores are means with 95 % intervals; a change is paired on the same items, p after Holm's correction.
+"Against the one before" says what a stage did by itself, "against base" what all of them did until then.
 """
 
 import argparse
@@ -18,7 +19,9 @@ ALPHA = 0.05
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("run", type=Path)
     run = options.parse_args().run
     files = sorted(run.glob("*/*/comparison.json"))
@@ -49,23 +52,28 @@ def times(run: Path) -> Iterator[str]:
 
 
 SAID = (
-    "entities", "written", "kept", "contaminated", "documents", "instructions", "prompts", "rows", "rows_with_pixels", "steps", "tokens",
-    "loss_first", "loss_last", "reward_first", "reward_last", "distilled", "replayed", "shown", "with_calls", "accuracy", "stopped",
+    "entities", "written", "kept", "contaminated", "documents", "instructions", "prompts", "rows",
+    "rows_with_pixels", "steps", "tokens",
+    "loss_first", "loss_last", "reward_first", "reward_last", "distilled", "replayed", "shown", "with_calls",
+    "accuracy", "stopped",
 )  # fmt: skip
 
 
 def table(found: Mapping[str, Any], stages: Sequence[str]) -> Iterator[str]:
     changes = {(row["task"], row["a"], row["b"]): row for row in found["paired"]}
     names = found["stages"]
-    yield "| task | stage | n | score | 95 % interval | unparsed | against the one before, p | against base, p |"
+    yield (
+        "| task | stage | n | score | 95 % interval | unparsed | against the one before, p | against"
+        " base, p |"
+    )
     yield "|---|---|---|---|---|---|---|---|"
     for task, rows in found["tasks"].items():
         for number, row in enumerate(rows):
             before = _change(changes, task, names[number - 1], names[number]) if number > 1 else ""
             base = _change(changes, task, names[0], names[number]) if number else ""
             yield (
-                f"| {task} | {stages[number]} | {row['n']} | {row['mean']:.3f} | {row['low']:.3f} to {row['high']:.3f} |"
-                f" {row.get('unparsed', 0)} | {before} | {base} |"
+                f"| {task} | {stages[number]} | {row['n']} | {row['mean']:.3f} | {row['low']:.3f} to"
+                f" {row['high']:.3f} | {row.get('unparsed', 0)} | {before} | {base} |"
             )
 
 
@@ -79,8 +87,18 @@ def verdicts(found: Mapping[str, Any], stages: Sequence[str]) -> Iterator[str]:
             row = changes.get((task, names[number - 1], names[number]))
             if row is not None:
                 sure = row["p_holm"] < ALPHA
-                said["helped" if sure and row["difference"] > 0 else "harmed" if sure else "no measurable change"].append(task)
-        yield f"- {stages[number]}: " + "; ".join(f"{what}: {', '.join(tasks)}" for what, tasks in said.items() if tasks)
+                said[
+                    (
+                        "helped"
+                        if sure and row["difference"] > 0
+                        else "harmed"
+                        if sure
+                        else "no measurable change"
+                    )
+                ].append(task)
+        yield f"- {stages[number]}: " + "; ".join(
+            f"{what}: {', '.join(tasks)}" for what, tasks in said.items() if tasks
+        )
 
 
 def rare(found: Mapping[str, Any], stages: Sequence[str]) -> Iterator[str]:
@@ -89,7 +107,10 @@ def rare(found: Mapping[str, Any], stages: Sequence[str]) -> Iterator[str]:
         for name, shown in zip(found["stages"], stages, strict=True):
             tail = by_stage.get(name, {}).get("tail")
             if tail and tail.get("mean") is not None:
-                yield f"- {task}, tail entities, {shown}: {tail['mean']:.3f} [{tail['low']:.3f}, {tail['high']:.3f}], n {tail['n']}"
+                yield (
+                    f"- {task}, tail entities, {shown}: {tail['mean']:.3f} [{tail['low']:.3f},"
+                    f" {tail['high']:.3f}], n {tail['n']}"
+                )
 
 
 def _change(changes: Mapping[tuple[str, str, str], Mapping[str, Any]], task: str, a: str, b: str) -> str:

@@ -1,14 +1,19 @@
-"""Tokens a second and peak memory of train.sft beside plain TRL and a plain Hugging Face Trainer, and what training a part costs.
+"""Tokens a second and peak memory of train.sft beside plain TRL and a plain Hugging Face Trainer, and what
+training a part costs.
 
-    python benchmarks/training.py                 under five minutes on one core; figures in docs/results/training.md
-    python benchmarks/training.py --gpu 1b        bf16 on a GPU: tokens a second, MFU, share of the time that waits for data
-    python benchmarks/training.py --parts         tokens by what of the starter is trained; figures in docs/results/quickstart.md
+    python benchmarks/training.py                 under five minutes on one core; figures in
+                                                  docs/results/training.md
+    python benchmarks/training.py --gpu 1b        bf16 on a GPU: tokens a second, MFU, share of the time that
+                                                  waits for data
+    python benchmarks/training.py --parts         tokens by what of the starter is trained; figures in
+                                                  docs/results/quickstart.md
 
-Every arm trains the same randomly initialised LLaVA on the same rows with the same batch size, optimizer and precision, from a fresh
-process (a fork that has imported everything and computed nothing); arms take turns, and the median over rounds is printed. Tokens are
-those of rows: padding does not count. Seconds run from the end of the second step to the end of the last, data loading included; on a
-CPU they are those of the processor (one thread), which other work on the machine does not change.
-Without packing a batch has eight rows; a packed one is a sequence of 512 tokens, about as many tokens as eight rows of `mixed`.
+Every arm trains the same randomly initialised LLaVA on the same rows with the same batch size, optimizer and
+precision, from a fresh process (a fork that has imported everything and computed nothing); arms take turns,
+and the median over rounds is printed. Tokens are those of rows: padding does not count. Seconds run from the
+end of the second step to the end of the last, data loading included; on a CPU they are those of the processor
+(one thread), which other work on the machine does not change. Without packing a batch has eight rows; a
+packed one is a sequence of 512 tokens, about as many tokens as eight rows of `mixed`.
 
     equal     text rows of one length: what our part of the loop costs, with nothing to win
     mixed     text rows from 12 to 500 tokens, many short
@@ -40,13 +45,25 @@ ARMS = {
 }
 BATCH, MAX_LENGTH, ROWS = 8, 512, 400
 RATE = 1e-4
-WORDS = "the patient has fever cough and pain in chest with no effusion on image of lung heart liver kidney a dose was given".split()
+WORDS = (
+    "the patient has fever cough and pain in chest with no effusion on image of lung heart liver kidney a"
+    " dose was given".split()
+)
 SIZES = {  # of the language model: hidden, layers, heads; the tower has a third of the width
     "0.5b": (1024, 24, 16),
     "1b": (2048, 18, 16),
     "3b": (3072, 24, 24),
 }
-PEAK = {"H100": 989e12, "H200": 989e12, "H800": 989e12, "A100": 312e12, "B200": 2250e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12}
+PEAK = {
+    "H100": 989e12,
+    "H200": 989e12,
+    "H800": 989e12,
+    "A100": 312e12,
+    "B200": 2250e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "4090": 165e12,
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,9 @@ class Found:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--steps", type=int, default=10)
     options.add_argument("--sets", nargs="+", choices=ARMS, default=list(ARMS))
@@ -78,17 +97,23 @@ def main() -> None:
     import transformers  # noqa: F401  every fork has it
     import trl  # noqa: F401
 
-    from medxiaohe.train import fit  # noqa: F401
+    from medxiaohe.train.loop import fit  # noqa: F401
 
     with tempfile.TemporaryDirectory() as folder:
         model = _model(Path(folder) / "model", chosen.hidden, chosen.layers)
         compare(model, Path(folder), chosen)
     if not torch.cuda.is_available():
-        print("\nMFU and the time lost to data loading on a GPU: skipped, torch sees none (run with --gpu 1b where there is one)")
+        print(
+            "\nMFU and the time lost to data loading on a GPU: skipped, torch sees none (run with --gpu 1b"
+            " where there is one)"
+        )
 
 
 def compare(model: Path, folder: Path, chosen: argparse.Namespace) -> None:
-    print(f"{'rows':<8} {'arm':<12} {'tokens/CPU s':>12} {'against TRL':>12} {'peak MiB':>9} {'waits for data':>15}")
+    print(
+        f"{'rows':<8} {'arm':<12} {'tokens/CPU s':>12} {'against TRL':>12} {'peak MiB':>9}"
+        f" {'waits for data':>15}"
+    )
     for kind in chosen.sets:
         rows = data(kind, folder / kind)
         found: dict[str, list[Found]] = {arm: [] for arm in ARMS[kind]}
@@ -99,7 +124,11 @@ def compare(model: Path, folder: Path, chosen: argparse.Namespace) -> None:
         for arm, ones in found.items():
             ratio = median(a / b for a, b in zip(speeds[arm], speeds["trl"], strict=True))
             peak, waits = median(one.peak for one in ones) / 2**20, median(one.waiting for one in ones)
-            print(f"{kind:<8} {arm:<12} {median(speeds[arm]):>12.0f} {ratio:>11.2f}x {peak:>9.0f} {waits:>14.1%}", flush=True)
+            print(
+                f"{kind:<8} {arm:<12} {median(speeds[arm]):>12.0f} {ratio:>11.2f}x {peak:>9.0f}"
+                f" {waits:>14.1%}",
+                flush=True,
+            )
 
 
 def in_a_fork(work: Callable[[], Found]) -> Found:
@@ -141,7 +170,13 @@ def data(kind: str, folder: Path) -> list[Any]:
             Image.new("RGB", (64, 64), (number % 256, 90, 40)).save(file)
             asked.insert(0, ImageRef(str(file)))
         answer = " ".join(chance.choices(WORDS, k=max(2, words // 4)))
-        rows.append(Sample(f"{kind}/{number}", (Message("user", tuple(asked)), Message("assistant", (answer,))), source=kind))
+        rows.append(
+            Sample(
+                f"{kind}/{number}",
+                (Message("user", tuple(asked)), Message("assistant", (answer,))),
+                source=kind,
+            )
+        )
     return rows
 
 
@@ -219,8 +254,8 @@ def run(arm: str, model: Path, rows: Sequence[Any], steps: int) -> Found:
 
 
 def _settings(steps: int, packed: bool, batch: int = BATCH) -> Any:
-    from medxiaohe.train.fit import FitSettings
-    from medxiaohe.train.parts import Parts
+    from medxiaohe.train.loop.fit import FitSettings
+    from medxiaohe.train.loop.parts import Parts
 
     return FitSettings(
         parts=Parts(language="full", projector=True),
@@ -238,14 +273,16 @@ def _settings(steps: int, packed: bool, batch: int = BATCH) -> Any:
 
 def _ours(model: Path, rows: Sequence[Any], steps: int, packed: bool, place: Path, clock: Clock) -> Any:
     from medxiaohe.models import checkpoint
-    from medxiaohe.train import fit, plan
-    from medxiaohe.train.rows import Rows
+    from medxiaohe.train.loop import batch_plan, fit
+    from medxiaohe.train.loop.rows import Rows
 
     settings = _settings(steps, packed)
     loaded = checkpoint.load(str(model), fit.device())
     own = Rows(rows, loaded.processor, MAX_LENGTH, "render")
     lengths = [size.tokens for size in own.sizes]
-    batches = plan.plan(lengths, settings.per_device_train_batch_size, steps, 0, MAX_LENGTH if packed else 0)
+    batches = batch_plan.plan(
+        lengths, settings.per_device_train_batch_size, steps, 0, MAX_LENGTH if packed else 0
+    )
     trainer, _ = fit._trainer(own, batches, loaded, settings, place, steps, "train")
     sizes = iter([sum(lengths[row] for sequence in batch for row in sequence) for batch in batches])
     return clock.attach(trainer, lambda _: next(sizes))
@@ -262,9 +299,18 @@ def _trl(model: Path, rows: Sequence[Any], steps: int, packed: bool, place: Path
     def said(messages: Sequence[Any]) -> list[dict[str, Any]]:
         if not with_images:
             return [{"role": message.role, "content": message.text} for message in messages]
-        return [{"role": m.role, "content": [*({"type": "image"} for _ in m.images), {"type": "text", "text": m.text}]} for m in messages]
+        return [
+            {
+                "role": m.role,
+                "content": [*({"type": "image"} for _ in m.images), {"type": "text", "text": m.text}],
+            }
+            for m in messages
+        ]
 
-    columns: dict[str, list[Any]] = {"prompt": [said(r.messages[:-1]) for r in rows], "completion": [said(r.messages[-1:]) for r in rows]}
+    columns: dict[str, list[Any]] = {
+        "prompt": [said(r.messages[:-1]) for r in rows],
+        "completion": [said(r.messages[-1:]) for r in rows],
+    }
     if with_images:
         columns["images"] = [[Image.open(ref.uri) for ref in row.images] for row in rows]
     config = SFTConfig(
@@ -291,7 +337,8 @@ def _trl(model: Path, rows: Sequence[Any], steps: int, packed: bool, place: Path
 
 
 def _hf(model: Path, rows: Sequence[Any], steps: int, packed: bool, place: Path, clock: Clock) -> Any:
-    """A Trainer with rows tokenised beforehand and a collator that pads, shuffled by the Trainer: what people write by hand."""
+    """A Trainer with rows tokenised beforehand and a collator that pads, shuffled by the Trainer: what people
+    write by hand."""
     from transformers import Trainer, TrainingArguments
 
     from medxiaohe.models.render import batch, render
@@ -310,12 +357,14 @@ def _hf(model: Path, rows: Sequence[Any], steps: int, packed: bool, place: Path,
         remove_unused_columns=False,
     )
     collate = lambda items: batch(items, loaded.processor)  # noqa: E731
-    return clock.attach(Trainer(model=loaded.model, args=config, train_dataset=own, data_collator=collate), _real)
+    return clock.attach(
+        Trainer(model=loaded.model, args=config, train_dataset=own, data_collator=collate), _real
+    )
 
 
 def _plain(model: Path) -> Any:
     from medxiaohe.models import checkpoint
-    from medxiaohe.train.parts import Parts, prepare
+    from medxiaohe.train.loop.parts import Parts, prepare
 
     loaded = checkpoint.load(str(model))
     prepare(loaded.model, Parts(language="full", projector=True), 0)  # the same weights are trained
@@ -323,14 +372,17 @@ def _plain(model: Path) -> Any:
 
 
 def _real(batch: Any) -> int:
-    return int(batch["attention_mask"].sum()) if "attention_mask" in batch else int(batch["input_ids"].numel())
+    return (
+        int(batch["attention_mask"].sum()) if "attention_mask" in batch else int(batch["input_ids"].numel())
+    )
 
 
 # ---- a GPU ------------------------------------------------------------------------------------------
 
 
 def on_gpu(size: str, steps: int) -> None:
-    """Model FLOP utilisation of full training in bf16 with packing: 6 FLOPs a weight and token, and 12 a layer, width, token, position."""
+    """Model FLOP utilisation of full training in bf16 with packing: 6 FLOPs a weight and token, and 12 a
+    layer, width, token, position."""
     import torch
 
     if not torch.cuda.is_available():
@@ -340,8 +392,8 @@ def on_gpu(size: str, steps: int) -> None:
     import tiny
 
     from medxiaohe.models import checkpoint
-    from medxiaohe.train import fit, parts, plan
-    from medxiaohe.train.rows import Rows
+    from medxiaohe.train.loop import batch_plan, fit, parts
+    from medxiaohe.train.loop.rows import Rows
 
     hidden, layers, _ = SIZES[size]
     name = torch.cuda.get_device_name()
@@ -352,7 +404,7 @@ def on_gpu(size: str, steps: int) -> None:
         loaded = checkpoint.load(str(model), fit.device())
         own = Rows(data("images", Path(folder) / "images"), loaded.processor, MAX_LENGTH, "render")
         lengths = [one.tokens for one in own.sizes]
-        batches = plan.plan(lengths, settings.per_device_train_batch_size, steps + 2, 0, MAX_LENGTH)
+        batches = batch_plan.plan(lengths, settings.per_device_train_batch_size, steps + 2, 0, MAX_LENGTH)
         trainer, _ = fit._trainer(own, batches, loaded, settings, Path(folder) / "out", steps + 2, "train")
         clock = Clock()
         sizes = iter([sum(lengths[row] for sequence in batch for row in sequence) for batch in batches])
@@ -361,7 +413,10 @@ def on_gpu(size: str, steps: int) -> None:
         weights = parts.sizes(trainer.model)["total_parameters"]
     flops = found.tokens * (6 * weights + 12 * layers * hidden * MAX_LENGTH)
     used = f"{flops / found.seconds / peak:.1%}" if peak else f"unknown, no peak is known for {name}"
-    print(f"{name}, {weights / 1e9:.2f} B weights, bf16: {found.tokens / found.seconds:,.0f} tokens/s, MFU {used},")
+    print(
+        f"{name}, {weights / 1e9:.2f} B weights, bf16: {found.tokens / found.seconds:,.0f} tokens/s, MFU"
+        f" {used},"
+    )
     print(f"{found.peak / 2**30:.1f} GiB at the peak, {found.waiting:.1%} of the time waits for data")
 
 
@@ -382,14 +437,17 @@ def parts(name: str, steps: int) -> None:
         inputs = batch([render(s.messages, loaded.processor) for s in rows], loaded.processor)
         trained = sum(weight.numel() for weight in loaded.model.parameters() if weight.requires_grad)
         seconds = _seconds(loaded.model, inputs, steps)
-        print(f"{label:<44} {trained:>12,} {seconds:>11.2f} {inputs['input_ids'].numel() / seconds:>13.0f}", flush=True)
+        print(
+            f"{label:<44} {trained:>12,} {seconds:>11.2f} {inputs['input_ids'].numel() / seconds:>13.0f}",
+            flush=True,
+        )
 
 
 def _plans(name: str) -> Iterator[tuple[str, Any]]:
     from dataclasses import replace
 
     from medxiaohe.models import checkpoint
-    from medxiaohe.train.parts import Parts, prepare
+    from medxiaohe.train.loop.parts import Parts, prepare
 
     plans = {
         "projector only": Parts(language="frozen"),

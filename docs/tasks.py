@@ -11,7 +11,7 @@ from pathlib import Path
 
 from medxiaohe import plugins, tasks
 from medxiaohe.errors import MedError
-from medxiaohe.evals import fingerprints
+from medxiaohe.evals.running import fingerprints
 from medxiaohe.scoring.judges.scorer import JudgedScorer
 from medxiaohe.types import Message, Sample, Task, Trace
 
@@ -40,13 +40,20 @@ def row(name: str) -> tuple[str, ...]:
     except MedError:
         found = {}
     counts = (
-        ", ".join(f"{len(found[split]):,}" if split in found else "–" for split in ("train", "validation", "test")) if found else "not here"
+        ", ".join(
+            f"{len(found[split]):,}" if split in found else "–" for split in ("train", "validation", "test")
+        )
+        if found
+        else "not here"
     )
-    scorers = ", ".join(_name(scorer) + (" (judge)" if isinstance(scorer, JudgedScorer) else "") for scorer in task.scorers)
+    scorers = ", ".join(
+        _name(scorer) + (" (judge)" if isinstance(scorer, JudgedScorer) else "") for scorer in task.scorers
+    )
     how = "" if task.workflow == "answer" else f"; workflow {task.workflow}"
     how += "; tools " + ", ".join(one.rpartition(":")[2] for one in task.tools) if task.tools else ""
     return (
-        f"`{name}`", counts, task.cluster or "item", scorers + how, constant(task, found), tasks.prompt_id(task), task.access, task.license,
+        f"`{name}`", counts, task.cluster or "item", scorers + how, constant(task, found),
+        tasks.prompt_id(task), task.access, task.license,
         ", ".join(task.tags), task.fingerprints.get("test", "not measured"),
     )  # fmt: skip
 
@@ -57,7 +64,10 @@ def constant(task: Task, found: dict[str, list[Sample]]) -> str:
         return "–"
     golds = Counter(task.gold(sample) for sample in (found.get("train") or found["test"])[:MOST])
     said = min(golds, key=lambda gold: (-golds[gold], gold))
-    values = [task.scorers[0](s, Trace(s.prompt, (*s.prompt.messages, Message("assistant", (said,))))).value for s in found["test"]]
+    values = [
+        task.scorers[0](s, Trace(s.prompt, (*s.prompt.messages, Message("assistant", (said,))))).value
+        for s in found["test"]
+    ]
     known = [value for value in values if value is not None]
     return f"{sum(known) / len(known):.3f}"
 
@@ -77,7 +87,9 @@ def main() -> None:
         print(made)
         return
     text = PAGE.read_text(encoding="utf-8")
-    new = re.sub(re.escape(START) + r".*?" + re.escape(END), lambda _: f"{START}\n{made}\n{END}", text, flags=re.DOTALL)
+    new = re.sub(
+        re.escape(START) + r".*?" + re.escape(END), lambda _: f"{START}\n{made}\n{END}", text, flags=re.DOTALL
+    )
     PAGE.write_text(new, encoding="utf-8")
 
 

@@ -1,4 +1,5 @@
-"""A reader of one's own: the docstrings of Python modules, as text that is not about medicine (a seed of data.classify).
+"""A reader of one's own: the docstrings of Python modules, as text that is not about medicine (a seed of
+data.classify).
 
     sources: [{reader: "examples/docstrings.py:docstrings", path: examples/modules.txt, name: docstrings}]
 

@@ -8,8 +8,8 @@ Prints each mention with the entity it stands for and what that entity is below.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from medxiaohe.entity.link import Linker
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.linking.link import Linker
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.recipe import load, run
 
 VOCABULARY = """\
@@ -31,7 +31,10 @@ def main() -> None:
         tree = Tree.load(done[0].folder)
     for mention in Linker(tree).find(TEXT):
         above = [tree.entities[id].name for id in tree.ancestors(mention.entity)]
-        print(f"{mention.surface!r} is {tree.entities[mention.entity].name} ({mention.entity}), below {', '.join(above)}")
+        print(
+            f"{mention.surface!r} is {tree.entities[mention.entity].name} ({mention.entity}), below"
+            f" {', '.join(above)}"
+        )
 
 
 if __name__ == "__main__":

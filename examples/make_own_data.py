@@ -1,4 +1,5 @@
-"""Write a small file of rows with images, as your own data would look: drawn blood smears, a patient each two.
+"""Write a small file of rows with images, as your own data would look: drawn blood smears, a patient each
+two.
 
     python examples/make_own_data.py examples/own_data      writes rows.jsonl and img/ (CC0, drawn, not real)
     medxiaohe run recipes/own_data.yaml
@@ -29,7 +30,12 @@ def main(folder: Path, patients: int = 60) -> None:
             answer = {"role": "assistant", "content": "Yes." if crowded else "No."}
             messages = [{"role": "user", "content": question}, answer]
             rows.append(
-                {"id": f"p{patient:02}-{smear}", "messages": messages, "images": [name], "target": "yes" if crowded else "no"}
+                {
+                    "id": f"p{patient:02}-{smear}",
+                    "messages": messages,
+                    "images": [name],
+                    "target": "yes" if crowded else "no",
+                }
                 | {"patient_id": f"p{patient:02}", "license": "CC0-1.0"}
             )
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

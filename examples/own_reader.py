@@ -4,7 +4,8 @@
 
 A reader is a function from a path to Samples. Named as `file.py:function` it works in any recipe:
 
-    read: {uses: data.read, needs: {tree: tree}, with: {sources: [{reader: "examples/own_reader.py:cards", path: my_cards.csv}]}}
+    read: {uses: data.read, needs: {tree: tree}, with: {sources: [{reader: "examples/own_reader.py:cards",
+    path: my_cards.csv}]}}
 """
 
 import csv
@@ -18,7 +19,9 @@ from medxiaohe.data.readers import DeadLetter
 from medxiaohe.recipe import load, run
 from medxiaohe.types import Message, Sample
 
-CARDS = "question,answer\nWhat causes lobar pneumonia?,Most often Streptococcus pneumoniae.\nWhat is asthma?,\n"
+CARDS = (
+    "question,answer\nWhat causes lobar pneumonia?,Most often Streptococcus pneumoniae.\nWhat is asthma?,\n"
+)
 VOCABULARY = "id\tname\tkind\nmy:1\tpneumonia\tdisease\nmy:2\tasthma\tdisease\n"
 
 
@@ -38,7 +41,9 @@ def main() -> None:
         for name, text in {"cards.csv": CARDS, "mine.tsv": VOCABULARY}.items():
             Path(folder, name).write_text(text, encoding="utf-8")
         sources = [{"reader": f"{__file__}:cards", "path": f"{folder}/cards.csv"}]
-        tree = load.stage("tree", "entity.build", {"vocabularies": [{"reader": "tsv", "path": f"{folder}/mine.tsv"}]})
+        tree = load.stage(
+            "tree", "entity.build", {"vocabularies": [{"reader": "tsv", "path": f"{folder}/mine.tsv"}]}
+        )
         read = load.stage("read", "data.read", {"sources": sources}, {"tree": "tree"})
         done = run.run(load.Recipe("example", Path(folder, "out"), (tree, read)))
         for sample in io.read_samples(done[-1].folder / "samples.jsonl"):

@@ -12,7 +12,8 @@ MedError (3)
   x ModelError (3)      a model or its server failed
   |  x JudgeFailed      a judge did not pass its self-test, so what it judged is not published
   x ToolError (3)       a tool failed; agents hand it to the model instead of stopping
-  x RetrieverDown (3)   a retriever does not answer, or not with passages: never handed to the model, training stops
+  x RetrieverDown (3)   a retriever does not answer, or not with passages: never handed to the model, training
+                        stops
 
 A message is one sentence with the value, what is allowed, and what to do.
 """

@@ -34,9 +34,9 @@ def ref(path: Path) -> ImageRef:
 def open_image(image: ImageRef, *, small: int = 0) -> Image:
     """The pixels of a reference as an RGB PIL image.
 
-    With `small` a grey one of at least so many pixels each way, for looking at: a JPEG is then unpacked no larger than need be.
-    DataError when the file is missing, not an image of a known format, truncated, over MAX_PIXELS,
-    or not the bytes that were read at ingest.
+    With `small` a grey one of at least so many pixels each way, for looking at: a JPEG is then unpacked no
+    larger than need be. DataError when the file is missing, not an image of a known format, truncated, over
+    MAX_PIXELS, or not the bytes that were read at ingest.
     """
     from PIL import Image as pil
 
@@ -48,7 +48,10 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
         try:
             with pil.open(io.BytesIO(data), formats=FORMATS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
-                    raise DataError(f"{image.uri}: {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are opened")
+                    raise DataError(
+                        f"{image.uri}: {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are"
+                        " opened"
+                    )
                 if image.frame is not None:
                     opened.seek(image.frame)
                 if small and not image.box and image.frame is None:
@@ -58,14 +61,25 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
         except DataError:
             raise
         except pil.UnidentifiedImageError as error:
-            raise DataError(f"{image.uri}: not a readable image: it is none of {', '.join(FORMATS)}") from error
-        except (OSError, ValueError, SyntaxError, EOFError, pil.DecompressionBombError, pil.DecompressionBombWarning) as error:
+            raise DataError(
+                f"{image.uri}: not a readable image: it is none of {', '.join(FORMATS)}"
+            ) from error
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            EOFError,
+            pil.DecompressionBombError,
+            pil.DecompressionBombWarning,
+        ) as error:
             raise DataError(f"{image.uri}: not a readable image: {error}") from error
     if not image.box:
         return pixels
     left, top, right, bottom = image.box
     if not (0 <= left < right <= pixels.width and 0 <= top < bottom <= pixels.height):
-        raise DataError(f"{image.uri}: the box {image.box} is not inside {pixels.width} x {pixels.height} pixels")
+        raise DataError(
+            f"{image.uri}: the box {image.box} is not inside {pixels.width} x {pixels.height} pixels"
+        )
     return pixels.crop(image.box)
 
 
@@ -87,4 +101,6 @@ def _bytes(path: Path) -> bytes:
     except DataError:
         raise
     except (OSError, ValueError) as error:  # a folder, no permission, a name too long or with a zero byte
-        raise DataError(f"cannot read the image {str(path)[:200]!r}: {getattr(error, 'strerror', None) or error}") from error
+        raise DataError(
+            f"cannot read the image {str(path)[:200]!r}: {getattr(error, 'strerror', None) or error}"
+        ) from error

@@ -14,7 +14,6 @@ import hashlib
 import importlib
 import importlib.util
 import pkgutil
-import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,26 +33,52 @@ KINDS = {
     "models": "models.backends",
     "perturbations": "evals.perturb",
 }
-BY_YAML = {"tasks": "medxiaohe.tasks._yaml:factory"}  # kinds of which one may also be a YAML file, and what makes it of the file
-STAGES = ("entity", "data", "train", "evals", "serve")  # folders whose files may define stages
+# kinds of which one may also be a YAML file, and what makes it of the file
+BY_YAML = {"tasks": "medxiaohe.tasks._yaml:factory"}
+STAGES = ("entity", "data", "train", "evals", "pages")  # folders whose files may define stages
+# stages of earlier versions -> their names of today
+RENAMED_STAGES = {
+    "serve.report": "pages.run",
+    "serve.evaluation": "pages.evaluation",
+    "serve.corpus": "pages.corpus",
+}
 EXTRA_OF = {  # import name -> the extra that brings it
-    "torch": "train", "transformers": "train", "trl": "train", "peft": "train", "datasets": "train",
-    "accelerate": "train", "safetensors": "train", "gguf": "train", "PIL": "train", "numpy": "train", "vllm": "vllm",
-    "pydicom": "imaging", "nibabel": "imaging", "pypdf": "pdf", "pyarrow": "train", "rapidocr_onnxruntime": "ocr",
+    "torch": "train",
+    "transformers": "train",
+    "trl": "train",
+    "peft": "train",
+    "datasets": "train",
+    "accelerate": "train",
+    "safetensors": "train",
+    "gguf": "train",
+    "PIL": "train",
+    "numpy": "train",
+    "vllm": "vllm",
+    "pydicom": "imaging",
+    "nibabel": "imaging",
+    "pypdf": "pdf",
+    "pyarrow": "train",
+    "rapidocr_onnxruntime": "ocr",
     "bitsandbytes": "qlora",
 }
 
 
 def available(kind: str) -> list[str]:
-    """The names of a kind that ship with medxiaohe; files starting with `_` are private, and a folder is no plugin."""
-    package = importlib.import_module(f"medxiaohe.{_folder(kind)}")
+    """The names of a kind that ship with medxiaohe; files starting with `_` are private, and a folder is no
+    plugin."""
+    package = importlib.import_module(f"medxiaohe.{folder_of(kind)}")
     files = [path.stem for path in Path(package.__path__[0]).glob("*.yaml")] if kind in BY_YAML else []
-    return sorted([*files, *(m.name for m in pkgutil.iter_modules(package.__path__) if m.name[0] != "_" and not m.ispkg)])
+    return sorted(
+        [
+            *files,
+            *(m.name for m in pkgutil.iter_modules(package.__path__) if m.name[0] != "_" and not m.ispkg),
+        ]
+    )
 
 
 def load(kind: str, name: str) -> Any:
     """Return the function or class that `name` stands for."""
-    folder = _folder(kind)
+    folder = folder_of(kind)
     if kind in BY_YAML and name.endswith((".yaml", ".yml")):
         return load_object(BY_YAML[kind])(Path(name).expanduser())
     if ":" in name:
@@ -62,7 +87,10 @@ def load(kind: str, name: str) -> Any:
     names = available(kind)
     if file not in names:
         raise ConfigError(f"no {kind} named {name!r}{nearest(file, names)}")
-    if kind in BY_YAML and (shipped := Path(__file__).parent / folder.replace(".", "/") / f"{file}.yaml").is_file():
+    if (
+        kind in BY_YAML
+        and (shipped := Path(__file__).parent / folder.replace(".", "/") / f"{file}.yaml").is_file()
+    ):
         return load_object(BY_YAML[kind])(shipped)
     return _attribute(_module(f"medxiaohe.{folder}.{file}", name), attribute or file)
 
@@ -73,19 +101,22 @@ def load_stage(name: str) -> Any:
         return load_object(name)
     folder, _, file = name.partition(".")
     names = stages()
+    if name in RENAMED_STAGES:
+        raise ConfigError(f"stage {name!r} is now called {RENAMED_STAGES[name]!r}: change it in the recipe")
     if name not in names:
         raise ConfigError(f"no stage named {name!r}{nearest(name, names)}")
     return _attribute(_module(f"medxiaohe.{folder}.{file}", name), file)
 
 
 def stages() -> list[str]:
-    """Names of the stages that ship with medxiaohe: files with a function of their own name and Settings."""
-    found = []
-    for folder in STAGES:
-        for path in sorted((Path(__file__).parent / folder).glob("*.py")):
-            if re.search(rf"^def {re.escape(path.stem)}\(\s*settings\s*:", path.read_text(encoding="utf-8"), re.MULTILINE):
-                found.append(f"{folder}.{path.stem}")
-    return found
+    """Names of the stages that ship with medxiaohe: a file at the top of a stage folder is a stage."""
+    package = Path(__file__).parent
+    return [
+        f"{folder}.{path.stem}"
+        for folder in STAGES
+        for path in sorted((package / folder).glob("*.py"))
+        if not path.stem.startswith("_")
+    ]
 
 
 def load_object(name: str) -> Any:
@@ -130,7 +161,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names) or 'none'}"
 
 
-def _folder(kind: str) -> str:
+def folder_of(kind: str) -> str:
+    """The folder of a kind below the package, dotted: "readers" -> "data.readers"."""
     if kind not in KINDS:
         raise ConfigError(f"no kind {kind!r}{nearest(kind, KINDS)}")
     return KINDS[kind]

@@ -30,7 +30,8 @@ class Meter:
         self.label, self.total, self.done = label, total, 0
         self.start = self.last = time.monotonic()
         self.tty = sys.stderr.isatty()
-        self.silent = os.environ.get("RANK", "0") != "0"  # of several processes that train together, one shows
+        # of several processes that train together, one shows
+        self.silent = os.environ.get("RANK", "0") != "0"
 
     def advance(self, steps: int = 1) -> None:
         self.done += steps
@@ -50,7 +51,9 @@ class Meter:
             left = (now - self.start) / max(share, 1e-9) * (1 - share)
             bar = "=" * round(24 * share)
             line = f"  {self.label} [{bar:<24}] {self.done:,}/{self.total:,} {clock(left)} left"
-        print(f"\r\x1b[K{line}" if self.tty else line, end="" if self.tty else "\n", file=sys.stderr, flush=True)
+        print(
+            f"\r\x1b[K{line}" if self.tty else line, end="" if self.tty else "\n", file=sys.stderr, flush=True
+        )
 
 
 def clock(seconds: float) -> str:

@@ -1,12 +1,14 @@
-"""Work over shards of JSONL files: in this process, by worker processes, or on a Ray cluster, to the same bytes.
+"""Work over shards of JSONL files: in this process, by worker processes, or on a Ray cluster, to the same
+bytes.
 
     shards = split([corpus / "samples.jsonl"])
     for folder, summary in run("medxiaohe.data.link:link_shard", shards, work, options={...}, workers=4):
         ...                                    # in the order of the shards
 
-A shard is a range of whole lines, so what a shard is depends on the files alone. Its job is `function(shard, out, **options)
--> summary`, named as "module:function": it writes files into the folder `out`, which is published whole below `work`. After a
-kill, of a worker or of everything, the jobs whose folders are published and intact are not done again.
+A shard is a range of whole lines, so what a shard is depends on the files alone. Its job is `function(shard,
+out, **options) -> summary`, named as "module:function": it writes files into the folder `out`, which is
+published whole below `work`. After a kill, of a worker or of everything, the jobs whose folders are published
+and intact are not done again.
 """
 
 from __future__ import annotations
@@ -69,7 +71,10 @@ def placed(shard: Shard) -> Iterator[tuple[int, dict[str, Any]]]:
         file.seek(at)
         while at < shard.end and (line := file.readline(io.MAX_LINE_BYTES + 1)):
             if len(line) > io.MAX_LINE_BYTES:
-                raise DataError(f"{shard.path}: the line at byte {at} is longer than {io.MAX_LINE_BYTES >> 20} MiB: split the row")
+                raise DataError(
+                    f"{shard.path}: the line at byte {at} is longer than {io.MAX_LINE_BYTES >> 20} MiB: split"
+                    " the row"
+                )
             if line.strip():
                 try:
                     row = io.parse_row(line.decode("utf-8-sig" if at == 0 else "utf-8"))
@@ -133,20 +138,27 @@ def job(function: str, shard: Shard, work: Path, options: Mapping[str, Any]) -> 
 Options = dict[str, Any]
 
 
-def _here(function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int) -> Iterator[Shard]:
+def _here(
+    function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int
+) -> Iterator[Shard]:
     for shard in todo:
         yield job(function, shard, work, options)
 
 
-def _local(function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int) -> Iterator[Shard]:
-    """Worker processes, started afresh: a fork would share locks of threads. A dead worker's job is given to another."""
+def _local(
+    function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int
+) -> Iterator[Shard]:
+    """Worker processes, started afresh: a fork would share locks of threads. A dead worker's job is given to
+    another."""
     import multiprocessing
     from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
     from concurrent.futures.process import BrokenProcessPool
 
     left, deaths = list(todo), 0
     while left:
-        pool = ProcessPoolExecutor(min(workers, len(left)), multiprocessing.get_context("spawn"), _die_with_parent)
+        pool = ProcessPoolExecutor(
+            min(workers, len(left)), multiprocessing.get_context("spawn"), _die_with_parent
+        )
         waiting: dict[Future[Shard], Shard] = {}
         try:
             queue = iter(list(left))
@@ -169,7 +181,9 @@ def _local(function: str, todo: Sequence[Shard], work: Path, options: Options, w
             if deaths == MAX_DEATHS:
                 first = min(waiting.values(), key=lambda shard: shard.number)
                 where = f"{first.path} from byte {first.start} or soon after"
-                raise StorageError(f"worker processes died {deaths} times (out of memory?), at {where}: use fewer workers") from error
+                raise StorageError(
+                    f"worker processes died {deaths} times (out of memory?), at {where}: use fewer workers"
+                ) from error
             for shard in [s for s in left if _is_done(_place(work, s))]:  # published before its worker died
                 left.remove(shard)
                 yield shard
@@ -178,7 +192,8 @@ def _local(function: str, todo: Sequence[Shard], work: Path, options: Options, w
 
 
 def _ray(function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int) -> Iterator[Shard]:
-    """Tasks on the cluster that RAY_ADDRESS names, or on this machine; every node sees the files under the same paths."""
+    """Tasks on the cluster that RAY_ADDRESS names, or on this machine; every node sees the files under the
+    same paths."""
     try:
         import ray  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
@@ -220,7 +235,9 @@ def _taken(ray: Any, finished: Sequence[Any], waiting: dict[Any, Shard]) -> Iter
             error = ray.get(reference)
         except ray.exceptions.WorkerCrashedError as crash:
             shard = waiting[reference]
-            raise StorageError(f"workers died {MAX_DEATHS} times (out of memory?) at {shard.path} from byte {shard.start}") from crash
+            raise StorageError(
+                f"workers died {MAX_DEATHS} times (out of memory?) at {shard.path} from byte {shard.start}"
+            ) from crash
         if error is not None:
             raise error
         yield waiting.pop(reference)

@@ -45,14 +45,40 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Locator:
+    """Where inside its source a piece of evidence lies: a span of text, a box of an image, a frame, a
+    view."""
+
+    span: tuple[int, int] | None = None  # start and end in code points of the source's text
+    box: tuple[int, int, int, int] | None = None  # left, top, right, bottom in pixels of the original image
+    frame: int | None = None  # page of a PDF, slice of a volume, frame of a video; from 0
+    view: str = ""  # how pixels were made of stored values: "ct:lung/axial", "as_is"
+
+
+EvidenceKind = Literal[
+    "passage", "relation", "region", "measurement", "calculation", "entity", "prior", "record", "turn"
+]
+EVIDENCE_KINDS: tuple[str, ...] = (
+    "passage", "relation", "region", "measurement", "calculation", "entity", "prior", "record", "turn",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """A passage (or image) somebody may cite: what retrieval returns and reports point at."""
+    """A passage, region, measurement or relation that an answer may cite."""
 
     id: str
     text: str
     source: str
     images: tuple[ImageRef, ...] = ()
-    score: float = 0.0
+    score: float = 0.0  # of the retrieval that returned it; larger is better
+    kind: EvidenceKind = "passage"
+    sha256: str = ""  # of the whole source it was cut from
+    at: Locator | None = None
+    by: str = ""  # the step or tool that produced it
+    level: str = ""  # authority, A (guideline) to E (anecdote); "" where nobody graded it
+    license: str = ""
+    date: str = ""  # of the source, ISO 8601
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +117,8 @@ class Prompt:
     id: str
     messages: tuple[Message, ...]
     choices: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)  # those of the sample: for the workflow, never sent as they are
+    # those of the sample: for the workflow, never sent as they are
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +141,8 @@ class Sample:
     study_id: str = ""  # study, article or case: the unit that never straddles a split
     split: Split = ""
     meta: Mapping[str, Any] = field(default_factory=dict)  # nothing in medxiaohe branches on it
-    facts: Mapping[str, Any] = field(default_factory=dict)  # what the other side of a conversation knows and may say: never the gold
+    # what the other side of a conversation knows and may say: never the gold
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_document(self) -> bool:
@@ -135,20 +163,93 @@ class Sample:
         return Prompt(self.id, self.messages[:-1] if gold_last else self.messages, self.choices, self.facts)
 
 
+Need = Literal["image", "text", "prior", "none"]
+Label = Literal["supported", "contradicted", "unsupported", "unjudged"]
+StopReason = Literal["", "answered", "budget", "refused", "failed"]
+STEP_KINDS: tuple[str, ...] = ("ask", "rank", "use", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a claim says about a patient, in fields that can be compared."""
+
+    name: str  # of the entity, as the tree or the lexicon has it
+    status: str = "present"  # present, absent, uncertain
+    side: str = ""  # left, right, both
+    degree: str = ""  # mild, moderate, severe
+    location: str = ""
+    person: str = "patient"  # or family
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One checkable statement of an answer."""
+
+    id: str
+    text: str
+    at: tuple[int, int] | None = None  # start and end in code points of the answer
+    evidence: tuple[str, ...] = ()  # ids of Evidence it cites
+    finding: Finding | None = None
+    needs: Need = "text"  # what could support it
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The verdict of one verifier on one claim."""
+
+    claim: str  # id of the Claim
+    label: Label
+    evidence: tuple[str, ...] = ()  # ids of the Evidence it rests on
+    by: str = ""  # name of the verifier
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One request of a workflow and its result, in the order in which requests were made."""
+
+    n: int  # from 0
+    kind: Literal["ask", "rank", "use", "note"]
+    who: str  # role, or name of the tool or note
+    model: str = ""
+    after: tuple[int, ...] = ()  # numbers of the steps whose results it could depend on
+    given: Any = None  # what was asked: messages, arguments
+    got: Any = None  # what came back: a Message, a ToolResult, negative log-likelihoods
+    tokens_in: int = 0
+    tokens_out: int = 0
+    digest: str = ""  # of what was given, images by their bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What happened when a model worked on a prompt: the record we score, show and train on."""
+    """What happened when a model worked on a prompt: the record we score, show and train on.
+
+    `evidence` is derived from the messages and steps: a workflow can neither forget nor invent it.
+    """
 
     prompt: Prompt
     messages: tuple[Message, ...]  # the whole conversation, the prompt's messages included
-    evidence: tuple[Evidence, ...] = ()
     error: str = ""
+    steps: tuple[Step, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    rulings: tuple[Ruling, ...] = ()
+    stop: StopReason = ""
+    # digests of what produced it: model, tree, tools, stores, prompt, settings, versions
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def answer(self) -> str:
         """Text of the last assistant message, or "" when there is none."""
         replies = [m.text for m in self.messages if m.role == "assistant"]
         return replies[-1] if replies else ""
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Evidence of every tool result of the steps and of the workflow's own messages, each id once."""
+        own = self.messages[len(self.prompt.messages) :]
+        results = [part for message in own for part in message.parts if isinstance(part, ToolResult)]
+        results = [s.got for s in self.steps if isinstance(s.got, ToolResult)] + results
+        return tuple({item.id: item for result in results for item in result.evidence}.values())
 
 
 Status = Literal["judged", "unparsed", "refused", "unjudged"]
@@ -215,6 +316,9 @@ class Relation:
 Scorer = Callable[[Sample, Trace], Score]
 
 
+Effects = Literal["none", "reads", "writes"]
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A function the model may call. Build one with `tools.tool`, not by hand."""
@@ -223,6 +327,10 @@ class Tool:
     description: str
     parameters: Mapping[str, Any]  # JSON schema
     run: Callable[..., ToolResult]
+    version: str = "1"
+    pure: bool = True  # the same arguments give the same result, so a replay may call it again
+    effects: Effects = "none"  # on anything but its result: reads or writes files or services
+    example: Mapping[str, Any] = field(default_factory=dict)  # arguments that work
 
 
 class Model(Protocol):
@@ -256,5 +364,6 @@ class Task:
     prompt: str = ""  # name of the way to ask; `tasks.prompt_id` adds a hash of the words
     cluster: str = ""  # what patient_id or study_id stands for: patient, study, article, case, question
     splits: tuple[str, ...] = ("train", "validation", "test")  # those there are
-    fingerprints: Mapping[str, str] = field(default_factory=dict)  # split -> `tasks.fingerprint` of the data this was written with
+    # split -> `tasks.fingerprint` of the data this was written with
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()  # text or image, language, suite: what results are grouped by

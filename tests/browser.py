@@ -1,4 +1,5 @@
-"""A real browser for tests: Chromium without a window, driven over its own protocol with the standard library."""
+"""A real browser for tests: Chromium without a window, driven over its own protocol with the standard
+library."""
 
 from __future__ import annotations
 
@@ -16,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--remote-debugging-port=0")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--no-first-run",
+    "--remote-debugging-port=0",
+)
 
 
 def executable() -> str:
@@ -61,7 +69,13 @@ class Browser:
         self.call("Page.enable")
         self.call("Runtime.enable")
         self.call("Network.enable")
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Page.navigate", url="about:blank")
@@ -81,7 +95,9 @@ class Browser:
         length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
         if size > 65535:
             length = b"\xff" + size.to_bytes(8, "big")
-        self._socket.sendall(b"\x81" + length + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(data)))
+        self._socket.sendall(
+            b"\x81" + length + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
+        )
 
     def _receive(self) -> bytes:
         whole = b""
@@ -99,7 +115,9 @@ class Browser:
 def browser(folder: Path) -> Iterator[Browser]:
     """`folder` is for the profile and is left behind."""
     process = subprocess.Popen(
-        [executable(), *FLAGS, f"--user-data-dir={folder}", "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [executable(), *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         port = folder / "DevToolsActivePort"

@@ -1,4 +1,5 @@
-"""What every test may rely on: no network beyond this machine, a tiny model, a skip for a cache that is not filled.
+"""What every test may rely on: no network beyond this machine, a tiny model, a skip for a cache that is not
+filled.
 
 A test that needs package files says `@pytest.mark.filled_cache` (all assets) or
 `@pytest.mark.filled_cache("smollm2")` (those named) and is skipped where they are not there.
@@ -78,7 +79,9 @@ def tiny_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "filled_cache(*names): needs package assets that are already on this machine")
+    config.addinivalue_line(
+        "markers", "filled_cache(*names): needs package assets that are already on this machine"
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -10,10 +10,14 @@ import pytest
 from medxiaohe import io
 from medxiaohe.types import Message, Sample
 
-WORDS = """patient chronic fever cough dyspnea lung heart liver kidney brain lesion tumor biopsy serum plasma dose trial cohort
-median survival risk factor therapy infusion bolus surgery resection margin nodule effusion opacity fracture onset relapse marker
-antigen antibody receptor enzyme pathway mutation variant allele carrier infant adult woman man smoker diabetic episode admission
-discharge ward nurse protocol placebo control arm outcome endpoint score scale index ratio level range limit baseline follow""".split()
+WORDS = """patient chronic fever cough dyspnea lung heart liver kidney brain lesion tumor biopsy serum plasma
+dose trial cohort
+median survival risk factor therapy infusion bolus surgery resection margin nodule effusion opacity fracture
+onset relapse marker
+antigen antibody receptor enzyme pathway mutation variant allele carrier infant adult woman man smoker
+diabetic episode admission
+discharge ward nurse protocol placebo control arm outcome endpoint score scale index ratio level range limit
+baseline follow""".split()
 
 
 def prose(seed: object, words: int = 60) -> str:
@@ -46,7 +50,10 @@ def chat(path: Path, *rows: dict[str, Any]) -> Path:
 
 
 def asks(text: Any, answer: str = "Yes.", **fields: Any) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": answer}], **fields}
+    return {
+        "messages": [{"role": "user", "content": text}, {"role": "assistant", "content": answer}],
+        **fields,
+    }
 
 
 def picture(path: Path, seed: int, *, quality: int = 95, size: int = 96) -> Path:
@@ -57,7 +64,9 @@ def picture(path: Path, seed: int, *, quality: int = 95, size: int = 96) -> Path
     return path
 
 
-def task_file(folder: Path, items: list[Sample], name: str = "mine", train: list[Sample] | None = None) -> str:
+def task_file(
+    folder: Path, items: list[Sample], name: str = "mine", train: list[Sample] | None = None
+) -> str:
     """A task of a user's own, as a file."""
     io.write_jsonl(folder / f"{name}_test.jsonl", items)
     io.write_jsonl(folder / f"{name}_train.jsonl", train or [])

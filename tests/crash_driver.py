@@ -1,8 +1,10 @@
-"""Run a command, killed at its n-th durable step for n = 1, 2, ... until it gets through; resume each; one line of JSON.
+"""Run a command, killed at its n-th durable step for n = 1, 2, ... until it gets through; resume each; one
+line of JSON.
 
     python tests/crash_driver.py FOLDER medxiaohe-arguments... --out @
 
-`@` becomes FOLDER/n. The driver forks, so that Python and the packages are loaded once; PRELOAD names more of them.
+`@` becomes FOLDER/n. The driver forks, so that Python and the packages are loaded once; PRELOAD names more of
+them.
 """
 
 import importlib.util
@@ -17,7 +19,8 @@ MAX_STEPS = 400
 
 
 def forked(arguments: list[str], crash_at: int) -> int:
-    """The wait status of a child that runs the command and is killed just before durable step `crash_at`; 0 is never."""
+    """The wait status of a child that runs the command and is killed just before durable step `crash_at`; 0
+    is never."""
     child = os.fork()
     if child == 0:
         os.environ["CRASH_AT"] = str(crash_at)
@@ -40,7 +43,9 @@ def enumerate_kills(folder: Path, arguments: list[str], start: str) -> int:
         command = [str(out) if word == "@" else word for word in arguments]
         status = forked(command, n)
         if os.WIFEXITED(status):
-            assert os.WEXITSTATUS(status) == 0, f"exit code {os.WEXITSTATUS(status)} without a kill at step {n}"
+            assert os.WEXITSTATUS(status) == 0, (
+                f"exit code {os.WEXITSTATUS(status)} without a kill at step {n}"
+            )
             return n - 1
         assert os.WTERMSIG(status) == signal.SIGKILL
         if n % 3 == 0:  # killed again while it resumes

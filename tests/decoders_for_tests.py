@@ -1,4 +1,4 @@
-"""Decoders that fail in every way a decoder can, for the child process of data/sandbox.py."""
+"""Decoders that fail in every way a decoder can, for the child process of data/formats/sandbox.py."""
 
 import os
 import signal

@@ -16,9 +16,22 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
-LENGTHS = {"AE": 16, "CS": 16, "SH": 16, "LO": 60, "ST": 200, "LT": 500, "UT": 500, "UC": 200, "UR": 60, "PN": 60}
-GEOMETRY = {"Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "NumberOfFrames",
-            "PhotometricInterpretation", "SOPClassUID", "BurnedInAnnotation", "Modality", "ImageType", "PlanarConfiguration",
+LENGTHS = {
+    "AE": 16,
+    "CS": 16,
+    "SH": 16,
+    "LO": 60,
+    "ST": 200,
+    "LT": 500,
+    "UT": 500,
+    "UC": 200,
+    "UR": 60,
+    "PN": 60,
+}
+GEOMETRY = {"Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+"SamplesPerPixel", "NumberOfFrames",
+            "PhotometricInterpretation", "SOPClassUID", "BurnedInAnnotation", "Modality", "ImageType",
+            "PlanarConfiguration",
             "SpecificCharacterSet", "TransferSyntaxUID"}  # fmt: skip
 
 
@@ -33,13 +46,18 @@ class Planter:
         letters = "".join(self.random.choices(string.ascii_uppercase, k=9))
         number = self.random.randrange(10**8, 10**9)
         made: Any = {
-            "UI": f"1.3.6.1.4.1.{number}.{self.random.randrange(10**8)}", "PN": f"{letters}^{letters[::-1]}", "DA": self._date(),
+            "UI": f"1.3.6.1.4.1.{number}.{self.random.randrange(10**8)}", "PN": f"{letters}^{letters[::-1]}",
+            "DA": self._date(),
             "TM": None, "DT": f"{self._date()}112233", "AS": None, "IS": None, "DS": None,
         }.get(vr, f"{letters}{number}"[: LENGTHS.get(vr, 0)])  # fmt: skip
         if vr in ("OB", "UN", "OW"):
             made = f"{letters}{number} ".encode()
         if made:
-            self.planted += made.split("^") if vr == "PN" else [made.decode().strip() if isinstance(made, bytes) else made]
+            self.planted += (
+                made.split("^")
+                if vr == "PN"
+                else [made.decode().strip() if isinstance(made, bytes) else made]
+            )
         return made or None
 
     def _date(self) -> str:
@@ -56,7 +74,11 @@ def picture(frames: int = 1, sop_class: str = CT, modality: str = "CT", **attrib
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(sop_class)
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.3.6.1.4.1.5.1.9"
-    dataset.Modality, dataset.ImageType, dataset.BurnedInAnnotation = modality, ["ORIGINAL", "PRIMARY", "AXIAL"], "NO"
+    dataset.Modality, dataset.ImageType, dataset.BurnedInAnnotation = (
+        modality,
+        ["ORIGINAL", "PRIMARY", "AXIAL"],
+        "NO",
+    )
     dataset.Rows = dataset.Columns = 16
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -70,7 +92,8 @@ def picture(frames: int = 1, sop_class: str = CT, modality: str = "CT", **attrib
 
 
 def planted(seed: int = 0, frames: int = 1) -> tuple[bytes, list[str]]:
-    """A file with a value in every attribute of the standard that can hold one, and in all other places there are."""
+    """A file with a value in every attribute of the standard that can hold one, and in all other places there
+    are."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         planter = Planter(seed)
@@ -89,7 +112,11 @@ def planted(seed: int = 0, frames: int = 1) -> tuple[bytes, list[str]]:
             dataset.add_new((group, 0x1500), "LO", planter.value("LO"))
             dataset.add_new((group, 0x3000), "OW", planter.value("OW"))
             dataset.add_new((group - 0x1000, 0x2500), "LO", planter.value("LO"))
-        for name in ("SourceApplicationEntityTitle", "SendingApplicationEntityTitle", "ReceivingApplicationEntityTitle"):
+        for name in (
+            "SourceApplicationEntityTitle",
+            "SendingApplicationEntityTitle",
+            "ReceivingApplicationEntityTitle",
+        ):
             setattr(dataset.file_meta, name, planter.value("AE"))
         dataset.file_meta.PrivateInformationCreatorUID = planter.value("UI")
         dataset.file_meta.PrivateInformation = planter.value("OB")
@@ -106,7 +133,12 @@ def _fill(dataset: Dataset, planter: Planter, tags: list[int]) -> None:
     for tag in tags:
         vr = DicomDictionary[tag][0].split(" or ")[0]
         name = keyword_for_tag(tag)
-        if name in GEOMETRY or tag >> 16 in (0x0000, 0x0002, 0x7FE0, 0xFFFE) or not name or name == "DataSetTrailingPadding":
+        if (
+            name in GEOMETRY
+            or tag >> 16 in (0x0000, 0x0002, 0x7FE0, 0xFFFE)
+            or not name
+            or name == "DataSetTrailingPadding"
+        ):
             continue
         if vr in LENGTHS or vr in ("UI", "DA", "DT", "OB"):
             dataset.add_new(tag, vr, planter.value(vr))
@@ -114,11 +146,20 @@ def _fill(dataset: Dataset, planter: Planter, tags: list[int]) -> None:
 
 def _nest(dataset: Dataset, planter: Planter) -> None:
     """Sequences of the keep-list and others, five deep, with names and ids at every level."""
-    for name in ("ReferencedImageSequence", "RequestAttributesSequence", "SharedFunctionalGroupsSequence", "OriginalAttributesSequence"):
+    for name in (
+        "ReferencedImageSequence",
+        "RequestAttributesSequence",
+        "SharedFunctionalGroupsSequence",
+        "OriginalAttributesSequence",
+    ):
         level = dataset
         for _ in range(5):
             inner = Dataset()
-            inner.PatientName, inner.PatientID, inner.InstitutionName = planter.value("PN"), planter.value("LO"), planter.value("LO")
+            inner.PatientName, inner.PatientID, inner.InstitutionName = (
+                planter.value("PN"),
+                planter.value("LO"),
+                planter.value("LO"),
+            )
             inner.ReferencedSOPInstanceUID, inner.ImageComments = planter.value("UI"), planter.value("LT")
             inner.ImageType = [planter.value("CS"), "PRIMARY"]
             setattr(level, name, Sequence([inner]))

@@ -1,4 +1,5 @@
-"""Helpers of the engine tests: a recipe of the stages in stages_for_tests.py, the command as a process, bytes on disk."""
+"""Helpers of the engine tests: a recipe of the stages in stages_for_tests.py, the command as a process, bytes
+on disk."""
 
 from __future__ import annotations
 
@@ -51,19 +52,30 @@ def data_recipe(folder: Path) -> Path:
     """The real stages from vocabulary to mixture, on eight rows."""
     topics = ["pneumonia", "asthma", "influenza", "tuberculosis"]
     rows = [f"{topic}\tdisease" for topic in topics]
-    (folder / "mine.tsv").write_text("id\tname\tkind\n" + "".join(f"my:{i}\t{row}\n" for i, row in enumerate(rows)))
+    (folder / "mine.tsv").write_text(
+        "id\tname\tkind\n" + "".join(f"my:{i}\t{row}\n" for i, row in enumerate(rows))
+    )
     with open(folder / "mine.jsonl", "w") as file:
         for i in range(8):
             question = f"What should be asked about {topics[i % 4]} of a patient in case {i}?"
             answer = f"When the {topics[i % 4]} began, and whether it is the first time in case {i}."
             turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-            file.write(json.dumps({"id": f"c{i}", "messages": turns, "source": "mine", "license": "CC0-1.0"}) + "\n")
+            file.write(
+                json.dumps({"id": f"c{i}", "messages": turns, "source": "mine", "license": "CC0-1.0"}) + "\n"
+            )
     sources = [{"reader": "chat_jsonl", "path": str(folder / "mine.jsonl")}]
     stages = {
-        "tree": {"uses": "entity.build", "with": {"vocabularies": [{"reader": "tsv", "path": str(folder / "mine.tsv")}]}},
+        "tree": {
+            "uses": "entity.build",
+            "with": {"vocabularies": [{"reader": "tsv", "path": str(folder / "mine.tsv")}]},
+        },
         "corpus": {"uses": "data.read", "needs": {"tree": "tree"}, "with": {"sources": sources}},
         "curated": {"uses": "data.curate", "needs": {"corpus": "corpus", "tree": "tree"}},
-        "mixture": {"uses": "data.mixture", "needs": {"data": "curated", "tree": "tree"}, "with": {"instructions": 6}},
+        "mixture": {
+            "uses": "data.mixture",
+            "needs": {"data": "curated", "tree": "tree"},
+            "with": {"instructions": 6},
+        },
     }
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))

@@ -1,7 +1,7 @@
 """Reads tests/golden/*.yaml: replies written by hand, with what a strict reader makes of each.
 
-A file is a list of groups {scorer, target, choices, settings, prompt, rows}; a row is [id, reply, verdict, why], where
-a verdict is "VALUE PARSED", "unparsed" or "refused".
+A file is a list of groups {scorer, target, choices, settings, prompt, rows}; a row is [id, reply, verdict,
+why], where a verdict is "VALUE PARSED", "unparsed" or "refused".
 """
 
 from collections.abc import Iterator
@@ -34,8 +34,12 @@ def items(file: str) -> Iterator[Item]:
     for group in yaml.safe_load((FOLDER / f"{file}.yaml").read_text(encoding="utf-8")):
         question = (Message("user", (group.get("prompt", "?"),)),)
         for row in group["rows"]:
-            sample = Sample(row[0], question, str(group["target"]).strip(), tuple(map(str, group.get("choices", ()))))
-            yield Item(row[0], group["scorer"], group.get("settings", {}), sample, row[1], row[2], row[3], group)
+            sample = Sample(
+                row[0], question, str(group["target"]).strip(), tuple(map(str, group.get("choices", ())))
+            )
+            yield Item(
+                row[0], group["scorer"], group.get("settings", {}), sample, row[1], row[2], row[3], group
+            )
 
 
 def files() -> list[str]:

@@ -1,4 +1,5 @@
-"""Read every hostile case and say what each cost, as lines of JSON: seconds of CPU and the peak of memory, children included."""
+"""Read every hostile case and say what each cost, as lines of JSON: seconds of CPU and the peak of memory,
+children included."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from pathlib import Path
 import hostile_files
 
 from medxiaohe import images, plugins
-from medxiaohe.data import sandbox
+from medxiaohe.data.formats import sandbox
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import DataError
 
@@ -61,7 +62,13 @@ def main(folder: Path) -> None:
             if child.alive:
                 watched(child)
         sandbox._children.clear()
-        row = {"name": name, "cpu": here + cpu[0], "mib": max([peak("self"), *peaks]), "letters": letters, "good": good}
+        row = {
+            "name": name,
+            "cpu": here + cpu[0],
+            "mib": max([peak("self"), *peaks]),
+            "letters": letters,
+            "good": good,
+        }
         print(json.dumps(row), flush=True)
 
 

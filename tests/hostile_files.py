@@ -1,4 +1,5 @@
-"""Files made to hurt a reader: reliability.md section 2, case by case, each with the reader that meets it and the codes it may end as."""
+"""Files made to hurt a reader: reliability.md section 2, case by case, each with the reader that meets it and
+the codes it may end as."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from medxiaohe.data.pictures import png
+from medxiaohe.data.formats.embedded_images import png
 from medxiaohe.data.readers import dicom, nifti, pdf
 
 Make = Callable[[Path], None]
@@ -27,7 +28,12 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def png_bomb(side: int) -> bytes:
     """One bit a pixel, all of them black."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(side // 8 + 1) * side)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + head
+        + chunk(b"IDAT", zlib.compress(bytes(side // 8 + 1) * side))
+        + chunk(b"IEND", b"")
+    )
 
 
 def jpeg() -> bytes:
@@ -39,7 +45,8 @@ def jpeg() -> bytes:
 
 
 def deflated(mib: int, fill: bytes = b"\0", first: bytes = b"") -> bytes:
-    """Raw deflate of `first` and so many MiB of one byte: blocks after a full flush are the same bytes again."""
+    """Raw deflate of `first` and so many MiB of one byte: blocks after a full flush are the same bytes
+    again."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     head = packer.compress(first) + packer.flush(zlib.Z_FULL_FLUSH)
     block = packer.compress(fill * 2**20) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -67,7 +74,9 @@ def deflated_dicom() -> bytes:
 
 def lying_name() -> bytes:
     """A PatientName whose length is 0xFFFF swallows what comes after it."""
-    data = dicom.tiny(PatientName="Doe^Jane", Rows=200, Columns=200, NumberOfFrames=1, PixelData=bytes(80_000))
+    data = dicom.tiny(
+        PatientName="Doe^Jane", Rows=200, Columns=200, NumberOfFrames=1, PixelData=bytes(80_000)
+    )
     at = data.index(b"\x10\x00\x10\x00PN") + 6
     return data[:at] + b"\xff\xff" + data[at + 2 :]
 
@@ -91,15 +100,25 @@ def nii(at: int, form: str, *values: float, data: bytes | None = None) -> bytes:
 
 
 def nan_voxels() -> bytes:
-    return nifti.tiny(kind=16, voxels=struct.pack("<120f", *(float("nan") if n == 60 else 1.0 for n in range(120))))
+    return nifti.tiny(
+        kind=16, voxels=struct.pack("<120f", *(float("nan") if n == 60 else 1.0 for n in range(120)))
+    )
 
 
 def pdf_bomb() -> bytes:
     """A content stream of one megabyte that unpacks to one gigabyte of blanks."""
     stream = b"\x78\xda" + deflated(1024, b" ")
     plain = pdf.tiny("x")
-    head, tail = plain[: plain.index(b"5 0 obj")], b"trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n0\n%%EOF\n"
-    return head + b"5 0 obj\n<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream\nendobj\n" % (len(stream), stream) + tail
+    head, tail = (
+        plain[: plain.index(b"5 0 obj")],
+        b"trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n0\n%%EOF\n",
+    )
+    return (
+        head
+        + b"5 0 obj\n<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream\nendobj\n"
+        % (len(stream), stream)
+        + tail
+    )
 
 
 def tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
@@ -152,8 +171,13 @@ def captioned(folder: Path, data: bytes) -> None:
 
     (folder / "bad.jpg").write_bytes(data[:700] + random.Random(0).randbytes(40) + data[740:])
     (folder / "good.png").write_bytes(png(8, 8))
-    rows = [("bad.jpg", hashlib.sha256(data).hexdigest()), ("good.png", hashlib.sha256(png(8, 8)).hexdigest())]
-    (folder / "t.csv").write_text("file,caption,sha256\n" + "".join(f"{name},A view.,{digest}\n" for name, digest in rows))
+    rows = [
+        ("bad.jpg", hashlib.sha256(data).hexdigest()),
+        ("good.png", hashlib.sha256(png(8, 8)).hexdigest()),
+    ]
+    (folder / "t.csv").write_text(
+        "file,caption,sha256\n" + "".join(f"{name},A view.,{digest}\n" for name, digest in rows)
+    )
 
 
 def picture(data: Callable[[], bytes]) -> Make:
@@ -165,7 +189,9 @@ def picture(data: Callable[[], bytes]) -> Make:
     return make
 
 
-def beside(name: str, data: Callable[[], bytes], good: str, content: str | bytes | Callable[[], bytes]) -> Make:
+def beside(
+    name: str, data: Callable[[], bytes], good: str, content: str | bytes | Callable[[], bytes]
+) -> Make:
     def make(folder: Path) -> None:
         (folder / name).write_bytes(data())
         value = content() if callable(content) else content
@@ -191,7 +217,7 @@ def archive(name: str, data: Callable[[], bytes]) -> Make:
 
 
 MEDQUAD = """<Document id="1" source="X"><Focus>Scurvy</Focus><QAPairs><QAPair pid="1"><Question qid="1-1" qtype="information">What is
-Scurvy?</Question><Answer>A lack of vitamin C.</Answer></QAPair></QAPairs></Document>"""
+Scurvy?</Question><Answer>A lack of vitamin C.</Answer></QAPair></QAPairs></Document>"""  # noqa: E501
 
 # name -> (reader, how to make the folder, codes it may end as)
 CASES: dict[str, tuple[str, Make, set[str]]] = {
@@ -199,7 +225,8 @@ CASES: dict[str, tuple[str, Make, set[str]]] = {
     "PNG of 20,000 x 20,000 in 49 KB": ("image_folder", picture(lambda: png_bomb(20_000)), {"image"}),
     "JPEG cut in half": ("image_folder", picture(lambda: jpeg()[:4000]), {"image"}),
     "JPEG with 40 bytes overwritten": ("image_folder", lambda folder: captioned(folder, jpeg()), {"changed"}),
-    "EPS named PNG": ("image_folder", picture(lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), {"image"}),
+    "EPS named PNG": ("image_folder", picture(lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+    {"image"}),
     "deflated DICOM, 1 MB to 1 GB": ("dicom", dcm(deflated_dicom), {"too_large"}),
     "DICOM name of length 0xFFFF": ("dicom", dcm(lying_name), {"lie", "truncated", "format"}),
     "DICOM of 65535 x 65535": ("dicom", dcm(lambda: dicom.tiny(Rows=65535, Columns=65535)), {"lie"}),
@@ -217,26 +244,34 @@ CASES: dict[str, tuple[str, Make, set[str]]] = {
     "NIfTI of 32767 cubed": ("nifti", nifti_(lambda: nii(40, "<4h", 3, 32767, 32767, 32767)), {"too_large"}),
     "NIfTI with a NaN place": ("nifti", nifti_(lambda: nii(280, "<f", float("nan"))), {"not_finite"}),
     "NIfTI with NaN voxels": ("nifti", nifti_(nan_voxels), {"not_finite"}),
-    "PDF, 1 MB to 1 GB": ("pdf", beside("bad.pdf", pdf_bomb, "good.pdf", pdf.tiny), {"too_large", "bomb", "time"}),
+    "PDF, 1 MB to 1 GB": ("pdf", beside("bad.pdf", pdf_bomb, "good.pdf", pdf.tiny), {"too_large", "bomb",
+    "time"}),
     "JSON line of 300 MB": ("chat_jsonl", lambda folder: long_line(folder / "bad.jsonl"), {"too_large"}),
     "JSON NaN": ("chat_jsonl", jsonl(lambda: b'{"text": "x", "meta": {"a": NaN}}\n'), {"not_finite"}),
     "JSON 1e999": ("chat_jsonl", jsonl(lambda: b'{"text": "x", "meta": {"a": 1e999}}\n'), {"not_finite"}),
     "JSON key twice": ("chat_jsonl", jsonl(lambda: b'{"text": "x", "text": "y"}\n'), {"json"}),
-    "JSON with half a surrogate pair": ("chat_jsonl", jsonl(lambda: b'{"text": "x \\ud83d"}\n'), {"surrogate"}),
-    "JSON nested 200,000 deep": ("chat_jsonl", jsonl(lambda: b'{"text": ' + b"[" * 200_000 + b"]" * 200_000 + b"}\n"), {"too_deep"}),
+    "JSON with half a surrogate pair": ("chat_jsonl", jsonl(lambda: b'{"text": "x \\ud83d"}\n'),
+    {"surrogate"}),
+    "JSON nested 200,000 deep": ("chat_jsonl",
+    jsonl(lambda: b'{"text": ' + b"[" * 200_000 + b"]" * 200_000 + b"}\n"), {"too_deep"}),
     "JSON that is not UTF-8": ("chat_jsonl", jsonl(lambda: b'{"text": "Fi\xe8vre"}\n'), {"encoding"}),
-    "gzip JSON lines, 1 MB to 1 GB": ("chat_jsonl", jsonl(lambda: gzipped(1024), "bad.jsonl.gz"), {"bomb", "too_large"}),
+    "gzip JSON lines, 1 MB to 1 GB": ("chat_jsonl", jsonl(lambda: gzipped(1024), "bad.jsonl.gz"), {"bomb",
+    "too_large"}),
     "gzip cut short": ("chat_jsonl", jsonl(lambda: gzip.compress(MANY)[:-20], "bad.jsonl.gz"), {"truncated"}),
-    "tar with ../x": ("archive", archive("a.tar", lambda: tar((tarfile.TarInfo("../x.jsonl"), b"{}"))), {"unsafe_path"}),
-    "tar with a link": ("archive", archive("a.tar", lambda: tar((link("x.jsonl", "/etc/passwd"), b""))), {"unsafe_path"}),
-    "zip with ../../x": ("archive", archive("a.zip", lambda: zipped(("../../x.jsonl", b"{}"))), {"unsafe_path"}),
+    "tar with ../x": ("archive", archive("a.tar", lambda: tar((tarfile.TarInfo("../x.jsonl"), b"{}"))),
+    {"unsafe_path"}),
+    "tar with a link": ("archive", archive("a.tar", lambda: tar((link("x.jsonl", "/etc/passwd"), b""))),
+    {"unsafe_path"}),
+    "zip with ../../x": ("archive", archive("a.zip", lambda: zipped(("../../x.jsonl", b"{}"))),
+    {"unsafe_path"}),
     "zip, 256 KB to 256 MB": (
         "archive",
         beside("a.zip", lambda: zipped(("x.txt", bytes(2**28))), "b.zip", zipped),
         {"bomb"},
     ),
     "XML billion laughs": ("medquad_xml", beside("bad.xml", laughs, "good.xml", MEDQUAD), {"xml"}),
-    "pickle in a NumPy archive": ("npz", beside("bad.npz", objects, "good.npz", lambda: good_npz()), {"format"}),
+    "pickle in a NumPy archive": ("npz", beside("bad.npz", objects, "good.npz", lambda: good_npz()),
+    {"format"}),
 }  # fmt: skip
 
 

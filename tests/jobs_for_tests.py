@@ -12,7 +12,9 @@ from typing import Any
 from medxiaohe import io, shards
 
 
-def upper(shard: shards.Shard, out: Path, die_once: str = "", die_always: int = -1, wait: float = 0.0) -> dict[str, Any]:
+def upper(
+    shard: shards.Shard, out: Path, die_once: str = "", die_always: int = -1, wait: float = 0.0
+) -> dict[str, Any]:
     """Every text in capitals; may kill its own process."""
     if shard.number == die_always:
         os.kill(os.getpid(), signal.SIGKILL)

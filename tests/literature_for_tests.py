@@ -1,4 +1,5 @@
-"""A small regular ontology and passages that mention what it has and what it lacks, for the tests of literature."""
+"""A small regular ontology and passages that mention what it has and what it lacks, for the tests of
+literature."""
 
 from __future__ import annotations
 
@@ -18,9 +19,23 @@ def ontology(left_out: tuple[str, ...] = ()) -> list[Entity]:
     found = [Entity("MET:disease", "disease", "disease", source="made up", license="CC0-1.0")]
 
     def add(name: str, *parents: str, definition: str = "") -> None:
-        ids = tuple("D:" + parent.replace(" ", "_") if parent != "disease" else "MET:disease" for parent in parents)
+        ids = tuple(
+            "D:" + parent.replace(" ", "_") if parent != "disease" else "MET:disease" for parent in parents
+        )
         if name not in left_out:
-            found.append(Entity("D:" + name.replace(" ", "_"), name, "disease", ids, (), definition, (), "made up", "CC0-1.0"))
+            found.append(
+                Entity(
+                    "D:" + name.replace(" ", "_"),
+                    name,
+                    "disease",
+                    ids,
+                    (),
+                    definition,
+                    (),
+                    "made up",
+                    "CC0-1.0",
+                )
+            )
 
     for organ in ORGANS:
         add(f"{organ} disease", "disease")
@@ -29,7 +44,12 @@ def ontology(left_out: tuple[str, ...] = ()) -> list[Entity]:
     for organ in ORGANS:
         for condition in CONDITIONS:
             name = f"{organ} {condition}"
-            add(name, f"{organ} disease", condition, definition=f"A {organ} disease that is marked by {condition} of the {organ}.")
+            add(
+                name,
+                f"{organ} disease",
+                condition,
+                definition=f"A {organ} disease that is marked by {condition} of the {organ}.",
+            )
             for number in (1, 2):
                 add(f"{name} type {number}", name)
     return found
@@ -47,7 +67,14 @@ def tree_folder(folder: Path, entities: list[Entity] | None = None) -> Path:
 def passages(path: Path, texts: list[str], **more: Any) -> Path:
     """Texts as the samples.jsonl of data.read."""
     rows = [
-        Sample(f"p/{i}", (Message("document", (text,)),), source="made up", license="CC0-1.0", split="train", **more)
+        Sample(
+            f"p/{i}",
+            (Message("document", (text,)),),
+            source="made up",
+            license="CC0-1.0",
+            split="train",
+            **more,
+        )
         for i, text in enumerate(texts)
     ]
     io.write_jsonl(path, rows)
@@ -59,5 +86,10 @@ def reply(*names: list[tuple[str, str]]) -> str:
     import json
 
     return json.dumps(
-        {"passages": [{"passage": i, "entities": [{"text": t, "type": k} for t, k in found]} for i, found in enumerate(names, 1)]}
+        {
+            "passages": [
+                {"passage": i, "entities": [{"text": t, "type": k} for t, k in found]}
+                for i, found in enumerate(names, 1)
+            ]
+        }
     )

@@ -1,4 +1,5 @@
-"""Three tiny stages, real in every way that matters to the engine: settings, inputs, several files, a summary."""
+"""Three tiny stages, real in every way that matters to the engine: settings, inputs, several files, a
+summary."""
 
 from __future__ import annotations
 
@@ -117,7 +118,10 @@ class LessonsSettings:
 def lessons(settings: LessonsSettings, out: Path) -> dict[str, Any]:
     """The files of a mixture, small enough to train on at once."""
     rows = [
-        Sample(f"l/{i}", (Message("user", (f"Is {i} even?",)), Message("assistant", ("Yes." if i % 2 == 0 else "No.",))))
+        Sample(
+            f"l/{i}",
+            (Message("user", (f"Is {i} even?",)), Message("assistant", ("Yes." if i % 2 == 0 else "No.",))),
+        )
         for i in range(settings.num)
     ]
     io.write_json(out / "mixture.json", {"contamination": {"checked": {"held_out": 1}, "removed": 0}})

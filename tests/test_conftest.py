@@ -15,7 +15,10 @@ def test_a_connection_beyond_this_machine_raises() -> None:
 
 
 def test_a_connection_on_this_machine_works() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname(), timeout=5),
+    ):
         pass
 
 

@@ -1,4 +1,5 @@
-"""A tiny vision-language model with random weights, built without a network: LLaVA, the shape of the starter model."""
+"""A tiny vision-language model with random weights, built without a network: LLaVA, the shape of the starter
+model."""
 
 from pathlib import Path
 from typing import Any
@@ -7,17 +8,31 @@ from medxiaohe.models.starter import CHAT_TEMPLATE
 
 TEXT = """The patient is a 54 year old woman with fever, cough and dyspnea. Chest radiograph: no pleural effusion.
 Question: what is the most likely diagnosis? A. pneumonia B. asthma C. heart failure D. pulmonary embolism Answer: A yes no
-An image of the lung, heart, liver, kidney, brain and bone; a disease, a drug and a dose in milligrams per day."""
+An image of the lung, heart, liver, kidney, brain and bone; a disease, a drug and a dose in milligrams per day."""  # noqa: E501
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<pad>"]
 SIDE, PATCH = 32, 8  # 16 image tokens
 
 
 def build(
-    folder: Path, seed: int = 0, text_: str = TEXT, vocabulary: int = 400, hidden: int = 64, layers: int = 2, spread: float = 0.2
+    folder: Path,
+    seed: int = 0,
+    text_: str = TEXT,
+    vocabulary: int = 400,
+    hidden: int = 64,
+    layers: int = 2,
+    spread: float = 0.2,
 ) -> Path:
-    """Save model, tokenizer and processor; `AutoModelForImageTextToText` and `AutoProcessor` load the folder."""
+    """Save model, tokenizer and processor; `AutoModelForImageTextToText` and `AutoProcessor` load the
+    folder."""
     import torch
-    from transformers import CLIPImageProcessor, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
 
     words = tokenizer(text_, vocabulary)
     torch.manual_seed(seed)
@@ -57,7 +72,9 @@ def build(
     model = LlavaForConditionalGeneration(config).float().eval()
     model.generation_config.eos_token_id = words.eos_token_id
     model.generation_config.pad_token_id = words.pad_token_id
-    pixels = CLIPImageProcessor(size={"height": SIDE, "width": SIDE}, crop_size={"height": SIDE, "width": SIDE}, do_center_crop=False)
+    pixels = CLIPImageProcessor(
+        size={"height": SIDE, "width": SIDE}, crop_size={"height": SIDE, "width": SIDE}, do_center_crop=False
+    )
     processor = LlavaProcessor(
         image_processor=pixels,
         tokenizer=words,
@@ -80,7 +97,10 @@ def tokenizer(text: str = TEXT, vocabulary: int = 400) -> Any:
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    bpe.train_from_iterator(text.split("\n"), trainers.BpeTrainer(vocab_size=vocabulary, initial_alphabet=alphabet, special_tokens=SPECIAL))
+    bpe.train_from_iterator(
+        text.split("\n"),
+        trainers.BpeTrainer(vocab_size=vocabulary, initial_alphabet=alphabet, special_tokens=SPECIAL),
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         bos_token="<|endoftext|>",

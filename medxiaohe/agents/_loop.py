@@ -1,9 +1,13 @@
-"""A conversation of several turns with tools, in two forms; the same steps for rollouts in training and for evaluation.
+"""A conversation of several turns with tools, in two forms; the same steps for rollouts in training and for
+evaluation.
 
-    calls   the model's own way to call a tool, `<tool_call>{...}</tool_call>` where the chat template has no other
-    rwr     Med-RwR's turn grammar (RWR-1): a query in the text, answered with passages of the tool `search` (agents/rwr.py)
+    calls   the model's own way to call a tool, `<tool_call>{...}</tool_call>` where the chat template has no
+            other
+    rwr     Med-RwR's turn grammar (RWR-1): a query in the text, answered with passages of the tool `search`
+            (agents/rwr.py)
 
-`use` says whether tools are needed (MX-25): with "none" there are none; with "forced" a first answer without any is sent back once.
+`use` says whether tools are needed (MX-25): with "none" there are none; with "forced" a first answer without
+any is sent back once.
 """
 
 from __future__ import annotations
@@ -46,8 +50,7 @@ class Talk:
 
     @property
     def trace(self) -> Trace:
-        evidence = tuple(e for result in self.results for e in result.evidence)
-        return Trace(self.prompt, tuple(self.messages), evidence, self.error)
+        return Trace(self.prompt, tuple(self.messages), self.error)
 
 
 def started(prompt: Prompt, tools: Sequence[Tool], use: Use) -> Talk:
@@ -61,13 +64,18 @@ def offered(talk: Talk, form: Form) -> Sequence[Tool]:
 
 def parsed(text: str, talk: Talk, form: Form) -> Message:
     """What the model wrote, as a message."""
-    return wire.reply_from_text(text, talk.messages, offered(talk, form)) if form == "calls" else Message("assistant", (text,))
+    return (
+        wire.reply_from_text(text, talk.messages, offered(talk, form))
+        if form == "calls"
+        else Message("assistant", (text,))
+    )
 
 
 def advance(talk: Talk, reply: Message, form: Form, max_rounds: int) -> None:
     """Add the reply and what answers it; the talk is done when nothing does.
 
-    A fault of a call goes back to the model as text; a dead retriever (RetrieverDown) goes up: nobody can learn from that.
+    A fault of a call goes back to the model as text; a dead retriever (RetrieverDown) goes up: nobody can
+    learn from that.
     """
     from medxiaohe.agents import rwr
 

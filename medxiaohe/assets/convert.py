@@ -26,7 +26,9 @@ def run(name: str, folder: Path, asset: str) -> None:
     """Replace the one pickle in `folder` by what the converter makes of it."""
     package_root = str(Path(medxiaohe.__file__).parent.parent)
     environment = {key: value for key, value in os.environ.items() if key != "CRASH_AT"}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH", "")]))
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [package_root, os.environ.get("PYTHONPATH", "")])
+    )
     command = [sys.executable, "-P", "-m", "medxiaohe.assets.convert", name, str(folder)]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
@@ -49,10 +51,13 @@ def convert(name: str, folder: Path) -> None:
     try:
         state = torch.load(pickles[0], map_location="cpu", weights_only=True)
     except Exception as error:  # whatever it is, the file is not one of plain tensors
-        raise AssetError(f"{pickles[0].name} is not a checkpoint of plain tensors ({type(error).__name__})") from error
+        raise AssetError(
+            f"{pickles[0].name} is not a checkpoint of plain tensors ({type(error).__name__})"
+        ) from error
     make = getattr(importlib.import_module(f"medxiaohe.assets.converters.{name}"), name)
     tensors, files = make(state)
-    tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}  # no shared storage
+    # no shared storage
+    tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     for file, content in files.items():
         io.write_json(folder / file, content)

@@ -89,7 +89,9 @@ def _checked(raw: Mapping[str, Any], where: str) -> AssetSpec:
         if field.default is MISSING and name not in raw:
             raise ConfigError(f"{where}: {name} is missing")
         wanted = {"members": dict, "bytes": int}.get(name, str)
-        if name in raw and (not isinstance(raw[name], wanted) or (not raw[name] and name not in ("convert", "root"))):
+        if name in raw and (
+            not isinstance(raw[name], wanted) or (not raw[name] and name not in ("convert", "root"))
+        ):
             raise ConfigError(f"{where}: {name} must be a non-empty {wanted.__name__}, not {raw[name]!r}")
     spec = AssetSpec(**raw)
     if spec.kind not in KINDS:
@@ -102,5 +104,7 @@ def _checked(raw: Mapping[str, Any], where: str) -> AssetSpec:
         raise ConfigError(f"{where}: wheel {spec.wheel!r} is not the file name of a wheel")
     for value in [spec.sha256, *(v for v in spec.members.values() if not isinstance(v, int))]:
         if not isinstance(value, str) or not HEX.fullmatch(value):
-            raise ConfigError(f"{where}: {value!r} is not a sha256 (64 lower-case hex digits) or a number of files")
+            raise ConfigError(
+                f"{where}: {value!r} is not a sha256 (64 lower-case hex digits) or a number of files"
+            )
     return spec

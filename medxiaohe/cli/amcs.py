@@ -15,14 +15,17 @@ MEANING = "similar names are there or not; that says nothing of what is known ab
 
 
 def amcs(args: argparse.Namespace) -> int:
-    """Every set but the last with the last one: references first, the tree last, and forward is what the tree covers."""
+    """Every set but the last with the last one: references first, the tree last, and forward is what the tree
+    covers."""
     plugins.need("numpy", why="comparing sets of terms")
-    from medxiaohe.data.terms import term_set, vectors
-    from medxiaohe.entity.amcs import amcs as measure
+    from medxiaohe.data.coverage.term_sets import term_set, vectors
+    from medxiaohe.entity.tree.amcs import amcs as measure
     from medxiaohe.models.embed import embedder
 
     if len(args.sets) < 2:
-        raise ConfigError("tree amcs needs two sets or more: each of the first ones is compared with the last")
+        raise ConfigError(
+            "tree amcs needs two sets or more: each of the first ones is compared with the last"
+        )
     if args.sample < 0:
         raise ConfigError(f"--sample must be 0 (all terms) or more, not {args.sample}")
     encoder = embedder(args.encoder)
@@ -31,9 +34,23 @@ def amcs(args: argparse.Namespace) -> int:
     with vectors(last.terms, encoder, args.keep) as vectors_b:
         for other in others:
             with vectors(other.terms, encoder, args.keep) as vectors_a:
-                found = measure(other.terms, last.terms, vectors_a, vectors_b, encoder=encoder.name, sample=args.sample, seed=args.seed)
+                found = measure(
+                    other.terms,
+                    last.terms,
+                    vectors_a,
+                    vectors_b,
+                    encoder=encoder.name,
+                    sample=args.sample,
+                    seed=args.seed,
+                )
             rows.append({"a": other.name, "b": last.name, **io.to_json(found)})
-    whole = {"encoder": encoder.name, "seed": args.seed, "sample": args.sample, "meaning": MEANING, "pairs": rows}
+    whole = {
+        "encoder": encoder.name,
+        "seed": args.seed,
+        "sample": args.sample,
+        "meaning": MEANING,
+        "pairs": rows,
+    }
     if args.out:
         io.write_json(args.out, whole)
     print(json.dumps(whole, ensure_ascii=False) if args.json else _text(whole))
@@ -48,11 +65,17 @@ def _text(whole: dict[str, Any]) -> str:
             d = pair[direction]
             cells.append(
                 (
-                    f"{a} -> {b}", f"{d['score']:.3f}", f"{d['low']:.3f} to {d['high']:.3f}", f"{100 * d['equal']:.1f} %",
+                    f"{a} -> {b}", f"{d['score']:.3f}", f"{d['low']:.3f} to {d['high']:.3f}",
+                    f"{100 * d['equal']:.1f} %",
                     f"{d['control']:.3f}", f"{d['n']:,} of {d['of']:,}", f"{d['against']:,}",
                 )
             )  # fmt: skip
-            far = ", ".join(f"{n['term']} ({n['cosine']:.2f} to {n['nearest']})" for n in d["farthest"][:SHOWN])
+            far = ", ".join(
+                f"{n['term']} ({n['cosine']:.2f} to {n['nearest']})" for n in d["farthest"][:SHOWN]
+            )
             lines.append(f"farthest, {a} -> {b}: {far}")
-    head = f"AMCS (MX-14) by {whole['encoder']}; seed {whole['seed']}; floor: the same with shuffled vectors\n{MEANING}\n"
+    head = (
+        f"AMCS (MX-14) by {whole['encoder']}; seed {whole['seed']}; floor: the same with shuffled"
+        f" vectors\n{MEANING}\n"
+    )
     return "\n".join([head, table(cells, right=(1, 3, 4, 5, 6)), "", *lines])

@@ -21,7 +21,12 @@ def ask(args: argparse.Namespace) -> int:
     if len(replies) != 1:
         raise ModelError(f"{args.model}: one question, {len(replies)} answers")
     if args.json:
-        print(json.dumps({"model": args.model, "question": args.question, "answer": replies[0].text}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"model": args.model, "question": args.question, "answer": replies[0].text},
+                ensure_ascii=False,
+            )
+        )
     else:
         print(replies[0].text)
         print("(research software: not for clinical use)", file=sys.stderr)

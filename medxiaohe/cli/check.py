@@ -1,4 +1,5 @@
-"""`data check`: read everything, change nothing, say what is wrong and in which row; exit code 1 when something is."""
+"""`data check`: read everything, change nothing, say what is wrong and in which row; exit code 1 when
+something is."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ import yaml
 
 from medxiaohe import assets, io
 from medxiaohe.cli.summary import table
-from medxiaohe.data.check import HINTS, Report, check
-from medxiaohe.data.corpora import corpus
+from medxiaohe.data.coverage.corpora import corpus
+from medxiaohe.data.formats.validate import HINTS, Report, check
 from medxiaohe.errors import ConfigError
 
 SHOWN = 50  # problems printed; --json has up to a thousand
@@ -26,7 +27,12 @@ def data(args: argparse.Namespace) -> int:
     place = assets.folder(path.removeprefix("asset:")) if path.startswith("asset:") else Path(path)
     report = check(place, reader, dict(map(_option, args.set)), args.limit)
     if args.json:
-        print(json.dumps({**io.to_json(vars(report)), "hints": {c: HINTS[c] for c in report.counts if c in HINTS}}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {**io.to_json(vars(report)), "hints": {c: HINTS[c] for c in report.counts if c in HINTS}},
+                ensure_ascii=False,
+            )
+        )
     else:
         print(as_text(report))
     return 1 if report.counts else 0
@@ -45,15 +51,27 @@ def _option(text: str) -> tuple[str, Any]:
 def as_text(report: Report) -> str:
     num = sum(report.counts.values())
     share = f", {report.with_images:,} with images" if report.with_images else ""
-    lines = [f"{report.path}, read by {report.reader}: {report.read:,} rows, {report.good:,} good{share}, {num:,} problems"]
+    lines = [
+        f"{report.path}, read by {report.reader}: {report.read:,} rows, {report.good:,} good{share}, {num:,}"
+        " problems"
+    ]
     if report.problems:
         rows = [("row", "what", "why"), *((p.where, p.code, p.reason) for p in report.problems[:SHOWN])]
         lines += ["", table(rows, right=())]
         if num > SHOWN:
-            lines.append(f"and {num - SHOWN:,} more: " + ", ".join(f"{code} {n:,}" for code, n in report.counts.most_common()))
+            lines.append(
+                f"and {num - SHOWN:,} more: "
+                + ", ".join(f"{code} {n:,}" for code, n in report.counts.most_common())
+            )
         lines += ["", *(f"{code}: {HINTS[code]}" for code in report.counts if code in HINTS)]
     if report.sample:
         lines += ["", f"a decoded sample: {report.sample['id']}"]
-        lines += [f"  {message['role']:<9} {' '.join(' '.join(message['parts']).split())[:300]}" for message in report.sample["messages"]]
-        lines += [f"  {i['uri']}: {i['width']} x {i['height']} pixels, mean brightness {i['mean']}" for i in report.sample["images"]]
+        lines += [
+            f"  {message['role']:<9} {' '.join(' '.join(message['parts']).split())[:300]}"
+            for message in report.sample["messages"]
+        ]
+        lines += [
+            f"  {i['uri']}: {i['width']} x {i['height']} pixels, mean brightness {i['mean']}"
+            for i in report.sample["images"]
+        ]
     return "\n".join(lines)

@@ -1,4 +1,5 @@
-"""`data contamination`: which training rows gave away test items, as a table and as a page with the pairs side by side."""
+"""`data contamination`: which training rows gave away test items, as a table and as a page with the pairs
+side by side."""
 
 from __future__ import annotations
 
@@ -11,19 +12,30 @@ from medxiaohe import io
 from medxiaohe.cli.runs import finished_folder
 from medxiaohe.cli.summary import table
 from medxiaohe.errors import DataError
-from medxiaohe.serve.contamination_page import REASONS, page
+from medxiaohe.pages.sections.contamination_page import REASONS, page
 
 
 def contamination(args: argparse.Namespace) -> int:
-    """0 when nothing was found, 1 when rows were (they are out of the corpus already), DataError where nothing was compared."""
-    path = args.report if args.report.is_file() else finished_folder(args.report, "REPORT") / "contamination.json"
+    """0 when nothing was found, 1 when rows were (they are out of the corpus already), DataError where
+    nothing was compared."""
+    path = (
+        args.report
+        if args.report.is_file()
+        else finished_folder(args.report, "REPORT") / "contamination.json"
+    )
     if not path.is_file():
         raise DataError(f"{path.parent} has no contamination.json: name the folder of a data.curate stage")
     found = io.read_json(path)
-    if not isinstance(found, dict) or not isinstance(found.get("matches"), list) or not isinstance(found.get("checked"), dict):
+    if (
+        not isinstance(found, dict)
+        or not isinstance(found.get("matches"), list)
+        or not isinstance(found.get("checked"), dict)
+    ):
         raise DataError(f"{path}: not what data.curate wrote")
     if not found["checked"]:
-        raise DataError(f"{path}: the corpus was compared with no test split: name tasks in data.curate's `against`")
+        raise DataError(
+            f"{path}: the corpus was compared with no test split: name tasks in data.curate's `against`"
+        )
     out = args.out or Path("contamination.html")
     io.write_text(out, page(found, str(path.parent)))
     print(json.dumps(_counts(found)) if args.json else _text(found, out))
@@ -34,7 +46,10 @@ def _counts(found: dict[str, object]) -> dict[str, dict[str, int]]:
     matches: list[dict[str, str]] = found["matches"]  # type: ignore[assignment]
     checked: dict[str, int] = found["checked"]  # type: ignore[assignment]
     hits = Counter((row["task"], row["reason"]) for row in matches)
-    return {task: {"items": n, **{reason: hits[task, reason] for reason in REASONS}} for task, n in checked.items()}
+    return {
+        task: {"items": n, **{reason: hits[task, reason] for reason in REASONS}}
+        for task, n in checked.items()
+    }
 
 
 def _text(found: dict[str, object], out: Path) -> str:

@@ -11,21 +11,25 @@ import medxiaohe
 from medxiaohe import io
 from medxiaohe.cli.runs import finished_folder
 from medxiaohe.cli.summary import table
-from medxiaohe.data import corpora as corpora_of
-from medxiaohe.data import coverage as counting
-from medxiaohe.data import coverage_table
-from medxiaohe.data.corpora import Corpus
+from medxiaohe.data.coverage import corpora as corpora_of
+from medxiaohe.data.coverage import entity_counts as counting
+from medxiaohe.data.coverage import entity_table
+from medxiaohe.data.coverage.corpora import Corpus
 from medxiaohe.data.readers import DeadLetter
-from medxiaohe.entity.finder import finder
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.linking.finder import finder
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.serve.coverage_page import page
+from medxiaohe.pages.sections.coverage_page import page
 
 
 def coverage(args: argparse.Namespace) -> int:
     folder = finished_folder(args.tree, "--tree")
     sets = {"corpus": args.corpora, "compared": args.compare, "reviewed": args.reviewed}
-    found = {role: [corpora_of.corpus(spec, args.reader) for spec in specs] for role, specs in sets.items() if specs}
+    found = {
+        role: [corpora_of.corpus(spec, args.reader) for spec in specs]
+        for role, specs in sets.items()
+        if specs
+    }
     names = _names(found, {"corpus": args.name, "compared": args.compare_name})
     amcs = io.read_json(args.amcs) if args.amcs else None
     if amcs is not None and not (isinstance(amcs, dict) and "pairs" in amcs and "encoder" in amcs):
@@ -34,14 +38,21 @@ def coverage(args: argparse.Namespace) -> int:
     made = _made(folder, find, found)
     with io.publish(args.out) as draft:
         states = [one.state() for several in found.values() for one in several]
-        work = io.scratch(draft, [made, states, io.sha256(Path(counting.__file__))])
+        work = io.scratch(draft, [made, states, io.code.digest(counting.__name__)])
         counter = counting.Counter(tree, find)
         tallies = io.write(draft / "dead.jsonl", lambda dead: _counted(counter, found, work, dead))
         reviewed = tallies.pop("reviewed", None)
-        whole = coverage_table.coverage(tree, counter.rollup, {names[role]: tally for role, tally in tallies.items()}, reviewed)
-        summary = {**coverage_table.summary(whole), "reviewed_items": _reviewed(tallies, reviewed), "made": made, "amcs": amcs}
-        io.write_jsonl(draft / "coverage.jsonl", coverage_table.rows(whole))
-        io.write(draft / "coverage.csv", lambda file: coverage_table.write_csv(whole, file))
+        whole = entity_table.coverage(
+            tree, counter.rollup, {names[role]: tally for role, tally in tallies.items()}, reviewed
+        )
+        summary = {
+            **entity_table.summary(whole),
+            "reviewed_items": _reviewed(tallies, reviewed),
+            "made": made,
+            "amcs": amcs,
+        }
+        io.write_jsonl(draft / "coverage.jsonl", entity_table.rows(whole))
+        io.write(draft / "coverage.csv", lambda file: entity_table.write_csv(whole, file))
         io.write_json(draft / "summary.json", summary)
         io.write_text(draft / "index.html", page(whole, summary))
     print(json.dumps(summary, ensure_ascii=False) if args.json else _text(summary, args.out))
@@ -50,19 +61,28 @@ def coverage(args: argparse.Namespace) -> int:
 
 def _names(found: dict[str, list[Corpus]], given: dict[str, str]) -> dict[str, str]:
     """What each side is called: as the user says, or as its folders are called."""
-    names = {role: given[role] or " + ".join(dict.fromkeys(one.label for one in found[role])) for role in given if role in found}
+    names = {
+        role: given[role] or " + ".join(dict.fromkeys(one.label for one in found[role]))
+        for role in given
+        if role in found
+    }
     if len(set(names.values())) < len(names):
-        raise ConfigError(f"both corpora are called {names['corpus']!r}: tell them apart with --name and --compare-name")
+        raise ConfigError(
+            f"both corpora are called {names['corpus']!r}: tell them apart with --name and --compare-name"
+        )
     return names
 
 
-def _counted(counter: counting.Counter, found: dict[str, list[Corpus]], work: Path, dead: IO[bytes]) -> dict[str, counting.Tally]:
+def _counted(
+    counter: counting.Counter, found: dict[str, list[Corpus]], work: Path, dead: IO[bytes]
+) -> dict[str, counting.Tally]:
     def reject(one: Corpus, letter: DeadLetter) -> None:
         row = {"corpus": one.label, "where": letter.where, "reason": letter.reason}
         dead.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
 
     return {
-        role: counter.count(several, role, work=work, reviewed=role == "reviewed", reject=reject) for role, several in found.items()
+        role: counter.count(several, role, work=work, reviewed=role == "reviewed", reject=reject) for role,
+        several in found.items()
     }  # fmt: skip
 
 
@@ -74,7 +94,10 @@ def _made(folder: Path, find: Any, found: dict[str, list[Corpus]]) -> dict[str, 
         "by": f"medxiaohe {medxiaohe.__version__}",
         "tree": {"sha256": io.sha256(folder / "entities.jsonl"), "vocabularies": sources},
         "linking": "compiled index" if hasattr(find, "find_batch") else "linker",
-        "corpora": {role: [{"name": one.label, "reader": one.reader} for one in several] for role, several in found.items()},
+        "corpora": {
+            role: [{"name": one.label, "reader": one.reader} for one in several]
+            for role, several in found.items()
+        },
     }
 
 
@@ -89,17 +112,36 @@ def _reviewed(tallies: dict[str, counting.Tally], reviewed: counting.Tally | Non
 
 def _text(summary: dict[str, Any], out: Path) -> str:
     several = summary["corpora"]
-    sides = [f"{one['name']}: {what}" if len(several) > 1 else what for one in several for what in ("named", "passage", "image")]
+    sides = [
+        f"{one['name']}: {what}" if len(several) > 1 else what
+        for one in several
+        for what in ("named", "passage", "image")
+    ]
     rows = [("", "entities", "definition", *sides, "reviewed")]
-    groups = [("all", summary["all"]), *summary["kinds"].items(), *((f"layer {n}", v) for n, v in summary["layers"].items())]
-    groups += [("rare diseases", summary["rare"]["rare"]), ("other diseases", summary["rare"]["other diseases"])]
+    groups = [
+        ("all", summary["all"]),
+        *summary["kinds"].items(),
+        *((f"layer {n}", v) for n, v in summary["layers"].items()),
+    ]
+    groups += [
+        ("rare diseases", summary["rare"]["rare"]),
+        ("other diseases", summary["rare"]["other diseases"]),
+    ]
     for name, having in groups:
         counts = [side[key] for side in having["corpora"] for key in ("documents", "passages", "images")]
-        rows.append((name, *(f"{n:,}" for n in (having["entities"], having["definition"], *counts, having["reviewed"]))))
+        rows.append(
+            (
+                name,
+                *(f"{n:,}" for n in (having["entities"], having["definition"], *counts, having["reviewed"])),
+            )
+        )
     heads = [
-        f"{one['name']}: {one['rows']:,} rows, {one['documents']:,} documents, {one['documents_with_mentions']:,} name an entity, "
-        f"{one['dead']:,} dead letters, fingerprint {one['fingerprint']}"
+        f"{one['name']}: {one['rows']:,} rows, {one['documents']:,} documents,"
+        f" {one['documents_with_mentions']:,} name an entity, {one['dead']:,} dead letters, fingerprint"
+        f" {one['fingerprint']}"
         for one in several
     ]
     words = "how many entities have at least one; a name in a text is no evidence, and evidence is no review"
-    return "\n".join([*heads, words, "", table(rows, right=range(1, len(rows[0]))), "", f"page  {out / 'index.html'}"])
+    return "\n".join(
+        [*heads, words, "", table(rows, right=range(1, len(rows[0]))), "", f"page  {out / 'index.html'}"]
+    )

@@ -1,4 +1,5 @@
-"""`deid`: files without their patients. Says what was done and what is held back; never a path or a value of the files."""
+"""`deid`: files without their patients. Says what was done and what is held back; never a path or a value of
+the files."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ def deid(args: argparse.Namespace) -> int:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{args.boxes} is not a readable YAML file") from error
     policy = pixels.policy(args.pixels, rules or [])
-    said = collection.clean(args.path, args.out, key=key, policy=policy, keep=frozenset(filter(None, args.keep.split(","))))
+    said = collection.clean(
+        args.path, args.out, key=key, policy=policy, keep=frozenset(filter(None, args.keep.split(",")))
+    )
     if args.sources:
         _sources(args.path, args.sources, {row["number"]: row["reason"] for row in said["quarantine"]})
     if args.json:
@@ -37,12 +40,18 @@ def deid(args: argparse.Namespace) -> int:
             print(f"  {count:>6}  {reason}")
         print(f"list  {args.out / collection.FILES}")
     if said["quarantined"] and not args.sources:
-        print("which files they are: the same command with --sources FILE writes a list for you, which may hold names", file=sys.stderr)
+        print(
+            "which files they are: the same command with --sources FILE writes a list for you, which may hold"
+            " names",
+            file=sys.stderr,
+        )
     return PROBLEMS if said["quarantined"] else 0
 
 
 def _sources(source: Path, out: Path, reasons: dict[int, str]) -> None:
     """number, path and reason of what was held back, readable by its owner only: paths may hold names."""
     files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
-    io.write_jsonl(out, ({"number": n, "path": str(files[n - 1]), "reason": why} for n, why in sorted(reasons.items())))
+    io.write_jsonl(
+        out, ({"number": n, "path": str(files[n - 1]), "reason": why} for n, why in sorted(reasons.items()))
+    )
     out.chmod(0o600)

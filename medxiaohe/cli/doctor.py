@@ -1,4 +1,5 @@
-"""`medxiaohe doctor`: what this machine has, what is missing, and the command that gets it. Imports nothing heavy."""
+"""`medxiaohe doctor`: what this machine has, what is missing, and the command that gets it. Imports nothing
+heavy."""
 
 from __future__ import annotations
 
@@ -20,7 +21,18 @@ from medxiaohe.progress import clock
 
 CORE = ("pydantic", "pyyaml", "zstandard")
 EXTRAS = {
-    "train": ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors", "gguf", "pillow", "numpy"),
+    "train": (
+        "torch",
+        "transformers",
+        "trl",
+        "peft",
+        "accelerate",
+        "datasets",
+        "safetensors",
+        "gguf",
+        "pillow",
+        "numpy",
+    ),
     "vllm": ("vllm",),
     "dev": ("pytest", "ruff", "mypy", "hypothesis"),
 }
@@ -50,7 +62,11 @@ def doctor(args: argparse.Namespace) -> int:
 
 def _python() -> Iterator[Finding]:
     yield Finding("medxiaohe", f"{medxiaohe.__version__} ({Path(medxiaohe.__file__).parent})")
-    yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", sys.version_info >= (3, 11))
+    yield Finding(
+        "python",
+        f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        sys.version_info >= (3, 11),
+    )
     missing = [name for name in CORE if not version(name)]
     yield Finding("core", _versions(CORE), not missing, f"pip install {' '.join(missing)}" if missing else "")
 
@@ -61,7 +77,12 @@ def _extras() -> Iterator[Finding]:
         fix = f"pip install 'medxiaohe[{extra}]'" if missing else ""
         yield Finding(f"extra {extra}", _versions(packages), fix=fix)
     for name, wanted, found in _mismatches():
-        yield Finding(name, f"{found} is installed, medxiaohe is tested with {wanted}", False, f"pip install '{name}{wanted}'")
+        yield Finding(
+            name,
+            f"{found} is installed, medxiaohe is tested with {wanted}",
+            False,
+            f"pip install '{name}{wanted}'",
+        )
 
 
 def _versions(packages: tuple[str, ...]) -> str:
@@ -85,7 +106,11 @@ def _mismatches() -> Iterator[tuple[str, str, str]]:
         return  # run from a checkout that is not installed: nothing to compare with
     for requirement in wanted:
         found = version(requirement.name)
-        if found and requirement.name != "medxiaohe" and not requirement.specifier.contains(found, prereleases=True):
+        if (
+            found
+            and requirement.name != "medxiaohe"
+            and not requirement.specifier.contains(found, prereleases=True)
+        ):
             yield requirement.name, str(requirement.specifier), found
 
 
@@ -95,17 +120,28 @@ def _machine() -> Iterator[Finding]:
     fix = "" if enough else f"the quickstart needs {QUICKSTART_GIB} GiB"
     yield Finding("memory", f"{total:.1f} GiB, {free:.1f} GiB available", enough, fix)
     space = shutil.disk_usage(Path.cwd()).free / 2**30
-    yield Finding("disk", f"{space:.1f} GiB free in {Path.cwd()}", space >= 3, "" if space >= 3 else "free some space: 3 GiB")
+    yield Finding(
+        "disk",
+        f"{space:.1f} GiB free in {Path.cwd()}",
+        space >= 3,
+        "" if space >= 3 else "free some space: 3 GiB",
+    )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Finding("cores", f"{cores}, load {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
-    yield Finding("threads", f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS') or 'not set: torch uses every core'}")
+    yield Finding(
+        "threads", f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS') or 'not set: torch uses every core'}"
+    )
 
 
 def memory_gib() -> tuple[float, float]:
     """Total and available memory; a limit of the container counts as the total."""
     rows = {}
     if (meminfo := Path("/proc/meminfo")).is_file():
-        rows = {line.split(":")[0]: int(line.split()[1]) / 2**20 for line in meminfo.read_text().splitlines() if line.endswith("kB")}
+        rows = {
+            line.split(":")[0]: int(line.split()[1]) / 2**20
+            for line in meminfo.read_text().splitlines()
+            if line.endswith("kB")
+        }
     else:
         rows["MemTotal"] = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     total, free = rows["MemTotal"], rows.get("MemAvailable", rows["MemTotal"])
@@ -122,8 +158,17 @@ def _gpu() -> Iterator[Finding]:
     if not tool:
         yield Finding("gpu", f"none found (no nvidia-smi){build}: training runs on the CPU")
         return
-    asked = subprocess.run([tool, "--query-gpu=name,memory.total", "--format=csv,noheader"], capture_output=True, text=True, timeout=20)
-    found = "; ".join(asked.stdout.split("\n")).strip("; ") if asked.returncode == 0 else f"nvidia-smi failed: {asked.stderr.strip()[:200]}"
+    asked = subprocess.run(
+        [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    found = (
+        "; ".join(asked.stdout.split("\n")).strip("; ")
+        if asked.returncode == 0
+        else f"nvidia-smi failed: {asked.stderr.strip()[:200]}"
+    )
     usable = not torch.endswith("+cpu")
     yield Finding("gpu", found + build, fix="" if usable else "install the CUDA build of torch: docs/gpu.md")
 
@@ -136,12 +181,21 @@ def _places() -> Iterator[Finding]:
         here = [row for row in rows if row.folder]
         size = sum(row.bytes for row in here) / 2**20
         missing = "" if len(here) == len(rows) else "medxiaohe assets"
-        yield Finding("assets", f"{len(here)} of {len(rows)} here, {size:,.0f} MiB, in {assets.cache_root()}", fix=missing)
+        yield Finding(
+            "assets",
+            f"{len(here)} of {len(rows)} here, {size:,.0f} MiB, in {assets.cache_root()}",
+            fix=missing,
+        )
     except MedError as error:
         yield Finding("assets", str(error), False)
     data = os.environ.get("MEDXIAOHE_DATA", "")
     exists = not data or Path(data).is_dir()
-    yield Finding("MEDXIAOHE_DATA", data or "not set: only recipes/data_pack.yaml needs it", exists, "" if exists else "no such folder")
+    yield Finding(
+        "MEDXIAOHE_DATA",
+        data or "not set: only recipes/data_pack.yaml needs it",
+        exists,
+        "" if exists else "no such folder",
+    )
 
 
 def _hub(online: bool) -> Finding:
@@ -156,4 +210,8 @@ def _hub(online: bool) -> Finding:
             answer.read(1)
         return Finding("hub", f"huggingface.co answers after {clock(time.monotonic() - start)}")
     except OSError as error:
-        return Finding("hub", f"huggingface.co cannot be reached: {error}", fix="use `model: starter` or a local folder in hub layout")
+        return Finding(
+            "hub",
+            f"huggingface.co cannot be reached: {error}",
+            fix="use `model: starter` or a local folder in hub layout",
+        )

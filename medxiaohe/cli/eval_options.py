@@ -9,7 +9,9 @@ from typing import Any
 
 
 def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options: Callable[..., None]) -> None:
-    group = verbs.add_parser("eval", help="score models and compare them", description="score models and compare them")
+    group = verbs.add_parser(
+        "eval", help="score models and compare them", description="score models and compare them"
+    )
     words = group.add_subparsers(title="verbs", metavar="VERB", required=True)
 
     example = "medxiaohe eval run --model starter --tasks medqa,vqa_rad --limit 100 --baselines --perturb all"
@@ -22,9 +24,17 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
     stage_options(run, required=False)
 
     example = "medxiaohe eval compare out/eval/base out/eval/tuned"
-    compare = verb(words, "compare", "paired tests of results on the same items, the base first", example, "evals:compare")
+    compare = verb(
+        words,
+        "compare",
+        "paired tests of results on the same items, the base first",
+        example,
+        "evals:compare",
+    )
     compare.set_defaults(uses="evals.compare")
-    compare.add_argument("runs", nargs="*", type=Path, metavar="RESULTS", help="folders or results.json of `eval run`")
+    compare.add_argument(
+        "runs", nargs="*", type=Path, metavar="RESULTS", help="folders or results.json of `eval run`"
+    )
     stage_options(compare, required=False)
 
     example = "medxiaohe eval reproduce out/eval/base/run/1/results.json"
@@ -39,51 +49,109 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
     judge = verb(words, "judge", about, example, "evals:judge")
     judge.add_argument("model", help="rules, a name behind a URL, what --backend takes, or file.py:function")
     judge.add_argument("--backend", default="", help="openai_compatible when left out")
-    judge.add_argument("--option", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable")
-    judge.add_argument("--sets", default="kqa,radfact,healthbench", metavar="A,B", help="of kqa, radfact, healthbench")
-    judge.add_argument("--limit", type=int, metavar="N", help="only the first N items of each set, in hash order")
+    judge.add_argument(
+        "--option", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable"
+    )
+    judge.add_argument(
+        "--sets", default="kqa,radfact,healthbench", metavar="A,B", help="of kqa, radfact, healthbench"
+    )
+    judge.add_argument(
+        "--limit", type=int, metavar="N", help="only the first N items of each set, in hash order"
+    )
     judge.add_argument("--batch", type=int, default=8, metavar="N", help="criteria or claims in one call (8)")
-    judge.add_argument("--retries", type=int, default=2, metavar="N", help="after a reply that cannot be read (2)")
+    judge.add_argument(
+        "--retries", type=int, default=2, metavar="N", help="after a reply that cannot be read (2)"
+    )
     judge.add_argument("--tree", type=Path, metavar="DIR", help="names for the judge `rules`")
 
 
 def _model(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--model", default="", help="starter, a folder, a finished training stage, a hub id, a URL, or file.py:function")
+    run.add_argument(
+        "--model",
+        default="",
+        help="starter, a folder, a finished training stage, a hub id, a URL, or file.py:function",
+    )
     run.add_argument("--name", default="", help="of the model behind a URL")
-    run.add_argument("--backend", default="", help="a name of `medxiaohe list models`, when what --model implies is not meant")
-    run.add_argument("--option", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable")
+    run.add_argument(
+        "--backend",
+        default="",
+        help="a name of `medxiaohe list models`, when what --model implies is not meant",
+    )
+    run.add_argument(
+        "--option", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable"
+    )
     run.add_argument("--concurrency", type=int, metavar="N", help="requests in flight to a URL (8)")
     run.add_argument("--offline", action="store_true", help="fetch nothing")
     run.add_argument("--no-cache", action="store_true", help="ask again what the same model was asked before")
 
 
 def _asked(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--tasks", default="", metavar="A,B", help="names of `medxiaohe list tasks`, med* for several, or file.py:function")
-    run.add_argument("--limit", type=int, metavar="N", help="only the first N items of each task, in its shuffled order")
+    run.add_argument(
+        "--tasks",
+        default="",
+        metavar="A,B",
+        help="names of `medxiaohe list tasks`, med* for several, or file.py:function",
+    )
+    run.add_argument(
+        "--limit", type=int, metavar="N", help="only the first N items of each task, in its shuffled order"
+    )
     run.add_argument("--split", default="test", help="test, validation or train")
-    run.add_argument("--rank", action="store_true", help="take the most likely answer on offer instead of generating one")
-    run.add_argument("--k", type=int, metavar="N", help="answers drawn for each item, for pass@k and the majority vote")
+    run.add_argument(
+        "--rank", action="store_true", help="take the most likely answer on offer instead of generating one"
+    )
+    run.add_argument(
+        "--k", type=int, metavar="N", help="answers drawn for each item, for pass@k and the majority vote"
+    )
     run.add_argument("--temperature", type=float, metavar="T", help="0 is greedy")
-    run.add_argument("--max-new-tokens", type=int, metavar="N", dest="max_new_tokens", help="of one answer (64)")
+    run.add_argument(
+        "--max-new-tokens", type=int, metavar="N", dest="max_new_tokens", help="of one answer (64)"
+    )
     run.add_argument("--batch-size", type=int, metavar="N", dest="batch_size", help="(16)")
     run.add_argument("--seed", type=int, metavar="N", help="of draws, perturbations and bootstraps (0)")
 
 
 def _beside(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--baselines", action="store_true", help="any answer on offer, and items without their image")
-    run.add_argument("--perturb", default="", metavar="A,B", help="all, or names of `medxiaohe list perturbations`")
-    run.add_argument("--confidence", action="store_true", help="calibration and selective answering, from likelihoods")
-    run.add_argument("--calibrate", type=int, metavar="N", help="the same, and a temperature fitted on N validation items")
-    run.add_argument("--compat", default="", metavar="A,B", help="published scorers beside ours: medevalkit, mirage, huatuo")
     run.add_argument(
-        "--judge", default="", metavar="NAME", help="rules, a URL with #NAME, or file.py:function, for tasks that need a judge"
+        "--baselines", action="store_true", help="any answer on offer, and items without their image"
     )
-    run.add_argument("--judge-calls", type=int, metavar="N", help="at most so many calls of the judge for a task; the rest is unjudged")
-    run.add_argument("--tree", type=Path, metavar="DIR", help="a built tree: scores by node, layer, kind and rarity")
-    run.add_argument("--coverage", type=Path, metavar="DIR", help="a data stage with coverage.json: what training mentions")
+    run.add_argument(
+        "--perturb", default="", metavar="A,B", help="all, or names of `medxiaohe list perturbations`"
+    )
+    run.add_argument(
+        "--confidence", action="store_true", help="calibration and selective answering, from likelihoods"
+    )
+    run.add_argument(
+        "--calibrate", type=int, metavar="N", help="the same, and a temperature fitted on N validation items"
+    )
+    run.add_argument(
+        "--compat",
+        default="",
+        metavar="A,B",
+        help="published scorers beside ours: medevalkit, mirage, huatuo",
+    )
+    run.add_argument(
+        "--judge",
+        default="",
+        metavar="NAME",
+        help="rules, a URL with #NAME, or file.py:function, for tasks that need a judge",
+    )
+    run.add_argument(
+        "--judge-calls",
+        type=int,
+        metavar="N",
+        help="at most so many calls of the judge for a task; the rest is unjudged",
+    )
+    run.add_argument(
+        "--tree", type=Path, metavar="DIR", help="a built tree: scores by node, layer, kind and rarity"
+    )
+    run.add_argument(
+        "--coverage", type=Path, metavar="DIR", help="a data stage with coverage.json: what training mentions"
+    )
 
 
 def _left(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--weak-nodes", type=Path, metavar="FILE", help="tree nodes by score, the lowest first, as JSON")
+    run.add_argument(
+        "--weak-nodes", type=Path, metavar="FILE", help="tree nodes by score, the lowest first, as JSON"
+    )
     run.add_argument("--inspect", type=Path, metavar="FILE", help="also as a log that Inspect reads")
     run.add_argument("--no-page", action="store_true", help="leave out index.html")

@@ -1,4 +1,5 @@
-"""`medxiaohe eval run`, `eval compare` and `eval reproduce`: without a recipe, by the same stages as in one."""
+"""`medxiaohe eval run`, `eval compare` and `eval reproduce`: without a recipe, by the same stages as in
+one."""
 
 from __future__ import annotations
 
@@ -18,14 +19,15 @@ from medxiaohe.cli import runs
 from medxiaohe.cli.ask import model_folder
 from medxiaohe.cli.summary import scores, table
 from medxiaohe.errors import ConfigError
-from medxiaohe.evals import compat, labelled, results
-from medxiaohe.evals import reproduce as again
 from medxiaohe.evals.compare import CompareSettings
 from medxiaohe.evals.compare import compare as compare_stages
-from medxiaohe.evals.inspect_log import export
-from medxiaohe.evals.slices import weak_nodes
-from medxiaohe.evals.table import cautions, estimate
-from medxiaohe.evals.table import number as figure
+from medxiaohe.evals.reporting import peer_scorers, results
+from medxiaohe.evals.reporting import reproduce as again
+from medxiaohe.evals.reporting.inspect_log import export
+from medxiaohe.evals.reporting.table import cautions, estimate
+from medxiaohe.evals.reporting.table import number as figure
+from medxiaohe.evals.running import human_labels
+from medxiaohe.evals.statistics.slices import weak_nodes
 from medxiaohe.recipe import load
 from medxiaohe.recipe import run as recipes
 from medxiaohe.scoring.judges import selftest, use
@@ -38,12 +40,14 @@ def run(args: argparse.Namespace) -> int:
     if not args.model and not args.tasks:
         return _as_stage(args)
     if args.offline:
-        os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", MEDXIAOHE_OFFLINE="1")
+        os.environ.update(
+            HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", MEDXIAOHE_OFFLINE="1"
+        )
     values = _values(args)
     given = dict(map(runs.given_input, args.input)) | _folders(args)
     made = load.stage(RUN, "evals.run", values, {role: role for role in given}, args.set)
     out = args.out or Path("out/eval") / f"{_slug(args.model)}-{io.fingerprint([made.settings, given])[:8]}"
-    page = load.stage(PAGE, "serve.evaluation", {}, {"run": RUN})
+    page = load.stage(PAGE, "pages.evaluation", {}, {"run": RUN})
     recipe = load.Recipe(out.name, out, (made,) if args.no_page else (made, page))
     done = recipes.run(recipe, say=runs.say, accept_change=args.accept_change, given=given)
     folder = done[0].folder
@@ -80,7 +84,9 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
         "cache": not args.no_cache and not values.get("temperature") and not args.temperature,
     }
     if args.tasks:
-        values["tasks"] = [{"name": name, "limit": args.limit, "split": args.split} for name in _tasks(_names(args.tasks))]
+        values["tasks"] = [
+            {"name": name, "limit": args.limit, "split": args.split} for name in _tasks(_names(args.tasks))
+        ]
     if judge := {**values.get("judge", {}), **_judge(args)}:
         values["judge"] = judge
     return values | {key: value for key, value in told.items() if value is not None} | _model(args, values)
@@ -105,7 +111,10 @@ def _model(args: argparse.Namespace, values: Mapping[str, Any]) -> dict[str, Any
     if url:
         address, _, served = args.model.partition("#")
         if not (served := args.name or served):
-            raise ConfigError(f"--model {args.model}: which of the models there? add --name NAME, or write {args.model}#NAME")
+            raise ConfigError(
+                f"--model {args.model}: which of the models there? add --name NAME, or write"
+                f" {args.model}#NAME"
+            )
         options |= {"url": address, **({"workers": args.concurrency} if args.concurrency else {})}
         name, backend = served, "openai_compatible"
     elif ":" in name and not Path(name).exists():
@@ -127,7 +136,10 @@ def _tasks(names: list[str]) -> list[str]:
             raise ConfigError(f"--tasks {name}: which function of the file makes the task? write {name}:NAME")
         fits = fnmatch.filter(plugins.available("tasks"), name) if set("*?[") & set(name) else [name]
         if not fits:
-            raise ConfigError(f"--tasks {name}: no task is called like this; there are {', '.join(plugins.available('tasks'))}")
+            raise ConfigError(
+                f"--tasks {name}: no task is called like this; there are"
+                f" {', '.join(plugins.available('tasks'))}"
+            )
         found += fits
     return list(dict.fromkeys(found))
 
@@ -136,7 +148,11 @@ def _folders(args: argparse.Namespace) -> dict[str, Path]:
     folders = {"tree": args.tree, "corpus": args.coverage}
     if args.weak_nodes and args.tree is None:
         raise ConfigError("--weak-nodes needs --tree, the folder of a built tree")
-    return {role: runs.finished_folder(folder, f"--{role}") for role, folder in folders.items() if folder is not None}
+    return {
+        role: runs.finished_folder(folder, f"--{role}")
+        for role, folder in folders.items()
+        if folder is not None
+    }
 
 
 def _slug(model: str) -> str:
@@ -163,7 +179,10 @@ def _told(whole: Mapping[str, Any], folders: list[Path]) -> str:
     places = "\n".join(f"{name:<8} {path}" for name, path in paths)
     apart = cautions(whole["tasks"])
     apart += [
-        f"{name}: {line}" for name, task in whole["tasks"].items() for one in task.get("compat", {}).values() for line in compat.lines(one)
+        f"{name}: {line}"
+        for name, task in whole["tasks"].items()
+        for one in task.get("compat", {}).values()
+        for line in peer_scorers.lines(one)
     ]
     if apart:
         places = "\n".join([*apart, "", places])
@@ -177,7 +196,9 @@ def compare(args: argparse.Namespace) -> int:
             raise ConfigError("eval compare needs two result folders, or --input and --out")
         return runs.stage(args)
     if len(args.runs) < 2:
-        raise ConfigError("eval compare needs at least two result folders: the base, then what is compared with it")
+        raise ConfigError(
+            "eval compare needs at least two result folders: the base, then what is compared with it"
+        )
     stages: dict[str, Path] = {}
     for path in args.runs:
         file, whole = results.read(path)
@@ -197,7 +218,9 @@ def _detectable(found: Mapping[str, Any]) -> str:
     for row in found["paired"]:
         interval = f"[{figure(row['low'])}, {figure(row['high'])}]"
         seen = figure(row["minimum_detectable"])
-        rows.append((row["task"], f"{row['difference']:+.3f}", interval, row["test"], f"{row['p_holm']:.3f}", seen))
+        rows.append(
+            (row["task"], f"{row['difference']:+.3f}", interval, row["test"], f"{row['p_holm']:.3f}", seen)
+        )
     return table(rows, right={1, 4, 5})
 
 
@@ -205,7 +228,9 @@ def reproduce(args: argparse.Namespace) -> int:
     """0 when every number is the same, 1 when one differs; wrong use when what was examined has changed."""
     file, whole = results.read(args.results)
     if args.offline:
-        os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", MEDXIAOHE_OFFLINE="1")
+        os.environ.update(
+            HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", MEDXIAOHE_OFFLINE="1"
+        )
     for line in again.notes(whole):
         print(f"medxiaohe: {line}", file=sys.stderr)
     again.check(file, whole)
@@ -216,27 +241,36 @@ def reproduce(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"identical": not changed, "differences": changed}, ensure_ascii=False))
     else:
-        print("\n".join(changed) or f"identical: every number of {len(whole['tasks'])} tasks, and every trace")
+        print(
+            "\n".join(changed) or f"identical: every number of {len(whole['tasks'])} tasks, and every trace"
+        )
     return 1 if changed else 0
 
 
 def judge(args: argparse.Namespace) -> int:
     """The self-test of a judge, and how far it agrees with people; exit code 1 when it fails the test."""
-    backend = args.backend or ("python" if ":" in args.model and not Path(args.model).exists() else "openai_compatible")
+    backend = args.backend or (
+        "python" if ":" in args.model and not Path(args.model).exists() else "openai_compatible"
+    )
     options = dict(map(load.option, args.option))
     if backend == "openai_compatible" and args.model != use.RULES and "url" not in options:
-        raise ConfigError(f"no judge {args.model!r}: give rules, file.py:function, or the name of a served model with --option url=URL")
+        raise ConfigError(
+            f"no judge {args.model!r}: give rules, file.py:function, or the name of a served model with"
+            " --option url=URL"
+        )
     settings = use.JudgeSettings(args.model, backend, options, batch=args.batch, retries=args.retries)
     made = use.make(settings, args.tree)
     if made is None:
-        raise ConfigError("eval judge needs a judge: rules, a served name with --option url=URL, or file.py:function")
+        raise ConfigError(
+            "eval judge needs a judge: rules, a served name with --option url=URL, or file.py:function"
+        )
     report = selftest.run(made, ("rubric", "claim"))
     print(f"{made.name}: self-test {'passed' if report.passed else 'FAILED'}\n\n{report.table()}", flush=True)
     for name in _names(args.sets):
-        found = labelled.items(name)
-        print(f"\n{labelled.SETS[name][0]}\n\n{labelled.HEAD}", flush=True)
-        for line in labelled.rows([(args.model, made, args.limit)], found):
+        found = human_labels.items(name)
+        print(f"\n{human_labels.SETS[name][0]}\n\n{human_labels.HEAD}", flush=True)
+        for line in human_labels.rows([(args.model, made, args.limit)], found):
             print(line, flush=True)
-        for told in labelled.physicians() if name == "kqa" else ():
-            print(labelled.row(*told), flush=True)
+        for told in human_labels.physicians() if name == "kqa" else ():
+            print(human_labels.row(*told), flush=True)
     return 0 if report.passed else 1

@@ -1,4 +1,5 @@
-"""`medxiaohe train export`: data and settings for another trainer. `medxiaohe train merge`: an adapter folded into its model."""
+"""`medxiaohe train export`: data and settings for another trainer. `medxiaohe train merge`: an adapter folded
+into its model."""
 
 from __future__ import annotations
 
@@ -14,9 +15,13 @@ from medxiaohe.recipe import load
 
 
 def export(args: argparse.Namespace) -> int:
-    from medxiaohe.train import export as exporting
+    from medxiaohe.train.exporters import export as exporting
 
-    data = args.data if args.data.is_dir() and any((args.data / file).is_file() for file in exporting.FILES.values()) else None
+    data = (
+        args.data
+        if args.data.is_dir() and any((args.data / file).is_file() for file in exporting.FILES.values())
+        else None
+    )
     data = data or finished_folder(args.data, "DATA")
     kind = args.kind or exporting._kind(data)
     settings = stage_settings(kind, args.settings, args.set)
@@ -24,7 +29,9 @@ def export(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"out": str(args.out), **counts}))
         return 0
-    print(f"{counts['rows']:,} rows, {counts['images']:,} images in {args.out}; {counts['left_out']:,} left out")
+    print(
+        f"{counts['rows']:,} rows, {counts['images']:,} images in {args.out}; {counts['left_out']:,} left out"
+    )
     print((args.out / "README.md").read_text().strip().splitlines()[-1].strip())
     return 0
 
@@ -38,8 +45,13 @@ def stage_settings(kind: str, file: Path | None, changes: list[str]) -> Any:
 
 
 def merge(args: argparse.Namespace) -> int:
-    from medxiaohe.train.merge import merge as merged
+    from medxiaohe.train.loop.merge import merge as merged
 
     summary = merged(args.model, args.adapter, args.out)
-    print(json.dumps(summary) if args.json else f"{summary['merged']} adapters folded into {summary['base']}: {args.out}", file=sys.stdout)
+    print(
+        json.dumps(summary)
+        if args.json
+        else f"{summary['merged']} adapters folded into {summary['base']}: {args.out}",
+        file=sys.stdout,
+    )
     return 0

@@ -44,11 +44,19 @@ def show(args: argparse.Namespace) -> int:
 
         facts = io.to_json(assets.spec(args.name))
     else:
-        facts = _facts(kind, plugins.load_stage(args.name) if kind == "stages" else plugins.load(kind, args.name))
+        facts = _facts(
+            kind, plugins.load_stage(args.name) if kind == "stages" else plugins.load(kind, args.name)
+        )
     if args.json:
         print(json.dumps({"kind": kind, "name": args.name, **facts}, ensure_ascii=False, default=str))
     else:
-        print("\n".join(f"{key:<10} {_indented(value)}" for key, value in facts.items() if value not in ("", None, [], {})))
+        print(
+            "\n".join(
+                f"{key:<10} {_indented(value)}"
+                for key, value in facts.items()
+                if value not in ("", None, [], {})
+            )
+        )
     return 0
 
 
@@ -72,7 +80,14 @@ def assets(args: argparse.Namespace) -> int:
         print(json.dumps([io.to_json(row) for row in rows], ensure_ascii=False))
     else:
         cells = [
-            (r.name, f"{r.bytes / 2**20:,.1f}", "here" if r.folder else "not yet", r.kind, f"{r.package} {r.version}", r.license)
+            (
+                r.name,
+                f"{r.bytes / 2**20:,.1f}",
+                "here" if r.folder else "not yet",
+                r.kind,
+                f"{r.package} {r.version}",
+                r.license,
+            )
             for r in rows
         ]
         print(table([("asset", "MiB", "cache", "kind", "package", "licence"), *cells]))
@@ -95,16 +110,26 @@ def tree_find(args: argparse.Namespace) -> int:
         elif any(text in name for name in names):
             ids[entity.id] = 1
     if not ids:
-        from medxiaohe.entity.finder import finder
+        from medxiaohe.entity.linking.finder import finder
 
         return _mentions(args, tree, finder(finished_folder(args.tree, "--tree")))
     found = [tree.entities[id] for id, _ in ids.most_common(MAX_FOUND)]
-    rows = [{**io.to_json(e), "layer": tree.layer(e.id), "ancestors": [tree.entities[a].name for a in tree.ancestors(e.id)]} for e in found]
+    rows = [
+        {
+            **io.to_json(e),
+            "layer": tree.layer(e.id),
+            "ancestors": [tree.entities[a].name for a in tree.ancestors(e.id)],
+        }
+        for e in found
+    ]
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     for row in rows if not args.json else ():
         print(f"{row['name']}  ({row['kind']}, layer {row['layer']}, {row['id']})")
-        print(f"    also    {', '.join(row['synonyms']) or '-'}\n    below   {' < '.join(row['ancestors']) or '-'}")
+        print(
+            f"    also    {', '.join(row['synonyms']) or '-'}\n    below  "
+            f" {' < '.join(row['ancestors']) or '-'}"
+        )
     if len(ids) > MAX_FOUND:
         print(f"{len(ids) - MAX_FOUND} more: give a longer part of the name", file=sys.stderr)
     return 0
@@ -112,7 +137,7 @@ def tree_find(args: argparse.Namespace) -> int:
 
 def _mentions(args: argparse.Namespace, tree: Any, index: Any) -> int:
     """What a text that is no name mentions: each with its entity, reason, score and context."""
-    from medxiaohe.entity.annotate import Annotator
+    from medxiaohe.entity.linking.annotate import Annotator
 
     found = Annotator.of(tree, index=index).annotate(args.text)
     rows = [{**io.to_json(mention), "name": tree.entities[mention.entity].name} for mention in found]
@@ -120,9 +145,14 @@ def _mentions(args: argparse.Namespace, tree: Any, index: Any) -> int:
         print(json.dumps(rows, ensure_ascii=False))
     for row in rows if not args.json else ():
         flags = [flag for flag in ("negated", "uncertain", "ambiguous") if row[flag]]
-        flags += [row[key] for key in ("experiencer", "temporality") if row[key] not in ("patient", "current")]
+        flags += [
+            row[key] for key in ("experiencer", "temporality") if row[key] not in ("patient", "current")
+        ]
         print(f"{row['surface']}  [{row['start']}:{row['end']}]  {', '.join(flags)}".rstrip())
-        print(f"    entity  {row['name']}  ({row['kind']}, {row['entity']})\n    why     {row['reason']}, score {row['score']:.2f}")
+        print(
+            f"    entity  {row['name']}  ({row['kind']}, {row['entity']})\n    why     {row['reason']}, score"
+            f" {row['score']:.2f}"
+        )
     if not rows:
         print(f"medxiaohe: no entity with {args.text!r} in its names, and no name in it", file=sys.stderr)
     return 0 if rows else 1
@@ -138,18 +168,29 @@ def tree_stats(args: argparse.Namespace) -> int:
         "kinds": dict(Counter(e.kind for e in tree.entities.values()).most_common()),
         "layers": {str(layer): n for layer, n in sorted(Counter(map(tree.layer, tree.entities)).items())},
         "sources": dict(Counter(e.source for e in tree.entities.values()).most_common()),
-        **{key: built[key] for key in ("synonyms", "merges", "relations", "xrefs", "problems") if built.get(key)},
+        **{
+            key: built[key]
+            for key in ("synonyms", "merges", "relations", "xrefs", "problems")
+            if built.get(key)
+        },
     }
     if args.json:
         print(json.dumps(counts, ensure_ascii=False))
     else:
         for key, value in counts.items():
-            print(f"{key:<9}", ", ".join(f"{k or '-'} {n:,}" for k, n in value.items()) if isinstance(value, dict) else f"{value:,}")
+            print(
+                f"{key:<9}",
+                (
+                    ", ".join(f"{k or '-'} {n:,}" for k, n in value.items())
+                    if isinstance(value, dict)
+                    else f"{value:,}"
+                ),
+            )
     return 0
 
 
 def _tree(path: Path) -> Any:
-    from medxiaohe.entity.tree import Tree
+    from medxiaohe.entity.tree.tree import Tree
 
     folder = finished_folder(path, "--tree")
     if not (folder / "entities.jsonl").is_file():
@@ -179,16 +220,26 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "about": _about(thing),
         "signature": f"{thing.__name__}{inspect.signature(thing)}" if inspect.isroutine(thing) else "",
-        "file": inspect.getsourcefile(inspect.unwrap(thing)) if inspect.isroutine(thing) or inspect.isclass(thing) else "",
+        "file": (
+            inspect.getsourcefile(inspect.unwrap(thing))
+            if inspect.isroutine(thing) or inspect.isclass(thing)
+            else ""
+        ),
     }
     if kind == "stages":
         facts["settings"] = _settings(load.settings_type(thing))
         named, required, any_role = load.roles(thing)
-        facts["inputs"] = [*(n if n in required else f"{n} (optional)" for n in named), *(["any name"] if any_role else [])]
+        facts["inputs"] = [
+            *(n if n in required else f"{n} (optional)" for n in named),
+            *(["any name"] if any_role else []),
+        ]
     elif kind == "tasks" and _needs_nothing(thing):
         facts |= _task(thing())
     elif kind == "tools":
-        facts |= {"description": getattr(thing, "description", ""), "parameters": getattr(thing, "parameters", "")}
+        facts |= {
+            "description": getattr(thing, "description", ""),
+            "parameters": getattr(thing, "parameters", ""),
+        }
     example = getattr(inspect.getmodule(thing), "EXAMPLE", None)
     if kind == "perturbations":
         facts["example"] = example.text if example else ""
@@ -235,10 +286,19 @@ def _settings(kind: type) -> list[str]:
 def _about(thing: Any) -> str:
     """Its own docstring and that of its file, which says why it is there."""
     module = inspect.getmodule(thing)
-    texts: Sequence[str | None] = (inspect.getdoc(module) if module else "", inspect.getdoc(thing) if inspect.isroutine(thing) else "")
+    texts: Sequence[str | None] = (
+        inspect.getdoc(module) if module else "",
+        inspect.getdoc(thing) if inspect.isroutine(thing) else "",
+    )
     return "\n\n".join(text for text in texts if text)
 
 
 def _indented(value: Any) -> str:
-    text = "\n".join(map(str, value)) if isinstance(value, list) else json.dumps(value) if isinstance(value, dict) else str(value)
+    text = (
+        "\n".join(map(str, value))
+        if isinstance(value, list)
+        else json.dumps(value)
+        if isinstance(value, dict)
+        else str(value)
+    )
     return text.replace("\n", "\n" + " " * 11)

@@ -14,7 +14,7 @@ from medxiaohe.plugins import nearest
 ABOUT = """\
 medical corpora and an open vision-language model in; a medical model, and the evidence of how good it is, out.
 
-Research software. Not for clinical use."""
+Research software. Not for clinical use."""  # noqa: E501
 
 EXAMPLES = """\
 examples:
@@ -24,47 +24,142 @@ examples:
   medxiaohe list tasks; medxiaohe show tasks chest_xray    what there is, and what it does
   medxiaohe ask --model out/quickstart/rl/1 "Is there an effusion?" --image x.png
 
-`medxiaohe VERB --help` has an example of each verb. Exit codes: 0 done, 1 found problems, 2 wrong use, 3 failed."""
+`medxiaohe VERB --help` has an example of each verb. Exit codes: 0 done, 1 found problems, 2 wrong use, 3 failed."""  # noqa: E501
 
 # verb and its second word -> (the stage it runs, one line about it, the inputs of the example)
 STAGE_VERBS = {
     ("tree", "build"): ("entity.build", "build the Medical Entity Tree from vocabularies", ""),
-    ("tree", "place"): ("data.place", "entities without parents get the likeliest", "--input tree=work/entity_build/1"),
-    ("tree", "attach"): ("data.attach", "new entities of passages join a frozen tree",
-                         "--input tree=work/entity_build/1 --input corpus=work/data_read/1"),
-    ("tree", "tagger"): ("entity.tagger", "learn from marked texts where mentions begin and end", "--input tree=work/entity_build/1"),
-    ("data", "read"): ("data.read", "read corpora and link their words to the tree", "--input tree=work/entity_build/1"),
-    ("data", "link"): ("data.link", "where texts mention entities of the tree", "--input tree=work/entity_build/1 --set path=texts.jsonl"),
-    ("data", "classify"): ("data.classify", "how likely each text is about medicine", "--input corpus=work/data_read/1"),
-    ("data", "curate"): ("data.curate", "filter, deduplicate and decontaminate", "--input corpus=work/data_read/1"),
-    ("data", "deidentify"): ("data.deidentify", "texts without the people in them", "--input corpus=work/data_curate/1"),
-    ("data", "gather"): ("data.gather", "raw items about the entities a corpus hardly shows",
-                         "--input tree=work/entity_build/1 --input corpus=work/data_curate/1"),
-    ("data", "align"): ("data.align", "rows whose text contradicts what else they say go",
-                        "--input tree=work/entity_build/1 --input corpus=work/data_gather/1"),
-    ("data", "synth"): ("data.synthesise", "rows written from the tree for the entities a corpus hardly shows",
-                        "--input tree=work/entity_build/1 --input corpus=work/data_curate/1"),
-    ("data", "teach"): ("data.teach", "thoughts that teachers write, kept where two gates open",
-                        "--input tree=work/entity_build/1 --input corpus=work/data_synthesise/1"),
-    ("data", "mix"): ("data.mixture", "balance by entity, source and modality", "--input data=work/data_curate/1"),
-    ("train", "pack"): ("train.pack", "which rows share a sequence, and how full sequences are", "--input data=work/data_mixture/1"),
+    ("tree", "place"): (
+        "data.place",
+        "entities without parents get the likeliest",
+        "--input tree=work/entity_build/1",
+    ),
+    ("tree", "attach"): (
+        "data.attach",
+        "new entities of passages join a frozen tree",
+        "--input tree=work/entity_build/1 --input corpus=work/data_read/1",
+    ),
+    ("tree", "tagger"): (
+        "entity.tagger",
+        "learn from marked texts where mentions begin and end",
+        "--input tree=work/entity_build/1",
+    ),
+    ("data", "read"): (
+        "data.read",
+        "read corpora and link their words to the tree",
+        "--input tree=work/entity_build/1",
+    ),
+    ("data", "link"): (
+        "data.link",
+        "where texts mention entities of the tree",
+        "--input tree=work/entity_build/1 --set path=texts.jsonl",
+    ),
+    ("data", "classify"): (
+        "data.classify",
+        "how likely each text is about medicine",
+        "--input corpus=work/data_read/1",
+    ),
+    ("data", "curate"): (
+        "data.curate",
+        "filter, deduplicate and decontaminate",
+        "--input corpus=work/data_read/1",
+    ),
+    ("data", "deidentify"): (
+        "data.deidentify",
+        "texts without the people in them",
+        "--input corpus=work/data_curate/1",
+    ),
+    ("data", "gather"): (
+        "data.gather",
+        "raw items about the entities a corpus hardly shows",
+        "--input tree=work/entity_build/1 --input corpus=work/data_curate/1",
+    ),
+    ("data", "align"): (
+        "data.align",
+        "rows whose text contradicts what else they say go",
+        "--input tree=work/entity_build/1 --input corpus=work/data_gather/1",
+    ),
+    ("data", "synth"): (
+        "data.synthesise",
+        "rows written from the tree for the entities a corpus hardly shows",
+        "--input tree=work/entity_build/1 --input corpus=work/data_curate/1",
+    ),
+    ("data", "teach"): (
+        "data.teach",
+        "thoughts that teachers write, kept where two gates open",
+        "--input tree=work/entity_build/1 --input corpus=work/data_synthesise/1",
+    ),
+    ("data", "mix"): (
+        "data.mixture",
+        "balance by entity, source and modality",
+        "--input data=work/data_curate/1",
+    ),
+    ("train", "pack"): (
+        "train.pack",
+        "which rows share a sequence, and how full sequences are",
+        "--input data=work/data_mixture/1",
+    ),
     ("train", "cpt"): ("train.cpt", "continual pretraining on documents", "--input data=work/data_mixture/1"),
-    ("train", "sft"): ("train.sft", "supervised fine-tuning on instructions", "--input data=work/data_mixture/1"),
-    ("train", "preferences"): ("train.preferences", "pairs from a model's answers with and without what is known",
-                               "--input data=work/data_mixture/1"),
-    ("train", "dpo"): ("train.dpo", "learn from pairs of a better and a worse reply", "--input data=work/train_preferences/1"),
-    ("train", "rl"): ("train.rl", "reinforcement learning with a task's scorer as reward", "--input data=work/data_mixture/1"),
-    ("train", "tool-need"): ("train.tool_need", "which prompts need a tool: asked without, with, and with the duty to use one",
-                             "--input data=work/data_mixture/1"),
-    ("train", "agentic"): ("train.agentic", "reinforcement learning over several turns with tools", "--input data=work/data_mixture/1"),
-    ("train", "select"): ("train.select", "prompts that a model gets right 60 to 80 % of the time", "--input data=work/data_mixture/1"),
-    ("train", "rft"): ("train.rft", "rare right answers of a model become rows to fine-tune on", "--input data=work/data_mixture/1"),
-    ("train", "demonstrate"): ("train.demonstrate", "an expert shows a task, its tools really run", "--input data=work/data_mixture/1"),
-    ("train", "reward"): ("train.reward_model", "a reward model from pairs and their fact-invariant variants", "--input data=work/pairs"),
-    ("report", ""): ("serve.report", "one HTML page and a model card", "--input comparison=work/evals_compare/1"),
+    ("train", "sft"): (
+        "train.sft",
+        "supervised fine-tuning on instructions",
+        "--input data=work/data_mixture/1",
+    ),
+    ("train", "preferences"): (
+        "train.preferences",
+        "pairs from a model's answers with and without what is known",
+        "--input data=work/data_mixture/1",
+    ),
+    ("train", "dpo"): (
+        "train.dpo",
+        "learn from pairs of a better and a worse reply",
+        "--input data=work/train_preferences/1",
+    ),
+    ("train", "rl"): (
+        "train.rl",
+        "reinforcement learning with a task's scorer as reward",
+        "--input data=work/data_mixture/1",
+    ),
+    ("train", "tool-need"): (
+        "train.tool_need",
+        "which prompts need a tool: asked without, with, and with the duty to use one",
+        "--input data=work/data_mixture/1",
+    ),
+    ("train", "agentic"): (
+        "train.agentic",
+        "reinforcement learning over several turns with tools",
+        "--input data=work/data_mixture/1",
+    ),
+    ("train", "select"): (
+        "train.select",
+        "prompts that a model gets right 60 to 80 % of the time",
+        "--input data=work/data_mixture/1",
+    ),
+    ("train", "rft"): (
+        "train.rft",
+        "rare right answers of a model become rows to fine-tune on",
+        "--input data=work/data_mixture/1",
+    ),
+    ("train", "demonstrate"): (
+        "train.demonstrate",
+        "an expert shows a task, its tools really run",
+        "--input data=work/data_mixture/1",
+    ),
+    ("train", "reward"): (
+        "train.reward_model",
+        "a reward model from pairs and their fact-invariant variants",
+        "--input data=work/pairs",
+    ),
+    ("page", ""): (
+        "pages.run",
+        "one HTML page and a model card",
+        "--input comparison=work/evals_compare/1",
+    ),
 }
 GROUPS = {"tree": "build, search and count the Medical Entity Tree", "data": "read, curate and mix corpora",
           "train": "pretrain, fine-tune, reinforce"}  # fmt: skip
+
+RENAMED_VERBS = {"report": "page"}  # verbs of earlier versions -> their names of today
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,40 +168,92 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if "invalid choice" in message:
             typed = message.partition("invalid choice: '")[2].partition("'")[0]
-            message = f"no verb {typed!r}{nearest(typed, self.choices())}"
+            renamed = RENAMED_VERBS.get(typed, "")
+            hint = f"; it is now called {renamed!r}" if renamed else nearest(typed, self.choices())
+            message = f"no verb {typed!r}{hint}"
         print(f"medxiaohe: {message} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(2)
 
     def choices(self) -> list[str]:
-        return [name for action in self._actions if isinstance(action, argparse._SubParsersAction) for name in action.choices]
+        return [
+            name
+            for action in self._actions
+            if isinstance(action, argparse._SubParsersAction)
+            for name in action.choices
+        ]
 
 
 def parser() -> Parser:
-    top = Parser(prog="medxiaohe", description=ABOUT, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = Parser(
+        prog="medxiaohe",
+        description=ABOUT,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--version", action="version", version=f"medxiaohe {medxiaohe.__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
 
-    run = _verb(verbs, "run", "run a recipe: every stage that is not done yet", "medxiaohe run recipes/quickstart.yaml", "runs:run")
+    run = _verb(
+        verbs,
+        "run",
+        "run a recipe: every stage that is not done yet",
+        "medxiaohe run recipes/quickstart.yaml",
+        "runs:run",
+    )
     run.add_argument("recipe", type=Path, help="a YAML file")
-    run.add_argument("--set", action="append", default=[], metavar="K=V", help="parameter=value or stage.setting=value; repeatable")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="parameter=value or stage.setting=value; repeatable",
+    )
     run.add_argument("--out", type=Path, help="the run folder, instead of the recipe's `out:`")
-    run.add_argument("--dry-run", action="store_true", help="print the recipe with every default and what would run; write nothing")
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the recipe with every default and what would run; write nothing",
+    )
     run.add_argument("--until", default="", metavar="STAGE", help="stop after this stage")
-    run.add_argument("--accept-change", action="store_true", help="run finished stages again whose settings, inputs or code changed")
+    run.add_argument(
+        "--accept-change",
+        action="store_true",
+        help="run finished stages again whose settings, inputs or code changed",
+    )
 
-    doctor = _verb(verbs, "doctor", "what this machine has and what is missing", "medxiaohe doctor --online", "doctor:doctor")
+    doctor = _verb(
+        verbs,
+        "doctor",
+        "what this machine has and what is missing",
+        "medxiaohe doctor --online",
+        "doctor:doctor",
+    )
     doctor.add_argument("--online", action="store_true", help="also try to reach the model hub")
 
     kinds = "readers, filters, vocabularies, scoring, tools, tasks, workflows, models, stages or assets"
     list_ = _verb(verbs, "list", "the names of a kind", "medxiaohe list tasks", "look:list_names")
     list_.add_argument("kind", nargs="?", default="", help=f"{kinds}; all of them when left out")
-    show = _verb(verbs, "show", "what one name is: its words, parameters, licence, example", "medxiaohe show tasks chest_xray", "look:show")
+    show = _verb(
+        verbs,
+        "show",
+        "what one name is: its words, parameters, licence, example",
+        "medxiaohe show tasks chest_xray",
+        "look:show",
+    )
     show.add_argument("kind", help=kinds)
     show.add_argument("name", help="a name of that kind, or file.py:function")
 
-    assets = _verb(verbs, "assets", "obtain package files used as data", "medxiaohe assets mondo pubmed_2021", "look:assets")
+    assets = _verb(
+        verbs,
+        "assets",
+        "obtain package files used as data",
+        "medxiaohe assets mondo pubmed_2021",
+        "look:assets",
+    )
     assets.add_argument("names", nargs="*", metavar="NAME", help="all of them when left out")
-    assets.add_argument("--list", action="store_true", help="what there is and what is here already; obtain nothing")
+    assets.add_argument(
+        "--list", action="store_true", help="what there is and what is here already; obtain nothing"
+    )
 
     _stage_verbs(verbs)
     eval_options.add(verbs, _verb, _stage_options)
@@ -115,22 +262,63 @@ def parser() -> Parser:
     stage.add_argument("uses", help="a name of `medxiaohe list stages`, or file.py:function")
     _stage_options(stage)
 
-    deid = _verb(verbs, "deid", "files without their patients", "medxiaohe deid scans --out clean --key key.hex", "deid:deid")
-    deid.add_argument("path", type=Path, help="a file or folder: DICOM, pictures, .txt, .md, .csv, .tsv, .json, .jsonl")
-    deid.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; a second call resumes")
-    deid.add_argument("--key", type=Path, metavar="FILE", help="the key of pseudonyms, made if not there; or MEDXIAOHE_DEID_KEY")
-    deid.add_argument("--pixels", default="ocr", choices=("ocr", "trust"), help="look for text in pixels, or trust that there is none")
-    deid.add_argument("--boxes", type=Path, metavar="FILE", help="YAML, boxes to blank: [{when: {Modality: US}, boxes: [[0, 0, 800, 60]]}]")
-    deid.add_argument("--keep", default="", metavar="A,B", help="JSON fields and columns to copy as they are, such as source,license")
-    deid.add_argument("--sources", type=Path, metavar="FILE", help="write the paths of quarantined files here, for you alone")
+    deid = _verb(
+        verbs,
+        "deid",
+        "files without their patients",
+        "medxiaohe deid scans --out clean --key key.hex",
+        "deid:deid",
+    )
+    deid.add_argument(
+        "path", type=Path, help="a file or folder: DICOM, pictures, .txt, .md, .csv, .tsv, .json, .jsonl"
+    )
+    deid.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="a new folder; a second call resumes"
+    )
+    deid.add_argument(
+        "--key",
+        type=Path,
+        metavar="FILE",
+        help="the key of pseudonyms, made if not there; or MEDXIAOHE_DEID_KEY",
+    )
+    deid.add_argument(
+        "--pixels",
+        default="ocr",
+        choices=("ocr", "trust"),
+        help="look for text in pixels, or trust that there is none",
+    )
+    deid.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="FILE",
+        help="YAML, boxes to blank: [{when: {Modality: US}, boxes: [[0, 0, 800, 60]]}]",
+    )
+    deid.add_argument(
+        "--keep",
+        default="",
+        metavar="A,B",
+        help="JSON fields and columns to copy as they are, such as source,license",
+    )
+    deid.add_argument(
+        "--sources",
+        type=Path,
+        metavar="FILE",
+        help="write the paths of quarantined files here, for you alone",
+    )
 
     example = 'medxiaohe ask --model out/quickstart/rl/1 "Is there an effusion?" --image x.png'
     ask = _verb(verbs, "ask", "ask a model one question", example, "ask:ask")
     ask.add_argument("question")
-    ask.add_argument("--model", required=True, help="starter, a folder in hub layout, a finished training stage, or a hub id")
+    ask.add_argument(
+        "--model",
+        required=True,
+        help="starter, a folder in hub layout, a finished training stage, or a hub id",
+    )
     ask.add_argument("--image", action="append", default=[], type=Path, help="a file; repeatable")
     ask.add_argument("--backend", default="transformers", help="a name of `medxiaohe list models`")
-    ask.add_argument("--set", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable")
+    ask.add_argument(
+        "--set", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable"
+    )
     return top
 
 
@@ -145,80 +333,170 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
         made.set_defaults(uses=uses)
         _stage_options(made)
     find = _verb(groups["tree"], "find", "entities by a name, a synonym or an id; or what a text mentions",
-                 'medxiaohe tree find "heart attack" --tree out/quickstart/tree/1', "look:tree_find")  # fmt: skip
+                 'medxiaohe tree find "heart attack" --tree out/quickstart/tree/1',
+                 "look:tree_find")  # fmt: skip
     find.add_argument("text")
     stats = _verb(groups["tree"], "stats", "how many entities, names, kinds and layers",
                   "medxiaohe tree stats --tree out/quickstart/tree/1", "look:tree_stats")  # fmt: skip
     show = _verb(groups["tree"], "show", "one entity: names, codes, facts, and who says so",
                  "medxiaohe tree show DOID:1909 --why --tree out/tree/tree/1", "trees:show")  # fmt: skip
     show.add_argument("id", metavar="ID", help="of the entity, or of any term that became one with it")
-    show.add_argument("--why", action="store_true", help="what each vocabulary says, with its license, and why the terms are one")
+    show.add_argument(
+        "--why",
+        action="store_true",
+        help="what each vocabulary says, with its license, and why the terms are one",
+    )
     coverage = _verb(groups["tree"], "coverage", "what a corpus has about every entity: a table and a page",
-                     "medxiaohe tree coverage corpus/medquad --tree out/tree/tree/1 --out out/coverage", "coverage:coverage")  # fmt: skip
-    coverage.add_argument("corpora", nargs="+", metavar="CORPUS", help="a stage's folder, a file or folder, or READER:PATH")
-    coverage.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for the table and the page, written whole")
-    coverage.add_argument("--compare", nargs="+", default=[], metavar="CORPUS", help="a second corpus, beside the first")
-    coverage.add_argument("--reviewed", nargs="+", default=[], metavar="CORPUS", help="what people reviewed: gold sets, cases")
+                     "medxiaohe tree coverage corpus/medquad --tree out/tree/tree/1 --out out/coverage",
+                     "coverage:coverage")  # fmt: skip
+    coverage.add_argument(
+        "corpora", nargs="+", metavar="CORPUS", help="a stage's folder, a file or folder, or READER:PATH"
+    )
+    coverage.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a folder for the table and the page, written whole",
+    )
+    coverage.add_argument(
+        "--compare", nargs="+", default=[], metavar="CORPUS", help="a second corpus, beside the first"
+    )
+    coverage.add_argument(
+        "--reviewed", nargs="+", default=[], metavar="CORPUS", help="what people reviewed: gold sets, cases"
+    )
     coverage.add_argument("--reader", default="", help="of the corpora that name none; guessed when left out")
     coverage.add_argument("--name", default="", help="what to call the corpus")
     coverage.add_argument("--compare-name", default="", help="what to call the second one")
-    coverage.add_argument("--amcs", type=Path, metavar="FILE", help="what `tree amcs --out` wrote, to show on the page")
+    coverage.add_argument(
+        "--amcs", type=Path, metavar="FILE", help="what `tree amcs --out` wrote, to show on the page"
+    )
     check = _verb(groups["data"], "check", "what is wrong with data, row by row, before it is read",
                   "medxiaohe data check mine.jsonl --reader chat_jsonl", "check:data")  # fmt: skip
     check.add_argument("path", help="a file, a folder, or asset:NAME")
-    check.add_argument("--reader", default="", help="a name of `medxiaohe list readers`; guessed when left out")
-    check.add_argument("--set", action="append", default=[], metavar="K=V", help="an option of the reader; repeatable")
+    check.add_argument(
+        "--reader", default="", help="a name of `medxiaohe list readers`; guessed when left out"
+    )
+    check.add_argument(
+        "--set", action="append", default=[], metavar="K=V", help="an option of the reader; repeatable"
+    )
     check.add_argument("--limit", type=int, help="look at the first N rows only")
-    leaks = _verb(groups["data"], "contamination", "which rows gave away test items, as a page with the pairs side by side",
-                  "medxiaohe data contamination out/quickstart/curated/1 --out leaks.html", "contamination:contamination")  # fmt: skip
-    leaks.add_argument("report", type=Path, metavar="REPORT", help="the folder of a data.curate stage, or its contamination.json")
+    leaks = _verb(groups["data"], "contamination",
+    "which rows gave away test items, as a page with the pairs side by side",
+                  "medxiaohe data contamination out/quickstart/curated/1 --out leaks.html",
+                  "contamination:contamination")  # fmt: skip
+    leaks.add_argument(
+        "report",
+        type=Path,
+        metavar="REPORT",
+        help="the folder of a data.curate stage, or its contamination.json",
+    )
     leaks.add_argument("--out", type=Path, metavar="FILE", help="the page (default contamination.html)")
     _trainer_verbs(groups["train"])
     for made in (find, stats, show, coverage):
         made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
     amcs = _verb(groups["tree"], "amcs", "how near sets of terms are to the last one, in both directions",
-                 "medxiaohe tree amcs medquad_xml:corpus/medquad#focus out/tree/tree/1 --kind disease", "amcs:amcs")  # fmt: skip
-    amcs.add_argument("sets", nargs="+", metavar="SET", help="a tree, a text file, VOCABULARY[:PATH] or READER:PATH#KEY; the tree last")
-    amcs.add_argument("--encoder", default="minilm", help="minilm, ngrams (no weights), or a folder with a sentence encoder")
+                 "medxiaohe tree amcs medquad_xml:corpus/medquad#focus out/tree/tree/1 --kind disease",
+                 "amcs:amcs")  # fmt: skip
+    amcs.add_argument(
+        "sets",
+        nargs="+",
+        metavar="SET",
+        help="a tree, a text file, VOCABULARY[:PATH] or READER:PATH#KEY; the tree last",
+    )
+    amcs.add_argument(
+        "--encoder", default="minilm", help="minilm, ngrams (no weights), or a folder with a sentence encoder"
+    )
     amcs.add_argument("--kind", default="", help="only entities of this kind, of trees and vocabularies")
     amcs.add_argument("--synonyms", action="store_true", help="all names of an entity, not only its main one")
-    amcs.add_argument("--sample", type=int, default=20_000, metavar="N", help="average over at most N terms; 0 for all (default 20000)")
+    amcs.add_argument(
+        "--sample",
+        type=int,
+        default=20_000,
+        metavar="N",
+        help="average over at most N terms; 0 for all (default 20000)",
+    )
     amcs.add_argument("--seed", type=int, default=0, help="of the sample and of the interval")
-    amcs.add_argument("--keep", type=Path, metavar="DIR", help="keep the vectors here: a killed run goes on, the next one starts from them")
-    amcs.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON, for `tree coverage --amcs`")
+    amcs.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="keep the vectors here: a killed run goes on, the next one starts from them",
+    )
+    amcs.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the result as JSON, for `tree coverage --amcs`"
+    )
 
 
 def _trainer_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     export = _verb(verbs, "export", "data and settings for ms-swift, LLaMA-Factory or verl",
-                   "medxiaohe train export out/quickstart/mixture/1 --to ms_swift --kind sft --model Qwen/Qwen3-VL-4B-Instruct --out swift",
+                   "medxiaohe train export out/quickstart/mixture/1 --to ms_swift --kind sft --model Qwen/Qwen3-VL-4B-Instruct --out swift",  # noqa: E501
                    "exporting:export")  # fmt: skip
     export.add_argument("data", type=Path, metavar="DATA", help="the folder of a stage with rows to train on")
     export.add_argument("--to", required=True, metavar="TRAINER", help="ms_swift, llama_factory or verl")
     export.add_argument("--model", required=True, help="the model to train there: a hub id or a folder")
-    export.add_argument("--kind", default="", choices=("", "cpt", "sft", "rl", "dpo"), help="what to train there; or it is guessed")
+    export.add_argument(
+        "--kind",
+        default="",
+        choices=("", "cpt", "sft", "rl", "dpo"),
+        help="what to train there; or it is guessed",
+    )
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, written whole")
-    export.add_argument("--with", type=Path, dest="settings", metavar="FILE", help="settings of train.sft, train.rl, ... as YAML")
+    export.add_argument(
+        "--with",
+        type=Path,
+        dest="settings",
+        metavar="FILE",
+        help="settings of train.sft, train.rl, ... as YAML",
+    )
     export.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")
-    export.add_argument("--template", default="", help="of LLaMA-Factory, for models it does not know by name")
+    export.add_argument(
+        "--template", default="", help="of LLaMA-Factory, for models it does not know by name"
+    )
     merge = _verb(verbs, "merge", "fold an adapter into its model",
-                  "medxiaohe train merge Qwen/Qwen3-VL-4B-Instruct adapter --out merged", "exporting:merge")  # fmt: skip
-    merge.add_argument("model", metavar="MODEL", help="starter, a folder, or a hub id: what the adapter was trained on")
-    merge.add_argument("adapter", type=Path, metavar="ADAPTER", help="a folder with adapter_config.json and safetensors")
-    merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder: a checkpoint in hub layout")
+                  "medxiaohe train merge Qwen/Qwen3-VL-4B-Instruct adapter --out merged",
+                  "exporting:merge")  # fmt: skip
+    merge.add_argument(
+        "model", metavar="MODEL", help="starter, a folder, or a hub id: what the adapter was trained on"
+    )
+    merge.add_argument(
+        "adapter", type=Path, metavar="ADAPTER", help="a folder with adapter_config.json and safetensors"
+    )
+    merge.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="a new folder: a checkpoint in hub layout"
+    )
 
 
 def _stage_options(made: Parser, required: bool = True) -> None:
-    made.add_argument("--out", type=Path, required=required, metavar="DIR", help="finished as DIR/<stage>/1; a second call resumes")
+    made.add_argument(
+        "--out",
+        type=Path,
+        required=required,
+        metavar="DIR",
+        help="finished as DIR/<stage>/1; a second call resumes",
+    )
     made.add_argument("--with", type=Path, dest="settings", metavar="FILE",
-                      help="a YAML mapping of the stage's settings, or a recipe with such a stage")  # fmt: skip
+                      help="a YAML mapping of the stage's settings, or a recipe with such a stage")  # fmt: skip  # noqa: E501
     made.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")
-    made.add_argument("--input", action="append", default=[], metavar="ROLE=DIR", help="the folder of a finished stage; repeatable")
-    made.add_argument("--accept-change", action="store_true", help="run again although settings, inputs or code changed")
+    made.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="ROLE=DIR",
+        help="the folder of a finished stage; repeatable",
+    )
+    made.add_argument(
+        "--accept-change", action="store_true", help="run again although settings, inputs or code changed"
+    )
 
 
 def _verb(verbs: argparse._SubParsersAction[Parser], name: str, about: str, example: str, do: str) -> Parser:
     made = verbs.add_parser(
-        name, help=about, description=about, epilog=f"example:\n  {example}", formatter_class=argparse.RawDescriptionHelpFormatter
+        name,
+        help=about,
+        description=about,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--json", action="store_true", help="machine-readable result on stdout")
     made.add_argument("--debug", action="store_true", help="a traceback when something fails")

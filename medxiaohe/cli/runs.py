@@ -54,7 +54,10 @@ def _only(uses: str, recipe: load.Recipe, given: Mapping[str, Path]) -> load.Rec
     """The recipe with nothing but its stage of this kind, which must need no other."""
     found = [stage for stage in recipe.stages if stage.uses == uses]
     if len(found) != 1 or found[0].needs or given:
-        raise ConfigError(f"--with: the recipe {recipe.name} has {len(found)} stages {uses} to run alone: use `medxiaohe run`")
+        raise ConfigError(
+            f"--with: the recipe {recipe.name} has {len(found)} stages {uses} to run alone: use `medxiaohe"
+            " run`"
+        )
     return replace(recipe, stages=tuple(found))
 
 
@@ -62,7 +65,11 @@ def _print(recipe: load.Recipe, done: list[recipes.Done], wants_json: bool) -> N
     if not ranks.is_first():
         return
     seconds = recipes.seconds(recipe.out)
-    print(json.dumps(as_json(recipe, done, seconds), ensure_ascii=False) if wants_json else as_text(recipe, done, seconds))
+    print(
+        json.dumps(as_json(recipe, done, seconds), ensure_ascii=False)
+        if wants_json
+        else as_text(recipe, done, seconds)
+    )
 
 
 def _dry_run(recipe: load.Recipe, args: argparse.Namespace) -> int:
@@ -87,8 +94,15 @@ def given_input(text: str) -> tuple[str, Path]:
 
 def finished_folder(path: Path, where: str) -> Path:
     """The folder of a finished stage: the path itself, or the only version below it."""
-    versions = [path] if (path / io.MANIFEST).is_file() else [p.parent for p in sorted(path.glob(f"*/{io.MANIFEST}"))]
+    versions = (
+        [path]
+        if (path / io.MANIFEST).is_file()
+        else [p.parent for p in sorted(path.glob(f"*/{io.MANIFEST}"))]
+    )
     if len(versions) != 1:
         found = ", ".join(map(str, versions)) or "none"
-        raise ConfigError(f"{where}: {path} is not the folder of a finished stage (no {io.MANIFEST}); below it there are: {found}")
+        raise ConfigError(
+            f"{where}: {path} is not the folder of a finished stage (no {io.MANIFEST}); below it there are:"
+            f" {found}"
+        )
     return versions[0]

@@ -24,18 +24,32 @@ def as_json(recipe: Recipe, done: Sequence[Done], seconds: Seconds) -> dict[str,
         }
         for d in done
     ]  # fmt: skip
-    return {"recipe": recipe.name, "out": str(recipe.out), "stages": stages, "comparison": _comparison(done) or None, **_outputs(done)}
+    return {
+        "recipe": recipe.name,
+        "out": str(recipe.out),
+        "stages": stages,
+        "comparison": _comparison(done) or None,
+        **_outputs(done),
+    }
 
 
 def as_text(recipe: Recipe, done: Sequence[Done], seconds: Seconds) -> str:
     rows = [("stage", "time", "what it did")]
     for d in done:
         took = seconds.get((d.name, d.folder.name))
-        rows.append((d.name, "-" if took is None else clock(took), headline(d.summary) + ("" if d.ran else " (done before)")))
+        rows.append(
+            (
+                d.name,
+                "-" if took is None else clock(took),
+                headline(d.summary) + ("" if d.ran else " (done before)"),
+            )
+        )
     parts = [table(rows)]
     if comparison := _comparison(done):
         parts.append(scores(comparison))
-    parts.append("\n".join([*(f"{name:<6} {path}" for name, path in _outputs(done).items()), f"folder {recipe.out}"]))
+    parts.append(
+        "\n".join([*(f"{name:<6} {path}" for name, path in _outputs(done).items()), f"folder {recipe.out}"])
+    )
     return "\n\n".join(parts)
 
 
@@ -49,7 +63,10 @@ def headline(summary: Mapping[str, Any]) -> str:
             figures.append(f"{key} {number(value['mean'])}")
         elif isinstance(value, (int, float)) and not isinstance(value, bool) and not key.endswith("_last"):
             figures.append(f"{key.replace('_', ' ')} {number(value)}")
-    return ", ".join(figures[:MAX_FIGURES]) or ", ".join(f"{k} {v}" for k, v in summary.items() if isinstance(v, str))[:80]
+    return (
+        ", ".join(figures[:MAX_FIGURES])
+        or ", ".join(f"{k} {v}" for k, v in summary.items() if isinstance(v, str))[:80]
+    )
 
 
 def number(value: Any) -> str:
@@ -62,8 +79,13 @@ def table(rows: Sequence[Sequence[str]], right: Iterable[int] = (1,)) -> str:
     """Text columns under a ruled heading; the columns named in `right` are set to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     sides = [str.rjust if i in set(right) else str.ljust for i in range(len(widths))]
-    lines = ["  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in [lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+    lines = [
+        "  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True))
+        for row in rows
+    ]
+    return "\n".join(
+        line.rstrip() for line in [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+    )
 
 
 def _comparison(done: Sequence[Done]) -> dict[str, Any]:
@@ -78,11 +100,21 @@ def scores(comparison: Mapping[str, Any]) -> str:
         for i, row in enumerate(stages):
             pair = _against_base(comparison.get("paired", []), task, stages[0]["stage"], row["stage"])
             interval = f"[{number(row.get('low'))}, {number(row.get('high'))}]"
-            rows.append((_name(task, row, i), number(row["n"]), number(row.get("mean")), interval, *_paired(pair)))
+            rows.append(
+                (_name(task, row, i), number(row["n"]), number(row.get("mean")), interval, *_paired(pair))
+            )
     perplexity = comparison.get("perplexity") or {}
     for i, row in enumerate(stages := perplexity.get("stages", [])):
         pair = _against_base(perplexity.get("paired", []), "bits per token", stages[0]["stage"], row["stage"])
-        rows.append((_name("bits per token", row, i), number(row["documents"]), number(row["bits_per_token"]), "", *_paired(pair)))
+        rows.append(
+            (
+                _name("bits per token", row, i),
+                number(row["documents"]),
+                number(row["bits_per_token"]),
+                "",
+                *_paired(pair),
+            )
+        )
     return table(rows, right={1, 2, 4, 5})
 
 

@@ -16,24 +16,34 @@ MAX_SHOWN = 8
 
 
 def show(args: argparse.Namespace) -> int:
-    from medxiaohe.entity.ids import curie
-    from medxiaohe.entity.tree import Tree
+    from medxiaohe.entity.tree.ids import curie
+    from medxiaohe.entity.tree.tree import Tree
 
     folder = finished_folder(args.tree, "--tree")
     if not (folder / "entities.jsonl").is_file():
         raise DataError(f"{folder} is not a tree: no entities.jsonl (build one with `medxiaohe tree build`)")
     tree = Tree.load(folder)
     asked = args.id if args.id in tree else curie(args.id)
-    id = asked if asked in tree else next((m["kept"] for m in _mentioning(folder / "merges.jsonl", asked) if m["merged"] == asked), "")
+    id = (
+        asked
+        if asked in tree
+        else next(
+            (m["kept"] for m in _mentioning(folder / "merges.jsonl", asked) if m["merged"] == asked), ""
+        )
+    )
     if id not in tree:
-        raise ConfigError(f"no entity with the id {args.id!r} in {folder}: look for a name with `medxiaohe tree find`")
+        raise ConfigError(
+            f"no entity with the id {args.id!r} in {folder}: look for a name with `medxiaohe tree find`"
+        )
     facts: dict[str, Any] = {
         **io.to_json(tree.entities[id]),
         "layer": tree.layer(id),
         "above": [tree.entities[a].name for a in tree.ancestors(id)],
         "below": [tree.entities[child].name for child in tree.children(id)],
         "relations": [
-            _named(fact, tree) for fact in _mentioning(folder / "relations.jsonl", id) if id in (fact["subject"], fact["object"])
+            _named(fact, tree)
+            for fact in _mentioning(folder / "relations.jsonl", id)
+            if id in (fact["subject"], fact["object"])
         ],
     }
     if args.why:
@@ -54,7 +64,11 @@ def _why(folder: Path, id: str) -> Iterator[dict[str, Any]]:
     for term in _mentioning(folder / "terms.jsonl", *sorted(terms)):
         if term["id"] in terms:
             merge = reasons.get((term["id"], term["source"]))
-            why = {"why": merge["why"], "because": merge["because"]} if merge else {"why": "kept", "because": "the first to be read"}
+            why = (
+                {"why": merge["why"], "because": merge["because"]}
+                if merge
+                else {"why": "kept", "because": "the first to be read"}
+            )
             yield {**why, **{key: value for key, value in term.items() if value}}
 
 
@@ -74,12 +88,28 @@ def _named(fact: Mapping[str, Any], tree: Any) -> dict[str, Any]:
 
 def _print(facts: Mapping[str, Any]) -> None:
     print(f"{facts['name']}  ({facts['kind']}, layer {facts['layer']}, {facts['id']})")
-    for key in ("definition", "synonyms", "lay", "abbreviations", "related", "xrefs", "above", "below", "sources"):
+    for key in (
+        "definition",
+        "synonyms",
+        "lay",
+        "abbreviations",
+        "related",
+        "xrefs",
+        "above",
+        "below",
+        "sources",
+    ):
         if facts[key]:
-            print(f"    {key:<14} {facts[key] if isinstance(facts[key], str) else _some(facts[key], ' < ' if key == 'above' else ', ')}")
+            print(
+                f"    {key:<14}"
+                f" {facts[key] if isinstance(facts[key], str) else _some(facts[key], ' < ' if key == 'above' else ', ')}"  # noqa: E501
+            )
     for fact in facts["relations"][:MAX_SHOWN]:
         value = "" if fact["value"] is None else f" {fact['value']:g}"
-        words = f"{fact['subject_name']} - {fact['predicate']}{value}{' - ' + fact['object_name'] if fact['object'] else ''}"
+        words = (
+            f"{fact['subject_name']} -"
+            f" {fact['predicate']}{value}{' - ' + fact['object_name'] if fact['object'] else ''}"
+        )
         print(f"    {'fact':<14} {words}  [{fact['source']}]")
     if len(facts["relations"]) > MAX_SHOWN:
         print(f"    {'':<14} and {len(facts['relations']) - MAX_SHOWN} more facts (--json has all)")

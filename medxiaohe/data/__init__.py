@@ -1,1 +1,2 @@
-"""From raw corpora to what a trainer reads: read (and link), curate, mix. Readers and filters are one file each."""
+"""From raw corpora to what a trainer reads: read (and link), curate, mix. Readers and filters are one file
+each."""

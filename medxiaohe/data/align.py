@@ -4,9 +4,10 @@
     dropped.jsonl   {id, source, stage, reason, detail}
     coverage.json, and, where the corpus has them, contamination.json, nodes.jsonl and items.jsonl as they are
 
-First rules over names, sides and the tree, and a similarity as a rank among other rows; then a judge: any Model, which sees the picture
-where there is one. The judge is asked about mismatches planted in the rows first, and stops the run (JudgeFailed) if it cannot tell
-them. When it abstains or fails, that is no verdict: the row is `undecided`, counted, and treated as the setting says.
+First rules over names, sides and the tree, and a similarity as a rank among other rows; then a judge: any
+Model, which sees the picture where there is one. The judge is asked about mismatches planted in the rows
+first, and stops the run (JudgeFailed) if it cannot tell them. When it abstains or fails, that is no verdict:
+the row is `undecided`, counted, and treated as the setting says.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medxiaohe import io
-from medxiaohe.data import contamination
-from medxiaohe.data.accounts import settle
-from medxiaohe.data.rows import Rows
+from medxiaohe.data.coverage.row_accounts import settle
+from medxiaohe.data.duplicates import contamination_record
+from medxiaohe.data.mixing.stored_rows import Rows
 from medxiaohe.data.synth import anchors, planted, similarity
 from medxiaohe.data.synth.anchors import Item
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.mismatch import Mismatch, Rules
 from medxiaohe.data.synth.teacher import Teacher, TeacherSettings, Unusable, teacher
-from medxiaohe.entity.finder import finder
+from medxiaohe.entity.linking.finder import finder
 from medxiaohe.errors import ConfigError, DataError, JudgeFailed
 from medxiaohe.models.embed import embedder
 from medxiaohe.progress import track
@@ -46,7 +47,7 @@ A and B are said of the same {what}.
 A: {anchor}
 B: {text}
 Can both be true of it, and are they about the same thing? Mind the names of diseases and organs, left and right, and what is denied.
-Answer with one word: match, mismatch, or unsure."""
+Answer with one word: match, mismatch, or unsure."""  # noqa: E501
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class AlignSettings:
     rules: bool = True
     similarity: str = "ngrams"  # of text and anchor: ngrams, minilm, a folder, or "" for none
     least: float = 0.7  # standing below which a text is of another row
-    pictures: float = 0.0  # the same for a text beside its picture (0.5 with minilm); 0 does not look at pictures
+    # the same for a text beside its picture (0.5 with minilm); 0 does not look at pictures
+    pictures: float = 0.0
     judge: TeacherSettings | None = None
     planted: int = 20  # mismatches that a judge must tell from as many rows, before it is believed
     undecided: Literal["keep", "drop"] = "keep"
@@ -63,7 +65,9 @@ class AlignSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.least < 1 or not 0 <= self.pictures < 1:
-            raise ConfigError(f"least and pictures are shares of 0 to below 1, not {self.least} and {self.pictures}")
+            raise ConfigError(
+                f"least and pictures are shares of 0 to below 1, not {self.least} and {self.pictures}"
+            )
         if not (self.rules or self.similarity or self.pictures or self.judge):
             raise ConfigError("nothing is left to align by: set rules, similarity, pictures or judge")
 
@@ -84,7 +88,15 @@ class _Row:
 def align(settings: AlignSettings, out: Path, *, corpus: Path, tree: Path) -> dict[str, Any]:
     graph = Graph.load(tree)
     rules = Rules(graph, finder(tree), lexicon(tree))
-    work = io.scratch(out, [settings, io.content(corpus, "samples.jsonl"), io.content(tree, "entities.jsonl"), _code()])
+    work = io.scratch(
+        out,
+        [
+            settings,
+            io.content(corpus, "samples.jsonl"),
+            io.content(tree, "entities.jsonl"),
+            io.code.digest(__name__),
+        ],
+    )
     judge = teacher(settings.judge, work) if settings.judge else None
     files = []
     with Rows(corpus) as rows:
@@ -103,7 +115,9 @@ def align(settings: AlignSettings, out: Path, *, corpus: Path, tree: Path) -> di
     return _publish(out, corpus, files, judge)
 
 
-def _aligned(samples: Sequence[Sample], rules: Rules, judge: Teacher | None, settings: AlignSettings) -> list[_Row]:
+def _aligned(
+    samples: Sequence[Sample], rules: Rules, judge: Teacher | None, settings: AlignSettings
+) -> list[_Row]:
     rows = [_Row(sample, anchors.item(sample, settings.tags), notes={}) for sample in samples]
     for row in rows:
         found = rules(row.item) if settings.rules else Mismatch(checked=False)
@@ -116,8 +130,13 @@ def _aligned(samples: Sequence[Sample], rules: Rules, judge: Teacher | None, set
     if settings.pictures:
         _stand_beside_pictures(rows, settings)
     if judge:
-        _judged([row for row in rows if not row.reason and (row.item.anchors or row.item.images)], judge, settings)
-    return [replace(row, sample=replace(row.sample, meta={**row.sample.meta, "alignment": row.notes})) for row in rows]
+        _judged(
+            [row for row in rows if not row.reason and (row.item.anchors or row.item.images)], judge, settings
+        )
+    return [
+        replace(row, sample=replace(row.sample, meta={**row.sample.meta, "alignment": row.notes}))
+        for row in rows
+    ]
 
 
 def _stand(rows: Sequence[_Row], settings: AlignSettings) -> None:
@@ -126,14 +145,20 @@ def _stand(rows: Sequence[_Row], settings: AlignSettings) -> None:
         return  # too few others to stand among
     groups = [_study(row.sample) for row in both]
     embed = embedder(settings.similarity)
-    found = similarity.of_texts([r.item.anchor for r in both], [r.item.text for r in both], groups, embed, settings.seed)
+    found = similarity.of_texts(
+        [r.item.anchor for r in both], [r.item.text for r in both], groups, embed, settings.seed
+    )
     for row, value in zip(both, found, strict=True):
         assert row.notes is not None
         row.notes["standing"] = round(float(value), 3)
         if row.reason == "unrelated" and value >= settings.least:  # the weaker of the two witnesses
             row.drop("", "", "")
         if value < settings.least and not row.reason:
-            row.drop("similarity", "unlike", f"{1 - value:.0%} of other rows' texts are more like what this row is about")
+            row.drop(
+                "similarity",
+                "unlike",
+                f"{1 - value:.0%} of other rows' texts are more like what this row is about",
+            )
 
 
 def _stand_beside_pictures(rows: Sequence[_Row], settings: AlignSettings) -> None:
@@ -141,13 +166,17 @@ def _stand_beside_pictures(rows: Sequence[_Row], settings: AlignSettings) -> Non
     if len({_study(row.sample) for row in both}) < similarity.MIN_PAIRS:
         return
     features = similarity.picture_features([row.item.images[0] for row in both])
-    texts = embedder(settings.similarity or "ngrams").encode([f"{row.item.anchor}\n{row.item.text}" for row in both])
+    texts = embedder(settings.similarity or "ngrams").encode(
+        [f"{row.item.anchor}\n{row.item.text}" for row in both]
+    )
     found = similarity.of_pictures(features, texts, [_study(row.sample) for row in both], settings.seed)
     for row, value in zip(both, found, strict=True):
         assert row.notes is not None
         row.notes["beside_picture"] = round(float(value), 3)
         if value < settings.pictures and not row.reason:
-            row.drop("pictures", "another picture", f"{1 - value:.0%} of other rows' texts fit the picture better")
+            row.drop(
+                "pictures", "another picture", f"{1 - value:.0%} of other rows' texts fit the picture better"
+            )
 
 
 def _study(sample: Sample) -> str:
@@ -159,7 +188,9 @@ def _study(sample: Sample) -> str:
 
 def question(item: Item) -> list[Message]:
     what = "picture" if item.images else "case"
-    said = ASKED.format(what=what, anchor=item.anchor[:MAX_SHOWN] or "(see the picture)", text=item.text[:MAX_SHOWN])
+    said = ASKED.format(
+        what=what, anchor=item.anchor[:MAX_SHOWN] or "(see the picture)", text=item.text[:MAX_SHOWN]
+    )
     return [Message("user", (*item.images, said))]
 
 
@@ -174,7 +205,11 @@ def verdict(_: int, reply: str) -> str:
 def _judged(rows: Sequence[_Row], judge: Teacher, settings: AlignSettings) -> None:
     for row, reply in zip(rows, judge.ask([question(row.item) for row in rows], verdict), strict=True):
         assert row.notes is not None
-        row.notes["judge"] = {**reply.record(judge.name), "verdict": reply.value or "", "problem": reply.problem}
+        row.notes["judge"] = {
+            **reply.record(judge.name),
+            "verdict": reply.value or "",
+            "problem": reply.problem,
+        }
         if reply.value == "mismatch":
             row.drop("judge", "mismatch", reply.text[:200])
         elif reply.value != "match":
@@ -183,14 +218,21 @@ def _judged(rows: Sequence[_Row], judge: Teacher, settings: AlignSettings) -> No
                 row.drop("judge", "undecided", reply.problem or "the judge is unsure")
 
 
-def _trusted(judge: Teacher, items: Sequence[Item], graph: Graph, rules: Rules, settings: AlignSettings) -> None:
-    """JudgeFailed unless the judge calls fewer of the rows a mismatch than of the same rows with one planted, and most of those."""
+def _trusted(
+    judge: Teacher, items: Sequence[Item], graph: Graph, rules: Rules, settings: AlignSettings
+) -> None:
+    """JudgeFailed unless the judge calls fewer of the rows a mismatch than of the same rows with one planted,
+    and most of those."""
     dice = random.Random(settings.seed)
     whole = [one for one in items if one.anchors and len(one.text.split()) >= anchors.BODY]
     studies = {one.id: one.id for one in whole}
     pairs = []
     for one in dice.sample(whole, len(whole)):
-        wrong = planted.unrelated(one, whole, studies, dice) if len(pairs) % 2 else planted.sibling(one, graph, rules.names, dice)
+        wrong = (
+            planted.unrelated(one, whole, studies, dice)
+            if len(pairs) % 2
+            else planted.sibling(one, graph, rules.names, dice)
+        )
         if wrong:
             pairs.append((one, wrong))
         if len(pairs) == settings.planted:
@@ -201,8 +243,8 @@ def _trusted(judge: Teacher, items: Sequence[Item], graph: Graph, rules: Rules, 
     false, caught = said[::2].count("mismatch"), said[1::2].count("mismatch")
     if caught * 2 < len(pairs) or caught <= false:
         raise JudgeFailed(
-            f"the judge {judge.name} called {caught} of {len(pairs)} planted mismatches one, and {false} of the same rows without: take"
-            " another judge, or none"
+            f"the judge {judge.name} called {caught} of {len(pairs)} planted mismatches one, and {false} of"
+            " the same rows without: take another judge, or none"
         )
 
 
@@ -229,19 +271,23 @@ def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Teacher | No
 
     num_kept = io.write_jsonl(out / "samples.jsonl", kept())
     if not num_kept:
-        raise DataError(f"nothing is left of {num} rows of {corpus}: every text contradicts what else its row says")
+        raise DataError(
+            f"nothing is left of {num} rows of {corpus}: every text contradicts what else its row says"
+        )
     io.write_jsonl(out / "dropped.jsonl", dropped)
     io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
-    contamination.carry(corpus, out)
+    contamination_record.carry(corpus, out)
     for name in CARRIED:
         if (corpus / name).is_file():
             shutil.copyfile(corpus / name, out / name)
     by = Counter(f"{row['stage']}: {row['reason']}" for row in dropped)
     account = settle("data.align", read=num, written=num_kept, dropped=by)
     said = {"judge": judge.to_json()} if judge else {}
-    return {"read": num, "kept": num_kept, "dropped": dict(by.most_common()), "account": account, **dict(sorted(notes.items())), **said}
-
-
-def _code() -> list[str]:
-    here = Path(__file__).parent
-    return [io.sha256(path) for path in sorted((here / "synth").glob("*.py"))] + [io.sha256(Path(__file__))]
+    return {
+        "read": num,
+        "kept": num_kept,
+        "dropped": dict(by.most_common()),
+        "account": account,
+        **dict(sorted(notes.items())),
+        **said,
+    }

@@ -2,10 +2,13 @@
 
     entities.jsonl    the rows of the tree, byte for byte, then the new entities
     terms.jsonl, merges.jsonl, relations.jsonl, problems.jsonl    those of the tree, and what the passages say
-    extracted.jsonl   {passage, start, end, surface, type, by}: what was found, each span checked against its passage
+    extracted.jsonl   {passage, start, end, surface, type, by}: what was found, each span checked against its
+                      passage
     dropped.jsonl     what was found and is not in the tree, each with its reason
-    attached.jsonl    {id, name, kind, mentions, parents: [{id, name, score, why}], decided by, evidence: [...]}
-    conflicts.jsonl, rulings.jsonl    what scores could not decide, and what the agent made of it, with its reasoning and searches
+    attached.jsonl    {id, name, kind, mentions, parents: [{id, name, score, why}], decided by, evidence:
+                      [...]}
+    conflicts.jsonl, rulings.jsonl    what scores could not decide, and what the agent made of it, with its
+                                      reasoning and searches
     stats.json        the summary
 
 docs/tree.md, "Build from literature", has the rules.
@@ -21,28 +24,41 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from medxiaohe import io, plugins
-from medxiaohe.data.growth import Growth, Rules
+from medxiaohe.data.growing.growth import Growth, Rules
 from medxiaohe.entity.build import row
-from medxiaohe.entity.finder import Finder, finder
+from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.entity.literature import candidates
 from medxiaohe.entity.literature.extract import CALLS, Extraction, Found, Limits, Passage, Replies, extract
 from medxiaohe.entity.literature.vectors import Remembering
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models.embed import embedder
 from medxiaohe.recipe.settings import InputPath
 
-KINDS = ("disease", "phenotype", "anatomy", "chemical", "procedure", "modality", "gene", "cell", "process", "organism")
+KINDS = (
+    "disease",
+    "phenotype",
+    "anatomy",
+    "chemical",
+    "procedure",
+    "modality",
+    "gene",
+    "cell",
+    "process",
+    "organism",
+)
 COPIED = ("terms.jsonl", "merges.jsonl", "relations.jsonl", "problems.jsonl")
 
 
 @dataclass(frozen=True)
 class AttachSettings:
-    passages: InputPath = ""  # a folder of .txt or .jsonl, or one .jsonl of Samples, when there is no `corpus` stage
+    # a folder of .txt or .jsonl, or one .jsonl of Samples, when there is no `corpus` stage
+    passages: InputPath = ""
     limit: int | None = None  # the first passages
     license: str = "not stated"  # of passages that state none
     extractors: tuple[Literal["statistics", "model"], ...] = ("statistics",)
-    model: str = ""  # for the extractor `model`, and to rule on conflicts: starter, a folder, a hub id, a served name
+    # for the extractor `model`, and to rule on conflicts: starter, a folder, a hub id, a served name
+    model: str = ""
     backend: str = "transformers"
     options: dict[str, Any] = field(default_factory=dict)  # of the backend
     kinds: tuple[str, ...] = KINDS  # what is looked for
@@ -58,9 +74,14 @@ class AttachSettings:
 
     def __post_init__(self) -> None:
         if not self.extractors or ("model" in self.extractors and not self.model):
-            raise ConfigError("extractors must name statistics, model or both; the extractor model needs the setting `model`")
+            raise ConfigError(
+                "extractors must name statistics, model or both; the extractor model needs the setting"
+                " `model`"
+            )
         if min(self.min_mentions, self.min_entities, self.batch) < 1 or min(self.retries, self.max_calls) < 0:
-            raise ConfigError("min_mentions, min_entities and batch must be at least 1, retries and max_calls at least 0")
+            raise ConfigError(
+                "min_mentions, min_entities and batch must be at least 1, retries and max_calls at least 0"
+            )
         if not 0 < self.least < 1 or not 0 < self.min_score <= 1:
             raise ConfigError("least and min_score are chances, between 0 and 1")
 
@@ -69,7 +90,14 @@ def attach(settings: AttachSettings, out: Path, *, tree: Path, corpus: Path | No
     plugins.need("numpy", why="attaching entities")
     passages = read_passages(settings, corpus)
     skeleton = Tree.load(tree)
-    work = io.scratch(out, [asdict(settings), io.content(tree, "entities.jsonl"), [[p.id, io.fingerprint(p.text)] for p in passages]])
+    work = io.scratch(
+        out,
+        [
+            asdict(settings),
+            io.content(tree, "entities.jsonl"),
+            [[p.id, io.fingerprint(p.text)] for p in passages],
+        ],
+    )
     near = None if settings.embedder == "ngrams" else Remembering(embedder(settings.embedder), work)
     model = _model(settings, work)
     names = finder(tree)
@@ -93,7 +121,9 @@ def read_passages(settings: AttachSettings, corpus: Path | None) -> list[Passage
     if bool(settings.passages) == (corpus is not None):
         raise ConfigError("give the passages once: `needs: corpus`, or the setting `passages`")
     place = corpus / "samples.jsonl" if corpus is not None else Path(settings.passages)
-    files = sorted(p for p in place.rglob("*") if p.suffix in (".txt", ".jsonl")) if place.is_dir() else [place]
+    files = (
+        sorted(p for p in place.rglob("*") if p.suffix in (".txt", ".jsonl")) if place.is_dir() else [place]
+    )
     found: dict[str, Passage] = {}
     for file in files:
         if file.suffix == ".txt":
@@ -102,9 +132,14 @@ def read_passages(settings: AttachSettings, corpus: Path | None) -> list[Passage
             continue
         for sample in io.read_samples(file):
             if sample.split != "test" and sample.text.strip():
-                found.setdefault(sample.id, Passage(sample.id, sample.text, sample.source, sample.license or settings.license))
+                found.setdefault(
+                    sample.id,
+                    Passage(sample.id, sample.text, sample.source, sample.license or settings.license),
+                )
     if not found:
-        raise DataError(f"no passages in {place}: give a folder of .txt files, or the samples.jsonl of data.read")
+        raise DataError(
+            f"no passages in {place}: give a folder of .txt files, or the samples.jsonl of data.read"
+        )
     return list(found.values())[: settings.limit]
 
 
@@ -116,7 +151,12 @@ def _model(settings: AttachSettings, work: Path) -> Replies | None:
 
 
 def _extracted(
-    settings: AttachSettings, passages: Sequence[Passage], names: Finder, tree: Tree, model: Replies | None, work: Path
+    settings: AttachSettings,
+    passages: Sequence[Passage],
+    names: Finder,
+    tree: Tree,
+    model: Replies | None,
+    work: Path,
 ) -> Extraction:
     """What all extractors find; the statistics are kept from a run that was killed, as the replies are."""
     whole = Extraction()
@@ -133,10 +173,14 @@ def _extracted(
     return whole
 
 
-def _statistics(settings: AttachSettings, passages: Sequence[Passage], names: Finder, tree: Tree, path: Path) -> Extraction:
+def _statistics(
+    settings: AttachSettings, passages: Sequence[Passage], names: Finder, tree: Tree, path: Path
+) -> Extraction:
     if not path.exists():
         options = candidates.Options(least=settings.least)
-        one = candidates.extract(passages, names.find, lambda id: tree.entities[id].kind, settings.kinds, options)
+        one = candidates.extract(
+            passages, names.find, lambda id: tree.entities[id].kind, settings.kinds, options
+        )
         io.write_json(path, {"found": list(map(asdict, one.found)), "counts": one.counts})
     kept = io.read_json(path)
     return Extraction([Found(**found) for found in kept["found"]], Counter(kept["counts"]))

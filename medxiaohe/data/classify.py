@@ -1,15 +1,18 @@
-"""Stage data.classify: how likely each text is about medicine, by a classifier that taught itself from a few labels (MX-7).
+"""Stage data.classify: how likely each text is about medicine, by a classifier that taught itself from a few
+labels (MX-7).
 
-Round 0 is trained on seeds: texts of sources that are medical, or not, by their origin. In each further round the classifier says
-what it thinks of `candidates` unlabelled texts, half of those it is surest about and half of those it is not; a stronger judge
-looks at each a second time; the confirmed positives and negatives join the labels, and the classifier is trained again. What the
-judge cannot tell joins nothing.
+Round 0 is trained on seeds: texts of sources that are medical, or not, by their origin. In each further round
+the classifier says what it thinks of `candidates` unlabelled texts, half of those it is surest about and half
+of those it is not; a stronger judge looks at each a second time; the confirmed positives and negatives join
+the labels, and the classifier is trained again. What the judge cannot tell joins nothing.
 
-    samples.jsonl     the rows, with meta.medical = {probability, round}; filter `medical` of data.curate drops the improbable
+    samples.jsonl     the rows, with meta.medical = {probability, round}; filter `medical` of data.curate
+                      drops the improbable
     labels.jsonl      {id, label, round, by, thought}: `thought` is the probability before the judge was asked
-    classifier.npz    the last classifier (data/classifier.py)
+    classifier.npz    the last classifier (data/cleaning/linear_classifier.py)
 
-judge: `entities` counts names of the tree for each hundred words (rows must be linked); `model` asks any backend.
+judge: `entities` counts names of the tree for each hundred words (rows must be linked); `model` asks any
+backend.
 """
 
 from __future__ import annotations
@@ -20,10 +23,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medxiaohe import io, plugins
-from medxiaohe.data import contamination, overlap
-from medxiaohe.data.accounts import settle
-from medxiaohe.data.classifier import Classifier, train
-from medxiaohe.data.rows import Rows
+from medxiaohe.data.cleaning.linear_classifier import Classifier, train
+from medxiaohe.data.coverage.row_accounts import settle
+from medxiaohe.data.duplicates import contamination_record, overlap
+from medxiaohe.data.mixing.stored_rows import Rows
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
 from medxiaohe.types import Message, Sample
@@ -31,7 +34,9 @@ from medxiaohe.types import Message, Sample
 MEDICAL_DENSITY, GENERAL_DENSITY = 3.0, 0.8  # different entities for each hundred words
 MIN_WORDS = 20  # of a text that the entity judge says something about
 SHOWN = 3000  # characters a model is shown
-QUESTION = "Is this text about medicine, health or biomedical research? Answer with one word, yes or no.\n\n{text}"
+QUESTION = (
+    "Is this text about medicine, health or biomedical research? Answer with one word, yes or no.\n\n{text}"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,10 @@ class ClassifySettings:
 
     def __post_init__(self) -> None:
         if not self.medical or not self.general or set(self.medical) & set(self.general):
-            raise ConfigError("medical and general name the sources that seeds are taken from: at least one each, none in both")
+            raise ConfigError(
+                "medical and general name the sources that seeds are taken from: at least one each, none in"
+                " both"
+            )
         if min(self.seeds, self.candidates) < 1 or self.rounds < 0:
             raise ConfigError("seeds and candidates must be at least 1, rounds at least 0")
         if (self.judge == "model") != bool(self.model):
@@ -77,7 +85,9 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
         rounds = []
         for number in range(settings.rounds + 1):
             classifier = train(texts(labels), [one.label for one in labels], settings.seed)
-            rounds.append({"round": number, "labels": len(labels), "medical": sum(one.label for one in labels)})
+            rounds.append(
+                {"round": number, "labels": len(labels), "medical": sum(one.label for one in labels)}
+            )
             if number < settings.rounds:
                 labels += _confirmed(settings, number + 1, rows, classifier, {one.id for one in labels})
         io.write_jsonl(out / "labels.jsonl", labels)
@@ -92,7 +102,7 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
                 yield replace(sample, meta={**sample.meta, "medical": {"probability": chance, "round": last}})
 
         num = io.write_jsonl(out / "samples.jsonl", scored())
-    contamination.carry(corpus, out)
+    contamination_record.carry(corpus, out)
     account = settle("data.classify", read=len(places), written=num, dropped={})
     return {"rows": num, **counts, "rounds": rounds, "account": account}
 
@@ -102,23 +112,36 @@ def _seeds(settings: ClassifySettings, sources: dict[str, str]) -> list[Label]:
     for label, names in ((True, settings.medical), (False, settings.general)):
         ids = [id for id, source in sources.items() if source in names]
         if not ids:
-            raise DataError(f"no rows of {', '.join(names)}: name sources of the corpus{plugins.nearest(names[0], set(sources.values()))}")
+            raise DataError(
+                f"no rows of {', '.join(names)}: name sources of the"
+                f" corpus{plugins.nearest(names[0], set(sources.values()))}"
+            )
         ids.sort(key=lambda id: io.unit_interval(str(settings.seed), "seed", id))
         found += [Label(id, label, 0, "origin") for id in ids[: settings.seeds]]
     return found
 
 
-def _confirmed(settings: ClassifySettings, number: int, rows: Rows, classifier: Classifier, known: set[str]) -> list[Label]:
+def _confirmed(
+    settings: ClassifySettings, number: int, rows: Rows, classifier: Classifier, known: set[str]
+) -> list[Label]:
     """Candidates that the judge has an opinion on, whether or not the classifier shared it."""
-    thoughts = [(classifier.probability(s.text), s.id, place) for place, s in track(rows, f"round {number}") if s.id not in known]
+    thoughts = [
+        (classifier.probability(s.text), s.id, place)
+        for place, s in track(rows, f"round {number}")
+        if s.id not in known
+    ]
     drawn = sorted(thoughts, key=lambda one: io.unit_interval(str(settings.seed), str(number), one[1]))
     quarter = max(1, settings.candidates // 4)
-    sure = [one for one in drawn if one[0] >= 0.9][:quarter] + [one for one in drawn if one[0] <= 0.1][:quarter]
+    sure = [one for one in drawn if one[0] >= 0.9][:quarter] + [one for one in drawn if one[0] <= 0.1][
+        :quarter
+    ]
     taken = {id for _, id, _ in sure}
     doubtful = sorted((one for one in drawn if one[1] not in taken), key=lambda one: abs(one[0] - 0.5))
     chosen = sure + doubtful[: settings.candidates - len(sure)]
     samples = [rows.at(place) for _, _, place in chosen]
-    verdicts, by = (_by_entities(samples), "entities") if settings.judge == "entities" else _by_model(settings, samples)
+    verdicts, by = (
+        (_by_entities(samples), "entities") if settings.judge == "entities" else _by_model(settings, samples)
+    )
     return [
         Label(id, verdict, number, by, round(thought, 4))
         for (thought, id, _), verdict in zip(chosen, verdicts, strict=True)
@@ -142,4 +165,6 @@ def _by_model(settings: ClassifySettings, samples: Sequence[Sample]) -> tuple[li
     model = plugins.load("models", settings.backend)(settings.model, **settings.options)
     asked = [[Message("user", (QUESTION.format(text=sample.text[:SHOWN]),))] for sample in samples]
     said = [reply.text.strip().casefold() for reply in model.reply(asked)]
-    return [True if text.startswith("yes") else False if text.startswith("no") else None for text in said], str(model.name)
+    return [
+        True if text.startswith("yes") else False if text.startswith("no") else None for text in said
+    ], str(model.name)

@@ -1,10 +1,12 @@
 """Stage data.curate: what must not be trained on goes, and each row that goes has a reason.
 
-Documents are put into one form; then, in this order: rows of held-out splits, and rows that share a patient or study with one;
-filters; rows that give away a test item of a task named in `against`; exact duplicates; near-duplicates. The first reason found is
-the one given. All of it is done over shards, by workers or on Ray, to the same bytes, and goes on after a kill.
+Documents are put into one form; then, in this order: rows of held-out splits, and rows that share a patient
+or study with one; filters; rows that give away a test item of a task named in `against`; exact duplicates;
+near-duplicates. The first reason found is the one given. All of it is done over shards, by workers or on Ray,
+to the same bytes, and goes on after a kill.
 
-samples.jsonl, dropped.jsonl {id, source, reason, detail}, contamination.json (pairs side by side), coverage.json
+samples.jsonl, dropped.jsonl {id, source, reason, detail}, contamination.json (pairs side by side),
+coverage.json
 """
 
 from __future__ import annotations
@@ -19,16 +21,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from medxiaohe import io, plugins, shards
-from medxiaohe.data import contamination, duplicates
-from medxiaohe.data.accounts import settle
-from medxiaohe.data.duplicates import Kept, Verdict
+from medxiaohe.data.coverage.row_accounts import settle
+from medxiaohe.data.duplicates import contamination_record, near_text
+from medxiaohe.data.duplicates.near_text import Kept, Verdict
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.recipe.identity import plugin_code
 from medxiaohe.recipe.settings import HOW
 
 if TYPE_CHECKING:
     import numpy as np
 
-JOBS = "medxiaohe.data.curate_rows:"
+JOBS = "medxiaohe.data.cleaning.curation:"
 GROUP_BYTES = 1 << 16  # of a list of rows with the same words, compared as one job
 
 
@@ -38,15 +41,17 @@ class Against:
 
     task: str
     options: dict[str, Any] = field(default_factory=dict)
-    words: bool = True  # false: by image, patient and study alone, for reports, of which the normal ones are alike
+    # false: by image, patient and study alone, for reports, of which the normal ones are alike
+    words: bool = True
 
 
 @dataclass(frozen=True)
 class CurateSettings:
     against: tuple[Against, ...] = ()
     filters: tuple[str, ...] = ("too_short", "not_english", "repetitive", "retracted", "empty_answer")
-    normalise: bool = True  # documents in one form first (data/normalise.py)
-    near_text: float = 0.8  # Jaccard index of word 5-grams from which two texts are one; 0 looks for exact copies only
+    normalise: bool = True  # documents in one form first (data/cleaning/normalise.py)
+    # Jaccard index of word 5-grams from which two texts are one; 0 looks for exact copies only
+    near_text: float = 0.8
     shard_mb: Annotated[float, HOW] = 8.0
     workers: Annotated[int, HOW] = 1
     engine: Annotated[shards.Engine, HOW] = "local"
@@ -69,8 +74,14 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
     pieces = shards.split([file], max(1, int(settings.shard_mb * (1 << 20))))
     units = _held_out(settings, pieces, work)
     said = {key: value for key, value in io.to_json(settings).items() if key not in ("workers", "engine")}
-    options = {"settings": json.dumps(said), "corpus": str(corpus.absolute()), "tree": str(tree.absolute()) if tree else ""}
-    checks = list(_jobs(settings, "check_shard", pieces, work / "checked", {**options, "units": str(units)}, "curate"))
+    options = {
+        "settings": json.dumps(said),
+        "corpus": str(corpus.absolute()),
+        "tree": str(tree.absolute()) if tree else "",
+    }
+    checks = list(
+        _jobs(settings, "check_shard", pieces, work / "checked", {**options, "units": str(units)}, "curate")
+    )
     checked = [folder for folder, _ in checks]
     _copies(settings, pieces, checked, work)
     more = {"checked": list(map(str, checked)), "verdicts": str(work / "verdicts")}
@@ -79,9 +90,10 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
 
 
 def _work(settings: CurateSettings, out: Path, file: Path, tree: Path | None) -> Path:
-    """Unfinished work is good for the same rows, settings, code and test items, which the settings and the tree name."""
+    """Unfinished work is good for the same rows, settings, code and test items, which the settings and the
+    tree name."""
     key = {name: value for name, value in io.to_json(settings).items() if name not in ("workers", "engine")}
-    code = [io.sha256(path) for path in sorted([*Path(__file__).parent.glob("*.py"), *Path(__file__).parent.glob("filters/*.py")])]
+    code = [io.code.digest(__name__), *(plugin_code("filters", name) for name in settings.filters)]
     return io.scratch(out, [key, io.content(file.parent, file.name), io.digest(tree) if tree else "", code])
 
 
@@ -95,21 +107,28 @@ def _held_out(settings: CurateSettings, pieces: list[shards.Shard], work: Path) 
 
 
 def _jobs(
-    settings: CurateSettings, name: str, pieces: list[shards.Shard], work: Path, options: Mapping[str, Any], label: str
+    settings: CurateSettings,
+    name: str,
+    pieces: list[shards.Shard],
+    work: Path,
+    options: Mapping[str, Any],
+    label: str,
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": label}
     return shards.run(f"{JOBS}{name}", pieces, work, options=options, **how)
 
 
-# ---- copies ------------------------------------------------------------------------------------------------------------------
+# ---- copies ------------------------------------------------------------------------------------------------
+# ------------------
 
 
 def _copies(settings: CurateSettings, pieces: list[shards.Shard], checked: list[Path], work: Path) -> None:
-    """verdicts/SHARD.jsonl: the rows of each shard that are copies of earlier ones; exact ones first, for they need no comparison."""
+    """verdicts/SHARD.jsonl: the rows of each shard that are copies of earlier ones; exact ones first, for
+    they need no comparison."""
     import numpy as np
 
     kept = Kept(checked)
-    exact = duplicates.copies(kept, work / "parts")
+    exact = near_text.copies(kept, work / "parts")
     gone = np.zeros(len(kept), bool)
     gone[exact[:, 0]] = True
     same = [Verdict(int(row), "exact_duplicate", int(of)) for row, of in exact]
@@ -120,13 +139,15 @@ def _copies(settings: CurateSettings, pieces: list[shards.Shard], checked: list[
         io.write_jsonl(work / "verdicts" / f"{shard:06d}.jsonl", found)
 
 
-def _near_texts(settings: CurateSettings, pieces: list[shards.Shard], kept: Kept, gone: np.ndarray, work: Path) -> Iterator[Verdict]:
+def _near_texts(
+    settings: CurateSettings, pieces: list[shards.Shard], kept: Kept, gone: np.ndarray, work: Path
+) -> Iterator[Verdict]:
     if not settings.near_text:
         return
     folder, touched = work / "pairs", set[int]()
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed while it wrote them
     folder.mkdir()
-    for pairs in duplicates.proposals(kept, gone, work / "parts"):
+    for pairs in near_text.proposals(kept, gone, work / "parts"):
         for shard, own in _by_shard(pairs, kept):
             touched.add(shard)
             with open(folder / f"{shard:06d}", "ab") as file:
@@ -134,15 +155,19 @@ def _near_texts(settings: CurateSettings, pieces: list[shards.Shard], kept: Kept
     options = {"checked": list(map(str, kept.folders)), "pairs": str(folder), "threshold": settings.near_text}
     todo = [piece for piece in pieces if piece.number in touched]
     done = _jobs(settings, "compare_shard", todo, work / "compared", options, "near-duplicates")
-    yield from duplicates.resolved(_verdicts(folder for folder, _ in done))
+    yield from near_text.resolved(_verdicts(folder for folder, _ in done))
 
 
 def _near_pictures(settings: CurateSettings, kept: Kept, gone: np.ndarray, work: Path) -> Iterator[Verdict]:
     groups = work / "groups.jsonl"
-    if not io.write_jsonl(groups, ({"rows": rows} for rows in duplicates.same_words(kept, gone, work / "parts"))):
+    if not io.write_jsonl(
+        groups, ({"rows": rows} for rows in near_text.same_words(kept, gone, work / "parts"))
+    ):
         return
     options = {"checked": list(map(str, kept.folders))}
-    done = _jobs(settings, "pictures_shard", shards.split([groups], GROUP_BYTES), work / "pictures", options, "images")
+    done = _jobs(
+        settings, "pictures_shard", shards.split([groups], GROUP_BYTES), work / "pictures", options, "images"
+    )
     yield from _verdicts(folder for folder, _ in done)
 
 
@@ -161,11 +186,16 @@ def _by_shard(pairs: np.ndarray, kept: Kept) -> Iterator[tuple[int, np.ndarray]]
         yield int(shard), pairs[where == shard]
 
 
-# ---- what came of it -----------------------------------------------------------------------------------------------------------
+# ---- what came of it
+# -----------------------------------------------------------------------------------------------------------
 
 
 def _summary(
-    settings: CurateSettings, out: Path, corpus: Path, checks: list[tuple[Path, dict[str, Any]]], written: list[tuple[Path, dict[str, Any]]]
+    settings: CurateSettings,
+    out: Path,
+    corpus: Path,
+    checks: list[tuple[Path, dict[str, Any]]],
+    written: list[tuple[Path, dict[str, Any]]],
 ) -> dict[str, Any]:
     counts, dropped, coverage = Counter[str](), Counter[str](), Counter[str]()
     for _, summary in checks:
@@ -176,11 +206,18 @@ def _summary(
     kept = sum(summary["kept"] for _, summary in written)
     account = settle("data.curate", read=counts["read"], written=kept, dropped=dropped)
     if not kept:
-        raise DataError(f"nothing is left of {counts['read']} rows of {corpus}: dropped {dict(dropped.most_common())}")
+        raise DataError(
+            f"nothing is left of {counts['read']} rows of {corpus}: dropped {dict(dropped.most_common())}"
+        )
     for name in ("samples.jsonl", "dropped.jsonl"):
         shards.join([folder / name for folder, _ in written], out / name)
     matches = [match for folder, _ in checks for match in io.read_jsonl(folder / "matches.jsonl")]
-    io.write_json(out / contamination.FILE, {"checked": checks[0][1]["checked"], "matches": matches})
+    io.write_json(out / contamination_record.FILE, {"checked": checks[0][1]["checked"], "matches": matches})
     io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
     summary = {"read": counts["read"], "kept": kept, "normalised": counts["normalised"]}
-    return {**summary, "dropped": dict(dropped.most_common()), "contaminated": len(matches), "account": account}
+    return {
+        **summary,
+        "dropped": dict(dropped.most_common()),
+        "contaminated": len(matches),
+        "account": account,
+    }

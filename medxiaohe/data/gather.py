@@ -1,11 +1,13 @@
-"""Stage data.gather: raw items for the entities that a corpus hardly shows, found node by node (MX-15, MET-3).
+"""Stage data.gather: raw items for the entities that a corpus hardly shows, found node by node (MX-15,
+MET-3).
 
     nodes.jsonl     {id, name, kind, samples, around, why, found}: the thin nodes, and how many items each got
     items.jsonl     {node, sample, score, how, why}: the evidence that an item is about a node
     samples.jsonl   the items, each once; `meta.nodes` has the nodes it was found for
     contamination.json, where what was searched has it
 
-`corpus` says what is thin (its coverage.json) and, unless there is a `pool`, is searched itself. The pool may be a bigger read stage.
+`corpus` says what is thin (its coverage.json) and, unless there is a `pool`, is searched itself. The pool may
+be a bigger read stage.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
-from medxiaohe.data import contamination
-from medxiaohe.data.rows import Rows
+from medxiaohe.data.duplicates import contamination_record
+from medxiaohe.data.mixing.stored_rows import Rows
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.search import Pool
 from medxiaohe.data.synth.thin import Thin, count_thin, failed, thin
@@ -38,49 +40,72 @@ class GatherSettings:
     at_most: int = 2  # samples of the corpus that may mention a thin node
     per_parent: int = 5  # thin nodes of one parent
     per_node: int = 5  # items of one node
-    weak: InputPath = ""  # what `eval run --weak-nodes` wrote: nodes that a model failed at come first, however much the corpus has of them
+    # what `eval run --weak-nodes` wrote: nodes that a model failed at come first, however much the corpus has
+    # of them
+    weak: InputPath = ""
     weak_below: float = 0.5  # mean score of such a node
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.nodes < 1 or self.per_parent < 1 or self.per_node < 1 or self.at_most < 0 or not self.kinds:
-            raise ConfigError("nodes, per_parent and per_node must be at least 1, at_most at least 0, and kinds name one kind or more")
+            raise ConfigError(
+                "nodes, per_parent and per_node must be at least 1, at_most at least 0, and kinds name one"
+                " kind or more"
+            )
 
 
-def gather(settings: GatherSettings, out: Path, *, tree: Path, corpus: Path, pool: Path | None = None) -> dict[str, Any]:
+def gather(
+    settings: GatherSettings, out: Path, *, tree: Path, corpus: Path, pool: Path | None = None
+) -> dict[str, Any]:
     graph = Graph.load(tree)
     counts = coverage_of(corpus)
     _known(settings.kinds, graph)
     wanted = thin(
-        graph, counts, kinds=settings.kinds, at_most=settings.at_most, num=settings.nodes, per_parent=settings.per_parent,
+        graph, counts, kinds=settings.kinds, at_most=settings.at_most, num=settings.nodes,
+        per_parent=settings.per_parent,
         seed=settings.seed,
     )  # fmt: skip
     if settings.weak:
         weak = failed(graph, counts, _weak(settings), settings.kinds)
         if not weak:
             raise DataError(
-                f"{settings.weak}: none of its nodes below {settings.weak_below} is a {' or '.join(settings.kinds)} of this tree"
+                f"{settings.weak}: none of its nodes below {settings.weak_below} is a"
+                f" {' or '.join(settings.kinds)} of this tree"
             )
         of_weak = {one.id for one in weak}
         wanted = [*weak, *(one for one in wanted if one.id not in of_weak)][: settings.nodes]
     if not wanted:
-        raise DataError(f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds")
+        raise DataError(
+            f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds"
+        )
     searched = pool or corpus
-    work = io.scratch(out, [settings, io.content(searched, "samples.jsonl"), io.content(tree, "entities.jsonl"), _code()])
+    work = io.scratch(
+        out,
+        [
+            settings,
+            io.content(searched, "samples.jsonl"),
+            io.content(tree, "entities.jsonl"),
+            io.code.digest(__name__),
+        ],
+    )
     with Rows(searched) as rows:
         found = _search(settings, graph, wanted, rows, work / "found.jsonl")
         io.write_jsonl(out / "nodes.jsonl", ({**asdict(one), "found": len(found[one.id])} for one in wanted))
-        io.write_jsonl(out / "items.jsonl", ({"node": node, **_item(row)} for node, some in found.items() for row in some))
+        io.write_jsonl(
+            out / "items.jsonl",
+            ({"node": node, **_item(row)} for node, some in found.items() for row in some),
+        )
         nodes_of: dict[int, list[str]] = {}
         for node, some in found.items():
             for row in some:
                 nodes_of.setdefault(row["place"], []).append(node)
         num = io.write_jsonl(out / "samples.jsonl", _samples(rows, nodes_of))
-    contamination.carry(searched, out)
+    contamination_record.carry(searched, out)
     how = Counter(row["how"] for some in found.values() for row in some)
     served = sum(map(bool, found.values()))
     return {
-        "thin": count_thin(graph, counts, settings.at_most), "nodes": len(wanted), "nodes_with_items": served, "samples": num,
+        "thin": count_thin(graph, counts, settings.at_most), "nodes": len(wanted), "nodes_with_items": served,
+        "samples": num,
         "matches": sum(how.values()), "how": dict(sorted(how.items())), "by_kind": _by_kind(wanted, found),
     }  # fmt: skip
 
@@ -88,19 +113,28 @@ def gather(settings: GatherSettings, out: Path, *, tree: Path, corpus: Path, poo
 def _weak(settings: GatherSettings) -> list[dict[str, Any]]:
     said = io.read_json(Path(settings.weak))
     try:
-        return [row for row in said["nodes"] if row["mean"] < settings.weak_below and row["node"] and row["n"]]
+        return [
+            row for row in said["nodes"] if row["mean"] < settings.weak_below and row["node"] and row["n"]
+        ]
     except (KeyError, TypeError) as error:
-        raise DataError(f"weak: {settings.weak} lists no nodes: give the file that `medxiaohe eval run --weak-nodes FILE` wrote") from error
+        raise DataError(
+            f"weak: {settings.weak} lists no nodes: give the file that `medxiaohe eval run --weak-nodes FILE`"
+            " wrote"
+        ) from error
 
 
 def coverage_of(corpus: Path) -> dict[str, int]:
     """coverage.json of a stage: entity id -> number of samples that mention it."""
     if not (path := corpus / "coverage.json").is_file():
-        raise DataError(f"{corpus} has no coverage.json: it must be the folder of data.read, data.link or data.curate")
+        raise DataError(
+            f"{corpus} has no coverage.json: it must be the folder of data.read, data.link or data.curate"
+        )
     return dict(io.read_json(path))
 
 
-def _search(settings: GatherSettings, graph: Graph, wanted: list[Thin], rows: Rows, path: Path) -> dict[str, list[dict[str, Any]]]:
+def _search(
+    settings: GatherSettings, graph: Graph, wanted: list[Thin], rows: Rows, path: Path
+) -> dict[str, list[dict[str, Any]]]:
     """Items of every node; what a killed run had found is not searched for again."""
     io.drop_torn_line(path)
     done = {row["node"]: row["found"] for row in io.read_jsonl(path)} if path.exists() else {}
@@ -143,8 +177,3 @@ def _known(kinds: tuple[str, ...], graph: Graph) -> None:
     for kind in kinds:
         if kind not in there:
             raise ConfigError(f"kinds: the tree has no {kind!r}: there are {', '.join(sorted(there))}")
-
-
-def _code() -> list[str]:
-    here = Path(__file__).parent
-    return [io.sha256(path) for path in sorted((here / "synth").glob("*.py"))] + [io.sha256(Path(__file__))]

@@ -1,11 +1,14 @@
-"""Stage data.link: where every text mentions entities of the tree, with offsets, reason and context, over shards (MX-13).
+"""Stage data.link: where every text mentions entities of the tree, with offsets, reason and context, over
+shards (MX-13).
 
 samples.jsonl    the samples, `entities` extended by what they mention
-mentions.jsonl   {id, mentions: [{start, end, entity, surface, score, reason, ...}]}; offsets count characters of Sample.text
+mentions.jsonl   {id, mentions: [{start, end, entity, surface, score, reason, ...}]}; offsets count characters
+                 of Sample.text
 coverage.json    how many samples mention each entity
 
-The texts are the `corpus` stage's, or JSONL files: of Samples, or of rows with `text` and perhaps `id`. The shards are linked in
-this process, by worker processes or on Ray, to the same bytes; a run that was killed goes on after the last finished shard.
+The texts are the `corpus` stage's, or JSONL files: of Samples, or of rows with `text` and perhaps `id`. The
+shards are linked in this process, by worker processes or on Ray, to the same bytes; a run that was killed
+goes on after the last finished shard.
 """
 
 from __future__ import annotations
@@ -19,15 +22,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 from medxiaohe import io, shards
-from medxiaohe.data import contamination
-from medxiaohe.data.accounts import settle
-from medxiaohe.entity.finder import finder
+from medxiaohe.data.coverage.row_accounts import settle
+from medxiaohe.data.duplicates import contamination_record
+from medxiaohe.entity.linking.finder import finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import HOW, InputPath
 from medxiaohe.types import Message, Sample
 
 if TYPE_CHECKING:
-    from medxiaohe.entity.annotate import Annotation
+    from medxiaohe.entity.linking.annotate import Annotation
 
 TOGETHER = 64  # texts that are looked at at once
 PARTS = ("samples.jsonl", "mentions.jsonl")
@@ -39,7 +42,8 @@ NOTED = ("negated", "uncertain", "ambiguous")
 @dataclass(frozen=True)
 class LinkSettings:
     path: InputPath = ""  # a .jsonl file or a folder of them, when there is no `corpus` stage
-    rules: bool = True  # abbreviations, coordination, context, disambiguation; false: names alone, several times as fast
+    # abbreviations, coordination, context, disambiguation; false: names alone, several times as fast
+    rules: bool = True
     license: str = "not stated"  # of plain rows that state none
     shard_mb: float = 8.0
     workers: Annotated[int, HOW] = 1
@@ -55,7 +59,7 @@ def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None =
     pieces = shards.split(files, max(1, int(settings.shard_mb * (1 << 20))))
     options = {"tree": str(tree.absolute()), "rules": settings.rules, "license": settings.license}
     texts = [io.digest(corpus)] if corpus else list(map(io.sha256, files))
-    work = io.scratch(out, [options, settings.shard_mb, texts, io.digest(tree), io.sha256(Path(__file__))])
+    work = io.scratch(out, [options, settings.shard_mb, texts, io.digest(tree), io.code.digest(__name__)])
     how = {"workers": settings.workers, "engine": settings.engine, "label": "link"}
     finder(tree)  # the index is built once, before the workers look for it
     done = list(shards.run("medxiaohe.data.link:link_shard", pieces, work, options=options, **how))  # type: ignore[arg-type]
@@ -70,9 +74,19 @@ def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None =
         raise DataError("there is no text to link: the files have no rows")
     io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
     if corpus is not None:
-        contamination.carry(corpus, out)
-    account = settle("data.link", read=counts["samples"], written=sum(summary["written"] for _, summary in done), dropped={})
-    return {**dict(sorted(counts.items())), "entities_covered": len(coverage), "reasons": dict(sorted(reasons.items())), "account": account}
+        contamination_record.carry(corpus, out)
+    account = settle(
+        "data.link",
+        read=counts["samples"],
+        written=sum(summary["written"] for _, summary in done),
+        dropped={},
+    )
+    return {
+        **dict(sorted(counts.items())),
+        "entities_covered": len(coverage),
+        "reasons": dict(sorted(reasons.items())),
+        "account": account,
+    }
 
 
 def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: str) -> dict[str, Any]:
@@ -85,7 +99,9 @@ def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: 
             every = _samples(shard, license)
             while some := list(islice(every, TOGETHER)):
                 for sample, found in zip(some, find([sample.text for sample in some]), strict=True):
-                    entities = tuple(dict.fromkeys((*sample.entities, *(m["entity"] for m in found if m["entity"]))))
+                    entities = tuple(
+                        dict.fromkeys((*sample.entities, *(m["entity"] for m in found if m["entity"])))
+                    )
                     coverage.update(entities)
                     counts.update(samples=1, mentions=len(found))
                     counts.update(flag for m in found for flag in NOTED if m.get(flag))
@@ -102,7 +118,7 @@ def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: 
 
 @functools.cache
 def _annotator(tree: str) -> Any:  # texts -> the mentions of each, as rows
-    from medxiaohe.entity.annotate import Annotator
+    from medxiaohe.entity.linking.annotate import Annotator
 
     annotator = Annotator.of(Path(tree))
     return lambda texts: [[_row(one) for one in found] for found in annotator.annotate_batch(texts)]
@@ -112,7 +128,9 @@ def _annotator(tree: str) -> Any:  # texts -> the mentions of each, as rows
 def _names(tree: str) -> Any:
     found = finder(Path(tree))
     fields = ("start", "end", "entity", "surface", "ambiguous")
-    return lambda texts: [[{name: getattr(mention, name) for name in fields} for mention in found.find(text)] for text in texts]
+    return lambda texts: [
+        [{name: getattr(mention, name) for name in fields} for mention in found.find(text)] for text in texts
+    ]
 
 
 def _way(reason: str) -> str:
@@ -124,7 +142,11 @@ def _way(reason: str) -> str:
 def _row(found: Annotation) -> dict[str, Any]:
     """The fields that always stand, and the others where they say something."""
     row = io.to_json(found)
-    return {key: value for key, value in row.items() if key in ALWAYS or value not in (False, "", [], "patient", "current")}
+    return {
+        key: value
+        for key, value in row.items()
+        if key in ALWAYS or value not in (False, "", [], "patient", "current")
+    }
 
 
 def _samples(shard: shards.Shard, license: str) -> Iterator[Sample]:

@@ -1,14 +1,17 @@
-"""Stage data.mixture: which rows are trained on, balanced by entity, source and modality, without replacement.
+"""Stage data.mixture: which rows are trained on, balanced by entity, source and modality, without
+replacement.
 
-Each source has its share of the rows: the one of `by_source`, else one in proportion to trust x (its rows) ** quantity, for a
-small source that is trusted is worth more than a large one that is not (MX-8). `by_modality` gives shares of modalities, which hold
-together with those of sources (quotas.py). Within a cell of both, rows are drawn by the rarity of their entities (draw.py): with
-`temperature` 1 the corpus stays as it is, larger values lift rare entities, and with T -> infinity every entity weighs the same.
+Each source has its share of the rows: the one of `by_source`, else one in proportion to trust x (its rows) **
+quantity, for a small source that is trusted is worth more than a large one that is not (MX-8). `by_modality`
+gives shares of modalities, which hold together with those of sources (quotas.py). Within a cell of both, rows
+are drawn by the rarity of their entities (draw.py): with `temperature` 1 the corpus stays as it is, larger
+values lift rare entities, and with T -> infinity every entity weighs the same.
 
-documents.jsonl for pretraining, instructions.jsonl for fine-tuning, prompts.jsonl for reinforcement learning: the
-prompts are drawn first, from rows of tasks, at most half of each task's, and are never among the instructions.
-index.jsonl {kind, source, row, seed, id, modality, place} says which row of the data stands where, in the order of the files: whoever
-trained on the first n rows goes on at n. The same data, settings and seed give the same index, whatever the workers.
+documents.jsonl for pretraining, instructions.jsonl for fine-tuning, prompts.jsonl for reinforcement learning:
+the prompts are drawn first, from rows of tasks, at most half of each task's, and are never among the
+instructions. index.jsonl {kind, source, row, seed, id, modality, place} says which row of the data stands
+where, in the order of the files: whoever trained on the first n rows goes on at n. The same data, settings
+and seed give the same index, whatever the workers.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from medxiaohe import io, plugins, shards
-from medxiaohe.data import contamination, quotas, sorting
-from medxiaohe.data.accounts import settle
-from medxiaohe.data.draw import KINDS, TEXT, Drawn, Seen, draw, halves
-from medxiaohe.data.quotas import Cell
-from medxiaohe.entity import coverage
+from medxiaohe.data.coverage.row_accounts import settle
+from medxiaohe.data.duplicates import contamination_record
+from medxiaohe.data.mixing import external_sort, quotas
+from medxiaohe.data.mixing.draw import KINDS, TEXT, Drawn, Seen, draw, halves
+from medxiaohe.data.mixing.quotas import Cell
+from medxiaohe.entity.tree import frequency
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import HOW, decisive
 
@@ -38,13 +42,18 @@ class MixtureSettings:
     instructions: int = 0
     prompts: int = 0
     temperature: float = 1.0
-    max_per_entity: int | None = None  # a row is passed over when each of its entities has been drawn this often
-    by_source: dict[str, float] = field(default_factory=dict)  # share of each kind; sources not named share the rest
-    by_modality: dict[str, float] = field(default_factory=dict)  # the same of modalities; needs no tree for `text` and `image`
-    trust: dict[str, float] = field(default_factory=dict)  # how much a row of a source without a share is worth; 1 where not named
+    # a row is passed over when each of its entities has been drawn this often
+    max_per_entity: int | None = None
+    # share of each kind; sources not named share the rest
+    by_source: dict[str, float] = field(default_factory=dict)
+    # the same of modalities; needs no tree for `text` and `image`
+    by_modality: dict[str, float] = field(default_factory=dict)
+    # how much a row of a source without a share is worth; 1 where not named
+    trust: dict[str, float] = field(default_factory=dict)
     quantity: float = 1.0  # how much the number of rows of a source counts: 1 fully, 0 not at all
     fill: bool = False  # what a source or modality lacks is drawn from the others
-    modalities: dict[str, str] = field(default_factory=dict)  # modality of a source's images; else the tree's word for it in the row
+    # modality of a source's images; else the tree's word for it in the row
+    modalities: dict[str, str] = field(default_factory=dict)
     prompt_sources: tuple[str, ...] = ()  # default: every source that is the name of a task of medxiaohe
     seed: int = 0
     shard_mb: Annotated[float, HOW] = 8.0
@@ -52,10 +61,17 @@ class MixtureSettings:
     engine: Annotated[shards.Engine, HOW] = "local"
 
     def __post_init__(self) -> None:
-        if min(self.documents, self.instructions, self.prompts) < 0 or not self.documents + self.instructions + self.prompts:
-            raise ConfigError("documents, instructions and prompts are numbers of rows; at least one must be above 0")
+        if (
+            min(self.documents, self.instructions, self.prompts) < 0
+            or not self.documents + self.instructions + self.prompts
+        ):
+            raise ConfigError(
+                "documents, instructions and prompts are numbers of rows; at least one must be above 0"
+            )
         if self.temperature < 1:
-            raise ConfigError(f"temperature must be at least 1 (1 leaves the corpus as it is), not {self.temperature}")
+            raise ConfigError(
+                f"temperature must be at least 1 (1 leaves the corpus as it is), not {self.temperature}"
+            )
         if self.max_per_entity is not None and self.max_per_entity < 1:
             raise ConfigError(f"max_per_entity must be at least 1, not {self.max_per_entity}")
         for name in ("by_source", "by_modality"):
@@ -63,9 +79,13 @@ class MixtureSettings:
             if any(share < 0 for share in shares.values()) or sum(shares.values()) > 1 + 1e-9:
                 raise ConfigError(f"{name} holds shares of 0 to 1 that sum to at most 1, not {shares}")
         if any(trust <= 0 for trust in self.trust.values()):
-            raise ConfigError(f"trust must be above 0 (a source that is not to be drawn has by_source: 0), not {self.trust}")
+            raise ConfigError(
+                f"trust must be above 0 (a source that is not to be drawn has by_source: 0), not {self.trust}"
+            )
         if not 0 <= self.quantity <= 1:
-            raise ConfigError(f"quantity must be from 0 (trust alone) to 1 (as many as there are), not {self.quantity}")
+            raise ConfigError(
+                f"quantity must be from 0 (trust alone) to 1 (as many as there are), not {self.quantity}"
+            )
         if self.shard_mb <= 0 or self.workers < 1:
             raise ConfigError("shard_mb must be more than 0 and workers at least 1")
 
@@ -89,8 +109,9 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
     done, plans = dict[str, list[Drawn]](), dict[str, _Plan]()
     counted = _Counted()
 
-    def entries() -> Iterator[sorting.Row]:
-        for kind in ("prompts", "documents", "instructions"):  # the prompts first: they are never among the instructions
+    def entries() -> Iterator[external_sort.Row]:
+        # the prompts first: they are never among the instructions
+        for kind in ("prompts", "documents", "instructions"):
             done[kind] = []
             plans[kind] = _planned(settings, kind, seen, done.get("prompts", []))
             for row in _drawn(settings, kind, plans[kind], seen, done.get("prompts", []), pieces, work):
@@ -100,22 +121,27 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
                 order = io.unit_interval(str(settings.seed), "order", row.id)
                 yield [KINDS.index(kind), order, row.id, row.number, row.source, row.modality, row.place]
 
-    _write_index(settings, sorting.in_order(entries(), work / "order"), work / "index.jsonl")
+    _write_index(settings, external_sort.in_order(entries(), work / "order"), work / "index.jsonl")
     _gather(settings, out, data, work)
     summary = _summary(settings, seen, counted, plans, out)
     per_kind = {kind: _sides(plans[kind].intended, counted.cells[kind]) for kind in KINDS}
-    report = {"by_kind": per_kind, "settings": decisive(settings), "contamination": contamination.of(data)}
+    report = {
+        "by_kind": per_kind,
+        "settings": decisive(settings),
+        "contamination": contamination_record.of(data),
+    }
     io.write_json(out / "mixture.json", {**summary, **report})
     _show(settings, per_kind, summary)
     return summary
 
 
-# ---- steps -------------------------------------------------------------------------------------------------------------
+# ---- steps -------------------------------------------------------------------------------------------------
+# ------------
 
 
 def _work(settings: MixtureSettings, out: Path, file: Path, tree: Path | None) -> Path:
     """Unfinished work is good for the same data, settings and code."""
-    code = [io.sha256(Path(__file__).with_name(name)) for name in ("mixture.py", "draw.py", "quotas.py", "sorting.py")]
+    code = io.code.digest(__name__)
     key = {name: value for name, value in io.to_json(settings).items() if name not in ("workers", "engine")}
     return io.scratch(out, [key, io.content(file.parent, file.name), io.digest(tree) if tree else "", code])
 
@@ -152,7 +178,11 @@ def _planned(settings: MixtureSettings, kind: str, seen: Seen, prompts: list[Dra
     if not there:
         raise DataError(f"{wanted} {kind} were asked for, and the data has none{_why_none(kind)}")
     shares = quotas.parts(
-        there, by_source=settings.by_source, by_modality=settings.by_modality, trust=settings.trust, quantity=settings.quantity
+        there,
+        by_source=settings.by_source,
+        by_modality=settings.by_modality,
+        trust=settings.trust,
+        quantity=settings.quantity,
     )
     intended = quotas.whole(wanted, shares)
     if kind == "prompts":
@@ -165,58 +195,102 @@ def _why_none(kind: str) -> str:
 
 
 def _drawn(
-    settings: MixtureSettings, kind: str, plan: _Plan, seen: Seen, prompts: list[Drawn], pieces: list[shards.Shard], work: Path
+    settings: MixtureSettings,
+    kind: str,
+    plan: _Plan,
+    seen: Seen,
+    prompts: list[Drawn],
+    pieces: list[shards.Shard],
+    work: Path,
 ) -> Iterator[Drawn]:
     if not plan.quotas:
         return
-    counts = seen.counts("documents") if kind == "documents" else seen.counts("instructions", seen.lots if kind == "prompts" else None)
+    counts = (
+        seen.counts("documents")
+        if kind == "documents"
+        else seen.counts("instructions", seen.lots if kind == "prompts" else None)
+    )
     used = list[str]()
     if kind == "instructions":
         counts.subtract(entity for row in prompts for entity in row.entities)
         used = [row.id for row in prompts]
     lowest = max(counts.values(), default=1) ** (1 / settings.temperature - 1)
-    facts = {"counts": counts, "lowest": lowest, "first": seen.first, "used": used, "halves": halves(seen.lots)}
-    io.write_json(work / f"{kind}.json", {**facts, "temperature": settings.temperature, "seed": settings.seed})
+    facts = {
+        "counts": counts,
+        "lowest": lowest,
+        "first": seen.first,
+        "used": used,
+        "halves": halves(seen.lots),
+    }
+    io.write_json(
+        work / f"{kind}.json", {**facts, "temperature": settings.temperature, "seed": settings.seed}
+    )
     options = {"scanned": str(work / "scan"), "kind": kind, "facts": str(work / f"{kind}.json")}
-    folders = [folder for folder, _ in _jobs(settings, "rank_shard", pieces, work / f"rank-{kind}", options, f"rank {kind}")]
-    ranked = sorting.merged([folder / "ranked.jsonl" for folder in folders], work / f"merge-{kind}")
+    folders = [
+        folder
+        for folder, _ in _jobs(settings, "rank_shard", pieces, work / f"rank-{kind}", options, f"rank {kind}")
+    ]
+    ranked = external_sort.merged([folder / "ranked.jsonl" for folder in folders], work / f"merge-{kind}")
     yield from draw(ranked, plan.quotas, settings.max_per_entity, bool(settings.by_modality))
 
 
-def _write_index(settings: MixtureSettings, rows: Iterator[sorting.Row], path: Path) -> None:
+def _write_index(settings: MixtureSettings, rows: Iterator[external_sort.Row], path: Path) -> None:
     def named() -> Iterator[dict[str, Any]]:
         for kind, _, id, number, source, modality, place in rows:
-            row = {"kind": KINDS[kind], "source": source, "row": number, "seed": settings.seed, "id": id, "modality": modality}
+            row = {
+                "kind": KINDS[kind],
+                "source": source,
+                "row": number,
+                "seed": settings.seed,
+                "id": id,
+                "modality": modality,
+            }
             yield {**row, "place": place}
 
     io.write_jsonl(path, named())
 
 
 def _gather(settings: MixtureSettings, out: Path, data: Path, work: Path) -> None:
-    pieces = shards.split([work / "index.jsonl"], max(1 << 12, int(settings.shard_mb * (1 << 20) / INDEX_SHARE)))
-    done = list(_jobs(settings, "gather_shard", pieces, work / "gather", {"data": str(data.absolute())}, "write"))
+    pieces = shards.split(
+        [work / "index.jsonl"], max(1 << 12, int(settings.shard_mb * (1 << 20) / INDEX_SHARE))
+    )
+    done = list(
+        _jobs(settings, "gather_shard", pieces, work / "gather", {"data": str(data.absolute())}, "write")
+    )
     for kind in KINDS:
-        shards.join([folder / f"{kind}.jsonl" for folder, written in done if kind in written], out / f"{kind}.jsonl")
+        shards.join(
+            [folder / f"{kind}.jsonl" for folder, written in done if kind in written], out / f"{kind}.jsonl"
+        )
     shards.join([work / "index.jsonl"], out / "index.jsonl")
 
 
 def _jobs(
-    settings: MixtureSettings, name: str, pieces: list[shards.Shard], work: Path, options: Mapping[str, Any], label: str
+    settings: MixtureSettings,
+    name: str,
+    pieces: list[shards.Shard],
+    work: Path,
+    options: Mapping[str, Any],
+    label: str,
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": label}
-    return shards.run(f"medxiaohe.data.draw:{name}", pieces, work, options=options, **how)
+    return shards.run(f"medxiaohe.data.mixing.draw:{name}", pieces, work, options=options, **how)
 
 
 def _known(settings: MixtureSettings, seen: Seen) -> None:
     cells = {cell for found in seen.cells.values() for cell in found}
     sources, modalities = {source for source, _ in cells}, {modality for _, modality in cells}
-    for name, known, what in (("by_source", sources, "a source"), ("trust", sources, "a source"), ("by_modality", modalities, "modality")):
+    for name, known, what in (
+        ("by_source", sources, "a source"),
+        ("trust", sources, "a source"),
+        ("by_modality", modalities, "modality"),
+    ):
         for one, share in getattr(settings, name).items():
             if one not in known and share:
                 raise ConfigError(f"{name}: no rows of {what} {one!r}{plugins.nearest(one, known)}")
 
 
-# ---- what came of it -----------------------------------------------------------------------------------------------------
+# ---- what came of it
+# -----------------------------------------------------------------------------------------------------
 
 
 class _Counted:
@@ -235,13 +309,17 @@ class _Counted:
         self.entities.update(row.entities)
 
 
-def _summary(settings: MixtureSettings, seen: Seen, counted: _Counted, plans: Mapping[str, _Plan], out: Path) -> dict[str, Any]:
+def _summary(
+    settings: MixtureSettings, seen: Seen, counted: _Counted, plans: Mapping[str, _Plan], out: Path
+) -> dict[str, Any]:
     intended, realised = Counter[Cell](), Counter[Cell]()
     for kind in KINDS:
         intended.update(plans[kind].intended)
         realised.update(counted.cells[kind])
     written = sum(counted.kinds.values())
-    account = settle("data.mixture", read=seen.rows, written=written, dropped={"not drawn": seen.rows - written})
+    account = settle(
+        "data.mixture", read=seen.rows, written=written, dropped={"not drawn": seen.rows - written}
+    )
     io.write_json(out / "coverage.json", dict(sorted(counted.entities.items())))
     summary: dict[str, Any] = {kind: counted.kinds[kind] for kind in KINDS} | {"account": account}
     summary |= {"by_source": _sides(intended, realised)["by_source"]}
@@ -250,20 +328,25 @@ def _summary(settings: MixtureSettings, seen: Seen, counted: _Counted, plans: Ma
     return {**summary, "by_bucket": _by_bucket(seen, counted)}
 
 
-def _sides(intended: Mapping[Cell, int], realised: Mapping[Cell, int]) -> dict[str, dict[str, dict[str, int]]]:
-    """Intended and realised rows by source, and by modality; without by_modality nothing is intended of a modality."""
+def _sides(
+    intended: Mapping[Cell, int], realised: Mapping[Cell, int]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Intended and realised rows by source, and by modality; without by_modality nothing is intended of a
+    modality."""
     found: dict[str, dict[str, dict[str, int]]] = {}
     for name, side in (("by_source", lambda cell: cell[0]), ("by_modality", lambda cell: cell[1])):
         plan, result = quotas.margin(intended, side), quotas.margin(realised, side)
         plan.pop("", None)
         found[name] = {
-            key: {**({"intended": plan.get(key, 0)} if plan else {}), "realised": result.get(key, 0)} for key in sorted({*plan, *result})
+            key: {**({"intended": plan.get(key, 0)} if plan else {}), "realised": result.get(key, 0)}
+            for key in sorted({*plan, *result})
         }
     return found
 
 
 def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
-    """Share of the mentions that fall into each bucket: when as many rows of each source are drawn evenly, and as drawn.
+    """Share of the mentions that fall into each bucket: when as many rows of each source are drawn evenly,
+    and as drawn.
 
     With the sources' shares the same on both sides, the difference is what balancing by entity did.
     """
@@ -276,7 +359,7 @@ def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
             counts.update(found)
             for entity, number in found.items():
                 before[entity] += number * counted.sources[source] / rows[source]
-    bucket = coverage.buckets(counts)
+    bucket = frequency.buckets(counts)
     shares: dict[str, dict[str, float]] = {}
     for name in ("head", "torso", "tail"):
         shares[name] = {}
@@ -286,10 +369,19 @@ def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
     return shares
 
 
-def _show(settings: MixtureSettings, per_kind: Mapping[str, Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+def _show(
+    settings: MixtureSettings, per_kind: Mapping[str, Mapping[str, Any]], summary: Mapping[str, Any]
+) -> None:
     for kind, sides in per_kind.items():
         for side in sides.values() if settings.by_modality else [sides["by_source"]]:
             for name, row in side.items():
-                print(f"  {kind:<13} {name:<24} intended {row['intended']:>8,}  realised {row['realised']:>8,}", file=sys.stderr)
+                print(
+                    f"  {kind:<13} {name:<24} intended {row['intended']:>8,}  realised {row['realised']:>8,}",
+                    file=sys.stderr,
+                )
     for name, when in summary["by_bucket"].items():
-        print(f"  mentions of {name:<6} entities: {when['before']:.1%} drawn evenly, {when['after']:.1%} as drawn", file=sys.stderr)
+        print(
+            f"  mentions of {name:<6} entities: {when['before']:.1%} drawn evenly, {when['after']:.1%} as"
+            " drawn",
+            file=sys.stderr,
+        )

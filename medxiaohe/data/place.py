@@ -1,13 +1,16 @@
-"""Stage data.place: entities whose vocabulary gives no parents leave the top of the tree for the parent they most likely have.
+"""Stage data.place: entities whose vocabulary gives no parents leave the top of the tree for the parent they
+most likely have.
 
     entities.jsonl    the tree; only the parents of what was placed differ
-    attached.jsonl    {id, name, kind, placed, parents: [{id, name, score, why}]} of every entity without parents of its own
+    attached.jsonl    {id, name, kind, placed, parents: [{id, name, score, why}]} of every entity without
+                      parents of its own
     terms.jsonl, merges.jsonl, relations.jsonl, problems.jsonl    as they were
     stats.json        the summary
 
-An entity is asked about when it is right below its domain and nothing is below it. The ranker is fitted on the rest of the tree;
-nodes of the rest that it has not seen are put back too, and `checked` counts how many of those above `min_score` are right.
-An entity whose best candidate scores lower stays where it is. Place before literature is attached: that tree is frozen.
+An entity is asked about when it is right below its domain and nothing is below it. The ranker is fitted on
+the rest of the tree; nodes of the rest that it has not seen are put back too, and `checked` counts how many
+of those above `min_score` are right. An entity whose best candidate scores lower stays where it is. Place
+before literature is attached: that tree is frozen.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.data.attach import COPIED, extended
-from medxiaohe.data.growth import ENOUGH_TO_LEARN, FOLDS, NUM_QUERIES
+from medxiaohe.data.growing.growth import ENOUGH_TO_LEARN, FOLDS, NUM_QUERIES
 from medxiaohe.entity.build import row
 from medxiaohe.entity.literature import grow
 from medxiaohe.entity.literature.attach import Attacher, Parent, fit
@@ -28,7 +31,7 @@ from medxiaohe.entity.literature.holdout import drawn, hold_out
 from medxiaohe.entity.literature.parents import Skeleton
 from medxiaohe.entity.literature.vectors import Embedder, Remembering
 from medxiaohe.entity.literature.words import variant_key
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models.embed import embedder
 from medxiaohe.types import Entity
@@ -58,7 +61,9 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     checked: dict[str, Any] = {}
     for kind in settings.kinds:
-        asked = [e for e in whole.entities.values() if e.kind == kind and _is_unplaced(whole, e, settings.sources)]
+        asked = [
+            e for e in whole.entities.values() if e.kind == kind and _is_unplaced(whole, e, settings.sources)
+        ]
         rest = [e for e in whole.entities.values() if e.kind == kind and not _is_unplaced(whole, e, ())]
         if not asked or len(rest) < ENOUGH_TO_LEARN:
             continue
@@ -68,12 +73,25 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
             best = _chosen(whole, entity, ranking, settings.min_score)
             if best:
                 parents[entity.id] = tuple(parent.id for parent in best)
-            shown = [{"id": p.id, "name": whole.entities[p.id].name, "score": p.score, "why": p.why} for p in best or ranking[:1]]
+            shown = [
+                {"id": p.id, "name": whole.entities[p.id].name, "score": p.score, "why": p.why}
+                for p in best or ranking[:1]
+            ]
             rows.append(
-                {"id": entity.id, "name": entity.name, "kind": kind, "source": entity.source, "placed": bool(best), "parents": shown}
+                {
+                    "id": entity.id,
+                    "name": entity.name,
+                    "kind": kind,
+                    "source": entity.source,
+                    "placed": bool(best),
+                    "parents": shown,
+                }
             )
     if not rows:
-        raise DataError(f"no entity of the kinds {', '.join(settings.kinds)} is without parents: there is nothing to place")
+        raise DataError(
+            f"no entity of the kinds {', '.join(settings.kinds)} is without parents: there is nothing to"
+            " place"
+        )
     placed = (replace(e, parents=parents.get(e.id, e.parents)) for e in whole.entities.values())
     io.write_jsonl(out / "entities.jsonl", map(row, placed))
     for name in COPIED:
@@ -83,7 +101,10 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     summary = {
         "asked": len(rows),
         "placed": len(parents),
-        "by_source": {source: {"placed": count[source, True], "stay": count[source, False]} for source in sorted({s for s, _ in count})},
+        "by_source": {
+            source: {"placed": count[source, True], "stay": count[source, False]}
+            for source in sorted({s for s, _ in count})
+        },
         "checked": checked,
         "entities": len(whole),
         "embedder": near.name if near else "character n-grams",
@@ -99,17 +120,25 @@ def _is_unplaced(tree: Tree, entity: Entity, sources: Sequence[str]) -> bool:
 
 
 def _chosen(tree: Tree, entity: Entity, ranking: Sequence[Parent], min_score: float) -> list[Parent]:
-    """None when a likely parent has the entity's own name: that is a merge which the build did not make, not a parent."""
+    """None when a likely parent has the entity's own name: that is a merge which the build did not make, not
+    a parent."""
     above = {parent.id: set(tree.ancestors(parent.id)) for parent in ranking[:2]}
     best = grow.chosen(ranking, min_score, above, tree.roots)
     own = {variant_key(name) for name in (entity.name, *entity.synonyms)}
     return [] if any(variant_key(tree.entities[parent.id].name) in own for parent in best) else best
 
 
-def _checked(ranker: Attacher, nodes: Sequence[Entity], near: Embedder | None, min_score: float) -> dict[str, int]:
-    """Nodes of the tree that were not fitted on, put back: how many, how many score enough, how many of those are right."""
+def _checked(
+    ranker: Attacher, nodes: Sequence[Entity], near: Embedder | None, min_score: float
+) -> dict[str, int]:
+    """Nodes of the tree that were not fitted on, put back: how many, how many score enough, how many of those
+    are right."""
     ids = drawn(nodes, "0", *CHECKED)
     held = hold_out(nodes, sorted(ids)[:: max(1, len(ids) // NUM_CHECKED)][:NUM_CHECKED])
     ranked = ranker.rank(Skeleton(held.skeleton, near), held.queries, best=1)
     sure = [(q.id, r[0]) for q, r in zip(held.queries, ranked, strict=True) if r and r[0].score >= min_score]
-    return {"nodes": len(held.queries), "placed": len(sure), "right": sum(parent.id in held.gold[id] for id, parent in sure)}
+    return {
+        "nodes": len(held.queries),
+        "placed": len(sure),
+        "right": sum(parent.id in held.gold[id] for id, parent in sure),
+    }

@@ -1,12 +1,14 @@
-"""Stage data.read: every source becomes Samples on disk, linked to the Medical Entity Tree, its images opened once.
+"""Stage data.read: every source becomes Samples on disk, linked to the Medical Entity Tree, its images opened
+once.
 
 samples.jsonl   what was read; ids start with the name of their source
-dead.jsonl      rows that cannot be used, each with where it stands, why, a code, the hash of its bytes and their offset
+dead.jsonl      rows that cannot be used, each with where it stands, why, a code, the hash of its bytes and
+                their offset
                 read = written + dropped + dead; dropped are rows of another split than the one asked for
 coverage.json   how many samples mention each entity
 
-A source is read as one part, or its files as several (read_parts.py), by worker processes or on Ray, to the same bytes. A run that was
-killed goes on after the last part that was finished.
+A source is read as one part, or its files as several (read_parts.py), by worker processes or on Ray, to the
+same bytes. A run that was killed goes on after the last part that was finished.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from pathlib import Path
 from typing import IO, Annotated, Any
 
 from medxiaohe import assets, images, io, plugins, shards
-from medxiaohe.data import files, pictures, read_parts
-from medxiaohe.data.accounts import settle
-from medxiaohe.data.files import digest_of, rejected
+from medxiaohe.data.coverage.row_accounts import settle
+from medxiaohe.data.formats import embedded_images, files, read_parts
+from medxiaohe.data.formats.files import digest_of, rejected
 from medxiaohe.data.readers import DeadLetter
-from medxiaohe.entity.finder import Finder, finder
+from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
+from medxiaohe.recipe.identity import plugin_code
 from medxiaohe.recipe.settings import HOW, InputPath, input_paths
 from medxiaohe.tasks import make, named
 from medxiaohe.types import ImageRef, Message, Sample, Split
@@ -45,16 +48,24 @@ class Source:
     limit: int | None = None  # stop after this many samples
     split: Split = ""  # keep only this split of what a reader gives; "" keeps all
     license: str = ""  # for rows that state none
-    hold_out: float = 0.0  # share of the patients (studies, rows) to hold out as test, for rows that state no split
+    # share of the patients (studies, rows) to hold out as test, for rows that state no split
+    hold_out: float = 0.0
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if bool(self.reader) == bool(self.task):
-            raise ConfigError(f"a source needs a reader or a task, one of the two, not reader={self.reader!r} and task={self.task!r}")
+            raise ConfigError(
+                f"a source needs a reader or a task, one of the two, not reader={self.reader!r} and"
+                f" task={self.task!r}"
+            )
         if self.task and (self.path or self.split or self.name):
-            raise ConfigError(f"task {self.task!r} brings its own data, split and name: leave out path, split and name")
+            raise ConfigError(
+                f"task {self.task!r} brings its own data, split and name: leave out path, split and name"
+            )
         if self.reader and not self.path:
-            raise ConfigError(f"reader {self.reader!r} needs a path: a file, a folder, asset:NAME or hub:ORG/NAME")
+            raise ConfigError(
+                f"reader {self.reader!r} needs a path: a file, a folder, asset:NAME or hub:ORG/NAME"
+            )
         if not 0 <= self.hold_out < 1:
             raise ConfigError(f"hold_out is a share from 0 to below 1, not {self.hold_out}")
         if self.limit is not None and self.limit < 1:
@@ -62,7 +73,8 @@ class Source:
 
     @property
     def reader_name(self) -> str:
-        """What is on the hub is read by `hub`, whatever the recipe reads otherwise: one line changes the corpus."""
+        """What is on the hub is read by `hub`, whatever the recipe reads otherwise: one line changes the
+        corpus."""
         return "hub" if self.path.startswith("hub:") else self.reader
 
     @property
@@ -73,7 +85,8 @@ class Source:
 @dataclass(frozen=True)
 class ReadSettings:
     sources: tuple[Source, ...]
-    part_mb: float = 64.0  # of the files of a folder that are read together, where a reader says that they are apart
+    # of the files of a folder that are read together, where a reader says that they are apart
+    part_mb: float = 64.0
     workers: Annotated[int, HOW] = 1
     engine: Annotated[shards.Engine, HOW] = "local"
 
@@ -93,16 +106,24 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     parts = read_parts.parts(settings.sources, int(settings.part_mb * (1 << 20)))
     linker = finder(tree)  # the index is built once, before the workers look for it
     work = io.scratch(out, _key(settings, parts, tree))
-    options = {"sources": settings.sources, "parts": [[one.source, list(one.files)] for one in parts], "tree": str(tree.absolute())}
+    options = {
+        "sources": settings.sources,
+        "parts": [[one.source, list(one.files)] for one in parts],
+        "tree": str(tree.absolute()),
+    }
     how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": "read"}
     places = [shards.Shard(number, "", 0, one.num_bytes) for number, one in enumerate(parts)]
     done = list(shards.run("medxiaohe.data.read:read_part", places, work, options=options, **how))
-    tally = read_parts.together(settings.sources, parts, done, out, work, lambda sample: len(linker.find(sample.text)))
+    tally = read_parts.together(
+        settings.sources, parts, done, out, work, lambda sample: len(linker.find(sample.text))
+    )
     for label, reason in tally.reasons.items():
         if not sum(tally.sources[label][kind] for kind in ("documents", "instructions")):
             source = next(source for source in settings.sources if source.label == label)
             raise DataError(_nothing(source, tally.sources[label]["read"], reason))
-    account = settle("data.read", read=tally.read, written=tally.written, dropped=tally.dropped, dead=tally.dead)
+    account = settle(
+        "data.read", read=tally.read, written=tally.written, dropped=tally.dropped, dead=tally.dead
+    )
     return {
         "read": tally.read,
         "written": tally.written,
@@ -119,15 +140,25 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
 
 def _key(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path) -> list[Any]:
     """What unfinished work depends on: settings, code, the tree, and size and time of each input file."""
-    here = Path(__file__).parent
-    code = [io.sha256(path) for path in sorted([*here.glob("*.py"), *here.glob("readers/*.py")])]
+    readers = {source.reader_name for source in settings.sources if source.reader}
+    code = [io.code.digest(__name__), *(plugin_code("readers", name) for name in sorted(readers))]
     said = {key: value for key, value in io.to_json(settings).items() if key not in ("workers", "engine")}
     inputs = {path: files.stamp(path) for path in sorted(set(input_paths(settings)))}
-    return [said, [[one.source, one.files] for one in parts], code, io.content(tree, "entities.jsonl"), inputs]
+    return [
+        said,
+        [[one.source, one.files] for one in parts],
+        code,
+        io.content(tree, "entities.jsonl"),
+        inputs,
+    ]
 
 
 def read_part(
-    shard: shards.Shard, out: Path, sources: Sequence[Source], parts: Sequence[tuple[int, list[str]]], tree: str
+    shard: shards.Shard,
+    out: Path,
+    sources: Sequence[Source],
+    parts: Sequence[tuple[int, list[str]]],
+    tree: str,
 ) -> dict[str, Any]:
     """The job of one part (read_parts.py): a source, or some of its files."""
     number, names = parts[shard.number]
@@ -146,7 +177,9 @@ def read_part(
         written = int(io.write(out / "dead.jsonl", fill))
     finally:
         files.ONLY.reset(token)
-    found = {name: getattr(tally, name) for name in ("counts", "dead", "dropped", "coverage", "mentions", "reason")}
+    found = {
+        name: getattr(tally, name) for name in ("counts", "dead", "dropped", "coverage", "mentions", "reason")
+    }
     licenses = sorted(tally.licenses)
     io.write(out / "ids.bin", lambda file: file.write(read_parts.marks(tally.ids)))
     return {**found, "licenses": licenses, "written": written}
@@ -164,10 +197,13 @@ class _Tally:
         self.coverage: Counter[str] = Counter()
         self.mentions = 0
         self.ids: set[str] = set()
-        self.opened: dict[ImageRef, ImageRef] = {}  # before and after: a picture with twenty questions is opened once
+        # before and after: a picture with twenty questions is opened once
+        self.opened: dict[ImageRef, ImageRef] = {}
 
 
-def _source_rows(source: Source, tree: Path, linker: Finder, tally: _Tally, reject: Callable[[DeadLetter], None]) -> Iterator[Sample]:
+def _source_rows(
+    source: Source, tree: Path, linker: Finder, tally: _Tally, reject: Callable[[DeadLetter], None]
+) -> Iterator[Sample]:
     counts = tally.counts
     for item in track(_items(source, tree), f"read {source.label}", source.limit):
         counts["read"] += 1
@@ -207,7 +243,10 @@ def _items(source: Source, tree: Path) -> Iterator[Sample | DeadLetter]:
     parameters = inspect.signature(reader).parameters
     for key in source.options:
         if key not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            raise ConfigError(f"source {source.label}: reader {source.reader} has no option {key!r}{plugins.nearest(key, parameters)}")
+            raise ConfigError(
+                f"source {source.label}: reader {source.reader} has no option"
+                f" {key!r}{plugins.nearest(key, parameters)}"
+            )
     yield from reader(_place(source.path), **source.options)
 
 
@@ -233,7 +272,14 @@ def _checked(sample: Sample, source: Source, tally: _Tally) -> Sample:
     tally.ids.add(id)
     license = sample.license or source.license or NOT_STATED
     split = sample.split or _split(sample, source)
-    return replace(sample, id=id, messages=messages, source=sample.source if source.task else label, license=license, split=split)
+    return replace(
+        sample,
+        id=id,
+        messages=messages,
+        source=sample.source if source.task else label,
+        license=license,
+        split=split,
+    )
 
 
 def _of_image(sample: Sample, error: DataError) -> DeadLetter:
@@ -241,14 +287,21 @@ def _of_image(sample: Sample, error: DataError) -> DeadLetter:
     letter = rejected(sample.id, error)
     if letter.code == "row":
         reason = letter.reason
-        code = "missing" if reason.startswith("no such image") else "changed" if "changed since it was read" in reason else "image"
+        code = (
+            "missing"
+            if reason.startswith("no such image")
+            else "changed"
+            if "changed since it was read" in reason
+            else "image"
+        )
         letter = replace(letter, code=code, offset=0)
     named = [image.uri for image in sample.images if image.uri in str(error)]
     return replace(letter, sha256=digest_of(Path(named[0]))) if named else letter
 
 
 def _split(sample: Sample, source: Source) -> Split:
-    """The side of a row that states none: by its patient, study or id, so that none of them straddles the split."""
+    """The side of a row that states none: by its patient, study or id, so that none of them straddles the
+    split."""
     if not source.hold_out:
         return ""
     unit = sample.patient_id or sample.study_id or sample.id
@@ -256,13 +309,15 @@ def _split(sample: Sample, source: Source) -> Split:
 
 
 def _opened(message: Message, opened: dict[ImageRef, ImageRef]) -> Message:
-    return replace(message, parts=tuple(_image(p, opened) if isinstance(p, ImageRef) else p for p in message.parts))
+    return replace(
+        message, parts=tuple(_image(p, opened) if isinstance(p, ImageRef) else p for p in message.parts)
+    )
 
 
 def _image(image: ImageRef, opened: dict[ImageRef, ImageRef]) -> ImageRef:
     """The reference with an absolute path and the digest of its file, once its pixels have been unpacked."""
     if image.uri.startswith("data:"):
-        image = replace(image, uri=pictures.unpacked(image.uri))
+        image = replace(image, uri=embedded_images.unpacked(image.uri))
     if image not in opened:
         file = images.ref(Path(image.uri).expanduser().absolute())
         checked = replace(image, uri=file.uri, sha256=image.sha256 or file.sha256)

@@ -1,17 +1,22 @@
 """Stage data.synthesise: rows written for the entities that a corpus hardly shows (MX-15 to MX-19, MET-5).
 
-    samples.jsonl        the rows of `corpus`, without those that got facts, then the new ones; sources synth_card, synth_caption,
+    samples.jsonl        the rows of `corpus`, without those that got facts, then the new ones; sources
+                         synth_card, synth_caption,
                          synth_choice, synth_path
     refused.jsonl        {node, kind, reason, detail}: what could not be written, or was written and not kept
     coverage.json        how many samples mention each entity, after
-    contamination.json   that of `corpus`, for the tasks named in `against`, which the new rows are compared with too
+    contamination.json   that of `corpus`, for the tasks named in `against`, which the new rows are compared
+                         with too
 
     cards      a page about an entity, from the tree alone
-    captions   items that data.gather found, perhaps sifted by data.align, with facts about what they name; each says who says so
+    captions   items that data.gather found, perhaps sifted by data.align, with facts about what they name;
+               each says who says so
     choices    questions whose wrong options are siblings
-    paths      questions over more than five facts with everything in between masked; each path was walked again
+    paths      questions over more than five facts with everything in between masked; each path was walked
+               again
 
-What takes several facts is answered with a thought in four segments, written from the facts and checked (synth/checks.py).
+What takes several facts is answered with a thought in four segments, written from the facts and checked
+(synth/checks.py).
 
 No model is needed. `items` is the folder of data.gather or data.align.
 """
@@ -26,17 +31,17 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
-from medxiaohe.data.accounts import settle
+from medxiaohe.data.coverage.row_accounts import settle
 from medxiaohe.data.curate import Against
-from medxiaohe.data.decontaminate import Match
+from medxiaohe.data.duplicates.decontamination import Match
 from medxiaohe.data.gather import HELD_OUT, coverage_of
-from medxiaohe.data.rows import Rows
+from medxiaohe.data.mixing.stored_rows import Rows
 from medxiaohe.data.synth import anew, cards, cases, chains, checks, choices, paths, rows
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.paths import Refused
 from medxiaohe.data.synth.thin import thin
 from medxiaohe.data.synth.walk import MORE_THAN
-from medxiaohe.entity.finder import Finder, finder
+from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
 from medxiaohe.scoring._findings import Lexicon, lexicon
@@ -71,16 +76,26 @@ class SynthesiseSettings:
 
 
 def synthesise(
-    settings: SynthesiseSettings, out: Path, *, tree: Path, corpus: Path | None = None, items: Path | None = None
+    settings: SynthesiseSettings,
+    out: Path,
+    *,
+    tree: Path,
+    corpus: Path | None = None,
+    items: Path | None = None,
 ) -> dict[str, Any]:
     graph = Graph.load(tree)
     before = coverage_of(corpus) if corpus else {}
     nodes = _nodes(settings, graph, before, items)
-    inputs = [io.content(path, "samples.jsonl") for path in (corpus, items) if path] + [io.content(tree, "entities.jsonl")]
-    work = io.scratch(out, [settings, inputs, _code()])
+    inputs = [io.content(path, "samples.jsonl") for path in (corpus, items) if path] + [
+        io.content(tree, "entities.jsonl")
+    ]
+    work = io.scratch(out, [settings, inputs, io.code.digest(__name__)])
     chunks = [nodes[i : i + CHUNK] for i in range(0, len(nodes), CHUNK)]
     maker = _Maker(settings, graph, finder(tree), lexicon())
-    files = [_kept(work / f"tree-{n}.jsonl", partial(_of_tree, chunk, maker)) for n, chunk in enumerate(track(chunks, "write"))]
+    files = [
+        _kept(work / f"tree-{n}.jsonl", partial(_of_tree, chunk, maker))
+        for n, chunk in enumerate(track(chunks, "write"))
+    ]
     if items and settings.captions:
         files.append(_kept(work / "captions.jsonl", partial(_of_items, items, set(nodes), maker)))
     return _publish(settings, out, work, tree, corpus, files, before, nodes)
@@ -94,16 +109,25 @@ class _Maker:
     words: Lexicon
 
 
-def _nodes(settings: SynthesiseSettings, graph: Graph, before: dict[str, int], items: Path | None) -> list[str]:
+def _nodes(
+    settings: SynthesiseSettings, graph: Graph, before: dict[str, int], items: Path | None
+) -> list[str]:
     if items is not None and (items / "nodes.jsonl").is_file():
         found = [row["id"] for row in io.read_jsonl(items / "nodes.jsonl")]
         if lost := [id for id in found if id not in graph.tree]:
             raise DataError(f"{items}: the node {lost[0]} is not in the tree: gather with the same tree")
         return found
-    how = {"at_most": settings.at_most, "num": settings.nodes, "per_parent": settings.per_parent, "seed": settings.seed}
+    how = {
+        "at_most": settings.at_most,
+        "num": settings.nodes,
+        "per_parent": settings.per_parent,
+        "seed": settings.seed,
+    }
     wanted = thin(graph, before, kinds=settings.kinds, **how)
     if not wanted:
-        raise DataError(f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds")
+        raise DataError(
+            f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds"
+        )
     return [one.id for one in wanted]
 
 
@@ -123,12 +147,20 @@ def _of_tree(nodes: Sequence[str], maker: _Maker) -> Iterator[dict[str, Any]]:
     for node in nodes:
         if settings.cards:
             made = cards.card(node, graph, settings.seed)
-            yield _refused(node, "card", made) if isinstance(made, Refused) else {"sample": rows.card_row(node, made, graph)}
+            yield (
+                _refused(node, "card", made)
+                if isinstance(made, Refused)
+                else {"sample": rows.card_row(node, made, graph)}
+            )
         for choice in choices.choices(node, graph, settings.choices, settings.seed):
             if isinstance(choice, Refused):
                 yield _refused(node, "choice", choice)
                 continue
-            yield from _checked(rows.choice_row(choice, _position(turn, nodes[0], settings.seed), graph, settings.chains), node, maker)
+            yield from _checked(
+                rows.choice_row(choice, _position(turn, nodes[0], settings.seed), graph, settings.chains),
+                node,
+                maker,
+            )
             turn += 1
         for number in range(settings.paths):
             walk = paths.path(node, graph, settings.hops, settings.seed + number)
@@ -140,7 +172,8 @@ def _of_tree(nodes: Sequence[str], maker: _Maker) -> Iterator[dict[str, Any]]:
 
 
 def _checked(row: Sample, node: str, maker: _Maker) -> Iterator[dict[str, Any]]:
-    """The row; without its thought, when a check finds something wrong with that: a name may read like a denial."""
+    """The row; without its thought, when a check finds something wrong with that: a name may read like a
+    denial."""
     chain, answer = chains.split(row.messages[-1].text)
     if chain:
         about = cases.case(row, maker.graph)
@@ -157,7 +190,10 @@ def _checked(row: Sample, node: str, maker: _Maker) -> Iterator[dict[str, Any]]:
 
 def _position(turn: int, chunk: str, seed: int) -> int:
     """Where the right option stands: of four questions in a row, once at each place, by lot."""
-    order = sorted(range(choices.NUM_OPTIONS), key=lambda p: io.unit_interval(str(seed), chunk, str(turn // choices.NUM_OPTIONS), str(p)))
+    order = sorted(
+        range(choices.NUM_OPTIONS),
+        key=lambda p: io.unit_interval(str(seed), chunk, str(turn // choices.NUM_OPTIONS), str(p)),
+    )
     return order[turn % choices.NUM_OPTIONS]
 
 
@@ -185,7 +221,8 @@ def _refused(node: str, kind: str, why: Refused) -> dict[str, Any]:
 
 
 def _publish(
-    settings: SynthesiseSettings, out: Path, work: Path, tree: Path, corpus: Path | None, files: Sequence[Path],
+    settings: SynthesiseSettings, out: Path, work: Path, tree: Path, corpus: Path | None,
+    files: Sequence[Path],
     before: dict[str, int], nodes: list[str],
 ) -> dict[str, Any]:  # fmt: skip
     test_items = anew.test_items(settings.against, tree, corpus)
@@ -203,7 +240,8 @@ def _publish(
             if match or sample.id in seen:
                 matches.extend([match] if match else [])
                 reason = match.reason if match else "made twice"
-                dropped.append({"node": sample.meta["nodes"][0] if sample.meta["nodes"] else sample.id, "kind": sample.meta["made"],
+                dropped.append({"node": sample.meta["nodes"][0] if sample.meta["nodes"] else sample.id,
+                "kind": sample.meta["made"],
                                 "reason": reason, "detail": match.item if match else sample.id})  # fmt: skip
                 continue
             seen.add(sample.id)
@@ -213,15 +251,22 @@ def _publish(
 
     io.write_jsonl(work / "new.jsonl", new())
     if not made:
-        raise DataError(f"nothing could be written for {len(nodes)} entities: take a tree with definitions and relations")
-    enriched = {(row.meta["made_of_source"], row.meta["made_of"]) for row in io.read_samples(work / "new.jsonl") if "made_of" in row.meta}
+        raise DataError(
+            f"nothing could be written for {len(nodes)} entities: take a tree with definitions and relations"
+        )
+    enriched = {
+        (row.meta["made_of_source"], row.meta["made_of"])
+        for row in io.read_samples(work / "new.jsonl")
+        if "made_of" in row.meta
+    }
 
     def all_rows() -> Iterator[Sample]:
         nonlocal old, replaced
         if corpus and settings.keep_corpus:
             with Rows(corpus) as found:
                 for _, sample in found:
-                    if (sample.source, sample.id) in enriched:  # its text is in the new row: to read it twice helps nobody
+                    # its text is in the new row: to read it twice helps nobody
+                    if (sample.source, sample.id) in enriched:
                         replaced += 1
                         coverage.subtract(sample.entities)
                         continue
@@ -230,7 +275,12 @@ def _publish(
         yield from io.read_samples(work / "new.jsonl")
 
     num = io.write_jsonl(out / "samples.jsonl", all_rows())
-    account = settle("data.synthesise", read=old + replaced + sum(made.values()), written=num, dropped={"enriched": replaced})
+    account = settle(
+        "data.synthesise",
+        read=old + replaced + sum(made.values()),
+        written=num,
+        dropped={"enriched": replaced},
+    )
     for row in dropped:
         refused[row["kind"]][row["reason"]] += 1
     io.write_jsonl(out / "refused.jsonl", dropped)
@@ -238,15 +288,16 @@ def _publish(
     anew.report(out, corpus, test_items, matches)
     thin_after = sum(coverage.get(id, 0) <= settings.at_most for id in nodes)
     why_not = {kind: dict(why.most_common()) for kind, why in sorted(refused.items())}
-    counts = {"corpus": old, "enriched": replaced, "nodes": len(nodes), "nodes_thin_after": thin_after, "contaminated": len(matches)}
+    counts = {
+        "corpus": old,
+        "enriched": replaced,
+        "nodes": len(nodes),
+        "nodes_thin_after": thin_after,
+        "contaminated": len(matches),
+    }
     return {**counts, "account": account, "made": dict(sorted(made.items())), "refused": why_not}
 
 
 def _rows(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
     for path in files:
         yield from io.read_jsonl(path)
-
-
-def _code() -> list[str]:
-    here = Path(__file__).parent
-    return [io.sha256(path) for path in sorted((here / "synth").glob("*.py"))] + [io.sha256(Path(__file__))]

@@ -1,12 +1,15 @@
-"""Stage data.teach: thoughts that teachers write for questions with a known answer, kept where two gates open (MX-17, MX-18, MX-19).
+"""Stage data.teach: thoughts that teachers write for questions with a known answer, kept where two gates open
+(MX-17, MX-18, MX-19).
 
     samples.jsonl        the rows of `corpus`, then the new ones; source synth_chain
     refused.jsonl        {id, teacher, draw, reason, detail, calls, cost}: every draft that was not kept
     coverage.json        as it was: the new rows are about what the old ones are about
-    contamination.json   that of `corpus`, for the tasks named in `against`, which the new rows are compared with too
+    contamination.json   that of `corpus`, for the tasks named in `against`, which the new rows are compared
+                         with too
 
-The questions are rows of `corpus` with a target, outside of held-out splits. Every teacher drafts `draws` thoughts for each; what is kept
-says who wrote it and what that cost. A judge of claims is tested before it is believed (docs/judges.md).
+The questions are rows of `corpus` with a target, outside of held-out splits. Every teacher drafts `draws`
+thoughts for each; what is kept says who wrote it and what that cost. A judge of claims is tested before it is
+believed (docs/judges.md).
 """
 
 from __future__ import annotations
@@ -19,15 +22,15 @@ from typing import Any
 
 from medxiaohe import io
 from medxiaohe.data.curate import Against
-from medxiaohe.data.decontaminate import Match
+from medxiaohe.data.duplicates.decontamination import Match
 from medxiaohe.data.gather import HELD_OUT, coverage_of
-from medxiaohe.data.rows import Rows
+from medxiaohe.data.mixing.stored_rows import Rows
 from medxiaohe.data.synth import anew, cases, gates
 from medxiaohe.data.synth.gates import Draft, Gates, How
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.route import route
 from medxiaohe.data.synth.teacher import FAILED, Reply, Teacher, TeacherSettings, teacher
-from medxiaohe.entity.finder import finder
+from medxiaohe.entity.linking.finder import finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.scoring.judges import selftest, use
@@ -52,14 +55,24 @@ class TeachSettings:
 
     def __post_init__(self) -> None:
         if not self.teachers:
-            raise ConfigError("teachers: name one model or more; without a model data.synthesise writes chains from facts")
+            raise ConfigError(
+                "teachers: name one model or more; without a model data.synthesise writes chains from facts"
+            )
         if min(self.questions, self.draws, self.most) < 1:
             raise ConfigError("questions, draws and most must be at least 1")
 
 
 def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> dict[str, Any]:
     graph, names = Graph.load(tree), finder(tree)
-    work = io.scratch(out, [settings, io.content(corpus, "samples.jsonl"), io.content(tree, "entities.jsonl"), _code()])
+    work = io.scratch(
+        out,
+        [
+            settings,
+            io.content(corpus, "samples.jsonl"),
+            io.content(tree, "entities.jsonl"),
+            io.code.digest(__name__),
+        ],
+    )
     asked = _questions(settings, corpus)
     about = [cases.case(sample, graph) for sample in asked]
     judge = use.make(settings.judge, tree)
@@ -73,24 +86,38 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
     for writer in writers:
         counts = by_teacher.setdefault(writer.name, Counter())
         for draw in range(settings.draws):
-            for sample, case, reply in zip(asked, about, _replies(writer, draw, asked, about, settings), strict=True):
+            for sample, case, reply in zip(
+                asked, about, _replies(writer, draw, asked, about, settings), strict=True
+            ):
                 counts["drafts"] += 1
                 why = reply.problem if reply.value is None else two(reply.value, sample, case)
                 failed = FAILED if reply.problem.startswith(FAILED) else reply.problem
                 reason = ("outcome: unreadable" if reply.calls else failed) if reply.value is None else why
-                if not why and any(reply.value.text == old.messages[-1].text for old in kept.get(sample.id, ())):
+                if not why and any(
+                    reply.value.text == old.messages[-1].text for old in kept.get(sample.id, ())
+                ):
                     reason = why = "the same as another"
                 if not why and len(kept.get(sample.id, ())) >= settings.most:
                     reason = why = "enough of this question"
                 if why:
                     counts[f"refused, {reason}"] += 1
-                    refused.append({"id": sample.id, "teacher": writer.name, "draw": draw, "reason": reason, "detail": why,
+                    refused.append({"id": sample.id, "teacher": writer.name, "draw": draw, "reason": reason,
+                    "detail": why,
                                     "calls": reply.calls, "cost": round(reply.cost, 8)})  # fmt: skip
                     continue
                 counts["kept"] += 1
                 some = kept.setdefault(sample.id, [])
                 some.append(_row(sample, reply, writer, len(some), settings.how))
-    return _publish(settings, out, corpus, tree, [row for some in kept.values() for row in some], refused, writers, by_teacher)
+    return _publish(
+        settings,
+        out,
+        corpus,
+        tree,
+        [row for some in kept.values() for row in some],
+        refused,
+        writers,
+        by_teacher,
+    )
 
 
 def _questions(settings: TeachSettings, corpus: Path) -> list[Sample]:
@@ -98,31 +125,50 @@ def _questions(settings: TeachSettings, corpus: Path) -> list[Sample]:
     with Rows(corpus) as rows:
         found = [
             sample for _, sample in rows
-            if sample.source in settings.sources and sample.target and sample.split not in HELD_OUT and route(sample) != "none"
+            if sample.source in settings.sources and sample.target and sample.split not in HELD_OUT and route(sample) != "none"  # noqa: E501
         ]  # fmt: skip
     if not found:
-        raise DataError(f"{corpus} has no questions of {', '.join(settings.sources)} that take a thought: name other sources")
-    return sorted(found, key=lambda sample: io.unit_interval(str(settings.seed), "teach", sample.id))[: settings.questions]
+        raise DataError(
+            f"{corpus} has no questions of {', '.join(settings.sources)} that take a thought: name other"
+            " sources"
+        )
+    return sorted(found, key=lambda sample: io.unit_interval(str(settings.seed), "teach", sample.id))[
+        : settings.questions
+    ]
 
 
-def _replies(writer: Teacher, draw: int, asked: Sequence[Sample], about: Sequence[Any], settings: TeachSettings) -> list[Reply]:
+def _replies(
+    writer: Teacher, draw: int, asked: Sequence[Sample], about: Sequence[Any], settings: TeachSettings
+) -> list[Reply]:
     drawn = writer.drawing(settings.seed * 1000 + draw)
     lengths = ["long" if settings.how == "forwards" else route(sample) for sample in asked]
-    talks = [gates.question(s, c, settings.how, length) for s, c, length in zip(asked, about, lengths, strict=True)]  # type: ignore[arg-type]
-    readers: list[Callable[[str], Draft]] = [gates.reader(s, settings.how, n) for s, n in zip(asked, lengths, strict=True)]  # type: ignore[arg-type]
+    talks = [
+        gates.question(s, c, settings.how, length) for s, c, length in zip(asked, about, lengths, strict=True)
+    ]  # type: ignore[arg-type]
+    readers: list[Callable[[str], Draft]] = [
+        gates.reader(s, settings.how, n) for s, n in zip(asked, lengths, strict=True)
+    ]  # type: ignore[arg-type]
     return drawn.ask(talks, lambda i, text: readers[i](text))
 
 
 def _row(sample: Sample, reply: Reply, writer: Teacher, number: int, how: How) -> Sample:
     draft: Draft = reply.value
     said = Message("assistant", (draft.text,))
-    meta = {**sample.meta, "made_of": sample.id, "made_of_source": sample.source, "by": {**reply.record(writer.name), "how": how},
+    meta = {**sample.meta, "made_of": sample.id, "made_of_source": sample.source,
+    "by": {**reply.record(writer.name), "how": how},
             "chain": "long" if draft.chain else "short", "gates": ["outcome", "thinking"]}  # fmt: skip
-    return replace(sample, id=f"{SOURCE}/{sample.id}/{number}", source=SOURCE, messages=(*sample.prompt.messages, said), meta=meta)
+    return replace(
+        sample,
+        id=f"{SOURCE}/{sample.id}/{number}",
+        source=SOURCE,
+        messages=(*sample.prompt.messages, said),
+        meta=meta,
+    )
 
 
 def _publish(
-    settings: TeachSettings, out: Path, corpus: Path, tree: Path, new: Sequence[Sample], refused: list[dict[str, Any]],
+    settings: TeachSettings, out: Path, corpus: Path, tree: Path, new: Sequence[Sample],
+    refused: list[dict[str, Any]],
     writers: Sequence[Teacher], by_teacher: dict[str, Counter[str]],
 ) -> dict[str, Any]:  # fmt: skip
     items, matches, old = anew.test_items(settings.against, tree, corpus), list[Match](), 0
@@ -137,7 +183,14 @@ def _publish(
         for sample in new:
             if items and (match := items.find(sample)):
                 matches.append(match)
-                refused.append({"id": sample.id, "teacher": sample.meta["by"]["writer"], "reason": match.reason, "detail": match.item})
+                refused.append(
+                    {
+                        "id": sample.id,
+                        "teacher": sample.meta["by"]["writer"],
+                        "reason": match.reason,
+                        "detail": match.item,
+                    }
+                )
             else:
                 yield sample
 
@@ -148,9 +201,8 @@ def _publish(
     drafts = sum(counts["drafts"] for counts in by_teacher.values())
     cost = [one.to_json() for one in writers]
     counts = {"corpus": old, "kept": num - old, "drafts": drafts, "contaminated": len(matches)}
-    return {**counts, "by_teacher": {name: dict(c.most_common()) for name, c in by_teacher.items()}, "teachers": cost}
-
-
-def _code() -> list[str]:
-    here = Path(__file__).parent
-    return [io.sha256(path) for path in sorted((here / "synth").glob("*.py"))] + [io.sha256(Path(__file__))]
+    return {
+        **counts,
+        "by_teacher": {name: dict(c.most_common()) for name, c in by_teacher.items()},
+        "teachers": cost,
+    }

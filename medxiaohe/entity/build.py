@@ -2,9 +2,11 @@
 
     entities.jsonl    Entity rows, roots first; the tree
     terms.jsonl       what each vocabulary said, term by term, with its source and license
-    merges.jsonl      {kept, merged, why, because, source, license}: which terms became one, and the reason (merge.py)
+    merges.jsonl      {kept, merged, why, because, source, license}: which terms became one, and the reason
+                      (merge.py)
     relations.jsonl   facts between entities (disease - has phenotype - sign), and numbers about them
-    problems.jsonl    what was wrong in a vocabulary, in which line of its file, and what was done about it (repair.py)
+    problems.jsonl    what was wrong in a vocabulary, in which line of its file, and what was done about it
+                      (repair.py)
     stats.json        the summary
 
 The order of the vocabularies decides whose id and name an entity has. docs/tree.md has the rules.
@@ -19,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import assets, io, plugins
-from medxiaohe.entity.ids import curie, prefix
-from medxiaohe.entity.merge import ROOT, Union
-from medxiaohe.entity.names import is_abbreviation
-from medxiaohe.entity.problems import Problems
 from medxiaohe.entity.readers._terms import read_all
-from medxiaohe.entity.repair import first_of_each_id, linked, nearest_to_the_root
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.ids import curie, prefix
+from medxiaohe.entity.tree.merge import ROOT, Union
+from medxiaohe.entity.tree.names import is_abbreviation
+from medxiaohe.entity.tree.problems import Problems
+from medxiaohe.entity.tree.repair import first_of_each_id, linked, nearest_to_the_root
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
 from medxiaohe.recipe.settings import InputPath
@@ -47,7 +49,8 @@ class Vocabulary:
     kind: str = ""  # replaces the kinds the reader gives
     license: str = ""  # for files that do not state theirs
     limit: int | None = None  # at most so many terms, those nearest to the root
-    only_known: bool = False  # names and codes for entities that are there; no new ones (an older release, a list of names)
+    # names and codes for entities that are there; no new ones (an older release, a list of names)
+    only_known: bool = False
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -76,12 +79,17 @@ class Said:
 
 def build(settings: BuildSettings, out: Path) -> dict[str, Any]:
     problems = Problems()
-    said = [_read(vocabulary, settings.kinds, problems) for vocabulary in track(settings.vocabularies, "vocabularies")]
+    said = [
+        _read(vocabulary, settings.kinds, problems)
+        for vocabulary in track(settings.vocabularies, "vocabularies")
+    ]
     union = Union(match for one in said for match in one.matches)
     for one in said:
         for kind in dict.fromkeys(term.kind for term in one.terms):
             union.add_root(_root(kind))
-        union.add(first_of_each_id(one.terms, union, problems), problems, only_known=one.vocabulary.only_known)
+        union.add(
+            first_of_each_id(one.terms, union, problems), problems, only_known=one.vocabulary.only_known
+        )
     if not union.entities:
         raise DataError("the vocabularies name no entity: mappings and relations alone make no tree")
     entities = linked(union, problems)
@@ -119,7 +127,9 @@ def _read(vocabulary: Vocabulary, kinds: Sequence[str], problems: Counter[str]) 
         if isinstance(one, Match):
             matches.append(replace(one, a=curie(one.a), b=curie(one.b), license=license))
         elif isinstance(one, Relation):
-            relations.append(replace(one, subject=curie(one.subject), object=curie(one.object), license=license))
+            relations.append(
+                replace(one, subject=curie(one.subject), object=curie(one.object), license=license)
+            )
         elif not one.id or not one.name.strip():
             problems["unnamed"] += 1
         elif kinds and (vocabulary.kind or one.kind or "other") not in kinds:
@@ -128,7 +138,10 @@ def _read(vocabulary: Vocabulary, kinds: Sequence[str], problems: Counter[str]) 
             problems["without a license"] += not license
             terms.append(_tidy(replace(one, kind=vocabulary.kind or one.kind or "other", license=license)))
     if not terms and not matches and not relations:
-        raise DataError(f"the vocabulary {vocabulary.reader} has no term{' of the kinds ' + ', '.join(kinds) if kinds else ''} to use")
+        raise DataError(
+            f"the vocabulary {vocabulary.reader} has no"
+            f" term{' of the kinds ' + ', '.join(kinds) if kinds else ''} to use"
+        )
     terms = nearest_to_the_root(terms, vocabulary.limit, problems) if vocabulary.limit else terms
     return Said(vocabulary, terms, matches, relations)
 
@@ -136,7 +149,9 @@ def _read(vocabulary: Vocabulary, kinds: Sequence[str], problems: Counter[str]) 
 def _tidy(term: Entity) -> Entity:
     """Names in one line and once, ids in one spelling; what looks like an abbreviation is one."""
     name = " ".join(term.name.split())
-    synonyms = tuple(synonym for synonym in _lines((*term.synonyms, *term.lay, *term.abbreviations)) if synonym != name)
+    synonyms = tuple(
+        synonym for synonym in _lines((*term.synonyms, *term.lay, *term.abbreviations)) if synonym != name
+    )
     short = dict.fromkeys((*_lines(term.abbreviations), *filter(is_abbreviation, (name, *synonyms))))
     known = {name, *synonyms}
     return replace(
@@ -160,23 +175,45 @@ def _path(vocabulary: Vocabulary) -> Path | None:
     if vocabulary.path is None:
         return None
     if vocabulary.path.startswith("hub:"):
-        raise ConfigError(f"the vocabulary {vocabulary.reader} is read from a path or asset:NAME, not {vocabulary.path}")
-    return assets.folder(vocabulary.path[len("asset:") :]) if vocabulary.path.startswith("asset:") else Path(vocabulary.path)
+        raise ConfigError(
+            f"the vocabulary {vocabulary.reader} is read from a path or asset:NAME, not {vocabulary.path}"
+        )
+    return (
+        assets.folder(vocabulary.path[len("asset:") :])
+        if vocabulary.path.startswith("asset:")
+        else Path(vocabulary.path)
+    )
 
 
 def _root(kind: str) -> Entity:
     other_names = (TOP_TERMS[kind],) if kind in TOP_TERMS else ()
-    return Entity(f"{ROOT}{kind}", kind, kind, (), other_names, f"The domain of every {kind}.", (), "medxiaohe", "CC0-1.0")
+    return Entity(
+        f"{ROOT}{kind}",
+        kind,
+        kind,
+        (),
+        other_names,
+        f"The domain of every {kind}.",
+        (),
+        "medxiaohe",
+        "CC0-1.0",
+    )
 
 
 # ---- writing -------------------------------------------------------------------------------------
 
 
-def _relations(said: Iterable[Said], union: Union, problems: Problems, counts: Counter[str]) -> Iterator[Relation]:
+def _relations(
+    said: Iterable[Said], union: Union, problems: Problems, counts: Counter[str]
+) -> Iterator[Relation]:
     """Facts whose ids lead to entities, each once; matches that are not exact are facts too."""
     seen = set[tuple[str, str, str, str]]()
     for one in said:
-        matches = (Relation(m.a, f"{m.predicate} match", m.b, None, m.source, m.license) for m in one.matches if m.predicate != "exact")
+        matches = (
+            Relation(m.a, f"{m.predicate} match", m.b, None, m.source, m.license)
+            for m in one.matches
+            if m.predicate != "exact"
+        )
         for fact in (*one.relations, *matches):
             subject, object = union.of_code(fact.subject), union.of_code(fact.object)
             fingerprint = (subject, fact.predicate, object, fact.source)
@@ -190,7 +227,9 @@ def _relations(said: Iterable[Said], union: Union, problems: Problems, counts: C
                 yield replace(fact, subject=subject, object=object)
 
 
-def _summary(tree: Tree, union: Union, said: Sequence[Said], num_relations: Counter[str], problems: Problems) -> dict[str, Any]:
+def _summary(
+    tree: Tree, union: Union, said: Sequence[Said], num_relations: Counter[str], problems: Problems
+) -> dict[str, Any]:
     entities = tree.entities.values()
     layers = Counter(tree.layer(id) for id in tree.entities)
     num_kept = Counter((entity.source, entity.license) for entity in entities)
@@ -202,7 +241,12 @@ def _summary(tree: Tree, union: Union, said: Sequence[Said], num_relations: Coun
         "kinds": dict(Counter(entity.kind for entity in entities)),
         "layers": {str(layer): layers[layer] for layer in sorted(layers)},
         "sources": [
-            {"name": name, "license": license, "entities": num_kept[name, license], "merged": num_merged[name, license]}
+            {
+                "name": name,
+                "license": license,
+                "entities": num_kept[name, license],
+                "merged": num_merged[name, license],
+            }
             for name, license in dict.fromkeys([*num_kept, *num_merged])
         ],
         "problems": {what: count for what, count in sorted(problems.items()) if count},

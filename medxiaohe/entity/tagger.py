@@ -1,15 +1,18 @@
-"""A tagger that learns from marked texts where mentions begin and end: names no vocabulary has, and words that only look like names.
+"""A tagger that learns from marked texts where mentions begin and end: names no vocabulary has, and words
+that only look like names.
 
     annotator = Annotator.of(tree)
-    tagger = Tagger.train(documents, tree, annotate=annotator.annotate_batch)          # a minute on one core for 500 abstracts
-    tagger.save(folder)
-    Tagger.load(folder, annotator.annotate_batch).spans("Naloxone reverses the antihypertensive effect of clonidine.")
+    tagger = Tagger.train(documents, tree, annotate=annotator.annotate_batch)          # a minute on one core
+    for 500 abstracts tagger.save(folder)
+    Tagger.load(folder, annotator.annotate_batch).spans("Naloxone reverses the antihypertensive effect of
+    clonidine.")
 
-A linear-chain CRF (entity/_crf.py) over the tags B, I, E, S of every kind and O. What it sees of a token is in
-entity/_tagger_texts.py: the names of the tree, what dictionary and rules make of the text (entity/annotate.py), the names of the
-corpus (counted without the text itself), classes of words from unmarked texts, definitions of abbreviations.
-entity/_tagger_rules.py puts right what is left. Needs `medxiaohe[fast]`. With `Options(encoder=EncoderOptions())` a small transformer
-learns the same beside it (entity/_tagger_encoder.py): better, far slower, and it needs torch.
+A linear-chain CRF (entity/tagging/crf.py) over the tags B, I, E, S of every kind and O. What it sees of a
+token is in entity/tagging/texts.py: the names of the tree, what dictionary and rules make of the text
+(entity/linking/annotate.py), the names of the corpus (counted without the text itself), classes of words from
+unmarked texts, definitions of abbreviations. entity/tagging/postprocess.py puts right what is left. Needs
+`medxiaohe[fast]`. With `Options(encoder=EncoderOptions())` a small transformer learns the same beside it
+(entity/tagging/encoder.py): better, far slower, and it needs torch.
 """
 
 from __future__ import annotations
@@ -22,18 +25,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medxiaohe import assets, io, plugins
-from medxiaohe.entity import _tagger_encoder
-from medxiaohe.entity import _tagger_features as f
-from medxiaohe.entity._tagger_encoder import Encoder, EncoderOptions, Start
-from medxiaohe.entity._tagger_lessons import lesson, tags_of
-from medxiaohe.entity._tagger_model import Weights, allowed_of, decoded, fitted, hashed
-from medxiaohe.entity._tagger_rules import Tagged, put_right
-from medxiaohe.entity._tagger_texts import GROUPS, Annotate, Reading, Text, indexes_of, uses_of
-from medxiaohe.entity.annotate import Annotator
-from medxiaohe.entity.gold import Document, documents
-from medxiaohe.entity.index import Index
-from medxiaohe.entity.tree import Tree
-from medxiaohe.entity.word_classes import word_classes
+from medxiaohe.entity.linking.annotate import Annotator
+from medxiaohe.entity.linking.index import Index
+from medxiaohe.entity.tagging import encoder as encoders
+from medxiaohe.entity.tagging import features as f
+from medxiaohe.entity.tagging.encoder import Encoder, EncoderOptions, Start
+from medxiaohe.entity.tagging.gold import Document, documents
+from medxiaohe.entity.tagging.model import Weights, allowed_of, decoded, fitted, hashed
+from medxiaohe.entity.tagging.postprocess import Tagged, put_right
+from medxiaohe.entity.tagging.texts import GROUPS, Annotate, Reading, Text, indexes_of, uses_of
+from medxiaohe.entity.tagging.training_examples import lesson, tags_of
+from medxiaohe.entity.tagging.word_classes import word_classes
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError, DataError, UsageError
 from medxiaohe.recipe.settings import InputPath
 
@@ -53,18 +56,41 @@ class Options:
     penalty: float = 1.0  # of the squared weights, for the whole corpus
     rate: float = 0.03  # of the first step
     least: int = 2  # times a feature is seen
-    folds: int = 3  # parts of the training texts on which `lean` is chosen; 0 leaves it 0, and so does an encoder
+    # parts of the training texts on which `lean` is chosen; 0 leaves it 0, and so does an encoder
+    folds: int = 3
     seed: int = 0
     encoder: EncoderOptions | None = None
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.penalty <= 0 or self.rate <= 0 or self.least < 1 or self.folds < 0 or self.folds == 1:
-            raise ConfigError("epochs and least must be at least 1, penalty and rate above 0, folds 0 or at least 2")
+        if (
+            self.epochs < 1
+            or self.penalty <= 0
+            or self.rate <= 0
+            or self.least < 1
+            or self.folds < 0
+            or self.folds == 1
+        ):
+            raise ConfigError(
+                "epochs and least must be at least 1, penalty and rate above 0, folds 0 or at least 2"
+            )
 
 
 class Tagger:
-    def __init__(self, kinds: Sequence[str], reading: Reading, weights: Weights, lean: Mapping[str, float], encoder: Encoder | None = None):
-        self.kinds, self.reading, self.weights, self.lean, self.encoder = tuple(kinds), reading, weights, dict(lean), encoder
+    def __init__(
+        self,
+        kinds: Sequence[str],
+        reading: Reading,
+        weights: Weights,
+        lean: Mapping[str, float],
+        encoder: Encoder | None = None,
+    ):
+        self.kinds, self.reading, self.weights, self.lean, self.encoder = (
+            tuple(kinds),
+            reading,
+            weights,
+            dict(lean),
+            encoder,
+        )
         self.tags = tags_of(self.kinds)
 
     @classmethod
@@ -79,8 +105,9 @@ class Tagger:
         knowledge: tuple[Mapping[str, Index], Mapping[str, str]] | None = None,
         start: Start | None = None,
     ) -> Tagger:
-        """`classes` is what word_classes makes of unmarked texts, `annotate` the annotate_batch of an Annotator of the tree without a
-        tagger; `knowledge` is knowledge_of(tree), when several are trained; `start` an encoder that has read other corpora (`begin`)."""
+        """`classes` is what word_classes makes of unmarked texts, `annotate` the annotate_batch of an
+        Annotator of the tree without a tagger; `knowledge` is knowledge_of(tree), when several are trained;
+        `start` an encoder that has read other corpora (`begin`)."""
         if not any(document.spans for document in documents):
             raise DataError("the training texts have no marked mention: a tagger learns from mentions")
         indexes, uses = knowledge or knowledge_of(tree)
@@ -92,10 +119,16 @@ class Tagger:
         return made
 
     @classmethod
-    def _trained(cls, documents: Sequence[Document], knows: tuple[Any, ...], options: Options, start: Start | None = None) -> Tagger:
+    def _trained(
+        cls,
+        documents: Sequence[Document],
+        knows: tuple[Any, ...],
+        options: Options,
+        start: Start | None = None,
+    ) -> Tagger:
         taught = lesson(documents, knows)
         weights = fitted(taught.reading.words, taught.texts, taught.gold, allowed_of(taught.tags), options)
-        encoder = _tagger_encoder.trained(taught, options.encoder, start) if options.encoder else None
+        encoder = encoders.trained(taught, options.encoder, start) if options.encoder else None
         return cls(taught.kinds, taught.reading, weights, {}, encoder)
 
     # ---- tagging ---------------------------------------------------------------------------------
@@ -107,9 +140,13 @@ class Tagger:
     def spans_batch(self, texts: Sequence[str]) -> list[list[Tagged]]:
         return self._with_lean(texts, self.reading.texts(texts), self.lean)
 
-    def _with_lean(self, texts: Sequence[str], read: Sequence[Text], lean: Mapping[str, float], features: Any = None) -> list[list[Tagged]]:
+    def _with_lean(
+        self, texts: Sequence[str], read: Sequence[Text], lean: Mapping[str, float], features: Any = None
+    ) -> list[list[Tagged]]:
         more = self.encoder.scores(read) if self.encoder else None
-        tags, sure = decoded(self.weights, features or hashed(self.reading.words, read), self.tags, lean, more)
+        tags, sure = decoded(
+            self.weights, features or hashed(self.reading.words, read), self.tags, lean, more
+        )
         found, at = [], 0
         for text, one in zip(texts, read, strict=True):
             n = len(one.words)
@@ -153,17 +190,30 @@ class Tagger:
 
         said = {name: _json(folder / FILES[name]) for name in ("settings", "names", "words")}
         if said["settings"].get("format") != FORMAT:
-            raise DataError(f"{folder}: a tagger of another version of medxiaohe: train it again with entity.tagger")
+            raise DataError(
+                f"{folder}: a tagger of another version of medxiaohe: train it again with entity.tagger"
+            )
         if bool(said["settings"]["rules"]) != (annotate is not None):
             how = "with" if annotate is None else "without"
-            raise UsageError(f"{folder}: this tagger was trained {how} the rules of entity.annotate: load it so")
+            raise UsageError(
+                f"{folder}: this tagger was trained {how} the rules of entity.annotate: load it so"
+            )
         indexes = {group: Index.load(folder / f"{group}.index") for group in GROUPS}
-        reading = Reading(indexes, f.CorpusNames.from_json(said["names"]), said["words"]["classes"], said["words"]["uses"], annotate)
+        reading = Reading(
+            indexes,
+            f.CorpusNames.from_json(said["names"]),
+            said["words"]["classes"],
+            said["words"]["uses"],
+            annotate,
+        )
         try:
             with np.load(folder / FILES["weights"], allow_pickle=False) as arrays:
                 weights = Weights.of(**{name: arrays[name] for name in arrays.files})
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{folder / FILES['weights']}: not the weights of a tagger, or cut off: train it again ({error})") from error
+            raise DataError(
+                f"{folder / FILES['weights']}: not the weights of a tagger, or cut off: train it again"
+                f" ({error})"
+            ) from error
         kinds = said["settings"]["kinds"]
         encoder = Encoder.load(folder, tags_of(kinds)) if said["settings"]["encoder"] else None
         return cls(kinds, reading, weights, said["settings"]["lean"], encoder)
@@ -173,7 +223,9 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a file of a tagger ({error}): name the folder that entity.tagger left") from error
+        raise DataError(
+            f"{path}: not a file of a tagger ({error}): name the folder that entity.tagger left"
+        ) from error
     if not isinstance(found, dict):
         raise DataError(f"{path}: not a file of a tagger: train it again with entity.tagger")
     return found
@@ -197,12 +249,13 @@ def begin(
     annotate: Annotate | None = None,
     knowledge: tuple[Mapping[str, Index], Mapping[str, str]] | None = None,
 ) -> Start:
-    """An encoder that has learned the marks of other corpora, each with layers of its own for its own kinds (Caruana 1997)."""
+    """An encoder that has learned the marks of other corpora, each with layers of its own for its own kinds
+    (Caruana 1997)."""
     if any(not any(document.spans for document in documents) for documents in corpora):
         raise DataError("one of the corpora that the encoder learns first has no marked mention: take it out")
     indexes, uses = knowledge or knowledge_of(tree)
     lessons = [lesson(documents, (indexes, classes or {}, uses, annotate)) for documents in corpora]
-    return _tagger_encoder.started(options, lessons)
+    return encoders.started(options, lessons)
 
 
 def _remembered(annotate: Annotate | None, texts: Sequence[str]) -> Annotate | None:
@@ -214,17 +267,22 @@ def _remembered(annotate: Annotate | None, texts: Sequence[str]) -> Annotate | N
 
 
 def _best_lean(documents: Sequence[Document], knows: tuple[Any, ...], options: Options) -> dict[str, float]:
-    """For each kind what is added to its tags so that strict F1 is best on parts of the training texts that were left out."""
+    """For each kind what is added to its tags so that strict F1 is best on parts of the training texts that
+    were left out."""
     order = sorted(documents, key=lambda one: io.unit_interval("fold", one.id))
     counts: dict[tuple[str, float], list[int]] = {}
     for part in range(options.folds):
         left_out = order[part :: options.folds]
-        made = Tagger._trained([one for i, one in enumerate(order) if i % options.folds != part], knows, options)
+        made = Tagger._trained(
+            [one for i, one in enumerate(order) if i % options.folds != part], knows, options
+        )
         texts = [one.text for one in left_out]
         read = made.reading.texts(texts)
         features = hashed(made.reading.words, read)
         for lean in LEANS:
-            for document, found in zip(left_out, made._with_lean(texts, read, dict.fromkeys(made.kinds, lean), features), strict=True):
+            for document, found in zip(
+                left_out, made._with_lean(texts, read, dict.fromkeys(made.kinds, lean), features), strict=True
+            ):
                 right = {(span.start, span.end, span.kind) for span in document.spans}
                 said = {span[:3] for span in found}
                 for kind in {span[2] for span in right | said}:
@@ -233,7 +291,10 @@ def _best_lean(documents: Sequence[Document], knows: tuple[Any, ...], options: O
                     count[1] += sum(one[2] == kind for one in right) + sum(one[2] == kind for one in said)
     kinds = sorted({kind for kind, _ in counts})
     best = {kind: max(LEANS, key=lambda lean: _share(counts.get((kind, lean)))) for kind in kinds}
-    gains = {kind: _share(counts.get((kind, lean))) - _share(counts.get((kind, 0.0))) for kind, lean in best.items()}
+    gains = {
+        kind: _share(counts.get((kind, lean))) - _share(counts.get((kind, 0.0)))
+        for kind, lean in best.items()
+    }
     return {kind: lean if gains[kind] >= LEAST_GAIN else 0.0 for kind, lean in best.items()}
 
 
@@ -255,28 +316,46 @@ class Corpus:
 class TaggerSettings:
     gold: tuple[Corpus, ...]  # marked texts
     splits: tuple[str, ...] = ("train",)  # of the gold files; files that name no split are always taken
-    texts: tuple[Corpus, ...] = ()  # unmarked texts, for the classes of words: {reader: pubmed_xml, path: asset:pubmed_2021}
-    before: tuple[Corpus, ...] = ()  # marked texts of other kinds, which the encoder learns first; each its own kinds
+    # unmarked texts, for the classes of words: {reader: pubmed_xml, path: asset:pubmed_2021}
+    texts: tuple[Corpus, ...] = ()
+    # marked texts of other kinds, which the encoder learns first; each its own kinds
+    before: tuple[Corpus, ...] = ()
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
         if self.before and not self.options.encoder:
-            raise ConfigError("before is for the encoder: set options.encoder too, for example {model: minilm}, or take before out")
+            raise ConfigError(
+                "before is for the encoder: set options.encoder too, for example {model: minilm}, or take"
+                " before out"
+            )
         if not self.gold:
-            raise ConfigError("gold must name marked texts, for example {reader: pubtator, path: CDR_TrainingSet.PubTator.txt}")
+            raise ConfigError(
+                "gold must name marked texts, for example {reader: pubtator, path:"
+                " CDR_TrainingSet.PubTator.txt}"
+            )
         if wrong := [split for split in self.splits if split not in SPLITS]:
-            raise ConfigError(f"splits are of {', '.join(SPLITS)}, not {wrong[0]!r}: nothing is learned from a test split")
+            raise ConfigError(
+                f"splits are of {', '.join(SPLITS)}, not {wrong[0]!r}: nothing is learned from a test split"
+            )
 
 
 def tagger(settings: TaggerSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     """Stage entity.tagger: train a Tagger on marked texts and the tree, and save it in `out`."""
     if settings.options.encoder:
-        _tagger_encoder.place_of(settings.options.encoder.model)  # before minutes of reading
+        encoders.place_of(settings.options.encoder.model)  # before minutes of reading
     found = _marked(settings.gold, settings.splits)
     before = [list(_marked([corpus], settings.splits).values()) for corpus in settings.before]
-    classes = word_classes(one.text for corpus in settings.texts for one in _samples(corpus)) if settings.texts else {}
+    classes = (
+        word_classes(one.text for corpus in settings.texts for one in _samples(corpus))
+        if settings.texts
+        else {}
+    )
     whole = Tree.load(tree)
-    knows: dict[str, Any] = {"classes": classes, "annotate": Annotator.of(tree).annotate_batch, "knowledge": knowledge_of(whole)}
+    knows: dict[str, Any] = {
+        "classes": classes,
+        "annotate": Annotator.of(tree).annotate_batch,
+        "knowledge": knowledge_of(whole),
+    }
     start = begin(before, settings.options.encoder, whole, **knows) if settings.options.encoder else None
     made = Tagger.train(list(found.values()), whole, options=settings.options, start=start, **knows)
     made.save(out)
@@ -306,5 +385,7 @@ def _marked(corpora: Sequence[Corpus], splits: Sequence[str]) -> dict[str, Docum
 
 def _samples(corpus: Corpus) -> Any:
     reader = plugins.load("readers", corpus.reader)
-    path = assets.folder(corpus.path[len("asset:") :]) if corpus.path.startswith("asset:") else Path(corpus.path)
+    path = (
+        assets.folder(corpus.path[len("asset:") :]) if corpus.path.startswith("asset:") else Path(corpus.path)
+    )
     return (one for one in reader(path) if hasattr(one, "split"))

@@ -1,8 +1,8 @@
 """Stage `evals.compare`: several runs of the same tasks side by side, with paired tests.
 
-The inputs are `evals.run` stages under any names; the first is the base. Each is compared with the base and with the
-one before it, on the items both answered. `corpus`, a stage with coverage.json, splits scores by how often the corpus
-mentions the rarest entity of an item.
+The inputs are `evals.run` stages under any names; the first is the base. Each is compared with the base and
+with the one before it, on the items both answered. `corpus`, a stage with coverage.json, splits scores by how
+often the corpus mentions the rarest entity of an item.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
-from medxiaohe.entity.coverage import BUCKETS, buckets
+from medxiaohe.entity.tree.frequency import BUCKETS, buckets
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.evals import clusters, stats
+from medxiaohe.evals.statistics import clusters, stats
 
 RARITY = {"head": 0, "torso": 1, "tail": 2}
 
@@ -39,28 +39,46 @@ class Item:
 Items = Mapping[str, Item]  # sample id -> item
 
 
-def compare(settings: CompareSettings, out: Path, *, corpus: Path | None = None, **stages: Path) -> dict[str, Any]:
+def compare(
+    settings: CompareSettings, out: Path, *, corpus: Path | None = None, **stages: Path
+) -> dict[str, Any]:
     if not stages:
         raise ConfigError("nothing to compare: name evals.run stages in `needs:`, the base first")
     for name, folder in stages.items():
         if not (folder / "traces.jsonl").is_file():
-            raise ConfigError(f"the input {name!r} is no evaluation ({folder} has no traces.jsonl): compare takes stages of evals.run")
+            raise ConfigError(
+                f"the input {name!r} is no evaluation ({folder} has no traces.jsonl): compare takes stages of"
+                " evals.run"
+            )
     runs = {name: _items(folder / "traces.jsonl") for name, folder in stages.items()}
     summaries = {name: io.read_json(folder / "summary.json") for name, folder in stages.items()}
     perplexity = {name: _documents(folder / "perplexity.jsonl") for name, folder in stages.items()}
     tasks = sorted({task for run in runs.values() for task in run})
-    paired = [row for task in tasks for row in _paired(task, {n: r[task] for n, r in runs.items() if task in r}, settings.seed)]
-    perplexity_paired = list(_paired("bits per token", {n: d for n, d in perplexity.items() if d}, settings.seed))
+    paired = [
+        row
+        for task in tasks
+        for row in _paired(task, {n: r[task] for n, r in runs.items() if task in r}, settings.seed)
+    ]
+    perplexity_paired = list(
+        _paired("bits per token", {n: d for n, d in perplexity.items() if d}, settings.seed)
+    )
     everything = paired + perplexity_paired
     for row, p in zip(everything, stats.holm([row["p"] for row in everything]), strict=True):
         row["p_holm"] = p
     result = {
         "stages": list(stages),
-        "tasks": {task: [{"stage": name, **summaries[name][task]} for name in stages if task in summaries[name]] for task in tasks},
+        "tasks": {
+            task: [{"stage": name, **summaries[name][task]} for name in stages if task in summaries[name]]
+            for task in tasks
+        },
         "paired": paired,
         "buckets": _buckets(runs, tasks, corpus) if corpus else {},
         "perplexity": {
-            "stages": [{"stage": n, **{k: s[k] for k in PERPLEXITY}} for n, s in summaries.items() if "bits_per_token" in s],
+            "stages": [
+                {"stage": n, **{k: s[k] for k in PERPLEXITY}}
+                for n, s in summaries.items()
+                if "bits_per_token" in s
+            ],
             "paired": perplexity_paired,
         },
         "tests": len(everything),
@@ -77,7 +95,9 @@ def _items(path: Path) -> dict[str, dict[str, Item]]:
     runs: dict[str, dict[str, Item]] = {}
     for row in io.read_jsonl(path):
         sample = io.sample_from_json(row["sample"])
-        asked = io.fingerprint({"prompt": [_words(m) for m in row["sample"]["messages"]], "target": sample.target})
+        asked = io.fingerprint(
+            {"prompt": [_words(m) for m in row["sample"]["messages"]], "target": sample.target}
+        )
         item = Item(_value(row), clusters.of(sample), sample.entities, asked)
         runs.setdefault(row["task"], {})[sample.id] = item
     return runs
@@ -91,7 +111,10 @@ def _value(row: Mapping[str, Any]) -> float | None:
 
 def _words(message: Mapping[str, Any]) -> list[Any]:
     """What a message says; an image is its digest, wherever the file is."""
-    return [part if isinstance(part, str) else {k: v for k, v in part.items() if k != "uri"} for part in message.get("parts", ())]
+    return [
+        part if isinstance(part, str) else {k: v for k, v in part.items() if k != "uri"}
+        for part in message.get("parts", ())
+    ]
 
 
 def _documents(path: Path) -> dict[str, Item]:
@@ -107,18 +130,31 @@ def _documents(path: Path) -> dict[str, Item]:
 def _paired(task: str, runs: Mapping[str, Items], seed: int) -> Iterator[dict[str, Any]]:
     """Each run against the base and against the one before it."""
     names = list(runs)
-    pairs = dict.fromkeys(pair for i, b in enumerate(names[1:], 1) for pair in ((names[0], b), (names[i - 1], b)))
+    pairs = dict.fromkeys(
+        pair for i, b in enumerate(names[1:], 1) for pair in ((names[0], b), (names[i - 1], b))
+    )
     for a, b in pairs:
         common = sorted(set(runs[a]) & set(runs[b]))
         if other := [id for id in common if runs[a][id].asked != runs[b][id].asked]:
-            raise DataError(f"{task}: {a} and {b} were asked different things as {other[0]!r}: run both on the same data and tokenizer")
+            raise DataError(
+                f"{task}: {a} and {b} were asked different things as {other[0]!r}: run both on the same data"
+                " and tokenizer"
+            )
         known = [id for id in common if runs[a][id].value is not None and runs[b][id].value is not None]
         if not known:
             raise DataError(f"{task}: {a} and {b} have no judged item in common")
         before, after = ([float(runs[name][id].value or 0.0) for id in known] for name in (a, b))
-        found = asdict(stats.paired(before, after, clusters.joined([runs[a][id].cluster for id in known]), seed))
+        found = asdict(
+            stats.paired(before, after, clusters.joined([runs[a][id].cluster for id in known]), seed)
+        )
         left_out = len(set(runs[a]) | set(runs[b])) - len(known)
-        yield {"task": task, "a": a, "b": b, **{k: _finite(v) for k, v in found.items()}, "unpaired": left_out}
+        yield {
+            "task": task,
+            "a": a,
+            "b": b,
+            **{k: _finite(v) for k, v in found.items()},
+            "unpaired": left_out,
+        }
 
 
 def _buckets(runs: Mapping[str, Mapping[str, Items]], tasks: Sequence[str], corpus: Path) -> dict[str, Any]:
@@ -139,11 +175,15 @@ def _buckets(runs: Mapping[str, Mapping[str, Items]], tasks: Sequence[str], corp
 def bucket_of_item(counts: Mapping[str, int]) -> Callable[[Sequence[str]], str]:
     """The bucket of the rarest entity an item names; what the corpus never mentions is tail."""
     known = buckets(counts)
-    return lambda entities: max((known.get(e, "tail").replace("unseen", "tail") for e in entities), key=RARITY.__getitem__)
+    return lambda entities: max(
+        (known.get(e, "tail").replace("unseen", "tail") for e in entities), key=RARITY.__getitem__
+    )
 
 
 def _estimate(items: Sequence[Item]) -> dict[str, Any]:
-    e = stats.estimate([float(item.value or 0.0) for item in items], clusters.joined([item.cluster for item in items]))
+    e = stats.estimate(
+        [float(item.value or 0.0) for item in items], clusters.joined([item.cluster for item in items])
+    )
     return {key: _finite(value) for key, value in asdict(e).items()}
 
 

@@ -1,18 +1,23 @@
 """Stage `evals.run`: one model on tasks, every trace kept, so that each number can be looked into.
 
-    traces.jsonl      {task, sample, trace, scores}, and `values` of all draws where there are several: the gold is in the
-                      sample, the model saw trace.prompt. Where a judge was asked: `verdicts` of each scorer {label, why, prompt,
-                      judge} and `judge_replies`, by the digest of the prompt
-    judges.json       {task: what its judge said of itself, its self-test, and what it took in calls, cost and cache}
+    traces.jsonl      {task, sample, trace, scores}, and `values` of all draws where there are several: the
+                      gold is in the
+                      sample, the model saw trace.prompt. Where a judge was asked: `verdicts` of each scorer
+                      {label, why, prompt, judge} and `judge_replies`, by the digest of the prompt
+    judges.json       {task: what its judge said of itself, its self-test, and what it took in calls, cost and
+                      cache}
     draws.jsonl       {task, id, draw, answer, scores} of the draws after the first
     variants.jsonl    {task, variant, sample, trace, scores} of perturbed and blind items
     likelihoods.jsonl {task, id, cluster, answers, nats, values}, where calibration was asked for
-    perplexity.jsonl  see evals/perplexity.py
+    perplexity.jsonl  see evals/running/perplexity.py
     slices.json       scores by tree node, layer, kind and rarity, where a tree was given
-    results.json      every number and all that is needed to make it again (docs/evaluation.md); results.md for reading
-    summary.json      what the stage returns: {task: {n, mean, low, high, clusters, unparsed, refused, unjudged, constant}}
+    results.json      every number and all that is needed to make it again (docs/evaluation.md); results.md
+                      for reading
+    summary.json      what the stage returns: {task: {n, mean, low, high, clusters, unparsed, refused,
+                      unjudged, constant}}
 
-A run that is killed goes on where it stopped: what is finished is kept beside the draft of the stage (evals/work.py).
+A run that is killed goes on where it stopped: what is finished is kept beside the draft of the stage
+(evals/running/work.py).
 """
 
 from __future__ import annotations
@@ -24,18 +29,19 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins
-from medxiaohe.entity.finder import finder
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.linking.finder import finder
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError
-from medxiaohe.evals import engine as engines
-from medxiaohe.evals import fingerprints, results
-from medxiaohe.evals.engine import load_model
-from medxiaohe.evals.examine import BATCHES_A_CALL, Examination, write_items
-from medxiaohe.evals.perplexity import perplexity
-from medxiaohe.evals.settings import RunSettings, TaskRun
-from medxiaohe.evals.slices import slices
-from medxiaohe.evals.table import markdown
-from medxiaohe.evals.tasks import Examined, examined
+from medxiaohe.evals.reporting import results
+from medxiaohe.evals.reporting.table import markdown
+from medxiaohe.evals.running import examined_model as engines
+from medxiaohe.evals.running import fingerprints
+from medxiaohe.evals.running.examine import BATCHES_A_CALL, Examination, write_items
+from medxiaohe.evals.running.examined_model import load_model
+from medxiaohe.evals.running.perplexity import perplexity
+from medxiaohe.evals.running.settings import RunSettings, TaskRun
+from medxiaohe.evals.running.task_results import Examined, examined
+from medxiaohe.evals.statistics.slices import slices
 from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
 from medxiaohe.types import Model
@@ -52,14 +58,17 @@ def run(
     data: Path | None = None,
     corpus: Path | None = None,
 ) -> dict[str, Any]:
-    """`corpus` is a data stage with coverage.json, which says what training mentions; where it is absent `data` says so."""
+    """`corpus` is a data stage with coverage.json, which says what training mentions; where it is absent
+    `data` says so."""
     if settings.perplexity and data is None:
         raise ConfigError("perplexity needs documents: name a stage of them in `needs:` as `data`")
     engine = load_model(settings, model)
     inputs = {"model": model, "tree": tree, "data": data, "corpus": corpus}
     about = engines.identity(settings, model, out)
     packages = fingerprints.packages()
-    place = io.scratch(out, {"settings": settings, "model": about, "inputs": _manifests(inputs), "packages": packages})
+    place = io.scratch(
+        out, {"settings": settings, "model": about, "inputs": _manifests(inputs), "packages": packages}
+    )
     found = dict(_examined(settings, engine, place, about, inputs))
     summary: dict[str, Any] = {}
     for name, one in found.items():
@@ -70,7 +79,12 @@ def run(
         summary |= perplexity(engine, data, out, settings)
     whole = results.whole(settings, about, found, summary, out, inputs)
     if tree is not None and found:
-        sliced = slices({name: one.rows for name, one in found.items()}, Tree.load(tree), _coverage(corpus, data), settings.min_items)
+        sliced = slices(
+            {name: one.rows for name, one in found.items()},
+            Tree.load(tree),
+            _coverage(corpus, data),
+            settings.min_items,
+        )
         io.write_json(out / "slices.json", sliced)
         whole["slices"] = "slices.json"
     io.write_json(out / "results.json", whole)
@@ -82,7 +96,11 @@ def run(
 
 
 def _examined(
-    settings: RunSettings, engine: Model, place: Path, about: Mapping[str, Any], inputs: Mapping[str, Path | None]
+    settings: RunSettings,
+    engine: Model,
+    place: Path,
+    about: Mapping[str, Any],
+    inputs: Mapping[str, Path | None],
 ) -> Iterator[tuple[str, Examined]]:
     tree = inputs["tree"]
     linker = finder(tree) if settings.tasks and tree is not None else None
@@ -91,9 +109,15 @@ def _examined(
     window = BATCHES_A_CALL * max(settings.batch_size, workers)
     for i, wanted in enumerate(settings.tasks):
         task = make(wanted.name, inputs["tree"], wanted.args, inputs["data"])
-        code = [fingerprints.task_code(task, plugins.load("tasks", wanted.name)), fingerprints.scorers(task), fingerprints.template(task)]
+        code = [
+            fingerprints.task_code(task, plugins.load("tasks", wanted.name)),
+            fingerprints.scorers(task),
+            fingerprints.template(task),
+        ]
         folder = place / f"{i:03}-{io.fingerprint(code)[:8]}"  # what other code left is not used
-        exam = Examination(task, wanted, settings, engine, folder, place / "images", inputs["tree"], linker, cache, window)
+        exam = Examination(
+            task, wanted, settings, engine, folder, place / "images", inputs["tree"], linker, cache, window
+        )
         with use.opened(settings.judge, task.scorers, tree=inputs["tree"]) as judge:
             one = examined(exam, write_items(exam), use.record(judge).get("self_test"))
             yield wanted.shown, replace(one, judge=use.record(judge))
@@ -104,12 +128,16 @@ def _coverage(corpus: Path | None, data: Path | None) -> dict[str, int] | None:
         if folder is not None and (folder / "coverage.json").is_file():
             return dict(io.read_json(folder / "coverage.json"))
     if corpus is not None:
-        raise ConfigError(f"{corpus} has no coverage.json: name a stage of data.read or data.curate as `corpus`")
+        raise ConfigError(
+            f"{corpus} has no coverage.json: name a stage of data.read or data.curate as `corpus`"
+        )
     return None
 
 
 def _manifests(inputs: Mapping[str, Path | None]) -> dict[str, str]:
-    return {role: io.digest(folder) or os.fspath(folder) for role, folder in inputs.items() if folder is not None}
+    return {
+        role: io.digest(folder) or os.fspath(folder) for role, folder in inputs.items() if folder is not None
+    }
 
 
 def _collect(found: Mapping[str, Examined], out: Path) -> None:

@@ -1,9 +1,22 @@
 """Files: every durable write of medxiaohe goes through here, whole or not at all.
 
-writing.py has files, folders.py what a stage publishes, reading.py and rows.py the way back from lines to nouns.
+writing.py has files, folders.py what a stage publishes, reading.py and rows.py the way back from lines to
+nouns.
 """
 
-from medxiaohe.io.folders import MANIFEST, RECORD, content, digest, drop_scratch, publish, read_record, recover, scratch, verify
+from medxiaohe.io import code
+from medxiaohe.io.folders import (
+    MANIFEST,
+    RECORD,
+    content,
+    digest,
+    drop_scratch,
+    publish,
+    read_record,
+    recover,
+    scratch,
+    verify,
+)
 from medxiaohe.io.reading import MAX_LINE_BYTES, blocks, lines, parse_row, read_json, read_jsonl, read_samples
 from medxiaohe.io.rows import (
     encoded,
@@ -16,7 +29,16 @@ from medxiaohe.io.rows import (
     unit_interval,
     unwritable,
 )
-from medxiaohe.io.writing import append_jsonl, drop_torn_line, in_turn, storage, write, write_json, write_jsonl, write_text
+from medxiaohe.io.writing import (
+    append_jsonl,
+    drop_torn_line,
+    in_turn,
+    storage,
+    write,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 
 __all__ = [
     "MANIFEST",
@@ -24,6 +46,7 @@ __all__ = [
     "RECORD",
     "append_jsonl",
     "blocks",
+    "code",
     "content",
     "digest",
     "drop_scratch",

@@ -1,4 +1,5 @@
-"""Published folders: written aside, hashed into MANIFEST.json and renamed, so that one is there whole or not at all."""
+"""Published folders: written aside, hashed into MANIFEST.json and renamed, so that one is there whole or not
+at all."""
 
 import os
 import shutil
@@ -29,7 +30,9 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
     with storage(folder):
         recover(folder)
         if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
-            raise StorageError(f"{folder} is in the way and was not made by medxiaohe (no {MANIFEST}): move or delete it")
+            raise StorageError(
+                f"{folder} is in the way and was not made by medxiaohe (no {MANIFEST}): move or delete it"
+            )
         if draft.exists():
             shutil.rmtree(draft)  # what a killed run left behind
         draft.mkdir(parents=True)
@@ -37,7 +40,10 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
             yield draft
             files = {}
             for path in sorted(p for p in draft.rglob("*") if p.is_file()):
-                files[path.relative_to(draft).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
+                files[path.relative_to(draft).as_posix()] = {
+                    "bytes": path.stat().st_size,
+                    "sha256": sha256(path),
+                }
                 fsync_file(path)
             write_json(draft / MANIFEST, {"files": files})
             if record is not None:
@@ -71,7 +77,8 @@ def recover(folder: Path) -> None:
 
 
 def scratch(draft: Path, key: Any) -> Path:
-    """A folder for a stage's unfinished work, beside its draft: a kill leaves it, publishing the stage deletes it.
+    """A folder for a stage's unfinished work, beside its draft: a kill leaves it, publishing the stage
+    deletes it.
 
     `key` is what the work depends on (settings, inputs, code); what was left under another key is deleted.
     """
@@ -104,7 +111,11 @@ def verify(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise DataError(f"{path} is missing: {hint}")
-        if not isinstance(expected, dict) or path.stat().st_size != expected.get("bytes") or sha256(path) != expected.get("sha256"):
+        if (
+            not isinstance(expected, dict)
+            or path.stat().st_size != expected.get("bytes")
+            or sha256(path) != expected.get("sha256")
+        ):
             raise DataError(f"{path} is not what was published: {hint}")
     if (folder / RECORD).is_file():
         read_record(folder)
@@ -113,19 +124,25 @@ def verify(folder: Path) -> None:
 def read_record(folder: Path) -> dict[str, Any]:
     """The stage.json of a published folder, checked against its seal."""
     record = read_json(folder / RECORD)
-    if not isinstance(record, dict) or record.get("seal") != _seal(folder, {k: v for k, v in record.items() if k != "seal"}):
-        raise DataError(f"{folder / RECORD} or {MANIFEST} is not what was published: delete {folder} and run again")
+    if not isinstance(record, dict) or record.get("seal") != _seal(
+        folder, {k: v for k, v in record.items() if k != "seal"}
+    ):
+        raise DataError(
+            f"{folder / RECORD} or {MANIFEST} is not what was published: delete {folder} and run again"
+        )
     return record
 
 
 def digest(folder: Path) -> str:
-    """What a published folder holds, in 16 hexadecimal digits of its manifest; "" for a folder that was not published."""
+    """What a published folder holds, in 16 hexadecimal digits of its manifest; "" for a folder that was not
+    published."""
     manifest = folder / MANIFEST
     return sha256(manifest)[:16] if manifest.is_file() else ""
 
 
 def content(folder: Path, name: str) -> str:
-    """The sha256 of a file in a folder: from the manifest where the folder was published, so that it is not read once more."""
+    """The sha256 of a file in a folder: from the manifest where the folder was published, so that it is not
+    read once more."""
     manifest = folder / MANIFEST
     known = read_json(manifest)["files"].get(name) if manifest.is_file() else None
     return str(known["sha256"]) if known else sha256(folder / name)

@@ -39,11 +39,15 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
                 if len(line) > MAX_LINE_BYTES:
-                    raise DataError(f"{path}:{number}: line longer than {MAX_LINE_BYTES >> 20} MiB: split the row")
+                    raise DataError(
+                        f"{path}:{number}: line longer than {MAX_LINE_BYTES >> 20} MiB: split the row"
+                    )
                 try:
                     yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:
-                    raise DataError(f"{path}:{number}: not UTF-8 ({error.reason} at byte {error.start})") from error
+                    raise DataError(
+                        f"{path}:{number}: not UTF-8 ({error.reason} at byte {error.start})"
+                    ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: truncated or not gzip: {error}") from error
     except OSError as error:

@@ -3,15 +3,42 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medxiaohe.errors import DataError
-from medxiaohe.types import ROLES, SPLITS, Evidence, ImageRef, Message, Prompt, Sample, ToolCall, ToolResult, Trace
+from medxiaohe.types import (
+    EVIDENCE_KINDS,
+    ROLES,
+    SPLITS,
+    STEP_KINDS,
+    Claim,
+    Evidence,
+    Finding,
+    ImageRef,
+    Locator,
+    Message,
+    Prompt,
+    Ruling,
+    Sample,
+    Step,
+    ToolCall,
+    ToolResult,
+    Trace,
+)
 
 SAMPLE_TEXTS = ("id", "target", "source", "license", "patient_id", "study_id", "split")
 _TAGGED = {"ImageRef": ImageRef, "ToolCall": ToolCall, "ToolResult": ToolResult}
+# of these, fields that hold nothing are left out of a row
+_SPARSE = (Sample, Message, Prompt, Trace, Locator)
+# of these, but for the fields named
+_KEPT: dict[type, tuple[str, ...]] = {
+    Claim: ("id", "text"),
+    Finding: ("name", "status", "person"),
+    Ruling: ("claim", "label"),
+    Evidence: ("id", "text", "source"),
+}
 
 
 def to_json(value: Any) -> Any:
@@ -22,8 +49,15 @@ def to_json(value: Any) -> Any:
         row = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
         if type(value).__name__ in _TAGGED:
             row = {"type": type(value).__name__, **{k: v for k, v in row.items() if v not in ("", None, [])}}
-        elif isinstance(value, (Sample, Message, Prompt, Trace, Evidence)):
+        elif isinstance(value, _SPARSE):
             row = {k: v for k, v in row.items() if v not in ("", None, [], {})}
+        elif type(value) in _KEPT:
+            row = {k: v for k, v in row.items() if k in _KEPT[type(value)] or v not in ("", None, [])}
+            if isinstance(value, Evidence) and value.kind == "passage":
+                del row["kind"]  # the one kind of evidence that rows of version 0.1 have
+        elif isinstance(value, Step):
+            row = {k: v for k, v in row.items() if k in ("n", "kind", "who") or v not in ("", None, [], 0)}
+            row |= {k: _marked(held) for k in ("given", "got") if (held := getattr(value, k)) is not None}
         return row
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
@@ -42,7 +76,9 @@ def sample_from_json(row: Mapping[str, Any]) -> Sample:
     """The inverse of `to_json` for a Sample; DataError when the row is not one."""
     try:
         messages = tuple(map(message_from_json, _list(row, "messages", dict)))
-        tuples: dict[str, Any] = {key: tuple(_list(row, key, str)) for key in ("choices", "entities") if key in row}
+        tuples: dict[str, Any] = {
+            key: tuple(_list(row, key, str)) for key in ("choices", "entities") if key in row
+        }
         texts: dict[str, Any] = {key: row[key] for key in SAMPLE_TEXTS if key in row}
         if wrong := [key for key, value in texts.items() if not isinstance(value, str)]:
             raise TypeError(f"{wrong[0]} must be text, not {texts[wrong[0]]!r}")
@@ -51,7 +87,14 @@ def sample_from_json(row: Mapping[str, Any]) -> Sample:
         for key in ("meta", "facts"):
             if not isinstance(row.get(key, {}), dict):
                 raise TypeError(f"{key} must be an object")
-        return Sample(id=texts.pop("id"), messages=messages, meta=row.get("meta", {}), facts=row.get("facts", {}), **tuples, **texts)
+        return Sample(
+            id=texts.pop("id"),
+            messages=messages,
+            meta=row.get("meta", {}),
+            facts=row.get("facts", {}),
+            **tuples,
+            **texts,
+        )
     except KeyError as error:
         raise DataError(f"{which(row)} is not a Sample: no {error}") from error
     except (TypeError, AttributeError) as error:
@@ -75,10 +118,25 @@ def trace_from_json(row: Mapping[str, Any]) -> Trace:
     """The inverse of `to_json` for a Trace; DataError when the row is not one."""
     try:
         prompt = row["prompt"]
-        messages = tuple(map(message_from_json, prompt["messages"]))
+        messages = tuple(map(message_from_json, prompt.get("messages", ())))
         asked = Prompt(prompt["id"], messages, tuple(prompt.get("choices", ())), prompt.get("facts", {}))
-        evidence = tuple(map(_evidence, row.get("evidence", ())))
-        return Trace(asked, tuple(map(message_from_json, row["messages"])), evidence, row.get("error", ""))
+        trace = Trace(
+            asked,
+            tuple(map(message_from_json, row.get("messages", ()))),
+            row.get("error", ""),
+            tuple(map(step_from_json, row.get("steps", ()))),
+            tuple(map(_claim, row.get("claims", ()))),
+            tuple(Ruling(**{**r, "evidence": tuple(r.get("evidence", ()))}) for r in row.get("rulings", ())),
+            row.get("stop", ""),
+            row.get("origin", {}),
+        )
+        # rows of version 0.1 list their evidence; what no message or step holds is kept as a note
+        known = {item.id for item in trace.evidence}
+        extra = tuple(e for e in map(_evidence, row.get("evidence", ())) if e.id not in known)
+        if not extra:
+            return trace
+        note = Step(len(trace.steps), "note", "evidence", got=ToolResult("", (), extra))
+        return replace(trace, steps=(*trace.steps, note))
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"not a Trace: {error!r}") from error
 
@@ -92,14 +150,69 @@ def _part(value: Any) -> Any:
         raise TypeError("an image needs a uri")
     if kind is ImageRef and known.get("box"):
         known["box"] = tuple(known["box"])
+    if kind is ToolCall:  # empty fields are left out of rows
+        known = {"id": "", "name": "", "arguments": {}, **known}
     if kind is ToolResult:
+        known.setdefault("call_id", "")
         known["parts"] = tuple(map(_part, known.get("parts", ())))
         known["evidence"] = tuple(map(_evidence, known.get("evidence", ())))
     return kind(**known)
 
 
 def _evidence(row: Mapping[str, Any]) -> Evidence:
-    return Evidence(**{**row, "images": tuple(map(_part, row.get("images", ())))})
+    known = {**row, "images": tuple(map(_part, row.get("images", ())))}
+    if known.get("kind", "passage") not in EVIDENCE_KINDS:
+        raise TypeError(f"kind of evidence must be one of {', '.join(EVIDENCE_KINDS)}, not {known['kind']!r}")
+    if isinstance(known.get("at"), dict):
+        at: dict[str, Any] = known["at"]
+        known["at"] = Locator(**{k: _tuple(v) for k, v in at.items()})
+    return Evidence(**known)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _claim(row: Mapping[str, Any]) -> Claim:
+    finding = Finding(**row["finding"]) if row.get("finding") else None
+    at = tuple(row["at"]) if row.get("at") else None
+    return Claim(**{**row, "at": at, "evidence": tuple(row.get("evidence", ())), "finding": finding})
+
+
+def step_from_json(row: Mapping[str, Any]) -> Step:
+    """The inverse of `to_json` for a Step."""
+    if row["kind"] not in STEP_KINDS:
+        raise TypeError(f"kind of a step must be one of {', '.join(STEP_KINDS)}, not {row['kind']!r}")
+    values = {k: _unmarked(row[k]) for k in ("given", "got") if k in row}
+    return Step(**{**row, **values, "after": tuple(row.get("after", ()))})
+
+
+def _marked(value: Any) -> Any:
+    """JSON of what a step was given or got, in which messages and tool results can be told from plain
+    data."""
+    if isinstance(value, Message):
+        return {"type": "Message", **to_json(value)}
+    if isinstance(value, (list, tuple)):
+        return [_marked(item) for item in value]
+    if isinstance(value, Mapping):
+        row = {str(key): _marked(item) for key, item in value.items()}
+        return {"type": "object", "items": row} if isinstance(row.get("type"), str) else row
+    return to_json(value)
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, dict):
+        kind = value["type"] if isinstance(value.get("type"), str) else ""
+        if kind == "Message":
+            return message_from_json({k: v for k, v in value.items() if k != "type"})
+        if kind == "object":  # plain data with a key `type` of its own
+            return {key: _unmarked(item) for key, item in value["items"].items()}
+        if kind in _TAGGED:
+            return _part(value)
+        return {key: _unmarked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_unmarked(item) for item in value)
+    return value
 
 
 def encoded(value: Any, indent: int | None = None) -> bytes:

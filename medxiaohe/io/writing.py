@@ -1,7 +1,7 @@
 """Durable files: a draft beside its place, fsync, rename, fsync of the folder.
 
-`CRASH_AT=n` in the environment kills the process (SIGKILL) just before the n-th durable step: tests enumerate n and compare
-what a resumed run leaves.
+`CRASH_AT=n` in the environment kills the process (SIGKILL) just before the n-th durable step: tests enumerate
+n and compare what a resumed run leaves.
 """
 
 import errno
@@ -50,12 +50,14 @@ def storage(path: Path) -> Iterator[None]:
             raise
         culprit = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else path
         if path.parent not in (culprit, *culprit.parents) and culprit not in path.parents:
-            raise StorageError(f"{culprit}: {(error.strerror or reason).lower()}") from error  # an input, not the output
+            # an input, not the output
+            raise StorageError(f"{culprit}: {(error.strerror or reason).lower()}") from error
         raise StorageError(f"cannot write {path}: {reason}") from error
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
-    """Let `fill` write a draft, then publish it as `path`; returns what `fill` returns. Two that write one path take turns."""
+    """Let `fill` write a draft, then publish it as `path`; returns what `fill` returns. Two that write one
+    path take turns."""
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.draft")
@@ -75,9 +77,12 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
 
 
 def _held(draft: Path) -> IO[bytes]:
-    """The draft, empty and locked: who else writes it waits until it is published or given up, and then begins a new one."""
+    """The draft, empty and locked: who else writes it waits until it is published or given up, and then
+    begins a new one."""
     while True:
-        out = open(draft, "wb", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        out = open(
+            draft, "wb", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        )
         fcntl.flock(out, fcntl.LOCK_EX)
         try:
             mine = os.path.samestat(os.fstat(out.fileno()), draft.stat())
@@ -122,7 +127,8 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
 
 
 def append_jsonl(path: Path, rows: Iterable[Any], sync: bool = True) -> None:
-    """Add whole lines to a file of unfinished work; a kill may cut the last one short, which `drop_torn_line` mends.
+    """Add whole lines to a file of unfinished work; a kill may cut the last one short, which `drop_torn_line`
+    mends.
 
     Without `sync` the lines survive a kill of this process, but not of the machine.
     """

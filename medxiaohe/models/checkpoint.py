@@ -23,12 +23,13 @@ class Loaded:
 
 
 def load(name: str, device: str = "cpu", blind: bool = False, four_bit: bool = False) -> Loaded:
-    """The checkpoint `name`: `starter`, a folder in hub layout, or a hub id such as Qwen/Qwen3-VL-4B-Instruct.
+    """The checkpoint `name`: `starter`, a folder in hub layout, or a hub id such as
+    Qwen/Qwen3-VL-4B-Instruct.
 
-    float32 on CPU, bfloat16 on an accelerator. With `blind`, a language model that reads no images will do. With `four_bit` the
-    linear layers of the language model are NF4 of bitsandbytes (Dettmers et al. 2023), to be trained with LoRA.
-    Raises ConfigError when there is no such checkpoint, ModelError when its files ask for code of their own
-    or cannot be loaded.
+    float32 on CPU, bfloat16 on an accelerator. With `blind`, a language model that reads no images will do.
+    With `four_bit` the linear layers of the language model are NF4 of bitsandbytes (Dettmers et al. 2023), to
+    be trained with LoRA. Raises ConfigError when there is no such checkpoint, ModelError when its files ask
+    for code of their own or cannot be loaded.
     """
     plugins.need("torch", "transformers", why=f"loading the model {name!r}")
     place = resolve(name)
@@ -47,7 +48,10 @@ def load(name: str, device: str = "cpu", blind: bool = False, four_bit: bool = F
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"cannot load the model {name!r}: {' '.join(str(error).split())[:300]}") from error
     if not hasattr(processor, "image_processor"):
-        raise ModelError(f"{name!r} came with a {type(processor).__name__}, which knows no images: it needs a processor_config.json")
+        raise ModelError(
+            f"{name!r} came with a {type(processor).__name__}, which knows no images: it needs a"
+            " processor_config.json"
+        )
     return Loaded(model, processor, name)
 
 
@@ -56,7 +60,10 @@ def _four_bit(dtype: Any) -> Any:
     plugins.need("bitsandbytes", why="quantize: 4bit")
     from transformers import BitsAndBytesConfig
 
-    kept = [rf".*{name}" for name in ("lm_head", "vision_tower", "vision_model", "visual", "projector", "connector", "merger")]
+    kept = [
+        rf".*{name}"
+        for name in ("lm_head", "vision_tower", "vision_model", "visual", "projector", "connector", "merger")
+    ]
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -68,15 +75,23 @@ def _four_bit(dtype: Any) -> Any:
 
 def _reads_text_only(place: str) -> bool:
     from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    )
 
     kind = AutoConfig.from_pretrained(place).model_type
-    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    return (
+        kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    )
 
 
 def _text_processor(tokenizer: Any, name: str) -> TextProcessor:
     if not tokenizer.chat_template:
-        raise ModelError(f"the language model {name!r} has no chat template, so how to ask it is unknown: add one to its tokenizer")
+        raise ModelError(
+            f"the language model {name!r} has no chat template, so how to ask it is unknown: add one to its"
+            " tokenizer"
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return TextProcessor(tokenizer, name)
@@ -91,7 +106,10 @@ def resolve(name: str) -> str:
         refuse_code(place)
         return str(place)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ConfigError(f"no model {name!r}: it must be starter, an existing folder in hub layout, or a hub id like ORG/NAME")
+        raise ConfigError(
+            f"no model {name!r}: it must be starter, an existing folder in hub layout, or a hub id like"
+            " ORG/NAME"
+        )
     guard.egress(name)
     return name
 
@@ -102,7 +120,9 @@ def refuse_code(folder: Path) -> None:
     bad = [p.name for p in configs if "auto_map" in io.read_json(p)]
     bad += [p.name for p in folder.iterdir() if p.suffix in (".py", ".bin", ".pt", ".pth", ".pkl")]
     if bad:
-        raise ModelError(f"{folder} holds code or pickles ({', '.join(sorted(bad))}): only safetensors and JSON are loaded")
+        raise ModelError(
+            f"{folder} holds code or pickles ({', '.join(sorted(bad))}): only safetensors and JSON are loaded"
+        )
 
 
 def save(loaded: Loaded, folder: Path) -> None:

@@ -38,8 +38,8 @@ class Embedder:
     def encode(self, texts: Sequence[str], batch_size: int = 128) -> np.ndarray:
         """Rows of length one, float32 (len(texts), dim), in the order of the texts.
 
-        The same list gives the same bytes. A text that occurs twice is encoded once; texts of about one length
-        share a batch, so that little is padded.
+        The same list gives the same bytes. A text that occurs twice is encoded once; texts of about one
+        length share a batch, so that little is padded.
         """
         import numpy as np
 
@@ -58,19 +58,27 @@ class Embedder:
 
 
 def embedder(name: str = "minilm", device: str = "cpu") -> Embedder:
-    """`minilm` (a package file, general English), `ngrams` (hashed letters), or a folder with a sentence encoder.
+    """`minilm` (a package file, general English), `ngrams` (hashed letters), or a folder with a sentence
+    encoder.
 
-    A folder is in hub layout; its 1_Pooling/config.json says whether the first token or the mean is taken, the mean
-    when there is none. Raises ConfigError when there is no such encoder.
+    A folder is in hub layout; its 1_Pooling/config.json says whether the first token or the mean is taken,
+    the mean when there is none. Raises ConfigError when there is no such encoder.
     """
     if name == "ngrams":
-        return Embedder(f"character n-grams of {'-'.join(map(str, NGRAM_SIZES))} hashed to {NGRAM_DIM}", NGRAM_DIM, _ngrams)
+        return Embedder(
+            f"character n-grams of {'-'.join(map(str, NGRAM_SIZES))} hashed to {NGRAM_DIM}",
+            NGRAM_DIM,
+            _ngrams,
+        )
     if name == "minilm":
         return _transformer(assets.folder("minilm"), "all-MiniLM-L6-v2", device)
     if Path(name).is_dir():
         checkpoint.refuse_code(Path(name))
         return _transformer(Path(name), Path(name).name, device)
-    raise ConfigError(f"no embedder {name!r}{plugins.nearest(name, NAMES)}; or give a folder with a sentence encoder in hub layout")
+    raise ConfigError(
+        f"no embedder {name!r}{plugins.nearest(name, NAMES)}; or give a folder with a sentence encoder in hub"
+        " layout"
+    )
 
 
 # ---- a transformer -------------------------------------------------------------------------------
@@ -86,17 +94,27 @@ def _transformer(folder: Path, name: str, device: str) -> Embedder:
         model = AutoModel.from_pretrained(folder).to(device).eval()
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"cannot load the embedder {folder}: {' '.join(str(error).split())[:300]}") from error
+        raise ModelError(
+            f"cannot load the embedder {folder}: {' '.join(str(error).split())[:300]}"
+        ) from error
     pooling = folder / "1_Pooling" / "config.json"
     first = bool(pooling.is_file() and io.read_json(pooling).get("pooling_mode_cls_token"))
     limits = folder / "sentence_bert_config.json"
     longest = int(io.read_json(limits)["max_seq_length"]) if limits.is_file() else MAX_TOKENS
     encode = functools.partial(_encode_transformer, model, tokenizer, longest, first)
-    return Embedder(f"{name}, {'first token' if first else 'mean pooling'}", int(model.config.hidden_size), encode)
+    return Embedder(
+        f"{name}, {'first token' if first else 'mean pooling'}", int(model.config.hidden_size), encode
+    )
 
 
 def _encode_transformer(
-    model: Any, tokenizer: Any, longest: int, first: bool, texts: Sequence[str], batch_size: int, done: Callable[[int], None]
+    model: Any,
+    tokenizer: Any,
+    longest: int,
+    first: bool,
+    texts: Sequence[str],
+    batch_size: int,
+    done: Callable[[int], None],
 ) -> np.ndarray:
     import numpy as np
     import torch
@@ -105,7 +123,11 @@ def _encode_transformer(
     with torch.inference_mode():
         for start in range(0, len(texts), batch_size):
             batch = tokenizer(
-                list(texts[start : start + batch_size]), padding=True, truncation=True, max_length=longest, return_tensors="pt"
+                list(texts[start : start + batch_size]),
+                padding=True,
+                truncation=True,
+                max_length=longest,
+                return_tensors="pt",
             ).to(model.device)
             hidden = model(**batch).last_hidden_state
             mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
@@ -120,13 +142,16 @@ def _encode_transformer(
 
 
 def _ngrams(texts: Sequence[str], _batch_size: int, done: Callable[[int], None]) -> np.ndarray:
-    """Counts of the runs of 2, 3 and 4 letters of a lower-cased text between blanks, hashed with a sign (Weinberger 2009)."""
+    """Counts of the runs of 2, 3 and 4 letters of a lower-cased text between blanks, hashed with a sign
+    (Weinberger 2009)."""
     import numpy as np
 
     rows = np.empty((len(texts), NGRAM_DIM), np.float32)
     for start in range(0, len(texts), NGRAM_CHUNK):
         chunk = [f" {' '.join(text.lower().split())} " for text in texts[start : start + NGRAM_CHUNK]]
-        letters = np.frombuffer("".join(chunk).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+        letters = np.frombuffer("".join(chunk).encode("utf-32-le", "surrogatepass"), np.uint32).astype(
+            np.uint64
+        )
         document = np.repeat(np.arange(len(chunk)), [len(text) for text in chunk])
         counts = np.zeros(len(chunk) * NGRAM_DIM)
         for size in NGRAM_SIZES:

@@ -1,8 +1,10 @@
-"""What all prompts of a batch begin with, read once: the system prompt, worked examples, the frame of a question.
+"""What all prompts of a batch begin with, read once: the system prompt, worked examples, the frame of a
+question.
 
-The keys and values of that beginning are computed for one row and repeated for the others. Which tokens they are follows
-from the batch alone, so a run that resumes computes the same. Rows then read `beginning, padding, rest`: positions are
-counted by the attention mask, which models with windows or recurrent states do not do; `shares_beginnings` says so.
+The keys and values of that beginning are computed for one row and repeated for the others. Which tokens they
+are follows from the batch alone, so a run that resumes computes the same. Rows then read `beginning, padding,
+rest`: positions are counted by the attention mask, which models with windows or recurrent states do not do;
+`shares_beginnings` says so.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ class Beginnings:
         self._cache: Any = None
 
     def length(self, rows: Sequence[Rendered]) -> int:
-        """How many first tokens of these rows are read once; 0 for a model whose cache forgets or mixes what it has read."""
+        """How many first tokens of these rows are read once; 0 for a model whose cache forgets or mixes what
+        it has read."""
         same = common(rows) if self.able else 0
         if same:
             self._read(rows[0].tokens[:same])

@@ -1,7 +1,8 @@
 """The likelihood of several short answers to one prompt, with the prompt read once.
 
-A prompt goes through the model once; its keys and values are then shared by all of its answers. Models whose positions
-are not a plain count (M-RoPE) and forward functions without `logits_to_keep` are not for this file: `shares_prompts`.
+A prompt goes through the model once; its keys and values are then shared by all of its answers. Models whose
+positions are not a plain count (M-RoPE) and forward functions without `logits_to_keep` are not for this file:
+`shares_prompts`.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ def nats(
     beginning: Any = None,
     shared: int = 0,
 ) -> list[list[float]]:
-    """Of each prompt, the negative log-likelihood in nats of each of its answers, given as tokens; an empty one has 0.
+    """Of each prompt, the negative log-likelihood in nats of each of its answers, given as tokens; an empty
+    one has 0.
 
-    `beginning` holds the keys and values of the first `shared` tokens of every prompt, where these were read before.
+    `beginning` holds the keys and values of the first `shared` tokens of every prompt, where these were read
+    before.
     """
     import torch
 
@@ -46,9 +49,14 @@ def nats(
         positions_BP = (mask_BP.cumsum(-1) - 1).clamp(min=0)
         inputs["input_ids"] = inputs["input_ids"][:, shared:]
         known = {"past_key_values": beginning} if shared else {}
-        out = model(**inputs, **known, position_ids=positions_BP[:, shared:], use_cache=longest > 1, logits_to_keep=1)
+        out = model(
+            **inputs, **known, position_ids=positions_BP[:, shared:], use_cache=longest > 1, logits_to_keep=1
+        )
         first_BV = out.logits[:, -1].float().log_softmax(-1)
-        found = [[-float(first_BV[i, tokens[0]]) if tokens else 0.0 for tokens in several] for i, several in enumerate(answers)]
+        found = [
+            [-float(first_BV[i, tokens[0]]) if tokens else 0.0 for tokens in several]
+            for i, several in enumerate(answers)
+        ]
         if longest > 1:
             _add_rest(model, out.past_key_values, mask_BP, answers, found, processor.tokenizer.pad_token_id)
     return found
@@ -58,7 +66,9 @@ def _add_rest(model: Any, cache: Any, mask_BP: Any, answers: Any, found: list[li
     """Add what the tokens after the first one cost, for all answers at once."""
     import torch
 
-    rows = [(i, j) for i, several in enumerate(answers) for j, tokens in enumerate(several) if len(tokens) > 1]
+    rows = [
+        (i, j) for i, several in enumerate(answers) for j, tokens in enumerate(several) if len(tokens) > 1
+    ]
     device = mask_BP.device
     index_N = torch.tensor([i for i, _ in rows], device=device)
     width = max(len(answers[i][j]) for i, j in rows) - 1
@@ -71,7 +81,13 @@ def _add_rest(model: Any, cache: Any, mask_BP: Any, answers: Any, found: list[li
     cache.batch_select_indices(index_N)
     positions_NT = mask_NP.sum(-1, keepdim=True) + torch.arange(width, device=device)
     whole_mask = torch.cat([mask_NP, kept_NT[:, :-1].to(mask_NP.dtype)], dim=-1)
-    out = model(input_ids=tokens_NT[:, :-1], attention_mask=whole_mask, position_ids=positions_NT, past_key_values=cache, use_cache=True)
+    out = model(
+        input_ids=tokens_NT[:, :-1],
+        attention_mask=whole_mask,
+        position_ids=positions_NT,
+        past_key_values=cache,
+        use_cache=True,
+    )
     said_NT = out.logits.float().log_softmax(-1).gather(-1, tokens_NT[:, 1:, None]).squeeze(-1)
     cost_N = -(said_NT * kept_NT[:, 1:]).sum(-1)
     for n, (i, j) in enumerate(rows):
@@ -79,4 +95,7 @@ def _add_rest(model: Any, cache: Any, mask_BP: Any, answers: Any, found: list[li
 
 
 def _on_device(tensors: dict[str, Any], model: Any) -> dict[str, Any]:
-    return {name: t.to(model.device, model.dtype) if t.is_floating_point() else t.to(model.device) for name, t in tensors.items()}
+    return {
+        name: t.to(model.device, model.dtype) if t.is_floating_point() else t.to(model.device)
+        for name, t in tensors.items()
+    }

@@ -30,7 +30,8 @@ class Rendered:
 
     tokens: tuple[int, ...]
     mask: tuple[bool, ...]
-    features: dict[str, torch.Tensor] = field(default_factory=dict)  # pixel_values and the like; rows = images
+    # pixel_values and the like; rows = images
+    features: dict[str, torch.Tensor] = field(default_factory=dict)
     num_images: int = 0
 
     def cut(self, max_tokens: int) -> Rendered:
@@ -38,14 +39,21 @@ class Rendered:
         if len(self.tokens) <= max_tokens:
             return self
         if self.num_images:
-            raise DataError(f"a sample with images has {len(self.tokens)} tokens, more than max_length {max_tokens}: raise max_length")
+            raise DataError(
+                f"a sample with images has {len(self.tokens)} tokens, more than max_length {max_tokens}:"
+                " raise max_length"
+            )
         return Rendered(self.tokens[:max_tokens], self.mask[:max_tokens])
 
 
 def render(
-    messages: Sequence[Message], processor: Any, opener: Callable[[ImageRef], Image] = images.open_image, tools: Sequence[Tool] = ()
+    messages: Sequence[Message],
+    processor: Any,
+    opener: Callable[[ImageRef], Image] = images.open_image,
+    tools: Sequence[Tool] = (),
 ) -> Rendered:
-    """Tokens and mask of a whole conversation, the gold answer included: what training sees. `tools` are those it was offered."""
+    """Tokens and mask of a whole conversation, the gold answer included: what training sees. `tools` are
+    those it was offered."""
     if messages and messages[0].role == "document":
         return _join([_document(message, processor, opener) for message in messages], processor)
     pieces, before = [], ""
@@ -55,7 +63,10 @@ def render(
         asked = _template(messages[: end - 1], processor, generation=True, tools=tools)
         answered = _template(messages[:end], processor, generation=False, tools=tools)
         if not asked.startswith(before) or not answered.startswith(asked):
-            raise DataError("the chat template rewrites earlier turns, so training and rollout would differ: use one that only appends")
+            raise DataError(
+                "the chat template rewrites earlier turns, so training and rollout would differ: use one that"
+                " only appends"
+            )
         start = _first_new(messages[: end - 1])
         pieces.append(_piece(asked[len(before) :], messages[start : end - 1], False, processor, opener))
         pieces.append(_piece(answered[len(asked) :], (), True, processor, opener))
@@ -66,9 +77,13 @@ def render(
 
 
 def render_prompt(
-    messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = (), opener: Callable[[ImageRef], Image] = images.open_image
+    messages: Sequence[Message],
+    processor: Any,
+    tools: Sequence[Tool] = (),
+    opener: Callable[[ImageRef], Image] = images.open_image,
 ) -> Rendered:
-    """Tokens of a conversation up to where the model should go on: what rollouts, evaluation and serving see."""
+    """Tokens of a conversation up to where the model should go on: what rollouts, evaluation and serving
+    see."""
     if not messages:
         raise DataError("nothing to ask: the conversation has no message")
     pieces, before = [], ""
@@ -84,10 +99,14 @@ def render_prompt(
     return _join(pieces, processor)
 
 
-def batch(rows: Sequence[Rendered], processor: Any, side: str = "right", shared: int = 0) -> dict[str, torch.Tensor]:
-    """Padded tensors of several conversations: input_ids, attention_mask, labels [batch, length], and image features.
+def batch(
+    rows: Sequence[Rendered], processor: Any, side: str = "right", shared: int = 0
+) -> dict[str, torch.Tensor]:
+    """Padded tensors of several conversations: input_ids, attention_mask, labels [batch, length], and image
+    features.
 
-    `side` is where the padding goes: "right" for training, "left" for generation; there after the first `shared` tokens.
+    `side` is where the padding goes: "right" for training, "left" for generation; there after the first
+    `shared` tokens.
     """
     import torch
 
@@ -101,17 +120,22 @@ def batch(rows: Sequence[Rendered], processor: Any, side: str = "right", shared:
         ids.append([*row.tokens[:at], *[pad] * gap, *row.tokens[at:]])
         attention.append([1] * at + [0] * gap + [1] * (len(row.tokens) - at))
         labels.append(label[:at] + [IGNORED] * gap + label[at:])
-    out = {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(attention), "labels": torch.tensor(labels)}
+    out = {
+        "input_ids": torch.tensor(ids),
+        "attention_mask": torch.tensor(attention),
+        "labels": torch.tensor(labels),
+    }
     for name in sorted({name for row in rows for name in row.features}):
         out[name] = torch.cat([row.features[name] for row in rows if name in row.features])
     return out
 
 
 def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, torch.Tensor]:
-    """Tensors of sequences that each hold several conversations: input_ids, position_ids, labels [batch, length], image features.
+    """Tensors of sequences that each hold several conversations: input_ids, position_ids, labels [batch,
+    length], image features.
 
-    Positions start again with every conversation, and there is no attention mask: that is how transformers knows what must not
-    see what. No conversation is asked to predict the first token of the next.
+    Positions start again with every conversation, and there is no attention mask: that is how transformers
+    knows what must not see what. No conversation is asked to predict the first token of the next.
     """
     import torch
 
@@ -120,7 +144,10 @@ def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, t
     out: dict[str, list[list[int]]] = {"input_ids": [], "position_ids": [], "labels": []}
     for rows in sequences:
         gap = length - sum(len(row.tokens) for row in rows)
-        labels = [[IGNORED, *(t if keep else IGNORED for t, keep in zip(r.tokens[1:], r.mask[1:], strict=True))] for r in rows]
+        labels = [
+            [IGNORED, *(t if keep else IGNORED for t, keep in zip(r.tokens[1:], r.mask[1:], strict=True))]
+            for r in rows
+        ]
         out["input_ids"].append([token for row in rows for token in row.tokens] + [pad] * gap)
         out["position_ids"].append([i for row in rows for i in range(len(row.tokens))] + list(range(gap)))
         out["labels"].append([label for row in labels for label in row] + [IGNORED] * gap)
@@ -135,7 +162,10 @@ def chat(messages: Sequence[Message], processor: Any) -> list[dict[str, Any]]:
     """Messages in the Hugging Face chat layout with content parts, as chat templates read them."""
     rows: list[dict[str, Any]] = []
     for message in messages:
-        calls = [{"type": "function", "function": {"name": c.name, "arguments": dict(c.arguments)}} for c in message.calls]
+        calls = [
+            {"type": "function", "function": {"name": c.name, "arguments": dict(c.arguments)}}
+            for c in message.calls
+        ]
         content = [part for item in message.parts for part in _parts(item, processor)]
         rows.append({"role": message.role, "content": content, **({"tool_calls": calls} if calls else {})})
     return rows
@@ -169,9 +199,15 @@ def _parts(item: Any, processor: Any) -> list[dict[str, Any]]:
     return []
 
 
-def _template(messages: Sequence[Message], processor: Any, generation: bool, tools: Sequence[Tool] = ()) -> str:
+def _template(
+    messages: Sequence[Message], processor: Any, generation: bool, tools: Sequence[Tool] = ()
+) -> str:
     rows = chat(messages, processor)
-    return str(processor.apply_chat_template(rows, tokenize=False, add_generation_prompt=generation, tools=schemas(tools) or None))
+    return str(
+        processor.apply_chat_template(
+            rows, tokenize=False, add_generation_prompt=generation, tools=schemas(tools) or None
+        )
+    )
 
 
 def _first_new(messages: Sequence[Message]) -> int:
@@ -181,16 +217,24 @@ def _first_new(messages: Sequence[Message]) -> int:
 
 def _document(message: Message, processor: Any, opener: Callable[[ImageRef], Image]) -> Rendered:
     mark = getattr(processor, "image_token", "<image>")
-    text = "\n".join(mark if isinstance(part, ImageRef) else plain(str(part), processor) for part in message.parts)
+    text = "\n".join(
+        mark if isinstance(part, ImageRef) else plain(str(part), processor) for part in message.parts
+    )
     return _piece(text + processor.tokenizer.eos_token, (message,), True, processor, opener)
 
 
-def _piece(text: str, messages: Sequence[Message], trained: bool, processor: Any, opener: Callable[[ImageRef], Image]) -> Rendered:
+def _piece(
+    text: str, messages: Sequence[Message], trained: bool, processor: Any, opener: Callable[[ImageRef], Image]
+) -> Rendered:
     refs = [ref for message in messages for ref in _images(message)]
     if not refs:
         tokens = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
         return Rendered(tuple(tokens), (trained,) * len(tokens))
-    out = dict(processor(text=[text], images=[opener(ref) for ref in refs], add_special_tokens=False, return_tensors="pt"))
+    out = dict(
+        processor(
+            text=[text], images=[opener(ref) for ref in refs], add_special_tokens=False, return_tensors="pt"
+        )
+    )
     tokens = out.pop("input_ids")[0].tolist()
     out.pop("attention_mask", None)
     mark = processor.image_token_id
@@ -198,7 +242,13 @@ def _piece(text: str, messages: Sequence[Message], trained: bool, processor: Any
 
 
 def _images(message: Message) -> list[ImageRef]:
-    inner = [ref for part in message.parts if isinstance(part, ToolResult) for ref in part.parts if isinstance(ref, ImageRef)]
+    inner = [
+        ref
+        for part in message.parts
+        if isinstance(part, ToolResult)
+        for ref in part.parts
+        if isinstance(ref, ImageRef)
+    ]
     return list(message.images) + inner
 
 

@@ -3,7 +3,8 @@
     language model   SmolLM2-135M-Instruct, dequantised from its Q4_1 GGUF (Apache-2.0)
     vision tower     DINOv2-small with registers (Apache-2.0), frozen in every shipped recipe
     projector        two layers, FRESH: it knows nothing before training, and config.json says so
-    architecture     LLaVA (`LlavaForConditionalGeneration`): plain transformers, no torchvision, no remote code
+    architecture     LLaVA (`LlavaForConditionalGeneration`): plain transformers, no torchvision, no remote
+                     code
 
 An image is 84 x 84 pixels: 6 x 6 patches, one class token, four registers = 41 tokens. The result is a
 standard checkpoint (`AutoModelForImageTextToText`, `AutoProcessor`, safetensors, chat template) in the
@@ -24,7 +25,8 @@ IMAGE_SIZE = 84
 PATCH = 14
 EXTRA_TOKENS = 5  # the class token and four registers
 IMAGE_TOKEN = "<image>"
-FRESH = "projector_is_fresh"  # of config.json: the first training stage with images starts such a projector from its data
+# of config.json: the first training stage with images starts such a projector from its data
+FRESH = "projector_is_fresh"
 IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 FEATURE_SCALE = 0.1  # of the projector's output, about the size of SmolLM2's token embeddings
 
@@ -38,7 +40,7 @@ CHAT_TEMPLATE = """\
 {%- for call in message['tool_calls'] or [] %}{% set call = call['function'] or call %}\
 {{ '\\n<tool_call>\\n{"name": "' + call['name'] + '", "arguments": ' + call['arguments'] | tojson + '}\\n</tool_call>' }}{% endfor %}\
 {{ '<|im_end|>\\n' }}{% endfor %}\
-{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""  # noqa: E501
 
 
 def folder() -> Path:
@@ -103,7 +105,9 @@ def build() -> tuple[Any, Any]:
         volume = model.model.language_model.embed_tokens.weight.std()
         model.model.multi_modal_projector.linear_2.weight.normal_(0.0, float(FEATURE_SCALE * volume))
     model.tie_weights()
-    model.generation_config.update(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, bos_token_id=None)
+    model.generation_config.update(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, bos_token_id=None
+    )
     return model.eval(), processor
 
 

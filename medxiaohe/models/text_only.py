@@ -1,4 +1,5 @@
-"""A language model without eyes behind the same processor interface: a tokenizer that refuses images in one sentence."""
+"""A language model without eyes behind the same processor interface: a tokenizer that refuses images in one
+sentence."""
 
 from __future__ import annotations
 
@@ -28,4 +29,7 @@ class TextProcessor:
         self.tokenizer.save_pretrained(folder)
 
     def _blind(self) -> DataError:
-        return DataError(f"the model {self.name!r} reads text only: choose tasks without images, or a vision-language model")
+        return DataError(
+            f"the model {self.name!r} reads text only: choose tasks without images, or a vision-language"
+            " model"
+        )

@@ -1,4 +1,5 @@
-"""Messages in the OpenAI chat layout, which servers and vLLM read, and replies read back from it or from text.
+"""Messages in the OpenAI chat layout, which servers and vLLM read, and replies read back from it or from
+text.
 
 Images travel as data URIs of freshly encoded PNG: exactly the pixels a local model would see, and none of the
 metadata of the file they came from.
@@ -29,12 +30,17 @@ def conversation(messages: Sequence[Message]) -> list[dict[str, Any]]:
 def schemas(tools: Sequence[Tool]) -> list[dict[str, Any]]:
     """Tools as the `tools` of a chat completion request and of chat templates."""
     return [
-        {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": dict(t.parameters)}} for t in tools
+        {
+            "type": "function",
+            "function": {"name": t.name, "description": t.description, "parameters": dict(t.parameters)},
+        }
+        for t in tools
     ]
 
 
 def reply_from_text(text: str, messages: Sequence[Message], tools: Sequence[Tool]) -> Message:
-    """The assistant message of generated text; `<tool_call>{...}</tool_call>` becomes a ToolCall when tools were offered.
+    """The assistant message of generated text; `<tool_call>{...}</tool_call>` becomes a ToolCall when tools
+    were offered.
 
     What is not a well-formed call stays text: the workflow sees what the model wrote.
     """
@@ -54,7 +60,9 @@ def reply_from_json(answer: Mapping[str, Any], messages: Sequence[Message]) -> M
     """The assistant message of `choices[0].message`; DataError when it is not one."""
     content = answer.get("content") or answer.get("refusal") or ""
     texts: list[Any] = (
-        [content] if isinstance(content, str) else [p.get("text") for p in content if isinstance(p, dict) and p.get("type") == "text"]
+        [content]
+        if isinstance(content, str)
+        else [p.get("text") for p in content if isinstance(p, dict) and p.get("type") == "text"]
     )
     if not all(isinstance(text, str) for text in texts):
         raise DataError("its message has no text where text should be")
@@ -64,7 +72,9 @@ def reply_from_json(answer: Mapping[str, Any], messages: Sequence[Message]) -> M
         function = row.get("function") if isinstance(row, dict) else None
         if not isinstance(function, dict):
             raise DataError("its tool_calls are not a list of function calls")
-        written = json.dumps({"name": function.get("name"), "arguments": function.get("arguments")}, ensure_ascii=False)
+        written = json.dumps(
+            {"name": function.get("name"), "arguments": function.get("arguments")}, ensure_ascii=False
+        )
         call = _call(written, str(row.get("id") or f"call_{next(numbers)}"))
         parts.append(call or f"<tool_call>{written}</tool_call>")
     return Message("assistant", tuple(parts))
@@ -107,7 +117,11 @@ def _rows(message: Message) -> list[dict[str, Any]]:
         row["content"] = content[0]["text"] if content else ""
     if message.calls:
         row["tool_calls"] = [
-            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": json.dumps(dict(c.arguments), ensure_ascii=False)}}
+            {
+                "id": c.id,
+                "type": "function",
+                "function": {"name": c.name, "arguments": json.dumps(dict(c.arguments), ensure_ascii=False)},
+            }
             for c in message.calls
         ]
     return [row]
@@ -118,7 +132,9 @@ def _result_rows(results: Sequence[ToolResult]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     seen: list[dict[str, Any]] = []
     for result in results:
-        texts = [part for part in result.parts if isinstance(part, str)] + ([f"error: {result.error}"] if result.error else [])
+        texts = [part for part in result.parts if isinstance(part, str)] + (
+            [f"error: {result.error}"] if result.error else []
+        )
         rows.append({"role": "tool", "tool_call_id": result.call_id, "content": "\n".join(texts)})
         seen += [_content(part) for part in result.parts if isinstance(part, ImageRef)]
     return rows + ([{"role": "user", "content": seen}] if seen else [])

@@ -1,8 +1,9 @@
-"""A folder without its patients: DICOM, pictures, texts, tables and JSON, each cleaned or put on the quarantine list.
+"""A folder without its patients: DICOM, pictures, texts, tables and JSON, each cleaned or put on the
+quarantine list.
 
-The new folder has files.jsonl (one row for each file of the old one) and manifest.json. Neither has a name, a path or a
-value of the old folder: a file is its number in the sorted listing, and a keyed hash of its path. A second call goes on
-where a killed one stopped.
+The new folder has files.jsonl (one row for each file of the old one) and manifest.json. Neither has a name, a
+path or a value of the old folder: a file is its number in the sorted listing, and a keyed hash of its path. A
+second call goes on where a killed one stopped.
 """
 
 from __future__ import annotations
@@ -28,8 +29,13 @@ from medxiaohe.types import ROLES, SPLITS
 
 FILES, MANIFEST = "files.jsonl", "manifest.json"
 PICTURES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif"))
-TEXTS, TABLES, ROWS = frozenset((".txt", ".md", ".text")), {".csv": ",", ".tsv": "\t"}, frozenset((".jsonl", ".json"))
-IDS = frozenset("id patient_id study_id call_id".split())  # become pseudonyms, so that rows still belong together
+TEXTS, TABLES, ROWS = (
+    frozenset((".txt", ".md", ".text")),
+    {".csv": ",", ".tsv": "\t"},
+    frozenset((".jsonl", ".json")),
+)
+# become pseudonyms, so that rows still belong together
+IDS = frozenset("id patient_id study_id call_id".split())
 STRUCTURE = {
     "role": frozenset(ROLES),
     "split": frozenset(SPLITS),
@@ -38,7 +44,9 @@ STRUCTURE = {
 MAX_TEXT = 256 * 2**20
 
 
-def clean(source: Path, out: Path, *, key: Key, policy: Policy, keep: frozenset[str] = frozenset()) -> dict[str, Any]:
+def clean(
+    source: Path, out: Path, *, key: Key, policy: Policy, keep: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """De-identify a file or folder into the folder `out`; returns what manifest.json says.
 
     `keep` names JSON fields and table columns whose values are copied as they are, such as "license".
@@ -56,7 +64,10 @@ def clean(source: Path, out: Path, *, key: Key, policy: Policy, keep: frozenset[
         io.write_jsonl(begun, [])
     io.drop_torn_line(begun)
     done = {(row["file"], row["content"]): row for row in io.read_jsonl(begun)}
-    made_with = {"key": key.name("key", ""), "policy": hashlib.sha256(repr((policy, sorted(keep))).encode()).hexdigest()[:16]}
+    made_with = {
+        "key": key.name("key", ""),
+        "policy": hashlib.sha256(repr((policy, sorted(keep))).encode()).hexdigest()[:16],
+    }
     rows = []
     for number, path in enumerate(track(files, "de-identified"), start=1):
         name = path.relative_to(source).as_posix() if source.is_dir() else path.name
@@ -65,8 +76,13 @@ def clean(source: Path, out: Path, *, key: Key, policy: Policy, keep: frozenset[
         except OSError:
             content = ""
         row = done.get((key.name("file", name), content))
-        if row is None or row["made_with"] != made_with or not all((out / made).is_file() for made in row["made"]):
-            row = {"number": number, "file": key.name("file", name), "content": content, "made_with": made_with,
+        if (
+            row is None
+            or row["made_with"] != made_with
+            or not all((out / made).is_file() for made in row["made"])
+        ):
+            row = {"number": number, "file": key.name("file", name), "content": content,
+            "made_with": made_with,
                    **_one(path, out, key.name("file", name), key, policy, keep)}  # fmt: skip
             io.append_jsonl(begun, [row])
         rows.append({**row, "number": number})
@@ -77,13 +93,18 @@ def clean(source: Path, out: Path, *, key: Key, policy: Policy, keep: frozenset[
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts of files by kind and status, of what was done, and the quarantine list: [{number, file, kind, reason}]."""
+    """Counts of files by kind and status, of what was done, and the quarantine list: [{number, file, kind,
+    reason}]."""
     kinds: dict[str, Counter[str]] = {}
     counts: Counter[str] = Counter()
     for row in rows:
         kinds.setdefault(row["kind"], Counter())[row["status"]] += 1
         counts.update(row["counts"])
-    held = [{k: row[k] for k in ("number", "file", "kind", "reason")} for row in rows if row["status"] == "quarantined"]
+    held = [
+        {k: row[k] for k in ("number", "file", "kind", "reason")}
+        for row in rows
+        if row["status"] == "quarantined"
+    ]
     return {"files": len(rows), "written": len(rows) - len(held), "quarantined": len(held),
             "kinds": {k: dict(v) for k, v in sorted(kinds.items())},
             "counts": dict(sorted(counts.items())), "quarantine": held}  # fmt: skip
@@ -114,7 +135,13 @@ def _kind(path: Path) -> str:
         if file.read(132)[128:] == b"DICM":
             return "dicom"
     suffix = path.suffix.lower()
-    kinds = (("dicom", (".dcm", ".dicom", ".ima")), ("picture", PICTURES), ("text", TEXTS), ("table", TABLES), ("rows", ROWS))
+    kinds = (
+        ("dicom", (".dcm", ".dicom", ".ima")),
+        ("picture", PICTURES),
+        ("text", TEXTS),
+        ("table", TABLES),
+        ("rows", ROWS),
+    )
     return next((kind for kind, suffixes in kinds if suffix in suffixes), "other")
 
 
@@ -155,8 +182,11 @@ def _pictures(path: Path, out: Path, name: str, policy: Policy) -> Iterator[str]
         yield place
 
 
-def _table(path: Path, out: Path, name: str, key: Key, keep: frozenset[str]) -> tuple[list[str], Mapping[str, int]]:
-    """A table: the names of the columns stay when they are words, ids become pseudonyms, every other cell is redacted."""
+def _table(
+    path: Path, out: Path, name: str, key: Key, keep: frozenset[str]
+) -> tuple[list[str], Mapping[str, int]]:
+    """A table: the names of the columns stay when they are words, ids become pseudonyms, every other cell is
+    redacted."""
     mark, counts = TABLES[path.suffix.lower()], Counter[str]()
     written = memory.StringIO()
     with open(path, newline="", encoding="utf-8-sig") as file:
@@ -169,7 +199,10 @@ def _table(path: Path, out: Path, name: str, key: Key, keep: frozenset[str]) -> 
                 raise Quarantined("a row of the table has not as many cells as its head")
             redact = Redactor()
             into.writerow(
-                [c if n in keep else key.name(n, c) if n in IDS and c else redact(c).text for n, c in zip(head, row, strict=True)]
+                [
+                    c if n in keep else key.name(n, c) if n in IDS and c else redact(c).text
+                    for n, c in zip(head, row, strict=True)
+                ]
             )
             counts["rows"] += 1
     place = f"tables/{name}{path.suffix.lower()}"
@@ -195,7 +228,10 @@ class _Rows:
         if isinstance(value, dict):
             if value.get("type") == "ImageRef":
                 return self.picture(value)
-            return {(k if k in self.keep | IDS | STRUCTURE.keys() else redact.key(k)): self.value(k, v, redact) for k, v in value.items()}
+            return {
+                (k if k in self.keep | IDS | STRUCTURE.keys() else redact.key(k)): self.value(k, v, redact)
+                for k, v in value.items()
+            }
         if isinstance(value, list):
             return [self.value(name, one, redact) for one in value]
         if name in IDS and isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
@@ -203,7 +239,8 @@ class _Rows:
         return redact.value(value)
 
     def picture(self, ref: dict[str, Any]) -> dict[str, Any]:
-        """An ImageRef of the cleaned picture; Quarantined (with the whole file of rows) when the picture is."""
+        """An ImageRef of the cleaned picture; Quarantined (with the whole file of rows) when the picture
+        is."""
         path = self.folder / str(ref.get("uri", ""))
         if not path.is_file():
             raise Quarantined("a row points to a picture that is not there")
@@ -214,4 +251,9 @@ class _Rows:
         self.made.update(places)
         self.counts["pictures"] += 1
         box = {"box": ref["box"]} if json.dumps(ref.get("box")) != "null" else {}
-        return {"type": "ImageRef", "uri": f"../{places[0]}", "sha256": io.sha256(self.out / places[0]), **box}
+        return {
+            "type": "ImageRef",
+            "uri": f"../{places[0]}",
+            "sha256": io.sha256(self.out / places[0]),
+            **box,
+        }

@@ -1,9 +1,11 @@
-"""DICOM files without the patient: a new file of what the keep-list names, then a search of its bytes for the old values.
+"""DICOM files without the patient: a new file of what the keep-list names, then a search of its bytes for the
+old values.
 
-After PS3.15 Annex E, Basic Profile with Clean Pixel Data, Retain Longitudinal Temporal Information with Modified Dates and
-(sex, and age up to 90) part of Retain Patient Characteristics. What differs: it is a keep-list (`dicom_keep`), so private
-attributes, overlays, curves, graphics, codes, comments and what future editions add are dropped because nobody named them.
-Anything that is not a plain picture (reports, documents, waveforms, plans) is refused.
+After PS3.15 Annex E, Basic Profile with Clean Pixel Data, Retain Longitudinal Temporal Information with
+Modified Dates and (sex, and age up to 90) part of Retain Patient Characteristics. What differs: it is a
+keep-list (`dicom_keep`), so private attributes, overlays, curves, graphics, codes, comments and what future
+editions add are dropped because nobody named them. Anything that is not a plain picture (reports, documents,
+waveforms, plans) is refused.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ OLDEST = "090Y"
 
 @dataclass(frozen=True)
 class Cleaned:
-    """A de-identified file. `counts`: kept, dropped, remapped UIDs, shifted times, values searched for in the output."""
+    """A de-identified file. `counts`: kept, dropped, remapped UIDs, shifted times, values searched for in the
+    output."""
 
     data: bytes = field(repr=False)
     patient: str
@@ -57,8 +60,9 @@ class Cleaned:
 def deidentify(path: Path, out: Path, *, key: Key, policy: Policy | None = None) -> Cleaned:
     """Write the DICOM file `path` to `out` without its patient.
 
-    Quarantined (a DataError) when it is no picture, its pixels may hold text that `policy` does not clear, or a value of the
-    original is found in the new bytes; nothing is written then. `policy` defaults to Policy(): OCR must find no text.
+    Quarantined (a DataError) when it is no picture, its pixels may hold text that `policy` does not clear, or
+    a value of the original is found in the new bytes; nothing is written then. `policy` defaults to Policy():
+    OCR must find no text.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -115,7 +119,8 @@ def _clean(old: FileDataset, key: Key, policy: Policy) -> Cleaned:
     new.save_as(buffer, enforce_file_format=True)
     output = buffer.getvalue()
     texts = dicom_scan.values(old, old.preamble or b"")
-    said = [*work.written, METHOD, medxiaohe.__version__, "MODIFIED", "DCM", "YES", *(word for pair in (*CODES, CLEANED) for word in pair),
+    said = [*work.written, METHOD, medxiaohe.__version__, "MODIFIED", "DCM", "YES",
+    *(word for pair in (*CODES, CLEANED) for word in pair),
             str(syntax)]  # fmt: skip
     if found := dicom_scan.hits(texts, output, pixels, said, work.made):
         raise Quarantined(f"the re-scan found {found} of {len(texts)} original values in the new bytes")
@@ -168,14 +173,21 @@ class _Work:
 
     def value(self, name: str, old: Dataset, tag: Any) -> Any:
         """What stays of an attribute; None drops it."""
-        known = name in dicom_keep.NUMBERS or name in dicom_keep.TERMS or name in dicom_keep.UIDS or name in dicom_keep.DATETIMES
+        known = (
+            name in dicom_keep.NUMBERS
+            or name in dicom_keep.TERMS
+            or name in dicom_keep.UIDS
+            or name in dicom_keep.DATETIMES
+        )
         if not (known or name in dicom_keep.TABLES or name in ("PatientAge", "Manufacturer")):
             return None
         try:
             value = old[tag].value
         except Exception:  # a value that pydicom cannot convert is not one of the keep-list
             return None
-        several = list(value) if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else [value]
+        several = (
+            list(value) if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else [value]
+        )
         if value is None or value == "":
             return None
         if name in dicom_keep.NUMBERS:
@@ -228,7 +240,11 @@ class _Work:
 
 def _patient(old: Dataset, key: Key) -> str:
     """What tells one patient from another: the id, or else name and birth date, or else the study."""
-    for names in (("IssuerOfPatientID", "PatientID"), ("PatientName", "PatientBirthDate"), ("StudyInstanceUID",)):
+    for names in (
+        ("IssuerOfPatientID", "PatientID"),
+        ("PatientName", "PatientBirthDate"),
+        ("StudyInstanceUID",),
+    ):
         found = [_text(old, name).strip().casefold() for name in names]
         if found[-1] or (names[0] == "PatientName" and found[0]):
             return "\0".join(found)
@@ -253,14 +269,17 @@ def _age(value: str) -> str | None:
 
 
 def _shifted(day: str, time: str, back: datetime.timedelta) -> tuple[str, str] | None:
-    """A DICOM date and time moved back; None when it is not one. The precision of the time stays; offsets are dropped."""
+    """A DICOM date and time moved back; None when it is not one. The precision of the time stays; offsets are
+    dropped."""
     date = re.fullmatch(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)", day.strip())
     clock = re.fullmatch(r"((\d\d):?(\d\d)?:?(\d\d)?(\.\d{1,6})?)?([+-]\d{4})?", time.strip())
     if not date or not clock:
         return None
     hour, minute, second = (int(clock[i] or 0) for i in (2, 3, 4))
     try:
-        moved = datetime.datetime(int(date[1]), int(date[2]), int(date[3]), hour, minute, min(second, 59)) - back
+        moved = (
+            datetime.datetime(int(date[1]), int(date[2]), int(date[3]), hour, minute, min(second, 59)) - back
+        )
     except (ValueError, OverflowError):
         return None
     written = moved.strftime("%H%M%S")[: 2 * sum(clock[i] is not None for i in (2, 3, 4))] + (clock[5] or "")

@@ -1,4 +1,5 @@
-"""The pixels of a DICOM file: which classes are risky, what is blanked, and bytes around the pixels that could hold text."""
+"""The pixels of a DICOM file: which classes are risky, what is blanked, and bytes around the pixels that
+could hold text."""
 
 from __future__ import annotations
 
@@ -38,8 +39,18 @@ def risk(old: Dataset) -> str:
 
     name = UID_dictionary.get(str(old.get("SOPClassUID", "")), ("",))[0]
     said = str(old.get("BurnedInAnnotation", "")).strip().upper()
-    words = set(str(old.get("ImageType", "")).upper().replace("'", " ").replace("[", " ").replace("]", " ").replace(",", " ").split())
-    if str(old.get("Modality", "")).strip().upper() in RISKY_MODALITIES or any(part in name for part in RISKY_CLASSES):
+    words = set(
+        str(old.get("ImageType", ""))
+        .upper()
+        .replace("'", " ")
+        .replace("[", " ")
+        .replace("]", " ")
+        .replace(",", " ")
+        .split()
+    )
+    if str(old.get("Modality", "")).strip().upper() in RISKY_MODALITIES or any(
+        part in name for part in RISKY_CLASSES
+    ):
         return "its class often has text in the pixels"
     if words & RISKY_TYPES:
         return "ImageType says it is a capture"
@@ -49,11 +60,14 @@ def risk(old: Dataset) -> str:
 
 
 def cleaned(old: Dataset, syntax: UID, policy: Policy) -> tuple[bytes, Any, bool]:
-    """Pixel bytes to publish, their transfer syntax, and whether some were blanked; Quarantined when they may hold text."""
+    """Pixel bytes to publish, their transfer syntax, and whether some were blanked; Quarantined when they may
+    hold text."""
     from pydicom.uid import ExplicitVRLittleEndian
 
     why = risk(old)
-    boxes = policy.boxes({name: old.get(name, "") for name in {key for rule in policy.rules for key in rule.when}})
+    boxes = policy.boxes(
+        {name: old.get(name, "") for name in {key for rule in policy.rules for key in rule.when}}
+    )
     declared = _outside(old) if why and not boxes else ()
     frames = None
     if why and not (boxes or declared):
@@ -66,7 +80,8 @@ def cleaned(old: Dataset, syntax: UID, policy: Policy) -> tuple[bytes, Any, bool
         frames = frames.copy()
         for left, top, right, bottom in (*boxes, *declared):
             frames[:, top:bottom, left:right] = _black(old)
-    # A declared region is where the picture is, not where no text is: the OCR must agree, whatever the policy.
+    # A declared region is where the picture is, not where no text is: the OCR must agree, whatever the
+    # policy.
     if policy.pixels == "ocr" or declared:
         if not pixels.has_ocr():
             raise Quarantined(f"{why or 'nothing says that its pixels have no text'}: {pixels.NEEDS_OCR}")
@@ -83,10 +98,19 @@ def cleaned(old: Dataset, syntax: UID, policy: Policy) -> tuple[bytes, Any, bool
 
 
 def _outside(old: Dataset) -> tuple[Box, ...]:
-    """Boxes around the regions a scanner declares (Sequence of Ultrasound Regions): everything but the picture."""
+    """Boxes around the regions a scanner declares (Sequence of Ultrasound Regions): everything but the
+    picture."""
     rows, columns = int(old.get("Rows", 0)), int(old.get("Columns", 0))
     regions = [
-        [int(item.get(k, 0)) for k in ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")]
+        [
+            int(item.get(k, 0))
+            for k in (
+                "RegionLocationMinX0",
+                "RegionLocationMinY0",
+                "RegionLocationMaxX1",
+                "RegionLocationMaxY1",
+            )
+        ]
         for item in old.get("SequenceOfUltrasoundRegions", None) or ()
     ]
     if not regions:
@@ -106,14 +130,20 @@ def _frames(old: Dataset) -> np.ndarray:
     try:
         array = old.pixel_array
     except Exception as error:  # decoders raise whatever they like, with values in it
-        raise Quarantined(f"its pixels could not be decoded to look for text ({type(error).__name__})") from None
+        raise Quarantined(
+            f"its pixels could not be decoded to look for text ({type(error).__name__})"
+        ) from None
     count = int(old.get("NumberOfFrames", 1) or 1)
     frames: np.ndarray = np.asarray(array if count > 1 else array[None])
     return frames
 
 
 def _black(old: Dataset) -> int:
-    return (1 << int(old.BitsStored)) - 1 if str(old.PhotometricInterpretation) == "MONOCHROME1" and not old.PixelRepresentation else 0
+    return (
+        (1 << int(old.BitsStored)) - 1
+        if str(old.PhotometricInterpretation) == "MONOCHROME1" and not old.PixelRepresentation
+        else 0
+    )
 
 
 def _native(photometric: str) -> str:
@@ -129,7 +159,8 @@ def _even(data: bytes) -> bytes:
 
 
 def _plain(old: Dataset, syntax: UID) -> bytes:
-    """Uncompressed pixels without what may stand behind them, or in bits that are not theirs (old overlays)."""
+    """Uncompressed pixels without what may stand behind them, or in bits that are not theirs (old
+    overlays)."""
     import numpy as np
 
     frames, rows, columns, samples, bits = (int(old.get(name, 1) or 1) for name in WHOLE)
@@ -147,7 +178,9 @@ def _plain(old: Dataset, syntax: UID) -> bytes:
         values = np.frombuffer(data, dtype=f"{order}u{bits // 8}")
         low = values & ((1 << stored) - 1)
         if old.PixelRepresentation:
-            low = low | np.where(low >> (stored - 1) & 1, ((1 << bits) - 1) ^ ((1 << stored) - 1), 0).astype(low.dtype)
+            low = low | np.where(low >> (stored - 1) & 1, ((1 << bits) - 1) ^ ((1 << stored) - 1), 0).astype(
+                low.dtype
+            )
         data = low.astype(values.dtype).tobytes()
     return _even(data)
 

@@ -1,7 +1,8 @@
 """The re-scan: what the original file said must not stand anywhere in the bytes of the new one.
 
-Every text of the original (each attribute of every sequence, private ones, the preamble, the file meta information, texts
-inside binary values) is looked for as UTF-8, Latin-1, UTF-16 and GB18030, whatever its case, names also by their parts.
+Every text of the original (each attribute of every sequence, private ones, the preamble, the file meta
+information, texts inside binary values) is looked for as UTF-8, Latin-1, UTF-16 and GB18030, whatever its
+case, names also by their parts.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ PRINTABLE = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}")
 WIDE = re.compile(rb"(?:[\x20-\x7e]\x00){4,}|(?:\x00[\x20-\x7e]){4,}")
 PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 MAX_BLOB = 4 * 2**20  # bytes of one binary value that are read for texts
-LEAST_NAME, LEAST_TEXT, LEAST_DIGITS, ALONE, LEAST_IN_PIXELS = 3, 4, 5, 8, 8  # characters; shorter than ALONE: as a word only
+# characters; shorter than ALONE: as a word only
+LEAST_NAME, LEAST_TEXT, LEAST_DIGITS, ALONE, LEAST_IN_PIXELS = 3, 4, 5, 8, 8
 DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?|[+-]?\d+\.?")
 
 
 def values(dataset: Dataset, preamble: bytes = b"") -> set[str]:
-    """The texts of a dataset, its file meta information included, that could tell who the patient is; lower case."""
+    """The texts of a dataset, its file meta information included, that could tell who the patient is; lower
+    case."""
     found = set(_blob(preamble))
     for part in (getattr(dataset, "file_meta", None), dataset):
         if part is not None:
@@ -92,12 +95,14 @@ def _telling(text: str) -> bool:
     return letters >= LEAST_NAME or wide >= 2 or digits >= LEAST_DIGITS
 
 
-def hits(texts: Iterable[str], output: bytes, pixels: bytes, written: Collection[str], made: Collection[str]) -> int:
+def hits(
+    texts: Iterable[str], output: bytes, pixels: bytes, written: Collection[str], made: Collection[str]
+) -> int:
     """How many of `texts` stand in `output`.
 
-    `written`: terms that the new file may say because anybody may (of the keep-list). `made`: values computed with the key,
-    in which a short number may occur by chance. `pixels` is searched only for texts of LEAST_IN_PIXELS characters or more:
-    in half a million random bytes a shorter one occurs by chance.
+    `written`: terms that the new file may say because anybody may (of the keep-list). `made`: values computed
+    with the key, in which a short number may occur by chance. `pixels` is searched only for texts of
+    LEAST_IN_PIXELS characters or more: in half a million random bytes a shorter one occurs by chance.
     """
     said = " \0 ".join(written).lower()
     header = output.replace(pixels, b"\0", 1) if pixels else output

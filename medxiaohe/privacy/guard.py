@@ -1,14 +1,17 @@
-"""The guard in front of every remote call: what is asked of a model stays on this machine unless a recipe says otherwise.
+"""The guard in front of every remote call: what is asked of a model stays on this machine unless a recipe
+says otherwise.
 
-    local_only   the default: only servers on this machine (127.0.0.0/8, ::1, or localhost when it resolves to those)
+    local_only   the default: only servers on this machine (127.0.0.0/8, ::1, or localhost when it resolves to
+                 those)
     deid         other machines too, but only content that has passed de-identification (`outgoing`)
     off          any server; in YAML write "off" in quotes, because a bare off means false
 
-An address is parsed here, once, and the caller connects to the Destination that comes back, never to the text it
-came from: two parsers that disagree about a host are how such guards are passed. Anything odd is refused in every mode.
+An address is parsed here, once, and the caller connects to the Destination that comes back, never to the text
+it came from: two parsers that disagree about a host are how such guards are passed. Anything odd is refused
+in every mode.
 
-A download (a hub id, a package file) is not a remote call in this sense: only a public name goes out. `egress`
-stands in front of those.
+A download (a hub id, a package file) is not a remote call in this sense: only a public name goes out.
+`egress` stands in front of those.
 """
 
 from __future__ import annotations
@@ -28,8 +31,11 @@ Mode = Literal["local_only", "deid", "off"]
 MODES: tuple[str, ...] = ("local_only", "deid", "off")
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
-ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")  # browsers and C libraries read such a host as an IPv4 address
-PUBLIC_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?(==[A-Za-z0-9.]{1,30})?")
+# browsers and C libraries read such a host as an IPv4 address
+ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
+PUBLIC_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?(==[A-Za-z0-9.]{1,30})?"
+)
 PORTS = {"http": 80, "https": 443}
 
 Resolver = Callable[[str], Sequence[str]]
@@ -44,7 +50,8 @@ class Privacy:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a request goes. `addresses` are the IPs to connect to, in order; empty when the host name decides."""
+    """Where a request goes. `addresses` are the IPs to connect to, in order; empty when the host name
+    decides."""
 
     scheme: str
     host: str
@@ -66,12 +73,16 @@ class Destination:
 def system_resolver(host: str) -> list[str]:
     """The addresses this machine has for a name."""
     try:
-        return list(dict.fromkeys(str(row[4][0]) for row in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)))
+        return list(
+            dict.fromkeys(str(row[4][0]) for row in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+        )
     except OSError:
         return []
 
 
-def check(url: str, mode: str | bool, deidentified: bool, what: str, resolve: Resolver = system_resolver) -> Destination:
+def check(
+    url: str, mode: str | bool, deidentified: bool, what: str, resolve: Resolver = system_resolver
+) -> Destination:
     """Where `what` may be sent; PrivacyError when `mode` keeps it here or the address is odd.
 
     Names other than localhost are never looked up: they are other machines whatever they resolve to,
@@ -85,12 +96,14 @@ def check(url: str, mode: str | bool, deidentified: bool, what: str, resolve: Re
         return there
     if mode == "deid":
         raise PrivacyError(
-            f"{what} would go to {there.authority} without having passed de-identification, and privacy.mode is deid:"
+            f"{what} would go to {there.authority} without having passed de-identification, and privacy.mode"
+            " is deid:"
             f' use a server on this machine, or set privacy.mode to "off" if {there.authority} may see it'
         )
     raise PrivacyError(
         f"{what} would leave this machine for {there.authority}, and privacy.mode is local_only:"
-        f' use a server on this machine (http://127.0.0.1:PORT/v1), or set privacy.mode to "off" if {there.authority} may see it'
+        ' use a server on this machine (http://127.0.0.1:PORT/v1), or set privacy.mode to "off" if'
+        f" {there.authority} may see it"
     )
 
 
@@ -112,7 +125,9 @@ def destination(url: str, resolve: Resolver = system_resolver) -> Destination:
     if not host or parts.netloc.endswith(":") or port == 0:
         raise _refused(url, "it must have a host, and a port above 0 after a colon")
     address = _ip(host, bracketed=parts.netloc.startswith("["))
-    if address is None and (ENDS_IN_NUMBER.fullmatch(host) or not HOST_NAME.fullmatch(host) or len(host) > 253):
+    if address is None and (
+        ENDS_IN_NUMBER.fullmatch(host) or not HOST_NAME.fullmatch(host) or len(host) > 253
+    ):
         raise _refused(url, f"{host!a} is neither a plain host name nor an address like 127.0.0.1 or [::1]")
     addresses = (address,) if address else tuple(resolve(host)) if host == "localhost" else ()
     if host == "localhost" and not (addresses and all(map(is_loopback, addresses))):
@@ -121,13 +136,16 @@ def destination(url: str, resolve: Resolver = system_resolver) -> Destination:
 
 
 def egress(name: str) -> None:
-    """Call before public files are fetched: a hub id such as ORG/NAME, or PACKAGE==VERSION of a package index.
+    """Call before public files are fetched: a hub id such as ORG/NAME, or PACKAGE==VERSION of a package
+    index.
 
     Downloads are allowed in every mode, because the name is all that goes out. PrivacyError when the name is
     no such name (a path, a sentence, a URL). Hugging Face libraries are told not to report on their use.
     """
     if not PUBLIC_NAME.fullmatch(name) or ".." in name:
-        raise PrivacyError(f"{_shown(name)} is not the name of public files, so it is not sent to a hub: write ORG/NAME")
+        raise PrivacyError(
+            f"{_shown(name)} is not the name of public files, so it is not sent to a hub: write ORG/NAME"
+        )
     for variable in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(variable, "1")
 

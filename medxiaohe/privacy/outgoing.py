@@ -1,7 +1,9 @@
-"""What may be sent to another machine in the mode `deid`: a conversation whose texts are redacted and whose pictures have no text.
+"""What may be sent to another machine in the mode `deid`: a conversation whose texts are redacted and whose
+pictures have no text.
 
 texts, arguments and results of tools     redacted, with one numbering for the whole conversation
-pictures                                  read by the OCR, and refused when it is not installed or finds text; the request
+pictures                                  read by the OCR, and refused when it is not installed or finds text;
+                                          the request
                                           has their pixels only
 """
 
@@ -18,9 +20,13 @@ from medxiaohe.types import ImageRef, Message, Part, ToolCall, ToolResult
 
 
 def cleaned(messages: Sequence[Message], what: str) -> list[Message]:
-    """The messages as they may leave; PrivacyError when a picture in them may not. `what` names the conversation."""
+    """The messages as they may leave; PrivacyError when a picture in them may not. `what` names the
+    conversation."""
     redact = Redactor()
-    return [replace(message, parts=tuple(_part(part, redact, what) for part in message.parts)) for message in messages]
+    return [
+        replace(message, parts=tuple(_part(part, redact, what) for part in message.parts))
+        for message in messages
+    ]
 
 
 def _part(part: Part, redact: Redactor, what: str) -> Part:
@@ -43,6 +49,7 @@ def _picture(ref: ImageRef, what: str) -> ImageRef:
         raise PrivacyError(f"{what} has a picture, privacy.mode is deid, and {error}") from None
     if found:
         raise PrivacyError(
-            f"{what} has a picture with text in its pixels, and privacy.mode is deid: blank it, or use a server on this machine"
+            f"{what} has a picture with text in its pixels, and privacy.mode is deid: blank it, or use a"
+            " server on this machine"
         )
     return ref

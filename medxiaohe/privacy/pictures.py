@@ -1,8 +1,9 @@
-"""PNG, JPEG and other pictures without what stands beside the pixels: EXIF, XMP, IPTC, comments, thumbnails, profiles.
+"""PNG, JPEG and other pictures without what stands beside the pixels: EXIF, XMP, IPTC, comments, thumbnails,
+profiles.
 
-Keep-lists again: of a PNG the chunks, of a JPEG the segments that a decoder needs; pixels are not encoded anew, so they are
-the same to the bit. Other formats are decoded and written as PNG. The orientation of an EXIF block stays, because without it
-the picture would be shown turned.
+Keep-lists again: of a PNG the chunks, of a JPEG the segments that a decoder needs; pixels are not encoded
+anew, so they are the same to the bit. Other formats are decoded and written as PNG. The orientation of an
+EXIF block stays, because without it the picture would be shown turned.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
-PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD"))
+PNG_CHUNKS = frozenset(
+    (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD")
+)
 JPEG_PLAIN = (0xD8, 0x01, *range(0xD0, 0xD8))  # markers without a length
 J2K_START, J2K_TILE, J2K_END, J2K_COMMENT = b"\xff\x4f", 0xFF90, b"\xff\xd9", 0xFF64
 J2K_KEPT = frozenset((0xFF50, 0xFF51, 0xFF52, 0xFF53, 0xFF55, 0xFF57, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF60))
 
 
 def clean(path: Path, policy: Policy) -> list[tuple[str, bytes]]:
-    """The picture or pictures of a file, as (".png" or ".jpg", bytes): more than one when it has several pages or frames.
+    """The picture or pictures of a file, as (".png" or ".jpg", bytes): more than one when it has several
+    pages or frames.
 
     Quarantined when it cannot be read, or its pixels have text or nobody can tell.
     """
@@ -73,7 +77,9 @@ def _as_png(image: Image, mode: str) -> bytes:
     from PIL import Image as pil
 
     bare = (
-        image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else image.convert("I;16" if mode.startswith("I;16") else "RGB")
+        image
+        if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+        else image.convert("I;16" if mode.startswith("I;16") else "RGB")
     )
     copy = pil.frombytes(bare.mode, bare.size, bare.tobytes())  # nothing but the pixels
     if bare.mode == "P":
@@ -102,7 +108,8 @@ def png(data: bytes) -> bytes:
 
 
 def jpeg(data: bytes) -> bytes:
-    """A JPEG with what a decoder needs: tables, frames, scans, and a bare JFIF, Adobe or orientation segment."""
+    """A JPEG with what a decoder needs: tables, frames, scans, and a bare JFIF, Adobe or orientation
+    segment."""
     if not data.startswith(b"\xff\xd8"):
         raise Quarantined("not a JPEG")
     out, at = [b"\xff\xd8"], 2
@@ -167,7 +174,9 @@ def _orientation(body: bytes) -> int:
         (start,) = struct.unpack(order + "I", tiff[4:8])
         (entries,) = struct.unpack(order + "H", tiff[start : start + 2])
         for i in range(min(entries, 200)):
-            tag, kind, _, value = struct.unpack(order + "HHIH", tiff[start + 2 + 12 * i : start + 12 + 12 * i])
+            tag, kind, _, value = struct.unpack(
+                order + "HHIH", tiff[start + 2 + 12 * i : start + 12 + 12 * i]
+            )
             if tag == 0x0112 and kind == 3:
                 return value if 1 <= value <= 8 else 0
     except struct.error:
@@ -180,7 +189,8 @@ def _exif(orientation: int) -> bytes:
 
 
 def codestream(data: bytes) -> bytes:
-    """A JPEG 2000 codestream without comments; Quarantined when it is wrapped in a file format or not well formed."""
+    """A JPEG 2000 codestream without comments; Quarantined when it is wrapped in a file format or not well
+    formed."""
     if not data.startswith(J2K_START):
         raise Quarantined("not a bare JPEG 2000 codestream")
     out, at = [J2K_START], 2

@@ -1,11 +1,12 @@
 """Text burned into pixels: nothing is published unless something says that there is none.
 
     "ocr"    the default: the pixels are read by an OCR (extra ocr), and text in them is a reason to refuse
-    "trust"  the user states that no pixels of this collection have text; risky classes of DICOM are refused all the same
+    "trust"  the user states that no pixels of this collection have text; risky classes of DICOM are refused
+             all the same
 
-Risky pictures (ultrasound, secondary captures, screenshots, photographs of documents) must also be blanked: outside of the
-regions that the scanner declares, or in boxes that the user gives. OCR is the second net, not the first: docs/privacy.md has
-how much it finds.
+Risky pictures (ultrasound, secondary captures, screenshots, photographs of documents) must also be blanked:
+outside of the regions that the scanner declares, or in boxes that the user gives. OCR is the second net, not
+the first: docs/privacy.md has how much it finds.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ SMALL, MARGIN, HAT = 1200, 16, 15  # pixels
 
 @dataclass(frozen=True)
 class Rule:
-    """Boxes to blank in the files whose attributes are as in `when`, such as {"Modality": "US", "Columns": 800}."""
+    """Boxes to blank in the files whose attributes are as in `when`, such as {"Modality": "US", "Columns":
+    800}."""
 
     when: Mapping[str, Any]
     boxes: tuple[Box, ...]
@@ -44,7 +46,10 @@ class Policy:
     def boxes(self, attributes: Mapping[str, Any]) -> tuple[Box, ...]:
         """Those of every rule that fits."""
         return tuple(
-            box for rule in self.rules if all(str(attributes.get(k, "")) == str(v) for k, v in rule.when.items()) for box in rule.boxes
+            box
+            for rule in self.rules
+            if all(str(attributes.get(k, "")) == str(v) for k, v in rule.when.items())
+            for box in rule.boxes
         )
 
 
@@ -56,10 +61,15 @@ def policy(pixels: str = "ocr", rules: Sequence[Mapping[str, Any]] = ()) -> Poli
     for rule in rules:
         boxes = rule.get("boxes") if isinstance(rule, Mapping) else None
         when = rule.get("when", {}) if isinstance(rule, Mapping) else None
-        fine = isinstance(boxes, list) and isinstance(when, Mapping) and all(isinstance(b, list) and len(b) == 4 for b in boxes)
+        fine = (
+            isinstance(boxes, list)
+            and isinstance(when, Mapping)
+            and all(isinstance(b, list) and len(b) == 4 for b in boxes)
+        )
         if not fine or any(type(n) is not int for b in boxes or () for n in b):
             raise ConfigError(
-                "a rule of the boxes file must be {when: {Modality: US}, boxes: [[left, top, right, bottom]]}, in whole pixels"
+                "a rule of the boxes file must be {when: {Modality: US}, boxes: [[left, top, right,"
+                " bottom]]}, in whole pixels"
             )
         if any(not (0 <= b[0] < b[2] and 0 <= b[1] < b[3]) for b in boxes or ()):
             raise ConfigError("a box of the boxes file must have left < right and top < bottom")
@@ -86,10 +96,11 @@ def reader() -> Any:
 
 
 def texts(frame: np.ndarray) -> list[Box]:
-    """Boxes of what reads as text in a frame (height, width) or (height, width, 3) of any number type; MissingExtra without OCR.
+    """Boxes of what reads as text in a frame (height, width) or (height, width, 3) of any number type;
+    MissingExtra without OCR.
 
-    It is read twice: as it is, and with everything wider than a stroke taken away (white top-hat) at double size, which
-    finds faint letters on tissue.
+    It is read twice: as it is, and with everything wider than a stroke taken away (white top-hat) at double
+    size, which finds faint letters on tissue.
     """
     import numpy as np
     from PIL import Image
@@ -98,7 +109,9 @@ def texts(frame: np.ndarray) -> list[Box]:
     padded = np.pad(grey, MARGIN, mode="edge")
     found = _read(padded, 1.0)
     scale = 2.0 if max(grey.shape) <= SMALL else 1.0
-    hat = Image.fromarray(_top_hat(padded)).resize((int(padded.shape[1] * scale), int(padded.shape[0] * scale)), Image.Resampling.BICUBIC)
+    hat = Image.fromarray(_top_hat(padded)).resize(
+        (int(padded.shape[1] * scale), int(padded.shape[0] * scale)), Image.Resampling.BICUBIC
+    )
     found += _read(np.asarray(hat), scale)
     return found
 
@@ -109,18 +122,23 @@ def _grey(frame: np.ndarray) -> np.ndarray:
     grey = np.asarray(frame, dtype=np.float32)
     grey = grey.mean(axis=-1) if grey.ndim == 3 else grey
     low, high = float(grey.min()), float(grey.max())
-    stretched: np.ndarray = np.asarray((grey - low) * (255 / (high - low) if high > low else 0), dtype=np.uint8)
+    stretched: np.ndarray = np.asarray(
+        (grey - low) * (255 / (high - low) if high > low else 0), dtype=np.uint8
+    )
     return stretched
 
 
 def _top_hat(grey: np.ndarray) -> np.ndarray:
-    """What is brighter or darker than its neighbourhood by strokes narrower than HAT pixels, stretched to 0 to 255."""
+    """What is brighter or darker than its neighbourhood by strokes narrower than HAT pixels, stretched to 0
+    to 255."""
     import numpy as np
     from PIL import Image, ImageFilter
 
     image = Image.fromarray(grey)
     least, most = ImageFilter.MinFilter(HAT), ImageFilter.MaxFilter(HAT)
-    opened, closed = (np.asarray(image.filter(a).filter(b), dtype=np.float32) for a, b in ((least, most), (most, least)))
+    opened, closed = (
+        np.asarray(image.filter(a).filter(b), dtype=np.float32) for a, b in ((least, most), (most, least))
+    )
     strokes = np.maximum(grey - opened, closed - grey)
     stretched: np.ndarray = np.asarray(strokes * (255 / max(float(strokes.max()), 40.0)), dtype=np.uint8)
     return stretched

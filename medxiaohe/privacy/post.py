@@ -1,4 +1,5 @@
-"""One request to where the guard allows: no proxy of the environment, no redirect, no second reading of the address."""
+"""One request to where the guard allows: no proxy of the environment, no redirect, no second reading of the
+address."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from contextlib import closing
 from medxiaohe.privacy.guard import Destination
 
 MAX_BYTES = 32 * 2**20
-FAULTS = (OSError, http.client.HTTPException)  # what `post` may raise besides TooLarge: the server is not there, or breaks off
+# what `post` may raise besides TooLarge: the server is not there, or breaks off
+FAULTS = (OSError, http.client.HTTPException)
 WrongCertificate = ssl.SSLCertVerificationError
 
 
@@ -20,13 +22,20 @@ class TooLarge(Exception):
     pass
 
 
-def post(there: Destination, path: str, body: bytes, headers: dict[str, str], timeout: float) -> tuple[int, bytes, float]:
+def post(
+    there: Destination, path: str, body: bytes, headers: dict[str, str], timeout: float
+) -> tuple[int, bytes, float]:
     """Status, body and Retry-After seconds of one POST; `path` is put behind that of the destination."""
     deadline = time.monotonic() + timeout
     connection = http.client.HTTPConnection(there.host, there.port, timeout=timeout)
     with closing(connection):
         connection.sock = _socket(there, timeout)
-        connection.request("POST", f"{there.path}{path}" or "/", body, {**headers, "Host": there.authority, "Connection": "close"})
+        connection.request(
+            "POST",
+            f"{there.path}{path}" or "/",
+            body,
+            {**headers, "Host": there.authority, "Connection": "close"},
+        )
         with connection.getresponse() as response:
             answer = bytearray()
             while chunk := response.read1(2**16):

@@ -1,7 +1,8 @@
 """The key of a de-identified collection: pseudonyms, UIDs and date shifts are keyed hashes of the originals.
 
-Whoever has the key can compute the pseudonym of an identifier they know; nobody can go back from a pseudonym. No table
-from one to the other is ever written. The same key gives the same pseudonyms in every run, so a patient stays one patient.
+Whoever has the key can compute the pseudonym of an identifier they know; nobody can go back from a pseudonym.
+No table from one to the other is ever written. The same key gives the same pseudonyms in every run, so a
+patient stays one patient.
 """
 
 from __future__ import annotations
@@ -29,32 +30,40 @@ class Key:
     secret: bytes = field(repr=False)
 
     def digest(self, kind: str, value: str) -> bytes:
-        return hmac.new(self.secret, f"{kind}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+        return hmac.new(
+            self.secret, f"{kind}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).digest()
 
     def name(self, kind: str, value: str) -> str:
         """A pseudonym of 16 hexadecimal digits."""
         return self.digest(kind, value).hex()[:16]
 
     def uid(self, value: str) -> str:
-        """A UID under 2.25 (PS3.5 B.2) for a UID: the same for the same original, whichever file it stands in."""
+        """A UID under 2.25 (PS3.5 B.2) for a UID: the same for the same original, whichever file it stands
+        in."""
         digest = bytearray(self.digest("uid", value.strip())[:16])
         digest[6], digest[8] = digest[6] & 0x0F | 0x80, digest[8] & 0x3F | 0x80  # UUID version 8, RFC 9562
         return f"2.25.{int.from_bytes(digest, 'big')}"
 
     def shift_seconds(self, patient: str) -> int:
-        """How far back the times of a patient move: one day to ten years, to the second, so that intervals stay."""
+        """How far back the times of a patient move: one day to ten years, to the second, so that intervals
+        stay."""
         number = int.from_bytes(self.digest("shift", patient)[:8], "big")
         return SECONDS_OF_DAY + number % (SHIFT_DAYS * SECONDS_OF_DAY)
 
 
 def load(path: Path | None = None) -> Key:
-    """The key of the file `path`, made (mode 0600) when it is not there; without a path, that of MEDXIAOHE_DEID_KEY.
+    """The key of the file `path`, made (mode 0600) when it is not there; without a path, that of
+    MEDXIAOHE_DEID_KEY.
 
-    ConfigError when others may read the file, when it holds no key, or when there is neither file nor variable.
+    ConfigError when others may read the file, when it holds no key, or when there is neither file nor
+    variable.
     """
     if path is None:
         if not (text := os.environ.get(VARIABLE, "")):
-            raise ConfigError(f"de-identification needs a key: give --key FILE (made if it is not there) or set {VARIABLE}")
+            raise ConfigError(
+                f"de-identification needs a key: give --key FILE (made if it is not there) or set {VARIABLE}"
+            )
         return Key(_bytes(text, f"the environment variable {VARIABLE}"))
     if not path.exists():
         with storage(path):
@@ -76,5 +85,8 @@ def _bytes(text: str, what: str) -> bytes:
     except ValueError:
         found = b""
     if 2 * len(found) < LEAST_HEX:
-        raise ConfigError(f"{what} holds no key: it must be at least {LEAST_HEX} hexadecimal digits, such as `openssl rand -hex 32` gives")
+        raise ConfigError(
+            f"{what} holds no key: it must be at least {LEAST_HEX} hexadecimal digits, such as `openssl rand"
+            " -hex 32` gives"
+        )
     return found

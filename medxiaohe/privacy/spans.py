@@ -16,12 +16,18 @@ class Span:
 
 
 def merged(spans: Iterable[Span], text: str) -> list[Span]:
-    """Spans in order; those that overlap, or are of one kind with only a space, a dot or a comma between, become one."""
+    """Spans in order; those that overlap, or are of one kind with only a space, a dot or a comma between,
+    become one."""
     out: list[Span] = []
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):
         last = out[-1] if out else None
         between = text[last.end : span.start] if last else ""
-        near = last is not None and last.kind == span.kind and span.start - last.end <= 2 and not between.strip(" .,-'’")
+        near = (
+            last is not None
+            and last.kind == span.kind
+            and span.start - last.end <= 2
+            and not between.strip(" .,-'’")
+        )
         if last is not None and (span.start < last.end or near):
             out[-1] = Span(last.start, max(last.end, span.end), last.kind)
         else:

@@ -1,11 +1,13 @@
 """Free text without the people in it: offline, by a list of words that may stay.
 
     from medxiaohe.privacy import text
-    text.redact("Mr. Quxley (MRN 4711223) was seen on 3/4/2021").text      -> "Mr. [NAME-1] (MRN [ID-1]) was seen on [DATE-1]"
+    text.redact("Mr. Quxley (MRN 4711223) was seen on 3/4/2021").text      -> "Mr. [NAME-1] (MRN [ID-1]) was
+    seen on [DATE-1]"
 
-Patterns find dates, ages over 89, telephone numbers, addresses and ids (`text_patterns`, `text_chinese`); every other word
-must be one that texts write small, a term of medicine or an abbreviation, else it is taken for a name (`text_names`). A new
-name is found because nobody knows it, not because somebody listed it. docs/privacy.md has what this finds and what it misses.
+Patterns find dates, ages over 89, telephone numbers, addresses and ids (`text_patterns`, `text_chinese`);
+every other word must be one that texts write small, a term of medicine or an abbreviation, else it is taken
+for a name (`text_names`). A new name is found because nobody knows it, not because somebody listed it.
+docs/privacy.md has what this finds and what it misses.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any
 from medxiaohe.privacy import text_chinese, text_names, text_patterns
 from medxiaohe.privacy.spans import Span, merged
 
-ENDLESS = re.compile(r"[^\s\u3000-\u303f\u3400-\u9fff\uff00-\uffef]{300,}")  # no word of a language: encoded bytes, a very long address
+# no word of a language: encoded bytes, a very long address
+ENDLESS = re.compile(r"[^\s\u3000-\u303f\u3400-\u9fff\uff00-\uffef]{300,}")
 Finder = Callable[[str], Iterable[Span]]
 
 
@@ -36,7 +39,8 @@ class Redactor:
     """
 
     more: tuple[Finder, ...] = ()
-    _numbers: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)  # kind -> what was said -> number
+    # kind -> what was said -> number
+    _numbers: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
 
     def __call__(self, text: str) -> Redacted:
         spans = find(text, self.more)
@@ -77,7 +81,8 @@ def redact(text: str, more: tuple[Finder, ...] = ()) -> Redacted:
 def find(text: str, more: Iterable[Finder] = ()) -> list[Span]:
     """What should not be seen, in the order of the text, without overlaps."""
     long = [Span(*match.span(), "ID") for match in ENDLESS.finditer(text)]
-    bounded = ENDLESS.sub(lambda match: " " * len(match[0]), text)  # patterns take quadratic time in a word without an end
+    # patterns take quadratic time in a word without an end
+    bounded = ENDLESS.sub(lambda match: " " * len(match[0]), text)
     fixed = [*text_patterns.find(bounded), *text_chinese.find(bounded)]
     found = [*long, *fixed, *text_names.find(bounded, merged([*long, *fixed], text))]
     for finder in more:

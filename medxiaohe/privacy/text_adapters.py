@@ -1,6 +1,8 @@
-"""Other people's finders beside ours: `text.Redactor(more=(text_adapters.presidio(),))` redacts what either finds.
+"""Other people's finders beside ours: `text.Redactor(more=(text_adapters.presidio(),))` redacts what either
+finds.
 
-Neither package comes with medxiaohe, and both need models that are downloaded once: they add recall, they replace nothing.
+Neither package comes with medxiaohe, and both need models that are downloaded once: they add recall, they
+replace nothing.
 """
 
 from __future__ import annotations
@@ -11,19 +13,30 @@ from medxiaohe.errors import MissingExtra
 from medxiaohe.privacy.spans import Span
 
 Finder = Callable[[str], Iterable[Span]]
-PRESIDIO = {"PERSON": "NAME", "DATE_TIME": "DATE", "PHONE_NUMBER": "PHONE", "EMAIL_ADDRESS": "EMAIL", "URL": "URL", "LOCATION": "PLACE"}
+PRESIDIO = {
+    "PERSON": "NAME",
+    "DATE_TIME": "DATE",
+    "PHONE_NUMBER": "PHONE",
+    "EMAIL_ADDRESS": "EMAIL",
+    "URL": "URL",
+    "LOCATION": "PLACE",
+}
 NER = {"PER": "NAME", "PERSON": "NAME", "PATIENT": "NAME", "STAFF": "NAME", "HCW": "NAME", "DOCTOR": "NAME",
        "DATE": "DATE", "PHONE": "PHONE",
-       "LOC": "PLACE", "ORG": "PLACE", "HOSP": "PLACE", "HOSPITAL": "PLACE", "PATORG": "PLACE", "AGE": "AGE", "ID": "ID"}  # fmt: skip
+       "LOC": "PLACE", "ORG": "PLACE", "HOSP": "PLACE", "HOSPITAL": "PLACE", "PATORG": "PLACE", "AGE": "AGE",
+       "ID": "ID"}  # fmt: skip
 WINDOW, OVERLAP = 1200, 200  # characters
 
 
 def presidio(language: str = "en", least: float = 0.35) -> Finder:
-    """Microsoft Presidio with the recognisers and the NLP model it is set up with; `least` is the score that counts."""
+    """Microsoft Presidio with the recognisers and the NLP model it is set up with; `least` is the score that
+    counts."""
     try:
         from presidio_analyzer import AnalyzerEngine
     except ImportError as error:
-        raise MissingExtra("this finder needs Presidio: pip install presidio-analyzer, and a spaCy model for it") from error
+        raise MissingExtra(
+            "this finder needs Presidio: pip install presidio-analyzer, and a spaCy model for it"
+        ) from error
     return analyzer(AnalyzerEngine(), language, least)
 
 
@@ -38,7 +51,8 @@ def analyzer(engine: object, language: str = "en", least: float = 0.35) -> Finde
 
 
 def transformers_ner(model: str, least: float = 0.5) -> Finder:
-    """A token classifier in hub layout (a folder, or the name of a public one), such as one trained on i2b2 2014."""
+    """A token classifier in hub layout (a folder, or the name of a public one), such as one trained on i2b2
+    2014."""
     try:
         from transformers import pipeline
     except ImportError as error:
@@ -51,7 +65,9 @@ def transformers_ner(model: str, least: float = 0.5) -> Finder:
             for row in tagger(text[start : start + WINDOW]):
                 kind = str(row["entity_group"]).upper()
                 if float(row["score"]) >= least and kind not in ("O", "MISC"):
-                    spans.append(Span(start + int(row["start"]), start + int(row["end"]), NER.get(kind, "ID")))
+                    spans.append(
+                        Span(start + int(row["start"]), start + int(row["end"]), NER.get(kind, "ID"))
+                    )
         return spans
 
     return find

@@ -1,5 +1,5 @@
-"""Identifiers in Chinese text: names after labels, beside titles and by what they are made of (`text_chinese_names`), the rest by
-shape."""
+"""Identifiers in Chinese text: names after labels, beside titles and by what they are made of
+(`text_chinese_names`), the rest by shape."""
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
 
@@ -62,8 +62,13 @@ GIVEN = (  # characters that given names are made of
 )
 FULL = rf"(?:{DOUBLE}|[{SURNAMES}])[{GIVEN}]{{1,2}}"
 BARE = re.compile(rf"(?:{BEFORE})\s*[:：]?\s*({FULL})", re.M)
-WIDE = re.compile(rf"(?<![{GIVEN}])({FULL})(?=之[子女妻夫父母]|签[字名]|[，,]\s*[男女]|先生|女士|主任|医[生师])")
-OPENS = re.compile(rf"(?:^|[。；;!！?？\n])[ \t　]*({NAME})(?=\s*[,，(（]\s*(?:男|女|[0-9]|现|住|患|于|因)|\s+(?:男|女)\s)", re.M)
+WIDE = re.compile(
+    rf"(?<![{GIVEN}])({FULL})(?=之[子女妻夫父母]|签[字名]|[，,]\s*[男女]|先生|女士|主任|医[生师])"
+)
+OPENS = re.compile(
+    rf"(?:^|[。；;!！?？\n])[ \t　]*({NAME})(?=\s*[,，(（]\s*(?:男|女|[0-9]|现|住|患|于|因)|\s+(?:男|女)\s)",
+    re.M,
+)
 NEAR = re.compile(rf"(?:{BEFORE})\s*[:：]?\s*({NAME}){ENDS}", re.M)
 TITLED = re.compile(rf"({NAME}|{SHORT})(?:{TITLE})")
 VERBS = re.compile(
@@ -80,9 +85,19 @@ def find(text: str) -> Iterator[Span]:
     names: list[tuple[int, int]] = []
     for at, piece in _pieces(text):
         yield from _shaped(piece, at)
-        found = [match.span(1) for pattern in (LABELLED, WIDE, OPENS, NEAR, BARE, TITLED) for match in pattern.finditer(piece)]
-        found = [(a, b) for a, b in found if piece[a:b] not in NOT_NAMES and piece[a : a + 2] not in NOT_NAMES]
-        found += [(run.start() + a, run.start() + b) for run in RUN.finditer(piece) for a, b in text_chinese_names.find(run[0])]
+        found = [
+            match.span(1)
+            for pattern in (LABELLED, WIDE, OPENS, NEAR, BARE, TITLED)
+            for match in pattern.finditer(piece)
+        ]
+        found = [
+            (a, b) for a, b in found if piece[a:b] not in NOT_NAMES and piece[a : a + 2] not in NOT_NAMES
+        ]
+        found += [
+            (run.start() + a, run.start() + b)
+            for run in RUN.finditer(piece)
+            for a, b in text_chinese_names.find(run[0])
+        ]
         names += [(at + a, at + b) for a, b in found]
     said = sorted({text[a:b] for a, b in names if b - a >= 2}, key=lambda name: (-len(name), name))
     if said:  # a name that is known by what stands around it is one wherever it stands
@@ -92,7 +107,8 @@ def find(text: str) -> Iterator[Span]:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Sentences, and parts of those that have no end, with where they start: patterns take quadratic time in long ones."""
+    """Sentences, and parts of those that have no end, with where they start: patterns take quadratic time in
+    long ones."""
     for match in re.finditer(r"[^。！？!?；;]+[。！？!?；;]?", text):
         for at in range(match.start(), match.end(), PIECE - OVERLAP):
             yield at, text[at : min(at + PIECE, match.end())]
@@ -104,7 +120,9 @@ def _shaped(piece: str, at: int) -> Iterator[Span]:
             group = 1 if pattern.groups and match[1] else 0
             start, end = match.span(group)
             if kind == "PLACE":
-                start += max((cut.end() for cut in VERBS.finditer(match[0]) if cut.end() < len(match[0])), default=0)
+                start += max(
+                    (cut.end() for cut in VERBS.finditer(match[0]) if cut.end() < len(match[0])), default=0
+                )
                 if end - start < 4 or GENERIC_PLACE.fullmatch(piece[start:end]):
                     continue
             yield Span(at + start, at + end, kind)

@@ -1,9 +1,10 @@
-"""Chinese names by what they are made of: a run of characters is read as words and names, whichever is likelier.
+"""Chinese names by what they are made of: a run of characters is read as words and names, whichever is
+likelier.
 
-A word list says how often each word is said, and how often a character is a surname, or the first, second or only character
-of a given name; a name is a surname and one or two more. The likeliest way to read a run (Viterbi) is found with names made
-`NAMES_COUNT` more likely than the counts say: taking a word for a person costs a word, the other way round a person.
-`benchmarks/deid_words_chinese.py` makes the list.
+A word list says how often each word is said, and how often a character is a surname, or the first, second or
+only character of a given name; a name is a surname and one or two more. The likeliest way to read a run
+(Viterbi) is found with names made `NAMES_COUNT` more likely than the counts say: taking a word for a person
+costs a word, the other way round a person. `benchmarks/deid_words_chinese.py` makes the list.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ RARE = (
 SURNAMES = frozenset(COMMON + RARE)
 DOUBLE = tuple(
     (
-        "欧阳 司马 上官 诸葛 东方 皇甫 尉迟 公孙 慕容 司徒 令狐 夏侯 宇文 长孙 端木 百里 南宫 轩辕 独孤 申屠 赫连 钟离 闻人 澹台 呼延 公冶"
+        "欧阳 司马 上官 诸葛 东方 皇甫 尉迟 公孙 慕容 司徒 令狐 夏侯 宇文 长孙 端木 百里 南宫 轩辕 独孤 申屠"
+        " 赫连 钟离 闻人 澹台 呼延 公冶"
     ).split()
 )
 NAMES_COUNT = 4.0  # natural logarithm; chosen on the sets "tune" to "newest" of benchmarks/deid_text.py
 LONGEST = 4
-RARE_SHARE = {"surname": 0.02 / 600, "only": 0.1 / 7000, "first": 0.1 / 7000, "second": 0.1 / 7000}  # in no name of the list
+# in no name of the list
+RARE_SHARE = {"surname": 0.02 / 600, "only": 0.1 / 7000, "first": 0.1 / 7000, "second": 0.1 / 7000}
 ONE, TWO = math.log(0.12), math.log(0.88)  # how often given names have so many characters
 
 
@@ -47,7 +50,11 @@ class Counts:
     unknown: float = 0.0
 
     def name(self, surname: str, given: str) -> float:
-        long = TWO + self.part("first", given[0]) + self.part("second", given[1]) if len(given) == 2 else ONE + self.part("only", given)
+        long = (
+            TWO + self.part("first", given[0]) + self.part("second", given[1])
+            if len(given) == 2
+            else ONE + self.part("only", given)
+        )
         return NAMES_COUNT + self.part("surname", surname) + long
 
     def part(self, place: str, said: str) -> float:

@@ -1,7 +1,8 @@
 """Names of people, hospitals and places: words that are no words.
 
 unknown      in no list: taken for a name, whatever its case and language
-ambiguous    a word and a name (Brown, Grace): a name beside another name, after a title, or with a capital among small words
+ambiguous    a word and a name (Brown, Grace): a name beside another name, after a title, or with a capital
+             among small words
 eponym       a name that a disease or sign has (Crohn, Babinski): stays beside the word that makes it one
 word         stays, except inside the name of a hospital or a place
 """
@@ -14,10 +15,22 @@ import re
 from collections.abc import Iterator, Sequence
 
 from medxiaohe.privacy.spans import Span
-from medxiaohe.privacy.text_words import CREDENTIALS, STRONG_GIVEN, TITLES, Token, gap, is_eponym, kind_of, near, tokens_of
+from medxiaohe.privacy.text_words import (
+    CREDENTIALS,
+    STRONG_GIVEN,
+    TITLES,
+    Token,
+    gap,
+    is_eponym,
+    kind_of,
+    near,
+    tokens_of,
+)
 
 CALLINGS = frozenset("doctor nurse professor prof miss".split())  # a title when a word with a capital follows
-NO_NAMES = frozenset("practitioner manager specialist visit notes note appointment office assistant anesthetist midwife discussion".split())
+NO_NAMES = frozenset(
+    "practitioner manager specialist visit notes note appointment office assistant anesthetist midwife discussion".split()
+)
 STRICT_TITLES = frozenset("mr mrs ms dr drs prof mister".split())
 PREPOSITIONS = frozenset(
     "in from to near with by call called contact told asked thank sister brother husband wife daughter son mother father neighbor friend named".split()
@@ -27,7 +40,8 @@ NOT_PLACED = frozenset("figure fig table case day grade stage type class group l
 PARTICLES = frozenset(
     "van von vander vom zu zum zur de del della dello der den het 't t te ten ter di da du das dos do la le los las el al bin ibn ben abu st san santa mac mc o ter ten".split()
 )
-SURE_PARTICLES = frozenset("van von der den da di della del dos das de bin ibn ten ter vander".split())  # are no words of English
+# are no words of English
+SURE_PARTICLES = frozenset("van von der den da di della del dos das de bin ibn ten ter vander".split())
 PLACES_BEFORE = frozenset(
     "new north south east west northern southern eastern western fort mount mt lake saint st san santa los las el la port grand cape salt little "
     "upper lower big great long palm green white red black blue rock baton des cedar college long high spring silver".split()
@@ -42,7 +56,8 @@ ORG_HEADS = (
     "Foundation|Church|Nursing Home|Rehabilitation|Rehab|Care Cent(?:er|re)|Cent(?:er|re)|Associates|Laboratories|Labs|Inc|LLC|Ltd|Group|Corporation|Corp|"
     "Company|Partners|Physicians|Surgery Cent(?:er|re)|Manor|Lodge|House|Campus|Memorial|Plc|PLC|and Sons"
 )
-ORGANISATION = re.compile(  # words are taken whole (*+): in "ABCD-EFGH" there are too many ways to begin one anew
+# words are taken whole (*+): in "ABCD-EFGH" there are too many ways to begin one anew
+ORGANISATION = re.compile(
     rf"(?:University|Hospital|Institute|College|Church|School|Clinic|City|County|State) of (?:the )?(?:[A-Z][\w'’.-]+[ -]?){{1,5}}|"
     rf"[A-Z][\w'’.-]*+(?:(?:,? (?:and|of|the|de|&|for)|[ ,-]+(?:St\.|Ste\.)?)? ?,?-?(?:[A-Z][\w'’.-]*+)){{0,6}}? (?:{ORG_HEADS})\b(?:,? (?:{ORG_HEADS})\b)*"
 )
@@ -110,7 +125,12 @@ def _titles(tokens: list[Token], text: str) -> None:
             continue
         for j in range(i + 1, min(i + 6, len(tokens))):
             space, token = gap(tokens[j - 1], tokens[j], text), tokens[j]
-            if len(space) > 3 or space.strip(" .,-'’") or "\n" in space or ("," in space and title.low not in ("mr", "mrs", "ms", "dr")):
+            if (
+                len(space) > 3
+                or space.strip(" .,-'’")
+                or "\n" in space
+                or ("," in space and title.low not in ("mr", "mrs", "ms", "dr"))
+            ):
                 break
             capital = token.text[0].isupper()
             if token.low in PARTICLES and j + 1 < len(tokens):
@@ -120,7 +140,8 @@ def _titles(tokens: list[Token], text: str) -> None:
                 token.name = token.sure = True
                 continue
             strict = capital and (
-                title.low in STRICT_TITLES or (title.low in CALLINGS and token.text.istitle() and token.low not in NO_NAMES)
+                title.low in STRICT_TITLES
+                or (title.low in CALLINGS and token.text.istitle() and token.low not in NO_NAMES)
             )
             if (
                 j == i + 1
@@ -129,9 +150,19 @@ def _titles(tokens: list[Token], text: str) -> None:
                 and text[token.end :][:2].strip(" ")[:1] in ",.?!"
             ):
                 strict = True  # "thanks , doctor warmer , and"
-            if token.name or (token.kind == "ambiguous" and (capital or title.text.islower())) or (strict and j == i + 1):
+            if (
+                token.name
+                or (token.kind == "ambiguous" and (capital or title.text.islower()))
+                or (strict and j == i + 1)
+            ):
                 token.name = token.sure = True
-            elif strict and j == i + 2 and token.text.isupper() and tokens[j - 1].text.isupper() and token.low not in CREDENTIALS:
+            elif (
+                strict
+                and j == i + 2
+                and token.text.isupper()
+                and tokens[j - 1].text.isupper()
+                and token.low not in CREDENTIALS
+            ):
                 token.name = token.sure = True
             else:
                 break
@@ -151,7 +182,8 @@ def _labels(tokens: list[Token], text: str) -> None:
     for match in PERSON.finditer(text):
         inside = [t for t in tokens if match.start("rest") <= t.start < match.end("rest")]
         weak = (
-            WEAK_LABEL.search(text[match.start() : match.start("rest")]) and "name" not in text[match.start() : match.start("rest")].lower()
+            WEAK_LABEL.search(text[match.start() : match.start("rest")])
+            and "name" not in text[match.start() : match.start("rest")].lower()
         )
         run: list[Token] = []
         for token in inside:
@@ -164,15 +196,27 @@ def _labels(tokens: list[Token], text: str) -> None:
             run.append(token)
             if len(run) == 5:
                 break
-        if run and (not weak or (any(t.name or t.kind == "ambiguous" for t in run[:3]) and len(run) >= (1 if run[0].name else 2))):
+        if run and (
+            not weak
+            or (
+                any(t.name or t.kind == "ambiguous" for t in run[:3])
+                and len(run) >= (1 if run[0].name else 2)
+            )
+        ):
             for token in run:
-                if token.low not in CREDENTIALS and token.low not in TITLES and (not weak or token.kind != "word"):
+                if (
+                    token.low not in CREDENTIALS
+                    and token.low not in TITLES
+                    and (not weak or token.kind != "word")
+                ):
                     token.name = token.sure = True
     for token in tokens:
         if GREETED.search(text[max(0, token.start - 10) : token.start]) and token.low not in NOT_GREETED:
             token.name = token.sure = True
     for i, token in enumerate(tokens):
-        if token.kind in ("ambiguous", "eponym") and IS_NAME.search(text[max(0, token.start - 24) : token.start]):
+        if token.kind in ("ambiguous", "eponym") and IS_NAME.search(
+            text[max(0, token.start - 24) : token.start]
+        ):
             if token.text[0].isupper() or re.search(
                 r"(?i)name is\s*$|h(?:i|ey|ello)\s*,\s*$", text[max(0, token.start - 24) : token.start]
             ):
@@ -182,12 +226,20 @@ def _labels(tokens: list[Token], text: str) -> None:
 def _alone(tokens: list[Token], text: str) -> None:
     """A word that is a name too: with a capital among small words, or in a run of nothing but such words."""
     for i, token in enumerate(tokens):
-        if token.name or not token.text[0].isupper() or not (token.kind == "ambiguous" or _short(token) or _placed(token, tokens, i, text)):
+        if (
+            token.name
+            or not token.text[0].isupper()
+            or not (token.kind == "ambiguous" or _short(token) or _placed(token, tokens, i, text))
+        ):
             continue
         first, last = _run(tokens, i, text)
         run = tokens[first : last + 1]
         before = tokens[first - 1] if first and "\n" not in gap(tokens[first - 1], run[0], text) else None
-        small_after = last + 1 == len(tokens) or tokens[last + 1].text.islower() or not near(run[-1], tokens[last + 1], text)
+        small_after = (
+            last + 1 == len(tokens)
+            or tokens[last + 1].text.islower()
+            or not near(run[-1], tokens[last + 1], text)
+        )
         inside = before is not None and not run[0].starts and small_after
         if len(run) == 1 and token.starts:
             after = tokens[i + 1] if i + 1 < len(tokens) else None
@@ -236,17 +288,32 @@ def _placed(token: Token, tokens: list[Token], i: int, text: str) -> bool:
 
 def _short(token: Token) -> bool:
     """Short words that are names in other languages: Do, Om, Ma, Sen."""
-    return token.kind == "word" and 2 <= len(token.low) <= 3 and token.text.istitle() and not token.starts and token.low not in TITLES
+    return (
+        token.kind == "word"
+        and 2 <= len(token.low) <= 3
+        and token.text.istitle()
+        and not token.starts
+        and token.low not in TITLES
+    )
 
 
 def _run(tokens: list[Token], i: int, text: str) -> tuple[int, int]:
     """The first and last of the words with capitals that stand together around one of them."""
     first = last = i
-    while first and tokens[first - 1].text[0].isupper() and near(tokens[first - 1], tokens[first], text) and not tokens[first].starts:
+    while (
+        first
+        and tokens[first - 1].text[0].isupper()
+        and near(tokens[first - 1], tokens[first], text)
+        and not tokens[first].starts
+    ):
         if tokens[first - 1].starts and tokens[first - 1].kind == "word" and not tokens[first - 1].name:
             break  # the first word of a sentence has a capital anyway
         first -= 1
-    while last + 1 < len(tokens) and tokens[last + 1].text[0].isupper() and near(tokens[last], tokens[last + 1], text):
+    while (
+        last + 1 < len(tokens)
+        and tokens[last + 1].text[0].isupper()
+        and near(tokens[last], tokens[last + 1], text)
+    ):
         last += 1
     return first, last
 
@@ -272,19 +339,46 @@ def _spread(tokens: list[Token], text: str) -> None:
                 and not _medical(tokens, i)
             )
             found |= capital and token.kind == "ambiguous" and beside and not (token.starts and not after)
-            found |= capital and token.kind == "word" and not token.starts and beside and _of_a_name(token, tokens, i, text)
-            found |= capital and before and after and not _credential(token, tokens, i, text) and token.kind != "eponym"
-            found |= bool(
-                token.starts and after and 2 <= len(token.low) <= 3 and token.low not in FUNCTION | TITLES and _pair(tokens, i, text)
+            found |= (
+                capital
+                and token.kind == "word"
+                and not token.starts
+                and beside
+                and _of_a_name(token, tokens, i, text)
             )
-            found |= bool(capital and len(token.low) == 1 and (before or after) and not (token.low == "i" and not after))
+            found |= (
+                capital
+                and before
+                and after
+                and not _credential(token, tokens, i, text)
+                and token.kind != "eponym"
+            )
+            found |= bool(
+                token.starts
+                and after
+                and 2 <= len(token.low) <= 3
+                and token.low not in FUNCTION | TITLES
+                and _pair(tokens, i, text)
+            )
+            found |= bool(
+                capital and len(token.low) == 1 and (before or after) and not (token.low == "i" and not after)
+            )
             joined = i + 1 < len(tokens) and gap(token, tokens[i + 1], text) in ("-", "'", "’")
             found |= bool(
                 token.low in SURE_PARTICLES
-                and (after or (i + 1 < len(tokens) and tokens[i + 1].text[0].isupper() and near(token, tokens[i + 1], text)))
+                and (
+                    after
+                    or (
+                        i + 1 < len(tokens)
+                        and tokens[i + 1].text[0].isupper()
+                        and near(token, tokens[i + 1], text)
+                    )
+                )
             )
             found |= bool(token.low in PARTICLES and after and (before or capital or joined))
-            found |= bool(capital and token.low in PLACES_BEFORE and after) or bool(capital and token.low in PLACES_AFTER and before)
+            found |= bool(capital and token.low in PLACES_BEFORE and after) or bool(
+                capital and token.low in PLACES_AFTER and before
+            )
             if found:
                 token.name = token.sure = changed = True
 
@@ -292,7 +386,9 @@ def _spread(tokens: list[Token], text: str) -> None:
 def _pair(tokens: list[Token], i: int, text: str) -> bool:
     """Whether a short first word is written like the name after it: Om Bui, JUN DENG."""
     first, last = _run(tokens, i, text)
-    return tokens[i].text.istitle() or (tokens[i].text.isupper() and last - first == 1 and tokens[last].text.isupper())
+    return tokens[i].text.istitle() or (
+        tokens[i].text.isupper() and last - first == 1 and tokens[last].text.isupper()
+    )
 
 
 def _medical(tokens: list[Token], i: int) -> bool:
@@ -302,17 +398,28 @@ def _medical(tokens: list[Token], i: int) -> bool:
 
 
 def _of_a_name(token: Token, tokens: list[Token], i: int, text: str) -> bool:
-    """Whether a word with a capital beside a name reads like its other half: nothing else with a capital stands there."""
-    if token.low in GENERIC | TITLES or _credential(token, tokens, i, text) or ":" in text[token.end : token.end + 1]:
+    """Whether a word with a capital beside a name reads like its other half: nothing else with a capital
+    stands there."""
+    if (
+        token.low in GENERIC | TITLES
+        or _credential(token, tokens, i, text)
+        or ":" in text[token.end : token.end + 1]
+    ):
         return False
     first, last = _run(tokens, i, text)
     if token.text.isupper() and last - first > 2:
         return False  # a line in capitals
-    return all(t.name or t is token or len(t.low) == 1 or t.low in CREDENTIALS for t in tokens[first : last + 1])
+    return all(
+        t.name or t is token or len(t.low) == 1 or t.low in CREDENTIALS for t in tokens[first : last + 1]
+    )
 
 
 def _credential(token: Token, tokens: list[Token], i: int, text: str) -> bool:
-    return token.low in CREDENTIALS and token.text.isupper() and (i == 0 or "," in gap(tokens[i - 1], token, text))
+    return (
+        token.low in CREDENTIALS
+        and token.text.isupper()
+        and (i == 0 or "," in gap(tokens[i - 1], token, text))
+    )
 
 
 def _again(tokens: list[Token]) -> None:
@@ -326,11 +433,21 @@ def _again(tokens: list[Token]) -> None:
 def _organisations(tokens: list[Token], text: str) -> Iterator[Span]:
     for match in ORGANISATION.finditer(text):
         inside = [t for t in tokens if match.start() <= t.start < match.end()]
-        while inside and inside[0].starts and inside[0].kind == "word" and inside[0].low in GENERIC and not inside[0].name:
+        while (
+            inside
+            and inside[0].starts
+            and inside[0].kind == "word"
+            and inside[0].low in GENERIC
+            and not inside[0].name
+        ):
             inside = inside[1:]
-        if any(t.low in TITLES for t in inside) and (of := [k for k, t in enumerate(inside) if t.text in ("of", "at", "and")]):
+        if any(t.low in TITLES for t in inside) and (
+            of := [k for k, t in enumerate(inside) if t.text in ("of", "at", "and")]
+        ):
             inside = inside[of[-1] + 1 :]
-        telling = [t for t in inside if t.name or t.kind in ("ambiguous", "unknown", "eponym") or t.low in NAMED]
+        telling = [
+            t for t in inside if t.name or t.kind in ("ambiguous", "unknown", "eponym") or t.low in NAMED
+        ]
         if inside and any(t.low not in GENERIC for t in telling) and "\n" not in match[0]:
             yield Span(inside[0].start, match.end(), "PLACE")
             if town := TOWN.match(text, match.end()):

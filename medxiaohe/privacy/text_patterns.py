@@ -1,4 +1,5 @@
-"""Identifiers that have a shape: dates, ages over 89, telephone numbers, addresses on the web and on a street, numbers of files."""
+"""Identifiers that have a shape: dates, ages over 89, telephone numbers, addresses on the web and on a
+street, numbers of files."""
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
 
@@ -9,9 +10,7 @@ from collections.abc import Iterator
 
 from medxiaohe.privacy.spans import Span
 
-MONTHS = (
-    "January|February|March|April|May|June|July|August|September|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec"
-)
+MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec"
 SURE_MONTHS = "January|February|April|June|July|August|September|October|November|December"  # not also a word
 DAY, YEAR = r"(?:[0-2]?\d|3[01])(?:st|nd|rd|th)?", r"(?:(?:1[89]|20)\d\d|['’]\d\d)"
 NUMBER_DATE = r"(?:(?:1[89]|20)\d\d[-/.](?:1[0-2]|0?\d)[-/.](?:[0-2]?\d|3[01])|(?:[0-2]?\d|3[01])[-/.](?:[0-2]?\d|3[01])[-/.](?:(?:1[89]|20)\d\d|\d\d))"
@@ -45,7 +44,8 @@ ONES = "one|two|three|four|five|six|seven|eight|nine"
 YEARS_OLD = r"[\s-]*(?:years?|yrs?|y(?:\.?/?\s?o\.?)?)[\s-]*(?:old|of\s+age)?"
 OVER_89 = r"(?:9\d|1[0-3]\d)"
 
-PATTERNS: tuple[tuple[str, str, int], ...] = (  # kind, pattern (group 1, if there is one, is what goes), flags
+# kind, pattern (group 1, if there is one, is what goes), flags
+PATTERNS: tuple[tuple[str, str, int], ...] = (
     ("EMAIL", r"(?<![A-Za-z0-9.+%_-])[A-Za-z0-9.+%_-]{1,80}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", 0),
     ("EMAIL", r"\b[A-Za-z0-9.+_-]{1,60}\s?(?:\(at\)|\[at\]| at )\s?[\w-]+\s?(?:\(dot\)|\[dot\]| dot )\s?(?:com|org|net|edu)\b", re.I),
     ("URL", r"\b(?:https?|ftp)://[^\s<>\"')\]]+", re.I),
@@ -116,8 +116,13 @@ def find(text: str) -> Iterator[Span]:
                 yield Span(match.start(group), match.end(group), kind)
     public = [match.span() for match in PUBLIC.finditer(text)]
     for match in LONG.finditer(text):
-        if any(a <= match.start() and match.end() <= b for a, b in public) or sum(c.isdigit() for c in match[0]) < 4:
+        if (
+            any(a <= match.start() and match.end() <= b for a, b in public)
+            or sum(c.isdigit() for c in match[0]) < 4
+        ):
             continue
-        amount = AMOUNT.match(text, match.end()) or COUNTED.search(text[max(0, match.start() - 40) : match.start()])
+        amount = AMOUNT.match(text, match.end()) or COUNTED.search(
+            text[max(0, match.start() - 40) : match.start()]
+        )
         if not amount and not re.fullmatch(r"\d{1,4}-\d{1,4}|[A-Z]\d{1,2}-[A-Z]?\d{1,2}|\d{4}", match[0]):
             yield Span(match.start(), match.end(), "ID")

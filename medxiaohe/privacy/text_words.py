@@ -1,4 +1,5 @@
-"""Words of a text and what they are: known words, words that are names too, abbreviations, eponyms, and all others."""
+"""Words of a text and what they are: known words, words that are names too, abbreviations, eponyms, and all
+others."""
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
 
@@ -38,7 +39,9 @@ STRONG_GIVEN = frozenset("mark grace rose joy faith dawn jack bill ruby ivy viol
 START = re.compile(r"(?:^|[.!?:;\n•*\-–(\[\"“|])\s*$")
 INITIAL = re.compile(r"(?:^|[\s.,])[A-Z]\. ?$|(?:^|\W)(?:St|Dr|Mr|Mrs|Ms|Mt|Ft)\. ?$")
 ROMAN = re.compile(r"[IVX]{1,5}")
-CONTRACTED = frozenset("ain aren can couldn didn doesn don hadn hasn haven isn mustn needn shan shouldn wasn weren won wouldn".split())
+CONTRACTED = frozenset(
+    "ain aren can couldn didn doesn don hadn hasn haven isn mustn needn shan shouldn wasn weren won wouldn".split()
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,12 @@ class Lists:
 @functools.cache
 def lists() -> Lists:
     rows = gzip.decompress((HERE / "words.txt.gz").read_bytes()).decode().split()
-    more = [w for row in (HERE / "clinical_words.txt").read_text().splitlines() if not row.startswith("#") for w in row.split()]
+    more = [
+        w
+        for row in (HERE / "clinical_words.txt").read_text().splitlines()
+        if not row.startswith("#")
+        for w in row.split()
+    ]
     eponyms = [row for row in (HERE / "eponyms.txt").read_text().splitlines() if row]
     words = {row.rstrip("*") for row in rows if not row.isupper()} | {w for w in more if w.islower()}
     return Lists(
@@ -104,11 +112,17 @@ def tokens_of(text: str, fixed: Sequence[Span]) -> Iterator[Token]:
 def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
     known, word = lists(), token.low
     bare = token.text.rstrip("s") if token.text[:-1].isupper() else token.text
-    if len(word) <= 1 or word in TITLES or word in CREDENTIALS or (ROMAN.fullmatch(token.text) and len(word) < 5):
+    if (
+        len(word) <= 1
+        or word in TITLES
+        or word in CREDENTIALS
+        or (ROMAN.fullmatch(token.text) and len(word) < 5)
+    ):
         return "word"
     if _beside_digits(token, text) and len(word) <= 4:
         return "word"
-    foreign = token.text.istitle() and word != POSSESSIVE.sub("", token.text).lower()  # Malá is no word, although "mala" is
+    # Malá is no word, although "mala" is
+    foreign = token.text.istitle() and word != POSSESSIVE.sub("", token.text).lower()
     if foreign:
         return "eponym" if is_eponym(tokens, i) or word in known.alone else "unknown"
     if (word in known.words and word in known.names) or word in STRONG_GIVEN:
@@ -130,7 +144,12 @@ def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
         if stem != word and stem in known.words:
             return "word"
         for ending in ("s", "es", "ed", "d", "ing", "ly", "er", "al", "y"):
-            if token.text.islower() and len(word) >= 6 and word.endswith(ending) and word[: -len(ending)] in known.words:
+            if (
+                token.text.islower()
+                and len(word) >= 6
+                and word.endswith(ending)
+                and word[: -len(ending)] in known.words
+            ):
                 return "word"
     return "unknown"
 

@@ -9,8 +9,8 @@
 
 `${name}` is a parameter, `${env:NAME}` an environment variable. `--set model=PATH` changes a parameter,
 `--set train.learning_rate=1e-4` one setting of one stage, `--set read.sources.0.limit=50` one inside a
-list or mapping. `version` (default "1") names the folder. `extends: other.yaml` takes another recipe, beside this
-one, and changes what is given: mappings are merged key by key, anything else is replaced.
+list or mapping. `version` (default "1") names the folder. `extends: other.yaml` takes another recipe, beside
+this one, and changes what is given: mappings are merged key by key, anything else is replaced.
 """
 
 from __future__ import annotations
@@ -59,7 +59,12 @@ class Recipe:
     def resolved(self) -> dict[str, Any]:
         """The recipe with every default filled in, as `--dry-run` prints it."""
         stages = {
-            s.name: {"uses": s.uses, "version": s.version, "needs": dict(s.needs), "with": io.to_json(s.settings)}
+            s.name: {
+                "uses": s.uses,
+                "version": s.version,
+                "needs": dict(s.needs),
+                "with": io.to_json(s.settings),
+            }
             for s in self.stages
         }
         return {"name": self.name, "out": str(self.out), "params": dict(self.params), "stages": stages}
@@ -87,7 +92,10 @@ def load(path: Path, overrides: Sequence[str] = (), out: Path | None = None) -> 
 def _extended(path: Path, below: tuple[Path, ...] = ()) -> Any:
     """The YAML of a recipe, laid over the recipe it extends."""
     if path.resolve() in [other.resolve() for other in below]:
-        raise ConfigError(f"{path}: extends itself by way of {', '.join(map(str, below[1:])) or 'nothing'}: leave one `extends:` out")
+        raise ConfigError(
+            f"{path}: extends itself by way of {', '.join(map(str, below[1:])) or 'nothing'}: leave one"
+            " `extends:` out"
+        )
     raw = read_yaml(path)
     if not isinstance(raw, dict) or "extends" not in raw:
         return raw
@@ -104,12 +112,18 @@ def _merged(base: Any, changes: Any) -> Any:
 
 
 def stage(
-    name: str, uses: str, values: Mapping[str, Any], needs: Mapping[str, str] | None = None, overrides: Sequence[str] = ()
+    name: str,
+    uses: str,
+    values: Mapping[str, Any],
+    needs: Mapping[str, str] | None = None,
+    overrides: Sequence[str] = (),
 ) -> Stage:
     """A stage built in Python, checked like one from a file. An override is `setting=value`."""
     needs = dict(needs or {})
     changes = dict(map(option, overrides))
-    return _stage(name, {"uses": uses, "with": dict(values), "needs": needs}, {}, changes, list(needs.values()))
+    return _stage(
+        name, {"uses": uses, "with": dict(values), "needs": needs}, {}, changes, list(needs.values())
+    )
 
 
 def settings_type(run: Callable[..., Any]) -> type:
@@ -133,10 +147,14 @@ def roles(run: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
     return [p.name for p in named], required, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def _stage(name: Any, body: Any, params: Mapping[str, Any], changes: Mapping[str, Any], earlier: list[str]) -> Stage:
+def _stage(
+    name: Any, body: Any, params: Mapping[str, Any], changes: Mapping[str, Any], earlier: list[str]
+) -> Stage:
     where = f"stages.{name}"
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise ConfigError(f"{where}: a stage name is text of letters, digits, _ and -, because it becomes a folder")
+        raise ConfigError(
+            f"{where}: a stage name is text of letters, digits, _ and -, because it becomes a folder"
+        )
     if not isinstance(body, dict) or "uses" not in body:
         raise ConfigError(f"{where}: needs `uses:`, one of {', '.join(plugins.stages())}")
     _known(body, STAGE_KEYS, where)
@@ -151,7 +169,9 @@ def _stage(name: Any, body: Any, params: Mapping[str, Any], changes: Mapping[str
     version = _fill(str(body.get("version", "1")), params, f"{where}.version")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", str(version)):
         raise ConfigError(f"{where}.version: {version!r} cannot be a folder name: use letters, digits, . _ -")
-    return Stage(name, uses, run, typed.build(settings_type(run), values, f"{where}.with"), needs, str(version))
+    return Stage(
+        name, uses, run, typed.build(settings_type(run), values, f"{where}.with"), needs, str(version)
+    )
 
 
 def _check_needs(run: Callable[..., Any], needs: Mapping[str, str], earlier: list[str], where: str) -> None:
@@ -160,12 +180,18 @@ def _check_needs(run: Callable[..., Any], needs: Mapping[str, str], earlier: lis
         if role not in known and not any_role:
             raise ConfigError(f"{where}.needs.{role}: unknown input{plugins.nearest(role, known)}")
         if source not in earlier:
-            raise ConfigError(f"{where}.needs.{role}: no earlier stage {source!r}{plugins.nearest(source, earlier)}")
+            raise ConfigError(
+                f"{where}.needs.{role}: no earlier stage {source!r}{plugins.nearest(source, earlier)}"
+            )
     if missing := set(required) - set(needs):
-        raise ConfigError(f"{where}.needs: missing {', '.join(sorted(missing))}: name the earlier stage that makes it")
+        raise ConfigError(
+            f"{where}.needs: missing {', '.join(sorted(missing))}: name the earlier stage that makes it"
+        )
 
 
-def _override(text: str, params: dict[str, Any], changes: dict[str, dict[str, Any]], stages: Mapping[str, Any]) -> None:
+def _override(
+    text: str, params: dict[str, Any], changes: dict[str, dict[str, Any]], stages: Mapping[str, Any]
+) -> None:
     key, value = option(text)
     head, dot, rest = key.partition(".")
     if not dot:
@@ -188,7 +214,9 @@ def option(text: str) -> tuple[str, Any]:
     try:
         return key, _numbers(yaml.safe_load(value))
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {key}: {value!r} is not a YAML value: {' '.join(str(error).split())}") from error
+        raise ConfigError(
+            f"--set {key}: {value!r} is not a YAML value: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _changed(values: Any, path: Sequence[str], new: Any, where: str) -> Any:
@@ -198,7 +226,9 @@ def _changed(values: Any, path: Sequence[str], new: Any, where: str) -> Any:
     key, rest = path[0], path[1:]
     if isinstance(values, list):
         if not key.isdecimal() or int(key) >= len(values):
-            raise ConfigError(f"{where}: {key!r} is not a place in a list of {len(values)}: use 0 to {len(values) - 1}")
+            raise ConfigError(
+                f"{where}: {key!r} is not a place in a list of {len(values)}: use 0 to {len(values) - 1}"
+            )
         return [_changed(item, rest, new, where) if i == int(key) else item for i, item in enumerate(values)]
     if values is not None and not isinstance(values, dict):
         raise ConfigError(f"{where}: there is nothing inside {values!r} to set")
@@ -229,7 +259,9 @@ def _fill(value: Any, params: Mapping[str, Any], where: str) -> Any:
 def _lookup(name: str, params: Mapping[str, Any], where: str) -> Any:
     if name.startswith("env:"):
         if (found := os.environ.get(name[4:])) is None:
-            raise ConfigError(f"{where}: the environment variable {name[4:]} is not set: export {name[4:]}=...")
+            raise ConfigError(
+                f"{where}: the environment variable {name[4:]} is not set: export {name[4:]}=..."
+            )
         return found
     if name not in params:
         raise ConfigError(f"{where}: no parameter {name!r}{plugins.nearest(name, params)}")
@@ -250,7 +282,8 @@ def _number(value: Any) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """The value of a YAML file; a key that is there twice is an error, because one of the two would be lost."""
+    """The value of a YAML file; a key that is there twice is an error, because one of the two would be
+    lost."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -258,7 +291,9 @@ def read_yaml(path: Path) -> Any:
             seen = set[str]()
             for key, _ in node.value:
                 if str(key.value) in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} is there twice", key.start_mark
+                    )
                 seen.add(str(key.value))
             return dict(super().construct_mapping(node, deep))
 

@@ -1,7 +1,7 @@
 """One recipe run by several processes (torchrun, accelerate launch): what each of them does.
 
-The process of rank 0 does everything; the others join it in stages whose function says `together = True`, which are the training
-stages, and wait through the rest.
+The process of rank 0 does everything; the others join it in stages whose function says `together = True`,
+which are the training stages, and wait through the rest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def agree(value: Any = None) -> Any:
 
 
 def leave() -> None:
-    """Ends what `agree` began, at the end of a process: threads of a group still running at the exit can abort it.
+    """Ends what `agree` began, at the end of a process: threads of a group still running at the exit can
+    abort it.
 
     Ranks but the first have nothing left to write then, and end here.
     """
@@ -53,5 +54,7 @@ def _group() -> Any:
     import torch.distributed as dist
 
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE
+        )
     return dist

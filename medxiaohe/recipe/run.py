@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import medxiaohe
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError, RunLocked
 from medxiaohe.plugins import nearest
 from medxiaohe.progress import clock
 from medxiaohe.recipe import ranks
+from medxiaohe.recipe.identity import differences, identity
 from medxiaohe.recipe.load import Recipe, Stage
-from medxiaohe.recipe.settings import content_hash, decisive, input_paths
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,11 @@ def run(
     with lock(recipe.out) if ranks.is_first() else nullcontext():
         for stage in recipe.stages:
             inputs = _inputs(stage, recipe, given or {})
-            done.append(_run_stage(stage, inputs, recipe, say, accept_change) if ranks.is_first() else _join(stage, inputs, recipe))
+            done.append(
+                _run_stage(stage, inputs, recipe, say, accept_change)
+                if ranks.is_first()
+                else _join(stage, inputs, recipe)
+            )
             if stage.name == until:
                 break
     return done
@@ -78,7 +81,9 @@ def plan(recipe: Recipe, until: str = "") -> dict[str, str]:
     plans: dict[str, str] = {}
     for stage in recipe.stages:
         inputs = _inputs(stage, recipe, {})
-        if not (stage.folder(recipe.out) / io.RECORD).exists() or any(plans.get(name) != "done" for name in stage.needs.values()):
+        if not (stage.folder(recipe.out) / io.RECORD).exists() or any(
+            plans.get(name) != "done" for name in stage.needs.values()
+        ):
             plans[stage.name] = "run"
         else:
             changes = list(differences(io.read_record(stage.folder(recipe.out)), identity(stage, inputs)))
@@ -88,7 +93,9 @@ def plan(recipe: Recipe, until: str = "") -> dict[str, str]:
     return plans
 
 
-def _run_stage(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe, say: Callable[[str], None], accept_change: bool) -> Done:
+def _run_stage(
+    stage: Stage, inputs: Mapping[str, Path], recipe: Recipe, say: Callable[[str], None], accept_change: bool
+) -> Done:
     folder = stage.folder(recipe.out)
     record = identity(stage, inputs)
     with io.storage(folder):
@@ -114,7 +121,15 @@ def _run_stage(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe, say: Ca
         summary.update(io.to_json(stage.run(stage.settings, draft, **inputs) or {}))
     ranks.agree()  # published: the others may read it
     seconds = time.time() - start
-    _log(recipe.out, {"stage": stage.name, "version": stage.version, "started": round(start, 1), "seconds": round(seconds, 1)})
+    _log(
+        recipe.out,
+        {
+            "stage": stage.name,
+            "version": stage.version,
+            "started": round(start, 1),
+            "seconds": round(seconds, 1),
+        },
+    )
     say(f"finished {stage.name}@{stage.version} in {clock(seconds)}")
     return Done(stage.name, folder, summary, True, seconds)
 
@@ -134,54 +149,6 @@ def _inputs(stage: Stage, recipe: Recipe, given: Mapping[str, Path]) -> dict[str
     return {role: folders[name] for role, name in stage.needs.items()}
 
 
-def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """What a stage's result depends on: settings, bytes of its inputs, and its code, the user's own files included."""
-    import inspect
-
-    source = inspect.getsourcefile(stage.run)
-    return {
-        "stage": stage.name,
-        "uses": stage.uses,
-        "settings": decisive(stage.settings),
-        "needs": {role: io.digest(folder) for role, folder in inputs.items()},
-        "files": {path: content_hash(path) for path in sorted(set(input_paths(stage.settings)))},
-        "code": {
-            "medxiaohe": medxiaohe.__version__,
-            "file": io.sha256(Path(source))[:16] if source else "",
-            **{name: content_hash(name.rpartition(":")[0]) for name in sorted(set(_files_of_ones_own(io.to_json(stage.settings))))},
-        },
-    }
-
-
-def _files_of_ones_own(settings: Any) -> Iterator[str]:
-    """Every "mine/eye.py:eye" inside settings: a reader, filter, task or scorer whose code is the user's."""
-    if isinstance(settings, (dict, list)):
-        for item in settings.values() if isinstance(settings, dict) else settings:
-            yield from _files_of_ones_own(item)
-    elif isinstance(settings, str) and settings.rpartition(":")[0].endswith(".py") and Path(settings.rpartition(":")[0]).is_file():
-        yield settings
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
-    """Readable lines like `settings.learning_rate: 0.001 -> 0.002`; the summary is a result, not compared."""
-    now = json.loads(json.dumps(now))
-    for key in sorted(set(before) | set(now)):
-        old, new = before.get(key), now.get(key)
-        if old == new or (not where and key in ("summary", "seal")):
-            continue
-        if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-            old, new = ({str(i): item for i, item in enumerate(items)} for items in (old, new))
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from differences(old, new, f"{where}{key}.")
-        else:
-            yield f"{where}{key}: {_short(old)} -> {_short(new)}"
-
-
-def _short(value: Any) -> str:
-    text = "absent" if value is None else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Hold the folder for this process; RunLocked names the process that already does."""
@@ -193,7 +160,9 @@ def lock(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.read(handle, 100).decode() or "unknown"
-            raise RunLocked(f"{folder} is in use by process {holder}: wait for it, or choose another --out") from error
+            raise RunLocked(
+                f"{folder} is in use by process {holder}: wait for it, or choose another --out"
+            ) from error
         with io.storage(folder):
             os.ftruncate(handle, 0)
             os.write(handle, str(os.getpid()).encode())

@@ -21,7 +21,8 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.plugins import nearest
 
 InputPath = Annotated[str, "input"]
-HOW = "how"  # Annotated[int, HOW]: how the work is done, such as by how many workers, which cannot change what comes out
+# Annotated[int, HOW]: how the work is done, such as by how many workers, which cannot change what comes out
+HOW = "how"
 ELSEWHERE = ("asset:", "hub:")  # inputs that are not paths on this machine
 
 
@@ -122,7 +123,9 @@ def decisive(settings: Any) -> Any:
         return io.to_json(settings)
     hints = typing.get_type_hints(type(settings), include_extras=True)
     rows = typing.cast(dict[str, Any], io.to_json(settings))
-    return {name: value for name, value in rows.items() if HOW not in getattr(hints[name], "__metadata__", ())}
+    return {
+        name: value for name, value in rows.items() if HOW not in getattr(hints[name], "__metadata__", ())
+    }
 
 
 def input_paths(settings: Any) -> Iterator[str]:
@@ -155,5 +158,7 @@ def content_hash(path: str) -> str:
         for file in sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]:
             digest.update(f"{file.relative_to(root)}\0{io.sha256(file)}\0".encode())
     except OSError as error:
-        raise DataError(f"cannot read {error.filename or path}: {(error.strerror or str(error)).lower()}") from error
+        raise DataError(
+            f"cannot read {error.filename or path}: {(error.strerror or str(error)).lower()}"
+        ) from error
     return digest.hexdigest()[:16]

@@ -1,4 +1,5 @@
-"""BM25 over passages in memory (Robertson and Zaragoza 2009): the retriever every other one is compared with."""
+"""BM25 over passages in memory (Robertson and Zaragoza 2009): the retriever every other one is compared
+with."""
 
 import math
 import re

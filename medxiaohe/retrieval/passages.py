@@ -1,4 +1,5 @@
-"""Passages in a JSON lines file: {"id", "text", "source"} a line, and optionally "image", a file beside it."""
+"""Passages in a JSON lines file: {"id", "text", "source"} a line, and optionally "image", a file beside
+it."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from medxiaohe.types import Evidence, ImageRef
 
 
 def read(path: Path) -> list[Evidence]:
-    """The passages of a file, in order; DataError for a row without id or text, for two of one id, and for an empty file."""
+    """The passages of a file, in order; DataError for a row without id or text, for two of one id, and for an
+    empty file."""
     found = list(_rows(path))
     if not found:
         raise DataError(f"{path} holds no passage: a retriever over nothing finds nothing")

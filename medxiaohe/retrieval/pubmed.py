@@ -1,4 +1,5 @@
-"""PubMed XML (baseline and update files, .xml or .xml.gz) as a stream of articles, one in memory at a time."""
+"""PubMed XML (baseline and update files, .xml or .xml.gz) as a stream of articles, one in memory at a
+time."""
 
 from __future__ import annotations
 

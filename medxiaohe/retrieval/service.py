@@ -1,7 +1,9 @@
-"""A retriever behind HTTP: POST {"queries": [...], "k": n}, answered with {"passages": [[{"id", "text", "source", "score"}]]} (RWR-2).
+"""A retriever behind HTTP: POST {"queries": [...], "k": n}, answered with {"passages": [[{"id", "text",
+"source", "score"}]]} (RWR-2).
 
-A retriever that is down is an error of its own, RetrieverDown, after a few tries: not an empty list, which a policy would take for
-"nothing is known", and not a message to the model. The query leaves this machine only as `privacy` allows.
+A retriever that is down is an error of its own, RetrieverDown, after a few tries: not an empty list, which a
+policy would take for "nothing is known", and not a message to the model. The query leaves this machine only
+as `privacy` allows.
 """
 
 from __future__ import annotations
@@ -39,7 +41,10 @@ class Service:
                 problem = str(error) or type(error).__name__
             if attempt < self.retries:
                 time.sleep(self.first_wait * 2**attempt)
-        raise RetrieverDown(f"the retriever at {self.url} failed {self.retries + 1} times ({problem[:120]}): start it, then run this again")
+        raise RetrieverDown(
+            f"the retriever at {self.url} failed {self.retries + 1} times ({problem[:120]}): start it, then"
+            " run this again"
+        )
 
     def _ask(self, query: str, top: int) -> bytes:
         there = guard.check(self.url, self.privacy, False, "the query of a model")
@@ -66,6 +71,8 @@ def _passages(answer: bytes) -> list[Any]:
 
 def _evidence(row: Any) -> Evidence:
     try:
-        return Evidence(str(row["id"]), str(row["text"]), str(row.get("source", "")), score=float(row.get("score", 0.0)))
+        return Evidence(
+            str(row["id"]), str(row["text"]), str(row.get("source", "")), score=float(row.get("score", 0.0))
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _Wrong("a passage has no id and text") from error

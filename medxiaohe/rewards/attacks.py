@@ -1,10 +1,11 @@
-"""Replies that must earn nothing: what reinforcement learning finds first when a reward can be had without the answer (pain 17).
+"""Replies that must earn nothing: what reinforcement learning finds first when a reward can be had without
+the answer (pain 17).
 
     for name, reply in attacks(sample): assert reward(sample, reply).total == 0
 
-`earned` runs all of them over samples and says which earned something; a reward is believed when it returns nothing.
-A reply that is right by accident (the negation of a wrong statement) is not among them: each one commits to nothing or to the
-opposite of the gold.
+`earned` runs all of them over samples and says which earned something; a reward is believed when it returns
+nothing. A reply that is right by accident (the negation of a wrong statement) is not among them: each one
+commits to nothing or to the opposite of the gold.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def attacks(sample: Sample) -> Iterator[tuple[str, str]]:
     yield "copied prompt", "\n".join(message.text for message in sample.prompt.messages)
     yield "refusal", "I'm sorry, I cannot answer that."
     if sample.choices:
-        yield "all options", "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, sample.choices, strict=False))
+        yield (
+            "all options",
+            "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, sample.choices, strict=False)),
+        )
         yield "all options in a row", ", ".join(sample.choices)
         yield "all letters", " ".join(LETTERS[: len(sample.choices)])
         yield "hedge", f"The answer is {' or '.join(sample.choices)}."
@@ -48,7 +52,8 @@ def attacks(sample: Sample) -> Iterator[tuple[str, str]]:
 
 
 def gold_in_words(sample: Sample) -> str:
-    """The first accepted answer, "" where the target is JSON (a rubric, boxes) or there is none; a letter as its option."""
+    """The first accepted answer, "" where the target is JSON (a rubric, boxes) or there is none; a letter as
+    its option."""
     target = sample.target.strip().splitlines()[0].strip() if sample.target.strip() else ""
     if not target or target[0] in "[{" or any(len(choice) == 1 for choice in sample.choices):
         return ""
@@ -57,8 +62,11 @@ def gold_in_words(sample: Sample) -> str:
     return target
 
 
-def earned(reward: Callable[[Sample, Trace], Reward], samples: Iterable[Sample]) -> list[tuple[str, str, float]]:
-    """(sample id, attack, reward) of every attack that earned something; what nobody could judge earned nothing."""
+def earned(
+    reward: Callable[[Sample, Trace], Reward], samples: Iterable[Sample]
+) -> list[tuple[str, str, float]]:
+    """(sample id, attack, reward) of every attack that earned something; what nobody could judge earned
+    nothing."""
     found = []
     for sample in samples:
         for name, reply in attacks(sample):

@@ -2,11 +2,13 @@
 
     trl(reward)      (prompts, completions, sample: list[str], **columns) -> list[float | None]
     verl(reward)     (data_source, solution_str, ground_truth, extra_info) -> {"score": float, ...}
-    ms_swift(reward) a class whose instances are called with (completions, sample=[...], **columns) -> list[float]
+    ms_swift(reward) a class whose instances are called with (completions, sample=[...], **columns) ->
+    list[float]
 
-`reward(sample, trace)` is a Scorer or gives a hybrid.Reward; one with rubrics asks the judge that scoring.judges.use.opened sets.
-The sample travels as JSON in a column `sample` (verl: in extra_info["sample"]), as `column` writes it. What nobody could judge is
-None for TRL, which leaves it out; verl and ms-swift know no such thing: it raises ModelError there unless `unjudged` says what to give.
+`reward(sample, trace)` is a Scorer or gives a hybrid.Reward; one with rubrics asks the judge that
+scoring.judges.use.opened sets. The sample travels as JSON in a column `sample` (verl: in
+extra_info["sample"]), as `column` writes it. What nobody could judge is None for TRL, which leaves it out;
+verl and ms-swift know no such thing: it raises ModelError there unless `unjudged` says what to give.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def column(sample: Sample) -> str:
 
 
 def trl(reward: Judged) -> Callable[..., list[float | None]]:
-    def called(prompts: Sequence[Any], completions: Sequence[Any], sample: Sequence[str], **_: Any) -> list[float | None]:
+    def called(
+        prompts: Sequence[Any], completions: Sequence[Any], sample: Sequence[str], **_: Any
+    ) -> list[float | None]:
         return [_value(reward, row, _text(said)) for row, said in zip(sample, completions, strict=True)]
 
     called.__name__ = _name(reward)  # TRL logs by this name
@@ -38,16 +42,22 @@ def trl(reward: Judged) -> Callable[..., list[float | None]]:
 
 def verl(reward: Judged, unjudged: float | None = None) -> Callable[..., dict[str, Any]]:
     def compute_score(
-        data_source: str, solution_str: str, ground_truth: Any, extra_info: Mapping[str, Any] | None = None, **_: Any
+        data_source: str,
+        solution_str: str,
+        ground_truth: Any,
+        extra_info: Mapping[str, Any] | None = None,
+        **_: Any,
     ) -> dict[str, Any]:
         value = _value(reward, (extra_info or {}).get("sample"), solution_str)
-        return {"score": _number(value, unjudged), "judged": float(value is not None)}  # verl averages every number it is given
+        # verl averages every number it is given
+        return {"score": _number(value, unjudged), "judged": float(value is not None)}
 
     return compute_score
 
 
 def ms_swift(reward: Judged, unjudged: float | None = None) -> type:
-    """A class for `swift.plugin.orms[NAME]`: ms-swift makes an instance of it, then calls that with the completions."""
+    """A class for `swift.plugin.orms[NAME]`: ms-swift makes an instance of it, then calls that with the
+    completions."""
 
     class Orm:
         def __init__(self, *_: Any, **__: Any) -> None:
@@ -55,7 +65,10 @@ def ms_swift(reward: Judged, unjudged: float | None = None) -> type:
 
         def __call__(self, completions: Sequence[Any], sample: Sequence[str] = (), **_: Any) -> list[float]:
             rows: Sequence[str | None] = sample or [None] * len(completions)
-            return [_number(_value(reward, row, _text(said)), unjudged) for row, said in zip(rows, completions, strict=True)]
+            return [
+                _number(_value(reward, row, _text(said)), unjudged)
+                for row, said in zip(rows, completions, strict=True)
+            ]
 
     Orm.__name__ = _name(reward)  # ms-swift logs by this name
     return Orm
@@ -71,7 +84,10 @@ def _value(reward: Judged, row: Any, answer: str) -> float | None:
 
 def _number(value: float | None, unjudged: float | None) -> float:
     if value is None and unjudged is None:
-        raise ModelError("an answer could not be judged, and this trainer has no reward for that: give `unjudged`, or mend the judge")
+        raise ModelError(
+            "an answer could not be judged, and this trainer has no reward for that: give `unjudged`, or mend"
+            " the judge"
+        )
     return float(unjudged if value is None else value)  # type: ignore[arg-type]
 
 

@@ -1,11 +1,15 @@
-"""The layered hybrid reward (MX-29): R = gate * (c + s), where c is how right the answer is and s is form and process.
+"""The layered hybrid reward (MX-29): R = gate * (c + s), where c is how right the answer is and s is form and
+process.
 
-    c       the weighted mean of rule and rubric scorers, in [0, 1], rounded to whole steps; None when one of them is unjudged
+    c       the weighted mean of rule and rubric scorers, in [0, 1], rounded to whole steps; None when one of
+            them is unjudged
     gate    0 when a safety rule finds a critical violation: the total is then exactly 0
-    s       process and shaping, less than half a step of c in either direction; 0 for an answer that is not right at all
+    s       process and shaping, less than half a step of c in either direction; 0 for an answer that is not
+            right at all
 
-So a violation earns exactly 0; what is wrong, refused or unparsed earns exactly 0; and no form makes a worse answer beat a better
-one. The paper states the layers and these properties, and gives neither formula nor weights (systems.md 1c).
+So a violation earns exactly 0; what is wrong, refused or unparsed earns exactly 0; and no form makes a worse
+answer beat a better one. The paper states the layers and these properties, and gives neither formula nor
+weights (systems.md 1c).
 """
 
 from __future__ import annotations
@@ -48,7 +52,10 @@ class Weights:
 
     def __post_init__(self) -> None:
         if not 0 <= self.shaping < 0.5:
-            raise ConfigError(f"shaping must be at least 0 and below 0.5, so that form never outweighs a right answer, not {self.shaping}")
+            raise ConfigError(
+                "shaping must be at least 0 and below 0.5, so that form never outweighs a right answer, not"
+                f" {self.shaping}"
+            )
         if min(self.of_parts().values()) < 0 or self.target_words < 1:
             raise ConfigError("the weights of a reward must be at least 0, and target_words at least 1")
 
@@ -58,7 +65,8 @@ class Weights:
 
 @dataclass(frozen=True)
 class Reward:
-    """The total, and every part of it for the log. `total` is None when a judge failed: such an answer takes no part."""
+    """The total, and every part of it for the log. `total` is None when a judge failed: such an answer takes
+    no part."""
 
     total: float | None
     correct: float | None
@@ -76,9 +84,14 @@ Weighted = Sequence[tuple[Scorer, float]]
 
 
 def hybrid(
-    sample: Sample, trace: Trace, scorers: Weighted, weights: Weights | None = None, rules: Sequence[safety.Rule] | None = None
+    sample: Sample,
+    trace: Trace,
+    scorers: Weighted,
+    weights: Weights | None = None,
+    rules: Sequence[safety.Rule] | None = None,
 ) -> Reward:
-    """The reward of one answer. `scorers` are (scorer, weight above 0); a rule names a violation or returns "".
+    """The reward of one answer. `scorers` are (scorer, weight above 0); a rule names a violation or returns
+    "".
 
     ConfigError without scorers or with a weight that is not above 0.
     """
@@ -86,9 +99,13 @@ def hybrid(
 
 
 def hybrid_many(
-    pairs: Sequence[tuple[Sample, Trace]], scorers: Weighted, weights: Weights | None = None, rules: Sequence[safety.Rule] | None = None
+    pairs: Sequence[tuple[Sample, Trace]],
+    scorers: Weighted,
+    weights: Weights | None = None,
+    rules: Sequence[safety.Rule] | None = None,
 ) -> list[Reward]:
-    """The rewards of several answers, in order; a judge is asked about all of them at once, and not about unsafe ones."""
+    """The rewards of several answers, in order; a judge is asked about all of them at once, and not about
+    unsafe ones."""
     if not scorers or any(not weight > 0 for _, weight in scorers):
         raise ConfigError("a reward needs scorers, each with a weight above 0")
     weights = weights or Weights()
@@ -97,7 +114,11 @@ def hybrid_many(
     columns = [_scores(scorer, judged) for scorer, _ in scorers]
     rows = iter(zip(*columns, strict=True))
     return [
-        Reward(0.0, None, "unsafe", why=f"unsafe: {violations[0]}") if violations else _reward(*pair, next(rows), scorers, weights)
+        (
+            Reward(0.0, None, "unsafe", why=f"unsafe: {violations[0]}")
+            if violations
+            else _reward(*pair, next(rows), scorers, weights)
+        )
         for pair, violations in zip(pairs, broken, strict=True)
     ]
 
@@ -109,12 +130,20 @@ def _scores(scorer: Scorer, pairs: Sequence[tuple[Sample, Trace]]) -> list[Score
 
 def _committed(score: Score, trace: Trace) -> Score:
     """The score, or nothing for a single answer that the reply takes back in the next breath."""
-    if score.value and score.name in ALL_OR_NOTHING and (found := HEDGE.search(outside_thoughts(trace.answer))):
-        return Score(score.name, 0.0, "unparsed", score.parsed, f"{found.group()!r} leaves another answer open")
+    if (
+        score.value
+        and score.name in ALL_OR_NOTHING
+        and (found := HEDGE.search(outside_thoughts(trace.answer)))
+    ):
+        return Score(
+            score.name, 0.0, "unparsed", score.parsed, f"{found.group()!r} leaves another answer open"
+        )
     return score
 
 
-def _reward(sample: Sample, trace: Trace, scores: Sequence[Score], scorers: Weighted, weights: Weights) -> Reward:
+def _reward(
+    sample: Sample, trace: Trace, scores: Sequence[Score], scorers: Weighted, weights: Weights
+) -> Reward:
     if lost := [score for score in scores if score.value is None]:
         return Reward(None, None, "unjudged", why=f"{lost[0].name}: {lost[0].why}")
     status = next((score.status for score in scores if score.status != "judged"), "judged")
@@ -126,7 +155,9 @@ def _reward(sample: Sample, trace: Trace, scores: Sequence[Score], scorers: Weig
         return Reward(0.0, 0.0, status, why=why)
     parts = {**process.parts(sample, trace), **shaping.parts(trace, weights.target_words)}
     room = min(weights.shaping, ROOM * float(size))
-    return Reward(float(correct) + room * _signed_mean(parts, weights.of_parts()), float(correct), status, parts, why)
+    return Reward(
+        float(correct) + room * _signed_mean(parts, weights.of_parts()), float(correct), status, parts, why
+    )
 
 
 def _same(sample: Sample) -> Sample:

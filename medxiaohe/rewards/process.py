@@ -1,13 +1,16 @@
-"""Process supervision of the thought: constraint coverage, logical robustness, exploration depth (MX-29, third layer).
+"""Process supervision of the thought: constraint coverage, logical robustness, exploration depth (MX-29,
+third layer).
 
 The paper names the three and says no more. We do, by rules that need no judge and see no gold:
 
     constraint_coverage   share of the findings and numbers of the question that the thought takes up
-    logical_robustness    the answer is what the thought ends in, nothing is both affirmed and denied of the patient, and the
+    logical_robustness    the answer is what the thought ends in, nothing is both affirmed and denied of the
+                          patient, and the
                           thought does not argue from "the answer is"
     exploration_depth     how many alternatives are weighed with a reason, up to three
 
-A reply without a thought has none of them. All look at words, so they are worth little: they shape, they never decide.
+A reply without a thought has none of them. All look at words, so they are worth little: they shape, they
+never decide.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from medxiaohe.entity.context import contexts
+from medxiaohe.entity.linking.context import contexts
 from medxiaohe.scoring._words import EMPTY, NUMBER, content, stem
 from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.types import Sample, Trace
@@ -23,9 +26,13 @@ from medxiaohe.types import Sample, Trace
 THOUGHT = re.compile(r"<think>(.*?)(?:</think>|\Z)", re.DOTALL)
 ASKED = re.compile(r"[^.?!\n]*\?|\bAnswer (?:with|yes)[^\n]*|^[A-J][.)].*$", re.MULTILINE)
 WEIGHS = """less likely|unlikely|rule[sd]? out|ruling out|excluded?|against|however|but|although|instead of|rather than|whereas|in contrast
-argues|would expect|does not (?:fit|explain)|favou?rs?|supports?|because|since"""
-CONTRAST = re.compile(rf"\b(?:{WEIGHS.replace(chr(10), '|')})\b|不支持|不符合|排除|但|而|支持|因为", re.IGNORECASE)
-CIRCULAR = re.compile(r"\b(?:because|since|as) the (?:correct )?(?:answer|option|key) (?:is|says)\b|因为答案是", re.IGNORECASE)
+argues|would expect|does not (?:fit|explain)|favou?rs?|supports?|because|since"""  # noqa: E501
+CONTRAST = re.compile(
+    rf"\b(?:{WEIGHS.replace(chr(10), '|')})\b|不支持|不符合|排除|但|而|支持|因为", re.IGNORECASE
+)
+CIRCULAR = re.compile(
+    r"\b(?:because|since|as) the (?:correct )?(?:answer|option|key) (?:is|says)\b|因为答案是", re.IGNORECASE
+)
 ENOUGH = 3
 MIN_CONSTRAINTS = 2
 
@@ -37,7 +44,10 @@ def parts(sample: Sample, trace: Trace) -> dict[str, float]:
         return {}
     thought, answer = found.group(1), trace.answer[found.end() :]
     question = "\n".join(message.text for message in sample.prompt.messages if message.role == "user")
-    out = {"logical_robustness": logical_robustness(thought, answer, sample), "exploration_depth": exploration_depth(thought, sample)}
+    out = {
+        "logical_robustness": logical_robustness(thought, answer, sample),
+        "exploration_depth": exploration_depth(thought, sample),
+    }
     wanted = constraints(question)
     if len(wanted) >= MIN_CONSTRAINTS:
         out["constraint_coverage"] = coverage(thought, wanted)
@@ -45,7 +55,8 @@ def parts(sample: Sample, trace: Trace) -> dict[str, float]:
 
 
 def constraints(question: str) -> frozenset[str]:
-    """Stems of what the case states, and its numbers; the question itself and its options are no constraints."""
+    """Stems of what the case states, and its numbers; the question itself and its options are no
+    constraints."""
     case = ASKED.sub(" ", question)
     words = {stem(mark.group()) for mark in content(case) if len(mark.group()) > 3}
     return frozenset(words | {mark.group(1) for mark in NUMBER.finditer(case)})
@@ -60,8 +71,13 @@ def coverage(thought: str, wanted: frozenset[str]) -> float:
 
 
 def logical_robustness(thought: str, answer: str, sample: Sample) -> float:
-    """1 less a third for each fault: another end than the answer, a contradiction, an argument from the answer."""
-    faults = bool(CIRCULAR.search(thought)) + bool(contradictions(thought)) + _ends_elsewhere(thought, answer, sample)
+    """1 less a third for each fault: another end than the answer, a contradiction, an argument from the
+    answer."""
+    faults = (
+        bool(CIRCULAR.search(thought))
+        + bool(contradictions(thought))
+        + _ends_elsewhere(thought, answer, sample)
+    )
     return 1 - faults / 3
 
 
@@ -78,7 +94,9 @@ def contradictions(thought: str) -> list[str]:
         sides = {
             said[span].negated
             for span in spans
-            if span in said and not said[span].uncertain and (said[span].experiencer, said[span].temporality) == ("patient", "current")
+            if span in said
+            and not said[span].uncertain
+            and (said[span].experiencer, said[span].temporality) == ("patient", "current")
         }
         if len(sides) == 2 and not CONTRAST.search(thought[min(spans)[0] : max(spans)[1]]):
             found.append(word)
@@ -86,11 +104,17 @@ def contradictions(thought: str) -> list[str]:
 
 
 def exploration_depth(thought: str, sample: Sample) -> float:
-    """Alternatives weighed with a reason, of at most three: options of the question where it has some, else contrasts."""
+    """Alternatives weighed with a reason, of at most three: options of the question where it has some, else
+    contrasts."""
     sentences = re.split(r"(?<=[.!?。；;])\s+|\n", thought)
     weighed = [sentence for sentence in sentences if CONTRAST.search(sentence)]
     if sample.choices:
-        named = {i for i, choice in enumerate(sample.choices) for sentence in weighed if _names(sentence, choice, i)}
+        named = {
+            i
+            for i, choice in enumerate(sample.choices)
+            for sentence in weighed
+            if _names(sentence, choice, i)
+        }
         return min(1.0, len(named) / min(ENOUGH, len(sample.choices)))
     return min(1.0, len({frozenset(_own(sentence)) for sentence in weighed if _own(sentence)}) / ENOUGH)
 
@@ -117,4 +141,8 @@ def _names(sentence: str, choice: str, number: int) -> bool:
 
 
 def _own(sentence: str) -> Iterator[str]:
-    return (stem(mark.group()) for mark in content(sentence) if mark.group().lower() not in EMPTY and len(mark.group()) > 4)
+    return (
+        stem(mark.group())
+        for mark in content(sentence)
+        if mark.group().lower() not in EMPTY and len(mark.group()) > 4
+    )

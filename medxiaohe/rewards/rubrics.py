@@ -1,11 +1,14 @@
-"""Rubrics beside a task's own scorer: static ones for every item, dynamic ones for single items (MX-29, second layer).
+"""Rubrics beside a task's own scorer: static ones for every item, dynamic ones for single items (MX-29,
+second layer).
 
     static(rows)      the same criteria for every answer: the quality of a domain, the experience of a user
-    dynamic(rows_of)  criteria of their own for each sample id; `dynamic.has(sample)` says whether there are any
+    dynamic(rows_of)  criteria of their own for each sample id; `dynamic.has(sample)` says whether there are
+                      any
 
-Both are HealthBench's formula clipped to [0, 1] (scoring/rubric.py) and ask the judge of the run in batches; an abstention leaves
-the score unjudged. Rows are (criterion, points); negative points take away. In a file, one item a line:
-{"sample": "task/1", "criteria": [{"text": "...", "points": 5}]}; the line without "sample" is the static rubric.
+Both are HealthBench's formula clipped to [0, 1] (scoring/rubric.py) and ask the judge of the run in batches;
+an abstention leaves the score unjudged. Rows are (criterion, points); negative points take away. In a file,
+one item a line: {"sample": "task/1", "criteria": [{"text": "...", "points": 5}]}; the line without "sample"
+is the static rubric.
 """
 
 from __future__ import annotations
@@ -57,9 +60,14 @@ def read(path: Path) -> Rubric:
     by_sample: dict[str, Rows] = {}
     for number, row in enumerate(io.read_jsonl(path), 1):
         try:
-            rows = tuple((one.text, one.points) for one in criteria(Sample("", (), json.dumps({"criteria": row["criteria"]}))))
+            rows = tuple(
+                (one.text, one.points)
+                for one in criteria(Sample("", (), json.dumps({"criteria": row["criteria"]})))
+            )
         except (KeyError, DataError) as error:
-            raise DataError(f'{path}:{number}: a rubric is {{"sample": ID, "criteria": [{{"text": ..., "points": 5}}]}}') from error
+            raise DataError(
+                f'{path}:{number}: a rubric is {{"sample": ID, "criteria": [{{"text": ..., "points": 5}}]}}'
+            ) from error
         if "sample" in row:
             by_sample[str(row["sample"])] = rows
         else:
@@ -70,7 +78,7 @@ def read(path: Path) -> Rubric:
 def in_use(failed: Mapping[str, int], asked: Mapping[str, int], least: float = 0.05) -> frozenset[str]:
     """Criteria that answers still fail often enough to teach something: at least `least` of those asked.
 
-    A dynamic criterion is taken in when answers often fail it and dropped when hardly any does any more (Baichuan-M3, 3.2.1).
-    Counts come from the `why` of rollouts.jsonl or from a judge run over old answers.
+    A dynamic criterion is taken in when answers often fail it and dropped when hardly any does any more
+    (Baichuan-M3, 3.2.1). Counts come from the `why` of rollouts.jsonl or from a judge run over old answers.
     """
     return frozenset(text for text, count in asked.items() if count and failed.get(text, 0) / count >= least)

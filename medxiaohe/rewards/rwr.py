@@ -1,9 +1,12 @@
-"""Med-RwR's rewards (arXiv 2510.18303, RWR-4): R = w_f f + w_a a + w_q q + w_c c, with weights 1, 5, 0.4 and 5.
+"""Med-RwR's rewards (arXiv 2510.18303, RWR-4): R = w_f f + w_a a + w_q q + w_c c, with weights 1, 5, 0.4 and
+5.
 
     f   format: 1 when the conversation is of the grammar, 1 more when it retrieved and is right
     a   accuracy: what the task's scorer gives
-    q   query: |S_Q n S_G| / |S_Q| + |S_K n S_G| / |S_K|, the entities of query, retrieved text and gold, each found through the tree
-    c   confidence gain: log [pi(gold | with what was retrieved) / pi(gold | without)], at most `most_gain` in either direction
+    q   query: |S_Q n S_G| / |S_Q| + |S_K n S_G| / |S_K|, the entities of query, retrieved text and gold, each
+        found through the tree
+    c   confidence gain: log [pi(gold | with what was retrieved) / pi(gold | without)], at most `most_gain` in
+        either direction
 
 docs/agentic.md lists where the official code departs from this, and what we do where the paper is silent.
 """
@@ -31,8 +34,13 @@ class RwrWeights:
     most_gain: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.format, self.accuracy, self.query, self.confidence, self.most_gain) < 0 or not self.accuracy:
-            raise ConfigError("the weights of the reward rwr must be at least 0, and that of accuracy above 0")
+        if (
+            min(self.format, self.accuracy, self.query, self.confidence, self.most_gain) < 0
+            or not self.accuracy
+        ):
+            raise ConfigError(
+                "the weights of the reward rwr must be at least 0, and that of accuracy above 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -54,17 +62,27 @@ def rwr(score: Score, seen: Seen, weights: RwrWeights | None = None) -> Reward:
     if score.value is None:
         return Reward(None, None, "unjudged", why=f"{score.name}: {score.why}")
     right = score.value >= RIGHT
-    parts = {"format": float(seen.conforms) + float(seen.conforms and seen.retrieved and right), "accuracy": score.value}
+    parts = {
+        "format": float(seen.conforms) + float(seen.conforms and seen.retrieved and right),
+        "accuracy": score.value,
+    }
     if seen.retrieved:
-        parts["query"] = overlap(seen.query_entities, seen.gold_entities) + overlap(seen.retrieved_entities, seen.gold_entities)
+        parts["query"] = overlap(seen.query_entities, seen.gold_entities) + overlap(
+            seen.retrieved_entities, seen.gold_entities
+        )
         parts["query"] += seen.similarity or 0.0
         if seen.gain is not None:
-            parts["confidence"] = max(-weights.most_gain, min(weights.most_gain, seen.gain)) if weights.most_gain else seen.gain
+            parts["confidence"] = (
+                max(-weights.most_gain, min(weights.most_gain, seen.gain)) if weights.most_gain else seen.gain
+            )
     total = sum(getattr(weights, name) * value for name, value in parts.items())
-    return Reward(total, score.value, score.status, {name: round(value, 4) for name, value in parts.items()}, score.why)
+    return Reward(
+        total, score.value, score.status, {name: round(value, 4) for name, value in parts.items()}, score.why
+    )
 
 
 def overlap(found: Collection[str], gold: Collection[str]) -> float:
-    """|found n gold| / |found|: the share of what was found that the gold is about; 0 where nothing was found."""
+    """|found n gold| / |found|: the share of what was found that the gold is about; 0 where nothing was
+    found."""
     own, wanted = set(found), set(gold)
     return len(own & wanted) / len(own) if own else 0.0

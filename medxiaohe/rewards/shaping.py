@@ -1,4 +1,5 @@
-"""Form: exactly one thought and one answer where the model thinks, and no more words than needed. Continuous, never decisive."""
+"""Form: exactly one thought and one answer where the model thinks, and no more words than needed. Continuous,
+never decisive."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ def parts(trace: Trace, target_words: int) -> dict[str, float]:
 
 
 def form(answer: str) -> float:
-    """1 for one thought, then one answer, neither empty; 1 for plain words without tags; less for every tag out of place."""
+    """1 for one thought, then one answer, neither empty; 1 for plain words without tags; less for every tag
+    out of place."""
     opened = [answer.count(tag) for tag in ("<think>", "</think>", "<answer>", "</answer>")]
     if not any(opened):
         return 1.0
@@ -30,5 +32,6 @@ def form(answer: str) -> float:
 
 
 def length(answer: str, target_words: int) -> float:
-    """1 up to the target, falling in a straight line to 0 at twice as many words; a Chinese character counts as a word."""
+    """1 up to the target, falling in a straight line to 0 at twice as many words; a Chinese character counts
+    as a word."""
     return max(0.0, min(1.0, 2 - len(WORD.findall(answer)) / target_words))

@@ -6,8 +6,9 @@
     length     a sentence in front and behind that says nothing
     form       capitals, spaces and Markdown
 
-`spread` measures how far apart a reward puts them; `pairs` adds them to preference pairs, so that a reward model trained on those
-sees each fact in several forms on both sides. The paper names order, length and wording, and not how the variants were made.
+`spread` measures how far apart a reward puts them; `pairs` adds them to preference pairs, so that a reward
+model trained on those sees each fact in several forms on both sides. The paper names order, length and
+wording, and not how the variants were made.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.scoring._sentences import sentences
 
 Names = Mapping[str, tuple[str, ...]]
@@ -28,19 +29,28 @@ REFERS = re.compile(
     re.IGNORECASE,
 )
 BEFORE = ("Here is what I can say.", "Let me go through this.", "Thank you for the question.")
-AFTER = ("That is all there is to say.", "I hope that this is clear.", "Please ask if something is left open.")
+AFTER = (
+    "That is all there is to say.",
+    "I hope that this is clear.",
+    "Please ask if something is left open.",
+)
 BULLET = re.compile(r"^\s*[-*•]\s+")
 
 
-def variants(reply: str, seed: int = 0, names: Names | None = None, kinds: Sequence[str] = KINDS) -> Iterator[tuple[str, str]]:
-    """(kind, another form) for each kind that applies to the reply and changes it; the same for the same seed."""
+def variants(
+    reply: str, seed: int = 0, names: Names | None = None, kinds: Sequence[str] = KINDS
+) -> Iterator[tuple[str, str]]:
+    """(kind, another form) for each kind that applies to the reply and changes it; the same for the same
+    seed."""
     chance = random.Random(f"{seed} {reply}")
     make: dict[str, Callable[[], str]] = {
         "order": lambda: reordered(reply, chance),
         "list": lambda: relisted(reply),
         "wording": lambda: reworded(reply, names or {}, chance),
         "length": lambda: f"{chance.choice(BEFORE)}\n\n{reply.strip()}\n\n{chance.choice(AFTER)}",
-        "form": lambda: f"**{reply.strip()}**  \n" if "\n" not in reply.strip() else reply.replace("\n", "\n\n"),
+        "form": lambda: (
+            f"**{reply.strip()}**  \n" if "\n" not in reply.strip() else reply.replace("\n", "\n\n")
+        ),
     }
     for kind in kinds:
         if (other := make[kind]()) != reply:
@@ -81,8 +91,11 @@ def reworded(reply: str, names: Names, chance: random.Random) -> str:
     return re.sub(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)", other, reply, flags=re.IGNORECASE)
 
 
-def spread(reward: Callable[[str], float | None], reply: str, seed: int = 0, names: Names | None = None) -> dict[str, float]:
-    """By kind, how far the reward of a variant lies from that of the reply; kinds that cannot be judged are left out."""
+def spread(
+    reward: Callable[[str], float | None], reply: str, seed: int = 0, names: Names | None = None
+) -> dict[str, float]:
+    """By kind, how far the reward of a variant lies from that of the reply; kinds that cannot be judged are
+    left out."""
     own = reward(reply)
     if own is None:
         return {}
@@ -102,7 +115,8 @@ def pairs(chosen: str, rejected: str, seed: int = 0, names: Names | None = None)
 
 
 def synonyms(tree: Tree) -> Names:
-    """Lower-case name -> all names of its entity; names that several entities share, and abbreviations, are left out."""
+    """Lower-case name -> all names of its entity; names that several entities share, and abbreviations, are
+    left out."""
     found: dict[str, tuple[str, ...]] = {}
     shared: set[str] = set()
     for entity in tree.entities.values():

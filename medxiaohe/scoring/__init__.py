@@ -1,1 +1,2 @@
-"""Strict parsers and scorers, one file for each kind of answer. Nothing is guessed: no clear answer means unparsed."""
+"""Strict parsers and scorers, one file for each kind of answer. Nothing is guessed: no clear answer means
+unparsed."""

@@ -10,7 +10,9 @@ MONTH = (
     r"|dec(?:ember)?)\.?"
 )
 NUMERIC = re.compile(r"(?<![\d/.\-])(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})(?![\d/])")
-ISO = re.compile(r"(?<![\d/.\-])(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?![\d/])|(\d{4})\s?年\s?(\d{1,2})\s?月\s?(\d{1,2})\s?日")
+ISO = re.compile(
+    r"(?<![\d/.\-])(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?![\d/])|(\d{4})\s?年\s?(\d{1,2})\s?月\s?(\d{1,2})\s?日"
+)
 MONTH_FIRST = re.compile(rf"\b{MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE)
 DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTH},?\s+(\d{{4}})\b", re.IGNORECASE)
 DURATION = re.compile(
@@ -22,7 +24,8 @@ DURATION = re.compile(
 
 
 def dates(text: str, day_first: bool = False) -> list[date]:
-    """The calendar dates of a text; 03/04/2020 is 4 March unless `day_first`. Impossible ones (13/32/2020) are none."""
+    """The calendar dates of a text; 03/04/2020 is 4 March unless `day_first`. Impossible ones (13/32/2020)
+    are none."""
     return list(filter(None, (_date(*parts) for parts in _parts(text, day_first))))
 
 
@@ -50,6 +53,9 @@ def durations(text: str) -> list[int]:
     """The durations of a text that are in weeks and days, in days: "('4 weeks', '3 days')" is 31."""
     found = []
     for match in DURATION.finditer(text):
-        weeks, days = next(((w, d) for w, d in zip(match.groups()[:8:2], match.groups()[1:8:2], strict=True) if w), ("0", match[9]))
+        weeks, days = next(
+            ((w, d) for w, d in zip(match.groups()[:8:2], match.groups()[1:8:2], strict=True) if w),
+            ("0", match[9]),
+        )
         found.append(7 * int(weeks) + int(days or 0))
     return found

@@ -1,4 +1,5 @@
-"""Doses as people write them: 500 mg twice a day, 1 g q8h, 15 mg/kg/day in three divided doses, 10 units at bedtime."""
+"""Doses as people write them: 500 mg twice a day, 1 g q8h, 15 mg/kg/day in three divided doses, 10 units at
+bedtime."""
 
 import re
 from dataclasses import dataclass
@@ -8,14 +9,36 @@ from medxiaohe.scoring._units import Unit, unit
 
 NUMBERS = {word: n for n, word in enumerate("once twice thrice".split(), 1)}
 NUMBERS |= {word: n for n, word in enumerate("one two three four five six".split(), 1)}
-LATIN = {"qd": 1.0, "od": 1.0, "daily": 1.0, "nightly": 1.0, "bid": 2.0, "bd": 2.0, "tid": 3.0, "tds": 3.0, "qid": 4.0, "qds": 4.0}
+LATIN = {
+    "qd": 1.0,
+    "od": 1.0,
+    "daily": 1.0,
+    "nightly": 1.0,
+    "bid": 2.0,
+    "bd": 2.0,
+    "tid": 3.0,
+    "tds": 3.0,
+    "qid": 4.0,
+    "qds": 4.0,
+}
 COUNT = rf"(\d{{1,2}}|{'|'.join(NUMBERS)})"
-EVERY = re.compile(r"(?:every|each|q)\s*(\d{1,2})\s*-?\s*(?:h|hrs?|hours?|hourly)\b|(\d{1,2})\s*-?\s*hourly\b", re.IGNORECASE)
-TIMES = re.compile(rf"{COUNT}(?:\s*(?:times?|x|doses?))?\s*(?:a|per|each|every|/)?\s*(day|daily|week|weekly)\b", re.IGNORECASE)
-WORDS = re.compile(r"\b(?:(?:every|each|per|a) day|at (?:bedtime|night)|in the (?:morning|evening)|once)\b|/\s*day\b", re.IGNORECASE)
+EVERY = re.compile(
+    r"(?:every|each|q)\s*(\d{1,2})\s*-?\s*(?:h|hrs?|hours?|hourly)\b|(\d{1,2})\s*-?\s*hourly\b", re.IGNORECASE
+)
+TIMES = re.compile(
+    rf"{COUNT}(?:\s*(?:times?|x|doses?))?\s*(?:a|per|each|every|/)?\s*(day|daily|week|weekly)\b",
+    re.IGNORECASE,
+)
+WORDS = re.compile(
+    r"\b(?:(?:every|each|per|a) day|at (?:bedtime|night)|in the (?:morning|evening)|once)\b|/\s*day\b",
+    re.IGNORECASE,
+)
 SHORT = re.compile(rf"\b({'|'.join(LATIN)}|q\.?\s?d|b\.i\.d|t\.i\.d|q\.i\.d)\b", re.IGNORECASE)
 WEEKLY = re.compile(r"\b(?:once (?:a|per|every) week|(?:once )?weekly|every week)\b", re.IGNORECASE)
-DIVIDED = re.compile(rf"\b(?:divided (?:into|in)|in|as)\s+{COUNT}\s+(?:equal\s+)?(?:divided\s+|separate\s+)?doses\b", re.IGNORECASE)
+DIVIDED = re.compile(
+    rf"\b(?:divided (?:into|in)|in|as)\s+{COUNT}\s+(?:equal\s+)?(?:divided\s+|separate\s+)?doses\b",
+    re.IGNORECASE,
+)
 NEAR = 45  # characters behind an amount in which its frequency stands
 PLAIN = ((("mass", 1),), (("activity", 1),), (("volume", 1),))
 
@@ -69,11 +92,14 @@ def frequency(text: str) -> float | None:
 
 
 def same_amount(one: Dose, other: Dose) -> bool:
-    return (one.kind, one.per_kg) == (other.kind, other.per_kg) and abs(one.amount - other.amount) <= 1e-6 * abs(other.amount)
+    return (one.kind, one.per_kg) == (other.kind, other.per_kg) and abs(
+        one.amount - other.amount
+    ) <= 1e-6 * abs(other.amount)
 
 
 def _measured(name: str) -> tuple[str, float, bool, bool] | None:
-    """(kind, base units in one, for each kg, for a whole day) of the unit of a dose; None for what is no dose."""
+    """(kind, base units in one, for each kg, for a whole day) of the unit of a dose; None for what is no
+    dose."""
     bare = re.sub(r"\s*/\s*(?:kg|kilogram)\b", "", name)
     plain = re.sub(r"\s*/\s*(?:d|day)\b", "", bare)
     found = unit(plain)

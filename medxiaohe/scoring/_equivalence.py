@@ -1,8 +1,10 @@
-"""Whether two medical names mean the same thing: by spelling, or because the entity tree gives both to one entity.
+"""Whether two medical names mean the same thing: by spelling, or because the entity tree gives both to one
+entity.
 
-What a name is about and what is said of it are compared apart: a negation, a side and a number must agree whatever the
-names. "Left" is never dropped, "type II" is "type 2", "oedema" is "edema", and an abbreviation counts as it is written. What tells
-types apart is part of the name wherever it stands: "hepatitis A" is no "hepatitis", and "hepatitis (A)" is the former.
+What a name is about and what is said of it are compared apart: a negation, a side and a number must agree
+whatever the names. "Left" is never dropped, "type II" is "type 2", "oedema" is "edema", and an abbreviation
+counts as it is written. What tells types apart is part of the name wherever it stands: "hepatitis A" is no
+"hepatitis", and "hepatitis (A)" is the former.
 """
 
 from __future__ import annotations
@@ -13,26 +15,51 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from medxiaohe.entity import names
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree import names
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.types import Entity
 
 ROMAN = {r: str(i) for i, r in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv".split(), 1)}
-NUMBERED = {"type", "stage", "grade", "class", "factor", "phase", "group", "category", "level", "nerve", "syndrome"}
-SIDES = {"left": "left", "right": "right", "bilateral": "both", "both": "both", "bilaterally": "both", "unilateral": "one"}
+NUMBERED = {
+    "type",
+    "stage",
+    "grade",
+    "class",
+    "factor",
+    "phase",
+    "group",
+    "category",
+    "level",
+    "nerve",
+    "syndrome",
+}
+SIDES = {
+    "left": "left",
+    "right": "right",
+    "bilateral": "both",
+    "both": "both",
+    "bilaterally": "both",
+    "unilateral": "one",
+}
 SIDES |= {"lt": "left", "rt": "right"}
 SIDES_ZH = {"左": "left", "右": "right", "双侧": "both", "两侧": "both", "单侧": "one"}
 NOT = re.compile(
-    r"\b(?:no (?:evidence|sign|signs|indication|history|findings?|features?) of|absence of|negative for|free of|ruled? out|"
+    r"\b(?:no (?:evidence|sign|signs|indication|history|findings?|features?) of|absence of|negative for|free"
+    r" of|ruled? out|"
     r"no|not|without|absent|"
     r"never|denies|exclude[sd]?|neither|nor|unlikely)\b|n't\b|未见|没有|无|不是|非|排除",
     re.IGNORECASE,
 )
-SIDE = re.compile(r"(?:\b(?:on|in|at|of)(?: the)? )?\b(?:" + "|".join(SIDES) + r")(?:[- ]?(?:sided?|hand))?\b", re.IGNORECASE)
+SIDE = re.compile(
+    r"(?:\b(?:on|in|at|of)(?: the)? )?\b(?:" + "|".join(SIDES) + r")(?:[- ]?(?:sided?|hand))?\b",
+    re.IGNORECASE,
+)
 ASIDE = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
 PLURAL = re.compile(r"(?<=[a-z])\(e?s\)")  # tumor(s)
-ARTICLE = re.compile(  # where no article can stand, the letter is part of the name: hepatitis A, A-beta lipoprotein, A. fumigatus
-    r"(?:^(?i:an?)|(?:(?<=\b(?:of|in|on|at|to|by|is|as|or) )|(?<=\b(?:for|has|and) )|(?<=\b(?:with|from) )|(?<=\bwithout ))an?)"
+# where no article can stand, the letter is part of the name: hepatitis A, A-beta lipoprotein, A. fumigatus
+ARTICLE = re.compile(
+    r"(?:^(?i:an?)|(?:(?<=\b(?:of|in|on|at|to|by|is|as|or) )|(?<=\b(?:for|has|and) )|(?<=\b(?:with|from)"
+    r" )|(?<=\bwithout ))an?)"
     r"(?= (?!(?i:and|or|in|of)\b)\w\w)"
 )
 GREEK = dict(
@@ -43,17 +70,21 @@ GREEK = dict(
         strict=True,
     )
 )
-SIGNED = re.compile(r"(?<=\w)(\+)(?=$|[\s,;)\]/])|(?<=[A-Z\d])(-)(?=$|[,;)\]/]| (?!and\b|or\b))")  # HER2+, CD4-
+# HER2+, CD4-
+SIGNED = re.compile(r"(?<=\w)(\+)(?=$|[\s,;)\]/])|(?<=[A-Z\d])(-)(?=$|[,;)\]/]| (?!and\b|or\b))")
 MARK = r"(?:[a-z]|[ivx]+[a-z]?|\d{1,3}[a-z]?|" + "|".join((*GREEK, *GREEK.values())) + ")"
 TYPE = re.compile(
     rf"(?:(?:sub)?type|form|variant|{'|'.join(NUMBERED)})?[\s-]*{MARK}\s*[+-]?|[+-]|positive|negative|\w{{1,8}}[型期级度类]",
     re.IGNORECASE,
 )
-DENIED = re.compile(r"\s*(?:no|not|absent|excluded|ruled out|negated|denied|unlikely|未见|无|排除)\s*", re.IGNORECASE)
+DENIED = re.compile(
+    r"\s*(?:no|not|absent|excluded|ruled out|negated|denied|unlikely|未见|无|排除)\s*", re.IGNORECASE
+)
 
 
 def canon(name: str) -> str:
-    """What is left of a name without case, punctuation, possessives, plurals, and British or American spelling."""
+    """What is left of a name without case, punctuation, possessives, plurals, and British or American
+    spelling."""
     name = unicodedata.normalize("NFKC", name)
     if "+" in name or "-" in name:
         name = SIGNED.sub(lambda mark: " positive" if mark[1] else " negative", name)
@@ -77,7 +108,9 @@ def _word(word: str, before: str) -> str:
         return f"{word[:-3]}y"
     if word.endswith("ses") and len(word) > 5:
         return f"{word[:-2]}is"  # metastases
-    return word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+    return (
+        word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+    )
 
 
 def negated(name: str) -> bool:
@@ -96,8 +129,13 @@ def numbers(name: str) -> frozenset[str]:
 
 
 def marks(name: str) -> tuple[str, ...]:
-    """The letters and Greek letters of a name that stand alone: "a" of hepatitis A, "alpha" of alpha-thalassemia."""
-    return tuple(word for word in canon(name).split() if (len(word) == 1 and word.isalpha() and word.isascii()) or word in GREEK.values())
+    """The letters and Greek letters of a name that stand alone: "a" of hepatitis A, "alpha" of
+    alpha-thalassemia."""
+    return tuple(
+        word
+        for word in canon(name).split()
+        if (len(word) == 1 and word.isalpha() and word.isascii()) or word in GREEK.values()
+    )
 
 
 class Names:
@@ -136,16 +174,20 @@ class Names:
         return "synonym" if self._synonyms(one, other) else ""
 
     def _synonyms(self, one: str, other: str) -> bool:
-        """One entity has both names, and they do not name different sides, numbers or, if that is all, letters."""
+        """One entity has both names, and they do not name different sides, numbers or, if that is all,
+        letters."""
         if not self.ids(one) & self.ids(other):
             return False
         apart = (sides(one) and sides(other) and sides(one) != sides(other)) or (
             numbers(one) and numbers(other) and numbers(one) != numbers(other)
         )
-        return not apart and not (marks(one) and marks(other) and marks(one) != marks(other) and _unmarked(one) == _unmarked(other))
+        return not apart and not (
+            marks(one) and marks(other) and marks(one) != marks(other) and _unmarked(one) == _unmarked(other)
+        )
 
     def _main(self, name: str) -> str:
-        """The name without asides; one that names something else, or says type, side or that it is not there, stays."""
+        """The name without asides; one that names something else, or says type, side or that it is not there,
+        stays."""
         name = PLURAL.sub("s", name)
         main = ASIDE.sub("", name).strip()
         for match in ASIDE.finditer(name):
@@ -178,7 +220,10 @@ def _letters(name: str) -> str:
 
 def tree_names(tree: Path) -> Names:
     """The names of the tree that entity.build left in the folder; read once for a process."""
-    return _read(Path(tree), (Path(tree) / "entities.jsonl").stat().st_mtime_ns if (Path(tree) / "entities.jsonl").exists() else 0)
+    return _read(
+        Path(tree),
+        (Path(tree) / "entities.jsonl").stat().st_mtime_ns if (Path(tree) / "entities.jsonl").exists() else 0,
+    )
 
 
 @lru_cache(maxsize=2)

@@ -1,9 +1,11 @@
-"""What a report or note says: findings, each with whether it is there, whose it is, its side, its degree and its place.
+"""What a report or note says: findings, each with whether it is there, whose it is, its side, its degree and
+its place.
 
-Names come from radiology_lexicon.tsv and, where a tree is given, from its diseases, phenotypes, chemicals and procedures; what
-is negated or uncertain is decided by entity.context. "The lungs are clear" and "heart size is normal" say that the organ has
-no abnormality. Sides, degrees and places go to the finding they stand before ("small left pleural effusion"), else to the
-one before them ("effusion on the left"), else to the next.
+Names come from radiology_lexicon.tsv and, where a tree is given, from its diseases, phenotypes, chemicals and
+procedures; what is negated or uncertain is decided by entity.context. "The lungs are clear" and "heart size
+is normal" say that the organ has no abnormality. Sides, degrees and places go to the finding they stand
+before ("small left pleural effusion"), else to the one before them ("effusion on the left"), else to the
+next.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from medxiaohe.entity.context import Context, contexts
-from medxiaohe.entity.finder import Finder, finder
-from medxiaohe.entity.link import Linker
-from medxiaohe.entity.sentences import sentence_ends
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.linking.context import Context, contexts
+from medxiaohe.entity.linking.finder import Finder, finder
+from medxiaohe.entity.linking.link import Linker
+from medxiaohe.entity.linking.sentences import sentence_ends
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.scoring._sentences import GLUED
 from medxiaohe.types import Entity
 
@@ -145,7 +147,11 @@ def _own() -> tuple[Linker, dict[str, str]]:
             continue
         kind, name, parent, forms = line.split("\t")
         first, *others = forms.split("|")
-        others += [form.replace(" of the ", f" of the {side} ") for form in (first, *others) for side in ("left", "right")]
+        others += [
+            form.replace(" of the ", f" of the {side} ")
+            for form in (first, *others)
+            for side in ("left", "right")
+        ]
         entities.append(Entity(f"{kind}:{name}", first, kind, ("MET:lexicon",), tuple(others)))
         if parent:
             parents[name if kind != "organ" else f"organ:{name}"] = parent
@@ -166,7 +172,9 @@ def _longest(names: Iterable[_Mark]) -> list[_Mark]:
     return kept
 
 
-def _sentence(text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], parents: dict[str, str]) -> list[Finding]:
+def _sentence(
+    text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], parents: dict[str, str]
+) -> list[Finding]:
     organs = _organs(text, marks, said, parents)
     anchors = sorted([mark for mark in marks if mark.kind == "finding"] + list(organs))
     traits: dict[_Mark, list[_Mark]] = {anchor: [] for anchor in anchors}
@@ -179,16 +187,22 @@ def _sentence(text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], par
         sides = {mark.value for mark in traits[anchor] if mark.kind == "side"}
         degrees = [LEVELS.index(mark.value) for mark in traits[anchor] if mark.kind == "degree"]
         side = "both" if len(sides) > 1 else "".join(sides)
-        degree = LEVELS[max(degrees)] if degrees and one.status != "absent" else ""  # "no large effusion" is no effusion
+        # "no large effusion" is no effusion
+        degree = LEVELS[max(degrees)] if degrees and one.status != "absent" else ""
         marked = [mark for mark in traits[anchor] if mark.kind == "place"]
         places = frozenset(_sided(mark, traits[anchor]) if len(sides) > 1 else mark.value for mark in marked)
-        found.append(replace(one, side=side, degree=degree, places=places, surface=text[anchor.start : anchor.end]))
+        found.append(
+            replace(one, side=side, degree=degree, places=places, surface=text[anchor.start : anchor.end])
+        )
     return found
 
 
 def _sided(place: _Mark, traits: Sequence[_Mark]) -> str:
-    """ "bilateral opacities, more in the left upper lobe": the side of a place, where one word for the finding is not enough."""
-    beside = [mark.value for mark in traits if mark.kind == "side" and place.start - 1 <= mark.end <= place.end]
+    """ "bilateral opacities, more in the left upper lobe": the side of a place, where one word for the
+    finding is not enough."""
+    beside = [
+        mark.value for mark in traits if mark.kind == "side" and place.start - 1 <= mark.end <= place.end
+    ]
     return " ".join([*beside, place.value])
 
 
@@ -199,10 +213,18 @@ def _finding(mark: _Mark, context: Context) -> Finding:
 def _status(context: Context) -> str:
     if context.negated:
         return "absent"
-    return "hypothetical" if context.temporality == "hypothetical" else "possible" if context.uncertain else "present"
+    return (
+        "hypothetical"
+        if context.temporality == "hypothetical"
+        else "possible"
+        if context.uncertain
+        else "present"
+    )
 
 
-def _organs(text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], parents: dict[str, str]) -> dict[_Mark, Finding]:
+def _organs(
+    text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], parents: dict[str, str]
+) -> dict[_Mark, Finding]:
     """Organs that are said to be normal or not, as findings."""
     found = {}
     states = [mark for mark in marks if mark.kind == "state"]
@@ -211,7 +233,9 @@ def _organs(text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], paren
         after = [s for s in states if s.start >= organ.end and _reaches(text, organ, s, marks)]
         if state := (before[-1] if before else after[0] if after else None):
             context, normal = said[state], state.value == "normal"
-            status = "possible" if state.value == "open" else "absent" if normal != context.negated else "present"
+            status = (
+                "possible" if state.value == "open" else "absent" if normal != context.negated else "present"
+            )
             found[organ] = Finding(parents[f"organ:{organ.value}"], status, person=context.experiencer)
     return found
 
@@ -219,7 +243,9 @@ def _organs(text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], paren
 def _reaches(text: str, organ: _Mark, state: _Mark, marks: Sequence[_Mark]) -> bool:
     """Whether nothing of its own is said between an organ and a state after it."""
     between = [m for m in marks if organ.end <= m.start and m.end <= state.start]
-    return not HARD.search(text[organ.end : state.start]) and all(m.kind in ("organ", "place", "side", "degree") for m in between)
+    return not HARD.search(text[organ.end : state.start]) and all(
+        m.kind in ("organ", "place", "side", "degree") for m in between
+    )
 
 
 def _owner(text: str, mark: _Mark, anchors: Sequence[_Mark]) -> _Mark | None:

@@ -1,4 +1,5 @@
-"""Answers in free text: what of a reply is judged, when there is nothing to judge, and the reference beside it."""
+"""Answers in free text: what of a reply is judged, when there is nothing to judge, and the reference beside
+it."""
 
 import re
 
@@ -17,7 +18,8 @@ COPIED = 4  # words: a shorter question may well be in an answer
 
 
 def said(trace: Trace) -> str:
-    """The reply without its thinking, without the question copied, and without sentences that speak to a grader.
+    """The reply without its thinking, without the question copied, and without sentences that speak to a
+    grader.
 
     None of these can help, and none can harm.
     """
@@ -32,7 +34,8 @@ def said(trace: Trace) -> str:
 
 
 def reference(sample: Sample) -> str:
-    """The gold answer in words, spelt as `said` spells a reply: the last assistant message, or the target where there is none."""
+    """The gold answer in words, spelt as `said` spells a reply: the last assistant message, or the target
+    where there is none."""
     last = sample.messages[-1] if sample.messages else None
     return spelt(last.text if last is not None and last.role == "assistant" else sample.target).strip()
 
@@ -40,13 +43,16 @@ def reference(sample: Sample) -> str:
 def no_answer(name: str, trace: Trace, gold: str = "") -> Score | None:
     """The score of a reply that says nothing or refuses, or None for one to be judged.
 
-    "A or B" leaves open which; where the reference says "or" itself it does not, and neither does "no A or B".
+    "A or B" leaves open which; where the reference says "or" itself it does not, and neither does "no A or
+    B".
     """
     text = said(trace)
     words = len(re.findall(r"\w+", text))
     if gold and plain(text) == plain(gold):
         return None
-    nothing = words <= SHORT and not short(DENIAL.sub(lambda clause: OR.sub(",", clause[0]), text), (gold,) if gold else ())
+    nothing = words <= SHORT and not short(
+        DENIAL.sub(lambda clause: OR.sub(",", clause[0]), text), (gold,) if gold else ()
+    )
     if not words or nothing or (words <= REFUSAL and refuses(text)):
         return missing(name, trace, "nothing to judge")
     return None

@@ -1,4 +1,5 @@
-"""Numbers with units as people write them: 1,234.5 · 7,4 · 1.2×10³ · 5-7 · >5 · 118/77 mmHg · 39.0 °C (102 °F)."""
+"""Numbers with units as people write them: 1,234.5 · 7,4 · 1.2×10³ · 5-7 · >5 · 118/77 mmHg · 39.0 °C (102
+°F)."""
 
 import math
 import re
@@ -8,33 +9,46 @@ from dataclasses import dataclass
 from medxiaohe.scoring._units import Unit, convert, unit
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
-DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?: \d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?|\.\d+"
+DIGITS = (
+    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:"
+    r" \d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?|\.\d+"
+)
 POWER = r"(?:\s*[x×*·]\s*10\s*\^?\s*\{?\(?([+-]?\d+)\)?\}?|[eE]([+-]?\d+)(?![\w])|\^([+-]?\d+))?"
 NUMBER = re.compile(
     rf"(?<![A-Za-z0-9_.,^])(?<![A-Za-z]-)(?:(minus|negative)\s+)?(?<!\d)([-+]?)\s?({DIGITS}){POWER}(?!\d)(?!(?:st|nd|rd|th)\b)",
     re.IGNORECASE,
 )
-UNIT = re.compile(r"\s?(?:°\s?[CF]\b|%|[A-Za-zμµ°%/][A-Za-z0-9μµ°%/^*·.\- ()]{0,30})|\s?(?:/|\*|×|x)?\s?10\^\d+/[A-Za-zμ]+")
+UNIT = re.compile(
+    r"\s?(?:°\s?[CF]\b|%|[A-Za-zμµ°%/][A-Za-z0-9μµ°%/^*·.\- ()]{0,30})|\s?(?:/|\*|×|x)?\s?10\^\d+/[A-Za-zμ]+"
+)
 RANGE = re.compile(r"^\s*(?:-|–|—|~|to|through|until|至|到)\s*[-+]?\d", re.IGNORECASE)
 BETWEEN = re.compile(r"\bbetween\s*$", re.IGNORECASE)
 BOUND = re.compile(
-    r"(?:[<>≤≥]=?|\b(?:less|more|greater|fewer|lower|higher|larger|smaller) than|\bat (?:least|most)|\bup to|\bover|\bunder|\babove|\bbelow"
+    r"(?:[<>≤≥]=?|\b(?:less|more|greater|fewer|lower|higher|larger|smaller) than|\bat (?:least|most)|\bup"
+    r" to|\bover|\bunder|\babove|\bbelow"
     r"|\bexceeding|大于|小于|超过|至少|不超过)\s*(?:or equal to\s*)?$",
     re.IGNORECASE,
 )
 NOT_BEFORE = re.compile(
-    r"(?:\bnot|n't|\bnever|\brather than|\binstead of|\banything but|\bother than|\bexcept|不是|并非)\s*(?:be\s|exactly\s|equal to\s)?\s*$",
+    r"(?:\bnot|n't|\bnever|\brather than|\binstead of|\banything but|\bother"
+    r" than|\bexcept|不是|并非)\s*(?:be\s|exactly\s|equal to\s)?\s*$",
     re.IGNORECASE,
 )
-LISTED = re.compile(r"(?m)^\s*(?:step\s*)?\d{1,2}[.):]\s+(?=[^\d\s])|^\s*step \d+\s*:?|\[\d{1,3}\]", re.IGNORECASE)
-WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+LISTED = re.compile(
+    r"(?m)^\s*(?:step\s*)?\d{1,2}[.):]\s+(?=[^\d\s])|^\s*step \d+\s*:?|\[\d{1,3}\]", re.IGNORECASE
+)
+WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+    " seventeen"
+)
 NAMES = (
     {word: i for i, word in enumerate([*WORDS.split(), "eighteen", "nineteen", "twenty"])}
     | {word: i for i, word in enumerate("零一二三四五六七八九十")}
     | {"两": 2}
 )
 SPELT = re.compile(
-    rf"^(\W*(?:(?:the )?answer\s*(?:is|:)+|there (?:is|are)|i (?:see|count)|共?有?)\s*)({'|'.join(sorted(NAMES, key=len, reverse=True))})"
+    r"^(\W*(?:(?:the )?answer\s*(?:is|:)+|there (?:is|are)|i"
+    rf" (?:see|count)|共?有?)\s*)({'|'.join(sorted(NAMES, key=len, reverse=True))})"
     r"(?=\W|$|[个处枚条颗])(?!-|\s+(?:or|to|of|can|should|could|would|may|might|must)\b)",
     re.IGNORECASE,
 )
@@ -55,18 +69,27 @@ class Quantity:
 def readable(text: str) -> str:
     """Superscripts as ^3 and minus signs as -; to be done before NFKC turns 10³ into 103."""
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+", lambda m: "^" + m[0].translate(SUPERSCRIPTS), text)
-    return text.replace("−", "-").replace("\\,", "").replace("\\times", "×").replace("\\%", "%").replace("µ", "μ").replace("$", " ")
+    return (
+        text.replace("−", "-")
+        .replace("\\,", "")
+        .replace("\\times", "×")
+        .replace("\\%", "%")
+        .replace("µ", "μ")
+        .replace("$", " ")
+    )
 
 
 def spelt(text: str) -> str:
-    """The text with the number word that it is, or begins with, in digits, unless it has digits: "Three lesions." """
+    """The text with the number word that it is, or begins with, in digits, unless it has digits: "Three
+    lesions." """
     if re.search(r"\d", text) or not (match := SPELT.match(text)):
         return text
     return f"{match[1]}{NAMES[match[2].lower()]} {text[match.end() :]}"
 
 
 def quantities(text: str) -> list[Quantity]:
-    """The numbers of a text in order; list markers, ordinals and the numbers of names (HbA1c, FIB-4) are none."""
+    """The numbers of a text in order; list markers, ordinals and the numbers of names (HbA1c, FIB-4) are
+    none."""
     text = LISTED.sub(lambda m: " " * len(m[0]), text)
     return list(_found(text))
 
@@ -78,7 +101,10 @@ def _found(text: str) -> Iterator[Quantity]:
             continue
         if not math.isfinite(value := _value(match)):
             continue
-        before, rest = text[max(0, match.start() - NEAR) : match.start()], text[match.end() : match.end() + NEAR]
+        before, rest = (
+            text[max(0, match.start() - NEAR) : match.start()],
+            text[match.end() : match.end() + NEAR],
+        )
         unit_name = _unit(rest)
         pair = re.match(r"\s?/\s?(\d+(?:\.\d+)?)(?![\d/]|\s?\d)", rest)
         opened, end = "", match.end() + len(unit_name)
@@ -117,7 +143,11 @@ def _value(match: re.Match[str]) -> float:
         digits = digits.replace(" ", "").replace(",", ".")
     sign = -1.0 if match[1] or match[2] == "-" else 1.0
     if match[6]:
-        return sign * float(digits) ** max(-99, min(99, int(match[6]))) if abs(float(digits)) <= 1000 and float(digits) else 0.0
+        return (
+            sign * float(digits) ** max(-99, min(99, int(match[6])))
+            if abs(float(digits)) <= 1000 and float(digits)
+            else 0.0
+        )
     return sign * float(digits) * 10.0 ** max(-300, min(300, int(match[4] or match[5] or 0)))
 
 
@@ -137,7 +167,8 @@ def _unit(rest: str) -> str:
 
 
 def same(one: Quantity, other: Quantity, analyte: str = "") -> bool:
-    """Whether two quantities of one reply are one value: equal numbers, or 37 °C and 98.6 °F (rounded to 1 %)."""
+    """Whether two quantities of one reply are one value: equal numbers, or 37 °C and 98.6 °F (rounded to 1
+    %)."""
     a, b = unit(one.unit), unit(other.unit)
     if one.pair != other.pair:
         return False

@@ -1,6 +1,8 @@
-"""Words in common: ROUGE (Lin 2004) and BLEU (Papineni 2002), as the packages rouge-score and sacrebleu count them.
+"""Words in common: ROUGE (Lin 2004) and BLEU (Papineni 2002), as the packages rouge-score and sacrebleu count
+them.
 
-They measure lexical overlap, not whether what is said is true: "no effusion" and "effusion" differ by one word.
+They measure lexical overlap, not whether what is said is true: "no effusion" and "effusion" differ by one
+word.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 
 def words(text: str) -> list[str]:
-    """Runs of a-z and 0-9 in lower case, as rouge-score without stemming; a Chinese or Japanese character is a word, too."""
+    """Runs of a-z and 0-9 in lower case, as rouge-score without stemming; a Chinese or Japanese character is
+    a word, too."""
     return WORD.findall(CJK.sub(lambda c: f" u{ord(c[0]):x} ", text.lower()))
 
 
@@ -33,7 +36,8 @@ def rouge_l(candidate: str, reference: str) -> float:
 
 
 def bleu(candidate: str, reference: str) -> float:
-    """Sentence BLEU of one reference, 0 to 1: sacrebleu's sentence_bleu / 100 (13a, exponential smoothing, effective order)."""
+    """Sentence BLEU of one reference, 0 to 1: sacrebleu's sentence_bleu / 100 (13a, exponential smoothing,
+    effective order)."""
     a, b = _tokens_13a(candidate), _tokens_13a(reference)
     logs, invented = [], 1.0
     for n in range(1, MAX_N + 1):
@@ -70,8 +74,8 @@ def _runs(tokens: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 
 
 def _common(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length of the longest common subsequence, a row of the table in one integer (Hyyro 2004, "Bit-parallel LCS-length
-    computation revisited"): a bit is 0 where the row of the table goes up."""
+    """Length of the longest common subsequence, a row of the table in one integer (Hyyro 2004, "Bit-parallel
+    LCS-length computation revisited"): a bit is 0 where the row of the table goes up."""
     where: dict[str, int] = {}
     for i, one in enumerate(a):
         where[one] = where.get(one, 0) | 1 << i

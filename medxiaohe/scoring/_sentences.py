@@ -2,7 +2,7 @@
 
 import re
 
-from medxiaohe.entity.sentences import sentence_ends
+from medxiaohe.entity.linking.sentences import sentence_ends
 
 ITEM = re.compile(r"\s*(?:[-*•·–#]+|\(?\d{1,2}[.)]|\([a-z]\))\s+")
 GLUED = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")  # "apex.There are", as reports are written

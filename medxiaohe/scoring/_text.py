@@ -6,10 +6,14 @@ import unicodedata
 from medxiaohe.scoring._answer import final, outside_thoughts, refuses, speaks_to_grader
 from medxiaohe.types import Sample, Score, Trace
 
-ALTERNATIVE = re.compile(r"\b(?:or(?! without\b)|versus|vs|and/or)\b|(?<=\w)\s/\s(?=\w)|或者?|还是", re.IGNORECASE)
+ALTERNATIVE = re.compile(
+    r"\b(?:or(?! without\b)|versus|vs|and/or)\b|(?<=\w)\s/\s(?=\w)|或者?|还是", re.IGNORECASE
+)
 UNKNOWN = re.compile(
-    r"(?:it is |it's |this is |the answer is )?(?:unknown|unclear|uncertain|unsure|undetermined|not known|none|n/?a|null|nothing|"
-    r"not (?:sure|certain|specified|available|applicable)|maybe|perhaps|possibly|no (?:idea|answer)|thought process|"
+    r"(?:it is |it's |this is |the answer is )?(?:unknown|unclear|uncertain|unsure|undetermined|not"
+    r" known|none|n/?a|null|nothing|"
+    r"not (?:sure|certain|specified|available|applicable)|maybe|perhaps|possibly|no (?:idea|answer)|thought"
+    r" process|"
     r"let'?s (?:solve|think) (?:this )?(?:problem |question )?step by step|solution|answer|the answer)",
     re.IGNORECASE,
 )
@@ -24,9 +28,13 @@ SHORT = 12  # words: a longer answer may say "or" without leaving two answers op
 
 
 def plain(text: str) -> str:
-    """Lower case, single spaces, no article in front, no punctuation around: "The Pancreas." reads "pancreas"."""
+    """Lower case, single spaces, no article in front, no punctuation around: "The Pancreas." reads
+    "pancreas"."""
     words = " ".join(
-        re.findall(r"[^\W_]+(?:['.\-/+%][^\W_]+)*[+%]?|[↑↓→←↔]", unicodedata.normalize("NFKC", text).translate(APOSTROPHES).casefold())
+        re.findall(
+            r"[^\W_]+(?:['.\-/+%][^\W_]+)*[+%]?|[↑↓→←↔]",
+            unicodedata.normalize("NFKC", text).translate(APOSTROPHES).casefold(),
+        )
     )
     return re.sub(r"^(?:the|a|an) (?=.)", "", words)
 
@@ -42,7 +50,8 @@ def committed(answer: str) -> str:
 
 
 def short(answer: str, accepted: tuple[str, ...] = ()) -> str:
-    """The text a short answer commits to, or "": refusals, "unknown" and two answers joined by "or" commit to nothing.
+    """The text a short answer commits to, or "": refusals, "unknown" and two answers joined by "or" commit to
+    nothing.
 
     What the gold itself says ("unknown primary", "and/or") is never taken for a missing answer.
     """
@@ -51,7 +60,11 @@ def short(answer: str, accepted: tuple[str, ...] = ()) -> str:
         return text
     if refuses(text) or UNKNOWN.fullmatch(text.strip(" .!:")) or not plain(text):
         return ""
-    hedged = len(text.split()) <= SHORT and ALTERNATIVE.search(text) and not any(ALTERNATIVE.search(gold) for gold in accepted)
+    hedged = (
+        len(text.split()) <= SHORT
+        and ALTERNATIVE.search(text)
+        and not any(ALTERNATIVE.search(gold) for gold in accepted)
+    )
     return "" if hedged else text
 
 
@@ -68,7 +81,12 @@ def missing(name: str, trace: Trace, why: str = "no single clear answer") -> Sco
         return Score(name, 0.0, "unparsed", why=trace.error or "empty answer")
     said = outside_thoughts(trace.answer)
     if speaks_to_grader(said):
-        return Score(name, 0.0, "unparsed", why=f"it speaks to its grader instead of answering: {trace.answer[-120:]!r}")
+        return Score(
+            name,
+            0.0,
+            "unparsed",
+            why=f"it speaks to its grader instead of answering: {trace.answer[-120:]!r}",
+        )
     if refuses(said):
         return Score(name, 0.0, "refused", why=f"a refusal: {trace.answer[-120:]!r}")
     return Score(name, 0.0, "unparsed", why=f"{why} in {trace.answer[-120:]!r}")

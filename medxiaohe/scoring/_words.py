@@ -5,10 +5,14 @@ import re
 NUMBER = re.compile(r"(?<![\w.])(\d+(?:[.,]\d+)?)\s*-?\s*([a-zµ%]+(?:/[a-z]+)?)?", re.IGNORECASE)
 WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
 EMPTY = frozenset(
-    """a an the and or of in on at to for from by with as is are was were be been being it its this that these those there their they them
-    you your he she his her i we our can may might could should would will do does did has have had not no nor also such than then if
-    when which who whom what how about into over more most very other some any each both so because due include includes including
-    usually often typically generally commonly likely called known used use patient patients person people""".split()
+    """a an the and or of in on at to for from by with as is are was were be been being it its this that
+    these those there their they them
+    you your he she his her i we our can may might could should would will do does did has have had not no
+    nor also such than then if
+    when which who whom what how about into over more most very other some any each both so because due
+    include includes including
+    usually often typically generally commonly likely called known used use patient patients person
+    people""".split()
 )
 SUFFIX = re.compile(r"(?:ations?|ments?|ings?|edly|ness|ies|ied|ers?|ed|es|ly|al|s|e|y)$")
 
@@ -16,7 +20,9 @@ SUFFIX = re.compile(r"(?:ations?|ments?|ings?|edly|ness|ies|ied|ers?|ed|es|ly|al
 def content(text: str) -> list[re.Match[str]]:
     """The words that say something, with their places."""
     return [
-        mark for mark in WORD.finditer(text) if mark.group().lower() not in EMPTY and (len(mark.group()) > 1 or not mark.group().isascii())
+        mark
+        for mark in WORD.finditer(text)
+        if mark.group().lower() not in EMPTY and (len(mark.group()) > 1 or not mark.group().isascii())
     ]
 
 

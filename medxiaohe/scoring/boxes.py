@@ -1,8 +1,9 @@
 """Boxes around things in an image: one-to-one matches at an overlap (IoU) of 0.5, and how many were found.
 
-`boxes` is F1, `boxes.precision`, `boxes.recall`, and `boxes.count` is 1 for as many boxes as the gold has. Boxes are
-left, top, right, bottom, in the scale the prompt asks for. Pairs are matched greedily, the best overlap first (as VOC
-and COCO do); there is no average precision, because a model that writes boxes gives them no ranking score.
+`boxes` is F1, `boxes.precision`, `boxes.recall`, and `boxes.count` is 1 for as many boxes as the gold has.
+Boxes are left, top, right, bottom, in the scale the prompt asks for. Pairs are matched greedily, the best
+overlap first (as VOC and COCO do); there is no average precision, because a model that writes boxes gives
+them no ranking score.
 """
 
 import json
@@ -18,7 +19,10 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 NUMBER = r"[-+]?\d+(?:\.\d+)?"
 FOUR = re.compile(rf"[\[(]\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*[\])]")
-CORNERS = re.compile(rf"<box>\s*\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)\s*,\s*\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)\s*</box>")  # Qwen-VL
+# Qwen-VL
+CORNERS = re.compile(
+    rf"<box>\s*\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)\s*,\s*\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)\s*</box>"
+)
 KEYS = ("box", "bbox", "bbox_2d", "box_2d", "boxes")
 MOST = 1000
 
@@ -33,7 +37,8 @@ class Box:
 
 
 def boxes(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
-    """F1 of the matches. `iou` is the overlap that makes a match; `scale` multiplies the model's numbers (e.g. width / 1000)."""
+    """F1 of the matches. `iou` is the overlap that makes a match; `scale` multiplies the model's numbers
+    (e.g. width / 1000)."""
     return _score("boxes", sample, trace, iou, scale)
 
 
@@ -51,8 +56,12 @@ def count(sample: Sample, trace: Trace) -> Score:
     if said is None:
         return missing("boxes.count", trace, "no list of boxes")
     labelled = any(box.label for box in gold)
-    same = sorted(b.label for b in said) == sorted(b.label for b in gold) if labelled else len(said) == len(gold)
-    return Score("boxes.count", float(same), parsed=str(len(said)), why=f"{len(said)} boxes, gold {len(gold)}")
+    same = (
+        sorted(b.label for b in said) == sorted(b.label for b in gold) if labelled else len(said) == len(gold)
+    )
+    return Score(
+        "boxes.count", float(same), parsed=str(len(said)), why=f"{len(said)} boxes, gold {len(gold)}"
+    )
 
 
 def _score(name: str, sample: Sample, trace: Trace, iou: float, scale: float) -> Score:
@@ -64,13 +73,24 @@ def _score(name: str, sample: Sample, trace: Trace, iou: float, scale: float) ->
     p = hits / len(said) if said else float(not gold)
     r = hits / len(gold) if gold else float(not said)
     value = {"boxes.precision": p, "boxes.recall": r}.get(name, 2 * p * r / (p + r) if p + r else 0.0)
-    return Score(name, value, parsed=f"{len(said)} boxes", why=f"{hits} of {len(said)} boxes match, gold has {len(gold)}")
+    return Score(
+        name,
+        value,
+        parsed=f"{len(said)} boxes",
+        why=f"{hits} of {len(said)} boxes match, gold has {len(gold)}",
+    )
 
 
 def matches(said: list[Box], gold: list[Box], iou: float = 0.5) -> int:
-    """How many boxes pair one to one with a gold box of the same label (where the gold has one) at this overlap or more."""
+    """How many boxes pair one to one with a gold box of the same label (where the gold has one) at this
+    overlap or more."""
     pairs = sorted(
-        ((overlap(a, b), i, j) for i, a in enumerate(said) for j, b in enumerate(gold) if not b.label or plain(a.label) == plain(b.label)),
+        (
+            (overlap(a, b), i, j)
+            for i, a in enumerate(said)
+            for j, b in enumerate(gold)
+            if not b.label or plain(a.label) == plain(b.label)
+        ),
         key=lambda pair: (-pair[0], pair[1], pair[2]),
     )
     used_a, used_b = set[int](), set[int]()
@@ -93,7 +113,10 @@ def overlap(a: Box, b: Box) -> float:
 def gold_boxes(sample: Sample) -> list[Box]:
     found = _json(sample.target)
     if found is None:
-        raise DataError(f'the target of `boxes` must be JSON such as [{{"label": "RBC", "box": [0, 0, 9, 9]}}], not {sample.target[:80]!r}')
+        raise DataError(
+            'the target of `boxes` must be JSON such as [{"label": "RBC", "box": [0, 0, 9, 9]}], not'
+            f" {sample.target[:80]!r}"
+        )
     return found
 
 
@@ -110,7 +133,8 @@ def parse(answer: str) -> list[Box] | None:
 
 
 def _json(text: str) -> list[Box] | None:
-    """Boxes of JSON: [[l, t, r, b], ...], [{"label": ..., "box": [l, t, r, b]}, ...] or one of those alone."""
+    """Boxes of JSON: [[l, t, r, b], ...], [{"label": ..., "box": [l, t, r, b]}, ...] or one of those
+    alone."""
     try:
         rows = json.loads(text)
         rows = [rows] if _is_box(rows) or isinstance(rows, dict) else rows
@@ -121,7 +145,9 @@ def _json(text: str) -> list[Box] | None:
 
 def _boxes(row: Any) -> Iterator[Box]:
     if isinstance(row, dict):
-        inside: Any = next(row[key] for key in KEYS if key in row) if any(key in row for key in KEYS) else None
+        inside: Any = (
+            next(row[key] for key in KEYS if key in row) if any(key in row for key in KEYS) else None
+        )
         label = str(row.get("label", row.get("name", "")))
         for four in [inside] if _is_box(inside) else inside or []:
             if not _is_box(four):
@@ -139,13 +165,25 @@ def _box(four: Sequence[Any], label: str = "") -> Box:
 
 
 def _is_box(row: Any) -> bool:
-    return isinstance(row, list) and len(row) == 4 and all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in row)
+    return (
+        isinstance(row, list)
+        and len(row) == 4
+        and all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in row)
+    )
 
 
 EXAMPLE = Sample(
     "boxes/example",
     (
-        Message("user", ("Where are the white blood cells? Answer with a JSON list of boxes, [left, top, right, bottom] in pixels.",)),
+        Message(
+            "user",
+            (
+                (
+                    "Where are the white blood cells? Answer with a JSON list of boxes, [left, top, right,"
+                    " bottom] in pixels."
+                ),
+            ),
+        ),
         Message("assistant", ("[[10, 20, 60, 80]]",)),
     ),
     target="[[10, 20, 60, 80]]",

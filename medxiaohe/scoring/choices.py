@@ -1,8 +1,8 @@
 """Questions with several right options (CMB, CMExam style): the set of letters must be the gold set.
 
-`choices` is 1 for exactly the gold set, `choices.f1` is the harmonic mean of precision and recall over the letters.
-The target is the letters, "ABD". Letters joined by "or", a list with a negation in it, and all options copied out
-without an announcement are no answer.
+`choices` is 1 for exactly the gold set, `choices.f1` is the harmonic mean of precision and recall over the
+letters. The target is the letters, "ABD". Letters joined by "or", a list with a negation in it, and all
+options copied out without an announcement are no answer.
 """
 
 import re
@@ -14,14 +14,18 @@ from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.types import Message, Sample, Score, Trace
 
 ANNOUNCED = re.compile(
-    r"(?:\b(?:correct |right |final |my )?(?:answers?|options?|choices?|letters?)\b|\bi (?:choose|pick|select)\b|答案|应?选择?)"
-    r"[\"']?\s*(?:\b(?:is|are|would be|should be)\b|[:=]|应?该?(?:是|为))*\s*(?:\b(?:options?|choices?|letters?|both)\b\s*)?([^\n。；;]*)",
+    r"(?:\b(?:correct |right |final |my )?(?:answers?|options?|choices?|letters?)\b|\bi"
+    r" (?:choose|pick|select)\b|答案|应?选择?)"
+    r"[\"']?\s*(?:\b(?:is|are|would be|should"
+    r" be)\b|[:=]|应?该?(?:是|为))*\s*(?:\b(?:options?|choices?|letters?|both)\b\s*)?([^\n。；;]*)",
     re.IGNORECASE,
 )
 JOIN = r"(?:\s|[,，、;/&+]|\band\b|和|与|及|以及)*"
 LIST = re.compile(rf"^[\s(\[{{\"']*((?:[(\[\"']?[A-Z][)\]\"']?{JOIN})+)(?![A-Za-z'])(.*)$", re.DOTALL)
 LABELS = re.compile(r"(?<![A-Za-z0-9'\-])[(\[]?([A-Z])(?:[)\]]|\s*[.:、])\s*")
-NEGATED = re.compile(r"\b(?:not|except|neither|nor|no|none|without|wrong|incorrect|false)\b|n't\b|不|除|非|错", re.IGNORECASE)
+NEGATED = re.compile(
+    r"\b(?:not|except|neither|nor|no|none|without|wrong|incorrect|false)\b|n't\b|不|除|非|错", re.IGNORECASE
+)
 DENIED = re.compile(r"(?:\bnot|\bnever|n't|不|别)\s*(?:the\s*)?$", re.IGNORECASE)
 OPEN = re.compile(r"\b(?:or|either|maybe|possibly|perhaps|possible)\b|或|可能", re.IGNORECASE)
 
@@ -38,7 +42,12 @@ def f1(sample: Sample, trace: Trace) -> Score:
     if not found:
         return missing("choices.f1", trace, "no single clear set of options")
     common = len(set(found) & set(gold))
-    return Score("choices.f1", 2 * common / (len(found) + len(gold)), parsed=found, why=f"{common} of {found} in the gold {gold}")
+    return Score(
+        "choices.f1",
+        2 * common / (len(found) + len(gold)),
+        parsed=found,
+        why=f"{common} of {found} in the gold {gold}",
+    )
 
 
 def parse(answer: str, options: Sequence[str]) -> str:
@@ -46,12 +55,19 @@ def parse(answer: str, options: Sequence[str]) -> str:
     text, letters = final(answer), LETTERS[: len(options) or 5]
     said = [match for match in ANNOUNCED.finditer(text) if _about_options(match[1], options)]
     if said:
-        found = {"" if DENIED.search(text[: match.start()]) else _letters(match[1], options, letters) for match in said}
+        found = {
+            "" if DENIED.search(text[: match.start()]) else _letters(match[1], options, letters)
+            for match in said
+        }
         return found.pop() if len(found) == 1 else ""
-    copied = len(LABELS.findall(text)) >= len(options) and all(plain(option) in plain(text) for option in options)
+    copied = len(LABELS.findall(text)) >= len(options) and all(
+        plain(option) in plain(text) for option in options
+    )
     if copied:
         return ""
-    return _letters(re.sub(r"^\W*both\b", "", text, flags=re.IGNORECASE), options, letters) or _lines(text, options, letters)
+    return _letters(re.sub(r"^\W*both\b", "", text, flags=re.IGNORECASE), options, letters) or _lines(
+        text, options, letters
+    )
 
 
 def _about_options(said: str, options: Sequence[str]) -> bool:
@@ -59,14 +75,19 @@ def _about_options(said: str, options: Sequence[str]) -> bool:
 
 
 def _letters(said: str, options: Sequence[str], letters: str) -> str:
-    """The letters of "A, C and D", "ACD" or "A. Liver, C. Spleen"; "" for anything left open or contradictory."""
+    """The letters of "A, C and D", "ACD" or "A. Liver, C. Spleen"; "" for anything left open or
+    contradictory."""
     if not (match := LIST.match(said)):
         return _texts(said, options)
     rest = match[2].strip(" .。!)]}\"'")
     found = re.findall(r"[A-Z]", re.sub(r"\band\b", "", match[1]))
     if LABELS.match(said) and rest:
         return _labelled(said, options, letters)
-    opened = OPEN.search(rest) or NEGATED.search(rest.split(".")[0]) or (rest and re.match(r"[A-Za-z]", rest) and len(found) == 1)
+    opened = (
+        OPEN.search(rest)
+        or NEGATED.search(rest.split(".")[0])
+        or (rest and re.match(r"[A-Za-z]", rest) and len(found) == 1)
+    )
     valid = found and len(set(found)) == len(found) and set(found) <= set(letters)
     return "" if opened or not valid else "".join(sorted(found))
 
@@ -91,7 +112,8 @@ def _texts(said: str, options: Sequence[str]) -> str:
 
 
 def _lines(text: str, options: Sequence[str], letters: str) -> str:
-    """Options copied one a line with their letters: an answer, unless it is all of them or a line says more."""
+    """Options copied one a line with their letters: an answer, unless it is all of them or a line says
+    more."""
     lines = [line.strip(" -•") for line in text.splitlines() if line.strip()]
     found = [_labelled(line, options, letters) if LABELS.match(line) else "" for line in lines]
     whole = all(len(one) == 1 for one in found) and len(set(found)) == len(found) < len(options)
@@ -106,7 +128,15 @@ def _gold(sample: Sample) -> str:
 EXAMPLE = Sample(
     "choices/example",
     (
-        Message("user", ("Which are paired organs?\nA. Kidney\nB. Liver\nC. Lung\nAnswer with the letters of all that apply.",)),
+        Message(
+            "user",
+            (
+                (
+                    "Which are paired organs?\nA. Kidney\nB. Liver\nC. Lung\nAnswer with the letters of all"
+                    " that apply."
+                ),
+            ),
+        ),
         Message("assistant", ("AC",)),
     ),
     target="AC",

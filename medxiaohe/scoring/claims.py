@@ -1,16 +1,21 @@
-"""A reply against claims that physicians wrote, and a report against a reference, by entailment; a judge says what follows.
+"""A reply against claims that physicians wrote, and a report against a reference, by entailment; a judge says
+what follows.
 
-    claims                 share of the must-have claims that the reply says (K-QA: comprehensiveness; Manes et al. 2024)
+    claims                 share of the must-have claims that the reply says (K-QA: comprehensiveness; Manes
+                           et al. 2024)
     claims.contradicted    1 - contradicted claims / all claims, must-have and nice-to-have (K-QA: precision)
-    claims.hallucinations  number of contradicted claims (K-QA: its mean over questions is "hallucination rate"); less is better
-    claims.key_points      (supported - contradicted) / must-have claims, at least 0 (MX-35: + for a covered key point, - for a false one)
-    claims.precision       share of the reply's phrases that the reference entails (RadFact: logical precision; Bannur et al. 2024)
+    claims.hallucinations  number of contradicted claims (K-QA: its mean over questions is "hallucination
+                           rate"); less is better
+    claims.key_points      (supported - contradicted) / must-have claims, at least 0 (MX-35: + for a covered
+                           key point, - for a false one)
+    claims.precision       share of the reply's phrases that the reference entails (RadFact: logical
+                           precision; Bannur et al. 2024)
     claims.recall          share of the reference's phrases that the reply entails (RadFact: logical recall)
     claims.f1              their harmonic mean
 
-For the first four Sample.target is JSON: {"must": ["...", ...], "nice": ["...", ...]}. For the others the reference is the last
-assistant message, else the target; phrases are sentences (K-QA and RadFact split with a model; `atomic` does that too).
-One claim without a verdict leaves the score unjudged.
+For the first four Sample.target is JSON: {"must": ["...", ...], "nice": ["...", ...]}. For the others the
+reference is the last assistant message, else the target; phrases are sentences (K-QA and RadFact split with a
+model; `atomic` does that too). One claim without a verdict leaves the score unjudged.
 """
 
 import json
@@ -29,9 +34,14 @@ def must_and_nice(sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The claims of the target; DataError unless there is a must-have claim."""
     try:
         found = json.loads(sample.target)
-        must, nice = (tuple(str(claim) for claim in found.get(key, ()) if str(claim).strip()) for key in ("must", "nice"))
+        must, nice = (
+            tuple(str(claim) for claim in found.get(key, ()) if str(claim).strip())
+            for key in ("must", "nice")
+        )
     except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(f'{sample.id}: the target of claims is JSON like {{"must": ["..."], "nice": ["..."]}}') from error
+        raise DataError(
+            f'{sample.id}: the target of claims is JSON like {{"must": ["..."], "nice": ["..."]}}'
+        ) from error
     if not must:
         raise DataError(f"{sample.id}: no must-have claim in the target")
     return must, nice
@@ -41,15 +51,22 @@ def to_target(must: Sequence[str], nice: Sequence[str] = ()) -> str:
     return json.dumps({"must": list(must), "nice": list(nice)}, ensure_ascii=False)
 
 
-def atomic(judge: Judge, texts: Sequence[str], recited: Sequence[Sequence[str]] = ()) -> list[list[str] | None]:
-    """The atomic claims of each text in the judge's words, each once and in order; None where the judge failed.
+def atomic(
+    judge: Judge, texts: Sequence[str], recited: Sequence[Sequence[str]] = ()
+) -> list[list[str] | None]:
+    """The atomic claims of each text in the judge's words, each once and in order; None where the judge
+    failed.
 
-    `recited` are texts that are no claims though a text says them, such as wrong options (Baichuan-M3, 2.2.2).
+    `recited` are texts that are no claims though a text says them, such as wrong options (Baichuan-M3,
+    2.2.2).
     """
     said = judge.ask([Question("split", text) for text in texts])
     left = [{plain(text) for text in row} for row in recited] or [set[str]() for _ in texts]
     rows = [row[0].label.split("\n") if row[0].label else None for row in said]
-    return [None if row is None else [claim for claim in row if plain(claim) not in out] for row, out in zip(rows, left, strict=True)]
+    return [
+        None if row is None else [claim for claim in row if plain(claim) not in out]
+        for row, out in zip(rows, left, strict=True)
+    ]
 
 
 def _about_claims(sample: Sample, trace: Trace) -> list[Question]:
@@ -71,25 +88,37 @@ def _counted(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdi
     why = _lines([*must_and_nice(sample)[0], *must_and_nice(sample)[1]][: len(given)], given)
     if problem := undecided(given):
         return Score(name, None, "unjudged", why=f"{problem}\n{why}")
-    supported, contradicted = (sum(v.label == label for v in given) for label in ("supported", "contradicted"))
+    supported, contradicted = (
+        sum(v.label == label for v in given) for label in ("supported", "contradicted")
+    )
     value = {
         "claims": supported / len(given),
         "claims.contradicted": 1 - contradicted / len(given),
         "claims.hallucinations": float(contradicted),
         "claims.key_points": max(0.0, (supported - contradicted) / len(given)),
     }[name]
-    return Score(name, value, parsed=f"{supported} supported, {contradicted} contradicted of {len(given)}", why=why)
+    return Score(
+        name, value, parsed=f"{supported} supported, {contradicted} contradicted of {len(given)}", why=why
+    )
 
 
 def _entailed(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict, ...]]) -> Score:
     given = [v for row in verdicts for v in row]
-    why = "\n".join(_lines(question.items, row) for question, row in zip(_asked(name, sample, trace), verdicts, strict=True))
+    why = "\n".join(
+        _lines(question.items, row)
+        for question, row in zip(_asked(name, sample, trace), verdicts, strict=True)
+    )
     if problem := undecided(given):
         return Score(name, None, "unjudged", why=f"{problem}\n{why}")
     if not phrases(reference(sample)):
         return Score(name, None, "unjudged", why="the reference says nothing that can be compared")
-    shares = [sum(v.label == "supported" for v in row) / max(1, len(row)) for row in verdicts]  # a reply of numbers has no phrases
-    value = 2 * shares[0] * shares[-1] / (shares[0] + shares[-1]) if len(shares) == 2 and any(shares) else shares[0]
+    # a reply of numbers has no phrases
+    shares = [sum(v.label == "supported" for v in row) / max(1, len(row)) for row in verdicts]
+    value = (
+        2 * shares[0] * shares[-1] / (shares[0] + shares[-1])
+        if len(shares) == 2 and any(shares)
+        else shares[0]
+    )
     return Score(name, value, parsed=", ".join(f"{share:.3f}" for share in shares), why=why)
 
 
@@ -99,14 +128,19 @@ def _asked(name: str, sample: Sample, trace: Trace) -> list[Question]:
 
 
 def _lines(items: Sequence[str], verdicts: Sequence[Verdict]) -> str:
-    return "\n".join(f"{v.label or 'no verdict'}: {item[:100]} ({v.why[:120]})" for item, v in zip(items, verdicts, strict=True))
+    return "\n".join(
+        f"{v.label or 'no verdict'}: {item[:100]} ({v.why[:120]})"
+        for item, v in zip(items, verdicts, strict=True)
+    )
 
 
 claims = JudgedScorer("claims", "claim", _about_must, _counted)
 contradicted = JudgedScorer("claims.contradicted", "claim", _about_claims, _counted)
 hallucinations = JudgedScorer("claims.hallucinations", "claim", _about_claims, _counted)
 key_points = JudgedScorer("claims.key_points", "claim", _about_must, _counted)
-precision = JudgedScorer("claims.precision", "claim", lambda s, t: _asked("claims.precision", s, t), _entailed)
+precision = JudgedScorer(
+    "claims.precision", "claim", lambda s, t: _asked("claims.precision", s, t), _entailed
+)
 recall = JudgedScorer("claims.recall", "claim", lambda s, t: _asked("claims.recall", s, t), _entailed)
 f1 = JudgedScorer("claims.f1", "claim", _both_ways, _entailed)
 
@@ -114,7 +148,12 @@ EXAMPLE = Sample(
     "claims/example",
     (
         Message("user", ("How is scabies treated by mouth?",)),
-        Message("assistant", ("Scabies is treated by mouth with ivermectin. Ivermectin is not given to pregnant women.",)),
+        Message(
+            "assistant",
+            ("Scabies is treated by mouth with ivermectin. Ivermectin is not given to pregnant women.",),
+        ),
     ),
-    target=to_target(["Scabies is treated by mouth with ivermectin"], ["Ivermectin is not given to pregnant women"]),
+    target=to_target(
+        ["Scabies is treated by mouth with ivermectin"], ["Ivermectin is not given to pregnant women"]
+    ),
 )

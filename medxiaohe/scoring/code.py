@@ -1,7 +1,8 @@
-"""A code of a medical classification: ICD-10 "J18.9" is "j189", LOINC "2823-3", SNOMED CT, HPO, OMIM, MeSH and others.
+"""A code of a medical classification: ICD-10 "J18.9" is "j189", LOINC "2823-3", SNOMED CT, HPO, OMIM, MeSH
+and others.
 
-Exactly one code of the system must be named as the answer; several different ones are no answer. A check digit that
-does not fit makes a LOINC number no code.
+Exactly one code of the system must be named as the answer; several different ones are no answer. A check
+digit that does not fit makes a LOINC number no code.
 """
 
 import re
@@ -12,7 +13,10 @@ from medxiaohe.scoring._text import golds, missing
 from medxiaohe.types import Message, Sample, Score, Trace
 
 PATTERNS = {  # a code in a text, and what is left of it when compared
-    "icd10": (r"(?<![\w.])(?<!vitamin )([A-TV-Za-tv-z]\d[0-9A-Za-z])(?:\.?([0-9A-Za-z]{1,4}))?(?![\w]|\.\d)", ""),
+    "icd10": (
+        r"(?<![\w.])(?<!vitamin )([A-TV-Za-tv-z]\d[0-9A-Za-z])(?:\.?([0-9A-Za-z]{1,4}))?(?![\w]|\.\d)",
+        "",
+    ),
     "loinc": (r"(?<![\d-])(\d{1,7}-\d)(?![\d-])", ""),
     "snomed": (r"(?<!\d)(\d{6,18})(?!\d)", ""),
     "hpo": (r"\bHP[:_ ]?(\d{7})\b", "HP:"),
@@ -23,12 +27,17 @@ PATTERNS = {  # a code in a text, and what is left of it when compared
     "ndc": (r"(?<![\d-])(\d{4,5}-\d{3,4}-\d{1,2})(?![\d-])", ""),
     "rxnorm": (r"\b(?:RxNorm|RxCUI|RXCUI)?[:_ ]*(\d{2,7})\b", ""),
 }
-ANNOUNCED = re.compile(r"(?:\b(?:answer|code)|答案|编码)[\"']?\s*(?:(?:is|would be)\b|[:=]|是|为)+\s*([^\n]+)", re.IGNORECASE)
-DENIED = re.compile(r"(?:\bnot|n't|\brather than|\binstead of|\bexcludes?\d?|不是)\s*(?:code\s*)?$", re.IGNORECASE)
+ANNOUNCED = re.compile(
+    r"(?:\b(?:answer|code)|答案|编码)[\"']?\s*(?:(?:is|would be)\b|[:=]|是|为)+\s*([^\n]+)", re.IGNORECASE
+)
+DENIED = re.compile(
+    r"(?:\bnot|n't|\brather than|\binstead of|\bexcludes?\d?|不是)\s*(?:code\s*)?$", re.IGNORECASE
+)
 
 
 def code(sample: Sample, trace: Trace, *, system: str = "icd10", characters: int = 0) -> Score:
-    """1 where the one code named is the target. `characters` compares so many of the first ones: 3 is the ICD category."""
+    """1 where the one code named is the target. `characters` compares so many of the first ones: 3 is the ICD
+    category."""
     accepted = {one[: characters or None] for gold in golds(sample) for one in codes(gold, system)}
     text = final(trace.answer)
     announced = [codes(said, system) for said in ANNOUNCED.findall(text)]
@@ -36,7 +45,12 @@ def code(sample: Sample, trace: Trace, *, system: str = "icd10", characters: int
     if len(found) != 1:
         return missing("code", trace, f"{len(found) or 'no'} {system} codes")
     said = found.pop()
-    return Score("code", float(said[: characters or None] in accepted), parsed=said, why=f"said {said}, gold {sample.target!r}")
+    return Score(
+        "code",
+        float(said[: characters or None] in accepted),
+        parsed=said,
+        why=f"said {said}, gold {sample.target!r}",
+    )
 
 
 def codes(text: str, system: str) -> list[str]:
@@ -61,6 +75,9 @@ def _mod10(loinc: str) -> bool:
 
 EXAMPLE = Sample(
     "code/example",
-    (Message("user", ("What is the ICD-10 code of pneumonia of unspecified organism?",)), Message("assistant", ("J18.9",))),
+    (
+        Message("user", ("What is the ICD-10 code of pneumonia of unspecified organism?",)),
+        Message("assistant", ("J18.9",)),
+    ),
     target="J18.9",
 )

@@ -1,4 +1,5 @@
-"""How many: a whole number in digits or words. "About 12" is 12; "10 to 12", "several" and "1.5" are no count."""
+"""How many: a whole number in digits or words. "About 12" is 12; "10 to 12", "several" and "1.5" are no
+count."""
 
 from medxiaohe.errors import DataError
 from medxiaohe.scoring._text import missing
@@ -29,6 +30,9 @@ def parse(answer: str) -> int | None:
 
 EXAMPLE = Sample(
     "count/example",
-    (Message("user", ("How many white blood cells are in the picture?",)), Message("assistant", ("There are 3 white blood cells.",))),
+    (
+        Message("user", ("How many white blood cells are in the picture?",)),
+        Message("assistant", ("There are 3 white blood cells.",)),
+    ),
     target="3",
 )

@@ -1,8 +1,9 @@
-"""A drug, its dose and how often: "amoxicillin 500 mg three times a day" is "500 mg of amoxicillin every 8 hours".
+"""A drug, its dose and how often: "amoxicillin 500 mg three times a day" is "500 mg of amoxicillin every 8
+hours".
 
-The amounts compare in any unit of the same kind, "1.5 g a day in three doses" is three times 500 mg. How often counts where the
-target says it, the drug where the target names one: by spelling, and by the tree where one is given. Ranges, bounds and several
-different doses are no answer.
+The amounts compare in any unit of the same kind, "1.5 g a day in three doses" is three times 500 mg. How
+often counts where the target says it, the drug where the target names one: by spelling, and by the tree where
+one is given. Ranges, bounds and several different doses are no answer.
 """
 
 import re
@@ -17,45 +18,68 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 LONGEST = 5  # words of the name of a drug
 ROUTE = (
-    r"(?:(?:oral(?:ly)?|by mouth|intra(?:venous|muscular)|subcutaneous|iv|im|sc|po|tablets?|capsules?|at|a dose of|dose|daily|[:,(])\s*)*"
+    r"(?:(?:oral(?:ly)?|by mouth|intra(?:venous|muscular)|subcutaneous|iv|im|sc|po|tablets?|capsules?|at|a"
+    r" dose of|dose|daily|[:,(])\s*)*"
 )
 BEFORE = re.compile(rf"((?:[\w'\-/]+\s+){{0,{LONGEST - 1}}}[\w'\-/]+?)\s*{ROUTE}$", re.IGNORECASE)
 AFTER = re.compile(rf"^\s*(?:of\s+)?{ROUTE}(?:of\s+)?((?:[\w'\-/]+\s*){{1,{LONGEST}}})", re.IGNORECASE)
-DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bno|\bavoid|\brather than|\binstead of|不|避免|禁)\s*(?:\w+\s+){0,2}$", re.IGNORECASE)
+DENIED = re.compile(
+    r"(?:\bnot|n't|\bnever|\bno|\bavoid|\brather than|\binstead of|不|避免|禁)\s*(?:\w+\s+){0,2}$",
+    re.IGNORECASE,
+)
 EITHER = re.compile(r"\b(?:or|versus|vs|either)\b|或", re.IGNORECASE)
 
 
 def dose(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """1 where drug, amount and frequency are those of one line of the target. DataError for a target without one dose."""
+    """1 where drug, amount and frequency are those of one line of the target. DataError for a target without
+    one dose."""
     known = tree_names(Path(tree)) if tree is not None else Names()
     text = final(trace.answer)
     found = [one for one in doses(text) if not DENIED.search(text[: one.start])]
-    if not found or any(one.open for one in found) or not all(_alike(found[0], one) for one in found) or EITHER.search(text):
+    if (
+        not found
+        or any(one.open for one in found)
+        or not all(_alike(found[0], one) for one in found)
+        or EITHER.search(text)
+    ):
         return missing("dose", trace, "no single clear dose")
     shown = text[max(0, found[0].start - 30) : found[0].end + 30].strip()
     whys = [_differs(text, found[0], gold, known) for gold in golds(sample)]
     why = f"said {shown!r}, gold {' | '.join(golds(sample))!r}"
-    return Score("dose", 1.0, parsed=shown, why=why) if "" in whys else Score("dose", 0.0, parsed=shown, why=f"{why}: {whys[0]}")
+    return (
+        Score("dose", 1.0, parsed=shown, why=why)
+        if "" in whys
+        else Score("dose", 0.0, parsed=shown, why=f"{why}: {whys[0]}")
+    )
 
 
 def _differs(text: str, said: Dose, gold: str, known: Names) -> str:
     """What is not as the gold has it, or ""."""
     wanted = doses(gold)
     if len(wanted) != 1:
-        raise DataError(f"the target of `dose` must have one dose, such as 'amoxicillin 500 mg three times a day', not {gold!r}")
+        raise DataError(
+            "the target of `dose` must have one dose, such as 'amoxicillin 500 mg three times a day', not"
+            f" {gold!r}"
+        )
     drug = gold[: wanted[0].start].strip(" ,:") or _first(AFTER, gold[wanted[0].end :])
     if drug and not any(known.same(name, drug) for name in _names(text, said)):
         return "another drug, or none"
     if not same_amount(said, wanted[0]):
         return "another amount"
     often = wanted[0].a_day
-    return "another frequency" if often is not None and (said.a_day is None or abs(said.a_day - often) > 1e-6) else ""
+    return (
+        "another frequency"
+        if often is not None and (said.a_day is None or abs(said.a_day - often) > 1e-6)
+        else ""
+    )
 
 
 def _names(text: str, said: Dose) -> list[str]:
     """What may be the name of the drug: the words right before the amount, and right behind it."""
     before, after = _first(BEFORE, text[: said.start]).split(), _first(AFTER, text[said.end :]).split()
-    return [" ".join(before[-n:]) for n in range(1, len(before) + 1)] + [" ".join(after[:n]) for n in range(1, len(after) + 1)]
+    return [" ".join(before[-n:]) for n in range(1, len(before) + 1)] + [
+        " ".join(after[:n]) for n in range(1, len(after) + 1)
+    ]
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:

@@ -1,7 +1,7 @@
 """A disease, finding, drug or organ, whatever its name: the tree says which names are one thing.
 
-Synonyms, abbreviations, possessives and spellings of the gold count; a different side, number or negation never does.
-The target has one accepted name a line. Several different things, or one of two, are no answer.
+Synonyms, abbreviations, possessives and spellings of the gold count; a different side, number or negation
+never does. The target has one accepted name a line. Several different things, or one of two, are no answer.
 """
 
 import re
@@ -15,29 +15,37 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 LONGEST = 25  # words of a name; a longer first line is an explanation
 ANNOUNCED = re.compile(
-    r"(?:\b(?:answer|(?<!differential )diagnosis|condition|disease|finding|cause|drug|organism|organ)\b|答案|诊断)[\"']?\s*"
-    r"(?:here\s+)?(?:(?:is|would be|must be|is most likely|is probably|is likely)\b|[:=]|是|为)+\s*(?:that of\s+)?([^\n]+)"
-    r"|\b(?:consistent with|suggestive of|suggests?|indicates?|points? to|diagnosed with|(?:most )?likely has|suffers from)\s+([^\n]+)",
+    r"(?:\b(?:answer|(?<!differential"
+    r" )diagnosis|condition|disease|finding|cause|drug|organism|organ)\b|答案|诊断)[\"']?\s*"
+    r"(?:here\s+)?(?:(?:is|would be|must be|is most likely|is probably|is likely)\b|[:=]|是|为)+\s*(?:that"
+    r" of\s+)?([^\n]+)"
+    r"|\b(?:consistent with|suggestive of|suggests?|indicates?|points? to|diagnosed with|(?:most )?likely"
+    r" has|suffers from)\s+([^\n]+)",
     re.IGNORECASE,
 )
 REASON = re.compile(
-    r"(?<=\w)[.;:](?=\s|$)|[。；]|,?\s+(?:because|since|as evidenced|given|based on|due to the|which|with the|characteri[sz]ed|"
+    r"(?<=\w)[.;:](?=\s|$)|[。；]|,?\s+(?:because|since|as evidenced|given|based on|due to the|which|with"
+    r" the|characteri[sz]ed|"
     r"confirmed by|as shown|is the (?:most|best|correct))\b|\s+[-–—]\s+|\s*(?:是最可能|的可能性)",
     re.IGNORECASE,
 )
 FILLER = re.compile(
-    r"^(?:(?:a|an|the|most|likely|probably|definitely|suspected|possible|diagnosis of|case of|patient has|this patient has|the patient has|"
+    r"^(?:(?:a|an|the|most|likely|probably|definitely|suspected|possible|diagnosis of|case of|patient"
+    r" has|this patient has|the patient has|"
     r"patient most likely has|has|is|very|highly)\s+)+",
     re.IGNORECASE,
 )
-MARK = re.compile(r"^(?:[-•*]+\s*|\d{1,2}(?:[.):、](?:\s+|(?=[^\W\d]))|\s+[-–—]\s+))+(?=\w)")  # of a list; "3-" of "3-Methyl..." is none
+# of a list; "3-" of "3-Methyl..." is none
+MARK = re.compile(r"^(?:[-•*]+\s*|\d{1,2}(?:[.):、](?:\s+|(?=[^\W\d]))|\s+[-–—]\s+))+(?=\w)")
 BULLET = re.compile(r"(?m)^\s*(?:[-•]|\d{1,2}[.)、])\s+\S")
 
 
 def entity(sample: Sample, trace: Trace, *, tree: Path | str | None = None) -> Score:
     """1 where the answer names the entity of the target. `tree` is the folder of an entity.build stage."""
     if tree is None:
-        raise ConfigError("the scorer entity compares names by a tree: give it tree=FOLDER of an entity.build stage")
+        raise ConfigError(
+            "the scorer entity compares names by a tree: give it tree=FOLDER of an entity.build stage"
+        )
     return judged(sample, trace, tree_names(Path(tree)))
 
 
@@ -55,7 +63,9 @@ def judged(sample: Sample, trace: Trace, known: Names) -> Score:
 def parse(answer: str, known: Names, accepted: tuple[str, ...] = ()) -> str:
     """The one name the answer commits to, or ""."""
     text = short(answer, accepted)
-    if plain(text) in {plain(gold) for gold in accepted} or any(known.same(text, gold) for gold in accepted if text):
+    if plain(text) in {plain(gold) for gold in accepted} or any(
+        known.same(text, gold) for gold in accepted if text
+    ):
         return text.strip(" .,;:!")
     if len(BULLET.findall(text)) > 1:
         return ""
@@ -66,7 +76,9 @@ def parse(answer: str, known: Names, accepted: tuple[str, ...] = ()) -> str:
         said = announced[0] if all(known.same(announced[0], other) for other in announced) else ""
     else:
         first = text.split("\n")[0]
-        said = name(first) if len(first.split()) <= LONGEST or (len(first) < 80 and not first.isascii()) else ""
+        said = (
+            name(first) if len(first.split()) <= LONGEST or (len(first) < 80 and not first.isascii()) else ""
+        )
     return "" if several(said, known) else said
 
 
@@ -80,7 +92,11 @@ def several(said: str, known: Names) -> bool:
     """Whether it lists different things of the tree: "Marfan syndrome, Loeys-Dietz syndrome"."""
     if known.known(said):
         return False
-    parts = [ids for part in re.split(r"[,;/、，；]|\band\b|\bor\b|\bvs\b|和|或", said) if (ids := known.ids(name(part)))]
+    parts = [
+        ids
+        for part in re.split(r"[,;/、，；]|\band\b|\bor\b|\bvs\b|和|或", said)
+        if (ids := known.ids(name(part)))
+    ]
     return any(not one & other for i, one in enumerate(parts) for other in parts[:i])
 
 

@@ -1,6 +1,7 @@
 """The gold answer word for word, after lower-casing and dropping articles and punctuation around words.
 
-The target has one accepted answer a line. "Pneumonia or tuberculosis" is no answer unless the gold says "or" itself.
+The target has one accepted answer a line. "Pneumonia or tuberculosis" is no answer unless the gold says "or"
+itself.
 """
 
 from medxiaohe.scoring._text import golds, missing, plain, short

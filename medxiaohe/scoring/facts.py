@@ -1,12 +1,14 @@
-"""A note against a reference by what both name: findings (denied or not), numbers, and the other words of content.
+"""A note against a reference by what both name: findings (denied or not), numbers, and the other words of
+content.
 
     facts            F2 of the two below: what is left out counts more than what is added
     facts.recall     share of the reference's units that the reply has
     facts.precision  share of the reply's units that the reference has
 
-A unit is a finding of the lexicon or the tree with whether it is denied, a number, or the stem of a word that is in no finding.
-Between `findings`, which sees nothing but findings, and `rouge_l`, which sees no denial. That recall counts for more was chosen on
-one half of the human judgements of MTS-Dialog; docs/results/report_metrics.md has the other half.
+A unit is a finding of the lexicon or the tree with whether it is denied, a number, or the stem of a word that
+is in no finding. Between `findings`, which sees nothing but findings, and `rouge_l`, which sees no denial.
+That recall counts for more was chosen on one half of the human judgements of MTS-Dialog;
+docs/results/report_metrics.md has the other half.
 """
 
 from pathlib import Path
@@ -51,7 +53,11 @@ def measure(reply: str, gold: str, tree: Path | None = None) -> tuple[float, flo
     common = len(mine & theirs)
     if not common:
         return 0.0, 0.0, 0.0
-    return (1 + BETA**2) * common / (BETA**2 * len(theirs) + len(mine)), common / len(theirs), common / len(mine)
+    return (
+        (1 + BETA**2) * common / (BETA**2 * len(theirs) + len(mine)),
+        common / len(theirs),
+        common / len(mine),
+    )
 
 
 def _score(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score:
@@ -62,7 +68,12 @@ def _score(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score:
         return Score(name, None, "unjudged", why="the reference names nothing that can be compared")
     f2, recalled, precise = measure(reply, gold, tree)
     value = {"facts": f2, "facts.recall": recalled, "facts.precision": precise}[name]
-    return Score(name, value, parsed=f"recall {recalled:.3f}, precision {precise:.3f}", why="findings, numbers and words in common")
+    return Score(
+        name,
+        value,
+        parsed=f"recall {recalled:.3f}, precision {precise:.3f}",
+        why="findings, numbers and words in common",
+    )
 
 
 EXAMPLE = Sample(

@@ -3,14 +3,18 @@
     findings            harmonic mean of the two below
     findings.precision  how much of what the reply says is in the reference
     findings.recall     how much of the reference is in the reply
-    findings.grounded   1 - share of the reply's sentences with a finding that the reference does not have (hallucination rate)
-    findings.covered    1 - share of the reference's sentences with a finding that the reply does not have (omission rate)
+    findings.grounded   1 - share of the reply's sentences with a finding that the reference does not have
+                        (hallucination rate)
+    findings.covered    1 - share of the reference's sentences with a finding that the reply does not have
+                        (omission rate)
 
-Two findings agree by `agreement`: 0 for another finding, person, denial or side; 1 when all is equal; less for each difference
-of detail. They are paired one to one. The reference is the last assistant message, else the target. What is found in a text is
-in docs/judges.md; words outside of the lexicon and the tree are not judged, so this measures facts and not the prose.
+Two findings agree by `agreement`: 0 for another finding, person, denial or side; 1 when all is equal; less
+for each difference of detail. They are paired one to one. The reference is the last assistant message, else
+the target. What is found in a text is in docs/judges.md; words outside of the lexicon and the tree are not
+judged, so this measures facts and not the prose.
 
-With `tree`, the folder of one, its names are found beside those of the lexicon of radiology, as notes of visits need.
+With `tree`, the folder of one, its names are found beside those of the lexicon of radiology, as notes of
+visits need.
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ from medxiaohe.scoring._findings import Finding, Lexicon, lexicon
 from medxiaohe.scoring._free import no_answer, reference, said
 from medxiaohe.types import Message, Sample, Score, Trace
 
-DIFFERS, OPEN = 0.5, 0.75  # for each detail that is another one; that only one of the two gives. Chosen beforehand, not fitted
+# for each detail that is another one; that only one of the two gives. Chosen beforehand, not fitted
+DIFFERS, OPEN = 0.5, 0.75
 LEVELS = ("", "mild", "moderate", "severe")
 SHOWN = 6  # findings in a reason
 
@@ -52,8 +57,11 @@ class Comparison:
 
     @property
     def contradicted(self) -> tuple[tuple[Finding, Finding], ...]:
-        """Unsupported findings of the reply beside what the reference says of the same thing: denied, or on the other side."""
-        return tuple((mine, theirs) for mine in self.unsupported for theirs in self.omitted if mine.name == theirs.name)
+        """Unsupported findings of the reply beside what the reference says of the same thing: denied, or on
+        the other side."""
+        return tuple(
+            (mine, theirs) for mine in self.unsupported for theirs in self.omitted if mine.name == theirs.name
+        )
 
     @property
     def _agreed(self) -> float:
@@ -64,7 +72,11 @@ def compare(reply: str, gold: str, words: Lexicon | None = None) -> Comparison:
     words = words or lexicon()
     mine, theirs = words.findings(reply), words.findings(gold)
     mine_once, theirs_once = merged(mine), merged(theirs)
-    options = [(agreement(a, b, words.parents), i, j) for i, a in enumerate(mine_once) for j, b in enumerate(theirs_once)]
+    options = [
+        (agreement(a, b, words.parents), i, j)
+        for i, a in enumerate(mine_once)
+        for j, b in enumerate(theirs_once)
+    ]
     pairs: dict[int, tuple[int, float]] = {}
     for weight, i, j in sorted(options, key=lambda option: (-option[0], option[1], option[2])):
         if weight and i not in pairs and j not in {other for other, _ in pairs.values()}:
@@ -84,9 +96,10 @@ def compare(reply: str, gold: str, words: Lexicon | None = None) -> Comparison:
 def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
     """0 to 1, symmetric.
 
-    0: not the same finding and neither the other's parent; another person; there or possible against not there; left against right.
-    DIFFERS for each of: the finding against its parent; certain against possible or conditional; one side against both; another
-    degree; other places. OPEN for each of side, degree and place that only one of them gives.
+    0: not the same finding and neither the other's parent; another person; there or possible against not
+    there; left against right. DIFFERS for each of: the finding against its parent; certain against possible
+    or conditional; one side against both; another degree; other places. OPEN for each of side, degree and
+    place that only one of them gives.
     """
     if a.name != b.name and parents.get(a.name) != b.name and parents.get(b.name) != a.name:
         return 0.0
@@ -95,7 +108,10 @@ def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
     if {a.side, b.side} == {"left", "right"}:
         return 0.0
     weight = (DIFFERS if a.name != b.name else 1.0) * (DIFFERS if a.status != b.status else 1.0)
-    for mine, theirs, same in ((a.side, b.side, a.side == b.side), (a.degree, b.degree, a.degree == b.degree)):
+    for mine, theirs, same in (
+        (a.side, b.side, a.side == b.side),
+        (a.degree, b.degree, a.degree == b.degree),
+    ):
         weight *= 1.0 if same else DIFFERS if mine and theirs else OPEN
     if a.places != b.places:
         weight *= 1.0 if a.places & b.places else DIFFERS if a.places and b.places else OPEN
@@ -161,9 +177,17 @@ def _score(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score:
         return Score(name, None, "unjudged", why="the reference names no finding of the lexicon or the tree")
     if not result.pairs and not result.unsupported:
         return Score(name, 0.0, "unparsed", why=f"no finding in {trace.answer[-120:]!r}")
-    lists = {"agreed": [a for a, _, _ in result.pairs], "unsupported": result.unsupported, "omitted": result.omitted}
-    why = "; ".join(f"{what}: {', '.join(one.said for one in some[:SHOWN])}" for what, some in lists.items() if some)
-    counted = f"{len(result.pairs)} agreed, {len(result.unsupported)} unsupported, {len(result.omitted)} omitted"
+    lists = {
+        "agreed": [a for a, _, _ in result.pairs],
+        "unsupported": result.unsupported,
+        "omitted": result.omitted,
+    }
+    why = "; ".join(
+        f"{what}: {', '.join(one.said for one in some[:SHOWN])}" for what, some in lists.items() if some
+    )
+    counted = (
+        f"{len(result.pairs)} agreed, {len(result.unsupported)} unsupported, {len(result.omitted)} omitted"
+    )
     return Score(name, VALUES[name](result), parsed=counted, why=why)
 
 
@@ -171,6 +195,8 @@ EXAMPLE = Sample(
     "findings/example",
     (
         Message("user", ("Describe the findings of this chest X-ray.",)),
-        Message("assistant", ("There is a small left pleural effusion. No pneumothorax. The heart is enlarged.",)),
+        Message(
+            "assistant", ("There is a small left pleural effusion. No pneumothorax. The heart is enlarged.",)
+        ),
     ),
 )

@@ -1,9 +1,11 @@
-"""The calls an agent made and the answer it finished with, compared as data (MedAgentBench; FHIR and other web calls).
+"""The calls an agent made and the answer it finished with, compared as data (MedAgentBench; FHIR and other
+web calls).
 
-The target is JSON {"calls": [{"method", "url", "body"}], "answer": [...]}; either part may be left out. Calls are read
-from the tool calls of the trace and from text such as "POST URL" with a JSON body, "GET URL?a=b", "FINISH([60])".
-Keys have no order, 1 is 1.0, hosts and the order of a query do not matter; a key too many or a call too many is wrong.
-By default only calls that change something are compared: how an agent looks things up is its own affair.
+The target is JSON {"calls": [{"method", "url", "body"}], "answer": [...]}; either part may be left out. Calls
+are read from the tool calls of the trace and from text such as "POST URL" with a JSON body, "GET URL?a=b",
+"FINISH([60])". Keys have no order, 1 is 1.0, hosts and the order of a query do not matter; a key too many or
+a call too many is wrong. By default only calls that change something are compared: how an agent looks things
+up is its own affair.
 """
 
 import json
@@ -32,8 +34,11 @@ class Call:
     body: str  # canonical JSON, "" for none
 
 
-def json_calls(sample: Sample, trace: Trace, *, methods: Sequence[str] = CHANGING, ordered: bool = False) -> Score:
-    """1 where the calls of these `methods` are those of the target, in its order if `ordered`, and so is the answer."""
+def json_calls(
+    sample: Sample, trace: Trace, *, methods: Sequence[str] = CHANGING, ordered: bool = False
+) -> Score:
+    """1 where the calls of these `methods` are those of the target, in its order if `ordered`, and so is the
+    answer."""
     gold = _gold(sample)
     made = list(calls(trace))
     answer = finished(trace)
@@ -47,8 +52,15 @@ def json_calls(sample: Sample, trace: Trace, *, methods: Sequence[str] = CHANGIN
     same_answer = "answer" not in gold or _canonical(answer) == _canonical(gold["answer"])
     why = "" if same_calls else f"made {len(said)} calls that are not the {len(wanted)} of the gold; "
     why += "" if same_answer else f"finished with {_canonical(answer)}, gold {_canonical(gold['answer'])}"
-    shown = json.dumps({"calls": [f"{c.method} {c.path}" for c in said], "answer": answer}, ensure_ascii=False)
-    return Score("json_calls", float(same_calls and same_answer), parsed=shown, why=why or "the calls and the answer of the gold")
+    shown = json.dumps(
+        {"calls": [f"{c.method} {c.path}" for c in said], "answer": answer}, ensure_ascii=False
+    )
+    return Score(
+        "json_calls",
+        float(same_calls and same_answer),
+        parsed=shown,
+        why=why or "the calls and the answer of the gold",
+    )
 
 
 def _gold(sample: Sample) -> dict[str, Any]:
@@ -57,7 +69,10 @@ def _gold(sample: Sample) -> dict[str, Any]:
     except ValueError:
         gold = None
     if not isinstance(gold, dict) or not {"calls", "answer"} & set(gold):
-        raise DataError(f'the target of `json_calls` must be JSON {{"calls": [...], "answer": [...]}}, not {sample.target[:80]!r}')
+        raise DataError(
+            'the target of `json_calls` must be JSON {"calls": [...], "answer": [...]}, not'
+            f" {sample.target[:80]!r}"
+        )
     return gold
 
 
@@ -74,7 +89,8 @@ def calls(trace: Trace) -> Iterator[Call]:
 
 
 def _tool_call(call: ToolCall) -> Call:
-    """A tool named by its method, as MedAgentBench does ("POST {api_base}/Observation"), or one with a url among its arguments."""
+    """A tool named by its method, as MedAgentBench does ("POST {api_base}/Observation"), or one with a url
+    among its arguments."""
     method, _, url = call.name.partition(" ")
     if not url:
         arguments = dict(call.arguments)
@@ -102,7 +118,9 @@ def _call(row: dict[str, Any]) -> Call:
     url = urlsplit(re.sub(r"^\{\w+\}", "", str(row["url"])).strip("`'\"<>"))
     path = VERSION.sub("", unquote(url.path)).strip("/")
     body = row.get("body")
-    query = tuple(sorted(pair for pair in parse_qsl(url.query, keep_blank_values=True) if pair[0] != "_format"))
+    query = tuple(
+        sorted(pair for pair in parse_qsl(url.query, keep_blank_values=True) if pair[0] != "_format")
+    )
     return Call(str(row["method"]).upper(), path, query, "" if body is None else _canonical(body))
 
 
@@ -134,7 +152,13 @@ EXAMPLE = Sample(
     "json_calls/example",
     (
         Message("user", ("Record the blood pressure 118/77 mmHg of patient S1, then call FINISH([]).",)),
-        Message("assistant", ('POST http://server/fhir/Observation\n{"subject": "S1", "value": "118/77 mmHg"}\nFINISH([])',)),
+        Message(
+            "assistant",
+            ('POST http://server/fhir/Observation\n{"subject": "S1", "value": "118/77 mmHg"}\nFINISH([])',),
+        ),
     ),
-    target='{"calls": [{"method": "POST", "url": "Observation", "body": {"value": "118/77 mmHg", "subject": "S1"}}], "answer": []}',
+    target=(
+        '{"calls": [{"method": "POST", "url": "Observation", "body": {"value": "118/77 mmHg", "subject":'
+        ' "S1"}}], "answer": []}'
+    ),
 )

@@ -1,8 +1,9 @@
 """A number with its unit, within a tolerance; also 118/77, a date, and weeks with days (MedCalc-Bench).
 
-The target is "VALUE[ UNIT][ (LOW to HIGH)]", such as "7.4 mmol/L" or "25.017 mL/min (23.766 to 26.268)", a pair, a
-date (09/23/2014) or a duration (0 weeks, 6 days). A reply without a unit is in the unit asked for. Ranges and bounds
-are no answer; of several different numbers only an announced, last "=" or concluding one is.
+The target is "VALUE[ UNIT][ (LOW to HIGH)]", such as "7.4 mmol/L" or "25.017 mL/min (23.766 to 26.268)", a
+pair, a date (09/23/2014) or a duration (0 weeks, 6 days). A reply without a unit is in the unit asked for.
+Ranges and bounds are no answer; of several different numbers only an announced, last "=" or concluding one
+is.
 """
 
 import re
@@ -19,25 +20,41 @@ from medxiaohe.scoring._units import convert, unit
 from medxiaohe.types import Message, Sample, Score, Trace
 
 T = TypeVar("T")
-ANNOUNCED = re.compile(r"(?:\banswer|\bresult|答案|结果)[\"'*]?\s*(?:(?:is|would be|should be|equals)\b|[:=≈]|是|为)+\s*", re.IGNORECASE)
+ANNOUNCED = re.compile(
+    r"(?:\banswer|\bresult|答案|结果)[\"'*]?\s*(?:(?:is|would be|should be|equals)\b|[:=≈]|是|为)+\s*",
+    re.IGNORECASE,
+)
 CONCLUDES = re.compile(
-    r"\b(?:therefore|thus|hence|so|in conclusion|overall|in total|total|altogether)\b|因此|所以|故|总分|共", re.IGNORECASE
+    r"\b(?:therefore|thus|hence|so|in conclusion|overall|in total|total|altogether)\b|因此|所以|故|总分|共",
+    re.IGNORECASE,
 )
 LIMITS = re.compile(r"^(.*?)\s*\((\S+) to (\S+)\)$")
 ASIDE = re.compile(r"\([^()]*\)")
 
 
 def numeric(
-    sample: Sample, trace: Trace, *, absolute: float = 0.0, relative: float = 0.0, analyte: str = "", day_first: bool = False
+    sample: Sample,
+    trace: Trace,
+    *,
+    absolute: float = 0.0,
+    relative: float = 0.0,
+    analyte: str = "",
+    day_first: bool = False,
 ) -> Score:
     """1 where the number is within the limits of the target, or within `absolute` or `relative` of it.
 
-    `analyte` (a key of _units.ANALYTES) lets mg/dL and mmol/L compare. `day_first` reads 03/04/2020 as 3 April.
+    `analyte` (a key of _units.ANALYTES) lets mg/dL and mmol/L compare. `day_first` reads 03/04/2020 as 3
+    April.
     """
     target = sample.target.strip()
     text = final(readable(trace.answer))
     if wanted := dates(target, day_first):
-        return _one_of("numeric", {d.isoformat() for d in _last(text, lambda t: dates(t, day_first))}, wanted[0].isoformat(), trace)
+        return _one_of(
+            "numeric",
+            {d.isoformat() for d in _last(text, lambda t: dates(t, day_first))},
+            wanted[0].isoformat(),
+            trace,
+        )
     if re.search(r"\bweeks?\b", target) and (lengths := durations(target)):
         return _one_of("numeric", {f"{n} days" for n in _last(text, durations)}, f"{lengths[0]} days", trace)
     found = parse(trace.answer, analyte)
@@ -50,18 +67,28 @@ def numeric(
     shown = f"{found.value:g}{f'/{found.pair:g}' if found.pair is not None else ''} {found.unit}".strip()
     value = _in_unit(said, gold.unit, analyte)
     if value is None:
-        return Score("numeric", 0.0, parsed=shown, why=f"said {shown!r}, which is no {gold.unit!r}: another unit than the gold {target!r}")
+        return Score(
+            "numeric",
+            0.0,
+            parsed=shown,
+            why=f"said {shown!r}, which is no {gold.unit!r}: another unit than the gold {target!r}",
+        )
     slack = max(absolute, relative * abs(gold.value), 1e-9 * abs(gold.value))
-    right = gold.pair == found.pair and (min(low, gold.value - slack) <= value <= max(high, gold.value + slack))
+    right = gold.pair == found.pair and (
+        min(low, gold.value - slack) <= value <= max(high, gold.value + slack)
+    )
     return Score("numeric", float(right), parsed=shown, why=f"said {shown!r}, gold {target!r}")
 
 
 def limits(target: str) -> tuple[Quantity, float, float]:
-    """The gold quantity and the lowest and highest value that count, in its unit. DataError when it is no number."""
+    """The gold quantity and the lowest and highest value that count, in its unit. DataError when it is no
+    number."""
     match = LIMITS.match(readable(target))
     found = quantities(match[1] if match else readable(target))
     if len(found) != 1:
-        raise DataError(f"the target of `numeric` must be one number, such as '7.4 mmol/L (7.0 to 7.8)', not {target!r}")
+        raise DataError(
+            f"the target of `numeric` must be one number, such as '7.4 mmol/L (7.0 to 7.8)', not {target!r}"
+        )
     low, high = (float(match[2]), float(match[3])) if match else (found[0].value, found[0].value)
     return found[0], low, high
 
@@ -73,7 +100,11 @@ def parse(answer: str, analyte: str = "") -> Quantity | None:
     if segments:
         said = [_single(segment, analyte) for segment in segments]
         first = said[0]
-        return first if first is not None and all(one is not None and same(first, one, analyte) for one in said) else None
+        return (
+            first
+            if first is not None and all(one is not None and same(first, one, analyte) for one in said)
+            else None
+        )
     if (one := _single(text, analyte)) is not None:
         return one
     lines = [line for line in text.splitlines() if line.strip()]
@@ -91,7 +122,8 @@ def announced(text: str) -> list[str]:
 
 
 def _single(text: str, analyte: str) -> Quantity | None:
-    """The one quantity of a passage: what follows the last "=", else all of it; an aside may repeat it in another unit."""
+    """The one quantity of a passage: what follows the last "=", else all of it; an aside may repeat it in
+    another unit."""
     if steps := list(EQUATION.finditer(text)):
         text = text[steps[-1].end() :]
     found = quantities(ASIDE.sub(lambda m: " " * len(m[0]), text))

@@ -1,4 +1,5 @@
-"""One of the sample's choices, in words: the answer must name exactly one of them, as a whole word or phrase."""
+"""One of the sample's choices, in words: the answer must name exactly one of them, as a whole word or
+phrase."""
 
 import re
 from collections.abc import Sequence
@@ -7,9 +8,12 @@ from medxiaohe.scoring._answer import final
 from medxiaohe.scoring._text import plain, verdict
 from medxiaohe.types import Message, Sample, Score, Trace
 
-ANNOUNCED = re.compile(r"\banswer[\"']?\s*(?:(?:is|would be|should be|must be)\b|[:=])\s*([^\n]+)", re.IGNORECASE)
+ANNOUNCED = re.compile(
+    r"\banswer[\"']?\s*(?:(?:is|would be|should be|must be)\b|[:=])\s*([^\n]+)", re.IGNORECASE
+)
 NEGATION = re.compile(
-    r"\b(?:not|never|neither|nor|non|no|isn't|rather than|instead of|without)(?:\s+(?:a|an|the|really|just|kind|type|of))*\s*$"
+    r"\b(?:not|never|neither|nor|non|no|isn't|rather than|instead"
+    r" of|without)(?:\s+(?:a|an|the|really|just|kind|type|of))*\s*$"
 )
 
 
@@ -27,7 +31,8 @@ def parse(answer: str, choices: Sequence[str]) -> str:
 
 def _named(text: str, choices: Sequence[str]) -> set[str]:
     words, found = plain(text), set()
-    for choice in sorted(choices, key=len, reverse=True):  # "cell line" before "cell", and each word counts once
+    # "cell line" before "cell", and each word counts once
+    for choice in sorted(choices, key=len, reverse=True):
         pattern = re.compile(rf"(?<!\w){re.escape(plain(choice))}(?!\w)")
         if any(not NEGATION.search(words[: m.start()]) for m in pattern.finditer(words)):
             found.add(choice)

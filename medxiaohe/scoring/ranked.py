@@ -1,7 +1,7 @@
 """A ranked differential: is the gold among its first k? Names compare by the tree, as in `entity`.
 
-Only the first k entries count, so a longer list earns nothing. An entry that names two things takes its place and
-matches nothing. The list is numbered lines, lines, JSON, or one line with semicolons or numbers.
+Only the first k entries count, so a longer list earns nothing. An entry that names two things takes its place
+and matches nothing. The list is numbered lines, lines, JSON, or one line with semicolons or numbers.
 """
 
 import json
@@ -15,7 +15,9 @@ from medxiaohe.scoring._text import ALTERNATIVE, LEAD, UNKNOWN, golds, missing
 from medxiaohe.scoring.entity import name, several
 from medxiaohe.types import Message, Sample, Score, Trace
 
-NUMBERED = re.compile(r"(?:^|\n|(?<=[.;,:)])\s|^answer:\s*)\s*(?:#|rank\s*)?(\d{1,2})[.):、]\s*(?=\S)", re.IGNORECASE)
+NUMBERED = re.compile(
+    r"(?:^|\n|(?<=[.;,:)])\s|^answer:\s*)\s*(?:#|rank\s*)?(\d{1,2})[.):、]\s*(?=\S)", re.IGNORECASE
+)
 CODE = re.compile(r"\s*[(\[]?\b(?:OMIM|ORPHA|MONDO|MIM|ICD-?10?)\b[:# ]*[\w.]+[)\]]?", re.IGNORECASE)
 LONGEST = 20  # words of an entry that has no number or bullet
 
@@ -32,7 +34,12 @@ def mrr(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int 
         return missing("mrr", trace, "no list of names")
     place = place_of(entries, golds(sample), known)
     value = 1 / place if place and place <= k else 0.0
-    return Score("mrr", value, parsed="; ".join(entries[:k]), why=f"{sample.target!r} is at place {place or 'none'} of {len(entries)}")
+    return Score(
+        "mrr",
+        value,
+        parsed="; ".join(entries[:k]),
+        why=f"{sample.target!r} is at place {place or 'none'} of {len(entries)}",
+    )
 
 
 def judged(sample: Sample, trace: Trace, known: Names, k: int) -> Score:
@@ -73,7 +80,9 @@ def _json(text: str) -> list[str]:
     except (ValueError, RecursionError):
         return []
     keys = ("name", "diagnosis", "disease", "label")
-    named = [next((row[key] for key in keys if key in row), None) if isinstance(row, dict) else row for row in rows]
+    named = [
+        next((row[key] for key in keys if key in row), None) if isinstance(row, dict) else row for row in rows
+    ]
     texts = [one for one in named if isinstance(one, str)]
     return texts if len(texts) == len(named) else []
 
@@ -82,7 +91,10 @@ def _numbered(text: str) -> list[str]:
     marks = list(NUMBERED.finditer(text))
     if not marks or [int(mark[1]) for mark in marks] != list(range(1, len(marks) + 1)):
         return []  # it counts otherwise than 1, 2, 3
-    return [text[mark.end() : after].strip() for mark, after in zip(marks, [*(m.start() for m in marks[1:]), len(text)], strict=True)]
+    return [
+        text[mark.end() : after].strip()
+        for mark, after in zip(marks, [*(m.start() for m in marks[1:]), len(text)], strict=True)
+    ]
 
 
 def _lines(text: str) -> list[str]:
@@ -97,14 +109,24 @@ def _lines(text: str) -> list[str]:
 
 def _names(tree: Path | str | None) -> Names:
     if tree is None:
-        raise ConfigError("the scorer ranked compares names by a tree: give it tree=FOLDER of an entity.build stage")
+        raise ConfigError(
+            "the scorer ranked compares names by a tree: give it tree=FOLDER of an entity.build stage"
+        )
     return tree_names(Path(tree))
 
 
 EXAMPLE = Sample(
     "ranked/example",
     (
-        Message("user", ("Tall stature, ectopia lentis, aortic root dilatation. List the five most likely diseases, one a line.",)),
+        Message(
+            "user",
+            (
+                (
+                    "Tall stature, ectopia lentis, aortic root dilatation. List the five most likely"
+                    " diseases, one a line."
+                ),
+            ),
+        ),
         Message("assistant", ("1. Marfan syndrome\n2. Loeys-Dietz syndrome",)),
     ),
     target="Marfan syndrome",

@@ -1,7 +1,7 @@
 """An answer whose form is a regular expression: the target must match all of it, whatever its case.
 
-For answers with many spellings and one meaning ("^(grade )?(2|ii)$"). The whole answer must match, so nothing can be
-hidden beside it; refusals match nothing.
+For answers with many spellings and one meaning ("^(grade )?(2|ii)$"). The whole answer must match, so nothing
+can be hidden beside it; refusals match nothing.
 """
 
 import re
@@ -17,11 +17,18 @@ def regex(sample: Sample, trace: Trace) -> Score:
     try:
         pattern = re.compile(sample.target.strip(), re.IGNORECASE)
     except re.error as error:
-        raise DataError(f"the target of `regex` must be a regular expression, not {sample.target!r} ({error})") from error
+        raise DataError(
+            f"the target of `regex` must be a regular expression, not {sample.target!r} ({error})"
+        ) from error
     said = bare(short(trace.answer))
     if not said or refuses(said):
         return missing("regex", trace)
-    return Score("regex", float(bool(pattern.fullmatch(said))), parsed=said, why=f"said {said!r}, gold matches {sample.target!r}")
+    return Score(
+        "regex",
+        float(bool(pattern.fullmatch(said))),
+        parsed=said,
+        why=f"said {said!r}, gold matches {sample.target!r}",
+    )
 
 
 EXAMPLE = Sample(

@@ -1,4 +1,5 @@
-"""ROUGE of a reply and the reference: words in common, not facts in common. `rouge_l.rouge_1`, `rouge_l.rouge_2` are the others."""
+"""ROUGE of a reply and the reference: words in common, not facts in common. `rouge_l.rouge_1`,
+`rouge_l.rouge_2` are the others."""
 
 from medxiaohe.scoring import _overlap
 from medxiaohe.scoring._free import no_answer, reference, said

@@ -1,12 +1,16 @@
-"""A reply against criteria with signed points, in the format of HealthBench (Arora et al. 2025); a judge says which are met.
+"""A reply against criteria with signed points, in the format of HealthBench (Arora et al. 2025); a judge says
+which are met.
 
-    rubric              points of the met criteria / sum of the positive points: openai/simple-evals, calculate_score. It may
-                        fall below 0; HealthBench then clips the mean over all items to [0, 1], and so does `clipped_mean`.
+    rubric              points of the met criteria / sum of the positive points: openai/simple-evals,
+                        calculate_score. It may
+                        fall below 0; HealthBench then clips the mean over all items to [0, 1], and so does
+                        `clipped_mean`.
     rubric.clipped      the same, each item in [0, 1]: for rewards. Its mean is not HealthBench's.
-    rubric.normalised   (sum of met points - sum of negative points) / sum of |points|, always in [0, 1] (Baichuan-M3, eq. 1)
+    rubric.normalised   (sum of met points - sum of negative points) / sum of |points|, always in [0, 1]
+                        (Baichuan-M3, eq. 1)
 
-Sample.target is JSON: {"criteria": [{"text": "Advises ...", "points": 5}, ...]}. One criterion without a verdict leaves the
-whole score unjudged; `why` then says between which values it lies.
+Sample.target is JSON: {"criteria": [{"text": "Advises ...", "points": 5}, ...]}. One criterion without a
+verdict leaves the whole score unjudged; `why` then says between which values it lies.
 """
 
 import json
@@ -34,15 +38,23 @@ def criteria(sample: Sample) -> tuple[Criterion, ...]:
         rows = json.loads(sample.target)["criteria"]
         found = tuple(Criterion(str(row["text"]), float(row["points"])) for row in rows)
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f'{sample.id}: the target of a rubric is JSON like {{"criteria": [{{"text": ..., "points": 5}}]}}') from error
-    if not all(math.isfinite(one.points) and one.text.strip() for one in found) or not any(one.points > 0 for one in found):
-        raise DataError(f"{sample.id}: a rubric needs criteria with a text and finite points, one of them above 0")
+        raise DataError(
+            f'{sample.id}: the target of a rubric is JSON like {{"criteria": [{{"text": ..., "points": 5}}]}}'
+        ) from error
+    if not all(math.isfinite(one.points) and one.text.strip() for one in found) or not any(
+        one.points > 0 for one in found
+    ):
+        raise DataError(
+            f"{sample.id}: a rubric needs criteria with a text and finite points, one of them above 0"
+        )
     return found
 
 
 def to_target(rows: Iterable[tuple[str, float]]) -> str:
     """The target of a sample from (criterion, points)."""
-    return json.dumps({"criteria": [{"text": text, "points": points} for text, points in rows]}, ensure_ascii=False)
+    return json.dumps(
+        {"criteria": [{"text": text, "points": points} for text, points in rows]}, ensure_ascii=False
+    )
 
 
 def official(points: Sequence[float], met: Sequence[bool]) -> float:
@@ -60,7 +72,8 @@ def normal(points: Sequence[float], met: Sequence[bool]) -> float:
 
 
 def clipped_mean(values: Sequence[float]) -> float:
-    """HealthBench's score of a set of items: their mean, clipped to [0, 1]. A run reports it as the mean of `rubric`."""
+    """HealthBench's score of a set of items: their mean, clipped to [0, 1]. A run reports it as the mean of
+    `rubric`."""
     return min(1.0, max(0.0, _sum(values) / len(values)))
 
 
@@ -68,22 +81,42 @@ FORMULAS = {"rubric": official, "rubric.clipped": clip, "rubric.normalised": nor
 
 
 def _questions(sample: Sample, trace: Trace) -> list[Question]:
-    return [Question("rubric", said(trace), tuple(one.text for one in criteria(sample)), told(sample.prompt.messages))]
+    return [
+        Question(
+            "rubric", said(trace), tuple(one.text for one in criteria(sample)), told(sample.prompt.messages)
+        )
+    ]
 
 
 def _score(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict, ...]]) -> Score:
     rows, given, formula = criteria(sample), verdicts[0], FORMULAS[name]
     points = [one.points for one in rows]
-    lines = [f"{one.points:+g} {v.label or 'no verdict'}: {one.text[:80]} ({v.why[:120]})" for one, v in zip(rows, given, strict=True)]
+    lines = [
+        f"{one.points:+g} {v.label or 'no verdict'}: {one.text[:80]} ({v.why[:120]})"
+        for one, v in zip(rows, given, strict=True)
+    ]
     if problem := undecided(given):
         least, most = (
-            formula(points, [v.label == "met" if v.decided else (p > 0) == high for p, v in zip(points, given, strict=True)])
+            formula(
+                points,
+                [
+                    v.label == "met" if v.decided else (p > 0) == high
+                    for p, v in zip(points, given, strict=True)
+                ],
+            )
             for high in (False, True)
         )
-        return Score(name, None, "unjudged", why="\n".join([f"{problem}; the score lies in {least:.3f} to {most:.3f}", *lines]))
+        return Score(
+            name,
+            None,
+            "unjudged",
+            why="\n".join([f"{problem}; the score lies in {least:.3f} to {most:.3f}", *lines]),
+        )
     met = [v.label == "met" for v in given]
     parsed = f"{sum(met)} of {len(met)} met"
-    return Score(name, formula(points, met), parsed=parsed, why="\n".join([f"judged by {given[0].judge}", *lines]))
+    return Score(
+        name, formula(points, met), parsed=parsed, why="\n".join([f"judged by {given[0].judge}", *lines])
+    )
 
 
 def _sum(values: Iterable[float]) -> float:
@@ -101,6 +134,10 @@ EXAMPLE = Sample(
         Message("assistant", ("Wash the wound with water. You need a tetanus booster.",)),
     ),
     target=to_target(
-        [("Advises to wash the wound with water", 4), ("States that a tetanus booster is needed", 6), ("Recommends antibiotics", -5)]
+        [
+            ("Advises to wash the wound with water", 4),
+            ("States that a tetanus booster is needed", 6),
+            ("Recommends antibiotics", -5),
+        ]
     ),
 )

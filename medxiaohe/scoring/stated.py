@@ -1,7 +1,8 @@
 """The scorer for rows of one's own: which strict parser applies follows from what the row states.
 
-`choices` and a letter as target: `choice`. `choices` and one of them as target: `one_of`. Target yes, no or maybe:
-`yes_no`. Anything else: `exact`. Case and blanks of the target do not matter. The prompt never sees any of this.
+`choices` and a letter as target: `choice`. `choices` and one of them as target: `one_of`. Target yes, no or
+maybe: `yes_no`. Anything else: `exact`. Case and blanks of the target do not matter. The prompt never sees
+any of this.
 """
 
 from dataclasses import replace

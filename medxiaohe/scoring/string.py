@@ -10,7 +10,9 @@ from medxiaohe.scoring._answer import final, refuses
 from medxiaohe.scoring._text import LEAD, UNKNOWN, golds, missing, plain
 from medxiaohe.types import Message, Sample, Score, Trace
 
-ANNOUNCED = re.compile(r"\b(?:answer|result)[\"']?\s*(?:is|[:=])+\s*([^\n]+)|答案(?:是|为)?:?\s*([^\n]+)", re.IGNORECASE)
+ANNOUNCED = re.compile(
+    r"\b(?:answer|result)[\"']?\s*(?:is|[:=])+\s*([^\n]+)|答案(?:是|为)?:?\s*([^\n]+)", re.IGNORECASE
+)
 
 
 def string(sample: Sample, trace: Trace) -> Score:
@@ -19,7 +21,9 @@ def string(sample: Sample, trace: Trace) -> Score:
     nothing = not plain(said) or refuses(said) or bool(UNKNOWN.fullmatch(said.strip(" .:!")))
     if nothing and said not in accepted:
         return missing("string", trace)
-    return Score("string", float(said in accepted), parsed=said, why=f"said {said!r}, gold {' | '.join(accepted)!r}")
+    return Score(
+        "string", float(said in accepted), parsed=said, why=f"said {said!r}, gold {' | '.join(accepted)!r}"
+    )
 
 
 def parse(answer: str) -> str:
@@ -32,7 +36,14 @@ def parse(answer: str) -> str:
 def bare(text: str) -> str:
     """Without quotes and brackets around it, and without the full stop of its sentence."""
     text = text.strip().rstrip(".。")
-    while len(text) > 1 and (text[0], text[-1]) in (('"', '"'), ("'", "'"), ("(", ")"), ("[", "]"), ("“", "”"), ("`", "`")):
+    while len(text) > 1 and (text[0], text[-1]) in (
+        ('"', '"'),
+        ("'", "'"),
+        ("(", ")"),
+        ("[", "]"),
+        ("“", "”"),
+        ("`", "`"),
+    ):
         text = text[1:-1].strip()
     return text
 

@@ -1,9 +1,10 @@
 """Shared words, as open VQA benchmarks publish it: a measure of wording, not of medicine.
 
-Precision, recall and F1 over the words of answer and gold, counted as often as both have them, without articles and
-punctuation (Rajpurkar et al. 2016, aclanthology.org/D16-1264, evaluation script v1.1); both are read alike, in NFKC and
-without "this is" and "the answer is" in front. "No pneumonia" gets 0.67 for
-"pneumonia": read it beside `entity`, never instead of it. The best of several golds (one a line of the target) counts.
+Precision, recall and F1 over the words of answer and gold, counted as often as both have them, without
+articles and punctuation (Rajpurkar et al. 2016, aclanthology.org/D16-1264, evaluation script v1.1); both are
+read alike, in NFKC and without "this is" and "the answer is" in front. "No pneumonia" gets 0.67 for
+"pneumonia": read it beside `entity`, never instead of it. The best of several golds (one a line of the
+target) counts.
 """
 
 import re
@@ -56,6 +57,9 @@ def words(text: str) -> list[str]:
 
 EXAMPLE = Sample(
     "token_f1/example",
-    (Message("user", ("What is seen in the left lung?",)), Message("assistant", ("A small pleural effusion",))),
+    (
+        Message("user", ("What is seen in the left lung?",)),
+        Message("assistant", ("A small pleural effusion",)),
+    ),
     target="small pleural effusion",
 )

@@ -1,7 +1,7 @@
 """Yes or no (or maybe, where the sample offers it): the answer must say the word, as the answer.
 
-"Yes, abnormal" is yes. "Unknown", "it is normal", "yes or no" and "No abnormality" are no answer: the "no" of the
-last is about the abnormality, and to "Is the lung normal?" it would mean yes.
+"Yes, abnormal" is yes. "Unknown", "it is normal", "yes or no" and "No abnormality" are no answer: the "no" of
+the last is about the abnormality, and to "Is the lung normal?" it would mean yes.
 """
 
 import re
@@ -12,19 +12,33 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 WORD = r"(yes|no|maybe)"
 ANNOUNCED = re.compile(
-    rf"\b(?:answer|conclusion)\b[\"']?\s*(?:to (?:the|this|your) question\s*)?(?:is|would be|should be|must be|be|[:=\-]|\s)+"
+    rf"\b(?:answer|conclusion)\b[\"']?\s*(?:to (?:the|this|your) question\s*)?(?:is|would be|should be|must"
+    rf" be|be|[:=\-]|\s)+"
     rf"[\s\"'(]*(?:(?:definitely|clearly|probably|likely|most likely|simply|a|an|clear)\s+)*[\"'(]*{WORD}\b"
     rf"|\bi(?:'d| would)? (?:say|think|believe|answer)[\s:,\"']+(?:that\s+)?(?:it is\s+)?{WORD}(?=\W*$)",
     re.IGNORECASE | re.MULTILINE,
 )
 LEADING = re.compile(
-    rf"^\W*(?:(?:probably|definitely|most likely|likely|certainly|well|hmm|oh)[,\s]+)?{WORD}\b(?=(.*))", re.IGNORECASE | re.DOTALL
+    rf"^\W*(?:(?:probably|definitely|most likely|likely|certainly|well|hmm|oh)[,\s]+)?{WORD}\b(?=(.*))",
+    re.IGNORECASE | re.DOTALL,
 )
-NO_GOES_ON = re.compile(  # after a bare "no": the end, punctuation, or a new clause; "no pneumonia" is not an answer
-    r"\s*(?:$|[^\w\s]|(?:it|there|this|that|these|those|the|i|we|he|she|they|because|since|as|not|is|are|no)\b)", re.IGNORECASE
+# after a bare "no": the end, punctuation, or a new clause; "no pneumonia" is not an answer
+NO_GOES_ON = re.compile(
+    r"\s*(?:$|[^\w\s]|(?:it|there|this|that|these|those|the|i|we|he|she|they|because|since|as|not|is|are|no)\b)",
+    re.IGNORECASE,
 )
 BOTH = re.compile(rf"^\s*(?:[,/&|\\-]|or|and|and/or|\s|\.)*\s*{WORD}\b", re.IGNORECASE)
-CHINESE = {"是": "yes", "是的": "yes", "有": "yes", "对": "yes", "否": "no", "不": "no", "不是": "no", "没有": "no", "无": "no"}
+CHINESE = {
+    "是": "yes",
+    "是的": "yes",
+    "有": "yes",
+    "对": "yes",
+    "否": "no",
+    "不": "no",
+    "不是": "no",
+    "没有": "no",
+    "无": "no",
+}
 CHINESE |= {"可能": "maybe", "也许": "maybe"}
 
 

@@ -1,4 +1,5 @@
-"""Tasks: one file each. A task is a benchmark and a training environment: samples, and the way to judge them."""
+"""Tasks: one file each. A task is a benchmark and a training environment: samples, and the way to judge
+them."""
 
 import hashlib
 import inspect
@@ -13,8 +14,11 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.types import Sample, Task
 
 
-def make(name: str, tree: Path | None = None, options: Mapping[str, Any] | None = None, data: Path | None = None) -> Task:
-    """The task `name` with its options, and with the folders of the tree and of the corpus where its factory takes them.
+def make(
+    name: str, tree: Path | None = None, options: Mapping[str, Any] | None = None, data: Path | None = None
+) -> Task:
+    """The task `name` with its options, and with the folders of the tree and of the corpus where its factory
+    takes them.
 
     Raises ConfigError for an unknown task or option, and for something that is not a task.
     """
@@ -39,13 +43,17 @@ def named(sample: Sample, task: Task) -> Sample:
 
 
 class Fingerprint:
-    """16 hex digits that change when an item, its gold, its pixels, its cluster or the order does; paths do not count."""
+    """16 hex digits that change when an item, its gold, its pixels, its cluster or the order does; paths do
+    not count."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
     def add(self, s: Sample) -> None:
-        parts = [[part if isinstance(part, str) else part.sha256 for part in m.parts if not hasattr(part, "name")] for m in s.messages]
+        parts = [
+            [part if isinstance(part, str) else part.sha256 for part in m.parts if not hasattr(part, "name")]
+            for m in s.messages
+        ]
         row = [s.id, parts, s.target, s.choices, s.patient_id, s.study_id, io.to_json(s.facts)]
         self._digest.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
 
@@ -61,8 +69,9 @@ def fingerprint(samples: Iterable[Sample]) -> str:
 
 
 def prompt_id(task: Task) -> str:
-    """The name of the way to ask with a hash of its words: of the made-up example, so no data set changes it."""
-    return f"{task.prompt or task.name}@{io.fingerprint([message.text for message in task.example.prompt.messages])[:8]}"
+    """The name of the way to ask with a hash of its words: of the made-up example, so no data set changes
+    it."""
+    return f"{task.prompt or task.name}@{io.fingerprint([message.text for message in task.example.prompt.messages])[:8]}"  # noqa: E501
 
 
 def changed(task: Task, split: str, samples: Iterable[Sample]) -> str:
@@ -73,4 +82,8 @@ def changed(task: Task, split: str, samples: Iterable[Sample]) -> str:
 def differs(task: Task, split: str, found: str) -> str:
     """The same of a fingerprint; "" where the task was written without one."""
     expected = task.fingerprints.get(split, "")
-    return f"{task.name} ({split}) has fingerprint {found}, not {expected}: the data changed" if found != (expected or found) else ""
+    return (
+        f"{task.name} ({split}) has fingerprint {found}, not {expected}: the data changed"
+        if found != (expected or found)
+        else ""
+    )

@@ -1,7 +1,8 @@
-"""BCCD (Shenggan 2019, github.com/Shenggan/BCCD_Dataset): blood smears of 640 x 480 pixels with boxes around cells.
+"""BCCD (Shenggan 2019, github.com/Shenggan/BCCD_Dataset): blood smears of 640 x 480 pixels with boxes around
+cells.
 
-Split by picture, 60 % train, 10 % validation. The data set states no patients, and neighbouring pictures may be of one
-smear, so an interval over pictures is too narrow.
+Split by picture, 60 % train, 10 % validation. The data set states no patients, and neighbouring pictures may
+be of one smear, so an interval over pictures is too narrow.
 """
 
 from __future__ import annotations
@@ -25,10 +26,15 @@ CELLS = {"RBC": "red blood cells", "WBC": "white blood cells", "Platelets": "pla
 class Smear:
     name: str
     image: ImageRef
-    boxes: tuple[tuple[str, tuple[int, int, int, int]], ...]  # kind of cell; left, top, right, bottom in pixels
+    # kind of cell; left, top, right, bottom in pixels
+    boxes: tuple[tuple[str, tuple[int, int, int, int]], ...]
 
 
-EXAMPLE = Smear("example", ImageRef("example.jpg"), (("RBC", (10, 10, 60, 60)), ("RBC", (70, 15, 120, 70)), ("WBC", (200, 90, 330, 220))))
+EXAMPLE = Smear(
+    "example",
+    ImageRef("example.jpg"),
+    (("RBC", (10, 10, 60, 60)), ("RBC", (70, 15, 120, 70)), ("WBC", (200, 90, 330, 220))),
+)
 
 
 def smears(path: str, split: str) -> Iterator[Smear]:

@@ -1,6 +1,8 @@
-"""BioASQ tasks 7B to 9B (Tsatsaronis et al. 2015; Krithara et al. 2023): questions of experts with snippets of PubMed abstracts.
+"""BioASQ tasks 7B to 9B (Tsatsaronis et al. 2015; Krithara et al. 2023): questions of experts with snippets
+of PubMed abstracts.
 
-Split by question, 60 % train, 10 % validation. The snippets were chosen by the experts: with them, finding is not asked for.
+Split by question, 60 % train, 10 % validation. The snippets were chosen by the experts: with them, finding is
+not asked for.
 """
 
 from __future__ import annotations
@@ -23,12 +25,15 @@ EXAMPLE = {
     "body": "Is the protein Papilin secreted?",
     "type": "yesno",
     "exact_answer": "yes",
-    "snippets": [{"text": "Papilin is a secreted glycoprotein.", "document": "http://www.ncbi.nlm.nih.gov/pubmed/1"}],
+    "snippets": [
+        {"text": "Papilin is a secreted glycoprotein.", "document": "http://www.ncbi.nlm.nih.gov/pubmed/1"}
+    ],
 }
 
 
 def questions(path: str, kind: str, split: str) -> Iterator[Mapping[str, Any]]:
-    """The questions of a kind (yesno, factoid, list) and split, each once; `path` is a folder of BioASQ files."""
+    """The questions of a kind (yesno, factoid, list) and split, each once; `path` is a folder of BioASQ
+    files."""
     known_split(split)
     for row in shuffled(_all(place(path, "corpus/bioasq")), key=lambda row: str(row["id"])):
         if row["type"] == kind and hash_split("bioasq", row["id"], train=0.6, validation=0.1) == split:

@@ -1,4 +1,5 @@
-"""What several tasks need: where their data is, samples with the gold last, hash splits and orders that a limit may cut."""
+"""What several tasks need: where their data is, samples with the gold last, hash splits and orders that a
+limit may cut."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ DATA = "MEDXIAOHE_DATA"  # folder of data sets fetched by hand, in the layout of
 
 
 def place(path: str, below: str = "") -> Path:
-    """The folder or file a task reads: "asset:NAME", a path, or, for "", the path `below` ${MEDXIAOHE_DATA}."""
+    """The folder or file a task reads: "asset:NAME", a path, or, for "", the path `below`
+    ${MEDXIAOHE_DATA}."""
     if path.startswith("asset:"):
         return assets.folder(path.removeprefix("asset:"))
     if not path and DATA not in os.environ:
@@ -38,11 +40,21 @@ def item(id: str, question: Sequence[Part] | str, answer: str, **fields: Any) ->
     return Sample(id, messages, **{"target": answer, "source": id.partition("/")[0], **fields})
 
 
-def multiple_choice(id: str, question: str, gold: str, others: Sequence[str], key: str, **fields: Any) -> Sample:
-    """A question with lettered options in an order that depends only on `key` and the options; `target` is the letter."""
+def multiple_choice(
+    id: str, question: str, gold: str, others: Sequence[str], key: str, **fields: Any
+) -> Sample:
+    """A question with lettered options in an order that depends only on `key` and the options; `target` is
+    the letter."""
     choices = sorted([gold, *others], key=lambda choice: io.unit_interval("options", key, choice))
     letter = LETTERS[choices.index(gold)]
-    return item(id, asked("choice", question, choices), f"{letter}. {gold}", target=letter, choices=tuple(choices), **fields)
+    return item(
+        id,
+        asked("choice", question, choices),
+        f"{letter}. {gold}",
+        target=letter,
+        choices=tuple(choices),
+        **fields,
+    )
 
 
 def hash_split(space: str, key: str, train: float = 0.8, validation: float = 0.1) -> Split:
@@ -52,7 +64,8 @@ def hash_split(space: str, key: str, train: float = 0.8, validation: float = 0.1
 
 
 def components(groups: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Key -> the key that stands for everything connected with it, when the keys of a group belong together."""
+    """Key -> the key that stands for everything connected with it, when the keys of a group belong
+    together."""
     leader: dict[str, str] = {}
 
     def find(key: str) -> str:
@@ -74,7 +87,8 @@ def shuffled(items: Iterable[T], key: Callable[[T], str]) -> list[T]:
 
 
 def alternating(items: Iterable[T], key: Callable[[T], str], label: Callable[[T], str]) -> list[T]:
-    """Shuffled, taking one of each label in turn: any first part is balanced as long as no label has run out."""
+    """Shuffled, taking one of each label in turn: any first part is balanced as long as no label has run
+    out."""
     groups: dict[str, list[T]] = {}
     for one in shuffled(items, key):
         groups.setdefault(label(one), []).append(one)
@@ -85,7 +99,11 @@ def alternating(items: Iterable[T], key: Callable[[T], str], label: Callable[[T]
 
 def known_split(split: str, there: Sequence[str] = ("train", "validation", "test")) -> None:
     if split not in there:
-        raise ConfigError(f"no split {split!r}: there are {', '.join(there)}" if len(there) > 1 else f"no split {split!r}: only {there[0]}")
+        raise ConfigError(
+            f"no split {split!r}: there are {', '.join(there)}"
+            if len(there) > 1
+            else f"no split {split!r}: only {there[0]}"
+        )
 
 
 def stored(data: bytes, task: str) -> ImageRef:

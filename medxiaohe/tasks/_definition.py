@@ -1,4 +1,5 @@
-"""What a YAML task may say, checked before anything is read. Keys of lm-eval and lmms-eval mean what they mean there."""
+"""What a YAML task may say, checked before anything is read. Keys of lm-eval and lmms-eval mean what they
+mean there."""
 
 from __future__ import annotations
 
@@ -16,9 +17,17 @@ ORDERS = ("shuffled", "balanced", "file")
 METRICS = {"acc": "choice", "exact_match": "exact", "f1": "token_f1"}  # names of lm-eval -> our scorers
 SPLIT_KEYS = {"train": "training_split", "validation": "validation_split", "test": "test_split"}
 FIXED = {  # keys of other evaluators that only this value of is true here
-    "output_type": ("generate_until",), "num_fewshot": (0,), "repeats": (1,), "should_decontaminate": (False,), "fewshot_split": (None,),
+    "output_type": ("generate_until",), "num_fewshot": (0,), "repeats": (1,), "should_decontaminate": (False,
+    ), "fewshot_split": (None,),
 }  # fmt: skip
-CODE_KEYS = ("process_docs", "process_results", "doc_to_messages", "custom_dataset", "fewshot_config", "include")
+CODE_KEYS = (
+    "process_docs",
+    "process_results",
+    "doc_to_messages",
+    "custom_dataset",
+    "fewshot_config",
+    "include",
+)
 
 
 @dataclass(frozen=True)
@@ -26,39 +35,50 @@ class Definition:
     """The keys of a YAML task. A `template` is a column's name, or text with {{field}} in it."""
 
     task: str  # its name
-    dataset_path: str  # hub id; folder or file in the same layout; pack:path below ${MEDXIAOHE_DATA}; asset:NAME
-    doc_to_text: str  # template of the question; words that are no column's name are the question of every row
+    # hub id; folder or file in the same layout; pack:path below ${MEDXIAOHE_DATA}; asset:NAME
+    dataset_path: str
+    # template of the question; words that are no column's name are the question of every row
+    doc_to_text: str
     license: str  # of the data; may be a template
     example: Mapping[str, Any]  # a made-up row in the layout of the data set
     about: str = ""  # one paragraph: what it is, whose, which split, what is unlike the published use of it
     access: str = "public"
     dataset_name: str | list[str] = ""  # configuration of the data set, or several
-    dataset_kwargs: Mapping[str, Any] = field(default_factory=dict)  # data_files: split -> file or pattern; revision
+    # data_files: split -> file or pattern; revision
+    dataset_kwargs: Mapping[str, Any] = field(default_factory=dict)
     training_split: str = ""
     validation_split: str = ""
     test_split: str = ""
-    doc_to_target: Any = ""  # template or number: letter, place (from `first_choice`) or text of the right option; else the answer
-    doc_to_choice: Any = ""  # column that holds the options, or a list of templates; blank ones at the end are left out
+    # template or number: letter, place (from `first_choice`) or text of the right option; else the answer
+    doc_to_target: Any = ""
+    # column that holds the options, or a list of templates; blank ones at the end are left out
+    doc_to_choice: Any = ""
     doc_to_visual: str | list[str] = field(default_factory=list)  # columns or templates of images
     image_folder: str = ""  # where paths of images start, below the data
-    metric_list: list[Any] = field(default_factory=list)  # [{metric: choice}]: names of scorers, the first is the reward
+    # [{metric: choice}]: names of scorers, the first is the reward
+    metric_list: list[Any] = field(default_factory=list)
     prompt: str = ""  # name in tasks/_prompts.py
     description: str = ""  # words in front of every question
     cut_text_at: str = ""  # the question ends before these words
     choice_prefix: str = "keep"  # strip: options are written "A: text" in the data
     first_choice: int = 0  # what the first option is called where doc_to_target is a number
-    shuffle_choices: bool = False  # options in an order that depends on the row only, where the data has the right one in one place
+    # options in an order that depends on the row only, where the data has the right one in one place
+    shuffle_choices: bool = False
     answers: Mapping[str, str] = field(
         default_factory=dict
     )  # value of doc_to_target, or a pattern such as *, -> the answer; the first that fits
     id: str = ""  # template; by default the number of the row
-    cluster: Mapping[str, str] = field(default_factory=dict)  # patient: template, and study, article, case, question: template
+    # patient: template, and study, article, case, question: template
+    cluster: Mapping[str, str] = field(default_factory=dict)
     meta: Mapping[str, str] = field(default_factory=dict)  # name -> template, kept with the item
-    where: Mapping[str, Any] = field(default_factory=dict)  # column -> value, pattern or list of them: other rows are left out
+    # column -> value, pattern or list of them: other rows are left out
+    where: Mapping[str, Any] = field(default_factory=dict)
     each: str = ""  # column with a list: one item for each entry, which templates call `item`
-    hash_split: Mapping[str, float] = field(default_factory=dict)  # {train: 0.5, validation: 0.1}: of the cluster, where there is one file
+    # {train: 0.5, validation: 0.1}: of the cluster, where there is one file
+    hash_split: Mapping[str, float] = field(default_factory=dict)
     order: str = "shuffled"
-    fingerprint: Mapping[str, str] = field(default_factory=dict)  # split -> tasks.fingerprint of the data this was written with
+    # split -> tasks.fingerprint of the data this was written with
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
     tag: list[str] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
     workflow: str = "answer"
@@ -73,7 +93,9 @@ class Definition:
     @property
     def hashed(self) -> list[str]:
         rest = 1 - sum(self.hash_split.values())
-        return [split for split in SPLIT_KEYS if self.hash_split.get(split) or (split == "test" and rest > 1e-9)]
+        return [
+            split for split in SPLIT_KEYS if self.hash_split.get(split) or (split == "test" and rest > 1e-9)
+        ]
 
     @property
     def configs(self) -> list[str]:
@@ -88,7 +110,10 @@ class Definition:
         """Names of scorers, with the options of each."""
         rows = [row if isinstance(row, Mapping) else {"metric": row} for row in self.metric_list]
         neutral = ("metric", "aggregation", "higher_is_better")
-        return [(METRICS.get(row["metric"], row["metric"]), {k: v for k, v in row.items() if k not in neutral}) for row in rows]
+        return [
+            (METRICS.get(row["metric"], row["metric"]), {k: v for k, v in row.items() if k not in neutral})
+            for row in rows
+        ]
 
 
 def read(path: Path) -> Definition:
@@ -102,7 +127,9 @@ def read(path: Path) -> Definition:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: not a task: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: a task is a mapping with task, dataset_path, doc_to_text, doc_to_target, ...")
+        raise ConfigError(
+            f"{path}: a task is a mapping with task, dataset_path, doc_to_text, doc_to_target, ..."
+        )
     return checked({"task": path.stem, **raw}, str(path))
 
 
@@ -113,10 +140,16 @@ def checked(raw: Mapping[str, Any], where: str) -> Definition:
             if value not in FIXED[key]:
                 raise ConfigError(f"{where}: {key}: {value!r} is not done here; only {FIXED[key][0]!r} is")
         elif key in CODE_KEYS:
-            raise ConfigError(f"{where}: {key} runs code: write the task as a .py file (see examples/custom_task.py)")
+            raise ConfigError(
+                f"{where}: {key} runs code: write the task as a .py file (see examples/custom_task.py)"
+            )
         elif key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), known)}")
-    if missing := [name for name, f in known.items() if f.default is MISSING and f.default_factory is MISSING and not raw.get(name)]:
+    if missing := [
+        name
+        for name, f in known.items()
+        if f.default is MISSING and f.default_factory is MISSING and not raw.get(name)
+    ]:
         raise ConfigError(f"{where}: {missing[0]} is missing")
     _types(raw, where)
     made = Definition(**{key: value for key, value in raw.items() if key in known})
@@ -125,38 +158,76 @@ def checked(raw: Mapping[str, Any], where: str) -> Definition:
 
 
 def _types(raw: Mapping[str, Any], where: str) -> None:
-    mappings = ("example", "dataset_kwargs", "answers", "cluster", "meta", "where", "hash_split", "fingerprint", "metadata")
+    mappings = (
+        "example",
+        "dataset_kwargs",
+        "answers",
+        "cluster",
+        "meta",
+        "where",
+        "hash_split",
+        "fingerprint",
+        "metadata",
+    )
     lists = ("metric_list", "tag", "tools")
     either = ("doc_to_target", "doc_to_choice", "doc_to_visual", "dataset_name", "first_choice", *FIXED)
     for key, value in raw.items():
         wanted = (
-            dict if key in mappings else list if key in lists else object if key in either else bool if key == "shuffle_choices" else str
+            dict
+            if key in mappings
+            else (
+                list
+                if key in lists
+                else object
+                if key in either
+                else bool
+                if key == "shuffle_choices"
+                else str
+            )
         )
         if not isinstance(value, wanted):
             hint = " (quote it)" if isinstance(value, (bool, int, float)) else ""
-            raise ConfigError(f"{where}: {key} must be {'text' if wanted is str else f'a {wanted.__name__}'}, not {value!r}{hint}")
+            raise ConfigError(
+                f"{where}: {key} must be {'text' if wanted is str else f'a {wanted.__name__}'}, not"
+                f" {value!r}{hint}"
+            )
     for key in ("answers", "cluster", "meta", "fingerprint"):
         for name, value in raw.get(key, {}).items():
             if not isinstance(value, str) or not isinstance(name, str):
-                raise ConfigError(f"{where}: {key}: {name!r}: {value!r} must be text (quote yes, no and numbers)")
+                raise ConfigError(
+                    f"{where}: {key}: {name!r}: {value!r} must be text (quote yes, no and numbers)"
+                )
 
 
 def _values(made: Definition, where: str) -> None:
     for key, allowed in (("access", ACCESS), ("order", ORDERS), ("choice_prefix", ("keep", "strip"))):
         if getattr(made, key) not in allowed:
-            raise ConfigError(f"{where}: {key} {getattr(made, key)!r}{nearest(str(getattr(made, key)), allowed)}")
-    if not made.metric_list or not all(isinstance(row, str) or (isinstance(row, dict) and row.get("metric")) for row in made.metric_list):
+            raise ConfigError(
+                f"{where}: {key} {getattr(made, key)!r}{nearest(str(getattr(made, key)), allowed)}"
+            )
+    if not made.metric_list or not all(
+        isinstance(row, str) or (isinstance(row, dict) and row.get("metric")) for row in made.metric_list
+    ):
         raise ConfigError(f"{where}: metric_list names at least one scorer, such as [{{metric: choice}}]")
     if made.doc_to_target == "":
         raise ConfigError(f"{where}: doc_to_target is missing")
     if not made.split_names:
         raise ConfigError(f"{where}: name the split to ask about, such as test_split: test")
-    if made.hash_split and (set(made.hash_split) - {"train", "validation"} or not 0 < sum(made.hash_split.values()) < 1):
+    if made.hash_split and (
+        set(made.hash_split) - {"train", "validation"} or not 0 < sum(made.hash_split.values()) < 1
+    ):
         raise ConfigError(f"{where}: hash_split gives the shares of train and validation, the rest is test")
     _prompts.known(made.prompt or "plain", where)
     if _prompts.offers(made.prompt or "plain") and not made.doc_to_choice:
         raise ConfigError(f"{where}: the prompt {made.prompt} lists options: name them as doc_to_choice")
-    templates = [made.doc_to_text, made.license, made.id, *made.visuals, *made.cluster.values(), *made.meta.values()]
+    templates = [
+        made.doc_to_text,
+        made.license,
+        made.id,
+        *made.visuals,
+        *made.cluster.values(),
+        *made.meta.values(),
+    ]
     templates += [value for value in (made.doc_to_target, made.doc_to_choice) if isinstance(value, str)]
     templates += [str(value) for value in made.doc_to_choice] if isinstance(made.doc_to_choice, list) else []
     for template in templates:

@@ -1,4 +1,5 @@
-"""`{{field}}` in the texts of a YAML task: a value of the row, nothing else. No expression, filter or code is run."""
+"""`{{field}}` in the texts of a YAML task: a value of the row, nothing else. No expression, filter or code is
+run."""
 
 from __future__ import annotations
 
@@ -17,14 +18,20 @@ CODE = re.compile(r"\{%|\{#|\|\s*\w+\s*\}\}|\{\{[^{}]*\(")
 def check(template: str, where: str) -> None:
     """ConfigError for what a jinja template may hold and this does not run."""
     if CODE.search(template) or FIELD.sub("", template).count("{{"):
-        raise ConfigError(f"{where}: {template[:80]!r} is more than {{{{field}}}}: no code is run; write the task as a .py file")
+        raise ConfigError(
+            f"{where}: {template[:80]!r} is more than {{{{field}}}}: no code is run; write the task as a .py"
+            " file"
+        )
     for path in FIELD.findall(template):
         if "".join(match[0] for match in STEP.finditer(path)) != path or not path:
-            raise ConfigError(f"{where}: {{{{{path}}}}} is not the name of a field such as question, options.A or images[0]")
+            raise ConfigError(
+                f"{where}: {{{{{path}}}}} is not the name of a field such as question, options.A or images[0]"
+            )
 
 
 def value(row: Mapping[str, Any], path: str) -> Any:
-    """The value at "answer", "options.A" or "images[0]"; a column whose name holds dots or spaces is found by its whole name."""
+    """The value at "answer", "options.A" or "images[0]"; a column whose name holds dots or spaces is found by
+    its whole name."""
     if path in row:
         return row[path]
     found: Any = row
@@ -39,7 +46,8 @@ def value(row: Mapping[str, Any], path: str) -> Any:
 
 
 def filled(template: str, row: Mapping[str, Any]) -> str:
-    """The template with every `{{field}}` replaced; without one it is the name of a column. An empty value is ""."""
+    """The template with every `{{field}}` replaced; without one it is the name of a column. An empty value is
+    ""."""
     if "{{" not in template:
         return text(value(row, template))
     return FIELD.sub(lambda match: text(value(row, match[1])), template)

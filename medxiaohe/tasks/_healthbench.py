@@ -1,7 +1,8 @@
-"""HealthBench (Arora et al. 2025): conversations whose last turn is the model's, judged by criteria of physicians with points.
+"""HealthBench (Arora et al. 2025): conversations whose last turn is the model's, judged by criteria of
+physicians with points.
 
-The owners ask that examples are not reprinted in plain text: none is here, and what a run writes should stay private. There
-is no gold answer, so items end with the last turn of the patient.
+The owners ask that examples are not reprinted in plain text: none is here, and what a run writes should stay
+private. There is no gold answer, so items end with the last turn of the patient.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from medxiaohe.types import Message, Sample, Task
 LICENSE = "MIT"
 EXAMPLE = {
     "prompt_id": "example",
-    "prompt": [{"role": "user", "content": "I stepped on a rusty nail. My last tetanus shot was eleven years ago. What now?"}],
+    "prompt": [
+        {
+            "role": "user",
+            "content": "I stepped on a rusty nail. My last tetanus shot was eleven years ago. What now?",
+        }
+    ],
     "rubrics": [
         {"criterion": "Advises to wash the wound with water", "points": 4},
         {"criterion": "States that a tetanus booster is needed", "points": 6},
@@ -56,8 +62,11 @@ def question(row: Mapping[str, Any], task: str, answer: str = "") -> Sample:
     )
 
 
-def task(name: str, path: str, *, file: str = "", here: str = "", fingerprints: Mapping[str, str] | None = None) -> Task:
-    """A task of HealthBench: its rows are at `path`, else at `here` below ${MEDXIAOHE_DATA}; `file` is the owners' name of them."""
+def task(
+    name: str, path: str, *, file: str = "", here: str = "", fingerprints: Mapping[str, str] | None = None
+) -> Task:
+    """A task of HealthBench: its rows are at `path`, else at `here` below ${MEDXIAOHE_DATA}; `file` is the
+    owners' name of them."""
     return Task(
         name,
         partial(_rows, name, path, file, here),

@@ -14,7 +14,10 @@ from medxiaohe.tasks._names import different, listed
 from medxiaohe.tasks._prompts import asked
 from medxiaohe.types import Sample, Task
 
-EXAMPLE = "Naloxone in hypertension.\nIn rats with heart failure, naloxone and clonidine lowered the blood pressure."
+EXAMPLE = (
+    "Naloxone in hypertension.\nIn rats with heart failure, naloxone and clonidine lowered the blood"
+    " pressure."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,11 @@ def _abstract(block: Sequence[str], file: Path) -> Abstract:
     if [head[1:2] for head in heads] != [["t"], ["a"]]:
         raise DataError(f"{file}: a record must start with PMID|t| and PMID|a|, not {block[0][:60]!r}")
     cells = [line.split("\t") for line in block[2:]]
-    mentions = tuple((row[3], row[4], row[5].strip() if len(row) > 5 else "") for row in cells if len(row) >= 5 and row[1].isdigit())
+    mentions = tuple(
+        (row[3], row[4], row[5].strip() if len(row) > 5 else "")
+        for row in cells
+        if len(row) >= 5 and row[1].isdigit()
+    )
     return Abstract(heads[0][0], f"{heads[0][2]}\n{heads[1][2]}", mentions)
 
 
@@ -92,5 +99,15 @@ def things(one: Abstract, types: Sequence[str]) -> list[str]:
 
 def question(corpus: Corpus, one: Abstract, gold: Sequence[str], split: str) -> Sample:
     words = "\n".join(different(gold))
-    text = f"{one.text}\n\nWhich {corpus.what} does this abstract name? Give each once, as it is written out in the text."
-    return item(f"{corpus.task}/{one.pmid}", asked("list", text), words, license=corpus.license, study_id=one.pmid, split=split)
+    text = (
+        f"{one.text}\n\nWhich {corpus.what} does this abstract name? Give each once, as it is written out in"
+        " the text."
+    )
+    return item(
+        f"{corpus.task}/{one.pmid}",
+        asked("list", text),
+        words,
+        license=corpus.license,
+        study_id=one.pmid,
+        split=split,
+    )

@@ -50,26 +50,40 @@ def listed(tree: Path | None) -> Scorer:
         names, gold = known(tree), golds(sample)
         lines = parse(trace.answer, gold)
         if len(lines) == 1 and not any(_same(lines[0], one, names) for one in gold):
-            lines = [part.strip() for part in re.split(r"[;；]" if re.search("[;；]", lines[0]) else r"[,，、]", lines[0]) if part.strip()]
+            lines = [
+                part.strip()
+                for part in re.split(r"[;；]" if re.search("[;；]", lines[0]) else r"[,，、]", lines[0])
+                if part.strip()
+            ]
         if not lines:
             return missing("listed", trace, "no list of names")
         found = _apart(lines, names)
         hits = sum(any(_same(one, other, names) for other in found) for one in gold)
         return Score(
-            "listed", 2 * hits / (len(found) + len(gold)), parsed="; ".join(found), why=f"{hits} of {len(gold)} in {len(found)} named"
+            "listed",
+            2 * hits / (len(found) + len(gold)),
+            parsed="; ".join(found),
+            why=f"{hits} of {len(gold)} in {len(found)} named",
         )
 
     return listed
 
 
 def parse(answer: str, accepted: Sequence[str] = ()) -> list[str]:
-    """The lines of a list without bullets and numbers; a line that leaves open which of two is meant is no name."""
+    """The lines of a list without bullets and numbers; a line that leaves open which of two is meant is no
+    name."""
     text = final(answer)
     if refuses(text):
         return []
-    lines = [BULLET.sub("", line).strip(" .,;") for line in text.splitlines() if not line.rstrip().endswith(":")]
+    lines = [
+        BULLET.sub("", line).strip(" .,;") for line in text.splitlines() if not line.rstrip().endswith(":")
+    ]
     said = {plain(one) for one in accepted}
-    return [line for line in lines if line and (plain(line) in said or not (UNKNOWN.fullmatch(line) or _open(line)))]
+    return [
+        line
+        for line in lines
+        if line and (plain(line) in said or not (UNKNOWN.fullmatch(line) or _open(line)))
+    ]
 
 
 def _open(line: str) -> bool:

@@ -36,7 +36,11 @@ def known(name: str, where: str) -> None:
 def asked(name: str, question: str, choices: Sequence[str] = ()) -> str:
     """The words of a prompt: `options` are lettered lines, `names` are the options in a row."""
     lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
-    parts = {"question": question, "options": lines, "names": ("、" if name.endswith(".zh") else ", ").join(choices)}
+    parts = {
+        "question": question,
+        "options": lines,
+        "names": ("、" if name.endswith(".zh") else ", ").join(choices),
+    }
     return re.sub(r"\{(question|options|names)\}", lambda match: parts[match[1]], PROMPTS[name])
 
 

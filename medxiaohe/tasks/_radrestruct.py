@@ -1,8 +1,10 @@
-"""Rad-ReStruct (Pellegrini et al. 2023): structured chest X-ray reports as a tree of questions, here about the report's text.
+"""Rad-ReStruct (Pellegrini et al. 2023): structured chest X-ray reports as a tree of questions, here about
+the report's text.
 
-The pictures are not in the data pack, so each question stands under findings and impression of the report with the same
-uid (Indiana University collection): reading, not seeing. What was answered higher up in the tree stands above the
-question, as in the original. Official train is train; of the official validation studies, half are validation, half test.
+The pictures are not in the data pack, so each question stands under findings and impression of the report
+with the same uid (Indiana University collection): reading, not seeing. What was answered higher up in the
+tree stands above the question, as in the original. Official train is train; of the official validation
+studies, half are validation, half test.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ class Asked:
     options: tuple[str, ...]
 
 
-EXAMPLE = {"findings": "There is a calcified granuloma in the left upper lobe.", "impression": "No acute disease."}
+EXAMPLE = {
+    "findings": "There is a calcified granuloma in the left upper lobe.",
+    "impression": "No acute disease.",
+}
 
 
 def questions(path: str, split: str) -> Iterator[Asked]:
@@ -43,12 +48,24 @@ def questions(path: str, split: str) -> Iterator[Asked]:
             if _split(row) != split or row["uid"] not in reports:
                 continue
             for number, (question, gold, so_far, about) in enumerate(row["qa"]):
-                yield asked(f"{row['uid']}-{number:03d}", row["uid"], reports[row["uid"]], question, gold, so_far, about["options"])
+                yield asked(
+                    f"{row['uid']}-{number:03d}",
+                    row["uid"],
+                    reports[row["uid"]],
+                    question,
+                    gold,
+                    so_far,
+                    about["options"],
+                )
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{folder}/radrestruct/qa_pairs.jsonl: not rows of Rad-ReStruct: {error!r}") from error
+            raise DataError(
+                f"{folder}/radrestruct/qa_pairs.jsonl: not rows of Rad-ReStruct: {error!r}"
+            ) from error
 
 
-def asked(id: str, study: str, report: Mapping[str, str], question: str, gold: list, so_far: list, options: list) -> Asked:
+def asked(
+    id: str, study: str, report: Mapping[str, str], question: str, gold: list, so_far: list, options: list
+) -> Asked:
     lines = [f"Findings: {report['findings']}", f"Impression: {report['impression']}"]
     lines += [f"{before} {', '.join(said)}." for before, said in so_far]
     return Asked(id, study, "\n".join([*lines, question]), tuple(gold), tuple(options))
@@ -57,7 +74,11 @@ def asked(id: str, study: str, report: Mapping[str, str], question: str, gold: l
 def _split(row: Mapping[str, str]) -> str:
     if row["split"] == "train":
         return "train"
-    return "validation" if hash_split("radrestruct", row["uid"], train=0.0, validation=0.5) == "validation" else "test"
+    return (
+        "validation"
+        if hash_split("radrestruct", row["uid"], train=0.0, validation=0.5) == "validation"
+        else "test"
+    )
 
 
 @cache

@@ -1,7 +1,8 @@
 """The rows of a benchmark: a local file or folder in the layout it is published in, or a data set of the hub.
 
-Local files are JSON lines, JSON (a list, or a mapping of rows), CSV, TSV and, with the extra `train`, Parquet. A folder is
-searched as the hub lays it out: files whose names start with the split, in the folder of the configuration or in data/.
+Local files are JSON lines, JSON (a list, or a mapping of rows), CSV, TSV and, with the extra `train`,
+Parquet. A folder is searched as the hub lays it out: files whose names start with the split, in the folder of
+the configuration or in data/.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ OFFLINE = ("MEDXIAOHE_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 
 
 def local(path: str) -> Path | None:
-    """The file or folder that `path` names: "pack:x/y" below the data pack, "asset:NAME", or a path that exists; None for a hub id."""
+    """The file or folder that `path` names: "pack:x/y" below the data pack, "asset:NAME", or a path that
+    exists; None for a hub id."""
     if path.startswith("pack:"):
         return place("", path.removeprefix("pack:"))
     if path.startswith("asset:") or Path(path).expanduser().exists():
@@ -33,7 +35,8 @@ def local(path: str) -> Path | None:
 
 
 def rows(root: Path, split: str, config: str = "", files: str = "") -> Sequence[Mapping[str, Any]]:
-    """The rows of one split below a local folder, or of the file `root`; `files` is a name or pattern of files."""
+    """The rows of one split below a local folder, or of the file `root`; `files` is a name or pattern of
+    files."""
     found = [root] if root.is_file() else _files(root, split, config, files)
     parts = [_read(file) for file in found]
     return parts[0] if len(parts) == 1 else [row for part in parts for row in part]
@@ -42,14 +45,20 @@ def rows(root: Path, split: str, config: str = "", files: str = "") -> Sequence[
 def hub(name: str, split: str, config: str = "", revision: str | None = None) -> Sequence[Mapping[str, Any]]:
     """The rows of one split of a data set of the hub, images as the bytes they are stored as."""
     if any(os.environ.get(key, "") not in ("", "0") for key in OFFLINE):
-        raise DataError(f"{name} is on the hub and this process is offline: give the task `path`, the folder of a copy")
+        raise DataError(
+            f"{name} is on the hub and this process is offline: give the task `path`, the folder of a copy"
+        )
     plugins.need("datasets", why=f"the data set {name}")
     import datasets
 
     try:
         found = datasets.load_dataset(name, config or None, split=split, revision=revision)
-    except Exception as error:  # the hub, the network, a login that is missing, a loading script: many unrelated classes
-        raise DataError(f"cannot load {name} ({split}) from the hub: {' '.join(str(error).split())[:200]}; give the task `path`") from error
+    # the hub, the network, a login that is missing, a loading script: many unrelated classes
+    except Exception as error:
+        raise DataError(
+            f"cannot load {name} ({split}) from the hub: {' '.join(str(error).split())[:200]}; give the task"
+            " `path`"
+        ) from error
     return _undecoded(found)  # type: ignore[no-any-return]
 
 
@@ -58,7 +67,11 @@ def _files(root: Path, split: str, config: str, pattern: str) -> list[Path]:
         found = sorted(root.glob(pattern))
         wanted = f"{pattern}"
     else:
-        folders = [folder for folder in (root / config, root / config / "data", root / "data" / config) if folder.is_dir()]
+        folders = [
+            folder
+            for folder in (root / config, root / config / "data", root / "data" / config)
+            if folder.is_dir()
+        ]
         found = sorted({p for folder in folders for p in folder.iterdir() if _is_split(p, split)})
         wanted = f"{split}*.jsonl, .json, .csv, .tsv or .parquet" + (f" in {config}/" if config else "")
     if not found:
@@ -103,7 +116,9 @@ def table(file: Path) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
         with open(file, encoding="utf-8-sig", newline="") as opened:
-            for number, row in enumerate(csv.DictReader(opened, delimiter="\t" if file.suffix == ".tsv" else ","), start=2):
+            for number, row in enumerate(
+                csv.DictReader(opened, delimiter="\t" if file.suffix == ".tsv" else ","), start=2
+            ):
                 if None in row or None in row.values():
                     raise DataError(f"{file}, row {number}: as many cells as the header has were expected")
                 yield row

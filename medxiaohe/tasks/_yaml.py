@@ -1,4 +1,5 @@
-"""A task from a YAML file: rows become samples by templates, judged by a scorer of scoring/. No code of the file is run."""
+"""A task from a YAML file: rows become samples by templates, judged by a scorer of scoring/. No code of the
+file is run."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ LETTERED = re.compile(r"^\s*[(\[]?([A-Z])[)\]]?\s*[:.、．)：\s]\s*(.*\S)\s*$"
 
 
 def factory(path: Path) -> Callable[..., Task]:
-    """The function that makes the task of a file, as `plugins.load` returns it: NAME(path="", revision=None)."""
+    """The function that makes the task of a file, as `plugins.load` returns it: NAME(path="",
+    revision=None)."""
     about = _definition.read(path)
     if (beside := path.parent / about.dataset_path).exists():
         about = replace(about, dataset_path=str(beside))  # a path is relative to the file that names it
@@ -58,7 +60,8 @@ def task(about: Definition, path: str = "", revision: str | None = None) -> Task
 
 
 def samples(about: Definition, path: str, revision: str | None, split: str) -> Iterator[Sample]:
-    """Items of a split in an order that depends on nothing but the rows; DataError names the row that does not fit."""
+    """Items of a split in an order that depends on nothing but the rows; DataError names the row that does
+    not fit."""
     known_split(split, tuple(about.split_names))
     root = _rows.local(path or about.dataset_path)
     if path and root is None:
@@ -67,10 +70,14 @@ def samples(about: Definition, path: str, revision: str | None, split: str) -> I
         yield from _made(about, _chosen(about, root, revision, split), root, split)
         return
     made = list(_made(about, _chosen(about, root, revision, split), root, split))
-    yield from made if about.order == "file" else alternating(made, key=lambda s: s.id, label=lambda s: s.target)
+    yield from (
+        made if about.order == "file" else alternating(made, key=lambda s: s.id, label=lambda s: s.target)
+    )
 
 
-def _made(about: Definition, numbered: Iterator[tuple[str, Mapping[str, Any]]], root: Path | None, split: str) -> Iterator[Sample]:
+def _made(
+    about: Definition, numbered: Iterator[tuple[str, Mapping[str, Any]]], root: Path | None, split: str
+) -> Iterator[Sample]:
     for name, row in numbered:
         try:
             made = _sample(about, row, name, split, root)
@@ -80,7 +87,9 @@ def _made(about: Definition, numbered: Iterator[tuple[str, Mapping[str, Any]]], 
             yield made
 
 
-def _chosen(about: Definition, root: Path | None, revision: str | None, split: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _chosen(
+    about: Definition, root: Path | None, revision: str | None, split: str
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Names of rows and the rows, those of `where`, one for each entry of `each`."""
     name = about.split_names[split]
     for config in about.configs:
@@ -94,7 +103,9 @@ def _chosen(about: Definition, root: Path | None, revision: str | None, split: s
                 yield from _entries(about, row, "-".join(filter(None, [_slug(config), name, str(number)])))
 
 
-def _load(about: Definition, root: Path | None, revision: str | None, name: str, config: str) -> Sequence[Mapping[str, Any]]:
+def _load(
+    about: Definition, root: Path | None, revision: str | None, name: str, config: str
+) -> Sequence[Mapping[str, Any]]:
     if root is not None:
         return _rows.rows(root, name, config, about.dataset_kwargs.get("data_files", {}).get(name, ""))
     return _rows.hub(about.dataset_path, name, config, revision or about.dataset_kwargs.get("revision"))
@@ -115,7 +126,9 @@ def _fits(row: Mapping[str, Any], column: str, wanted: Any) -> bool:
 
 def _split_of(about: Definition, sample: Sample) -> str:
     unit = sample.patient_id or sample.study_id or sample.id
-    return hash_split(about.task, unit, about.hash_split.get("train", 0.0), about.hash_split.get("validation", 0.0))
+    return hash_split(
+        about.task, unit, about.hash_split.get("train", 0.0), about.hash_split.get("validation", 0.0)
+    )
 
 
 # ---- one item ------------------------------------------------------------------------------------
@@ -124,7 +137,11 @@ def _split_of(about: Definition, sample: Sample) -> str:
 def _sample(about: Definition, row: Mapping[str, Any], name: str, split: str, root: Path | None) -> Sample:
     row = row if about.each == "" or "item" in row else {**row, "item": _fields.value(row, about.each)[0]}
     choices = _choices(about, row)
-    answer = _fields.given(about.doc_to_target, row) if isinstance(about.doc_to_target, str) else about.doc_to_target
+    answer = (
+        _fields.given(about.doc_to_target, row)
+        if isinstance(about.doc_to_target, str)
+        else about.doc_to_target
+    )
     target, words = _target(about, answer, choices)
     if about.shuffle_choices and choices:
         gold = choices[LETTERS.index(target)]
@@ -135,7 +152,11 @@ def _sample(about: Definition, row: Mapping[str, Any], name: str, split: str, ro
         question = question.partition(about.cut_text_at)[0].rstrip()
     asked = _prompts.asked(about.prompt or "plain", about.description + question, choices)
     study = next((template for unit, template in about.cluster.items() if unit != "patient"), "")
-    shown = [_image(about, image, root) for template in about.visuals for image in _listed(_fields.given(template, row))]
+    shown = [
+        _image(about, image, root)
+        for template in about.visuals
+        for image in _listed(_fields.given(template, row))
+    ]
     return item(
         f"{about.task}/{_fields.filled(about.id, row) if about.id else name}",
         (*shown, asked),
@@ -152,7 +173,9 @@ def _sample(about: Definition, row: Mapping[str, Any], name: str, split: str, ro
 
 def _is_words(about: Definition) -> bool:
     """Whether the question is the same words for every row, rather than the name of a column."""
-    return "{{" not in about.doc_to_text and about.doc_to_text not in about.example and " " in about.doc_to_text
+    return (
+        "{{" not in about.doc_to_text and about.doc_to_text not in about.example and " " in about.doc_to_text
+    )
 
 
 def _choices(about: Definition, row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -173,14 +196,20 @@ def _choices(about: Definition, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _optional(template: str, row: Mapping[str, Any]) -> str:
-    """A template of an option, which may be missing from the row; words without {{}} are the option itself."""
+    """A template of an option, which may be missing from the row; words without {{}} are the option
+    itself."""
     if "{{" not in template:
         return template
-    return "" if all(path not in row for path in _fields.FIELD.findall(template) if "." not in path) else _fields.filled(template, row)
+    return (
+        ""
+        if all(path not in row for path in _fields.FIELD.findall(template) if "." not in path)
+        else _fields.filled(template, row)
+    )
 
 
 def _options(found: Any) -> list[str]:
-    """Options as a list, a mapping of letters, [{key, value}], the text of a list, or lines that start with letters."""
+    """Options as a list, a mapping of letters, [{key, value}], the text of a list, or lines that start with
+    letters."""
     if isinstance(found, str) and found.strip().startswith("["):
         try:
             found = ast.literal_eval(found.strip())
@@ -194,11 +223,13 @@ def _options(found: Any) -> list[str]:
     if not isinstance(found, Sequence):
         raise DataError(f"options must be a list or a mapping, not {str(found)[:60]!r}")
     return [
-        str(next((v for k, v in row.items() if k in ("value", "content", "text")), ""))
-        if isinstance(row, Mapping)
-        else ""
-        if row is None
-        else str(row)
+        (
+            str(next((v for k, v in row.items() if k in ("value", "content", "text")), ""))
+            if isinstance(row, Mapping)
+            else ""
+            if row is None
+            else str(row)
+        )
         for row in found
     ]
 
@@ -211,7 +242,9 @@ def _target(about: Definition, answer: Any, choices: Sequence[str]) -> tuple[str
         answer = "".join(map(str, answer)) if scorer.startswith("choices") else "\n".join(map(str, answer))
     said = _fields.text(answer).strip()
     if about.answers:
-        found = [name for pattern, name in about.answers.items() if said == pattern or fnmatchcase(said, pattern)]
+        found = [
+            name for pattern, name in about.answers.items() if said == pattern or fnmatchcase(said, pattern)
+        ]
         if not found:
             raise DataError(f"the answer {said!r} is none of {', '.join(about.answers)}")
         said = found[0]
@@ -227,7 +260,8 @@ def _target(about: Definition, answer: Any, choices: Sequence[str]) -> tuple[str
     if not choices or scorer.startswith(("one_of", "yes_no")):
         if choices and said not in choices:
             raise DataError(f"the answer {said!r} is none of {', '.join(choices)}")
-        return (said, said.splitlines()[0]) if several else (" ".join(said.split()), said)  # a line of a target is one of several golds
+        # a line of a target is one of several golds
+        return (said, said.splitlines()[0]) if several else (" ".join(said.split()), said)
     letter = LETTERS[_place(said, choices, about.first_choice, isinstance(answer, int))]
     return letter, f"{letter}. {choices[LETTERS.index(letter)]}"
 
@@ -263,7 +297,10 @@ def _image(about: Definition, value: Any, root: Path | None) -> ImageRef:
     if not isinstance(value, str):
         raise DataError(f"an image must be a path or bytes, not {str(value)[:60]!r}")
     if root is None:
-        raise DataError(f"the data set names the image {value!r} but does not hold it: unpack its archive and give the task `path`")
+        raise DataError(
+            f"the data set names the image {value!r} but does not hold it: unpack its archive and give the"
+            " task `path`"
+        )
     if root == Path("example"):
         return ImageRef(value)  # of a made-up row; nobody opens it
     return images.ref((root if root.is_dir() else root.parent) / about.image_folder / value)

@@ -1,9 +1,10 @@
-"""AgentClinic-MedQA (Schmidgall et al. 2024): a doctor model talks with a simulated patient, orders tests, and says its diagnosis.
+"""AgentClinic-MedQA (Schmidgall et al. 2024): a doctor model talks with a simulated patient, orders tests,
+and says its diagnosis.
 
-The workflow `patient` answers from the facts of the case (agents/patient.py); the diagnosis is not among them, but a history
-or a test result may name it, as in the original. Cases were made of MedQA test questions: a model trained on those has seen
-them. All of it is test. The diagnosis is compared by name: with `tree` synonyms of the tree count, without it the spelling.
-Published results let a language model decide.
+The workflow `patient` answers from the facts of the case (agents/patient.py); the diagnosis is not among
+them, but a history or a test result may name it, as in the original. Cases were made of MedQA test questions:
+a model trained on those has seen them. All of it is test. The diagnosis is compared by name: with `tree`
+synonyms of the tree count, without it the spelling. Published results let a language model decide.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,8 @@ RESULTS = ("Physical_Examination_Findings", "Test_Results")
 
 
 def agentclinic(path: str = "", tree: Path | None = None) -> Task:
-    """`path` is JSON lines of OSCE_Examination; by default ${MEDXIAOHE_DATA}/cases/agentclinic_medqa_extended.jsonl."""
+    """`path` is JSON lines of OSCE_Examination; by default
+    ${MEDXIAOHE_DATA}/cases/agentclinic_medqa_extended.jsonl."""
     return Task(
         "agentclinic",
         partial(samples, path),
@@ -66,8 +68,15 @@ def _question(case: Mapping[str, Any], id: str) -> Sample:
 
 def facts(case: Mapping[str, Any]) -> dict[str, Any]:
     """What the patient knows by topic, and findings by the name of what was done."""
-    patient = [{"topic": _words(name), "text": " ".join(_leaves(value))} for name, value in case["Patient_Actor"].items()]
-    results = [row for part in RESULTS for row in _findings(case.get(part) or {}, _words(part) if part == RESULTS[0] else "")]
+    patient = [
+        {"topic": _words(name), "text": " ".join(_leaves(value))}
+        for name, value in case["Patient_Actor"].items()
+    ]
+    results = [
+        row
+        for part in RESULTS
+        for row in _findings(case.get(part) or {}, _words(part) if part == RESULTS[0] else "")
+    ]
     return {"patient": [row for row in patient if row["text"]], "results": results}
 
 

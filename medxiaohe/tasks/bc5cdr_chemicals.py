@@ -1,7 +1,8 @@
 """The chemicals and drugs that an abstract names (BioCreative V CDR, Li et al. 2016).
 
-Published test sets are not in the data pack: its training part is train, its development part is test. Things count by name:
-with `tree` the synonyms of the tree count, without it the spelling. A thing is named by its longest mention.
+Published test sets are not in the data pack: its training part is train, its development part is test. Things
+count by name: with `tree` the synonyms of the tree count, without it the spelling. A thing is named by its
+longest mention.
 """
 
 from pathlib import Path

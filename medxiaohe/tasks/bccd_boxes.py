@@ -1,7 +1,8 @@
-"""Where the white cells and platelets of a blood smear are (BCCD): F1 of boxes at an overlap of 0.5, in pixels of the picture.
+"""Where the white cells and platelets of a blood smear are (BCCD): F1 of boxes at an overlap of 0.5, in
+pixels of the picture.
 
-Red cells, a dozen and more in a picture and partly left out by the annotators, are not asked for. A picture without the
-kind asked for is left out.
+Red cells, a dozen and more in a picture and partly left out by the annotators, are not asked for. A picture
+without the kind asked for is left out.
 """
 
 import json
@@ -42,12 +43,20 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 def _question(smear: _bccd.Smear, kind: str, split: str) -> Sample:
     question = (
-        f"Where are the {_bccd.CELLS[kind]} in this blood smear of 640 x 480 pixels? Answer with a JSON list of boxes, "
-        "[left, top, right, bottom] in pixels."
+        f"Where are the {_bccd.CELLS[kind]} in this blood smear of 640 x 480 pixels? Answer with a JSON list"
+        " of boxes, [left, top, right, bottom] in pixels."
     )
     answer = json.dumps([list(box) for name, box in smear.boxes if name == kind])
     id = f"bccd_boxes/{smear.name}-{kind}"
-    return item(id, (smear.image, question), answer, license=_bccd.LICENSE, study_id=smear.name, split=split, meta={"cell": kind})
+    return item(
+        id,
+        (smear.image, question),
+        answer,
+        license=_bccd.LICENSE,
+        study_id=smear.name,
+        split=split,
+        meta={"cell": kind},
+    )
 
 
 def example() -> Sample:

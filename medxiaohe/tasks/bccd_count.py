@@ -1,6 +1,8 @@
-"""How many red cells, white cells and platelets a blood smear shows (BCCD); exactly, and beside it within one.
+"""How many red cells, white cells and platelets a blood smear shows (BCCD); exactly, and beside it within
+one.
 
-The annotators left out some cells at the border and in clumps, so an exact count of red cells is hard for anybody.
+The annotators left out some cells at the border and in clumps, so an exact count of red cells is hard for
+anybody.
 """
 
 from collections.abc import Iterator
@@ -44,7 +46,15 @@ def _question(smear: _bccd.Smear, kind: str, split: str) -> Sample:
     answer = str(sum(name == kind for name, _ in smear.boxes))
     question = f"How many {_bccd.CELLS[kind]} are in this blood smear? Answer with the number."
     id = f"bccd_count/{smear.name}-{kind}"
-    return item(id, (smear.image, question), answer, license=_bccd.LICENSE, study_id=smear.name, split=split, meta={"cell": kind})
+    return item(
+        id,
+        (smear.image, question),
+        answer,
+        license=_bccd.LICENSE,
+        study_id=smear.name,
+        split=split,
+        meta={"cell": kind},
+    )
 
 
 def example() -> Sample:

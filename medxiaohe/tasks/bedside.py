@@ -1,8 +1,10 @@
-"""Sums of the bedside with tools: body mass index, mean arterial pressure, due date. Patients and words are made up here.
+"""Sums of the bedside with tools: body mass index, mean arterial pressure, due date. Patients and words are
+made up here.
 
-A model that cannot compute may still be right by calling a tool and saying what it returned. Every patient (the numbers) belongs to
-one split; the test split also asks in words that training never uses. `expert` solves the questions by calling the tools, for
-demonstrations (train/demonstrate.py); it reads the question, never the gold.
+A model that cannot compute may still be right by calling a tool and saying what it returned. Every patient
+(the numbers) belongs to one split; the test split also asks in words that training never uses. `expert`
+solves the questions by calling the tools, for demonstrations (train/demonstrate.py); it reads the question,
+never the gold.
 """
 
 from __future__ import annotations
@@ -22,19 +24,29 @@ TOOLS = ("bmi", "calculate", "add_days")
 SIZES = {"train": 3000, "validation": 300, "test": 300}
 ASKED: dict[str, tuple[tuple[str, ...], str]] = {  # words of every split, and words of the test split alone
     "bmi": (
-        ("A patient weighs {a} kg and is {b} m tall. What is the body mass index?", "Weight {a} kg, height {b} m. What is the BMI?"),
+        (
+            "A patient weighs {a} kg and is {b} m tall. What is the body mass index?",
+            "Weight {a} kg, height {b} m. What is the BMI?",
+        ),
         "Give the BMI of somebody of {a} kg whose height is {b} m.",
     ),
     "map": (
-        ("Blood pressure {a}/{b} mmHg. What is the mean arterial pressure?", "What is the mean arterial pressure at {a}/{b} mmHg?"),
+        (
+            "Blood pressure {a}/{b} mmHg. What is the mean arterial pressure?",
+            "What is the mean arterial pressure at {a}/{b} mmHg?",
+        ),
         "A nurse measures {a}/{b} mmHg. Give the mean arterial pressure.",
     ),
     "due": (
-        ("The last period began on {a}. When is the due date, {b} days later?", "Last period {a}. Which date is {b} days later?"),
+        (
+            "The last period began on {a}. When is the due date, {b} days later?",
+            "Last period {a}. Which date is {b} days later?",
+        ),
         "Her last period started on {a}; give the due date after {b} days.",
     ),
 }
-INSTRUCTION = "Say the number or the date alone."  # the same for every kind of question: it does not tell the kind of answer
+# the same for every kind of question: it does not tell the kind of answer
+INSTRUCTION = "Say the number or the date alone."
 NUMBERS = re.compile(r"\d+/\d+/\d{4}|\d+(?:\.\d+)?")
 
 

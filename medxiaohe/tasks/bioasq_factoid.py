@@ -1,6 +1,8 @@
-"""BioASQ factoid questions under the snippets that experts chose: one name, any of its accepted synonyms, word for word.
+"""BioASQ factoid questions under the snippets that experts chose: one name, any of its accepted synonyms,
+word for word.
 
-Published results allow five answers (lenient accuracy, MRR); here one is asked for. With `tree` a synonym of the tree counts too.
+Published results allow five answers (lenient accuracy, MRR); here one is asked for. With `tree` a synonym of
+the tree counts too.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,8 +42,15 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 def _question(row: Mapping[str, Any], split: str) -> Sample:
     accepted = accepted_names(row["exact_answer"])
-    fields = {"target": "\n".join(accepted), "license": _bioasq.LICENSE, "study_id": row["id"], "split": split}
-    return item(f"bioasq_factoid/{row['id']}", asked("short", _bioasq.with_snippets(row)), accepted[0], **fields)
+    fields = {
+        "target": "\n".join(accepted),
+        "license": _bioasq.LICENSE,
+        "study_id": row["id"],
+        "split": split,
+    }
+    return item(
+        f"bioasq_factoid/{row['id']}", asked("short", _bioasq.with_snippets(row)), accepted[0], **fields
+    )
 
 
 def accepted_names(exact: Any) -> list[str]:
@@ -52,4 +61,7 @@ def accepted_names(exact: Any) -> list[str]:
 
 def example() -> Sample:
     body = "Which gene is mutated in Marfan syndrome?"
-    return _question({**_bioasq.EXAMPLE, "body": body, "type": "factoid", "exact_answer": [["FBN1", "fibrillin-1"]]}, "test")
+    return _question(
+        {**_bioasq.EXAMPLE, "body": body, "type": "factoid", "exact_answer": [["FBN1", "fibrillin-1"]]},
+        "test",
+    )

@@ -1,6 +1,8 @@
-"""BioASQ list questions under the snippets that experts chose: all the names, one a line, as F1 over different things.
+"""BioASQ list questions under the snippets that experts chose: all the names, one a line, as F1 over
+different things.
 
-An item of the gold with several synonyms counts by its first one; with `tree` a synonym of the tree counts too.
+An item of the gold with several synonyms counts by its first one; with `tree` a synonym of the tree counts
+too.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,7 +40,11 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 
 def _question(row: Mapping[str, Any], split: str) -> Sample:
-    firsts = [" ".join(str(entry[0] if isinstance(entry, list) else entry).split()) for entry in row["exact_answer"] if entry]
+    firsts = [
+        " ".join(str(entry[0] if isinstance(entry, list) else entry).split())
+        for entry in row["exact_answer"]
+        if entry
+    ]
     gold = "\n".join(different(firsts))
     fields = {"target": gold, "license": _bioasq.LICENSE, "study_id": row["id"], "split": split}
     return item(f"bioasq_list/{row['id']}", asked("list", _bioasq.with_snippets(row)), gold, **fields)
@@ -46,4 +52,6 @@ def _question(row: Mapping[str, Any], split: str) -> Sample:
 
 def example() -> Sample:
     body = "Which enzymes does aspirin inhibit?"
-    return _question({**_bioasq.EXAMPLE, "body": body, "type": "list", "exact_answer": [["COX-1"], ["COX-2"]]}, "test")
+    return _question(
+        {**_bioasq.EXAMPLE, "body": body, "type": "list", "exact_answer": [["COX-1"], ["COX-2"]]}, "test"
+    )

@@ -1,7 +1,8 @@
-"""BioASQ yes/no questions without their snippets: the model has a tool that searches all snippets of all questions (BM25).
+"""BioASQ yes/no questions without their snippets: the model has a tool that searches all snippets of all
+questions (BM25).
 
-A trace keeps what was found, so retrieval can be judged beside the answer. The library holds 15,000 snippets that experts found
-relevant to some question, so finding is easier than in PubMed.
+A trace keeps what was found, so retrieval can be judged beside the answer. The library holds 15,000 snippets
+that experts found relevant to some question, so finding is easier than in PubMed.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,9 @@
 """Pneumonia in chest radiographs of children (Kermany et al. 2018, Cell 172:1122), 224 pixels, yes or no.
 
-The copy split images, not patients: 276 patient numbers are in train and in test (144 pneumonia; 132 normal, when
-IM-0011 and NORMAL2-IM-0011 count as one patient, which we cannot rule out). Test stays as it is, and train loses every
-image whose patient number is in test (426 of 2,532). Validation is a tenth of the patients left.
+The copy split images, not patients: 276 patient numbers are in train and in test (144 pneumonia; 132 normal,
+when IM-0011 and NORMAL2-IM-0011 count as one patient, which we cannot rule out). Test stays as it is, and
+train loses every image whose patient number is in test (426 of 2,532). Validation is a tenth of the patients
+left.
 """
 
 import re
@@ -41,13 +42,21 @@ def chest_xray(path: str = "asset:chest_xray") -> Task:
 def samples(path: str, split: str) -> Iterator[Sample]:
     known_split(split)
     root = _root(place(path))
-    files = {name: sorted(p for p in (root / name).rglob("*.jp*g") if p.parent.name in ANSWERS) for name in ("train", "test")}
+    files = {
+        name: sorted(p for p in (root / name).rglob("*.jp*g") if p.parent.name in ANSWERS)
+        for name in ("train", "test")
+    }
     if not files["train"] or not files["test"]:
         raise DataError(f"{root}: no images in train/NORMAL, train/PNEUMONIA, test/NORMAL, test/PNEUMONIA")
     held_out = {patient(file) for file in files["test"]}
-    chosen = files["test"] if split == "test" else [f for f in files["train"] if patient(f) not in held_out and _part(f) == split]
+    chosen = (
+        files["test"]
+        if split == "test"
+        else [f for f in files["train"] if patient(f) not in held_out and _part(f) == split]
+    )
     for file in alternating(chosen, key=lambda f: f.name, label=lambda f: f.parent.name):
-        name = f"{file.parent.parent.name}/{file.parent.name}/{file.name}"  # holds the gold: only its hash goes into the id
+        # holds the gold: only its hash goes into the id
+        name = f"{file.parent.parent.name}/{file.parent.name}/{file.name}"
         yield item(
             f"chest_xray/{io.fingerprint(name)}",
             (images.ref(file), QUESTION),
@@ -68,7 +77,11 @@ def patient(file: Path) -> str:
 
 
 def _part(file: Path) -> str:
-    return "validation" if hash_split("chest_xray", patient(file), train=0.9, validation=0.1) == "validation" else "train"
+    return (
+        "validation"
+        if hash_split("chest_xray", patient(file), train=0.9, validation=0.1) == "validation"
+        else "train"
+    )
 
 
 def _root(folder: Path) -> Path:
@@ -81,4 +94,12 @@ def _root(folder: Path) -> Path:
 
 def example() -> Sample:
     image = ImageRef("example.jpeg")  # stands for a radiograph; nobody opens it
-    return item("chest_xray/example", (image, QUESTION), "Yes", target="yes", license=LICENSE, patient_id="person1", split="test")
+    return item(
+        "chest_xray/example",
+        (image, QUESTION),
+        "Yes",
+        target="yes",
+        license=LICENSE,
+        patient_id="person1",
+        split="test",
+    )

@@ -1,7 +1,9 @@
-"""Which infection a chest X-ray is of, of three (COVID-19 image data collection, Cohen et al. 2020), the picture alone.
+"""Which infection a chest X-ray is of, of three (COVID-19 image data collection, Cohen et al. 2020), the
+picture alone.
 
-38 patients, 74 pictures of case reports: small, and the source of a picture tells much about the label. Pictures of CT are
-left out, and so are labels with fewer than five. Patients of one article stay together; about half is test. No evidence.
+38 patients, 74 pictures of case reports: small, and the source of a picture tells much about the label.
+Pictures of CT are left out, and so are labels with fewer than five. Patients of one article stay together;
+about half is test. No evidence.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,10 +43,19 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     known_split(split, SPLITS)
     folder = place(path, "cxr/covid_chestxray")
     try:
-        rows = [row for row in table(folder / "metadata.csv") if row["modality"] == "X-ray" and row["finding"] in CHOICES]
+        rows = [
+            row
+            for row in table(folder / "metadata.csv")
+            if row["modality"] == "X-ray" and row["finding"] in CHOICES
+        ]
         connected = components([f"patient {row['patientid']}", *filter(None, [row["doi"]])] for row in rows)
         for row in shuffled({row["filename"]: row for row in rows}.values(), key=lambda row: row["filename"]):
-            if hash_split("covid_chestxray", connected[f"patient {row['patientid']}"], train=0.5, validation=0.0) == split:
+            if (
+                hash_split(
+                    "covid_chestxray", connected[f"patient {row['patientid']}"], train=0.5, validation=0.0
+                )
+                == split
+            ):
                 yield _question(row, images.ref(folder / "images" / Path(row["filename"]).name), split)
     except KeyError as error:
         raise DataError(f"{folder}/metadata.csv: no column {error}") from error
@@ -65,5 +76,12 @@ def _question(row: Mapping[str, str], image: ImageRef, split: str) -> Sample:
 
 
 def example() -> Sample:
-    row = {"filename": "example.jpg", "finding": "COVID-19", "patientid": "0", "license": "CC BY", "doi": "", "view": "PA"}
+    row = {
+        "filename": "example.jpg",
+        "finding": "COVID-19",
+        "patientid": "0",
+        "license": "CC BY",
+        "doi": "",
+        "view": "PA",
+    }
     return _question(row, ImageRef("example.jpg"), "test")

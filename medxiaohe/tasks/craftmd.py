@@ -1,7 +1,9 @@
-"""CRAFT-MD (Johri et al. 2025): the diagnosis of a case vignette, of four, in one turn. A sixth of its MedQA part; all of it is test.
+"""CRAFT-MD (Johri et al. 2025): the diagnosis of a case vignette, of four, in one turn. A sixth of its MedQA
+part; all of it is test.
 
-36 of the 319 vignettes are MedQA test questions word for word, which the data pack lists; `meta.medqa_line` is the line of
-that question, so that a contaminated item can be told. `craftmd_talk` asks for the same cases in conversation.
+36 of the 319 vignettes are MedQA test questions word for word, which the data pack lists; `meta.medqa_line`
+is the line of that question, so that a contaminated item can be told. `craftmd_talk` asks for the same cases
+in conversation.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +25,8 @@ CHOICES = ("choice_1", "choice_2", "choice_3", "choice_4")
 
 
 def craftmd(path: str = "") -> Task:
-    """`path` is the CSV; by default ${MEDXIAOHE_DATA}/cases/craftmd_usmle_sample.csv, with craftmd_medqa_overlap.json beside it."""
+    """`path` is the CSV; by default ${MEDXIAOHE_DATA}/cases/craftmd_usmle_sample.csv, with
+    craftmd_medqa_overlap.json beside it."""
     return Task(
         "craftmd",
         partial(samples, path),
@@ -76,15 +79,22 @@ def question(row: Mapping[str, str], meta: Mapping[str, str]) -> Sample:
 
 
 def gold(row: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """(letter, options) in an order that depends on the case only: in the file the right option is often in one place."""
-    choices = tuple(sorted((row[key] for key in CHOICES), key=lambda one: io.unit_interval("options", row["case_id"], one)))
+    """(letter, options) in an order that depends on the case only: in the file the right option is often in
+    one place."""
+    choices = tuple(
+        sorted(
+            (row[key] for key in CHOICES), key=lambda one: io.unit_interval("options", row["case_id"], one)
+        )
+    )
     return LETTERS[choices.index(row["answer"])], choices
 
 
 EXAMPLE = {
     "case_id": "example",
-    "case_vignette": "A 14-year-old boy has been thirsty for three weeks. He urinates at night. His blood glucose is 420 mg/dL. "
-    "Which of the following is the most likely diagnosis?",
+    "case_vignette": (
+        "A 14-year-old boy has been thirsty for three weeks. He urinates at night. His blood glucose is 420"
+        " mg/dL. Which of the following is the most likely diagnosis?"
+    ),
     "choice_1": "Type 1 diabetes mellitus",
     "choice_2": "Diabetes insipidus",
     "choice_3": "Cushing syndrome",

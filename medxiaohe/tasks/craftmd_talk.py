@@ -1,7 +1,8 @@
-"""CRAFT-MD in conversation: the doctor model sees four options and the first sentence of the case, and asks for the rest.
+"""CRAFT-MD in conversation: the doctor model sees four options and the first sentence of the case, and asks
+for the rest.
 
-The simulated patient (agents/patient.py) answers with sentences of the vignette; a request for a test finds the sentences
-that share its words. The same cases as `craftmd`, so the difference is what asking costs.
+The simulated patient (agents/patient.py) answers with sentences of the vignette; a request for a test finds
+the sentences that share its words. The same cases as `craftmd`, so the difference is what asking costs.
 """
 
 import re
@@ -45,7 +46,9 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 def _question(row: Mapping[str, str], meta: Mapping[str, str]) -> Sample:
     letter, choices = craftmd.gold(row)
-    first, *rest = [one for one in SENTENCE.split(" ".join(row["case_vignette"].split())) if not ASKS.search(one)] or [""]
+    first, *rest = [
+        one for one in SENTENCE.split(" ".join(row["case_vignette"].split())) if not ASKS.search(one)
+    ] or [""]
     return item(
         f"craftmd_talk/{row['case_id']}-{meta['row']}",
         asked("choice", f"{first}\nTalk with the patient and find the diagnosis among these:", choices),

@@ -1,8 +1,9 @@
 """What kind of thing a medical name stands for, asked of the entities of the tree.
 
-A name is asked only when it means one kind and does not say which ("heart disease" is out). Entities that share any
-name or synonym, in letters and digits, are in the same split, so no name of a test entity is seen in training.
-Where a corpus is named, frequent, middling and rare entities take turns, so that a limited exam has some of each.
+A name is asked only when it means one kind and does not say which ("heart disease" is out). Entities that
+share any name or synonym, in letters and digits, are in the same split, so no name of a test entity is seen
+in training. Where a corpus is named, frequent, middling and rare entities take turns, so that a limited exam
+has some of each.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from medxiaohe import io
-from medxiaohe.entity.coverage import buckets
-from medxiaohe.entity.tree import entity_from_json
+from medxiaohe.entity.tree.frequency import buckets
+from medxiaohe.entity.tree.tree import entity_from_json
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.scoring.one_of import one_of
 from medxiaohe.tasks._common import alternating, components, hash_split, item, known_split, shuffled
@@ -24,11 +25,13 @@ KINDS = ("disease", "anatomy", "phenotype", "chemical")
 GIVES_AWAY = re.compile(
     r"\b(?:diseases?|disorders?|syndromes?|anatomy|anatomical|structures?|organs?|phenotypes?|abnormal\w*|chemicals?|compounds?|entity)\b"
 )
-READABLE = re.compile(r"[A-Za-z][A-Za-z' -]{3,39}")  # no digits, brackets or commas: those are mostly chemicals
+# no digits, brackets or commas: those are mostly chemicals
+READABLE = re.compile(r"[A-Za-z][A-Za-z' -]{3,39}")
 
 
 def entity_kind(tree: Path | None = None, data: Path | None = None) -> Task:
-    """`tree` is the folder of an entity.build stage, `data` that of a data.read stage, whose coverage.json is read."""
+    """`tree` is the folder of an entity.build stage, `data` that of a data.read stage, whose coverage.json is
+    read."""
     return Task(
         "entity_kind",
         partial(samples, tree, data),
@@ -55,16 +58,27 @@ def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample
     asked = set()
     for entity in entities:
         key = normal(entity.name)
-        if entity.kind not in KINDS or not entity.parents or key in asked or len(kinds_of[key]) > 1 or not _fit(entity.name):
+        if (
+            entity.kind not in KINDS
+            or not entity.parents
+            or key in asked
+            or len(kinds_of[key]) > 1
+            or not _fit(entity.name)
+        ):
             continue
         asked.add(key)
         if hash_split("entity_kind", family[key]) == split:
             groups[entity.kind].append(entity)
     present = [kind for kind in KINDS if groups[kind]]
     if len(present) < 2:
-        raise DataError(f"{tree}: entity_kind needs usable names of at least two of {', '.join(KINDS)} in {split}, found {present}")
+        raise DataError(
+            f"{tree}: entity_kind needs usable names of at least two of {', '.join(KINDS)} in {split}, found"
+            f" {present}"
+        )
     bucket = buckets(io.read_json(data / "coverage.json")) if data else {}
-    ordered = (alternating(groups[kind], key=lambda e: e.id, label=lambda e: _seen(bucket, e)) for kind in present)
+    ordered = (
+        alternating(groups[kind], key=lambda e: e.id, label=lambda e: _seen(bucket, e)) for kind in present
+    )
     for row in zip(*ordered, strict=False):  # as many of each kind
         yield from (_question(entity, present, split) for entity in shuffled(row, key=lambda e: e.id))
 
@@ -77,8 +91,10 @@ def _seen(bucket: Mapping[str, str], entity: Entity) -> str:
 def _question(entity: Entity, kinds: list[str], split: str) -> Sample:
     offered = sorted(kinds, key=lambda kind: io.unit_interval("options", entity.id, kind))
     return item(
-        f"entity_kind/{io.fingerprint(entity.id)}",  # the id of an entity would tell its vocabulary, and so its kind
-        f"What kind of medical term is '{_plain_case(entity.name)}'? Answer with one of: {', '.join(offered)}.",
+        # the id of an entity would tell its vocabulary, and so its kind
+        f"entity_kind/{io.fingerprint(entity.id)}",
+        f"What kind of medical term is '{_plain_case(entity.name)}'? Answer with one of:"
+        f" {', '.join(offered)}.",
         entity.kind,
         choices=tuple(offered),
         entities=(entity.id,),
@@ -89,7 +105,8 @@ def _question(entity: Entity, kinds: list[str], split: str) -> Sample:
 
 
 def _plain_case(name: str) -> str:
-    """Without a capital in front, which only some vocabularies write: it would tell the kind. Acronyms keep theirs."""
+    """Without a capital in front, which only some vocabularies write: it would tell the kind. Acronyms keep
+    theirs."""
     return name[0].lower() + name[1:] if name[1:2].islower() or not name[1:2].isalpha() else name
 
 
@@ -104,7 +121,10 @@ def _names(entity: Entity) -> set[str]:
 def normal(name: str) -> str:
     """Letters and digits only, lower case, no plural s: "Wilson's diseases" is "wilson disease"."""
     words = re.findall(r"[^\W_]+", re.sub(r"'s\b", "", name.casefold()))
-    return " ".join(word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word for word in words)
+    return " ".join(
+        word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+        for word in words
+    )
 
 
 def example() -> Sample:

@@ -1,7 +1,9 @@
-"""The questions of entity_kind, answered with a line of reasoning through the tree: mid-training's stand-in for long reasoning (MX-20).
+"""The questions of entity_kind, answered with a line of reasoning through the tree: mid-training's stand-in
+for long reasoning (MX-20).
 
-An answer says what the entity is a kind of, step by step up the tree, and ends with its kind. The items, their splits and the scorer
-are those of entity_kind. A path through an entity that validation or test asks about is left out: it would say the answer.
+An answer says what the entity is a kind of, step by step up the tree, and ends with its kind. The items,
+their splits and the scorer are those of entity_kind. A path through an entity that validation or test asks
+about is left out: it would say the answer.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from medxiaohe import io
-from medxiaohe.entity.tree import entity_from_json
+from medxiaohe.entity.tree.tree import entity_from_json
 from medxiaohe.errors import DataError
 from medxiaohe.scoring.one_of import one_of
 from medxiaohe.tasks import entity_kind
@@ -22,7 +24,8 @@ STEPS = 3  # of a path
 
 
 def entity_path(tree: Path | None = None, data: Path | None = None) -> Task:
-    """`tree` is the folder of an entity.build stage, `data` that of a data.read stage, whose coverage.json is read."""
+    """`tree` is the folder of an entity.build stage, `data` that of a data.read stage, whose coverage.json is
+    read."""
     return Task(
         "entity_path",
         partial(samples, tree, data),
@@ -38,8 +41,15 @@ def entity_path(tree: Path | None = None, data: Path | None = None) -> Task:
 def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample]:
     rows = list(entity_kind.samples(tree, data, split))
     assert tree is not None  # entity_kind has refused
-    asked = {row.entities[0] for other in {"validation", "test"} - {split} for row in entity_kind.samples(tree, data, other)}
-    nodes = {entity.id: entity for entity in (entity_from_json(row, tree) for row in io.read_jsonl(tree / "entities.jsonl"))}
+    asked = {
+        row.entities[0]
+        for other in {"validation", "test"} - {split}
+        for row in entity_kind.samples(tree, data, other)
+    }
+    nodes = {
+        entity.id: entity
+        for entity in (entity_from_json(row, tree) for row in io.read_jsonl(tree / "entities.jsonl"))
+    }
     found = False
     for row in rows:
         path = ancestors(row.entities[0], nodes)
@@ -65,4 +75,6 @@ def reasoned(sample: Sample, path: tuple[str, ...] | list[str]) -> Sample:
     """The sample with the path before its answer."""
     words = f"It is a kind of {', which is a kind of '.join(path)}. Answer: {sample.target}"
     id = f"entity_path/{sample.id.partition('/')[2]}"
-    return replace(sample, id=id, source="entity_path", messages=(*sample.messages[:-1], Message("assistant", (words,))))
+    return replace(
+        sample, id=id, source="entity_path", messages=(*sample.messages[:-1], Message("assistant", (words,)))
+    )

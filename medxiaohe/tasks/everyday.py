@@ -1,7 +1,8 @@
 """Short questions that have nothing to do with medicine: what training on medicine may make a model forget.
 
-Written for this project; all of it is test. A reply is right that names an accepted answer as whole words: small models answer in
-sentences. So it says whether a model still knows what its base knew, pair by pair; it is no reward, and ranks nobody.
+Written for this project; all of it is test. A reply is right that names an accepted answer as whole words:
+small models answer in sentences. So it says whether a model still knows what its base knew, pair by pair; it
+is no reward, and ranks nobody.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ def everyday() -> Task:
 
 @cache
 def _rows() -> list[tuple[str, str, str]]:
-    return [(topic, question, answer) for topic, question, answer in (line.split("\t") for line in FILE.read_text("utf-8").splitlines())]
+    return [
+        (topic, question, answer)
+        for topic, question, answer in (line.split("\t") for line in FILE.read_text("utf-8").splitlines())
+    ]
 
 
 def samples(split: str) -> Iterator[Sample]:
@@ -49,7 +53,13 @@ def samples(split: str) -> Iterator[Sample]:
 
 def _question(number: str, topic: str, question: str, answer: str) -> Sample:
     spellings = answer.split("|")
-    fields = {"target": "\n".join(spellings), "license": LICENSE, "split": "test", "study_id": number, "meta": {"topic": topic}}
+    fields = {
+        "target": "\n".join(spellings),
+        "license": LICENSE,
+        "split": "test",
+        "study_id": number,
+        "meta": {"topic": topic},
+    }
     return item(f"everyday/{number}", asked("short", question), spellings[0], **fields)
 
 
@@ -57,7 +67,9 @@ def mentioned(sample: Sample, trace: Trace) -> Score:
     """1 where the reply names an accepted answer as whole words; a reply that says nothing is unparsed."""
     text = final(trace.answer)
     said = plain(text)
-    if not refuses(text) and any(re.search(rf"(?<!\w){re.escape(plain(gold))}(?!\w)", said) for gold in golds(sample)):
+    if not refuses(text) and any(
+        re.search(rf"(?<!\w){re.escape(plain(gold))}(?!\w)", said) for gold in golds(sample)
+    ):
         return Score("mentioned", 1.0, parsed=said, why=f"names {sample.target!r}")
     if not said or refuses(text) or UNKNOWN.fullmatch(text.strip(" .:!")) or ALTERNATIVE.search(text):
         return missing("mentioned", trace)

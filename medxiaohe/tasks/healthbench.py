@@ -1,8 +1,8 @@
 """HealthBench (Arora et al. 2025): 5,000 conversations judged by criteria of physicians.
 
-The file is 2025-05-07-06-14-12_oss_eval.jsonl of openai/simple-evals, or openai/healthbench on the hub; give its place as `path`. Not
-run here: the layout is that of the published file, the fingerprint is not measured. A judge is needed. Keep the examples
-out of public pages.
+The file is 2025-05-07-06-14-12_oss_eval.jsonl of openai/simple-evals, or openai/healthbench on the hub; give
+its place as `path`. Not run here: the layout is that of the published file, the fingerprint is not measured.
+A judge is needed. Keep the examples out of public pages.
 """
 
 from medxiaohe.tasks import _healthbench

@@ -1,8 +1,8 @@
 """HealthBench-hard (Arora et al. 2025): the 1,000 conversations that models of 2025 did worst on.
 
-The file is hard_2025-05-08-21-00-10.jsonl of openai/simple-evals, or openai/healthbench on the hub; give its place as `path`. Not
-run here: the layout is that of the published file, the fingerprint is not measured. A judge is needed. Keep the examples
-out of public pages.
+The file is hard_2025-05-08-21-00-10.jsonl of openai/simple-evals, or openai/healthbench on the hub; give its
+place as `path`. Not run here: the layout is that of the published file, the fingerprint is not measured. A
+judge is needed. Keep the examples out of public pages.
 """
 
 from medxiaohe.tasks import _healthbench

@@ -1,6 +1,8 @@
-"""The part of HealthBench (Arora et al. 2025) on sexual and reproductive health: half of the conversations, by hash; all is test.
+"""The part of HealthBench (Arora et al. 2025) on sexual and reproductive health: half of the conversations,
+by hash; all is test.
 
-A judge is needed (see docs of the judges); without one every item stays unjudged. Keep the examples out of public pages.
+A judge is needed (see docs of the judges); without one every item stays unjudged. Keep the examples out of
+public pages.
 """
 
 from medxiaohe.tasks import _healthbench
@@ -11,5 +13,6 @@ HERE = "rubric/healthbench_srh/prompts_rubrics.json"
 
 
 def healthbench_srh(path: str = "") -> Task:
-    """`path` is a JSON or JSON-lines file of HealthBench rows; by default ${MEDXIAOHE_DATA}/rubric/healthbench_srh/prompts_rubrics.json."""
+    """`path` is a JSON or JSON-lines file of HealthBench rows; by default
+    ${MEDXIAOHE_DATA}/rubric/healthbench_srh/prompts_rubrics.json."""
     return _healthbench.task("healthbench_srh", path, here=HERE, fingerprints=FINGERPRINTS)

@@ -1,7 +1,8 @@
-"""The rows of one's own corpus that were held out: split "test" of a data.read stage, with an answer to compare with.
+"""The rows of one's own corpus that were held out: split "test" of a data.read stage, with an answer to
+compare with.
 
-In a recipe the folder comes from `needs: {data: corpus}` of the stage that asks. Rows get their split from the file, or
-from `hold_out` of their source.
+In a recipe the folder comes from `needs: {data: corpus}` of the stage that asks. Rows get their split from
+the file, or from `hold_out` of their source.
 """
 
 from __future__ import annotations
@@ -20,13 +21,23 @@ from medxiaohe.types import Sample, Task
 
 def held_out(data: Path | None = None) -> Task:
     """`data` is the folder of a data.read stage."""
-    return Task("held_out", partial(samples, data), (stated,), example(), "that of each row", access="private", prompt="own")
+    return Task(
+        "held_out",
+        partial(samples, data),
+        (stated,),
+        example(),
+        "that of each row",
+        access="private",
+        prompt="own",
+    )
 
 
 def samples(data: Path | None, split: str) -> Iterator[Sample]:
     known_split(split)
     if data is None:
-        raise ConfigError("the task held_out asks about a corpus: name its stage in the `needs:` of this stage as `data`")
+        raise ConfigError(
+            "the task held_out asks about a corpus: name its stage in the `needs:` of this stage as `data`"
+        )
     if not (data / "samples.jsonl").is_file():
         raise DataError(f"{data} has no samples.jsonl: held_out needs the folder of a data.read stage")
     for sample in io.read_samples(data / "samples.jsonl"):

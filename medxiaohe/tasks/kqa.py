@@ -1,7 +1,8 @@
-"""K-QA (Manes et al. 2024): real questions of patients, answered freely, against statements that physicians made must-have.
+"""K-QA (Manes et al. 2024): real questions of patients, answered freely, against statements that physicians
+made must-have.
 
-A judge says which statements the answer supports or contradicts. claims is the share of must-have statements, beside it
-the share not contradicted. Half of the published questions, by hash; all of it is test.
+A judge says which statements the answer supports or contradicts. claims is the share of must-have statements,
+beside it the share not contradicted. Half of the published questions, by hash; all of it is test.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,8 @@ FINGERPRINTS = {"test": "2c920ea4566b3469"}
 
 
 def kqa(path: str = "") -> Task:
-    """`path` is questions_w_answers.jsonl of K-QA; by default ${MEDXIAOHE_DATA}/rubric/kqa/questions_w_answers.jsonl."""
+    """`path` is questions_w_answers.jsonl of K-QA; by default
+    ${MEDXIAOHE_DATA}/rubric/kqa/questions_w_answers.jsonl."""
     return Task(
         "kqa",
         partial(samples, path),
@@ -47,14 +49,29 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 def _question(row: Mapping[str, Any]) -> Sample:
     id = io.fingerprint(row["Question"])
-    must, nice = ([" ".join(claim.split()) for claim in row[key] or ()] for key in ("Must_have", "Nice_to_have"))
+    must, nice = (
+        [" ".join(claim.split()) for claim in row[key] or ()] for key in ("Must_have", "Nice_to_have")
+    )
     answer = row["Free_form_answer"].strip()
     return item(
-        f"kqa/{id}", row["Question"].strip(), answer, target=claims.to_target(must, nice), license=LICENSE, study_id=id, split="test"
+        f"kqa/{id}",
+        row["Question"].strip(),
+        answer,
+        target=claims.to_target(must, nice),
+        license=LICENSE,
+        study_id=id,
+        split="test",
     )
 
 
 def example() -> Sample:
     answer = "Scabies is treated by mouth with ivermectin. The dose depends on the weight."
     must, nice = ["Scabies is treated by mouth with ivermectin"], ["The dose depends on the weight"]
-    return _question({"Question": "How is scabies treated by mouth?", "Free_form_answer": answer, "Must_have": must, "Nice_to_have": nice})
+    return _question(
+        {
+            "Question": "How is scabies treated by mouth?",
+            "Free_form_answer": answer,
+            "Must_have": must,
+            "Nice_to_have": nice,
+        }
+    )

@@ -1,8 +1,9 @@
-"""MedAgentBench (Jiang et al. 2025), the two kinds of task that need no FHIR server: file a blood pressure, order a referral.
+"""MedAgentBench (Jiang et al. 2025), the two kinds of task that need no FHIR server: file a blood pressure,
+order a referral.
 
-The model sees the instruction and the schema of the one call, and writes the call and FINISH([]) in one reply; the body must
-be the one that instruction and schema fix. The other eight kinds read a patient's record from the server, which is not part
-of the data. Half of the published tasks, by hash; all of it is test.
+The model sees the instruction and the schema of the one call, and writes the call and FINISH([]) in one
+reply; the body must be the one that instruction and schema fix. The other eight kinds read a patient's record
+from the server, which is not part of the data. Half of the published tasks, by hash; all of it is test.
 """
 
 import json
@@ -21,14 +22,16 @@ LICENSE = "MIT"
 FINGERPRINTS = {"test": "008cfe5579cf5695"}
 KINDS = {"task3": "POST {api_base}/Observation", "task8": "POST {api_base}/ServiceRequest"}
 RULES = (
-    "Write the call as POST {api_base}/RESOURCE with its JSON body on the next lines, and then FINISH([]). A patient is referred to as "
-    "Patient/MRN, the system of SNOMED CT codes is http://snomed.info/sct, and the date is now. Fill in only what the instruction, the "
-    "context and the schema fix: no display names and no other fields."
+    "Write the call as POST {api_base}/RESOURCE with its JSON body on the next lines, and then FINISH([]). A"
+    " patient is referred to as Patient/MRN, the system of SNOMED CT codes is http://snomed.info/sct, and the"
+    " date is now. Fill in only what the instruction, the context and the schema fix: no display names and no"
+    " other fields."
 )
 
 
 def medagentbench_orders(path: str = "") -> Task:
-    """`path` holds medagentbench_tasks.json and medagentbench_funcs.json; by default ${MEDXIAOHE_DATA}/tools."""
+    """`path` holds medagentbench_tasks.json and medagentbench_funcs.json; by default
+    ${MEDXIAOHE_DATA}/tools."""
     return Task(
         "medagentbench_orders",
         partial(samples, path),
@@ -60,14 +63,29 @@ def _question(row: Mapping[str, Any], schema: Mapping[str, Any]) -> Sample:
     resource = schema["name"].rpartition("/")[2]
     body = _observation(row) if resource == "Observation" else _referral(row)
     call = {"method": "POST", "url": f"{{api_base}}/{resource}", "body": body}
-    text = f"{row['instruction'].strip()}\n{row['context'].strip()}\n\n{json.dumps(schema, ensure_ascii=False)}\n\n{RULES}"
+    text = f"{row['instruction'].strip()}\n{row['context'].strip()}\n\n{json.dumps(schema, ensure_ascii=False)}\n\n{RULES}"  # noqa: E501
     words = f"POST {call['url']}\n{json.dumps(body, ensure_ascii=False)}\nFINISH([])"
-    fields = {"target": json.dumps({"calls": [call], "answer": []}, ensure_ascii=False), "license": LICENSE, "split": "test"}
-    return item(f"medagentbench_orders/{row['id']}", text, words, study_id=row["id"], patient_id=row["eval_MRN"], **fields)
+    fields = {
+        "target": json.dumps({"calls": [call], "answer": []}, ensure_ascii=False),
+        "license": LICENSE,
+        "split": "test",
+    }
+    return item(
+        f"medagentbench_orders/{row['id']}",
+        text,
+        words,
+        study_id=row["id"],
+        patient_id=row["eval_MRN"],
+        **fields,
+    )
 
 
 def _observation(row: Mapping[str, Any]) -> dict[str, Any]:
-    coding = {"system": "http://hl7.org/fhir/observation-category", "code": "vital-signs", "display": "Vital Signs"}
+    coding = {
+        "system": "http://hl7.org/fhir/observation-category",
+        "code": "vital-signs",
+        "display": "Vital Signs",
+    }
     return {
         "resourceType": "Observation",
         "category": [{"coding": [coding]}],
@@ -106,7 +124,10 @@ def _said(pattern: str, text: str) -> str:
 def example() -> Sample:
     row = {
         "id": "task3_example",
-        "instruction": 'I just measured the blood pressure for patient with MRN of S1, and it is "120/80 mmHg". Help me record it.',
+        "instruction": (
+            'I just measured the blood pressure for patient with MRN of S1, and it is "120/80 mmHg". Help me'
+            " record it."
+        ),
         "context": "It's 2023-11-13T10:15:00+00:00 now. The flowsheet ID for blood pressure is BP.",
         "eval_MRN": "S1",
     }

@@ -1,7 +1,9 @@
-"""MedCalc-Bench (Khandekar et al. 2024): a number computed from a patient note, within the limits of the owners.
+"""MedCalc-Bench (Khandekar et al. 2024): a number computed from a patient note, within the limits of the
+owners.
 
-Half of the notes, by hash; all of it is test. Decimal results may be 5 % off, scores and dates not at all; some limits of
-the data are tighter for negative numbers, and we take them as lying on both sides. Formulas are not given to the model.
+Half of the notes, by hash; all of it is test. Decimal results may be 5 % off, scores and dates not at all;
+some limits of the data are tighter for negative numbers, and we take them as lying on both sides. Formulas
+are not given to the model.
 """
 
 import ast
@@ -51,11 +53,13 @@ def _question(row: Mapping[str, str], task: str) -> Sample:
     note = " ".join(row["Note ID"].split())
     return item(
         f"{task}/{row['Row Number']}",
-        asked("plain", f"Patient note: {row['Patient Note']}\nQuestion: {row['Question'].strip()}"),  # the question says in which form
+        # the question says in which form
+        asked("plain", f"Patient note: {row['Patient Note']}\nQuestion: {row['Question'].strip()}"),
         words,
         target=gold,
         license=LICENSE,
-        study_id=note if row["Note Type"] == "Extracted" else f"{row['Calculator ID']}-{note}",  # templates number their notes anew
+        # templates number their notes anew
+        study_id=note if row["Note Type"] == "Extracted" else f"{row['Calculator ID']}-{note}",
         split="test",
         meta={"calculator": row["Calculator Name"], "kind": row["Category"], "output": row["Output Type"]},
     )

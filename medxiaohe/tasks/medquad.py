@@ -1,7 +1,9 @@
-"""Answers to consumers' health questions (MedQuAD, Ben Abacha and Demner-Fushman 2019) against those of the institutes.
+"""Answers to consumers' health questions (MedQuAD, Ben Abacha and Demner-Fushman 2019) against those of the
+institutes.
 
-Split by document, 80 % train, 10 % validation. Shared words are a weak measure of an answer; claims.recall needs a judge and
-says how much of the institute's answer is there. The recipe data_pack trains on these documents: mind the split then.
+Split by document, 80 % train, 10 % validation. Shared words are a weak measure of an answer; claims.recall
+needs a judge and says how much of the institute's answer is there. The recipe data_pack trains on these
+documents: mind the split then.
 """
 
 import re
@@ -66,7 +68,15 @@ def _questions(file: Path, split: str) -> Iterator[Sample]:
 
 
 def _question(id: str, question: str, answer: str, document: str, split: str, kind: str) -> Sample:
-    return item(f"medquad/{id}", question, answer, license=LICENSE, study_id=document, split=split, meta={"kind": kind})
+    return item(
+        f"medquad/{id}",
+        question,
+        answer,
+        license=LICENSE,
+        study_id=document,
+        split=split,
+        meta={"kind": kind},
+    )
 
 
 def example() -> Sample:

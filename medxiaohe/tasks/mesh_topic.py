@@ -1,7 +1,9 @@
-"""Which MeSH heading an indexer of the National Library of Medicine gave an article, from its title, four options.
+"""Which MeSH heading an indexer of the National Library of Medicine gave an article, from its title, four
+options.
 
-Gold is one heading marked as a major topic; the three others are about as common in the corpus and were not given to
-the article at all. The split is that of the PubMed reader: an article asked about in test is never read in training.
+Gold is one heading marked as a major topic; the three others are about as common in the corpus and were not
+given to the article at all. The split is that of the PubMed reader: an article asked about in test is never
+read in training.
 """
 
 from __future__ import annotations
@@ -43,7 +45,10 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     known_split(split)
     usable = _usable(place(path))
     counts = Counter(name for article in usable.values() for name, major in article.mesh if major)
-    common = sorted((name for name in counts if counts[name] >= MIN_ARTICLES), key=lambda n: (counts[n], io.unit_interval("mesh", n)))
+    common = sorted(
+        (name for name in counts if counts[name] >= MIN_ARTICLES),
+        key=lambda n: (counts[n], io.unit_interval("mesh", n)),
+    )
     rank = {name: i for i, name in enumerate(common)}
     for article in shuffled(usable.values(), key=lambda a: a.pmid):
         majors = sorted(name for name, major in article.mesh if major and name in rank)

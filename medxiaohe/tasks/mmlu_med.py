@@ -1,4 +1,5 @@
-"""The six medical and biological subjects of MMLU (Hendrycks et al. 2021), four options: half of the test questions, by hash."""
+"""The six medical and biological subjects of MMLU (Hendrycks et al. 2021), four options: half of the test
+questions, by hash."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -13,11 +14,19 @@ from medxiaohe.types import Sample, Task
 
 LICENSE = "MIT"
 FINGERPRINTS = {"test": "9ad8bdd657e62b3f"}
-SUBJECTS = ("anatomy", "clinical_knowledge", "college_biology", "college_medicine", "medical_genetics", "professional_medicine")
+SUBJECTS = (
+    "anatomy",
+    "clinical_knowledge",
+    "college_biology",
+    "college_medicine",
+    "medical_genetics",
+    "professional_medicine",
+)
 
 
 def mmlu_med(path: str = "", subject: str = "") -> Task:
-    """`path` is JSON lines {id, question, options, answer}, ids as anatomy-001; `subject` keeps one of the six."""
+    """`path` is JSON lines {id, question, options, answer}, ids as anatomy-001; `subject` keeps one of the
+    six."""
     if subject and subject not in SUBJECTS:
         raise ConfigError(f"mmlu_med has no subject {subject!r}{nearest(subject, SUBJECTS)}")
     return Task(
@@ -61,4 +70,11 @@ def _question(row: dict) -> Sample:
 
 def example() -> Sample:
     options = {"A": "Ulnar", "B": "Median", "C": "Radial", "D": "Axillary"}
-    return _question({"id": "anatomy-example", "question": "Which nerve extends the wrist?", "options": options, "answer": "C"})
+    return _question(
+        {
+            "id": "anatomy-example",
+            "question": "Which nerve extends the wrist?",
+            "options": options,
+            "answer": "C",
+        }
+    )

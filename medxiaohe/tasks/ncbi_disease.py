@@ -1,7 +1,8 @@
 """The diseases that an abstract names (NCBI disease corpus, Doğan et al. 2014).
 
-Published test sets are not in the data pack: its training part is train, its development part is test. Things count by name:
-with `tree` the synonyms of the tree count, without it the spelling. A thing is named by its longest mention.
+Published test sets are not in the data pack: its training part is train, its development part is test. Things
+count by name: with `tree` the synonyms of the tree count, without it the spelling. A thing is named by its
+longest mention.
 """
 
 from pathlib import Path
@@ -22,5 +23,6 @@ CORPUS = _mentions.Corpus(
 
 
 def ncbi_disease(path: str = "", tree: Path | None = None) -> Task:
-    """`path` is the folder of the two PubTator files; by default ${MEDXIAOHE_DATA}/entity_gold/ncbi_disease."""
+    """`path` is the folder of the two PubTator files; by default
+    ${MEDXIAOHE_DATA}/entity_gold/ncbi_disease."""
     return _mentions.task(CORPUS, path, tree)

@@ -1,8 +1,9 @@
-"""PneumoniaMNIST (Yang et al. 2023, doi 10.1038/s41597-022-01721-8): chest radiographs of children at 28 x 28 pixels.
+"""PneumoniaMNIST (Yang et al. 2023, doi 10.1038/s41597-022-01721-8): chest radiographs of children at 28 x 28
+pixels.
 
-Made from the images that `chest_xray` is made from, so a model trained on one has seen the patients of the other.
-The file has no patient numbers: its train part becomes train and validation (a tenth, by image), its val part is test,
-and patients may be in both. A quick check of a pipeline, not evidence about a model.
+Made from the images that `chest_xray` is made from, so a model trained on one has seen the patients of the
+other. The file has no patient numbers: its train part becomes train and validation (a tenth, by image), its
+val part is test, and patients may be in both. A quick check of a pipeline, not evidence about a model.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     except (ValueError, KeyError, OSError) as error:
         raise DataError(f"{file}: not the PneumoniaMNIST file: {error}") from error
     folder = assets.cache_root() / "derived" / "pneumonia_mnist"
-    rows = [(f"{part}-{i}", image, "yes" if label else "no") for i, (image, label) in enumerate(zip(pixels, labels, strict=True))]
+    rows = [
+        (f"{part}-{i}", image, "yes" if label else "no")
+        for i, (image, label) in enumerate(zip(pixels, labels, strict=True))
+    ]
     for name, image, answer in alternating(rows, key=lambda row: row[0], label=lambda row: row[2]):
         if split == "test" or hash_split("pneumonia_mnist", name, train=0.9, validation=0.1) == split:
             yield _question(name, _png(image, folder), answer, split)

@@ -1,7 +1,8 @@
-"""PriMock57 (Papadopoulos Korfiatis et al. 2022): a GP's note from the transcript of a mock consultation (days 1 to 3).
+"""PriMock57 (Papadopoulos Korfiatis et al. 2022): a GP's note from the transcript of a mock consultation
+(days 1 to 3).
 
-The two speakers are transcribed apart, with times; here they are merged by the start of each utterance. <UNSURE> is
-dropped, its words are kept; <UNIN/> stands for what nobody could hear. All of it is test.
+The two speakers are transcribed apart, with times; here they are merged by the start of each utterance.
+<UNSURE> is dropped, its words are kept; <UNIN/> stands for what nobody could hear. All of it is test.
 """
 
 import re
@@ -46,12 +47,18 @@ def samples(path: str, split: str) -> Iterator[Sample]:
         raise DataError(f"{folder}: no notes/*.json")
     for file in shuffled(notes, key=lambda file: file.stem):
         spoken = sorted(
-            said for speaker in SPEAKERS for said in _utterances(folder / "transcripts" / f"{file.stem}_{speaker}.TextGrid", speaker)
+            said
+            for speaker in SPEAKERS
+            for said in _utterances(folder / "transcripts" / f"{file.stem}_{speaker}.TextGrid", speaker)
         )
         note = io.read_json(file).get("note", "")
         if not spoken or not note.strip():
             raise DataError(f"{file}: no note, or no transcript beside it")
-        yield _question(file.stem, "\n".join(f"{speaker.capitalize()}: {text}" for _, speaker, text in spoken), note.strip())
+        yield _question(
+            file.stem,
+            "\n".join(f"{speaker.capitalize()}: {text}" for _, speaker, text in spoken),
+            note.strip(),
+        )
 
 
 def _utterances(file: Path, speaker: str) -> Iterator[tuple[float, str, str]]:
@@ -67,9 +74,16 @@ def _utterances(file: Path, speaker: str) -> Iterator[tuple[float, str, str]]:
 
 
 def _question(id: str, dialogue: str, note: str) -> Sample:
-    question = f"{dialogue}\n\nWrite the note that the general practitioner makes of this consultation. Write only the note."
+    question = (
+        f"{dialogue}\n\nWrite the note that the general practitioner makes of this consultation. Write only"
+        " the note."
+    )
     return item(f"primock57/{id}", question, note, license=LICENSE, study_id=id, split="test")
 
 
 def example() -> Sample:
-    return _question("example", "Doctor: What brings you here?\nPatient: I have had a sore throat for two days.", "2/7 hx of sore throat.")
+    return _question(
+        "example",
+        "Doctor: What brings you here?\nPatient: I have had a sore throat for two days.",
+        "2/7 hx of sore throat.",
+    )

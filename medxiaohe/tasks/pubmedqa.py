@@ -1,7 +1,9 @@
-"""PubMedQA (Jin et al. 2019, aclanthology.org/D19-1259): does the abstract answer the question with yes, no or maybe?
+"""PubMedQA (Jin et al. 2019, aclanthology.org/D19-1259): does the abstract answer the question with yes, no
+or maybe?
 
-The labelled set has 1,000 questions; our file is the official half that is not the test set. It is split here by a
-hash of the PMID, 50 % train, 10 % validation, 40 % test, so numbers are not those of the official test set.
+The labelled set has 1,000 questions; our file is the official half that is not the test set. It is split here
+by a hash of the PMID, 50 % train, 10 % validation, 40 % test, so numbers are not those of the official test
+set.
 """
 
 from collections.abc import Iterator
@@ -20,7 +22,8 @@ CHOICES = ("yes", "no", "maybe")
 
 
 def pubmedqa(path: str = "") -> Task:
-    """`path` is a JSON file {PMID: {QUESTION, CONTEXTS, final_decision}}; by default ${MEDXIAOHE_DATA}/corpus/pubmedqa_dev500.json."""
+    """`path` is a JSON file {PMID: {QUESTION, CONTEXTS, final_decision}}; by default
+    ${MEDXIAOHE_DATA}/corpus/pubmedqa_dev500.json."""
     return Task(
         "pubmedqa",
         partial(samples, path),
@@ -48,7 +51,9 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 def _question(pmid: str, row: dict[str, Any], split: str) -> Sample:
     if row["final_decision"] not in CHOICES:
-        raise DataError(f"pubmedqa {pmid}: final_decision must be yes, no or maybe, not {row['final_decision']!r}")
+        raise DataError(
+            f"pubmedqa {pmid}: final_decision must be yes, no or maybe, not {row['final_decision']!r}"
+        )
     abstract = "\n".join(row["CONTEXTS"])
     return item(
         f"pubmedqa/{pmid}",
@@ -63,5 +68,11 @@ def _question(pmid: str, row: dict[str, Any], split: str) -> Sample:
 
 
 def example() -> Sample:
-    context = "Of 120 patients, 60 had the drug and 60 a placebo. Pain fell by 2 points in both groups (p = 0.9)."
-    return _question("0", {"QUESTION": "Does the drug relieve pain?", "CONTEXTS": [context], "final_decision": "no"}, "test")
+    context = (
+        "Of 120 patients, 60 had the drug and 60 a placebo. Pain fell by 2 points in both groups (p = 0.9)."
+    )
+    return _question(
+        "0",
+        {"QUESTION": "Does the drug relieve pain?", "CONTEXTS": [context], "final_decision": "no"},
+        "test",
+    )

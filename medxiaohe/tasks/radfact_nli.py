@@ -1,7 +1,8 @@
-"""Whether a phrase of one chest X-ray report follows from another report, contradicts it, or neither (RadFact, Bannur et al. 2024).
+"""Whether a phrase of one chest X-ray report follows from another report, contradicts it, or neither
+(RadFact, Bannur et al. 2024).
 
-The worked examples of RadFact, ten pairs of reports read both ways, as gold: they measure a judge as well as a model. All of it
-is test; a judge prompted with these examples has seen them.
+The worked examples of RadFact, ten pairs of reports read both ways, as gold: they measure a judge as well as
+a model. All of it is test; a judge prompted with these examples has seen them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,17 +45,30 @@ def samples(path: str, split: str) -> Iterator[Sample]:
         for row in io.read_json(file):
             for side, other in (("A", "B"), ("B", "A")):
                 for number, one in enumerate(row["output"][f"phrases_{side}_evidenced"]):
-                    yield _question(f"{row['example_id']}-{side}{number}", row["input"][f"phrases_{other}"], one, row["example_id"])
+                    yield _question(
+                        f"{row['example_id']}-{side}{number}",
+                        row["input"][f"phrases_{other}"],
+                        one,
+                        row["example_id"],
+                    )
     except (KeyError, TypeError) as error:
         raise DataError(f"{file}: not examples of RadFact: {error!r}") from error
 
 
 def _question(id: str, report: list[str], one: Mapping[str, Any], study: str) -> Sample:
-    text = f"Report: {' '.join(report)}\nStatement: {one['phrase']}\nDoes the statement follow from the report (entailment), is it against "
+    text = (
+        f"Report: {' '.join(report)}\nStatement: {one['phrase']}\nDoes the statement follow from the report"
+        " (entailment), is it against "
+    )
     text += "it (contradiction), or neither (neutral)?"
     fields = {"choices": CHOICES, "license": LICENSE, "study_id": study, "split": "test"}
     return item(f"radfact_nli/{id}", asked("one_of", text, CHOICES), one["status"], **fields)
 
 
 def example() -> Sample:
-    return _question("example", ["The lungs are clear."], {"phrase": "There is a consolidation.", "status": "contradiction"}, "example")
+    return _question(
+        "example",
+        ["The lungs are clear."],
+        {"phrase": "There is a consolidation.", "status": "contradiction"},
+        "example",
+    )

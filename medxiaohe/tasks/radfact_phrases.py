@@ -1,7 +1,8 @@
-"""The findings section of a chest X-ray report as single statements, one a line (RadFact, Bannur et al. 2024): nine reports.
+"""The findings section of a chest X-ray report as single statements, one a line (RadFact, Bannur et al.
+2024): nine reports.
 
-The worked examples of RadFact as gold; a statement counts when it is spelt as theirs, so this is a lower bound, and a check
-of a judge that splits claims. All of it is test.
+The worked examples of RadFact as gold; a statement counts when it is spelt as theirs, so this is a lower
+bound, and a check of a judge that splits claims. All of it is test.
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,8 +48,8 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 def _question(row: Mapping[str, Any]) -> Sample:
     phrases = [new for sentence in row["parsed_report"]["sentence_list"] for new in sentence["new"]]
     question = (
-        f"Findings: {row['findings_text']}\nRewrite the findings as single statements, one a line: each says one thing about one place, "
-        "in the words of the report. Leave out what is no finding."
+        f"Findings: {row['findings_text']}\nRewrite the findings as single statements, one a line: each says"
+        " one thing about one place, in the words of the report. Leave out what is no finding."
     )
     fields = {"license": radfact_nli.LICENSE, "study_id": row["example_id"], "split": "test"}
     return item(f"radfact_phrases/{row['example_id']}", question, "\n".join(dict.fromkeys(phrases)), **fields)

@@ -1,7 +1,8 @@
-"""Rad-ReStruct: is a finding in the report, yes or no? As many no as yes of each study, chosen by hash; without, 94 % are no.
+"""Rad-ReStruct: is a finding in the report, yes or no? As many no as yes of each study, chosen by hash;
+without, 94 % are no.
 
-See tasks/_radrestruct.py for the text in place of the pictures and for the split. "No" also stands for what a report does
-not mention, as the annotators had it.
+See tasks/_radrestruct.py for the text in place of the pictures and for the split. "No" also stands for what a
+report does not mention, as the annotators had it.
 """
 
 from collections.abc import Iterator
@@ -39,7 +40,9 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     chosen = []
     for found in studies.values():
         few = min(len(found["yes"]), len(found["no"]))
-        chosen += [one for gold in ("yes", "no") for one in shuffled(found[gold], key=lambda one: one.id)[:few]]
+        chosen += [
+            one for gold in ("yes", "no") for one in shuffled(found[gold], key=lambda one: one.id)[:few]
+        ]
     yield from (_question(one, split) for one in shuffled(chosen, key=lambda one: one.id))
 
 
@@ -51,4 +54,9 @@ def _question(one: _radrestruct.Asked, split: str) -> Sample:
 def example() -> Sample:
     question = "Is there calcified granuloma in the lung?"
     so_far = [["Are there any diseases in the lung?", ["yes"]]]
-    return _question(_radrestruct.asked("example", "example", _radrestruct.EXAMPLE, question, ["yes"], so_far, ["yes", "no"]), "test")
+    return _question(
+        _radrestruct.asked(
+            "example", "example", _radrestruct.EXAMPLE, question, ["yes"], so_far, ["yes", "no"]
+        ),
+        "test",
+    )

@@ -1,7 +1,8 @@
-"""Rad-ReStruct: part of the body, side, degree and attributes of a finding of the report; all the right options, no other.
+"""Rad-ReStruct: part of the body, side, degree and attributes of a finding of the report; all the right
+options, no other.
 
-Options are lettered in the order of the template. See tasks/_radrestruct.py for the text in place of the pictures and the
-split. A question with more than 26 options is left out.
+Options are lettered in the order of the template. See tasks/_radrestruct.py for the text in place of the
+pictures and the split. A question with more than 26 options is left out.
 """
 
 from collections.abc import Iterator
@@ -56,4 +57,9 @@ def example() -> Sample:
     so_far = [["Is there calcified granuloma in the lung?", ["yes"]]]
     options = ["left lower lobe", "left upper lobe", "right lower lobe"]
     question = "In which part of the body?"
-    return _question(_radrestruct.asked("example", "example", _radrestruct.EXAMPLE, question, ["left upper lobe"], so_far, options), "test")
+    return _question(
+        _radrestruct.asked(
+            "example", "example", _radrestruct.EXAMPLE, question, ["left upper lobe"], so_far, options
+        ),
+        "test",
+    )

@@ -1,7 +1,9 @@
-"""Five most likely diagnoses from the findings of a patient: cases of the phenopacket store (Danis et al. 2025), openly asked.
+"""Five most likely diagnoses from the findings of a patient: cases of the phenopacket store (Danis et al.
+2025), openly asked.
 
-The same cases and the same split as `rare_disease`, which offers four options. A diagnosis counts by its name: with `tree`
-the synonyms of the tree count, without it the spelling, which is a lower bound. Among the first five, and at the first.
+The same cases and the same split as `rare_disease`, which offers four options. A diagnosis counts by its
+name: with `tree` the synonyms of the tree count, without it the spelling, which is a lower bound. Among the
+first five, and at the first.
 """
 
 from collections.abc import Iterator
@@ -52,4 +54,7 @@ def _question(case: rare_disease.Case, split: str) -> Sample:
 
 def example() -> Sample:
     present = ("Ectopia lentis", "Aortic root aneurysm", "Arachnodactyly", "Tall stature")
-    return _question(rare_disease.Case("example", "OMIM:154700", "Marfan syndrome", ("gene FBN1",), "", present, ()), "test")
+    return _question(
+        rare_disease.Case("example", "OMIM:154700", "Marfan syndrome", ("gene FBN1",), "", present, ()),
+        "test",
+    )

@@ -1,7 +1,8 @@
-"""Which rare disease explains a patient's findings, of four: cases of the phenopacket store (Danis et al. 2025).
+"""Which rare disease explains a patient's findings, of four: cases of the phenopacket store (Danis et al.
+2025).
 
-The wrong options are diseases whose patients share most findings with this one, from other genes of the same split.
-Cases that share a gene, a disease or a published report are in the same split.
+The wrong options are diseases whose patients share most findings with this one, from other genes of the same
+split. Cases that share a gene, a disease or a published report are in the same split.
 """
 
 from __future__ import annotations
@@ -55,9 +56,17 @@ def cases(path: str, split: str) -> list[Case]:
     """The cases of a split with one diagnosis and enough findings."""
     known_split(split)
     folder = place(path, "rare/phenopackets")
-    found = [case for file in sorted(folder.rglob("*.json")) if (case := _case(file)) and len(case.present) >= MIN_FINDINGS]
+    found = [
+        case
+        for file in sorted(folder.rglob("*.json"))
+        if (case := _case(file)) and len(case.present) >= MIN_FINDINGS
+    ]
     connected = components([case.disease, *case.genes, *filter(None, [case.study])] for case in found)
-    return [case for case in found if hash_split("rare_disease", connected[case.disease], train=0.7, validation=0.1) == split]
+    return [
+        case
+        for case in found
+        if hash_split("rare_disease", connected[case.disease], train=0.7, validation=0.1) == split
+    ]
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
@@ -68,7 +77,11 @@ def samples(path: str, split: str) -> Iterator[Sample]:
         findings.setdefault(case.disease, set()).update(case.present)
         genes.setdefault(case.disease, set()).update(case.genes)
     for case in shuffled(ours, key=lambda c: c.id):
-        others = [id for id in _similar(case, findings) if not genes[id] & genes[case.disease] and labels[id] != case.label]
+        others = [
+            id
+            for id in _similar(case, findings)
+            if not genes[id] & genes[case.disease] and labels[id] != case.label
+        ]
         chosen = sorted(others[:NEAREST], key=lambda id: io.unit_interval("distractor", case.id, id))[:3]
         if len(chosen) == 3:
             yield _question(case, [labels[id] for id in chosen], split)
@@ -110,7 +123,9 @@ def _case(file: Path) -> Case | None:
             packet["id"],
             found[0]["disease"]["id"],
             found[0]["disease"]["label"],
-            tuple(sorted({gene for one in found[0].get("genomicInterpretations", []) if (gene := _gene(one))})),
+            tuple(
+                sorted({gene for one in found[0].get("genomicInterpretations", []) if (gene := _gene(one))})
+            ),
             next((r for r in references if r.startswith("PMID:")), ""),
             tuple(dict.fromkeys(f["type"]["label"] for f in features if not f.get("excluded"))),
             tuple(dict.fromkeys(f["type"]["label"] for f in features if f.get("excluded"))),
@@ -127,5 +142,7 @@ def _gene(interpretation: Mapping[str, Any]) -> str:
 
 def example() -> Sample:
     present = ("Ectopia lentis", "Aortic root aneurysm", "Arachnodactyly", "Tall stature")
-    case = Case("example", "OMIM:154700", "Marfan syndrome", ("gene FBN1",), "", present, ("Intellectual disability",))
+    case = Case(
+        "example", "OMIM:154700", "Marfan syndrome", ("gene FBN1",), "", present, ("Intellectual disability",)
+    )
     return _question(case, ["Hypochondroplasia", "Noonan syndrome 1", "Rett syndrome"], "test")

@@ -1,8 +1,10 @@
-"""RareBench task 4 (Chen et al. 2024): five most likely rare diseases from the phenotypes of a patient, public part.
+"""RareBench task 4 (Chen et al. 2024): five most likely rare diseases from the phenotypes of a patient,
+public part.
 
-Rows {"Phenotype": [HPO ids], "RareDisease": [OMIM, ORPHA, CCRD ids]} of RAMEDIS, MME, HMS and LIRICAL; ids become names by the
-mappings of RareBench, which the data pack has. Not run here: the layout is that of the published files, the fingerprint is
-not measured. With `tree` synonyms of the tree count, without it the names of RareBench.
+Rows {"Phenotype": [HPO ids], "RareDisease": [OMIM, ORPHA, CCRD ids]} of RAMEDIS, MME, HMS and LIRICAL; ids
+become names by the mappings of RareBench, which the data pack has. Not run here: the layout is that of the
+published files, the fingerprint is not measured. With `tree` synonyms of the tree count, without it the names
+of RareBench.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +54,9 @@ def samples(path: str, part: str, split: str) -> Iterator[Sample]:
             row = rows[number]
             try:
                 signs = [phenotypes[id] for id in row["Phenotype"]]
-                names = list(dict.fromkeys(one for id in row["RareDisease"] for one in _said(diseases.get(id, ""))))
+                names = list(
+                    dict.fromkeys(one for id in row["RareDisease"] for one in _said(diseases.get(id, "")))
+                )
             except (KeyError, TypeError) as error:
                 raise DataError(f"{path}, {name}, row {number}: not a row of RareBench: {error!r}") from error
             if signs and names:
@@ -73,7 +77,13 @@ def _said(names: str) -> Iterator[str]:
 
 def _question(id: str, signs: Sequence[str], names: Sequence[str], ids: Sequence[str]) -> Sample:
     text = f"Findings: {'; '.join(signs)}.\nWhich rare diseases explain them best?"
-    fields = {"target": "\n".join(names), "license": LICENSE, "patient_id": f"rarebench-{id}", "split": "test", "meta": {"ids": list(ids)}}
+    fields = {
+        "target": "\n".join(names),
+        "license": LICENSE,
+        "patient_id": f"rarebench-{id}",
+        "split": "test",
+        "meta": {"ids": list(ids)},
+    }
     return item(f"rarebench/{id}", asked("ranked", text), names[0], **fields)
 
 

@@ -1,7 +1,9 @@
-"""By which technique a figure was made, told from its caption (ROCO, Pelka et al. 2018): text only, the pictures are links.
+"""By which technique a figure was made, told from its caption (ROCO, Pelka et al. 2018): text only, the
+pictures are links.
 
-The label is the UMLS concept that the owners linked to the caption, where it has exactly one of three (magnetic resonance
-has none of its own). As many of each; split by article, 60 % train, 10 % validation. A check of reading, not of seeing.
+The label is the UMLS concept that the owners linked to the caption, where it has exactly one of three
+(magnetic resonance has none of its own). As many of each; split by article, 60 % train, 10 % validation. A
+check of reading, not of seeing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -59,4 +61,6 @@ def _question(row: Mapping[str, Any], gold: str, article: str, split: str) -> Sa
 
 def example() -> Sample:
     caption = "Axial image after contrast with a low-density lesion of 12 Hounsfield units in the liver"
-    return _question({"id": "example", "caption": caption, "licence": "CC BY"}, "computed tomography", "PMC0", "test")
+    return _question(
+        {"id": "example", "caption": caption, "licence": "CC BY"}, "computed tomography", "PMC0", "test"
+    )

@@ -1,8 +1,9 @@
 """VQA-RAD (Lau et al. 2018, doi 10.1038/sdata.2018.251): yes/no questions on CT, MR and X-ray images.
 
-Only the closed questions answered by yes or no; the open ones need a judge. The published test questions are about
-images that are also in the published training set (in our file, 140 of 213), so the split here is by MedPix case and
-image: 60 % train, 10 % validation, 30 % test. Numbers are not comparable with those on the published split.
+Only the closed questions answered by yes or no; the open ones need a judge. The published test questions are
+about images that are also in the published training set (in our file, 140 of 213), so the split here is by
+MedPix case and image: 60 % train, 10 % validation, 30 % test. Numbers are not comparable with those on the
+published split.
 """
 
 from collections.abc import Iterator
@@ -42,7 +43,8 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 
 def rows(path: str, split: str, kind: str) -> Iterator[tuple[dict[str, Any], ImageRef, str]]:
-    """Questions of a kind (OPEN, CLOSED) and split, each with its image and the case that its image belongs to."""
+    """Questions of a kind (OPEN, CLOSED) and split, each with its image and the case that its image belongs
+    to."""
     known_split(split)
     folder = place(path, "vqa/vqa_rad")
     found = io.read_json(folder / "vqa_rad.json")
@@ -79,5 +81,11 @@ def _answer(row: dict[str, Any]) -> str:
 
 
 def example() -> Sample:
-    row = {"qid": "example", "question": "Is there a pneumothorax?", "answer": "No", "image_organ": "CHEST", "question_type": "PRES"}
+    row = {
+        "qid": "example",
+        "question": "Is there a pneumothorax?",
+        "answer": "No",
+        "image_organ": "CHEST",
+        "question_type": "PRES",
+    }
     return _question(row, ImageRef("example.jpg"), "case 1", "test")  # nobody opens the image

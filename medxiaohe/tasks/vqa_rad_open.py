@@ -1,7 +1,8 @@
 """VQA-RAD (Lau et al. 2018): the open questions on CT, MR and X-ray images, judged word for word.
 
-Split as in `vqa_rad`, by MedPix case and image. Word for word is a lower bound: "right-sided pleural effusion" is not
-"effusion on the right". With `tree` a synonym of the tree counts; token_f1 stands beside it. Published results use a judge.
+Split as in `vqa_rad`, by MedPix case and image. Word for word is a lower bound: "right-sided pleural
+effusion" is not "effusion on the right". With `tree` a synonym of the tree counts; token_f1 stands beside it.
+Published results use a judge.
 """
 
 from collections.abc import Iterator
@@ -53,5 +54,11 @@ def _question(row: dict, image: ImageRef, study: str, split: str) -> Sample:
 
 
 def example() -> Sample:
-    row = {"qid": "example", "question": "Which organ is enlarged?", "answer": "The spleen", "image_organ": "ABD", "question_type": "ORGAN"}
+    row = {
+        "qid": "example",
+        "question": "Which organ is enlarged?",
+        "answer": "The spleen",
+        "image_organ": "ABD",
+        "question_type": "ORGAN",
+    }
     return _question(row, ImageRef("example.jpg"), "case 1", "test")

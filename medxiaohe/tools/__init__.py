@@ -1,4 +1,5 @@
-"""Tools: one file each. A tool is a plain function with type hints and a docstring, and the model sees just these."""
+"""Tools: one file each. A tool is a plain function with type hints and a docstring, and the model sees just
+these."""
 
 import inspect
 from collections.abc import Callable
@@ -11,7 +12,8 @@ JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def tool(function: Callable[..., Any]) -> Tool:
-    """Make a Tool of a function whose parameters are str, int, float or bool; one with a default may be left out."""
+    """Make a Tool of a function whose parameters are str, int, float or bool; one with a default may be left
+    out."""
     if not function.__doc__:
         raise ConfigError(f"tool {function.__name__!r} needs a docstring: it is what the model reads")
     hints, required, properties = get_type_hints(function), [], {}
@@ -23,7 +25,11 @@ def tool(function: Callable[..., Any]) -> Tool:
             required.append(name)
 
     def run(**arguments: Any) -> ToolResult:
-        return result(function(**{name: _fit(name, value, hints, function.__name__) for name, value in arguments.items()}))
+        return result(
+            function(
+                **{name: _fit(name, value, hints, function.__name__) for name, value in arguments.items()}
+            )
+        )
 
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return Tool(function.__name__, inspect.cleandoc(function.__doc__), schema, run)
@@ -43,7 +49,9 @@ def _fit(name: str, value: Any, hints: dict[str, Any], tool_name: str) -> Any:
     """The value when it has the type the tool states; a whole number is fine for a float, "70 kg" is not."""
     kind = hints.get(name)
     if kind is None:
-        raise ToolError(f"{tool_name} has no parameter {name!r}; there are {', '.join(k for k in hints if k != 'return')}")
+        raise ToolError(
+            f"{tool_name} has no parameter {name!r}; there are {', '.join(k for k in hints if k != 'return')}"
+        )
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

@@ -14,4 +14,6 @@ def add_days(date: str, days: int) -> str:
     try:
         return (datetime.strptime(date.strip(), "%m/%d/%Y") + timedelta(days=days)).strftime("%m/%d/%Y")
     except (ValueError, OverflowError) as error:
-        raise ToolError(f"{date!r} and {days} days: give a date as month/day/year, such as 03/31/2006 ({error})") from error
+        raise ToolError(
+            f"{date!r} and {days} days: give a date as month/day/year, such as 03/31/2006 ({error})"
+        ) from error

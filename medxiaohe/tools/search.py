@@ -6,7 +6,10 @@ from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.tools import tool
 from medxiaohe.types import Evidence, Tool
 
-LIBRARY = (Evidence("1", "Scurvy is a deficiency of vitamin C.", "made up"), Evidence("2", "Insulin is made in the pancreas.", "made up"))
+LIBRARY = (
+    Evidence("1", "Scurvy is a deficiency of vitamin C.", "made up"),
+    Evidence("2", "Insulin is made in the pancreas.", "made up"),
+)
 EXAMPLE = {"query": "what causes scurvy"}
 
 

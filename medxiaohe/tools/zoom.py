@@ -20,12 +20,15 @@ def zoom(pictures: Sequence[ImageRef] = ()) -> Tool:
 
     @tool
     def zoom(image: int, left: float, top: float, right: float, bottom: float) -> ToolResult:
-        """A part of an image, as an image. `image` counts from 1; the sides are percent of its width and height."""
+        """A part of an image, as an image. `image` counts from 1; the sides are percent of its width and
+        height."""
         shown = list(pictures) or [_test_picture()]
         if not 1 <= image <= len(shown):
             raise ToolError(f"there is no image {image}: there are 1 to {len(shown)}")
         if not (0 <= left < right <= 100 and 0 <= top < bottom <= 100):
-            raise ToolError("left, top, right and bottom are percent, with left below right and top below bottom")
+            raise ToolError(
+                "left, top, right and bottom are percent, with left below right and top below bottom"
+            )
         ref = shown[image - 1]
         whole = images.open_image(ref)
         at_left, at_top = ref.box[:2] if ref.box else (0, 0)

@@ -1,10 +1,12 @@
-"""Stage: demonstrations of a task by an expert, its tools really run, as rows for train.sft: how tool use starts (pain 20).
+"""Stage: demonstrations of a task by an expert, its tools really run, as rows for train.sft: how tool use
+starts (pain 20).
 
     instructions.jsonl   the expert's conversations that earned full marks, and replayed rows of the mixture
     demonstrations.jsonl {id, answer, value, calls, error} of every item that was shown
 
-An expert is a model for workflows, such as `medxiaohe.tasks.bedside:expert`, or a stronger model behind a server. It sees prompts,
-never golds; a conversation that does not earn `right` is left out, and so is a question that the test split asks in the same words.
+An expert is a model for workflows, such as `medxiaohe.tasks.bedside:expert`, or a stronger model behind a
+server. It sees prompts, never golds; a conversation that does not earn `right` is left out, and so is a
+question that the test split asks in the same words.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from typing import Any
 from medxiaohe import io, plugins, progress
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.tasks import make, named
-from medxiaohe.train.clean import carry
-from medxiaohe.train.replay import with_old
+from medxiaohe.train.loop.contamination_check import carry
+from medxiaohe.train.loop.replay import with_old
 
 CHUNK = 32
 
@@ -32,7 +34,8 @@ class DemonstrateSettings:
     options: dict[str, Any] = field(default_factory=dict)  # of the backend
     number: int = 100  # items to show
     right: float = 1.0
-    replay: float = 1.0  # rows of the mixture's instructions for each demonstration, so that nothing else is forgotten
+    # rows of the mixture's instructions for each demonstration, so that nothing else is forgotten
+    replay: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -42,20 +45,38 @@ class DemonstrateSettings:
             raise ConfigError("number must be at least 1 and replay at least 0")
 
 
-def demonstrate(settings: DemonstrateSettings, out: Path, *, data: Path, tree: Path | None = None) -> dict[str, Any]:
+def demonstrate(
+    settings: DemonstrateSettings, out: Path, *, data: Path, tree: Path | None = None
+) -> dict[str, Any]:
     """Let the expert work on the first items of the task's train split, and keep what it did right."""
     task = make(settings.task, tree)
     tested = {_words(sample) for sample in task.samples("test")}
-    items = itertools.islice((named(sample, task) for sample in task.samples("train") if _words(sample) not in tested), settings.number)
+    items = itertools.islice(
+        (named(sample, task) for sample in task.samples("train") if _words(sample) not in tested),
+        settings.number,
+    )
     expert = _expert(settings)
-    workflow, tools = plugins.load("workflows", task.workflow), [plugins.load("tools", name) for name in task.tools]
+    workflow, tools = (
+        plugins.load("workflows", task.workflow),
+        [plugins.load("tools", name) for name in task.tools],
+    )
     shown, rows = [], []
     meter = progress.Meter("demonstrate", settings.number)
     while chunk := list(itertools.islice(items, CHUNK)):
-        for sample, trace in zip(chunk, workflow([sample.prompt for sample in chunk], expert, tools), strict=True):
+        for sample, trace in zip(
+            chunk, workflow([sample.prompt for sample in chunk], expert, tools), strict=True
+        ):
             score = task.scorers[0](sample, trace)
             calls = [call.name for message in trace.messages for call in message.calls]
-            shown.append({"id": sample.id, "answer": trace.answer, "value": score.value, "calls": calls, "error": trace.error})
+            shown.append(
+                {
+                    "id": sample.id,
+                    "answer": trace.answer,
+                    "value": score.value,
+                    "calls": calls,
+                    "error": trace.error,
+                }
+            )
             if score.value is not None and score.value >= settings.right and not trace.error:
                 rows.append(replace(sample, id=f"{sample.id}/shown", messages=trace.messages))
         meter.advance(len(chunk))
@@ -63,7 +84,8 @@ def demonstrate(settings: DemonstrateSettings, out: Path, *, data: Path, tree: P
     if not rows:
         last = shown[-1]["error"] or shown[-1]["answer"] if shown else "no item"
         raise DataError(
-            f"the expert solved none of {len(shown)} items of {settings.task} (the last: {last!r}): take another, or lower `right`"
+            f"the expert solved none of {len(shown)} items of {settings.task} (the last: {last!r}): take"
+            " another, or lower `right`"
         )
     mixed, replayed = with_old(rows, data, settings.replay, settings.seed)
     io.write_jsonl(out / "instructions.jsonl", mixed)

@@ -1,9 +1,9 @@
 """Stage: direct preference optimisation on pairs (Rafailov and others 2023; HR-6), through TRL's DPOTrainer.
 
-    pairs.jsonl of `data`   train/pairs.py; of train.preferences, or of people
+    pairs.jsonl of `data`   train/loop/pairs.py; of train.preferences, or of people
 
-Tokens and mask are those of `models.render`, text and images in one batch. Where only adapters of the language model are trained, the
-reference is the model without them; else it is a second copy.
+Tokens and mask are those of `models.render`, text and images in one batch. Where only adapters of the
+language model are trained, the reference is the model without them; else it is a second copy.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from medxiaohe.models import checkpoint
 from medxiaohe.models.render import IGNORED
 from medxiaohe.recipe import ranks
 from medxiaohe.recipe.settings import HOW, decisive
-from medxiaohe.train import faults, pairs, trackers
-from medxiaohe.train import parts as parts_of
-from medxiaohe.train import plan as plans
-from medxiaohe.train.clean import refuse_unchecked
-from medxiaohe.train.fit import base_model, code, dataset, device, identity, planned, save
-from medxiaohe.train.resume import newest, resumable
+from medxiaohe.train.loop import batch_plan as plans
+from medxiaohe.train.loop import faults, pairs, trackers
+from medxiaohe.train.loop import parts as parts_of
+from medxiaohe.train.loop.contamination_check import refuse_unchecked
+from medxiaohe.train.loop.fit import base_model, code, dataset, device, identity, planned, save
+from medxiaohe.train.loop.resume import newest, resumable
 
 LABEL = "preference learning"
 KEPT = {
-    "loss": "loss", "rewards/accuracies": "accuracy", "rewards/margins": "margin", "logps/chosen": "chosen", "logps/rejected": "rejected",
+    "loss": "loss", "rewards/accuracies": "accuracy", "rewards/margins": "margin", "logps/chosen": "chosen",
+    "logps/rejected": "rejected",
 }  # fmt: skip
 
 
@@ -54,14 +55,21 @@ class DpoSettings:
     seed: int = 0
     allow_contaminated: bool = False  # train on pairs that were compared with no test split
     save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
-    report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/trackers.py
+    report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/loop/trackers.py
 
     def __post_init__(self) -> None:
-        for name in ("per_device_train_batch_size", "gradient_accumulation_steps", "max_length", "save_steps"):
+        for name in (
+            "per_device_train_batch_size",
+            "gradient_accumulation_steps",
+            "max_length",
+            "save_steps",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.learning_rate <= 0 or self.beta <= 0 or not 0 <= self.label_smoothing < 0.5:
-            raise ConfigError("learning_rate and beta must be above 0, label_smoothing at least 0 and below 0.5")
+            raise ConfigError(
+                "learning_rate and beta must be above 0, label_smoothing at least 0 and below 0.5"
+            )
 
 
 def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = None) -> dict[str, Any]:
@@ -74,7 +82,10 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     faults.agree(loaded)
     rows = pairs.PairRows(preferences, loaded.processor, settings.max_length, f"render {pairs.FILE}")
     if parts_of.projector_is_fresh(loaded.model) and rows.first_with(True) is not None:
-        raise ConfigError(f"{LABEL}: the projector of {base} was never trained, and pairs have images: fine-tune with train.sft first")
+        raise ConfigError(
+            f"{LABEL}: the projector of {base} was never trained, and pairs have images: fine-tune with"
+            " train.sft first"
+        )
     place = io.scratch(out, [LABEL, decisive(settings), io.content(data, pairs.FILE), identity(base), code()])
     lengths = [size.tokens for size in rows.sizes]
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed)
@@ -92,7 +103,8 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     save(trainer, loaded, settings.parts, out, LABEL)
     if ranks.is_first():
         io.write_jsonl(
-            out / "metrics.jsonl", ({"step": r["step"], **{n: round(r[o], 6) for o, n in KEPT.items() if o in r}} for r in history)
+            out / "metrics.jsonl",
+            ({"step": r["step"], **{n: round(r[o], 6) for o, n in KEPT.items() if o in r}} for r in history),
         )
     kinds = [pair.kind or "given" for pair in preferences]
     return {
@@ -113,7 +125,12 @@ dpo.together = True  # type: ignore[attr-defined]
 
 
 def _trainer(
-    rows: pairs.PairRows, batches: Sequence[plans.Batch], loaded: checkpoint.Loaded, settings: DpoSettings, place: Path, steps: int
+    rows: pairs.PairRows,
+    batches: Sequence[plans.Batch],
+    loaded: checkpoint.Loaded,
+    settings: DpoSettings,
+    place: Path,
+    steps: int,
 ) -> tuple[Any, progress.Meter]:
     from transformers import TrainerCallback
     from transformers.trainer_callback import PrinterCallback
@@ -124,13 +141,19 @@ def _trainer(
     adapters_alone = parts.language == "lora" and not parts.projector and not parts.vision
     reference = None if adapters_alone else checkpoint.load(loaded.name, device()).model
     config = DPOConfig(
-        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=not on_cpu, max_length=None,
-        learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, warmup_steps=settings.warmup_steps,
-        max_grad_norm=settings.max_grad_norm, lr_scheduler_type="linear", beta=settings.beta, loss_type=[settings.loss_type],
-        label_smoothing=settings.label_smoothing, gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=not on_cpu,
+        max_length=None,
+        learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
+        warmup_steps=settings.warmup_steps,
+        max_grad_norm=settings.max_grad_norm, lr_scheduler_type="linear", beta=settings.beta,
+        loss_type=[settings.loss_type],
+        label_smoothing=settings.label_smoothing,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
         per_device_train_batch_size=1,  # a row of the trainer's data set is a batch of the plan
-        max_steps=steps, seed=settings.seed, data_seed=settings.seed, logging_steps=1, logging_nan_inf_filter=False,
-        save_strategy="steps", save_steps=settings.save_steps, report_to=list(settings.report_to) or "none", disable_tqdm=True,
+        max_steps=steps, seed=settings.seed, data_seed=settings.seed, logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps", save_steps=settings.save_steps, report_to=list(settings.report_to) or "none",
+        disable_tqdm=True,
         remove_unused_columns=False, ddp_find_unused_parameters=parts.vision or parts.projector,
     )  # fmt: skip
     meter = progress.Meter(LABEL, steps)

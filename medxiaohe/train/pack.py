@@ -1,9 +1,12 @@
-"""Stage train.pack: the packing plan of a mixture before anything is trained: how long rows are in tokens, and which share a sequence.
+"""Stage train.pack: the packing plan of a mixture before anything is trained: how long rows are in tokens,
+and which share a sequence.
 
-Training with `packing: true`, the same max_length and seed packs by the same function (plan.py), so this says beforehand how full its
-sequences are. Needs the tokenizer of a checkpoint and none of its weights; images are opened, for their tokens count.
+Training with `packing: true`, the same max_length and seed packs by the same function (plan.py), so this says
+beforehand how full its sequences are. Needs the tokenizer of a checkpoint and none of its weights; images are
+opened, for their tokens count.
 
-    documents.plan.jsonl, instructions.plan.jsonl     a sequence a line: {rows, tokens}; whoever was interrupted goes on at a line
+    documents.plan.jsonl, instructions.plan.jsonl     a sequence a line: {rows, tokens}; whoever was
+                                                      interrupted goes on at a line
 """
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ from typing import Any
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
-from medxiaohe.train import plan
-from medxiaohe.train.rows import Rows
+from medxiaohe.train.loop import batch_plan
+from medxiaohe.train.loop.rows import Rows
 
 FILES = ("documents", "instructions")
 
@@ -39,10 +42,14 @@ def pack(settings: PackSettings, out: Path, *, data: Path) -> dict[str, Any]:
     for name in FILES:
         samples = list(io.read_samples(data / f"{name}.jsonl")) if (data / f"{name}.jsonl").is_file() else []
         if samples:
-            lengths = [size.tokens for size in Rows(samples, processor, settings.max_length, f"count {name}").sizes]
+            lengths = [
+                size.tokens for size in Rows(samples, processor, settings.max_length, f"count {name}").sizes
+            ]
             told[name] = _planned(lengths, settings, out / f"{name}.plan.jsonl")
     if not told:
-        raise DataError(f"{data} has neither documents nor instructions to pack: look at the mixture stage's counts")
+        raise DataError(
+            f"{data} has neither documents nor instructions to pack: look at the mixture stage's counts"
+        )
     return {"fill": min(one["fill"] for one in told.values()), **told}
 
 
@@ -53,12 +60,14 @@ def _processor(model: str) -> Any:
     try:
         return AutoProcessor.from_pretrained(checkpoint.resolve(model))
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"cannot load the tokenizer of {model!r}: {' '.join(str(error).split())[:300]}") from error
+        raise ModelError(
+            f"cannot load the tokenizer of {model!r}: {' '.join(str(error).split())[:300]}"
+        ) from error
 
 
 def _planned(lengths: Sequence[int], settings: PackSettings, path: Path) -> dict[str, Any]:
-    epoch = plan.batches_of_an_epoch(lengths, 1, settings.seed, settings.max_length)
-    sequences = [batch[0] for batch in plan.plan(lengths, 1, epoch, settings.seed, settings.max_length)]
+    epoch = batch_plan.batches_of_an_epoch(lengths, 1, settings.seed, settings.max_length)
+    sequences = [batch[0] for batch in batch_plan.plan(lengths, 1, epoch, settings.seed, settings.max_length)]
     io.write_jsonl(path, ({"rows": rows, "tokens": sum(lengths[row] for row in rows)} for rows in sequences))
     tokens = sum(lengths)
     return {
@@ -66,5 +75,6 @@ def _planned(lengths: Sequence[int], settings: PackSettings, path: Path) -> dict
         "tokens": tokens,
         "sequences": len(sequences),
         "fill": round(tokens / (settings.max_length * len(sequences)), 4),
-        "fill_unpacked": round(tokens / (settings.max_length * len(lengths)), 4),  # of sequences of one row each
+        # of sequences of one row each
+        "fill_unpacked": round(tokens / (settings.max_length * len(lengths)), 4),
     }

@@ -1,15 +1,18 @@
 """Stage: knowledge-preference pairs from the model's own answers (HeteroRAG's HKPT, HR-6), for train.dpo.
 
-    pairs.jsonl      {id, kind, k, messages, prompt, chosen, rejected} (train/pairs.py)
+    pairs.jsonl      {id, kind, k, messages, prompt, chosen, rejected} (train/loop/pairs.py)
     replies.jsonl    {id, replies {how: text}, values {how: value}} of every prompt that was asked
 
-Each prompt is answered with all that is fetched (K), without each part k of it (reports, docs, both), and with the least similar image:
+Each prompt is answered with all that is fetched (K), without each part k of it (reports, docs, both), and
+with the least similar image:
 
-    cross-modal   right with its own image           chosen: with its image       rejected: with the other image, where that is wrong
+    cross-modal   right with its own image           chosen: with its image       rejected: with the other
+                  image, where that is wrong
     use           right with K, wrong without k      chosen: with K               rejected: without k
     robustness    wrong with K, right without k      chosen: without k            rejected: with K
 
-All pairs are trained with the prompt of K and the own image. "Right" is a score of at least `right` by the task's scorer.
+All pairs are trained with the prompt of K and the own image. "Right" is a score of at least `right` by the
+task's scorer.
 """
 
 from __future__ import annotations
@@ -27,10 +30,10 @@ from medxiaohe.models.backends.transformers import Transformers
 from medxiaohe.recipe.settings import HOW, InputPath, decisive
 from medxiaohe.rewards.hybrid import answered
 from medxiaohe.tasks import make
-from medxiaohe.train.clean import carry, refuse_unchecked
-from medxiaohe.train.fit import base_model, code, device, identity
-from medxiaohe.train.knowledge import Knowledge, asked
-from medxiaohe.train.pairs import FILE
+from medxiaohe.train.loop.contamination_check import carry, refuse_unchecked
+from medxiaohe.train.loop.fit import base_model, code, device, identity
+from medxiaohe.train.loop.pairs import FILE
+from medxiaohe.train.rollouts.knowledge import Knowledge, asked
 from medxiaohe.types import Message, Sample, Task
 
 LABEL = "knowledge preferences"
@@ -40,7 +43,8 @@ WITH_ALL, OTHER_IMAGE = "with everything", "with another image"
 
 @dataclass(frozen=True)
 class PreferenceSettings:
-    """`reports` and `docs` are files of passages (retrieval/passages.py), those of reports with an image each."""
+    """`reports` and `docs` are files of passages (retrieval/passages.py), those of reports with an image
+    each."""
 
     model: str = ""
     reports: InputPath = ""
@@ -55,12 +59,23 @@ class PreferenceSettings:
     allow_contaminated: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.top_reports, self.top_docs, self.max_new_tokens, self.batch_size) < 1 or not 0 < self.right <= 1:
-            raise ConfigError("top_reports, top_docs, max_new_tokens and batch_size must be at least 1, right above 0 and at most 1")
+        if (
+            min(self.top_reports, self.top_docs, self.max_new_tokens, self.batch_size) < 1
+            or not 0 < self.right <= 1
+        ):
+            raise ConfigError(
+                "top_reports, top_docs, max_new_tokens and batch_size must be at least 1, right above 0 and"
+                " at most 1"
+            )
 
 
 def preferences(
-    settings: PreferenceSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
+    settings: PreferenceSettings,
+    out: Path,
+    *,
+    data: Path,
+    model: Path | None = None,
+    tree: Path | None = None,
 ) -> dict[str, Any]:
     """Ask `prompts.jsonl` of a mixture in every way, and pair what came of it. DataError when no pair did."""
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
@@ -68,8 +83,14 @@ def preferences(
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
     tasks = {name: make(name, tree) for name in sorted({sample.source for sample in samples})}
     loaded = checkpoint.load(base, device())
-    known = Knowledge(samples, loaded, settings.reports, settings.docs, settings.top_reports, settings.top_docs)
-    inputs = [io.sha256(Path(path)) for path in (str(data / "prompts.jsonl"), settings.reports, settings.docs) if path]
+    known = Knowledge(
+        samples, loaded, settings.reports, settings.docs, settings.top_reports, settings.top_docs
+    )
+    inputs = [
+        io.sha256(Path(path))
+        for path in (str(data / "prompts.jsonl"), settings.reports, settings.docs)
+        if path
+    ]
     file = io.scratch(out, [LABEL, decisive(settings), inputs, identity(base), code()]) / "replies.jsonl"
     io.drop_torn_line(file)
     rows = list(io.read_jsonl(file)) if file.exists() else []
@@ -82,11 +103,21 @@ def preferences(
         io.append_jsonl(file, found)
         meter.advance(len(chunk))
     meter.close()
-    pairs = [pair for sample, row in zip(samples, rows, strict=True) for pair in paired(sample, row, known, settings.right)]
+    pairs = [
+        pair
+        for sample, row in zip(samples, rows, strict=True)
+        for pair in paired(sample, row, known, settings.right)
+    ]
     if not pairs:
-        shares = Counter(how for row in rows for how, value in row["values"].items() if value is not None and value >= settings.right)
+        shares = Counter(
+            how
+            for row in rows
+            for how, value in row["values"].items()
+            if value is not None and value >= settings.right
+        )
         raise DataError(
-            f"no preference in the answers to {len(rows)} prompts (right: {dict(shares)}): take other prompts, or lower `right`"
+            f"no preference in the answers to {len(rows)} prompts (right: {dict(shares)}): take other"
+            " prompts, or lower `right`"
         )
     io.write_jsonl(out / FILE, pairs)
     io.write_jsonl(out / "replies.jsonl", rows)
@@ -100,7 +131,8 @@ def preferences(
 
 
 def ways(sample: Sample, known: Knowledge) -> dict[str, tuple[Message, ...]]:
-    """How a prompt is asked: with all that was fetched, without each part of it, with the least similar image."""
+    """How a prompt is asked: with all that was fetched, without each part of it, with the least similar
+    image."""
     fetched = known.of(sample)
     found = {WITH_ALL: asked(sample, fetched)}
     parts = [(kind,) for kind in fetched] + ([tuple(fetched)] if len(fetched) > 1 else [])
@@ -111,7 +143,9 @@ def ways(sample: Sample, known: Knowledge) -> dict[str, tuple[Message, ...]]:
     return found
 
 
-def _replies(samples: Sequence[Sample], known: Knowledge, engine: Any, tasks: dict[str, Task]) -> list[dict[str, Any]]:
+def _replies(
+    samples: Sequence[Sample], known: Knowledge, engine: Any, tasks: dict[str, Task]
+) -> list[dict[str, Any]]:
     """Rows of replies.jsonl; all ways of all samples go to the model together."""
     every = [(sample, how, messages) for sample in samples for how, messages in ways(sample, known).items()]
     said = [reply.text for reply in engine.reply([messages for _, _, messages in every])]
@@ -130,7 +164,12 @@ def paired(sample: Sample, row: dict[str, Any], known: Knowledge, right: float) 
 
     def pair(kind: str, k: str, chosen: str, rejected: str) -> dict[str, Any]:
         words = "\n".join(message.text for message in messages)
-        told = {"prompt": words, "messages": [io.to_json(m) for m in messages], "chosen": chosen, "rejected": rejected}
+        told = {
+            "prompt": words,
+            "messages": [io.to_json(m) for m in messages],
+            "chosen": chosen,
+            "rejected": rejected,
+        }
         return {"id": f"{sample.id}/{kind}", "kind": kind, "k": k, "source": sample.source, **told}
 
     found = []
@@ -153,7 +192,8 @@ def paired(sample: Sample, row: dict[str, Any], known: Knowledge, right: float) 
 
 
 def shares_of(rows: Sequence[dict[str, Any]], right: float) -> dict[str, Any]:
-    """Share of the prompts that are right, for each way of asking: what HR-8's diagnostics are differences of."""
+    """Share of the prompts that are right, for each way of asking: what HR-8's diagnostics are differences
+    of."""
     found: dict[str, list[bool]] = {}
     for row in rows:
         for how, value in row["values"].items():

@@ -1,11 +1,14 @@
-"""Stage: a text reward model from preference pairs, trained with variants of the same facts (MX-30), through TRL's RewardTrainer.
+"""Stage: a text reward model from preference pairs, trained with variants of the same facts (MX-30), through
+TRL's RewardTrainer.
 
     pairs.jsonl of `data`   {"prompt": "...", "chosen": "...", "rejected": "..."} a line
-    model/                  a sequence classifier with one output, in hub layout; `Learned(folder)` scores replies with it
+    model/                  a sequence classifier with one output, in hub layout; `Learned(folder)` scores
+                            replies with it
 
-It starts from the language half of a vision-language checkpoint: it sees no images. Each pair is also trained on in other forms of
-the same facts (rewards/variants.py). A tenth of the pairs is held out, and the summary says how far the variants of their replies
-lie apart, in units of the spread of all rewards: what a reward of form would show as a large number.
+It starts from the language half of a vision-language checkpoint: it sees no images. Each pair is also trained
+on in other forms of the same facts (rewards/variants.py). A tenth of the pairs is held out, and the summary
+says how far the variants of their replies lie apart, in units of the spread of all rewards: what a reward of
+form would show as a large number.
 """
 
 from __future__ import annotations
@@ -17,13 +20,13 @@ from statistics import mean, pstdev
 from typing import Annotated, Any
 
 from medxiaohe import io, progress
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.rewards import variants
-from medxiaohe.train.fit import base_model, code, device, identity, refuse_nan
-from medxiaohe.train.resume import newest, resumable
+from medxiaohe.train.loop.fit import base_model, code, device, identity, refuse_nan
+from medxiaohe.train.loop.resume import newest, resumable
 
 HELD_OUT = 0.1
 
@@ -40,8 +43,14 @@ class RewardModelSettings:
     save_steps: Annotated[int, HOW] = 50
 
     def __post_init__(self) -> None:
-        if min(self.max_steps, self.per_device_train_batch_size, self.max_length, self.save_steps) < 1 or self.learning_rate <= 0:
-            raise ConfigError("max_steps, per_device_train_batch_size, max_length, save_steps and learning_rate must be above 0")
+        if (
+            min(self.max_steps, self.per_device_train_batch_size, self.max_length, self.save_steps) < 1
+            or self.learning_rate <= 0
+        ):
+            raise ConfigError(
+                "max_steps, per_device_train_batch_size, max_length, save_steps and learning_rate must be"
+                " above 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -52,14 +61,21 @@ class Pair:
 
 
 def reward_model(
-    settings: RewardModelSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
+    settings: RewardModelSettings,
+    out: Path,
+    *,
+    data: Path,
+    model: Path | None = None,
+    tree: Path | None = None,
 ) -> dict[str, Any]:
     """`tree` gives synonyms for the variants. DataError for a row that is no pair, or for fewer than ten."""
     base = base_model(settings, model)
     train, held_out = split(read(data / "pairs.jsonl"), settings.seed)
     names = variants.synonyms(Tree.load(tree)) if tree is not None else None
     rows = [row for pair in train for row in (in_forms(pair, names) if settings.invariant else [pair])]
-    place = io.scratch(out, ["reward model", decisive(settings), io.content(data, "pairs.jsonl"), identity(base), code()])
+    place = io.scratch(
+        out, ["reward model", decisive(settings), io.content(data, "pairs.jsonl"), identity(base), code()]
+    )
     head, tokenizer = classifier(base)
     trainer, meter = _trainer(head, tokenizer, rows, settings, place)
     found = newest(place)
@@ -70,9 +86,18 @@ def reward_model(
     trainer.model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     history = [row for row in trainer.state.log_history if "loss" in row]
-    io.write_jsonl(out / "metrics.jsonl", ({key: row[key] for key in ("step", "loss", "accuracy", "margin")} for row in history))
+    io.write_jsonl(
+        out / "metrics.jsonl",
+        ({key: row[key] for key in ("step", "loss", "accuracy", "margin")} for row in history),
+    )
     learned = Learned(out / "model", settings.max_length)
-    return {"base": base, "pairs": len(train), "rows": len(rows), "loss_last": round(history[-1]["loss"], 4), **examined(learned, held_out)}
+    return {
+        "base": base,
+        "pairs": len(train),
+        "rows": len(rows),
+        "loss_last": round(history[-1]["loss"], 4),
+        **examined(learned, held_out),
+    }
 
 
 def read(path: Path) -> list[Pair]:
@@ -82,35 +107,52 @@ def read(path: Path) -> list[Pair]:
         try:
             found.append(Pair(str(row["prompt"]), str(row["chosen"]), str(row["rejected"])))
         except KeyError as error:
-            raise DataError(f"{path}:{number}: a pair has prompt, chosen and rejected; this one has no {error}") from error
+            raise DataError(
+                f"{path}:{number}: a pair has prompt, chosen and rejected; this one has no {error}"
+            ) from error
     if len(found) < 10:
-        raise DataError(f"{path}: {len(found)} pairs; a reward model needs at least 10, of which one in ten is held out")
+        raise DataError(
+            f"{path}: {len(found)} pairs; a reward model needs at least 10, of which one in ten is held out"
+        )
     return found
 
 
 def split(pairs: Sequence[Pair], seed: int) -> tuple[list[Pair], list[Pair]]:
     """(train, held out); pairs of one prompt stay together."""
-    prompts = sorted({pair.prompt for pair in pairs}, key=lambda prompt: io.unit_interval(str(seed), "held out", prompt))
+    prompts = sorted(
+        {pair.prompt for pair in pairs}, key=lambda prompt: io.unit_interval(str(seed), "held out", prompt)
+    )
     held = set(prompts[: max(1, round(HELD_OUT * len(prompts)))])
-    return [pair for pair in pairs if pair.prompt not in held], [pair for pair in pairs if pair.prompt in held]
+    return [pair for pair in pairs if pair.prompt not in held], [
+        pair for pair in pairs if pair.prompt in held
+    ]
 
 
 def in_forms(pair: Pair, names: variants.Names | None = None) -> list[Pair]:
-    return [Pair(pair.prompt, good, bad) for good, bad in variants.pairs(pair.chosen, pair.rejected, names=names)]
+    return [
+        Pair(pair.prompt, good, bad) for good, bad in variants.pairs(pair.chosen, pair.rejected, names=names)
+    ]
 
 
 def examined(learned: Learned, pairs: Sequence[Pair], seed: int = 0) -> dict[str, Any]:
-    """Accuracy on pairs, and by kind of variant the mean distance of its reward, in spreads of the rewards of all replies."""
+    """Accuracy on pairs, and by kind of variant the mean distance of its reward, in spreads of the rewards of
+    all replies."""
     good = learned.rewards([(pair.prompt, pair.chosen) for pair in pairs])
     bad = learned.rewards([(pair.prompt, pair.rejected) for pair in pairs])
     unit = pstdev([*good, *bad]) or 1.0
     apart: dict[str, list[float]] = {}
     for pair, own in zip(pairs, good, strict=True):
         forms = dict(variants.variants(pair.chosen, seed))
-        for kind, value in zip(forms, learned.rewards([(pair.prompt, text) for text in forms.values()]), strict=True):
+        for kind, value in zip(
+            forms, learned.rewards([(pair.prompt, text) for text in forms.values()]), strict=True
+        ):
             apart.setdefault(kind, []).append(abs(value - own) / unit)
     right = mean(a > b for a, b in zip(good, bad, strict=True))
-    return {"held_out": len(pairs), "accuracy": round(right, 4), "apart": {kind: round(mean(values), 4) for kind, values in apart.items()}}
+    return {
+        "held_out": len(pairs),
+        "accuracy": round(right, 4),
+        "apart": {kind: round(mean(values), 4) for kind, values in apart.items()},
+    }
 
 
 def classifier(base: str) -> tuple[Any, Any]:
@@ -146,14 +188,18 @@ class Learned:
         found = []
         for prompt, reply in replies:  # one by one: padding must not change a reward
             text = prompt + "\n" + reply + self.tokenizer.eos_token
-            inputs = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=self.max_length).to(self.model.device)
+            inputs = self.tokenizer(
+                text, return_tensors="pt", truncation=True, max_length=self.max_length
+            ).to(self.model.device)
             inputs.pop("token_type_ids", None)
             with torch.no_grad():
                 found.append(float(self.model(**inputs).logits[0, 0]))
         return found
 
 
-def _trainer(head: Any, tokenizer: Any, rows: Sequence[Pair], settings: RewardModelSettings, place: Path) -> tuple[Any, progress.Meter]:
+def _trainer(
+    head: Any, tokenizer: Any, rows: Sequence[Pair], settings: RewardModelSettings, place: Path
+) -> tuple[Any, progress.Meter]:
     from datasets import Dataset
     from transformers import TrainerCallback
     from transformers.trainer_callback import PrinterCallback
@@ -161,9 +207,12 @@ def _trainer(head: Any, tokenizer: Any, rows: Sequence[Pair], settings: RewardMo
 
     on_cpu = device() == "cpu"
     config = RewardConfig(
-        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=False, learning_rate=settings.learning_rate,
-        max_steps=settings.max_steps, per_device_train_batch_size=settings.per_device_train_batch_size, max_length=settings.max_length,
-        seed=settings.seed, data_seed=settings.seed, logging_steps=1, save_strategy="steps", save_steps=settings.save_steps,
+        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=False,
+        learning_rate=settings.learning_rate,
+        max_steps=settings.max_steps, per_device_train_batch_size=settings.per_device_train_batch_size,
+        max_length=settings.max_length,
+        seed=settings.seed, data_seed=settings.seed, logging_steps=1, save_strategy="steps",
+        save_steps=settings.save_steps,
         center_rewards_coefficient=0.01, report_to="none", disable_tqdm=True,
     )  # fmt: skip
     meter = progress.Meter("reward model", settings.max_steps)
@@ -172,9 +221,15 @@ def _trainer(head: Any, tokenizer: Any, rows: Sequence[Pair], settings: RewardMo
         def on_step_end(self, *_: Any, **__: Any) -> None:
             meter.advance()
 
-    columns = [{"prompt": pair.prompt + "\n", "chosen": pair.chosen, "rejected": pair.rejected} for pair in rows]
+    columns = [
+        {"prompt": pair.prompt + "\n", "chosen": pair.chosen, "rejected": pair.rejected} for pair in rows
+    ]
     trainer = resumable(RewardTrainer, place)(
-        model=head, args=config, train_dataset=Dataset.from_list(columns), processing_class=tokenizer, callbacks=[Show()]
+        model=head,
+        args=config,
+        train_dataset=Dataset.from_list(columns),
+        processing_class=tokenizer,
+        callbacks=[Show()],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, meter

@@ -1,10 +1,12 @@
 """Stage: rejection sampling (MX-31, RFT): answers of the model that are right become rows to fine-tune on.
 
-    instructions.jsonl   prompts with a right answer of the model's own, and the replayed rows of the mixture, for train.sft
+    instructions.jsonl   prompts with a right answer of the model's own, and the replayed rows of the mixture,
+                         for train.sft
     rft.jsonl            {id, source, accuracy, right, taken} of every prompt that was asked
 
-Rare successes are what there is to learn: a prompt that is right more often than `rare` is left out, and of one prompt at most `most`
-different answers are taken. The paper says to distil rare successes back, and gives no thresholds.
+Rare successes are what there is to learn: a prompt that is right more often than `rare` is left out, and of
+one prompt at most `most` different answers are taken. The paper says to distil rare successes back, and gives
+no thresholds.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from typing import Any
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.train.clean import carry
-from medxiaohe.train.draws import Drawn, DrawSettings, draw
-from medxiaohe.train.replay import with_old
+from medxiaohe.train.loop.contamination_check import carry
+from medxiaohe.train.loop.replay import with_old
+from medxiaohe.train.rollouts.sampled_answers import Drawn, DrawSettings, draw
 from medxiaohe.types import Message, Sample
 
 
@@ -27,7 +29,8 @@ class RftSettings(DrawSettings):
     draws: int = 16
     rare: float = 0.5  # a prompt with a greater share of right answers is left out
     most: int = 2  # different answers of one prompt
-    replay: float = 1.0  # rows of the mixture's instructions for each new row, so that nothing else is forgotten
+    # rows of the mixture's instructions for each new row, so that nothing else is forgotten
+    replay: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,13 +38,18 @@ class RftSettings(DrawSettings):
             raise ConfigError("rare must be above 0 and at most 1, most at least 1, replay at least 0")
 
 
-def rft(settings: RftSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
+def rft(
+    settings: RftSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
+) -> dict[str, Any]:
     """Draw answers to the prompts of a mixture, keep rare right ones, and mix them with its instructions."""
     drawn = draw(settings, out, data, model, tree, "rejection sampling")
     taken = {one.sample.id: list(successes(one, settings)) for one in drawn}
     rows = [row for one in drawn for row in taken[one.sample.id]]
     if not rows:
-        raise DataError(f"none of {len(drawn)} prompts has a rare right answer: draw more often, raise `rare`, or take easier prompts")
+        raise DataError(
+            f"none of {len(drawn)} prompts has a rare right answer: draw more often, raise `rare`, or take"
+            " easier prompts"
+        )
     mixed, replayed = with_old(rows, data, settings.replay, settings.seed)
     io.write_jsonl(out / "instructions.jsonl", mixed)
     carry(data, out)
@@ -62,7 +70,11 @@ def successes(one: Drawn, settings: RftSettings) -> Iterator[Sample]:
     """Rows with the right answers of a prompt that is seldom right: the best first, each once."""
     if (one.accuracy(settings.right) or 0) > settings.rare:
         return
-    right = [(reward, answer) for reward, answer in zip(one.rewards, one.answers, strict=True) if reward and reward >= settings.right]
+    right = [
+        (reward, answer)
+        for reward, answer in zip(one.rewards, one.answers, strict=True)
+        if reward and reward >= settings.right
+    ]
     best = dict.fromkeys(answer.strip() for _, answer in sorted(right, key=lambda pair: -pair[0]))
     for number, answer in enumerate(list(best)[: settings.most]):
         messages = (*one.sample.prompt.messages, Message("assistant", (answer,)))
@@ -71,4 +83,10 @@ def successes(one: Drawn, settings: RftSettings) -> Iterator[Sample]:
 
 def _record(one: Drawn, taken: int, settings: RftSettings) -> dict[str, Any]:
     right = sum(reward is not None and reward >= settings.right for reward in one.rewards)
-    return {"id": one.sample.id, "source": one.sample.source, "accuracy": one.accuracy(settings.right), "right": right, "taken": taken}
+    return {
+        "id": one.sample.id,
+        "source": one.sample.source,
+        "accuracy": one.accuracy(settings.right),
+        "right": right,
+        "taken": taken,
+    }

@@ -1,9 +1,9 @@
 """Stage: reinforcement learning with a verifiable reward (MX-29), GRPO through TRL.
 
 A task is a benchmark and an environment: the reward of an answer is the task's own scorer on the train
-split, or the hybrid reward around it. An answer that nobody could judge (`unjudged`) is passed to TRL as None and takes no part.
-The rollout's prompt is rendered by the same chat template as everything else; a test holds the tokens equal.
-Several processes (torchrun) see one schedule of prompts, and what all of them found.
+split, or the hybrid reward around it. An answer that nobody could judge (`unjudged`) is passed to TRL as None
+and takes no part. The rollout's prompt is rendered by the same chat template as everything else; a test holds
+the tokens equal. Several processes (torchrun) see one schedule of prompts, and what all of them found.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from medxiaohe.models.render import chat
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
-from medxiaohe.train import faults, grpo, rewarding, trackers
-from medxiaohe.train import parts as parts_of
-from medxiaohe.train.clean import refuse_unchecked
-from medxiaohe.train.fit import base_model, code, dataset, device, identity
-from medxiaohe.train.grpo import Rollouts
-from medxiaohe.train.hints import hinted, share_at
-from medxiaohe.train.resume import resumable
-from medxiaohe.train.rewarding import Rewarding, RewardSettings
-from medxiaohe.train.schedule import Schedule, in_batches
+from medxiaohe.train.loop import faults, trackers
+from medxiaohe.train.loop import parts as parts_of
+from medxiaohe.train.loop.contamination_check import refuse_unchecked
+from medxiaohe.train.loop.fit import base_model, code, dataset, device, identity
+from medxiaohe.train.loop.resume import resumable
+from medxiaohe.train.rollouts import answer_rewards, grpo
+from medxiaohe.train.rollouts.answer_rewards import Rewarding, RewardSettings
+from medxiaohe.train.rollouts.grpo import Rollouts
+from medxiaohe.train.rollouts.hints import hinted, share_at
+from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
 from medxiaohe.types import Message, Sample, Score, Task, Trace
 
 LABEL = "reinforcement learning"
@@ -37,7 +38,8 @@ LABEL = "reinforcement learning"
 
 @dataclass(frozen=True)
 class RLSettings:
-    """Names are those of TRL's GRPOConfig. One step sees `per_device_train_batch_size / num_generations` prompts."""
+    """Names are those of TRL's GRPOConfig. One step sees `per_device_train_batch_size / num_generations`
+    prompts."""
 
     model: str = ""
     parts: parts_of.Parts = field(default_factory=lambda: parts_of.Parts(projector=False))
@@ -48,11 +50,13 @@ class RLSettings:
     max_completion_length: int = 8
     temperature: float = 1.0
     epsilon_high: float = 0.28  # clip-higher, as in DAPO
-    loss_type: Literal["dapo", "grpo", "dr_grpo", "bnpo"] = "dapo"  # dapo: the mean over all tokens of the batch
+    # dapo: the mean over all tokens of the batch
+    loss_type: Literal["dapo", "grpo", "dr_grpo", "bnpo"] = "dapo"
     scale_rewards: Literal["group", "batch", "none"] = "group"
     mask_truncated_completions: bool = False
     entropy_coef: float = 0.0
-    entropy_target: float = 0.0  # nats a token: below it entropy_coef grows by entropy_coef_delta a step, above it falls; 0: it stays
+    # nats a token: below it entropy_coef grows by entropy_coef_delta a step, above it falls; 0: it stays
+    entropy_target: float = 0.0
     entropy_coef_delta: float = 0.005
     entropy_coef_max: float = 1.0
     beta: float = 0.0
@@ -60,13 +64,15 @@ class RLSettings:
     reward: RewardSettings = field(default_factory=RewardSettings)
     hint_steps: int = 0  # hints fade over so many steps (MX-32); 0: none
     rest: int = 0  # generations that a prompt is left out after its answers were all right or all wrong
-    patience: int = 20  # generations in a row without a signal, after which training stops and says why; 0: never
+    # generations in a row without a signal, after which training stops and says why; 0: never
+    patience: int = 20
     use_vllm: bool = False  # answers are drawn by vLLM on the same GPU (extra vllm), not by transformers
     vllm_gpu_memory_utilization: float = 0.3  # share of the GPU's memory that vLLM takes
     seed: int = 0
     allow_contaminated: bool = False  # learn from prompts that were compared with no test split
-    save_steps: Annotated[int, HOW] = 20  # a killed run goes on from its newest checkpoint, rollouts in use included
-    report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/trackers.py
+    # a killed run goes on from its newest checkpoint, rollouts in use included
+    save_steps: Annotated[int, HOW] = 20
+    report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/loop/trackers.py
 
     def __post_init__(self) -> None:
         if self.save_steps < 1:
@@ -80,19 +86,34 @@ class RLSettings:
             )
 
 
-def rl(settings: RLSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
-    """Train on `prompts.jsonl` of a mixture, whose rows are samples of tasks, with the tasks' scorers as reward."""
+def rl(
+    settings: RLSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
+) -> dict[str, Any]:
+    """Train on `prompts.jsonl` of a mixture, whose rows are samples of tasks, with the tasks' scorers as
+    reward."""
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
     prompts = list(io.read_samples(data / "prompts.jsonl"))
     samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed)
     if not samples:
-        raise DataError(f"{LABEL}: {len(prompts)} prompts do not fill one batch: raise `prompts` in the mixture stage")
+        raise DataError(
+            f"{LABEL}: {len(prompts)} prompts do not fill one batch: raise `prompts` in the mixture stage"
+        )
     tasks = {name: make(name, tree) for name in sorted({s.source for s in samples})}
     loaded = checkpoint.load(base, device())
     faults.agree(loaded)
-    place = io.scratch(out, ["rl", decisive(settings), io.content(data, "prompts.jsonl"), identity(base), code(), rewarding.code()])
+    place = io.scratch(
+        out,
+        [
+            "rl",
+            decisive(settings),
+            io.content(data, "prompts.jsonl"),
+            identity(base),
+            code(),
+            answer_rewards.code(),
+        ],
+    )
     earned = Rewarding(tasks, settings.reward)
     written = Rollouts()
     with trackers.tracking(settings.report_to, out), earned.judge(tree) as judge_of_run:
@@ -108,11 +129,18 @@ rl.together = True  # type: ignore[attr-defined]
 
 def judge(task: Task, sample: Sample, answer: str) -> Score:
     """The score of an answer by the task's first scorer: the reward."""
-    return task.scorers[0](sample, Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (answer,)))))
+    return task.scorers[0](
+        sample, Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (answer,))))
+    )
 
 
 def _trainer(
-    samples: Sequence[Sample], earned: Rewarding, loaded: checkpoint.Loaded, settings: RLSettings, place: Path, written: Rollouts
+    samples: Sequence[Sample],
+    earned: Rewarding,
+    loaded: checkpoint.Loaded,
+    settings: RLSettings,
+    place: Path,
+    written: Rollouts,
 ) -> tuple[Any, progress.Meter]:
     from transformers.trainer_callback import PrinterCallback
     from trl import GRPOTrainer
@@ -131,7 +159,7 @@ def _trainer(
         asked = [ask(number) for number in row]
         found = earned.of([sample for sample, _ in asked], answers)
         said = [
-            rewarding.row(sample, answer, one, settings.reward.kind == "hybrid")
+            answer_rewards.row(sample, answer, one, settings.reward.kind == "hybrid")
             | ({"hint": round(share, 4)} if settings.hint_steps else {})
             for (sample, share), answer, one in zip(asked, answers, found, strict=True)
         ]
@@ -143,7 +171,9 @@ def _trainer(
         model=parts_of.prepare(loaded.model, settings.parts, settings.seed),
         args=grpo.config(settings, place),
         reward_funcs=reward,
-        train_dataset=_prompts(ask, range(generations * num_prompts), any(s.images for s in samples), loaded.processor),
+        train_dataset=_prompts(
+            ask, range(generations * num_prompts), any(s.images for s in samples), loaded.processor
+        ),
         processing_class=loaded.processor,
         callbacks=[grpo.callback(meter, written, settings), faults.alarms(LABEL)],
     )
@@ -151,14 +181,22 @@ def _trainer(
     return trainer, meter
 
 
-def _prompts(ask: Callable[[int], tuple[Sample, float]], numbers: Sequence[int], with_images: bool, processor: Any) -> Any:
-    """Rows for GRPOTrainer: `prompt` messages, `images` and the row number; a prompt is made and pixels opened when asked for."""
+def _prompts(
+    ask: Callable[[int], tuple[Sample, float]], numbers: Sequence[int], with_images: bool, processor: Any
+) -> Any:
+    """Rows for GRPOTrainer: `prompt` messages, `images` and the row number; a prompt is made and pixels
+    opened when asked for."""
 
     def fill(rows: dict[str, list[int]]) -> dict[str, list[Any]]:
         chosen = [ask(number)[0] for number in rows["row"]]
-        filled: dict[str, list[Any]] = {"row": rows["row"], "prompt": [chat(s.prompt.messages, processor) for s in chosen]}
+        filled: dict[str, list[Any]] = {
+            "row": rows["row"],
+            "prompt": [chat(s.prompt.messages, processor) for s in chosen],
+        }
         if with_images:
-            filled["images"] = [[images.open_image(ref) for m in s.prompt.messages for ref in m.images] for s in chosen]
+            filled["images"] = [
+                [images.open_image(ref) for m in s.prompt.messages for ref in m.images] for s in chosen
+            ]
         return filled
 
     return dataset(numbers).with_transform(fill)

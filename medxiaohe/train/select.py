@@ -1,10 +1,11 @@
-"""Stage: prompts for reinforcement learning on which the model is right sometimes (MX-28: an SFT accuracy of 60 to 80 %).
+"""Stage: prompts for reinforcement learning on which the model is right sometimes (MX-28: an SFT accuracy of
+60 to 80 %).
 
     prompts.jsonl     the prompts that were kept, for train.rl
     selection.jsonl   {id, source, accuracy, judged, kept} of every prompt that was asked
 
-The paper gives the band and not the number of answers behind it: with 8 draws it holds 5 and 6 of 8. Prompts of `always`
-(the paper adds tool reasoning and conflicts over several turns) are kept whatever their accuracy.
+The paper gives the band and not the number of answers behind it: with 8 draws it holds 5 and 6 of 8. Prompts
+of `always` (the paper adds tool reasoning and conflicts over several turns) are kept whatever their accuracy.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Any
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.train.clean import carry, refuse_unchecked
-from medxiaohe.train.draws import Drawn, DrawSettings, draw
+from medxiaohe.train.loop.contamination_check import carry, refuse_unchecked
+from medxiaohe.train.rollouts.sampled_answers import Drawn, DrawSettings, draw
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class SelectSettings(DrawSettings):
     high: float = 0.8
     always: tuple[str, ...] = ()  # sources
     allow_contaminated: bool = False  # choose among prompts that were compared with no test split
-    at_least: int = 0  # prompts: where fewer are in the band, those nearest to it are added; always and never right ones are not
+    # prompts: where fewer are in the band, those nearest to it are added; always and never right ones are not
+    at_least: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,7 +37,9 @@ class SelectSettings(DrawSettings):
             raise ConfigError(f"low and high must be shares with low <= high, not {self.low} and {self.high}")
 
 
-def select(settings: SelectSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
+def select(
+    settings: SelectSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
+) -> dict[str, Any]:
     """Ask every prompt `draws` times and keep those in the band."""
     refuse_unchecked(data, settings.allow_contaminated, "choose prompts")
     drawn = draw(settings, out, data, model, tree, "choose prompts")
@@ -43,7 +47,10 @@ def select(settings: SelectSettings, out: Path, *, data: Path, model: Path | Non
     kept = chosen(drawn, accuracies, settings)
     if not kept:
         seen = dict(sorted(histogram(accuracies).items()))
-        raise DataError(f"no prompt has an accuracy of {settings.low:g} to {settings.high:g} ({seen}): widen the band, or set at_least")
+        raise DataError(
+            f"no prompt has an accuracy of {settings.low:g} to {settings.high:g} ({seen}): widen the band, or"
+            " set at_least"
+        )
     carry(data, out)
     io.write_jsonl(out / "prompts.jsonl", (one.sample for i, one in enumerate(drawn) if i in kept))
     io.write_jsonl(
@@ -78,8 +85,13 @@ def select(settings: SelectSettings, out: Path, *, data: Path, model: Path | Non
 
 
 def chosen(drawn: Sequence[Drawn], accuracies: Sequence[float | None], settings: SelectSettings) -> set[int]:
-    """Numbers of the prompts in the band, of the sources that are always kept, and of the nearest where these are too few."""
-    inside = {i for i, accuracy in enumerate(accuracies) if accuracy is not None and settings.low <= accuracy <= settings.high}
+    """Numbers of the prompts in the band, of the sources that are always kept, and of the nearest where these
+    are too few."""
+    inside = {
+        i
+        for i, accuracy in enumerate(accuracies)
+        if accuracy is not None and settings.low <= accuracy <= settings.high
+    }
     kept = inside | {i for i, one in enumerate(drawn) if one.sample.source in settings.always}
     away = {
         i: max(settings.low - accuracy, accuracy - settings.high)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.train.fit import FitSettings, train_on
+from medxiaohe.train.loop.fit import FitSettings, train_on
 
 
 def sft(settings: FitSettings, out: Path, *, data: Path, model: Path | None = None) -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """Stage: which prompts need a tool (MX-25: the run with tools must beat the run without), for train.agentic.
 
     prompts.jsonl     the prompts that there is something to learn from
-    tool_need.jsonl   {id, source, none, allowed, forced, need}: shares of right answers in each way of asking, and what follows
+    tool_need.jsonl   {id, source, none, allowed, forced, need}: shares of right answers in each way of
+                      asking, and what follows
 
     need
-      none      right without a tool as often as `enough`, and no oftener with one: a tool would only be a habit
+      none      right without a tool as often as `enough`, and no oftener with one: a tool would only be a
+                habit
       allowed   with a tool to choose, right oftener than without by at least `margin`
-      forced    only where it had to use one, right oftener by at least `margin`: the model does not reach for it by itself
+      forced    only where it had to use one, right oftener by at least `margin`: the model does not reach for
+                it by itself
       ""        never right, or no difference: left out
 
-Every prompt is asked `draws` times in each way. The paper's other layer, that a question needs local detail of an image, is for the data.
+Every prompt is asked `draws` times in each way. The paper's other layer, that a question needs local detail
+of an image, is for the data.
 """
 
 from __future__ import annotations
@@ -26,10 +30,10 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models.backends.transformers import transformers
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.tasks import make
-from medxiaohe.train import rewarding
 from medxiaohe.train.agentic import NEEDS, Retriever, toolbox
-from medxiaohe.train.clean import carry, refuse_unchecked
-from medxiaohe.train.fit import base_model, code, identity
+from medxiaohe.train.loop.contamination_check import carry, refuse_unchecked
+from medxiaohe.train.loop.fit import base_model, code, identity
+from medxiaohe.train.rollouts import answer_rewards
 from medxiaohe.types import Sample, Task
 
 USES = ("none", "allowed", "forced")
@@ -63,17 +67,28 @@ class ToolNeedSettings:
             raise ConfigError("the form rwr asks a retriever: give retriever.path or retriever.url")
 
 
-def tool_need(settings: ToolNeedSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None) -> dict[str, Any]:
+def tool_need(
+    settings: ToolNeedSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
+) -> dict[str, Any]:
     """Ask `prompts.jsonl` of a mixture without tools, with them, and with the duty to use one."""
     refuse_unchecked(data, settings.allow_contaminated, "tool need")
     base = base_model(settings, model)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
     tasks = {name: make(name, tree) for name in sorted({sample.source for sample in samples})}
-    key = ["tool need", decisive(settings), io.content(data, "prompts.jsonl"), identity(base), code(), rewarding.code()]
+    key = [
+        "tool need",
+        decisive(settings),
+        io.content(data, "prompts.jsonl"),
+        identity(base),
+        code(),
+        answer_rewards.code(),
+    ]
     file = io.scratch(out, key) / "shares.jsonl"
     io.drop_torn_line(file)
     rows = list(io.read_jsonl(file)) if file.exists() else []
-    engine = transformers(base, settings.batch_size, settings.max_new_tokens, settings.temperature, settings.seed)
+    engine = transformers(
+        base, settings.batch_size, settings.max_new_tokens, settings.temperature, settings.seed
+    )
     meter = progress.Meter("tool need", len(samples))
     meter.advance(len(rows))
     for start in range(len(rows), len(samples), CHUNK):
@@ -86,7 +101,8 @@ def tool_need(settings: ToolNeedSettings, out: Path, *, data: Path, model: Path 
     if not kept:
         means = {use: round(sum(row[use] for row in rows) / len(rows), 3) for use in USES}
         raise DataError(
-            f"none of {len(rows)} prompts has anything to learn (right: {means}): take other prompts, or lower margin and enough"
+            f"none of {len(rows)} prompts has anything to learn (right: {means}): take other prompts, or"
+            " lower margin and enough"
         )
     io.write_jsonl(out / "prompts.jsonl", kept)
     io.write_jsonl(out / NEEDS, rows)
@@ -100,18 +116,26 @@ def tool_need(settings: ToolNeedSettings, out: Path, *, data: Path, model: Path 
     }
 
 
-def shares(samples: Sequence[Sample], tasks: dict[str, Task], engine: Any, settings: ToolNeedSettings) -> list[dict[str, Any]]:
+def shares(
+    samples: Sequence[Sample], tasks: dict[str, Task], engine: Any, settings: ToolNeedSettings
+) -> list[dict[str, Any]]:
     """Rows of tool_need.jsonl, without what follows from them."""
     tools = toolbox(settings.tools, settings.retriever)
-    rows: list[dict[str, Any]] = [{"id": sample.id, "source": sample.source, **dict.fromkeys(USES, 0.0)} for sample in samples]
+    rows: list[dict[str, Any]] = [
+        {"id": sample.id, "source": sample.source, **dict.fromkeys(USES, 0.0)} for sample in samples
+    ]
     for use in USES:
         for draw in range(settings.draws):
             asked = engine.with_seed(settings.seed * 1000 + draw)
             offered = [tools(sample.prompt, tasks[sample.source]) for sample in samples]
-            traces = converse([sample.prompt for sample in samples], asked, offered, settings.form, use, settings.max_rounds)
+            traces = converse(
+                [sample.prompt for sample in samples], asked, offered, settings.form, use, settings.max_rounds
+            )
             for row, sample, trace in zip(rows, samples, traces, strict=True):
                 value = tasks[sample.source].scorers[0](sample, trace).value
-                used = any(message.role == "tool" for message in trace.messages[len(sample.prompt.messages) :])
+                used = any(
+                    message.role == "tool" for message in trace.messages[len(sample.prompt.messages) :]
+                )
                 if value is not None and value >= settings.right and (use != "forced" or used):
                     row[use] += 1 / settings.draws
     return rows

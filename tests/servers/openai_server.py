@@ -1,7 +1,9 @@
-"""A real OpenAI-compatible server for tests: `python openai_server.py MODEL_FOLDER`, on a free port of 127.0.0.1.
+"""A real OpenAI-compatible server for tests: `python openai_server.py MODEL_FOLDER`, on a free port of
+127.0.0.1.
 
-It answers with the model of the folder and prints `port N` when it listens. The name of the model asked for chooses
-how it behaves; GET /seen tells what arrived. It reads requests with code of its own, not with that of the package.
+It answers with the model of the folder and prints `port N` when it listens. The name of the model asked for
+chooses how it behaves; GET /seen tells what arrived. It reads requests with code of its own, not with that of
+the package.
 """
 
 import base64
@@ -39,13 +41,17 @@ class Handler(BaseHTTPRequestHandler):
             getattr(self, how.replace("-", "_"), self.complete)(request, earlier)
 
     def fails_twice(self, request: dict, earlier: int) -> None:
-        self.complete(request, 0) if earlier >= 2 else self.error(500 if earlier else 429, "the prompt was " + json.dumps(request))
+        self.complete(request, 0) if earlier >= 2 else self.error(
+            500 if earlier else 429, "the prompt was " + json.dumps(request)
+        )
 
     def always_503(self, request: dict, earlier: int) -> None:
         self.error(503, json.dumps(request))
 
     def wants_key(self, request: dict, earlier: int) -> None:
-        self.complete(request, 0) if request["key"] == f"Bearer {KEY}" else self.error(401, request["key"], "invalid_api_key")
+        self.complete(request, 0) if request["key"] == f"Bearer {KEY}" else self.error(
+            401, request["key"], "invalid_api_key"
+        )
 
     def not_json(self, request: dict, earlier: int) -> None:
         self.answer(200, b'{"choices": [{"message": ' + json.dumps(request).encode())
@@ -86,10 +92,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def calls(self, request: dict, earlier: int) -> None:
         name = request["tools"][0]["function"]["name"]
-        calls = [{"id": "abc", "type": "function", "function": {"name": name, "arguments": '{"kilograms": 70}'}}]
-        calls.append({"id": "bad", "type": "function", "function": {"name": name, "arguments": '{"kilograms": '}})
+        calls = [
+            {"id": "abc", "type": "function", "function": {"name": name, "arguments": '{"kilograms": 70}'}}
+        ]
+        calls.append(
+            {"id": "bad", "type": "function", "function": {"name": name, "arguments": '{"kilograms": '}}
+        )
         message = {"role": "assistant", "content": None, "tool_calls": calls}
-        self.answer(200, json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]}).encode())
+        self.answer(
+            200, json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]}).encode()
+        )
 
     def judges(self, request: dict, earlier: int) -> None:
         """judges:LABEL gives this verdict on every id it is told."""
@@ -100,8 +112,14 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode())
 
     def complete(self, request: dict, earlier: int) -> None:
-        message = MODEL.reply([[Message(m["role"], tuple(map(part, parts(m)))) for m in request["messages"]]])[0]
-        choice = {"index": 0, "message": {"role": "assistant", "content": message.text}, "finish_reason": "stop"}
+        message = MODEL.reply(
+            [[Message(m["role"], tuple(map(part, parts(m)))) for m in request["messages"]]]
+        )[0]
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": message.text},
+            "finish_reason": "stop",
+        }
         self.answer(200, json.dumps({"object": "chat.completion", "choices": [choice]}).encode())
 
     def error(self, status: int, message: str, code: str = "") -> None:

@@ -1,11 +1,13 @@
-"""A wire tap for tests: forwards TCP connections to a local server and keeps every byte that was sent to it."""
+"""A wire tap for tests: forwards TCP connections to a local server and keeps every byte that was sent to
+it."""
 
 import socket
 import threading
 
 
 class Tap:
-    """Listens on a free port of 127.0.0.1; `sent` has the bytes of each connection, in the order they were opened."""
+    """Listens on a free port of 127.0.0.1; `sent` has the bytes of each connection, in the order they were
+    opened."""
 
     def __init__(self, port: int) -> None:
         self.sent: list[bytearray] = []

@@ -25,8 +25,14 @@ OUTSIDE = {
     "norm.weight": "layernorm.weight",
     "norm.bias": "layernorm.bias",
 }
-INSIDE = {"attn.proj": "attention.output.dense", "ls1.gamma": "layer_scale1.lambda1", "ls2.gamma": "layer_scale2.lambda1"}
-BLOCK = re.compile(r"blocks\.(\d+)\.(norm1|attn\.qkv|attn\.proj|ls1\.gamma|norm2|mlp\.fc1|mlp\.fc2|ls2\.gamma)(\.weight|\.bias)?")
+INSIDE = {
+    "attn.proj": "attention.output.dense",
+    "ls1.gamma": "layer_scale1.lambda1",
+    "ls2.gamma": "layer_scale2.lambda1",
+}
+BLOCK = re.compile(
+    r"blocks\.(\d+)\.(norm1|attn\.qkv|attn\.proj|ls1\.gamma|norm2|mlp\.fc1|mlp\.fc2|ls2\.gamma)(\.weight|\.bias)?"
+)
 HEAD_SIZE = 64
 
 

@@ -7,4 +7,8 @@ def empty_answer(sample: Sample) -> str:
     if sample.is_document:
         return ""
     last = sample.messages[-1]
-    return "" if last.role == "assistant" and last.text.strip() else "the conversation does not end with an answer"
+    return (
+        ""
+        if last.role == "assistant" and last.text.strip()
+        else "the conversation does not end with an answer"
+    )

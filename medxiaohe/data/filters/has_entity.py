@@ -1,4 +1,5 @@
-"""Samples in which no entity of the tree was found are not about medicine, or about nothing the tree knows."""
+"""Samples in which no entity of the tree was found are not about medicine, or about nothing the tree
+knows."""
 
 from medxiaohe.types import Sample
 

@@ -1,7 +1,9 @@
-"""Documents that are no running text, by the rules of Rae et al. 2021 (Gopher, appendix A.1.1), with the limits that medical text needs.
+"""Documents that are no running text, by the rules of Rae et al. 2021 (Gopher, appendix A.1.1), with the
+limits that medical text needs.
 
-Medical prose has longer words, and lists of findings and values more numbers and bullets, than web pages: letters are asked of 60 %
-of the words (there 80 %), and the mean word may have 12 characters (there 10). Texts in scripts without spaces are not judged.
+Medical prose has longer words, and lists of findings and values more numbers and bullets, than web pages:
+letters are asked of 60 % of the words (there 80 %), and the mean word may have 12 characters (there 10).
+Texts in scripts without spaces are not judged.
 """
 
 import re
@@ -28,10 +30,16 @@ def low_quality(sample: Sample) -> str:
         return f"{symbols:.0%} as many # and ... as words"
     if len(lines) > 3 and (bullets := sum(line[0] in "•-*‣▪●◦" for line in lines) / len(lines)) > MAX_BULLETS:
         return f"{bullets:.0%} of the lines are bullets"
-    if len(lines) > 3 and (ellipses := sum(line.endswith(("...", "…")) for line in lines) / len(lines)) > MAX_ELLIPSES:
+    if (
+        len(lines) > 3
+        and (ellipses := sum(line.endswith(("...", "…")) for line in lines) / len(lines)) > MAX_ELLIPSES
+    ):
         return f"{ellipses:.0%} of the lines end in an ellipsis"
     if (letters := sum(any(c.isalpha() for c in word) for word in words) / len(words)) < MIN_WITH_LETTERS:
         return f"{letters:.0%} of the words have a letter"
-    if len(words) >= ENOUGH_WORDS and (stop := len(STOPWORDS & {word.lower() for word in words})) < MIN_STOPWORDS:
+    if (
+        len(words) >= ENOUGH_WORDS
+        and (stop := len(STOPWORDS & {word.lower() for word in words})) < MIN_STOPWORDS
+    ):
         return f"{stop} of the commonest English words"
     return ""

@@ -1,9 +1,11 @@
-"""Texts that the classifier of data.classify finds improbable to be about medicine, and texts that it has not seen.
+"""Texts that the classifier of data.classify finds improbable to be about medicine, and texts that it has not
+seen.
 
-It says nothing of rows with images and of texts of fewer than 20 words: "Dermoscopy; malignant: 0." tells it too little.
+It says nothing of rows with images and of texts of fewer than 20 words: "Dermoscopy; malignant: 0." tells it
+too little.
 """
 
-from medxiaohe.data import overlap
+from medxiaohe.data.duplicates import overlap
 from medxiaohe.types import Sample
 
 MIN_PROBABILITY, MIN_WORDS = 0.5, 20

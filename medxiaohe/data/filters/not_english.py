@@ -1,4 +1,5 @@
-"""Text in another language: it has more of that language's commonest words than of English ones, or another script.
+"""Text in another language: it has more of that language's commonest words than of English ones, or another
+script.
 
 A list of findings has neither and is kept; texts of fewer than 20 words are not judged.
 """
@@ -8,7 +9,9 @@ import re
 from medxiaohe.types import Sample
 
 MIN_WORDS, MAX_OTHER_LETTERS = 20, 0.3
-ENGLISH = frozenset("the of and to is for with that was by on as are be or from at this which an were it not have".split())
+ENGLISH = frozenset(
+    "the of and to is for with that was by on as are be or from at this which an were it not have".split()
+)
 OTHER = frozenset(
     """
     der die das und den von mit ist des dem ein eine nicht bei wurde werden durch

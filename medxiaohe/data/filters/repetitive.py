@@ -1,4 +1,5 @@
-"""Text that repeats itself: more than a fifth of its words lie in a ten-word run that occurs earlier in the text.
+"""Text that repeats itself: more than a fifth of its words lie in a ten-word run that occurs earlier in the
+text.
 
 Rae et al. 2021 (Gopher, table A1) drop at 10 % of characters; medical lists repeat more than web prose does.
 """

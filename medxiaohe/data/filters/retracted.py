@@ -5,7 +5,9 @@ import re
 from medxiaohe.types import Sample
 
 TYPES = ("Retracted Publication", "Retraction of Publication")
-TITLE = re.compile(r"\W*(retracted|retraction|withdrawn|withdrawal)( article| notice| note)?\s*[:.\]]", re.IGNORECASE)
+TITLE = re.compile(
+    r"\W*(retracted|retraction|withdrawn|withdrawal)( article| notice| note)?\s*[:.\]]", re.IGNORECASE
+)
 
 
 def retracted(sample: Sample) -> str:

@@ -1,10 +1,11 @@
 """One reader a file: `def NAME(path: Path, **options) -> Iterator[Sample | DeadLetter]`, and its EXAMPLE.
 
-EXAMPLE is file name -> content: text, bytes, or a function that returns bytes (where the format needs a package to write it).
-A row that cannot be used, in a file that can, is a DeadLetter: it is counted and listed in dead.jsonl. So is a hostile or
-damaged file of a folder of files; where a file is the whole source, it is a DataError, which stops the stage.
-A reader gives `split`, `patient_id` and `study_id` where its data has them. Images are paths, or a `data:`
-URI for pixels that live inside the data file: the read stage writes those beside the samples.
+EXAMPLE is file name -> content: text, bytes, or a function that returns bytes (where the format needs a
+package to write it). A row that cannot be used, in a file that can, is a DeadLetter: it is counted and listed
+in dead.jsonl. So is a hostile or damaged file of a folder of files; where a file is the whole source, it is a
+DataError, which stops the stage. A reader gives `split`, `patient_id` and `study_id` where its data has them.
+Images are paths, or a `data:` URI for pixels that live inside the data file: the read stage writes those
+beside the samples.
 """
 
 from __future__ import annotations

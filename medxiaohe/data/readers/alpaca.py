@@ -1,4 +1,5 @@
-"""Alpaca: `instruction`, `input`, `output`, .jsonl or .json, with `system` and `history` of [question, answer] where given.
+"""Alpaca: `instruction`, `input`, `output`, .jsonl or .json, with `system` and `history` of [question,
+answer] where given.
 
 The rows are read as those of chat_jsonl; a row in another layout is a bad row here.
 """
@@ -10,9 +11,11 @@ from medxiaohe.data.readers import DeadLetter
 from medxiaohe.data.readers.chat_jsonl import BadRows, rows_of
 from medxiaohe.types import Sample
 
-ROW = """{"instruction": "Name the valve between the left chambers.", "input": "", "output": "The mitral valve."}"""
+ROW = """{"instruction": "Name the valve between the left chambers.", "input": "", "output": "The mitral valve."}"""  # noqa: E501
 EXAMPLE = {"alpaca.json": f"[{ROW}]"}
 
 
-def alpaca(path: Path, *, bad_rows: BadRows = "skip", license: str = "not stated") -> Iterator[Sample | DeadLetter]:
+def alpaca(
+    path: Path, *, bad_rows: BadRows = "skip", license: str = "not stated"
+) -> Iterator[Sample | DeadLetter]:
     yield from rows_of(path, "alpaca", bad_rows, license)

@@ -1,7 +1,9 @@
-"""A .zip or .tar (.gz, .bz2, .xz) of anything another reader reads: `{reader: archive, path: a.zip, options: {reader: chat_jsonl}}`.
+"""A .zip or .tar (.gz, .bz2, .xz) of anything another reader reads: `{reader: archive, path: a.zip, options:
+{reader: chat_jsonl}}`.
 
-Members that lead out of the archive, links and devices are dead letters; an archive that unpacks without end is one too. The files
-are kept by their content in the cache of medxiaohe. A row may name only images that came with it.
+Members that lead out of the archive, links and devices are dead letters; an archive that unpacks without end
+is one too. The files are kept by their content in the cache of medxiaohe. A row may name only images that
+came with it.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import assets, io, plugins
-from medxiaohe.data import archives, files
+from medxiaohe.data.formats import archives, files
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.types import Sample
@@ -22,14 +24,18 @@ from medxiaohe.types import Sample
 def _tiny() -> bytes:
     out = standard.BytesIO()
     with zipfile.ZipFile(out, "w") as packed:
-        packed.writestr("rows/mine.jsonl", '{"id": "1", "text": "Scurvy is a lack of vitamin C.", "license": "CC0-1.0"}\n')
+        packed.writestr(
+            "rows/mine.jsonl", '{"id": "1", "text": "Scurvy is a lack of vitamin C.", "license": "CC0-1.0"}\n'
+        )
     return out.getvalue()
 
 
 EXAMPLE = {"mine.zip": _tiny}
 
 
-def archive(path: Path, *, reader: str = "chat_jsonl", options: Mapping[str, Any] | None = None) -> Iterator[Sample | DeadLetter]:
+def archive(
+    path: Path, *, reader: str = "chat_jsonl", options: Mapping[str, Any] | None = None
+) -> Iterator[Sample | DeadLetter]:
     if reader == "archive":
         raise ConfigError("an archive in an archive is not unpacked: give the reader of what is inside")
     inner = plugins.load("readers", reader)
@@ -45,8 +51,14 @@ def archive(path: Path, *, reader: str = "chat_jsonl", options: Mapping[str, Any
         if not any(one.is_file() for one in content.rglob("*")):
             continue
         for row in inner(content, **(options or {})):
-            outside = [i.uri for i in row.images if _outside(i.uri, content)] if isinstance(row, Sample) else []
-            yield DeadLetter(row.id, f"the image {outside[0][-80:]!r} is not in the archive", "unsafe_path") if outside else row
+            outside = (
+                [i.uri for i in row.images if _outside(i.uri, content)] if isinstance(row, Sample) else []
+            )
+            yield (
+                DeadLetter(row.id, f"the image {outside[0][-80:]!r} is not in the archive", "unsafe_path")
+                if outside
+                else row
+            )
 
 
 def _unpacked(file: Path) -> Path:

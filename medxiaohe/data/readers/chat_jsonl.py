@@ -1,8 +1,9 @@
-"""Your own data: .jsonl or .json rows in any chat layout of data/chat.py, images as paths beside the file.
+"""Your own data: .jsonl or .json rows in any chat layout of data/formats/chat.py, images as paths beside the
+file.
 
-OpenAI content parts, ShareGPT, LLaVA, Alpaca and plain documents are told apart row by row. A bad row stops the reading
-with its line number; `bad_rows: skip` lists it in dead.jsonl instead. A row that no file can hold (NaN, half of a
-surrogate pair) is always listed.
+OpenAI content parts, ShareGPT, LLaVA, Alpaca and plain documents are told apart row by row. A bad row stops
+the reading with its line number; `bad_rows: skip` lists it in dead.jsonl instead. A row that no file can hold
+(NaN, half of a surrogate pair) is always listed.
 """
 
 import json
@@ -10,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from medxiaohe.data import chat, files
+from medxiaohe.data.formats import chat, files
+from medxiaohe.data.formats.records import Record, records
 from medxiaohe.data.readers import DeadLetter, Rejected
-from medxiaohe.data.records import Record, records
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
 
@@ -53,7 +54,9 @@ def rows_of(path: Path, layout: str, bad_rows: BadRows, license: str) -> Iterato
 
 def _file(file: Path, layout: str, bad_rows: BadRows, license: str) -> Iterator[Sample | DeadLetter]:
     for record in records(file, otherwise=".jsonl"):
-        found: Sample | DeadLetter = record if isinstance(record, DeadLetter) else _sample(record, file, layout, license)
+        found: Sample | DeadLetter = (
+            record if isinstance(record, DeadLetter) else _sample(record, file, layout, license)
+        )
         if isinstance(found, DeadLetter) and bad_rows == "stop" and found.code not in ALWAYS_LISTED:
             line = "" if found.code == "truncated" else f":{found.where.rpartition(':')[2]}"
             raise DataError(f"{file}{line}: {found.reason}")
@@ -64,7 +67,10 @@ def _sample(record: Record, file: Path, layout: str, license: str) -> Sample | D
     try:
         if layout and chat.LAYOUTS[layout] not in record.row:
             found = chat.layout(record.row)
-            raise Rejected("row", f"no `{chat.LAYOUTS[layout]}`" + (f": the row is in the layout of {found}" if found else ""))
+            raise Rejected(
+                "row",
+                f"no `{chat.LAYOUTS[layout]}`" + (f": the row is in the layout of {found}" if found else ""),
+            )
         row = record.row if record.row.get("license") or not license else {**record.row, "license": license}
         return chat.sample(row, file.parent, record.where)
     except DataError as error:

@@ -1,11 +1,14 @@
-"""DICOM files, single and multi-frame, as 8-bit pictures windowed by modality (peers.md G14; data/windows.py).
+"""DICOM files, single and multi-frame, as 8-bit pictures windowed by modality (peers.md G14;
+data/formats/windows.py).
 
-    {reader: dicom, path: study, options: {captions: reports.csv, file: file, caption: "{findings}", max_frames: 8}}
+    {reader: dicom, path: study, options: {captions: reports.csv, file: file, caption: "{findings}",
+    max_frames: 8}}
 
-`preset` "auto": CT as three windows (lung, soft tissue, bone) in red, green and blue; CR, DX and other projections by the window the
-file states; MR and the rest between two percentiles. The preset, its numbers and the spacing are in `meta.preprocessing`. The text
-is the caption, else what the header says the picture is; patient, study and series are hashes. Nothing else of the header is read
-into a sample, but pixels may still name a patient: de-identify first (files that say so themselves are refused).
+`preset` "auto": CT as three windows (lung, soft tissue, bone) in red, green and blue; CR, DX and other
+projections by the window the file states; MR and the rest between two percentiles. The preset, its numbers
+and the spacing are in `meta.preprocessing`. The text is the caption, else what the header says the picture
+is; patient, study and series are hashes. Nothing else of the header is read into a sample, but pixels may
+still name a patient: de-identify first (files that say so themselves are refused).
 """
 
 from __future__ import annotations
@@ -15,16 +18,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.data import files, pictures
-from medxiaohe.data.captions import captions as read_captions
-from medxiaohe.data.captions import key
+from medxiaohe.data.formats import embedded_images, files
+from medxiaohe.data.formats.captions import captions as read_captions
+from medxiaohe.data.formats.captions import key
+from medxiaohe.data.formats.sandbox import decode
 from medxiaohe.data.readers import DeadLetter
-from medxiaohe.data.sandbox import decode
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.types import ImageRef, Message, Part, Sample
 
-WORDS = {"CT": "CT image", "MR": "MR image", "CR": "Radiograph", "DX": "Radiograph", "MG": "Mammogram", "US": "Ultrasound image",
-         "XA": "Angiogram", "NM": "Scintigram", "PT": "PET image", "OP": "Fundus photograph", "SM": "Microscopy image"}  # fmt: skip
+WORDS = {"CT": "CT image", "MR": "MR image", "CR": "Radiograph", "DX": "Radiograph", "MG": "Mammogram",
+"US": "Ultrasound image",
+         "XA": "Angiogram", "NM": "Scintigram", "PT": "PET image", "OP": "Fundus photograph",
+         "SM": "Microscopy image"}  # fmt: skip
 
 
 def tiny(modality: str = "CT", frames: int = 1, **fields: Any) -> bytes:
@@ -35,7 +40,10 @@ def tiny(modality: str = "CT", frames: int = 1, **fields: Any) -> bytes:
     from pydicom.uid import ExplicitVRLittleEndian
 
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.826.0.1.3680043.10.1"
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = (
+        "1.2.840.10008.5.1.4.1.1.2",
+        "1.2.826.0.1.3680043.10.1",
+    )
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = pydicom.Dataset()
     data.file_meta = meta
@@ -69,15 +77,21 @@ def dicom(
     allow_burned_in: bool = False,
     license: str = "not stated",
 ) -> Iterator[Sample | DeadLetter]:
-    """`together`: the frames of a file are one sample, at most `max_frames` of them evenly chosen; else each is one."""
+    """`together`: the frames of a file are one sample, at most `max_frames` of them evenly chosen; else each
+    is one."""
     if max_frames < 1:
         raise ConfigError(f"max_frames must be at least 1, not {max_frames}")
     folder = path if path.is_dir() else path.parent
     known = read_captions(folder / captions if captions else None, file, caption)
-    options = {"folder": str(pictures.folder()), "preset": preset, "max_frames": max_frames, "allow_burned_in": allow_burned_in}
+    options = {
+        "folder": str(embedded_images.folder()),
+        "preset": preset,
+        "max_frames": max_frames,
+        "allow_burned_in": allow_burned_in,
+    }
 
     def read(one: Path) -> Iterator[Sample | DeadLetter]:
-        rows = list(decode("medxiaohe.data.decode_dicom:frames", one, **options))
+        rows = list(decode("medxiaohe.data.formats.decode_dicom:frames", one, **options))
         name = one.relative_to(folder).as_posix()
         for group in [rows] if together else [[row] for row in rows]:
             id = name if together or len(rows) == 1 else f"{name}#{group[0]['frame']}"
@@ -90,7 +104,11 @@ def _files(path: Path) -> list[Path]:
     """Files with an ending of DICOM, or with none but its mark. A DICOMDIR is not followed."""
     if not path.is_dir():
         return files.files(path)
-    found = [p for p in sorted(path.rglob("*")) if p.is_file() and not p.is_symlink() and p.name != "DICOMDIR" and _is_dicom(p)]
+    found = [
+        p
+        for p in sorted(path.rglob("*"))
+        if p.is_file() and not p.is_symlink() and p.name != "DICOMDIR" and _is_dicom(p)
+    ]
     if not found:
         raise DataError(f"no DICOM file in {path}")
     return found
@@ -108,7 +126,11 @@ def _is_dicom(file: Path) -> bool:
 def _sample(id: str, rows: list[dict[str, Any]], caption: str, license: str) -> Sample:
     told = rows[0]["told"]
     words = [WORDS.get(told.get("Modality", ""), "Medical image")]
-    words += [said.replace("_", " ").lower() for k in ("BodyPartExamined", "Laterality", "ImageLaterality") if (said := told.get(k))]
+    words += [
+        said.replace("_", " ").lower()
+        for k in ("BodyPartExamined", "Laterality", "ImageLaterality")
+        if (said := told.get(k))
+    ]
     words += [f"{told['ViewPosition']} view"] if told.get("ViewPosition") else []
     parts: list[Part] = []
     for row in rows:

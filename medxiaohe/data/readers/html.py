@@ -1,6 +1,8 @@
-"""Web pages that were saved (.html, .htm): the text of the article, and its figures with captions where the images lie beside it.
+"""Web pages that were saved (.html, .htm): the text of the article, and its figures with captions where the
+images lie beside it.
 
-Menus, scripts, forms and footers are left out. Nothing is fetched: an image is used when its path leads to a file of the corpus.
+Menus, scripts, forms and footers are left out. Nothing is fetched: an image is used when its path leads to a
+file of the corpus.
 """
 
 from __future__ import annotations
@@ -10,21 +12,26 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-from medxiaohe.data import files
+from medxiaohe.data.formats import files
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.types import ImageRef, Message, Part, Sample
 
 APART = (".html", ".htm", ".xhtml")  # no file of a folder says anything about another
 EXAMPLE = {
-    "page.html": """<!doctype html><html><head><title>Scurvy</title><style>p {color: red}</style></head><body><nav>Home</nav>
+    "page.html": (
+        """<!doctype html><html><head><title>Scurvy</title><style>p {color: red}</style></head><body><nav>Home</nav>
 <main><h1>Scurvy</h1><p>Scurvy follows a lack of vitamin&nbsp;C.</p><ul><li>Bleeding gums</li></ul></main>
 <footer>2020</footer></body></html>
-"""
+"""  # noqa: E501
+    )
 }
 MAX_HTML = 16 * 2**20
-LEFT_OUT = frozenset("script style nav header footer aside form noscript svg button select template iframe head".split())
+LEFT_OUT = frozenset(
+    "script style nav header footer aside form noscript svg button select template iframe head".split()
+)
 BLOCKS = frozenset(
-    "p div section article main h1 h2 h3 h4 h5 h6 li ul ol dl dt dd br tr table figure figcaption blockquote pre td th".split()
+    "p div section article main h1 h2 h3 h4 h5 h6 li ul ol dl dt dd br tr table figure figcaption blockquote"
+    " pre td th".split()
 )
 MIN_WORDS = 3
 
@@ -113,10 +120,18 @@ def _lines(words: list[str]) -> str:
 def _local(where: str, folder: Path, base: Path) -> Path | None:
     """The file of the corpus that `src` names; None for addresses, missing files and paths that lead out."""
     address = urllib.parse.urlsplit(where) if "[" not in where else None
-    if address is None or address.scheme or address.netloc or not address.path or address.path.startswith("/"):
+    if (
+        address is None
+        or address.scheme
+        or address.netloc
+        or not address.path
+        or address.path.startswith("/")
+    ):
         return None
     try:
-        file = files.inside(str(folder.resolve().relative_to(base.resolve()) / urllib.parse.unquote(address.path)), base)
+        file = files.inside(
+            str(folder.resolve().relative_to(base.resolve()) / urllib.parse.unquote(address.path)), base
+        )
     except (Rejected, ValueError):
         return None
     return file if file.is_file() else None

@@ -1,6 +1,7 @@
 """A Hugging Face data set in the chat layout: hub:ORG/NAME, or a local folder as the hub lays it out.
 
-The columns are those of data/chat.py. The licence is the one of the card (README.md) where a row states none.
+The columns are those of data/formats/chat.py. The licence is the one of the card (README.md) where a row
+states none.
 """
 
 import re
@@ -9,20 +10,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medxiaohe import plugins
-from medxiaohe.data import chat
+from medxiaohe.data.formats import chat
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
 
 EXAMPLE = {
     "README.md": "---\nlicense: cc0-1.0\n---\n# Three words on what this is\n",
-    "train.jsonl": '{"id": "1", "messages": [{"role": "user", "content": "Which valve lies between the left chambers?"},'
-    ' {"role": "assistant", "content": "The mitral valve."}]}\n',
+    "train.jsonl": (
+        '{"id": "1", "messages": [{"role": "user", "content": "Which valve lies between the left chambers?"},'
+        ' {"role": "assistant", "content": "The mitral valve."}]}\n'
+    ),
 }
 
 
 def hub(
-    path: Path, *, config: str | None = None, revision: str | None = None, bad_rows: Literal["stop", "skip"] = "stop"
+    path: Path,
+    *,
+    config: str | None = None,
+    revision: str | None = None,
+    bad_rows: Literal["stop", "skip"] = "stop",
 ) -> Iterator[Sample | DeadLetter]:
     """`revision` pins a hub data set to a commit: without it the result depends on the day."""
     plugins.need("datasets", why="the reader hub")
@@ -32,7 +39,10 @@ def hub(
     local = not str(path).startswith("hub:")
     if local and not path.is_dir():
         raise DataError(f"no folder {path}; a data set on the hub is written hub:ORG/NAME")
-    known = {"license": _card_license(path) if local else _hub_license(name, revision), "source": Path(name).name}
+    known = {
+        "license": _card_license(path) if local else _hub_license(name, revision),
+        "source": Path(name).name,
+    }
     try:
         splits = datasets.load_dataset(name, config, revision=revision, streaming=True)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
@@ -41,7 +51,9 @@ def hub(
         for number, row in enumerate(_undecoded(rows), start=1):
             where = f"{split}:{number}"
             try:
-                yield chat.sample({**known, "split": str(split), **_given(row)}, path if local else Path(), where)
+                yield chat.sample(
+                    {**known, "split": str(split), **_given(row)}, path if local else Path(), where
+                )
             except DataError as error:
                 if bad_rows == "stop":
                     raise DataError(f"{name} {where}: {error}") from error
@@ -59,7 +71,9 @@ def _given(row: dict[str, Any]) -> dict[str, Any]:
 
 def _card_license(folder: Path) -> str:
     card = folder / "README.md"
-    head = card.read_text(encoding="utf-8").partition("---\n")[2].partition("\n---")[0] if card.is_file() else ""
+    head = (
+        card.read_text(encoding="utf-8").partition("---\n")[2].partition("\n---")[0] if card.is_file() else ""
+    )
     found = re.search(r"^license:\s*(\S.*)$", head, re.MULTILINE)
     return found[1].strip() if found else ""
 

@@ -1,11 +1,14 @@
-"""A folder of PNG, JPEG, TIFF, WebP, BMP or GIF images, with a table of captions or a text file beside each image.
+"""A folder of PNG, JPEG, TIFF, WebP, BMP or GIF images, with a table of captions or a text file beside each
+image.
 
-    {reader: image_folder, path: scans, options: {captions: labels.csv, file: image_id, columns: {text: "Finding: {label}"}}}
+    {reader: image_folder, path: scans, options: {captions: labels.csv, file: image_id, columns: {text:
+    "Finding: {label}"}}}
 
-`captions` is a .csv, .tsv, .jsonl, .json or .parquet file, from the folder (default: the only one there is); `file` its column with
-the name of the image, with or without folder and ending. `columns` is that of the reader `table`; what it says may also be a
-question and its answer. Images without a caption, and rows whose image is missing, are dead letters. A column named
-`sha256` is held against the bytes of the image, which is how damage on the way here is found.
+`captions` is a .csv, .tsv, .jsonl, .json or .parquet file, from the folder (default: the only one there is);
+`file` its column with the name of the image, with or without folder and ending. `columns` is that of the
+reader `table`; what it says may also be a question and its answer. Images without a caption, and rows whose
+image is missing, are dead letters. A column named `sha256` is held against the bytes of the image, which is
+how damage on the way here is found.
 """
 
 from __future__ import annotations
@@ -15,11 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.data import chat, files
-from medxiaohe.data.pictures import png
+from medxiaohe.data.formats import chat, files
+from medxiaohe.data.formats.embedded_images import png
+from medxiaohe.data.formats.records import ENDINGS, at, records, told
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.data.readers.table import row_of_chat, usual
-from medxiaohe.data.records import ENDINGS, at, records, told
 from medxiaohe.errors import DataError
 from medxiaohe.types import ImageRef, Message, Sample
 
@@ -60,11 +63,17 @@ def image_folder(
             try:
                 picture = _picture(record.row, file, places)
                 seen.add(picture)
-                made = row_of_chat(record.row, {k: v for k, v in (columns or usual(record.row)).items() if k != "image"}, 0)
+                made = row_of_chat(
+                    record.row, {k: v for k, v in (columns or usual(record.row)).items() if k != "image"}, 0
+                )
                 id = made.get("id") or picture.relative_to(folder).as_posix()
                 sample = chat.sample({**extra, **made, "id": id}, folder, record.where)
                 image = ImageRef(str(picture), sha256=told(record.row.get("sha256")))
-                yield replace(_with(sample, image), source="image_folder", meta={key: at(record.row, key) for key in meta})
+                yield replace(
+                    _with(sample, image),
+                    source="image_folder",
+                    meta={key: at(record.row, key) for key in meta},
+                )
             except DataError as error:
                 yield files.rejected(record.where, error, record.raw, record.offset)
     for picture in found:
@@ -79,7 +88,10 @@ def _table(folder: Path, captions: str) -> Path | None:
         return folder / captions
     tables = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS]
     if len(tables) > 1:
-        raise DataError(f"{folder} has {len(tables)} tables: name one in `captions`: {', '.join(p.name for p in tables)[:200]}")
+        raise DataError(
+            f"{folder} has {len(tables)} tables: name one in `captions`:"
+            f" {', '.join(p.name for p in tables)[:200]}"
+        )
     return tables[0] if tables else None
 
 
@@ -96,7 +108,10 @@ def _places(found: list[Path], folder: Path) -> dict[str, Path]:
 def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, Path]) -> Path:
     name = column or next((c for c in row if str(c).lower() in FILE_COLUMNS), "")
     if not name:
-        raise Rejected("row", f"no column with the name of the image: say which in `file`; there are {', '.join(row)[:200]}")
+        raise Rejected(
+            "row",
+            f"no column with the name of the image: say which in `file`; there are {', '.join(row)[:200]}",
+        )
     said = told(at(row, name)).strip()
     if said not in places:
         raise Rejected("missing", f"no such image: {said[:120]!r}")
@@ -119,6 +134,8 @@ def _beside(picture: Path, folder: Path, text: str, extra: Mapping[str, Any]) ->
     except ValueError as error:  # Rejected is one, UnicodeDecodeError too
         return files.rejected(name, error)
     if not said:
-        return DeadLetter(name, "no caption in a table or a .txt file beside it", "empty", files.digest_of(picture))
+        return DeadLetter(
+            name, "no caption in a table or a .txt file beside it", "empty", files.digest_of(picture)
+        )
     message = Message("document", (ImageRef(str(picture)), said))
     return Sample(id=name, messages=(message,), source="image_folder", study_id=name, **extra)

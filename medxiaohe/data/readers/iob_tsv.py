@@ -1,24 +1,32 @@
-"""Token and tag in two columns, a blank line after a sentence (CoNLL): AnatEM, BioNLP13CG and the other sets of MTL-Bioinformatics-2016.
+"""Token and tag in two columns, a blank line after a sentence (CoNLL): AnatEM, BioNLP13CG and the other sets
+of MTL-Bioinformatics-2016.
 
-https://github.com/cambridgeltl/MTL-Bioinformatics-2016. The files do not say where articles begin, so that every `sentences`
-sentences are one sample; tokens are joined by a blank, and `meta.mentions` is [start, end, text, type].
+https://github.com/cambridgeltl/MTL-Bioinformatics-2016. The files do not say where articles begin, so that
+every `sentences` sentences are one sample; tokens are joined by a blank, and `meta.mentions` is [start, end,
+text, type].
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from medxiaohe import io
-from medxiaohe.data import files
+from medxiaohe.data.formats import files
 from medxiaohe.data.readers import DeadLetter, split_named
 from medxiaohe.errors import ConfigError
 from medxiaohe.types import Message, Sample
 
 APART = (".tsv",)  # no file of a folder says anything about another
-EXAMPLE = {"train.tsv": "Chronic\tB-Cancer\nmyeloid\tI-Cancer\nleukemia\tI-Cancer\n.\tO\n\nPurkinje\tB-Cell\ncells\tI-Cell\ndie\tO\n"}
+EXAMPLE = {
+    "train.tsv": (
+        "Chronic\tB-Cancer\nmyeloid\tI-Cancer\nleukemia\tI-Cancer\n.\tO\n\nPurkinje\tB-Cell\ncells\tI-Cell\ndie\tO\n"
+    )
+}
 Sentence = tuple[list[str], list[str]]
 
 
-def iob_tsv(path: Path, *, sentences: int = 10, license: str = "CC BY 4.0 and the terms of the corpora") -> Iterator[Sample | DeadLetter]:
+def iob_tsv(
+    path: Path, *, sentences: int = 10, license: str = "CC BY 4.0 and the terms of the corpora"
+) -> Iterator[Sample | DeadLetter]:
     if sentences < 1:
         raise ConfigError(f"sentences must be at least 1, not {sentences}")
     yield from files.each(files.files(path, *APART), lambda file: _groups(file, sentences, license), path)

@@ -1,4 +1,5 @@
-"""LLaVA: `image` (a path beside the file, or a list) and `conversations` whose text says <image> where it stands, .jsonl or .json.
+"""LLaVA: `image` (a path beside the file, or a list) and `conversations` whose text says <image> where it
+stands, .jsonl or .json.
 
 The rows are read as those of chat_jsonl; a row in another layout is a bad row here.
 """
@@ -15,5 +16,7 @@ ROW = """{"id": "1", "image": "a.png", "conversations": [
 EXAMPLE = {"llava.json": f"[{ROW}]"}
 
 
-def llava(path: Path, *, bad_rows: BadRows = "skip", license: str = "not stated") -> Iterator[Sample | DeadLetter]:
+def llava(
+    path: Path, *, bad_rows: BadRows = "skip", license: str = "not stated"
+) -> Iterator[Sample | DeadLetter]:
     yield from rows_of(path, "llava", bad_rows, license)

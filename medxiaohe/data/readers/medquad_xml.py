@@ -1,6 +1,7 @@
 """MedQuAD (Ben Abacha & Demner-Fushman 2019): consumer-health questions and answers, an article a file.
 
-https://github.com/abachaa/MedQuAD. Three of its collections carry no answers, for copyright: those rows are dead.
+https://github.com/abachaa/MedQuAD. Three of its collections carry no answers, for copyright: those rows are
+dead.
 """
 
 import re
@@ -8,8 +9,8 @@ import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
 
-from medxiaohe.data import files
-from medxiaohe.data.markup import parsed
+from medxiaohe.data.formats import files
+from medxiaohe.data.formats.markup import parsed
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.types import Message, Sample
 
@@ -28,7 +29,11 @@ EXAMPLE = {
 
 
 def medquad_xml(path: Path) -> Iterator[Sample | DeadLetter]:
-    yield from files.each(files.files(path, *APART), lambda file: _document(parsed(file), file), path.parent if path.is_file() else path)
+    yield from files.each(
+        files.files(path, *APART),
+        lambda file: _document(parsed(file), file),
+        path.parent if path.is_file() else path,
+    )
 
 
 def _document(document: xml.Element, file: Path) -> Iterator[Sample | DeadLetter]:
@@ -36,7 +41,9 @@ def _document(document: xml.Element, file: Path) -> Iterator[Sample | DeadLetter
     for pair in document.iter("QAPair"):
         question, answer = pair.find("Question"), clean(pair.findtext("Answer") or "")
         if question is None or not answer:
-            yield DeadLetter(f"{study} pair {pair.get('pid')}", "no question" if question is None else "no answer")
+            yield DeadLetter(
+                f"{study} pair {pair.get('pid')}", "no question" if question is None else "no answer"
+            )
             continue
         yield Sample(
             id=f"{study}-{pair.get('pid')}",

@@ -1,10 +1,12 @@
-"""NIfTI volumes (.nii, .nii.gz) as slices with captions: at most `slices` of one plane, evenly through the volume.
+"""NIfTI volumes (.nii, .nii.gz) as slices with captions: at most `slices` of one plane, evenly through the
+volume.
 
-    {reader: nifti, path: volumes, options: {plane: axial, slices: 8, modality: CT, captions: table.csv, caption: "{report}"}}
+    {reader: nifti, path: volumes, options: {plane: axial, slices: 8, modality: CT, captions: table.csv,
+    caption: "{report}"}}
 
-Slices lie as radiologists look at them, whatever the order of the file. NIfTI does not say its modality, and it is not guessed: without
-`modality` a volume is shown between two percentiles. What was done (preset, numbers, spacing in mm) is in `meta.preprocessing`.
-Of a series over time the volume number `volume` is taken.
+Slices lie as radiologists look at them, whatever the order of the file. NIfTI does not say its modality, and
+it is not guessed: without `modality` a volume is shown between two percentiles. What was done (preset,
+numbers, spacing in mm) is in `meta.preprocessing`. Of a series over time the volume number `volume` is taken.
 """
 
 from __future__ import annotations
@@ -14,18 +16,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.data import files, pictures
-from medxiaohe.data.captions import captions as read_captions
-from medxiaohe.data.captions import key
+from medxiaohe.data.formats import embedded_images, files
+from medxiaohe.data.formats.captions import captions as read_captions
+from medxiaohe.data.formats.captions import key
+from medxiaohe.data.formats.sandbox import decode
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.data.readers.dicom import WORDS
-from medxiaohe.data.sandbox import decode
 from medxiaohe.errors import ConfigError
 from medxiaohe.types import ImageRef, Message, Part, Sample
 
 
-def tiny(shape: tuple[int, ...] = (6, 5, 4), zooms: tuple[float, ...] = (2, 2, 3), voxels: bytes | None = None, kind: int = 4) -> bytes:
-    """A valid file, axes to the right, the front and the head; int16 unless `kind` says another datatype code."""
+def tiny(
+    shape: tuple[int, ...] = (6, 5, 4),
+    zooms: tuple[float, ...] = (2, 2, 3),
+    voxels: bytes | None = None,
+    kind: int = 4,
+) -> bytes:
+    """A valid file, axes to the right, the front and the head; int16 unless `kind` says another datatype
+    code."""
     size = {4: 16, 16: 32}[kind]
     head = bytearray(352)
     struct.pack_into("<i", head, 0, 348)
@@ -39,7 +47,9 @@ def tiny(shape: tuple[int, ...] = (6, 5, 4), zooms: tuple[float, ...] = (2, 2, 3
     count = 1
     for n in shape:
         count *= n
-    return bytes(head) + (struct.pack(f"<{count}h", *(n % 500 for n in range(count))) if voxels is None else voxels)
+    return bytes(head) + (
+        struct.pack(f"<{count}h", *(n % 500 for n in range(count))) if voxels is None else voxels
+    )
 
 
 APART = (".nii",)  # no file of a folder says anything about another
@@ -67,10 +77,19 @@ def nifti(
         raise ConfigError(f"slices must be at least 1 and volume at least 0, not {slices} and {volume}")
     folder = path if path.is_dir() else path.parent
     known = read_captions(folder / captions if captions else None, file, caption)
-    options = {"folder": str(pictures.folder()), "plane": plane, "preset": preset, "modality": modality}
+    options = {
+        "folder": str(embedded_images.folder()),
+        "plane": plane,
+        "preset": preset,
+        "modality": modality,
+    }
 
     def read(one: Path) -> Iterator[Sample | DeadLetter]:
-        rows = list(decode("medxiaohe.data.decode_nifti:slices", one, max_slices=slices, volume=volume, **options))
+        rows = list(
+            decode(
+                "medxiaohe.data.formats.decode_nifti:slices", one, max_slices=slices, volume=volume, **options
+            )
+        )
         name = one.relative_to(folder).as_posix()
         for group in [rows] if together else [[row] for row in rows]:
             id = name if together else f"{name}#{group[0]['index']}"

@@ -1,4 +1,5 @@
-"""Images and labels in a NumPy archive, as MedMNIST has them: `train_images`, `train_labels`, `val_images`, ... (.npz).
+"""Images and labels in a NumPy archive, as MedMNIST has them: `train_images`, `train_labels`, `val_images`,
+... (.npz).
 
     {reader: npz, path: pneumoniamnist.npz, options: {names: {0: "no", 1: "yes"}, ask: "Is there pneumonia?"}}
 """
@@ -9,9 +10,9 @@ import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from medxiaohe.data import chat, files
+from medxiaohe.data.formats import chat, files
+from medxiaohe.data.formats.sandbox import decode
 from medxiaohe.data.readers import DeadLetter, Rejected
-from medxiaohe.data.sandbox import decode
 from medxiaohe.types import ImageRef, Message, Sample
 
 
@@ -19,7 +20,11 @@ def _tiny() -> bytes:
     import numpy as np
 
     out = io.BytesIO()
-    np.savez(out, train_images=np.arange(2 * 6 * 5, dtype=np.uint8).reshape(2, 6, 5), train_labels=np.array([[0], [1]], np.uint8))
+    np.savez(
+        out,
+        train_images=np.arange(2 * 6 * 5, dtype=np.uint8).reshape(2, 6, 5),
+        train_labels=np.array([[0], [1]], np.uint8),
+    )
     return out.getvalue()
 
 
@@ -36,15 +41,19 @@ def npz(
     labels: str = "labels",
     license: str = "not stated",
 ) -> Iterator[Sample | DeadLetter]:
-    """`names` of the labels; without them the number is the answer. Several labels a row are joined by a comma."""
+    """`names` of the labels; without them the number is the answer. Several labels a row are joined by a
+    comma."""
     known = {str(key): name for key, name in (names or {}).items()}
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
-        for row in decode("medxiaohe.data.decode_npz:rows", file, images=images, labels=labels):
+        for row in decode("medxiaohe.data.formats.decode_npz:rows", file, images=images, labels=labels):
             where = f"{row['split'] or file.stem}/{row['index']}"
             said = [known.get(str(label), "" if known else str(label)) for label in row["label"]]
             if "" in said:
-                yield files.rejected(where, Rejected("row", f"the label {row['label']} has no name; there are {', '.join(known)}"))
+                yield files.rejected(
+                    where,
+                    Rejected("row", f"the label {row['label']} has no name; there are {', '.join(known)}"),
+                )
                 continue
             answer = ", ".join(said)
             yield Sample(

@@ -1,7 +1,8 @@
 """PDF articles and reports: the text of the pages, and figures with their captions (extra `pdf`).
 
-A figure is used when its caption is known: as many captions ("Figure 2. ...") as pictures on the page, or one for all panels. Pages that
-are pictures of text are read with `ocr: true` (extra `ocr`); without it a PDF of scans only is a dead letter.
+A figure is used when its caption is known: as many captions ("Figure 2. ...") as pictures on the page, or one
+for all panels. Pages that are pictures of text are read with `ocr: true` (extra `ocr`); without it a PDF of
+scans only is a dead letter.
 """
 
 from __future__ import annotations
@@ -10,29 +11,42 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.data import files, pictures
+from medxiaohe.data.formats import embedded_images, files
+from medxiaohe.data.formats.sandbox import MEMORY_MIB, SECONDS, decode
 from medxiaohe.data.readers import DeadLetter, Rejected
-from medxiaohe.data.sandbox import MEMORY_MIB, SECONDS, decode
 from medxiaohe.types import ImageRef, Message, Part, Sample
 
 OCR_MIB, OCR_SECONDS = 2048, 120.0
 
 
-def tiny(text: str = "Scurvy follows a lack of vitamin C.", image: bytes = b"", side: int = 0, extra: bytes = b"") -> bytes:
+def tiny(
+    text: str = "Scurvy follows a lack of vitamin C.", image: bytes = b"", side: int = 0, extra: bytes = b""
+) -> bytes:
     """A PDF of one page; `image` is the packed grey pixels (zlib) of a picture of `side` x `side`."""
     lines = b"".join(b"(%s) Tj 0 -14 Td " % line.encode("latin-1") for line in text.split("\n"))
-    content = b"BT /F1 12 Tf 72 720 Td " + lines + b"ET " + (b"q 200 0 0 200 72 300 cm /Im1 Do Q" if image else b"") + extra
+    content = (
+        b"BT /F1 12 Tf 72 720 Td "
+        + lines
+        + b"ET "
+        + (b"q 200 0 0 200 72 300 cm /Im1 Do Q" if image else b"")
+        + extra
+    )
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R /Resources << /Font << /F1 4 0 R >>"
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R /Resources << /Font << /F1 4 0 R >>"  # noqa: E501
         + (b" /XObject << /Im1 6 0 R >>" if image else b"") + b" >> >>",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
     ]  # fmt: skip
     if image:
-        kind = b"/Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceGray /BitsPerComponent 8 " % (side, side)
-        objects.append(b"<< %s/Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (kind, len(image), image))
+        kind = (
+            b"/Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceGray"
+            b" /BitsPerComponent 8 " % (side, side)
+        )
+        objects.append(
+            b"<< %s/Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (kind, len(image), image)
+        )
     out, places = b"%PDF-1.4\n", []
     for number, body in enumerate(objects, start=1):
         places.append(len(out))
@@ -47,14 +61,24 @@ EXAMPLE = {"article.pdf": tiny()}
 
 
 def pdf(path: Path, *, ocr: bool = False, license: str = "not stated") -> Iterator[Sample | DeadLetter]:
-    limits: dict[str, Any] = {"memory_mib": OCR_MIB, "seconds": OCR_SECONDS} if ocr else {"memory_mib": MEMORY_MIB, "seconds": SECONDS}
+    limits: dict[str, Any] = (
+        {"memory_mib": OCR_MIB, "seconds": OCR_SECONDS}
+        if ocr
+        else {"memory_mib": MEMORY_MIB, "seconds": SECONDS}
+    )
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
         parts: list[Part] = []
         figures: list[dict[str, Any]] = []
         scanned: list[int] = []
         pages = 0
-        for page in decode("medxiaohe.data.decode_pdf:pages", file, folder=str(pictures.folder()), ocr=ocr, **limits):
+        for page in decode(
+            "medxiaohe.data.formats.decode_pdf:pages",
+            file,
+            folder=str(embedded_images.folder()),
+            ocr=ocr,
+            **limits,
+        ):
             pages = page["pages"]
             if page["scanned"]:
                 scanned.append(page["page"])
@@ -63,12 +87,23 @@ def pdf(path: Path, *, ocr: bool = False, license: str = "not stated") -> Iterat
             for figure in page["figures"]:
                 parts += [ImageRef(one["path"], sha256=one["sha256"]) for one in figure["pictures"]]
                 parts.append(figure["caption"])
-                figures.append({"page": page["page"], "caption": figure["caption"], "pictures": len(figure["pictures"])})
+                figures.append(
+                    {"page": page["page"], "caption": figure["caption"], "pictures": len(figure["pictures"])}
+                )
         if not parts:
-            hint = " but pictures: set `ocr: true` (pip install 'medxiaohe[ocr]')" if scanned and not ocr else ""
+            hint = (
+                " but pictures: set `ocr: true` (pip install 'medxiaohe[ocr]')" if scanned and not ocr else ""
+            )
             raise Rejected("empty", f"{file.name}: no text in it{hint}", 0)
         name = file.relative_to(path).as_posix() if path.is_dir() else file.name
         meta = {"pages": pages, "figures": figures, "scanned_pages": scanned}
-        yield Sample(id=name, messages=(Message("document", tuple(parts)),), source="pdf", license=license, study_id=name, meta=meta)
+        yield Sample(
+            id=name,
+            messages=(Message("document", tuple(parts)),),
+            source="pdf",
+            license=license,
+            study_id=name,
+            meta=meta,
+        )
 
     yield from files.each(files.files(path, *APART), read, path)

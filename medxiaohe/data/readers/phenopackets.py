@@ -19,12 +19,18 @@ EXAMPLE = {
     "PMID_1_Patient_1.json": json.dumps(
         {
             "id": "PMID_1_Patient_1",
-            "subject": {"id": "Patient 1", "timeAtLastEncounter": {"age": {"iso8601duration": "P6M"}}, "sex": "MALE"},
+            "subject": {
+                "id": "Patient 1",
+                "timeAtLastEncounter": {"age": {"iso8601duration": "P6M"}},
+                "sex": "MALE",
+            },
             "phenotypicFeatures": [
                 {"type": {"id": "HP:0000252", "label": "Microcephaly"}},
                 {"type": {"id": "HP:0001290", "label": "Generalized hypotonia"}, "excluded": True},
             ],
-            "diseases": [{"term": {"id": "OMIM:614959", "label": "Developmental and epileptic encephalopathy 14"}}],
+            "diseases": [
+                {"term": {"id": "OMIM:614959", "label": "Developmental and epileptic encephalopathy 14"}}
+            ],
             "metaData": {"externalReferences": [{"id": "PMID:1"}]},
         }
     )
@@ -52,7 +58,14 @@ def _sample(packet: Mapping[str, Any]) -> Sample:
     absent = [f["type"]["label"] for f in features if f.get("excluded")]
     if not present:
         raise ValueError("no feature is present")
-    study = next((r["id"] for r in packet.get("metaData", {}).get("externalReferences", []) if r["id"].startswith("PMID:")), "")
+    study = next(
+        (
+            r["id"]
+            for r in packet.get("metaData", {}).get("externalReferences", [])
+            if r["id"].startswith("PMID:")
+        ),
+        "",
+    )
     lines = [_patient(subject), f"Findings: {'; '.join(present)}."]
     if absent:
         lines.append(f"Looked for and absent: {'; '.join(absent)}.")
@@ -65,7 +78,10 @@ def _sample(packet: Mapping[str, Any]) -> Sample:
         license=LICENSE,
         patient_id=packet["id"],  # a subject's own id, "Patient 1", means nothing outside its article
         study_id=study.removeprefix("PMID:"),
-        meta={"disease": disease["id"], "features": [f["type"]["id"] for f in features if not f.get("excluded")]},
+        meta={
+            "disease": disease["id"],
+            "features": [f["type"]["id"] for f in features if not f.get("excluded")],
+        },
     )
 
 
@@ -92,4 +108,6 @@ def _age(time: Mapping[str, Any]) -> str:
     """An ISO 8601 duration in words: P6M is "6 months"."""
     duration = time.get("age", {}).get("iso8601duration", "")
     parts = re.findall(r"(\d+)([YMWD])", duration)
-    return " ".join(f"{n} {UNITS[unit]}{'' if n == '1' else 's'}" for n, unit in parts if int(n)) or ("0 days" if parts else "")
+    return " ".join(f"{n} {UNITS[unit]}{'' if n == '1' else 's'}" for n, unit in parts if int(n)) or (
+        "0 days" if parts else ""
+    )

@@ -1,7 +1,9 @@
-"""Articles of PubMed Central as JATS XML (.xml or .nxml): title, abstract, sections, and figures with their captions.
+"""Articles of PubMed Central as JATS XML (.xml or .nxml): title, abstract, sections, and figures with their
+captions.
 
-A figure whose image lies beside the file (name of `graphic`, with or without ending) stands in the text where the article has
-it, before its caption; the captions of the others are kept as text. References and tables are left out.
+A figure whose image lies beside the file (name of `graphic`, with or without ending) stands in the text where
+the article has it, before its caption; the captions of the others are kept as text. References and tables are
+left out.
 """
 
 from __future__ import annotations
@@ -11,14 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.data import files
-from medxiaohe.data.markup import local, parsed, text
+from medxiaohe.data.formats import files
+from medxiaohe.data.formats.markup import local, parsed, text
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.types import ImageRef, Message, Part, Sample
 
 APART = (".xml", ".nxml")  # no file of a folder says anything about another
 EXAMPLE = {
-    "PMC1.xml": """<?xml version="1.0"?>
+    "PMC1.xml": (
+        """<?xml version="1.0"?>
 <article xmlns:xlink="http://www.w3.org/1999/xlink"><front><article-meta><article-id pub-id-type="pmc">PMC1</article-id>
 <title-group><article-title>Pneumothorax in a <italic>young</italic> man</article-title></title-group>
 <permissions><license xlink:href="https://creativecommons.org/licenses/by/4.0/"><license-p>Open.</license-p></license></permissions>
@@ -26,10 +29,20 @@ EXAMPLE = {
 <body><sec><title>Case</title><p>The radiograph showed a right pneumothorax.</p>
 <fig id="f1"><label>Figure 1</label><caption><p>Chest radiograph.</p></caption><graphic xlink:href="PMC1-g001"/></fig></sec></body>
 </article>
-"""
+"""  # noqa: E501
+    )
 }
 PICTURES = ("", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".webp")
-LEFT_OUT = ("table-wrap", "ref-list", "table", "disp-formula", "supplementary-material", "label", "title", "graphic")
+LEFT_OUT = (
+    "table-wrap",
+    "ref-list",
+    "table",
+    "disp-formula",
+    "supplementary-material",
+    "label",
+    "title",
+    "graphic",
+)
 
 
 def pmc_xml(path: Path, *, license: str = "not stated") -> Iterator[Sample | DeadLetter]:

@@ -13,7 +13,8 @@ from medxiaohe.types import Message, Sample
 LICENSE = "NLM terms of use for PubMed; the record states no copyright"
 LICENSE_STATED = "copyright stated in the record: "
 EXAMPLE = {
-    "pubmed.xml": """<?xml version="1.0" encoding="utf-8"?>
+    "pubmed.xml": (
+        """<?xml version="1.0" encoding="utf-8"?>
 <PubmedArticleSet><PubmedArticle><MedlineCitation><PMID Version="1">399296</PMID>
 <Article><Journal><JournalIssue><PubDate><Year>1979</Year></PubDate></JournalIssue></Journal>
 <ArticleTitle>Plasma potassium in renal failure.</ArticleTitle>
@@ -21,7 +22,8 @@ EXAMPLE = {
 <PublicationTypeList><PublicationType UI="D016428">Journal Article</PublicationType></PublicationTypeList></Article>
 <MeshHeadingList><MeshHeading><DescriptorName UI="D011188" MajorTopicYN="Y">Potassium</DescriptorName></MeshHeading>
 </MeshHeadingList></MedlineCitation></PubmedArticle></PubmedArticleSet>
-"""
+"""  # noqa: E501
+    )
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
-from medxiaohe.data import files
+from medxiaohe.data.formats import files
 from medxiaohe.data.readers import DeadLetter, split_named
 from medxiaohe.types import Message, Sample
 
@@ -21,7 +21,9 @@ EXAMPLE = {
 }
 
 
-def pubtator(path: Path, *, license: str = "shared-task corpus for public research, made from PubMed") -> Iterator[Sample | DeadLetter]:
+def pubtator(
+    path: Path, *, license: str = "shared-task corpus for public research, made from PubMed"
+) -> Iterator[Sample | DeadLetter]:
     yield from files.each(files.files(path, *APART), lambda file: _abstracts(file, license), path)
 
 
@@ -49,7 +51,8 @@ def _sample(block: list[str], file: Path, license: str) -> Sample:
     pmid, title = texts["t"]
     return Sample(
         id=pmid,
-        messages=(Message("document", (f"{title}\n{texts['a'][1]}",)),),  # offsets count one character between the two
+        # offsets count one character between the two
+        messages=(Message("document", (f"{title}\n{texts['a'][1]}",)),),
         source="pubtator",
         license=license,
         study_id=pmid,

@@ -1,4 +1,5 @@
-"""ShareGPT: `conversations` of {"from": "human" | "gpt" | "system", "value": ...}, .jsonl or .json, with `images` where there are some.
+"""ShareGPT: `conversations` of {"from": "human" | "gpt" | "system", "value": ...}, .jsonl or .json, with
+`images` where there are some.
 
 The rows are read as those of chat_jsonl; a row in another layout is a bad row here.
 """
@@ -10,9 +11,11 @@ from medxiaohe.data.readers import DeadLetter
 from medxiaohe.data.readers.chat_jsonl import BadRows, rows_of
 from medxiaohe.types import Sample
 
-ROW = """{"id": "1", "conversations": [{"from": "human", "value": "What does BNP rise in?"}, {"from": "gpt", "value": "Heart failure."}]}"""
+ROW = """{"id": "1", "conversations": [{"from": "human", "value": "What does BNP rise in?"}, {"from": "gpt", "value": "Heart failure."}]}"""  # noqa: E501
 EXAMPLE = {"sharegpt.json": f"[{ROW}]"}
 
 
-def sharegpt(path: Path, *, bad_rows: BadRows = "skip", license: str = "not stated") -> Iterator[Sample | DeadLetter]:
+def sharegpt(
+    path: Path, *, bad_rows: BadRows = "skip", license: str = "not stated"
+) -> Iterator[Sample | DeadLetter]:
     yield from rows_of(path, "sharegpt", bad_rows, license)

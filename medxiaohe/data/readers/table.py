@@ -1,11 +1,13 @@
 """Any table: .csv, .tsv, .jsonl, .json or .parquet rows become documents or questions by naming columns.
 
-    {reader: table, path: cases.csv, options: {columns: {user: "{vignette} What is it?", assistant: answer, id: case_id}}}
+    {reader: table, path: cases.csv, options: {columns: {user: "{vignette} What is it?", assistant: answer,
+    id: case_id}}}
 
-A value of `columns` is a column ("answer"), a place in one ("snippets.0.text"), or a text with such names in braces. Keys:
-`text` (a document), or `user` and `assistant`, and `system`; or `messages`, a column with a chat. `image` (a path or a list),
-`choices` (a column, or a list of them) with `answer_index` (a letter, or a number counted from `first_index`) or `target`;
-`id`, `patient_id`, `study_id`, `split`, `license`. Where `columns` says nothing, the usual names are taken (`USUAL`).
+A value of `columns` is a column ("answer"), a place in one ("snippets.0.text"), or a text with such names in
+braces. Keys: `text` (a document), or `user` and `assistant`, and `system`; or `messages`, a column with a
+chat. `image` (a path or a list), `choices` (a column, or a list of them) with `answer_index` (a letter, or a
+number counted from `first_index`) or `target`; `id`, `patient_id`, `study_id`, `split`, `license`. Where
+`columns` says nothing, the usual names are taken (`USUAL`).
 """
 
 from __future__ import annotations
@@ -16,21 +18,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.data import chat, files
+from medxiaohe.data.formats import chat, files
+from medxiaohe.data.formats.records import ENDINGS, Record, at, records, told
 from medxiaohe.data.readers import DeadLetter, Rejected
-from medxiaohe.data.records import ENDINGS, Record, at, records, told
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.plugins import nearest
 from medxiaohe.types import Sample
 
 EXAMPLE = {
-    "cards.csv": "id,question,answer,patient_id\n1,Which valve lies between the left chambers?,The mitral valve.,p1\n",
+    "cards.csv": (
+        "id,question,answer,patient_id\n1,Which valve lies between the left chambers?,The mitral valve.,p1\n"
+    ),
     "notes.tsv": "id\ttext\nn1\tNo effusion is seen.\n",
 }
 USUAL = {
     "text": ("text", "caption", "report", "note"), "user": ("question", "instruction", "prompt"),
-    "assistant": ("answer", "response", "output"), "image": ("image", "images", "image_path", "file_name"), "id": ("id",),
-    "choices": ("choices", "options"), "patient_id": ("patient_id",), "study_id": ("study_id",), "split": ("split",),
+    "assistant": ("answer", "response", "output"), "image": ("image", "images", "image_path", "file_name"),
+    "id": ("id",),
+    "choices": ("choices", "options"), "patient_id": ("patient_id",), "study_id": ("study_id",),
+    "split": ("split",),
     "license": ("license",), "system": ("system",), "messages": ("messages",),
 }  # fmt: skip
 KEYS = (*USUAL, "target", "answer_index")
@@ -50,8 +56,9 @@ def table(
     split: str = "",
     license: str = "not stated",
 ) -> Iterator[Sample | DeadLetter]:
-    """`rows`: where the rows stand in a .json file. `explode`: a column with a list; each entry is a row, its place is `item`.
-    `images`: the folder of the images, from the table's. `files_named`: which files of a folder, such as "train*.csv".
+    """`rows`: where the rows stand in a .json file. `explode`: a column with a list; each entry is a row, its
+    place is `item`. `images`: the folder of the images, from the table's. `files_named`: which files of a
+    folder, such as "train*.csv".
     """
     if wrong := [key for key in columns or {} if key not in KEYS]:
         raise ConfigError(f"columns: no key {wrong[0]!r}{nearest(wrong[0], KEYS)}")
@@ -68,7 +75,9 @@ def table(
             for one in _exploded(record, explode):
                 try:
                     made = row_of_chat(one.row, map_ or usual(one.row), first_index)
-                    sample = chat.sample({**{k: v for k, v in extra.items() if v}, **made}, file.parent / images, one.where)
+                    sample = chat.sample(
+                        {**{k: v for k, v in extra.items() if v}, **made}, file.parent / images, one.where
+                    )
                     yield replace(sample, meta={key: at(one.row, key) for key in meta})
                 except DataError as error:
                     yield files.rejected(one.where, error, one.raw, one.offset)
@@ -95,7 +104,11 @@ def usual(row: Mapping[str, Any]) -> dict[str, str]:
 
 def row_of_chat(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: int) -> dict[str, Any]:
     """A row of the chat layout."""
-    made = {key: cell for key in ("id", "target", "patient_id", "study_id", "split", "license") if (cell := said(row, columns.get(key)))}
+    made = {
+        key: cell
+        for key in ("id", "target", "patient_id", "study_id", "split", "license")
+        if (cell := said(row, columns.get(key)))
+    }
     pictures = _pictures(row, columns.get("image"))
     choices = _choices(row, columns.get("choices"))
     if "messages" in columns:
@@ -110,7 +123,12 @@ def row_of_chat(row: Mapping[str, Any], columns: Mapping[str, Any], first_index:
     if "answer_index" in columns:
         index = _index(told(at(row, columns["answer_index"])), choices, first_index)
         answer, made["target"] = answer or f"{LETTERS[index]}. {choices[index]}", LETTERS[index]
-    asked = "\n".join(filter(None, [said(row, columns.get("user")), *(f"{a}. {c}" for a, c in zip(LETTERS, choices, strict=False))]))
+    asked = "\n".join(
+        filter(
+            None,
+            [said(row, columns.get("user")), *(f"{a}. {c}" for a, c in zip(LETTERS, choices, strict=False))],
+        )
+    )
     if not asked.strip() or not answer.strip():
         raise Rejected("empty", "no question" if not asked.strip() else "no answer")
     system = said(row, columns.get("system"))

@@ -1,6 +1,8 @@
-"""Boxes in the Pascal VOC layout (Annotations/*.xml beside JPEGImages/): each image with what is in it and where.
+"""Boxes in the Pascal VOC layout (Annotations/*.xml beside JPEGImages/): each image with what is in it and
+where.
 
-The answer is JSON, [{"label": ..., "box": [left, top, right, bottom]}, ...] in pixels; the counts are in `meta.counts`.
+The answer is JSON, [{"label": ..., "box": [left, top, right, bottom]}, ...] in pixels; the counts are in
+`meta.counts`.
 """
 
 from __future__ import annotations
@@ -10,21 +12,28 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from medxiaohe.data import files
-from medxiaohe.data.markup import local, parsed
+from medxiaohe.data.formats import files
+from medxiaohe.data.formats.markup import local, parsed
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.types import ImageRef, Message, Sample
 
 APART = (".xml",)  # no file of a folder says anything about another
 EXAMPLE = {
-    "Annotations/a.xml": """<annotation><filename>a.jpg</filename><size><width>64</width><height>48</height><depth>3</depth></size>
+    "Annotations/a.xml": (
+        """<annotation><filename>a.jpg</filename><size><width>64</width><height>48</height><depth>3</depth></size>
 <object><name>RBC</name><bndbox><xmin>3</xmin><ymin>4</ymin><xmax>20</xmax><ymax>30</ymax></bndbox></object></annotation>
 """
+    )
 }
-ASK = 'Find every object. Answer with JSON: [{"label": ..., "box": [left, top, right, bottom]}, ...], in pixels.'
+ASK = (
+    'Find every object. Answer with JSON: [{"label": ..., "box": [left, top, right, bottom]}, ...], in'
+    " pixels."
+)
 
 
-def voc_xml(path: Path, *, images: str = "JPEGImages", ask: str = ASK, license: str = "not stated") -> Iterator[Sample | DeadLetter]:
+def voc_xml(
+    path: Path, *, images: str = "JPEGImages", ask: str = ASK, license: str = "not stated"
+) -> Iterator[Sample | DeadLetter]:
     base = path if path.is_dir() else path.parent
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
@@ -51,7 +60,12 @@ def voc_xml(path: Path, *, images: str = "JPEGImages", ask: str = ASK, license: 
             source="voc",
             license=license,
             study_id=file.stem,
-            meta={"boxes": boxes, "counts": dict(Counter(str(box["label"]) for box in boxes)), "width": width, "height": height},
+            meta={
+                "boxes": boxes,
+                "counts": dict(Counter(str(box["label"]) for box in boxes)),
+                "width": width,
+                "height": height,
+            },
         )
 
     yield from files.each(files.files(path, *APART), read, path)

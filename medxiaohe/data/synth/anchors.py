@@ -4,18 +4,20 @@
     a document       its body is checked, against its title
     both             against what the reader put beside it: tags, labels, keywords, modality, view, side
 
-A picture is a third witness (similarity.py). What is said once cannot be checked by rules, and is not guessed at.
+A picture is a third witness (similarity.py). What is said once cannot be checked by rules, and is not guessed
+at.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medxiaohe.data.coverage import texts_in
+from medxiaohe.data.coverage.entity_counts import texts_in
 from medxiaohe.types import ImageRef, Sample
 
 TAGS = (
-    "keywords", "tags", "mesh", "labels", "label", "finding", "findings", "problems", "diagnosis", "focus", "modality", "view",
+    "keywords", "tags", "mesh", "labels", "label", "finding", "findings", "problems", "diagnosis", "focus",
+    "modality", "view",
     "laterality", "side", "body_part", "organ", "plane",
 )  # fmt: skip
 TITLE, BODY = 300, 8  # letters of a title at most, words of a body at least
@@ -35,7 +37,12 @@ class Item:
 
 
 def item(sample: Sample, tags: tuple[str, ...] = TAGS) -> Item:
-    said = [" ".join(text.replace("/", " ").split()) for key in tags if key in sample.meta for text in texts_in(sample.meta[key])]
+    said = [
+        " ".join(text.replace("/", " ").split())
+        for key in tags
+        if key in sample.meta
+        for text in texts_in(sample.meta[key])
+    ]
     messages = [message for message in sample.messages if message.role != "system"]
     if messages and messages[-1].role == "assistant":
         asked = [message.text for message in messages[:-1] if message.role == "user"]

@@ -1,4 +1,5 @@
-"""New rows held against the test splits that the old ones were held against: a report that is handed on must be true of both."""
+"""New rows held against the test splits that the old ones were held against: a report that is handed on must
+be true of both."""
 
 from __future__ import annotations
 
@@ -7,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from medxiaohe import io
-from medxiaohe.data import contamination
 from medxiaohe.data.curate import Against
-from medxiaohe.data.decontaminate import Match, TestItems
-from medxiaohe.data.looks import Lens
+from medxiaohe.data.duplicates import contamination_record
+from medxiaohe.data.duplicates.decontamination import Match, TestItems
+from medxiaohe.data.duplicates.near_images import Lens
 from medxiaohe.tasks import make, named
 
 
@@ -23,11 +24,17 @@ def test_items(against: Sequence[Against], tree: Path, corpus: Path | None) -> T
     return TestItems(found, Lens(), {task.name for one, task in tasks if not one.words})
 
 
-def report(out: Path, corpus: Path | None, items: TestItems | None, matches: Sequence[Match]) -> dict[str, int]:
-    """contamination.json of old and new rows: the tasks both were compared with; none where `corpus` has none."""
-    if corpus is None or not (corpus / contamination.FILE).is_file():
+def report(
+    out: Path, corpus: Path | None, items: TestItems | None, matches: Sequence[Match]
+) -> dict[str, int]:
+    """contamination.json of old and new rows: the tasks both were compared with; none where `corpus` has
+    none."""
+    if corpus is None or not (corpus / contamination_record.FILE).is_file():
         return {}
-    old, checked = io.read_json(corpus / contamination.FILE), items.checked if items else {}
+    old, checked = io.read_json(corpus / contamination_record.FILE), items.checked if items else {}
     both = {task: n for task, n in old["checked"].items() if task in checked}
-    io.write_json(out / contamination.FILE, {"checked": both, "matches": [*old["matches"], *map(asdict, matches)]})
+    io.write_json(
+        out / contamination_record.FILE,
+        {"checked": both, "matches": [*old["matches"], *map(asdict, matches)]},
+    )
     return both

@@ -1,7 +1,9 @@
-"""Texts of the tree's facts: a card of an entity, and a caption or passage enriched by facts about what it names (MET-5).
+"""Texts of the tree's facts: a card of an entity, and a caption or passage enriched by facts about what it
+names (MET-5).
 
-Every sentence that is added is one fact with who says it, so that it can be looked up. Facts speak of the entity in general: none
-says that a picture shows more than its caption does. A name with several meanings gets no facts.
+Every sentence that is added is one fact with who says it, so that it can be looked up. Facts speak of the
+entity in general: none says that a picture shows more than its caption does. A name with several meanings
+gets no facts.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from medxiaohe import io
 from medxiaohe.data.synth import words
 from medxiaohe.data.synth.graph import IS_A, Graph
 from medxiaohe.data.synth.paths import Refused
-from medxiaohe.entity.link import Mention
+from medxiaohe.entity.linking.link import Mention
 from medxiaohe.scoring._equivalence import canon
 
 NUM_FACTS, NUM_NAMES, MAX_ENTITIES = 6, 3, 3
@@ -39,16 +41,22 @@ class Card:
 
 
 def facts(id: str, graph: Graph, most: int = NUM_FACTS, seed: int = 0) -> list[Fact]:
-    """The definition, the groups it belongs to, then other facts by lot; names that abbreviate nothing first."""
+    """The definition, the groups it belongs to, then other facts by lot; names that abbreviate nothing
+    first."""
     tree, entity = graph.tree, graph.tree.entities[id]
     found = list[Fact]()
     if entity.definition and len(entity.definition) <= MAX_DEFINITION:
         said = entity.definition.strip().rstrip(".")
         found.append(Fact(id, f"{entity.name}: {said}.", "definition", "", entity.source, entity.license))
     edges = graph.out.get(id, ())
-    rest = sorted((e for e in edges if e.predicate != IS_A), key=lambda e: io.unit_interval(str(seed), "card", id, e.predicate, e.object))
+    rest = sorted(
+        (e for e in edges if e.predicate != IS_A),
+        key=lambda e: io.unit_interval(str(seed), "card", id, e.predicate, e.object),
+    )
     for edge in [*(e for e in edges if e.predicate == IS_A), *rest][: most - len(found)]:
-        found.append(Fact(id, words.sentence(edge, tree), edge.predicate, edge.object, edge.source, edge.license))
+        found.append(
+            Fact(id, words.sentence(edge, tree), edge.predicate, edge.object, edge.source, edge.license)
+        )
     return found
 
 
@@ -59,15 +67,29 @@ def card(id: str, graph: Graph, seed: int = 0) -> Card | Refused:
     if len(found) < 2:
         return Refused("fewer than two facts")
     spelt = {canon(name): name for name in reversed(entity.synonyms) if name not in entity.abbreviations}
-    other = [name for name in entity.synonyms if spelt.get(canon(name)) == name and canon(name) != canon(entity.name)][:NUM_NAMES]
+    other = [
+        name
+        for name in entity.synonyms
+        if spelt.get(canon(name)) == name and canon(name) != canon(entity.name)
+    ][:NUM_NAMES]
     if other:
-        called = Fact(id, f"{entity.name} is also called {', '.join(other)}.", "names", "", entity.source, entity.license)
+        called = Fact(
+            id,
+            f"{entity.name} is also called {', '.join(other)}.",
+            "names",
+            "",
+            entity.source,
+            entity.license,
+        )
         found = [found[0], called, *found[1:]]
     return Card("\n".join([entity.name, *(fact.text for fact in found)]), tuple(found))
 
 
-def enriched(text: str, mentions: Sequence[Mention], graph: Graph, first: Sequence[str] = (), seed: int = 0) -> Card | Refused:
-    """What is added to a text: facts about up to MAX_ENTITIES of what it names, those of `first` before others."""
+def enriched(
+    text: str, mentions: Sequence[Mention], graph: Graph, first: Sequence[str] = (), seed: int = 0
+) -> Card | Refused:
+    """What is added to a text: facts about up to MAX_ENTITIES of what it names, those of `first` before
+    others."""
     named = dict.fromkeys(m.entity for m in mentions if not m.ambiguous and m.entity in graph.tree)
     if not named:
         return Refused("nothing of the tree is named")

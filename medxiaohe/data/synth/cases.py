@@ -1,4 +1,5 @@
-"""A row as the checks of a thought see it: question, names of the answer, and the evidence that statements may rest on."""
+"""A row as the checks of a thought see it: question, names of the answer, and the evidence that statements
+may rest on."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ MAX_FACTS = 12  # of an option
 
 
 def case(sample: Sample, graph: Graph | None = None) -> Case:
-    """Of a row made from the tree the facts are the evidence; of any other row, its answer in words and `meta.evidence`."""
+    """Of a row made from the tree the facts are the evidence; of any other row, its answer in words and
+    `meta.evidence`."""
     question = "\n".join(message.text for message in sample.prompt.messages if message.role == "user")
     made = sample.meta.get("made")
     if made == "path" and graph is not None:
@@ -25,25 +27,46 @@ def case(sample: Sample, graph: Graph | None = None) -> Case:
     evidence = str(sample.meta.get("evidence", ""))
     if sample.choices:
         return Case(question, (sample.choices[_place(sample)],), sample.target, sample.choices, evidence)
-    return Case(question, golds(sample) or (sample.messages[-1].text,), evidence=f"{evidence}\n{sample.messages[-1].text}")
+    return Case(
+        question,
+        golds(sample) or (sample.messages[-1].text,),
+        evidence=f"{evidence}\n{sample.messages[-1].text}",
+    )
 
 
 def _of_walk(question: str, sample: Sample, walk: Walk, graph: Graph) -> Case:
     name = {id: graph.tree.entities[id].name for id in (*walk.nodes, *(clue.named for clue in walk.clues))}
-    facts = [f"{words.fact(one.predicate, name[one.subject], name[one.object])}." for one in (*walk.steps, *walk.clues)]
+    facts = [
+        f"{words.fact(one.predicate, name[one.subject], name[one.object])}."
+        for one in (*walk.steps, *walk.clues)
+    ]
     clues = tuple((name[walk.nodes[clue.at]], name[clue.named]) for clue in walk.clues)
     nodes = tuple(name[id] for id in walk.nodes)
     answer = graph.tree.entities[walk.answer]
-    return Case(question, names_of(answer), evidence="\n".join(facts), walk=walk, node_names=nodes, clue_names=clues)
+    return Case(
+        question, names_of(answer), evidence="\n".join(facts), walk=walk, node_names=nodes, clue_names=clues
+    )
 
 
 def _of_choice(question: str, sample: Sample, graph: Graph) -> Case:
     ids = sample.meta["options"]
     facts = [fact.text for id in ids for fact in cards.facts(id, graph, most=MAX_FACTS)]
-    name = {f[end]: graph.tree.entities[f[end]].name for f in sample.meta["facts"] for end in ("subject", "object")}
-    asked = [f"{words.fact(f['predicate'], name[f['subject']], name[f['object']])}." for f in sample.meta["facts"]]
+    name = {
+        f[end]: graph.tree.entities[f[end]].name
+        for f in sample.meta["facts"]
+        for end in ("subject", "object")
+    }
+    asked = [
+        f"{words.fact(f['predicate'], name[f['subject']], name[f['object']])}." for f in sample.meta["facts"]
+    ]
     names = tuple(names_of(graph.tree.entities[sample.meta["answer"]]))
-    return Case(question, names, sample.target, sample.choices, "\n".join([*facts, *asked, sample.meta.get("evidence", "")]))
+    return Case(
+        question,
+        names,
+        sample.target,
+        sample.choices,
+        "\n".join([*facts, *asked, sample.meta.get("evidence", "")]),
+    )
 
 
 def _place(sample: Sample) -> int:

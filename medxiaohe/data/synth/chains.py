@@ -1,7 +1,9 @@
-"""Thoughts in four segments: Understanding, Visual observation or Knowledge recall, Reasoning, Conclusion (MX-18).
+"""Thoughts in four segments: Understanding, Visual observation or Knowledge recall, Reasoning, Conclusion
+(MX-18).
 
-Of a question made from the tree the chain is written from the facts that decide it, without a model; of any other question a teacher
-writes it, backwards, from question and answer. `parse` is strict: four segments in this order, none empty, nothing around them.
+Of a question made from the tree the chain is written from the facts that decide it, without a model; of any
+other question a teacher writes it, backwards, from question and answer. `parse` is strict: four segments in
+this order, none empty, nothing around them.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def parse(text: str) -> Chain | None:
     """The chain that a text is, or None."""
     if len(HEADING.findall(text)) != len(HEADINGS) or not (found := FORM.fullmatch(text)):
         return None
-    _, understanding, second, recall, _, reasoning, _, conclusion = (group.strip() for group in found.groups())
+    _, understanding, second, recall, _, reasoning, _, conclusion = (
+        group.strip() for group in found.groups()
+    )
     return Chain(understanding, recall, reasoning, conclusion, second == OBSERVATION)
 
 
@@ -69,12 +73,17 @@ def of_walk(walk: Walk, graph: Graph) -> Chain:
     last = len(walk.steps)
     facts = [words.fact(step.predicate, name[step.subject], name[step.object]) for step in walk.steps]
     clues = {
-        number: [words.fact(c.predicate, *_pair(c.forward, name[walk.nodes[number]], graph.tree.entities[c.named].name))
+        number: [words.fact(c.predicate, *_pair(c.forward, name[walk.nodes[number]],
+        graph.tree.entities[c.named].name))
                  for c in walk.clues if c.at == number]
         for number in range(1, last + 1)
     }  # fmt: skip
     recalled = [f"{text}." for n, fact in enumerate(facts[:-1], 1) for text in (fact, *clues[n])]
-    steps = [f"Step {n}: {facts[n - 1]}{''.join(f', and {c}' for c in clues[n])}, so X{n} is {name[walk.nodes[n]]}." for n in clues]
+    steps = [
+        f"Step {n}: {facts[n - 1]}{''.join(f', and {c}' for c in clues[n])}, so X{n} is"
+        f" {name[walk.nodes[n]]}."
+        for n in clues
+    ]
     start, kind = name[walk.nodes[0]], words.kind(walk.answer, graph.tree)
     return Chain(
         f"The way starts at {start} and goes over {last} facts; the {kind} at its end is asked for.",
@@ -85,7 +94,8 @@ def of_walk(walk: Walk, graph: Graph) -> Chain:
 
 
 def of_choice(made: Choice, options: Sequence[str], graph: Graph) -> Chain:
-    """One fact about every option, then why each of the others is not meant. `options` are ids in the order they are asked in."""
+    """One fact about every option, then why each of the others is not meant. `options` are ids in the order
+    they are asked in."""
     tree = graph.tree
     name = {id: tree.entities[id].name for id in (*options, made.about)}
     letter = LETTERS[options.index(made.answer)]
@@ -94,12 +104,17 @@ def of_choice(made: Choice, options: Sequence[str], graph: Graph) -> Chain:
     others = [id for id in options if id != made.answer]
     if made.kind == "meaning":
         asked = "A meaning is given, and the one of four options that it describes is asked for."
-        reasons = [f"{name[id]} is something else: {told[id]}" if told[id] else f"Nothing ties {name[id]} to it." for id in others]
+        reasons = [
+            f"{name[id]} is something else: {told[id]}" if told[id] else f"Nothing ties {name[id]} to it."
+            for id in others
+        ]
         reasons.append(f"The description fits {name[made.answer]}.")
     elif made.kind == "facts":
         asked = "Several facts are given, and the one of four options of which all are known is asked for."
         reasons = [_lacks(id, made, graph) for id in others]
-        known = " and ".join(words.fact(e.predicate, name[made.answer], tree.entities[e.object].name) for e in made.facts)
+        known = " and ".join(
+            words.fact(e.predicate, name[made.answer], tree.entities[e.object].name) for e in made.facts
+        )
         reasons.append(f"All of them are known of {name[made.answer]}: {known}.")
     else:
         asked = f"The group that {name[made.about]} belongs to is asked for."
@@ -122,4 +137,7 @@ def _told(id: str, graph: Graph) -> str:
 def _lacks(id: str, made: Choice, graph: Graph) -> str:
     """The first of the asked facts that nobody says of this option."""
     missing = next(e for e in made.facts if graph.edge(id, e.predicate, e.object) is None)
-    return f"Nothing says that {words.fact(missing.predicate, graph.tree.entities[id].name, graph.tree.entities[missing.object].name)}."
+    return (
+        "Nothing says that"
+        f" {words.fact(missing.predicate, graph.tree.entities[id].name, graph.tree.entities[missing.object].name)}."  # noqa: E501
+    )

@@ -1,11 +1,14 @@
-"""What is wrong with a chain of thought: peeking at the answer, broken logic, unfaithfulness (MX-18; the gate of MX-17).
+"""What is wrong with a chain of thought: peeking at the answer, broken logic, unfaithfulness (MX-18; the gate
+of MX-17).
 
     peeks        the answer is there before it is reasoned for, or is argued from
-    illogical    segments that do not belong together, a contradiction, a conclusion that is not where the reasoning ends
-    unfaithful   a statement that the evidence denies or does not have: the question, the facts, the text that the row was made of
+    illogical    segments that do not belong together, a contradiction, a conclusion that is not where the
+                 reasoning ends
+    unfaithful   a statement that the evidence denies or does not have: the question, the facts, the text that
+                 the row was made of
 
-Each returns what is wrong, or "". The checks read words, the names of a tree, and steps where a path is stored; a judge of claims may
-be asked beside them. They see the gold, as no prompt does.
+Each returns what is wrong, or "". The checks read words, the names of a tree, and steps where a path is
+stored; a judge of claims may be asked beside them. They see the gold, as no prompt does.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from itertools import pairwise
 from medxiaohe.data.synth.chains import Chain
 from medxiaohe.data.synth.names import evened, telling, visible, without
 from medxiaohe.data.synth.walk import Walk
-from medxiaohe.entity.finder import Finder
+from medxiaohe.entity.linking.finder import Finder
 from medxiaohe.rewards.process import CIRCULAR, contradictions
 from medxiaohe.scoring._equivalence import canon, sides
 from medxiaohe.scoring._findings import Lexicon
@@ -30,23 +33,29 @@ from medxiaohe.scoring.judges.questions import Judge, Question
 from medxiaohe.scoring.judges.rules import entails
 
 GIVEN = re.compile(
-    r"\b(?:(?:the )?(?:correct|given|provided|known|stated|reference|gold|right|expected|final) (?:answer|option|choice|label"
+    r"\b(?:(?:the )?(?:correct|given|provided|known|stated|reference|gold|right|expected|final)"
+    r" (?:answer|option|choice|label"
     r"|diagnosis)\b"
     r"|(?:answer|label|solution) (?:key|sheet)\b|as (?:we|I) (?:already )?(?:know|knew|were told)\b"
     r"|(?:was|is|were|are) (?:told|given) (?:that|as)\b"
     r"|(?:knowing|given) (?:that )?(?:the )?answer\b|(?:working|reasoning) backwards?\b"
     r"|justif(?:y|ies|ying) (?:the )?(?:answer|option|choice)\b"
-    r"|(?:since|because|as) (?:the )?answer (?:is|must)\b|the answer (?:is|must be|has to be) (?:already )?(?:known|given)\b)",
+    r"|(?:since|because|as) (?:the )?answer (?:is|must)\b|the answer (?:is|must be|has to be) (?:already"
+    r" )?(?:known|given)\b)",
     re.IGNORECASE,
 )
-LABEL = re.compile(r"\b(?:answer|option|choice)\s*(?:is|:|must be|would be|should be)?\s*\(?([A-J])\b(?![a-z'])", re.IGNORECASE)
+LABEL = re.compile(
+    r"\b(?:answer|option|choice)\s*(?:is|:|must be|would be|should be)?\s*\(?([A-J])\b(?![a-z'])",
+    re.IGNORECASE,
+)
 STEP = re.compile(r"\bX(\d+)\s+(?:is|must be|can only be)\s+(?!an?\b)")
 CLUTTER = re.compile(r"^Step \d+:\s*|,?\s*so X\d+ is .*$|^[A-J]\.\s+|\bX\d+\b")
 DENIES = re.compile(r"\b(?:not|never|no|cannot|without|neither|denied|absent)\b|n't\b", re.IGNORECASE)
 NEARLY_ALL = 0.8  # of the telling words of two statements that are about the same things
 NOTHING = re.compile(r"Nothing says that\s+", re.IGNORECASE)
 SAYING = frozenset(  # words that only say that something is seen or follows
-    stem(word) for word in "seen shown noted visible present image picture film scan shows see look means therefore thus hence fits".split()
+    stem(word)
+    for word in "seen shown noted visible present image picture film scan shows see look means therefore thus hence fits".split()  # noqa: E501
 )
 SUPPORTS = 0.85  # share of a statement's telling words that its nearest lines must have
 MIN_SHARED = 1  # telling words that neighbouring segments have in common
@@ -55,7 +64,8 @@ MAX_UNSUPPORTED = 0.34  # share of the statements of a chain that the evidence n
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a chain is checked against. `names` are all names of the answer; `options` the texts of a choice, in order."""
+    """What a chain is checked against. `names` are all names of the answer; `options` the texts of a choice,
+    in order."""
 
     question: str
     names: tuple[str, ...]
@@ -75,7 +85,8 @@ class Case:
 
 
 def peeks(chain: Chain, case: Case) -> str:
-    """The answer where it is not reasoned for yet. Options may be recalled, when all are: then none is singled out."""
+    """The answer where it is not reasoned for yet. Options may be recalled, when all are: then none is
+    singled out."""
     for where, text in zip(("understanding", "recall", "reasoning"), chain.segments[:3], strict=True):
         if (found := GIVEN.search(text)) or (found := CIRCULAR.search(text)):
             return f"the {where} argues from the answer: {found.group()!r}"
@@ -83,7 +94,9 @@ def peeks(chain: Chain, case: Case) -> str:
         if (label := LABEL.search(text)) and (not case.letter or label[1].upper() == case.letter):
             return f"the {where} has the answer's letter"
         named = visible([n for n in case.names if not visible([n], case.question) or case.options], text)
-        if named and not (case.options and where == "recall" and all(visible((option,), text) for option in case.options)):
+        if named and not (
+            case.options and where == "recall" and all(visible((option,), text) for option in case.options)
+        ):
             return f"the {where} names the answer: {named!r}"
     return ""
 
@@ -155,7 +168,8 @@ def _steps(text: str) -> list[str]:
 
 
 def _denies_itself(chain: Chain, case: Case) -> str:
-    """A statement and its denial, in recall or reasoning; or, of no path, a word that the reasoning affirms and denies."""
+    """A statement and its denial, in recall or reasoning; or, of no path, a word that the reasoning affirms
+    and denies."""
     said = [one for one in (*_steps(chain.recall), *_steps(chain.reasoning)) if not NOTHING.match(one)]
     for number, one in enumerate(said):
         for other in said[:number]:
@@ -185,16 +199,21 @@ def _repeated(chain: Chain) -> str:
 # ---- (c) faithfulness ----------------------------------------------------------------------------
 
 
-def unfaithful(chain: Chain, case: Case, words: Lexicon, names: Finder | None = None, judge: Judge | None = None) -> str:
-    """The first statement that the evidence denies, or that brings in what it does not have; else too many without support.
+def unfaithful(
+    chain: Chain, case: Case, words: Lexicon, names: Finder | None = None, judge: Judge | None = None
+) -> str:
+    """The first statement that the evidence denies, or that brings in what it does not have; else too many
+    without support.
 
-    What a picture shows must be in the evidence, all of it; of what is recalled and reasoned MAX_UNSUPPORTED may be common knowledge,
-    but no entity of the tree may be named (by `names`) that question, options and evidence do not name. On a path, a sentence about two
-    entities must be about two that a fact joins. A judge of claims is asked about what the rules do not find; where it abstains the rules
-    stand.
+    What a picture shows must be in the evidence, all of it; of what is recalled and reasoned MAX_UNSUPPORTED
+    may be common knowledge, but no entity of the tree may be named (by `names`) that question, options and
+    evidence do not name. On a path, a sentence about two entities must be about two that a fact joins. A
+    judge of claims is asked about what the rules do not find; where it abstains the rules stand.
     """
     evidence = "\n".join([case.question, case.evidence, *case.options])
-    claims = [one for text in (chain.recall, chain.reasoning) for one in _steps(text) if len(telling(one)) > 1]
+    claims = [
+        one for text in (chain.recall, chain.reasoning) for one in _steps(text) if len(telling(one)) > 1
+    ]
     if strange := _strange(chain, evidence, names):
         return f"it brings in {strange!r}, which neither question nor evidence has"
     if case.walk is not None and (joined := _unjoined(claims, case)):
@@ -211,7 +230,10 @@ def unfaithful(chain: Chain, case: Case, words: Lexicon, names: Finder | None = 
             return f"not in the evidence of the picture: {claim[:120]!r}"
     unknown = [claim for claim, (label, _) in zip(claims, labels, strict=True) if label != "supported"]
     if claims and len(unknown) > MAX_UNSUPPORTED * len(claims):
-        return f"{len(unknown)} of {len(claims)} statements are not in the evidence, such as {unknown[0][:120]!r}"
+        return (
+            f"{len(unknown)} of {len(claims)} statements are not in the evidence, such as"
+            f" {unknown[0][:120]!r}"
+        )
     return ""
 
 
@@ -221,7 +243,11 @@ def _strange(chain: Chain, evidence: str, names: Finder | None) -> str:
         return ""
     known = {mention.entity for mention in names.find(evidence)}
     for mention in names.find("\n".join(chain.segments)):
-        if mention.entity not in known and not mention.ambiguous and not visible((mention.surface,), evidence):
+        if (
+            mention.entity not in known
+            and not mention.ambiguous
+            and not visible((mention.surface,), evidence)
+        ):
             return mention.surface
     return ""
 
@@ -229,7 +255,9 @@ def _strange(chain: Chain, evidence: str, names: Finder | None) -> str:
 def _unjoined(claims: Sequence[str], case: Case) -> str:
     """A sentence about several entities of the path, one of which no fact of the path joins to another."""
     assert case.walk is not None
-    pairs = {frozenset(pair) for pair in pairwise(case.node_names)} | {frozenset(pair) for pair in case.clue_names}
+    pairs = {frozenset(pair) for pair in pairwise(case.node_names)} | {
+        frozenset(pair) for pair in case.clue_names
+    }
     every = sorted({name for pair in pairs for name in pair}, key=len, reverse=True)
     for claim in claims:
         there, left = list[str](), claim
@@ -243,12 +271,18 @@ def _unjoined(claims: Sequence[str], case: Case) -> str:
     return ""
 
 
-def _label(claim: str, known: str, lines: Sequence[str], words: Lexicon, names: Sequence[str]) -> tuple[str, str]:
+def _label(
+    claim: str, known: str, lines: Sequence[str], words: Lexicon, names: Sequence[str]
+) -> tuple[str, str]:
     """supported, contradicted or neither, by the lines of the evidence that are nearest."""
     said = _bare(claim)
     if nothing := NOTHING.match(claim.strip()):
         inner = _bare(claim.strip()[nothing.end() :])
-        return ("contradicted", "it is said") if inner and f"| {inner} |" in known else ("supported", "nobody says it")
+        return (
+            ("contradicted", "it is said")
+            if inner and f"| {inner} |" in known
+            else ("supported", "nobody says it")
+        )
     if said and said in known:
         return "supported", "word for word"
     wanted = telling(claim) - SAYING
@@ -257,9 +291,16 @@ def _label(claim: str, known: str, lines: Sequence[str], words: Lexicon, names: 
         return "neither", ""
     if line := next((line for line in near if turned(claim, line, names)), ""):
         return "contradicted", f"it says {line[:80]!r}"
-    if (mine := sides(claim)) and (theirs := sides(near[0])) and {*mine, *theirs} >= {"left", "right"} and mine != theirs:
+    if (
+        (mine := sides(claim))
+        and (theirs := sides(near[0]))
+        and {*mine, *theirs} >= {"left", "right"}
+        and mine != theirs
+    ):
         return "contradicted", "the other side"
-    own, other = ({m.group(1) for m in NUMBER.finditer(text)} for text in (CLUTTER.sub("", claim), " ".join(near)))
+    own, other = (
+        {m.group(1) for m in NUMBER.finditer(text)} for text in (CLUTTER.sub("", claim), " ".join(near))
+    )
     label, why = entails("\n".join(near), claim, words)
     if label == "contradicted":
         return label, why
@@ -269,7 +310,9 @@ def _label(claim: str, known: str, lines: Sequence[str], words: Lexicon, names: 
     return ("supported", "") if share >= SUPPORTS and not own - other else ("neither", "")
 
 
-def _asked(claims: Sequence[str], labels: Sequence[tuple[str, str]], evidence: str, judge: Judge) -> list[tuple[str, str]]:
+def _asked(
+    claims: Sequence[str], labels: Sequence[tuple[str, str]], evidence: str, judge: Judge
+) -> list[tuple[str, str]]:
     """What the rules leave open is asked about; a verdict that was not given changes nothing."""
     open_ = [i for i, (label, _) in enumerate(labels) if label == "neither"]
     if not open_:

@@ -4,8 +4,9 @@
     facts     which of these has some facts that no sibling has all of
     group     to which of these broader groups does something belong
 
-A wrong option is never a synonym, an ancestor or a descendant of the answer, and no option that the question would be true of. The
-question never shows the answer: not a name of it, and no word of it that the other options have not.
+A wrong option is never a synonym, an ancestor or a descendant of the answer, and no option that the question
+would be true of. The question never shows the answer: not a name of it, and no word of it that the other
+options have not.
 """
 
 from __future__ import annotations
@@ -74,11 +75,15 @@ def _meaning(id: str, graph: Graph, seed: int) -> Choice | Refused:
     tree, entity = graph.tree, graph.tree.entities[id]
     if not MIN_DEFINITION <= len(entity.definition) <= MAX_DEFINITION:
         return Refused("no definition of a fit length")
-    others = _three(id, graph, seed, lambda other: tree.entities[other].definition.strip() != entity.definition.strip())
+    others = _three(
+        id, graph, seed, lambda other: tree.entities[other].definition.strip() != entity.definition.strip()
+    )
     if len(others) < NUM_OPTIONS - 1:
         return Refused("fewer than three siblings")
     text = without(names_of(entity), entity.definition, "[...]")
-    left = telling(entity.name) & telling(text) - frozenset().union(*(telling(tree.entities[other].name) for other in others))
+    left = telling(entity.name) & telling(text) - frozenset().union(
+        *(telling(tree.entities[other].name) for other in others)
+    )
     if left:
         text = " ".join("[...]" if telling(word) & left else word for word in text.split())
     if len(telling(text)) < 4:
@@ -93,8 +98,16 @@ def _facts(id: str, graph: Graph, seed: int) -> Choice | Refused:
         return Refused("fewer than two facts")
     names = names_of(graph.tree.entities[id])
     edges = [edge for edge in edges if not visible(names, graph.tree.entities[edge.object].name)]
-    order = sorted(edges, key=lambda e: (len(graph.reach(e.object, e.predicate, False)), io.unit_interval(str(seed), id, e.object)))
-    chosen = sorted(order[: 2 * NUM_FACTS], key=lambda e: io.unit_interval(str(seed), "fact", id, e.object))[:NUM_FACTS]
+    order = sorted(
+        edges,
+        key=lambda e: (
+            len(graph.reach(e.object, e.predicate, False)),
+            io.unit_interval(str(seed), id, e.object),
+        ),
+    )
+    chosen = sorted(order[: 2 * NUM_FACTS], key=lambda e: io.unit_interval(str(seed), "fact", id, e.object))[
+        :NUM_FACTS
+    ]
     if len(chosen) < 2:
         return Refused("fewer than two facts")
 
@@ -106,14 +119,21 @@ def _facts(id: str, graph: Graph, seed: int) -> Choice | Refused:
     if len(others) < NUM_OPTIONS - 1:
         return Refused("fewer than three siblings")
     kind = words.kind(id, graph.tree)
-    said = "; ".join(words.fact(edge.predicate, "it", graph.tree.entities[edge.object].name) for edge in chosen)
-    return Choice("facts", id, f"Of which {kind} are all of these facts known: {said}?", id, others, tuple(chosen))
+    said = "; ".join(
+        words.fact(edge.predicate, "it", graph.tree.entities[edge.object].name) for edge in chosen
+    )
+    return Choice(
+        "facts", id, f"Of which {kind} are all of these facts known: {said}?", id, others, tuple(chosen)
+    )
 
 
 def _group(id: str, graph: Graph, seed: int) -> Choice | Refused:
     tree, roots = graph.tree, set(graph.tree.roots)
     above = set(tree.ancestors(id))
-    for parent in sorted((one for one in tree.entities[id].parents if one not in roots), key=lambda p: io.unit_interval(str(seed), id, p)):
+    for parent in sorted(
+        (one for one in tree.entities[id].parents if one not in roots),
+        key=lambda p: io.unit_interval(str(seed), id, p),
+    ):
         others = _three(parent, graph, seed, lambda other: other not in above and other != id)
         edge = graph.edge(id, IS_A, parent)
         if len(others) == NUM_OPTIONS - 1 and edge is not None:

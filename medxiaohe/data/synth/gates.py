@@ -1,11 +1,13 @@
 """Thoughts that teachers write, and the two gates that they must pass (MX-17, MX-18, MX-19).
 
-    backwards   the teacher is told question, answer and evidence, and writes the four segments that lead there (reverse structured)
-    forwards    the teacher is told the prompt, which has no gold by type, and writes the segments and its answer
+    backwards   the teacher is told question, answer and evidence, and writes the four segments that lead
+                there (reverse structured)
+    forwards    the teacher is told the prompt, which has no gold by type, and writes the segments and its
+                answer
 
-Outcome gate: the answer, read by the strict parsers, is the gold. Thinking gate: no peeking, no broken logic, nothing unfaithful; a
-judge of claims beside the rules where there is one. Both must open; a reply that cannot be read passes neither. What is seen at a
-glance gets one short sentence instead of four segments.
+Outcome gate: the answer, read by the strict parsers, is the gold. Thinking gate: no peeking, no broken logic,
+nothing unfaithful; a judge of claims beside the rules where there is one. Both must open; a reply that cannot
+be read passes neither. What is seen at a glance gets one short sentence instead of four segments.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from medxiaohe.data.synth.chains import OBSERVATION, RECALL, Chain
 from medxiaohe.data.synth.checks import Case, illogical, peeks, unfaithful
 from medxiaohe.data.synth.names import visible
 from medxiaohe.data.synth.teacher import Unusable
-from medxiaohe.entity.finder import Finder
+from medxiaohe.entity.linking.finder import Finder
 from medxiaohe.scoring import entity
 from medxiaohe.scoring._equivalence import Names
 from medxiaohe.scoring._findings import Lexicon
@@ -45,18 +47,18 @@ The answer is: {answer}
 {evidence}
 Write the reasoning that leads from the question to this answer, in four parts with exactly these headings, and nothing else:
 {four}
-Write as somebody who does not know the answer before the conclusion. State only what the question or the facts say."""
+Write as somebody who does not know the answer before the conclusion. State only what the question or the facts say."""  # noqa: E501
 FORWARDS = """\
 Think first, in four parts with exactly these headings between <think> and </think>, then give the answer on a line of its own:
 <think>
 {four}
 </think>
-the answer"""
+the answer"""  # noqa: E501
 SEEN = """\
 {question}
 
 The answer is: {answer}
-Describe in one sentence of at most {words} words what in the picture shows this, without giving the answer away. Write nothing else."""
+Describe in one sentence of at most {words} words what in the picture shows this, without giving the answer away. Write nothing else."""  # noqa: E501
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,11 @@ class Draft:
 
     @property
     def text(self) -> str:
-        return chains.answered(self.chain, self.answer) if self.chain else f"<think>\n{self.short}\n</think>\n{self.answer}"
+        return (
+            chains.answered(self.chain, self.answer)
+            if self.chain
+            else f"<think>\n{self.short}\n</think>\n{self.answer}"
+        )
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,11 @@ class Gates:
         if draft.chain is None:
             if case.names and visible(case.names, draft.short) and not visible(case.names, case.question):
                 return "peeks"
-            return "" if 0 < len(draft.short.split()) <= MAX_SHORT else f"not a sentence of at most {MAX_SHORT} words"
+            return (
+                ""
+                if 0 < len(draft.short.split()) <= MAX_SHORT
+                else f"not a sentence of at most {MAX_SHORT} words"
+            )
         if peeks(draft.chain, case):
             return "peeks"
         if illogical(draft.chain, case):
@@ -106,7 +116,8 @@ class Gates:
 
 
 def question(sample: Sample, case: Case, how: How, length: Literal["short", "long"]) -> list[Message]:
-    """What a teacher is asked. Forwards it gets the prompt of the sample and the form, nothing that knows the gold."""
+    """What a teacher is asked. Forwards it gets the prompt of the sample and the form, nothing that knows the
+    gold."""
     second, what = (OBSERVATION, "what is seen") if sample.images else (RECALL, "the facts that are needed")
     four = FOUR.format(second=second, what=what)
     if how == "forwards":
@@ -135,7 +146,10 @@ def reader(sample: Sample, how: How, length: Literal["short", "long"]) -> Callab
             return Draft(_answer(sample), short=found[1])
         chain = chains.parse(reply)
         if chain is None:
-            raise Unusable("it must have exactly the four headings that were asked for, in this order, and nothing around them")
+            raise Unusable(
+                "it must have exactly the four headings that were asked for, in this order, and nothing"
+                " around them"
+            )
         return Draft(_answer(sample), chain)
 
     return read

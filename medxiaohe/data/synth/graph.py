@@ -1,7 +1,8 @@
-"""The facts of a tree as edges between entities: what is a kind of what, and the relations of its vocabularies.
+"""The facts of a tree as edges between entities: what is a kind of what, and the relations of its
+vocabularies.
 
-Only what somebody says is an edge: nothing is inferred, nothing is inherited. A relation whose number is 0 (a sign that no
-patient had) is no fact. `is a` leads from an entity to its parents.
+Only what somebody says is an edge: nothing is inferred, nothing is inherited. A relation whose number is 0 (a
+sign that no patient had) is no fact. `is a` leads from an entity to its parents.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medxiaohe import io
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.types import Relation
 
 IS_A = "is a"
 ANIMALS = "non-human animal disease"  # MONDO's veterinary branch: no fact of it is used
 _TELLING = """has phenotype|has symptom|part of|located in|has part|has role|develops from|connects|supplies|innervates|drains
     branching part of|adjacent to|innervated by|tributary of|composed primarily of|contributes to morphology of
-    has potential to develop into|produces|produced by|surrounds|attached to|has functional parent|capable of|continuous with|regulates"""
+    has potential to develop into|produces|produced by|surrounds|attached to|has functional parent|capable of|continuous with|regulates"""  # noqa: E501
 # relations a question or a caption may use; the others are about genes, taxa and the making of vocabularies
 TELLING = frozenset(name.strip() for name in _TELLING.replace("\n", "|").split("|"))
 
@@ -55,7 +56,8 @@ class Graph:
 
     @classmethod
     def load(cls, folder: Path, tree: Tree | None = None) -> Graph:
-        """The facts that entity.build left in `folder`; a tree without relations.jsonl has only its parents."""
+        """The facts that entity.build left in `folder`; a tree without relations.jsonl has only its
+        parents."""
         path = folder / "relations.jsonl"
         rows = (Relation(**row) for row in io.read_jsonl(path)) if path.is_file() else iter(())
         return cls(tree or Tree.load(folder), rows)
@@ -94,7 +96,8 @@ def _animals(tree: Tree) -> set[str]:
 
 
 def related(tree: Tree, one: str, other: str) -> str:
-    """How two entities of a tree are kin: "same", "ancestor" (the other is above), "descendant", "sibling", or ""."""
+    """How two entities of a tree are kin: "same", "ancestor" (the other is above), "descendant", "sibling",
+    or ""."""
     if one == other:
         return "same"
     if other in tree.ancestors(one):
@@ -109,5 +112,10 @@ def related(tree: Tree, one: str, other: str) -> str:
 def siblings(tree: Tree, id: str) -> list[str]:
     """Entities with a parent in common, none of which is above or below `id`; a domain makes no siblings."""
     above, roots = set(tree.ancestors(id)), set(tree.roots)
-    found = dict.fromkeys(child for parent in tree.entities[id].parents if parent not in roots for child in tree.children(parent))
+    found = dict.fromkeys(
+        child
+        for parent in tree.entities[id].parents
+        if parent not in roots
+        for child in tree.children(parent)
+    )
     return [one for one in found if one != id and one not in above and id not in tree.ancestors(one)]

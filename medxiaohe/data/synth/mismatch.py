@@ -1,13 +1,17 @@
-"""The cheap stage of alignment: does a text contradict what else its row says? Rules over names, sides and the tree (MET-4).
+"""The cheap stage of alignment: does a text contradict what else its row says? Rules over names, sides and
+the tree (MET-4).
 
     empty       no text, or next to none
     side        a finding is on the left in one and on the right in the other
-    sibling     the text names a sibling of something that is asked about, which nobody asked about, and that thing itself nowhere
-    unrelated   both name something, and nothing that one names is near what the other does; not a telling word in common
+    sibling     the text names a sibling of something that is asked about, which nobody asked about, and that
+                thing itself nowhere
+    unrelated   both name something, and nothing that one names is near what the other does; not a telling
+                word in common
 
-They read no meaning. Whatever has nothing to compare is unchecked, which is not the same as aligned. `unrelated` is weak: an answer
-need not repeat its question. Where texts are compared by similarity too, that decides (data.align). A rule for findings that one
-denies and the other has was tried and left out: hardly one in two of what it flagged was wrong (docs/results/synthesis.md).
+They read no meaning. Whatever has nothing to compare is unchecked, which is not the same as aligned.
+`unrelated` is weak: an answer need not repeat its question. Where texts are compared by similarity too, that
+decides (data.align). A rule for findings that one denies and the other has was tried and left out: hardly one
+in two of what it flagged was wrong (docs/results/synthesis.md).
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from dataclasses import dataclass
 from medxiaohe.data.synth.anchors import Item
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.names import names_of, telling, visible
-from medxiaohe.entity.finder import Finder
+from medxiaohe.entity.linking.finder import Finder
 from medxiaohe.scoring._equivalence import sides
 from medxiaohe.scoring._findings import Finding, Lexicon
 from medxiaohe.scoring._sentences import sentences
@@ -32,7 +36,8 @@ LOWEST = 3  # layer of an ancestor that still says what something is
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """`kind` is one of CONFLICTS, or "" when the rules find nothing; `checked` is false where there was nothing to compare."""
+    """`kind` is one of CONFLICTS, or "" when the rules find nothing; `checked` is false where there was
+    nothing to compare."""
 
     kind: str = ""
     detail: str = ""
@@ -66,12 +71,17 @@ class Rules:
         return [id for id in found if id in tree and tree.entities[id].kind in KINDS]
 
     def _sibling(self, asked: list[str], named: list[str], text: str) -> str:
-        """Something asked about is named nowhere, by no word of its name, and a sibling of it that nobody asked about is."""
+        """Something asked about is named nowhere, by no word of its name, and a sibling of it that nobody
+        asked about is."""
         tree, low = self.graph.tree, text.lower()
         for one in asked:
             entity = tree.entities[one]
             parents = {parent for parent in entity.parents if tree.layer(parent) >= LOWEST}
-            twins = [tree.entities[id] for id in named if id not in asked and parents & set(tree.entities[id].parents)]
+            twins = [
+                tree.entities[id]
+                for id in named
+                if id not in asked and parents & set(tree.entities[id].parents)
+            ]
             twins = [twin for twin in twins if twin.kind == entity.kind and not self._covers(twin.id, asked)]
             if not twins or self._covers(one, named) or visible(names_of(entity), text):
                 continue
@@ -106,10 +116,16 @@ class Rules:
 
 
 def _other_side(said: list[Finding], there: list[Finding]) -> str:
-    """The same finding, and every time on the other side; organs and places with sides count as findings do."""
+    """The same finding, and every time on the other side; organs and places with sides count as findings
+    do."""
     for one in said:
         same = [other for other in there if other.name == one.name and other.status != "absent"]
-        if one.side in OPPOSITE and one.status != "absent" and same and all(other.side == OPPOSITE[one.side] for other in same):
+        if (
+            one.side in OPPOSITE
+            and one.status != "absent"
+            and same
+            and all(other.side == OPPOSITE[one.side] for other in same)
+        ):
             return f"{one.said} against {same[0].said}"
     return ""
 

@@ -13,9 +13,12 @@ from medxiaohe.types import Entity
 CLAUSES = re.compile(r"[.;:?!]\s+|\n")
 VAGUE = frozenset(  # words that half of all names have: one of them in a text says nothing
     stem(word)
-    for word in """disease disorder syndrome condition type form disorders diseases abnormality abnormal acquired primary secondary
-    congenital hereditary familial inherited acute chronic infantile juvenile adult early late onset childhood severe mild due related
-    associated other specified unspecified human genetic rare with without part left right upper lower anterior posterior
+    for word in """disease disorder syndrome condition type form disorders diseases abnormality abnormal
+    acquired primary secondary
+    congenital hereditary familial inherited acute chronic infantile juvenile adult early late onset
+    childhood severe mild due related
+    associated other specified unspecified human genetic rare with without part left right upper lower
+    anterior posterior
     system structure tissue acid compound group derivative increased decreased reduced elevated""".split()
 )
 
@@ -26,7 +29,8 @@ def names_of(entity: Entity) -> tuple[str, ...]:
 
 
 def visible(names: Iterable[str], text: str) -> str:
-    """The first of the names that the text has as whole words, whatever its case, plural or spelling; "" when none is there."""
+    """The first of the names that the text has as whole words, whatever its case, plural or spelling; "" when
+    none is there."""
     padded = evened(text)
     for name in names:
         for key in _keys(name):
@@ -48,13 +52,17 @@ def _keys(name: str) -> tuple[str, ...]:
 
 
 def share_a_name(one: Entity, other: Entity) -> bool:
-    return not {canon(name) for name in (one.name, *one.synonyms)}.isdisjoint(canon(name) for name in (other.name, *other.synonyms))
+    return not {canon(name) for name in (one.name, *one.synonyms)}.isdisjoint(
+        canon(name) for name in (other.name, *other.synonyms)
+    )
 
 
 @lru_cache(maxsize=4096)
 def telling(text: str) -> frozenset[str]:
     """Stems of the words that tell one name from another."""
-    return frozenset(word for mark in content(text) if len(mark.group()) > 2 and (word := stem(mark.group())) not in VAGUE)
+    return frozenset(
+        word for mark in content(text) if len(mark.group()) > 2 and (word := stem(mark.group())) not in VAGUE
+    )
 
 
 def given_away(answer: str, others: Sequence[str], stem_of_question: str) -> str:

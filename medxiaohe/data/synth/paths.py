@@ -1,8 +1,9 @@
 """Questions over more than five facts of the tree with the entities in between masked (MX-16, MET-5).
 
-The way is drawn by lot from a thin entity, rather over facts that few others share; then clues are added, each the fact of a masked
-entity that leaves fewest others, until one answer is left. The paper says that intermediate attributes are masked; we mask every
-entity after the start and say of what kind each is, so that a question is answered only by going the whole way.
+The way is drawn by lot from a thin entity, rather over facts that few others share; then clues are added,
+each the fact of a masked entity that leaves fewest others, until one answer is left. The paper says that
+intermediate attributes are masked; we mask every entity after the start and say of what kind each is, so that
+a question is answered only by going the whole way.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def path(start: str, graph: Graph, hops: int = MORE_THAN + 1, seed: int = 0) -> 
 
 
 def question(walk: Walk, graph: Graph) -> str:
-    """The words of the question: the start and the clues are named, everything else is a letter with a number."""
+    """The words of the question: the start and the clues are named, everything else is a letter with a
+    number."""
     tree = graph.tree
     say = {id: f"X{number}" for number, id in enumerate(walk.nodes) if number}
     say[walk.nodes[0]] = tree.entities[walk.nodes[0]].name
@@ -71,8 +73,8 @@ def question(walk: Walk, graph: Graph) -> str:
 
 
 def hidden(walk: Walk, graph: Graph) -> str:
-    """Why the question gives something away, or "": no masked entity is named in it, no fact leads straight to the answer, and no
-    name is that of two entities of the path.
+    """Why the question gives something away, or "": no masked entity is named in it, no fact leads straight
+    to the answer, and no name is that of two entities of the path.
     """
     said = question(walk, graph)
     entities = [graph.tree.entities[id] for id in walk.nodes]
@@ -96,13 +98,19 @@ def _draw(start: str, graph: Graph, hops: int, dice: random.Random) -> list[Step
     while len(steps) < hops:
         ways = [
             step for edge in _around(here, graph)
-            if (step := _step(edge, here)).end not in seen and graph.tree.entities[step.end].kind not in SKIPPED_KINDS
+            if (step := _step(edge,
+            here)).end not in seen and graph.tree.entities[step.end].kind not in SKIPPED_KINDS
             and not (edge.predicate == IS_A and graph.tree.layer(edge.object) < LOWEST)
         ]  # fmt: skip
-        if [step.predicate for step in steps[-MAX_KINSHIP:]] == [IS_A] * MAX_KINSHIP:  # up and up is no reasoning
+        # up and up is no reasoning
+        if [step.predicate for step in steps[-MAX_KINSHIP:]] == [IS_A] * MAX_KINSHIP:
             ways = [way for way in ways if way.predicate != IS_A]
         if steps:  # over the same kind of fact back and forth leads to everything
-            ways = [way for way in ways if (way.predicate, way.forward) != (steps[-1].predicate, not steps[-1].forward)] or ways
+            ways = [
+                way
+                for way in ways
+                if (way.predicate, way.forward) != (steps[-1].predicate, not steps[-1].forward)
+            ] or ways
         if not ways:
             break
         weights = [1 / (1 + len(graph.reach(way.end, way.predicate, not way.forward))) ** 0.5 for way in ways]
@@ -143,11 +151,15 @@ def _clued(walk: Walk, graph: Graph) -> Walk | Refused:
     return Walk(walk.steps, tuple(clues))
 
 
-def _best_clue(walk: Walk, number: int, possible: frozenset[str], known: list[Clue], graph: Graph) -> Clue | None:
+def _best_clue(
+    walk: Walk, number: int, possible: frozenset[str], known: list[Clue], graph: Graph
+) -> Clue | None:
     node, best, left = walk.nodes[number], None, len(possible)
     masked = [names_of(graph.tree.entities[id]) for id in walk.nodes[1:]]
     for edge in list(_around(node, graph))[:MAX_FACTS]:
-        clue = Clue(number, edge.subject, edge.predicate, edge.object, edge.subject == node, edge.source, edge.license)
+        clue = Clue(
+            number, edge.subject, edge.predicate, edge.object, edge.subject == node, edge.source, edge.license
+        )
         if clue.named in walk.nodes or clue in known:
             continue
         rest = len(possible & meets(clue, graph))

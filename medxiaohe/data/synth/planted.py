@@ -1,4 +1,5 @@
-"""Mismatches made on purpose, to measure what alignment finds (systems.md 2d): the text is changed, the row's other witness is not.
+"""Mismatches made on purpose, to measure what alignment finds (systems.md 2d): the text is changed, the row's
+other witness is not.
 
     sibling     every mention of one entity becomes a sibling of it in the tree
     side        left becomes right and right becomes left
@@ -19,8 +20,8 @@ from medxiaohe.data.synth.graph import Graph, siblings
 from medxiaohe.data.synth.mismatch import KINDS as ENTITIES
 from medxiaohe.data.synth.mismatch import LOWEST
 from medxiaohe.data.synth.names import visible
-from medxiaohe.entity.finder import Finder
-from medxiaohe.entity.link import Mention
+from medxiaohe.entity.linking.finder import Finder
+from medxiaohe.entity.linking.link import Mention
 
 KINDS = ("sibling", "side", "unrelated")
 SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
@@ -28,13 +29,18 @@ TRIES = 8  # siblings by lot
 
 
 def sibling(item: Item, graph: Graph, names: Finder, dice: random.Random) -> Item | None:
-    """Another entity of the same parents in the place of one that the anchors speak of too; else of any that is named."""
+    """Another entity of the same parents in the place of one that the anchors speak of too; else of any that
+    is named."""
     tree = graph.tree
     found = [m for m in names.find(item.text) if not m.ambiguous and tree.entities[m.entity].kind in ENTITIES]
     asked = {m.entity for m in names.find(item.anchor)}
     order = sorted(dict.fromkeys(m.entity for m in found), key=lambda id: (id not in asked, id))
     for id in order:
-        kin = [other for other in siblings(tree, id) if any(tree.layer(p) >= LOWEST for p in tree.entities[other].parents)]
+        kin = [
+            other
+            for other in siblings(tree, id)
+            if any(tree.layer(p) >= LOWEST for p in tree.entities[other].parents)
+        ]
         for other in dice.sample(kin, min(TRIES, len(kin))):
             name = tree.entities[other].name
             if not visible((name,), f"{item.text}\n{item.anchor}") and len(name) > 2:
@@ -48,7 +54,9 @@ def side(item: Item) -> Item | None:
     return replace(item, text=SIDE.sub(_other, item.text))
 
 
-def unrelated(item: Item, others: Sequence[Item], studies: dict[str, str], dice: random.Random) -> Item | None:
+def unrelated(
+    item: Item, others: Sequence[Item], studies: dict[str, str], dice: random.Random
+) -> Item | None:
     """The text of a row of another study."""
     for _ in range(TRIES):
         other = others[dice.randrange(len(others))]

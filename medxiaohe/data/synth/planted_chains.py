@@ -1,4 +1,5 @@
-"""Thoughts that were broken on purpose, to measure what the checks find (MX-18): peeks, broken logic, unfaithful statements."""
+"""Thoughts that were broken on purpose, to measure what the checks find (MX-18): peeks, broken logic,
+unfaithful statements."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from medxiaohe.data.synth.checks import Case
 from medxiaohe.data.synth.graph import Graph, siblings
 from medxiaohe.data.synth.names import telling, visible
 from medxiaohe.data.synth.planted import side as other_side
-from medxiaohe.entity.finder import Finder
+from medxiaohe.entity.linking.finder import Finder
 from medxiaohe.scoring.choice import LETTERS
 
 Plant = Callable[[Chain, Case, Chain, random.Random], "Chain | None"]
@@ -21,7 +22,9 @@ SENTENCE = re.compile(r"(?<=[.;])\s+(?=[A-Z]|Step)")
 
 
 def _other_option(case: Case, dice: random.Random) -> str:
-    return dice.choice([one for letter, one in zip(LETTERS, case.options, strict=False) if letter != case.letter])
+    return dice.choice(
+        [one for letter, one in zip(LETTERS, case.options, strict=False) if letter != case.letter]
+    )
 
 
 # ---- peeks ---------------------------------------------------------------------------------------
@@ -32,13 +35,22 @@ def answer_in_understanding(chain: Chain, case: Case, other: Chain, dice: random
 
 
 def answer_recalled(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain:
-    return replace(chain, recall=f"{case.names[0]} comes to mind at once." if case.options else f"{chain.recall} {case.names[0]} fits.")
+    return replace(
+        chain,
+        recall=(
+            f"{case.names[0]} comes to mind at once."
+            if case.options
+            else f"{chain.recall} {case.names[0]} fits."
+        ),
+    )
 
 
 def argues_from_answer(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain:
     said = dice.choice((
-        "Given that the answer is known, this must hold.", "Because the answer is what it is, the rest follows.",
-        "This is in line with the reference answer.", "As we were told, the correct option fits.", "The gold label confirms it.",
+        "Given that the answer is known, this must hold.",
+        "Because the answer is what it is, the rest follows.",
+        "This is in line with the reference answer.", "As we were told, the correct option fits.",
+        "The gold label confirms it.",
         "Working backwards from the end, the facts agree.", "This justifies the answer.",
     ))  # fmt: skip
     return replace(chain, reasoning=f"{said} {chain.reasoning}")
@@ -47,9 +59,12 @@ def argues_from_answer(chain: Chain, case: Case, other: Chain, dice: random.Rand
 def argues_in_other_words(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain:
     """Peeks in words that the check was not written for."""
     said = dice.choice((
-        "I was handed the solution, and it agrees with this.", "Seeing what is marked as right, the rest is clear.",
-        "The solution at the back of the book says so.", "Since it has to come out this way, the facts are read accordingly.",
-        "The target tells us where to end.", "Looking at the end first, the path becomes obvious.", "The question setter wants this one.",
+        "I was handed the solution, and it agrees with this.",
+        "Seeing what is marked as right, the rest is clear.",
+        "The solution at the back of the book says so.",
+        "Since it has to come out this way, the facts are read accordingly.",
+        "The target tells us where to end.", "Looking at the end first, the path becomes obvious.",
+        "The question setter wants this one.",
     ))  # fmt: skip
     return replace(chain, reasoning=f"{said} {chain.reasoning}")
 
@@ -69,7 +84,11 @@ def concludes_elsewhere(chain: Chain, case: Case, other: Chain, dice: random.Ran
 
 
 def reasons_elsewhere(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
-    return replace(chain, reasoning=f"{chain.reasoning} So it is {_other_option(case, dice)}.") if case.options else None
+    return (
+        replace(chain, reasoning=f"{chain.reasoning} So it is {_other_option(case, dice)}.")
+        if case.options
+        else None
+    )
 
 
 def leaves_out_a_step(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
@@ -95,7 +114,11 @@ def another_reasoning(chain: Chain, case: Case, other: Chain, dice: random.Rando
 
 def contradicts_itself(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
     """A recalled fact, denied in the reasoning."""
-    facts = [one for one in SENTENCE.split(chain.recall) if re.search(r" can show | is a kind of | is part of ", one)]
+    facts = [
+        one
+        for one in SENTENCE.split(chain.recall)
+        if re.search(r" can show | is a kind of | is part of ", one)
+    ]
     if not facts:
         return None
     denied = re.sub(r" can show ", " does not show ", dice.choice(facts), count=1)
@@ -123,7 +146,9 @@ def another_number(chain: Chain, case: Case, other: Chain, dice: random.Random) 
     if not found:
         return None
     mark = dice.choice(found)
-    return replace(chain, recall=f"{chain.recall[: mark.start()]}{float(mark[0]) * 3 + 1:g}{chain.recall[mark.end() :]}")
+    return replace(
+        chain, recall=f"{chain.recall[: mark.start()]}{float(mark[0]) * 3 + 1:g}{chain.recall[mark.end() :]}"
+    )
 
 
 def denies_a_fact(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
@@ -157,15 +182,30 @@ def a_sibling(graph: Graph, names: Finder) -> Plant:
             for id in dice.sample(kin, min(5, len(kin))):
                 name = graph.tree.entities[id].name
                 if not visible((name,), f"{case.question} {case.evidence}"):
-                    changed = [text.replace(mention.surface, name) for text in (chain.recall, chain.reasoning)]
+                    changed = [
+                        text.replace(mention.surface, name) for text in (chain.recall, chain.reasoning)
+                    ]
                     return replace(chain, recall=changed[0], reasoning=changed[1])
         return None
 
     return plant
 
 
-PEEKS: tuple[Plant, ...] = (answer_in_understanding, answer_recalled, argues_from_answer, letter_in_recall, argues_in_other_words)
+PEEKS: tuple[Plant, ...] = (
+    answer_in_understanding,
+    answer_recalled,
+    argues_from_answer,
+    letter_in_recall,
+    argues_in_other_words,
+)
 LOGIC: tuple[Plant, ...] = (
-    concludes_elsewhere, reasons_elsewhere, leaves_out_a_step, swaps_steps, another_reasoning, contradicts_itself,
+    concludes_elsewhere, reasons_elsewhere, leaves_out_a_step, swaps_steps, another_reasoning,
+    contradicts_itself,
 )  # fmt: skip
-UNFAITHFUL: tuple[Plant, ...] = (another_recall, the_other_side, another_number, denies_a_fact, joins_what_no_fact_joins)
+UNFAITHFUL: tuple[Plant, ...] = (
+    another_recall,
+    the_other_side,
+    another_number,
+    denies_a_fact,
+    joins_what_no_fact_joins,
+)

@@ -1,8 +1,9 @@
 """How long a thought an item gets: none, short or long (MX-19; S1 calls it personalised visual CoT).
 
-What is seen at a glance (is it there, which side, which organ, plane, modality, colour, how many) gets a short chain or none, because
-a wordy one draws attention off the picture; what takes several facts gets a long one. The paper states the routing and no rule. Ours
-reads the question alone: never the gold, so that training and use are routed alike.
+What is seen at a glance (is it there, which side, which organ, plane, modality, colour, how many) gets a
+short chain or none, because a wordy one draws attention off the picture; what takes several facts gets a long
+one. The paper states the routing and no rule. Ours reads the question alone: never the gold, so that training
+and use are routed alike.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PERCEPTION = re.compile(
 REASONING = re.compile(
     r"""\b(?:why|diagnos\w+|cause[sd]?|causing|etiolog\w+|most\ likely|likely|best\ (?:explain\w*|next)|next\ step|differential|manage\w*
     |treat\w*|therap\w+|complication\w*|prognos\w+|mechanism|explain\w*|suggest\w*|indicat\w+|consistent\ with|risk|symptoms?|present\ with
-    |expect\w*|concern\w*|associated\ with|pathology|disease\ process|history|compare\w*)\b""",
+    |expect\w*|concern\w*|associated\ with|pathology|disease\ process|history|compare\w*)\b""",  # noqa: E501
     re.IGNORECASE | re.VERBOSE,
 )
 ONE_FACT = ("meaning", "group")  # questions of the tree that one fact decides

@@ -1,4 +1,5 @@
-"""What was made as Samples: the gold is the last message and the target; the facts it was made of are in `meta`, which no prompt has."""
+"""What was made as Samples: the gold is the last message and the target; the facts it was made of are in
+`meta`, which no prompt has."""
 
 from __future__ import annotations
 
@@ -25,11 +26,19 @@ def card_row(node: str, card: Card, graph: Graph) -> Sample:
     meta = _meta("card", [node], facts=[asdict(fact) for fact in card.facts])
     entities = _known(graph, [node, *(fact.object for fact in card.facts)])
     license = words.licenses(*(fact.license for fact in card.facts))
-    return Sample(f"{CARD}/{node}", (Message("document", (card.text,)),), entities=entities, source=CARD, license=license, meta=meta)
+    return Sample(
+        f"{CARD}/{node}",
+        (Message("document", (card.text,)),),
+        entities=entities,
+        source=CARD,
+        license=license,
+        meta=meta,
+    )
 
 
 def caption_row(sample: Sample, card: Card, nodes: Sequence[str], graph: Graph) -> Sample:
-    """The sample with the facts behind its text: of a picture the caption goes on, of anything else a page is made."""
+    """The sample with the facts behind its text: of a picture the caption goes on, of anything else a page is
+    made."""
     about = [fact.entity for fact in card.facts]
     made_of = {"made_of": sample.id, "made_of_source": sample.source}
     meta = {**_meta("caption", list(nodes), facts=[asdict(fact) for fact in card.facts]), **made_of}
@@ -41,7 +50,8 @@ def caption_row(sample: Sample, card: Card, nodes: Sequence[str], graph: Graph) 
     else:
         messages = (Message("document", (f"{sample.text}\n\n{card.text}",)),)
     return replace(
-        sample, id=f"{CAPTION}/{sample.id}", messages=messages, target="", choices=(), entities=entities, source=CAPTION, license=license,
+        sample, id=f"{CAPTION}/{sample.id}", messages=messages, target="", choices=(), entities=entities,
+        source=CAPTION, license=license,
         meta=meta,
     )  # fmt: skip
 
@@ -60,8 +70,10 @@ def choice_row(made: Choice, position: int, graph: Graph, chain: bool = True) ->
         choices=names,
         entities=_known(graph, [made.about, *ids, *(edge.object for edge in made.facts)]),
         source=CHOICE,
-        license=words.licenses(*(tree.entities[id].license for id in (made.about, *ids)), *(edge.license for edge in made.facts)),
-        meta={**_meta("choice", [made.about], facts=list(map(_edge, made.facts))), "asks": made.kind, "options": ids, "answer": made.answer,
+        license=words.licenses(*(tree.entities[id].license for id in (made.about, *ids)),
+        *(edge.license for edge in made.facts)),
+        meta={**_meta("choice", [made.about], facts=list(map(_edge, made.facts))), "asks": made.kind,
+        "options": ids, "answer": made.answer,
               "evidence": made.evidence},
     )  # fmt: skip
     how = route(row) if chain else "none"
@@ -88,7 +100,9 @@ def path_row(walk: Walk, graph: Graph, chain: bool = True) -> Sample:
 
 
 def _answered(row: Sample, text: str, how: str) -> Sample:
-    return replace(row, messages=(*row.messages, Message("assistant", (text,))), meta={**row.meta, "chain": how})
+    return replace(
+        row, messages=(*row.messages, Message("assistant", (text,))), meta={**row.meta, "chain": how}
+    )
 
 
 def _meta(made: str, nodes: list[str], *, facts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Raw items anchored to a node of the tree: `retrieve(node, k)` with the evidence of each match (MET-3).
 
-BM25 over the pool is asked for the names of the node, and again with the names of its nearest ancestors, which tell a rare
-node's texts from others with the same words. A found item is kept when it is about the node by one of these, in this order:
+BM25 over the pool is asked for the names of the node, and again with the names of its nearest ancestors,
+which tell a rare node's texts from others with the same words. A found item is kept when it is about the node
+by one of these, in this order:
 
     linked    the pool's own linking says that it mentions the node
     below     it mentions something that the node is divided into
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from medxiaohe.data.synth.names import VAGUE, telling, visible
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.retrieval.bm25 import BM25, words
 from medxiaohe.scoring._words import EMPTY, stem
 from medxiaohe.types import Entity, Evidence, Sample
@@ -64,13 +65,19 @@ class Pool:
         scores = self._scores(_query((entity.name, *entity.synonyms)), CANDIDATES * k)
         known = [n for one in (id, *below) for n in self._linked.get(one, ())]
         scores |= {n: scores.get(n, 0.0) for n in known[: CANDIDATES * k]}
-        high = self._scores(_query(one.name for one in above), max(50, CANDIDATES * k)) if above and scores else {}
+        high = (
+            self._scores(_query(one.name for one in above), max(50, CANDIDATES * k))
+            if above and scores
+            else {}
+        )
         found = []
         for number, score in scores.items():
             how, why = self._match(number, entity, below, above)
             if how:
                 row = self._rows[number]
-                found.append(Found(row.sample, row.place, round(score + ABOVE * high.get(number, 0.0), 4), how, why))
+                found.append(
+                    Found(row.sample, row.place, round(score + ABOVE * high.get(number, 0.0), 4), how, why)
+                )
         order = ("linked", "below", "named", "words")
         return sorted(found, key=lambda f: (order.index(f.how), -f.score, f.place))[:k]
 
@@ -84,7 +91,9 @@ class Pool:
     def _scores(self, query: str, top: int) -> dict[int, float]:
         return {int(one.id): one.score for one in self._search.search(query, top)}
 
-    def _match(self, number: int, entity: Entity, below: set[str], above: list[Entity]) -> tuple[str, tuple[str, ...]]:
+    def _match(
+        self, number: int, entity: Entity, below: set[str], above: list[Entity]
+    ) -> tuple[str, tuple[str, ...]]:
         row, text = self._rows[number], self._search.passages[number].text
         if entity.id in row.entities:
             return "linked", (entity.id,)
@@ -94,13 +103,16 @@ class Pool:
             return "named", (name,)
         wanted = telling(entity.name)
         if len(wanted) > 1 and wanted <= telling(text):
-            parent = next((one for one in above if one.id in row.entities or visible((one.name,), text)), None)
+            parent = next(
+                (one for one in above if one.id in row.entities or visible((one.name,), text)), None
+            )
             return ("words", (*sorted(wanted), parent.id)) if parent else ("", ())
         return "", ()
 
 
 def _query(names: Iterable[str]) -> str:
-    """The telling words of the names, each once: a word that half of all texts have costs time and tells nothing."""
+    """The telling words of the names, each once: a word that half of all texts have costs time and tells
+    nothing."""
     said = dict.fromkeys(word for name in islice(names, MAX_NAMES) for word in words(name))
     return " ".join(word for word in said if word not in EMPTY and stem(word) not in VAGUE and len(word) > 1)
 

@@ -1,11 +1,14 @@
-"""How well a text stands beside its row's other witness, against texts of other rows: similarity as a rank, not as a number.
+"""How well a text stands beside its row's other witness, against texts of other rows: similarity as a rank,
+not as a number.
 
-The standing of a pair is the share of other rows' texts that are less like its anchor than its own text is: near 1 where they
-belong together, anything where they do not. A rank needs no scale, and has the same meaning for every encoder.
+The standing of a pair is the share of other rows' texts that are less like its anchor than its own text is:
+near 1 where they belong together, anything where they do not. A rank needs no scale, and has the same meaning
+for every encoder.
 
-Of pictures no encoder in a package file speaks the language of texts. So a ridge regression from picture features to text
-vectors is fitted on the corpus's own pairs, in FOLDS parts by study: what is predicted for a picture was learnt from other studies.
-A corpus with wrong pairs in it still teaches what most pairs have in common.
+Of pictures no encoder in a package file speaks the language of texts. So a ridge regression from picture
+features to text vectors is fitted on the corpus's own pairs, in FOLDS parts by study: what is predicted for a
+picture was learnt from other studies. A corpus with wrong pairs in it still teaches what most pairs have in
+common.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ MIN_PAIRS = 50
 SIDE, PATCHES = 84, 16  # pixels of a picture, and how many go through the encoder together
 
 
-def standing(anchors_ND: np.ndarray, texts_ND: np.ndarray, groups: Sequence[str], seed: int = 0) -> np.ndarray:
+def standing(
+    anchors_ND: np.ndarray, texts_ND: np.ndarray, groups: Sequence[str], seed: int = 0
+) -> np.ndarray:
     """In [0, 1] for each row; `groups` are studies: texts of the same study are nobody's others."""
     import numpy as np
 
@@ -50,16 +55,22 @@ def standing(anchors_ND: np.ndarray, texts_ND: np.ndarray, groups: Sequence[str]
     return found
 
 
-def of_texts(anchors: Sequence[str], texts: Sequence[str], groups: Sequence[str], embed: Embedder, seed: int = 0) -> np.ndarray:
+def of_texts(
+    anchors: Sequence[str], texts: Sequence[str], groups: Sequence[str], embed: Embedder, seed: int = 0
+) -> np.ndarray:
     return standing(embed.encode(anchors), embed.encode(texts), groups, seed)
 
 
-def of_pictures(features_NF: np.ndarray, texts_ND: np.ndarray, groups: Sequence[str], seed: int = 0) -> np.ndarray:
+def of_pictures(
+    features_NF: np.ndarray, texts_ND: np.ndarray, groups: Sequence[str], seed: int = 0
+) -> np.ndarray:
     """Standing of texts beside pictures, by features of the pictures; DataError below MIN_PAIRS rows."""
     import numpy as np
 
     if len(groups) < MIN_PAIRS:
-        raise DataError(f"{len(groups)} pictures with texts are too few to learn from: {MIN_PAIRS} or more are needed")
+        raise DataError(
+            f"{len(groups)} pictures with texts are too few to learn from: {MIN_PAIRS} or more are needed"
+        )
     fold = np.array([int(io.unit_interval(str(seed), "fold", group) * FOLDS) for group in groups])
     predicted = np.zeros_like(texts_ND)
     for number in range(FOLDS):
@@ -81,8 +92,11 @@ def _ridge(x: np.ndarray, y: np.ndarray, asked: np.ndarray) -> np.ndarray:
     return asked @ weights
 
 
-def picture_features(images: Sequence[ImageRef], encode: Callable[[Any], np.ndarray] | None = None) -> np.ndarray:
-    """Features of each picture, float32 (len(images), F): class token and mean patch of DINOv2-small unless `encode` is given.
+def picture_features(
+    images: Sequence[ImageRef], encode: Callable[[Any], np.ndarray] | None = None
+) -> np.ndarray:
+    """Features of each picture, float32 (len(images), F): class token and mean patch of DINOv2-small unless
+    `encode` is given.
 
     `encode` takes a list of PIL images and returns rows.
     """
@@ -109,15 +123,21 @@ def dino(folder: Path | None = None, side: int = 2 * SIDE) -> Callable[[Any], np
 
     from medxiaohe.models.starter import IMAGENET_MEAN, IMAGENET_STD
 
-    model = AutoModel.from_pretrained(folder or assets.folder("dinov2_small_registers"), dtype=torch.float32).eval()
+    model = AutoModel.from_pretrained(
+        folder or assets.folder("dinov2_small_registers"), dtype=torch.float32
+    ).eval()
 
     def encode(pictures: Any) -> np.ndarray:
         import numpy as np
 
-        pixels = np.stack([np.asarray(picture.resize((side, side)), np.float32) / 255 for picture in pictures])
+        pixels = np.stack(
+            [np.asarray(picture.resize((side, side)), np.float32) / 255 for picture in pictures]
+        )
         pixels = (pixels - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
         with torch.inference_mode():
-            hidden = model(pixel_values=torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())).last_hidden_state
+            hidden = model(
+                pixel_values=torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
+            ).last_hidden_state
         patches = hidden[:, 1 + model.config.num_register_tokens :].mean(1)
         return torch.cat([hidden[:, 0], patches], 1).numpy()
 

@@ -1,8 +1,10 @@
-"""A model that is asked to write or to judge: any backend, with a cache, a budget, retries, and what it cost in the record.
+"""A model that is asked to write or to judge: any backend, with a cache, a budget, retries, and what it cost
+in the record.
 
-A reply that cannot be used is shown what is wrong with it and asked for again, up to `retries` times. Replies are kept by the hash of
-what was asked, and a kept one counts against the budget as if it had been asked for now: a run that was killed goes on to the same
-rows. What fails, or lies beyond the budget, is an answer too: `problem` says why there is none.
+A reply that cannot be used is shown what is wrong with it and asked for again, up to `retries` times. Replies
+are kept by the hash of what was asked, and a kept one counts against the budget as if it had been asked for
+now: a run that was killed goes on to the same rows. What fails, or lies beyond the budget, is an answer too:
+`problem` says why there is none.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class TeacherSettings:
 
     model: str
     backend: str = "openai_compatible"
-    options: dict[str, Any] = field(default_factory=dict)  # of the backend: url, api_key_env, privacy, temperature, ...
+    # of the backend: url, api_key_env, privacy, temperature, ...
+    options: dict[str, Any] = field(default_factory=dict)
     retries: int = 1
     max_calls: int | None = None
     max_cost: float | None = None
@@ -43,7 +46,9 @@ class TeacherSettings:
 
     def __post_init__(self) -> None:
         if self.retries < 0 or self.together < 1:
-            raise ConfigError(f"retries must be at least 0 and together at least 1, not {self.retries} and {self.together}")
+            raise ConfigError(
+                f"retries must be at least 0 and together at least 1, not {self.retries} and {self.together}"
+            )
         if self.max_cost is not None and not (self.price_in or self.price_out):
             raise ConfigError("max_cost needs price_in or price_out, the prices of a million tokens")
 
@@ -99,8 +104,12 @@ class Teacher:
             self._known = {row["asked"]: row["reply"] for row in io.read_jsonl(path)}
 
     def ask(self, talks: Sequence[Sequence[Message]], read: Callable[[int, str], T]) -> list[Reply]:
-        """One Reply for each conversation. `read(i, text)` returns the value, or raises Unusable to have it asked again."""
-        found = [_Talk(list(talk), io.fingerprint([self.name, self.seed, io.to_json(list(talk))])) for talk in talks]
+        """One Reply for each conversation. `read(i, text)` returns the value, or raises Unusable to have it
+        asked again."""
+        found = [
+            _Talk(list(talk), io.fingerprint([self.name, self.seed, io.to_json(list(talk))]))
+            for talk in talks
+        ]
         meter = Meter(f"ask {self.name}", len(found))
         for start in range(0, len(found), self.settings.together):
             part = list(enumerate(found))[start : start + self.settings.together]
@@ -111,7 +120,10 @@ class Teacher:
                     self._read(i, talk, read)
             meter.advance(len(part))
         meter.close()
-        return [Reply(t.value, t.reply, "" if t.value is not None else t.problem, t.calls, t.cost, t.asked) for t in found]
+        return [
+            Reply(t.value, t.reply, "" if t.value is not None else t.problem, t.calls, t.cost, t.asked)
+            for t in found
+        ]
 
     def drawing(self, seed: int) -> Teacher:
         """The same teacher, sampled with this seed where its backend can; calls and cost count together."""
@@ -133,7 +145,10 @@ class Teacher:
             talk.value, talk.done = read(i, talk.reply), True
         except Unusable as wrong:
             talk.problem = str(wrong)
-            again = f"That cannot be used: {talk.problem[:MAX_SHOWN]}. Answer again, in the form asked for and nothing else."
+            again = (
+                f"That cannot be used: {talk.problem[:MAX_SHOWN]}. Answer again, in the form asked for and"
+                " nothing else."
+            )
             talk.messages += [Message("assistant", (talk.reply,)), Message("user", (again,))]
 
     def _round(self, talks: Sequence[_Talk]) -> None:
@@ -172,7 +187,8 @@ class Teacher:
         self._known |= fresh
 
     def _alone(self, talk: _Talk) -> str | None:
-        """One conversation of a batch that failed: the failure of one must not cost the others their replies."""
+        """One conversation of a batch that failed: the failure of one must not cost the others their
+        replies."""
         try:
             return self.model.reply([talk.messages])[0].text
         except ModelError as error:
@@ -196,7 +212,9 @@ def teacher(settings: TeacherSettings, work: Path | None = None) -> Teacher:
     backend = plugins.load("models", settings.backend)
     known = inspect.signature(backend).parameters
     if unknown := [key for key in settings.options if key not in known]:
-        raise ConfigError(f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}")
+        raise ConfigError(
+            f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
+        )
     common = {"max_new_tokens": 512}
     options = {key: value for key, value in common.items() if key in known} | settings.options
     what = io.fingerprint([settings.backend, settings.model, options])[:8]

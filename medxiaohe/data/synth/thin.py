@@ -1,8 +1,9 @@
 """Which entities a corpus hardly shows: the nodes that data is looked for and written for (MX-15, MX-16).
 
-An entity is thin when at most `at_most` samples of the corpus mention it and the tree has something to say of it (two facts,
-or one and a definition). What is asked for first lies where the corpus already is: its parents or siblings are mentioned, it alone is not.
-Of one parent at most `per_parent` are taken, so that no big family takes all the room.
+An entity is thin when at most `at_most` samples of the corpus mention it and the tree has something to say of
+it (two facts, or one and a definition). What is asked for first lies where the corpus already is: its parents
+or siblings are mentioned, it alone is not. Of one parent at most `per_parent` are taken, so that no big
+family takes all the room.
 """
 
 from __future__ import annotations
@@ -30,31 +31,59 @@ class Thin:
 
 
 def thin(
-    graph: Graph, coverage: Mapping[str, int], *, kinds: tuple[str, ...], at_most: int, num: int, per_parent: int, seed: int = 0
+    graph: Graph,
+    coverage: Mapping[str, int],
+    *,
+    kinds: tuple[str, ...],
+    at_most: int,
+    num: int,
+    per_parent: int,
+    seed: int = 0,
 ) -> list[Thin]:
-    """Up to `num` thin nodes, as many of each kind as there are; `coverage` is entity id -> samples that mention it."""
+    """Up to `num` thin nodes, as many of each kind as there are; `coverage` is entity id -> samples that
+    mention it."""
     near = _around(graph, coverage)
     by_kind: dict[str, list[Thin]] = {kind: [] for kind in kinds}
     roots = set(graph.tree.roots)
     for entity in graph.tree.entities.values():
         count = coverage.get(entity.id, 0)
-        if entity.kind not in by_kind or entity.id in roots or count > at_most or graph.tree.layer(entity.id) < 3:
+        if (
+            entity.kind not in by_kind
+            or entity.id in roots
+            or count > at_most
+            or graph.tree.layer(entity.id) < 3
+        ):
             continue
         if _has_facts(graph, entity):
             why = f"{count} samples mention it, {near[entity.id]} a parent or sibling"
-            by_kind[entity.kind].append(Thin(entity.id, entity.name, entity.kind, count, near[entity.id], why))
-    ordered = [list(_spread(graph, sorted(rows, key=lambda t: _order(t, seed)), per_parent)) for rows in by_kind.values()]
+            by_kind[entity.kind].append(
+                Thin(entity.id, entity.name, entity.kind, count, near[entity.id], why)
+            )
+    ordered = [
+        list(_spread(graph, sorted(rows, key=lambda t: _order(t, seed)), per_parent))
+        for rows in by_kind.values()
+    ]
     return _in_turn(ordered, num)
 
 
-def failed(graph: Graph, coverage: Mapping[str, int], rows: Sequence[Mapping[str, Any]], kinds: tuple[str, ...]) -> list[Thin]:
-    """Of the nodes an evaluation scored (`eval run --weak-nodes`, the lowest first), those of these kinds that the tree can write about."""
+def failed(
+    graph: Graph, coverage: Mapping[str, int], rows: Sequence[Mapping[str, Any]], kinds: tuple[str, ...]
+) -> list[Thin]:
+    """Of the nodes an evaluation scored (`eval run --weak-nodes`, the lowest first), those of these kinds
+    that the tree can write about."""
     near, roots, found = _around(graph, coverage), set(graph.tree.roots), []
     for row in rows:
         entity = graph.tree.entities.get(row["node"])
-        if entity is not None and entity.kind in kinds and entity.id not in roots and _has_facts(graph, entity):
+        if (
+            entity is not None
+            and entity.kind in kinds
+            and entity.id not in roots
+            and _has_facts(graph, entity)
+        ):
             why = f"scored {row['mean']:.3f} on {row['n']} items of an evaluation"
-            found.append(Thin(entity.id, entity.name, entity.kind, coverage.get(entity.id, 0), near[entity.id], why))
+            found.append(
+                Thin(entity.id, entity.name, entity.kind, coverage.get(entity.id, 0), near[entity.id], why)
+            )
     return found
 
 
@@ -67,7 +96,13 @@ def count_thin(graph: Graph, coverage: Mapping[str, int], at_most: int) -> dict[
     """How many entities of each kind below the domains have at most so many samples."""
     roots = set(graph.tree.roots)
     entities = graph.tree.entities.values()
-    return dict(sorted(Counter(e.kind for e in entities if e.id not in roots and coverage.get(e.id, 0) <= at_most).items()))
+    return dict(
+        sorted(
+            Counter(
+                e.kind for e in entities if e.id not in roots and coverage.get(e.id, 0) <= at_most
+            ).items()
+        )
+    )
 
 
 def _around(graph: Graph, coverage: Mapping[str, int]) -> Counter[str]:

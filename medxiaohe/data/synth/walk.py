@@ -1,9 +1,10 @@
 """A path of facts, kept step by step, and the verifier that walks it again (MX-16).
 
-A path starts at an entity that is named and goes over more than five facts, forwards or backwards, to the one that is asked for;
-everything after the start is masked. Clues are further facts of masked entities, to entities that are named. What can be meant is
-found by going the way of the question: from the start over every fact of the same kind to all that meets the clues. A question
-stands only where one entity is left at the end.
+A path starts at an entity that is named and goes over more than five facts, forwards or backwards, to the one
+that is asked for; everything after the start is masked. Clues are further facts of masked entities, to
+entities that are named. What can be meant is found by going the way of the question: from the start over
+every fact of the same kind to all that meets the clues. A question stands only where one entity is left at
+the end.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """A fact of the masked entity number `at` (1 is the first after the start): `forward` when it is the subject."""
+    """A fact of the masked entity number `at` (1 is the first after the start): `forward` when it is the
+    subject."""
 
     at: int
     subject: str
@@ -70,13 +72,18 @@ class Walk:
         return self.steps[-1].end
 
     def to_json(self) -> dict[str, Any]:
-        return {"steps": [asdict(step) for step in self.steps], "clues": [asdict(clue) for clue in self.clues]}
+        return {
+            "steps": [asdict(step) for step in self.steps],
+            "clues": [asdict(clue) for clue in self.clues],
+        }
 
 
 def walk_from_json(row: Mapping[str, Any]) -> Walk:
     """The inverse of Walk.to_json; DataError when the row is not one."""
     try:
-        return Walk(tuple(Step(**step) for step in row["steps"]), tuple(Clue(**clue) for clue in row["clues"]))
+        return Walk(
+            tuple(Step(**step) for step in row["steps"]), tuple(Clue(**clue) for clue in row["clues"])
+        )
     except (KeyError, TypeError) as error:
         raise DataError(f"not a path of facts: {error!r}") from error
 
@@ -111,7 +118,8 @@ def verify(walk: Walk, graph: Graph) -> str:
 
 
 def readings(walk: Walk, graph: Graph) -> list[frozenset[str]]:
-    """For every step, the entities that its masked one could be: reached in the same way, and meeting the clues."""
+    """For every step, the entities that its masked one could be: reached in the same way, and meeting the
+    clues."""
     found = [frozenset({walk.steps[0].start})]
     for number, step in enumerate(walk.steps, 1):
         reached = spread(found[-1], step.predicate, step.forward, graph)

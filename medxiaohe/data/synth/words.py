@@ -1,9 +1,10 @@
-"""How the facts of a tree are said in English, for people and models: one sentence a fact, the same words every time."""
+"""How the facts of a tree are said in English, for people and models: one sentence a fact, the same words
+every time."""
 
 from __future__ import annotations
 
 from medxiaohe.data.synth.graph import IS_A, Edge
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.tree import Tree
 
 SAID = {
     IS_A: "{a} is a kind of {b}",

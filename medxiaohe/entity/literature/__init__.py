@@ -1,7 +1,9 @@
 """The tree from literature: new entities of passages, attached to a tree that does not move (MX-10 to MX-12).
 
-    extract.py     a model reads passages in batches and answers in strict JSON; what it says is checked against the passage
-    candidates.py  the same without a model: phrases that are terms by statistics and by what known names look like
+    extract.py     a model reads passages in batches and answers in strict JSON; what it says is checked
+                   against the passage
+    candidates.py  the same without a model: phrases that are terms by statistics and by what known names look
+                   like
     words.py       when two spellings are one term; head words; what a definition says that its subject is
     vectors.py     nearest neighbours: character and word n-grams, and the vectors of an embedder
     looks.py       what names look like, for candidates.py

@@ -1,7 +1,7 @@
 """Parents of new entities: a ranker that learns, on the tree itself, what a parent looks like (MX-12).
 
-`fit` takes nodes of the tree out, gathers what speaks for each candidate parent of each, and fits boosted trees. `rank`
-does the same for a concept that the tree does not have. Nothing of the tree is changed here.
+`fit` takes nodes of the tree out, gathers what speaks for each candidate parent of each, and fits boosted
+trees. `rank` does the same for a concept that the tree does not have. Nothing of the tree is changed here.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 
 KEPT = 40  # candidates of a concept that the ranker sees: those with the largest sum of STRENGTH
 STRENGTH = {  # feature -> weight
-    "votes of all": 1.0, "contained weight": 1.0, "genus overlap": 1.0, "genus equal": 1.0, "letters best child": 1.0,
-    "words best child": 1.0, "vectors best child": 1.0, "vectors similarity": 0.5, "words similarity": 0.5, "definition covers": 0.3,
+    "votes of all": 1.0, "contained weight": 1.0, "genus overlap": 1.0, "genus equal": 1.0,
+    "letters best child": 1.0,
+    "words best child": 1.0, "vectors best child": 1.0, "vectors similarity": 0.5, "words similarity": 0.5,
+    "definition covers": 0.3,
 }  # fmt: skip
 BLOCK = 200
 
 
 @dataclass(frozen=True)
 class Parent:
-    """A candidate. `score` estimates the chance that it is right; those of all candidates of a concept sum to 1."""
+    """A candidate. `score` estimates the chance that it is right; those of all candidates of a concept sum to
+    1."""
 
     id: str
     score: float
@@ -87,10 +90,14 @@ class Attacher:
         found: list[list[Parent]] = []
         for start in range(0, len(concepts), BLOCK):
             block = concepts[start : start + BLOCK]
-            found += self.rank_gathered(skeleton, block, gather(skeleton, block, f"attach {start:,} and on"), best)
+            found += self.rank_gathered(
+                skeleton, block, gather(skeleton, block, f"attach {start:,} and on"), best
+            )
         return found
 
-    def rank_gathered(self, skeleton: Skeleton, concepts: Sequence[Entity], gathered: Gathered, best: int = 5) -> list[list[Parent]]:
+    def rank_gathered(
+        self, skeleton: Skeleton, concepts: Sequence[Entity], gathered: Gathered, best: int = 5
+    ) -> list[list[Parent]]:
         import numpy as np
 
         found = []
@@ -124,7 +131,8 @@ def fit(
     num_queries: int = 3000,  # together
     growth: boost.Growth = boost.Growth(),  # noqa: B008
 ) -> Attacher:
-    """Fit on up to `num_queries` nodes of one kind, taken out a tenth at a time; DataError when there are too few."""
+    """Fit on up to `num_queries` nodes of one kind, taken out a tenth at a time; DataError when there are too
+    few."""
     import numpy as np
 
     tables, groups, golds, size = [], [], [], 0
@@ -151,13 +159,17 @@ def reason(skeleton: Skeleton, concept: Entity, candidate: int, row: np.ndarray)
     if value["genus equal"]:
         said.append(f"the definition calls it {genus(concept.definition)!r}")
     elif value["genus ends with"]:
-        said.append(f"the definition calls it {genus(concept.definition)!r}, which ends with the name {name!r}")
+        said.append(
+            f"the definition calls it {genus(concept.definition)!r}, which ends with the name {name!r}"
+        )
     if value["ends with"]:
         said.append("its name ends with this one")
     elif value["contained weight"]:
         said.append("its name has every word of this one")
     if value["votes of all"] >= 0.3:
-        said.append(f"the nearest entities are below it ({value['votes of all'] / len(SPACES):.2f} of the votes)")
+        said.append(
+            f"the nearest entities are below it ({value['votes of all'] / len(SPACES):.2f} of the votes)"
+        )
     if not said and value["definition covers"] >= 1:
         said.append("its definition mentions this one")
     return "; ".join(said) or "it is the most similar by names, words and neighbours"

@@ -1,9 +1,10 @@
 """Gradient-boosted trees that rank the candidates of a query, in numpy.
 
-The loss of a query is the cross-entropy between the softmax of its candidates' scores and the gold ones, equally: what
-is minimised is how unlikely the right candidates are beside the others (ListNet, Cao and others 2007, with binary
-relevance). The softmax is therefore an estimate of the chance that a candidate is right. Trees are grown level by level
-on quantised features with the second-order gain of Friedman (2001) and Chen and Guestrin (2016).
+The loss of a query is the cross-entropy between the softmax of its candidates' scores and the gold ones,
+equally: what is minimised is how unlikely the right candidates are beside the others (ListNet, Cao and others
+2007, with binary relevance). The softmax is therefore an estimate of the chance that a candidate is right.
+Trees are grown level by level on quantised features with the second-order gain of Friedman (2001) and Chen
+and Guestrin (2016).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class Growth:
     depth: int = 4
     rate: float = 0.15
     num_bins: int = 32
-    share: float = 0.5  # of the queries, and of the features, that a tree sees (Friedman 2002); drawn with `seed`
+    # of the queries, and of the features, that a tree sees (Friedman 2002); drawn with `seed`
+    share: float = 0.5
     seed: int = 0
     ridge: float = 3.0  # added to the sum of second derivatives
     least: float = 1.0  # sum of second derivatives on each side of a split
@@ -51,7 +53,8 @@ class Ranker:
 
 
 def fit(rows: np.ndarray, group: np.ndarray, gold: np.ndarray, growth: Growth = Growth()) -> Ranker:
-    """`group` is the number of the query of each row, rising; `gold` is 1 for right candidates. Queries without one are left out."""
+    """`group` is the number of the query of each row, rising; `gold` is 1 for right candidates. Queries
+    without one are left out."""
     import numpy as np
 
     has_gold = np.bincount(group, gold, minlength=group[-1] + 1) > 0
@@ -94,7 +97,9 @@ def softmax(score: np.ndarray, group: np.ndarray, starts: np.ndarray) -> np.ndar
 def _binned(rows: np.ndarray, edges: list[np.ndarray]) -> np.ndarray:
     import numpy as np
 
-    return np.stack([np.searchsorted(edge, rows[:, j], side="left") for j, edge in enumerate(edges)], axis=1).astype(np.int32)
+    return np.stack(
+        [np.searchsorted(edge, rows[:, j], side="left") for j, edge in enumerate(edges)], axis=1
+    ).astype(np.int32)
 
 
 def _leaf(binned: np.ndarray, feature: np.ndarray, cut: np.ndarray) -> np.ndarray:
@@ -108,7 +113,12 @@ def _leaf(binned: np.ndarray, feature: np.ndarray, cut: np.ndarray) -> np.ndarra
 
 
 def _tree(
-    binned: np.ndarray, slope: np.ndarray, curve: np.ndarray, columns: np.ndarray, growth: Growth, gains: np.ndarray
+    binned: np.ndarray,
+    slope: np.ndarray,
+    curve: np.ndarray,
+    columns: np.ndarray,
+    growth: Growth,
+    gains: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Feature and cut of every inner node, and the value of every leaf."""
     import numpy as np
@@ -125,7 +135,9 @@ def _tree(
             down = np.bincount(place, slope, minlength=width * bins).reshape(width, bins).cumsum(1)
             curved = np.bincount(place, curve, minlength=width * bins).reshape(width, bins).cumsum(1)
             all_down, all_curved = down[:, -1:], curved[:, -1:]
-            gain = down**2 / (curved + growth.ridge) + (all_down - down) ** 2 / (all_curved - curved + growth.ridge)
+            gain = down**2 / (curved + growth.ridge) + (all_down - down) ** 2 / (
+                all_curved - curved + growth.ridge
+            )
             gain -= all_down**2 / (all_curved + growth.ridge)
             gain[(curved < growth.least) | (all_curved - curved < growth.least)] = 0
             where = gain.argmax(1)

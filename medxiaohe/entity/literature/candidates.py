@@ -1,10 +1,14 @@
 """Terms of passages without a model: what occurs like a term, and looks like the names that the tree has.
 
-    c-value    how often a phrase occurs by itself, and not as a part of longer ones (Frantzi, Ananiadou and Mima 2000)
-    looks      a softmax regression over words, endings, letters, shape and neighbours of a phrase. It learns from the passages
-               themselves: the names of the tree that stand in them, by kind, against phrases that are no names.
+    c-value    how often a phrase occurs by itself, and not as a part of longer ones (Frantzi, Ananiadou and
+               Mima 2000)
+    looks      a softmax regression over words, endings, letters, shape and neighbours of a phrase. It learns
+               from the passages
+               themselves: the names of the tree that stand in them, by kind, against phrases that are no
+               names.
 
-What the tree has already is subtracted: a phrase that is a name, or part of one, is no candidate; one that holds a name is.
+What the tree has already is subtracted: a phrase that is a name, or part of one, is no candidate; one that
+holds a name is.
 """
 
 from __future__ import annotations
@@ -17,13 +21,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from medxiaohe import io
-from medxiaohe.entity.link import GENERIC
+from medxiaohe.entity.linking.link import GENERIC
 from medxiaohe.entity.literature.extract import Extraction, Found, Passage
 from medxiaohe.entity.literature.looks import learn
 from medxiaohe.progress import track
 
 if TYPE_CHECKING:
-    from medxiaohe.entity.link import Mention
+    from medxiaohe.entity.linking.link import Mention
 
 WORD = re.compile(r"[^\W_]+(?:[-'’/+][^\W_]+)*")
 GAP = re.compile(r"\s+")
@@ -34,15 +38,22 @@ BY = "statistics"
 NONE = ""  # the kind of a phrase that is no name
 STOP = frozenset(
     """
-    a about above after again against all almost along already also although always am among an and another any anything are around as at
-    be because been before being below best better between both but by can cannot could did do does doing done down due during each either
-    else enough etc even ever every few first for from further had has have having he hence her here him his how however i if in including
-    indeed instead into is it its itself just last least less made make many may me might more moreover most much must my namely near
-    neither never nevertheless no none nor not nothing now of off often on once one only onto or other others our out over own per perhaps
-    quite rather really regarding same second several shall she should since so some still such than that the their them then there
-    thereby therefore these they third this those though three through throughout thus to together too toward towards two under until up
-    upon us use used using very via was we well were what when where whereas whether which while who whom whose why will with within
-    without would yet you your
+    a about above after again against all almost along already also although always am among an and another
+    any anything are around as at
+    be because been before being below best better between both but by can cannot could did do does doing
+    done down due during each either
+    else enough etc even ever every few first for from further had has have having he hence her here him his
+    how however i if in including
+    indeed instead into is it its itself just last least less made make many may me might more moreover most
+    much must my namely near
+    neither never nevertheless no none nor not nothing now of off often on once one only onto or other others
+    our out over own per perhaps
+    quite rather really regarding same second several shall she should since so some still such than that the
+    their them then there
+    thereby therefore these they third this those though three through throughout thus to together too toward
+    towards two under until up
+    upon us use used using very via was we well were what when where whereas whether which while who whom
+    whose why will with within without would yet you your
     """.split()
 )
 
@@ -67,28 +78,43 @@ Find = Callable[[str], Iterable["Mention"]]
 
 
 def extract(
-    passages: Sequence[Passage], find: Find, kind_of: Callable[[str], str], kinds: Sequence[str], options: Options = Options(),
+    passages: Sequence[Passage], find: Find, kind_of: Callable[[str], str], kinds: Sequence[str],
+    options: Options = Options(),
 ) -> Extraction:  # fmt: skip
-    """New terms of the passages, each where it stands, with the kind it looks like. `find` gives the mentions of the tree."""
+    """New terms of the passages, each where it stands, with the kind it looks like. `find` gives the mentions
+    of the tree."""
     result = Extraction()
     known, phrases = list[tuple[Phrase, str]](), list[Phrase]()
     for i, passage in enumerate(track(passages, "phrases")):
         mentions = [(m.start, m.end, kind_of(m.entity)) for m in find(passage.text)]
-        known += [(_phrase(i, passage.text, start, end), kind) for start, end, kind in mentions if kind in kinds]
-        phrases += (p for p in phrases_of(i, passage.text) if not any(start <= p.start and p.end <= end for start, end, _ in mentions))
-    result.counts.update({"passages": len(passages), "mentions of the tree": len(known), "phrases": len(phrases)})
-    names = {phrase.surface.casefold() for phrase, _ in known} | GENERIC  # where the linker passed over a name, it had a reason
+        known += [
+            (_phrase(i, passage.text, start, end), kind) for start, end, kind in mentions if kind in kinds
+        ]
+        phrases += (
+            p
+            for p in phrases_of(i, passage.text)
+            if not any(start <= p.start and p.end <= end for start, end, _ in mentions)
+        )
+    result.counts.update(
+        {"passages": len(passages), "mentions of the tree": len(known), "phrases": len(phrases)}
+    )
+    # where the linker passed over a name, it had a reason
+    names = {phrase.surface.casefold() for phrase, _ in known} | GENERIC
     phrases = [phrase for phrase in phrases if not _says_nothing(phrase.surface.casefold(), names)]
     values = c_values(phrases)
     chance = _chances(known, phrases, values, kinds, options)
     accepted = {}
     for surface, of_kinds in chance.items():
         if 1 - of_kinds[NONE] >= options.least and values[surface] > options.min_c_value:
-            accepted[surface] = max((kind for kind in of_kinds if kind), key=lambda kind: (of_kinds[kind], kind))
+            accepted[surface] = max(
+                (kind for kind in of_kinds if kind), key=lambda kind: (of_kinds[kind], kind)
+            )
     result.counts.update({"different phrases": len(values), "accepted phrases": len(accepted)})
     for phrase in _longest(p for p in phrases if p.surface.casefold() in accepted):
         kind = accepted[phrase.surface.casefold()]
-        result.found.append(Found(passages[phrase.passage].id, phrase.start, phrase.end, phrase.surface, kind, BY))
+        result.found.append(
+            Found(passages[phrase.passage].id, phrase.start, phrase.end, phrase.surface, kind, BY)
+        )
     result.counts["entities"] = len(result.found)
     return result
 
@@ -100,7 +126,10 @@ def phrases_of(passage: int, text: str) -> Iterator[Phrase]:
         if not _may_stand(first.group()):
             continue
         for j in range(i, min(len(words), i + MAX_WORDS)):
-            if j > i and (not GAP.fullmatch(text, words[j - 1].end(), words[j].start()) or words[j].group().casefold() in STOP):
+            if j > i and (
+                not GAP.fullmatch(text, words[j - 1].end(), words[j].start())
+                or words[j].group().casefold() in STOP
+            ):
                 break
             surface = text[first.start() : words[j].end()]
             if _may_stand(words[j].group()) and any(map(str.isalpha, surface)) and len(surface) > 2:
@@ -110,7 +139,8 @@ def phrases_of(passage: int, text: str) -> Iterator[Phrase]:
 
 
 def c_values(phrases: Iterable[Phrase]) -> dict[str, float]:
-    """Of each phrase in lower case: log2(words + 1) x (its count - the mean count of the different longer ones it is part of)."""
+    """Of each phrase in lower case: log2(words + 1) x (its count - the mean count of the different longer
+    ones it is part of)."""
     count = Counter(phrase.surface.casefold() for phrase in phrases)
     longer: dict[str, list[int]] = defaultdict(list)
     for surface, n in count.items():
@@ -121,30 +151,42 @@ def c_values(phrases: Iterable[Phrase]) -> dict[str, float]:
                 if part in count:
                     longer[part].append(n)
     return {
-        surface: math.log2(len(surface.split()) + 1) * (n - (sum(longer[surface]) / len(longer[surface]) if longer.get(surface) else 0))
+        surface: (
+            math.log2(len(surface.split()) + 1)
+            * (n - (sum(longer[surface]) / len(longer[surface]) if longer.get(surface) else 0))
+        )
         for surface, n in count.items()
     }
 
 
 def _chances(
-    known: Sequence[tuple[Phrase, str]], phrases: Sequence[Phrase], values: dict[str, float], kinds: Sequence[str], options: Options
+    known: Sequence[tuple[Phrase, str]],
+    phrases: Sequence[Phrase],
+    values: dict[str, float],
+    kinds: Sequence[str],
+    options: Options,
 ) -> dict[str, dict[str, float]]:
-    """Of each phrase the chance of each kind, by what was learnt from the names of the tree and the other half of the phrases.
+    """Of each phrase the chance of each kind, by what was learnt from the names of the tree and the other
+    half of the phrases.
 
-    A phrase that was learnt from as no name would be found to be none, and among the phrases are the names to find.
+    A phrase that was learnt from as no name would be found to be none, and among the phrases are the names to
+    find.
     """
     names: dict[str, Counter[str]] = defaultdict(Counter)
     for phrase, kind in known:
         names[phrase.surface.casefold()][kind] += 1
     neighbours = _neighbours([*(phrase for phrase, _ in known), *phrases])
-    labelled = [(surface, max(counts, key=lambda k: (counts[k], k))) for surface, counts in sorted(names.items())]
+    labelled = [
+        (surface, max(counts, key=lambda k: (counts[k], k))) for surface, counts in sorted(names.items())
+    ]
     halves: tuple[list[str], list[str]] = ([], [])
     for surface in sorted(values, key=lambda s: (io.unit_interval("phrase", s), s)):
         halves[io.unit_interval("half", surface) < 0.5].append(surface)
     found = {}
     for own, other in (halves, halves[::-1]):
         often = sorted(other, key=lambda s: (-values[s], s))[: options.max_phrases // 2]
-        others = dict.fromkeys([*often, *other[: options.max_phrases // 2]])  # half of them by C-value, half by lot
+        # half of them by C-value, half by lot
+        others = dict.fromkeys([*often, *other[: options.max_phrases // 2]])
         looks = learn([*labelled, *((surface, NONE) for surface in others)], neighbours, (NONE, *kinds))
         found |= looks.chances(own, neighbours)
     return found
@@ -173,13 +215,26 @@ def _shape(surface: str) -> str:
     last = surface.split()[-1]
     if last.isupper():
         return "capitals"
-    return "inner capital" if any(map(str.isupper, last[1:])) else "capital" if last[0].isupper() and surface != last else "small"
+    return (
+        "inner capital"
+        if any(map(str.isupper, last[1:]))
+        else "capital"
+        if last[0].isupper() and surface != last
+        else "small"
+    )
 
 
 def _phrase(passage: int, text: str, start: int, end: int) -> Phrase:
     before = WORD.findall(text[max(0, start - 40) : start])
     after = WORD.search(text, end, end + 40)
-    return Phrase(passage, start, end, text[start:end], before[-1].casefold() if before else "", after.group().casefold() if after else "")
+    return Phrase(
+        passage,
+        start,
+        end,
+        text[start:end],
+        before[-1].casefold() if before else "",
+        after.group().casefold() if after else "",
+    )
 
 
 def _longest(phrases: Iterable[Phrase]) -> Iterator[Phrase]:

@@ -1,8 +1,10 @@
-"""Spellings to concepts: variants of one spelling first, then abbreviations that the passages define, then near vectors (MX-11).
+"""Spellings to concepts: variants of one spelling first, then abbreviations that the passages define, then
+near vectors (MX-11).
 
-Only pairs that share a block are compared: the nearest few by letters. Pairs are joined from the nearest on, and only where
-the first names of both sides are near too, so that a chain of small steps does not join what is far apart. Names that
-differ in a number, a letter or a word of opposition (type 1 and type 2, acute and chronic) are never joined.
+Only pairs that share a block are compared: the nearest few by letters. Pairs are joined from the nearest on,
+and only where the first names of both sides are near too, so that a chain of small steps does not join what
+is far apart. Names that differ in a number, a letter or a word of opposition (type 1 and type 2, acute and
+chronic) are never joined.
 """
 
 from __future__ import annotations
@@ -14,16 +16,20 @@ from dataclasses import dataclass, field
 from medxiaohe.entity.literature.extract import Found
 from medxiaohe.entity.literature.vectors import Embedder, Sparse, letter_features, top
 from medxiaohe.entity.literature.words import content, variant_key
-from medxiaohe.entity.names import is_abbreviation
+from medxiaohe.entity.tree.names import is_abbreviation
 
 NUM_NEAR = 8  # names in the block of a name
 LEAST_LETTERS = 0.5  # similarity by letters within a block
-LEAST = {True: 0.95, False: 0.85}  # with an embedder, by letters: benchmarks/entity_literature.py prints what each gives
+# with an embedder, by letters: benchmarks/entity_literature.py prints what each gives
+LEAST = {True: 0.95, False: 0.85}
 SURE = 0.8  # share of the definitions of an abbreviation that name one long form
 OPPOSED = [set(pair.split()) for pair in (
-    "acute chronic", "left right", "upper lower", "anterior posterior", "proximal distal", "primary secondary", "benign malignant",
-    "male female", "maternal fetal", "congenital acquired", "systolic diastolic", "arterial venous", "motor sensory", "dominant recessive",
-    "internal external", "medial lateral", "superior inferior", "early late", "increased decreased", "agonist antagonist",
+    "acute chronic", "left right", "upper lower", "anterior posterior", "proximal distal",
+    "primary secondary", "benign malignant",
+    "male female", "maternal fetal", "congenital acquired", "systolic diastolic", "arterial venous",
+    "motor sensory", "dominant recessive",
+    "internal external", "medial lateral", "superior inferior", "early late", "increased decreased",
+    "agonist antagonist",
 )]  # fmt: skip
 OPPOSED_STARTS = (
     ("hyper", "hypo"),
@@ -55,9 +61,13 @@ class Concept:
 
 
 def concepts(
-    found: Iterable[Found], definitions: Mapping[str, Counter[str]], embedder: Embedder | None = None, least: float | None = None
+    found: Iterable[Found],
+    definitions: Mapping[str, Counter[str]],
+    embedder: Embedder | None = None,
+    least: float | None = None,
 ) -> list[Concept]:
-    """`definitions`: abbreviation -> long forms and how often the passages define it so. Most mentioned first."""
+    """`definitions`: abbreviation -> long forms and how often the passages define it so. Most mentioned
+    first."""
     by_key: dict[str, Concept] = defaultdict(Concept)
     for one in found:
         _add(by_key[variant_key(one.surface)], one)
@@ -68,7 +78,9 @@ def concepts(
         if count >= SURE * longs.total() and variant_key(short) in by_key and variant_key(long) in by_key:
             sets.join(variant_key(long), variant_key(short))
     names = {key: by_key[key].name for key in keys}
-    near = near_pairs([names[key] for key in keys], embedder, LEAST[embedder is not None] if least is None else least)
+    near = near_pairs(
+        [names[key] for key in keys], embedder, LEAST[embedder is not None] if least is None else least
+    )
     are_near = {(keys[a], keys[b]) for a, b in near}
     for a, b in near:
         top_a, top_b = sets.top(keys[a]), sets.top(keys[b])
@@ -97,7 +109,9 @@ def near_pairs(names: Sequence[str], embedder: Embedder | None, least: float) ->
     blocks = []
     for i, name in enumerate(names):
         similarity = letters.similarities(name)
-        near = [j for j in top(similarity, NUM_NEAR + 1).tolist() if j != i and similarity[j] >= LEAST_LETTERS]
+        near = [
+            j for j in top(similarity, NUM_NEAR + 1).tolist() if j != i and similarity[j] >= LEAST_LETTERS
+        ]
         blocks.append({j: float(similarity[j]) for j in near})
         pairs |= {(min(i, j), max(i, j)) for j in near}
     chosen = sorted(pairs)

@@ -1,4 +1,5 @@
-"""What a score cannot decide about a new entity: whether it is a node of the tree, which of two parents, which kind (MX-12)."""
+"""What a score cannot decide about a new entity: whether it is a node of the tree, which of two parents,
+which kind (MX-12)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from medxiaohe.entity.literature.cluster import may_be_one
 from medxiaohe.entity.literature.kinds import Typed
 from medxiaohe.entity.literature.vectors import letter_likeness
 from medxiaohe.entity.literature.words import content
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.types import Entity
 
 ALIKE = 0.8  # cosine of letters with a name of the tree, from which a new entity may be that one
@@ -22,7 +23,9 @@ NEAR = 2  # steps up within which two parents that meet are near
 
 @dataclass(frozen=True)
 class Option:
-    do: str  # same: the entity is `id`; child: it is below `id`; both: below all of `id`, split at blanks; kind: its kind is `id`
+    # same: the entity is `id`; child: it is below `id`; both: below all of `id`, split at blanks; kind: its
+    # kind is `id`
+    do: str
     id: str
     words: str
 
@@ -48,10 +51,13 @@ def of_kind(entity: Entity, claimed: str, typed: Typed) -> Conflict | None:
 
 
 def of_place(entity: Entity, ranking: Sequence[Parent], tree: Tree) -> Conflict | None:
-    """A name nearly like that of a candidate, which is not simply longer; or two candidates far apart and nearly as likely."""
+    """A name nearly like that of a candidate, which is not simply longer; or two candidates far apart and
+    nearly as likely."""
     if not ranking:
         return None
-    alike = min(ranking, key=lambda one: (-round(letter_likeness(entity.name, tree.entities[one.id].name), 4), one.id))
+    alike = min(
+        ranking, key=lambda one: (-round(letter_likeness(entity.name, tree.entities[one.id].name), 4), one.id)
+    )
     best = tree.entities[alike.id]
     is_form = set(content(best.name)) < set(content(entity.name))  # "familial X" is below "X"
     is_like = letter_likeness(entity.name, best.name) >= ALIKE and may_be_one(entity.name, best.name)
@@ -60,8 +66,17 @@ def of_place(entity: Entity, ranking: Sequence[Parent], tree: Tree) -> Conflict 
             Option("same", best.id, f"{entity.name} is another name of {_said(best)}"),
             Option("child", best.id, f"{entity.name} is a kind of {_said(best)}"),
         ]
-        options += [Option("child", p, f"{entity.name} is neither, but a kind of {_said(tree.entities[p])}") for p in best.parents[:1]]
-        return Conflict(entity.id, entity.name, "synonym or child", f"What is {entity.name!r} to {best.name!r}?", tuple(options))
+        options += [
+            Option("child", p, f"{entity.name} is neither, but a kind of {_said(tree.entities[p])}")
+            for p in best.parents[:1]
+        ]
+        return Conflict(
+            entity.id,
+            entity.name,
+            "synonym or child",
+            f"What is {entity.name!r} to {best.name!r}?",
+            tuple(options),
+        )
     if len(ranking) > 1 and ranking[1].score >= max(MIN_RIVAL, NEAR_EQUAL * ranking[0].score):
         a, b = (tree.entities[one.id] for one in ranking[:2])
         if far_apart(a.id, b.id, tree):
@@ -70,7 +85,9 @@ def of_place(entity: Entity, ranking: Sequence[Parent], tree: Tree) -> Conflict 
                 Option("child", b.id, f"{entity.name} is a kind of {_said(b)}"),
                 Option("both", f"{a.id} {b.id}", f"{entity.name} is a kind of both"),
             ]
-            return Conflict(entity.id, entity.name, "two parents", f"Where does {entity.name!r} belong?", tuple(options))
+            return Conflict(
+                entity.id, entity.name, "two parents", f"Where does {entity.name!r} belong?", tuple(options)
+            )
     return None
 
 
@@ -84,7 +101,9 @@ def far_apart(a: str, b: str, tree: Tree) -> bool:
 def _near_above(id: str, tree: Tree) -> set[str]:
     found, level = {id}, {id}
     for _ in range(NEAR):
-        level = {parent for one in level for parent in tree.entities[one].parents if tree.entities[parent].parents}
+        level = {
+            parent for one in level for parent in tree.entities[one].parents if tree.entities[parent].parents
+        }
         found |= level
     return found
 

@@ -1,8 +1,9 @@
-"""Entities that a model finds in passages: batches in, strict JSON out, every span checked against the passage (MX-10).
+"""Entities that a model finds in passages: batches in, strict JSON out, every span checked against the
+passage (MX-10).
 
-A reply is JSON that fits the schema, or it is shown to the model with what is wrong and asked for again, a bounded number of
-times. A name that does not stand in its passage is dropped: offsets are ours, never the model's. Replies are kept by the hash
-of what was asked, so that a run that was killed repeats no call.
+A reply is JSON that fits the schema, or it is shown to the model with what is wrong and asked for again, a
+bounded number of times. A name that does not stand in its passage is dropped: offsets are ours, never the
+model's. Replies are kept by the hash of what was asked, so that a run that was killed repeats no call.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ INSTRUCTIONS = """\
 List the medical entities of each passage: {types}.
 Answer with one JSON object and nothing else, in this form:
 {{"passages": [{{"passage": 1, "entities": [{{"text": "words copied exactly from the passage", "type": "one of the types"}}]}}]}}
-Give every passage once, with its number. Copy the words of an entity letter by letter. An empty list is a valid answer."""
+Give every passage once, with its number. Copy the words of an entity letter by letter. An empty list is a valid answer."""  # noqa: E501
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,20 @@ class Wrong(ValueError):
 
 
 def extract(
-    passages: Sequence[Passage], model: Model, *, types: Sequence[str], limits: Limits = Limits(), work: Path | None = None,
+    passages: Sequence[Passage], model: Model, *, types: Sequence[str], limits: Limits = Limits(),
+    work: Path | None = None,
 ) -> Extraction:  # fmt: skip
-    """Ask about all passages. `work` is the folder where replies are kept; a batch over the budget is counted, not asked."""
+    """Ask about all passages. `work` is the folder where replies are kept; a batch over the budget is
+    counted, not asked."""
     result = Extraction()
     batches = [passages[i : i + limits.batch] for i in range(0, len(passages), limits.batch)]
     meter = Meter(f"extract with {model.name}", len(batches))
     replies = Replies(model, work / CALLS if work else None, limits.max_calls)
     for start in range(0, len(batches), limits.together):
         window = batches[start : start + limits.together]
-        for batch, parsed in zip(window, _answered(window, replies, types, limits, result.counts), strict=True):
+        for batch, parsed in zip(
+            window, _answered(window, replies, types, limits, result.counts), strict=True
+        ):
             result.counts["passages"] += len(batch)
             if parsed is None:
                 result.counts["passages without a usable reply"] += len(batch)
@@ -101,7 +106,11 @@ def extract(
 
 
 def _answered(
-    window: Sequence[Sequence[Passage]], replies: Replies, types: Sequence[str], limits: Limits, counts: Counter[str]
+    window: Sequence[Sequence[Passage]],
+    replies: Replies,
+    types: Sequence[str],
+    limits: Limits,
+    counts: Counter[str],
 ) -> list[dict[int, list[tuple[str, str]]] | None]:
     """The entities of each batch, or None when the model could not be brought to say them."""
     talks = {i: [Message("user", (question(batch, types, limits),))] for i, batch in enumerate(window)}
@@ -127,24 +136,31 @@ def question(batch: Sequence[Passage], types: Sequence[str], limits: Limits) -> 
 
 
 def _again(wrong: Wrong) -> str:
-    return f"That cannot be used: {str(wrong)[:MAX_SHOWN]}. Answer again with the one JSON object and nothing else."
+    return (
+        f"That cannot be used: {str(wrong)[:MAX_SHOWN]}. Answer again with the one JSON object and nothing"
+        " else."
+    )
 
 
 def parse(reply: str, num_passages: int) -> dict[int, list[tuple[str, str]]]:
     """(surface, type) of each passage by its number; Wrong when the reply is not JSON, or not of the schema.
 
-    Strict: the whole reply is one JSON object (in a code fence or not), without unknown keys, numbers for text, a passage
-    twice, a passage left out or one that was not asked about.
+    Strict: the whole reply is one JSON object (in a code fence or not), without unknown keys, numbers for
+    text, a passage twice, a passage left out or one that was not asked about.
     """
     fenced = FENCE.fullmatch(reply)
     try:
-        value = json.loads(fenced[1] if fenced else reply, parse_constant=_no_constant, object_pairs_hook=_once)
+        value = json.loads(
+            fenced[1] if fenced else reply, parse_constant=_no_constant, object_pairs_hook=_once
+        )
     except (ValueError, RecursionError) as error:
         raise Wrong("invalid JSON", f"it is not JSON: {error}") from error
     rows = _validated(value)
     numbers = [row["passage"] for row in rows]
     if sorted(numbers) != list(range(1, num_passages + 1)):
-        raise Wrong("schema error", f"it must give each of the passages 1 to {num_passages} once, not {numbers}")
+        raise Wrong(
+            "schema error", f"it must give each of the passages 1 to {num_passages} once, not {numbers}"
+        )
     return {row["passage"]: [(e["text"], e["type"]) for e in row["entities"]] for row in rows}
 
 
@@ -167,7 +183,9 @@ def _validated(value: Any) -> list[dict[str, Any]]:
         return _schema.model_validate(value).model_dump()["passages"]  # type: ignore[no-any-return]
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        raise Wrong("schema error", f"{'.'.join(map(str, first['loc'])) or 'the answer'}: {first['msg']}") from error
+        raise Wrong(
+            "schema error", f"{'.'.join(map(str, first['loc'])) or 'the answer'}: {first['msg']}"
+        ) from error
 
 
 _schema: Any = None
@@ -183,7 +201,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _check(passage: Passage, claimed: Sequence[tuple[str, str]], types: Sequence[str], by: str, result: Extraction) -> None:
+def _check(
+    passage: Passage, claimed: Sequence[tuple[str, str]], types: Sequence[str], by: str, result: Extraction
+) -> None:
     """Keep what stands in the passage, at every place it does; write down the rest with a reason."""
     known = {type.casefold(): type for type in types}
     said: set[tuple[str, str]] = set()
@@ -201,21 +221,29 @@ def _check(passage: Passage, claimed: Sequence[tuple[str, str]], types: Sequence
             result.dropped.append({"passage": passage.id, "surface": surface, "type": type, "reason": reason})
             continue
         result.counts["entities"] += 1
-        result.found += [Found(passage.id, start, end, passage.text[start:end], known[type.casefold()], by) for start, end in spans]
+        result.found += [
+            Found(passage.id, start, end, passage.text[start:end], known[type.casefold()], by)
+            for start, end in spans
+        ]
 
 
 def spans_of(surface: str, text: str) -> Iterator[tuple[int, int]]:
-    """Where a surface stands in a text as whole words: letter by letter but for case and how words are spaced."""
+    """Where a surface stands in a text as whole words: letter by letter but for case and how words are
+    spaced."""
     words = surface.split()
     if words:
         pattern = r"\s+".join(map(re.escape, words))
-        start, end = (r"(?<!\w)" if words[0][0].isalnum() else ""), (r"(?!\w)" if words[-1][-1].isalnum() else "")
+        start, end = (
+            (r"(?<!\w)" if words[0][0].isalnum() else ""),
+            (r"(?!\w)" if words[-1][-1].isalnum() else ""),
+        )
         for match in re.finditer(start + pattern + end, text, re.IGNORECASE):
             yield match.span()
 
 
 class Replies:
-    """A model whose replies are kept in a file by the hash of what was asked; itself a Model. `calls` counts old and new ones."""
+    """A model whose replies are kept in a file by the hash of what was asked; itself a Model. `calls` counts
+    old and new ones."""
 
     def __init__(self, model: Model, path: Path | None, max_calls: int = 0):
         self.name, self.model, self.path, self.max_calls = model.name, model, path, max_calls
@@ -226,7 +254,8 @@ class Replies:
             self._known = {row["asked"]: io.message_from_json(row["reply"]) for row in io.read_jsonl(path)}
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One reply for each conversation, in order. Raises ModelError when the model gives another number."""
+        """One reply for each conversation, in order. Raises ModelError when the model gives another
+        number."""
         named = [[tool.name, tool.description, tool.parameters] for tool in tools]
         keys = [io.fingerprint([self.name, io.to_json(list(talk)), named]) for talk in conversations]
         first = {key: i for i, key in reversed(list(enumerate(keys))) if key not in self._known}
@@ -242,7 +271,8 @@ class Replies:
         return [self._known[key] for key in keys]
 
     def within_budget(self, conversations: Sequence[Sequence[Message]]) -> list[str | None]:
-        """Texts of the replies, None where max_calls is used up; a call kept from before counts, so that resuming changes nothing."""
+        """Texts of the replies, None where max_calls is used up; a call kept from before counts, so that
+        resuming changes nothing."""
         room = max(0, self.max_calls - self.calls) if self.max_calls else len(conversations)
         return [message.text for message in self.reply(conversations[:room])] + [None] * (
             len(conversations) - min(room, len(conversations))

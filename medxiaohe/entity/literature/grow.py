@@ -1,4 +1,5 @@
-"""Drop rules, merging layer by layer, and the rows of new entities (MX-11, MX-12). What the tree has is never changed here."""
+"""Drop rules, merging layer by layer, and the rows of new entities (MX-11, MX-12). What the tree has is never
+changed here."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from medxiaohe.entity.literature.attach import Parent
 from medxiaohe.entity.literature.cluster import Concept
 from medxiaohe.entity.literature.extract import Found, Passage
 from medxiaohe.entity.literature.words import content, head, variant_key
-from medxiaohe.entity.merge import ROOT
-from medxiaohe.entity.names import is_abbreviation
+from medxiaohe.entity.tree.merge import ROOT
+from medxiaohe.entity.tree.names import is_abbreviation
 from medxiaohe.types import Entity
 
 SOURCE = "literature"
@@ -40,14 +41,22 @@ def often_enough(concepts: Iterable[Concept], min_mentions: int) -> tuple[list[C
             kept.append(concept)
         else:
             reason = f"fewer than {min_mentions} mentions"
-            dropped.append({"name": concept.name, "type": concept.type, "mentions": len(concept.mentions), "reason": reason})
+            dropped.append(
+                {
+                    "name": concept.name,
+                    "type": concept.type,
+                    "mentions": len(concept.mentions),
+                    "reason": reason,
+                }
+            )
     return kept, dropped
 
 
 def held_types(
     entities: Sequence[Entity], seen: Mapping[str, int], mentions: Mapping[str, int], min_entities: int
 ) -> tuple[list[Entity], list[Dropped]]:
-    """Entities whose type holds at least `min_entities`. `seen`: entities of the tree that the passages mention often enough, by kind."""
+    """Entities whose type holds at least `min_entities`. `seen`: entities of the tree that the passages
+    mention often enough, by kind."""
     count = Counter(entity.kind for entity in entities)
     kept, dropped = [], []
     for entity in entities:
@@ -63,7 +72,8 @@ def held_types(
 
 
 def entity(concept: Concept, kind: str, passages: Mapping[str, Passage], definition: str = "") -> Entity:
-    """The concept as a node without parents; its source and licence are those of the passages it stands in."""
+    """The concept as a node without parents; its source and licence are those of the passages it stands
+    in."""
     name = concept.name
     synonyms = _spellings(name, concept.names)
     where = [passages[id] for id in dict.fromkeys(one.passage for one in concept.mentions)]
@@ -85,7 +95,8 @@ def _spellings(name: str, names: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def evidence(mentions: Sequence[Found], passages: Mapping[str, Passage]) -> list[dict[str, Any]]:
-    """Where a concept stands: passage, offsets, the words around it, source and licence; one of a passage, the first passages."""
+    """Where a concept stands: passage, offsets, the words around it, source and licence; one of a passage,
+    the first passages."""
     first: dict[str, Found] = {}
     for one in mentions:
         first.setdefault(one.passage, one)
@@ -102,7 +113,12 @@ def evidence(mentions: Sequence[Found], passages: Mapping[str, Passage]) -> list
 # ---- parents -------------------------------------------------------------------------------------
 
 
-def chosen(ranking: Sequence[Parent], min_score: float, above: Mapping[str, Collection[str]], never: Collection[str] = ()) -> list[Parent]:
+def chosen(
+    ranking: Sequence[Parent],
+    min_score: float,
+    above: Mapping[str, Collection[str]],
+    never: Collection[str] = (),
+) -> list[Parent]:
     """The best candidate when it is likely enough; or two that are so together, neither above the other.
 
     None when one of them is in `never`: right below a domain is where an entity is that fits nowhere.
@@ -111,14 +127,19 @@ def chosen(ranking: Sequence[Parent], min_score: float, above: Mapping[str, Coll
     if first is None:
         return []
     best = [first] if first.score >= min_score else []
-    if second is not None and second.score >= SECOND and first.score + second.score >= max(TOGETHER, min_score):
+    if (
+        second is not None
+        and second.score >= SECOND
+        and first.score + second.score >= max(TOGETHER, min_score)
+    ):
         if second.id not in above.get(first.id, ()) and first.id not in above.get(second.id, ()):
             best = [first, second]
     return [] if any(parent.id in never for parent in best) else best
 
 
 def below_new_ones(entities: Sequence[Entity]) -> dict[str, tuple[str, str]]:
-    """New entities whose name is the name of another new one with words before it ("familial X" below "X"): id -> (parent, why)."""
+    """New entities whose name is the name of another new one with words before it ("familial X" below "X"):
+    id -> (parent, why)."""
     by_words = {(one.kind, frozenset(content(one.name))): one for one in reversed(entities)}
     found = {}
     for one in entities:
@@ -132,12 +153,15 @@ def below_new_ones(entities: Sequence[Entity]) -> dict[str, tuple[str, str]]:
 
 
 def merged_by_layer(
-    parents: Mapping[str, Sequence[str]], entities: Mapping[str, Entity], may_merge: Collection[tuple[str, str]]
+    parents: Mapping[str, Sequence[str]],
+    entities: Mapping[str, Entity],
+    may_merge: Collection[tuple[str, str]],
 ) -> dict[str, str]:
-    """Layer by layer from the top: new entities below one parent that `may_merge` are one; what merged -> what stays.
+    """Layer by layer from the top: new entities below one parent that `may_merge` are one; what merged ->
+    what stays.
 
-    Below one parent, a likeness counts that alone would not: that the parents agree is evidence. The pair must be in `may_merge`,
-    smaller id first, which holds pairs of likely synonyms.
+    Below one parent, a likeness counts that alone would not: that the parents agree is evidence. The pair
+    must be in `may_merge`, smaller id first, which holds pairs of likely synonyms.
     """
     depth: dict[str, int] = {}
 
@@ -157,7 +181,12 @@ def merged_by_layer(
         for below in siblings.values():
             for i, a in enumerate(below):
                 for b in below[i + 1 :]:
-                    if a not in into and b not in into and (min(a, b), max(a, b)) in may_merge and entities[a].kind == entities[b].kind:
+                    if (
+                        a not in into
+                        and b not in into
+                        and (min(a, b), max(a, b)) in may_merge
+                        and entities[a].kind == entities[b].kind
+                    ):
                         into[b] = a
     return into
 

@@ -1,4 +1,5 @@
-"""Nodes taken out of a tree, with their names and definitions, so that they can be put back: how attachment is fitted and measured."""
+"""Nodes taken out of a tree, with their names and definitions, so that they can be put back: how attachment
+is fitted and measured."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from medxiaohe.types import Entity
 
 @dataclass(frozen=True)
 class HoldOut:
-    """`skeleton` is without the nodes of `queries`; `gold` has the parents of each query that the skeleton still has."""
+    """`skeleton` is without the nodes of `queries`; `gold` has the parents of each query that the skeleton
+    still has."""
 
     skeleton: tuple[Entity, ...]
     queries: tuple[Entity, ...]  # without parents, codes or sources: name, synonyms and definition alone
@@ -25,7 +27,8 @@ def fold(id: str, seed: str) -> float:
 
 
 def hold_out(entities: Sequence[Entity], ids: Collection[str]) -> HoldOut:
-    """Take the nodes `ids` out, inner ones too: their children go to the nearest ancestors that stay, and so does the gold."""
+    """Take the nodes `ids` out, inner ones too: their children go to the nearest ancestors that stay, and so
+    does the gold."""
     out = set(ids)
     by_id = {entity.id: entity for entity in entities}
     inner = {parent for entity in entities for parent in entity.parents}
@@ -39,7 +42,9 @@ def hold_out(entities: Sequence[Entity], ids: Collection[str]) -> HoldOut:
                 found[parent] = None
         return found
 
-    skeleton = tuple(replace(entity, parents=tuple(kept_above(entity.id))) for entity in entities if entity.id not in out)
+    skeleton = tuple(
+        replace(entity, parents=tuple(kept_above(entity.id))) for entity in entities if entity.id not in out
+    )
     queries = tuple(_bare(by_id[id]) for id in sorted(out) if kept_above(id))
     gold = {query.id: frozenset(kept_above(query.id)) for query in queries}
     return HoldOut(skeleton, queries, gold, frozenset(query.id for query in queries if query.id not in inner))

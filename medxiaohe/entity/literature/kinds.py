@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from medxiaohe import io
 from medxiaohe.entity.literature.vectors import Embedder, Sparse, letter_features, top
-from medxiaohe.entity.tree import Tree
+from medxiaohe.entity.tree.tree import Tree
 
 NUM_NEAR = 10
 POWER = 4
-MAX_NAMES = 2000  # of a kind, drawn by the hash of the name, when vectors are computed; ten times as many by letters, which are cheap
+# of a kind, drawn by the hash of the name, when vectors are computed; ten times as many by letters, which are
+# cheap
+MAX_NAMES = 2000
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,16 @@ class Typed:
 
 
 class Typer:
-    """The names of the tree to compare with. `kinds` are those that an entity may get; empty is all of the tree."""
+    """The names of the tree to compare with. `kinds` are those that an entity may get; empty is all of the
+    tree."""
 
-    def __init__(self, tree: Tree, embedder: Embedder | None = None, kinds: Sequence[str] = (), max_names: int = MAX_NAMES):
+    def __init__(
+        self,
+        tree: Tree,
+        embedder: Embedder | None = None,
+        kinds: Sequence[str] = (),
+        max_names: int = MAX_NAMES,
+    ):
         roots = set(tree.roots)
         by_kind: dict[str, list[str]] = {}
         for entity in tree.entities.values():
@@ -32,7 +41,8 @@ class Typer:
                 by_kind.setdefault(entity.kind, []).append(entity.name)
         most = max_names if embedder is not None else 10 * max_names
         drawn = {
-            kind: sorted(set(names), key=lambda name: (io.unit_interval("typing", name), name))[:most] for kind, names in by_kind.items()
+            kind: sorted(set(names), key=lambda name: (io.unit_interval("typing", name), name))[:most]
+            for kind, names in by_kind.items()
         }
         self.names = [name for kind in sorted(drawn) for name in drawn[kind]]
         self.kinds = [kind for kind in sorted(drawn) for _ in drawn[kind]]
@@ -41,7 +51,8 @@ class Typer:
         self._letters = Sparse(self.names, letter_features) if embedder is None else None
 
     def types(self, names: Sequence[str], shown: int = 3) -> list[Typed]:
-        """Of each name the kind with the most weight among the nearest names; equal weights go by the alphabet."""
+        """Of each name the kind with the most weight among the nearest names; equal weights go by the
+        alphabet."""
         import numpy as np
 
         vectors = self._embedder.encode(names) if self._embedder is not None and names else None
@@ -62,5 +73,11 @@ class Typer:
             if not total:
                 found.append(Typed("", 0.0, ()))
             else:
-                found.append(Typed(kind, round(votes[kind] / total, 4), tuple(self.names[j] for j in near[:shown].tolist())))
+                found.append(
+                    Typed(
+                        kind,
+                        round(votes[kind] / total, 4),
+                        tuple(self.names[j] for j in near[:shown].tolist()),
+                    )
+                )
         return found

@@ -1,4 +1,5 @@
-"""What names look like: a softmax regression over hashed features of a phrase, learnt in numpy, the same every time."""
+"""What names look like: a softmax regression over hashed features of a phrase, learnt in numpy, the same
+every time."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 SIZE = 2**16  # hashed features
 STEPS = 40
-MIN_PHRASES = 3  # a feature of fewer phrases is not used: it would say which phrase this is, not what it looks like
+# a feature of fewer phrases is not used: it would say which phrase this is, not what it looks like
+MIN_PHRASES = 3
 RATE = 0.5
 SHRINK = 1e-5
 
@@ -25,7 +27,9 @@ class Looks:
     weights: np.ndarray  # [SIZE, kinds]
     kinds: tuple[str, ...]
 
-    def chances(self, phrases: Sequence[str], neighbours: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+    def chances(
+        self, phrases: Sequence[str], neighbours: Mapping[str, Sequence[str]]
+    ) -> dict[str, dict[str, float]]:
         """Of each phrase, the chance of each kind."""
         import numpy as np
 
@@ -34,12 +38,18 @@ class Looks:
             block = phrases[start : start + 8192]
             flat, bounds = _packed(block, neighbours)
             share = _softmax(np.add.reduceat(self.weights[flat], bounds[:-1]))
-            found.update({phrase: dict(zip(self.kinds, row, strict=True)) for phrase, row in zip(block, share.tolist(), strict=True)})
+            found.update(
+                {
+                    phrase: dict(zip(self.kinds, row, strict=True))
+                    for phrase, row in zip(block, share.tolist(), strict=True)
+                }
+            )
         return found
 
 
 def features(phrase: str, neighbours: Sequence[str]) -> Iterator[str]:
-    """Words, first and last word, head, endings and letters of the last word, shape, length, words beside it."""
+    """Words, first and last word, head, endings and letters of the last word, shape, length, words beside
+    it."""
     yield "bias"
     words = phrase.casefold().split()
     yield f"words {len(words)}"
@@ -58,8 +68,11 @@ def features(phrase: str, neighbours: Sequence[str]) -> Iterator[str]:
     yield from (f"has {mark}" for mark in "-/" if mark in phrase)
 
 
-def learn(labelled: Sequence[tuple[str, str]], neighbours: Mapping[str, Sequence[str]], kinds: tuple[str, ...]) -> Looks:
-    """Fit on (phrase, kind) by full passes of AdaGrad (Duchi and others 2011); kinds weigh by the root of how many they have."""
+def learn(
+    labelled: Sequence[tuple[str, str]], neighbours: Mapping[str, Sequence[str]], kinds: tuple[str, ...]
+) -> Looks:
+    """Fit on (phrase, kind) by full passes of AdaGrad (Duchi and others 2011); kinds weigh by the root of how
+    many they have."""
     import numpy as np
 
     weights = np.zeros((SIZE, len(kinds)))
@@ -81,7 +94,10 @@ def learn(labelled: Sequence[tuple[str, str]], neighbours: Mapping[str, Sequence
         slope = _softmax(np.add.reduceat(weights[flat], bounds[:-1]))
         slope[np.arange(len(gold)), gold] -= 1
         slope *= importance[:, None]
-        step = np.stack([np.bincount(flat, slope[row, k], SIZE) for k in range(len(kinds))], 1) + SHRINK * weights
+        step = (
+            np.stack([np.bincount(flat, slope[row, k], SIZE) for k in range(len(kinds))], 1)
+            + SHRINK * weights
+        )
         squared += step**2
         weights -= RATE * step / np.sqrt(squared)
         meter.advance()
@@ -93,7 +109,9 @@ def _packed(phrases: Sequence[str], neighbours: Mapping[str, Sequence[str]]) -> 
     """Hashed features of all phrases one after the other, and where those of each begin."""
     import numpy as np
 
-    numbers = [sorted({_number(f) for f in features(phrase, neighbours.get(phrase, ()))}) for phrase in phrases]
+    numbers = [
+        sorted({_number(f) for f in features(phrase, neighbours.get(phrase, ()))}) for phrase in phrases
+    ]
     bounds = np.zeros(len(phrases) + 1, np.int64)
     np.cumsum([len(one) for one in numbers], out=bounds[1:])
     return np.fromiter((n for one in numbers for n in one), np.int64, int(bounds[-1])), bounds

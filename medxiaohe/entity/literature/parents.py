@@ -1,8 +1,9 @@
-"""Candidate parents of a concept in a skeleton, and what speaks for each of them: the rows that boost.py ranks.
+"""Candidate parents of a concept in a skeleton, and what speaks for each of them: the rows that boost.py
+ranks.
 
-What is looked at: names of the skeleton inside the concept's names ("type 2 X" below "X") and in its definition, above all
-in its genus phrase ("A lung disease that ..."); how near the names and texts are, in letters, words and MiniLM; where the
-nearest nodes are attached; what a candidate's children are like.
+What is looked at: names of the skeleton inside the concept's names ("type 2 X" below "X") and in its
+definition, above all in its genus phrase ("A lung disease that ..."); how near the names and texts are, in
+letters, words and MiniLM; where the nearest nodes are attached; what a candidate's children are like.
 """
 
 from __future__ import annotations
@@ -29,10 +30,13 @@ MAX_NAMES = 6  # of a node or a concept that are compared pair by pair
 POWER = 4  # of a similarity as the weight of a vote
 SPACES = ("letters", "words", "vectors")
 NAMES = (
-    "covers candidate", "overlap", "contained weight", "ends with", "starts with", "same head", "head inside", "contains concept",
+    "covers candidate", "overlap", "contained weight", "ends with", "starts with", "same head", "head inside",
+    "contains concept",
     "genus equal", "genus ends with", "genus overlap", "genus head", "definition covers",
-    *(f"{space} {what}" for space in SPACES for what in ("similarity", "rank", "best child", "votes", "votes of grandchildren")),
-    "votes of all", "number of children", "depth", "words", "children with this head", "children named after it", "children share words",
+    *(f"{space} {what}" for space in SPACES for what in ("similarity", "rank", "best child", "votes",
+    "votes of grandchildren")),
+    "votes of all", "number of children", "depth", "words", "children with this head",
+    "children named after it", "children share words",
 )  # fmt: skip
 
 
@@ -78,10 +82,15 @@ class Skeleton:
         return sum(self._idf.get(word, self._rare) for word in words)
 
     def spaces(self, concepts: Sequence[Entity]) -> Iterator[list[np.ndarray]]:
-        """Of each concept, its similarity with every node in letters, words and (when there is an embedder) vectors."""
+        """Of each concept, its similarity with every node in letters, words and (when there is an embedder)
+        vectors."""
         import numpy as np
 
-        vectors = self._embedder.encode([concept.name for concept in concepts]) if self._embedder and concepts else None
+        vectors = (
+            self._embedder.encode([concept.name for concept in concepts])
+            if self._embedder and concepts
+            else None
+        )
         for i, concept in enumerate(concepts):
             by_name = self._letters.similarities(concept.name)
             for name in concept.synonyms[: MAX_NAMES - 1]:
@@ -100,7 +109,12 @@ class Skeleton:
         for similarity in spaces:
             near = top(similarity, NUM_NEAR).tolist()
             found.update(near, *(self.parents[i] for i in near))
-            found.update(up for i in near[:NUM_GRANDPARENTS] for parent in self.parents[i] for up in self.parents[parent])
+            found.update(
+                up
+                for i in near[:NUM_GRANDPARENTS]
+                for parent in self.parents[i]
+                for up in self.parents[parent]
+            )
         import numpy as np
 
         return np.array(sorted(found), np.int64)
@@ -141,7 +155,11 @@ class Skeleton:
     def named_after(self) -> list[float]:
         """Of each node, the share of its children whose name contains its own."""
         return [
-            sum(self.words[i][0] <= self.words[child][0] for child in below) / len(below) if len(below) else 0.0
+            (
+                sum(self.words[i][0] <= self.words[child][0] for child in below) / len(below)
+                if len(below)
+                else 0.0
+            )
             for i, below in enumerate(self.children)
         ]
 
@@ -150,7 +168,9 @@ def text_of(entity: Entity) -> str:
     return " . ".join((entity.name, *entity.synonyms[: MAX_NAMES - 1], entity.definition[:400]))
 
 
-def rows(skeleton: Skeleton, concept: Entity, candidates: np.ndarray, spaces: Sequence[np.ndarray]) -> np.ndarray:
+def rows(
+    skeleton: Skeleton, concept: Entity, candidates: np.ndarray, spaces: Sequence[np.ndarray]
+) -> np.ndarray:
     """[candidates, features] in the order of NAMES; a space that is missing is all zero."""
     import numpy as np
 
@@ -165,7 +185,9 @@ def rows(skeleton: Skeleton, concept: Entity, candidates: np.ndarray, spaces: Se
         ranks[np.argsort(-similarity[candidates], kind="stable")] = np.arange(len(candidates))
         best_child = [float(similarity[skeleton.children[c]].max(initial=0)) for c in candidates]
         columns = (similarity[candidates], ranks, best_child, votes[candidates], far_votes[candidates])
-        table[:, width + 5 * s : width + 5 * s + 5] = np.stack([np.asarray(column, np.float32) for column in columns], 1)
+        table[:, width + 5 * s : width + 5 * s + 5] = np.stack(
+            [np.asarray(column, np.float32) for column in columns], 1
+        )
     rest = width + 5 * len(SPACES)
     for i, c in enumerate(candidates.tolist()):
         table[i, :width] = asked.overlaps(c)
@@ -243,7 +265,8 @@ class _Asked:
                 defined = max(defined, skeleton.weight(common) / weight)
         heads = skeleton.heads[c]
         return (
-            covers, overlap, contained, ends, starts, float(heads in self.heads), float(any(heads in one for one in self.sets)), contains,
+            covers, overlap, contained, ends, starts, float(heads in self.heads),
+            float(any(heads in one for one in self.sets)), contains,
             genus_equal, genus_ends, genus_overlap, float(bool(heads) and heads == self.genus_head), defined,
         )  # fmt: skip
 

@@ -1,6 +1,8 @@
-"""Which texts are near which: TF-IDF of words and of character n-grams, and the vectors of an embedder where there is one.
+"""Which texts are near which: TF-IDF of words and of character n-grams, and the vectors of an embedder where
+there is one.
 
-`Sparse` needs numpy only. `Embedder` is anything with a name that turns texts into rows of length 1 (models/embed.py).
+`Sparse` needs numpy only. `Embedder` is anything with a name that turns texts into rows of length 1
+(models/embed.py).
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ def letter_features(name: str) -> list[str]:
 
 
 def letter_likeness(a: str, b: str) -> float:
-    """Cosine of the counts of letter_features of two names: 1 for names that are equal, but for case and punctuation."""
+    """Cosine of the counts of letter_features of two names: 1 for names that are equal, but for case and
+    punctuation."""
     one, other = Counter(letter_features(a)), Counter(letter_features(b))
     shared = sum(count * other[feature] for feature, count in one.items())
     lengths = [math.sqrt(sum(count * count for count in counts.values())) for counts in (one, other)]
@@ -55,14 +58,16 @@ def letter_likeness(a: str, b: str) -> float:
 
 
 class Sparse:
-    """TF-IDF rows of texts behind an inverted index; the cosine of a text with all of them is one pass over postings."""
+    """TF-IDF rows of texts behind an inverted index; the cosine of a text with all of them is one pass over
+    postings."""
 
     def __init__(self, texts: Sequence[str], features: Callable[[str], Iterable[str]]):
         import numpy as np
 
         self.features, self.size = features, len(texts)
         self._number: dict[str, int] = {}
-        rows, columns, counts = array("i"), array("i"), array("f")  # millions: lists would take ten times as much memory
+        # millions: lists would take ten times as much memory
+        rows, columns, counts = array("i"), array("i"), array("f")
         for i, text in enumerate(texts):
             for feature, count in Counter(features(text)).items():
                 rows.append(i)
@@ -71,7 +76,9 @@ class Sparse:
         row, column = np.asarray(rows, np.int32), np.asarray(columns, np.int32)
         num_with = np.bincount(column, minlength=len(self._number))
         self._idf = np.log((1 + self.size) / (1 + num_with)).astype(np.float32) + 1
-        weight = np.asarray(counts, np.float32) * self._idf[column] if len(column) else np.zeros(0, np.float32)
+        weight = (
+            np.asarray(counts, np.float32) * self._idf[column] if len(column) else np.zeros(0, np.float32)
+        )
         lengths = np.sqrt(np.bincount(row, weight.astype(np.float64) ** 2, minlength=self.size))
         weight = (weight / np.maximum(lengths, 1e-9)[row]).astype(np.float32) if len(row) else weight
         order = np.argsort(column, kind="stable")
@@ -84,15 +91,25 @@ class Sparse:
 
         counts = Counter(self.features(text))
         known = [(self._number[f], 1 + math.log(n)) for f, n in counts.items() if f in self._number]
-        known = [(column, n) for column, n in known if self._bounds[column + 1] - self._bounds[column] <= MAX_ROWS_OF_A_FEATURE]
-        unknown = sum((1 + math.log(n)) ** 2 * (math.log(1 + self.size) + 1) ** 2 for f, n in counts.items() if f not in self._number)
+        known = [
+            (column, n)
+            for column, n in known
+            if self._bounds[column + 1] - self._bounds[column] <= MAX_ROWS_OF_A_FEATURE
+        ]
+        unknown = sum(
+            (1 + math.log(n)) ** 2 * (math.log(1 + self.size) + 1) ** 2
+            for f, n in counts.items()
+            if f not in self._number
+        )
         if not known:
             return np.zeros(self.size, np.float32)
         weights = [count * float(self._idf[column]) for column, count in known]
         length = math.sqrt(sum(w * w for w in weights) + unknown)
         places = [slice(self._bounds[column], self._bounds[column + 1]) for column, _ in known]
         rows = np.concatenate([self._rows[place] for place in places])
-        parts = np.concatenate([self._weights[place] * (w / length) for place, w in zip(places, weights, strict=True)])
+        parts = np.concatenate(
+            [self._weights[place] * (w / length) for place, w in zip(places, weights, strict=True)]
+        )
         return np.bincount(rows, parts, minlength=self.size).astype(np.float32)
 
 
@@ -104,12 +121,14 @@ def top(similarities: np.ndarray, k: int) -> np.ndarray:
     if not k:
         return np.zeros(0, np.int64)
     least = np.partition(similarities, len(similarities) - k)[len(similarities) - k]
-    chosen = np.flatnonzero(similarities >= least)  # those equal to the least too, so that the choice does not depend on numpy
+    # those equal to the least too, so that the choice does not depend on numpy
+    chosen = np.flatnonzero(similarities >= least)
     return chosen[np.lexsort((chosen, -similarities[chosen]))][:k]
 
 
 class Remembering:
-    """An embedder that encodes a text once; with a folder, once for all runs that a kill parts (pieces of PIECE texts)."""
+    """An embedder that encodes a text once; with a folder, once for all runs that a kill parts (pieces of
+    PIECE texts)."""
 
     def __init__(self, embedder: Embedder, folder: Path | None = None):
         self.name, self._embedder, self._folder = embedder.name, embedder, folder

@@ -1,18 +1,25 @@
-"""Words of names and definitions: when two spellings are one, which word is the head, what a definition says its subject is."""
+"""Words of names and definitions: when two spellings are one, which word is the head, what a definition says
+its subject is."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-from medxiaohe.entity.names import key
-from medxiaohe.entity.variants import GREEK_LETTERS, ROMAN, SPELLINGS
+from medxiaohe.entity.linking.variants import GREEK_LETTERS, ROMAN, SPELLINGS
+from medxiaohe.entity.tree.names import key
 
-LINKS = frozenset("a an the of in on at to for with without by from due and or as into that which nos other unspecified".split())
+LINKS = frozenset(
+    "a an the of in on at to for with without by from due and or as into that which nos other unspecified".split()  # noqa: E501
+)
 ENUMERATOR = re.compile(r"\d{1,3}[a-z]?|[a-z]\d{0,2}|type|grade|stage|form|group|class|subtype|variant")
-SUBJECT = re.compile(r"^(?:an?|the|any|one)?\s*(?:(?:form|type|kind|subtype|variant|subgroup|group|class|variety|case)s?\s+of\s+)?", re.I)
+SUBJECT = re.compile(
+    r"^(?:an?|the|any|one)?\s*(?:(?:form|type|kind|subtype|variant|subgroup|group|class|variety|case)s?\s+of\s+)?",
+    re.I,
+)
 GENUS_END = re.compile(
-    r"[,.;:(]|\b(?:that|which|who|whose|where|in which|characteri[sz]ed|caused|resulting|results?_?|due to|with|involving|affecting|located"
+    r"[,.;:(]|\b(?:that|which|who|whose|where|in which|characteri[sz]ed|caused|resulting|results?_?|due"
+    r" to|with|involving|affecting|located"
     r"|associated|occurring|arising|derived|marked|resulting_from|located_in|has_\w+|is|are|was|includes?|and|or)\b",
     re.I,
 )
@@ -31,7 +38,8 @@ ENDINGS = (
 
 @lru_cache(2**18)
 def stem(word: str) -> str:
-    """A word without its plural; British spellings as American ones. Nothing shorter than four letters is touched."""
+    """A word without its plural; British spellings as American ones. Nothing shorter than four letters is
+    touched."""
     for old, new in SPELLINGS:
         if old in word:
             word = word.replace(old, new)
@@ -46,7 +54,8 @@ def stem(word: str) -> str:
 
 @lru_cache(2**19)
 def tokens(name: str) -> tuple[str, ...]:
-    """The stemmed words of a name in their order, Greek letters spelt out, Roman numbers (II and more) as digits."""
+    """The stemmed words of a name in their order, Greek letters spelt out, Roman numbers (II and more) as
+    digits."""
     for letter, word in GREEK_LETTERS.items():
         if letter in name:
             name = name.replace(letter, f" {word} ")
@@ -60,13 +69,15 @@ def content(name: str) -> tuple[str, ...]:
 
 
 def variant_key(name: str) -> str:
-    """Equal for spellings of one term: case, plural, hyphen, spelling, order of words around a comma or "of"."""
+    """Equal for spellings of one term: case, plural, hyphen, spelling, order of words around a comma or
+    "of"."""
     return " ".join(sorted(content(name))) or " ".join(tokens(name))
 
 
 @lru_cache(2**19)
 def head(name: str) -> str:
-    """The word that says what a thing is: "lung carcinoma type 2" -> carcinoma, "carcinoma of the lung" -> carcinoma."""
+    """The word that says what a thing is: "lung carcinoma type 2" -> carcinoma, "carcinoma of the lung" ->
+    carcinoma."""
     words = list(tokens(name))
     for link in ("of", "in", "with", "without", "due", "to", "by", "from", "for", "on"):
         if link in words[1:]:
@@ -85,7 +96,8 @@ def genus(definition: str) -> str:
 
 
 def said_to_be(passage: str, end: int) -> str:
-    """The definition that a passage gives of the term that ends at `end` ("... (COPD) is a lung disease that ..."), or ""."""
+    """The definition that a passage gives of the term that ends at `end` ("... (COPD) is a lung disease that
+    ..."), or ""."""
     rest = passage[end : end + 400]
     match = IS_A.match(rest)
     if not match:

@@ -1,4 +1,5 @@
-"""The ontologies that cellxgene-ontology-guide ships: one JSON object per vocabulary, id -> term, plain or .zst.
+"""The ontologies that cellxgene-ontology-guide ships: one JSON object per vocabulary, id -> term, plain or
+.zst.
 
 {"MONDO:0005550": {"label": ..., "description": ..., "synonyms": [...], "deprecated": false,
                    "ancestors": {"MONDO:7770006": 1, ...}}}       1 is a parent, more is farther
@@ -55,7 +56,17 @@ def read(
         if id in kept:
             synonyms = tuple(dict.fromkeys(s for s in term.get("synonyms", ()) if s != term["label"]))
             definition = TAG.sub("", term.get("description", ""))
-            yield Entity(id, term["label"], kind, _parents(id, terms, kept), synonyms, definition, (), f"{name} {version}", license)
+            yield Entity(
+                id,
+                term["label"],
+                kind,
+                _parents(id, terms, kept),
+                synonyms,
+                definition,
+                (),
+                f"{name} {version}",
+                license,
+            )
     return skipped
 
 
@@ -63,7 +74,8 @@ def _parents(id: str, terms: Mapping[str, Term], kept: set[str]) -> tuple[str, .
     """The nearest kept ancestors on every way up."""
     found, seen, queue = list[str](), {id}, list(terms[id]["ancestors"])
     for parent in queue:
-        if parent in kept or parent not in terms:  # a parent the file does not have is for entity.build to count
+        # a parent the file does not have is for entity.build to count
+        if parent in kept or parent not in terms:
             found.append(parent)
         elif parent not in seen:
             queue.extend(terms[parent]["ancestors"])
@@ -87,14 +99,23 @@ def _terms(path: Path) -> Mapping[str, Term]:
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not JSON, or truncated: {error.msg}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}:{raw.count(10, 0, error.start) + 1}: not UTF-8 ({error.reason} at byte {error.start})") from error
+        raise DataError(
+            f"{path}:{raw.count(10, 0, error.start) + 1}: not UTF-8 ({error.reason} at byte {error.start})"
+        ) from error
     except RecursionError as error:
         raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(terms, dict) or not terms:
         raise DataError(f"{path}: must be a JSON object of terms, id -> term")
     for id, term in terms.items():
-        if not isinstance(term, dict) or not isinstance(term.get("label"), str) or not isinstance(term.get("ancestors"), tuple):
-            raise DataError(f"{path}: the term {id!r} has no label or no ancestors: not an ontology of cellxgene-ontology-guide")
+        if (
+            not isinstance(term, dict)
+            or not isinstance(term.get("label"), str)
+            or not isinstance(term.get("ancestors"), tuple)
+        ):
+            raise DataError(
+                f"{path}: the term {id!r} has no label or no ancestors: not an ontology of"
+                " cellxgene-ontology-guide"
+            )
     return terms
 
 

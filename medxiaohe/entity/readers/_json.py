@@ -24,7 +24,9 @@ def load(path: Path) -> Any:
         raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
     if len(raw) > MAX_BYTES:
         line = raw.count(b"\n") + 1
-        raise DataError(f"{path}:{line}: more than {MAX_BYTES >> 20} MiB of JSON: use the OBO file of this vocabulary")
+        raise DataError(
+            f"{path}:{line}: more than {MAX_BYTES >> 20} MiB of JSON: use the OBO file of this vocabulary"
+        )
     try:
         return json.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -1,4 +1,5 @@
-"""Tab-separated tables with a header: rows as {column: cell}, quotes and angle brackets around a cell removed."""
+"""Tab-separated tables with a header: rows as {column: cell}, quotes and angle brackets around a cell
+removed."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,7 +9,8 @@ from medxiaohe.errors import ConfigError, DataError
 
 
 def rows(path: Path | None, reader: str, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Numbered rows; lines that start with # are comments. DataError names the line that has too few or too many cells."""
+    """Numbered rows; lines that start with # are comments. DataError names the line that has too few or too
+    many cells."""
     columns: list[str] = []
     for number, line in io.lines(named(path, reader)):
         if line.startswith("#") or not line.strip():
@@ -17,13 +19,18 @@ def rows(path: Path | None, reader: str, needed: Sequence[str]) -> Iterator[tupl
         if not columns:
             columns = cells
             if missing := [name for name in needed if name not in columns]:
-                raise DataError(f"{path}:{number}: no column {missing[0]!r}: the first line must name the columns {', '.join(needed)}")
+                raise DataError(
+                    f"{path}:{number}: no column {missing[0]!r}: the first line must name the columns"
+                    f" {', '.join(needed)}"
+                )
         elif len(cells) != len(columns):
             raise DataError(f"{path}:{number}: {len(cells)} columns, but the header has {len(columns)}")
         else:
             yield number, dict(zip(columns, cells, strict=True))
     if not columns:
-        raise DataError(f"{path}: no rows in this file: its first line must name the columns {', '.join(needed)}")
+        raise DataError(
+            f"{path}: no rows in this file: its first line must name the columns {', '.join(needed)}"
+        )
 
 
 def comments(path: Path) -> dict[str, str]:

@@ -41,7 +41,9 @@ def elements(path: Path, wanted: Collection[str]) -> Iterator[tuple[int, Element
         what = str(error).partition(":")[0]
         raise DataError(f"{path}:{error.position[0] or number}: not XML, or truncated: {what}") from error
     if not found:
-        raise DataError(f"{path}: no {' or '.join(sorted(tag.rpartition('}')[2] for tag in wanted))} in this XML file")
+        raise DataError(
+            f"{path}: no {' or '.join(sorted(tag.rpartition('}')[2] for tag in wanted))} in this XML file"
+        )
 
 
 def text(element: Element | None) -> str:

@@ -14,7 +14,12 @@ from medxiaohe.types import Entity
 EXAMPLE: dict[str, str | bytes] = {
     "CHEBI-ontology-2026-05-01.json": json.dumps(
         {
-            "CHEBI:24431": {"label": "chemical entity", "description": "A chemical.", "ancestors": {}, "deprecated": False},
+            "CHEBI:24431": {
+                "label": "chemical entity",
+                "description": "A chemical.",
+                "ancestors": {},
+                "deprecated": False,
+            },
             "CHEBI:22712": {"label": "benzenes", "ancestors": {"CHEBI:24431": 1}, "deprecated": False},
             "CHEBI:15365": {
                 "label": "acetylsalicylic acid",
@@ -28,4 +33,10 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def chebi(path: Path | None = None) -> Iterator[Entity]:
-    return _cellxgene.read(path, name="CHEBI", kind="chemical", license="CC-BY-4.0", keep=lambda term: bool(term.get("description")))
+    return _cellxgene.read(
+        path,
+        name="CHEBI",
+        kind="chemical",
+        license="CC-BY-4.0",
+        keep=lambda term: bool(term.get("description")),
+    )

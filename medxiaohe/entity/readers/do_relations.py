@@ -12,10 +12,13 @@ from medxiaohe.types import Entity, Relation
 
 LICENSE = "CC0-1.0"
 FLAT = True  # this file has no parents
-OBJECTS = {"symptom": ("has symptom", "phenotype"), "anatomy": ("located in", "anatomy")}  # column -> predicate, kind
+# column -> predicate, kind
+OBJECTS = {"symptom": ("has symptom", "phenotype"), "anatomy": ("located in", "anatomy")}
 
 EXAMPLE: dict[str, str | bytes] = {
-    "disease-symptom.tsv": "disease_id\tdisease_label\tsymptom_id\tsymptom_label\nDOID:820\tmyocarditis\tSYMP:0000613\tfever\n"
+    "disease-symptom.tsv": (
+        "disease_id\tdisease_label\tsymptom_id\tsymptom_label\nDOID:820\tmyocarditis\tSYMP:0000613\tfever\n"
+    )
 }
 
 
@@ -26,7 +29,9 @@ def do_relations(path: Path | None = None) -> Iterator[Entity | Relation]:
         column = next((name for name in OBJECTS if f"{name}_id" in row), "")
         subject = row.get("disease_id") or row.get("id")
         if not column or not subject:
-            raise DataError(f"{path}:{number}: needs the columns id or disease_id, and symptom_id or anatomy_id")
+            raise DataError(
+                f"{path}:{number}: needs the columns id or disease_id, and symptom_id or anatomy_id"
+            )
         predicate, kind = OBJECTS[column]
         object, label = row[f"{column}_id"], row.get(f"{column}_label", "")
         if object:

@@ -1,6 +1,8 @@
-"""Tables of the Disease Ontology: id, label and either subClassOf (a parent's label) or xrefs (codes elsewhere).
+"""Tables of the Disease Ontology: id, label and either subClassOf (a parent's label) or xrefs (codes
+elsewhere).
 
-A term has one row for each of its parents. A parent that is no label of the file is left for entity.build to count.
+A term has one row for each of its parents. A parent that is no label of the file is left for entity.build to
+count.
 """
 
 from collections.abc import Iterator
@@ -30,9 +32,21 @@ def do_table(path: Path | None = None) -> Iterator[Entity]:
             raise DataError(f"{path}:{number}: a row without an id")
         labels.setdefault(row["id"], row["label"])
         above.setdefault(row["id"], []).append(row.get("subClassOf", ""))
-        codes.setdefault(row["id"], []).extend(code.strip() for code in row.get("xrefs", "").split(",") if code.strip())
+        codes.setdefault(row["id"], []).extend(
+            code.strip() for code in row.get("xrefs", "").split(",") if code.strip()
+        )
     assert path is not None
     ids = {**TOP, **{label: id for id, label in labels.items()}}
     for id, label in labels.items():
         parents = tuple(dict.fromkeys(ids.get(parent, parent) for parent in above[id] if parent))
-        yield Entity(id, label, "disease", parents, (), "", tuple(dict.fromkeys(codes[id])), _tables.source(path), LICENSE)
+        yield Entity(
+            id,
+            label,
+            "disease",
+            parents,
+            (),
+            "",
+            tuple(dict.fromkeys(codes[id])),
+            _tables.source(path),
+            LICENSE,
+        )

@@ -8,7 +8,8 @@ from medxiaohe.entity.readers._terms import Terms, below, entities, read_all
 from medxiaohe.entity.readers.obo import obo
 from medxiaohe.errors import DataError
 
-PHENOTYPE = "HP:0000118"  # beside it are words about phenotypes: severe, bilateral, juvenile onset, autosomal dominant
+# beside it are words about phenotypes: severe, bilateral, juvenile onset, autosomal dominant
+PHENOTYPE = "HP:0000118"
 LICENSE = "HPO license (https://hpo.jax.org/app/license)"
 
 EXAMPLE: dict[str, str | bytes] = {
@@ -47,7 +48,9 @@ def hpo(path: Path | None = None) -> Terms:
     terms = entities(said)
     inside = below([PHENOTYPE], {term.id: term.parents for term in terms})
     if PHENOTYPE not in {term.id for term in terms}:
-        raise DataError(f"{file}: no term {PHENOTYPE} (Phenotypic abnormality): not the Human Phenotype Ontology")
+        raise DataError(
+            f"{file}: no term {PHENOTYPE} (Phenotypic abnormality): not the Human Phenotype Ontology"
+        )
     for term in terms:
         if term.id in inside:
             parents = () if term.id == PHENOTYPE else term.parents

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from medxiaohe.entity.ids import curie
 from medxiaohe.entity.readers import _tables
 from medxiaohe.entity.readers.hpo import LICENSE
+from medxiaohe.entity.tree.ids import curie
 from medxiaohe.types import Entity
 
 FLAT = True  # this file has no parents
@@ -28,4 +28,13 @@ def hpo_lay(path: Path | None = None) -> Iterator[Entity]:
     for id, names in found.items():
         lay = tuple(dict.fromkeys(name for name in names if name))
         other_names = tuple(name for name in lay if name != labels[id])
-        yield Entity(id, labels[id], "phenotype", (), other_names, source=_tables.source(path), license=LICENSE, lay=lay)
+        yield Entity(
+            id,
+            labels[id],
+            "phenotype",
+            (),
+            other_names,
+            source=_tables.source(path),
+            license=LICENSE,
+            lay=lay,
+        )

@@ -1,7 +1,7 @@
 """ICD-10-CM, the diagnosis codes: tabular list in XML (package simple-icd-10-cm, or CDC's own file).
 
-Chapters, blocks (A00-A09) and codes, each below the one before. An inclusion term is a synonym, except below a code for
-"other" or "unspecified" things, where it is only one of several: there it is a related name.
+Chapters, blocks (A00-A09) and codes, each below the one before. An inclusion term is a synonym, except below
+a code for "other" or "unspecified" things, where it is only one of several: there it is a related name.
 """
 
 import re
@@ -15,7 +15,8 @@ from medxiaohe.errors import DataError
 from medxiaohe.types import Entity
 
 LICENSE = "ICD-10-CM: NCHS (CDC) and CMS; ICD-10 is copyright of the WHO"
-KINDS = {"18": "phenotype", "20": "exposure", "21": "factor"}  # chapter -> kind; all others are diseases and injuries
+# chapter -> kind; all others are diseases and injuries
+KINDS = {"18": "phenotype", "20": "exposure", "21": "factor"}
 RANGE = re.compile(r"\s*\(([A-Z]\w+-[A-Z]\w+)\)\s*$")
 RESIDUAL = re.compile(r"\b(?:other|unspecified|not elsewhere classified|unsp)\b", re.IGNORECASE)
 NOS = re.compile(r",? NOS$")
@@ -43,7 +44,11 @@ EXAMPLE: dict[str, str | bytes] = {
 
 def icd10cm(path: Path | None = None) -> Iterator[Entity]:
     path = path or assets.folder("icd10cm")
-    file = path if not path.is_dir() else next(iter(sorted(path.rglob("*tabular*.xml"))), path / "icd10c-tabular.xml")
+    file = (
+        path
+        if not path.is_dir()
+        else next(iter(sorted(path.rglob("*tabular*.xml"))), path / "icd10c-tabular.xml")
+    )
     version = ""
     for line, element in _xml.elements(file, {"version", "chapter"}):
         if element.tag == "version":
@@ -59,7 +64,14 @@ def icd10cm(path: Path | None = None) -> Iterator[Entity]:
         for section in element.iter("section"):
             block = f"ICD10CM:{_range(section.get('id', ''))}"
             if block != top:
-                yield Entity(block, RANGE.sub("", _xml.text(section.find("desc"))), kind, (top,), source=source, license=LICENSE)
+                yield Entity(
+                    block,
+                    RANGE.sub("", _xml.text(section.find("desc"))),
+                    kind,
+                    (top,),
+                    source=source,
+                    license=LICENSE,
+                )
             for diag in section.findall("diag"):
                 yield from _codes(diag, block, kind, source, f"{file}:{line}")
 

@@ -1,13 +1,15 @@
-"""A JSON object from ids to names, {"ORPHA:10": "48,XXYY syndrome/XXYY"}, as RareBench has them; / parts the names.
+"""A JSON object from ids to names, {"ORPHA:10": "48,XXYY syndrome/XXYY"}, as RareBench has them; / parts the
+names.
 
-Ids of one spelling of the names are ids of one entity, the first of them. The kind is what the prefix of the id says.
+Ids of one spelling of the names are ids of one entity, the first of them. The kind is what the prefix of the
+id says.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from medxiaohe.entity.ids import kind_of
 from medxiaohe.entity.readers import _json, _tables
+from medxiaohe.entity.tree.ids import kind_of
 from medxiaohe.errors import DataError
 from medxiaohe.types import Entity
 
@@ -29,7 +31,17 @@ def id_names(path: Path | None = None) -> Iterator[Entity]:
         ids.setdefault((kind_of(id), name.strip()), []).append(id)
     for (kind, names), (first, *others) in ids.items():
         name, *synonyms = _parts(names) if kind == "disease" else [names]
-        yield Entity(first, name, kind, (), tuple(synonyms), "", tuple(others), _tables.source(path), "Apache-2.0 (RareBench)")
+        yield Entity(
+            first,
+            name,
+            kind,
+            (),
+            tuple(synonyms),
+            "",
+            tuple(others),
+            _tables.source(path),
+            "Apache-2.0 (RareBench)",
+        )
 
 
 def _parts(names: str) -> list[str]:

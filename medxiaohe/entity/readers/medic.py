@@ -33,10 +33,22 @@ def medic(path: Path | None = None) -> Iterator[Entity]:
         ids, bars, names = line.partition("||")
         codes = [code for code in re.split(r"[|/]", ids) if code]
         if not bars or not codes or not all(map(ID.fullmatch, codes)):
-            raise DataError(f"{path}:{number}: a MEDIC line must be `id|other ids||name|synonyms`, not {line[:80]!r}")
+            raise DataError(
+                f"{path}:{number}: a MEDIC line must be `id|other ids||name|synonyms`, not {line[:80]!r}"
+            )
         name, *synonyms = [name for part in names.split("|") if (name := part.strip())] or [""]
         first, *others = map(_curie, codes)
-        yield Entity(first, name, "disease", (), tuple(synonyms), "", tuple(others), _tables.source(path), "CTD MEDIC terms (cite CTD)")
+        yield Entity(
+            first,
+            name,
+            "disease",
+            (),
+            tuple(synonyms),
+            "",
+            tuple(others),
+            _tables.source(path),
+            "CTD MEDIC terms (cite CTD)",
+        )
     if empty:
         raise DataError(f"{path}: no rows in this file: not MEDIC, or truncated")
 

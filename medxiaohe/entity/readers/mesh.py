@@ -1,7 +1,7 @@
 """MeSH descriptors: desc2026.xml of the US National Library of Medicine, a file you obtain there.
 
-Terms of the preferred concept are synonyms, those of narrower, broader and related concepts related names. A tree number
-(C04.557.450) says what is above a descriptor, and its first letters the kind.
+Terms of the preferred concept are synonyms, those of narrower, broader and related concepts related names. A
+tree number (C04.557.450) says what is above a descriptor, and its first letters the kind.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,16 @@ from medxiaohe.types import Entity
 
 LICENSE = "NLM terms for MeSH (free reuse, name the version)"
 KINDS = (  # the longest start of a tree number decides
-    ("C23", "phenotype"), ("E01.370.350", "modality"), ("F03", "disease"), ("A18", "organism"), ("A11", "cell"),
-    ("D12.776", "chemical"), ("A", "anatomy"), ("B", "organism"), ("C", "disease"), ("D", "chemical"), ("E", "procedure"), ("G", "process"),
+    ("C23", "phenotype"), ("E01.370.350", "modality"), ("F03", "disease"), ("A18", "organism"), ("A11",
+    "cell"),
+    ("D12.776", "chemical"), ("A", "anatomy"), ("B", "organism"), ("C", "disease"), ("D", "chemical"), ("E",
+    "procedure"), ("G", "process"),
 )  # fmt: skip
 SHORT = ("ABB", "ABX", "ACR", "ACX")  # LexicalTag of abbreviations and acronyms
 
 EXAMPLE: dict[str, str | bytes] = {
-    "desc2026.xml": """<?xml version="1.0"?>
+    "desc2026.xml": (
+        """<?xml version="1.0"?>
 <DescriptorRecordSet LanguageCode="eng">
 <DescriptorRecord><DescriptorUI>D009369</DescriptorUI><DescriptorName><String>Neoplasms</String></DescriptorName>
 <TreeNumberList><TreeNumber>C04</TreeNumber></TreeNumberList>
@@ -32,7 +35,8 @@ EXAMPLE: dict[str, str | bytes] = {
 <ConceptList><Concept PreferredConceptYN="Y"><TermList><Term LexicalTag="NON"><String>Malignant Melanoma</String></Term></TermList>
 </Concept></ConceptList></DescriptorRecord>
 </DescriptorRecordSet>
-"""
+"""  # noqa: E501
+    )
 }
 
 
@@ -42,14 +46,17 @@ def mesh(path: Path | None = None) -> Iterator[Entity]:
     for line, record in _xml.elements(path, {"DescriptorRecord"}):
         id, name = _xml.text(record.find("DescriptorUI")), _xml.text(record.find("DescriptorName/String"))
         if not id or not name:
-            raise DataError(f"{path}:{line}: the DescriptorRecord that ends here has no DescriptorUI or no DescriptorName")
+            raise DataError(
+                f"{path}:{line}: the DescriptorRecord that ends here has no DescriptorUI or no DescriptorName"
+            )
         found.append(_descriptor(record, f"MESH:{id}", name, f"MeSH {_tables.source(path)}"))
     places = {number: entity.id for entity, numbers in found for number in numbers}
     for entity, numbers in found:
         above = (number.rpartition(".")[0] for number in numbers)
         parents = dict.fromkeys(places[number] for number in above if number in places)
         yield Entity(
-            entity.id, entity.name, entity.kind, tuple(parents), entity.synonyms, entity.definition, (), entity.source, entity.license,
+            entity.id, entity.name, entity.kind, tuple(parents), entity.synonyms, entity.definition, (),
+            entity.source, entity.license,
             abbreviations=entity.abbreviations, related=entity.related,
         )  # fmt: skip
 
@@ -67,12 +74,25 @@ def _descriptor(record: Element, id: str, name: str, source: str) -> tuple[Entit
     numbers = tuple(_xml.text(number) for number in record.findall("TreeNumberList/TreeNumber"))
     kind = kind_of(numbers) or "other"
     others = tuple(dict.fromkeys(text for text in synonyms if text and text != name))
-    entity = Entity(id, name, kind, (), others, note, (), source, LICENSE, abbreviations=tuple(short), related=tuple(related))
+    entity = Entity(
+        id,
+        name,
+        kind,
+        (),
+        others,
+        note,
+        (),
+        source,
+        LICENSE,
+        abbreviations=tuple(short),
+        related=tuple(related),
+    )
     return entity, numbers
 
 
 def kind_of(numbers: Sequence[str], kinds: Sequence[tuple[str, str]] = KINDS) -> str:
-    """That of the first of `kinds` that a tree number starts with, or "". What is a disease too (C but C23) is one: keloid, melena."""
+    """That of the first of `kinds` that a tree number starts with, or "". What is a disease too (C but C23)
+    is one: keloid, melena."""
     diseases = [number for number in numbers if number.startswith("C") and not number.startswith("C23")]
     numbers = diseases or numbers
     return next((kind for start, kind in kinds for number in numbers if number.startswith(start)), "")

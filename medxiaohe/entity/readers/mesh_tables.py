@@ -1,14 +1,20 @@
-"""MeSH as tables: id, name, entry terms and what is above, one row a descriptor, and one a supplementary concept.
+"""MeSH as tables: id, name, entry terms and what is above, one row a descriptor, and one a supplementary
+concept.
 
-    D000002 <tab> Temefos <tab> Temephos|... <tab> D02.705.400.625.800|... <tab>       mesh_id_label_mappings.tsv: tree numbers
-    C000002 <tab> bevonium <tab> 2-(hydroxymethyl)-... <tab> D001561                    mesh_supp_id_label_mappings.tsv: headings
-    MESH <tab> C000002 <tab> bevonium <tab> CHEBI <tab> CHEBI:135495 <tab> bevonium      mesh_mappings.tsv: what it is elsewhere
+    D000002 <tab> Temefos <tab> Temephos|... <tab> D02.705.400.625.800|... <tab>
+    mesh_id_label_mappings.tsv: tree numbers
+    C000002 <tab> bevonium <tab> 2-(hydroxymethyl)-... <tab> D001561
+    mesh_supp_id_label_mappings.tsv: headings
+    MESH <tab> C000002 <tab> bevonium <tab> CHEBI <tab> CHEBI:135495 <tab> bevonium      mesh_mappings.tsv:
+    what it is elsewhere
 
-Without a path: the descriptors and mappings of the package file `mesh`. With the path of a table of supplementary concepts, those,
-below the headings that MeSH maps them to; the table of descriptors must lie beside it, for their kinds.
+Without a path: the descriptors and mappings of the package file `mesh`. With the path of a table of
+supplementary concepts, those, below the headings that MeSH maps them to; the table of descriptors must lie
+beside it, for their kinds.
 
-The tables do not say which entry terms are of a narrower concept, as reader `mesh` knows from the XML: all are synonyms, as they are in
-CTD's MEDIC. One that only turns another around ("Houses, Slaughter") is left out.
+The tables do not say which entry terms are of a narrower concept, as reader `mesh` knows from the XML: all
+are synonyms, as they are in CTD's MEDIC. One that only turns another around ("Houses, Slaughter") is left
+out.
 """
 
 from collections import Counter
@@ -16,22 +22,30 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from medxiaohe import assets, io
-from medxiaohe.entity.names import key
 from medxiaohe.entity.readers import mesh
 from medxiaohe.entity.readers._terms import Terms
+from medxiaohe.entity.tree.names import key
 from medxiaohe.errors import DataError
 from medxiaohe.types import Entity, Match
 
-DESCRIPTORS, SUPPLEMENTARY, MAPPINGS = "mesh_id_label_mappings.tsv", "mesh_supp_id_label_mappings.tsv", "mesh_mappings.tsv"
-# Branches that are about research, equipment, minds, plants and physics: their words are in every text and mean no entity of medicine.
+DESCRIPTORS, SUPPLEMENTARY, MAPPINGS = (
+    "mesh_id_label_mappings.tsv",
+    "mesh_supp_id_label_mappings.tsv",
+    "mesh_mappings.tsv",
+)
+# Branches that are about research, equipment, minds, plants and physics: their words are in every text and
+# mean no entity of medicine.
 OUTSIDE = ("A18", "A19", "B03.440", "E05", "E07", "G01", "G02", "G05", "G06", "G14", "G15", "G16", "G17")
-KINDS = (("D12.644", "chemical"), ("D12.776", "gene product"), ("D08.811", "gene product"), *mesh.KINDS)  # peptides, proteins, enzymes
+# peptides, proteins, enzymes
+KINDS = (("D12.644", "chemical"), ("D12.776", "gene product"), ("D08.811", "gene product"), *mesh.KINDS)
 SAME_ID = frozenset({"CHEBI", "DOID", "HP", "UBERON", "CL", "GO", "NCIT"})  # whose ids the tree knows
 
 EXAMPLE: dict[str, str | bytes] = {
-    DESCRIPTORS: "D009369\tNeoplasms\tTumors|Cancer\tC04\t\n"
-    "D008545\tMelanoma\tMalignant Melanoma|Melanoma, Malignant\tC04.557|C04.588\t\n"
-    "D000068677\tSildenafil Citrate\tViagra|Sildenafil\tD02.886\t\n",
+    DESCRIPTORS: (
+        "D009369\tNeoplasms\tTumors|Cancer\tC04\t\n"
+        "D008545\tMelanoma\tMalignant Melanoma|Melanoma, Malignant\tC04.557|C04.588\t\n"
+        "D000068677\tSildenafil Citrate\tViagra|Sildenafil\tD02.886\t\n"
+    ),
     MAPPINGS: "MESH\tD008545\tMelanoma\tDOID\tDOID:1909\tmelanoma\n",
 }
 
@@ -67,7 +81,17 @@ def _descriptors(file: Path, skipped: Counter[str]) -> dict[str, Entity]:
     for id, (name, terms, kind, numbers) in rows.items():
         above = (places.get(number.rpartition(".")[0], "") for number in numbers)
         parents = tuple(dict.fromkeys(f"MESH:{one}" for one in above if one and rows[one][2] == kind))
-        found[id] = Entity(f"MESH:{id}", name, kind, parents, _synonyms(name, terms), "", (), "MeSH descriptors", mesh.LICENSE)
+        found[id] = Entity(
+            f"MESH:{id}",
+            name,
+            kind,
+            parents,
+            _synonyms(name, terms),
+            "",
+            (),
+            "MeSH descriptors",
+            mesh.LICENSE,
+        )
     return found
 
 
@@ -79,14 +103,27 @@ def _supplementary(file: Path, descriptors: Mapping[str, Entity], skipped: Count
             continue
         kind = above[0].kind
         parents = tuple(dict.fromkeys(one.id for one in above if one.kind == kind))
-        yield Entity(f"MESH:{id}", name, kind, parents, _synonyms(name, terms), "", (), "MeSH supplementary concepts", mesh.LICENSE)
+        yield Entity(
+            f"MESH:{id}",
+            name,
+            kind,
+            parents,
+            _synonyms(name, terms),
+            "",
+            (),
+            "MeSH supplementary concepts",
+            mesh.LICENSE,
+        )
 
 
 def _mappings(file: Path, descriptors: Mapping[str, Entity]) -> Iterator[Match]:
     for number, line in io.lines(file):
         cells = line.split("\t")
         if len(cells) != 6:
-            raise DataError(f"{file}:{number}: {len(cells)} columns, but a mapping of MeSH has 6: not this table, or truncated")
+            raise DataError(
+                f"{file}:{number}: {len(cells)} columns, but a mapping of MeSH has 6: not this table, or"
+                " truncated"
+            )
         _, id, _, vocabulary, other, _ = cells
         if vocabulary in SAME_ID and id in descriptors:
             same = other if ":" in other else f"{vocabulary}:{other}"
@@ -98,9 +135,18 @@ def _rows(file: Path, letter: str) -> Iterator[tuple[int, str, str, str, str]]:
     empty = True
     for number, line in io.lines(file):
         cells = line.split("\t")
-        if len(cells) not in (4, 5) or not cells[1].strip() or not (cells[0][:1] == letter and cells[0][1:].isdigit()):
-            wanted = f"{letter}000001, name, entry terms with | between them, {'tree numbers' if letter == 'D' else 'headings'}"
-            raise DataError(f"{file}:{number}: a row of MeSH must be `{wanted}` with tabs between them, not {line[:80]!r}")
+        if (
+            len(cells) not in (4, 5)
+            or not cells[1].strip()
+            or not (cells[0][:1] == letter and cells[0][1:].isdigit())
+        ):
+            wanted = (
+                f"{letter}000001, name, entry terms with | between them,"
+                f" {'tree numbers' if letter == 'D' else 'headings'}"
+            )
+            raise DataError(
+                f"{file}:{number}: a row of MeSH must be `{wanted}` with tabs between them, not {line[:80]!r}"
+            )
         empty = False
         yield number, cells[0], cells[1], cells[2], cells[3]
     if empty:

@@ -1,7 +1,8 @@
-"""How a picture or a signal of a patient is made: a list of imaging modalities of our own (modality.tsv, CC0).
+"""How a picture or a signal of a patient is made: a list of imaging modalities of our own (modality.tsv,
+CC0).
 
-No open vocabulary of imaging ships in a package (RadLex and DICOM have terms of their own), and without modalities the
-tree could not say what an image is of.
+No open vocabulary of imaging ships in a package (RadLex and DICOM have terms of their own), and without
+modalities the tree could not say what an image is of.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from medxiaohe.types import Entity
 
 FILE = Path(__file__).with_name("modality.tsv")
 
-EXAMPLE: dict[str, str | bytes] = {"modality.tsv": "".join(FILE.read_text(encoding="utf-8").splitlines(keepends=True)[:4])}
+EXAMPLE: dict[str, str | bytes] = {
+    "modality.tsv": "".join(FILE.read_text(encoding="utf-8").splitlines(keepends=True)[:4])
+}
 
 
 def modality(path: Path | None = None) -> Iterator[Entity]:

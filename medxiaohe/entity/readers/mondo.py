@@ -13,7 +13,12 @@ EXAMPLE: dict[str, str | bytes] = {
     "MONDO-ontology-v2026-05-05.json": json.dumps(
         {
             "MONDO:0000001": {"label": "disease", "ancestors": {}, "deprecated": False},
-            "MONDO:0005070": {"label": "neoplasm", "synonyms": ["tumor"], "ancestors": {"MONDO:0000001": 1}, "deprecated": False},
+            "MONDO:0005070": {
+                "label": "neoplasm",
+                "synonyms": ["tumor"],
+                "ancestors": {"MONDO:0000001": 1},
+                "deprecated": False,
+            },
             "MONDO:0005105": {
                 "label": "melanoma",
                 "description": "A malignant neoplasm of melanocytes.",

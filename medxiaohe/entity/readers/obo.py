@@ -1,8 +1,9 @@
 """Any ontology in OBO format 1.2 or 1.4: https://owlcollab.github.io/oboformat/doc/GO.format.obo-1_4.html
 
-Read are id, name, def, is_a, relationship, xref, alt_id, is_obsolete and the synonyms. EXACT ones are synonyms, those
-marked as such are lay names or abbreviations. RELATED and NARROW ones are kept as related names: they name something
-else, and a linker that believes them finds what is not there. BROAD ones are left out.
+Read are id, name, def, is_a, relationship, xref, alt_id, is_obsolete and the synonyms. EXACT ones are
+synonyms, those marked as such are lay names or abbreviations. RELATED and NARROW ones are kept as related
+names: they name something else, and a linker that believes them finds what is not there. BROAD ones are left
+out.
 """
 
 import re
@@ -12,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medxiaohe import io
-from medxiaohe.entity.ids import kind_of
 from medxiaohe.entity.readers._terms import Terms
+from medxiaohe.entity.tree.ids import kind_of
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.types import Entity, Relation
 
@@ -22,7 +23,8 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 ESCAPE = re.compile(r"\\(.)")
 LICENSE_KEYS = ("license", "rights")  # terms:license <URL>, dc:rights, dcterms-license
 LICENSE_REMARK = re.compile(r"licen[sc]ed under (?:a |the )?(.+)", re.IGNORECASE)
-PREDICATES = {"BFO:0000050": "part of", "BFO:0000051": "has part", "RO:0000087": "has role"}  # where no [Typedef] names them
+# where no [Typedef] names them
+PREDICATES = {"BFO:0000050": "part of", "BFO:0000051": "has part", "RO:0000087": "has role"}
 
 EXAMPLE: dict[str, str | bytes] = {
     "tiny.obo": """format-version: 1.2
@@ -87,14 +89,17 @@ def obo(path: Path | None = None) -> Terms:
             facts += ((term.first("id"), *_fact(value)) for value in term.tags.get("relationship", ()))
     source, license = _source(header, path), _license(header)
     for subject, predicate, object in facts:
-        yield Relation(subject, predicates.get(predicate, predicate).replace("_", " "), object, None, source, license)
+        yield Relation(
+            subject, predicates.get(predicate, predicate).replace("_", " "), object, None, source, license
+        )
     if empty:
         raise DataError(f"{path}: no [Term] in this file: not OBO, or truncated")
     return skipped
 
 
 def _stanzas(path: Path, header: _Term, predicates: dict[str, str]) -> Iterator[_Term]:
-    """The [Term] stanzas; lines before the first stanza go into `header`, names of [Typedef]s into `predicates`."""
+    """The [Term] stanzas; lines before the first stanza go into `header`, names of [Typedef]s into
+    `predicates`."""
     current, kind = header, ""
     for number, line in io.lines(path):
         line = line.strip()
@@ -194,7 +199,8 @@ def _plain(text: str) -> str:
 
 
 def _source(header: _Term, path: Path) -> str:
-    """Name and version, out of `ontology: mondo/imports/uberon_import` and `data-version: releases/2021-08-03/x.owl`."""
+    """Name and version, out of `ontology: mondo/imports/uberon_import` and `data-version:
+    releases/2021-08-03/x.owl`."""
     name = header.first("ontology").split("/")[-1].removesuffix(".obo") or path.name.split(".")[0]
     version = header.first("data-version") or header.first("date")
     date = DATE.search(version)
@@ -205,6 +211,12 @@ def _license(header: _Term) -> str:
     for key in LICENSE_KEYS:
         for value in header.tags.get("property_value", ()):
             if value.split()[0].endswith(key):
-                return value.partition(" ")[2].removesuffix("xsd:string").removesuffix("xsd:anyURI").strip().strip('"')
+                return (
+                    value.partition(" ")[2]
+                    .removesuffix("xsd:string")
+                    .removesuffix("xsd:anyURI")
+                    .strip()
+                    .strip('"')
+                )
     remarks = map(LICENSE_REMARK.search, header.tags.get("remark", ()))
     return next((match[1].strip() for match in remarks if match), "")

@@ -1,6 +1,7 @@
 """Any ontology in OBO-graph JSON, plain or .gz: https://github.com/geneontology/obographs
 
-is_a edges are parents, all other edges relations; EXACT synonyms are synonyms, RELATED and NARROW ones related.
+is_a edges are parents, all other edges relations; EXACT synonyms are synonyms, RELATED and NARROW ones
+related.
 """
 
 import json
@@ -9,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.entity.ids import curie, kind_of
 from medxiaohe.entity.readers import _json, _tables
 from medxiaohe.entity.readers._terms import Terms
+from medxiaohe.entity.tree.ids import curie, kind_of
 from medxiaohe.errors import DataError
 from medxiaohe.types import Entity, Relation
 
@@ -25,7 +26,9 @@ EXAMPLE: dict[str, str | bytes] = {
                     "id": "http://purl.obolibrary.org/obo/doid.owl",
                     "meta": {
                         "version": "http://purl.obolibrary.org/obo/doid/releases/2026-07-31/doid.owl",
-                        "basicPropertyValues": [{"pred": "http://purl.org/dc/terms/license", "val": "CC0-1.0"}],
+                        "basicPropertyValues": [
+                            {"pred": "http://purl.org/dc/terms/license", "val": "CC0-1.0"}
+                        ],
                     },
                     "nodes": [
                         {"id": "http://purl.obolibrary.org/obo/DOID_4", "lbl": "disease", "type": "CLASS"},
@@ -96,7 +99,9 @@ def _graph(graph: Mapping[str, Any], path: Path, skipped: Counter[str]) -> Terms
     return skipped
 
 
-def _entity(node: Mapping[str, Any], meta: Mapping[str, Any], parents: tuple[str, ...], source: str, license: str) -> Entity:
+def _entity(
+    node: Mapping[str, Any], meta: Mapping[str, Any], parents: tuple[str, ...], source: str, license: str
+) -> Entity:
     named: dict[str, list[str]] = {"exact": [], "related": [], "short": []}
     for synonym in meta.get("synonyms", ()):
         scope = synonym["pred"].removeprefix("has").removesuffix("Synonym").lower()
@@ -107,15 +112,25 @@ def _entity(node: Mapping[str, Any], meta: Mapping[str, Any], parents: tuple[str
     xrefs = tuple(dict.fromkeys(xref["val"] for xref in meta.get("xrefs", ())))
     definition = meta.get("definition", {}).get("val", "")
     return Entity(
-        curie(node["id"]), node["lbl"], kind_of(node["id"]), parents, tuple(named["exact"]), definition, xrefs, source, license,
+        curie(node["id"]), node["lbl"], kind_of(node["id"]), parents, tuple(named["exact"]), definition,
+        xrefs, source, license,
         abbreviations=tuple(named["short"]), related=tuple(named["related"]),
     )  # fmt: skip
 
 
 def _about(graph: Mapping[str, Any], path: Path) -> tuple[str, str]:
     """Name with version, and license, of the graph's metadata."""
-    values = {v["pred"].rpartition("/")[2]: v["val"] for v in graph.get("meta", {}).get("basicPropertyValues", ())}
-    name = graph.get("id", "").rpartition("/")[2].removesuffix(".owl").removesuffix(".json") or _tables.source(path)
+    values = {
+        v["pred"].rpartition("/")[2]: v["val"] for v in graph.get("meta", {}).get("basicPropertyValues", ())
+    }
+    name = graph.get("id", "").rpartition("/")[2].removesuffix(".owl").removesuffix(
+        ".json"
+    ) or _tables.source(path)
     version = graph.get("meta", {}).get("version", "")
-    release = next((part for part in version.split("/") if part[:4].isdigit() or part.startswith("version")), "")
-    return f"{name} {release.removeprefix('version') or values.get('owl_versionInfo', '')}".strip(), values.get("license", "")
+    release = next(
+        (part for part in version.split("/") if part[:4].isdigit() or part.startswith("version")), ""
+    )
+    return (
+        f"{name} {release.removeprefix('version') or values.get('owl_versionInfo', '')}".strip(),
+        values.get("license", ""),
+    )

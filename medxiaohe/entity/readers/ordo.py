@@ -1,8 +1,9 @@
 """ORDO, the rare diseases and their genes, from Orphanet: an OBO-graph JSON file.
 
-Its branches say the kind: below "clinical entity" are diseases, below "genetic material" genes. The others (geography,
-age of onset, inheritance, obsolete classes) are outside the domain. Its words "disease", "malformation syndrome",
-"clinical subtype" are types of diseases, not groups of them: a disease that has another parent is not put below them.
+Its branches say the kind: below "clinical entity" are diseases, below "genetic material" genes. The others
+(geography, age of onset, inheritance, obsolete classes) are outside the domain. Its words "disease",
+"malformation syndrome", "clinical subtype" are types of diseases, not groups of them: a disease that has
+another parent is not put below them.
 """
 
 import json
@@ -17,8 +18,10 @@ from medxiaohe.types import Relation
 
 BRANCHES = {"ORPHA:C001": "disease", "ORPHA:C010": "gene"}
 TYPES = frozenset({
-    "disease", "group of disorders", "malformation syndrome", "clinical subtype", "morphological anomaly", "etiological subtype",
-    "histopathological subtype", "clinical syndrome", "biological anomaly", "particular clinical situation in a disease or syndrome",
+    "disease", "group of disorders", "malformation syndrome", "clinical subtype", "morphological anomaly",
+    "etiological subtype",
+    "histopathological subtype", "clinical syndrome", "biological anomaly",
+    "particular clinical situation in a disease or syndrome",
     "gene with protein product",
 })  # fmt: skip
 LICENSE = "CC-BY-4.0"
@@ -68,8 +71,19 @@ def ordo(path: Path | None = None) -> Terms:
             skipped["type, not a group"] += 1
         else:
             groups = tuple(p for p in term.parents if p not in types and p not in BRANCHES)
-            yield replace(term, kind=kinds[term.id], parents=groups, license=LICENSE, source=term.source.replace("orphanet", "ORDO"))
+            yield replace(
+                term,
+                kind=kinds[term.id],
+                parents=groups,
+                license=LICENSE,
+                source=term.source.replace("orphanet", "ORDO"),
+            )
     for fact in said:
         if isinstance(fact, Relation) and fact.subject in kinds and fact.object in kinds:
-            yield replace(fact, predicate=fact.predicate.lower(), license=LICENSE, source=fact.source.replace("orphanet", "ORDO"))
+            yield replace(
+                fact,
+                predicate=fact.predicate.lower(),
+                license=LICENSE,
+                source=fact.source.replace("orphanet", "ORDO"),
+            )
     return skipped

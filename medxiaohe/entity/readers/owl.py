@@ -1,16 +1,17 @@
 """Any ontology in OWL, of its RDF/XML form the part that vocabularies use; memory holds one class at a time.
 
-Read are owl:Class with rdf:about, rdfs:label or skos:prefLabel, rdfs:subClassOf (a class is a parent, a restriction
-"some" a relation), definitions, xrefs and the synonyms of oboInOwl and SKOS. Axioms about axioms are not read.
+Read are owl:Class with rdf:about, rdfs:label or skos:prefLabel, rdfs:subClassOf (a class is a parent, a
+restriction "some" a relation), definitions, xrefs and the synonyms of oboInOwl and SKOS. Axioms about axioms
+are not read.
 """
 
 from collections import Counter
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from medxiaohe.entity.ids import curie, kind_of
 from medxiaohe.entity.readers import _tables, _xml
 from medxiaohe.entity.readers._terms import Terms
+from medxiaohe.entity.tree.ids import curie, kind_of
 from medxiaohe.types import Entity, Relation
 
 OWL, RDF = "{http://www.w3.org/2002/07/owl#}", "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -23,7 +24,8 @@ DEFINITIONS = (f"{OBO}IAO_0000115", f"{SKOS}definition")
 XREFS = (f"{OIO}hasDbXref", f"{SKOS}exactMatch", f"{OIO}hasAlternativeId")
 
 EXAMPLE: dict[str, str | bytes] = {
-    "tiny.owl": """<?xml version="1.0"?>
+    "tiny.owl": (
+        """<?xml version="1.0"?>
 <!DOCTYPE rdf:RDF [ <!ENTITY obo "http://purl.obolibrary.org/obo/"> ]>
 <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:rdfs="http://www.w3.org/2000/01/rdf-schema#"
   xmlns:owl="http://www.w3.org/2002/07/owl#" xmlns:oboInOwl="http://www.geneontology.org/formats/oboInOwl#"
@@ -39,7 +41,8 @@ EXAMPLE: dict[str, str | bytes] = {
 <oboInOwl:hasExactSynonym>sarcomas</oboInOwl:hasExactSynonym>
 <oboInOwl:hasDbXref>MESH:D012509</oboInOwl:hasDbXref></owl:Class>
 </rdf:RDF>
-"""
+"""  # noqa: E501
+    )
 }
 
 
@@ -74,7 +77,8 @@ def _entity(element: Element, id: str, source: str, license: str) -> Entity:
     parents = (above.get(f"{RDF}resource") for above in element.findall(f"{RDFS}subClassOf"))
     name, *labels = _all(element, LABELS)
     return Entity(
-        id, name, kind_of(id), tuple(dict.fromkeys(curie(p) for p in parents if p and not p.endswith("#Thing"))),
+        id, name, kind_of(id),
+        tuple(dict.fromkeys(curie(p) for p in parents if p and not p.endswith("#Thing"))),
         (*labels, *_all(element, EXACT)), _first(element, DEFINITIONS), _all(element, XREFS), source, license,
         related=_all(element, RELATED),
     )  # fmt: skip
@@ -93,12 +97,24 @@ def _about(element: Element, about: str, fallback: str) -> tuple[str, str]:
     version = element.find(f"{OWL}versionIRI")
     parts = (version.get(f"{RDF}resource", "") if version is not None else "").split("/")
     release = next((part for part in parts if part[:4].isdigit()), "")
-    license = next((child.get(f"{RDF}resource") or _xml.text(child) for child in element if child.tag.endswith("}license")), "")
+    license = next(
+        (
+            child.get(f"{RDF}resource") or _xml.text(child)
+            for child in element
+            if child.tag.endswith("}license")
+        ),
+        "",
+    )
     return f"{about.rpartition('/')[2].removesuffix('.owl') or fallback} {release}".strip(), license
 
 
 def _all(element: Element, tags: tuple[str, ...]) -> tuple[str, ...]:
-    found = (_xml.text(child) or child.get(f"{RDF}resource", "") for tag in tags for child in element.findall(tag) if _is_english(child))
+    found = (
+        _xml.text(child) or child.get(f"{RDF}resource", "")
+        for tag in tags
+        for child in element.findall(tag)
+        if _is_english(child)
+    )
     return tuple(dict.fromkeys(text for text in found if text))
 
 

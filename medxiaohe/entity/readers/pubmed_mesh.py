@@ -1,7 +1,9 @@
-"""MeSH names and codes of the substances that PubMed records are indexed with: what MeSH calls chemicals, without MeSH itself.
+"""MeSH names and codes of the substances that PubMed records are indexed with: what MeSH calls chemicals,
+without MeSH itself.
 
-A record says <NameOfSubstance UI="D000431">Ethanol</NameOfSubstance> and its registry number (UNII or CAS; "EC ..." is an
-enzyme; 0 is none). Names that MeSH inverts are given both ways. There are no synonyms and no parents in these files.
+A record says <NameOfSubstance UI="D000431">Ethanol</NameOfSubstance> and its registry number (UNII or CAS;
+"EC ..." is an enzyme; 0 is none). Names that MeSH inverts are given both ways. There are no synonyms and no
+parents in these files.
 """
 
 import re
@@ -20,12 +22,14 @@ CAS = re.compile(r"\d{2,7}-\d\d-\d")
 UNII = re.compile(r"[0-9A-Z]{10}")
 
 EXAMPLE: dict[str, str | bytes] = {
-    "pubmed.xml": """<?xml version="1.0" encoding="utf-8"?>
+    "pubmed.xml": (
+        """<?xml version="1.0" encoding="utf-8"?>
 <PubmedArticleSet><PubmedArticle><MedlineCitation><PMID Version="1">1</PMID><ChemicalList>
 <Chemical><RegistryNumber>3K9958V90M</RegistryNumber><NameOfSubstance UI="D000431">Ethanol</NameOfSubstance></Chemical>
 <Chemical><RegistryNumber>0</RegistryNumber><NameOfSubstance UI="D005227">Fatty Acids</NameOfSubstance></Chemical>
 </ChemicalList></MedlineCitation></PubmedArticle></PubmedArticleSet>
-"""
+"""  # noqa: E501
+    )
 }
 
 
@@ -36,17 +40,23 @@ def pubmed_mesh(path: Path | None = None) -> Iterator[Entity]:
             substance = element.find("NameOfSubstance")
             name, code = _xml.text(substance), "" if substance is None else substance.get("UI", "")
             if not name or not code:
-                raise DataError(f"{file}:{line}: the Chemical that ends here has no NameOfSubstance with a UI")
+                raise DataError(
+                    f"{file}:{line}: the Chemical that ends here has no NameOfSubstance with a UI"
+                )
             registry = _xml.text(element.find("RegistryNumber"))
             kind = "gene product" if registry.startswith("EC ") else "chemical"
             if f"MESH:{code}" not in found:
                 source = f"MeSH in PubMed {_tables.source(file)}"
-                found[f"MESH:{code}"] = Entity(f"MESH:{code}", name, kind, (), (), "", _registry(registry), source, LICENSE)
+                found[f"MESH:{code}"] = Entity(
+                    f"MESH:{code}", name, kind, (), (), "", _registry(registry), source, LICENSE
+                )
     yield from found.values()
 
 
 def _registry(number: str) -> tuple[str, ...]:
-    return (f"CAS:{number}",) if CAS.fullmatch(number) else (f"UNII:{number}",) if UNII.fullmatch(number) else ()
+    return (
+        (f"CAS:{number}",) if CAS.fullmatch(number) else (f"UNII:{number}",) if UNII.fullmatch(number) else ()
+    )
 
 
 def _files(path: Path | None) -> list[Path]:

@@ -15,16 +15,19 @@ from medxiaohe.entity.readers._terms import Terms
 from medxiaohe.types import Match
 
 PREDICATES = {
-    "exactmatch": "exact", "equivalentclass": "exact", "sameas": "exact", "closematch": "close", "broadmatch": "broad",
+    "exactmatch": "exact", "equivalentclass": "exact", "sameas": "exact", "closematch": "close",
+    "broadmatch": "broad",
     "narrowmatch": "narrow", "relatedmatch": "related",
 }  # fmt: skip
 
 EXAMPLE: dict[str, str | bytes] = {
-    "tiny.sssom.tsv": "# license: https://creativecommons.org/publicdomain/zero/1.0/\n"
-    "# mapping_set_version: 2026-08-04\n"
-    "subject_id\tsubject_label\tpredicate_id\tobject_id\n"
-    "MONDO:0005105\tmelanoma\tskos:exactMatch\tmesh:D008545\n"
-    "MONDO:0005070\tneoplasm\tskos:broadMatch\tmesh:D004194\n"
+    "tiny.sssom.tsv": (
+        "# license: https://creativecommons.org/publicdomain/zero/1.0/\n"
+        "# mapping_set_version: 2026-08-04\n"
+        "subject_id\tsubject_label\tpredicate_id\tobject_id\n"
+        "MONDO:0005105\tmelanoma\tskos:exactMatch\tmesh:D008545\n"
+        "MONDO:0005070\tneoplasm\tskos:broadMatch\tmesh:D004194\n"
+    )
 }
 
 
@@ -32,7 +35,10 @@ def sssom(path: Path | None = None) -> Terms:
     """Matches; returns how many rows were skipped because their predicate is no match."""
     about = _tables.comments(_tables.named(path, "sssom"))
     assert path is not None
-    source, license = path.name.removesuffix(".gz").removesuffix(".tsv").removesuffix(".sssom"), about.get("license", "")
+    source, license = (
+        path.name.removesuffix(".gz").removesuffix(".tsv").removesuffix(".sssom"),
+        about.get("license", ""),
+    )
     skipped = Counter[str]()
     for _, row in _tables.rows(path, "sssom", ("subject_id", "predicate_id", "object_id")):
         predicate = PREDICATES.get(row["predicate_id"].rpartition(":")[2].lower())

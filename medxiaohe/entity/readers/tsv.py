@@ -1,6 +1,8 @@
-r"""A vocabulary of your own: tab-separated, with a header. `id` and `name` are needed, the rest may be missing.
+r"""A vocabulary of your own: tab-separated, with a header. `id` and `name` are needed, the rest may be
+missing.
 
-    id      name        kind     parents      synonyms                 (also: definition, xrefs, source, license)
+    id      name        kind     parents      synonyms                 (also: definition, xrefs, source,
+            license)
     my:1    pneumonia   disease  my:0|my:9    lung infection|pneumonitis
 
 `parents`, `synonyms` and `xrefs` hold several values, separated by |. Chinese names are welcome.
@@ -35,7 +37,9 @@ def tsv(path: Path | None = None) -> Iterator[Entity]:
         elif any(cells):
             yield _entity(cells, columns, path, number)
     if not columns:
-        raise DataError(f"{path}: an empty file: its first line must name the columns, id and name among them")
+        raise DataError(
+            f"{path}: an empty file: its first line must name the columns, id and name among them"
+        )
 
 
 def _header(cells: list[str], where: str) -> list[str]:
@@ -43,7 +47,9 @@ def _header(cells: list[str], where: str) -> list[str]:
         if cell not in COLUMNS:
             raise DataError(f"{where}: unknown column {cell!r}{plugins.nearest(cell, COLUMNS)}")
     if missing := [name for name in ("id", "name") if name not in cells]:
-        raise DataError(f"{where}: no column {missing[0]!r}: the first line must name the columns, id and name among them")
+        raise DataError(
+            f"{where}: no column {missing[0]!r}: the first line must name the columns, id and name among them"
+        )
     return cells
 
 
@@ -53,6 +59,12 @@ def _entity(cells: list[str], columns: list[str], path: Path, number: int) -> En
     row = dict(zip(columns, cells, strict=True))
     if not row["id"]:
         raise DataError(f"{path}:{number}: a row without an id")
-    several = {name: tuple(part.strip() for part in row.get(name, "").split("|") if part.strip()) for name in SEVERAL}
-    single: dict[str, Any] = {"kind": "other", "source": path.name.split(".")[0], **{key: value for key, value in row.items() if value}}
+    several = {
+        name: tuple(part.strip() for part in row.get(name, "").split("|") if part.strip()) for name in SEVERAL
+    }
+    single: dict[str, Any] = {
+        "kind": "other",
+        "source": path.name.split(".")[0],
+        **{key: value for key, value in row.items() if value},
+    }
     return Entity(**{**single, "name": row["name"], **several})

@@ -1,4 +1,5 @@
-"""UBERON, the anatomy, by is-a and part-of: file UBERON-ontology-VERSION.json.zst of cellxgene-ontology-guide."""
+"""UBERON, the anatomy, by is-a and part-of: file UBERON-ontology-VERSION.json.zst of
+cellxgene-ontology-guide."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +15,12 @@ EXAMPLE: dict[str, str | bytes] = {
         {
             "UBERON:0001062": {"label": "anatomical entity", "ancestors": {}, "deprecated": False},
             "UBERON:0000062": {"label": "organ", "ancestors": {"UBERON:0001062": 1}, "deprecated": False},
-            "UBERON:0002048": {"label": "lung", "synonyms": ["pulmo"], "ancestors": {"UBERON:0000062": 1}, "deprecated": False},
+            "UBERON:0002048": {
+                "label": "lung",
+                "synonyms": ["pulmo"],
+                "ancestors": {"UBERON:0000062": 1},
+                "deprecated": False,
+            },
         }
     )
 }

@@ -12,7 +12,9 @@ from medxiaohe.types import ImageRef, Message, Sample
 
 LETTERS = "ABCDEFGHIJ"
 INSTRUCTION = re.compile(
-    r"\s*(?:\b(?:Please )?(?:Answer|Reply|Respond|Choose|Select)\b[^\n]*|请[^\n]*(?:回答|选择|作答)[^\n]*)\s*\Z", re.IGNORECASE
+    r"\s*(?:\b(?:Please"
+    r" )?(?:Answer|Reply|Respond|Choose|Select)\b[^\n]*|请[^\n]*(?:回答|选择|作答)[^\n]*)\s*\Z",
+    re.IGNORECASE,
 )
 
 
@@ -31,7 +33,8 @@ class Around:
 
 @dataclass(frozen=True)
 class Question:
-    """The last message of the user: `stem`, then lettered `options` with the marks before them, then `after`."""
+    """The last message of the user: `stem`, then lettered `options` with the marks before them, then
+    `after`."""
 
     sample: Sample
     message: int  # index of the message, and of the text part in it
@@ -41,9 +44,14 @@ class Question:
     options: tuple[str, ...] = ()
     after: str = ""
 
-    def changed(self, stem: str | None = None, options: Sequence[str] | None = None, target: str | None = None) -> Sample:
+    def changed(
+        self, stem: str | None = None, options: Sequence[str] | None = None, target: str | None = None
+    ) -> Sample:
         """The sample asked with another stem or other options, and its gold brought along."""
-        stem, options = self.stem if stem is None else stem, tuple(self.options if options is None else options)
+        stem, options = (
+            self.stem if stem is None else stem,
+            tuple(self.options if options is None else options),
+        )
         lines = "\n".join(f"{mark}{option}" for mark, option in zip(self.marks, options, strict=True))
         parts = list(self.sample.messages[self.message].parts)
         parts[self.part] = f"{stem}{lines}{self.after}"
@@ -57,7 +65,9 @@ class Question:
 
     def _gold(self, written: str, target: str, options: Sequence[str]) -> str:
         """The gold answer in words, written the way it was: letters alone, the option alone, or both."""
-        if not set(target) <= set(LETTERS[: len(options)]) or not set(self.sample.target) <= set(LETTERS[: len(options)]):
+        if not set(target) <= set(LETTERS[: len(options)]) or not set(self.sample.target) <= set(
+            LETTERS[: len(options)]
+        ):
             return written
         if written.strip() == self.sample.target:
             return target
@@ -88,7 +98,9 @@ def _lettered(sample: Sample, message: int, part: int) -> Question | None:
     text = str(sample.messages[message].parts[part])
     marks, start, position = [], -1, 0
     for letter, choice in zip(LETTERS, sample.choices, strict=False):
-        pattern = re.compile(rf"^([ \t]*\(?{letter}[.):、：]\)?[ \t]*){re.escape(choice)}[ \t]*$", re.MULTILINE)
+        pattern = re.compile(
+            rf"^([ \t]*\(?{letter}[.):、：]\)?[ \t]*){re.escape(choice)}[ \t]*$", re.MULTILINE
+        )
         match = pattern.search(text, position)
         if not match or (start >= 0 and text[position : match.start()].strip()):
             return None
@@ -127,7 +139,9 @@ def swap_images(sample: Sample, change: Callable[[ImageRef], ImageRef | None]) -
     return replace(sample, messages=tuple(messages))
 
 
-def asked(text: str, *options: str, target: str = "", gold: str = "", images: Sequence[ImageRef] = ()) -> Sample:
+def asked(
+    text: str, *options: str, target: str = "", gold: str = "", images: Sequence[ImageRef] = ()
+) -> Sample:
     """A sample for an EXAMPLE."""
     lines = "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
     ask = f"{text}{lines}\nAnswer with the letter." if options else text

@@ -1,7 +1,7 @@
 """Generic names of drugs become brand names, or brand names generic ones, in question and options alike.
 
-After RABBITS (Gallifant et al. 2024, arXiv:2406.12066). drug_names.tsv has one brand of the United States for each
-active ingredient, some no longer sold; only brands of a single ingredient are in it.
+After RABBITS (Gallifant et al. 2024, arXiv:2406.12066). drug_names.tsv has one brand of the United States for
+each active ingredient, some no longer sold; only brands of a single ingredient are in it.
 """
 
 import re
@@ -12,7 +12,9 @@ from medxiaohe.evals.perturb._question import Around, asked, edit
 from medxiaohe.types import Sample
 
 EXPECTS = "right"
-EXAMPLE = asked("Which drug lowers LDL cholesterol most?", "Atorvastatin", "Metformin", "Warfarin", target="A")
+EXAMPLE = asked(
+    "Which drug lowers LDL cholesterol most?", "Atorvastatin", "Metformin", "Warfarin", target="A"
+)
 
 
 def drug_names(sample: Sample, around: Around) -> Sample | None:
@@ -31,7 +33,10 @@ def _names() -> tuple[dict[str, str], dict[str, str]]:
 
 @cache
 def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})(?![\w-])", re.IGNORECASE)
+    return re.compile(
+        rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})(?![\w-])",
+        re.IGNORECASE,
+    )
 
 
 def _renamed(text: str, names: dict[str, str]) -> str:

@@ -1,4 +1,5 @@
-"""The right option is taken away and "None of the other options" stands in its place: same letter, another reason.
+"""The right option is taken away and "None of the other options" stands in its place: same letter, another
+reason.
 
 Bedi et al., JAMA Network Open 2025: models that recognise the usual answer fall by 9 to 38 points.
 """
@@ -16,7 +17,12 @@ ALREADY = re.compile(r"\b(?:none|all|both|neither|any) of\b|\babove\b|以上|都
 
 def none_of_above(sample: Sample, around: Around) -> Sample | None:
     found = lettered(sample)
-    if found is None or len(sample.target) != 1 or len(found.options) < 3 or any(ALREADY.search(option) for option in found.options):
+    if (
+        found is None
+        or len(sample.target) != 1
+        or len(found.options) < 3
+        or any(ALREADY.search(option) for option in found.options)
+    ):
         return None
     options = list(found.options)
     options[LETTERS.index(sample.target)] = NONE

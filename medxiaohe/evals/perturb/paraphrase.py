@@ -1,6 +1,7 @@
 """The same question in other words: by templates, which change the frame of a question and none of its facts.
 
-Where the run names a model to rewrite with, that model's version is used instead, as long as it keeps every number.
+Where the run names a model to rewrite with, that model's version is used instead, as long as it keeps every
+number.
 """
 
 import re
@@ -32,7 +33,11 @@ NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 def paraphrase(sample: Sample, around: Around) -> Sample | None:
     if around.rewrite is not None and (found := question(sample)) is not None:
         written = around.rewrite(found.stem.strip())
-        if written and written != found.stem.strip() and sorted(NUMBERS.findall(written)) == sorted(NUMBERS.findall(found.stem)):
+        if (
+            written
+            and written != found.stem.strip()
+            and sorted(NUMBERS.findall(written)) == sorted(NUMBERS.findall(found.stem))
+        ):
             return found.changed(stem=written + ("\n" if found.options else ""))
     return edit(sample, _by_templates)
 

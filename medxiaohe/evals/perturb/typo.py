@@ -9,20 +9,42 @@ from medxiaohe.evals.perturb._question import Around, asked, edit
 from medxiaohe.types import Sample
 
 EXPECTS = "right"
-EXAMPLE = asked("A patient presents with persistent unexplained abdominal discomfort. Is this normal? Answer yes or no.", target="no")
+EXAMPLE = asked(
+    "A patient presents with persistent unexplained abdominal discomfort. Is this normal? Answer yes or no.",
+    target="no",
+)
 WORD = re.compile(r"(?<![\w-])[A-Za-z]?[a-z]{5,}(?![\w-])")
-KEPT = {"without", "cannot", "neither", "never", "except", "always", "absent", "negative", "positive", "normal", "abnormal", "right"}
+KEPT = {
+    "without",
+    "cannot",
+    "neither",
+    "never",
+    "except",
+    "always",
+    "absent",
+    "negative",
+    "positive",
+    "normal",
+    "abnormal",
+    "right",
+}
 SHARE = 0.125
 
 
 def typo(sample: Sample, around: Around) -> Sample | None:
     def change(text: str) -> str:
         words = [
-            m for m in WORD.finditer(text) if m[0].lower() not in KEPT and any(a != b for a, b in zip(m[0][1:-1], m[0][2:-1], strict=False))
+            m
+            for m in WORD.finditer(text)
+            if m[0].lower() not in KEPT and any(a != b for a, b in zip(m[0][1:-1], m[0][2:-1], strict=False))
         ]
         drawn = sorted(words, key=lambda m: around.draw("typo", sample.id, str(m.start())))
         for match in sorted(drawn[: max(1, round(SHARE * len(words)))], key=lambda m: -m.start()):
-            text = text[: match.start()] + _swapped(match[0], around.draw("letter", sample.id, str(match.start()))) + text[match.end() :]
+            text = (
+                text[: match.start()]
+                + _swapped(match[0], around.draw("letter", sample.id, str(match.start())))
+                + text[match.end() :]
+            )
         return text
 
     return edit(sample, change)

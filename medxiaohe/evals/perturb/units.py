@@ -1,4 +1,5 @@
-"""Quantities in other units: 500 mg is 0.5 g, 98.6 °F is 37.0 °C. Only in what is told, never in the options."""
+"""Quantities in other units: 500 mg is 0.5 g, 98.6 °F is 37.0 °C. Only in what is told, never in the
+options."""
 
 import re
 
@@ -6,10 +7,14 @@ from medxiaohe.evals.perturb._question import Around, asked, edit
 from medxiaohe.types import Sample
 
 EXPECTS = "right"
-EXAMPLE = asked("A man of 80 kg takes 500 mg of a drug. Is that more than 5 mg per kg? Answer yes or no.", target="yes")
+EXAMPLE = asked(
+    "A man of 80 kg takes 500 mg of a drug. Is that more than 5 mg per kg? Answer yes or no.", target="yes"
+)
 FACTORS = {  # unit -> (the other unit, how many of it are one)
-    "mg": ("g", 1e-3), "g": ("mg", 1e3), "kg": ("g", 1e3), "mcg": ("mg", 1e-3), "µg": ("mg", 1e-3), "μg": ("mg", 1e-3),
-    "cm": ("mm", 10.0), "mm": ("cm", 0.1), "m": ("cm", 100.0), "mL": ("L", 1e-3), "ml": ("L", 1e-3), "L": ("mL", 1e3),
+    "mg": ("g", 1e-3), "g": ("mg", 1e3), "kg": ("g", 1e3), "mcg": ("mg", 1e-3), "µg": ("mg", 1e-3),
+    "μg": ("mg", 1e-3),
+    "cm": ("mm", 10.0), "mm": ("cm", 0.1), "m": ("cm", 100.0), "mL": ("L", 1e-3), "ml": ("L", 1e-3),
+    "L": ("mL", 1e3),
 }  # fmt: skip
 NUMBER = r"(?<![\w.,/-])(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
 ALONE = r"(?![\w²³^]|\s*/|\s*(?:per|x|×)\b|-\w|\.\d)"  # not mg/dL, mm Hg, cm x cm, mg per kg
@@ -34,4 +39,8 @@ def _degrees(match: re.Match[str]) -> str:
 
 def _short(value: float) -> str:
     """Up to six significant digits, never in powers of ten."""
-    return f"{value:,.{max(0, 6 - len(str(int(value))))}f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
+    return (
+        f"{value:,.{max(0, 6 - len(str(int(value))))}f}".rstrip("0").rstrip(".")
+        if value % 1
+        else f"{value:,.0f}"
+    )

@@ -1,8 +1,9 @@
-"""Any server that speaks OpenAI chat completions: vLLM, SGLang, Ollama, llama.cpp, transformers serve, hosted APIs.
+"""Any server that speaks OpenAI chat completions: vLLM, SGLang, Ollama, llama.cpp, transformers serve, hosted
+APIs.
 
 The guard decides on every call where it may go, and the connection is made to what the guard returned:
-no proxy of the environment, no redirect, no second reading of the address. Error messages name the host and the
-status; never the key, the prompt, or the server's own words, which may repeat either.
+no proxy of the environment, no redirect, no second reading of the address. Error messages name the host and
+the status; never the key, the prompt, or the server's own words, which may repeat either.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from medxiaohe.types import Message, Tool
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 60.0  # seconds, even when the server asks for more
 CODES = (  # what an error may be called in a message; any other word of the server may quote the prompt
-    "context_length_exceeded", "content_filter", "content_policy_violation", "insufficient_quota", "invalid_api_key",
+    "context_length_exceeded", "content_filter", "content_policy_violation", "insufficient_quota",
+    "invalid_api_key",
     "invalid_request_error", "model_not_found", "rate_limit_exceeded",
 )  # fmt: skip
 HINTS = {
@@ -51,14 +53,27 @@ def openai_compatible(
     """The model called `model` at `url`, such as http://127.0.0.1:8000/v1.
 
     `api_key_env` names the environment variable that holds the key. `privacy` is one of the modes of
-    `privacy.guard`; PrivacyError at once when the server is elsewhere and the mode keeps conversations here. In the mode
-    `deid` a server elsewhere gets conversations redacted (`privacy.outgoing`).
+    `privacy.guard`; PrivacyError at once when the server is elsewhere and the mode keeps conversations here.
+    In the mode `deid` a server elsewhere gets conversations redacted (`privacy.outgoing`).
     `timeout` is in seconds for one answer; `first_wait` is doubled at each of the `retries`.
     """
     if not url:
-        raise ConfigError("the backend openai_compatible needs the option url, such as http://127.0.0.1:8000/v1")
+        raise ConfigError(
+            "the backend openai_compatible needs the option url, such as http://127.0.0.1:8000/v1"
+        )
     server = OpenAICompatible(
-        model, url, api_key_env, privacy, max_new_tokens, temperature, seed, timeout, retries, first_wait, workers, resolve
+        model,
+        url,
+        api_key_env,
+        privacy,
+        max_new_tokens,
+        temperature,
+        seed,
+        timeout,
+        retries,
+        first_wait,
+        workers,
+        resolve,
     )
     server.destination()
     server.headers()
@@ -84,7 +99,9 @@ class OpenAICompatible:
         found = dict(pair for group in self.replies(conversations, tools) for pair in group)
         return [found[i] for i in range(len(conversations))]
 
-    def replies(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> Iterator[list[tuple[int, Message]]]:
+    def replies(
+        self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
+    ) -> Iterator[list[tuple[int, Message]]]:
         """The same replies as they come, each with the index of its conversation."""
         with ThreadPoolExecutor(max_workers=max(1, min(self.workers, len(conversations)))) as pool:
             asked = {pool.submit(self._reply, messages, tools): i for i, messages in enumerate(conversations)}
@@ -113,8 +130,12 @@ class OpenAICompatible:
         try:
             return wire.reply_from_json(json.loads(answer)["choices"][0]["message"], messages)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-            why = str(error) if isinstance(error, DataError) else "the answer is not a chat completion in JSON"
-            raise ModelError(f"{self._who()} answered 200, but {why}: is it an OpenAI-compatible server?") from None
+            why = (
+                str(error) if isinstance(error, DataError) else "the answer is not a chat completion in JSON"
+            )
+            raise ModelError(
+                f"{self._who()} answered 200, but {why}: is it an OpenAI-compatible server?"
+            ) from None
 
     def _ask(self, body: bytes) -> bytes:
         """The body of the answer with status 200; waits and asks again while that may help."""
@@ -122,13 +143,21 @@ class OpenAICompatible:
         for attempt in range(self.retries + 1):
             wait = self.first_wait * 2**attempt
             try:
-                status, answer, asked_wait = post.post(self.destination(), "/chat/completions", body, self.headers(), self.timeout)
+                status, answer, asked_wait = post.post(
+                    self.destination(), "/chat/completions", body, self.headers(), self.timeout
+                )
             except post.TooLarge as error:
                 raise ModelError(f"{self._who()} {error}") from None
             except post.FAULTS as error:
-                problem = f"did not answer within {self.timeout:g} s" if isinstance(error, TimeoutError) else "could not be reached"
+                problem = (
+                    f"did not answer within {self.timeout:g} s"
+                    if isinstance(error, TimeoutError)
+                    else "could not be reached"
+                )
                 if isinstance(error, post.WrongCertificate):
-                    raise ModelError(f"{self._who()} has a certificate that is not valid for it: nothing was sent") from None
+                    raise ModelError(
+                        f"{self._who()} has a certificate that is not valid for it: nothing was sent"
+                    ) from None
             else:
                 if status == 200:
                     return answer
@@ -138,7 +167,10 @@ class OpenAICompatible:
                 wait = max(wait, asked_wait)
             if attempt < self.retries:
                 time.sleep(min(wait, LONGEST_WAIT))
-        raise ModelError(f"{self._who()} {problem}, {self.retries + 1} times: check that it runs, or raise timeout or retries")
+        raise ModelError(
+            f"{self._who()} {problem}, {self.retries + 1} times: check that it runs, or raise timeout or"
+            " retries"
+        )
 
     def destination(self) -> guard.Destination:
         deidentified = self.privacy == "deid"  # `_reply` sends only what `outgoing` made of it
@@ -149,12 +181,18 @@ class OpenAICompatible:
 
     def headers(self) -> dict[str, str]:
         """Read when they are needed, so that the key is in no object that could be printed."""
-        fixed = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity"}
+        fixed = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
         if not self.api_key_env:
             return fixed
         key = os.environ.get(self.api_key_env, "").strip()
         if not re.fullmatch(r"[!-~]+", key):
-            raise ConfigError(f"the environment variable {self.api_key_env} holds no key: export {self.api_key_env}=...")
+            raise ConfigError(
+                f"the environment variable {self.api_key_env} holds no key: export {self.api_key_env}=..."
+            )
         return {**fixed, "Authorization": f"Bearer {key}"}
 
     def _who(self) -> str:
@@ -162,7 +200,11 @@ class OpenAICompatible:
 
     def _hint(self, status: int) -> str:
         if status in (401, 403):
-            return f"check the key in {self.api_key_env}" if self.api_key_env else "it wants a key: name its variable in api_key_env"
+            return (
+                f"check the key in {self.api_key_env}"
+                if self.api_key_env
+                else "it wants a key: name its variable in api_key_env"
+            )
         if 300 <= status < 400:
             return "a redirect is not followed: give the final address as url"
         return HINTS.get(status, "see the log of that server")

@@ -3,8 +3,8 @@
     def answer(messages):        # the conversation so far, a sequence of types.Message, without the gold
         return "B"               # a string, or a types.Message of role assistant
 
-A function whose first parameter is called `conversations` gets many of them at once and returns as many answers. An
-object with a method `reply`, or a class that makes one, is used as it is.
+A function whose first parameter is called `conversations` gets many of them at once and returns as many
+answers. An object with a method `reply`, or a class that makes one, is used as it is.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Function:
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
         return [message for group in self.replies(conversations, tools) for _, message in group]
 
-    def replies(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> Iterator[list[tuple[int, Message]]]:
+    def replies(
+        self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
+    ) -> Iterator[list[tuple[int, Message]]]:
         """One by one, unless the function wants all of them: what is answered survives a kill."""
         if not self._batched:
             for i, messages in enumerate(conversations):

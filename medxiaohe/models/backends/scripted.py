@@ -12,7 +12,8 @@ Answer = Callable[[Sequence[Message]], Reply]
 
 
 def scripted(model: str = "", answer: Answer | Iterable[Reply] = ("",)) -> Scripted:
-    """`answer` is a function of the conversation, or replies to give one after another; ModelError when they run out."""
+    """`answer` is a function of the conversation, or replies to give one after another; ModelError when they
+    run out."""
     return Scripted(model or "scripted", answer)
 
 

@@ -1,7 +1,9 @@
-"""Any checkpoint in Hugging Face layout, answered with plain transformers: batched, greedy unless told otherwise.
+"""Any checkpoint in Hugging Face layout, answered with plain transformers: batched, greedy unless told
+otherwise.
 
-Greedy is Pass@1. Sampling settings that a checkpoint carries in generation_config.json (top_p, repetition_penalty, ...)
-are not used: two checkpoints are compared on the same terms, and the same call gives the same bytes.
+Greedy is Pass@1. Sampling settings that a checkpoint carries in generation_config.json (top_p,
+repetition_penalty, ...) are not used: two checkpoints are compared on the same terms, and the same call gives
+the same bytes.
 """
 
 from __future__ import annotations
@@ -39,11 +41,15 @@ def transformers(
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Transformers(checkpoint.load(model, device, blind=True), batch_size, max_new_tokens, temperature, seed)
+    return Transformers(
+        checkpoint.load(model, device, blind=True), batch_size, max_new_tokens, temperature, seed
+    )
 
 
 class Transformers:
-    def __init__(self, loaded: checkpoint.Loaded, batch_size: int, max_new_tokens: int, temperature: float, seed: int) -> None:
+    def __init__(
+        self, loaded: checkpoint.Loaded, batch_size: int, max_new_tokens: int, temperature: float, seed: int
+    ) -> None:
         self.name = loaded.name
         self.model, self.processor = loaded.model, loaded.processor
         self.batch_size, self.seed = batch_size, seed
@@ -57,15 +63,20 @@ class Transformers:
         found = dict(pair for group in self.replies(conversations, tools) for pair in group)
         return [found[i] for i in range(len(conversations))]
 
-    def replies(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> Iterator[list[tuple[int, Message]]]:
+    def replies(
+        self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
+    ) -> Iterator[list[tuple[int, Message]]]:
         """The same replies batch by batch, each with the index of its conversation.
 
-        What is sampled depends on the seed and the batch, not on what was asked before: a run that resumes after some
-        batches goes on as one that was never stopped.
+        What is sampled depends on the seed and the batch, not on what was asked before: a run that resumes
+        after some batches goes on as one that was never stopped.
         """
         for chosen, rows in self._batches(conversations, tools):
             texts = self._generate(rows, _seed(self.seed, rows))
-            yield [(i, wire.reply_from_text(text, conversations[i], tools)) for i, text in zip(chosen, texts, strict=True)]
+            yield [
+                (i, wire.reply_from_text(text, conversations[i], tools))
+                for i, text in zip(chosen, texts, strict=True)
+            ]
 
     def with_seed(self, seed: int) -> Transformers:
         """The same weights, sampled with another seed."""
@@ -74,13 +85,16 @@ class Transformers:
         return other
 
     def token_nats(self, texts: Sequence[str], max_tokens: int = 256) -> list[tuple[float, int]]:
-        """Of each text, cut to `max_tokens`: its summed negative log-likelihood in nats, and how many tokens that counts.
+        """Of each text, cut to `max_tokens`: its summed negative log-likelihood in nats, and how many tokens
+        that counts.
 
         The first token is given, not scored. Text that looks like a special token is read as plain text.
         """
         rows = []
         for text in texts:
-            tokens = self.processor.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"][:max_tokens]
+            tokens = self.processor.tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
+                "input_ids"
+            ][:max_tokens]
             rows.append(Rendered(tuple(tokens), (True,) * len(tokens)))
         return self._nats(rows)
 
@@ -94,7 +108,11 @@ class Transformers:
         if not ranking.shares_prompts(self.model):
             if not end:
                 raise DataError(f"the model {self.name!r} can only score answers with the end of their turn")
-            rows = [self._scored(messages, answer) for messages, choices in zip(conversations, answers, strict=True) for answer in choices]
+            rows = [
+                self._scored(messages, answer)
+                for messages, choices in zip(conversations, answers, strict=True)
+                for answer in choices
+            ]
             nats = iter(self._nats(rows))
             return [[next(nats)[0] for _ in choices] for choices in answers]
         found: dict[int, list[float]] = {}
@@ -102,28 +120,53 @@ class Transformers:
             tails = [[self._tail(conversations[i], answer, end) for answer in answers[i]] for i in chosen]
             shared = self.beginnings.length(prompts)
             known = self.beginnings.cache(prompts[0].tokens[:shared], len(prompts)) if shared else None
-            found.update(zip(chosen, ranking.nats(self.model, self.processor, prompts, tails, known, shared), strict=True))
+            found.update(
+                zip(
+                    chosen,
+                    ranking.nats(self.model, self.processor, prompts, tails, known, shared),
+                    strict=True,
+                )
+            )
         return [found[i] for i in range(len(conversations))]
 
     def _batches(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[tuple[list[int], list[Rendered]]]:
-        """Those of like length together, with their indices. Pixels are read batch by batch, words once for all."""
-        rendered = [None if _pictures(one) else render.render_prompt(one, self.processor, tools) for one in conversations]
-        sizes = [self._length(one) if row is None else len(row.tokens) for one, row in zip(conversations, rendered, strict=True)]
+        """Those of like length together, with their indices. Pixels are read batch by batch, words once for
+        all."""
+        rendered = [
+            None if _pictures(one) else render.render_prompt(one, self.processor, tools)
+            for one in conversations
+        ]
+        sizes = [
+            self._length(one) if row is None else len(row.tokens)
+            for one, row in zip(conversations, rendered, strict=True)
+        ]
         order = sorted(range(len(conversations)), key=sizes.__getitem__)
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
-            yield chosen, [rendered[i] or render.render_prompt(conversations[i], self.processor, tools) for i in chosen]
+            yield (
+                chosen,
+                [
+                    rendered[i] or render.render_prompt(conversations[i], self.processor, tools)
+                    for i in chosen
+                ],
+            )
 
     def _length(self, messages: Sequence[Message]) -> int:
-        texts = self.processor.tokenizer([message.text for message in messages], add_special_tokens=False)["input_ids"]
+        texts = self.processor.tokenizer([message.text for message in messages], add_special_tokens=False)[
+            "input_ids"
+        ]
         return sum(map(len, texts)) + IMAGE_LENGTH * _pictures(messages)
 
     def _tail(self, messages: Sequence[Message], answer: str, end: bool) -> tuple[int, ...]:
         """The tokens a chat template writes for an answer; they do not depend on what was asked."""
         if not end:
-            return tuple(self.processor.tokenizer(render.plain(answer, self.processor), add_special_tokens=False)["input_ids"])
+            return tuple(
+                self.processor.tokenizer(render.plain(answer, self.processor), add_special_tokens=False)[
+                    "input_ids"
+                ]
+            )
         key = (answer, sum(m.role == "assistant" for m in messages))
         if key not in self._tails:
             row = self._scored(messages, answer)
@@ -161,8 +204,12 @@ class Transformers:
     def _passes(self, rows: Sequence[Rendered]) -> Iterator[list[int]]:
         """Indices of rows that go through the model together; rows with nothing to score go nowhere."""
         chosen: list[int] = []
-        for i in sorted((i for i in range(len(rows)) if any(rows[i].mask[1:])), key=lambda i: len(rows[i].tokens)):
-            if chosen and (len(chosen) == self.batch_size or (len(chosen) + 1) * len(rows[i].tokens) > TOKENS_PER_PASS):
+        for i in sorted(
+            (i for i in range(len(rows)) if any(rows[i].mask[1:])), key=lambda i: len(rows[i].tokens)
+        ):
+            if chosen and (
+                len(chosen) == self.batch_size or (len(chosen) + 1) * len(rows[i].tokens) > TOKENS_PER_PASS
+            ):
                 yield chosen
                 chosen = []
             chosen.append(i)
@@ -177,13 +224,18 @@ class Transformers:
         with torch.inference_mode():
             logits_BTV = self.model(**inputs).logits[:, :-1]
         for logits_TV, labels_T in zip(logits_BTV, labels_BT, strict=True):
-            total = torch.nn.functional.cross_entropy(logits_TV.float(), labels_T, ignore_index=render.IGNORED, reduction="sum")
+            total = torch.nn.functional.cross_entropy(
+                logits_TV.float(), labels_T, ignore_index=render.IGNORED, reduction="sum"
+            )
             yield float(total), int((labels_T != render.IGNORED).sum())
 
     def _inputs(self, rows: Sequence[Rendered], side: str, shared: int = 0) -> dict[str, torch.Tensor]:
         tensors = render.batch(rows, self.processor, side, shared)
         dtype, device = self.model.dtype, self.model.device
-        return {name: t.to(device, dtype) if t.is_floating_point() else t.to(device) for name, t in tensors.items()}
+        return {
+            name: t.to(device, dtype) if t.is_floating_point() else t.to(device)
+            for name, t in tensors.items()
+        }
 
 
 def _pictures(messages: Sequence[Message]) -> int:
@@ -200,15 +252,23 @@ def _special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
     declared = loaded.model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared])} - {None}
     if not ends or tokenizer.pad_token_id is None:
-        raise DataError(f"the tokenizer of {loaded.name!r} names no eos_token or no pad_token: set both in its tokenizer_config.json")
+        raise DataError(
+            f"the tokenizer of {loaded.name!r} names no eos_token or no pad_token: set both in its"
+            " tokenizer_config.json"
+        )
     return tokenizer.pad_token_id, frozenset(ends)
 
 
 def _generation(max_new_tokens: int, temperature: float, pad: int, ends: frozenset[int]) -> Any:
-    """Every setting that could change an answer is written out, because what is missing is taken from the checkpoint."""
+    """Every setting that could change an answer is written out, because what is missing is taken from the
+    checkpoint."""
     from transformers import GenerationConfig
 
-    sampling = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0} if temperature > 0 else {"do_sample": False}
+    sampling = (
+        {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
+        if temperature > 0
+        else {"do_sample": False}
+    )
     return GenerationConfig(
         max_new_tokens=max_new_tokens, num_beams=1, repetition_penalty=1.0, no_repeat_ngram_size=0,
         pad_token_id=pad, eos_token_id=sorted(ends), **sampling,

@@ -1,8 +1,8 @@
 """vLLM in this process: the fast backend for large models on a GPU.
 
-Not run by the tests, which have no GPU: they cover only what happens when vLLM is not installed. It speaks the
-same messages as `openai_compatible`; vLLM applies the chat template of the checkpoint itself. It does not know the
-starter: its LLaVA takes CLIP, SigLIP and Pixtral vision towers, the starter's is DINOv2.
+Not run by the tests, which have no GPU: they cover only what happens when vLLM is not installed. It speaks
+the same messages as `openai_compatible`; vLLM applies the chat template of the checkpoint itself. It does not
+know the starter: its LLaVA takes CLIP, SigLIP and Pixtral vision towers, the starter's is DINOv2.
 """
 
 from __future__ import annotations
@@ -19,11 +19,18 @@ MAX_IMAGES = 32  # in one conversation
 
 
 def vllm(
-    model: str, max_new_tokens: int = 16, temperature: float = 0.0, seed: int = 0, gpus: int = 1, max_length: int | None = None
+    model: str,
+    max_new_tokens: int = 16,
+    temperature: float = 0.0,
+    seed: int = 0,
+    gpus: int = 1,
+    max_length: int | None = None,
 ) -> VLLM:
-    """`model` is a folder or a hub id; `gpus` share the weights; `max_length` in tokens, the model's own when None."""
+    """`model` is a folder or a hub id; `gpus` share the weights; `max_length` in tokens, the model's own when
+    None."""
     plugins.need("vllm", why=f"running the model {model!r} with vLLM")
-    os.environ.update(VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1")  # it would report its use, which is a remote call
+    # it would report its use, which is a remote call
+    os.environ.update(VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1")
     from vllm import LLM, SamplingParams
 
     engine = LLM(
@@ -46,5 +53,6 @@ class VLLM:
         asked = [wire.conversation(messages) for messages in conversations]
         outputs = self.engine.chat(asked, self.sampling, tools=wire.schemas(tools) or None, use_tqdm=False)
         return [
-            wire.reply_from_text(output.outputs[0].text, messages, tools) for output, messages in zip(outputs, conversations, strict=True)
+            wire.reply_from_text(output.outputs[0].text, messages, tools)
+            for output, messages in zip(outputs, conversations, strict=True)
         ]

@@ -1,7 +1,8 @@
-"""How far a judge agrees with people: accuracy, balanced accuracy, macro-F1 and Cohen's kappa, with intervals.
+"""How far a judge agrees with people: accuracy, balanced accuracy, macro-F1 and Cohen's kappa, with
+intervals.
 
-An abstention is no verdict: the numbers are over what was decided, and `decided` says how much that is. A judge that decides
-only what is easy looks better than it is, so `of_all` counts the undecided as wrong.
+An abstention is no verdict: the numbers are over what was decided, and `decided` says how much that is. A
+judge that decides only what is easy looks better than it is, so `of_all` counts the undecided as wrong.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ class Agreement:
     kappa: tuple[float, float, float]
 
 
-def agreement(gold: Sequence[str], said: Sequence[str], clusters: Sequence[str], decided: Sequence[bool], seed: int = 0) -> Agreement:
-    """Percentile intervals over resampled clusters: labels of one question are not independent. NaN where nothing was decided."""
+def agreement(
+    gold: Sequence[str], said: Sequence[str], clusters: Sequence[str], decided: Sequence[bool], seed: int = 0
+) -> Agreement:
+    """Percentile intervals over resampled clusters: labels of one question are not independent. NaN where
+    nothing was decided."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for g, s, cluster, is_decided in zip(gold, said, clusters, decided, strict=True):
         groups.setdefault(cluster, [])
@@ -37,7 +41,9 @@ def agreement(gold: Sequence[str], said: Sequence[str], clusters: Sequence[str],
             groups[cluster].append((g, s))
     pairs = [pair for group in groups.values() for pair in group]
     rng, names = random.Random(seed), list(groups)
-    draws = [[pair for name in rng.choices(names, k=len(names)) for pair in groups[name]] for _ in range(RESAMPLES)]
+    draws = [
+        [pair for name in rng.choices(names, k=len(names)) for pair in groups[name]] for _ in range(RESAMPLES)
+    ]
     right = sum(g == s for g, s in pairs)
 
     def row(measure: Callable[[Pairs], float]) -> tuple[float, float, float]:
@@ -48,7 +54,14 @@ def agreement(gold: Sequence[str], said: Sequence[str], clusters: Sequence[str],
         return measure(pairs), values[cut], values[-1 - cut]
 
     return Agreement(
-        len(gold), len(pairs), len(groups), right / len(gold), row(accuracy), row(balanced_accuracy), row(macro_f1), row(cohens_kappa)
+        len(gold),
+        len(pairs),
+        len(groups),
+        right / len(gold),
+        row(accuracy),
+        row(balanced_accuracy),
+        row(macro_f1),
+        row(cohens_kappa),
     )
 
 
@@ -65,7 +78,11 @@ def balanced_accuracy(pairs: Pairs) -> float:
 
 def macro_f1(pairs: Pairs) -> float:
     """The mean F1 of the labels that people or the judge gave."""
-    golds, saids, right = Counter(g for g, _ in pairs), Counter(s for _, s in pairs), Counter(g for g, s in pairs if g == s)
+    golds, saids, right = (
+        Counter(g for g, _ in pairs),
+        Counter(s for _, s in pairs),
+        Counter(g for g, s in pairs if g == s),
+    )
     labels = golds.keys() | saids.keys()
     return sum(2 * right[label] / (golds[label] + saids[label]) for label in labels) / len(labels)
 

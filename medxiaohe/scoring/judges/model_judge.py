@@ -1,7 +1,9 @@
-"""A language model as a judge: several items in one call, strict JSON, a few retries, a budget, and a cache on disk.
+"""A language model as a judge: several items in one call, strict JSON, a few retries, a budget, and a cache
+on disk.
 
-A reply that cannot be read is shown its error and asked again; then each item is asked alone; then the item stays
-unjudged. So does everything beyond the budget and everything the server did not answer. Nothing is ever guessed.
+A reply that cannot be read is shown its error and asked again; then each item is asked alone; then the item
+stays unjudged. So does everything beyond the budget and everything the server did not answer. Nothing is ever
+guessed.
 """
 
 from __future__ import annotations
@@ -55,10 +57,19 @@ class ModelJudge:
     """`name` is what the cache goes by: give a name of your own when model.name does not tell everything."""
 
     def __init__(
-        self, model: Model, *, name: str = "", batch: int = 8, retries: int = 2, budget: Budget = Budget(), store: Store | None = None
+        self,
+        model: Model,
+        *,
+        name: str = "",
+        batch: int = 8,
+        retries: int = 2,
+        budget: Budget = Budget(),
+        store: Store | None = None,
     ):
         if batch < 1 or retries < 0:
-            raise ConfigError(f"a judge needs a batch of at least 1 and at least 0 retries, not {batch} and {retries}")
+            raise ConfigError(
+                f"a judge needs a batch of at least 1 and at least 0 retries, not {batch} and {retries}"
+            )
         self.model, self.name = model, name or model.name
         self.batch, self.retries, self.budget = batch, retries, budget
         self.store = store or Store(None)
@@ -68,12 +79,16 @@ class ModelJudge:
 
     @contextmanager
     def free(self) -> Iterator[None]:
-        """Inside, what is asked is counted apart and no part of the budget: a self-test is never cut short."""
+        """Inside, what is asked is counted apart and no part of the budget: a self-test is never cut
+        short."""
         budget, self.budget = self.budget, replace(self.budget, max_calls=None, max_cost=None)
         try:
             yield
         finally:
-            self.before = {"calls": self.before["calls"] + self.calls, "cost": self.before["cost"] + self.cost}
+            self.before = {
+                "calls": self.before["calls"] + self.calls,
+                "cost": self.before["cost"] + self.cost,
+            }
             self.budget, self.calls, self.cost, self.failures, self.cached = budget, 0, 0.0, 0, 0
 
     def ask(self, questions: Sequence[Question], fresh: bool = False) -> list[tuple[Verdict, ...]]:
@@ -95,7 +110,9 @@ class ModelJudge:
             self._settle(part, found, fresh)
             meter.advance(len(part))
         meter.close()
-        return [tuple(verdict or Verdict("", "not asked", judge=self.name) for verdict in row) for row in found]
+        return [
+            tuple(verdict or Verdict("", "not asked", judge=self.name) for verdict in row) for row in found
+        ]
 
     def _settle(self, calls: list[_Call], found: list[list[Verdict | None]], fresh: bool) -> None:
         """Ask, show errors, ask again; then each item alone."""
@@ -112,7 +129,8 @@ class ModelJudge:
             self._give_up(call, found)
 
     def _rounds(self, calls: list[_Call], found: list[list[Verdict | None]], fresh: bool) -> list[_Call]:
-        """Ask up to 1 + retries times; returns the calls that are still not settled, each with its problem."""
+        """Ask up to 1 + retries times; returns the calls that are still not settled, each with its
+        problem."""
         for _ in range(1 + self.retries):
             left = []
             for call, reply in zip(calls, self._replies(calls), strict=True):
@@ -137,12 +155,16 @@ class ModelJudge:
         return calls
 
     def _replies(self, calls: Sequence[_Call]) -> list[str | None]:
-        """What the model says to each; None where it failed or the budget is spent, with the problem noted."""
+        """What the model says to each; None where it failed or the budget is spent, with the problem
+        noted."""
         allowed = [call for call in calls if self._pay(call)]
         if not allowed:
             return [None] * len(calls)
         try:
-            said = {id(c): m.text for c, m in zip(allowed, self.model.reply([c.messages for c in allowed]), strict=True)}
+            said = {
+                id(c): m.text
+                for c, m in zip(allowed, self.model.reply([c.messages for c in allowed]), strict=True)
+            }
         except ModelError:
             said = {id(call): reply for call in allowed if (reply := self._alone(call)) is not None}
         for reply in said.values():
@@ -150,7 +172,8 @@ class ModelJudge:
         return [said.get(id(call)) for call in calls]
 
     def _alone(self, call: _Call) -> str | None:
-        """One conversation of a batch that failed: the failure of one must not cost the others their verdicts."""
+        """One conversation of a batch that failed: the failure of one must not cost the others their
+        verdicts."""
         try:
             return self.model.reply([call.messages])[0].text
         except ModelError as error:
@@ -158,7 +181,9 @@ class ModelJudge:
             return None
 
     def _pay(self, call: _Call) -> bool:
-        cost = sum(len(message.text) for message in call.messages) / LETTERS_A_TOKEN * self.budget.price_in / 1e6
+        cost = (
+            sum(len(message.text) for message in call.messages) / LETTERS_A_TOKEN * self.budget.price_in / 1e6
+        )
         if self.budget.max_calls is not None and self.calls >= self.budget.max_calls:
             self.spent = f"{SPENT} of {self.budget.max_calls} calls is spent"
         elif self.budget.max_cost is not None and self.cost + cost > self.budget.max_cost:
@@ -177,11 +202,23 @@ class ModelJudge:
         for i in range(len(call.question.items)):
             if found[call.number][call.first + i] is None:
                 asked = digest([[message.role, message.text] for message in call.messages])
-                found[call.number][call.first + i] = Verdict("", call.problem or "no reply", asked, judge=self.name)
+                found[call.number][call.first + i] = Verdict(
+                    "", call.problem or "no reply", asked, judge=self.name
+                )
 
     def to_json(self) -> dict[str, object]:
         """What a run records of its judge."""
         versions = {kind: prompts.version(kind) for kind in prompts.TASK}
         how = {"judge": self.name, "prompts": versions, "batch": self.batch, "retries": self.retries}
-        spent = {"calls": self.calls, "cost": round(self.cost, 6), "cached": self.cached, "unjudged": self.failures, "spent": self.spent}
-        return how | spent | {"self_test_calls": self.before["calls"], "self_test_cost": round(self.before["cost"], 6)}
+        spent = {
+            "calls": self.calls,
+            "cost": round(self.cost, 6),
+            "cached": self.cached,
+            "unjudged": self.failures,
+            "spent": self.spent,
+        }
+        return (
+            how
+            | spent
+            | {"self_test_calls": self.before["calls"], "self_test_cost": round(self.before["cost"], 6)}
+        )

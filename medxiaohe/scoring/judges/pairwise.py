@@ -12,7 +12,8 @@ SWAPPED = {"first": "second", "second": "first", "tie": "tie"}
 
 @dataclass(frozen=True)
 class Preference:
-    label: str  # first, second, tie; ABSTAINED when the judge abstained or the order decided; "" when it failed
+    # first, second, tie; ABSTAINED when the judge abstained or the order decided; "" when it failed
+    label: str
     why: str
     verdicts: tuple[Verdict, Verdict]  # as given, and with the answers swapped
 
@@ -28,7 +29,9 @@ def compare(judge: Judge, pairs: Sequence[tuple[str, str, str]]) -> list[Prefere
     asked = [Question("pair", first, (second,), context) for context, first, second in pairs]
     asked += [Question("pair", second, (first,), context) for context, first, second in pairs]
     said = [row[0] for row in judge.ask(asked)]
-    return [_preference(there, back) for there, back in zip(said[: len(pairs)], said[len(pairs) :], strict=True)]
+    return [
+        _preference(there, back) for there, back in zip(said[: len(pairs)], said[len(pairs) :], strict=True)
+    ]
 
 
 def _preference(there: Verdict, back: Verdict) -> Preference:

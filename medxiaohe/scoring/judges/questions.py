@@ -5,8 +5,8 @@
     pair     which of two texts answers better?                    first, second, tie
     split    the atomic claims of the text (one item, always "")   the claims, one a line
 
-"cannot tell" is a verdict of its own and decides nothing. A verdict without a label was never given: the judge
-failed, or its budget was spent.
+"cannot tell" is a verdict of its own and decides nothing. A verdict without a label was never given: the
+judge failed, or its budget was spent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ ABSTAINED = "cannot tell"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`items` are criteria, claims, or the one text that `text` is compared with; `context` is what was asked of it."""
+    """`items` are criteria, claims, or the one text that `text` is compared with; `context` is what was asked
+    of it."""
 
     kind: str
     text: str

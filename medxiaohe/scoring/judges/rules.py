@@ -1,18 +1,22 @@
-"""A judge without a language model: does a text say a claim, by the names, sides, numbers and words that both have?
+"""A judge without a language model: does a text say a claim, by the names, sides, numbers and words that both
+have?
 
-It reads no meaning: a claim in other words is "neither", and one in the same words in another order may be "supported". It is
-the same every time, costs nothing, cannot be talked to, and is a floor that a model must beat to be worth its calls. How far it
-agrees with physicians is in docs/results/judge_agreement.md.
+It reads no meaning: a claim in other words is "neither", and one in the same words in another order may be
+"supported". It is the same every time, costs nothing, cannot be talked to, and is a floor that a model must
+beat to be worth its calls. How far it agrees with physicians is in docs/results/judge_agreement.md.
 
-    supported     the best run of up to three sentences has at least SUPPORTS of the claim's words, every number and every
+    supported     the best run of up to three sentences has at least SUPPORTS of the claim's words, every
+                  number and every
                   finding of it, and denies none of them
-    contradicted  it has at least SPEAKS_OF of them, and a finding or word is denied in one and not in the other, or is on the
-                  other side, or a number with the same unit is another, or one has the opposite of a word (increase, decrease)
+    contradicted  it has at least SPEAKS_OF of them, and a finding or word is denied in one and not in the
+                  other, or is on the
+                  other side, or a number with the same unit is another, or one has the opposite of a word
+                  (increase, decrease)
     cannot tell   no word of the claim is in the text
     neither       otherwise
 
-A criterion is met when the claim in it ("Advises to ...", "States that ...") is supported; of criteria about anything but content
-(tone, length, language) it cannot tell. It does not compare answers.
+A criterion is met when the claim in it ("Advises to ...", "States that ...") is supported; of criteria about
+anything but content (tone, length, language) it cannot tell. It does not compare answers.
 """
 
 from __future__ import annotations
@@ -24,27 +28,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medxiaohe import io
-from medxiaohe.entity.context import contexts
-from medxiaohe.scoring import _findings, _words
+from medxiaohe.entity.linking.context import contexts
+from medxiaohe.scoring import _findings
 from medxiaohe.scoring._findings import Finding, Lexicon, lexicon
 from medxiaohe.scoring._sentences import sentences
 from medxiaohe.scoring._words import NUMBER, content, stem
 from medxiaohe.scoring.judges.questions import ABSTAINED, Question, Verdict, digest
 
 TURNED = 1 / 3  # of the words in common: denied in one and not in the other
-SUPPORTS, SPEAKS_OF = 0.7, 0.5  # shares of a claim's words; docs/results/judge_agreement.md says on what they were chosen
+# shares of a claim's words; docs/results/judge_agreement.md says on what they were chosen
+SUPPORTS, SPEAKS_OF = 0.7, 0.5
 RUN = 3  # sentences
 PAIRS = """increased decreased, increase decrease, high low, higher lower, raised lowered, safe unsafe, effective ineffective, common rare,
 before after, left right, benign malignant, acute chronic, hypertension hypotension, necessary unnecessary, normal abnormal,
-improve worsen, avoid recommend, contraindicated recommended, more less, larger smaller, start stop"""
+improve worsen, avoid recommend, contraindicated recommended, more less, larger smaller, start stop"""  # noqa: E501
 OPPOSITES = {stem(a): stem(b) for pair in PAIRS.split(",") for a, b in (pair.split(), pair.split()[::-1])}
 LEAD = re.compile(
     r"^\W*(?:the (?:response|answer|reply|assistant|model)\s+)?(?:should\s+)?"
     r"(?:(?:clearly|explicitly|briefly|correctly|accurately|appropriately)\s+)?"
     r"(?:mention|state|advise|recommend|suggest|explain|include|identif(?:y|ie)|provide|describe|list|note|say|specif(?:y|ie)|indicate|inform"
-    r"|emphasi[sz]e|clarif(?:y|ie)|acknowledge|warn|discuss|encourage|instruct|remind|point out|highlight|give|direct|offer|urge"
+    r"|emphasi[sz]e|clarif(?:y|ie)|acknowledge|warn|discuss|encourage|instruct|remind|point"
+    r" out|highlight|give|direct|offer|urge"
     r"|propose|outline)"
-    r"(?:e?s|ing)?\b(?:\s+(?:the (?:user|patient|mother|parent|reader)|them))?(?:\s+(?:that|to|about|of|against))?\s+",
+    r"(?:e?s|ing)?\b(?:\s+(?:the"
+    r" (?:user|patient|mother|parent|reader)|them))?(?:\s+(?:that|to|about|of|against))?\s+",
     re.IGNORECASE,
 )
 
@@ -57,7 +64,7 @@ class RuleJudge:
     @classmethod
     def of(cls, tree: Path | None = None) -> RuleJudge:
         """With the names of a tree beside those of the lexicon."""
-        code = [io.sha256(Path(str(file))) for file in (__file__, _words.__file__, _findings.__file__, _findings.FILE)]
+        code = io.code.digest(__name__)
         built = (io.digest(tree) or str(tree)) if tree is not None else ""
         return cls(f"rules#{digest(code, built)[:8]}", lexicon(tree))
 
@@ -81,7 +88,8 @@ class RuleJudge:
 
 @dataclass(frozen=True)
 class _Said:
-    """A sentence or a run of them as its words, each with whether it is denied; its findings and its numbers."""
+    """A sentence or a run of them as its words, each with whether it is denied; its findings and its
+    numbers."""
 
     denied: dict[str, set[bool]]  # stem -> whether it is denied, every time it is there
     findings: tuple[Finding, ...]
@@ -134,7 +142,11 @@ def _joined(run: Sequence[_Said]) -> _Said:
     for said in run:
         for word, ways in said.denied.items():
             denied.setdefault(word, set()).update(ways)
-    return _Said(denied, tuple(f for said in run for f in said.findings), frozenset(n for said in run for n in said.numbers))
+    return _Said(
+        denied,
+        tuple(f for said in run for f in said.findings),
+        frozenset(n for said in run for n in said.numbers),
+    )
 
 
 def _conflict(claim: _Said, there: _Said, parents: dict[str, str]) -> str:
@@ -143,14 +155,26 @@ def _conflict(claim: _Said, there: _Said, parents: dict[str, str]) -> str:
         same = [other for other in there.findings if other.name == one.name]
         if same and all((other.status == "absent") != (one.status == "absent") for other in same):
             return f"{one.name} is {'denied' if one.status != 'absent' else 'not denied'}"
-        if one.side in ("left", "right") and same and all({one.side, other.side} == {"left", "right"} for other in same):
+        if (
+            one.side in ("left", "right")
+            and same
+            and all({one.side, other.side} == {"left", "right"} for other in same)
+        ):
             return f"{one.name} is on the other side"
         for other in there.findings:
             for general, special in ((one, other), (other, one)):
-                if general.status == "absent" and special.status == "present" and general.name in _above(special.name, parents):
+                if (
+                    general.status == "absent"
+                    and special.status == "present"
+                    and general.name in _above(special.name, parents)
+                ):
                     return f"no {general.name} against {special.name}"
     shared = [word for word in claim.denied if word in there.denied]
-    turned = [word for word in shared if len(claim.denied[word] | there.denied[word]) == 2 and len(there.denied[word]) == 1]
+    turned = [
+        word
+        for word in shared
+        if len(claim.denied[word] | there.denied[word]) == 2 and len(there.denied[word]) == 1
+    ]
     if shared and len(turned) >= len(shared) * TURNED:
         return f"{', '.join(turned[:3])}: denied in one only"
     for number, unit in claim.numbers:

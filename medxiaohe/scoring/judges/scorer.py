@@ -32,19 +32,28 @@ class JudgedScorer:
 
     def judged(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[tuple[Score, tuple[Verdict, ...]]]:
         """Each score with the verdicts it was made from."""
-        asked = [(no_answer(self.name, trace, reference(sample)), self.questions(sample, trace)) for sample, trace in pairs]
+        asked = [
+            (no_answer(self.name, trace, reference(sample)), self.questions(sample, trace))
+            for sample, trace in pairs
+        ]
         judge = use.current()
         if judge is None:
-            none = Score(self.name, None, "unjudged", why="no judge: set `judge` of the run, see docs/judges.md")
+            none = Score(
+                self.name, None, "unjudged", why="no judge: set `judge` of the run, see docs/judges.md"
+            )
             return [(nothing or none, ()) for nothing, _ in asked]
-        said = iter(judge.ask([question for nothing, questions in asked if nothing is None for question in questions]))
+        said = iter(
+            judge.ask([question for nothing, questions in asked if nothing is None for question in questions])
+        )
         found: list[tuple[Score, tuple[Verdict, ...]]] = []
         for (sample, trace), (nothing, questions) in zip(pairs, asked, strict=True):
             if nothing is not None:
                 found.append((nothing, ()))
                 continue
             verdicts = [next(said) for _ in questions]
-            found.append((self.score(self.name, sample, trace, verdicts), tuple(v for row in verdicts for v in row)))
+            found.append(
+                (self.score(self.name, sample, trace, verdicts), tuple(v for row in verdicts for v in row))
+            )
         return found
 
 

@@ -1,7 +1,7 @@
 """Verdicts on disk, by what was asked of whom: a file for each judge and wording, one line for each call.
 
-A line has the hash of the prompt, the reply as it came, and the verdicts read out of it. A kill loses at most the call
-that was under way. Texts of patients may be quoted in replies: the folder is for its owner only.
+A line has the hash of the prompt, the reply as it came, and the verdicts read out of it. A kill loses at most
+the call that was under way. Texts of patients may be quoted in replies: the folder is for its owner only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ class Store:
         self._of(judge, version).update(zip(keys, verdicts, strict=True))
         if path := self._path(judge, version):
             said = [{"key": k, "label": v.label, "why": v.why} for k, v in zip(keys, verdicts, strict=True)]
-            row = {"judge": judge, "kind": question.kind, "prompt": verdicts[0].prompt, "reply": verdicts[0].reply, "verdicts": said}
+            row = {
+                "judge": judge,
+                "kind": question.kind,
+                "prompt": verdicts[0].prompt,
+                "reply": verdicts[0].reply,
+                "verdicts": said,
+            }
             io.append_jsonl(path, [row])
 
     def _of(self, judge: str, version: str) -> dict[str, Verdict]:

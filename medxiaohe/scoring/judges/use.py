@@ -1,11 +1,14 @@
 """How a run gets its judge, and how scorers reach it.
 
-    with use.opened(settings.judge, task.scorers, tree=tree) as judge:   # None when no judge is named; JudgeFailed stops the run
-        scores = ...                                                     # scorer(sample, trace), or scorer.many(pairs), in batches
-        record = use.record(judge)                                       # JSON for the summary: self-test, prompts, calls, cost
+    with use.opened(settings.judge, task.scorers, tree=tree) as judge:   # None when no judge is named;
+    JudgeFailed stops the run
+        scores = ...                                                     # scorer(sample, trace), or
+        scorer.many(pairs), in batches
+        record = use.record(judge)                                       # JSON for the summary: self-test,
+        prompts, calls, cost
 
-A scorer that needs a judge is a judges.scorer.JudgedScorer: its `kind` says what it asks, and it asks `use.current()`. Without
-a judge its scores are unjudged.
+A scorer that needs a judge is a judges.scorer.JudgedScorer: its `kind` says what it asks, and it asks
+`use.current()`. Without a judge its scores are unjudged.
 """
 
 from __future__ import annotations
@@ -26,7 +29,18 @@ from medxiaohe.scoring.judges.store import Store
 from medxiaohe.types import Scorer
 
 RULES = "rules"
-ABOUT_HOW = ("api_key_env", "privacy", "timeout", "retries", "first_wait", "workers", "batch_size", "device", "gpus")  # change no verdict
+# change no verdict
+ABOUT_HOW = (
+    "api_key_env",
+    "privacy",
+    "timeout",
+    "retries",
+    "first_wait",
+    "workers",
+    "batch_size",
+    "device",
+    "gpus",
+)
 _using: list[Judge] = []
 _tests: dict[str, selftest.Report] = {}
 
@@ -48,7 +62,10 @@ class JudgeSettings:
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.retries < 0:
-            raise ConfigError(f"judge.batch must be at least 1 and judge.retries at least 0, not {self.batch} and {self.retries}")
+            raise ConfigError(
+                f"judge.batch must be at least 1 and judge.retries at least 0, not {self.batch} and"
+                f" {self.retries}"
+            )
         self.budget  # noqa: B018  raises when it contradicts itself
 
     @property
@@ -69,13 +86,23 @@ def make(settings: JudgeSettings, tree: Path | None = None) -> Judge | None:
     common = {"max_new_tokens": 1024}
     options = {key: value for key, value in common.items() if key in known} | settings.options
     if unknown := [key for key in options if key not in known]:
-        raise ConfigError(f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}")
+        raise ConfigError(
+            f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
+        )
     what = {key: value for key, value in options.items() if key not in ABOUT_HOW}
     name = f"{settings.backend}:{settings.model}#{io.fingerprint([what, _weights(settings.model)])[:8]}"
-    folder = None if settings.cache == "none" else Path(settings.cache).expanduser() if settings.cache else assets.cache_root() / "judges"
+    folder = (
+        None
+        if settings.cache == "none"
+        else Path(settings.cache).expanduser()
+        if settings.cache
+        else assets.cache_root() / "judges"
+    )
     store = Store(folder)
     model = backend(settings.model, **options)
-    return ModelJudge(model, name=name, batch=settings.batch, retries=settings.retries, budget=settings.budget, store=store)
+    return ModelJudge(
+        model, name=name, batch=settings.batch, retries=settings.retries, budget=settings.budget, store=store
+    )
 
 
 @contextmanager
@@ -96,7 +123,9 @@ def current() -> Judge | None:
 
 
 @contextmanager
-def opened(settings: JudgeSettings, scorers: Sequence[Scorer], tree: Path | None = None) -> Iterator[Judge | None]:
+def opened(
+    settings: JudgeSettings, scorers: Sequence[Scorer], tree: Path | None = None
+) -> Iterator[Judge | None]:
     """The judge of a run, tested on what these scorers ask; JudgeFailed when it does not pass.
 
     Nothing is made or tested when no scorer needs a judge.
@@ -124,12 +153,15 @@ def kinds(scorers: Sequence[Scorer]) -> tuple[str, ...]:
 
 
 def _weights(model: str) -> list[str]:
-    """What tells the weights of a local folder from others in the same place: config and sizes, not every byte; of a function
-    in a file, the file."""
+    """What tells the weights of a local folder from others in the same place: config and sizes, not every
+    byte; of a function in a file, the file."""
     code, folder = Path(model.rpartition(":")[0]), Path(model)
     if code.suffix == ".py" and code.is_file():
         return [io.sha256(code)]
     if not folder.is_dir():
         return []
     config = [io.sha256(path) for path in sorted(folder.glob("*.json"))]
-    return config + [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sorted(folder.glob("*.safetensors"))]
+    return config + [
+        f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}"
+        for path in sorted(folder.glob("*.safetensors"))
+    ]

@@ -3,9 +3,9 @@
     metric_list: [{metric: "medxiaohe.scoring.peers.radeval:radgraph"}]
 
 They need `pip install 'medxiaohe[radeval]'` (torchvision, medspacy, stanza and a dozen packages more) and
-most of them the weights of their models from the hub. Those that send reports to a hosted model (CRIMSON, MammoGREEN,
-RadFact-CT) are not here: `claims.f1` with a judge does that, and a judge passes the guard. RadCliQ is a distance without a best
-value, not a score, so it is not here either.
+most of them the weights of their models from the hub. Those that send reports to a hosted model (CRIMSON,
+MammoGREEN, RadFact-CT) are not here: `claims.f1` with a judge does that, and a judge passes the guard.
+RadCliQ is a distance without a best value, not a score, so it is not here either.
 """
 
 from __future__ import annotations
@@ -41,8 +41,14 @@ class RadEvalScorer:
         """Scores in order; a reply that says nothing is 0 and is not measured."""
         nothing = [no_answer(self.name, trace, reference(sample)) for sample, trace in pairs]
         asked = [pair for pair, none in zip(pairs, nothing, strict=True) if none is None]
-        values = iter(self._measure([said(trace) for _, trace in asked], [reference(sample) for sample, _ in asked]) if asked else ())
-        return [none or self._score(next(values), trace) for (_, trace), none in zip(pairs, nothing, strict=True)]
+        values = iter(
+            self._measure([said(trace) for _, trace in asked], [reference(sample) for sample, _ in asked])
+            if asked
+            else ()
+        )
+        return [
+            none or self._score(next(values), trace) for (_, trace), none in zip(pairs, nothing, strict=True)
+        ]
 
     def _score(self, value: float, trace: Trace) -> Score:
         if not math.isfinite(value):
@@ -56,18 +62,25 @@ class RadEvalScorer:
 
 @functools.lru_cache(maxsize=4)
 def evaluator(metric: str) -> Any:
-    """RadEval with one metric; MissingExtra without the package, ModelError when the metric's model cannot be had."""
+    """RadEval with one metric; MissingExtra without the package, ModelError when the metric's model cannot be
+    had."""
     try:
         package = importlib.import_module("radeval")
     except ImportError as error:
-        raise MissingExtra(f"radeval.{metric} needs {error.name}: pip install 'medxiaohe[radeval]'") from error
+        raise MissingExtra(
+            f"radeval.{metric} needs {error.name}: pip install 'medxiaohe[radeval]'"
+        ) from error
     with warnings.catch_warnings():
         try:
             return package.RadEval(metrics=[metric], per_sample=True, show_progress=False)
         except ImportError as error:
-            raise MissingExtra(f"radeval.{metric} needs {error.name}: pip install 'medxiaohe[radeval]'") from error
+            raise MissingExtra(
+                f"radeval.{metric} needs {error.name}: pip install 'medxiaohe[radeval]'"
+            ) from error
         except (OSError, RuntimeError, ValueError) as error:
-            raise ModelError(f"radeval.{metric} could not be made: {' '.join(str(error).split())[:200]}") from error
+            raise ModelError(
+                f"radeval.{metric} could not be made: {' '.join(str(error).split())[:200]}"
+            ) from error
 
 
 bleu = RadEvalScorer("bleu", "bleu")

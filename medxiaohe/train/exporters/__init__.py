@@ -1,1 +1,1 @@
-"""Other trainers to write data and settings for: one file each, found by its name (train/export.py)."""
+"""Export data and settings to other trainers: one file each, found by its name (see export.py)."""

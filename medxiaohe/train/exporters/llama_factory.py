@@ -1,4 +1,5 @@
-"""LLaMA-Factory 0.9: dataset_info.json beside JSON lines in the layout `sharegpt`; settings for `llamafactory-cli train FILE`."""
+"""LLaMA-Factory 0.9: dataset_info.json beside JSON lines in the layout `sharegpt`; settings for
+`llamafactory-cli train FILE`."""
 
 from __future__ import annotations
 
@@ -8,17 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe.errors import ConfigError
-from medxiaohe.train.export import Job, Row, Unsaid, jsonl, settings_yaml, text_of
+from medxiaohe.train.exporters.export import Job, Row, Unsaid, jsonl, settings_yaml, text_of
 
 NAME = "LLaMA-Factory"
 KINDS = ("cpt", "sft", "dpo")
 LACKS = {"rl": "has no reinforcement learning with a reward function: export prompts to ms_swift or verl"}
-ROLES = {"system": "system", "user": "human", "assistant": "gpt", "call": "function_call", "result": "observation"}
+ROLES = {
+    "system": "system",
+    "user": "human",
+    "assistant": "gpt",
+    "call": "function_call",
+    "result": "observation",
+}
 TAGS = {
-    "role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt", "observation_tag": "observation",
+    "role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt",
+    "observation_tag": "observation",
     "function_tag": "function_call", "system_tag": "system",
 }  # fmt: skip
-TEMPLATES = {"qwen3-vl": "qwen3_vl", "qwen2.5-vl": "qwen2_vl", "qwen2-vl": "qwen2_vl", "gemma-3": "gemma3", "internvl3": "intern_vl"}
+TEMPLATES = {
+    "qwen3-vl": "qwen3_vl",
+    "qwen2.5-vl": "qwen2_vl",
+    "qwen2-vl": "qwen2_vl",
+    "gemma-3": "gemma3",
+    "internvl3": "intern_vl",
+}
 
 
 def row(kind: str, row: Row) -> dict[str, Any]:
@@ -30,9 +44,17 @@ def row(kind: str, row: Row) -> dict[str, Any]:
     asking = [turn in ("human", "observation") for turn in turns]
     if asking != [i % 2 == 0 for i in range(len(turns))] or "system" in [turn["from"] for turn in talk[1:]]:
         raise Unsaid("its turns do not alternate between asking and answering")
-    said |= {"conversations": talk, "tools": json.dumps([tool["function"] for tool in row.tools], ensure_ascii=False) if row.tools else ""}
+    said |= {
+        "conversations": talk,
+        "tools": (
+            json.dumps([tool["function"] for tool in row.tools], ensure_ascii=False) if row.tools else ""
+        ),
+    }
     if kind == "dpo":
-        said |= {name: {"from": "gpt", "value": value} for name, value in (("chosen", row.chosen), ("rejected", row.rejected))}
+        said |= {
+            name: {"from": "gpt", "value": value}
+            for name, value in (("chosen", row.chosen), ("rejected", row.rejected))
+        }
     return said
 
 
@@ -98,5 +120,8 @@ def template(job: Job) -> str:
     """LLaMA-Factory does not read a model's chat template: its own has to be named."""
     known = next((name for key, name in TEMPLATES.items() if key in job.model.lower()), "")
     if not (job.template or known):
-        raise ConfigError(f"LLaMA-Factory needs the name of its chat template for {job.model}: give it, such as --template qwen3_vl")
+        raise ConfigError(
+            f"LLaMA-Factory needs the name of its chat template for {job.model}: give it, such as --template"
+            " qwen3_vl"
+        )
     return job.template or known

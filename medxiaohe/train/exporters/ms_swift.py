@@ -1,4 +1,5 @@
-"""ms-swift 4: JSON lines with `messages`, `images`, `tools`; settings as YAML for `swift pt|sft|rlhf FILE`."""
+"""ms-swift 4: JSON lines with `messages`, `images`, `tools`; settings as YAML for `swift pt|sft|rlhf
+FILE`."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.train.export import Job, Row, jsonl, settings_yaml, text_of
+from medxiaohe.train.exporters.export import Job, Row, jsonl, settings_yaml, text_of
 
 NAME = "ms-swift"
 KINDS = ("cpt", "sft", "rl", "dpo")
@@ -37,19 +38,26 @@ orms["medxiaohe"] = ms_swift(by_task, unjudged=0.0)
 
 def row(kind: str, row: Row) -> dict[str, Any]:
     if kind == "cpt":
-        messages = [{"role": "assistant", "content": "\n".join(turn.content for turn in row.turns)}]  # an answer to nothing is all trained
+        # an answer to nothing is all trained
+        messages = [{"role": "assistant", "content": "\n".join(turn.content for turn in row.turns)}]
     else:
         roles = {"call": "tool_call", "result": "tool_response"}
         messages = []
         for turn in row.turns:
             parts = turn.content if turn.role == "call" else [turn.content]
-            messages += [{"role": roles.get(turn.role, turn.role), "content": text_of(part)} for part in parts]
+            messages += [
+                {"role": roles.get(turn.role, turn.role), "content": text_of(part)} for part in parts
+            ]
     if kind == "dpo":
         messages.append({"role": "assistant", "content": row.chosen})
     said: dict[str, Any] = {"messages": messages, "images": list(row.images)}
     if kind != "cpt":
         said["tools"] = json.dumps(list(row.tools), ensure_ascii=False) if row.tools else None
-    return said | ({"rejected_response": row.rejected} if kind == "dpo" else {}) | ({"sample": row.sample} if kind == "rl" else {})
+    return (
+        said
+        | ({"rejected_response": row.rejected} if kind == "dpo" else {})
+        | ({"sample": row.sample} if kind == "rl" else {})
+    )
 
 
 def write(kind: str, draft: Path, rows: Sequence[dict[str, Any]]) -> str:
@@ -83,16 +91,21 @@ def files(job: Job) -> dict[str, str]:
     }
     if job.kind == "rl":
         values |= {
-            "rlhf_type": "grpo", "external_plugins": [str(job.place / "reward.py")], "reward_funcs": ["medxiaohe"],
-            "num_generations": s.num_generations, "max_completion_length": s.max_completion_length, "temperature": s.temperature,
-            "epsilon_high": s.epsilon_high, "beta": s.beta, "loss_type": s.loss_type, "num_iterations": s.num_iterations,
+            "rlhf_type": "grpo", "external_plugins": [str(job.place / "reward.py")],
+            "reward_funcs": ["medxiaohe"],
+            "num_generations": s.num_generations, "max_completion_length": s.max_completion_length,
+            "temperature": s.temperature,
+            "epsilon_high": s.epsilon_high, "beta": s.beta, "loss_type": s.loss_type,
+            "num_iterations": s.num_iterations,
             "scale_rewards": s.scale_rewards, "dynamic_sample": False,
         }  # fmt: skip
     else:
         values |= {
             "num_train_epochs": s.num_train_epochs if not s.max_steps else None, "max_length": s.max_length,
-            "gradient_accumulation_steps": s.gradient_accumulation_steps, "weight_decay": s.weight_decay, "warmup_steps": s.warmup_steps,
-            "max_grad_norm": s.max_grad_norm, "packing": getattr(s, "packing", False) if job.kind != "dpo" else None,
+            "gradient_accumulation_steps": s.gradient_accumulation_steps, "weight_decay": s.weight_decay,
+            "warmup_steps": s.warmup_steps,
+            "max_grad_norm": s.max_grad_norm, "packing": getattr(s, "packing",
+            False) if job.kind != "dpo" else None,
         }  # fmt: skip
         if job.kind == "dpo":
             values |= {"rlhf_type": "dpo", "beta": getattr(s, "beta", 0.1)}

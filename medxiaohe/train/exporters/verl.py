@@ -1,7 +1,9 @@
-"""verl 0.9: parquet with `messages` (sft) or `prompt`, `reward_model`, `extra_info` (rl); settings laid over verl's own by Hydra.
+"""verl 0.9: parquet with `messages` (sft) or `prompt`, `reward_model`, `extra_info` (rl); settings laid over
+verl's own by Hydra.
 
-A table of parquet gives all rows of a column one type, so tool schemas and arguments of different tools would be filled up with nulls:
-calls, and the tools a row was offered, are written out in the text, in the form that Qwen and Hermes templates use.
+A table of parquet gives all rows of a column one type, so tool schemas and arguments of different tools would
+be filled up with nulls: calls, and the tools a row was offered, are written out in the text, in the form that
+Qwen and Hermes templates use.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins
-from medxiaohe.train.export import Job, Row, settings_yaml
+from medxiaohe.train.exporters.export import Job, Row, settings_yaml
 
 NAME = "verl"
 KINDS = ("sft", "rl")
@@ -62,7 +64,9 @@ def row(kind: str, row: Row) -> dict[str, Any]:
 
 def _message(role: str, content: Any) -> dict[str, str]:
     if role == "call":
-        calls = "\n".join(f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>" for call in content)
+        calls = "\n".join(
+            f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>" for call in content
+        )
         return {"role": "assistant", "content": calls}
     if role == "result":
         return {"role": "user", "content": f"<tool_response>\n{content}\n</tool_response>"}
@@ -76,7 +80,8 @@ def _with_system(messages: list[dict[str, str]], text: str) -> list[dict[str, st
 
 
 def write(kind: str, draft: Path, rows: Sequence[dict[str, Any]]) -> str:
-    """A row group a file: these are fine-tuning sets. Where no row has an image the column is left out, as verl wants it."""
+    """A row group a file: these are fine-tuning sets. Where no row has an image the column is left out, as
+    verl wants it."""
     plugins.need("pyarrow", why="writing parquet for verl")
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -99,7 +104,11 @@ def files(job: Job) -> dict[str, str]:
 
 def _model(job: Job) -> dict[str, Any]:
     parts = job.settings.parts
-    lora = {"lora_rank": parts.lora_r, "lora_alpha": 2 * parts.lora_r, "target_modules": "all-linear"} if parts.language == "lora" else {}
+    lora = (
+        {"lora_rank": parts.lora_r, "lora_alpha": 2 * parts.lora_r, "target_modules": "all-linear"}
+        if parts.language == "lora"
+        else {}
+    )
     return {"path": job.model, **lora}
 
 
@@ -117,7 +126,12 @@ def _sft(job: Job) -> dict[str, Any]:
             "ignore_input_ids_mismatch": True,
         },
         "model": _model(job),
-        "optim": {"lr": s.learning_rate, "weight_decay": s.weight_decay, "lr_warmup_steps": s.warmup_steps, "clip_grad": s.max_grad_norm},
+        "optim": {
+            "lr": s.learning_rate,
+            "weight_decay": s.weight_decay,
+            "lr_warmup_steps": s.warmup_steps,
+            "clip_grad": s.max_grad_norm,
+        },
         "trainer": {
             "project_name": "medxiaohe",
             "experiment_name": "sft",
@@ -137,7 +151,11 @@ def _rl(job: Job) -> dict[str, Any]:
     return {
         "hydra": {"searchpath": ["pkg://verl.trainer.config"]},
         "defaults": ["ppo_trainer", "_self_"],
-        "algorithm": {"adv_estimator": "grpo", "norm_adv_by_std_in_grpo": s.scale_rewards != "none", "use_kl_in_reward": False},
+        "algorithm": {
+            "adv_estimator": "grpo",
+            "norm_adv_by_std_in_grpo": s.scale_rewards != "none",
+            "use_kl_in_reward": False,
+        },
         "data": {
             "train_files": str(job.place / job.data),
             "val_files": str(job.place / job.data),

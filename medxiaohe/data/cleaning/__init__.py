@@ -1,0 +1,1 @@
+"""Clean rows: text normalisation, curation rules, a linear classifier."""

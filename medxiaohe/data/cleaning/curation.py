@@ -1,0 +1,219 @@
+"""The work of data.curate over shards: who is held out, which rows stay on their own account, which are
+copies, what is written."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe import io, plugins, shards
+from medxiaohe.data.cleaning.normalise import normalised
+from medxiaohe.data.duplicates import near_text
+from medxiaohe.data.duplicates.decontamination import TestItems, unit
+from medxiaohe.data.duplicates.near_images import Lens
+from medxiaohe.errors import DataError
+from medxiaohe.progress import track
+from medxiaohe.recipe.settings import build
+from medxiaohe.tasks import make, named
+from medxiaohe.types import Sample, Task
+
+if TYPE_CHECKING:
+    from medxiaohe.data.curate import CurateSettings
+
+HELD_OUT = ("validation", "test")
+Check = Callable[[Sample], tuple[str, str]]  # reason and detail, or two empty strings
+
+
+# ---- first pass: who is held out
+# -------------------------------------------------------------------------------------------
+
+
+def units_shard(shard: shards.Shard, out: Path) -> dict[str, Any]:
+    """Patients and studies of the rows of held-out splits, as the summary."""
+    found: dict[str, set[str]] = {"patients": set(), "studies": set()}
+    for row in shards.rows(shard):
+        sample = io.sample_from_json(row)
+        if sample.split in HELD_OUT:
+            if sample.patient_id:
+                found["patients"].add(unit(sample.source, sample.patient_id))
+            if sample.study_id:
+                found["studies"].add(unit(sample.source, sample.study_id))
+    return {name: sorted(ids) for name, ids in found.items()}
+
+
+# ---- second pass: row by row
+# -------------------------------------------------------------------------------------------------
+
+
+def check_shard(
+    shard: shards.Shard, out: Path, settings: str, corpus: str, tree: str, units: str
+) -> dict[str, Any]:
+    """survivors.jsonl in one form, their signatures, gone.jsonl {row, id, source, reason, detail},
+    matches.jsonl."""
+    checker = _checker(settings, corpus, tree, units)
+    signatures = near_text.Signatures(checker.settings.near_text, checker.lens)
+    gone, matches, counts, place = list[dict[str, Any]](), list[Any](), Counter[str](), 0
+
+    def survivors() -> Iterator[Sample]:
+        nonlocal place
+        for number, row in enumerate(shards.rows(shard)):
+            given = io.sample_from_json(row)
+            sample = normalised(given) if checker.settings.normalise else given
+            counts.update(read=1, normalised=int(sample is not given))
+            reason, detail = checker.first_reason(sample, matches)
+            if reason:
+                gone.append(
+                    {
+                        "row": number,
+                        "id": sample.id,
+                        "source": sample.source,
+                        "reason": reason,
+                        "detail": detail,
+                    }
+                )
+                continue
+            signatures.add(sample, place, number)
+            yield sample
+            place += len(io.encoded(sample))
+
+    io.write_jsonl(out / "survivors.jsonl", survivors())
+    io.write_jsonl(out / "gone.jsonl", gone)
+    io.write_jsonl(out / "matches.jsonl", matches)
+    signatures.save(out)
+    return {"checked": checker.items.checked, "counts": dict(counts)}
+
+
+class _Checker:
+    """What each row is held against, made once in a process."""
+
+    def __init__(self, settings: CurateSettings, corpus: Path, tree: Path | None, units: Path):
+        self.settings, self.lens = settings, Lens()
+        self._filters = [(name, plugins.load("filters", name)) for name in settings.filters]
+        made = [(one, make(one.task, tree, one.options, corpus)) for one in settings.against]
+        self.items = TestItems(
+            _items([task for _, task in made]), self.lens, {task.name for one, task in made if not one.words}
+        )
+        held_out = io.read_json(units)
+        self._patients, self._studies = frozenset(held_out["patients"]), frozenset(held_out["studies"])
+
+    def first_reason(self, sample: Sample, matches: list[Any]) -> tuple[str, str]:
+        reason, detail = self._held_out(sample)
+        if not reason:
+            reason, detail = next(
+                ((name, why) for name, keep in self._filters if (why := keep(sample))), ("", "")
+            )
+        if not reason and (match := self.items.find(sample)):
+            matches.append(match)
+            return match.reason, f"{match.how}: {match.item}"
+        return reason, detail
+
+    def _held_out(self, sample: Sample) -> tuple[str, str]:
+        if sample.split in HELD_OUT:
+            return "held_out_split", sample.split
+        if sample.patient_id and unit(sample.source, sample.patient_id) in self._patients:
+            return "held_out_patient", f"patient {sample.patient_id} is also in a held-out split"
+        if sample.study_id and unit(sample.source, sample.study_id) in self._studies:
+            return "held_out_study", f"study {sample.study_id} is also in a held-out split"
+        return "", ""
+
+
+@functools.lru_cache(maxsize=1)
+def _checker(settings: str, corpus: str, tree: str, units: str) -> _Checker:
+    from medxiaohe.data.curate import CurateSettings
+
+    made = build(CurateSettings, json.loads(settings), "data.curate")
+    return _Checker(made, Path(corpus), Path(tree) if tree else None, Path(units))
+
+
+def _items(tasks: Sequence[Task]) -> Iterator[Sample]:
+    for task in tasks:
+        found = False
+        for sample in track(task.samples("test"), f"test items of {task.name}"):
+            found = True
+            yield named(sample, task)
+        if not found:
+            raise DataError(f"task {task.name} has no test items to compare with")
+
+
+# ---- third pass: pairs that may be copies
+# --------------------------------------------------------------------------------------
+
+
+def compare_shard(
+    shard: shards.Shard, out: Path, checked: Sequence[str], pairs: str, threshold: float
+) -> dict[str, Any]:
+    """verdicts.jsonl: of the pairs whose later row is in this shard, those that are near-duplicates."""
+    import numpy as np
+
+    path = Path(pairs) / f"{shard.number:06d}"
+    proposed = (
+        np.unique(np.fromfile(path, np.int64).reshape(-1, 2), axis=0)
+        if path.is_file()
+        else np.empty((0, 2), np.int64)
+    )
+    kept = _kept(tuple(checked))
+    found = near_text.alike_texts(lambda number: kept.sample(number).text, proposed, threshold)
+    return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", found)}
+
+
+def pictures_shard(shard: shards.Shard, out: Path, checked: Sequence[str]) -> dict[str, Any]:
+    """The same of images, for groups of rows with the same words; a line of the shard is a group."""
+    kept, lens = _kept(tuple(checked)), Lens()
+    found = (one for row in shards.rows(shard) for one in near_text.alike_pictures(kept, row["rows"], lens))
+    return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", found)}
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(checked: tuple[str, ...]) -> near_text.Kept:
+    return near_text.Kept([Path(folder) for folder in checked])
+
+
+# ---- last pass: what is left
+# ---------------------------------------------------------------------------------------------------
+
+
+def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts: str) -> dict[str, Any]:
+    """samples.jsonl, and dropped.jsonl in the order of the corpus."""
+    kept, folder = _kept(tuple(checked)), Path(checked[shard.number])
+    path = Path(verdicts) / f"{shard.number:06d}.jsonl"
+    copies = (
+        {row["row"] - int(kept.first[shard.number]): row for row in io.read_jsonl(path)}
+        if path.is_file()
+        else {}
+    )
+    gone, coverage = list(io.read_jsonl(folder / "gone.jsonl")), Counter[str]()
+    rows = kept.array(shard.number, "rows")
+
+    def samples() -> Iterator[Sample]:
+        for number, sample in enumerate(io.read_samples(folder / "survivors.jsonl")):
+            if verdict := copies.get(number):
+                detail = _detail(verdict, kept)
+                at = {"row": int(rows[number]), "id": sample.id, "source": sample.source}
+                gone.append({**at, "reason": verdict["reason"], "detail": detail})
+                continue
+            coverage.update(sample.entities)
+            yield sample
+
+    num_kept = io.write_jsonl(out / "samples.jsonl", samples())
+    gone.sort(key=lambda row: row["row"])
+    io.write_jsonl(
+        out / "dropped.jsonl", ({key: value for key, value in row.items() if key != "row"} for row in gone)
+    )
+    return {
+        "kept": num_kept,
+        "dropped": dict(Counter(row["reason"] for row in gone)),
+        "coverage": dict(coverage),
+    }
+
+
+def _detail(verdict: dict[str, Any], kept: near_text.Kept) -> str:
+    other, value = kept.sample(verdict["of"]).id, verdict["value"]
+    if verdict["reason"] == "near_duplicate_text":
+        return f"of {other}: {value:.0%} of the word 5-grams are shared"
+    if verdict["reason"] == "near_duplicate_image":
+        return f"of {other}: the same text, correlation of the images {value:.3f}"
+    return f"of {other}"

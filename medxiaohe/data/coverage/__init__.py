@@ -1,0 +1,1 @@
+"""Count what a corpus says about each entity, and account for every row."""

@@ -1,0 +1,193 @@
+"""A corpus to look at, whatever it is made of: the folder of a stage, or what a reader reads; streamed, bad
+rows and all.
+
+out/quickstart/curate/1        samples.jsonl of data.read or data.curate
+corpus/medquad                 the reader is guessed from the first file that is known
+pubmed_xml:asset:pubmed_2021   or named, and the path may be a package file
+"""
+
+from __future__ import annotations
+
+import gzip
+import inspect
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import assets, io, plugins
+from medxiaohe.data.readers import DeadLetter
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.types import Sample
+
+PUBLISHED = "samples"  # not a reader: rows as medxiaohe writes them
+HEAD, LOOKED_AT = 65_536, 50  # bytes of a file, and files of a folder, to guess a reader from
+MARKS = {  # what stands once for each row in the files of a reader, to say how much is left
+    PUBLISHED: b"\n", "chat_jsonl": b"\n", "medquad_xml": b"<QAPair ", "pubmed_xml": b"<PubmedArticle>",
+    "pubtator": b"|t|",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Corpus:
+    reader: str
+    path: str
+
+    @property
+    def place(self) -> Path:
+        return (
+            assets.folder(self.path.removeprefix("asset:"))
+            if self.path.startswith("asset:")
+            else Path(self.path)
+        )
+
+    @property
+    def label(self) -> str:
+        """The end of the path: what a reader of the page knows the corpus by."""
+        if self.path.startswith(("asset:", "hub:")):
+            return self.path.partition(":")[2]
+        parts = Path(self.path).resolve().parts
+        return "/".join(parts[-3:] if self.reader == PUBLISHED else parts[-1:])
+
+    def files(self) -> list[Path]:
+        if self.reader == PUBLISHED:
+            return [self.place / "samples.jsonl" if self.place.is_dir() else self.place]
+        if self.path.startswith("hub:"):
+            return []
+        return (
+            sorted(p for p in self.place.rglob("*") if p.is_file()) if self.place.is_dir() else [self.place]
+        )
+
+    def state(self) -> list[list[Any]]:
+        """What changes when the files do: enough to know whether unfinished work may go on."""
+        return [[str(path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in self.files()]
+
+
+def corpus(spec: str, reader: str = "") -> Corpus:
+    """Raises ConfigError when there is nothing at the path, or no reader knows it."""
+    known = plugins.available("readers")
+    first, colon, rest = spec.partition(":")
+    if not reader and colon and first in known and first != "hub":
+        reader, spec = first, rest
+    if spec.startswith("hub:"):
+        return Corpus("hub", spec)
+    if not spec.startswith("asset:") and not Path(spec).exists():
+        raise ConfigError(
+            f"no corpus at {spec}: give the folder of data.read or data.curate, a file, a folder or"
+            " READER:PATH"
+        )
+    if reader:
+        plugins.load("readers", reader)
+    return Corpus(reader or _guess(Corpus("", spec).place), spec)
+
+
+def rows(one: Corpus) -> Iterator[Sample | DeadLetter]:
+    """Every row, one at a time. A row that is no Sample is a DeadLetter; a file that is not what it should
+    be, a DataError."""
+    if one.reader == PUBLISHED:
+        yield from _published(one.files()[0])
+        return
+    reader = plugins.load("readers", one.reader)
+    options = {"bad_rows": "skip"} if "bad_rows" in inspect.signature(reader).parameters else {}
+    for row in reader(Path(one.path) if one.reader == "hub" else one.place, **options):
+        if isinstance(row, Sample) and not (row.text.strip() or row.images):
+            row = DeadLetter(row.id, "the sample is empty")
+        yield row
+
+
+def expected(one: Corpus) -> int | None:
+    """About how many rows there are, counted by their marks without being parsed; None where nothing marks a
+    row."""
+    mark = MARKS.get(one.reader)
+    if mark is None:
+        return None
+    total = 0
+    for path in one.files():
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            end = b""
+            try:
+                while chunk := file.read(1 << 20):
+                    total += (end + chunk).count(mark)
+                    end = chunk[1 - len(mark) :] if len(mark) > 1 else b""
+            except (EOFError, OSError):  # the reader will say what is wrong with it
+                return None
+    return total
+
+
+def _published(path: Path) -> Iterator[Sample | DeadLetter]:
+    try:
+        file = gzip.open(path) if path.suffix == ".gz" else open(path, "rb")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+    with file:
+        number = 0
+        while line := file.readline(io.MAX_LINE_BYTES + 1):
+            number += 1
+            where = f"{path.name}:{number}"
+            if len(line) > io.MAX_LINE_BYTES:
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(io.MAX_LINE_BYTES)
+                yield DeadLetter(where, f"line longer than {io.MAX_LINE_BYTES >> 20} MiB")
+            elif line.strip():
+                yield _sample(line, where)
+
+
+def _sample(line: bytes, where: str) -> Sample | DeadLetter:
+    try:
+        sample = io.sample_from_json(io.parse_row(line.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        return DeadLetter(where, f"not UTF-8: {error.reason} at byte {error.start}")
+    except DataError as error:
+        return DeadLetter(where, str(error)[:300])
+    return sample if sample.text.strip() or sample.images else DeadLetter(where, "the sample is empty")
+
+
+# ---- which reader ----------------------------------------------------------------------------------
+
+
+def _guess(place: Path) -> str:
+    if (place / "samples.jsonl").is_file():
+        return PUBLISHED
+    files = (
+        islice(sorted(p for p in place.rglob("*") if p.is_file()), LOOKED_AT) if place.is_dir() else [place]
+    )
+    for path in files:
+        if found := _known(path):
+            return found
+    raise ConfigError(
+        f"{place}: cannot tell what reads it; say --reader with one of"
+        f" {', '.join(plugins.available('readers'))}"
+    )
+
+
+def _known(path: Path) -> str:
+    name = path.name.removesuffix(".gz")
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            head = file.read(HEAD)
+    except (OSError, EOFError):
+        return ""
+    if name.endswith(".xml"):
+        return (
+            "pubmed_xml"
+            if b"<PubmedArticle" in head
+            else "medquad_xml"
+            if b"<QAPair" in head or b"<Focus>" in head
+            else ""
+        )
+    if name.endswith(".jsonl"):
+        return PUBLISHED if _is_ours(head) else "chat_jsonl" if head.lstrip().startswith(b"{") else ""
+    if name.endswith((".txt", ".pubtator")):
+        return "pubtator" if b"|t|" in head.partition(b"\n")[0] else ""
+    return "phenopackets" if name.endswith(".json") and b'"phenotypicFeatures"' in head else ""
+
+
+def _is_ours(head: bytes) -> bool:
+    """A message of ours has `parts`, one of the chat layout has `content`."""
+    try:
+        first = json.loads(head.partition(b"\n")[0])
+        return all("parts" in message for message in first["messages"])
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,29 @@
+"""Every row of a run is accounted for: read = written + dropped (by reason) + dead-lettered."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+
+def settle(
+    stage: str, *, read: int, written: int, dropped: Mapping[str, int], dead: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """Print the account of a stage and return it, for its summary; AssertionError when a row is in it twice
+    or not at all."""
+    num_dropped, num_dead = sum(dropped.values()), sum((dead or {}).values())
+    line = (
+        f"{stage}: read {read:,} = written {written:,} + dropped {num_dropped:,}{_by(dropped)} + dead"
+        f" {num_dead:,}{_by(dead or {})}"
+    )
+    assert read == written + num_dropped + num_dead, f"rows are missing or counted twice: {line}"
+    print(f"  {line}", file=sys.stderr)
+    return {"read": read, "written": written, "dropped": dict(dropped), "dead": dict(dead or {})}
+
+
+def _by(counts: Mapping[str, int]) -> str:
+    found = sorted(
+        ((number, reason) for reason, number in counts.items() if number), key=lambda one: (-one[0], one[1])
+    )
+    return f" ({', '.join(f'{reason} {number:,}' for number, reason in found)})" if found else ""

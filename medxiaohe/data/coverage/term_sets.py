@@ -1,0 +1,141 @@
+"""Sets of terms to compare (AMCS, MX-14), from whatever has names: a tree, a text file, a vocabulary, a gold
+set.
+
+What may be written, and what it means:
+
+    out/tree/tree/1                              the names of a tree's entities, its domains left out
+    terms.txt                                    a term a line
+    medic:ontology/medic_06Jul2012.txt           a vocabulary and its file; `mondo` alone is the package file
+    medquad_xml:corpus/medquad#focus             a corpus reader, its path, and the key of `meta` that has
+                                                 terms
+    pubtator:entity_gold/ncbi_disease#mentions.2 ... here the third column of its mentions
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe import assets, io, plugins
+from medxiaohe.entity.readers._terms import entities, read_all
+from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models.embed import Embedder
+from medxiaohe.types import Entity, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BLOCK = 8192  # terms encoded and kept together
+
+
+@dataclass(frozen=True)
+class TermSet:
+    name: str
+    terms: tuple[str, ...]  # each once, whatever its case, as first written
+
+
+def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
+    """`kind` keeps the entities of one kind; `synonyms` takes all names of an entity, not only its main one.
+
+    Both are for trees and vocabularies. Raises ConfigError when the spec means nothing, DataError when
+    nothing is there.
+    """
+    place, _, field = spec.partition("#")
+    reader, colon, path = place.partition(":")
+    if (Path(place) / "entities.jsonl").is_file():
+        tree = Tree.load(Path(place))
+        names = _names((tree.entities[id] for id in tree.entities if tree.layer(id) > 1), kind, synonyms)
+        label = f"tree {'/'.join(Path(place).resolve().parts[-2:])}"
+    elif field:
+        if reader not in plugins.available("readers") or not path:
+            raise ConfigError(f"{spec}: write READER:PATH#KEY with a reader of `medxiaohe list readers`")
+        rows = plugins.load("readers", reader)(_path(path))
+        names = (
+            name for row in rows if isinstance(row, Sample) for name in _found(row.meta, field.split("."))
+        )
+        label, kind, synonyms = f"{Path(path).name} {field.partition('.')[0]}", "", False
+    elif Path(place).is_file():
+        names = (line for _, line in io.lines(Path(place)))
+        label, kind, synonyms = Path(place).name, "", False
+    elif reader in plugins.available("vocabularies"):
+        said, _skipped = read_all(plugins.load("vocabularies", reader)(_path(path) if colon else None))
+        names = _names(entities(said), kind, synonyms)
+        label = Path(path).name or reader
+    else:
+        raise ConfigError(
+            f"{spec}: neither a tree, a text file, VOCABULARY, VOCABULARY:PATH nor READER:PATH#KEY"
+        )
+    terms = tuple(_once(names))
+    if not terms:
+        raise DataError(f"{spec}: no terms" + (f" of kind {kind}" if kind else ""))
+    return TermSet(label + (f", {kind}" if kind else "") + (", all names" if synonyms else ""), terms)
+
+
+def _path(text: str) -> Path:
+    return assets.folder(text.removeprefix("asset:")) if text.startswith("asset:") else Path(text)
+
+
+def _names(found: Iterable[Entity], kind: str, synonyms: bool) -> Iterator[str]:
+    for entity in found:
+        if not kind or entity.kind == kind:
+            yield from (entity.name, *entity.synonyms) if synonyms else (entity.name,)
+
+
+def _found(value: Any, keys: Sequence[str]) -> Iterator[str]:
+    """Texts below the keys; a list of rows is gone through, and a number picks a column of each."""
+    if not keys:
+        yield from [value] if isinstance(value, str) else (v for v in value or () if isinstance(v, str))
+    elif isinstance(value, list) and value and all(isinstance(row, (list, dict)) for row in value):
+        for row in value:
+            yield from _found(row, keys)
+    elif isinstance(value, dict):
+        yield from _found(value.get(keys[0]), keys[1:])
+    elif isinstance(value, list) and keys[0].isdigit() and int(keys[0]) < len(value):
+        yield from _found(value[int(keys[0])], keys[1:])
+
+
+def _once(names: Iterable[str]) -> Iterator[str]:
+    seen = set()
+    for name in names:
+        name = " ".join(name.split())
+        if name and name.casefold() not in seen:
+            seen.add(name.casefold())
+            yield name
+
+
+@contextmanager
+def vectors(terms: Sequence[str], embedder: Embedder, keep: Path | None = None) -> Iterator[np.ndarray]:
+    """Unit rows (len(terms), embedder.dim) in a file that is mapped: memory holds a block of it, whatever the
+    size.
+
+    With `keep`, what is encoded stays in that folder: a killed run goes on there, and the same terms cost
+    nothing again.
+    """
+    import numpy as np
+
+    ordered = sorted(range(len(terms)), key=lambda i: (len(terms[i]), terms[i]))
+    with tempfile.TemporaryDirectory() as folder:
+        whole = np.lib.format.open_memmap(
+            Path(folder) / "vectors.npy", "w+", np.float32, (len(terms), embedder.dim)
+        )
+        for start in range(0, len(terms), BLOCK):
+            chosen = ordered[start : start + BLOCK]
+            whole[chosen] = _block([terms[i] for i in chosen], embedder, keep)
+        yield whole
+
+
+def _block(terms: Sequence[str], embedder: Embedder, keep: Path | None) -> np.ndarray:
+    import numpy as np
+
+    path = keep / f"{io.fingerprint([embedder.name, *terms])}.npy" if keep else None
+    if path and path.is_file():
+        return np.load(path, allow_pickle=False)
+    made = embedder.encode(terms)
+    if path:
+        io.write(path, lambda file: np.save(file, made, allow_pickle=False))
+    return made

@@ -1,0 +1,1 @@
+"""Find duplicates and leaked test items: word n-grams, edited copies, near-identical images."""

@@ -1,0 +1,131 @@
+"""Is an edited copy of a text inside another one? Words are compared one by one, so that typing errors,
+synonyms, a changed clause and another order of the options leave most of them.
+
+A word counts for as much as it tells the items of its task apart (the logarithm of how few have it), and is
+found in the place where the two texts share the most word triples when it is there as it is or with one
+letter dropped, doubled, changed or swapped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+MIN_LETTERS = 4  # of a word in which one letter may differ
+WIDER = 1.4  # the place is as many times as long as the item, in words
+NEAR_BY = 8
+MOST_WORDS = 0.6  # of an item, as they are: a first look that takes no time
+MOST_KNOWN = 1 << 17
+RARE, RARE_WORDS = 20, 2  # a word of at most so many items is rare; how many of them an item is found by
+
+
+class Weights:
+    """How much each word tells the items of a task apart."""
+
+    def __init__(self, items: Iterable[Sequence[str]]):
+        self._counts, self._num = Counter[str](), 0
+        for words in items:
+            self._counts.update(set(words))
+            self._num += 1
+
+    def count(self, word: str) -> int:
+        return self._counts[word]
+
+    def of(self, word: str) -> float:
+        return math.log((self._num + 1) / max(1, self._counts[word])) + 0.05
+
+
+class RareWords:
+    """Items by the words that few others of their task have, mistyped: a typing error in "Chilaiditi" breaks
+    every word triple that tells its question from those about other diseases."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, list[int]] = {}
+        self._words: dict[int, frozenset[str]] = {}
+        self._vocabulary = set[str]()
+        self._known: dict[str, tuple[int, ...]] = {}  # what was found for words before
+
+    def add(self, words: Sequence[str], number: int, weights: Weights) -> None:
+        rare = {word for word in words if len(word) >= MIN_LETTERS and weights.count(word) <= RARE}
+        for word in sorted(rare, key=lambda word: (-weights.of(word), -len(word), word))[:RARE_WORDS]:
+            for part in _loosened(word):
+                self._items.setdefault(part, []).append(number)
+        self._words[number] = frozenset(words)
+        self._vocabulary.update(words)
+
+    def find(self, text: Sequence[str], most: int) -> list[tuple[int, list[int]]]:
+        """Items, those of which most such words are in the text first, with the places of these words."""
+        places: dict[int, list[int]] = {}
+        for at, word in enumerate(text):
+            for number in self._near(word):
+                places.setdefault(number, []).append(at)
+        there = set(text)
+        likely = [
+            number
+            for number in places
+            if len(self._words[number] & there) >= MOST_WORDS * len(self._words[number])
+        ]
+        return [
+            (number, places[number])
+            for number in sorted(likely, key=lambda number: (-len(places[number]), number))[:most]
+        ]
+
+    def _near(self, word: str) -> tuple[int, ...]:
+        if word not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            # a typing error makes a word that no item has
+            spelled = word in self._vocabulary or len(word) < MIN_LETTERS - 1
+            self._known[word] = (
+                ()
+                if spelled
+                else tuple({number for part in _loosened(word) for number in self._items.get(part, ())})
+            )
+        return self._known[word]
+
+
+def share(item: Sequence[str], text: Sequence[str], anchors: Sequence[int], weights: Weights) -> float:
+    """The weighted share of an item's words that are in the text around the most `anchors` (indices of words
+    in common)."""
+    place = text[slice(*_place(len(item), len(text), anchors))]
+    there, loose = set(place), {part for word in place for part in _loosened(word)}
+    total = found = 0.0
+    for word in set(item):
+        weight = weights.of(word)
+        total += weight
+        if word in there or not loose.isdisjoint(_loosened(word)):
+            found += weight
+    return found / total if total else 0.0
+
+
+def options_found(options: Sequence[Sequence[str]], text: Sequence[str]) -> int:
+    """How many of the options, each as words, are in the text, one letter of a word left free."""
+    there, loose = set(text), {part for word in text for part in _loosened(word)}
+    return sum(
+        all(word in there or not loose.isdisjoint(_loosened(word)) for word in option)
+        for option in options
+        if option
+    )
+
+
+def _place(length: int, end: int, anchors: Sequence[int]) -> tuple[int, int]:
+    """The window with the most anchors, with room before the first of them."""
+    width = int(WIDER * length) + NEAR_BY
+    best, first, left = 0, anchors[0], 0
+    last = anchors[0]
+    for right, anchor in enumerate(anchors):
+        while anchor - anchors[left] > width:
+            left += 1
+        if right - left + 1 > best:
+            best, first, last = right - left + 1, anchors[left], anchor
+    room = max(NEAR_BY, width - (last - first))
+    return max(0, first - room), min(end, last + room)
+
+
+def _loosened(word: str) -> set[str]:
+    """The word and what is left of it without one of its letters: two words share one of these when one edit
+    apart."""
+    if len(word) < MIN_LETTERS:
+        return {word}
+    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}

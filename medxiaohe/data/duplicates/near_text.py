@@ -1,0 +1,360 @@
+"""Duplicates within a corpus of any size: the first of its kind is kept, so the order of the sources is their
+rank.
+
+Text is a near-duplicate when the Jaccard index of its word 5-grams with those of a kept row reaches
+`threshold` (MinHash with 20 bands of 6 proposes: it finds 99.8 % at 0.8; the index itself is then counted on
+the two texts). A row with images is a duplicate only when both its text and its images are: a hundred
+radiographs with one question are a hundred rows, and so are twenty questions about one radiograph.
+
+Each shard leaves the signatures of its rows (`Signatures`). What two rows have in common is found by sorting:
+signatures go into parts on disk by their first bits, a part at a time is sorted in memory, and equal ones lie
+side by side. Only the pairs proposed are read again and compared, over shards. The driver holds a byte a row
+and 24 bytes a duplicate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe import io
+from medxiaohe.data.duplicates import overlap
+from medxiaohe.data.duplicates.near_images import SIDE, Gallery, Lens, Look
+from medxiaohe.types import ImageRef, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GRAM, BANDS, ROWS = 5, 20, 6
+MIN_GRAMS = 10  # shorter texts are compared exactly only
+MAX_BUCKET = 8  # of a crowded bucket the later rows are compared with the first ones only
+PART_BYTES = 64 << 20  # of signatures that are sorted at once
+
+
+# ---- signatures
+# ----------------------------------------------------------------------------------------------------------
+
+
+class Signatures:
+    """Of the rows of a shard: what tells copies. `save` leaves arrays in signatures.npz:
+
+    keys (n, 2): hash of words, answer and images; places (n): byte in survivors.jsonl; rows (n): number in
+    the shard; bands (m, BANDS) of the rows `banded` (m); groups (k, 2): hash of the words of the rows
+    `pictured` (k), whose looks are in looks.bin.
+    """
+
+    def __init__(self, near_text: float, lens: Lens):
+        import numpy as np
+
+        self._near, self._lens = near_text, lens
+        dice = np.random.default_rng(0)
+        self._factors = dice.integers(0, 2**31, BANDS * ROWS, np.uint32) * np.uint32(2) + np.uint32(1)
+        self._mix = dice.integers(0, 2**63, (BANDS, ROWS), np.uint64) * np.uint64(2) + np.uint64(1)
+        self._keys, self._groups, self._looks = list[bytes](), list[bytes](), list[bytes]()
+        self._places, self._rows, self._banded, self._pictured = (
+            list[int](),
+            list[int](),
+            list[int](),
+            list[int](),
+        )
+        self._bands: list[list[int]] = []
+
+    def add(self, sample: Sample, place: int, row: int) -> None:
+        text, number = sample.text, len(self._places)
+        self._keys.append(_key(sample, text, with_images=True))
+        self._places.append(place)
+        self._rows.append(row)
+        if sample.images:
+            self._groups.append(_key(sample, text))
+            self._pictured.append(number)
+            self._looks.append(self._lens.look(sample.images[0]).grey.tobytes())
+        elif self._near and (found := self.bands(text)):
+            self._bands.append(found)
+            self._banded.append(number)
+
+    def bands(self, text: str) -> list[int]:
+        """None for a short text."""
+        long = len(overlap.word_codes(text)) >= MIN_GRAMS + GRAM - 1
+        return overlap.bands(text, GRAM, self._factors, self._mix) if long else []
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        import numpy as np
+
+        found = {
+            name: np.array(getattr(self, f"_{name}"), np.int64)
+            for name in ("places", "rows", "banded", "pictured")
+        }
+        found["bands"] = np.array(self._bands, np.uint64).reshape(-1, BANDS)
+        for name, keys in (("keys", self._keys), ("groups", self._groups)):
+            found[name] = np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2)
+        return found
+
+    def save(self, out: Path) -> None:
+        import numpy as np
+
+        io.write(out / "signatures.npz", lambda file: np.savez(file, **self.arrays()))
+        if self._looks:
+            io.write(out / "looks.bin", lambda file: [file.write(look) for look in self._looks])
+
+
+def _key(sample: Sample, text: str, *, with_images: bool = False) -> bytes:
+    images: Any = (
+        [(i.sha256 or i.uri, i.frame, i.box) for i in sample.images] if with_images else len(sample.images)
+    )
+    rest = f"\0{sample.target}\0{images}".encode("utf-8", "backslashreplace")
+    return hashlib.blake2b(overlap.word_codes(text).tobytes() + rest, digest_size=16).digest()
+
+
+class Kept:
+    """The rows that the shards left, each by its number in the whole corpus."""
+
+    def __init__(self, folders: Sequence[Path]):
+        import numpy as np
+
+        self.folders = list(folders)
+        sizes = [len(self.array(shard, "places")) for shard in range(len(self.folders))]
+        self.first = (
+            np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]) if sizes else np.zeros(1, np.int64)
+        )
+
+    def __len__(self) -> int:
+        return int(self.first[-1])
+
+    def array(self, shard: int, name: str) -> np.ndarray:
+        import numpy as np
+
+        with np.load(self.folders[shard] / "signatures.npz") as arrays:
+            return arrays[name]  # type: ignore[no-any-return]
+
+    def where(self, number: int) -> tuple[int, int]:
+        """Shard, and number within it."""
+        import numpy as np
+
+        shard = int(np.searchsorted(self.first, number, "right")) - 1
+        return shard, number - int(self.first[shard])
+
+    def sample(self, number: int) -> Sample:
+        shard, own = self.where(number)
+        place = int(_places(str(self.folders[shard]))[own])
+        with open(self.folders[shard] / "survivors.jsonl", "rb") as file:
+            file.seek(place)
+            return io.sample_from_json(io.parse_row(file.readline().decode()))
+
+    def look(self, shard: int, number: int) -> Look:
+        import numpy as np
+
+        with open(self.folders[shard] / "looks.bin", "rb") as file:
+            file.seek(number * SIDE * SIDE)
+            return Look(np.frombuffer(file.read(SIDE * SIDE), np.uint8).reshape(SIDE, SIDE))
+
+
+@lru_cache(maxsize=64)
+def _places(folder: str) -> np.ndarray:
+    import numpy as np
+
+    with np.load(Path(folder) / "signatures.npz") as arrays:
+        return arrays["places"]  # type: ignore[no-any-return]
+
+
+# ---- what lies side by side
+# ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A row that goes, and for which one: `value` is the share of shared 5-grams, or the correlation of the
+    images."""
+
+    row: int
+    reason: str  # exact_duplicate, near_duplicate_text or near_duplicate_image
+    of: int
+    value: float = 1.0
+
+
+def copies(kept: Kept, work: Path) -> np.ndarray:
+    """(n, 2): each row that is the same as an earlier one, and the first of its kind."""
+    import numpy as np
+
+    def keyed() -> Iterator[np.ndarray]:
+        for shard in range(len(kept.folders)):
+            keys = kept.array(shard, "keys")
+            yield np.column_stack(
+                [keys, np.arange(len(keys), dtype=np.uint64) + np.uint64(kept.first[shard])]
+            )
+
+    found = [np.empty((0, 2), np.int64)]
+    found += map(repeated, in_parts(keyed(), len(kept) * 24, work))
+    return np.concatenate(found)
+
+
+def repeated(part: np.ndarray) -> np.ndarray:
+    """(key..., row) -> (later row, first row with its key)."""
+    import numpy as np
+
+    part, start = _runs(part)
+    again = np.flatnonzero(start != np.arange(len(part)))
+    return np.column_stack([part[again, -1], part[start[again], -1]]).astype(np.int64)
+
+
+def proposals(kept: Kept, gone: np.ndarray, work: Path) -> Iterator[np.ndarray]:
+    """Pairs (n, 2) of rows that share a band, the earlier row first; a pair may come several times."""
+    import numpy as np
+
+    def keyed() -> Iterator[np.ndarray]:
+        for shard in range(len(kept.folders)):
+            bands, numbers = kept.array(shard, "bands"), kept.array(shard, "banded") + kept.first[shard]
+            stay = ~gone[numbers]
+            bands, numbers = bands[stay], numbers[stay].astype(np.uint64)
+            yield np.column_stack([bands.ravel(), np.repeat(numbers, BANDS)])
+
+    num_bytes = sum(kept.array(shard, "banded").nbytes for shard in range(len(kept.folders))) * 2 * BANDS
+    for part in in_parts(keyed(), num_bytes, work):
+        yield crowded(part)
+
+
+def crowded(part: np.ndarray) -> np.ndarray:
+    """(key, row) -> pairs of rows with one key, each later row with the first MAX_BUCKET."""
+    import numpy as np
+
+    part, start = _runs(part)
+    place, rows = np.arange(len(part)), part[:, -1].astype(np.int64)
+    later = [np.flatnonzero(place - start > k) for k in range(MAX_BUCKET)]
+    pairs = [np.column_stack([rows[start[at] + k], rows[at]]) for k, at in enumerate(later)]
+    found = np.unique(np.concatenate(pairs), axis=0)
+    return found[found[:, 0] < found[:, 1]]
+
+
+def same_words(kept: Kept, gone: np.ndarray, work: Path) -> Iterator[list[list[int]]]:
+    """Rows with images and the same words: lists of [row, shard, number of its look], two rows or more
+    each."""
+    import numpy as np
+
+    def keyed() -> Iterator[np.ndarray]:
+        for shard in range(len(kept.folders)):
+            groups, numbers = kept.array(shard, "groups"), kept.array(shard, "pictured") + kept.first[shard]
+            stay = np.flatnonzero(~gone[numbers])
+            columns = [
+                groups[stay],
+                np.full(len(stay), shard, np.uint64),
+                stay.astype(np.uint64),
+                numbers[stay].astype(np.uint64),
+            ]
+            yield np.column_stack(columns)
+
+    num_bytes = sum(kept.array(shard, "groups").nbytes for shard in range(len(kept.folders))) * 5 // 2
+    for part in in_parts(keyed(), num_bytes, work):
+        part, start = _runs(part, keys=2)
+        for first, end in zip(*_ends(start), strict=True):
+            if end - first > 1:
+                yield sorted([int(row), int(shard), int(look)] for _, _, shard, look, row in part[first:end])
+
+
+def in_parts(arrays: Iterable[np.ndarray], num_bytes: int, work: Path) -> Iterator[np.ndarray]:
+    """All rows, those with one first column together, at most about PART_BYTES at once."""
+    import numpy as np
+
+    number = 1 + num_bytes // PART_BYTES
+    if number == 1:
+        found = [array for array in arrays if len(array)]
+        if found:
+            yield np.concatenate(found)
+        return
+    shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
+    work.mkdir(parents=True)
+    width = 0
+    for array in arrays:
+        width = array.shape[1]
+        where = (array[:, 0] >> np.uint64(20)) % np.uint64(number)
+        for part in np.unique(where):
+            with open(work / f"{int(part):06d}", "ab") as file:
+                array[where == part].tofile(file)
+    for path in sorted(work.iterdir()):
+        yield np.fromfile(path, np.uint64).reshape(-1, width)
+    shutil.rmtree(work)
+
+
+def _runs(part: np.ndarray, keys: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The rows sorted, and for each the first row of those that share its key, which is all columns but the
+    last (or the first `keys`)."""
+    import numpy as np
+
+    part = part[np.lexsort(part.T[::-1])]
+    key = part[:, : keys or part.shape[1] - 1]
+    new = np.ones(len(part), bool)
+    new[1:] = (key[1:] != key[:-1]).any(axis=1)
+    return part, np.maximum.accumulate(np.where(new, np.arange(len(part)), 0))
+
+
+def _ends(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
+    first = np.unique(start)
+    return first, np.append(first[1:], len(start))
+
+
+# ---- are they the same?
+# ------------------------------------------------------------------------------------------------------
+
+
+def alike_texts(text_of: Callable[[int], str], pairs: np.ndarray, threshold: float) -> Iterator[Verdict]:
+    """The proposed pairs (earlier, later) that reach the threshold, by the later row."""
+
+    @lru_cache(maxsize=512)
+    def grams(number: int) -> np.ndarray:
+        return distinct_grams(text_of(number))
+
+    for earlier, later in sorted(pairs.tolist(), key=lambda pair: (pair[1], pair[0])):
+        value = overlap.jaccard(grams(later), grams(earlier))
+        if value >= threshold:
+            yield Verdict(later, "near_duplicate_text", earlier, value)
+
+
+def distinct_grams(text: str) -> np.ndarray:
+    import numpy as np
+
+    return np.unique(overlap.grams(text, GRAM))
+
+
+def resolved(found: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Of all pairs, by the later row: a row goes when the other one stays, for the first of those."""
+    gone = set[int]()
+    for one in found:
+        if one.row not in gone and one.of not in gone:
+            gone.add(one.row)
+            yield one
+
+
+def alike_pictures(kept: Kept, group: Sequence[Sequence[int]], lens: Lens) -> Iterator[Verdict]:
+    """Of rows with the same words, those whose images are all those of an earlier one: resized, cropped,
+    another window (looks.py)."""
+    gallery, images = Gallery(), dict[int, tuple[ImageRef, ...]]()
+    for row, shard, number in group:
+        look = kept.look(shard, number)
+        for name, value in gallery.find(look):
+            if all(
+                _alike(a, b, lens)
+                for a, b in zip(
+                    _images(images, kept, int(name))[1:], _images(images, kept, row)[1:], strict=True
+                )
+            ):
+                yield Verdict(row, "near_duplicate_image", int(name), value)
+                break
+        else:
+            gallery.add(look, str(row))
+
+
+def _images(known: dict[int, tuple[ImageRef, ...]], kept: Kept, number: int) -> tuple[ImageRef, ...]:
+    if number not in known:
+        known[number] = kept.sample(number).images
+    return known[number]
+
+
+def _alike(a: ImageRef, b: ImageRef, lens: Lens) -> bool:
+    pair = Gallery()
+    pair.add(lens.look(a), "")
+    return any(True for _ in pair.find(lens.look(b)))

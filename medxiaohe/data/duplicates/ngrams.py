@@ -1,0 +1,170 @@
+"""The parts of test items, which of their words are their own and which are their task's template, and an
+index of word n-grams."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from medxiaohe.data.duplicates import overlap
+from medxiaohe.types import Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RUN, TRIPLE = 13, 3
+MIN_TRIPLES, FEW_TRIPLES = 6, 12
+MIN_SHARE, MIN_SHARE_OF_FEW = 0.6, 0.75  # titles of a series share their first words
+# share of an item's triples from which its words are compared, and of how many items
+MIN_HINT, MAX_HINTS = 0.12, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The question or the answer of an item."""
+
+    item: Sample
+    lines: tuple[str, ...]
+    equality: bool
+    words: tuple[str, ...] = ()  # of the lines that are not the same in many items
+    options: tuple[tuple[str, ...], ...] = ()
+
+
+class Grams:
+    """The specific n-grams of all parts: hash -> parts, as one sorted array that a row is looked up in at
+    once."""
+
+    def __init__(self, length: int):
+        self.length = length
+        self.parts: list[Part] = []
+        self._sets: list[np.ndarray] = []
+
+    def add(self, parts: list[Part], template: np.ndarray) -> None:
+        """Parts of one task: the n-grams of which more than half the words lie outside its template."""
+        import numpy as np
+
+        self.parts += parts
+        self._sets += [
+            np.unique(np.concatenate([self._specific(line, template) for line in part.lines]))
+            for part in parts
+        ]
+
+    def _specific(self, line: str, template: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        own = np.ones(len(overlap.words(line)), bool)
+        for start in np.flatnonzero(np.isin(overlap.grams(line, TRIPLE), template)):
+            own[start : start + TRIPLE] = False
+        before = np.concatenate([[0], np.cumsum(own)])
+        hashes = overlap.grams(line, self.length)
+        return (
+            hashes[before[self.length :] - before[: len(before) - self.length] > self.length / 2]
+            if len(hashes)
+            else hashes
+        )
+
+    def freeze(self) -> None:
+        import numpy as np
+
+        sizes = np.array([len(hashes) for hashes in self._sets], np.int64)
+        flat = np.concatenate(self._sets) if self._sets else np.empty(0, np.uint64)
+        order = np.argsort(flat, kind="stable")
+        self._hashes, self._owners, self._sizes = (
+            flat[order],
+            np.repeat(np.arange(len(sizes)), sizes)[order],
+            sizes,
+        )
+        self._sets = []
+
+    def find(self, text: str) -> tuple[Part | None, float]:
+        """The part of which the largest share is in the text, and that share; of triples, a share that is
+        large enough."""
+        import numpy as np
+
+        mine = np.unique(overlap.grams(text, self.length))
+        left, right = (
+            np.searchsorted(self._hashes, mine, "left"),
+            np.searchsorted(self._hashes, mine, "right"),
+        )
+        hit = np.flatnonzero(right > left)
+        if not len(hit):
+            return None, 0.0
+        owners, counts = np.unique(
+            np.concatenate([self._owners[left[i] : right[i]] for i in hit]), return_counts=True
+        )
+        shares = counts / self._sizes[owners]
+        if self.length == TRIPLE:
+            sizes = self._sizes[owners]
+            enough = (sizes >= MIN_TRIPLES) & (
+                shares >= np.where(sizes < FEW_TRIPLES, MIN_SHARE_OF_FEW, MIN_SHARE)
+            )
+            shares = np.where(enough, shares, 0.0)
+        best = int(shares.argmax())
+        if not shares[best]:
+            return None, 0.0
+        return self.parts[owners[best]], float(shares[best])
+
+    def hints(self, text: str) -> list[tuple[Part, list[int]]]:
+        """Parts of which some n-grams are in the text, the largest share first, and the words where they
+        start."""
+        import numpy as np
+
+        mine = overlap.grams(text, self.length)
+        left = np.searchsorted(self._hashes, mine, "left")
+        count = np.searchsorted(self._hashes, mine, "right") - left
+        hit = np.flatnonzero(count)
+        if not len(hit):
+            return []
+        starts = np.repeat(hit, count[hit])
+        owners = np.concatenate([self._owners[left[i] : left[i] + count[i]] for i in hit])
+        kind = np.repeat(np.unique(mine[hit], return_inverse=True)[1], count[hit])
+        _, once = np.unique(owners * (len(mine) + 1) + kind, return_index=True)
+        numbers, distinct = np.unique(owners[once], return_counts=True)
+        shares = distinct / self._sizes[numbers]
+        likely = np.flatnonzero((shares >= MIN_HINT) & (distinct >= 2))
+        likely = likely[np.argsort(-shares[likely], kind="stable")][:MAX_HINTS]
+        return [(self.parts[numbers[i]], starts[owners == numbers[i]].tolist()) for i in likely]
+
+    def excerpt(self, text: str, part: Part) -> str:
+        """The part of the text from the first to the last n-gram that it shares with the item, as far as it
+        fits."""
+        theirs = {int(h) for line in part.lines for h in overlap.grams(line, self.length)}
+        shared = [i for i, h in enumerate(overlap.grams(text, self.length)) if int(h) in theirs]
+        if not shared:
+            return text
+        return overlap.excerpt(text, shared[0], shared[-1] + self.length)
+
+
+def template(parts: list[Part], max_studies: float) -> np.ndarray:
+    """The word triples that more than `max_studies` studies of a task have."""
+    import numpy as np
+
+    by_study: dict[str, list[np.ndarray]] = defaultdict(list)
+    for part in parts:
+        by_study[study(part.item)] += [overlap.grams(line, TRIPLE) for line in part.lines]
+    distinct = [np.unique(np.concatenate(hashes)) for hashes in by_study.values()]
+    values, counts = np.unique(
+        np.concatenate(distinct) if distinct else np.empty(0, np.uint64), return_counts=True
+    )
+    return values[counts > max_studies]
+
+
+def common_lines(parts: list[Part], max_studies: float) -> set[str]:
+    """Lines that more than `max_studies` studies have, such as "Answer with the letter."."""
+    studies: dict[str, set[str]] = defaultdict(set)
+    for part in parts:
+        for text in part.lines:
+            studies[overlap.normal(text)].add(study(part.item))
+    return {text for text, found in studies.items() if len(found) > max_studies}
+
+
+def with_words(part: Part, common: set[str]) -> Part:
+    own = tuple(text for text in part.lines if overlap.normal(text) not in common)
+    return replace(
+        part, lines=own or part.lines, words=tuple(word for text in own for word in overlap.words(text))
+    )
+
+
+def study(item: Sample) -> str:
+    return item.patient_id or item.study_id or item.id

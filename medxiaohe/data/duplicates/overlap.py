@@ -1,0 +1,140 @@
+"""Texts as words and as hashes of word n-grams: what finding duplicates and test items in a corpus rests on.
+
+Hashes are 64 bits, the same on every machine and in every process.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# a Chinese character is a word
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
+# of a sentence of its own
+BEGINS, ENDS = re.compile(r"[\n.?!:;\"\u201c\u3002\uff1f]"), re.compile(r"[^\w\n]*?[\n?\uff1f]")
+FACTOR, MIX = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F  # odd, from splitmix64 and xxhash
+
+
+@lru_cache(maxsize=8)  # every check of a row asks for the words of the same text
+def words(text: str) -> tuple[str, ...]:
+    """Lower case, punctuation and layout dropped."""
+    return tuple(WORD.findall(text.casefold()))
+
+
+def normal(text: str) -> str:
+    return " ".join(words(text))
+
+
+def grams(text: str, length: int) -> np.ndarray:
+    """One hash for each run of `length` words, in order; empty when the text is shorter."""
+    import numpy as np
+
+    codes = word_codes(text)
+    count = len(codes) - length + 1
+    if count < 1:
+        return np.empty(0, np.uint64)
+    if fast := _fast():
+        hashes = np.empty(count, np.uint64)
+        fast.gram_hashes(codes, length, np.uint64(FACTOR), hashes)
+        return hashes
+    total = np.zeros(count, np.uint64)
+    for start in range(length):
+        total = total * np.uint64(FACTOR) + codes[start : start + count]
+    return total ^ (total >> np.uint64(32))
+
+
+@lru_cache(maxsize=8)
+def word_codes(text: str) -> np.ndarray:
+    """A number for each word, the same for the same word."""
+    import numpy as np
+
+    if text.isascii() and (fast := _fast()):
+        codes = np.empty(len(text) // 2 + 1, np.uint64)
+        return codes[
+            : fast.word_codes(np.frombuffer(text.encode(), np.uint8), _crc_table(), np.uint64(MIX), codes)
+        ]
+    found = words(text)
+    codes = np.fromiter(
+        (zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in found), np.uint64, len(found)
+    )
+    codes = (codes + np.uint64(1)) * np.uint64(MIX)
+    return codes ^ (codes >> np.uint64(29))
+
+
+@lru_cache(maxsize=1)
+def _fast() -> ModuleType | None:
+    """The same functions compiled, where numba is installed."""
+    try:
+        from medxiaohe.data.duplicates import _overlap_kernels
+    except ImportError:
+        return None
+    return _overlap_kernels
+
+
+def bands(text: str, length: int, factors: np.ndarray, mix: np.ndarray) -> list[int]:
+    """A key for each band of the text's MinHash signature (Broder 1997): equal keys propose that two texts
+    share most n-grams.
+
+    factors: odd, uint32, one for each place of the signature; mix: odd, uint64, (bands, rows).
+    """
+    import numpy as np
+
+    hashes = grams(text, length)
+    least = np.full(len(factors), np.iinfo(np.uint32).max, np.uint32)
+    if fast := _fast():
+        keys = np.zeros(len(mix), np.uint64)
+        fast.bands(hashes, factors, mix, least, keys)
+        return list(keys.tolist())
+    folded = (hashes ^ (hashes >> np.uint64(32))).astype(np.uint32)
+    for start in range(0, len(folded), 2048):  # bounded memory for a book
+        least = np.minimum(least, (folded[start : start + 2048, None] * factors).min(axis=0))
+    keys = (least.reshape(mix.shape).astype(np.uint64) * mix).sum(axis=1, dtype=np.uint64)
+    return list((keys ^ (keys >> np.uint64(31))).tolist())
+
+
+@lru_cache(maxsize=1)
+def _crc_table() -> np.ndarray:
+    """Of crc32, as zlib computes it."""
+    import numpy as np
+
+    values = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        values = np.where(
+            values & np.uint32(1), (values >> np.uint32(1)) ^ np.uint32(0xEDB88320), values >> np.uint32(1)
+        )
+    return values
+
+
+def excerpt(text: str, first: int, end: int) -> str:
+    """The text from its word number `first` to before the one number `end`, and a little of what follows."""
+    marks = list(WORD.finditer(text.casefold()))
+    start = marks[first].start()
+    return ("..." if start > 20 else "") + text[start if start > 20 else 0 : marks[end - 1].end() + 20]
+
+
+def stands_alone(text: str, first: int, end: int) -> bool:
+    """Whether the words from `first` to before `end` are a line, or a sentence that ends in a question mark,
+    of their own."""
+    folded = text.casefold()
+    marks = list(WORD.finditer(folded))
+    before = folded[marks[first - 1].end() : marks[first].start()] if first else "\n"
+    after = (
+        folded[marks[end - 1].end() : marks[end].start()]
+        if end < len(marks)
+        else folded[marks[end - 1].end() :] + "\n"
+    )
+    return bool(BEGINS.search(before) and ENDS.match(after))
+
+
+def jaccard(a: np.ndarray, b: np.ndarray) -> float:
+    """Shared over all, of two arrays of distinct hashes."""
+    import numpy as np
+
+    shared = len(np.intersect1d(a, b, assume_unique=True))
+    return shared / max(1, len(a) + len(b) - shared)

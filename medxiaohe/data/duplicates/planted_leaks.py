@@ -1,0 +1,197 @@
+"""Leaks made on purpose: test items verbatim, lightly edited and transformed, to measure what decontamination
+finds (systems.md 1e item 7).
+
+An edit is light when the item can still be recognised as the same one: typing errors in one word of ten,
+synonyms, one clause replaced (a fifth of the words), the options in another order under other labels, words
+before and after it. Image transforms keep the picture: at most a tenth is cut from an edge.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from medxiaohe.types import Sample
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Edit = Callable[[str, Sequence[str], random.Random], str]
+SYNONYMS = dict(
+    pair.strip().split("/")
+    for pair in """
+    man/gentleman;woman/lady;year-old/years old;patient/individual;patients/people;presents/comes;physician/doctor;hospital/clinic;
+    emergency/acute care;history/background;physical/clinical;examination/exam;shows/reveals;reveals/demonstrates;pain/discomfort;
+    fever/raised temperature;temperature/body temperature;elevated/raised;increased/higher;decreased/lower;due/owing;because/since;
+    most/commonest;likely/probable;following/listed;cause/reason;caused/produced;treatment/therapy;therapy/treatment;drug/medication;
+    medication/drug;disease/illness;illness/disease;diagnosis/conclusion;kidney/renal organ;renal/kidney;heart/cardiac;cardiac/heart;
+    lung/pulmonary;pulmonary/lung;liver/hepatic;hepatic/liver;tumor/neoplasm;cancer/malignancy;blood/haematic;pressure/tension;
+    child/kid;infant/baby;mother/mom;symptoms/complaints;severe/marked;mild/slight;acute/sudden;chronic/longstanding;
+    administered/given;initiated/started;months/mo;weeks/wk;days/d;appropriate/suitable;management/handling;study/investigation;
+    effect/influence;risk/hazard;important/major;associated/linked;characterized/marked;infection/infectious disease;swelling/edema;
+    vomiting/emesis;shortness/lack;weight/body weight;skin/cutaneous;bone/osseous;brain/cerebral;vessel/duct;use/usage;found/seen;
+    used/employed;occurs/happens;common/frequent;rapid/fast;large/big;small/little;initial/first;begin/start;normal/usual
+    """.replace("\n", "").split(";")  # noqa: E501
+)
+CLAUSES = (
+    "which the family had not mentioned before the visit",
+    "as was noted by the nurse who had taken over at night",
+    "although nobody in the team could say when it had begun",
+    "and this had been so for as long as anyone remembered",
+)
+BEFORE = (
+    "Here is a question from my revision notes.",
+    "Consider the following carefully.",
+    "Q:",
+    "Quiz time, everyone!",
+)
+AFTER = (
+    "Explain how you arrived at your choice.",
+    "Think it over and reply.",
+    "Thanks in advance.",
+    "(Set by the tutor.)",
+)
+
+
+def verbatim(question: str, options: Sequence[str], dice: random.Random) -> str:
+    return "\n".join([question, *_lettered(options, "{}. {}")])
+
+
+def typos(question: str, options: Sequence[str], dice: random.Random) -> str:
+    """One word of ten, at least one, has a letter dropped, doubled, changed or swapped with the next."""
+    words = question.split(" ")
+    long = [i for i, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
+    for i in dice.sample(long, min(len(long), max(1, len(words) // 10))):
+        words[i] = _mistyped(words[i], dice)
+    return verbatim(" ".join(words), options, dice)
+
+
+def synonyms(question: str, options: Sequence[str], dice: random.Random) -> str:
+    """Up to one word of six is another with the same meaning."""
+    words = question.split(" ")
+    known = [i for i, word in enumerate(words) if word.casefold().strip(".,?;:()") in SYNONYMS]
+    for i in dice.sample(known, min(len(known), max(1, len(words) // 6))):
+        bare = words[i].casefold().strip(".,?;:()")
+        words[i] = words[i].casefold().replace(bare, SYNONYMS[bare])
+    return verbatim(" ".join(words), options, dice)
+
+
+def clause(question: str, options: Sequence[str], dice: random.Random) -> str:
+    """A run of a fifth of the words is replaced by as many of something else."""
+    words = question.split(" ")
+    length = max(1, len(words) // 5)
+    start = dice.randrange(max(1, len(words) - length))
+    other = (dice.choice(CLAUSES).split(" ") * (length // 8 + 1))[:length]
+    return verbatim(" ".join([*words[:start], *other, *words[start + length :]]), options, dice)
+
+
+def shuffled(question: str, options: Sequence[str], dice: random.Random) -> str:
+    """Options in another order, under other labels, on one line; capitals and punctuation of the question
+    differ."""
+    mixed = dice.sample(list(options), len(options))
+    return " ".join(
+        [
+            re.sub(r"[.,;:]", "", question).capitalize(),
+            *_lettered(mixed, dice.choice(["({})  {};", "{}) {} /"])),
+        ]
+    )
+
+
+def wrapped(question: str, options: Sequence[str], dice: random.Random) -> str:
+    return f"{dice.choice(BEFORE)} {verbatim(question, options, dice)}\n{dice.choice(AFTER)}"
+
+
+def everything(question: str, options: Sequence[str], dice: random.Random) -> str:
+    """Typing errors, synonyms, options in another order, and words around it."""
+    edited = synonyms(typos(question, (), dice), (), dice)
+    return f"{dice.choice(BEFORE)} {shuffled(edited, options, dice)} {dice.choice(AFTER)}"
+
+
+TEXT_EDITS: dict[str, Edit] = {
+    "verbatim": verbatim, "typos": typos, "synonyms": synonyms, "clause changed": clause,
+    "options shuffled": shuffled, "wrapped": wrapped, "all of these": everything,
+}  # fmt: skip
+
+
+def question_of(item: Sample) -> tuple[str, tuple[str, ...]]:
+    """The question without its options, which prompts have on lines of their own, and the options."""
+    options = {" ".join(choice.split()).casefold() for choice in item.choices}
+    lines = [line for message in item.prompt.messages for line in message.text.splitlines()]
+    kept = [line for line in lines if not _is_option(line, options)]
+    return "\n".join(kept).strip(), item.choices
+
+
+def _is_option(line: str, options: set[str]) -> bool:
+    line = " ".join(line.split()).casefold()
+    return bool(line) and (line in options or re.sub(r"^\W?\w{1,2}\W\s*", "", line) in options)
+
+
+def _lettered(options: Sequence[str], form: str) -> list[str]:
+    return [form.format(chr(ord("A") + i), option) for i, option in enumerate(options)]
+
+
+def _mistyped(word: str, dice: random.Random) -> str:
+    at = dice.randrange(1, len(word) - 1)
+    kind = dice.randrange(4)
+    letter = dice.choice("abcdefghijklmnoprstuvw")
+    return (
+        word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:], word[:at] + letter + word[at + 1 :],
+        word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+    )[kind]  # fmt: skip
+
+
+# ---- images --------------------------------------------------------------------------------------
+
+
+def _jpeg(picture: Image, quality: int) -> Image:
+    from PIL import Image as pil
+
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=quality)
+    data.seek(0)
+    return pil.open(data).convert("RGB")
+
+
+def _cropped(picture: Image, most: float, dice: random.Random) -> Image:
+    width, height = picture.size
+    left, top, right, bottom = (dice.uniform(0, most) for _ in range(4))
+    return picture.crop(
+        (round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height))
+    )
+
+
+def _windowed(picture: Image, dice: random.Random) -> Image:
+    """Grey values between two percentiles are spread over the whole range: another window of the viewer."""
+    import numpy as np
+    from PIL import Image as pil
+
+    pixels = np.asarray(picture, np.float32)
+    low, high = np.percentile(pixels, [dice.uniform(0, 10), dice.uniform(85, 99)])
+    return pil.fromarray((np.clip((pixels - low) / max(1.0, high - low), 0, 1) * 255).astype(np.uint8))
+
+
+def _brighter(picture: Image, dice: random.Random) -> Image:
+    from PIL import ImageEnhance
+
+    return ImageEnhance.Contrast(ImageEnhance.Brightness(picture).enhance(dice.uniform(0.75, 1.25))).enhance(
+        dice.uniform(0.7, 1.4)
+    )
+
+
+IMAGE_EDITS: dict[str, Callable[[Image, random.Random], Image]] = {
+    "resized": lambda picture, dice: picture.resize(
+        (round(picture.width * (s := dice.uniform(0.3, 1.5))), round(picture.height * s))
+    ),
+    "re-encoded": lambda picture, dice: _jpeg(picture, dice.randint(30, 80)),
+    "cropped 5 %": lambda picture, dice: _cropped(picture, 0.05, dice),
+    "cropped 10 %": lambda picture, dice: _cropped(picture, 0.10, dice),
+    "mirrored": lambda picture, dice: picture.transpose(0),  # type: ignore[arg-type]
+    "brightness, contrast": _brighter,
+    "window": _windowed,
+    "all but mirrored": lambda picture, dice: _jpeg(
+        _brighter(_cropped(picture, 0.08, dice), dice).resize((256, 240)), 50
+    ),
+}

@@ -1,0 +1,1 @@
+"""Read file formats within limits: rows, chats, markup, archives, medical images."""

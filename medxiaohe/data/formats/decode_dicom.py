@@ -1,0 +1,264 @@
+"""Frames of a DICOM file as 8-bit pictures, decoded in the child process of data/formats/sandbox.py.
+
+What a file says about its patient does not leave this process: of the header only what the picture is
+(modality, body part, view, spacing) is told, and identifiers as hashes. Refused (reliability.md section 2):
+lengths that swallow other elements, sizes the pixels do not have, values that are not finite, programs in the
+preamble, nesting without end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.data.formats import windows
+from medxiaohe.data.formats.save_png import save
+from medxiaohe.data.readers import Rejected
+from medxiaohe.plugins import need
+
+MAX_FILE = 200 * 2**20
+MAX_PIXELS = 50_000_000
+# PS3.5 table 6.2-1; of a PN each group
+MAX_LENGTH = {
+    "AE": 16,
+    "AS": 4,
+    "CS": 16,
+    "DA": 8,
+    "DS": 16,
+    "IS": 12,
+    "LO": 64,
+    "PN": 64,
+    "SH": 16,
+    "UI": 64,
+}
+SLACK = 4  # writers pad, and exceed by a little
+PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
+TOLD = ("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "PatientOrientation")
+
+
+def prepare() -> None:
+    need("pydicom", "numpy", "PIL", why="DICOM")
+    import numpy  # noqa: F401
+    import PIL.Image
+    import PIL.Jpeg2KImagePlugin
+    import PIL.JpegImagePlugin
+    import PIL.PngImagePlugin  # noqa: F401
+    import pydicom
+    import pydicom.pixels  # noqa: F401
+
+
+def frames(
+    path: Path, folder: str, preset: str, max_frames: int, allow_burned_in: bool
+) -> Iterator[dict[str, Any]]:
+    """One row a frame: the PNG that was kept in `folder`, what it shows, and how its values became 8 bits."""
+    import numpy as np
+    from pydicom.pixels import apply_voi, pixel_array
+
+    data = _opened(path)
+    told = _told(data)
+    if str(data.get("BurnedInAnnotation", "")).upper() == "YES" and not allow_burned_in:
+        raise Rejected(
+            "burned_in", "the file says that identifying text is burned into its pixels: de-identify it first"
+        )
+    total = _int(data, "NumberOfFrames", 1)
+    colour = _int(data, "SamplesPerPixel", 1) == 3
+    slope, intercept, voi = (
+        _number(data, "RescaleSlope", 1.0),
+        _number(data, "RescaleIntercept", 0.0),
+        _voi(data),
+    )
+    use = windows.choose(preset, told.get("Modality", ""), voi)
+    chosen = _spread(total, max_frames)
+    for frame in chosen:
+        try:
+            stored = pixel_array(data, index=frame)
+        except (RuntimeError, NotImplementedError) as error:
+            raise Rejected("unsupported", f"no decoder for its pixels: {str(error)[:160]}") from error
+        if colour:
+            rgb, used = np.asarray(stored, np.uint8), {"preset": "colour"}
+            if stored.dtype != np.uint8:
+                rgb = windows.stretch(stored, 0, float(2 ** _int(data, "BitsStored", 16) - 1))
+        else:
+            values = (
+                apply_voi(stored, data)
+                if use == "voi" and "VOILUTSequence" in data
+                else stored.astype(np.float32)
+            )
+            if not (use == "voi" and "VOILUTSequence" in data):
+                values = values * np.float32(slope) + np.float32(intercept)
+            if not np.isfinite(values).all():
+                raise Rejected("not_finite", "its values are not all finite numbers")
+            padding = data.get("PixelPaddingValue")
+            if (
+                padding is not None
+                and use != "voi"
+                and (stored == padding).any()
+                and not (stored == padding).all()
+            ):
+                values[stored == padding] = values[stored != padding].min()
+            if use == "voi" and "VOILUTSequence" not in data:
+                center, width = (_first(data, key) for key in ("WindowCenter", "WindowWidth"))
+                grey, used = (
+                    windows.window(values, center, width),
+                    {"preset": "voi", "center": center, "width": width},
+                )
+                rgb = np.repeat(grey[..., None], 3, axis=-1)
+            else:
+                rgb, used = windows.apply("full_range" if use == "voi" else use, np.asarray(values))
+                used["preset"] = use
+            if (
+                data.get("PhotometricInterpretation") == "MONOCHROME1"
+                or data.get("PresentationLUTShape") == "INVERSE"
+            ):
+                rgb, used["inverted"] = 255 - rgb, True
+        used |= {
+            "slope": slope,
+            "intercept": intercept,
+            "spacing_mm": _spacing(data),
+            "frame": frame,
+            "frames": total,
+        }
+        yield {
+            "picture": save(rgb, folder),
+            "frame": frame,
+            "frames": total,
+            "told": told,
+            "preprocessing": used,
+        }
+
+
+def _opened(path: Path) -> Any:
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    if path.stat().st_size > MAX_FILE:
+        raise Rejected("too_large", f"the file is larger than {MAX_FILE >> 20} MiB")
+    with open(path, "rb") as file:
+        if file.read(128).startswith(PROGRAMS):
+            raise Rejected("executable", "its preamble is the start of a program", 0)
+    try:
+        data = pydicom.dcmread(path, force=False)
+        _walk(data, 0)
+    except InvalidDicomError as error:
+        raise Rejected("format", "not a DICOM file: no DICM after the preamble", 128) from error
+    except EOFError as error:
+        raise Rejected("truncated", f"it ends too early: {error}", path.stat().st_size) from error
+    if "PixelData" not in data or "Rows" not in data or "Columns" not in data:
+        raise Rejected(
+            "unsupported" if "SOPClassUID" in data and "PixelData" not in data else "lie",
+            "there is no picture in it",
+        )
+    rows, columns, frames_ = _int(data, "Rows", 0), _int(data, "Columns", 0), _int(data, "NumberOfFrames", 1)
+    if not 0 < rows * columns <= MAX_PIXELS or not 0 < frames_ <= 100_000:
+        raise Rejected(
+            "lie",
+            f"it says {rows} x {columns} pixels, {frames_} frames; at most {MAX_PIXELS:,} pixels are opened",
+        )
+    needed = (
+        rows
+        * columns
+        * frames_
+        * _int(data, "SamplesPerPixel", 1)
+        * ((_int(data, "BitsAllocated", 16) + 7) // 8)
+    )
+    if (
+        not data.file_meta.TransferSyntaxUID.is_compressed
+        and _int(data, "BitsAllocated", 16) >= 8
+        and len(data.PixelData) < needed
+    ):
+        raise Rejected("lie", f"it says {needed:,} bytes of pixels and has {len(data.PixelData):,}")
+    return data
+
+
+def _walk(data: Any, depth: int) -> None:
+    """Every value once: a length that is a lie shows as a text longer than its kind may be."""
+    if depth > 64:
+        raise Rejected("too_deep", "sequences are nested deeper than 64")
+    for element in data:
+        if element.VR == "SQ":
+            for item in element.value:
+                _walk(item, depth + 1)
+        elif element.VR in MAX_LENGTH:
+            values = (
+                element.value
+                if isinstance(element.value, (list, tuple)) or hasattr(element.value, "append")
+                else [element.value]
+            )
+            pieces = [
+                piece for value in values if not isinstance(value, float) for piece in str(value).split("=")
+            ]
+            if any(len(piece) > MAX_LENGTH[element.VR] + SLACK for piece in pieces):
+                text = f"the value of {element.tag} is longer than a {element.VR} may be: its length is a lie"
+                raise Rejected("lie", text, getattr(element, "file_tell", None))
+
+
+def _told(data: Any) -> dict[str, Any]:
+    told = {key: _words(data.get(key)) for key in TOLD if data.get(key)}
+    for key, name in (
+        ("PatientID", "patient"),
+        ("StudyInstanceUID", "study"),
+        ("SeriesInstanceUID", "series"),
+    ):
+        if value := str(data.get(key, "")).strip():
+            told[name] = hashlib.sha256(f"{name}\x1f{value}".encode()).hexdigest()[:16]
+    return told
+
+
+def _words(value: Any) -> str:
+    """A coded value; anything that does not look like a code is not repeated."""
+    said = "\\".join(map(str, value)) if hasattr(value, "append") else str(value)
+    return (
+        said.strip()
+        if len(said) <= 20 and all(c.isupper() or c.isdigit() or c in " _\\-" for c in said)
+        else ""
+    )
+
+
+def _int(data: Any, key: str, default: int) -> int:
+    value = data.get(key)
+    return default if value in (None, "") else int(value)
+
+
+def _number(data: Any, key: str, default: float) -> float:
+    value = data.get(key)
+    number = default if value in (None, "") else float(value)
+    if not math.isfinite(number):
+        raise Rejected("not_finite", f"{key} is {number}")
+    return number
+
+
+def _first(data: Any, key: str) -> float:
+    """The first window, where a file offers several (a MultiValue, not a list)."""
+    value = data.get(key)
+    return float(value[0]) if hasattr(value, "append") else float(value)
+
+
+def _voi(data: Any) -> bool:
+    if "VOILUTSequence" in data:
+        return True
+    if data.get("WindowCenter") in (None, "") or data.get("WindowWidth") in (None, ""):
+        return False
+    center, width = _first(data, "WindowCenter"), _first(data, "WindowWidth")
+    if not (math.isfinite(center) and math.isfinite(width)):
+        raise Rejected("not_finite", "its window is not finite")
+    return width > 0
+
+
+def _spacing(data: Any) -> list[float]:
+    """Rows, columns and slices in millimetres, as far as they are stated."""
+    found = [float(v) for v in (data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or [])]
+    thick = data.get("SpacingBetweenSlices") or data.get("SliceThickness")
+    found += [float(thick)] if found and thick not in (None, "") else []
+    if not all(math.isfinite(v) and v > 0 for v in found):
+        raise Rejected("not_finite", f"the spacing {found} is not positive and finite")
+    return found
+
+
+def _spread(total: int, most: int) -> list[int]:
+    """At most `most` places, evenly over all of them."""
+    return (
+        list(range(total)) if total <= most else [round((k + 0.5) * total / most - 0.5) for k in range(most)]
+    )

@@ -1,0 +1,140 @@
+"""Pages of a PDF: their text, figures and captions, decoded in the child process of
+data/formats/sandbox.py."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.data.formats.save_png import save
+from medxiaohe.data.readers import Rejected
+from medxiaohe.plugins import need
+
+MAX_FILE, MAX_PAGES, MAX_IMAGES, MAX_PIXELS = 200 * 2**20, 5000, 50, 20_000_000
+MIN_SIDE = 64  # smaller pictures are logos and rules
+CAPTION = re.compile(r"^\s*(?:Figure|FIGURE|Fig\.?|FIG\.?)\s*(?:S?\d+)\s*[.:|]?\s", re.MULTILINE)
+MAX_CAPTION = 1500
+_reader: Any = None
+
+
+def prepare() -> None:
+    need("pypdf", "PIL", why="PDF")
+    import PIL.Image
+    import PIL.Jpeg2KImagePlugin
+    import PIL.JpegImagePlugin
+    import PIL.PngImagePlugin  # noqa: F401
+    import pypdf  # noqa: F401
+
+
+def pages(path: Path, folder: str, ocr: bool) -> Iterator[dict[str, Any]]:
+    """One row a page: {text, figures: [{picture, caption}], images, scanned}. A page of pixels only is
+    `scanned`."""
+    import pypdf
+
+    if path.stat().st_size > MAX_FILE:
+        raise Rejected("too_large", f"the file is larger than {MAX_FILE >> 20} MiB")
+    if b"%PDF-" not in open(path, "rb").read(1024):
+        raise Rejected("format", "not a PDF", 0)
+    try:
+        document = pypdf.PdfReader(path, strict=False)
+        if document.is_encrypted and not document.decrypt(""):
+            raise Rejected("unsupported", "it is encrypted: save it without a password")
+        total = len(document.pages)
+    except (pypdf.errors.PyPdfError, pypdf.errors.DependencyError) as error:
+        raise Rejected(_code(error), f"not a readable PDF: {str(error)[:160]}") from error
+    if total > MAX_PAGES:
+        raise Rejected("too_large", f"{total:,} pages, at most {MAX_PAGES:,} are read")
+    for number in range(total):
+        try:
+            page = document.pages[number]
+            text = _plain(page.extract_text() or "")
+            found, scan, skipped = _pictures(page, folder, keep_scan=ocr and not text.strip())
+        except pypdf.errors.PyPdfError as error:
+            raise Rejected(_code(error), f"page {number + 1}: {str(error)[:160]}") from error
+        scanned = not text.strip() and bool(found or skipped)
+        if scanned and ocr and scan is not None:
+            text = _read(scan)
+        figures = [] if scanned else _paired(found, _captions(text))
+        yield {
+            "page": number + 1,
+            "pages": total,
+            "text": text,
+            "figures": figures,
+            "images": len(found),
+            "scanned": scanned,
+        }
+
+
+def _code(error: Exception) -> str:
+    return "bomb" if "Limit" in type(error).__name__ else "format"
+
+
+def _plain(text: str) -> str:
+    """Words cut at the end of a line are whole again; what no file can hold is left out."""
+    text = text.encode("utf-8", "ignore").decode().replace("\0", "")
+    return re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", text)
+
+
+def _pictures(page: Any, folder: str, keep_scan: bool) -> tuple[list[dict[str, str]], Any, int]:
+    """The pictures of a page, the largest of them where it is needed for reading, and how many could not be
+    decoded."""
+    import numpy as np
+
+    kept: list[dict[str, str]] = []
+    scan, skipped = None, 0
+    images = page.images
+    for name in list(images.keys())[:MAX_IMAGES]:
+        try:
+            picture = images[name].image
+            if picture is None or picture.width * picture.height > MAX_PIXELS:
+                skipped += 1
+                continue
+            if min(picture.size) < MIN_SIDE:
+                continue
+            rgb = np.asarray(picture.convert("RGB"))
+        except MemoryError:
+            raise
+        except Exception as error:
+            if "Limit" in type(error).__name__:
+                raise
+            skipped += 1
+            continue
+        kept.append(save(rgb, folder))
+        if keep_scan and (scan is None or rgb.size > scan.size):
+            scan = rgb
+    return kept, scan, skipped
+
+
+def _captions(text: str) -> list[str]:
+    """Paragraphs that begin as captions do; a paragraph ends at a blank line, or where the next caption
+    begins."""
+    starts = [found.start() for found in CAPTION.finditer(text)]
+    ends = [*starts[1:], len(text)][: len(starts)]
+    return [
+        " ".join(re.split(r"\n\s*\n", text[a:b].strip())[0].split())[:MAX_CAPTION]
+        for a, b in zip(starts, ends, strict=True)
+    ]
+
+
+def _paired(pictures: list[dict[str, str]], captions: list[str]) -> list[dict[str, Any]]:
+    """The k-th picture with the k-th caption where there are as many; one caption may be that of all panels;
+    else none is guessed."""
+    if captions and len(captions) == len(pictures):
+        return [
+            {"pictures": [picture], "caption": caption}
+            for picture, caption in zip(pictures, captions, strict=True)
+        ]
+    return [{"pictures": pictures, "caption": captions[0]}] if len(captions) == 1 and pictures else []
+
+
+def _read(pixels: Any) -> str:
+    global _reader
+    need("rapidocr_onnxruntime", why="reading scans")
+    if _reader is None:
+        from rapidocr_onnxruntime import RapidOCR
+
+        _reader = RapidOCR(intra_op_num_threads=1)
+    lines, _ = _reader(pixels[..., ::-1])  # it wants blue first
+    return "\n".join(str(line[1]) for line in lines or [])

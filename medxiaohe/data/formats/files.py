@@ -1,0 +1,252 @@
+"""Files of a corpus, read within limits: nothing unpacks without end, and one bad line or file does not end
+the others.
+
+    for file in files(path, ".jsonl"):
+        for line in lines(file):              # a Line, or a DeadLetter with code, hash and byte offset
+
+Compressed files (.gz, .bz2, .xz, .zst) are streams with a cap: at most RATIO times their own size, or FLOOR
+bytes if that is more (reliability.md section 2).
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from medxiaohe import io
+from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.errors import DataError
+from medxiaohe.types import Sample
+
+# the files of a folder that this process reads
+ONLY: ContextVar[frozenset[Path] | None] = ContextVar("only", default=None)
+RATIO, FLOOR = 100, 16 * 2**20
+MAX_BLANK = 100_000  # blank lines in a row
+MAX_LINES_LONG = 16 * 2**20  # bytes of a line; io.MAX_LINE_BYTES is for our own files
+PACKED = (".gz", ".bz2", ".xz", ".zst")
+
+
+def files(path: Path, *endings: str) -> list[Path]:
+    """`path` itself, or the files of a folder with one of the endings, compressed or not, in order; DataError
+    when there is none."""
+    if not path.is_dir():
+        if not path.exists():
+            raise DataError(f"no such file: {path}")
+        return [path]
+    wanted = tuple(e + packed for e in endings for packed in ("", *PACKED))
+    found = sorted(
+        p for p in path.rglob("*") if p.name.lower().endswith(wanted) and p.is_file() and _inside(p, path)
+    )
+    if not found:
+        raise DataError(f"no {' or '.join(endings)} file in {path}")
+    only = ONLY.get()
+    return found if only is None else [file for file in found if file in only]
+
+
+def stamp(path: str) -> list[tuple[str, int, int]]:
+    """Name, size and time of writing of each file of an input: whether unfinished work is still about the
+    same files."""
+    root = Path(path).expanduser()
+    found = (
+        sorted(p for p in root.rglob("*") if p.is_file())
+        if root.is_dir()
+        else [root]
+        if root.is_file()
+        else []
+    )
+    return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found]
+
+
+def _inside(file: Path, folder: Path) -> bool:
+    """A link that leads out of the corpus is not followed."""
+    return not file.is_symlink() or file.resolve().is_relative_to(folder.resolve())
+
+
+def inside(name: str, folder: Path) -> Path:
+    """The file that a document names, refused when it lies outside `folder`."""
+    try:
+        file = (folder / name).resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise Rejected("unsafe_path", f"{name[:80]!r} cannot be a path") from error
+    if not file.is_relative_to(folder.resolve()):
+        raise Rejected("unsafe_path", f"{name[:80]!r} leads out of {folder.name}")
+    return file
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    number: int  # from 1
+    offset: int  # bytes, in the unpacked file
+    text: str
+
+
+class Bounded:
+    """A binary file that stops with `Rejected("bomb")` once more than `limit` bytes came out of it."""
+
+    def __init__(self, file: IO[bytes], limit: int, name: str):
+        self._file, self._left, self._name, self._limit = file, limit, name, limit
+
+    def _count(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            raise Rejected(
+                "bomb", f"{self._name}: unpacks to more than {self._limit >> 20} MiB, {RATIO} times its size"
+            )
+        return data
+
+    def read(self, size: int = -1) -> bytes:
+        return self._count(self._file.read(self._left + 1 if size < 0 else size))
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._count(self._file.readline(size))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Bounded:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def opened(file: Path, *, ratio: int = RATIO, floor: int = FLOOR) -> Bounded:
+    """The bytes of a file, unpacked if its name says so."""
+    try:
+        size = file.stat().st_size
+        if file.suffix not in PACKED:
+            return Bounded(open(file, "rb"), size + 1, file.name)
+        if file.suffix == ".zst":
+            import zstandard
+
+            raw: Any = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
+                open(file, "rb"), closefd=True
+            )
+            import io as standard
+
+            raw = standard.BufferedReader(raw)
+        else:
+            raw = cast(Any, {".gz": gzip, ".bz2": bz2, ".xz": lzma}[file.suffix]).open(file, "rb")
+    except OSError as error:
+        raise Rejected(
+            "missing", f"cannot read {file.name}: {(error.strerror or str(error)).lower()}"
+        ) from error
+    return Bounded(raw, max(floor, ratio * size), file.name)
+
+
+def damage() -> tuple[type[Exception], ...]:
+    """What decompressors raise for a damaged file."""
+    import zstandard
+
+    return (EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, zstandard.ZstdError)
+
+
+def content(file: Path, limit: int) -> bytes:
+    """All bytes of a file, unpacked; Rejected when they are more than `limit`."""
+    try:
+        with opened(file) as source:
+            data = source.read(limit + 1)
+    except Rejected:
+        raise
+    except damage() as error:
+        raise Rejected("truncated", f"{file.name}: damaged: {error}") from error
+    if len(data) > limit:
+        raise Rejected("too_large", f"{file.name}: larger than {limit >> 20} MiB", limit)
+    return data
+
+
+def lines(file: Path) -> Iterator[Line | DeadLetter]:
+    """Lines of UTF-8 text; one that is too long or not UTF-8 is a DeadLetter, and so is the place where the
+    file breaks off."""
+    number = offset = blank = 0
+    try:
+        with opened(file) as source:
+            while data := source.readline(MAX_LINES_LONG + 1):
+                number, start = number + 1, offset
+                offset += len(data)
+                where = f"{file.name}:{number}"
+                if len(data) > MAX_LINES_LONG:
+                    digest = hashlib.sha256(data)
+                    while data and not data.endswith(b"\n"):
+                        data = source.readline(2**20)
+                        digest.update(data)
+                        offset += len(data)
+                    text = f"the line is longer than {MAX_LINES_LONG >> 20} MiB: split the row"
+                    yield DeadLetter(where, text, "too_large", digest.hexdigest(), start)
+                    continue
+                blank = 0 if data.strip() else blank + 1
+                if blank > MAX_BLANK:
+                    raise Rejected(
+                        "bomb", f"{file.name}: more than {MAX_BLANK:,} blank lines in a row", start
+                    )
+                try:
+                    yield Line(
+                        number, start, data.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                    )
+                except UnicodeDecodeError as error:
+                    text = f"not UTF-8: {error.reason} at byte {error.start} of the line"
+                    yield DeadLetter(
+                        where, text, "encoding", hashlib.sha256(data).hexdigest(), start + error.start
+                    )
+    except Rejected as error:
+        yield DeadLetter(
+            f"{file.name}:{number + 1}", str(error), error.code, digest_of(file), error.offset or offset
+        )
+    except damage() as error:
+        yield DeadLetter(
+            f"{file.name}:{number + 1}",
+            f"truncated or not {file.suffix}: {error}",
+            "truncated",
+            digest_of(file),
+            offset,
+        )
+
+
+def rejected(where: str, error: Exception, row: str | bytes = b"", offset: int | None = None) -> DeadLetter:
+    """The letter of an error about one row; the error's own code and offset win."""
+    data = row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
+    place = getattr(error, "offset", None)
+    reason = " ".join(str(error).split())[:500]
+    return DeadLetter(
+        where,
+        reason,
+        getattr(error, "code", "row"),
+        hashlib.sha256(data).hexdigest() if data else "",
+        offset if place is None else place,
+    )
+
+
+def each(
+    found: list[Path], read: Callable[[Path], Iterator[Sample | DeadLetter]], base: Path | None = None
+) -> Iterator[Sample | DeadLetter]:
+    """What `read` gives of every file; a file that raises a DataError becomes a DeadLetter, and the next one
+    is read."""
+    for file in found:
+        name = file.relative_to(base).as_posix() if base and base.is_dir() else file.name
+        try:
+            yield from read(file)
+        except DataError as error:
+            letter = rejected(name, error)
+            yield DeadLetter(
+                name,
+                letter.reason,
+                letter.code if letter.code != "row" else "format",
+                digest_of(file),
+                letter.offset or 0,
+            )
+
+
+def digest_of(file: Path) -> str:
+    """sha256 of a file, or "" where it cannot be read."""
+    try:
+        return io.sha256(file)
+    except OSError:
+        return ""

@@ -1,0 +1,58 @@
+"""XML within limits: no entities of its own, no endless nesting, a size cap; and the text below an
+element."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+from medxiaohe.data.formats import files
+from medxiaohe.data.readers import Rejected
+
+MAX_XML, MAX_DEPTH, BLOCK = 64 * 2**20, 200, 2**16
+
+
+def parsed(file: Path) -> xml.Element:
+    """The root of an XML file, packed or not."""
+    data = files.content(file, MAX_XML)
+    if found := re.search(rb"<!ENTITY", data[: 2**20].replace(b"\0", b"")):
+        raise Rejected(
+            "xml", f"{file.name}: it declares entities of its own, which are not expanded", found.start()
+        )
+    parser, depth = xml.XMLPullParser(("start", "end")), 0
+    root: xml.Element | None = None
+    try:
+        for start in range(0, len(data), BLOCK):
+            parser.feed(data[start : start + BLOCK])
+            for event, element in parser.read_events():
+                root = element if root is None else root  # type: ignore[assignment]
+                depth += 1 if event == "start" else -1
+                if depth > MAX_DEPTH:
+                    raise Rejected("too_deep", f"{file.name}: nested deeper than {MAX_DEPTH}", start)
+        parser.close()
+    except xml.ParseError as error:
+        line, column = error.position
+        raise Rejected("xml", f"{file.name}: not XML: {error}", _byte(data, line, column)) from error
+    except (ValueError, LookupError) as error:  # an encoding that does not exist, or none at all
+        raise Rejected("xml", f"{file.name}: not XML: {error}", 0) from error
+    if root is None:
+        raise Rejected("xml", f"{file.name}: not XML: it is empty", 0)
+    return root
+
+
+def _byte(data: bytes, line: int, column: int) -> int:
+    place = 0
+    for _ in range(line - 1):
+        place = data.find(b"\n", place) + 1
+    return min(place + column, len(data))
+
+
+def text(element: xml.Element | None) -> str:
+    """All text below an element with single spaces."""
+    return "" if element is None else " ".join("".join(element.itertext()).split())
+
+
+def local(element: xml.Element) -> str:
+    """The name of an element without its namespace; "" for comments."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""

@@ -1,0 +1,189 @@
+"""A source is read in parts, and what the parts leave is put together: the same rows however it was divided.
+
+Files of a folder are read in several parts where the reader says that none says anything about another
+(`APART`, the endings of its files) and the source has no limit. An id that two parts have is a row of the
+first one and a dead letter in the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe import io, plugins, shards
+from medxiaohe.data.formats import files
+from medxiaohe.data.readers import DeadLetter
+from medxiaohe.errors import DataError
+from medxiaohe.types import Sample
+
+if TYPE_CHECKING:
+    from medxiaohe.data.read import Source
+
+
+COUNTED = ("read", "documents", "instructions", "images")
+
+
+@dataclass(frozen=True)
+class Part:
+    source: int  # its number
+    files: tuple[str, ...] = ()  # () is all there is
+    num_bytes: int = 1
+
+
+@dataclass
+class Together:
+    """What all parts hold."""
+
+    mentions_of: Callable[[Sample], int]
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)  # why the first row of a source is dead
+    dead: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    coverage: Counter[str] = field(default_factory=Counter)
+    mentions: int = 0
+    written: int = 0
+    _licenses: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def read(self) -> int:
+        return sum(int(row["read"]) for row in self.sources.values())
+
+    def add(self, label: str, found: dict[str, Any]) -> None:
+        row = self.sources.setdefault(label, {**dict.fromkeys(COUNTED, 0), "license": ""})
+        for name in COUNTED:
+            row[name] += found["counts"][name]
+        names = self._licenses.setdefault(label, set())
+        names.update(found["licenses"])
+        shown = sorted(names)
+        row["license"] = "; ".join(shown[:3]) + (f"; and {len(shown) - 3} more" if len(shown) > 3 else "")
+        self.reasons[label] = self.reasons.get(label) or found["reason"]
+        self.dead.update(found["dead"])
+        self.dropped.update(found["dropped"])
+        self.coverage.update(found["coverage"])
+        self.mentions += found["mentions"]
+        self.written += found["written"]
+
+    def take_back(self, label: str, sample: Sample) -> None:
+        """A sample that was counted is a dead letter after all."""
+        self.sources[label]["documents" if sample.is_document else "instructions"] -= 1
+        self.sources[label]["images"] -= len(sample.images)
+        self.coverage.subtract(sample.entities)
+        self.mentions -= self.mentions_of(sample)
+        self.written -= 1
+        self.dead["duplicate"] += 1
+
+
+def parts(sources: Sequence[Source], part_bytes: int) -> list[Part]:
+    found = list[Part]()
+    for number, source in enumerate(sources):
+        names = _apart(source)
+        if len(names) < 2:
+            found.append(Part(number, num_bytes=_size(source)))
+            continue
+        group, size = list[str](), 0
+        for name in names:
+            group.append(str(name))
+            size += name.stat().st_size
+            if size >= part_bytes:
+                found.append(Part(number, tuple(group), size))
+                group, size = [], 0
+        if group:
+            found.append(Part(number, tuple(group), max(1, size)))
+    return found
+
+
+def _apart(source: Source) -> list[Path]:
+    """The files of a source that may be read without each other."""
+    if not source.reader or source.limit or source.path.startswith(("asset:", "hub:")):
+        return []
+    endings = getattr(sys.modules[plugins.load("readers", source.reader_name).__module__], "APART", ())
+    path = Path(source.path).expanduser()
+    try:
+        return files.files(path, *endings) if endings and path.is_dir() else []
+    except DataError:
+        return []  # said by the reader itself
+
+
+def _size(source: Source) -> int:
+    """Bytes of a source's files, for the bar; a task or an asset counts as a megabyte."""
+    path = Path(source.path).expanduser()
+    if not source.path or not path.exists():
+        return 1 << 20
+    return max(1, sum(size for _, size, _ in files.stamp(str(path))))
+
+
+def marks(ids: Iterable[str]) -> bytes:
+    """Eight bytes for each id, sorted."""
+    hashes = (hashlib.blake2b(id.encode("utf-8", "replace"), digest_size=8).digest() for id in ids)
+    return array("Q", sorted(int.from_bytes(one, "big") for one in hashes)).tobytes()
+
+
+def together(
+    sources: Sequence[Source],
+    parts: Sequence[Part],
+    done: Sequence[tuple[Path, dict[str, Any]]],
+    out: Path,
+    work: Path,
+    mentions_of: Callable[[Sample], int],
+) -> Together:
+    """Write samples.jsonl, dead.jsonl and coverage.json of all parts."""
+    folders = [folder for folder, _ in done]
+    total, places = Together(mentions_of), list(folders)
+    numbers: dict[int, list[int]] = {}
+    for number, part in enumerate(parts):
+        numbers.setdefault(part.source, []).append(number)
+        total.add(sources[part.source].label, done[number][1])
+    for source, own in numbers.items():
+        if len(own) > 1 and (twice := _twice([folders[number] / "ids.bin" for number in own])):
+            known = set[str]()
+            for number in own:
+                places[number] = work / f"once-{number:06d}"
+                _once(folders[number], places[number], sources[source].label, twice, known, total)
+    for name in ("samples.jsonl", "dead.jsonl"):
+        shards.join([place / name for place in places], out / name)
+    io.write_json(out / "coverage.json", dict(sorted((+total.coverage).items())))
+    return total
+
+
+def _twice(paths: Sequence[Path]) -> set[int]:
+    """The marks that are in several files, or several times in one."""
+    found, before = set[int](), -1
+    for mark in heapq.merge(*map(_numbers, paths)):
+        if mark == before:
+            found.add(mark)
+        before = mark
+    return found
+
+
+def _numbers(path: Path) -> Iterator[int]:
+    with open(path, "rb") as file:
+        while block := file.read(1 << 16):
+            yield from array("Q", block)
+
+
+def _once(folder: Path, out: Path, label: str, twice: set[int], known: set[str], total: Together) -> None:
+    """A part without the rows whose ids were read before; these are dead letters."""
+    letters = list[dict[str, Any]]()
+
+    def rows() -> Iterator[Sample]:
+        for sample in io.read_samples(folder / "samples.jsonl"):
+            if sample.id in known:
+                letter = DeadLetter(
+                    sample.id.removeprefix(f"{label}/"), "a sample with this id was read before", "duplicate"
+                )
+                letters.append({"source": label, **io.to_json(letter)})
+                total.take_back(label, sample)
+                continue
+            if array("Q", marks([sample.id]))[0] in twice:
+                known.add(sample.id)
+            yield sample
+
+    io.write_jsonl(out / "samples.jsonl", rows())
+    io.write_jsonl(out / "dead.jsonl", [*io.read_jsonl(folder / "dead.jsonl"), *letters])

@@ -1,0 +1,212 @@
+"""Rows of row-like files as plain objects, each with its place: .jsonl, .json, .csv, .tsv (packed or not) and
+.parquet.
+
+A row that is not one is a DeadLetter; what comes after it is still read. JSON is the standard one: no NaN, no
+number too large to keep, no key twice, no half of a surrogate pair (reliability.md section 2).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.data.formats import files
+from medxiaohe.data.formats.sandbox import decode
+from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.plugins import nearest
+
+ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+MAX_JSON = 64 * 2**20  # bytes of a .json file, which is parsed whole
+PARQUET_MIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    where: str  # "name:3"; rows of JSON and CSV are numbered by their line
+    row: Mapping[str, Any]
+    offset: int | None = None
+    raw: str = ""
+
+
+def records(file: Path, rows: str = "", otherwise: str = "") -> Iterator[Record | DeadLetter]:
+    """`rows` is where the rows stand in a .json file, such as "questions" or "data.items"; "" where it is a
+    list or an object of rows.
+
+    `otherwise` is the ending to assume when the name has none that is known.
+    """
+    kind = Path(file.name.removesuffix(file.suffix)).suffix if file.suffix in files.PACKED else file.suffix
+    if kind.lower() not in (*ENDINGS, ".txt"):
+        kind = otherwise
+    if kind.lower() == ".jsonl":
+        yield from _jsonl(file)
+    elif kind.lower() == ".json":
+        yield from _json(file, rows)
+    elif kind.lower() in (".csv", ".tsv", ".txt"):
+        yield from _csv(file, "," if kind.lower() == ".csv" else "\t")
+    elif kind.lower() == ".parquet":
+        for number, row in enumerate(
+            decode("medxiaohe.data.formats.decode_parquet:rows", file, memory_mib=PARQUET_MIB, seconds=30.0),
+            start=1,
+        ):
+            yield Record(f"{file.stem}:{number}", row)
+    else:
+        raise Rejected("format", f"{file.name}: its name must end in {', '.join(ENDINGS)}")
+
+
+def parsed(text: str) -> Any:
+    """Standard JSON, or Rejected with the code of what is wrong."""
+    try:
+        value = json.loads(text, parse_constant=_constant, parse_float=_float, object_pairs_hook=_once)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except Rejected:
+        raise
+    except UnicodeEncodeError as error:
+        raise Rejected(
+            "surrogate", "the text holds half of a surrogate pair, which no UTF-8 file can"
+        ) from error
+    except RecursionError as error:
+        raise Rejected("too_deep", "not JSON: nested deeper than any real file") from error
+    except ValueError as error:  # not JSON; a number of 5,000 digits
+        raise Rejected("json", f"not JSON: {error}", getattr(error, "pos", None)) from error
+
+
+def _constant(text: str) -> float:
+    raise Rejected("not_finite", f"not JSON: {text} is not a finite number")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    return number if abs(number) != float("inf") else _constant(text[:20])
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
+        raise Rejected("json", f"the key {twice[:80]!r} is there twice")
+    return found
+
+
+def _jsonl(file: Path) -> Iterator[Record | DeadLetter]:
+    for line in files.lines(file):
+        if isinstance(line, DeadLetter):
+            yield line
+        elif line.text.strip():
+            where = f"{file.name.partition('.')[0]}:{line.number}"
+            try:
+                row = parsed(line.text)
+                if not isinstance(row, dict):
+                    raise Rejected("json", f"a row must be a JSON object, not {type(row).__name__}")
+                yield Record(where, row, line.offset, line.text)
+            except Rejected as error:
+                place = line.offset + (error.offset or 0)
+                yield files.rejected(where, Rejected(error.code, str(error), place), line.text)
+
+
+def _json(file: Path, rows: str) -> Iterator[Record | DeadLetter]:
+    data = files.content(file, MAX_JSON)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Rejected("encoding", f"{file.name}: not UTF-8: {error.reason}", error.start) from error
+    try:
+        value = parsed(text)
+    except Rejected as error:
+        raise Rejected(error.code, f"{file.name}: {error}", error.offset) from error
+    if rows:
+        value = at(value, rows)
+    name = file.name.partition(".")[0]
+    if isinstance(value, dict) and value and all(isinstance(item, dict) for item in value.values()):
+        for key, item in value.items():
+            yield Record(f"{name}:{key}", {"_key": key, **item})
+    elif isinstance(value, dict):
+        yield Record(f"{name}:1", value)
+    elif isinstance(value, list):
+        for number, item in enumerate(value, start=1):
+            yield Record(f"{name}:{number}", item if isinstance(item, dict) else {"item": item})
+    else:
+        raise Rejected("json", f"{file.name}: rows must be a list or an object, not {type(value).__name__}")
+
+
+def _csv(file: Path, delimiter: str) -> Iterator[Record | DeadLetter]:
+    letters: list[DeadLetter] = []
+    place = {"number": 1, "offset": 0}
+
+    def texts() -> Iterator[str]:
+        for line in files.lines(file):
+            if isinstance(line, DeadLetter):
+                letters.append(line)
+                continue
+            place.update(number=line.number, offset=line.offset)
+            yield line.text + "\n"
+
+    csv.field_size_limit(files.MAX_LINES_LONG)
+    table, header, name = (
+        csv.reader(texts(), delimiter=delimiter, strict=True),
+        list[str](),
+        file.name.partition(".")[0],
+    )
+    while True:
+        before = dict(place)
+        try:
+            row = next(table, None)
+        except csv.Error as error:
+            yield DeadLetter(
+                f"{name}:{place['number']}",
+                f"not a row of the table: {error}",
+                "row",
+                offset=before["offset"],
+            )
+            continue
+        yield from letters
+        letters.clear()
+        if row is None:
+            return
+        if not header:
+            header = [column.strip() for column in row]
+            if len(set(header)) != len(header):
+                raise Rejected(
+                    "format", f"{file.name}: two columns have the same name: {', '.join(header)[:200]}"
+                )
+        elif row and len(row) != len(header):
+            text = f"{len(row)} columns, but the head of the table has {len(header)}"
+            yield DeadLetter(f"{name}:{place['number']}", text, "row", offset=before["offset"])
+        elif row:
+            yield Record(
+                f"{name}:{place['number']}",
+                dict(zip(header, row, strict=True)),
+                before["offset"],
+                delimiter.join(row),
+            )
+
+
+def at(value: Any, path: str) -> Any:
+    """The value at "a.b.0": keys of objects, places of lists. Rejected, with the nearest key, when there is
+    none."""
+    for step in path.split("."):
+        if isinstance(value, Mapping) and step in value:
+            value = value[step]
+        elif isinstance(value, (list, tuple)) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            known = list(map(str, value))[:40] if isinstance(value, Mapping) else []
+            raise Rejected("row", f"no column {step!r} (of {path!r}){nearest(step, known)}")
+    return value
+
+
+def told(value: Any) -> str:
+    """A cell as text; a list is one entry a line."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)):
+        return "\n".join(filter(None, map(told, value)))
+    if isinstance(value, Mapping):
+        return json.dumps(io.to_json(value), ensure_ascii=False)
+    return str(value)

@@ -1,0 +1,222 @@
+"""What is wrong with data before anything is trained on it: every problem with the row it stands in (peers.md
+G12, pains 9, 10 and 13).
+
+    report = check(path, "chat_jsonl")
+
+Looked for: rows the reader refuses (placeholders against images, empty answers, encoding, JSON), images that
+are missing or do not open, ids that are there twice, and columns whose type changes from row to row, which
+Arrow refuses in training.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import images, plugins
+from medxiaohe.data.formats.files import PACKED
+from medxiaohe.data.formats.records import ENDINGS, Record, records
+from medxiaohe.data.readers import DeadLetter
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.progress import track
+from medxiaohe.types import ImageRef, Sample
+
+CHAT_READERS = ("chat_jsonl", "sharegpt", "alpaca", "llava", "table")
+MAX_PROBLEMS = 1000  # kept with their text; all are counted
+HINTS = {
+    "placeholder": (
+        "write one <image> in the text for each entry of `images`, or use content parts, which cannot be"
+        " miscounted"
+    ),
+    "missing": "paths start from the folder of the data file",
+    "drift": "write the column with one type in all rows: training tables have one",
+    "duplicate": "give each row an id of its own, or leave `id` out",
+    "empty": "give the answer, or leave the row out",
+    "encoding": "convert the file to UTF-8",
+    "surrogate": "replace the broken character (\\\\ud800 to \\\\udfff alone)",
+    "not_finite": "write null, or leave the key out",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    where: str
+    code: str
+    reason: str
+
+
+@dataclass
+class Report:
+    reader: str
+    path: str
+    read: int = 0
+    good: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    with_images: int = 0
+    sample: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, where: str, code: str, reason: str) -> None:
+        self.counts[code] += 1
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(where, code, reason))
+
+
+def check(
+    path: Path, reader: str, options: Mapping[str, Any] | None = None, limit: int | None = None
+) -> Report:
+    """Reads all of it (or the first `limit` rows), decodes every image once, and keeps what is wrong."""
+    read, given = plugins.load("readers", reader), dict(options or {})
+    parameters = inspect.signature(read).parameters
+    for key in given:
+        if key not in parameters:
+            raise ConfigError(f"reader {reader} has no option {key!r}{plugins.nearest(key, parameters)}")
+    if "bad_rows" in parameters:
+        given["bad_rows"] = "skip"
+    report, ids, opened = Report(reader, str(path)), dict[str, str](), dict[str, str]()
+    for row in track(read(path, **given), f"check {path.name}", limit):
+        report.read += 1
+        if isinstance(row, DeadLetter):
+            report.add(row.where, row.code, row.reason)
+        else:
+            _look(row, report, ids, opened)
+        if limit and report.read >= limit:
+            break
+    if reader in CHAT_READERS:
+        for where, reason in drift(path, str(given.get("rows", ""))):
+            report.add(where, "drift", reason)
+    if not report.read:
+        report.add(path.name, "empty", "there are no rows")
+    return report
+
+
+def _look(sample: Sample, report: Report, ids: dict[str, str], opened: dict[str, str]) -> None:
+    problems = 0
+    if sample.id in ids:
+        report.add(sample.id, "duplicate", "a row with this id was read before")
+        problems += 1
+    ids[sample.id] = sample.id
+    if not sample.text.strip() and not sample.images:
+        report.add(sample.id, "empty", "the row is empty")
+        problems += 1
+    elif not sample.is_document and not (sample.messages[-1].text.strip() or sample.target):
+        report.add(sample.id, "empty", "the answer is empty")
+        problems += 1
+    for image in sample.images:
+        name = _short(image)
+        if image.uri not in opened:
+            opened[image.uri] = _wrong(image)
+        if opened[image.uri]:
+            code = "missing" if opened[image.uri].startswith("no such image") else "image"
+            report.add(sample.id, code, opened[image.uri].replace(image.uri, name))
+            problems += 1
+    report.with_images += bool(sample.images)
+    if not problems:
+        report.good += 1
+        if not report.sample or (sample.images and not report.sample["images"]):
+            report.sample = _shown(sample)
+
+
+def _wrong(image: ImageRef) -> str:
+    try:
+        images.open_image(_file(image))
+        return ""
+    except DataError as error:
+        return str(error)
+
+
+def _file(image: ImageRef) -> ImageRef:
+    """What is inside the data file is looked at as the read stage keeps it."""
+    from medxiaohe.data.formats.embedded_images import unpacked
+
+    return replace(image, uri=unpacked(image.uri)) if image.uri.startswith("data:") else image
+
+
+def _short(image: ImageRef) -> str:
+    return image.uri[:40] + "..." if image.uri.startswith("data:") else image.uri
+
+
+def _shown(sample: Sample) -> dict[str, Any]:
+    """A sample as training will see it: roles, texts cut short, and the size and mean brightness of the
+    decoded pixels."""
+    messages = [
+        {
+            "role": m.role,
+            "parts": [f"<image {_short(p)}>" if isinstance(p, ImageRef) else str(p)[:300] for p in m.parts],
+        }
+        for m in sample.messages
+    ]
+    pixels = []
+    for image in sample.images[:4]:
+        opened = images.open_image(_file(image))
+        grey = opened.convert("L").resize((16, 16)).tobytes()
+        pixels.append(
+            {
+                "uri": _short(image),
+                "width": opened.width,
+                "height": opened.height,
+                "mean": round(sum(grey) / 256),
+            }
+        )
+    said = {"target": sample.target, "license": sample.license, "split": sample.split}
+    return {"id": sample.id, "messages": messages, **said, "images": pixels}
+
+
+# ---- columns that change their type -------------------------------------------------------------------
+
+
+def drift(path: Path, rows: str = "") -> Iterator[tuple[str, str]]:
+    """(row, what changed): the first row in which a column has another type than in the rows before; each
+    change once."""
+    if path.is_dir():
+        found = [p for p in sorted(path.rglob("*")) if p.is_file() and _is_table(p)]
+    else:
+        found = [path]
+    for file in found:
+        types: dict[str, tuple[str, str]] = {}
+        said = set[tuple[str, str]]()
+        try:
+            for record in records(file, rows, otherwise=".jsonl"):
+                if isinstance(record, Record):
+                    yield from _changes(record, types, said)
+        except DataError:  # the reader has said so already
+            continue
+
+
+def _is_table(file: Path) -> bool:
+    return any(file.name.lower().endswith(e + p) for e in ENDINGS for p in ("", *PACKED))
+
+
+def _changes(
+    record: Record, types: dict[str, tuple[str, str]], said: set[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    for place, kind in _types(record.row, ""):
+        first, where = types.setdefault(place, (kind, record.where))
+        if kind != first and (place, kind) not in said:
+            said.add((place, kind))
+            yield record.where, f"{place} is {kind} here, {first} in row {where}"
+
+
+def _types(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if value is None:
+        return
+    kind = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        dict: "an object",
+        list: "a list",
+    }.get(type(value))
+    if place:
+        yield place, kind or type(value).__name__
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _types(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _types(item, f"{place}[]")

@@ -1,0 +1,1 @@
+"""Add new entities from literature to a tree."""

@@ -1,0 +1,298 @@
+"""New entities on their way into a tree: concepts, drop rules, kinds, parents, conflicts, merging (MX-11,
+MX-12); for data.attach."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from medxiaohe.data.growing.rulings import library, rule
+from medxiaohe.entity.linking.abbreviations import definitions
+from medxiaohe.entity.linking.finder import Finder
+from medxiaohe.entity.literature import cluster, conflicts, grow
+from medxiaohe.entity.literature.attach import Parent, fit
+from medxiaohe.entity.literature.extract import Extraction, Found, Passage
+from medxiaohe.entity.literature.kinds import Typed, Typer
+from medxiaohe.entity.literature.parents import Skeleton
+from medxiaohe.entity.literature.vectors import Embedder
+from medxiaohe.entity.literature.words import said_to_be
+from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.errors import DataError
+from medxiaohe.types import Entity, Model
+
+ENOUGH_TO_LEARN = 200  # nodes below others: of a kind with fewer, nothing can be attached
+# of the nodes of a kind, taken out to learn from: a quarter of what the benchmark uses
+FOLDS, NUM_QUERIES = 2, 1500
+
+
+@dataclass(frozen=True)
+class Rules:
+    kinds: tuple[str, ...]  # that new entities may have
+    min_mentions: int
+    min_entities: int
+    min_score: float
+
+
+class Growth:
+    """New entities on their way into the tree; every one ends in `attached`, `merges` or `dropped`."""
+
+    def __init__(
+        self, rules: Rules, tree: Tree, passages: Mapping[str, Passage], near: Embedder | None, names: Finder
+    ):
+        self.rules, self.tree, self.passages, self.near, self.names = rules, tree, passages, near, names
+        self.entities: dict[str, Entity] = {}
+        self.mentions: dict[str, list[Found]] = {}
+        self.claimed: dict[str, str] = {}
+        self.typed: dict[str, Typed] = {}
+        self.parents: dict[str, list[Parent]] = {}
+        self.decided_by: dict[str, str] = {}
+        self.dropped: list[dict[str, Any]] = []
+        self.merges: list[dict[str, Any]] = []
+        self.conflicts: list[conflicts.Conflict] = []
+        self.rulings: list[dict[str, Any]] = []
+        self.known = 0
+
+    def concepts(self, found: Sequence[Found]) -> None:
+        """Spellings to concepts, without those that the tree has; the drop rules; a kind for each."""
+        new = [one for one in found if not self._is_known(one.surface)]
+        self.known = len(found) - len(new)
+        kept, rare = grow.often_enough(
+            cluster.concepts(new, self._definitions(), self.near), self.rules.min_mentions
+        )
+        self.dropped += rare
+        # by letters: better here than MiniLM (benchmarks/entity_literature.py)
+        typer = Typer(self.tree, kinds=self.rules.kinds)
+        made: list[Entity] = []
+        for concept, typed in zip(kept, typer.types([concept.name for concept in kept]), strict=True):
+            one = grow.entity(
+                concept, concept.type or typed.kind, self.passages, self._said(concept.mentions)
+            )
+            if one.id in self.tree or one.id in self.mentions:
+                self.dropped.append(
+                    {
+                        "name": one.name,
+                        "type": one.kind,
+                        "mentions": len(concept.mentions),
+                        "reason": "known already",
+                    }
+                )
+                continue
+            made.append(one)
+            self.mentions[one.id], self.claimed[one.id], self.typed[one.id] = (
+                concept.mentions,
+                concept.type,
+                typed,
+            )
+        counts = {id: len(found) for id, found in self.mentions.items()}
+        made, few = grow.held_types(made, self._seen(), counts, self.rules.min_entities)
+        self.dropped += few
+        self.entities = {one.id: one for one in made}
+
+    def attach(self, model: Model | None) -> None:
+        for one in self.entities.values():
+            if conflict := conflicts.of_kind(one, self.claimed[one.id], self.typed[one.id]):
+                self.conflicts.append(conflict)
+        self._rule(self.conflicts, model)
+        rankings = self._rankings()
+        open_ = {row["id"] for row in self.rulings if row["status"] == "undecided"}
+        asked = [
+            conflicts.of_place(self.entities[id], ranking, self.tree)
+            for id, ranking in rankings.items()
+            if id not in open_
+        ]
+        self.conflicts += (new := [conflict for conflict in asked if conflict])
+        self._rule(new, model)
+        open_ = {row["id"] for row in self.rulings if row["status"] == "undecided"}
+        self._below_new_ones(rankings, open_)
+        for id in list(self.entities):
+            if id in open_:
+                self._drop(id, "an undecided conflict")
+            elif id not in self.parents and id in rankings:
+                above = {p.id: set(self.tree.ancestors(p.id)) for p in rankings[id][:2]}
+                if parents := grow.chosen(rankings[id], self.rules.min_score, above, self.tree.roots):
+                    self.parents[id], self.decided_by[id] = parents, "score"
+                else:
+                    best = rankings[id][0] if rankings[id] else Parent("", 0, "")
+                    self._drop(
+                        id,
+                        f"no parent below the domain is likely enough: the best is {best.id} with"
+                        f" {best.score}",
+                    )
+            elif id not in self.parents:
+                self._drop(id, "the tree has too few entities of its kind to learn from")
+        self._drop_orphans()
+        self._merge_layers()
+
+    def _is_known(self, surface: str) -> bool:
+        """Whether the whole surface is a name of the tree, as the linker finds it."""
+        return any(m.start == 0 and m.end == len(surface) for m in self.names.find(surface))
+
+    def _definitions(self) -> dict[str, Counter[str]]:
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for passage in self.passages.values():
+            for one in definitions(passage.text):
+                found[passage.text[one.short_start : one.short_end]][
+                    passage.text[one.long_start : one.long_end]
+                ] += 1
+        return found
+
+    def _said(self, mentions: Sequence[Found]) -> str:
+        """The first thing that a passage says the concept is."""
+        return next(
+            (said for one in mentions if (said := said_to_be(self.passages[one.passage].text, one.end))), ""
+        )
+
+    def _seen(self) -> Counter[str]:
+        """Of each kind, how many entities of the tree the passages mention often enough: they hold their type
+        too."""
+        count = Counter(m.entity for p in self.passages.values() for m in self.names.find(p.text))
+        return Counter(self.tree.entities[id].kind for id, n in count.items() if n >= self.rules.min_mentions)
+
+    def _rankings(self) -> dict[str, list[Parent]]:
+        found: dict[str, list[Parent]] = {}
+        for kind in sorted({one.kind for one in self.entities.values()}):
+            nodes = [entity for entity in self.tree.entities.values() if entity.kind == kind]
+            asked = [one for one in self.entities.values() if one.kind == kind]
+            if sum(bool(entity.parents) for entity in nodes) < ENOUGH_TO_LEARN:
+                continue
+            ranker = fit(nodes, self.near, folds=FOLDS, num_queries=NUM_QUERIES)
+            ranked = ranker.rank(Skeleton(nodes, self.near), asked)
+            found |= {one.id: ranking for one, ranking in zip(asked, ranked, strict=True)}
+        return found
+
+    def _rule(self, asked: Sequence[conflicts.Conflict], model: Model | None) -> None:
+        if not asked:
+            return
+        if model is None:
+            none = {"status": "undecided", "why": "no model was given to rule", "decision": None}
+            self.rulings += [
+                {"id": c.entity, "name": c.name, "conflict": c.kind, "question": c.question, **none}
+                for c in asked
+            ]
+            return
+        for ruling in rule(asked, model, library(list(self.passages.values()), self.tree)):
+            self.rulings.append(ruling)
+            if ruling["status"] == "decided":
+                self._obey(ruling["id"], ruling["decision"])
+
+    def _obey(self, id: str, decision: Mapping[str, str]) -> None:
+        self.decided_by[id] = "ruling"
+        if decision["do"] == "kind":
+            self.entities[id] = replace(self.entities[id], kind=decision["id"])
+        elif decision["do"] == "same":
+            self._merge(id, decision["id"], "ruling", "the agent ruled that it is another name of it")
+        else:
+            self.parents[id] = [
+                Parent(parent, 1.0, "the agent ruled so: rulings.jsonl") for parent in decision["id"].split()
+            ]
+
+    def _below_new_ones(self, rankings: Mapping[str, Sequence[Parent]], open_: set[str]) -> None:
+        """A new entity below another new one, where no node of the tree is likelier than not and the names
+        say so."""
+        usable = [one for one in self.entities.values() if one.id not in open_]
+        for id, (parent, why) in grow.below_new_ones(usable).items():
+            if (
+                id not in self.parents
+                and parent not in open_
+                and not (rankings.get(id) and "ends with" in rankings[id][0].why)
+            ):
+                self.parents[id], self.decided_by[id] = [Parent(parent, 1.0, why)], "name of a new entity"
+
+    def _drop_orphans(self) -> None:
+        """What hangs below a new entity that is not attached cannot be either."""
+
+        def is_lost(parents: Sequence[Parent]) -> bool:
+            return any(parent.id not in self.tree and parent.id not in self.parents for parent in parents)
+
+        while lost := [id for id, parents in self.parents.items() if is_lost(parents)]:
+            for id in lost:
+                del self.parents[id]
+                self._drop(id, "its parent, a new entity, is not attached")
+
+    def _merge_layers(self) -> None:
+        ids = sorted(self.parents)
+        names = [self.entities[id].name for id in ids]
+        least = cluster.LEAST[self.near is not None] - 0.05
+        may = {
+            (min(ids[a], ids[b]), max(ids[a], ids[b])) for a, b in cluster.near_pairs(names, self.near, least)
+        }
+        places = {id: [parent.id for parent in parents] for id, parents in self.parents.items()}
+        for merged, kept in grow.merged_by_layer(places, self.entities, may).items():
+            self.entities[kept] = grow.joined(self.entities[kept], self.entities[merged])
+            self.mentions[kept] = [*self.mentions[kept], *self.mentions[merged]]
+            for id, parents in self.parents.items():
+                self.parents[id] = [replace(p, id=kept) if p.id == merged else p for p in parents]
+            self._merge(merged, kept, "layer", "both are new, below one parent, and their names are near")
+
+    def _merge(self, id: str, kept: str, why: str, because: str) -> None:
+        one = self.entities.pop(id)
+        self.parents.pop(id, None)
+        row = {"kept": kept, "merged": id, "why": f"literature {why}", "because": f"{one.name}: {because}"}
+        self.merges.append({**row, "source": grow.SOURCE, "license": one.license})
+
+    def _drop(self, id: str, reason: str) -> None:
+        one = self.entities.pop(id, None)
+        if one is not None:
+            self.dropped.append(
+                {
+                    "id": id,
+                    "name": one.name,
+                    "type": one.kind,
+                    "mentions": len(self.mentions[id]),
+                    "reason": reason,
+                }
+            )
+
+    def rows(self) -> list[Entity]:
+        """New entities, parents before children."""
+        placed: dict[str, Entity] = {}
+        waiting = sorted(self.parents)
+        while waiting:
+            ready = [
+                id for id in waiting if all(p.id in self.tree or p.id in placed for p in self.parents[id])
+            ]
+            if not ready:
+                raise DataError(
+                    f"the new entities {', '.join(waiting[:3])} are below each other: this is a fault of"
+                    " data.attach"
+                )
+            for id in ready:
+                parents = tuple(dict.fromkeys(parent.id for parent in self.parents[id]))
+                placed[id] = replace(self.entities[id], parents=parents, definition="")
+            waiting = [id for id in waiting if id not in placed]
+        return list(placed.values())
+
+    def attached(self) -> Iterable[dict[str, Any]]:
+        new = self.entities
+        for id in sorted(self.parents):
+            name = {p.id: (new.get(p.id) or self.tree.entities[p.id]).name for p in self.parents[id]}
+            parents = [
+                {"id": p.id, "name": name[p.id], "score": p.score, "why": p.why} for p in self.parents[id]
+            ]
+            one = new[id]
+            typed = asdict(self.typed[id])
+            yield {"id": id, "name": one.name, "kind": one.kind, "mentions": len(self.mentions[id]),
+            "parents": parents,
+                   "decided by": self.decided_by.get(id, "score"), "typed": typed,
+                   "said to be": one.definition,
+                   "evidence": grow.evidence(self.mentions[id], self.passages)}  # fmt: skip
+
+    def summary(self, extraction: Extraction, embedded_by: str) -> dict[str, Any]:
+        drops = Counter(row["reason"].partition(":")[0] for row in self.dropped)
+        return {
+            "passages": len(self.passages),
+            "extraction": dict(sorted(extraction.counts.items())),
+            "embedder": embedded_by,
+            "found": len(extraction.found),
+            "known": self.known,
+            "attached": len(self.parents),
+            "several_parents": sum(len(parents) > 1 for parents in self.parents.values()),
+            "attached_kinds": dict(sorted(Counter(self.entities[id].kind for id in self.parents).items())),
+            "merged": len(self.merges),
+            "dropped": dict(sorted(drops.items())),
+            "conflicts": dict(sorted(Counter(one.kind for one in self.conflicts).items())),
+            "rulings": dict(sorted(Counter(row["status"] for row in self.rulings).items())),
+            "entities": len(self.tree) + len(self.parents),
+        }

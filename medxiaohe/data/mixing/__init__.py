@@ -1,0 +1,1 @@
+"""Draw the rows of a mixture: quotas, sampling, external sorting."""

@@ -1,0 +1,52 @@
+"""Rows in the order of their first values, from more of them than memory holds: sorted parts on disk, merged
+as they are read."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+
+PART = 200_000  # rows that are sorted at once
+OPEN = 256  # files that are read at once
+
+Row = list[Any]  # plain JSON; rows are compared as lists, so their first values must tell them apart
+
+
+def in_order(rows: Iterable[Row], work: Path) -> Iterator[Row]:
+    """The rows sorted; what does not fit one part goes through files below `work`."""
+    left, parts = iter(rows), list[Path]()
+    while part := list(islice(left, PART)):
+        part.sort()
+        if not parts and len(part) < PART:
+            return iter(part)
+        parts.append(work / f"{len(parts):06d}.jsonl")
+        write(parts[-1], part)
+    return merged(parts, work)
+
+
+def merged(parts: Sequence[Path], work: Path) -> Iterator[Row]:
+    """The rows of sorted files, sorted."""
+    level = 0
+    while len(parts) > OPEN:
+        level += 1
+        groups = [parts[at : at + OPEN] for at in range(0, len(parts), OPEN)]
+        parts = [work / f"merged-{level}-{number:06d}.jsonl" for number in range(len(groups))]
+        for group, path in zip(groups, parts, strict=True):
+            write(path, heapq.merge(*map(read, group)))
+    return heapq.merge(*map(read, parts))
+
+
+def write(path: Path, rows: Iterable[Row]) -> int:
+    return io.write_jsonl(path, rows)
+
+
+def read(path: Path) -> Iterator[Row]:
+    with open(path, "rb") as file:
+        for line in file:
+            yield json.loads(line)

@@ -1,0 +1,123 @@
+"""How many rows of each source and modality a mixture has: trust before quantity (MX-8), shares that are
+named, whole numbers.
+
+A cell is (source, modality). Without named shares a cell's part is trust x (rows of its source) ** quantity,
+divided among the source's modalities as they are. Named shares of sources and of modalities are met together
+by raking (Deming & Stephan 1940).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from medxiaohe.errors import ConfigError
+
+Cell = tuple[str, str]  # source, modality
+ROUNDS, CLOSE = 500, 1e-9
+MISSED = 0.01  # of the whole, by which named shares may be missed before they are refused
+
+
+def parts(
+    natural: Mapping[Cell, int],
+    *,
+    by_source: Mapping[str, float],
+    by_modality: Mapping[str, float],
+    trust: Mapping[str, float],
+    quantity: float = 1.0,
+) -> dict[Cell, float]:
+    """Share of each cell, together 1; ConfigError when the named shares cannot all hold. `natural` counts the
+    rows that there are."""
+    rows: dict[str, int] = defaultdict(int)
+    for (source, _), number in natural.items():
+        rows[source] += number
+    shares = {
+        cell: trust.get(cell[0], 1.0) * rows[cell[0]] ** quantity * number / rows[cell[0]]
+        for cell, number in natural.items()
+    }
+    wanted = [
+        (_of_source, _classes(by_source, rows)),
+        (_of_modality, _classes(by_modality, {m: 1 for _, m in natural})),
+    ]
+    for _ in range(ROUNDS):
+        off = 0.0
+        for side, classes in wanted:
+            sums: dict[str, float] = defaultdict(float)
+            for cell, value in shares.items():
+                sums[_class(side(cell), classes)] += value
+            off = max([off, *(abs(sums[name] - share) for name, share in classes.items())])
+            shares = {cell: value * _ratio(classes, sums, side(cell)) for cell, value in shares.items()}
+        if off < CLOSE:
+            break
+    for side, classes in wanted:
+        for name, share in classes.items():
+            found = sum(value for cell, value in shares.items() if _class(side(cell), classes) == name)
+            if abs(found - share) > MISSED:
+                text = f"{name or 'all others'} can have {found:.1%} and not {share:.1%}"
+                raise ConfigError(
+                    f"by_source and by_modality cannot both hold with the rows there are: {text}"
+                )
+    return shares
+
+
+def _of_source(cell: Cell) -> str:
+    return cell[0]
+
+
+def _of_modality(cell: Cell) -> str:
+    return cell[1]
+
+
+def _classes(named: Mapping[str, float], there: Mapping[str, int]) -> dict[str, float]:
+    """Share of each named one that is there, and of "" the rest; all are scaled up when nothing takes the
+    rest."""
+    found = {name: share for name, share in named.items() if name in there}
+    if set(there) <= set(found):
+        total = sum(found.values())
+        return {name: share / total for name, share in found.items()} if total else {"": 1.0}
+    return {**found, "": max(0.0, 1 - sum(found.values()))}
+
+
+def _class(name: str, classes: Mapping[str, float]) -> str:
+    return name if name in classes else ""
+
+
+def _ratio(classes: Mapping[str, float], sums: Mapping[str, float], name: str) -> float:
+    one = _class(name, classes)
+    return classes.get(one, 0.0) / sums[one] if sums[one] else 0.0
+
+
+def whole(total: int, shares: Mapping[Cell, float]) -> dict[Cell, int]:
+    """`total` in whole numbers in proportion to the shares: the largest remainders are rounded up."""
+    exact = {cell: total * share for cell, share in shares.items()}
+    numbers = {cell: math.floor(value + 1e-9) for cell, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda cell: (numbers[cell] - exact[cell], cell))
+    for cell in by_remainder[: max(0, round(sum(exact.values())) - sum(numbers.values()))]:
+        numbers[cell] += 1
+    return numbers
+
+
+def filled(
+    quotas: Mapping[Cell, int], there: Mapping[Cell, int], shares: Mapping[Cell, float]
+) -> dict[Cell, int]:
+    """What a cell lacks is drawn from the others, in proportion to their shares, as long as they have
+    rows."""
+    numbers = {cell: min(quota, there[cell]) for cell, quota in quotas.items()}
+    while missing := sum(quotas.values()) - sum(numbers.values()):
+        open_ones = {
+            cell: shares[cell] for cell in numbers if numbers[cell] < there[cell] and shares[cell] > 0
+        }
+        if not open_ones:
+            break
+        total = sum(open_ones.values())
+        more = whole(missing, {cell: share / total for cell, share in open_ones.items()})
+        numbers |= {cell: min(numbers[cell] + number, there[cell]) for cell, number in more.items()}
+    return numbers
+
+
+def margin(cells: Mapping[Cell, int], side: Callable[[Cell], str]) -> dict[str, int]:
+    found: dict[str, int] = defaultdict(int)
+    for cell, number in cells.items():
+        found[side(cell)] += number
+    return dict(found)

@@ -1,0 +1,1 @@
+"""Link mentions in text to entities of the tree."""

@@ -1,0 +1,351 @@
+"""Entities of a text with the reason, the context and a score of each: everything the rules and the tree
+know, put together.
+
+    annotator = Annotator.of(tree)                      # or the folder of one; index=, tagger=, normaliser=
+                                                        where there are
+    for a in annotator.annotate("No evidence of breast or ovarian cancer."):
+        print(a.surface, a.entity, a.negated, a.reason, a.score)
+
+1  names of the tree (entity.index, or entity.link without the extra `fast`), longest match        name,
+   synonym, variant
+2  abbreviations that the text defines: every use means its long form; one that stands for something else is
+   no mention
+3  names around a bracket or with an abbreviation in them: von Hippel-Lindau (VHL) disease, VHL disease
+4  names that share a word: breast and ovarian cancer
+5  of the kinds that a learned tagger knows, if one is given, its spans and no others; named by a normaliser,
+   without one by 1 to 4
+6  which entity, when several have the name; negation, uncertainty, whose it is, when
+
+Mentions do not overlap; those of one coordination have one span and differ in `parts`.
+
+The score is the share of such mentions, by the way they were found, whose span was the annotators' in the
+training parts of NCBI-disease and BC5CDR (diseases and chemicals): an estimate for ranking and thresholds,
+made on two corpora of abstracts, and no probability that the entity is right. A tagger's own score goes
+before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from medxiaohe.entity.linking import context, finder
+from medxiaohe.entity.linking.disambiguate import Around, Choice, Embedder, Meanings, related_entities
+from medxiaohe.entity.linking.document_rules import MAX_ACRONYM, Page
+from medxiaohe.entity.linking.link import TOKEN, plain
+from medxiaohe.entity.linking.mentions import Draft, Names
+from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.errors import MissingExtra
+
+SCORES = {
+    "name": 0.85, "synonym": 0.75, "variant": 0.6, "acronym": 0.2, "abbreviation": 0.9, "around": 0.9,
+    "coordination": 0.8,
+    "tagger": 0.8,
+}  # fmt: skip
+MAX_KEPT = 200_000  # surfaces whose reason is remembered
+
+
+class Tagger(Protocol):
+    """entity/tagger.py: finds spans, names nothing."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What it was taught; it finds nothing else."""
+        ...
+
+    def spans_batch(self, texts: Sequence[str]) -> list[list[tuple[int, int, str, float]]]:
+        """Of every text (start, end, kind, score from 0 to 1), in order, none overlapping."""
+        ...
+
+
+class Normaliser(Protocol):
+    """entity/linking/normalise.py: names a span, finds nothing."""
+
+    def candidates(self, surface: str, kind: str) -> list[tuple[str, float]]:
+        """(id of an entity or a code of one, score from 0 to 1), the best first; empty when nothing is
+        near."""
+        ...
+
+    def concepts(self, surface: str, kind: str) -> tuple[str, ...]:
+        """The id of a mention, several for "breast and ovarian cancer", or none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    start: int  # text[start:end] is the surface; for a coordinated or interrupted name the hull of its parts
+    end: int
+    entity: str  # id in the tree; "" when a tagger found what nobody could name
+    surface: str
+    kind: str
+    score: float  # 0 to 1, as the file says
+    # in words: "name", "abbreviation of ... (defined at 120)", "coordination: breast cancer", "tagger; ..."
+    reason: str
+    ambiguous: bool
+    candidates: tuple[str, ...]  # all entities with this name, the chosen one first
+    parts: tuple[tuple[int, int], ...] = ()  # of a name that is not in one piece, or shares a piece
+    negated: bool = False
+    uncertain: bool = False
+    experiencer: str = "patient"  # patient, family, other
+    temporality: str = "current"  # current, historical, hypothetical
+    concept: str = ""  # what the normaliser calls it, where that is another id than the entity's: a MeSH code
+
+
+class Annotator:
+    """Built once per process. `annotate` and `annotate_batch` give the same for the same text, in any
+    company."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        names: Names,
+        meanings: Meanings,
+        *,
+        tagger: Tagger | None = None,
+        normaliser: Normaliser | None = None,
+        embedder: Embedder | None = None,
+    ):
+        self.tree = tree
+        self._names, self._meanings = names, meanings
+        self._tagger, self._normaliser, self._embedder = tagger, normaliser, embedder
+        self._tagged_kinds = {_one_kind(kind) for kind in tagger.kinds} if tagger else set()
+        self._of_code: dict[str, str] | None = None  # made when a normaliser first gives a code
+        self._described: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
+
+    @classmethod
+    def of(
+        cls,
+        tree: Tree | Path,
+        *,
+        index: Any = None,
+        tagger: Tagger | None = None,
+        normaliser: Normaliser | None = None,
+        embedder: Embedder | None = None,
+    ) -> Annotator:
+        """From a tree or the folder of one, whose relations then help to choose between entities of one name.
+
+        `index` is an entity.index.Index or a Linker of the same tree. Without one it is that of
+        entity/linking/finder.py for a folder, which is kept from run to run, and a new one for a tree; a
+        Linker where numba is missing.
+        """
+        folder, tree = (tree, Tree.load(tree)) if isinstance(tree, Path) else (None, tree)
+        meanings = Meanings(tree)
+        if folder:
+            meanings.related = related_entities(
+                folder, {id for ids in meanings.shared.values() for id in ids}
+            )
+            if index is None:
+                with contextlib.suppress(MissingExtra):
+                    index = finder.index(folder)
+        names = Names(tree, index)
+        # a tree is millions of objects and never garbage: every full collection would look at all of them
+        gc.freeze()
+        return cls(tree, names, meanings, tagger=tagger, normaliser=normaliser, embedder=embedder)
+
+    def annotate(self, text: str) -> list[Annotation]:
+        """In the order of the text."""
+        return self.annotate_batch([text])[0]
+
+    def annotate_batch(self, texts: Sequence[str]) -> list[list[Annotation]]:
+        """Faster than one by one: the names that rules ask for are looked up for all texts together."""
+        pages = [Page(text, drafts) for text, drafts in zip(texts, self._names.find(texts), strict=True)]
+        known = self._names.known({name for page in pages for name in page.questions()})
+        tagged: Sequence[Sequence[tuple[int, int, str, float]]] = (
+            self._tagger.spans_batch(texts) if self._tagger else [()] * len(texts)
+        )
+        return [self._finished(page, known, spans) for page, spans in zip(pages, tagged, strict=True)]
+
+    def _finished(
+        self, page: Page, known: dict[str, str], spans: Sequence[tuple[int, int, str, float]]
+    ) -> list[Annotation]:
+        drafts = page.resolved(self._names, known)
+        if self._tagger:
+            drafts = self._with_tagged(page, drafts, spans)
+        choose = self._chooser(page.text, drafts)
+        said = page.contexts(drafts)
+        found = [
+            self._annotation(page.text, draft, choose, context)
+            for draft, context in zip(drafts, said, strict=True)
+        ]
+        # a gene of the dictionary may turn out to be the disease of that name
+        tagged = {span[:2] for span in spans}
+        return [a for a in found if _one_kind(a.kind) not in self._tagged_kinds or (a.start, a.end) in tagged]
+
+    # ---- a learned tagger ------------------------------------------------------------------------
+
+    def _with_tagged(
+        self, page: Page, drafts: list[Draft], spans: Sequence[tuple[int, int, str, float]]
+    ) -> list[Draft]:
+        """The tagger decides what is a mention of the kinds it knows: what it passed over is none, whatever
+        the dictionary has."""
+        long = page.long_forms() if self._normaliser else {}
+        tagged = list[Draft]()
+        for start, end, kind, score in spans:
+            if self._normaliser:
+                tagged += self._by_normaliser(page.text, start, end, kind, score, long)
+            else:
+                same = [
+                    d
+                    for d in drafts
+                    if d.span == (start, end) and self._names.kind(d.entity) == _one_kind(kind)
+                ]
+                tagged += [draft._replace(score=score) for draft in same] or [
+                    self._named(page.text, start, end, kind, score, drafts)
+                ]
+        rest = [d for d in drafts if self._names.kind(d.entity) not in self._tagged_kinds]
+        rest = [
+            draft for draft in rest if not any(draft.start < d.end and d.start < draft.end for d in tagged)
+        ]
+        return sorted(tagged + rest, key=lambda draft: (draft.start, draft.parts))
+
+    def _by_normaliser(
+        self, text: str, start: int, end: int, kind: str, score: float, long: Mapping[str, str]
+    ) -> list[Draft]:
+        """A tagger's span with what the normaliser calls it, or its long form; several drafts where it names
+        several."""
+        assert self._normaliser
+        surface = text[start:end]
+        meant = long.get(surface, surface)
+        near = self._normaliser.candidates(meant, kind)
+        scores, found = dict(near), list[Draft]()
+        ids = self._normaliser.concepts(meant, kind)
+        for id in ids:
+            entity = self._entity_of(id)
+            others = tuple(dict.fromkeys(self._entity_of(one) for one, _ in near)) if len(ids) == 1 else ()
+            name = self.tree.entities[entity].name if entity else id
+            of = f" of {meant}" if meant != surface else ""
+            how = (
+                f"nearest name{of}: {name} ({scores[id]:.2f})"
+                if id in scores
+                else f"one of several names{of}: {name}"
+            )
+            candidates = tuple(one for one in others if one) or ((entity,) if entity else ())
+            concept = "" if id == entity else id
+            found.append(
+                Draft(
+                    start,
+                    end,
+                    entity,
+                    False,
+                    "tagger",
+                    f"tagger; {how}",
+                    kind=kind,
+                    score=score,
+                    candidates=candidates,
+                    concept=concept,
+                )
+            )
+        nothing = Draft(start, end, "", False, "tagger", "tagger; no name is near", kind=kind, score=score)
+        return found or [nothing]
+
+    def _entity_of(self, id: str) -> str:
+        """The entity with this id or, failing that, the first with this code; "" where the tree has
+        neither."""
+        if id in self.tree:
+            return id
+        if self._of_code is None:
+            self._of_code = {}
+            for entity in self.tree.entities.values():
+                for code in entity.xrefs:
+                    self._of_code.setdefault(code, entity.id)
+        return self._of_code.get(id, "")
+
+    def _named(
+        self, text: str, start: int, end: int, kind: str, score: float, drafts: Sequence[Draft]
+    ) -> Draft:
+        """A tagger's span with the best name that dictionary and rules have for it."""
+        surface, kinds = text[start:end], self._names.kind
+        inside = [
+            d
+            for d in drafts
+            if start <= d.start and d.end <= end and d.entity and kinds(d.entity) == _one_kind(kind)
+        ]
+        entity = self._names.known([surface]).get(surface, "")
+        if entity and kinds(entity) == _one_kind(kind):
+            reason = "tagger; name"
+        elif inside:
+            entity = max(inside, key=lambda draft: draft.end - draft.start).entity
+            reason = f"tagger; the name in it: {self.tree.entities[entity].name}"
+        else:
+            return Draft(start, end, "", False, "tagger", "tagger; no name is near", kind=kind, score=score)
+        return Draft(start, end, entity, False, "tagger", reason, score=score, candidates=(entity,))
+
+    # ---- which entity, and in words why ----------------------------------------------------------
+
+    def _annotation(
+        self, text: str, draft: Draft, choose: Callable[[str, tuple[str, ...]], Choice], said: context.Context
+    ) -> Annotation:
+        surface, entity, ambiguous, reason = (
+            text[draft.start : draft.end],
+            draft.entity,
+            draft.ambiguous,
+            draft.reason,
+        )
+        candidates, how = draft.candidates or ((entity,) if entity else ()), draft.how
+        if not how:
+            how, candidates = self._plain(surface, entity)
+            reason = f"variant of {self.tree.entities[entity].name}" if how == "variant" else how
+            if len(candidates) > 1:
+                choice = choose(surface, candidates)
+                entity, reason = choice.entity, f"{reason}; {choice.why}"
+                ambiguous = ambiguous and not choice.sure
+                candidates = (entity, *(id for id in candidates if id != entity))
+            if how != "name" and surface.isupper() and len(surface) <= MAX_ACRONYM and surface.isascii():
+                how, reason = "acronym", f"{reason}; an acronym that the text does not explain"
+        return Annotation(
+            draft.start, draft.end, entity, surface, draft.kind or self.tree.entities[entity].kind,
+            draft.score or SCORES[how], reason,
+            ambiguous, candidates, draft.parts, said.negated, said.uncertain, said.experiencer,
+            said.temporality, draft.concept,
+        )  # fmt: skip
+
+    def _plain(self, surface: str, entity: str) -> tuple[str, tuple[str, ...]]:
+        """What a surface is to an entity (name, synonym, variant), and all entities that it names."""
+        key = (surface, entity)
+        if key not in self._described:
+            if len(self._described) >= MAX_KEPT:
+                self._described.clear()
+            node, low = self.tree.entities[entity], _key(surface)
+            how = (
+                "name"
+                if low == _key(node.name)
+                else "synonym"
+                if any(low == _key(name) for name in node.synonyms)
+                else "variant"
+            )
+            self._described[key] = how, self._meanings.of(surface, entity)
+        return self._described[key]
+
+    def _chooser(self, text: str, drafts: Sequence[Draft]) -> Callable[[str, tuple[str, ...]], Choice]:
+        """What a name of several entities means here: one answer in a text."""
+        around: list[Around] = []
+        chosen: dict[tuple[str, tuple[str, ...]], Choice] = {}
+
+        def choose(surface: str, candidates: tuple[str, ...]) -> Choice:
+            if (surface, candidates) not in chosen:
+                if not around:
+                    around.append(
+                        Around(
+                            self._meanings,
+                            {draft.entity for draft in drafts if draft.entity and not draft.ambiguous},
+                        )
+                    )
+                choice = self._meanings.choose(
+                    surface, candidates, around[0], embedder=self._embedder, text=text
+                )
+                chosen[surface, candidates] = choice
+            return chosen[surface, candidates]
+
+        return choose
+
+
+def _one_kind(kind: str) -> str:
+    return "disease" if kind == "phenotype" else kind
+
+
+def _key(name: str) -> str:
+    return " ".join(TOKEN.findall(plain(name))).lower()

@@ -1,0 +1,183 @@
+"""Which entity a name means when several have it: what kind of thing the names of a text mostly are, whose
+main name it is, and which of them has relatives in the text. An acronym stays ambiguous unless the text
+explains it or only one meaning has relatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from medxiaohe import io
+from medxiaohe.entity.linking.link import ONE_THING, TOKEN, is_acronym, plain
+from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.types import Entity
+
+# What a name in a biomedical text more often is, when nothing else is known.
+KIND_PRIOR = {
+    "disease": 1.0,
+    "phenotype": 0.9,
+    "chemical": 0.9,
+    "anatomy": 0.8,
+    "gene": 0.5,
+    "organism": 0.7,
+    "modality": 0.8,
+}
+OTHER_KIND = 0.4
+MAIN_NAME = 0.5  # of an entity, against a synonym
+RELATIVE = 0.4  # for each relative in the text, at most MAX_RELATIVES
+MAX_RELATIVES = 3
+SIMILAR = 1.0  # times the cosine, with an embedder
+GRANDPARENTS = 2  # steps up
+
+
+class Embedder(Protocol):
+    """models/embed.py has one."""
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        """Rows of length one, float32 (len(texts), dimensions)."""
+        ...
+
+
+class Choice(NamedTuple):
+    entity: str
+    sure: bool  # the others have no claim, or a weaker one
+    why: str  # in words; "" when there was nothing to choose
+
+
+class Meanings:
+    """The entities of every name that several have, and what is above an entity."""
+
+    def __init__(self, tree: Tree, related: Mapping[str, frozenset[str]] | None = None):
+        self.tree = tree
+        self.related = related or {}
+        self.shared = shared_names(tree)
+        self._above: dict[str, frozenset[str]] = {}
+
+    def of(self, surface: str, entity: str) -> tuple[str, ...]:
+        """All entities with this name, the one that was found first."""
+        words = TOKEN.findall(plain(surface))
+        key = " ".join(words)
+        found = (
+            self.shared.get(key)
+            or self.shared.get(key.lower())
+            or self.shared.get(key.lower().removesuffix("s"), ())
+        )
+        return (entity, *(id for id in found if id != entity)) if entity in found else (entity,)
+
+    def above(self, entity: str) -> frozenset[str]:
+        """Its parents and theirs; no domain."""
+        if entity not in self._above:
+            up, level = set[str](), [entity]
+            for _ in range(GRANDPARENTS):
+                level = [
+                    p for id in level for p in self.tree.entities[id].parents if self.tree.entities[p].parents
+                ]
+                up |= set(level)
+            self._above[entity] = frozenset(up)
+        return self._above[entity]
+
+    def choose(
+        self,
+        surface: str,
+        candidates: Sequence[str],
+        around: Around,
+        *,
+        embedder: Embedder | None = None,
+        text: str = "",
+    ) -> Choice:
+        """The best of the candidates, the first of which goes before the others when nothing speaks for
+        them."""
+        if len(candidates) == 1:
+            return Choice(candidates[0], True, "")
+        entities, points, reasons = self.tree.entities, [], []
+        similar = (
+            _similar(embedder, text, [entities[id] for id in candidates])
+            if embedder
+            else [0.0] * len(candidates)
+        )
+        for id, cosine in zip(candidates, similar, strict=True):
+            relatives = sorted(around.relatives(id) - set(candidates))
+            points.append(
+                KIND_PRIOR.get(entities[id].kind, OTHER_KIND)
+                + MAIN_NAME * (entities[id].name.lower() == surface.lower())
+                + RELATIVE * min(len(relatives), MAX_RELATIVES)
+                + SIMILAR * cosine
+            )
+            reasons.append(relatives)
+        best = max(range(len(candidates)), key=lambda i: (points[i], -i))
+        others = max(len(relatives) for i, relatives in enumerate(reasons) if i != best)
+        kinds = {entities[id].kind for id in candidates}
+        sure = (kinds == ONE_THING and len(candidates) == 2) or (len(reasons[best]) > 0 and others == 0)
+        why = f"{len(candidates)} entities have this name"
+        if reasons[best]:
+            why += (
+                f"; {', '.join(entities[id].name for id in reasons[best][:2])} in the text speaks for"
+                f" {entities[candidates[best]].name}"
+            )
+        elif entities[candidates[best]].name.lower() == surface.lower():
+            why += f"; it is the main name of {candidates[best]}"
+        else:
+            why += f"; the text does not say which, a {entities[candidates[best]].kind} is the likeliest"
+        return Choice(candidates[best], sure, why)
+
+
+class Around:
+    """The entities of a text, as those that speak for their relatives."""
+
+    def __init__(self, meanings: Meanings, entities: Iterable[str]):
+        self._meanings = meanings
+        self._entities = frozenset(entities)
+        self._below: dict[str, set[str]] = {}
+        for id in self._entities:
+            for other in meanings.above(id):
+                self._below.setdefault(other, set()).add(id)
+
+    def relatives(self, entity: str) -> set[str]:
+        """Those above an entity and below it, those with a relation to it, and those that are below one of
+        its parents."""
+        tree = self._meanings.tree.entities
+        found = set(self._entities & self._meanings.above(entity)) | self._below.get(entity, set())
+        found |= self._entities & self._meanings.related.get(entity, frozenset())
+        for parent in tree[entity].parents:
+            if tree[parent].parents:
+                found |= self._below.get(parent, set())
+        return found - {entity}
+
+
+def shared_names(tree: Tree) -> dict[str, tuple[str, ...]]:
+    """Name as the linker keys it -> its entities in the order of the tree, for the names of several."""
+    first: dict[str, str] = {}
+    shared: dict[str, dict[str, None]] = {}
+    for entity in tree.entities.values():
+        if not entity.parents:
+            continue
+        for name in (entity.name, *entity.synonyms):
+            key = " ".join(TOKEN.findall(plain(name)))
+            key = key if is_acronym(name) else key.lower()
+            if (owner := first.setdefault(key, entity.id)) != entity.id:
+                shared.setdefault(key, {owner: None})[entity.id] = None
+    return {key: tuple(ids) for key, ids in shared.items()}
+
+
+def related_entities(folder: Path, ids: Collection[str]) -> dict[str, frozenset[str]]:
+    """What relations.jsonl of a tree connects with these entities; nothing where a tree has no such file."""
+    path, found = folder / "relations.jsonl", dict[str, set[str]]()
+    if not path.is_file():
+        return {}
+    for row in io.read_jsonl(path):
+        for a, b in ((row["subject"], row["object"]), (row["object"], row["subject"])):
+            if a in ids and b:
+                found.setdefault(a, set()).add(b)
+    return {id: frozenset(others) for id, others in found.items()}
+
+
+def _similar(embedder: Embedder, text: str, entities: Sequence[Entity]) -> list[float]:
+    """The cosine of the text with each entity's name and definition."""
+    described = [
+        f"{entity.name}: {entity.definition[:200]}" if entity.definition else entity.name
+        for entity in entities
+    ]
+    rows = embedder.encode([text, *described])
+    return [float(rows[0] @ row) for row in rows[1:]]

@@ -1,0 +1,289 @@
+"""What the rules make of the mentions in one text: abbreviations that it defines, names in pieces, names that
+share words.
+
+Rules ask for many names that may or may not be in the tree. So a page is worked on in two steps, `questions`
+and `resolved`, and the names of all pages are looked up together in between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from medxiaohe.entity.linking import context, coordination
+from medxiaohe.entity.linking.abbreviations import Definition, definitions
+from medxiaohe.entity.linking.link import HAS_CJK
+from medxiaohe.entity.linking.mentions import Draft, Names, in_place_of, without_overlap
+from medxiaohe.entity.linking.sentences import sentence_ends, sentence_of
+
+# words before and after an abbreviation that may be of a name
+EXPANDED = ((0, 2), (1, 1), (0, 1), (2, 0), (1, 0), (0, 3))
+# von Hippel-Lindau (VHL) means the disease; G6PD is an enzyme without "deficiency"
+NOUNS = ("disease", "syndrome")
+HEAD_KINDS = frozenset({"disease", "chemical"})
+# letters, all capitals or digits: a gene, a phrase or a heading as often as the entity, unless the text
+# explains it
+MAX_ACRONYM = 6
+NEXT_WORD = re.compile(r"[ \-‐]([^\W_]+)")
+LAST_WORD = re.compile(r"([^\W_]+)[ \-‐]$")
+CJK_SHORT = re.compile(r"[(（]\s*([A-Z][A-Za-z0-9\-]{1,9})\s*[)）]")
+# HFE is a synonym of hemochromatosis; what stands before these words is the gene.
+OF_A_GENE = re.compile(
+    r" (?:candidate"
+    r" )?(?:genes?|proteins?|mRNA|cDNA|alleles?|locus|loci|exons?|promoter|transcripts?|knockout|null|polymorphisms?|"  # noqa: E501
+    r"genotypes?|kinase|enzyme|mutations?|expression)\b|-/-|\+/[+-]"
+)
+
+
+class Use(NamedTuple):
+    """One occurrence of an abbreviation and the names it may be a part of: (name, start, end), the first
+    known one counts."""
+
+    start: int
+    end: int
+    expanded: tuple[tuple[str, int, int], ...]
+
+
+class Page:
+    """One text on its way: its mentions, its sentences and words, each made once."""
+
+    def __init__(self, text: str, drafts: list[Draft]):
+        self.text, self.drafts = text, drafts
+        self._ends: list[int] = []
+        self._words: dict[tuple[int, int], context.Words] = {}
+        self._uses: list[tuple[Definition, list[Use]]] = []
+        self._proposals: list[tuple[list[tuple[int, int]], list[coordination.Proposal]]] = []
+
+    def questions(self) -> Iterator[str]:
+        """The names that the rules would like to be in the tree."""
+        text = self.text
+        if any(bracket in text for bracket in "(（[=［"):
+            self._uses = [(definition, uses(text, definition)) for definition in self._definitions()]
+            for definition, found in self._uses:
+                yield from _long_names(text, definition)
+                yield from (name for use in found for name, _, _ in use.expanded)
+        for sentence, drafts in self._by_sentence(self.drafts).items():
+            mentions = [draft.span for draft in drafts if coordination.may_share(text, draft.span)]
+            if mentions and (proposed := coordination.proposals(self._words_of(sentence), mentions)):
+                self._proposals.append((mentions, proposed))
+                yield from (name for proposal in proposed for name, _, _ in proposal.options)
+
+    def resolved(self, names: Names, known: dict[str, str]) -> list[Draft]:
+        """The mentions after all rules; those of a coordination have one span, no others overlap."""
+        drafts = [draft for draft in self.drafts if not self._is_something_else(draft)]
+        if self._uses:
+            drafts = self._with_abbreviations(drafts, names, known)
+        if self._proposals:
+            drafts = self._with_coordinations(drafts, names, known)
+        return drafts
+
+    def contexts(self, drafts: Sequence[Draft]) -> list[context.Context]:
+        """As context.contexts, with the sentences and words there are already."""
+        below = context.sections(self.text)
+        said: dict[tuple[int, int], context.Context] = {}
+        for sentence, here in self._by_sentence(drafts).items():
+            if below or context.says_something(self.text[slice(*sentence)]):
+                there = list(dict.fromkeys(draft.span for draft in here))
+                said.update(
+                    zip(
+                        there,
+                        context.in_sentence(self.text, self._words_of(sentence), there, below),
+                        strict=True,
+                    )
+                )
+        return [said.get(draft.span, context.PLAIN) for draft in drafts]
+
+    def long_forms(self) -> dict[str, str]:
+        """What every short form that the text defines stands for."""
+        text = self.text
+        return {
+            text[d.short_start : d.short_end]: text[d.long_start : d.long_end] for d in self._definitions()
+        }
+
+    def _definitions(self) -> list[Definition]:
+        """A short form means what the text first says it means."""
+        text, kept = self.text, dict[str, Definition]()
+        for definition in definitions(text) + defined_in_cjk(text, self.drafts):
+            kept.setdefault(text[definition.short_start : definition.short_end], definition)
+        return list(kept.values())
+
+    def _is_something_else(self, draft: Draft) -> bool:
+        """The gene that a disease is named after, or a word of a heading in capitals: PLAN is a disease
+        too."""
+        text, start = self.text, draft.start
+        if draft.ambiguous and OF_A_GENE.match(text, draft.end):
+            return True
+        if draft.end - start > MAX_ACRONYM or not text[start : draft.end].isupper() or "\n" not in text:
+            return False
+        line = text.rfind("\n", 0, start) + 1
+        heading = text[line : text.find("\n", start) if "\n" in text[start:] else len(text)].partition(":")[0]
+        return start < line + len(heading) and heading.isupper()
+
+    def _with_abbreviations(self, drafts: list[Draft], names: Names, known: dict[str, str]) -> list[Draft]:
+        text, new, gone = self.text, list[Draft](), list[tuple[int, int]]()
+        ending = {draft.end: draft for draft in drafts}
+        for definition, found in self._uses:
+            long = text[definition.long_start : definition.long_end]
+            entity = next((known[name] for name in _long_names(text, definition) if name in known), "")
+            head = ending.get(definition.long_end)
+            if head and (
+                head.start < definition.long_start or (not entity and names.kind(head.entity) in HEAD_KINDS)
+            ):
+                # a longer name than the letters need, or the known end of one: chronic [hemolytic anemia]
+                entity = head.entity
+            where = f"(defined at {definition.short_start})"
+            for use in found:
+                name, start, end = next(
+                    (option for option in use.expanded if option[0] in known), ("", use.start, use.end)
+                )
+                if name and start <= definition.long_start < use.start == definition.short_start:
+                    parts = ((start, definition.long_end), (_next_letter(text, use.end), end))
+                    new.append(
+                        Draft(
+                            start,
+                            end,
+                            known[name],
+                            False,
+                            "around",
+                            f"name around an abbreviation: {name}",
+                            parts,
+                        )
+                    )
+                elif name:
+                    reason = f"{name}, with the abbreviation of {long} {where}"
+                    new.append(Draft(start, end, known[name], False, "abbreviation", reason))
+                elif entity:
+                    new.append(
+                        Draft(
+                            use.start,
+                            use.end,
+                            entity,
+                            False,
+                            "abbreviation",
+                            f"abbreviation of {long} {where}",
+                        )
+                    )
+                else:
+                    gone.append((use.start, use.end))  # it stands for what the tree does not have
+        return in_place_of(drafts, new, gone)
+
+    def _with_coordinations(self, drafts: list[Draft], names: Names, known: dict[str, str]) -> list[Draft]:
+        entities = {draft.span: draft.entity for draft in drafts}
+        new: list[Draft] = []
+        for mentions, proposed in self._proposals:
+            still = [proposal for proposal in proposed if mentions[proposal.anchor] in entities]
+            for group in coordination.accepted(still, mentions, entities, known, names.kind):
+                for member in group.members:
+                    entity = known[member.name] if member.name else entities[mentions[group.anchor]]
+                    name = member.name or self.text[slice(*mentions[group.anchor])]
+                    new.append(
+                        Draft(
+                            member.start,
+                            member.end,
+                            entity,
+                            False,
+                            "coordination",
+                            f"coordination: {name}",
+                            member.parts,
+                        )
+                    )
+        if not new:
+            return drafts
+        hulls = sorted(
+            {draft.span: draft for draft in new}.values(),
+            key=lambda draft: (draft.start - draft.end, draft.start),
+        )
+        kept = [draft.span for draft in without_overlap(hulls)]
+        outside = [
+            draft
+            for draft in drafts
+            if not any(draft.start < end and start < draft.end for start, end in kept)
+        ]
+        return sorted(
+            [*outside, *(draft for draft in new if draft.span in kept)],
+            key=lambda draft: (draft.start, draft.parts),
+        )
+
+    def _by_sentence(self, drafts: Sequence[Draft]) -> dict[tuple[int, int], list[Draft]]:
+        self._ends = self._ends or sentence_ends(self.text)
+        found: dict[tuple[int, int], list[Draft]] = {}
+        begin = stop = -1
+        for draft in drafts:
+            if not begin <= draft.start < stop:
+                begin, stop = sentence_of(self._ends, draft.start)
+            found.setdefault((begin, stop), []).append(draft)
+        return found
+
+    def _words_of(self, sentence: tuple[int, int]) -> context.Words:
+        if sentence not in self._words:
+            self._words[sentence] = context.words_of(self.text, *sentence)
+        return self._words[sentence]
+
+
+def uses(text: str, definition: Definition) -> list[Use]:
+    """Where a defined short form stands as a word, its plural included, and the names that it and the words
+    beside it may make."""
+    short = text[definition.short_start : definition.short_end]
+    long = text[definition.long_start : definition.long_end]
+    found, at = [], -1
+    while (at := text.find(short, at + 1)) >= 0:
+        end = at + len(short)
+        end += text[end : end + 1] == "s" and short[-1].isupper()
+        if _is_of_word(text, at - 1) or _is_of_word(text, end):
+            continue
+        if at == definition.short_start:
+            after = _following(text, end + 1) if text[end : end + 1] in (")", "]") else []
+            names = [(f"{long} {tail}", definition.long_start, stop) for tail, stop in reversed(after)]
+        else:
+            beside = [("", end), *((f" {tail}", stop) for tail, stop in _following(text, end))]
+            before = [("", at), *((f"{head} ", start) for head, start in _preceding(text, at))]
+            names = [
+                (before[a][0] + long + beside[b][0], before[a][1], beside[b][1])
+                for a, b in EXPANDED
+                if a < len(before) and b < len(beside)
+            ]
+        found.append(Use(at, end, tuple(names)))
+    return found
+
+
+def defined_in_cjk(text: str, drafts: Sequence[Draft]) -> list[Definition]:
+    """慢性阻塞性肺疾病（COPD）: letters cannot be aligned with characters, but a name of the tree ends right before the
+    bracket."""  # noqa: E501
+    if not HAS_CJK.search(text):
+        return []
+    ending = {draft.end: draft for draft in drafts if HAS_CJK.search(text, draft.start, draft.end)}
+    marks = [mark for mark in CJK_SHORT.finditer(text) if mark.start() in ending]
+    return [Definition(*mark.span(1), ending[mark.start()].start, mark.start()) for mark in marks]
+
+
+def _long_names(text: str, definition: Definition) -> Iterable[str]:
+    long = text[definition.long_start : definition.long_end]
+    return (long, *(f"{long} {noun}" for noun in NOUNS))
+
+
+def _is_of_word(text: str, at: int) -> bool:
+    return 0 <= at < len(text) and (text[at].isalnum() or text[at] == "_") and not HAS_CJK.match(text[at])
+
+
+def _following(text: str, at: int) -> list[tuple[str, int]]:
+    """One, two and three words after an offset, each with where it ends."""
+    found, so_far = list[tuple[str, int]](), ""
+    while len(found) < 3 and (mark := NEXT_WORD.match(text, at)):
+        so_far, at = f"{so_far} {mark[1]}".strip(), mark.end()
+        found.append((so_far, at))
+    return found
+
+
+def _preceding(text: str, at: int) -> list[tuple[str, int]]:
+    found, so_far = list[tuple[str, int]](), ""
+    while len(found) < 2 and (mark := LAST_WORD.search(text, max(0, at - 40), at)):
+        so_far, at = f"{mark[1]} {so_far}".strip(), mark.start(1)
+        found.append((so_far, at))
+    return found
+
+
+def _next_letter(text: str, at: int) -> int:
+    while at < len(text) and not text[at].isalnum():
+        at += 1
+    return at

@@ -1,0 +1,74 @@
+"""The fastest way to find a tree's names that this machine has: the compiled index, kept from run to run, or
+the linker.
+
+Both find the same mentions (tests/entity/test_index.py). The index of a tree is built once, in the cache of
+medxiaohe, and mapped by every process that uses the tree; a changed tree, or changed rules of entity.link,
+have another file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from medxiaohe import assets, io
+from medxiaohe.entity.linking.link import Linker, Mention
+from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.errors import DataError
+
+if TYPE_CHECKING:
+    from medxiaohe.entity.linking.index import Index
+
+KEPT = 8  # indexes in the cache; the one not used for longest goes first
+
+
+class Finder(Protocol):
+    def find(self, text: str) -> list[Mention]: ...
+
+
+def finder(folder: Path) -> Finder:
+    """What finds the names of the tree in this folder."""
+    if importlib.util.find_spec("numba") is None:
+        return Linker(Tree.load(folder))
+    return index(folder)
+
+
+def index(folder: Path) -> Index:
+    """The compiled index of the tree in this folder. Raises MissingExtra without numba."""
+    from medxiaohe.entity.linking.index import Index
+
+    path = _path(folder)
+    if (found := _kept(path)) is None:
+        with io.in_turn(path.parent):  # a second process waits, then finds it built
+            if (found := _kept(path)) is None:
+                Index.of(Tree.load(folder)).save(path)
+                for old in sorted(path.parent.glob("*.index"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
+                    old.unlink(missing_ok=True)
+                found = Index.load(path)
+    return found
+
+
+def _kept(path: Path) -> Index | None:
+    """The index in the cache, if it is there and whole."""
+    from medxiaohe.entity.linking.index import Index
+
+    try:
+        found = Index.load(path) if path.is_file() else None
+    except DataError:  # damaged, or half of it lost with the disk: it can be built again
+        path.unlink(missing_ok=True)
+        return None
+    if found is not None:
+        path.touch()
+    return found
+
+
+def _path(folder: Path) -> Path:
+    entities = folder / "entities.jsonl"
+    if not entities.is_file():
+        raise DataError(
+            f"{folder}: not the folder of a tree (no entities.jsonl): build one with `medxiaohe tree build`"
+        )
+    code = io.code.digest("medxiaohe.entity.linking.index")
+    key = io.fingerprint([io.digest(folder) or io.sha256(entities), code])[:24]
+    return assets.cache_root() / "indexes" / f"{key}.index"

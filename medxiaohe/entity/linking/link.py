@@ -1,0 +1,200 @@
+"""Find the entities of the tree that a text mentions: longest match over all their names, from left to right.
+
+A name matches whole words, however they are spaced or hyphenated (non small cell, non-small-cell); Chinese
+and Japanese have no word boundary. Case does not matter, except that an acronym of up to four letters (AIDS,
+ALL), or one with small letters in it (mRNA), must stand as written. Other spellings of a name are found too:
+entity/linking/variants.py has the rules, and a variant never stands in the place of a real name.
+
+Not looked for: the domains themselves (layer 1), entities of UNNAMED kinds, names without a letter, names of
+fewer than three letters (two in Chinese), the words of GENERIC, which in a text rarely mean the entity, and
+names that are made of GROUPING words alone: they are headings of vocabularies ("Signs and Symptoms",
+"Pathologic Processes") and of articles, and say no more than a kind.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from medxiaohe.entity.linking.variants import acronym_variants, variants
+from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.types import Entity
+
+CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+TOKEN = re.compile(rf"[{CJK}]|[^\W{CJK}]+|[^\w\s\-\u2010\u2011]")  # hyphens and spaces only part tokens
+HAS_CJK = re.compile(f"[{CJK}]")
+# so that lower case does not depend on what is around, or grow
+SAME = {"\u2019": "'", "Σ": "σ", "ς": "σ", "İ": "i"}
+MIN_LETTERS, MIN_CJK = 3, 2
+ONE = (1,)
+MAX_ACRONYM = 4  # longer capitals are read as words
+MAX_AMBIGUOUS_ACRONYM = 3  # MS, ALL: one entity of the tree, many meanings in the world
+ONE_THING = {"disease", "phenotype"}  # melanoma of MONDO and of HPO: two entities, but no ambiguity
+# what is preferred when several entities have a name; then the order of the tree
+NAME, SYNONYM, VARIANT = range(3)
+
+# Function words, and names of the vocabularies that are everyday words in a paper: ChEBI's "application" and
+# "label" are roles of chemicals, UBERON's "scale" and "crop" are parts of fish and birds. Plurals are left
+# out with them.
+GENERIC = frozenset(
+    """
+    a all an and any are as at be but by can did do for from had has have he her his if in into is it its let
+    may me my
+    no nor not of on or our out own same she so some than that the their them then they this to too us was we
+    were what when who will with you your
+    acceptor acid activator additive adhesive adult agonist antagonist antenna antigen application axis back
+    base body buffer cement chi
+    cluster collecting condition crop cutting dependence disease disorder donor drug effector electron
+    emergency extension facet filler
+    fin food fuel generic glass group helix included indicator inertia infectious infertile inhibitor label
+    lead life ligand lubricant
+    metabolite mixture mono ordering part pale pillow plume pore probe projection protein radical reagent
+    region reference role root salt
+    scale segment shank shell shield simple sole solution solvent spot sterile strain structure syndrome
+    system tail tempo tip tracer trap tris tube wing
+    """.split()
+)
+
+
+# What vocabularies call groups of things, in both numbers where s alone does not make the plural.
+GROUPING = frozenset(
+    """
+    abnormality abnormalities anomaly anomalies category categories class classes condition diagnosis
+    diagnoses disease disorder entity
+    entities finding group illness illnesses manifestation medical method miscellaneous other pathologic
+    pathological phenomenon
+    phenomena problem procedure process processes prognosis prognoses quality qualities sign state structure
+    substance symptom syndrome
+    system technique therapeutic therapy therapies treatment type unspecified various
+    and by for in of or the with
+    """.split()
+)
+UNNAMED = frozenset(
+    {"quality", "abstract"}
+)  # adjectives (open, flat), and the top of all ontologies (process, object): no entities of medicine
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    start: int  # text[start:end] is the surface
+    end: int
+    entity: str
+    surface: str
+    ambiguous: bool  # several entities of a kind have this name, or it is an acronym of up to three letters
+
+
+class _Meaning(NamedTuple):
+    entity: str
+    kind: str
+    rank: int
+    ambiguous: bool
+
+
+class Linker:
+    """The names of a tree, ready to be found in texts; built once per process."""
+
+    def __init__(self, tree: Tree):
+        self.acronyms: dict[str, _Meaning] = {}  # tokens as written, joined by spaces
+        self.names: dict[str, _Meaning] = {}  # the same in lower case
+        roots = set(tree.roots)
+        for entity in tree.entities.values():
+            if entity.id not in roots and entity.kind not in UNNAMED:
+                self._add(entity)
+        self._starts = {key.split(" ", 1)[0] for key in self.names} | {
+            key.split(" ", 1)[0].lower() for key in self.acronyms
+        }
+        self._lengths = _lengths((*self.names, *map(str.lower, self.acronyms)))
+
+    def find(self, text: str) -> list[Mention]:
+        """Mentions in order, none overlapping."""
+        marks = list(TOKEN.finditer(plain(text)))
+        words = [mark.group() for mark in marks]
+        lower = [word.lower() for word in words]
+        starts, lengths, acronyms, names = self._starts, self._lengths, self.acronyms, self.names
+        mentions, free = list[Mention](), 0
+        for i in [i for i, word in enumerate(lower) if word in starts]:
+            if i < free:
+                continue
+            for length in lengths.get(" ".join(lower[i : i + 2]), ONE):
+                if i + length > len(words):
+                    continue
+                meaning = acronyms.get(" ".join(words[i : i + length])) or names.get(
+                    " ".join(lower[i : i + length])
+                )
+                if meaning:
+                    free = i + length
+                    start, end = marks[i].start(), marks[free - 1].end()
+                    mentions.append(Mention(start, end, meaning.entity, text[start:end], meaning.ambiguous))
+                    break
+        return mentions
+
+    def _add(self, entity: Entity) -> None:
+        names = (entity.name, *entity.synonyms)
+        acronyms = {name.lower() for name in names if is_acronym(name)}
+        for rank, name in zip((NAME, *[SYNONYM] * len(entity.synonyms)), names, strict=True):
+            words = TOKEN.findall(plain(name))
+            key = " ".join(words)
+            if not _is_telling(words):
+                continue
+            if is_acronym(name):
+                ambiguous = len(name) <= MAX_AMBIGUOUS_ACRONYM
+                _prefer(self.acronyms, key, _Meaning(entity.id, entity.kind, rank, ambiguous))
+                for variant in acronym_variants(words):
+                    _prefer(self.acronyms, variant, _Meaning(entity.id, entity.kind, VARIANT, ambiguous))
+            elif name.lower() not in acronyms and not _is_generic(key):
+                _prefer(self.names, key.lower(), _Meaning(entity.id, entity.kind, rank, False))
+                for variant in variants(words, entity.kind):
+                    if not _is_generic(variant):
+                        _prefer(self.names, variant.lower(), _Meaning(entity.id, entity.kind, VARIANT, False))
+
+
+def plain(text: str) -> str:
+    """The text with one way of writing an apostrophe, a sigma and an i; as long as it was."""
+    if not text.isascii():
+        for old, new in SAME.items():
+            text = text.replace(old, new)
+    return text
+
+
+def _is_telling(words: list[str]) -> bool:
+    letters = "".join(words)
+    return any(c.isalpha() for c in letters) and len(letters) >= (
+        MIN_CJK if HAS_CJK.search(letters) else MIN_LETTERS
+    )
+
+
+def _is_generic(key: str) -> bool:
+    low = key.lower()
+    return low in GENERIC or low.removesuffix("s") in GENERIC or is_grouping(low)
+
+
+def is_grouping(name: str) -> bool:
+    """Whether a name in lower case is made of words for groups of things, and of nothing else."""
+    words = [word for word in TOKEN.findall(name) if word[0].isalnum()]
+    return bool(words) and all(word in GROUPING or word.removesuffix("s") in GROUPING for word in words)
+
+
+def is_acronym(name: str) -> bool:
+    """COPD, mRNA, T-ALL would be; an entity that is also called "copd" is still looked for as COPD only."""
+    inner_capital = name.isalnum() and name[1:] != name[1:].lower() and not name.isupper()
+    return inner_capital or (name.isupper() and len(name) <= MAX_ACRONYM)
+
+
+def _prefer(table: dict[str, _Meaning], key: str, new: _Meaning) -> None:
+    """Keep the better of two meanings of a name; two equally good ones make it ambiguous."""
+    old = table.get(key)
+    if old is None or new.rank < old.rank:
+        table[key] = new
+    elif new.rank == old.rank and new.entity != old.entity and {new.kind, old.kind} != ONE_THING:
+        table[key] = old._replace(ambiguous=True)
+
+
+def _lengths(keys: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """First two tokens -> the lengths of the names that start with them, longest first, then 1 for the first
+    alone."""
+    found: dict[str, set[int]] = {}
+    for key in keys:
+        words = key.split(" ")
+        if len(words) > 1:
+            found.setdefault(" ".join(words[:2]), {1}).add(len(words))
+    return {start: tuple(sorted(lengths, reverse=True)) for start, lengths in found.items()}

@@ -1,0 +1,105 @@
+"""Mentions on their way to annotations, and the names of a tree, found in texts and looked up whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from medxiaohe.entity.linking.link import ONE_THING, Linker
+from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.errors import MissingExtra
+
+
+class Draft(NamedTuple):
+    """A mention before its entity and its context are settled."""
+
+    start: int
+    end: int
+    entity: str
+    ambiguous: bool
+    how: str  # a key of annotate.SCORES, "" for what the dictionary found
+    reason: str = ""
+    parts: tuple[tuple[int, int], ...] = ()
+    kind: str = ""  # of a span without an entity
+    score: float = 0.0
+    candidates: tuple[str, ...] = ()
+    concept: str = ""  # what a normaliser calls it, where that is no id of the tree
+
+    @property
+    def span(self) -> tuple[int, int]:
+        return self.start, self.end
+
+
+class Names:
+    """Compiled where numba is there, a Linker where it is not; both find the same. `index` is either, made
+    before."""
+
+    def __init__(self, tree: Tree, index: Any = None):
+        self._tree = tree
+        self._index, self._linker = (None, index) if isinstance(index, Linker) else (index, None)
+        if index is None:
+            try:
+                from medxiaohe.entity.linking.index import Index
+
+                self._index = Index.of(tree)
+            except MissingExtra:
+                self._linker = Linker(tree)
+
+    def kind(self, entity: str) -> str:
+        """disease, for what is a phenotype too: the melanoma of MONDO and that of the HPO are one thing in a
+        text."""
+        kind = self._tree.entities[entity].kind
+        return "disease" if kind in ONE_THING else kind
+
+    def find(self, texts: Sequence[str]) -> list[list[Draft]]:
+        """Leftmost longest names of every text, in order, none overlapping."""
+        if self._linker:
+            return [
+                [Draft(m.start, m.end, m.entity, m.ambiguous, "") for m in self._linker.find(text)]
+                for text in texts
+            ]
+        found = self._index.find_batch(texts)
+        id = self._index.id
+        drafts = [
+            Draft(start, end, id(value >> 1), value & 1 == 1, "")
+            for start, end, value in zip(
+                found.start.tolist(), found.end.tolist(), found.value.tolist(), strict=True
+            )
+        ]
+        rows = found.rows.tolist()
+        return [drafts[begin:end] for begin, end in pairwise(rows)]
+
+    def known(self, names: Iterable[str]) -> dict[str, str]:
+        """The entity of each name that is wholly one."""
+        asked = sorted(names)
+        return {
+            name: drafts[0].entity
+            for name, drafts in zip(asked, self.find(asked), strict=True)
+            if len(drafts) == 1 and drafts[0].span == (0, len(name))
+        }
+
+
+def in_place_of(
+    drafts: Sequence[Draft], new: Sequence[Draft], gone: Iterable[tuple[int, int]] = ()
+) -> list[Draft]:
+    """Old mentions and new ones without overlap: a longer one goes before a shorter, a new one before an old;
+    what stands exactly where something is gone is left out."""
+    spans = set(gone)
+    ranked = [(draft.start - draft.end, 0, draft.start, draft) for draft in new]
+    ranked += [
+        (draft.start - draft.end, 1, draft.start, draft) for draft in drafts if draft.span not in spans
+    ]
+    ranked.sort(key=lambda item: item[:3])
+    return without_overlap(draft for *_, draft in ranked)
+
+
+def without_overlap(drafts: Iterable[Draft]) -> list[Draft]:
+    """Those that come first keep their place; in the order of the text."""
+    kept, taken = list[Draft](), set[int]()
+    for draft in drafts:
+        letters = range(draft.start, draft.end)
+        if taken.isdisjoint(letters):
+            taken.update(letters)
+            kept.append(draft)
+    return sorted(kept, key=lambda draft: draft.start)

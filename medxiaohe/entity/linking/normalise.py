@@ -1,0 +1,237 @@
+"""Which entity a mention names: by its spelling evened out, then by the letters it shares with names, then by
+part of it, else none.
+
+    normaliser = Normaliser.of(tree)                                # ids of the tree
+    normaliser = Normaliser.of(tree, codes=("MESH", "OMIM"))        # codes of vocabularies, through the
+    cross-references
+    normaliser.candidates("familial breast cancers", "disease")     # [("MONDO:0016419", 0.95), ...], best
+    first, or []
+
+The score is how far a name had to be changed, 1 is not at all; nothing below the least score of a kind is
+returned, as a wrong id is worse than none. The names are compared as TF-IDF of three letters, as Leaman,
+Islamaj Dogan and Lu (DNorm, 2013) and later work take as their baseline. Needs numpy.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe.entity.linking.link import is_grouping
+from medxiaohe.entity.linking.spelling import bag, broader, coordinated, meaning, stripped
+from medxiaohe.entity.tree.ids import prefix
+from medxiaohe.entity.tree.names import is_abbreviation, key
+from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.types import Entity
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# a marked disease is often a sign in the tree
+KINDS = {"disease": ("disease", "phenotype"), "anatomy": ("anatomy", "cell")}
+# scores of the ways to a name
+KNOWN, SAME, SAME_WORDS, SAME_MEANING, BROADER, PART = 1.0, 0.98, 0.95, 0.9, 0.88, 0.6
+RELATED = 0.05  # less for a related name, half of that for a synonym
+LATER = 0.06  # less for each vocabulary that is named before in `codes`
+STEP = 0.2  # less for the code of a parent
+UNSURE = 0.2  # above the least score: part of the surface is looked for too
+BOTH = 0.85  # the least score of the parts of "breast and ovarian cancer"
+# tuned on the training texts of NCBI disease and BC5CDR; OTHER_LEAST for other kinds
+LEAST = {"disease": 0.75, "chemical": 0.88}
+OTHER_LEAST = 0.6
+MAX_STEPS = {"disease": 1, "phenotype": 1}  # up to an ancestor that has a code
+NUM_GRAMS = 1 << 20
+NUM_NEAREST = 20
+MULTIPLIER = 0x9E3779B1
+# a table, how a surface is spelled in it, the score of what is found there
+Way = tuple[str, Callable[[str], str], float]
+WAYS: tuple[Way, ...] = (
+    ("known", bag, KNOWN), ("name", key, SAME), ("words", bag, SAME_WORDS), ("meaning", meaning,
+    SAME_MEANING),
+    ("meaning", broader, BROADER),
+)  # fmt: skip
+
+
+class Normaliser:
+    def __init__(self, codes: Sequence[str], least: Mapping[str, float]):
+        self.codes, self.least = tuple(codes), least
+        self._known: dict[tuple[str, str], dict[str, float]] = {}
+        # (group, way) -> key -> id -> score
+        self._tables: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
+        self._letters: dict[str, Letters] = {}
+
+    @classmethod
+    def of(
+        cls,
+        tree: Tree,
+        *,
+        codes: Sequence[str] = (),
+        terms: Iterable[Entity] = (),
+        known: Iterable[tuple[str, str, str]] = (),
+        kinds: Sequence[str] = ("disease", "chemical", "anatomy"),
+        least: Mapping[str, float] = LEAST,
+    ) -> Normaliser:
+        """known: (surface, kind, id) as an annotated corpus has them, repeated as often as there. terms: what
+        vocabularies said.
+
+        With codes, an entity stands for its first code of these vocabularies, or that of the nearest ancestor
+        with one, at most MAX_STEPS up and for a lower score; a term of `terms` with such a code of its own
+        goes before.
+        """
+        made = cls(codes, least)
+        groups = {one: group for group in kinds for one in KINDS.get(group, (group,))}
+        for term in terms:
+            if term.kind in groups and prefix(term.id) in codes:
+                made._add(groups[term.kind], term, {term.id: 1.0 - made._less(term.id)})
+        roots = set(tree.roots)
+        for entity in tree.entities.values():
+            if entity.kind in groups and entity.id not in roots:
+                made._add(groups[entity.kind], entity, made._target(tree, entity))
+        counts: dict[tuple[str, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        for surface, kind, id in known:
+            counts[kind, bag(surface)][id] += 1
+        made._known = {
+            name: {id: count / sum(of.values()) for id, count in of.items()} for name, of in counts.items()
+        }
+        for group in dict.fromkeys(groups.values()):
+            table = made._tables.get((group, "words"), {})
+            extra = {
+                name: of for (kind, name), of in made._known.items() if kind == group and name not in table
+            }
+            made._letters[group] = Letters([*table, *extra], [*table.values(), *extra.values()])
+        return made
+
+    def candidates(self, surface: str, kind: str, k: int = 5) -> list[tuple[str, float]]:
+        """At most k ids with scores from the least of its kind to 1, best first; none when no name is near
+        enough."""
+        found: dict[str, float] = {}
+        least = self.least.get(kind, OTHER_LEAST)
+        self._exact(found, surface, kind, 1.0)
+        if not found and kind in self._letters:
+            for of, near in self._letters[kind].nearest(bag(surface)):
+                for id, score in of.items():
+                    found[id] = max(found.get(id, 0.0), near * score)
+        if max(found.values(), default=0.0) < least + UNSURE:
+            for part, share in stripped(surface):
+                # "rabbit syndrome" is no "Syndrome", "axonal damage" no "Wounds and Injuries"
+                if is_grouping(broader(part)):
+                    continue
+                before = len(found)
+                self._exact(found, part, kind, PART + (1 - PART) * share)
+                if len(found) > before:
+                    break
+        best = sorted(found.items(), key=lambda one: (-one[1], one[0]))
+        return [(id, round(score, 3)) for id, score in best[:k] if score >= least]
+
+    def concepts(self, surface: str, kind: str) -> tuple[str, ...]:
+        """The id of a mention, several for "breast and ovarian cancer", or none."""
+        best = self.candidates(surface, kind, 1)
+        whole: dict[str, float] = {}
+        self._exact(whole, surface, kind, 1.0, WAYS[:2])
+        if not whole:
+            for parts in coordinated(surface):
+                found = [self.candidates(part, kind, 1) for part in parts]
+                if all(one and one[0][1] >= BOTH for one in found):
+                    return tuple(dict.fromkeys(one[0][0] for one in found))
+        return tuple(id for id, _ in best)
+
+    def _exact(
+        self, found: dict[str, float], surface: str, kind: str, weight: float, ways: Sequence[Way] = WAYS
+    ) -> None:
+        for table, spelled, score in ways:
+            name = spelled(surface)
+            of = (
+                self._known.get((kind, name))
+                if table == "known"
+                else self._tables.get((kind, table), {}).get(name)
+            )
+            if of:
+                for id, share in of.items():
+                    found[id] = max(found.get(id, 0.0), weight * score * share)
+                return
+
+    def _add(self, group: str, entity: Entity, ids: Mapping[str, float]) -> None:
+        if not ids:
+            return
+        ways = (("name", key), ("words", bag), ("meaning", meaning))
+        names = (
+            (entity.name, 0.0),
+            *((one, RELATED / 2) for one in entity.synonyms),
+            *((one, RELATED) for one in entity.related),
+        )
+        for way, spelled in ways:
+            table = self._tables.setdefault((group, way), {})
+            for name, less in names:
+                if way == "meaning" and is_abbreviation(name):
+                    continue
+                of = table.setdefault(spelled(name), {})
+                for id, score in ids.items():
+                    of.setdefault(id, score - less)
+
+    def _target(self, tree: Tree, entity: Entity) -> dict[str, float]:
+        if not self.codes:
+            return {entity.id: 1.0}
+        here = [entity.id]
+        for step in range(MAX_STEPS.get(entity.kind, 0) + 1):
+            found = [code for id in here for code in self._own(tree.entities[id])]
+            if found:
+                return {found[0]: 0.999 - self._less(found[0]) - STEP * step}
+            here = [parent for id in here for parent in tree.entities[id].parents]
+        return {}
+
+    def _less(self, code: str) -> float:
+        return LATER * self.codes.index(prefix(code))
+
+    def _own(self, entity: Entity) -> list[str]:
+        """The codes of an entity, those of the first vocabulary of `codes` first."""
+        every = (entity.id, *entity.xrefs)
+        return [code for wanted in self.codes for code in every if prefix(code) == wanted]
+
+
+class Letters:
+    """Names as sparse vectors of their letter triples; the nearest by cosine."""
+
+    def __init__(self, names: Sequence[str], values: Sequence[Any]):
+        import numpy as np
+
+        self.values = values
+        owners, grams = _grams(names)
+        pairs = np.unique(owners.astype(np.int64) * NUM_GRAMS + grams)
+        owners, grams = (pairs // NUM_GRAMS).astype(np.int32), (pairs % NUM_GRAMS).astype(np.int32)
+        counts = np.bincount(grams, minlength=NUM_GRAMS)
+        self._weights = np.log(1 + len(names) / (1 + counts)).astype(np.float32)
+        lengths = np.sqrt(np.bincount(owners, self._weights[grams] ** 2, minlength=len(names)))
+        self._scales = (1 / np.maximum(lengths, 1e-6)).astype(np.float32)
+        self._names = owners[np.argsort(grams, kind="stable")]
+        self._begins = np.concatenate([[0], np.cumsum(counts)])
+
+    def nearest(self, name: str, k: int = NUM_NEAREST) -> list[tuple[Any, float]]:
+        """(value, cosine) of the k nearest names, nearest first."""
+        import numpy as np
+
+        grams = np.unique(_grams([name])[1])
+        if not len(self.values) or not len(grams):
+            return []
+        weights = self._weights[grams]
+        scores = np.zeros(len(self.values), np.float32)
+        for gram, weight in zip(grams.tolist(), weights.tolist(), strict=True):
+            scores[self._names[self._begins[gram] : self._begins[gram + 1]]] += weight * weight
+        scores *= self._scales / max(float(np.sqrt((weights**2).sum())), 1e-6)
+        top = np.argpartition(-scores, min(k, len(scores) - 1))[:k]
+        top = top[np.lexsort((top, -scores[top]))]
+        return [(self.values[i], float(scores[i])) for i in top.tolist() if scores[i] > 0]
+
+
+def _grams(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(names, hashes) of every three bytes of the names, a blank at both ends."""
+    import numpy as np
+
+    raw = [f" {name} ".encode() for name in names]
+    text = np.frombuffer(b"".join((*raw, b"\0\0")), np.uint8).astype(np.uint32)
+    lengths = np.fromiter(map(len, raw), np.int64, len(raw))
+    owners = np.repeat(np.arange(len(raw)), lengths)
+    ends = np.repeat(np.cumsum(lengths), lengths)
+    whole = np.arange(len(owners)) + 2 < ends
+    triple = text[:-2] << 16 | text[1:-1] << 8 | text[2:]
+    return owners[whole], ((triple[whole] * np.uint32(MULTIPLIER)) >> np.uint32(12)).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Learn to tag mentions from annotated text: CRF, encoder, features, evaluation."""

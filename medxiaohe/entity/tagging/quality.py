@@ -1,0 +1,101 @@
+"""How well mentions and concepts are found: precision, recall and F1 over documents, with an interval that
+resamples documents.
+
+strict    same start, same end, same kind
+relaxed   same kind, and they overlap; precision counts found spans, recall marked ones
+concept   the set of ids of a document and kind, once each, as BioCreative V CDR scores them (Wei et al. 2016)
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from medxiaohe.entity.tagging.gold import Document, Span
+
+RESAMPLES = 1000
+
+
+class Counts(NamedTuple):
+    """Of one document: right ones among the found, found, marked ones that were found, marked."""
+
+    right: int
+    found: int
+    covered: int
+    marked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    precision: float
+    recall: float
+    f1: float
+    low: float  # 95 % of resamples of the documents have an F1 from low to high
+    high: float
+    marked: int
+    found: int
+    documents: int
+
+
+def strict(marked: Iterable[Span], found: Iterable[Span], kind: str) -> Counts:
+    a, b = ({(span.start, span.end) for span in spans if span.kind == kind} for spans in (marked, found))
+    return Counts(len(a & b), len(b), len(a & b), len(a))
+
+
+def relaxed(marked: Iterable[Span], found: Iterable[Span], kind: str) -> Counts:
+    a, b = ({(span.start, span.end) for span in spans if span.kind == kind} for spans in (marked, found))
+    return Counts(_touching(b, a), len(b), _touching(a, b), len(a))
+
+
+def _touching(ones: Iterable[tuple[int, int]], others: Iterable[tuple[int, int]]) -> int:
+    others = list(others)
+    return sum(any(start < end2 and start2 < end for start2, end2 in others) for start, end in ones)
+
+
+def concepts(marked: Iterable[Span], found: Iterable[Span], kind: str) -> Counts:
+    a, b = ({id for span in spans if span.kind == kind for id in span.ids} for spans in (marked, found))
+    return Counts(len(a & b), len(b), len(a & b), len(a))
+
+
+WAYS: dict[str, Callable[[Iterable[Span], Iterable[Span], str], Counts]] = {
+    "strict": strict,
+    "relaxed": relaxed,
+    "concept": concepts,
+}
+
+
+def score(
+    documents: Sequence[Document], found: Sequence[Sequence[Span]], kind: str, way: str, *, seed: int = 0
+) -> Score:
+    """The sums over documents; found[i] belongs to documents[i]."""
+    rows = [WAYS[way](document.spans, spans, kind) for document, spans in zip(documents, found, strict=True)]
+    precision, recall, f1 = ratios(rows)
+    rng = random.Random(seed)
+    drawn = sorted(ratios(rng.choices(rows, k=len(rows)))[2] for _ in range(RESAMPLES)) if rows else [0.0]
+    low, high = drawn[int(0.025 * len(drawn))], drawn[min(len(drawn) - 1, int(0.975 * len(drawn)))]
+    return Score(
+        precision,
+        recall,
+        f1,
+        low,
+        high,
+        sum(row.marked for row in rows),
+        sum(row.found for row in rows),
+        len(rows),
+    )
+
+
+def ratios(rows: Iterable[Counts]) -> tuple[float, float, float]:
+    """Precision, recall and F1 of summed counts; 0 where nothing was found, or nothing marked."""
+    right = found = covered = marked = 0
+    for row in rows:
+        right, found, covered, marked = (
+            right + row.right,
+            found + row.found,
+            covered + row.covered,
+            marked + row.marked,
+        )
+    precision, recall = right / found if found else 0.0, covered / marked if marked else 0.0
+    return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0

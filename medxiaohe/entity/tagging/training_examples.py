@@ -1,0 +1,67 @@
+"""What a tagger is taught from: marked texts as tokens, what is known of them, and the number of each token's
+tag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from medxiaohe.entity.tagging import features as f
+from medxiaohe.entity.tagging.gold import Document
+from medxiaohe.entity.tagging.texts import Reading, Text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Lesson(NamedTuple):
+    kinds: tuple[str, ...]
+    tags: list[str]
+    reading: Reading
+    texts: list[Text]
+    gold: np.ndarray  # (tokens of all texts,) int64
+
+
+def lesson(documents: Sequence[Document], knows: tuple[Any, ...]) -> Lesson:
+    """`knows` is what a Reading knows beside the names of the corpus: indexes, classes, uses, annotate."""
+    import numpy as np
+
+    kinds = tuple(sorted({span.kind for document in documents for span in document.spans}))
+    tags, marked, gold = tags_of(kinds), [], list[int]()
+    for document in documents:
+        words, starts, ends, _ = f.tokens(document.text)
+        spans = token_spans(starts, ends, document)
+        marked.append((document.id, words, spans))
+        gold += numbers_of(len(words), spans, tags)
+    indexes, *others = knows
+    reading = Reading(indexes, f.CorpusNames.of(marked), *others)
+    texts = reading.texts([one.text for one in documents], known=[one.id for one in documents])
+    return Lesson(kinds, tags, reading, texts, np.array(gold, np.int64))
+
+
+def tags_of(kinds: Sequence[str]) -> list[str]:
+    return ["O", *(f"{part} {kind}" for kind in kinds for part in "BIES")]
+
+
+def token_spans(starts: list[int], ends: list[int], document: Document) -> list[tuple[int, int, str]]:
+    """Marked mentions as (first token, last token + 1, kind): grown to whole tokens; of two that overlap the
+    first stays."""
+    from bisect import bisect_left, bisect_right
+
+    found, free = list[tuple[int, int, str]](), 0
+    for span in sorted(document.spans, key=lambda span: (span.start, -span.end)):
+        first, last = bisect_right(starts, span.start) - 1, bisect_left(ends, span.end)
+        if first >= free and first <= last < len(ends):
+            found.append((first, last + 1, span.kind))
+            free = last + 1
+    return found
+
+
+def numbers_of(length: int, spans: Sequence[tuple[int, int, str]], tags: list[str]) -> list[int]:
+    numbers = {tag: number for number, tag in enumerate(tags)}
+    found = [0] * length
+    for first, end, kind in spans:
+        for i in range(first, end):
+            part = "S" if end - first == 1 else "B" if i == first else "E" if i == end - 1 else "I"
+            found[i] = numbers[f"{part} {kind}"]
+    return found

@@ -1,0 +1,1 @@
+"""Build and query the Medical Entity Tree."""

@@ -1,0 +1,30 @@
+"""Head, torso and tail: which entities a corpus shows often, and which hardly ever.
+
+`counts` is what `coverage.json` of a stage holds: entity id -> number of samples that mention it.
+"""
+
+from collections.abc import Mapping
+
+BUCKETS = ("head", "torso", "tail")  # an unseen entity counts as tail where three buckets are reported
+HEAD_PERCENT, TORSO_PERCENT = 50, 30
+
+
+def buckets(counts: Mapping[str, int]) -> dict[str, str]:
+    """The bucket of every entity of `counts`: "head", "torso", "tail", or "unseen" when its count is 0.
+
+    From the most to the least mentioned (equal counts by id), head is the smallest set that covers 50 % of
+    all mentions, torso the smallest next one that brings it to 80 %, tail the rest.
+    """
+    total, covered = sum(counts.values()), 0
+    found = {}
+    for entity in sorted(counts, key=lambda id: (-counts[id], id)):
+        if counts[entity] <= 0:
+            found[entity] = "unseen"
+        elif covered * 100 < total * HEAD_PERCENT:
+            found[entity] = "head"
+        elif covered * 100 < total * (HEAD_PERCENT + TORSO_PERCENT):
+            found[entity] = "torso"
+        else:
+            found[entity] = "tail"
+        covered += counts[entity]
+    return found

@@ -1,0 +1,280 @@
+"""Which terms of different vocabularies are one entity, and why.
+
+A term joins an entity of its own kind for the first of these reasons that holds. The entity keeps the id and
+the name of the vocabulary that was read first.
+
+    id           the entity has this id already: a second table, slim or release of one vocabulary
+    mapping      a mapping table says that two ids are exactly one thing
+    xref         one has the other's id as its cross-reference
+    shared code  both have one code of a third vocabulary (UMLS, MeSH, OMIM, ORPHA), and no second one of it
+    name         their names are equal but for case, punctuation, possessives and an inverted comma
+    synonym      the name of one is a synonym of the other, an abbreviation apart
+
+All but the first need that no third term claims the same; what two claim decides nothing and is counted. For
+the last three, an entity that already has another id of the term's vocabulary is another thing. A code of ICD
+stands for a group of diseases, so an xref to one merges nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from medxiaohe.entity.tree.ids import prefix
+from medxiaohe.entity.tree.names import is_abbreviation, key
+from medxiaohe.entity.tree.problems import Problems
+from medxiaohe.types import Entity, Match
+
+ROOT = "MET:"  # MET:disease, MET:anatomy: ids that no vocabulary may use for a term, but may use as a parent
+IDENTITY = frozenset({"UMLS", "MESH", "OMIM", "ORPHA", "MONDO", "DOID", "NCIT"})  # one code is one thing
+# one code is many things
+CLASSIFICATIONS = frozenset({"ICD10", "ICD10CM", "ICD9", "ICD9CM", "ICDO", "MEDDRA"})
+MIN_SYNONYM_LETTERS = 5
+MAX_RIVALS = 6  # in the words about an undecided one
+Pairs = Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    kept: str
+    merged: str
+    why: str  # id, mapping, xref, shared code, name, synonym
+    because: str  # what the two have in common, in words
+    source: str  # the vocabulary the merged term is from
+    license: str
+
+
+class Union:
+    """Entities in the order they were read, with every id that leads to one."""
+
+    def __init__(self, matches: Iterable[Match] = ()):
+        self.entities: dict[str, Entity] = {}
+        self.merges: list[Merge] = []
+        self._home: dict[str, str] = {}  # any id -> id of the entity that has it
+        self._ids: dict[str, set[str]] = {}  # entity -> the ids that lead to it
+        # code of another vocabulary -> entities that have it
+        self._codes: dict[str, dict[str, None]] = defaultdict(dict)
+        self._names: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._synonyms: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        # id -> id that is the same, and who says so
+        self._matches: dict[str, dict[str, str]] = defaultdict(dict)
+        for match in matches:
+            if match.predicate == "exact":
+                self._matches[match.a][match.b] = self._matches[match.b][match.a] = match.source
+
+    def refuses(self, term: Entity) -> bool:
+        """Whether the id of the term is that of an entity of another kind, or of a root."""
+        kept = self._home.get(term.id, "")
+        return term.id.startswith(ROOT) or (bool(kept) and self.entities[kept].kind != term.kind)
+
+    def kind_of(self, id: str) -> str:
+        """That of the entity that `id` leads to, or ""."""
+        return self.entities[self._home[id]].kind if id in self._home else ""
+
+    def home(self, id: str) -> str:
+        """The entity that `id` leads to, or `id` itself."""
+        return self._home.get(id, id)
+
+    def of_code(self, code: str) -> str:
+        """The only entity with this id, or with this code and no second one of its vocabulary, or ""."""
+        if code in self._home:
+            return self._home[code]
+        found = list(self._codes.get(code, ()))
+        if len(found) > 1:  # a group has the codes of its members too
+            found = [id for id in found if not _codes_beside(self.entities[id], code)]
+        return found[0] if len(found) == 1 else ""
+
+    def add_root(self, root: Entity) -> None:
+        if root.id not in self.entities:
+            self._new(root)
+            # what vocabularies call their top term, which becomes one with the root
+            for name in root.synonyms:
+                self._names[root.kind, key(name)][root.id] = None
+
+    def add(self, terms: Sequence[Entity], problems: Problems, *, only_known: bool = False) -> None:
+        """Merge the terms of one vocabulary, whose ids differ, into the entities there are, and add the
+        rest."""
+        terms = [self._with_matches(term) for term in terms]
+        found = self._same(terms, problems)
+        for term in terms:
+            if term.id in found:
+                kept, why, because = found[term.id]
+                self._absorb(kept, term)
+                self.merges.append(Merge(kept, term.id, why, because, term.source, term.license))
+            elif only_known:
+                problems["not in the tree yet"] += 1
+            else:
+                self._new(term)
+
+    def _same(self, terms: Sequence[Entity], problems: Problems) -> dict[str, tuple[str, str, str]]:
+        found = {}
+        for term in terms:
+            if (kept := self._home.get(term.id)) and self.entities[kept].kind == term.kind:
+                found[term.id] = (kept, "id", term.id)
+        taken = {kept for kept, _, _ in found.values()}
+        for why, pairs_of in (
+            ("mapping", self._by_mapping),
+            ("xref", self._by_xref),
+            ("shared code", self._by_code),
+            ("name", self._by_name),
+            ("synonym", self._by_synonym),
+        ):
+            rest = [term for term in terms if term.id not in found]
+            because: dict[tuple[str, str], str] = {}
+            for id, kept, what in pairs_of(rest):
+                if kept not in taken:
+                    because.setdefault((id, kept), what)
+            certain = one_to_one(
+                because, {term.id: term.source for term in rest}, problems, f"ambiguous {why}"
+            )
+            found |= {id: (kept, why, because[id, kept]) for id, kept in certain.items()}
+            taken |= set(certain.values())
+        return found
+
+    # Each yields (term, entity, what they have in common). An id that leads nowhere stands for itself, as a
+    # second claim.
+
+    def _by_mapping(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
+        for term in terms:
+            for id, source in self._matches.get(term.id, {}).items():
+                if self._has_kind(kept := self.home(id), term.kind):
+                    yield term.id, kept, f"{source}: {term.id} = {id}"
+
+    def _by_xref(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
+        for term in terms:
+            if prefix(term.id) in CLASSIFICATIONS:
+                continue
+            for xref in term.xrefs:
+                if prefix(xref) not in CLASSIFICATIONS and self._has_kind(
+                    kept := self._home.get(xref, ""), term.kind
+                ):
+                    yield term.id, kept, f"{term.id} has the xref {xref}"
+                    yield from ((term.id, other, "") for other in _codes_beside(term, xref))
+            for kept, beside in self._carriers(term.id, term):
+                yield term.id, kept, f"{kept} has the xref {term.id}"
+                yield from ((other, kept, "") for other in beside)
+
+    def _by_code(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
+        for term in terms:
+            for code in term.xrefs:
+                if prefix(code) in IDENTITY and not _codes_beside(term, code):
+                    for kept, beside in self._carriers(code, term):
+                        if self._may_be(kept, term):
+                            yield term.id, kept, f"both are {code}"
+                            yield from ((other, kept, "") for other in beside)
+
+    def _carriers(self, code: str, term: Entity) -> list[tuple[str, list[str]]]:
+        """Entities of the term's kind that have this code, and their other codes of its vocabulary.
+
+        A group has the codes of its members too: where one has this code only, those with several are left
+        out.
+        """
+        kept = [id for id in self._codes.get(code, ()) if self.entities[id].kind == term.kind]
+        found = [(id, _codes_beside(self.entities[id], code)) for id in kept]
+        return [(id, beside) for id, beside in found if not beside] or found
+
+    def _by_name(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
+        for term in terms:
+            for kept in self._names.get((term.kind, key(term.name)), ()):
+                if self._may_be(kept, term):
+                    yield term.id, kept, f"both are named {term.name}"
+
+    def _by_synonym(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
+        for term in terms:
+            for kept in self._synonyms.get((term.kind, key(term.name)), ()) if _is_telling(term.name) else ():
+                if self._may_be(kept, term):
+                    yield term.id, kept, f"{term.name} is a synonym of {self.entities[kept].name}"
+            for name in filter(_is_telling, term.synonyms):
+                for kept in self._names.get((term.kind, key(name)), ()):
+                    if self._may_be(kept, term) and not kept.startswith(ROOT):
+                        yield term.id, kept, f"{self.entities[kept].name} is a synonym of {term.name}"
+
+    def _with_matches(self, term: Entity) -> Entity:
+        same = self._matches.get(term.id)
+        return replace(term, xrefs=tuple(dict.fromkeys((*term.xrefs, *same)))) if same else term
+
+    def _has_kind(self, id: str, kind: str) -> bool:
+        return id in self.entities and self.entities[id].kind == kind
+
+    def _may_be(self, kept: str, term: Entity) -> bool:
+        """Of the same kind, and not another id of the vocabulary of the term."""
+        own = prefix(term.id)
+        return self.entities[kept].kind == term.kind and not (
+            own and any(prefix(id) == own for id in self._ids[kept])
+        )
+
+    def _new(self, term: Entity) -> None:
+        sources = tuple(dict.fromkeys((term.source, *term.sources)))
+        self.entities[term.id] = replace(term, sources=sources)
+        self._register(term, term.id)
+
+    def _absorb(self, kept: str, term: Entity) -> None:
+        self.entities[kept] = merged(self.entities[kept], term)
+        self._register(term, kept)
+
+    def _register(self, term: Entity, kept: str) -> None:
+        self._home.setdefault(term.id, kept)
+        self._ids.setdefault(kept, set()).add(term.id)
+        kind, own = self.entities[kept].kind, prefix(term.id)
+        for code in term.xrefs:
+            if own and prefix(code) == own:
+                self._home.setdefault(code, kept)  # an alternative id
+            self._codes[code][kept] = None
+        self._names[kind, key(self.entities[kept].name)][kept] = None
+        for name in (term.name, *term.synonyms):
+            if _is_telling(name):
+                self._synonyms[kind, key(name)][kept] = None
+
+
+def one_to_one(pairs: Pairs, sources: Mapping[str, str], problems: Problems, problem: str) -> dict[str, str]:
+    """The pairs in which neither side has a second partner; the terms (id -> source) that have one are
+    written down."""
+    pairs = list(pairs)
+    partners, claims = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for a, b in pairs:
+        partners[a].append(b)
+        claims[b].append(a)
+    found = {}
+    for a, others in partners.items():
+        rivals = [rival for b in others for rival in claims[b] if rival != a]
+        if a not in sources:
+            continue
+        if len(others) > 1 or rivals:
+            seen = ", ".join(dict.fromkeys([*others, *rivals][:MAX_RIVALS]))
+            problems.note(
+                problem,
+                a,
+                f"not merged for this reason: it could be one with, or has a rival in, {seen}",
+                sources[a],
+            )
+        else:
+            found[a] = others[0]
+    return found
+
+
+def merged(kept: Entity, term: Entity) -> Entity:
+    """`kept` with what `term` adds; parents only when it has none of its own."""
+    names = [name for name in dict.fromkeys((*kept.synonyms, term.name, *term.synonyms)) if name != kept.name]
+    known = {kept.name, *names}
+    return replace(
+        kept,
+        synonyms=tuple(names),
+        xrefs=tuple(xref for xref in dict.fromkeys((*kept.xrefs, term.id, *term.xrefs)) if xref != kept.id),
+        definition=kept.definition or term.definition,
+        parents=kept.parents or (() if kept.id.startswith(ROOT) else term.parents),
+        lay=tuple(dict.fromkeys((*kept.lay, *term.lay))),
+        abbreviations=tuple(dict.fromkeys((*kept.abbreviations, *term.abbreviations))),
+        related=tuple(name for name in dict.fromkeys((*kept.related, *term.related)) if name not in known),
+        sources=tuple(dict.fromkeys((*kept.sources, term.source))),
+    )
+
+
+def _codes_beside(entity: Entity, code: str) -> list[str]:
+    """Its other codes of the vocabulary of `code`: with several, none of them says what the entity is."""
+    own = prefix(code)
+    return [other for other in entity.xrefs if other != code and prefix(other) == own]
+
+
+def _is_telling(name: str) -> bool:
+    return len(name) >= MIN_SYNONYM_LETTERS and not is_abbreviation(name)

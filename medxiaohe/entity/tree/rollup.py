@@ -1,0 +1,54 @@
+"""Counts added up towards the roots of a tree, where an entity may have several parents.
+
+Entities are numbered in the order of the tree. What is below an entity, itself included, counts once for it,
+by however many paths it is reached: a document that names two subtypes of asthma is one document of asthma.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+
+from medxiaohe.entity.tree.tree import Tree
+
+
+class Rollup:
+    def __init__(self, tree: Tree):
+        self.ids = list(tree.entities)
+        self.number = {id: number for number, id in enumerate(self.ids)}
+        self.parents = [
+            tuple(self.number[parent] for parent in entity.parents) for entity in tree.entities.values()
+        ]
+        self._above: dict[int, tuple[int, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def above(self, number: int) -> tuple[int, ...]:
+        """The entity and everything above it, each once."""
+        if number not in self._above:
+            found = {number: None}
+            queue = [number]
+            for step in queue:
+                for parent in self.parents[step]:
+                    if parent not in found:
+                        found[parent] = None
+                        queue.append(parent)
+            self._above[number] = tuple(found)
+        return self._above[number]
+
+    def above_any(self, numbers: Iterable[int]) -> set[int]:
+        """These entities and everything above any of them."""
+        found: set[int] = set()
+        for number in numbers:
+            found.update(self.above(number))
+        return found
+
+    def total(self, own: Sequence[int]) -> array[int]:
+        """For every entity the sum of `own` over itself and everything below it."""
+        sums = array("q", bytes(8 * len(own)))
+        for number, value in enumerate(own):
+            if value:
+                for place in self.above(number):
+                    sums[place] += value
+        return sums

@@ -1,0 +1,1 @@
+"""Write, compare and reproduce results."""

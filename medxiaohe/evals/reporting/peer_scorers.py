@@ -1,0 +1,268 @@
+"""The scorers that published numbers were made with, beside ours: what they credit, and on which items they
+differ (G1).
+
+    medevalkit   MedEvalKit 9b12e3b, utils/utils.py: most similar option by difflib; "yes" or "no" anywhere in
+                 the text
+    mirage       MIRAGE 392943a, src/utils.py: letter patterns at the beginning, else A
+    huatuo       HuatuoGPT-o1 2c8d7fc, evaluation/scorer.py: first or last letter anywhere, whichever is right
+                 more often
+
+Written from what those programs do, bugs included, for comparison with published tables and for nothing else:
+an empty answer and a refusal are right here whenever the key is what the fallback picks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.plugins import nearest
+from medxiaohe.scoring.choice import LETTERS
+from medxiaohe.types import Sample, Score, Trace
+
+ANNOUNCEMENTS = (
+    "**answer**:", "**answer**", "*answer*:", "**answer:**", "answer is", "answer:", "答案:", "final answer",
+    "final answer is"
+)  # fmt: skip
+# of reports and replies: nothing here is right or wrong
+TEXTS = ("findings", "facts", "rouge_l", "bleu", "rubric", "claims")
+# what may follow a letter at the start; None: see below
+MIRAGE = (r"$", r" or", r" and", r"/", r",", None, r"\.", r'"', r":")
+HUATUO_BEFORE = r"(?:[\u4e00-\u9fff]|is |是|项|\*|\W| |\(|为|^|'|\"|#)"
+
+
+def compat(name: str, sample: Sample, trace: Trace) -> Score:
+    """The verdict of a published scorer, called `compat.NAME`; unjudged where it has no rule for this kind of
+    item.
+
+    `name` is medevalkit, mirage or huatuo. Never raises on a reply; ConfigError for another name.
+    """
+    if name not in SCORERS:
+        raise ConfigError(f"no published scorer {name!r}{nearest(name, SCORERS)}")
+    try:
+        found = SCORERS[name](sample, trace.answer)
+    except TypeError as error:
+        return Score(f"compat.{name}", None, "unjudged", why=f"the published program stops here: {error}")
+    if found is None:
+        return Score(f"compat.{name}", None, "unjudged", why=f"{name} has no rule for this kind of item")
+    right, read, why = found
+    return Score(f"compat.{name}", float(right), parsed=read, why=why)
+
+
+Found = tuple[bool, str, str] | None  # right, what was read, by which rule
+
+
+# ---- MedEvalKit ------------------------------------------------------------------------------------
+
+
+def _medevalkit(sample: Sample, answer: str) -> Found:
+    if sample.choices and _lettered(sample):
+        return _medevalkit_choice(sample, answer.lower())
+    gold, said = sample.target.lower().strip(), _medevalkit_said(answer)
+    if gold in ("yes", "no"):
+        said = said.replace("\n", "").replace(".", "")
+        one = ("yes" in said) != ("no" in said)
+        return (
+            one and gold in said,
+            "yes" if "yes" in said else "no" if "no" in said else "",
+            "the letters yes or no anywhere",
+        )
+    return said.strip() == gold, said.strip(), "the same text"
+
+
+def _medevalkit_choice(sample: Sample, answer: str) -> Found:
+    letters, options = (
+        [c.lower() for c in LETTERS[: len(sample.choices)]],
+        [option.lower() for option in sample.choices],
+    )
+    blocks = answer.split("\n\n")
+    if blocks[0] in letters:
+        answer = blocks[0]
+    elif blocks[-1].split(".")[0] in letters:
+        answer = blocks[-1].split(".")[0]
+    answer = _medevalkit_said(answer).strip().replace("\n", "")
+    said, gold = answer.split(".")[0].split(":")[-1], sample.target.strip().lower()
+    if said == gold:
+        return True, said.upper(), "the text before the first full stop"
+    if said in letters:
+        return options[letters.index(said)] == gold, said.upper(), "the text before the first full stop"
+    if said in options:
+        return (
+            said == options[letters.index(gold)],
+            letters[options.index(said)].upper(),
+            "the text before the first full stop",
+        )
+    nearest_letter = letters[_most_similar(options, answer, later=False)]
+    return nearest_letter == gold, nearest_letter.upper(), "the most similar option, the first when none is"
+
+
+def _medevalkit_said(answer: str) -> str:
+    said = answer.lower()
+    if "boxed" in said:
+        said = _boxed(said)
+    elif "<answer>" in said:
+        said = " ".join(re.findall(r"<answer>(.*?)</answer>", said, re.DOTALL)).strip() or said
+    for words in ANNOUNCEMENTS:
+        said = said.split(words)[-1]
+    return said
+
+
+def _boxed(text: str) -> str:
+    """The content of the last \\boxed{}; "None" when there is none or it is not closed (mathruler)."""
+    start, depth = text.rfind("\\boxed{"), 0
+    for i, character in enumerate(text[start + 7 :] if start >= 0 else ""):
+        depth += (character == "{") - (character == "}")
+        if depth < 0:
+            return text[start + 7 : start + 7 + i].strip()
+    return "None"
+
+
+def medevalkit_columns(answer: str, gold: str) -> dict[str, float]:
+    """The columns "precision", "recall" and "f1" as the tables print them: F1, precision and recall, in that
+    order.
+
+    TypeError for an empty text, as there: the caller unpacks one number into three.
+    """
+    said, wanted = set(_medevalkit_said(answer).split()), set(gold.lower().split())
+    if not said or not wanted:
+        raise TypeError("cannot unpack non-iterable int object")
+    p, r = len(said & wanted) / len(said), len(said & wanted) / len(wanted)
+    return {"precision": 2 * p * r / (p + r) if p + r else 0.0, "recall": p, "f1": r}
+
+
+# ---- MIRAGE ----------------------------------------------------------------------------------------
+
+
+def _mirage(sample: Sample, answer: str) -> Found:
+    if not sample.choices or not _lettered(sample):
+        return None
+    said = answer.split('"answer_choice": "')[-1].strip()
+    for after in MIRAGE:
+        patterns = [r"[Oo]ption ([ABCD])", r":\s*([ABCD])"] if after is None else [rf"^\s*([ABCD]){after}"]
+        for pattern in patterns:
+            if match := re.search(pattern, said):
+                return match[1] == sample.target, match[1], f"the pattern {pattern}"
+    return sample.target == "A", "A", "nothing was found, so A"
+
+
+# ---- HuatuoGPT-o1 ----------------------------------------------------------------------------------
+
+
+def _huatuo(sample: Sample, answer: str) -> Found:
+    if not sample.choices or not _lettered(sample):
+        return None
+    first, last, why = huatuo_letters(sample, answer)
+    return first == sample.target, f"{first}/{last}", why
+
+
+def huatuo_letters(sample: Sample, answer: str) -> tuple[str, str, str]:
+    """The first and the last letter read; a table prints the better mean of the two."""
+    text = answer.split("## Final Response\n\n")[-1]
+    if found := re.findall(r"answer is\s*([A-N])", text):
+        return found[0], found[-1], 'a letter after "answer is"'
+    letters = LETTERS[: len(sample.choices)]
+    if found := re.findall(rf"{HUATUO_BEFORE}(?![aA] )([{letters}])(?:\W|[\u4e00-\u9fff]|$)", text):
+        return found[0], found[-1], "a letter that stands alone"
+    text = text.lower()
+    options = [option.lower() for option in sample.choices]
+    if named := [
+        (text.rindex(o), -i, letter)
+        for i, (o, letter) in enumerate(zip(options, letters, strict=True))
+        if o in text
+    ]:
+        firsts = [(text.index(options[-i]), i, letter) for _, i, letter in named]
+        return max(firsts)[2], max(named)[2], "an option named anywhere"  # both take the latest, there too
+    letter = letters[_most_similar(options, text, later=True)]
+    return letter, letter, "the most similar option, the last when none is"
+
+
+# ---- shared ----------------------------------------------------------------------------------------
+
+
+def _most_similar(options: list[str], text: str, *, later: bool) -> int:
+    """The option most like the text by difflib; of equals the later or the earlier, and 0 or the last when
+    none is."""
+    likeness = [difflib.SequenceMatcher(None, option, text).ratio() for option in options]
+    best = max(likeness)
+    return len(likeness) - 1 - likeness[::-1].index(best) if later else likeness.index(best)
+
+
+def _lettered(sample: Sample) -> bool:
+    return sample.target in LETTERS[: len(sample.choices)]
+
+
+SCORERS: dict[str, Callable[[Sample, str], Found]] = {
+    "medevalkit": _medevalkit,
+    "mirage": _mirage,
+    "huatuo": _huatuo,
+}
+
+
+def difference(name: str, rows: Iterable[tuple[Sample, Trace, Score]], examples: int = 5) -> dict[str, Any]:
+    """What a published scorer makes of judged rows: both means, how many items differ and how, and the first
+    examples.
+
+    `ours` are the scores of one scorer; items either side leaves unjudged are counted and left out of both
+    means.
+    """
+    both = [(sample, trace, ours, _beside(name, sample, trace, ours)) for sample, trace, ours in rows]
+    judged = [row for row in both if row[2].value is not None and row[3].value is not None]
+    apart = [row for row in judged if row[2].value != row[3].value]
+    means = [_mean(float(row[i].value or 0.0) for row in judged) for i in (2, 3)]  # type: ignore[union-attr]
+    if name == "huatuo" and judged:
+        means[1] = max(
+            means[1] or 0.0,
+            _mean(float(row[3].parsed.endswith(f"/{row[0].target}")) for row in judged) or 0.0,
+        )
+    return {
+        "scorer": name,
+        "n": len(judged),
+        "not_comparable": len(both) - len(judged),
+        "ours": means[0],
+        "published": means[1],
+        "differ": len(apart),
+        "only_published_credits": sum((theirs.value or 0.0) > (ours.value or 0.0) for _, _, ours,
+        theirs in apart),
+        "only_ours_credits": sum((theirs.value or 0.0) < (ours.value or 0.0) for _, _, ours, theirs in apart),
+        "no_answer_credited": sum(ours.status in ("unparsed", "refused") for _, _, ours,
+        theirs in apart if theirs.value),
+        "examples": [
+            {
+                "id": sample.id, "gold": sample.target, "reply": trace.answer[-200:],
+                "ours": ours.parsed or ours.status, "published": theirs.parsed, "why": theirs.why,
+            }
+            for sample, trace, ours, theirs in apart[:examples]
+        ],
+    }  # fmt: skip
+
+
+def _beside(name: str, sample: Sample, trace: Trace, ours: Score) -> Score:
+    if ours.name.partition(".")[0] in TEXTS:
+        return Score(f"compat.{name}", None, "unjudged", why=f"{name} measures texts in other ways")
+    return compat(name, sample, trace)
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    """A difference in words, for a terminal."""
+    if not found["n"]:
+        yield f"{found['scorer']}: has no rule for these items"
+        return
+    yield (
+        f"{found['scorer']}: {found['published']:.3f}, ours {found['ours']:.3f}, n {found['n']};"
+        f" {found['differ']} items differ: {found['only_published_credits']} only it credits"
+        f" ({found['no_answer_credited']} without an answer), {found['only_ours_credits']} only we credit"
+    )
+    for row in found["examples"]:
+        yield (
+            f"  {row['id']}: gold {row['gold']}, ours {row['ours']}, {found['scorer']} {row['published']}"
+            f" ({row['why']})"
+        )
+        yield f"    {row['reply'][-100:]!r}"
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else None

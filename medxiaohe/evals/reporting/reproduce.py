@@ -1,0 +1,155 @@
+"""Run an evaluation again from its results.json, and say whether every number is the same.
+
+Before anything is asked, what the numbers depend on is compared: the data, the prompts, the code that parses
+and scores, the judge, the model. What has changed is refused by name, for a number that differs would not say
+why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError
+from medxiaohe.evals.run import run
+from medxiaohe.evals.running import examined_model, fingerprints
+from medxiaohe.evals.running.settings import RunSettings, TaskRun
+from medxiaohe.recipe.settings import build
+from medxiaohe.tasks import make
+
+WHAT = {
+    "prompt_template": "the prompt",
+    "dataset": "the dataset",
+    "prompts": "the words of the prompts",
+    "scorers": "a parser or scorer",
+    "judge": "the judge",
+    "workflow": "the workflow",
+    "tools": "the tools",
+}
+
+
+def settings_of(whole: Mapping[str, Any]) -> RunSettings:
+    """The settings of a run, without the cache: a number that was kept would always be the same."""
+    made: RunSettings = build(RunSettings, {**whole["settings"], "cache": False}, "results.json")
+    return made
+
+
+def inputs_of(file: Path, whole: Mapping[str, Any]) -> dict[str, Path]:
+    """The stages the run read; ConfigError when one is gone or has changed."""
+    found = {}
+    for role, said in whole["inputs"].items():
+        folder = (file.parent.parent / said["folder"]).resolve()
+        if not folder.is_dir():
+            raise ConfigError(f"the {role} of the run is gone: {folder}")
+        if said["manifest"] and io.digest(folder) != said["manifest"]:
+            raise ConfigError(f"the {role} of the run has changed: {folder}")
+        found[role] = folder
+    return found
+
+
+def check(file: Path, whole: Mapping[str, Any]) -> None:
+    """ConfigError that names every task whose data, prompt, parser, scorer or judge is another now, or the
+    model."""
+    settings, inputs = settings_of(whole), inputs_of(file, whole)
+    problems = []
+    weights = examined_model.weights(settings, inputs.get("model"))
+    if weights != whole["model"]["weights"]:
+        problems.append(
+            f"the model {whole['model']['name']} has other weights ({whole['model']['weights']} then,"
+            f" {weights} now)"
+        )
+    for wanted in settings.tasks:
+        before = whole["tasks"][wanted.shown]
+        now = facts(wanted, settings, inputs)
+        different = [
+            key for key in WHAT if key in before and key in now and _plain(before[key]) != _plain(now[key])
+        ]
+        if "prompt_template" in different and "prompts" in different:
+            different.remove("prompts")  # follows from it
+        if "dataset" in different and "prompts" in different:
+            different.remove("prompts")
+        problems += [
+            f"{WHAT[key]} of {wanted.shown} has changed{_named(before[key], now[key])}" for key in different
+        ]
+    if problems:
+        raise ConfigError(
+            f"this run cannot be made again: {'; '.join(problems)}. Run `medxiaohe eval run` for new numbers"
+        )
+
+
+def facts(wanted: TaskRun, settings: RunSettings, inputs: Mapping[str, Path]) -> dict[str, Any]:
+    """What the numbers of a task depend on, as it is now."""
+    task = make(wanted.name, inputs.get("tree"), wanted.args, inputs.get("data"))
+    digest = fingerprints.Digest()
+    for sample in islice(task.samples(wanted.split), wanted.limit):
+        digest.add(sample)
+    said = digest.facts()
+    return {
+        "prompt_template": fingerprints.template(task),
+        "dataset": said["items"],
+        "prompts": said["prompts"],
+        "scorers": fingerprints.scorers(task),
+        "judge": fingerprints.judge(settings.judge, task, inputs.get("tree")),
+        "workflow": task.workflow,
+        "tools": list(task.tools),
+    }
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(io.to_json(value), sort_keys=True)
+
+
+def _named(before: Any, now: Any) -> str:
+    """Which scorers changed, where there are several."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return ""
+    names = sorted(key for key in set(before) | set(now) if _plain(before.get(key)) != _plain(now.get(key)))
+    return f" ({', '.join(names)})"
+
+
+def notes(whole: Mapping[str, Any]) -> list[str]:
+    """Packages of other versions: they may change a number, so they are said, and not refused."""
+    now = fingerprints.packages()
+    then = whole["packages"]
+    names = sorted(name for name in set(now) | set(then) if now.get(name) != then.get(name))
+    return [
+        f"{name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}: numbers may differ for that"
+        for name in names
+    ]
+
+
+def rerun(file: Path, whole: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """The results of the same settings, asked afresh, written to `out`."""
+    with io.publish(out) as draft:
+        run(settings_of(whole), draft, **inputs_of(file, whole))
+    found: dict[str, Any] = io.read_json(out / "results.json")
+    return found
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Every number that is another now, and the traces when they are."""
+    measures = ("scores", "other_scores", "samples", "baselines", "perturb", "calibration")
+    for name, task in before["tasks"].items():
+        again = after["tasks"].get(name, {})
+        for key in measures:
+            yield from _differences(task.get(key), again.get(key), f"{name}.{key}")
+    yield from _differences(before["perplexity"], after["perplexity"], "perplexity")
+    if before["traces"] != after["traces"]:
+        yield "traces: an answer, or where a file lies, is not the same (traces.jsonl has another digest)"
+
+
+def _differences(before: Any, after: Any, where: str) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(set(before) | set(after)):
+            yield from _differences(before.get(key), after.get(key), f"{where}.{key}")
+    elif before != after:
+        yield f"{where}: {_short(before)} -> {_short(after)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,71 @@
+"""results.json: every number of a run, and all that is needed to make it again. docs/evaluation.md has the
+schema.
+
+It holds no times: the same run leaves the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.evals.running import fingerprints
+from medxiaohe.evals.running.settings import RunSettings
+from medxiaohe.evals.running.task_results import Examined
+from medxiaohe.evals.statistics.groups import groups
+
+SCHEMA = 1
+STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
+
+
+def whole(
+    settings: RunSettings,
+    model: Mapping[str, Any],
+    found: Mapping[str, Examined],
+    summary: Mapping[str, Any],
+    out: Path,
+    inputs: Mapping[str, Path | None],
+) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "statement": STATEMENT,
+        "model": dict(model),
+        "settings": io.to_json(settings),
+        "inputs": {role: _input(folder, out) for role, folder in inputs.items() if folder is not None},
+        "seeds": [settings.seed + i for i in range(settings.samples)],
+        "packages": fingerprints.packages(),
+        "tasks": (tasks := {name: _task(one, summary) for name, one in found.items()}),
+        "groups": groups(tasks),
+        "perplexity": {
+            key: summary[key] for key in ("documents", "tokens", "bits_per_token") if key in summary
+        },
+        "traces": io.sha256(out / "traces.jsonl"),
+    }
+
+
+def _task(one: Examined, summary: Mapping[str, Any]) -> dict[str, Any]:
+    others = {name.removeprefix(f"{one.name}."): row for name, row in one.scores.items() if name != one.name}
+    return {**one.facts, "scores": summary[one.name], "other_scores": others, **one.more}
+
+
+def _input(folder: Path, out: Path) -> dict[str, str]:
+    """A stage that was read: where it is from the folder of the results, and the digest of its manifest."""
+    return {"folder": os.path.relpath(folder, out.parent), "manifest": io.digest(folder)}
+
+
+def read(path: Path) -> tuple[Path, dict[str, Any]]:
+    """The results.json that a path names (the file, the folder of the stage, or the --out of `eval run`) and
+    what it says."""
+    places = [path] if path.is_file() else [path / "results.json", *sorted(path.glob("*/*/results.json"))]
+    found = [place for place in places if place.is_file()]
+    if len(found) != 1:
+        said = ", ".join(map(str, found)) or "none"
+        raise DataError(f"{path}: name one results.json or the folder it is in; found {said}")
+    rows = io.read_json(found[0])
+    if not isinstance(rows, dict) or rows.get("schema") != SCHEMA:
+        raise DataError(f"{found[0]} is no results.json of schema {SCHEMA}: run `medxiaohe eval run` again")
+    return found[0], rows

@@ -1,0 +1,234 @@
+"""Results as Markdown: one row for each task, then what was asked for beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+HEAD = ("task", "n", "score", "95 % interval", "clusters", "unparsed", "refused", "unjudged", "constant")
+
+
+def markdown(whole: Mapping[str, Any]) -> str:
+    model = whole["model"]
+    parts = [
+        f"# {model['name']}",
+        f"> {whole['statement']}",
+        (
+            f"Backend {model['backend']}, weights {model['weights']}, seeds"
+            f" {', '.join(map(str, whole['seeds']))}. An answer that could not be read, or a refusal, counts"
+            " as 0 and stays in the mean."
+        ),
+        _table(HEAD, [_row(name, task) for name, task in whole["tasks"].items()]),
+    ]
+    parts += [
+        *cautions(whole["tasks"]),
+        _groups(whole),
+        _samples(whole),
+        _baselines(whole),
+        _perturbed(whole),
+        _calibrated(whole),
+        _published(whole),
+        _perplexity(whole),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def cautions(tasks: Mapping[str, Any]) -> list[str]:
+    """A sentence for each task whose data is not what it was written with, or whose judge had to stop."""
+    found = []
+    for name, task in tasks.items():
+        if changed := task.get("data_changed"):
+            found.append(f"{name}: {changed}, so its numbers compare with no other ones.")
+        budget = task.get("judge_budget") or {}
+        if unasked := budget.get("unasked"):
+            limits = [
+                f"{budget[key]:g}{unit}"
+                for key, unit in (("max_calls", " calls"), ("max_cost", ""))
+                if budget[key] is not None
+            ]
+            spent = f"the judge's budget of {' and '.join(limits)} was spent"
+            found.append(f"{name}: {unasked:,} of {task['n']:,} items are unjudged because {spent}.")
+    return found
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _row(name: str, task: Mapping[str, Any]) -> list[str]:
+    row = task["scores"]
+    return [
+        name,
+        *estimate(row),
+        str(row["clusters"]),
+        *(str(row[key]) for key in ("unparsed", "refused", "unjudged")),
+        number(row["constant"]),
+    ]
+
+
+def estimate(row: Mapping[str, Any] | None) -> list[str]:
+    """n, mean and interval of a row as text."""
+    if not row or not row.get("n"):
+        return ["0", "", ""]
+    return [f"{row['n']:,}", number(row["mean"]), f"{number(row.get('low'))} to {number(row.get('high'))}"]
+
+
+def number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _groups(whole: Mapping[str, Any]) -> str:
+    rows = [[g["access"], g["tag"] or "all", str(len(g["tasks"])), *estimate(g)] for g in several(whole)]
+    words = "The mean of the tasks, each of which counts once; the interval takes the tasks as given.\n\n"
+    return (
+        "## By kind\n\n" + words + _table(("access", "tag", "tasks", "n", "score", "95 % interval"), rows)
+        if rows
+        else ""
+    )
+
+
+def several(whole: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The groups of more than one task: the others are in the table of tasks."""
+    return [group for group in whole.get("groups", ()) if len(group["tasks"]) > 1]
+
+
+def _samples(whole: Mapping[str, Any]) -> str:
+    rows = []
+    for name, task in whole["tasks"].items():
+        found = task.get("samples") or {}
+        rows += [
+            [name, key, *estimate(row)]
+            for key, row in found.items()
+            if isinstance(row, Mapping) and key != "undecided"
+        ]
+    return (
+        "## Several draws\n\n" + _table(("task", "measure", "n", "score", "95 % interval"), rows)
+        if rows
+        else ""
+    )
+
+
+def _baselines(whole: Mapping[str, Any]) -> str:
+    rows = []
+    for name, task in whole["tasks"].items():
+        for key, row in (task.get("baselines") or {}).items():
+            if not row or not row["n"]:
+                continue  # no answers on offer, or no image
+            rows.append(
+                [name, {"random": "any answer on offer", "blind": "without the image"}[key], *estimate(row)]
+            )
+    return (
+        "## Without skill\n\n" + _table(("task", "baseline", "n", "score", "95 % interval"), rows)
+        if rows
+        else ""
+    )
+
+
+def _perturbed(whole: Mapping[str, Any]) -> str:
+    rows, unused = [], []
+    for name, task in whole["tasks"].items():
+        found = task.get("perturb")
+        for key, row in (found or {}).get("perturbations", {}).items():
+            if not row["n"]:
+                unused.append(f"{name} {key}")
+                continue
+            flips, between = row["flips"], row["difference_low"] is not None
+            change = f"{row['difference']:+.3f}" + (
+                f" ({number(row['difference_low'])} to {number(row['difference_high'])})" if between else ""
+            )
+            rows.append(
+                [
+                    name,
+                    key,
+                    str(row["n"]),
+                    number(row["before"]),
+                    number(row["mean"]),
+                    change,
+                    *estimate(flips)[1:],
+                ]
+            )
+        if found and found["worst"]["n"]:
+            worst = found["worst"]
+            rows.append(
+                [
+                    name,
+                    "worst case",
+                    str(worst["n"]),
+                    number(worst["unperturbed"]),
+                    number(worst["mean"]),
+                    estimate(worst)[2],
+                    "",
+                    "",
+                ]
+            )
+    head = ("task", "perturbation", "n", "before", "after", "difference", "flip rate", "95 % interval")
+    left = f"\n\nThese apply to no item: {', '.join(unused)}." if unused else ""
+    return "## Asked another way\n\n" + _table(head, rows) + left if rows else ""
+
+
+def _calibrated(whole: Mapping[str, Any]) -> str:
+    rows = []
+    for name, task in whole["tasks"].items():
+        if found := task.get("calibration"):
+            ece, fitted = found["ece"], found.get("fitted")
+            after = (
+                f"{number(fitted['ece']['value'])} (T = {fitted['temperature']:.2f}, n = {fitted['n']})"
+                if fitted
+                else ""
+            )
+            held = fitted["conformal"]["held"]["mean"] if fitted else None
+            interval = f"{number(ece['low'])} to {number(ece['high'])}"
+            cells = [
+                number(found["accuracy"]["mean"]),
+                number(ece["value"]),
+                interval,
+                number(ece["floor"]),
+                number(found["brier"]),
+            ]
+            rows.append([name, str(found["n"]), *cells, number(found["aurc"]), after, number(held)])
+    head = (
+        "task",
+        "n",
+        "ranked accuracy",
+        "ECE",
+        "95 % interval",
+        "ECE if calibrated",
+        "Brier",
+        "AURC",
+        "ECE after fitting",
+        "90 % sets hold",
+    )
+    return "## Calibration\n\n" + _table(head, rows) if rows else ""
+
+
+def _published(whole: Mapping[str, Any]) -> str:
+    rows = []
+    for name, task in whole["tasks"].items():
+        for scorer, row in (task.get("compat") or {}).items():
+            if not row["n"]:
+                continue  # it has no rule for such items
+            counts = [
+                str(row[key])
+                for key in ("differ", "only_published_credits", "no_answer_credited", "only_ours_credits")
+            ]
+            rows.append([name, scorer, str(row["n"]), number(row["ours"]), number(row["published"]), *counts])
+    head = (
+        "task",
+        "scorer",
+        "n",
+        "ours",
+        "published",
+        "differ",
+        "only it credits",
+        "of these no answer",
+        "only we credit",
+    )
+    return "## Published scorers of the same answers\n\n" + _table(head, rows) if rows else ""
+
+
+def _perplexity(whole: Mapping[str, Any]) -> str:
+    found = whole.get("perplexity")
+    return (
+        f"Bits per token: {found['bits_per_token']:.3f} on {found['documents']} documents." if found else ""
+    )

@@ -1,0 +1,1 @@
+"""Run one model on tasks: items, replies, scores, resumption."""

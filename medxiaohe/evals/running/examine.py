@@ -1,0 +1,264 @@
+"""One task, asked in every way the settings want: as it is, k times, without images, perturbed, by
+likelihood.
+
+Each way is a pass over a file of items that leaves a file of rows (evals/running/work.py). Numbers are made
+from those files alone, so a run that was killed ends with the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io, plugins
+from medxiaohe.errors import DataError
+from medxiaohe.evals.perturb._question import Around, question
+from medxiaohe.evals.running import answer_options, fingerprints, work
+from medxiaohe.evals.running.examined_model import with_seed
+from medxiaohe.evals.running.judging import judge_all, said
+from medxiaohe.evals.running.replies import Cache, Remembered
+from medxiaohe.evals.running.settings import Rewriter, RunSettings, TaskRun
+from medxiaohe.evals.statistics import clusters
+from medxiaohe.types import ImageRef, Message, Model, Sample, Task, Tool, Trace
+
+BATCHES_A_CALL = 8  # a backend puts conversations of like length into one batch
+BLIND = "image_removed"
+REWRITE = (
+    "Rewrite this question in other words. Keep its meaning, every number, name and side, and whether"
+    " something is denied. Write the new question and nothing else."
+)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A task on the way: what is asked, of whom, and the folder of its unfinished work."""
+
+    task: Task
+    wanted: TaskRun
+    settings: RunSettings
+    engine: Model
+    folder: Path
+    derived: Path  # images that were changed
+    tree: Path | None = None
+    linker: Any = None
+    cache: Mapping[str, Any] | None = None  # the identity that the cache of replies is kept under
+    window: int = 0
+
+    @property
+    def items(self) -> Path:
+        return self.folder / "items.jsonl"
+
+    def rows(self, name: str) -> Path:
+        return self.folder / f"{name}.rows.jsonl"
+
+    @property
+    def tools(self) -> list[Tool]:
+        made = [plugins.load("tools", name) for name in self.task.tools]
+        return [tool if isinstance(tool, Tool) else tool() for tool in made]
+
+
+def write_items(exam: Examination) -> dict[str, Any]:
+    """Write down once what is asked; returns {n, items, prompts, fingerprint}: how many, and digests of all
+    of them.
+
+    `fingerprint` is the one of tasks.fingerprint, or "" where a limit left items of the split out.
+    """
+    facts = exam.folder / "facts.json"
+    if not facts.exists():
+        exam.folder.mkdir(parents=True, exist_ok=True)
+        digest = fingerprints.Digest()
+        samples = iter(exam.task.samples(exam.wanted.split))
+        io.write_jsonl(exam.items, _item_rows(exam, _samples(samples, exam.wanted), digest))
+        whole = next(samples, None) is None
+        io.write_json(facts, digest.facts() | {"fingerprint": str(digest.whole) if whole else ""})
+    found: dict[str, Any] = io.read_json(facts)
+    if not found["n"]:
+        raise DataError(f"the task {exam.wanted.shown} has no samples in split {exam.wanted.split!r}")
+    return found
+
+
+def _item_rows(
+    exam: Examination, samples: Iterable[Sample], digest: fingerprints.Digest
+) -> Iterator[work.Row]:
+    for sample in samples:
+        digest.add(sample)
+        sample, nodes = linked(sample, exam.linker)
+        yield {"sample": sample, "nodes": nodes}
+
+
+def _samples(samples: Iterator[Sample], wanted: TaskRun) -> Iterator[Sample]:
+    seen: set[bytes] = set()
+    for sample in islice(samples, wanted.limit):
+        key = blake2b(sample.id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        if key in seen:
+            raise DataError(f"the task {wanted.shown} has an id more than once: {sample.id!r}")
+        seen.add(key)
+        yield sample
+
+
+def linked(sample: Sample, linker: Any) -> tuple[Sample, list[str]]:
+    """The sample with the entities of its gold answer, unless the task names them; and the nodes it is about.
+
+    Those are its entities and what its question mentions before the options, of which most are wrong.
+    """
+    if linker is None:
+        return sample, sorted(sample.entities)
+    if not sample.entities and sample.messages and sample.messages[-1].role == "assistant":
+        sample = replace(
+            sample,
+            entities=tuple(sorted({mention.entity for mention in linker.find(sample.messages[-1].text)})),
+        )
+    asked = question(sample)
+    told = {mention.entity for mention in linker.find(asked.stem)} if asked else set()
+    return sample, sorted(told | set(sample.entities))
+
+
+# ---- passes ----------------------------------------------------------------------------------------
+
+
+def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
+    """Let the model answer and judge it: rows of {task, sample, trace, scores}."""
+    if exam.settings.mode == "rank":
+        return rank(exam, name, items)
+    engine = with_seed(exam.engine, seed) if seed != exam.settings.seed else exam.engine
+    kept = (
+        Cache({**exam.cache, "seed": seed if exam.settings.temperature else 0})
+        if exam.cache is not None
+        else None
+    )
+    remembered = Remembered(engine, exam.folder / f"{name}.replies.jsonl", kept)
+    workflow, tools = plugins.load("workflows", exam.task.workflow), exam.tools
+
+    def do(chunk: Sequence[work.Item]) -> list[work.Row]:
+        prompts = [item.sample.prompt for item in chunk]
+        traces = workflow(prompts, remembered, tools)
+        if [trace.prompt.id for trace in traces] != [prompt.id for prompt in prompts]:
+            raise DataError(
+                f"the workflow {exam.task.workflow} must return one trace for each prompt, in order"
+            )
+        return _judged(exam, chunk, traces)
+
+    _fill(exam, name, items, do, remembered.begin)
+    remembered.end()
+    return exam.rows(name)
+
+
+def rank(exam: Examination, name: str, items: Path) -> Path:
+    """Let the model choose the most likely answer on offer: the same rows, with the likelihoods in `nats`."""
+    offered = answer_options.needed(exam.task, exam.engine)
+
+    def do(chunk: Sequence[work.Item]) -> list[work.Row]:
+        samples = [item.sample for item in chunk]
+        nats = answer_options.nats(exam.engine, samples, offered)
+        chosen = [offered(sample)[row.index(min(row))] for sample, row in zip(samples, nats, strict=True)]
+        traces = [said(sample, text) for sample, text in zip(samples, chosen, strict=True)]
+        return [{**row, "nats": n} for row, n in zip(_judged(exam, chunk, traces), nats, strict=True)]
+
+    _fill(exam, name, items, do)
+    return exam.rows(name)
+
+
+def likelihoods(exam: Examination, name: str, items: Path) -> Path:
+    """How likely each answer on offer is, and what it would score: rows of {id, cluster, nats, values}."""
+    offered = answer_options.needed(exam.task, exam.engine)
+
+    def do(chunk: Sequence[work.Item]) -> list[work.Row]:
+        samples = [item.sample for item in chunk]
+        rows = zip(samples, answer_options.nats(exam.engine, samples, offered), strict=True)
+        return [_likelihood(exam.task, sample, offered(sample), nats) for sample, nats in rows]
+
+    _fill(exam, name, items, do)
+    return exam.rows(name)
+
+
+def _likelihood(task: Task, sample: Sample, answers: Sequence[str], nats: list[float]) -> work.Row:
+    values = [task.scorers[0](sample, said(sample, text)).value for text in answers]
+    return {
+        "id": sample.id,
+        "cluster": clusters.of(sample),
+        "answers": list(answers),
+        "nats": nats,
+        "values": values,
+    }
+
+
+def _judged(exam: Examination, chunk: Sequence[work.Item], traces: Sequence[Trace]) -> list[work.Row]:
+    samples = [item.sample for item in chunk]
+    scores = judge_all(exam.task, samples, traces)
+    columns = zip(chunk, traces, scores, strict=True)
+    return [
+        {
+            "task": exam.wanted.shown,
+            "sample": i.sample,
+            "trace": t,
+            **s.to_json(),
+            **({"nodes": i.nodes} if i.nodes else {}),
+        }
+        for i, t, s in columns
+    ]
+
+
+def _fill(
+    exam: Examination,
+    name: str,
+    items: Path,
+    do: Callable[[Sequence[work.Item]], list[work.Row]],
+    *begin: Any,
+) -> None:
+    shown = exam.wanted.shown if name == "main" else f"{exam.wanted.shown} {name}"
+    work.fill(exam.rows(name), items, exam.window, shown, do, *begin)
+
+
+# ---- other ways of asking --------------------------------------------------------------------------
+
+
+def perturbed(exam: Examination, name: str) -> Path | None:
+    """The items a perturbation applies to, changed; None where it applies to none."""
+    path = exam.folder / f"{name}.items.jsonl"
+    if not path.exists():
+        change = plugins.load("perturbations", name)
+        pictures = _images(exam.items) if name == "image_swapped" else ()
+        around = Around(
+            exam.settings.seed,
+            pictures,
+            exam.derived,
+            _rewriter(exam.settings.rewriter) if name == "paraphrase" else None,
+        )
+        rows = (
+            {"sample": made}
+            for item in work.items(exam.items)
+            if (made := change(item.sample, around)) is not None
+        )
+        io.write_jsonl(path, rows)
+    return path if work.count(path) else None
+
+
+def _rewriter(settings: Rewriter) -> Callable[[str], str] | None:
+    if not settings.model:
+        return None
+    model: Model = plugins.load("models", settings.backend)(settings.model, **settings.options)
+    return lambda text: model.reply([[Message("user", (f"{REWRITE}\n\n{text}",))]])[0].text.strip()
+
+
+def _images(items: Path) -> list[ImageRef]:
+    """Every image of the task once, in an order that depends on their bytes."""
+    found = {image.sha256 or image.uri: image for item in work.items(items) for image in item.sample.images}
+    return [found[key] for key in sorted(found)]
+
+
+def validation_items(exam: Examination, number: int) -> Path | None:
+    """Items to fit a calibration on: of the split `validation`, which no number of the results is about."""
+    path = exam.folder / "validation.items.jsonl"
+    if exam.wanted.split == "validation" or "validation" not in exam.task.splits:
+        return None
+    if not path.exists():
+        try:
+            found = list(islice(exam.task.samples("validation"), number))
+        except DataError:
+            found = []
+        io.write_jsonl(path, ({"sample": sample} for sample in found))
+    return path if work.count(path) else None

@@ -1,0 +1,135 @@
+"""The model that is examined: the backend that answers for it, and what tells one model from another."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import assets, io, plugins
+from medxiaohe.errors import ConfigError, MedError
+from medxiaohe.evals.running.settings import RunSettings
+from medxiaohe.models import starter
+from medxiaohe.types import Model
+
+LARGE = 2**26  # bytes of a file whose digest is worth keeping
+SECRETS = ("api_key_env",)  # the name of a variable is no secret, but where a key lives changes no answer
+# settings that change no answer
+HOW = ("batch_size", "workers", "timeout", "retries", "first_wait", "device", "resolve", "gpus")
+
+
+def load_model(settings: RunSettings, stage: Path | None) -> Model:
+    """The backend of the settings on the model of an earlier stage, or on the one the settings name."""
+    if stage is not None and settings.model:
+        raise ConfigError(
+            f"two models: `needs: model` is a stage, and `model: {settings.model}` is set; keep one"
+        )
+    name = str(stage / "model" if stage is not None else settings.model)
+    if not name:
+        raise ConfigError("no model: name a training stage in `needs:` as `model`, or set `model`")
+    backend = plugins.load("models", settings.backend)
+    known = inspect.signature(backend).parameters
+    common = {
+        "max_new_tokens": settings.max_new_tokens,
+        "batch_size": settings.batch_size,
+        "seed": settings.seed,
+    }
+    if settings.temperature:
+        if "temperature" not in known:
+            raise ConfigError(f"the backend {settings.backend} has no temperature: leave it at 0")
+        common["temperature"] = settings.temperature  # type: ignore[assignment]
+    options = {key: value for key, value in common.items() if key in known} | settings.options
+    if unknown := [key for key in options if key not in known]:
+        raise ConfigError(
+            f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
+        )
+    return backend(name, **options)  # type: ignore[no-any-return]
+
+
+def with_seed(engine: Model, seed: int) -> Model:
+    """The same model, drawing other answers; a backend that cannot be seeded draws whatever it draws."""
+    return engine.with_seed(seed) if hasattr(engine, "with_seed") else engine  # type: ignore[no-any-return]
+
+
+def identity(settings: RunSettings, stage: Path | None, out: Path) -> dict[str, Any]:
+    """Which model answers, and how: everything that could change an answer, and nothing that could not.
+
+    A folder is written relative to `out`, so that moving a whole run changes nothing.
+    """
+    name = settings.model or os.path.relpath(stage / "model" if stage else "", out.parent)
+    options = {k: v for k, v in settings.options.items() if k not in HOW + SECRETS}
+    asked = {
+        "max_new_tokens": settings.max_new_tokens,
+        "temperature": settings.temperature,
+        "mode": settings.mode,
+    }
+    return {
+        "name": name,
+        "backend": settings.backend,
+        **asked,
+        "options": options,
+        "weights": weights(settings, stage),
+    }
+
+
+def repeatable(settings: RunSettings, about: Mapping[str, Any]) -> bool:
+    """Whether a kept reply may stand for a new one: greedy decoding of known weights, or of a server that is
+    trusted to keep its model under its name. What a function of the user's does is not known."""
+    known = about["weights"] != "unknown" or settings.backend == "openai_compatible"
+    return settings.temperature == 0 and settings.backend not in ("python", "scripted") and known
+
+
+def weights(settings: RunSettings, stage: Path | None) -> str:
+    """A digest of the weights or of the code that answers; "unknown" for a model behind a server."""
+    if stage is not None:
+        return _folder(stage / "model")
+    if settings.backend == "openai_compatible":
+        return "unknown"
+    if ":" in settings.model and (file := Path(settings.model.rpartition(":")[0])).suffix == ".py":
+        return io.sha256(file)[:16] if file.is_file() else "unknown"
+    if settings.model == "starter" and settings.backend in ("transformers", "vllm"):
+        name = f"starter-{starter.VERSION}"
+        return io.digest(assets.cache_root() / "models" / name) or name
+    place = Path(settings.model).expanduser()
+    return _folder(place) if place.is_dir() else _snapshot(settings.model)
+
+
+def _folder(place: Path) -> str:
+    """Of a published folder the digest of its manifest, which has those of its files; else of every file's
+    bytes."""
+    manifest = next((p for p in (place / io.MANIFEST, place.parent / io.MANIFEST) if p.is_file()), None)
+    if manifest is not None:
+        files = {
+            k: v["sha256"]
+            for k, v in io.read_json(manifest)["files"].items()
+            if manifest.parent == place or k.startswith("model/")
+        }
+        return io.fingerprint({k.removeprefix("model/"): v for k, v in files.items()})
+    return io.fingerprint(
+        {p.relative_to(place).as_posix(): _digest(p) for p in sorted(place.rglob("*")) if p.is_file()}
+    )
+
+
+def _digest(path: Path) -> str:
+    """The sha256 of a file; that of a large one is computed once for each time the file is written."""
+    stat = path.stat()
+    if stat.st_size < LARGE:
+        return io.sha256(path)
+    key = io.fingerprint([str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino])
+    known = assets.cache_root() / "digests" / key
+    if not known.is_file():
+        io.write_text(known, io.sha256(path))
+    return known.read_text(encoding="utf-8")
+
+
+def _snapshot(name: str) -> str:
+    """The commit of a hub model that is in the local cache, else "unknown"."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(name, "config.json")
+    except (ImportError, ValueError, MedError):
+        return "unknown"
+    return Path(found).parent.name if isinstance(found, str) else "unknown"

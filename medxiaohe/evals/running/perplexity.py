@@ -1,0 +1,61 @@
+"""Bits per token on documents that no training stage may read.
+
+perplexity.jsonl has {id, text, nats, tokens}: `text` is a hash, and `tokens` counts those scored, for a
+backend may cut long documents.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.evals.running.settings import RunSettings
+from medxiaohe.progress import Meter
+from medxiaohe.types import Model, Sample
+
+
+def perplexity(engine: Model, data: Path, out: Path, settings: RunSettings) -> dict[str, Any]:
+    if not hasattr(engine, "token_nats"):
+        raise ConfigError(f"the backend {settings.backend} cannot measure perplexity: use transformers")
+    documents = held_out(data, settings.perplexity)
+    rows, meter = [], Meter("perplexity", len(documents))
+    for start in range(0, len(documents), settings.batch_size):
+        batch = documents[start : start + settings.batch_size]
+        for sample, (nats, tokens) in zip(batch, engine.token_nats([s.text for s in batch]), strict=True):
+            rows.append(
+                {
+                    "id": sample.id,
+                    "nats": round(nats, 4),
+                    "tokens": tokens,
+                    "text": io.fingerprint(sample.text),
+                }
+            )
+        meter.advance(len(batch))
+    meter.close()
+    io.write_jsonl(out / "perplexity.jsonl", rows)
+    return bits(rows)
+
+
+def held_out(data: Path, limit: int) -> list[Sample]:
+    """The first `limit` test documents of a stage of data, in an order that depends on their ids only."""
+    found = [
+        s
+        for s in io.read_samples(data / "samples.jsonl")
+        if s.split == "test" and s.is_document and not s.images
+    ]
+    if not found:
+        raise DataError(f"{data}: no document with split test, so there is nothing to measure perplexity on")
+    chosen = sorted(found, key=lambda s: (io.unit_interval("perplexity", s.id), s.id))[:limit]
+    return sorted(chosen, key=lambda s: s.id)
+
+
+def bits(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Bits per token over all documents; it compares models that share a tokenizer."""
+    nats, tokens = (math.fsum(row[key] for row in rows) for key in ("nats", "tokens"))
+    if not tokens:
+        raise DataError("the documents have no tokens to predict: they are empty")
+    return {"documents": len(rows), "tokens": int(tokens), "bits_per_token": nats / tokens / math.log(2)}

@@ -1,0 +1,102 @@
+"""What an evaluation can be told: the tasks, the model, how it is asked, and what is measured beside the
+mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from medxiaohe import plugins
+from medxiaohe.errors import ConfigError
+from medxiaohe.evals.reporting import peer_scorers
+from medxiaohe.scoring.judges.use import JudgeSettings
+from medxiaohe.tasks import make
+
+BASELINES = ("random", "blind")  # the constant answer is always there
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    name: str
+    limit: int | None = None  # the first items in the task's own order, which is shuffled
+    split: str = "test"
+    args: dict[str, Any] = field(default_factory=dict)
+    label: str = ""  # the name in the results, when one task runs twice
+
+    @property
+    def shown(self) -> str:
+        return self.label or Path(self.name.partition(":")[0]).stem
+
+
+@dataclass(frozen=True)
+class Rewriter:
+    """A model that rewrites questions for the perturbation `paraphrase`; without one that works by
+    templates."""
+
+    model: str = ""
+    backend: str = "transformers"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    tasks: tuple[TaskRun, ...] = ()
+    # for a model that is no earlier stage: starter, a folder, a hub id, a served name, file.py:function
+    model: str = ""
+    backend: str = "transformers"
+    options: dict[str, Any] = field(default_factory=dict)  # of the backend: url, api_key_env, ...
+    perplexity: int = 0  # how many test documents of the `data` stage to measure
+    batch_size: int = 16
+    max_new_tokens: int = 64
+    seed: int = 0
+    # rank: the most likely of the answers on offer, nothing is generated
+    mode: Literal["generate", "rank"] = "generate"
+    samples: int = 1  # answers drawn for each item; more than one needs a temperature
+    temperature: float = 0.0
+    baselines: tuple[str, ...] = ()  # random, blind
+    perturb: tuple[str, ...] = ()  # names of `medxiaohe list perturbations`, or all
+    rewriter: Rewriter = field(default_factory=Rewriter)
+    confidence: bool = False  # calibration, from the likelihood of the answers on offer
+    calibrate: int = 0  # validation items to fit a temperature and conformal sets on
+    compat: tuple[str, ...] = ()  # published scorers to show beside ours (evals/reporting/peer_scorers.py)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)  # of scorers that need one
+    cache: bool = False  # replies of deterministic decoding are kept between runs
+    min_items: int = 10  # of a tree node, to be reported
+
+    def __post_init__(self) -> None:
+        if not self.tasks and not self.perplexity:
+            raise ConfigError("give `tasks`, or a number of documents as `perplexity`")
+        if self.batch_size < 1 or self.max_new_tokens < 1 or self.perplexity < 0:
+            raise ConfigError("batch_size and max_new_tokens must be at least 1, perplexity at least 0")
+        if self.samples < 1 or self.temperature < 0 or self.calibrate < 0 or self.min_items < 1:
+            raise ConfigError(
+                "samples and min_items must be at least 1, temperature and calibrate at least 0"
+            )
+        if self.samples > 1 and self.temperature == 0:
+            raise ConfigError(
+                f"{self.samples} samples of greedy decoding are one answer: set `temperature`, such as 0.7"
+            )
+        if self.mode == "rank" and (self.samples > 1 or self.temperature):
+            raise ConfigError("mode rank draws nothing: leave `samples` at 1 and `temperature` at 0")
+        for name in self.baselines:
+            if name not in BASELINES:
+                raise ConfigError(f"no baseline {name!r}{plugins.nearest(name, BASELINES)}")
+        for name in self.compat:
+            if name not in peer_scorers.SCORERS:
+                raise ConfigError(
+                    f"no published scorer {name!r}{plugins.nearest(name, peer_scorers.SCORERS)}"
+                )
+        for name in self.perturb:
+            if name != "all":
+                plugins.load("perturbations", name)
+        for task in self.tasks:
+            make(task.name, None, task.args)
+            if task.limit is not None and task.limit < 1:
+                raise ConfigError(f"the limit of task {task.shown!r} must be at least 1, not {task.limit}")
+        if len({task.shown for task in self.tasks}) < len(self.tasks):
+            raise ConfigError("two tasks have the same name: give one of them a `label`")
+
+    @property
+    def perturbations(self) -> tuple[str, ...]:
+        return tuple(plugins.available("perturbations")) if "all" in self.perturb else self.perturb

@@ -1,0 +1,177 @@
+"""All numbers of one task: the passes it needs, in turn, and what each says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io, plugins
+from medxiaohe.errors import ConfigError
+from medxiaohe.evals.reporting import peer_scorers
+from medxiaohe.evals.running import answer_options, fingerprints
+from medxiaohe.evals.running.examine import (
+    BLIND,
+    Examination,
+    answer,
+    likelihoods,
+    perturbed,
+    validation_items,
+)
+from medxiaohe.evals.statistics import baselines, confidence, measures, robustness
+from medxiaohe.scoring.judges import use
+from medxiaohe.scoring.judges.scorer import JudgedScorer
+from medxiaohe.tasks import differs
+from medxiaohe.types import Sample, Score, Trace
+
+VARIANT = ("sample", "trace", "scores", "verdicts", "judge_replies")
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A finished task: its numbers, and the files of rows they were made from."""
+
+    name: str
+    facts: Mapping[str, Any]  # what the task is: its version, prompts, data, scorers
+    scores: Mapping[str, Mapping[str, Any]]
+    constant: Mapping[str, Any]
+    more: Mapping[str, Any]  # baselines, samples, perturb, calibration, where asked for
+    rows: Path
+    others: tuple[Path, ...] = ()
+    changed: Mapping[str, Path] = field(default_factory=dict)
+    nats: Path | None = None
+    # what it said of itself and took (scoring/judges/use.py)
+    judge: Mapping[str, Any] = field(default_factory=dict)
+
+    def traces(self) -> Iterator[dict[str, Any]]:
+        """Rows as they are kept; of several draws the first is told in full, with the values of all."""
+        others = [io.read_jsonl(path) for path in self.others]
+        for row in io.read_jsonl(self.rows):
+            if others:
+                row["values"] = [r["scores"][0]["value"] for r in (row, *(next(o) for o in others))]
+            yield row
+
+    def draws(self) -> Iterator[dict[str, Any]]:
+        for i, path in enumerate(self.others, 1):
+            for row in io.read_jsonl(path):
+                said = io.trace_from_json(row["trace"]).answer
+                yield {
+                    "task": self.name,
+                    "id": row["sample"]["id"],
+                    "draw": i,
+                    "answer": said,
+                    "scores": row["scores"],
+                }
+
+    def variants(self) -> Iterator[dict[str, Any]]:
+        for name, path in self.changed.items():
+            for row in io.read_jsonl(path):
+                yield {"task": self.name, "variant": name, **{k: row[k] for k in VARIANT if k in row}}
+
+    def likely(self) -> Iterator[dict[str, Any]]:
+        for row in io.read_jsonl(self.nats) if self.nats is not None else ():
+            yield {"task": self.name, **row}
+
+
+def examined(
+    exam: Examination, asked: Mapping[str, Any], self_test: Mapping[str, Any] | None = None
+) -> Examined:
+    """Ask whatever is not asked yet, and make the numbers."""
+    settings, wanted, task = exam.settings, exam.wanted, exam.task
+    draws = [
+        answer(exam, "main" if i == 0 else f"draw{i}", exam.items, settings.seed + i)
+        for i in range(settings.samples)
+    ]
+    offered = answer_options.candidates(task)
+    more: dict[str, Any] = {}
+    changed: dict[str, Path] = {}
+    if settings.samples > 1:
+        more["samples"] = measures.samples(draws)
+    if settings.baselines:
+        more["baselines"] = _baselines(exam, offered, changed)
+    if settings.perturbations:
+        rows = {name: _variant(exam, name, changed) for name in settings.perturbations}
+        more["perturb"] = robustness.robustness(robustness.verdicts(draws[0]), rows, settings.seed)
+    if settings.compat:
+        more["compat"] = {name: peer_scorers.difference(name, _judged(draws[0])) for name in settings.compat}
+    nats = _likelihoods(exam, offered, more)
+    facts = {
+        "task": wanted.name,
+        "version": fingerprints.task_code(task, plugins.load("tasks", wanted.name)),
+        "split": wanted.split,
+        "limit": wanted.limit,
+        "args": wanted.args,
+        "license": task.license,
+        "access": task.access,
+        "tags": list(task.tags),
+        "n": asked["n"],
+        "dataset": asked["items"],
+        "fingerprint": asked["fingerprint"],
+        "data_changed": differs(task, wanted.split, asked["fingerprint"]) if asked["fingerprint"] else "",
+        "prompts": asked["prompts"],
+        "prompt": task.prompt,
+        "prompt_template": fingerprints.template(task),
+        "scorers": fingerprints.scorers(task),
+        "judge": fingerprints.judge(settings.judge, task, exam.tree),
+        "workflow": task.workflow,
+        "tools": list(task.tools),
+    }
+    if self_test is not None:
+        facts["judge_self_test"] = dict(self_test)
+    if settings.judge.budget.limited and use.kinds(task.scorers):
+        facts["judge_budget"] = {
+            "max_calls": settings.judge.max_calls,
+            "max_cost": settings.judge.max_cost,
+            "unasked": measures.unasked(draws[0]),
+        }
+    within = {s.name: s.mean_within for s in task.scorers if isinstance(s, JudgedScorer) and s.mean_within}
+    scores = measures.scores(draws, wanted.shown, within)
+    constant = (
+        baselines.constant(task, exam.items, wanted.split)
+        if not use.kinds(task.scorers[:1])
+        else baselines.NONE
+    )
+    return Examined(wanted.shown, facts, scores, constant, more, draws[0], tuple(draws[1:]), changed, nats)
+
+
+def _judged(rows: Path) -> Iterator[tuple[Sample, Trace, Score]]:
+    for row in io.read_jsonl(rows):
+        yield io.sample_from_json(row["sample"]), io.trace_from_json(row["trace"]), Score(**row["scores"][0])
+
+
+def _variant(exam: Examination, name: str, changed: dict[str, Path]) -> Path | None:
+    """The answers to the items as `name` changes them."""
+    if name not in changed and (items := perturbed(exam, name)) is not None:
+        changed[name] = answer(exam, name, items, exam.settings.seed)
+    return changed.get(name)
+
+
+def _baselines(exam: Examination, offered: Any, changed: dict[str, Path]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "random" in exam.settings.baselines:
+        found["random"] = baselines.any_answer(exam.task, exam.items, offered)
+    if "blind" in exam.settings.baselines:
+        rows = _variant(exam, BLIND, changed)
+        found["blind"] = measures.scores([rows], "blind")["blind"] if rows is not None else None
+    return found
+
+
+def _likelihoods(exam: Examination, offered: Any, more: dict[str, Any]) -> Path | None:
+    """Calibration, of tasks with answers on offer; the reason where there is none."""
+    settings = exam.settings
+    if not settings.confidence and not settings.calibrate:
+        return None
+    if not answer_options.can_rank(exam.engine):
+        raise ConfigError(
+            f"the backend of {exam.engine.name} gives no likelihoods: leave out confidence and calibrate, or"
+            " use transformers"
+        )
+    if offered is None:
+        more["calibration"] = None
+        return None
+    nats = likelihoods(exam, "likelihoods", exam.items)
+    items = validation_items(exam, settings.calibrate) if settings.calibrate else None
+    fitted = likelihoods(exam, "validation", items) if items is not None else None
+    more["calibration"] = confidence.calibrated(nats, fitted, settings.seed)
+    return nats

@@ -1,0 +1,63 @@
+"""What no skill would score on the same items: always one answer, any answer on offer, the question without
+its image."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.evals.running import work
+from medxiaohe.evals.running.judging import Tally, said
+from medxiaohe.evals.statistics import clusters
+from medxiaohe.types import Sample, Task
+
+# where judging would cost as much as the run
+NONE = {"constant": None, "constant_answer": "", "constant_from": ""}
+MAX_TRAIN_GOLDS = 2000  # enough to know the most frequent answer
+
+
+def constant(task: Task, items: Path, split: str) -> dict[str, Any]:
+    """What always giving one answer would score: the most frequent of train, or, where there is none, the
+    best on these."""
+    try:
+        known = split != "train" and "train" in task.splits
+        golds = (
+            Counter(map(task.gold, islice(task.samples("train"), MAX_TRAIN_GOLDS)))
+            if known
+            else Counter[str]()
+        )
+    except (ConfigError, DataError):
+        golds = Counter()
+    source = "train" if golds else split
+    golds = golds or Counter(map(task.gold, _samples(items)))
+    answer = min(golds, key=lambda gold: (-golds[gold], gold))
+    values = [
+        value
+        for sample in _samples(items)
+        if (value := task.scorers[0](sample, said(sample, answer)).value) is not None
+    ]
+    mean = math.fsum(values) / len(values) if values else None
+    return {"constant": mean, "constant_answer": answer, "constant_from": source}
+
+
+def any_answer(
+    task: Task, items: Path, offered: Callable[[Sample], tuple[str, ...]] | None
+) -> dict[str, Any] | None:
+    """The expected score of an answer drawn evenly from those on offer: exact, nothing is drawn. None for
+    free text."""
+    if offered is None:
+        return None
+    tally = Tally()
+    for sample in _samples(items):
+        values = [task.scorers[0](sample, said(sample, text)).value or 0.0 for text in offered(sample)]
+        tally.add(math.fsum(values) / len(values), clusters.of(sample))
+    return tally.row()
+
+
+def _samples(items: Path) -> Iterator[Sample]:
+    return (item.sample for item in work.items(items))

@@ -1,0 +1,233 @@
+"""Does a model know when it is right? Calibration, selective answering, and sets that hold the answer.
+
+Confidence is the probability of the chosen answer among those on offer. Everything that is fitted is fitted
+on validation items; what is reported is about other items.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from medxiaohe.evals.running.judging import interval
+
+BINS, IN_A_BIN = 15, 20  # at most so many bins, of at least so many items
+DRAWS, WORK = 500, 2_000_000  # of the bootstrap; draws times items, beyond which fewer are drawn
+POINTS = 50  # of a curve
+COVERAGES = (0.5, 0.8, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An item asked by likelihood: a probability for each answer on offer, the index of the gold one, its
+    cluster."""
+
+    probabilities: tuple[float, ...]
+    gold: int
+    cluster: str = ""
+
+    @property
+    def chosen(self) -> int:
+        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        return max(self.probabilities)
+
+    @property
+    def right(self) -> bool:
+        return self.chosen == self.gold
+
+
+def softmax(nats: Sequence[float], temperature: float = 1.0) -> tuple[float, ...]:
+    low = min(nats)
+    weights = [math.exp((low - value) / temperature) for value in nats]
+    total = math.fsum(weights)
+    return tuple(weight / total for weight in weights)
+
+
+# ---- calibration -----------------------------------------------------------------------------------
+
+
+def bins(confidences: Sequence[float], right: Sequence[bool], number: int = BINS) -> list[dict[str, float]]:
+    """Bins of equal numbers of items, by rising confidence: {n, confidence, accuracy, low, high}, the last
+    two of the confidences."""
+    order = sorted(range(len(confidences)), key=lambda i: (confidences[i], i))
+    number = max(1, min(number, len(order) // IN_A_BIN))
+    edges = [round(len(order) * i / number) for i in range(number + 1)]
+    found = []
+    for start, end in pairwise(edges):
+        part = order[start:end]
+        mean = math.fsum(confidences[i] for i in part) / len(part)
+        hits = sum(right[i] for i in part)
+        found.append(
+            {
+                "n": len(part),
+                "confidence": mean,
+                "accuracy": hits / len(part),
+                "low": confidences[part[0]],
+                "high": confidences[part[-1]],
+            }
+        )
+    return found
+
+
+def ece(confidences: Sequence[float], right: Sequence[bool], number: int = BINS) -> float:
+    """Expected calibration error (Naeini et al. 2015) with bins of equal mass: mean distance of accuracy from
+    confidence."""
+    return math.fsum(
+        b["n"] * abs(b["accuracy"] - b["confidence"]) for b in bins(confidences, right, number)
+    ) / len(confidences)
+
+
+def ece_interval(
+    confidences: Sequence[float], right: Sequence[bool], clusters: Sequence[str], seed: int = 0
+) -> tuple[float, float]:
+    """95 % bootstrap interval; whole clusters are drawn."""
+    groups: dict[str, list[int]] = {}
+    for i, cluster in enumerate(clusters):
+        groups.setdefault(cluster or f"\0{i}", []).append(i)
+    rng, names, found = random.Random(seed), list(groups), []
+    draws = max(100, min(DRAWS, WORK // max(1, len(confidences))))
+    for _ in range(draws):
+        drawn = [i for name in rng.choices(names, k=len(names)) for i in groups[name]]
+        found.append(ece([confidences[i] for i in drawn], [right[i] for i in drawn]))
+    found.sort()
+    return found[round(0.025 * (draws - 1))], found[round(0.975 * (draws - 1))]
+
+
+def floor(confidences: Sequence[float], seed: int = 0) -> float:
+    """The ECE that a perfectly calibrated model would show with these confidences: bins of few items are
+    never exact."""
+    rng = random.Random(seed)
+    number = max(20, min(100, WORK // 10 // max(1, len(confidences))))
+    draws = [ece(confidences, [rng.random() < c for c in confidences]) for _ in range(number)]
+    return math.fsum(draws) / len(draws)
+
+
+def brier(items: Sequence[Answered]) -> float:
+    """Mean squared distance of the probabilities from the truth, over all answers on offer (Brier 1950): 0 to
+    2."""
+    return math.fsum(
+        math.fsum((p - (i == item.gold)) ** 2 for i, p in enumerate(item.probabilities)) for item in items
+    ) / len(items)
+
+
+# ---- answering only when sure ----------------------------------------------------------------------
+
+
+def risk_curve(confidences: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float]]:
+    """(coverage, error among the covered) as ever less sure items are let in; items of equal confidence come
+    together."""
+    order = sorted(range(len(confidences)), key=lambda i: -confidences[i])
+    found, wrong = [], 0
+    for done, i in enumerate(order, 1):
+        wrong += not right[i]
+        if done == len(order) or confidences[order[done]] != confidences[i]:
+            found.append((done / len(order), wrong / done))
+    return found
+
+
+def aurc(curve: Sequence[tuple[float, float]]) -> float:
+    """Area under the risk-coverage curve (Geifman and El-Yaniv 2017); items let in together share their
+    risk."""
+    area, before = 0.0, 0.0
+    for coverage, risk in curve:
+        area += (coverage - before) * risk
+        before = coverage
+    return area
+
+
+def at_coverage(curve: Sequence[tuple[float, float]], coverage: float) -> tuple[float, float]:
+    """The first point that covers at least so much."""
+    return next((point for point in curve if point[0] >= coverage - 1e-12), curve[-1])
+
+
+def thinned(curve: Sequence[tuple[float, float]], most: int = POINTS) -> list[tuple[float, float]]:
+    if len(curve) <= most:
+        return list(curve)
+    return [curve[round(i * (len(curve) - 1) / (most - 1))] for i in range(most)]
+
+
+# ---- fitted on validation --------------------------------------------------------------------------
+
+
+def fit_temperature(nats: Sequence[Sequence[float]], golds: Sequence[int]) -> float:
+    """The temperature that makes the golds most likely (Guo et al. 2017), by golden section on its
+    logarithm."""
+
+    def cost(log_t: float) -> float:
+        return -math.fsum(
+            math.log(max(softmax(row, math.exp(log_t))[gold], 1e-300))
+            for row, gold in zip(nats, golds, strict=True)
+        )
+
+    low, high, ratio = math.log(0.02), math.log(50.0), (math.sqrt(5) - 1) / 2
+    a, b = high - ratio * (high - low), low + ratio * (high - low)
+    cost_a, cost_b = cost(a), cost(b)
+    for _ in range(60):
+        if cost_a < cost_b:
+            high, b, cost_b = b, a, cost_a
+            a = high - ratio * (high - low)
+            cost_a = cost(a)
+        else:
+            low, a, cost_a = a, b, cost_b
+            b = low + ratio * (high - low)
+            cost_b = cost(b)
+    return math.exp((low + high) / 2)
+
+
+def conformal_threshold(gold_probabilities: Sequence[float], miss: float = 0.1) -> float:
+    """Answers at least this probable form a set that misses the gold in at most `miss` of exchangeable items.
+
+    Split conformal prediction (Vovk et al. 2005; Angelopoulos and Bates 2021): the ceil((n + 1)(1 - miss))-th
+    smallest of 1 - p(gold). 0, so every answer, when there are too few items to promise that.
+    """
+    n = len(gold_probabilities)
+    rank = math.ceil((n + 1) * (1 - miss))
+    return sorted(gold_probabilities, reverse=True)[rank - 1] if rank <= n else 0.0
+
+
+def conformal(items: Sequence[Answered], threshold: float, miss: float = 0.1) -> dict[str, Any]:
+    """How often the sets hold the gold, with n and interval, and how large they are."""
+    sets = [[p >= threshold - 1e-12 for p in item.probabilities] for item in items]
+    held = interval(
+        [float(kept[item.gold]) for kept, item in zip(sets, items, strict=True)],
+        [item.cluster for item in items],
+    )
+    return {
+        "promised": 1 - miss,
+        "threshold": threshold,
+        "held": held,
+        "size": math.fsum(sum(kept) for kept in sets) / len(sets),
+    }
+
+
+def report(items: Sequence[Answered], seed: int = 0) -> dict[str, Any]:
+    """Everything that is measured on the items themselves."""
+    confidences, right = [item.confidence for item in items], [item.right for item in items]
+    curve = risk_curve(confidences, right)
+    low, high = ece_interval(confidences, right, [item.cluster for item in items], seed)
+    covered = [at_coverage(curve, c) for c in COVERAGES]
+    return {
+        "n": len(items),
+        "accuracy": interval([float(r) for r in right], [item.cluster for item in items]),
+        "confidence": math.fsum(confidences) / len(items),
+        "ece": {
+            "value": ece(confidences, right),
+            "low": low,
+            "high": high,
+            "floor": floor(confidences, seed),
+            "bins": len(bins(confidences, right)),
+            "binning": "equal mass",
+        },
+        "brier": brier(items),
+        "aurc": aurc(curve),
+        "selective_risk": [{"coverage": c, "risk": r} for c, r in covered],
+        "curve": thinned(curve),
+        "reliability": bins(confidences, right),
+    }

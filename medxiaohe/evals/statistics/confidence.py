@@ -1,0 +1,57 @@
+"""Calibration of one task from the likelihoods of the answers on offer (evals/statistics/calibration.py has
+the mathematics)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.evals.statistics import calibration, clusters
+from medxiaohe.evals.statistics.calibration import Answered
+from medxiaohe.evals.statistics.measures import RIGHT
+
+MISS = 0.1  # of conformal sets
+
+
+def read(rows: Path) -> list[tuple[list[float], int, str]]:
+    """Nats of each answer, index of the gold one, and cluster; items with no or several right answers are
+    left out."""
+    found = []
+    for row in io.read_jsonl(rows):
+        golds = [i for i, value in enumerate(row["values"]) if value is not None and value >= RIGHT]
+        if len(golds) == 1:
+            found.append((row["nats"], golds[0], row["cluster"]))
+    groups = clusters.joined([units if isinstance(units, str) else tuple(units) for *_, units in found])
+    return [(nats, gold, group) for (nats, gold, _), group in zip(found, groups, strict=True)]
+
+
+def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, Any] | None:
+    """The report of a task, and, when there are validation items, what fitting on those makes of it."""
+    test = read(rows)
+    if not test:
+        return None
+    found = calibration.report(_answered(test), seed)
+    fitted = read(validation) if validation is not None else []
+    if fitted:
+        temperature = calibration.fit_temperature(
+            [nats for nats, _, _ in fitted], [gold for _, gold, _ in fitted]
+        )
+        scaled = calibration.report(_answered(test, temperature), seed)
+        own = [item.probabilities[item.gold] for item in _answered(fitted, temperature)]
+        threshold = calibration.conformal_threshold(own, MISS)
+        found["fitted"] = {
+            "on": "validation",
+            "n": len(fitted),
+            "temperature": temperature,
+            "ece": scaled["ece"],
+            "brier": scaled["brier"],
+            "reliability": scaled["reliability"],
+            "conformal": calibration.conformal(_answered(test, temperature), threshold, MISS),
+        }
+    return found
+
+
+def _answered(rows: Iterable[tuple[list[float], int, str]], temperature: float = 1.0) -> list[Answered]:
+    return [Answered(calibration.softmax(nats, temperature), gold, cluster) for nats, gold, cluster in rows]

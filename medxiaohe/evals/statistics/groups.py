@@ -1,0 +1,46 @@
+"""Scores by what tasks ask for: their tags, with public, gated and private tasks apart (MX-34, MX-36).
+
+A group's score is the mean of its tasks, each of which counts once however many items it has. The interval
+takes tasks as given and their errors as independent: it says how far other items of the same tasks would move
+the mean, not what other tasks would show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Any
+
+ACCESS = ("public", "gated", "private")
+NOT_A_KIND = ("medevalkit",)  # says where else a task is found
+Z = NormalDist().inv_cdf(0.975)
+
+
+def groups(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """{access, tag, tasks [names], n, mean, low, high} of each tag, and of all tasks of an access (tag "");
+    judged tasks only."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, task in tasks.items():
+        if not task["scores"]["n"]:
+            continue
+        for tag in ("", *task["tags"]):
+            if tag not in NOT_A_KIND:
+                found.setdefault((task["access"], tag), []).append(name)
+    order = sorted(found, key=lambda key: (ACCESS.index(key[0]), key[1]))
+    return [
+        {"access": access, "tag": tag, "tasks": found[access, tag], **_mean(tasks, found[access, tag])}
+        for access, tag in order
+    ]
+
+
+def _mean(tasks: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    rows = [tasks[name]["scores"] for name in names]
+    mean = math.fsum(row["mean"] for row in rows) / len(rows)
+    n = sum(row["n"] for row in rows)
+    if len(rows) == 1:
+        return {"n": n, "mean": mean, "low": rows[0]["low"], "high": rows[0]["high"]}
+    if any(row["low"] is None for row in rows):
+        return {"n": n, "mean": mean, "low": None, "high": None}
+    error = math.sqrt(math.fsum(((row["high"] - row["low"]) / 2 / Z) ** 2 for row in rows)) / len(rows)
+    return {"n": n, "mean": mean, "low": max(0.0, mean - Z * error), "high": min(1.0, mean + Z * error)}

@@ -1,0 +1,105 @@
+"""Numbers of one task from its rows: a mean for each scorer, and what k answers to each item are worth."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.evals.running.judging import Tally
+from medxiaohe.evals.statistics import clusters
+from medxiaohe.scoring.judges.model_judge import SPENT
+
+RIGHT = 1 - 1e-9  # a value of at least this is a right answer
+
+
+def cluster_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The patient and the study of a row's sample (evals/statistics/clusters.py)."""
+    sample = row["sample"]
+    return clusters.named(str(sample.get("patient_id") or ""), str(sample.get("study_id") or ""))
+
+
+def scores(
+    rows: Sequence[Path], shown: str, within: Mapping[str, tuple[float, float]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Name -> {n, mean, low, high, clusters, unparsed, refused, unjudged}, the first scorer under the task's
+    own name.
+
+    `rows` are the files of each draw of answers; an item's value is the mean of its draws, and a fault of any
+    draw counts as the share of draws that had it. `within` says of a scorer what the mean of its values is
+    clipped to.
+    """
+    tallies: dict[str, Tally] = {}
+    for draws in _together(rows):
+        for i, score in enumerate(draws[0]["scores"]):
+            tally = tallies.setdefault(
+                shown if i == 0 else f"{shown}.{score['name']}",
+                Tally(within=(within or {}).get(score["name"])),
+            )
+            values = [row["scores"][i]["value"] for row in draws]
+            known = [value for value in values if value is not None]
+            status = next(
+                (row["scores"][i]["status"] for row in draws if row["scores"][i]["status"] != "judged"),
+                "judged",
+            )
+            tally.add(math.fsum(known) / len(known) if known else None, cluster_of(draws[0]), status)
+    return {name: tally.summary() for name, tally in tallies.items()}
+
+
+def unasked(rows: Path) -> int:
+    """How many items are unjudged because the budget of the judge was spent before them."""
+    return sum(
+        any(_beyond(v) for some in row.get("verdicts", {}).values() for v in some)
+        for row in io.read_jsonl(rows)
+    )
+
+
+def _beyond(verdict: Mapping[str, Any]) -> bool:
+    return not verdict["label"] and str(verdict["why"]).startswith(SPENT)
+
+
+def _together(rows: Sequence[Path]) -> Iterator[list[dict[str, Any]]]:
+    """The rows of an item from each file."""
+    for found in zip(*(io.read_jsonl(path) for path in rows), strict=True):
+        yield list(found)
+
+
+def samples(rows: Sequence[Path]) -> dict[str, Any]:
+    """Of k draws: the mean over them, pass@1 ... pass@k, and the majority vote, each with n and interval."""
+    k = len(rows)
+    sizes = sorted({1, k} | {2**i for i in range(1, 12) if 2**i < k})
+    at = {size: Tally() for size in sizes}
+    vote, spread = Tally(), Tally()
+    for draws in _together(rows):
+        first = [row["scores"][0] for row in draws]
+        values = [score["value"] for score in first if score["value"] is not None]
+        group = cluster_of(draws[0])
+        vote.add(majority([(score.get("parsed", ""), score["value"]) for score in first]), group)
+        if len(values) < k:
+            continue
+        right = sum(value >= RIGHT for value in values)
+        spread.add(float(0 < right < k), group)
+        for size in sizes:
+            at[size].add(pass_at(k, right, size), group)
+    found = {f"pass@{size}": tally.row() for size, tally in at.items()}
+    return {"k": k, **found, f"maj@{k}": vote.row(), "undecided": spread.row()}
+
+
+def pass_at(n: int, right: int, k: int) -> float:
+    """The chance that k of n answers, drawn without replacement, hold a right one (Chen et al. 2021,
+    arXiv:2107.03374, eq. 1)."""
+    return 1.0 - math.prod((n - right - i) / (n - i) for i in range(k)) if n - right >= k else 1.0
+
+
+def majority(draws: Sequence[tuple[str, float | None]]) -> float | None:
+    """The value of the answer that was read most often; the earlier of two that are even. Unread answers have
+    no vote."""
+    votes = Counter(parsed for parsed, _ in draws if parsed)
+    if not votes:
+        return 0.0 if any(value is not None for _, value in draws) else None
+    most = max(votes.values())
+    winner = next(parsed for parsed, _ in draws if parsed and votes[parsed] == most)
+    return next((value for parsed, value in draws if parsed == winner and value is not None), None)

@@ -1,0 +1,80 @@
+"""How answers hold when the same question is asked another way: flips, losses, and the worst case.
+
+A flip is a verdict that changes between right and not right. The worst case counts an item as right only when
+it is right as it was and under every perturbation that applied to it and that a sound model withstands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io, plugins
+from medxiaohe.evals.running.judging import Tally, finite
+from medxiaohe.evals.statistics import clusters, stats
+from medxiaohe.evals.statistics.clusters import Units
+from medxiaohe.evals.statistics.measures import RIGHT, cluster_of
+
+Verdicts = dict[str, tuple[float | None, Units]]  # sample id -> value and what it is one of
+
+
+def verdicts(rows: Path) -> Verdicts:
+    return {row["sample"]["id"]: (row["scores"][0]["value"], cluster_of(row)) for row in io.read_jsonl(rows)}
+
+
+def robustness(before: Verdicts, changed: Mapping[str, Path | None], seed: int = 0) -> dict[str, Any]:
+    """{perturbations: {name: row}, worst: row}; a perturbation that applies to nothing has n = 0."""
+    still = {id: value >= RIGHT for id, (value, _) in before.items() if value is not None}
+    touched: set[str] = set()
+    found: dict[str, Any] = {}
+    for name, path in changed.items():
+        after = verdicts(path) if path is not None else {}
+        expects = expectation(name)
+        found[name] = {"expects": expects, **_compared(before, after, seed)}
+        for id, (value, _) in after.items() if expects == "right" else ():
+            if value is not None and id in still:
+                still[id] = still[id] and value >= RIGHT
+                touched.add(id)
+    tested = [row for row in found.values() if row["n"]]
+    for row, p in zip(tested, stats.holm([row["p"] for row in tested]), strict=True):
+        row["p_holm"] = p
+    worst, usual = Tally(), Tally()
+    for id in touched:
+        worst.add(float(still[id]), before[id][1])
+        usual.add(float((before[id][0] or 0.0) >= RIGHT), before[id][1])
+    return {"perturbations": found, "worst": worst.row() | {"unperturbed": usual.row()["mean"]}}
+
+
+def expectation(name: str) -> str:
+    """ "right" where a sound model stays right, "lost" where what the answer needs was taken away."""
+    module = __import__(plugins.load("perturbations", name).__module__, fromlist=["EXPECTS"])
+    return str(getattr(module, "EXPECTS", "right"))
+
+
+def _compared(before: Verdicts, after: Verdicts, seed: int) -> dict[str, Any]:
+    pairs = [(before[id][0], value, group) for id, (value, group) in after.items() if id in before]
+    known = [(float(a), float(b), group) for a, b, group in pairs if a is not None and b is not None]
+    if not known:
+        return {"n": 0}
+    mean, flips = Tally(), Tally()
+    for a, b, group in known:
+        mean.add(b, group)
+        flips.add(float((a >= RIGHT) != (b >= RIGHT)), group)
+    test = stats.paired(
+        [a for a, _, _ in known],
+        [b for _, b, _ in known],
+        clusters.joined([group for _, _, group in known]),
+        seed,
+    )
+    return {
+        **mean.row(),
+        "before": sum(a for a, _, _ in known) / len(known),
+        "difference": test.difference,
+        "difference_low": finite(test.low),
+        "difference_high": finite(test.high),
+        "p": test.p,
+        "flips": flips.row(),
+        "broken": sum(a >= RIGHT > b for a, b, _ in known),
+        "fixed": sum(b >= RIGHT > a for a, b, _ in known),
+    }

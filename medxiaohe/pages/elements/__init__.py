@@ -1,0 +1,1 @@
+"""Building blocks of a page: escaped HTML, the frame, charts as SVG."""

@@ -1,0 +1,66 @@
+"""A whole page: head, contents, sections. It asks for nothing from anywhere, and its policy forbids it to."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+
+from medxiaohe.pages.elements.html import Html, tag
+
+STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
+
+
+def document(
+    title: str,
+    kind: str,
+    contents: Sequence[tuple[str, str]],
+    sections: Sequence[Html],
+    styles: Sequence[str],
+    scripts: Sequence[str],
+) -> str:
+    """The page of `sections`, whose ids and names are `contents`; styles and scripts are files of
+    serve/assets."""
+    style, script = (Html("\n".join(map(asset, names))) for names in (styles, scripts))
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy(style, script)),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", title),
+        tag("style", style),
+    )
+    links = [tag("li", tag("a", name, href=f"#{id}")) for id, name in contents]
+    body = tag(
+        "body",
+        tag("a", "Skip to the report", href=f"#{contents[0][0]}", class_="skip"),
+        tag("p", STATEMENT, class_="statement", role="note"),
+        tag("header", tag("p", kind, class_="eyebrow"), tag("h1", title), class_="masthead"),
+        tag(
+            "div", tag("nav", tag("ol", links), aria_label="Contents"), tag("main", sections), class_="frame"
+        ),
+        tag("footer", tag("p", STATEMENT)),
+        tag("script", script),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def asset(name: str) -> Html:
+    """A style or script of pages/assets."""
+    return Html((resources.files("medxiaohe.pages") / "assets" / name).read_text(encoding="utf-8"))
+
+
+def policy(style: str, script: str) -> str:
+    """Only this very style and script, and images inside the page; everything else is refused by the
+    browser."""
+    hashes = [
+        "'sha256-" + base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() + "'"
+        for part in (style, script)
+    ]
+    return (
+        f"default-src 'none'; img-src data:; style-src {hashes[0]}; script-src {hashes[1]}; base-uri 'none';"
+        " form-action 'none'"
+    )

@@ -1,0 +1,153 @@
+"""Build HTML that is escaped by default: a plain string is text, only `Html` is markup."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+VOID = ("br", "col", "hr", "img", "input", "meta")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+MINUS = "\u2212"
+
+
+class Html(str):
+    """Markup that is already escaped."""
+
+    __slots__ = ()
+
+
+def clean(value: Any) -> str:
+    """Text that any encoder takes: no lone surrogates, no control characters."""
+    return CONTROL.sub("\ufffd", str(value).encode("utf-8", "replace").decode("utf-8"))
+
+
+def text(value: Any) -> Html:
+    """Markup of a value: Html as it is, a list joined, None as nothing, all else escaped."""
+    if isinstance(value, Html):
+        return value
+    if value is None:
+        return Html("")
+    if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)):
+        return Html("".join(text(item) for item in value))
+    return Html(html.escape(clean(value), quote=True))
+
+
+def tag(name: str, /, *children: Any, **attributes: Any) -> Html:
+    """An element. `class_` is class, `aria_label` is aria-label; None leaves an attribute out, True has no
+    value."""
+    parts = [name]
+    for key, value in attributes.items():
+        key = key.rstrip("_").replace("_", "-")
+        if value is True:
+            parts.append(key)
+        elif value is not None and value is not False:
+            parts.append(f'{key}="{text(_short_number(value))}"')
+    head = f"<{' '.join(parts)}>"
+    return Html(head) if name in VOID else Html(f"{head}{text(children)}</{name}>")
+
+
+def _short_number(value: Any) -> Any:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+
+
+def table(
+    caption: str, head: Sequence[Any], rows: Iterable[Sequence[Any]], *, numbers: Sequence[int] = ()
+) -> Html:
+    """A captioned table in a box that scrolls by itself; `numbers` are the columns set flush right."""
+
+    def cell(name: str, column: int, value: Any) -> Html:
+        scope = "row" if name == "th" else None
+        return tag(name, value, scope=scope, class_="number" if column in numbers else None)
+
+    body = [tag("tr", [cell("td" if i else "th", i, value) for i, value in enumerate(row)]) for row in rows]
+    heads = [
+        tag("th", value, scope="col", class_="number" if i in numbers else None)
+        for i, value in enumerate(head)
+    ]
+    whole = tag(
+        "table", tag("caption", tag("span", caption)), tag("thead", tag("tr", heads)), tag("tbody", body)
+    )
+    return tag("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+
+
+def details(summary: Any, *children: Any, open_: bool = False) -> Html:
+    return tag("details", tag("summary", summary), children, open=open_ or None)
+
+
+def section(name: str, title: str, *children: Any) -> Html:
+    return tag(
+        "section", tag("h2", title, id=f"{name}-title"), children, id=name, aria_labelledby=f"{name}-title"
+    )
+
+
+# ---- numbers, as a reader wants them ---------------------------------------------------------------
+
+
+def count(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+def plural(value: int, noun: str, nouns: str = "") -> str:
+    return f"{value:,} {noun if value == 1 else nouns or noun + 's'}"
+
+
+def share(part: float, whole: float) -> str:
+    """A percentage, which never rounds something to nothing or nearly all to all."""
+    if not whole:
+        return ""
+    percent = 100 * part / whole
+    if 0 < percent < 0.1:
+        return "< 0.1 %"
+    return "> 99.9 %" if 99.9 < percent < 100 else f"{percent:.1f} %"
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    if value is None:
+        return ""
+    words = f"{value:.{digits}f}"
+    return words.replace("-", MINUS if float(words) else "")  # no minus before a zero
+
+
+def signed(value: float) -> str:
+    return f"{MINUS if value < 0 else '+'}{abs(value):.3f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{decimal(low)} to {decimal(high)}"
+
+
+def p_value(value: float | None) -> str:
+    """With its sign: "= 0.41" or "< 0.001"."""
+    if value is None:
+        return "not computed"
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}" if value < 0.1 else f"= {value:.2f}"
+
+
+def significant(value: Any) -> str:
+    """A number from a log or a setting: four significant digits, thousands separated."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if math.isfinite(value) else str(value)
+
+
+def plain(value: Any) -> str:
+    """A setting or a summary on one line; of an absolute path only the end, which says what it is."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(plain, value))
+    if isinstance(value, str) and value.startswith(("/", "~")):
+        return "/".join(Path(value).parts[-2:]).lstrip("/")
+    if value is None or value == "":
+        return "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else significant(value)
+
+
+def excerpt(value: str, length: int) -> str:
+    return value if len(value) <= length else value[: length - 1].rstrip() + "\u2026"

@@ -1,0 +1,70 @@
+"""The stage `pages.evaluation`: one self-contained HTML page about one evaluation, with every item in it.
+
+The page works offline, asks for nothing from anywhere and holds no time: the same results give the same
+bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError
+from medxiaohe.pages.elements import frame
+from medxiaohe.pages.sections import eval_items, eval_sections
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    title: str = ""  # of the page; "" is the name of the model
+    items: int = 3000  # in the page; the others are in traces.jsonl
+    thumbnails: int = 400
+    side: int = 160  # pixels of a thumbnail
+    images: bool = True  # False where the licence of a task forbids to pass its images on
+    words: bool = True  # False where items are confidential: numbers stay, nothing an item says is shown
+
+    def __post_init__(self) -> None:
+        if self.items < 0 or self.thumbnails < 0 or not 16 <= self.side <= 512:
+            raise ConfigError("items and thumbnails must be at least 0, side 16 to 512")
+
+
+CONTENTS = (
+    ("scores", "Scores"),
+    ("perturbed", "Asked another way"),
+    ("calibration", "Calibration"),
+    ("slices", "By tree node"),
+    ("items", "Items"),
+    ("provenance", "Provenance"),
+)
+
+
+def evaluation(settings: EvaluationSettings, out: Path, *, run: Path) -> dict[str, str]:
+    """Write index.html about the evals.run stage in `run`."""
+    results = io.read_json(run / "results.json")
+    sliced = io.read_json(run / "slices.json") if (run / "slices.json").is_file() else {}
+    shown = eval_items.collect(
+        run,
+        settings.items if settings.words else 0,
+        settings.thumbnails if settings.images else 0,
+        settings.side,
+    )
+    sections = [
+        eval_sections.scores(results),
+        eval_sections.perturbed(results),
+        eval_sections.calibration(results),
+        eval_sections.by_node(sliced),
+        eval_items.section_of(shown),
+        eval_sections.provenance(results),
+    ]
+    title = settings.title or str(results["model"]["name"])
+    page = frame.document(
+        title,
+        "medxiaohe evaluation",
+        CONTENTS,
+        sections,
+        ("report.css", "evaluation.css"),
+        ("evaluation.js",),
+    )
+    io.write_text(out / "index.html", page)
+    return {"page": "index.html"}

@@ -1,0 +1,68 @@
+"""The stage `pages.run`: one self-contained HTML page about a run, and the model card.
+
+The page works offline, asks for nothing from anywhere and holds no time: the same run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medxiaohe import io, plugins
+from medxiaohe.errors import ConfigError
+from medxiaohe.pages.sections.artefacts import load
+from medxiaohe.pages.sections.model_card import CardFacts, card
+from medxiaohe.pages.sections.run_page import page
+from medxiaohe.pages.sections.verdicts import verdicts
+
+
+@dataclass(frozen=True)
+class PageSettings:
+    title: str = ""  # of the page; "" is the name of the run folder
+    name: str = ""  # of the model, for its card; "" is the title
+    license: str = "other"  # of the weights, as the hub names it; "other" points to the licences of the data
+    languages: list[str] = field(default_factory=lambda: ["en"])
+    licenses: dict[str, str] = field(default_factory=dict)  # of sources whose reader could not tell
+    examples: int = 2  # example answers for each outcome of each task
+    images: bool = True  # False where the licence of a task forbids to pass its images on
+    # False where records are confidential: counts and reasons stay, nothing a record says is shown
+    words: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.examples <= 20:
+            raise ConfigError(
+                f"examples must be 0 to 20, not {self.examples}: every one is a picture in the page"
+            )
+
+
+def run(
+    settings: PageSettings,
+    out: Path,
+    *,
+    tree: Path,
+    corpus: Path,
+    curated: Path,
+    mixture: Path,
+    comparison: Path,
+    **others: Path,
+) -> dict[str, str]:
+    """Write index.html and MODEL_CARD.md; `others` are training and evaluation stages by their names."""
+    if settings.images:
+        plugins.need("PIL", why="showing the images of examples (or set `images: false`)")
+    inputs = {
+        "tree": tree,
+        "corpus": corpus,
+        "curated": curated,
+        "mixture": mixture,
+        "comparison": comparison,
+    }
+    artefacts = load(inputs, others)
+    found = verdicts(artefacts)
+    title = settings.title or f"Run {artefacts.recipe}"
+    facts = CardFacts(settings.name or title, settings.license, settings.languages, settings.licenses)
+    io.write_text(out / "MODEL_CARD.md", card(artefacts, facts, found))
+    whole = page(
+        artefacts, title, found, examples=settings.examples, pictures=settings.images, words=settings.words
+    )
+    io.write_text(out / "index.html", whole)
+    return {"page": "index.html", "card": "MODEL_CARD.md"}

@@ -1,0 +1,115 @@
+"""What a run left on disk, opened for reading: stage records, the comparison, who trained and who was
+examined."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """A finished stage: the role it plays in the report, its folder and its stage.json."""
+
+    role: str
+    folder: Path
+    record: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """`eval_sft` examines `sft`, and so does a comparison that calls it either way."""
+        return label(self.role)
+
+    @property
+    def name(self) -> str:
+        return str(self.record.get("stage") or self.folder.parent.name)
+
+    @property
+    def version(self) -> str:
+        return self.folder.name
+
+    @property
+    def uses(self) -> str:
+        return str(self.record.get("uses", ""))
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.record.get("settings") or {}
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        return self.record.get("summary") or {}
+
+    def json(self, name: str) -> Any:
+        """A file of the stage, or {} when the stage did not write it."""
+        path = self.folder / name
+        return io.read_json(path) if path.exists() else {}
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        path = self.folder / name
+        return list(io.read_jsonl(path)) if path.exists() else []
+
+
+@dataclass(frozen=True)
+class Run:
+    tree: StageFolder
+    corpus: StageFolder
+    curated: StageFolder
+    mixture: StageFolder
+    comparison: StageFolder | None  # none where no model was examined
+    trained: tuple[StageFolder, ...]
+    examined: tuple[StageFolder, ...]  # in the order of the comparison: the base first
+    scores: Mapping[str, Any]  # comparison.json
+
+    @property
+    def recipe(self) -> str:
+        """The name of the run folder, which is the recipe's name unless --out says otherwise."""
+        return self.tree.folder.resolve().parent.parent.name
+
+    @property
+    def stages(self) -> list[str]:
+        return [label(name) for name in self.scores.get("stages", ())]
+
+    @property
+    def folders(self) -> tuple[StageFolder, ...]:
+        last = (self.comparison,) if self.comparison else ()
+        return (self.tree, self.corpus, self.curated, self.mixture, *self.trained, *self.examined, *last)
+
+
+def label(name: str) -> str:
+    return name.removeprefix("eval_") or name
+
+
+def load(inputs: Mapping[str, Path], others: Mapping[str, Path]) -> Run:
+    """Training stages are the folders with metrics.jsonl, evaluations those with traces.jsonl."""
+    fixed = {role: _open(role, folder) for role, folder in inputs.items()}
+    more = [_open(role, folder) for role, folder in others.items()]
+    scores = io.read_json(fixed["comparison"].folder / "comparison.json")
+    order = {label(name): i for i, name in enumerate(scores.get("stages", ()))}
+    for stage in more:
+        if not any((stage.folder / name).exists() for name in ("metrics.jsonl", "traces.jsonl")):
+            raise ConfigError(
+                f"needs.{stage.role}: stage {stage.name} neither trained nor examined a model: name only such"
+                " stages here"
+            )
+    trained = tuple(stage for stage in more if (stage.folder / "metrics.jsonl").exists())
+    examined = [stage for stage in more if (stage.folder / "traces.jsonl").exists()]
+    examined.sort(key=lambda stage: order.get(stage.label, len(order)))
+    return Run(**fixed, trained=trained, examined=tuple(examined), scores=scores)
+
+
+def _open(role: str, folder: Path) -> StageFolder:
+    return StageFolder(role, folder, io.read_json(folder / "stage.json"))
+
+
+def count_by(stage: StageFolder, name: str, *keys: str) -> Counter[tuple[str, ...]]:
+    """How often each combination of values occurs in the rows of a file."""
+    path = stage.folder / name
+    rows = io.read_jsonl(path) if path.exists() else iter(())
+    return Counter(tuple(str(row.get(key, "")) for key in keys) for row in rows)

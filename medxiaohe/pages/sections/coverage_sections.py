@@ -1,0 +1,168 @@
+"""The sections of the coverage page that are words and tables: the three counts, by kind, similarity, what
+made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from medxiaohe.pages.elements.html import Html, count, decimal, interval, plural, section, share, table, tag
+
+SIDES = (1, 3)  # series colours of the one corpus and of the other
+WARNING = (
+    "Three different counts, never added up: a name in a text explains nothing, a passage was reviewed by"
+    " nobody, and similarity coverage is not knowledge."
+)
+
+
+def summary_section(summary: Mapping[str, Any]) -> Html:
+    whole, corpora = summary["all"], summary["corpora"]
+    several = len(corpora) > 1
+
+    def sides(key: str) -> list[Html]:
+        values = [side[key] for side in whole["corpora"]]
+        return [
+            tag(
+                "strong",
+                f"{value:,}",
+                tag("small", f" {share(value, whole['entities']) or '0 %'}"),
+                class_=f"side{i}",
+            )
+            for i, value in enumerate(values)
+        ]
+
+    reviewed = tag(
+        "strong",
+        f"{whole['reviewed']:,}",
+        tag("small", f" {share(whole['reviewed'], whole['entities']) or '0 %'}"),
+    )
+    images = " and ".join(f"{side['images']:,}" for side in whole["corpora"])
+    items = plural(summary["reviewed_items"]["items"], "item")
+    tiles = [
+        (
+            "Entities in the tree",
+            tag("strong", f"{whole['entities']:,}"),
+            f"diseases, signs, anatomy, drugs; {whole['definition']:,} defined",
+        ),
+        ("Named", sides("documents"), f"in a text, by any of their names; {_of(corpora)}"),
+        ("Evidence", sides("passages"), f"a passage has them in its title; {images} with an image"),
+        ("Reviewed", reviewed, f"by a person: {items} with a gold annotation or a diagnosis"),
+    ]
+    shown = [
+        tag("div", tag("dt", name), tag("dd", value, tag("span", note, class_="quiet")))
+        for name, value, note in tiles
+    ]
+    keys = [
+        tag("span", tag("span", class_=f"key s{SIDES[i]}"), one["name"], class_="item")
+        for i, one in enumerate(corpora)
+    ]
+    return section(
+        "summary",
+        "Three counts",
+        tag("p", keys, class_="legend") if several else None,
+        tag("dl", shown, class_="tiles several" if several else "tiles"),
+        tag("p", WARNING, class_="quiet"),
+    )
+
+
+def _of(corpora: list[Mapping[str, Any]]) -> str:
+    return (
+        "; ".join(f"{one['documents_with_mentions']:,} of {one['documents']:,}" for one in corpora)
+        + " documents name one"
+    )
+
+
+def kinds_section(summary: Mapping[str, Any]) -> Html:
+    rare = f"Rare: {summary['rare_is']}. Layers: 1 domain, 2 chapter, 3 group, 4 entity, 5 variant."
+    groups = {
+        "By kind": summary["kinds"],
+        "By layer": {f"layer {name}": value for name, value in summary["layers"].items()},
+        "Diseases, rare and other": summary["rare"],
+    }
+    tables = [_table(caption, rows, summary["corpora"]) for caption, rows in groups.items()]
+    return section(
+        "kinds",
+        "By kind, layer and rarity",
+        tag("p", "How many entities have at least one of each. ", rare),
+        tables,
+    )
+
+
+def _table(caption: str, groups: Mapping[str, Any], corpora: list[Mapping[str, Any]]) -> Html:
+    heads = ["", "Entities", "Definition"]
+    for one in corpora:
+        before = f"{one['name']}: " if len(corpora) > 1 else ""
+        heads += [f"{before}named", "Share", f"{before}passage", f"{before}image"]
+    rows = []
+    for name, having in groups.items():
+        if having["entities"]:
+            cells = [name, count(having["entities"]), count(having["definition"])]
+            for side in having["corpora"]:
+                cells += [
+                    count(side["documents"]),
+                    share(side["documents"], having["entities"]) or "0 %",
+                    count(side["passages"]),
+                ]
+                cells.append(count(side["images"]))
+            rows.append([*cells, count(having["reviewed"])])
+    return table(caption, [*heads, "Reviewed"], rows, numbers=range(1, len(heads) + 1))
+
+
+def similarity_section(summary: Mapping[str, Any]) -> Html | None:
+    """AMCS, where it was measured (MX-14)."""
+    amcs = summary.get("amcs")
+    if not amcs:
+        return None
+    rows = []
+    for pair in amcs["pairs"]:
+        for direction, a, b in (("forward", pair["a"], pair["b"]), ("backward", pair["b"], pair["a"])):
+            one = pair[direction]
+            rows.append(
+                (
+                    f"{a} \u2192 {b}", decimal(one["score"]), interval(one["low"], one["high"]),
+                    share(one["equal"], 1) or "0 %",
+                    decimal(one["control"]), f"{one['n']:,} of {one['of']:,}", count(one["against"]),
+                )
+            )  # fmt: skip
+    words = (
+        "How near, on average, the nearest name of the second set is to each name of the first; encoder:"
+        f" {amcs['encoder']}. The floor is the same with shuffled vectors. A set with all of another's names"
+        " is at 1, whatever else it has."
+    )
+    heads = ("From \u2192 to", "AMCS", "95 % interval", "Equal names", "Floor", "Averaged over", "Against")
+    return section(
+        "similarity",
+        "Similarity of names",
+        tag("p", words),
+        tag(
+            "p", "Similarity coverage is not knowledge: a near name may be another disease.", class_="notice"
+        ),
+        table("Both directions", heads, rows, numbers=(1, 2, 3, 4, 5, 6)),
+    )
+
+
+def made_section(summary: Mapping[str, Any]) -> Html:
+    made, roles = (
+        summary["made"],
+        {"corpus": "Corpus", "compared": "Compared with", "reviewed": "Reviewed items from"},
+    )
+    facts = [
+        (roles[role], "; ".join(f"{one['name']} (reader {one['reader']})" for one in several))
+        for role, several in made["corpora"].items()
+    ]
+    for one in summary["corpora"]:
+        numbers = (
+            f"{plural(one['rows'], 'row')}, {plural(one['documents'], 'document')},"
+            f" {plural(one['dead'], 'dead letter')}"
+        )
+        facts.append((one["name"], f"{numbers}; sha256 of ids and texts {one['fingerprint']}"))
+    encoder = summary["amcs"]["encoder"] if summary.get("amcs") else "none: no similarity was computed"
+    facts += [
+        ("Tree", f"{summary['entities']:,} entities, sha256 {made['tree']['sha256'][:16]}"),
+        ("Vocabularies", ", ".join(made["tree"]["vocabularies"]) or "not recorded"),
+        ("Linking", f"exact names, longest match, whole words; {made['linking']}"),
+        ("Encoder", encoder),
+        ("Made by", made["by"]),
+    ]
+    rows = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts]
+    return section("made", "What this page was made from", tag("dl", rows, class_="facts"))

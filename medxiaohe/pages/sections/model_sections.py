@@ -1,0 +1,344 @@
+"""The sections about models: scores, scores by entity frequency, examples, what made each number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from medxiaohe.entity.tree.frequency import BUCKETS
+from medxiaohe.pages.elements import charts
+from medxiaohe.pages.elements.html import (
+    Html,
+    count,
+    decimal,
+    details,
+    excerpt,
+    interval,
+    p_value,
+    section,
+    share,
+    signed,
+    table,
+    tag,
+)
+from medxiaohe.pages.sections.answer_cards import card
+from medxiaohe.pages.sections.artefacts import Run, StageFolder, label
+from medxiaohe.pages.sections.example_answers import OUTCOMES, RIGHT, find
+from medxiaohe.pages.sections.training_section import settings_table
+from medxiaohe.pages.sections.verdicts import ALPHA, Verdict, constant_of, no_better_than_constant, shown
+
+# ---- scores ----------------------------------------------------------------------------------------
+
+
+def scores_section(run: Run, found: Sequence[Verdict]) -> Html:
+    tasks = run.scores.get("tasks") or {}
+    words = (
+        "Dots are mean scores from 0 to 1, whiskers 95 % intervals, n the items judged. An answer that could"
+        " not be read, or a refusal, counts as 0 and stays in the mean. The dashed line, where there is one,"
+        " is what a constant answer scores."
+    )
+    figures = [_task_chart(run, task, rows) for task, rows in tasks.items()]
+    table_rows = [_score_row(task, row) for task, rows in tasks.items() for row in rows]
+    head = ("Task", "Stage", "n", "Mean", "95 % interval", "Clusters", "Unparsed", "Refused", "Unjudged")
+    return section(
+        "scores",
+        "Scores of each stage",
+        tag("p", words, class_="quiet"),
+        tag("div", figures, class_="charts"),
+        table("Scores: every mean with how many items it covers", head, table_rows, numbers=range(2, 9)),
+        _paired(found),
+        _perplexity(run),
+    )
+
+
+MARKS = {
+    "better": "\u25b2 better",
+    "worse": "\u25bc worse",
+    "same": "\u25cf no change",
+    "warning": "! caution",
+}
+
+
+def _mark(outcome: str) -> Html:
+    return tag("span", MARKS[outcome], class_=f"verdict {outcome}")
+
+
+def changes(run: Run, found: Sequence[Verdict]) -> Html:
+    """Tasks by stages: what each stage changed against the one before it, and the last against the first."""
+    steps = (
+        [*pairwise(run.stages), (run.stages[0], run.stages[-1])]
+        if len(run.stages) > 2
+        else list(pairwise(run.stages))
+    )
+    cells = {(v.task, v.a, v.b): v for v in found}
+    rows = [
+        (task, *(_change(cells.get((task, a, b))) for a, b in steps))
+        for task in dict.fromkeys(v.task for v in found)
+    ]
+    caption = "What each stage changed: difference of the means and p after Holm's correction"
+    head = ("Task", *(f"{shown(b)} against {a}" for a, b in steps))
+    return table(caption, head, rows) if rows else tag("p", "No two stages were compared.", class_="quiet")
+
+
+def _change(verdict: Verdict | None) -> Html:
+    if verdict is None:
+        return tag("span", "not tested", class_="quiet")
+    size = tag(
+        "span",
+        f"{MARKS[verdict.outcome][0]} {signed(verdict.difference)}",
+        class_=f"verdict {verdict.outcome}",
+        title=verdict.sentence,
+    )
+    return tag("span", size, tag("small", f"p {p_value(verdict.holm)}", class_="quiet"), class_="change")
+
+
+def warnings(run: Run, found: Sequence[Verdict]) -> Html:
+    """What did not help, in sentences: no change, a change for the worse, or no better than a constant
+    answer."""
+    items = [tag("li", _mark(v.outcome), " ", v.sentence) for v in found if v.outcome != "better"]
+    items += [tag("li", _mark("warning"), " ", words) for words in no_better_than_constant(run)]
+    return Html(tag("h3", "What did not help") + tag("ul", items, class_="verdicts")) if items else Html("")
+
+
+def _color(run: Run, stage: str) -> int:
+    return run.stages.index(stage) if stage in run.stages else 0
+
+
+def _task_chart(run: Run, task: str, rows: Sequence[Mapping[str, Any]]) -> Html:
+    dots = [
+        charts.Dot(
+            label(row["stage"]),
+            row.get("mean"),
+            row.get("low"),
+            row.get("high"),
+            int(row.get("n", 0)),
+            _color(run, label(row["stage"])),
+        )
+        for row in rows
+    ]
+    constant = next((value for value in (constant_of(row) for row in rows) if value is not None), None)
+    reference = None if constant is None else (f"a constant answer: {decimal(constant)}", constant)
+    answer = next(
+        (
+            f" \u201c{excerpt(str(row['constant_answer']), 40)}\u201d"
+            for row in rows
+            if row.get("constant_answer")
+        ),
+        " the same",
+    )
+    caption = f"Always answering{answer}: {decimal(constant)} (dashed)" if constant is not None else None
+    return charts.figure(charts.dots(task, dots, "mean score", reference=reference), caption, title=task)
+
+
+def rate(value: float | None, n: int) -> str:
+    """A number of items with its share; a share as it is."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return share(value, 1) or "0"
+    return f"{value:,} ({share(value, n)})" if value and n else count(value)
+
+
+def _score_row(task: str, row: Mapping[str, Any]) -> Sequence[Any]:
+    n = int(row.get("n", 0))
+    faults = [rate(row.get(key), n) for key in ("unparsed", "refused", "unjudged")]
+    return (
+        task,
+        label(row["stage"]),
+        count(n),
+        decimal(row.get("mean")),
+        interval(row.get("low"), row.get("high")),
+        count(row.get("clusters")),
+        *faults,
+    )
+
+
+def _paired(found: Sequence[Verdict]) -> Html:
+    head = (
+        "Task",
+        "Stage",
+        "Against",
+        "Difference",
+        "95 % interval",
+        "p",
+        "p after Holm",
+        "n",
+        "Would find",
+        "Outcome",
+    )
+    rows = [
+        (
+            v.task, v.b, v.a, signed(v.difference), interval(v.low, v.high), _bare(v.p), _bare(v.holm),
+            count(v.n),
+            decimal(v.detectable), _mark(v.outcome),
+        )
+        for v in found
+    ]  # fmt: skip
+    caption = (
+        f"Paired tests on the same items; a change counts when p after Holm's correction is below {ALPHA}. "
+        "\u201cWould find\u201d is the true difference that so many items would show in 80 of 100 runs"
+    )
+    return table(caption, head, rows, numbers=range(3, 9)) if rows else Html("")
+
+
+def _bare(p: float | None) -> str:
+    return p_value(p).removeprefix("= ")
+
+
+def _perplexity(run: Run) -> Html:
+    measured = (run.scores.get("perplexity") or {}).get("stages") or ()
+    columns = [("Bits per token", "bits_per_token", decimal), ("Bits per byte", "bits_per_byte", decimal)]
+    columns += [("Documents", "documents", count), ("Tokens", "tokens", count)]
+    columns = [column for column in columns if any(row.get(column[1]) is not None for row in measured)]
+    rows = [(label(row["stage"]), *(shown(row.get(key)) for _, key, shown in columns)) for row in measured]
+    caption = (
+        "Perplexity on held-out documents, lower is better; bits per token do not compare models with"
+        " different tokenizers"
+    )
+    head = ("Stage", *(name for name, _, _ in columns))
+    return table(caption, head, rows, numbers=range(1, len(head))) if rows else Html("")
+
+
+# ---- head, torso, tail -----------------------------------------------------------------------------
+
+
+def buckets_section(run: Run) -> Html:
+    tasks = run.scores.get("buckets") or {}
+    if not tasks:
+        return section(
+            "buckets",
+            "Scores by entity frequency",
+            tag("p", "The comparison has no scores by entity frequency.", class_="quiet"),
+        )
+    words = (
+        "Items are sorted by how often the training corpus mentions their entities: head is frequent, tail is"
+        " rare or never seen. A model that only learned the frequent shows a gap between head and tail."
+    )
+    figures, rows = [], []
+    for task, stages in tasks.items():
+        dots = []
+        for bucket in BUCKETS:
+            for stage, scores in stages.items():
+                facts = scores.get(bucket) or {}
+                n, name = int(facts.get("n", 0)), label(stage)
+                dots.append(
+                    charts.Dot(
+                        name,
+                        facts.get("mean"),
+                        facts.get("low"),
+                        facts.get("high"),
+                        n,
+                        _color(run, name),
+                        group=bucket,
+                    )
+                )
+                rows.append(
+                    (
+                        task,
+                        bucket,
+                        name,
+                        count(n),
+                        decimal(facts.get("mean")),
+                        interval(facts.get("low"), facts.get("high")),
+                    )
+                )
+        figures.append(
+            charts.figure(charts.dots(f"{task} by entity frequency", dots, "mean score"), None, title=task)
+        )
+    whole = table(
+        "Scores by entity frequency",
+        ("Task", "Bucket", "Stage", "n", "Mean", "95 % interval"),
+        rows,
+        numbers=(3, 4, 5),
+    )
+    whole = details("The same as a table", whole)
+    return section(
+        "buckets",
+        "Scores by entity frequency",
+        tag("p", words, class_="quiet"),
+        tag("div", figures, class_="charts"),
+        whole,
+    )
+
+
+# ---- examples --------------------------------------------------------------------------------------
+
+
+def examples_section(run: Run, per_outcome: int, *, pictures: bool) -> Html:
+    found, counts = find(run, per_outcome)
+    if not counts:
+        return section(
+            "examples",
+            "Example answers",
+            tag("p", "No evaluation stage was given to this report.", class_="quiet"),
+        )
+    first, last = run.examined[0].label, run.examined[-1].label
+    how = (
+        f"Items are sorted by what the first stage ({first}) and the last ({last}) made of them; a score of"
+        f" {RIGHT} or more is right."
+    )
+    if found:
+        how += (
+            f" Nobody chose the examples: of every outcome of every task, the {per_outcome} items with the"
+            " smallest hash"
+        )
+        how += " of their id are shown."
+    names = [name for name in OUTCOMES if any(name in per_task for per_task in counts.values())]
+    rows = [(task, *(count(per_task.get(name, 0)) for name in names)) for task, per_task in counts.items()]
+    buttons = [
+        tag("button", name, type="button", data_show=name.replace(" ", "-"), aria_pressed="false")
+        for name in names
+    ]
+    return section(
+        "examples",
+        "Example answers",
+        tag("p", how, class_="quiet"),
+        table(
+            "Items by outcome: all of them, not only those shown",
+            ("Task", *names),
+            rows,
+            numbers=range(1, len(names) + 1),
+        ),
+        tag(
+            "div",
+            tag("span", "Show ", class_="quiet"),
+            tag("button", "all", type="button", data_show="", aria_pressed="true"),
+            buttons,
+            class_="filter",
+            hidden=True,
+        ),
+        tag("div", [card(example, pictures=pictures) for example in found], class_="examples"),
+    )
+
+
+# ---- provenance ------------------------------------------------------------------------------------
+
+
+def provenance_section(run: Run, more: Sequence[StageFolder] = ()) -> Html:
+    """`more`: stages that are none of the run's roles."""
+    folders = (*run.folders, *more)
+    rows = [(f"{s.name}@{s.version}", s.uses, seed_of(s), code_of(s)) for s in folders]
+    every = [details(f"Settings of {s.name}@{s.version}", settings_table(s)) for s in folders if s.settings]
+    return section(
+        "provenance",
+        "What made these numbers",
+        tag(
+            "p",
+            "Each stage is recorded with its settings, the hashes of its inputs and of its code; the same"
+            " recipe leaves the same bytes.",
+            class_="quiet",
+        ),
+        table(f"Stages of the run {run.recipe}", ("Stage", "Kind", "Seed", "Code"), rows),
+        every,
+    )
+
+
+def seed_of(stage: StageFolder) -> str:
+    value = stage.settings.get("seed")
+    return "none" if value is None else str(value)
+
+
+def code_of(stage: StageFolder) -> str:
+    code = stage.record.get("code") or {}
+    return f"{code.get('medxiaohe', '')} {str(code.get('file', ''))[:8]}".strip() or "not recorded"

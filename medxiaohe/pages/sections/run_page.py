@@ -1,0 +1,88 @@
+"""The whole page: head, contents, sections. It asks for nothing from anywhere, and its policy forbids it
+to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medxiaohe.pages.elements import frame
+from medxiaohe.pages.elements.frame import STATEMENT, asset, policy  # noqa: F401  other pages take them from here
+from medxiaohe.pages.elements.html import Html, count, plural, section, share, tag
+from medxiaohe.pages.sections import data_sections, model_sections
+from medxiaohe.pages.sections.artefacts import Run
+from medxiaohe.pages.sections.training_section import training_section
+from medxiaohe.pages.sections.verdicts import ALPHA, Verdict
+
+DECIDED = (
+    "Paired tests on the same items. A difference counts when p, after Holm's correction for the number of"
+    f" tests, is below {ALPHA}."
+)
+CONTENTS = (
+    ("summary", "Summary"),
+    ("tree", "Entity tree"),
+    ("funnel", "Records"),
+    ("contamination", "Contamination"),
+    ("training", "Training"),
+    ("scores", "Scores"),
+    ("buckets", "By frequency"),
+    ("examples", "Examples"),
+    ("provenance", "Provenance"),
+)
+
+
+def page(
+    run: Run, title: str, found: Sequence[Verdict], *, examples: int, pictures: bool, words: bool
+) -> str:
+    sections = [
+        _summary(run, found),
+        data_sections.tree_section(run),
+        data_sections.funnel_section(run, words=words),
+        data_sections.contamination_section(run, words=words),
+        training_section(run, words),
+        model_sections.scores_section(run, found),
+        model_sections.buckets_section(run),
+        model_sections.examples_section(run, examples if words else 0, pictures=pictures),
+        model_sections.provenance_section(run),
+    ]
+    return frame.document(title, "medxiaohe run report", CONTENTS, sections, ("report.css",), ("report.js",))
+
+
+def _summary(run: Run, found: Sequence[Verdict]) -> Html:
+    read, kept = run.corpus.summary.get("read", 0), run.curated.summary.get("kept", 0)
+    entities, covered = run.tree.summary.get("entities", 0), run.corpus.summary.get("entities_covered", 0)
+    tasks = run.scores.get("tasks") or {}
+    items = sum(max((int(row.get("n", 0)) for row in rows), default=0) for rows in tasks.values())
+    tokens = sum(stage.summary.get("tokens") or 0 for stage in run.trained)
+    counted = [stage.label for stage in run.trained if stage.summary.get("tokens")]
+    tiles = [
+        (
+            "Entities in the tree",
+            count(entities),
+            f"{count(covered)} mentioned by the corpus ({share(covered, entities) or '0 %'})",
+        ),
+        ("Records kept", count(kept), f"of {count(read)} found ({share(kept, read) or '0 %'})"),
+        (
+            "Tokens trained on",
+            count(tokens),
+            f"in {', '.join(counted)}" if counted else "no model was trained on text",
+        ),
+        (
+            "Questions asked",
+            count(items),
+            f"to each of {plural(len(run.stages), 'model')}, in {plural(len(tasks), 'task')}",
+        ),
+    ]
+    shown = [
+        tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("span", note, class_="quiet")))
+        for name, value, note in tiles
+    ]
+    key = "\u25b2 better, \u25bc worse, \u25cf no measurable change."
+    return section(
+        "summary",
+        "Summary",
+        tag("dl", shown, class_="tiles"),
+        tag("h3", "Did training help?"),
+        tag("p", f"{DECIDED} {key}", class_="quiet"),
+        model_sections.changes(run, found),
+        model_sections.warnings(run, found),
+    )

@@ -1,0 +1,181 @@
+"""The section about training: facts and curves of every stage, why one stopped, and what a policy answered at
+first and at last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.pages.elements import charts
+from medxiaohe.pages.elements.html import (
+    Html,
+    count,
+    decimal,
+    details,
+    excerpt,
+    plain,
+    section,
+    share,
+    table,
+    tag,
+)
+from medxiaohe.pages.sections.artefacts import Run, StageFolder
+
+COMPLETIONS = 6  # shown of the first quarter of a stage's answers, and of its last
+UNITS = {
+    "loss": "loss, nats per token",
+    "eval_loss": "held-out loss, nats per token",
+    "reward": "mean reward",
+    "entropy": "entropy, nats per token",
+    "learning_rate": "learning rate",
+    "grad_norm": "gradient norm",
+    "kl": "KL divergence, nats",
+    "answer_tokens": "tokens in an answer",
+    "reward_std": "spread of the reward, standard deviation",
+}
+MAIN = ("reward", "loss", "eval_loss", "entropy")  # drawn at once, the others on demand
+
+
+# ---- training --------------------------------------------------------------------------------------
+
+
+def training_section(run: Run, words: bool = True) -> Html:
+    if not run.trained:
+        return section("training", "Training", tag("p", "This run trained no model.", class_="quiet"))
+    note = (
+        "The thin line is what each step logged, the strong line its trailing mean over a twentieth of the"
+        " points."
+    )
+    return section(
+        "training",
+        "Training",
+        tag("p", note, class_="quiet"),
+        [_trained(stage, words) for stage in run.trained],
+    )
+
+
+def _trained(stage: StageFolder, words: bool) -> Html:
+    curves = _curves(stage.rows("metrics.jsonl"))
+    units = {**UNITS, "loss": "loss of the policy"} if "reward" in curves else UNITS
+    main = [_curve(stage.label, name, curves[name], units) for name in MAIN if name in curves]
+    rest = [_curve(stage.label, name, curves[name], units) for name in sorted(curves) if name not in MAIN]
+    return tag(
+        "div",
+        tag("h3", stage.label),
+        _stopped(stage),
+        tag("div", tag("dl", _facts(stage), class_="facts"), main, class_="charts"),
+        details(f"Other measurements of {stage.label}", tag("div", rest, class_="charts")) if rest else None,
+        _completions(stage) if words else None,
+        details(f"Settings of {stage.label}", settings_table(stage)),
+    )
+
+
+def _stopped(stage: StageFolder) -> Html:
+    """Why training ended before its last step: its own diagnosis (train/rollouts/watch.py)."""
+    why = stage.summary.get("stopped")
+    mark = tag("span", "! caution", class_="verdict warning")
+    return tag("p", mark, f" {stage.label} stopped before its last step: {why}") if why else Html("")
+
+
+def _completions(stage: StageFolder) -> Html | None:
+    """Answers of the first and the last quarter of the rollouts; which ones, a hash decides."""
+    rows = list(stage.rows("rollouts.jsonl"))
+    if not rows:
+        return None
+    quarter = max(1, len(rows) // 4)
+    shown = [
+        (when, row)
+        for when, part in (("first quarter", rows[:quarter]), ("last quarter", rows[-quarter:]))
+        for row in sorted(
+            part, key=lambda row: io.unit_interval("shown", str(row.get("sample")), str(row.get("answer")))
+        )[:COMPLETIONS]
+    ]
+    cells = [
+        (
+            when,
+            excerpt(str(row.get("sample", "")), 60),
+            excerpt(str(row.get("answer", "")), 240),
+            _number(row.get("reward")),
+            _why(row),
+        )
+        for when, row in shown
+    ]
+    head = ("When", "Prompt", "Answer", "Reward", "Why")
+    return details(
+        f"Answers of {stage.label}",
+        table(f"What {stage.label} answered at first and at last", head, cells, numbers=(3,)),
+    )
+
+
+def _number(value: Any) -> str:
+    return decimal(value) if isinstance(value, (int, float)) else "not judged"
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    parts = "; ".join(f"{name} {decimal(value)}" for name, value in (row.get("parts") or {}).items())
+    said = ", ".join(filter(None, [str(row.get("status") or ""), str(row.get("why") or "")]))
+    return excerpt(f"{said} ({parts})" if parts else said, 240)
+
+
+def base_name(base: Any) -> str:
+    """The model a stage started from; of the folder of an earlier stage, out/sft/1/model, the name of that
+    stage."""
+    path = Path(str(base or ""))
+    return path.parts[-3] if path.name == "model" and len(path.parts) > 3 else plain(base)
+
+
+def _facts(stage: StageFolder) -> list[Html]:
+    facts = stage.summary
+    rows = [("Started from", base_name(facts.get("base")))]
+    rows += [
+        (name.capitalize(), count(facts[name]))
+        for name in ("steps", "tokens", "prompts", "rollouts")
+        if facts.get(name) is not None
+    ]
+    if facts.get("total_parameters"):
+        part = share(facts.get("trained_parameters", 0), facts["total_parameters"])
+        rows.append(
+            (
+                "Parameters trained",
+                f"{count(facts.get('trained_parameters', 0))} of {count(facts['total_parameters'])} ({part})",
+            )
+        )
+    for name in ("reward", "loss"):
+        if facts.get(f"{name}_first") is not None and facts.get(f"{name}_last") is not None:
+            rows.append(
+                (
+                    f"{name.capitalize()}, first and last",
+                    f"{decimal(facts[f'{name}_first'])} \u2192 {decimal(facts[f'{name}_last'])}",
+                )
+            )
+    return [tag("div", tag("dt", name), tag("dd", value)) for name, value in rows]
+
+
+def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for i, row in enumerate(rows):
+        for name, value in row.items():
+            if (
+                name != "step"
+                and isinstance(value, (int, float))
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+            ):
+                curves.setdefault(name, []).append((float(row.get("step", i)), float(value)))
+    return curves
+
+
+def _curve(stage: str, name: str, points: Sequence[tuple[float, float]], units: Mapping[str, str]) -> Html:
+    color = 3 if name == "reward" else 1
+    logged, mean = charts.thin(points), charts.thin(charts.smooth(points))
+    series = [charts.Line("as logged", logged, color, faint=True), charts.Line(name, mean, color)]
+    unit = units.get(name, name.replace("_", " "))
+    return charts.figure(charts.lines(f"{stage}: {unit} by step", series, "step", unit), None)
+
+
+def settings_table(stage: StageFolder) -> Html:
+    rows = [(key.replace("_", " "), plain(value)) for key, value in stage.settings.items()]
+    return table(f"Settings of {stage.name}@{stage.version}", ("Setting", "Value"), rows)

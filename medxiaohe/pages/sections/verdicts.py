@@ -1,0 +1,91 @@
+"""What the paired tests say, in one sentence each, for the page and for the model card alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from medxiaohe.pages.elements.html import decimal, p_value, signed
+from medxiaohe.pages.sections.artefacts import Run, label
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A paired comparison of `b` with `a` on the same items; the difference is b minus a."""
+
+    task: str
+    a: str
+    b: str
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    holm: float | None  # p corrected for the number of all tests of the comparison
+    detectable: float | None  # the difference that so many items would find in 80 of 100 runs
+    n: int
+    lower_is_better: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """better, worse or same: Holm's p decides, so that many comparisons do not make a winner."""
+        if self.holm is None or self.holm >= ALPHA or not self.difference:
+            return "same"
+        return "worse" if (self.difference > 0) == self.lower_is_better else "better"
+
+    @property
+    def sentence(self) -> str:
+        tail = f"{signed(self.difference)} (p {p_value(self.holm)}, n = {self.n:,})"
+        if self.outcome == "same":
+            return f"{shown(self.b)}: no measurable change on {self.task} against {self.a}, {tail}."
+        return f"{shown(self.b)}: {self.outcome} than {self.a} on {self.task}, {tail}."
+
+
+def shown(stage: str) -> str:
+    return stage.upper() if len(stage) <= 3 else stage
+
+
+def constant_of(row: Mapping[str, Any]) -> float | None:
+    """What always giving the same answer scores, where the evaluation knows it."""
+    value = row.get("constant")
+    value = value.get("mean") if isinstance(value, Mapping) else value
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def no_better_than_constant(run: Run) -> list[str]:
+    """A sentence for each task on which the last stage cannot be told from a model that looks at nothing."""
+    found = []
+    for task, rows in (run.scores.get("tasks") or {}).items():
+        last: Mapping[str, Any] = next((row for row in rows if label(row["stage"]) == run.stages[-1]), {})
+        constant, low, mean = constant_of(last), last.get("low"), last.get("mean")
+        if constant is not None and mean is not None and (mean if low is None else low) <= constant:
+            same = f"always giving the same answer ({decimal(constant)})"
+            found.append(
+                f"{shown(run.stages[-1])}: on {task} ({decimal(mean)}) not measurably better than {same}."
+            )
+    return found
+
+
+def verdicts(run: Run) -> list[Verdict]:
+    """Every paired test of the comparison, those of scores first, then those of perplexity."""
+    perplexity = run.scores.get("perplexity") or {}
+    scores = [_verdict(row) for row in run.scores.get("paired") or ()]
+    return scores + [_verdict(row, lower_is_better=True) for row in perplexity.get("paired") or ()]
+
+
+def _verdict(row: Mapping[str, Any], *, lower_is_better: bool = False) -> Verdict:
+    return Verdict(
+        task=str(row["task"]),
+        a=label(str(row["a"])),
+        b=label(str(row["b"])),
+        difference=row["difference"],
+        low=row.get("low"),
+        high=row.get("high"),
+        p=row.get("p"),
+        holm=row.get("p_holm"),
+        detectable=row.get("minimum_detectable"),
+        n=int(row.get("n", 0)),
+        lower_is_better=lower_is_better,
+    )

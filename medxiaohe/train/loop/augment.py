@@ -1,0 +1,62 @@
+"""Small changes of an image for training, each a function of a key, so that a resumed run sees the same
+pixels.
+
+Nothing is mirrored: left and right are findings.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medxiaohe.errors import ConfigError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Augment:
+    """The largest change of each kind; 0 is none."""
+
+    rotate: float = 0.0  # degrees, either way
+    crop: float = 0.0  # share of the width and of the height that may be cut off, at most 0.2
+    brightness: float = 0.0  # 0.1: factors from 0.9 to 1.1
+    contrast: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (
+            not 0 <= self.rotate <= 45
+            or not 0 <= self.crop <= 0.2
+            or not 0 <= self.brightness < 1
+            or not 0 <= self.contrast < 1
+        ):
+            raise ConfigError(
+                "augment: rotate is 0 to 45 degrees, crop 0 to 0.2, brightness and contrast 0 to below 1"
+            )
+
+    @property
+    def is_on(self) -> bool:
+        return any((self.rotate, self.crop, self.brightness, self.contrast))
+
+
+def augmented(image: Image, augment: Augment, key: str) -> Image:
+    """The image changed as the key says: equal keys, equal pixels."""
+    from PIL import Image as pil
+    from PIL import ImageEnhance
+
+    draw = random.Random(key)
+    angle, left, top, bright, contrast = (draw.uniform(-1, 1) for _ in range(5))
+    if augment.rotate:
+        image = image.rotate(angle * augment.rotate, resample=pil.Resampling.BILINEAR)
+    if augment.crop:
+        width, height = image.size
+        x, y = int(augment.crop * width), int(augment.crop * height)
+        at_x, at_y = int(abs(left) * x), int(abs(top) * y)
+        image = image.crop((at_x, at_y, at_x + width - x, at_y + height - y))
+    if augment.brightness:
+        image = ImageEnhance.Brightness(image).enhance(1 + bright * augment.brightness)
+    if augment.contrast:
+        image = ImageEnhance.Contrast(image).enhance(1 + contrast * augment.contrast)
+    return image

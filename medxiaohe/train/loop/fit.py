@@ -1,0 +1,382 @@
+"""Run TRL's SFTTrainer on rows of our own render: what `train.cpt` and `train.sft` share.
+
+The trainer's collator is ours, so tokens and mask are those of `models.render` and of nothing else, in the
+batches of `train.plan`. Before the first step one row of each kind is passed through the model, and a part
+that was to be trained but receives no gradient stops the run: training that silently ignores its images is
+the field's commonest fault. A run that was killed goes on from its newest checkpoint (`train.resume`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from medxiaohe import io, progress
+from medxiaohe.errors import ConfigError, DataError, ModelError
+from medxiaohe.models import checkpoint, starter
+from medxiaohe.recipe import ranks
+from medxiaohe.recipe.settings import HOW, content_hash, decisive
+from medxiaohe.train.loop import batch_plan as plans
+from medxiaohe.train.loop import estimate, faults, trackers
+from medxiaohe.train.loop import parts as parts_of
+from medxiaohe.train.loop.augment import Augment
+from medxiaohe.train.loop.checks import check_gradients, check_packing
+from medxiaohe.train.loop.contamination_check import refuse_unchecked
+from medxiaohe.train.loop.resume import newest, resumable
+from medxiaohe.train.loop.rows import Rows
+
+CALIBRATION_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Names are those of Hugging Face TrainingArguments; `max_steps` counts optimizer steps."""
+
+    model: str = ""
+    parts: parts_of.Parts = field(default_factory=parts_of.Parts)
+    learning_rate: float = 5e-4
+    projector_learning_rate: float | None = 1e-3
+    weight_decay: float = 0.0
+    warmup_steps: int = 3
+    max_grad_norm: float = 1.0
+    per_device_train_batch_size: int = 8
+    gradient_accumulation_steps: int = 1
+    max_steps: int = 0  # 0: as many as num_train_epochs takes
+    num_train_epochs: float = 1.0
+    # with several processes: copies of the model (DDP), or one shared out (FSDP2)
+    sharding: Literal["none", "fsdp"] = "none"
+    max_length: int = 512
+    packing: bool = False  # several rows in a sequence of max_length tokens, none sees another
+    # sources that are seldom in the first batches and frequent in the last, in a straight line (MX-20)
+    rising: tuple[str, ...] = ()
+    augment: Augment = field(default_factory=Augment)
+    # QLoRA: the language model in four bits, LoRA beside it, merged into the weights as they were
+    quantize: Literal["", "4bit"] = ""
+    adapter: bool = False  # leave the LoRA adapter by itself too, below adapter/
+    seed: int = 0
+    allow_contaminated: bool = False  # train on rows that were compared with no test split
+    save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
+    report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/loop/trackers.py
+
+    def __post_init__(self) -> None:
+        if (self.quantize or self.adapter) and self.parts.language != "lora":
+            raise ConfigError(
+                "quantize and adapter are for LoRA: set parts.language to lora, or leave them out"
+            )
+        for name in (
+            "per_device_train_batch_size",
+            "gradient_accumulation_steps",
+            "max_length",
+            "save_steps",
+        ):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise ConfigError(f"learning_rate must be above 0, not {self.learning_rate}")
+
+
+def base_model(settings: Any, model: Path | None) -> str:
+    """The checkpoint a stage starts from: an earlier stage's, or the one named in its settings."""
+    if model is not None and settings.model:
+        raise ConfigError("needs.model and with.model both name a model: keep one")
+    if model is None and not settings.model:
+        raise ConfigError(
+            "no model: name one in with.model (starter, a folder, a hub id) or wire an earlier stage to"
+            " needs.model"
+        )
+    return str(model / "model") if model is not None else str(settings.model)
+
+
+def device() -> str:
+    import torch
+
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+
+
+def train_on(
+    file: str, label: str, settings: FitSettings, out: Path, data: Path, model: Path | None
+) -> dict[str, Any]:
+    """A training stage: render the samples of one file of a mixture, fit, save. A text over `max_length`
+    tokens is cut."""
+    refuse_unchecked(data, settings.allow_contaminated, label)
+    base = base_model(settings, model)
+    trackers.checked(settings.report_to)
+    loaded = checkpoint.load(base, device(), four_bit=settings.quantize == "4bit")
+    faults.agree(loaded)
+    rows = Rows(
+        list(io.read_samples(data / file)),
+        loaded.processor,
+        settings.max_length,
+        f"render {file}",
+        settings.augment,
+    )
+    if not len(rows):
+        raise DataError(f"{label}: no rows to train on: look at the mixture stage's counts")
+    place = io.scratch(out, [label, decisive(settings), io.content(data, file), identity(base), code()])
+    return fit(rows, loaded, settings, out, place, label)
+
+
+def identity(base: str) -> str:
+    """What a checkpoint is: the hash of its files where it is here."""
+    folder = checkpoint.resolve(base)
+    return content_hash(folder) if Path(folder).is_dir() else base
+
+
+def code() -> str:
+    """A hash of the files that decide what a step does."""
+    return io.code.digest(__name__)
+
+
+def fit(
+    rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str
+) -> dict[str, Any]:
+    """Train on the rows, write `model/` and `metrics.jsonl` below `out`, return the stage's summary. `place`
+    keeps checkpoints."""
+    with trackers.tracking(settings.report_to, out):
+        return _fit(rows, loaded, settings, out, place, label)
+
+
+def _fit(
+    rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str
+) -> dict[str, Any]:
+    lengths = [size.tokens for size in rows.sizes]
+    pack_to = settings.max_length if settings.packing else 0
+    epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed, pack_to)
+    steps = settings.max_steps or max(
+        1, round(epoch * settings.num_train_epochs / settings.gradient_accumulation_steps)
+    )
+    num_batches = steps * settings.gradient_accumulation_steps * ranks.world()
+    if unknown := set(settings.rising) - set(rows.sources):
+        raise ConfigError(
+            f"rising: no rows of {', '.join(sorted(unknown))}: the sources are"
+            f" {', '.join(sorted(set(rows.sources)))}"
+        )
+    rising = [source in settings.rising for source in rows.sources] if settings.rising else ()
+    batches = plans.plan(
+        lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to, rising
+    )
+    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label)
+    if getattr(trainer, "is_deepspeed_enabled", False):
+        refuse_checkpoints(settings.save_steps, steps)
+    seconds_each = check_gradients(trainer.model, rows, settings.parts)
+    if settings.packing:
+        check_packing(trainer.model, rows)
+    before = parts_of.sizes(trainer.model)
+    most = estimate.largest(batches, lengths, [size.num_images for size in rows.sizes])
+    needed = estimate.memory(
+        trainer.model, *most, trainer.model.dtype.itemsize, trainer.args.gradient_checkpointing
+    )
+    if ranks.is_first():
+        seconds = seconds_each * estimate.positions(batches, lengths) / ranks.world()
+        print(
+            estimate.sentence(label, needed, seconds, estimate.room_on(device())), file=sys.stderr, flush=True
+        )
+    rows.keep_in_step = ranks.world() > 1
+    found = newest(place)
+    meter.advance(int(Path(found).name) if found else 0)
+    with faults.explained(label, place):
+        trainer.train(resume_from_checkpoint=found)
+    meter.close()
+    losses = [row for row in trainer.state.log_history if "loss" in row]
+    save(trainer, loaded, settings.parts, out, label, settings.adapter)
+    if ranks.is_first():
+        kept = ("step", "loss", "learning_rate")
+        io.write_jsonl(out / "metrics.jsonl", ({key: row[key] for key in kept} for row in losses))
+    return {
+        "base": loaded.name,
+        "steps": trainer.state.global_step,
+        "rows": len(rows),
+        "rows_with_pixels": sum(bool(size.num_images) for size in rows.sizes),
+        "tokens": sum(lengths),
+        "trained_tokens": sum(size.trained for size in rows.sizes),
+        "fill": round(plans.fill(batches, lengths), 4),
+        "estimated_bytes": needed.total,
+        **before,
+        "loss_first": round(losses[0]["loss"], 4),
+        "loss_last": round(losses[-1]["loss"], 4),
+    }
+
+
+def _trainer(
+    rows: Rows,
+    batches: Sequence[plans.Batch],
+    loaded: checkpoint.Loaded,
+    settings: FitSettings,
+    place: Path,
+    steps: int,
+    label: str,
+) -> tuple[Any, progress.Meter]:
+    from transformers import TrainerCallback
+    from transformers.trainer_callback import PrinterCallback
+    from trl import SFTConfig, SFTTrainer
+
+    on_cpu = device() == "cpu"
+    calibrate(rows, loaded.model, settings.parts)
+    model = parts_of.prepare(loaded.model, settings.parts, settings.seed)
+    config = SFTConfig(
+        output_dir=str(place),
+        use_cpu=on_cpu,
+        bf16=not on_cpu,
+        gradient_checkpointing=not on_cpu,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=settings.warmup_steps,
+        max_grad_norm=settings.max_grad_norm,
+        lr_scheduler_type="linear",
+        per_device_train_batch_size=1,  # a row of the trainer's data set is a batch of the plan
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        max_steps=steps,
+        max_length=None,
+        seed=settings.seed,
+        data_seed=settings.seed,
+        logging_steps=1,
+        save_strategy="steps",
+        save_steps=settings.save_steps,
+        report_to=list(settings.report_to) or "none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        ddp_find_unused_parameters=settings.parts.vision,  # a tower may have layers that nobody asks for
+        fsdp=settings.sharding == "fsdp" or None,
+        fsdp_config={"transformer_layer_cls_to_wrap": blocks(model)} if settings.sharding == "fsdp" else None,
+    )
+    if settings.sharding == "fsdp" and on_cpu:
+        share_out_on_cpu(config)
+    meter = progress.Meter(label, steps)
+
+    class Show(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            meter.advance()
+
+    def collate(items: Sequence[dict[str, int]]) -> dict[str, Any]:
+        (number,) = (item["row"] for item in items)
+        return rows.batch(batches[number], key=f"{settings.seed} {number}", packed=settings.packing)
+
+    trainer = planned(resumable(SFTTrainer, place), settings)(
+        model=model,
+        args=config,
+        train_dataset=dataset(batches),
+        data_collator=collate,
+        processing_class=loaded.processor,
+        callbacks=[Show(), faults.alarms(label)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer, meter
+
+
+def blocks(model: Any) -> list[str]:
+    """Classes of the layers that are sharded one by one: those that transformers names and this model has."""
+    there = {type(module).__name__ for module in model.modules()}
+    return sorted(there & set(model._no_split_modules or ()))
+
+
+def share_out_on_cpu(config: Any) -> None:
+    """accelerate 1.15 takes FSDP for accelerators only and would make copies: it is told that these processes
+    are some.
+
+    For tests: what is sharded, saved and resumed on CPUs is what would be on GPUs.
+    """
+    from accelerate.utils import DistributedType
+
+    if ranks.world() > 1:
+        config.distributed_state.distributed_type = DistributedType.MULTI_GPU
+
+
+def planned(trainer: type, settings: FitSettings) -> Any:
+    """A class of trainer that takes the rows of its data set as they come, for the plan has shuffled, and our
+    optimizer."""
+    from torch.utils.data import SequentialSampler
+
+    class Planned(trainer):  # type: ignore[misc, valid-type]
+        def _get_train_sampler(self, *_: Any, **__: Any) -> Any:
+            return SequentialSampler(self.train_dataset)
+
+        def create_optimizer(self, model: Any = None) -> Any:
+            rates = (settings.learning_rate, settings.projector_learning_rate, settings.weight_decay)
+            self.optimizer = parts_of.optimizer(model or self.model, *rates)
+            return self.optimizer
+
+    return Planned
+
+
+def refuse_checkpoints(save_steps: int, steps: int) -> None:
+    """DeepSpeed keeps the optimizer in pieces of its own, which train/loop/resume.py cannot take up
+    exactly."""
+    if save_steps <= steps:
+        raise ConfigError(
+            f"DeepSpeed runs cannot be resumed here: use sharding: fsdp, or set save_steps above {steps} to"
+            " train without"
+        )
+
+
+def dataset(rows: Sequence[Any]) -> Any:
+    """Row numbers as a datasets.Dataset: the collator looks the rows up."""
+    from datasets import Dataset
+
+    return Dataset.from_dict({"row": list(range(len(rows)))})
+
+
+def calibrate(rows: Rows, model: Any, parts: parts_of.Parts) -> None:
+    """The data-dependent start of a fresh projector that is to be trained."""
+    import torch
+
+    numbers = [number for number, size in enumerate(rows.sizes) if size.num_images][:CALIBRATION_IMAGES]
+    if numbers and parts.projector and parts_of.projector_is_fresh(model):
+        pixels = [rows.row(number).features["pixel_values"] for number in numbers]
+        parts_of.calibrate_projector(model, torch.cat(pixels).to(model.device))
+
+
+def save(
+    trainer: Any,
+    loaded: checkpoint.Loaded,
+    parts: parts_of.Parts,
+    out: Path,
+    label: str,
+    adapter: bool = False,
+) -> None:
+    """The trained checkpoint below `out`, adapters merged; every process takes part, rank 0 writes."""
+    model = trainer.model
+    if ranks.world() > 1:
+        whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        if not ranks.is_first():
+            return
+        model = _again(loaded, parts, whole, getattr(model, "config", None), label)
+    # merged into the weights as they were before they were rounded to four bits
+    elif parts_of.is_quantized(model):
+        model = _again(loaded, parts, dict(model.named_parameters()), None, label)
+    if adapter:
+        model.save_pretrained(out / "adapter")
+    model = parts_of.merged(model)
+    refuse_nan(model, label)
+    checkpoint.save(checkpoint.Loaded(model, loaded.processor, loaded.name), out / "model")
+
+
+def _again(
+    loaded: checkpoint.Loaded, parts: parts_of.Parts, weights: dict[str, Any], config: Any, label: str
+) -> Any:
+    """The base loaded anew, with the weights that were trained."""
+    model = parts_of.prepare(checkpoint.load(loaded.name).model, parts, 0)
+    if config is not None:
+        model.config = config
+    elif parts.projector:
+        setattr(model.config, starter.FRESH, False)
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    given = {name: weight for name, weight in weights.items() if config is not None or name in trained}
+    missing = model.load_state_dict(given, strict=False).missing_keys
+    if unknown := trained.intersection(missing):
+        raise ModelError(
+            f"{label}: the trained weights lack {sorted(unknown)[0]}: report this with the name of the model"
+        )
+    return model
+
+
+def refuse_nan(model: Any, label: str) -> None:
+    import torch
+
+    for name, weight in model.named_parameters():
+        if not bool(torch.isfinite(weight).all()):
+            raise ModelError(f"{label}: {name} is not finite after training: lower the learning rate")

@@ -1,0 +1,155 @@
+"""Which weights a stage trains: LoRA or all of the language model, the projector, the vision tower.
+
+MX-20 unfreezes the vision tower and trains jointly; that is `vision: true`. The shipped CPU recipes keep it
+frozen: it is the best part of the starter and the most expensive one to train.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.models import starter
+
+LANGUAGE = r".*(language_model|text_model).*"
+LORA_TARGETS = {
+    "attention": LANGUAGE + r"\.(q_proj|v_proj)",
+    "all": LANGUAGE + r"\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
+}
+PROJECTOR_NAMES = ("multi_modal_projector", "connector", "merger", "projector")
+VISION_NAMES = ("vision_tower", "vision_model", "visual")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`language`: LoRA adapters (merged when saved), every weight, or nothing."""
+
+    language: Literal["lora", "full", "frozen"] = "lora"
+    lora_r: int = 16
+    # the query and value projections, or every linear layer
+    lora_targets: Literal["attention", "all"] = "all"
+    projector: bool = True
+    vision: bool = False
+
+    def __post_init__(self) -> None:
+        if self.language == "frozen" and not self.projector and not self.vision:
+            raise ConfigError(
+                "nothing to train: set language to lora or full, or projector or vision to true"
+            )
+        if self.lora_r < 1:
+            raise ConfigError(f"lora_r must be at least 1, not {self.lora_r}")
+
+
+def part_of(name: str) -> str:
+    """`projector`, `vision` or `language`: the part a parameter belongs to, by its name."""
+    if any(key in name for key in PROJECTOR_NAMES):
+        return "projector"
+    return "vision" if any(key in name for key in VISION_NAMES) else "language"
+
+
+def prepare(model: Any, parts: Parts, seed: int) -> Any:
+    """Freeze and unfreeze; with LoRA the returned model wraps the given one."""
+    import torch
+
+    torch.manual_seed(seed)
+    if parts.language == "lora":
+        from peft import LoraConfig, get_peft_model
+
+        targets = LORA_TARGETS[parts.lora_targets]
+        adapters = LoraConfig(
+            r=parts.lora_r, lora_alpha=2 * parts.lora_r, target_modules=targets, lora_dropout=0.0
+        )
+        model = get_peft_model(model, adapters)
+    train = {"language": parts.language == "full", "projector": parts.projector, "vision": parts.vision}
+    for name, weight in model.named_parameters():
+        weight.requires_grad = True if "lora_" in name else train[part_of(name)]
+    if not any(weight.requires_grad for weight in model.parameters()):
+        raise ConfigError("no weight is trained: the model has none of the parts that were asked for")
+    return model
+
+
+def merged(model: Any) -> Any:
+    """The plain model again, LoRA folded into its weights."""
+    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+
+
+def optimizer(
+    model: Any, learning_rate: float, projector_learning_rate: float | None, weight_decay: float
+) -> Any:
+    """AdamW with a rate of its own for the projector, which starts from nothing."""
+    import torch
+
+    groups: dict[float, list[Any]] = {}
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            own = (
+                projector_learning_rate
+                if part_of(name) == "projector" and projector_learning_rate
+                else learning_rate
+            )
+            groups.setdefault(own, []).append(weight)
+    return torch.optim.AdamW(
+        [{"params": weights, "lr": rate} for rate, weights in groups.items()], weight_decay=weight_decay
+    )
+
+
+def sizes(model: Any) -> dict[str, int]:
+    """Number of trained and of all parameters."""
+    weights = list(model.parameters())
+    return {
+        "trained_parameters": sum(w.numel() for w in weights if w.requires_grad),
+        "total_parameters": sum(w.numel() * (2 if _is_four_bit(w) else 1) for w in weights),
+    }
+
+
+def is_quantized(model: Any) -> bool:
+    return any(map(_is_four_bit, model.parameters()))
+
+
+def _is_four_bit(weight: Any) -> bool:
+    """Whether bitsandbytes keeps two weights in each of its bytes."""
+    return type(weight).__name__ == "Params4bit"
+
+
+def projector_is_fresh(model: Any) -> bool:
+    """Whether the checkpoint says of itself that its projector was never trained, as the starter does."""
+    return bool(getattr(model.config, starter.FRESH, False))
+
+
+def calibrate_projector(model: Any, pixels: Any) -> None:
+    """Data-dependent start of a fresh LLaVA projector: features in with mean 0 and spread 1, out as loud as
+    words.
+
+    The spread of the tower's features differs widely between dimensions, so a projector drawn at random hears
+    only the loudest. The first layer is divided by each dimension's spread over `pixels` [images, 3, height,
+    width], the second is scaled to the spread of the token embeddings (in the manner of LSUV, Mishkin and
+    Matas 2016). The checkpoint then no longer calls its projector fresh. Raises ConfigError for a projector
+    that is not LLaVA's.
+    """
+    import torch
+
+    inner = getattr(model, "model", None)
+    projector = getattr(inner, "multi_modal_projector", None)
+    if not hasattr(projector, "linear_1") or not hasattr(projector, "linear_2"):
+        raise ConfigError("only a LLaVA projector (linear_1, linear_2) can be calibrated")
+    assert inner is not None and projector is not None
+    captured: list[Any] = []
+    hook = projector.linear_1.register_forward_pre_hook(
+        lambda _, inputs: captured.append(inputs[0].flatten(0, -2))
+    )
+    with torch.no_grad():
+        inner.get_image_features(pixel_values=pixels.to(projector.linear_1.weight.dtype))
+        hook.remove()
+        features = torch.cat(captured).float()
+        mean, spread = features.mean(0), features.std(0).clamp_min(1e-6)
+        weight = torch.randn(projector.linear_1.weight.shape, generator=torch.Generator().manual_seed(0))
+        weight = (weight / weight.shape[1] ** 0.5).to(spread) / spread
+        projector.linear_1.weight.copy_(weight)
+        projector.linear_1.bias.copy_(-weight @ mean)
+        projector.linear_2.weight.normal_(0.0, 1.0, generator=torch.Generator().manual_seed(1))
+        projector.linear_2.bias.zero_()
+        out = projector(features.to(projector.linear_1.weight.dtype))
+        volume = model.get_input_embeddings().weight.std()
+        projector.linear_2.weight.mul_(volume / out.std())
+    setattr(model.config, starter.FRESH, False)

@@ -1,0 +1,245 @@
+"""Checkpoints of a running trainer that a kill cannot spoil, and that a run goes on from to the same bits.
+
+A checkpoint of the Trainer of transformers 5 is written file by file into its final folder, so a kill leaves
+one that cannot be loaded (huggingface/transformers#35782); optimizer.pt and rng_state.pth are pickles;
+rollouts that TRL 1.16 has generated but not used are not in it, it generates others (huggingface/trl#3148).
+Here a checkpoint is a folder published whole: safetensors and JSON, with their hashes. What a batch holds
+depends on its number in the plan alone, so no data loader has a state.
+
+    Resumable = resumable(SFTTrainer, place)
+    trainer = Resumable(..., args=SFTConfig(save_strategy="steps", save_steps=50))
+    trainer.train(resume_from_checkpoint=newest(place))
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from medxiaohe import io
+from medxiaohe.errors import DataError, MedError, ModelError
+
+KEPT = 2  # the newest, and one more in case the disk spoils it
+
+
+class Extra(Protocol):
+    """What a kind of training has to keep beside weights, optimizer and random states."""
+
+    def state(self, trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(what JSON can hold, tensors by name)."""
+
+    def restore(self, trainer: Any, values: dict[str, Any], tensors: Mapping[str, Any]) -> None: ...
+
+
+def newest(place: Path) -> str | None:
+    """The newest intact checkpoint below `place`; damaged ones are passed over."""
+    for folder in sorted(place.glob("[0-9]*"), reverse=True):
+        try:
+            io.verify(folder)
+            return str(folder)
+        except MedError:
+            continue
+    return None
+
+
+def resumable(trainer: type, place: Path, extra: Extra | None = None) -> Any:
+    """A class of trainer that saves to `place` and resumes from there in our form; works for one process, DDP
+    and FSDP2."""
+
+    class Resumable(trainer):  # type: ignore[misc, valid-type]
+        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+            _save(self, place, extra)
+
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+            _load_weights(self.model, _own(self, resume_from_checkpoint))
+
+        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+            if checkpoint is not None:
+                _load_optimizer(self, _own(self, checkpoint))
+
+        def _load_scaler(self, checkpoint: str | None) -> None:
+            pass  # bfloat16 and float32 need none
+
+        def _load_rng_state(self, checkpoint: str | None) -> None:
+            if checkpoint is not None:
+                _load_random(_own(self, checkpoint))
+
+        def _inner_training_loop(self, *args: Any, **kwargs: Any) -> Any:
+            folder = kwargs.get("resume_from_checkpoint")
+            if extra is not None and folder is not None:
+                values, tensors = _read(_own(self, folder), "extra")
+                extra.restore(self, values, tensors)
+            return super()._inner_training_loop(*args, **kwargs)
+
+    return Resumable
+
+
+def restore(trainer: Any, folder: str, extra: Extra) -> None:
+    """Weights, log and extras of the last checkpoint of a run that had come to its end: the Trainer would
+    train one step more."""
+    own = _own(trainer, folder)
+    _load_weights(trainer.model, own)
+    extra.restore(trainer, *_read(own, "extra"))
+    trainer.state = type(trainer.state).load_from_json(str(Path(folder) / "trainer_state.json"))
+
+
+def _own(trainer: Any, folder: str) -> Path:
+    """The part of a checkpoint that this process wrote."""
+    own = Path(folder) / f"rank{trainer.args.process_index}"
+    count = len(list(Path(folder).glob("rank*")))
+    if count != trainer.args.world_size:
+        raise DataError(
+            f"{folder} was written by {count} processes, and now there are {trainer.args.world_size}: start"
+            " as many as then"
+        )
+    return own
+
+
+# ---- writing -----------------------------------------------------------------------------------------
+
+
+def _save(trainer: Any, place: Path, extra: Extra | None) -> None:
+    step, rank = trainer.state.global_step, trainer.args.process_index
+    parts = place / f".{step:08d}.parts"
+    own = parts / f"rank{rank}"
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(parents=True)
+    _write(own, "weights", {}, {name: _local(weight) for name, weight in _trained(trainer.model).items()})
+    _write(own, "optimizer", *_optimizer_state(trainer))
+    _write(own, "random", *_random_state())
+    if extra is not None:
+        _write(own, "extra", *extra.state(trainer))
+    trainer.accelerator.wait_for_everyone()
+    if rank == 0:
+        with io.publish(place / f"{step:08d}") as draft:
+            for part in sorted(parts.iterdir()):
+                shutil.move(part, draft / part.name)
+            trainer.state.save_to_json(str(draft / "trainer_state.json"))
+        shutil.rmtree(parts, ignore_errors=True)
+        for old in sorted(place.glob("[0-9]*"))[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _trained(model: Any) -> dict[str, Any]:
+    """What training changes: weights with gradients, and buffers that layers keep (running means)."""
+    weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    kept = set(model.state_dict())
+    return weights | {f"buffer {name}": value for name, value in model.named_buffers() if name in kept}
+
+
+def _optimizer_state(trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    import torch
+
+    state = trainer.optimizer.state_dict()
+    values: dict[str, Any] = {
+        "groups": state["param_groups"],
+        "scheduler": trainer.lr_scheduler.state_dict(),
+        "state": {},
+    }
+    tensors = {}
+    for number, entries in state["state"].items():
+        for name, value in entries.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"{number} {name}"] = _local(value)
+            else:
+                values["state"].setdefault(str(number), {})[name] = value
+    return values, tensors
+
+
+def _random_state() -> tuple[dict[str, Any], dict[str, Any]]:
+    import numpy as np
+    import torch
+
+    kind, keys, *rest = np.random.get_state()
+    tensors = {"torch": torch.get_rng_state(), "numpy": torch.from_numpy(keys.astype("int64"))}
+    if torch.cuda.is_available():
+        tensors |= {f"cuda {i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    return {"python": random.getstate(), "numpy": [kind, *rest]}, tensors
+
+
+def _write(folder: Path, name: str, values: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    try:
+        (folder / f"{name}.json").write_text(json.dumps(values))
+    except TypeError as error:
+        raise ModelError(
+            f"the {name} state of this trainer cannot be saved without pickle: {error}"
+        ) from error
+    with io.storage(folder):
+        save_file(
+            {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()},
+            folder / f"{name}.safetensors",
+        )
+
+
+def _local(value: Any) -> Any:
+    """The part of a sharded tensor that is here."""
+    return value.to_local() if hasattr(value, "to_local") else value
+
+
+# ---- reading -----------------------------------------------------------------------------------------
+
+
+def _read(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    from safetensors.torch import load_file
+
+    return io.read_json(folder / f"{name}.json"), load_file(folder / f"{name}.safetensors")
+
+
+def _load_weights(model: Any, folder: Path) -> None:
+    import torch
+
+    _, saved = _read(folder, "weights")
+    trained = _trained(model)
+    if saved.keys() != trained.keys():
+        raise DataError(
+            f"{folder} holds other weights than this stage trains: delete it, or start with the same parts as"
+            " before"
+        )
+    with torch.no_grad():
+        for name, weight in trained.items():
+            _local(weight).copy_(saved[name])
+
+
+def _load_optimizer(trainer: Any, folder: Path) -> None:
+    values, tensors = _read(folder, "optimizer")
+    state: dict[int, dict[str, Any]] = {
+        int(number): dict(entries) for number, entries in values["state"].items()
+    }
+    weights = [weight for group in trainer.optimizer.param_groups for weight in group["params"]]
+    for key, tensor in tensors.items():
+        number, _, name = key.partition(" ")
+        state.setdefault(int(number), {})[name] = _sharded_like(weights[int(number)], tensor)
+    trainer.optimizer.load_state_dict({"state": state, "param_groups": values["groups"]})
+    trainer.lr_scheduler.load_state_dict(values["scheduler"])
+
+
+def _sharded_like(weight: Any, tensor: Any) -> Any:
+    if not hasattr(weight, "to_local") or tensor.dim() == 0:
+        return tensor
+    from torch.distributed.tensor import DTensor
+
+    local = tensor.to(weight.device)
+    return DTensor.from_local(
+        local, weight.device_mesh, weight.placements, shape=weight.shape, stride=weight.stride()
+    )
+
+
+def _load_random(folder: Path) -> None:
+    import numpy as np
+    import torch
+
+    values, tensors = _read(folder, "random")
+    version, internal, gauss = values["python"]
+    random.setstate((version, tuple(internal), gauss))
+    kind, *rest = values["numpy"]
+    np.random.set_state((kind, tensors["numpy"].numpy().astype("uint32"), *rest))
+    torch.set_rng_state(tensors["torch"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([tensors[f"cuda {i}"] for i in range(torch.cuda.device_count())])

@@ -1,0 +1,65 @@
+"""`report_to`: the trackers of transformers, by their names. What is tracked lies beside a stage's folder,
+never in it: it holds times.
+
+A tracker on this machine (tensorboard; mlflow and trackio with their local stores) is switched on by its
+name. Others send curves, settings and the name of the machine away, so they need MEDXIAOHE_TRACKERS=remote in
+the environment: a recipe cannot switch them on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from medxiaohe.errors import ConfigError, MissingExtra
+from medxiaohe.plugins import nearest
+
+# name -> package
+LOCAL = {"tensorboard": "tensorboard", "mlflow": "mlflow", "trackio": "trackio", "codecarbon": "codecarbon"}
+ALLOWED = "MEDXIAOHE_TRACKERS"
+
+
+def checked(names: Sequence[str]) -> list[str]:
+    """The names, if each is a tracker that is installed and may be used; ConfigError or MissingExtra says
+    what to do."""
+    if not names:
+        return []
+    from transformers.integrations.integration_utils import (
+        INTEGRATION_TO_CALLBACK,
+        get_available_reporting_integrations,
+    )
+
+    for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            raise ConfigError(f"report_to: no tracker {name!r}{nearest(name, INTEGRATION_TO_CALLBACK)}")
+        if name not in LOCAL and os.environ.get(ALLOWED) != "remote":
+            raise ConfigError(
+                f"report_to: {name} sends what it tracks to a server: set {ALLOWED}=remote if you may, or use"
+                " tensorboard"
+            )
+        if name not in get_available_reporting_integrations():
+            raise MissingExtra(f"report_to: {name} is not installed: pip install {LOCAL.get(name, name)}")
+    return list(names)
+
+
+@contextmanager
+def tracking(names: Sequence[str], out: Path) -> Iterator[None]:
+    """For as long as a trainer is made and trains: local stores lie in `tracked` beside the stage's
+    folder."""
+    found = checked(names)
+    place = (out.parent / "tracked").resolve()
+    local = {
+        "TENSORBOARD_LOGGING_DIR": str(place),
+        "MLFLOW_TRACKING_URI": f"file://{place / 'mlflow'}",
+        "TRACKIO_DIR": str(place),
+    }
+    # what the user has set stays
+    ours = {key: value for key, value in local.items() if found and key not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for key in ours:
+            os.environ.pop(key, None)

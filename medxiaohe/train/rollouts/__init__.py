@@ -1,0 +1,1 @@
+"""Sample answers and conversations from a policy and reward them."""

@@ -1,0 +1,107 @@
+"""What an answer earns in training: the task's own first scorer, or the hybrid reward around it (MX-29)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError
+from medxiaohe.recipe.settings import InputPath
+from medxiaohe.rewards import rubrics
+from medxiaohe.rewards.hybrid import Reward, Weights, answered, hybrid_many
+from medxiaohe.scoring.judges import use
+from medxiaohe.scoring.judges.use import JudgeSettings
+from medxiaohe.types import Sample, Score, Scorer, Task, Trace
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    """`scorer` is the task's first scorer as it is; `hybrid` adds rubrics, the safety gate, process and
+    form."""
+
+    kind: Literal["scorer", "hybrid"] = "scorer"
+    weights: Weights = field(default_factory=Weights)
+    rubrics: InputPath = ""  # a file of rewards/rubrics.py
+    rubric_weight: float = 1.0  # the task's own scorer has 1
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
+
+    def __post_init__(self) -> None:
+        if self.rubric_weight <= 0:
+            raise ConfigError(f"rubric_weight must be above 0, not {self.rubric_weight}")
+        if self.rubrics and self.kind != "hybrid":
+            raise ConfigError("rubrics are part of the hybrid reward: set kind to hybrid")
+
+
+class Rewarding:
+    """Rewards for answers to samples of several tasks; a judge is asked about all answers of a kind at
+    once."""
+
+    def __init__(self, tasks: Mapping[str, Task], settings: RewardSettings):
+        self.tasks, self.settings = tasks, settings
+        self.rubric = rubrics.read(Path(settings.rubrics)) if settings.rubrics else rubrics.Rubric("none")
+
+    def scorers(self) -> list[Scorer]:
+        return [
+            *(task.scorers[0] for task in self.tasks.values()),
+            *([self.rubric] if self.settings.rubrics else []),
+        ]
+
+    def of(self, samples: Sequence[Sample], answers: Sequence[str]) -> list[Reward]:
+        """What each answer earns, in order."""
+        return self.of_traces(
+            [(sample, answered(sample, answer)) for sample, answer in zip(samples, answers, strict=True)]
+        )
+
+    def of_traces(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[Reward]:
+        """What each conversation earns, in order."""
+        groups: dict[tuple[str, bool], list[int]] = {}
+        for number, (sample, _) in enumerate(pairs):
+            groups.setdefault((sample.source, self.rubric.has(sample)), []).append(number)
+        found: dict[int, Reward] = {}
+        for (source, has_rubric), numbers in groups.items():
+            chosen = [pairs[i] for i in numbers]
+            found |= zip(numbers, self._group(self.tasks[source].scorers[0], has_rubric, chosen), strict=True)
+        return [found[i] for i in range(len(pairs))]
+
+    def _group(self, scorer: Scorer, has_rubric: bool, pairs: Sequence[tuple[Sample, Trace]]) -> list[Reward]:
+        if self.settings.kind == "hybrid":
+            beside = [(self.rubric, self.settings.rubric_weight)] if has_rubric else []
+            return hybrid_many(pairs, [(scorer, 1.0), *beside], self.settings.weights)
+        return [
+            _plain(score)
+            for score in (
+                scorer.many(pairs) if hasattr(scorer, "many") else (scorer(*pair) for pair in pairs)
+            )
+        ]
+
+    @contextmanager
+    def judge(self, tree: Path | None) -> Iterator[Any]:
+        """The judge of the settings, tested on what will be asked, for as long as the training runs."""
+        with use.opened(self.settings.judge, self.scorers(), tree) as judge:
+            yield judge
+
+
+def _plain(score: Score) -> Reward:
+    return Reward(score.value, score.value, score.status, why=score.why)
+
+
+def row(sample: Sample, answer: str, reward: Reward, hybrid: bool) -> dict[str, Any]:
+    """What rollouts.jsonl says of an answer."""
+    said = {
+        "sample": sample.id,
+        "answer": answer,
+        "reward": reward.total,
+        "status": reward.status,
+        "why": reward.why,
+    }
+    return said | ({"correct": reward.correct, "parts": reward.parts} if hybrid else {})
+
+
+def code() -> str:
+    """A hash of the code that says what an answer earns: every reward and every scorer."""
+    names = [name for folder in ("rewards", "scoring") for name in io.code.modules_below(folder)]
+    return io.code.digest(*names)

@@ -1,0 +1,182 @@
+"""What conversations of a policy earn: the task's scorer or the hybrid reward, or Med-RwR's four parts around
+that scorer (RWR-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import plugins
+from medxiaohe.agents import rwr as grammar
+from medxiaohe.agents._loop import Form, Talk, offered
+from medxiaohe.entity.linking.finder import finder
+from medxiaohe.errors import ConfigError
+from medxiaohe.models.render import IGNORED, Rendered, batch, render_prompt
+from medxiaohe.rewards.hybrid import Reward
+from medxiaohe.rewards.rwr import RwrWeights, Seen, rwr
+from medxiaohe.train.rollouts.answer_rewards import Rewarding
+from medxiaohe.types import ImageRef, Message, Sample, Score, Task, ToolResult
+
+OPENED = "<answer>"
+NOT_USED = "no tool was used, and this prompt is to be answered with one"
+Gain = Callable[[Sequence[tuple[Sample, Talk]]], list[float | None]]
+
+
+class Earning:
+    """`rwr` None: the task's reward as it is. A conversation that was to use a tool (`forced`) and used none
+    earns nothing."""
+
+    def __init__(
+        self,
+        earned: Rewarding,
+        form: Form,
+        weights: RwrWeights | None,
+        tree: Path | None,
+        similarity: str = "",
+    ):
+        if weights is not None and weights.query and tree is None:
+            raise ConfigError(
+                "the query reward looks entities up in a tree: wire one to needs.tree, or set weights.query"
+                " to 0"
+            )
+        self.earned, self.form, self.weights = earned, form, weights
+        self._finder = finder(tree) if weights is not None and weights.query and tree is not None else None
+        self._similarity = plugins.load_object(similarity) if similarity else None
+        self._known: dict[str, frozenset[str]] = {}
+
+    def of(self, pairs: Sequence[tuple[Sample, Talk]], gains: Gain) -> list[Reward]:
+        """The rewards of the conversations, in order; `gains` is asked only where the weights want it."""
+        found = self.earned.of_traces([(sample, talk.trace) for sample, talk in pairs])
+        if self.weights is not None:
+            log_ratios = gains(pairs) if self.weights.confidence else [None] * len(pairs)
+            found = [
+                (
+                    one
+                    if one.status == "unsafe"  # the gate holds whatever else is paid
+                    else rwr(
+                        Score("accuracy", one.correct, _status(one), why=one.why),
+                        self._seen(*pair, gain),
+                        self.weights,
+                    )
+                )
+                for pair, one, gain in zip(pairs, found, log_ratios, strict=True)
+            ]
+        return [
+            (
+                Reward(0.0, 0.0, one.status, one.parts, NOT_USED)
+                if talk.use == "forced" and not talk.used and one.total is not None
+                else one
+            )
+            for (_, talk), one in zip(pairs, found, strict=True)
+        ]
+
+    def _seen(self, sample: Sample, talk: Talk, gain: float | None) -> Seen:
+        asked, got = asked_for(talk, self.form), retrieved_text(talk)
+        conforms = grammar.conforms(talk.trace) if self.form == "rwr" else not talk.error
+        entities = [self._entities(text) for text in (asked, got, gold_text(sample))]
+        pictures = [image for message in talk.prompt.messages for image in message.images]
+        similar = self._near(pictures, asked) if asked else None
+        return Seen(conforms, talk.used, *entities, similar, gain)
+
+    def _near(self, pictures: Sequence[ImageRef], text: str) -> float | None:
+        return (
+            float(self._similarity(pictures[0], text)) if self._similarity is not None and pictures else None
+        )
+
+    def _entities(self, text: str) -> frozenset[str]:
+        if self._finder is None:
+            return frozenset()
+        if text not in self._known:
+            self._known[text] = frozenset(mention.entity for mention in self._finder.find(text))
+        return self._known[text]
+
+
+def _status(reward: Reward) -> Any:
+    return reward.status if reward.status in ("judged", "unparsed", "refused", "unjudged") else "judged"
+
+
+def asked_for(talk: Talk, form: Form) -> str:
+    """The words of all queries or calls of the conversation."""
+    own = [message for message in talk.messages[len(talk.prompt.messages) :] if message.role == "assistant"]
+    if form == "rwr":
+        return "\n".join(query for message in own for query in grammar.QUERY.findall(message.text))
+    return "\n".join(
+        str(value) for message in own for call in message.calls for value in call.arguments.values()
+    )
+
+
+def retrieved_text(talk: Talk) -> str:
+    return "\n".join(part for result in talk.results for part in result.parts if isinstance(part, str))
+
+
+def gold_text(sample: Sample) -> str:
+    """The gold answer in words."""
+    return (
+        sample.messages[-1].text
+        if sample.messages and sample.messages[-1].role == "assistant"
+        else sample.target
+    )
+
+
+def gains(
+    pairs: Sequence[tuple[Sample, Talk]],
+    tasks: dict[str, Task],
+    model: Any,
+    processor: Any,
+    form: Form,
+    batch_size: int,
+) -> list[float | None]:
+    """log [pi(gold | with) / pi(gold | without)] in nats a token of the gold; None where nothing was
+    retrieved.
+
+    Both contexts end with an opened answer and no thought: a thought that repeats what was retrieved would
+    carry it over.
+    """
+    rows: list[Rendered] = []
+    numbers = []
+    for number, (sample, talk) in enumerate(pairs):
+        gold = tasks[sample.source].gold(sample)
+        if not gold or not talk.used:
+            continue
+        last = max(
+            i
+            for i, message in enumerate(talk.messages)
+            if any(isinstance(part, ToolResult) for part in message.parts)
+        )
+        for messages in (talk.messages[: last + 1], talk.prompt.messages):
+            rows.append(_ending(messages, gold, processor, offered(talk, form)))
+        numbers.append(number)
+    nats = [
+        value
+        for start in range(0, len(rows), batch_size)
+        for value in _mean_log_likelihood(rows[start : start + batch_size], model, processor)
+    ]
+    found: list[float | None] = [None] * len(pairs)
+    for i, number in enumerate(numbers):
+        found[number] = nats[2 * i] - nats[2 * i + 1]
+    return found
+
+
+def _ending(messages: Sequence[Message], gold: str, processor: Any, tools: Any) -> Rendered:
+    context = render_prompt(messages, processor, tools)
+    opened, said = (
+        processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (OPENED, gold)
+    )
+    before = (*context.tokens, *opened)
+    return Rendered(
+        (*before, *said), (False,) * len(before) + (True,) * len(said), context.features, context.num_images
+    )
+
+
+def _mean_log_likelihood(rows: Sequence[Rendered], model: Any, processor: Any) -> list[float]:
+    import torch
+
+    inputs = {name: tensor.to(model.device) for name, tensor in batch(rows, processor).items()}
+    labels = inputs.pop("labels")[:, 1:]
+    with torch.no_grad():
+        logits = model(**inputs, use_cache=False).logits[:, :-1]
+    found = []
+    for one, label in zip(logits, labels, strict=True):
+        found.append(-float(torch.nn.functional.cross_entropy(one.float(), label, ignore_index=IGNORED)))
+    return found

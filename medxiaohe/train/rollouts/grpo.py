@@ -1,0 +1,199 @@
+"""What the two kinds of reinforcement learning share: TRL's settings, what a checkpoint keeps beside weights,
+the end of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io, plugins, progress
+from medxiaohe.errors import ConfigError
+from medxiaohe.models.checkpoint import Loaded
+from medxiaohe.recipe import ranks
+from medxiaohe.train.loop import faults
+from medxiaohe.train.loop.fit import device, save
+from medxiaohe.train.loop.resume import newest, restore
+from medxiaohe.train.rollouts import watch
+
+PASSED_ON = (  # settings that have the name of TRL's
+    "learning_rate", "num_generations", "per_device_train_batch_size", "max_steps", "max_completion_length",
+    "temperature",
+    "epsilon_high", "loss_type", "scale_rewards", "mask_truncated_completions", "entropy_coef",
+    "entropy_target", "entropy_coef_delta",
+    "entropy_coef_max", "beta", "num_iterations", "seed", "save_steps",
+)  # fmt: skip
+
+
+def config(settings: Any, place: Path) -> Any:
+    """GRPOConfig of RLSettings or of what extends them."""
+    from trl import GRPOConfig
+
+    on_cpu = device() == "cpu"
+    if settings.use_vllm:
+        plugins.need("vllm", why="use_vllm: true")
+        if on_cpu:
+            raise ConfigError(
+                "use_vllm: true needs a GPU, and torch sees none: leave it out, and transformers draws the"
+                " answers"
+            )
+    return GRPOConfig(
+        output_dir=str(place),
+        use_cpu=on_cpu,
+        bf16=not on_cpu,
+        gradient_checkpointing=False,
+        lr_scheduler_type="constant",
+        use_adaptive_entropy=settings.entropy_target > 0,
+        data_seed=settings.seed,
+        shuffle_dataset=False,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        report_to=list(settings.report_to) or "none",
+        disable_tqdm=True,
+        use_vllm=settings.use_vllm,
+        vllm_mode="colocate",
+        vllm_gpu_memory_utilization=settings.vllm_gpu_memory_utilization,
+        # a batch of text asks neither
+        ddp_find_unused_parameters=settings.parts.vision or settings.parts.projector,
+        **{name: getattr(settings, name) for name in PASSED_ON},
+    )
+
+
+def prompts_of_a_generation(settings: Any) -> int:
+    """Of all processes together."""
+    return int(settings.per_device_train_batch_size * ranks.world() // settings.num_generations)
+
+
+def callback(meter: progress.Meter, written: Rollouts, settings: Any) -> Any:
+    """Shows the progress, and stops a run that has nothing to learn."""
+    from transformers import TrainerCallback
+
+    num_prompts = prompts_of_a_generation(settings)
+
+    class Show(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, _: Any, __: Any, control: Any, **___: Any) -> None:
+            meter.advance()
+            written.stopped = watch.diagnosis(
+                written.rows, num_prompts, settings.num_generations, settings.patience
+            )
+            control.should_training_stop = control.should_training_stop or bool(written.stopped)
+
+    return Show()
+
+
+def train(
+    trainer: Any, meter: progress.Meter, written: Rollouts, settings: Any, place: Path, label: str
+) -> None:
+    """From the newest checkpoint to the end; one taken at the very end is only read."""
+    found = newest(place)
+    meter.advance(int(Path(found).name) if found else 0)
+    with faults.explained(label, place):
+        if found and (int(Path(found).name) >= settings.max_steps or stopped(found)):
+            restore(trainer, found, written)
+        else:
+            trainer.train(resume_from_checkpoint=found)
+    meter.close()
+
+
+def finish(
+    trainer: Any, written: Rollouts, loaded: Loaded, settings: Any, out: Path, label: str
+) -> dict[str, Any]:
+    """Write metrics, rollouts and the model; the summary of the stage."""
+    history = [row for row in trainer.state.log_history if "reward" in row]
+    size = settings.per_device_train_batch_size * ranks.world()
+    if ranks.is_first():
+        parts = [
+            watch.components(written.rows, row["step"], size, settings.num_iterations) for row in history
+        ]
+        io.write_jsonl(
+            out / "metrics.jsonl", (metrics(row) | more for row, more in zip(history, parts, strict=True))
+        )
+        io.write_jsonl(out / "rollouts.jsonl", written.rows)
+    save(trainer, loaded, settings.parts, out, label)
+    half = max(1, len(history) // 2)
+    return {
+        "base": loaded.name,
+        "steps": trainer.state.global_step,
+        "prompts": len({row["sample"] for row in written.rows}),
+        "rollouts": len(written.rows),
+        "loss_first": round(history[0]["loss"], 4),
+        "loss_last": round(history[-1]["loss"], 4),
+        "reward_first": mean([r["reward"] for r in history[:half]]),  # mean of the first half of the steps
+        "reward_last": mean([r["reward"] for r in history[-half:]]),
+        "groups_without_signal": round(
+            sum(r.get("frac_reward_zero_std", 0.0) for r in history) / len(history), 4
+        ),
+        **({"stopped": written.stopped} if written.stopped else {}),
+    }
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Of steps in which an answer could be judged."""
+    judged = [value for value in values if math.isfinite(value)]
+    return round(sum(judged) / len(judged), 4) if judged else None
+
+
+def metrics(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = {name: name for name in ("reward", "reward_std", "entropy", "entropy_coef", "loss")} | {
+        "completions/mean_length": "answer_tokens"
+    }
+    found = {new: float(row[old]) for old, new in names.items() if old in row}
+    return {
+        "step": row["step"],
+        **{name: round(value, 4) for name, value in found.items() if math.isfinite(value)},
+    }
+
+
+class Rollouts:
+    """What resuming GRPO needs besides: the rollouts that are generated but not used up, those written down
+    so far, and the coefficient of an entropy bonus that adapts. Hints, rests and the diagnosis follow from
+    the rollouts written down."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.stopped = ""  # why training stopped before its last step
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Add what this process saw, and what the others saw, in the order of the whole batch."""
+        if ranks.world() > 1:
+            from accelerate.utils import gather_object
+
+            rows = gather_object(list(rows))
+        self.rows.extend(rows)
+
+    def state(self, trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        import torch
+
+        values: list[dict[str, Any]] = []
+        tensors: dict[str, Any] = {}
+        for number, row in enumerate(trainer._buffered_inputs or []):
+            values.append({key: value for key, value in row.items() if not isinstance(value, torch.Tensor)})
+            tensors |= {
+                f"{number} {key}": value for key, value in row.items() if isinstance(value, torch.Tensor)
+            }
+        seen = trainer._last_world_entropy if trainer.use_adaptive_entropy else math.inf
+        entropy = [trainer.entropy_coef, seen if math.isfinite(seen) else None]
+        return {
+            "step": trainer._step,
+            "buffered": values,
+            "written": self.rows,
+            "entropy": entropy,
+            "stopped": self.stopped,
+        }, tensors
+
+    def restore(self, trainer: Any, values: dict[str, Any], tensors: Mapping[str, Any]) -> None:
+        trainer._step = values["step"]
+        trainer._buffered_inputs = values["buffered"] or None
+        for key, tensor in tensors.items():
+            number, _, name = key.partition(" ")
+            trainer._buffered_inputs[int(number)][name] = tensor.to(trainer.args.device)
+        self.rows[:], self.stopped = values["written"], values["stopped"]
+        trainer.entropy_coef, seen = values["entropy"]
+        trainer._last_world_entropy = math.inf if seen is None else seen
+
+
+def stopped(folder: str) -> bool:
+    """Whether the run of a checkpoint had stopped by itself at that step."""
+    return bool(io.read_json(Path(folder) / "rank0" / "extra.json")["stopped"])

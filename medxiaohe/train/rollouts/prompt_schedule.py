@@ -1,0 +1,99 @@
+"""Which prompts are asked in which generation: decided by the number of the generation and what earlier ones
+found, by nothing else.
+
+A prompt whose group was all right or all wrong has no advantage and teaches nothing. With `rest` it is left
+out for so many generations, and the next prompt in line takes its place: dynamic sampling (DAPO, Yu et al.
+2025, 3.2) without throwing answers away. What is known when a batch is fetched differs with the trainer's
+look-ahead, so a generation heeds those up to two before it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medxiaohe.types import Sample
+
+LOOK_AHEAD = 2  # accelerate fetches the next batch while the last one is not judged yet
+
+
+def in_batches(samples: Sequence[Sample], num_prompts: int, seed: int, mixed: bool = False) -> list[Sample]:
+    """Shuffled batches of `num_prompts`, each all with or all without images; a last batch that is not full
+    is left out.
+
+    TRL 1.16 passes None for the images of a text prompt to the processor, which refuses a batch that mixes
+    both; rollouts of our own may be `mixed`.
+    """
+    shuffle = random.Random(seed)
+    if mixed:
+        order = list(samples)
+        shuffle.shuffle(order)
+        return order[: len(order) - len(order) % num_prompts]
+    batches: list[list[Sample]] = []
+    for with_images in (True, False):
+        group = [sample for sample in samples if bool(sample.images) == with_images]
+        shuffle.shuffle(group)
+        batches += [group[i : i + num_prompts] for i in range(0, len(group) - num_prompts + 1, num_prompts)]
+    shuffle.shuffle(batches)
+    return [sample for batch in batches for sample in batch]
+
+
+class Schedule:
+    """`rollouts` are the rows that training has written so far, {sample, reward}, in order; the schedule only
+    reads them."""
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        num_prompts: int,
+        num_generations: int,
+        rest: int,
+        rollouts: Sequence[Mapping[str, Any]],
+        mixed: bool = False,
+    ):
+        self.samples, self.num_prompts, self.num_generations = samples, num_prompts, num_generations
+        self.rest, self.rollouts = rest, rollouts
+        kinds = [bool(sample.images) and not mixed for sample in samples]
+        self.kinds = kinds[::num_prompts]
+        self.queues = {kind: [i for i, own in enumerate(kinds) if own == kind] for kind in set(self.kinds)}
+        self.places = dict.fromkeys(self.queues, 0)
+        self.resting: dict[str, int] = {}  # sample id -> the first generation it may be asked in again
+        self.chosen: list[list[int]] = []
+
+    def prompt(self, number: int) -> int:
+        """The index of the sample that is the `number`-th prompt of the whole run."""
+        generation, slot = divmod(number, self.num_prompts)
+        while len(self.chosen) <= generation:
+            self.chosen.append(self._choose(len(self.chosen)))
+        return self.chosen[generation][slot]
+
+    def _choose(self, generation: int) -> list[int]:
+        if self.rest and generation >= LOOK_AHEAD:
+            for sample in without_signal(self._of(generation - LOOK_AHEAD), self.num_generations):
+                self.resting[sample] = generation + self.rest
+        kind = self.kinds[generation % len(self.kinds)]
+        queue, place = self.queues[kind], self.places[kind]
+        found: list[int] = []
+        looked_at = 0
+        while len(found) < self.num_prompts and looked_at < len(queue):
+            index = queue[(place + looked_at) % len(queue)]
+            looked_at += 1
+            if self._until(index) <= generation:
+                found.append(index)
+        self.places[kind] = (place + looked_at) % len(queue)
+        asleep = sorted((index for index in queue if self._until(index) > generation), key=self._until)
+        return found + asleep[: self.num_prompts - len(found)]
+
+    def _until(self, index: int) -> int:
+        return self.resting.get(self.samples[index].id, 0)
+
+    def _of(self, generation: int) -> Sequence[Mapping[str, Any]]:
+        size = self.num_prompts * self.num_generations
+        return self.rollouts[generation * size : (generation + 1) * size]
+
+
+def without_signal(rollouts: Sequence[Mapping[str, Any]], num_generations: int) -> list[str]:
+    """Ids of the samples of those groups in which every answer earned the same."""
+    groups = [rollouts[i : i + num_generations] for i in range(0, len(rollouts), num_generations)]
+    return [group[0]["sample"] for group in groups if len({row["reward"] for row in group}) == 1]

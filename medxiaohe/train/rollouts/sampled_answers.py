@@ -1,0 +1,140 @@
+"""Several answers to each prompt, and what each earned: what choosing prompts and distilling successes start
+from.
+
+Answers are drawn with the seeds 0, 1, ... of the transformers backend, a chunk of prompts at a time; a chunk
+that is done is on disk and is not drawn again after a kill.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from medxiaohe import io, progress
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models.backends.transformers import transformers
+from medxiaohe.recipe.settings import HOW, decisive
+from medxiaohe.tasks import make
+from medxiaohe.train.loop.fit import base_model, code, identity
+from medxiaohe.train.rollouts import answer_rewards
+from medxiaohe.train.rollouts.answer_rewards import Rewarding, RewardSettings
+from medxiaohe.types import Sample
+
+CHUNK = 64  # prompts
+
+
+@dataclass(frozen=True)
+class DrawSettings:
+    """`draws` answers to each prompt; a prompt outside of `sources` and of the limits on words is not
+    asked."""
+
+    model: str = ""
+    draws: int = 8
+    temperature: float = 1.0
+    max_new_tokens: int = 64
+    batch_size: Annotated[int, HOW] = 32
+    sources: tuple[str, ...] = ()  # names of tasks; none: all
+    min_words: int = 0  # of the prompt
+    max_words: int = 0  # 0: no limit
+    limit: int = 0  # prompts; 0: all
+    right: float = 0.5  # an answer that earns at least so much is right
+    reward: RewardSettings = field(default_factory=RewardSettings)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.draws < 1 or self.temperature <= 0 or not 0 < self.right <= 1:
+            raise ConfigError("draws must be at least 1, temperature above 0 and right between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A prompt with its answers; `rewards` has None for what nobody could judge."""
+
+    sample: Sample
+    answers: tuple[str, ...]
+    rewards: tuple[float | None, ...]
+    statuses: tuple[str, ...]
+
+    def accuracy(self, right: float) -> float | None:
+        """Share of the judged answers that are right; None when none was judged."""
+        judged = [reward for reward in self.rewards if reward is not None]
+        return sum(reward >= right for reward in judged) / len(judged) if judged else None
+
+
+def draw(
+    settings: DrawSettings, out: Path, data: Path, model: Path | None, tree: Path | None, label: str
+) -> list[Drawn]:
+    """Answers of the model to `prompts.jsonl` of a stage. DataError when the limits leave no prompt."""
+    base = base_model(settings, model)
+    samples = wanted(list(io.read_samples(data / "prompts.jsonl")), settings)
+    key = [
+        label,
+        decisive(settings),
+        io.content(data, "prompts.jsonl"),
+        identity(base),
+        code(),
+        answer_rewards.code(),
+    ]
+    file = io.scratch(out, key) / "draws.jsonl"
+    io.drop_torn_line(file)
+    rows = list(io.read_jsonl(file)) if file.exists() else []
+    earned = Rewarding(
+        {name: make(name, tree) for name in sorted({sample.source for sample in samples})}, settings.reward
+    )
+    meter = progress.Meter(label, len(samples))
+    meter.advance(len(rows))
+    engine = None
+    with earned.judge(tree):
+        for start in range(len(rows), len(samples), CHUNK):
+            engine = engine or transformers(
+                base, settings.batch_size, settings.max_new_tokens, settings.temperature, settings.seed
+            )
+            chunk = samples[start : start + CHUNK]
+            found = _answers(engine, chunk, settings, earned)
+            io.append_jsonl(file, found)
+            rows += found
+            meter.advance(len(chunk))
+    meter.close()
+    return [
+        Drawn(s, tuple(r["answers"]), tuple(r["rewards"]), tuple(r["statuses"]))
+        for s, r in zip(samples, rows, strict=True)
+    ]
+
+
+def wanted(samples: Sequence[Sample], settings: DrawSettings) -> list[Sample]:
+    """The samples that the settings ask for, in their order."""
+    found = [sample for sample in samples if not settings.sources or sample.source in settings.sources]
+    sizes = {
+        sample.id: len(" ".join(message.text for message in sample.prompt.messages).split())
+        for sample in found
+    }
+    most = settings.max_words or max(sizes.values(), default=0)
+    found = [sample for sample in found if settings.min_words <= sizes[sample.id] <= most]
+    if not found:
+        sources = Counter(sample.source for sample in samples)
+        raise DataError(
+            f"none of {len(samples)} prompts ({dict(sources)}) is left by sources, min_words and max_words:"
+            " loosen them"
+        )
+    return found[: settings.limit or None]
+
+
+def _answers(
+    engine: Any, samples: Sequence[Sample], settings: DrawSettings, earned: Rewarding
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
+        {"id": sample.id, "answers": [], "rewards": [], "statuses": []} for sample in samples
+    ]
+    for number in range(settings.draws):
+        replies = engine.with_seed(settings.seed * 1000 + number).reply(
+            [sample.prompt.messages for sample in samples]
+        )
+        answers = [reply.text for reply in replies]
+        for row, answer, reward in zip(rows, answers, earned.of(samples, answers), strict=True):
+            row["answers"].append(answer)
+            row["rewards"].append(reward.total)
+            row["statuses"].append(reward.status)
+    return rows

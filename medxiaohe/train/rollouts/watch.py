@@ -1,0 +1,79 @@
+"""What reinforcement learning shows while it runs, and when it stops because there is nothing to learn (pain
+16).
+
+Everything here is read out of the rollouts written so far, which a checkpoint holds: a resumed run sees what
+the first one saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medxiaohe.train.rollouts.prompt_schedule import without_signal
+
+UNREADABLE = 0.95  # of the answers
+SOLVED = 0.99  # mean reward
+Rows = Sequence[Mapping[str, Any]]
+
+
+def diagnosis(rollouts: Rows, num_prompts: int, num_generations: int, patience: int) -> str:
+    """Why training should stop, and what to do; "" while one group of the last `patience` generations had a
+    signal."""
+    size = num_prompts * num_generations
+    last = (
+        rollouts[(len(rollouts) // size - patience) * size :]
+        if patience and len(rollouts) >= patience * size
+        else []
+    )
+    if not last or len(without_signal(last, num_generations)) * num_generations < len(last):
+        return ""
+    seen = f"in {patience} generations in a row every answer of a group earned the same"
+    judged = [row for row in last if row["reward"] is not None]
+    if not judged:
+        return (
+            f"{seen}: nothing, because no answer could be judged ({last[-1].get('why', '')[:120]}): see to"
+            " the judge"
+        )
+    unreadable = [row for row in judged if row["status"] in ("unparsed", "refused")]
+    if len(unreadable) >= UNREADABLE * len(judged):
+        example = unreadable[-1]
+        return (
+            f"{seen}: {len(unreadable)} of {len(judged)} answers could not be read, such as"
+            f" {example['answer'][:80]!r} ({example.get('why', '')[:80]}): raise max_completion_length, or"
+            " fine-tune on answers in the task's form first"
+        )
+    mean = sum(row["reward"] for row in judged) / len(judged)
+    if mean >= SOLVED:
+        return f"{seen}: every one is right: take harder prompts, with train.select"
+    if not any(row["reward"] for row in judged):
+        return (
+            f"{seen}: every one is wrong: take easier prompts with train.select, add hints (hint_steps), or"
+            " fine-tune longer first"
+        )
+    return f"{seen} (mean {mean:.2f}): raise temperature or num_generations, or set entropy_target"
+
+
+def components(rollouts: Rows, step: int, size: int, num_iterations: int) -> dict[str, float]:
+    """The means of what made up the rewards of a step (1 is the first); {} for a step without rollouts."""
+    generation = (step - 1) // num_iterations
+    rows = rollouts[generation * size : (generation + 1) * size]
+    if not rows:
+        return {}
+    found = {
+        status: sum(row["status"] == status for row in rows) / len(rows)
+        for status in ("unparsed", "refused", "unjudged", "unsafe")
+    }
+    found = {status: share for status, share in found.items() if share or status == "unparsed"}
+    columns: dict[str, list[float]] = {}
+    for row in rows:
+        if row.get("correct") is not None:
+            columns.setdefault("correct", []).append(row["correct"])
+        for name, value in row.get("parts", {}).items():
+            columns.setdefault(name, []).append(value)
+    hints = [row["hint"] for row in rows if "hint" in row]
+    means = {name: sum(values) / len(values) for name, values in columns.items()}
+    return {
+        name: round(value, 4)
+        for name, value in {**found, **means, **({"hint": hints[0]} if hints else {})}.items()
+    }

@@ -1,0 +1,79 @@
+"""data.deidentify: texts of the sources named lose the people in them, others stay as they are, whatever the
+workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medxiaohe import io
+from medxiaohe.data.deidentify import DeidentifySettings, deidentify
+from medxiaohe.errors import ConfigError
+from medxiaohe.types import Message, Sample
+
+SECRET = ("Quxley", "4711223", "3/4/2021")
+TEXT = "Mr. Quxley (MRN 4711223) was seen on 3/4/2021 with pneumonia. Mr. Quxley took amoxicillin."
+
+
+def corpus(folder: Path) -> Path:
+    rows = [
+        Sample(
+            f"{source}/{n}",
+            (Message("user", (f"{TEXT} What does he have?",)), Message("assistant",
+            ("Mr. Quxley has pneumonia.",))),
+            target="Mr. Quxley has pneumonia.", source=source, license="CC0-1.0", patient_id="4711223",
+            study_id="MRN 4711223",
+            entities=("E:1",), meta={"note": TEXT, "mentions": [[0, 3, "E:1", "Mr."]], "grade": 2},
+            facts={"patient": TEXT},
+        )
+        for source in ("clinic", "books")
+        for n in range(6)
+    ]  # fmt: skip
+    io.write_jsonl(folder / "corpus" / "samples.jsonl", rows)
+    io.write_json(folder / "corpus" / "contamination.json", {"checked": {"medqa": 3}, "matches": []})
+    io.write_json(folder / "corpus" / "coverage.json", {"E:1": 12})
+    return folder / "corpus"
+
+
+def cleaned(folder: Path, name: str, **settings: Any) -> dict[str, Any]:
+    (folder / name).mkdir()
+    return deidentify(DeidentifySettings(**settings), folder / name, corpus=folder / "corpus")
+
+
+def test_nobody_is_left_in_the_sources_named_and_the_others_are_as_they_were(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = corpus(tmp_path)
+    summary = cleaned(tmp_path, "out", sources=("clinic",))
+    before = {sample.id: sample for sample in io.read_samples(data / "samples.jsonl")}
+    for sample in io.read_samples(tmp_path / "out" / "samples.jsonl"):
+        if sample.source == "books":
+            assert sample == before[sample.id]
+            continue
+        said = io.encoded(sample).decode()
+        assert not any(secret in said for secret in SECRET)
+        assert "pneumonia" in sample.text and sample.text.count("[NAME-1]") == 3 and sample.meta["grade"] == 2
+        assert not sample.patient_id and not sample.study_id and "mentions" not in sample.meta
+    assert summary["rows"] == summary["changed"] == 6 and set(summary["by_source"]) == {"clinic"}
+    assert set(summary["spans"]) >= {"NAME", "ID", "DATE"}
+    left = (tmp_path / "out" / "redactions.json").read_text()
+    assert not any(secret in left for secret in SECRET)
+    assert "data.deidentify: read 12 = written 12 + dropped 0 + dead 0" in capsys.readouterr().err
+    for name in ("contamination.json", "coverage.json"):
+        assert io.read_json(tmp_path / "out" / name) == io.read_json(data / name)
+
+
+def test_workers_change_nothing(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    one = cleaned(tmp_path, "one")
+    assert cleaned(tmp_path, "two", workers=2, shard_mb=0.001) == one
+    for name in ("samples.jsonl", "redactions.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    with pytest.raises(ConfigError, match=r"no rows of a source 'clinics'; did you mean 'clinic'"):
+        cleaned(tmp_path, "out", sources=("clinics",))
