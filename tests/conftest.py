@@ -84,6 +84,12 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: with two workers none of them is left to run alone at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("network") and os.environ.get("MEDXIAOHE_NETWORK_TESTS") != "1":
         pytest.skip("needs the package registry: set MEDXIAOHE_NETWORK_TESTS=1")
