@@ -25,8 +25,9 @@ from medxiaohe.data.coverage.row_accounts import settle
 from medxiaohe.data.duplicates import contamination_record, near_text
 from medxiaohe.data.duplicates.near_text import Kept, Verdict
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.recipe.identity import plugin_code
+from medxiaohe.recipe.identity import Reads, plugin_code
 from medxiaohe.recipe.settings import HOW
+from medxiaohe.tasks import reads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +62,14 @@ class CurateSettings:
             raise ConfigError(f"near_text must be 0 (off) or between 0.5 and 1, not {self.near_text}")
         if self.shard_mb <= 0 or self.workers < 1:
             raise ConfigError("shard_mb must be more than 0 and workers at least 1")
+
+    def reads(self, inputs: Mapping[str, Path]) -> Reads:
+        """The data of the tasks whose test items are looked for (recipe/identity.py)."""
+        found = Reads()
+        for one in self.against:
+            folders = {"tree": inputs.get("tree"), "data": inputs.get("corpus")}
+            found |= reads(one.task, one.options, split="test", **folders)
+        return found
 
 
 def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | None = None) -> dict[str, Any]:

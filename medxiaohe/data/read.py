@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -29,9 +29,9 @@ from medxiaohe.data.readers import DeadLetter
 from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
-from medxiaohe.recipe.identity import plugin_code
+from medxiaohe.recipe.identity import Reads, plugin_code
 from medxiaohe.recipe.settings import HOW, InputPath, input_paths
-from medxiaohe.tasks import make, named
+from medxiaohe.tasks import make, named, reads
 from medxiaohe.types import ImageRef, Message, Sample, Split
 
 NOT_STATED = "not stated"  # the licence of rows whose source names none
@@ -98,6 +98,14 @@ class ReadSettings:
         for label, count in Counter(source.label for source in self.sources).items():
             if count > 1:
                 raise ConfigError(f"{count} sources are called {label!r}: give each its own `name:`")
+
+    def reads(self, inputs: Mapping[str, Path]) -> Reads:
+        """The data of the sources that are tasks (recipe/identity.py)."""
+        found = Reads()
+        for source in self.sources:
+            if source.task:
+                found |= reads(source.task, source.options, split="train", tree=inputs.get("tree"))
+        return found
 
 
 def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, plugins
+from medxiaohe import io
 from medxiaohe.entity.linking.finder import finder
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError
@@ -67,7 +67,15 @@ def run(
     about = engines.identity(settings, model, out)
     packages = fingerprints.packages()
     place = io.scratch(
-        out, {"settings": settings, "model": about, "inputs": _manifests(inputs), "packages": packages}
+        out,
+        {
+            "settings": settings,
+            "model": about,
+            "inputs": _manifests(inputs),
+            "packages": packages,
+            "tasks": settings.reads({role: path for role, path in inputs.items() if path is not None}),
+            "code": io.code.digest(__name__),
+        },
     )
     found = dict(_examined(settings, engine, place, about, inputs))
     summary: dict[str, Any] = {}
@@ -110,7 +118,7 @@ def _examined(
     for i, wanted in enumerate(settings.tasks):
         task = make(wanted.name, inputs["tree"], wanted.args, inputs["data"])
         code = [
-            fingerprints.task_code(task, plugins.load("tasks", wanted.name)),
+            fingerprints.task_code(wanted.name),
             fingerprints.scorers(task),
             fingerprints.template(task),
         ]

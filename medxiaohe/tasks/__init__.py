@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins
+from medxiaohe.assets import digests
 from medxiaohe.errors import ConfigError
+from medxiaohe.recipe.identity import Reads
+from medxiaohe.tasks import _reads
 from medxiaohe.types import Sample, Task
 
 
@@ -35,6 +38,23 @@ def make(
     if not isinstance(made, Task):
         raise ConfigError(f"{name} is not a task: it returned {type(made).__name__}")
     return made
+
+
+def reads(
+    name: str, options: Mapping[str, Any], *, split: str, tree: Path | None = None, data: Path | None = None
+) -> Reads:
+    """The data files a task reads and the code that scores it, as digests.
+
+    Args:
+        name: of the task.
+        options: of its factory; files and folders they name count as data.
+        split: whose items are read.
+        tree: folder of a tree, for tasks that take one; its content is not repeated.
+        data: folder of a corpus, the same.
+    """
+    known = [folder for folder in (tree, data) if folder is not None]
+    found = _reads.reads(make(name, tree, options, data), split, known)
+    return Reads({place: digests.content(path) for place, path in _reads.paths(options).items()}) | found
 
 
 def named(sample: Sample, task: Task) -> Sample:

@@ -20,6 +20,7 @@ from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.tasks import _definition, _fields, _prompts, _rows
 from medxiaohe.tasks._common import alternating, hash_split, item, known_split, shuffled, stored
 from medxiaohe.tasks._definition import Definition
+from medxiaohe.tasks._reads import note, shown
 from medxiaohe.types import ImageRef, Sample, Scorer, Task
 
 LETTERED = re.compile(r"^\s*[(\[]?([A-Z])[)\]]?\s*[:.、．)：\s]\s*(.*\S)\s*$")
@@ -66,6 +67,8 @@ def samples(about: Definition, path: str, revision: str | None, split: str) -> I
     root = _rows.local(path or about.dataset_path)
     if path and root is None:
         raise DataError(f"no such file or folder: {path}")
+    if root is not None and root.is_file() and about.image_folder:
+        note(shown(root.parent / about.image_folder), root.parent / about.image_folder)
     if about.order == "shuffled":
         yield from _made(about, _chosen(about, root, revision, split), root, split)
         return

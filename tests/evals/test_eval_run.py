@@ -283,19 +283,19 @@ def test_a_model_may_rewrite_the_questions(place: Path) -> None:
 def test_the_digest_of_large_weights_is_kept_until_they_are_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medxiaohe.evals.running import examined_model as engines
+    from medxiaohe.assets import digests
 
     monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(engines, "LARGE", 10)
+    monkeypatch.setattr(digests, "LARGE", 10)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(b"1" * 100)
-    first = engines._digest(weights)
+    first = digests.sha256(weights)
     assert (
-        first == io.sha256(weights) == engines._digest(weights)
+        first == io.sha256(weights) == digests.sha256(weights)
         and len(list((tmp_path / "cache/digests").iterdir())) == 1
     )
     weights.write_bytes(b"2" * 100)
-    assert engines._digest(weights) == io.sha256(weights) != first
+    assert digests.sha256(weights) == io.sha256(weights) != first
 
 
 def test_fingerprints_follow_content(place: Path) -> None:

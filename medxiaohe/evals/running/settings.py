@@ -3,6 +3,7 @@ mean."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +11,9 @@ from typing import Any, Literal
 from medxiaohe import plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.reporting import peer_scorers
+from medxiaohe.recipe.identity import Reads
 from medxiaohe.scoring.judges.use import JudgeSettings
-from medxiaohe.tasks import make
+from medxiaohe.tasks import make, reads
 
 BASELINES = ("random", "blind")  # the constant answer is always there
 
@@ -96,6 +98,15 @@ class RunSettings:
                 raise ConfigError(f"the limit of task {task.shown!r} must be at least 1, not {task.limit}")
         if len({task.shown for task in self.tasks}) < len(self.tasks):
             raise ConfigError("two tasks have the same name: give one of them a `label`")
+
+    def reads(self, inputs: Mapping[str, Path]) -> Reads:
+        """The data, the scorers, the tools and the workflow of the tasks (recipe/identity.py)."""
+        folders = {"tree": inputs.get("tree"), "data": inputs.get("data")}
+        found = Reads()
+        for task in self.tasks:
+            for split in dict.fromkeys([task.split, *(["validation"] if self.calibrate else [])]):
+                found |= reads(task.name, task.args, split=split, **folders)
+        return found
 
     @property
     def perturbations(self) -> tuple[str, ...]:

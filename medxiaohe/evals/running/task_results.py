@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, plugins
+from medxiaohe import io
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.reporting import peer_scorers
 from medxiaohe.evals.running import answer_options, fingerprints
@@ -98,7 +98,7 @@ def examined(
     nats = _likelihoods(exam, offered, more)
     facts = {
         "task": wanted.name,
-        "version": fingerprints.task_code(task, plugins.load("tasks", wanted.name)),
+        "version": fingerprints.task_code(wanted.name),
         "split": wanted.split,
         "limit": wanted.limit,
         "args": wanted.args,
