@@ -87,6 +87,7 @@ class ToolResult:
     parts: tuple[str | ImageRef, ...]
     evidence: tuple[Evidence, ...] = ()
     error: str = ""  # shown to the model, which may recover
+    data: Any = None  # the same as JSON, where the tool returned fields and not text
 
 
 Part = str | ImageRef | ToolCall | ToolResult
@@ -321,7 +322,8 @@ Effects = Literal["none", "reads", "writes"]
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function the model may call. Build one with `tools.tool`, not by hand."""
+    """A function the model may call. Build one with `tools.tool`, not by hand; call it with
+    `tools.toolbox.call_tool`."""
 
     name: str
     description: str
@@ -331,6 +333,10 @@ class Tool:
     pure: bool = True  # the same arguments give the same result, so a replay may call it again
     effects: Effects = "none"  # on anything but its result: reads or writes files or services
     example: Mapping[str, Any] = field(default_factory=dict)  # arguments that work
+    # resources that `run` gets by keyword from the toolbox, never from the model: `images`, `library`
+    needs: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()  # resources that have a default
+    seconds: float = 30.0  # time limit of one call
 
 
 class Model(Protocol):
@@ -367,3 +373,5 @@ class Task:
     # split -> `tasks.fingerprint` of the data this was written with
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()  # text or image, language, suite: what results are grouped by
+    # what its tools work on, by name: a value, or a function that returns it (tools.toolbox.open_tools)
+    resources: Mapping[str, Any] = field(default_factory=dict)

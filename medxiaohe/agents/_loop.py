@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from medxiaohe.agents.answer import call_tool
 from medxiaohe.errors import ModelError
 from medxiaohe.models import wire
+from medxiaohe.tools.toolbox import call_tool, conversation_images
 from medxiaohe.types import Message, Model, Prompt, Tool, ToolResult, Trace
 
 Form = Literal["calls", "rwr"]
@@ -92,7 +92,8 @@ def advance(talk: Talk, reply: Message, form: Form, max_rounds: int) -> None:
         talk.done, talk.error = True, f"no answer after {max_rounds} rounds of tools"
         return
     talk.rounds += 1
-    results = [call_tool(call, talk.tools) for call in calls]
+    images = conversation_images(talk.messages)
+    results = [call_tool(call, talk.tools, images) for call in calls]
     talk.used = talk.used or any(not result.error for result in results)
     talk.messages.append(rwr.retrieved(results) if form == "rwr" else Message("tool", tuple(results)))
 

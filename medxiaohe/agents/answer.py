@@ -1,10 +1,10 @@
 """Workflow: let the model answer a batch of prompts, running the tools it calls until it calls none."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from medxiaohe.errors import ModelError, ToolError
-from medxiaohe.types import Message, Model, Prompt, Tool, ToolCall, ToolResult, Trace
+from medxiaohe.errors import ModelError
+from medxiaohe.tools.toolbox import call_tool, conversation_images
+from medxiaohe.types import Message, Model, Prompt, Tool, Trace
 
 MAX_TURNS = 8
 
@@ -21,25 +21,15 @@ def answer(prompts: Sequence[Prompt], model: Model, tools: Sequence[Tool] = ()) 
         for i, reply in zip(waiting, replies, strict=True):
             talks[i].append(reply)
             if reply.calls:
-                talks[i].append(Message("tool", tuple(call_tool(call, tools) for call in reply.calls)))
+                images = conversation_images(talks[i])
+                talks[i].append(
+                    Message("tool", tuple(call_tool(call, tools, images) for call in reply.calls))
+                )
         waiting = [i for i, reply in zip(waiting, replies, strict=True) if reply.calls]
     return [
         _trace(prompt, talk, unfinished=i in waiting)
         for i, (prompt, talk) in enumerate(zip(prompts, talks, strict=True))
     ]
-
-
-def call_tool(call: ToolCall, tools: Sequence[Tool]) -> ToolResult:
-    """The result of one call; what goes wrong inside a tool goes back to the model as text."""
-    by_name = {tool.name: tool for tool in tools}
-    if call.name not in by_name:
-        return ToolResult(
-            call.id, (), error=f"no tool {call.name!r}; there are {', '.join(by_name) or 'none'}"
-        )
-    try:
-        return replace(by_name[call.name].run(**call.arguments), call_id=call.id)
-    except (ToolError, TypeError, ValueError, LookupError, ArithmeticError) as error:
-        return ToolResult(call.id, (), error=f"{type(error).__name__}: {error}")
 
 
 def _trace(prompt: Prompt, talk: list[Message], unfinished: bool) -> Trace:

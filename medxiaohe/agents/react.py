@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from medxiaohe.agents.answer import call_tool
 from medxiaohe.errors import ModelError
+from medxiaohe.tools.toolbox import call_tool, conversation_images
 from medxiaohe.types import Message, Model, Prompt, Step, Tool, ToolCall, ToolResult, Trace
 
 MAX_STEPS = 6
@@ -33,7 +33,7 @@ def react(prompts: Sequence[Prompt], model: Model, tools: Sequence[Tool] = ()) -
         going = []
         for i, reply in zip(waiting, replies, strict=True):
             talks[i].append(reply)
-            results = _results(reply, step, tools)
+            results = _results(talks[i], step, tools)
             if results:
                 first = len(steps[i])
                 steps[i] += [Step(first + n, "use", "search", got=result) for n, result in enumerate(results)]
@@ -47,15 +47,14 @@ def react(prompts: Sequence[Prompt], model: Model, tools: Sequence[Tool] = ()) -
     ]
 
 
-def _results(reply: Message, step: int, tools: Sequence[Tool]) -> list[ToolResult]:
+def _results(talk: Sequence[Message], step: int, tools: Sequence[Tool]) -> list[ToolResult]:
+    reply, images = talk[-1], conversation_images(talk)
     if reply.calls:
-        return [call_tool(call, tools) for call in reply.calls]
-    match = SEARCH.fullmatch(reply.text)
-    return (
-        [call_tool(ToolCall(f"step_{step}", "search", {"query": match["query"].strip()}), tools)]
-        if match
-        else []
-    )
+        return [call_tool(call, tools, images) for call in reply.calls]
+    if match := SEARCH.fullmatch(reply.text):
+        call = ToolCall(f"step_{step}", "search", {"query": match["query"].strip()})
+        return [call_tool(call, tools, images)]
+    return []
 
 
 def _observed(results: Sequence[ToolResult]) -> Message:

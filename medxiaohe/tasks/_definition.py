@@ -81,6 +81,8 @@ class Definition:
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     tag: list[str] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
+    # passages for the tool `search` (retrieval/passages.py): a file beside this one, pack:path or asset:NAME
+    library: str = ""
     workflow: str = "answer"
     metadata: Mapping[str, Any] = field(default_factory=dict)  # version and the like, kept for readers
 

@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import images, io, plugins
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.retrieval.library import Library, open_library
 from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.tasks import _definition, _fields, _prompts, _rows
 from medxiaohe.tasks._common import alternating, hash_split, item, known_split, shuffled, stored
@@ -32,6 +33,8 @@ def factory(path: Path) -> Callable[..., Task]:
     about = _definition.read(path)
     if (beside := path.parent / about.dataset_path).exists():
         about = replace(about, dataset_path=str(beside))  # a path is relative to the file that names it
+    if about.library and (beside := path.parent / about.library).exists():
+        about = replace(about, library=str(beside))
 
     def make(path: str = "", revision: str | None = None) -> Task:
         return task(about, path, revision)
@@ -57,7 +60,14 @@ def task(about: Definition, path: str = "", revision: str | None = None) -> Task
         splits=tuple(about.split_names),
         fingerprints={} if path else about.fingerprint,
         tags=tuple(about.tag),
+        resources={"library": cache(partial(_library, about.library))} if about.library else {},
     )
+
+
+def _library(path: str) -> Library:
+    if (found := _rows.local(path)) is None or not found.is_file():
+        raise DataError(f"the task's library {path} is no file of passages")
+    return open_library(str(found))
 
 
 def samples(about: Definition, path: str, revision: str | None, split: str) -> Iterator[Sample]:

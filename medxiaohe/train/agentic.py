@@ -11,26 +11,23 @@ down stops the run with RetrieverDown; the checkpoint before it is intact.
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from medxiaohe import io, plugins, progress
+from medxiaohe import io, progress
 from medxiaohe.agents._loop import Form, Talk, Use, started
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.backends.transformers import _generation, _special_ids
 from medxiaohe.recipe.settings import InputPath, decisive
-from medxiaohe.retrieval import passages
-from medxiaohe.retrieval.bm25 import BM25
-from medxiaohe.retrieval.service import Service
+from medxiaohe.retrieval.library import open_library
 from medxiaohe.rewards.rwr import RwrWeights
 from medxiaohe.scoring.judges import use as judges
 from medxiaohe.tasks import make
-from medxiaohe.tools import tool
+from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.train.loop import faults, trackers
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
@@ -42,7 +39,7 @@ from medxiaohe.train.rollouts.grpo_trainer import rolling
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
 from medxiaohe.train.rollouts.rollout import Rollout, Turns, roll, stopping
-from medxiaohe.types import Evidence, Prompt, Sample, Task, Tool
+from medxiaohe.types import Sample, Task, Tool
 
 LABEL = "agentic reinforcement learning"
 NEEDS = "tool_need.jsonl"  # of train.tool_need
@@ -113,7 +110,7 @@ def agentic(
             f"{LABEL}: {len(prompts)} prompts do not fill one batch: raise `prompts` in the mixture stage"
         )
     tasks = {name: make(name, tree) for name in sorted({s.source for s in samples})}
-    tools = toolbox(settings.tools, settings.retriever)
+    tools = tools_by_task(tasks, settings.tools, settings.retriever)
     loaded = checkpoint.load(base, device())
     faults.agree(loaded)
     inputs = [io.content(data, name) for name in ("prompts.jsonl", NEEDS) if (data / name).is_file()]
@@ -130,7 +127,7 @@ def agentic(
     written = grpo.Rollouts()
 
     def start(sample: Sample) -> Talk:
-        return started(sample.prompt, tools(sample.prompt, tasks[sample.source]), uses(sample) or "allowed")
+        return started(sample.prompt, tools[sample.source], uses(sample) or "allowed")
 
     with trackers.tracking(settings.report_to, out), earned.earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, place, written)
@@ -158,44 +155,16 @@ def use_of(settings: AgenticSettings, data: Path) -> Callable[[Sample], Use | No
     return lambda sample: needs.get(sample.id) or None
 
 
-def toolbox(names: Sequence[str], retriever: Retriever) -> Callable[[Prompt, Task], list[Tool]]:
-    """The tools of a prompt. One that is made by a function with a parameter `pictures` gets those of the
-    prompt."""
-    searches = [search(retriever)] if retriever.path or retriever.url else []
-    found = {name: plugins.load("tools", name) for name in names}
-
-    def tools(prompt: Prompt, task: Task) -> list[Tool]:
-        pictures = tuple(image for message in prompt.messages for image in message.images)
-        wanted = [*names, *(name for name in task.tools if name not in found)]
-        made = [_made(found.get(name) or plugins.load("tools", name), pictures) for name in wanted]
-        return [*searches, *(one for one in made if not searches or one.name != searches[0].name)]
-
-    return tools
-
-
-def _made(found: Any, pictures: Sequence[Any]) -> Tool:
-    if isinstance(found, Tool):
-        return found
-    made = found(pictures) if "pictures" in inspect.signature(found).parameters else found()
-    if not isinstance(made, Tool):
-        raise ConfigError(f"{getattr(found, '__name__', found)} is no tool: it made a {type(made).__name__}")
-    return made
-
-
-def search(retriever: Retriever) -> Tool:
-    """The tool `search` over the passages or the service that the settings name."""
-    index: Any = (
-        Service(retriever.url, retriever.privacy)
-        if retriever.url
-        else BM25(passages.read(Path(retriever.path)))
-    )
-
-    @tool
-    def search(query: str) -> tuple[Evidence, ...]:
-        """Passages of the medical library that match the query, best first."""
-        return tuple(index.search(query, retriever.top))
-
-    return search
+def tools_by_task(
+    tasks: Mapping[str, Task], names: Sequence[str], retriever: Retriever
+) -> dict[str, tuple[Tool, ...]]:
+    """The tools of each task: `search` where there is a retriever, those the settings name, and its own."""
+    resources: dict[str, Any] = {}
+    if retriever.path or retriever.url:
+        library = open_library(retriever.path, retriever.url, retriever.privacy)
+        names = ["search", *names]
+        resources = {"search.library": library, "search.top": retriever.top}
+    return {name: task_tools(task, names, resources) for name, task in tasks.items()}
 
 
 def _trainer(

@@ -19,6 +19,7 @@ from typing import Any
 from medxiaohe import io, plugins, progress
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.tasks import make, named
+from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.train.loop.contamination_check import carry
 from medxiaohe.train.loop.replay import with_old
 
@@ -56,10 +57,7 @@ def demonstrate(
         settings.number,
     )
     expert = _expert(settings)
-    workflow, tools = (
-        plugins.load("workflows", task.workflow),
-        [plugins.load("tools", name) for name in task.tools],
-    )
+    workflow, tools = plugins.load("workflows", task.workflow), task_tools(task)
     shown, rows = [], []
     meter = progress.Meter("demonstrate", settings.number)
     while chunk := list(itertools.islice(items, CHUNK)):

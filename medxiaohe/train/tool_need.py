@@ -19,7 +19,7 @@ of an image, is for the data.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,11 +30,11 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models.backends.transformers import transformers
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.tasks import make
-from medxiaohe.train.agentic import NEEDS, Retriever, toolbox
+from medxiaohe.train.agentic import NEEDS, Retriever, tools_by_task
 from medxiaohe.train.loop.contamination_check import carry, refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, identity
 from medxiaohe.train.rollouts import answer_rewards
-from medxiaohe.types import Sample, Task
+from medxiaohe.types import Sample, Task, Tool
 
 USES = ("none", "allowed", "forced")
 CHUNK = 32  # prompts
@@ -89,10 +89,11 @@ def tool_need(
     engine = transformers(
         base, settings.batch_size, settings.max_new_tokens, settings.temperature, settings.seed
     )
+    tools = tools_by_task(tasks, settings.tools, settings.retriever)
     meter = progress.Meter("tool need", len(samples))
     meter.advance(len(rows))
     for start in range(len(rows), len(samples), CHUNK):
-        rows += (found := shares(samples[start : start + CHUNK], tasks, engine, settings))
+        rows += (found := shares(samples[start : start + CHUNK], tasks, tools, engine, settings))
         io.append_jsonl(file, found)
         meter.advance(len(found))
     meter.close()
@@ -117,17 +118,20 @@ def tool_need(
 
 
 def shares(
-    samples: Sequence[Sample], tasks: dict[str, Task], engine: Any, settings: ToolNeedSettings
+    samples: Sequence[Sample],
+    tasks: dict[str, Task],
+    tools: Mapping[str, Sequence[Tool]],
+    engine: Any,
+    settings: ToolNeedSettings,
 ) -> list[dict[str, Any]]:
     """Rows of tool_need.jsonl, without what follows from them."""
-    tools = toolbox(settings.tools, settings.retriever)
     rows: list[dict[str, Any]] = [
         {"id": sample.id, "source": sample.source, **dict.fromkeys(USES, 0.0)} for sample in samples
     ]
     for use in USES:
         for draw in range(settings.draws):
             asked = engine.with_seed(settings.seed * 1000 + draw)
-            offered = [tools(sample.prompt, tasks[sample.source]) for sample in samples]
+            offered = [tools[sample.source] for sample in samples]
             traces = converse(
                 [sample.prompt for sample in samples], asked, offered, settings.form, use, settings.max_rounds
             )

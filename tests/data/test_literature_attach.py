@@ -19,7 +19,9 @@ from medxiaohe.entity.literature.conflicts import Conflict, Option
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError
 from medxiaohe.models.backends.scripted import scripted
+from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.tools.search import search
+from medxiaohe.tools.toolbox import bind
 from medxiaohe.types import Evidence, Message
 
 NEW = [
@@ -183,7 +185,8 @@ CONFLICT = Conflict(
     "Where does 'x' belong?",
     (Option("child", "D:1", "below a"), Option("child", "D:2", "below b")),
 )
-LIBRARY = search([Evidence("p/1", "x is a form of b", "made up"), Evidence("p/2", "nothing here", "made up")])
+PASSAGES = [Evidence("p/1", "x is a form of b", "made up"), Evidence("p/2", "nothing here", "made up")]
+LIBRARY = bind(search, library=BM25(PASSAGES))
 
 
 def ruled(*replies: str) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class Examination:
     linker: Any = None
     cache: Mapping[str, Any] | None = None  # the identity that the cache of replies is kept under
     window: int = 0
+    tools: tuple[Tool, ...] = ()  # of the task, with what they need
 
     @property
     def items(self) -> Path:
@@ -54,11 +55,6 @@ class Examination:
 
     def rows(self, name: str) -> Path:
         return self.folder / f"{name}.rows.jsonl"
-
-    @property
-    def tools(self) -> list[Tool]:
-        made = [plugins.load("tools", name) for name in self.task.tools]
-        return [tool if isinstance(tool, Tool) else tool() for tool in made]
 
 
 def write_items(exam: Examination) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from medxiaohe import images, plugins, progress
 from medxiaohe.errors import DataError
 from medxiaohe.models.render import Rendered, batch, pack, render
 from medxiaohe.tasks import make
+from medxiaohe.tools.toolbox import task_schemas
 from medxiaohe.train.loop.augment import Augment, augmented
 from medxiaohe.train.loop.batch_plan import Batch
 from medxiaohe.types import ImageRef, Sample, Tool
@@ -103,14 +104,14 @@ class Rows:
             raise DataError(f"row {number + 1} ({sample.id}): {error}") from error
 
 
-def offered(samples: Sequence[Sample]) -> dict[str, list[Tool]]:
+def offered(samples: Sequence[Sample]) -> dict[str, tuple[Tool, ...]]:
     """The tools of each task whose rows call some: a row of calls is shown the tools that its rollout would
     be shown."""
-    found: dict[str, list[Tool]] = {}
+    found: dict[str, tuple[Tool, ...]] = {}
     for sample in samples:
         if sample.source not in found and _calls(sample):
-            named = make(sample.source).tools if sample.source in plugins.available("tasks") else ()
-            found[sample.source] = [plugins.load("tools", name) for name in named]
+            known = sample.source in plugins.available("tasks")
+            found[sample.source] = task_schemas(make(sample.source)) if known else ()
     return found
 
 
