@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +60,13 @@ def task(about: Definition, path: str = "", revision: str | None = None) -> Task
         splits=tuple(about.split_names),
         fingerprints={} if path else about.fingerprint,
         tags=tuple(about.tag),
-        resources={"library": cache(partial(_library, about.library))} if about.library else {},
+        resources={"library": partial(_library, about.library)} if about.library else {},
     )
 
 
 def _library(path: str) -> Library:
     if (found := _rows.local(path)) is None or not found.is_file():
-        raise DataError(f"the task's library {path} is no file of passages")
+        raise DataError(f"the task's library {path} is not a file of passages: see retrieval/passages.py")
     return open_library(str(found))
 
 
@@ -77,6 +77,8 @@ def samples(about: Definition, path: str, revision: str | None, split: str) -> I
     root = _rows.local(path or about.dataset_path)
     if path and root is None:
         raise DataError(f"no such file or folder: {path}")
+    if about.library:
+        _rows.local(about.library)  # recorded as data of the task
     if root is not None and root.is_file() and about.image_folder:
         note(shown(root.parent / about.image_folder), root.parent / about.image_folder)
     if about.order == "shuffled":

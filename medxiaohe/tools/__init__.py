@@ -3,6 +3,7 @@ makes it one that a model may call, and `tools.toolbox` finds, completes and cal
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, overload
 
 from medxiaohe.errors import ConfigError
@@ -83,6 +84,7 @@ def _made(
         (resources if parameter.kind is parameter.KEYWORD_ONLY else shown).append(parameter)
     parameters, absent = schema_of(name, shown, hints_of(function))
 
+    @wraps(function)  # so that the function and its file can be told from the tool
     def run(**arguments: Any) -> ToolResult:
         return as_result(function(**{**absent, **arguments}))
 

@@ -1,4 +1,4 @@
-"""Enlarge a part of an image of the conversation, as MedXIAOHE does while it reasons (arXiv 2602.12705)."""
+"""Enlarge a part of an image of the conversation: the zoom-in tool of MedXIAOHE (arXiv 2602.12705)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from medxiaohe import plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.images import ref
 from medxiaohe.tools import tool
-from medxiaohe.tools.toolbox import call_tool, open_tools, task_schemas, task_tools
+from medxiaohe.tools.toolbox import call_tool, describe_tools, open_tools, task_tools
 from medxiaohe.types import ImageRef, Task, Tool, ToolCall
 
 NAMES = plugins.available("tools")
@@ -63,7 +63,7 @@ def test_a_bad_call_is_a_message_to_the_model(found: Tool, pictures: tuple[Image
 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_its_resources_it_is_refused_and_never_gets_test_data(name: str) -> None:
-    (described,) = task_schemas(_task(name))
+    (described,) = describe_tools([name])
     if set(described.needs) - {"images"}:
         with pytest.raises(ConfigError, match=f"the tool {name} needs a {described.needs[0]}"):
             task_tools(_task(name))

@@ -17,7 +17,14 @@ from medxiaohe import io
 from medxiaohe.errors import ConfigError, RetrieverDown, ToolError
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.tools import tool
-from medxiaohe.tools.toolbox import bind, call_tool, conversation_images, open_tools, task_schemas, task_tools
+from medxiaohe.tools.toolbox import (
+    bind,
+    call_tool,
+    conversation_images,
+    describe_tools,
+    open_tools,
+    task_tools,
+)
 from medxiaohe.tools.toolbox.results import MAX_ERROR, MAX_IMAGES, MAX_TEXT
 from medxiaohe.types import Evidence, ImageRef, Message, Tool, ToolCall, ToolResult
 
@@ -384,7 +391,7 @@ def test_settings_win_over_the_task_and_rows_need_no_resources(file: str) -> Non
         task_tools(task, ["zoom"], {"library": own}), key=lambda t: "sbz".index(t.name[0])
     )
     assert [e.id for e in call(search, query="scurvy").evidence] == ["s"] and bmi.needs == () != zoom.needs
-    assert [one.name for one in task_schemas(replace(task, resources={}))] == ["search", "bmi"]
+    assert [one.name for one in describe_tools(task.tools)] == ["search", "bmi"]
 
 
 def test_a_tool_over_a_service_is_not_pure() -> None:
@@ -403,3 +410,11 @@ def test_the_decorator_records_what_the_file_says() -> None:
 
     assert (write.version, write.pure, write.effects, write.seconds) == ("3", False, "writes", 5)
     assert write.example == {"text": "a"} and write.description == "Write."
+
+
+def test_the_tool_in_the_documentation_works_from_a_file(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "agentic.md").read_text()
+    (tmp_path / "dose.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    (dose,) = open_tools([f"{tmp_path}/dose.py:dose"])
+    assert call(dose, **dose.example).parts == ("200 mg",)
+    assert call(dose, weight_kg=200, drug="ibuprofen").error.startswith("ToolError: 200.0 kg is no weight")

@@ -1,9 +1,9 @@
 """The toolbox: the only way from a name to a tool, and from a call to its result.
 
-    open_tools    tools by their names, with the resources they need
-    task_tools    those of a task, and those the settings add
-    task_schemas  those of a task as the model is shown them, for rows that nobody calls from
-    call_tool     one call of a model, with the images of its conversation
+    open_tools      tools by their names, with the resources they need
+    task_tools      those of a task, and those the settings add
+    describe_tools  tools as a model is shown them, for rows that nobody calls from and for documentation
+    call_tool       one call of a model, with the images of its conversation
 
 Evaluation, rollouts, demonstrations, training rows and servers all use these, so a tool is the same in each.
 A resource is what a tool works on besides its arguments: `images` are those of the conversation, given at
@@ -71,9 +71,9 @@ def task_tools(
     return (*added, *open_tools(own, given))
 
 
-def task_schemas(task: Task) -> tuple[Tool, ...]:
-    """The tools of a task as a model is shown them. They have no resources: for rendering, not for calls."""
-    return tuple(map(_named, dict.fromkeys(task.tools)))
+def describe_tools(names: Iterable[str]) -> tuple[Tool, ...]:
+    """Tools by their names, as a model is shown them; they have no resources, so they are not for calls."""
+    return tuple(map(_named, dict.fromkeys(names)))
 
 
 def bind(tool: Tool, **resources: Any) -> Tool:

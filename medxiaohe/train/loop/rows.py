@@ -10,7 +10,7 @@ from medxiaohe import images, plugins, progress
 from medxiaohe.errors import DataError
 from medxiaohe.models.render import Rendered, batch, pack, render
 from medxiaohe.tasks import make
-from medxiaohe.tools.toolbox import task_schemas
+from medxiaohe.tools.toolbox import describe_tools
 from medxiaohe.train.loop.augment import Augment, augmented
 from medxiaohe.train.loop.batch_plan import Batch
 from medxiaohe.types import ImageRef, Sample, Tool
@@ -111,7 +111,7 @@ def offered(samples: Sequence[Sample]) -> dict[str, tuple[Tool, ...]]:
     for sample in samples:
         if sample.source not in found and _calls(sample):
             known = sample.source in plugins.available("tasks")
-            found[sample.source] = task_schemas(make(sample.source)) if known else ()
+            found[sample.source] = describe_tools(make(sample.source).tools) if known else ()
     return found
 
 
