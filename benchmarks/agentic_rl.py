@@ -34,7 +34,6 @@ from typing import Any
 
 from medxiaohe import io
 from medxiaohe.agents import rwr
-from medxiaohe.agents._loop import converse
 from medxiaohe.models.backends.transformers import transformers
 from medxiaohe.scoring.stated import stated
 from medxiaohe.train.agentic import AgenticSettings, Retriever, agentic, search
@@ -242,7 +241,7 @@ def examined(
             continue
         tools = [search(Retriever(path=str(out / f"{library}.jsonl"), top=TOP))] if library else []
         prompts = [Prompt(fact.id, question(fact, gold=False).messages) for fact in exam]
-        traces = converse(prompts, engine, tools, "rwr", "allowed" if tools else "none", rwr.MAX_ROUNDS)
+        traces = rwr.rwr(prompts, engine, tools)
         right = [
             float(stated(question(fact), trace).value or 0) for fact, trace in zip(exam, traces, strict=True)
         ]

@@ -12,6 +12,7 @@ MedError (3)
   x ModelError (3)      a model or its server failed
   |  x JudgeFailed      a judge did not pass its self-test, so what it judged is not published
   x ToolError (3)       a tool failed; agents hand it to the model instead of stopping
+  x WorkflowError (3)   a workflow raised, or yielded or returned what the engine cannot take
   x RetrieverDown (3)   a retriever does not answer, or not with passages: never handed to the model, training
                         stops
 
@@ -66,6 +67,10 @@ class JudgeFailed(ModelError):
 
 
 class ToolError(MedError, RuntimeError):
+    pass
+
+
+class WorkflowError(MedError, RuntimeError):
     pass
 
 

@@ -1,37 +1,17 @@
-"""Workflow: let the model answer a batch of prompts, running the tools it calls until it calls none."""
+"""Workflow: let the model answer, running the tools it calls until it calls none."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from medxiaohe.errors import ModelError
-from medxiaohe.tools.toolbox import call_tool, conversation_images
-from medxiaohe.types import Message, Model, Prompt, Tool, Trace
+from collections.abc import Generator
+from typing import Any
 
-MAX_TURNS = 8
+from medxiaohe.agents.engine import Answer, Case, workflow
+from medxiaohe.agents.engine.tool_loop import CALLS, Need, tool_loop
 
-
-def answer(prompts: Sequence[Prompt], model: Model, tools: Sequence[Tool] = ()) -> list[Trace]:
-    """One trace for each prompt, in order; a conversation still calling tools after MAX_TURNS ends with an
-    error."""
-    talks = [list(prompt.messages) for prompt in prompts]
-    waiting = list(range(len(prompts)))
-    for _ in range(MAX_TURNS):
-        replies = model.reply([talks[i] for i in waiting], tools) if waiting else []
-        if len(replies) != len(waiting):
-            raise ModelError(f"{model.name} gave {len(replies)} replies to {len(waiting)} conversations")
-        for i, reply in zip(waiting, replies, strict=True):
-            talks[i].append(reply)
-            if reply.calls:
-                images = conversation_images(talks[i])
-                talks[i].append(
-                    Message("tool", tuple(call_tool(call, tools, images) for call in reply.calls))
-                )
-        waiting = [i for i, reply in zip(waiting, replies, strict=True) if reply.calls]
-    return [
-        _trace(prompt, talk, unfinished=i in waiting)
-        for i, (prompt, talk) in enumerate(zip(prompts, talks, strict=True))
-    ]
+MAX_ROUNDS = 8
 
 
-def _trace(prompt: Prompt, talk: list[Message], unfinished: bool) -> Trace:
-    error = f"no answer after {MAX_TURNS} turns of tool calls" if unfinished else ""
-    return Trace(prompt, tuple(talk), error)
+@workflow(roles=())
+def answer(case: Case, rounds: int = MAX_ROUNDS, use: Need = "allowed") -> Generator[Any, Any, Answer]:
+    """At most `rounds` rounds of tools; a conversation that still calls then ends with an error."""
+    return (yield from tool_loop(case, CALLS, rounds, use))

@@ -97,6 +97,14 @@ def _asked(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--split", default="test", help="test, validation or train")
     run.add_argument(
+        "--workflow",
+        default="",
+        metavar="NAME",
+        help="of `medxiaohe list workflows`, instead of the task's; --set workflow.rounds=2 sets one of its"
+        " settings",
+    )
+    run.add_argument("--tools", default="", metavar="A,B", help="names of tools, instead of the task's")
+    run.add_argument(
         "--rank", action="store_true", help="take the most likely answer on offer instead of generating one"
     )
     run.add_argument(

@@ -317,8 +317,15 @@ def parser() -> Parser:
     ask.add_argument("--image", action="append", default=[], type=Path, help="a file; repeatable")
     ask.add_argument("--backend", default="transformers", help="a name of `medxiaohe list models`")
     ask.add_argument(
-        "--set", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable"
+        "--set",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="an option of the backend, or workflow.K=V one of the workflow; repeatable",
     )
+    ask.add_argument("--workflow", default="answer", metavar="NAME", help="of `medxiaohe list workflows`")
+    ask.add_argument("--tools", default="", metavar="A,B", help="names of `medxiaohe list tools`")
+    ask.add_argument("--library", type=Path, metavar="FILE", help="passages for the tool search")
     return top
 
 

@@ -41,7 +41,9 @@ from medxiaohe.evals.running.examined_model import load_model
 from medxiaohe.evals.running.perplexity import perplexity
 from medxiaohe.evals.running.settings import RunSettings, TaskRun
 from medxiaohe.evals.running.task_results import Examined, examined
+from medxiaohe.evals.running.workflows import resources, with_workflow
 from medxiaohe.evals.statistics.slices import slices
+from medxiaohe.recipe.identity import plugin_files
 from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
 from medxiaohe.tools.toolbox import task_tools
@@ -63,8 +65,12 @@ def run(
     `data` says so."""
     if settings.perplexity and data is None:
         raise ConfigError("perplexity needs documents: name a stage of them in `needs:` as `data`")
-    tasks = [make(wanted.name, tree, wanted.args, data) for wanted in settings.tasks]
-    tools = [task_tools(task) for task in tasks]  # refuses one that lacks what it needs, before any work
+    made = [make(wanted.name, tree, wanted.args, data) for wanted in settings.tasks]
+    tasks = [with_workflow(task, settings.workflow, settings.tools) for task in made]
+    given = resources(settings.library)
+    tools = [
+        task_tools(task, (), given) for task in tasks
+    ]  # refuses one that lacks what it needs, before any work
     engine = load_model(settings, model)
     inputs = {"model": model, "tree": tree, "data": data, "corpus": corpus}
     about = engines.identity(settings, model, out)
@@ -123,6 +129,7 @@ def _examined(
     for i, (wanted, task, tools) in enumerate(offered):
         code = [
             fingerprints.task_code(wanted.name),
+            plugin_files("workflows", task.workflow),
             fingerprints.scorers(task),
             fingerprints.template(task),
         ]

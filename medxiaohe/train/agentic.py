@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medxiaohe import io, progress
-from medxiaohe.agents._loop import Form, Talk, Use, started
+from medxiaohe.agents.engine.tool_loop import Need
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.backends.transformers import _generation, _special_ids
@@ -38,7 +38,8 @@ from medxiaohe.train.rollouts import answer_rewards, conversation_rewards, grpo
 from medxiaohe.train.rollouts.grpo_trainer import rolling
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
-from medxiaohe.train.rollouts.rollout import Rollout, Turns, roll, stopping
+from medxiaohe.train.rollouts.rollout import Rollout, roll, stopping
+from medxiaohe.train.rollouts.talk import Form, Talk, started
 from medxiaohe.types import Sample, Task, Tool
 
 LABEL = "agentic reinforcement learning"
@@ -127,7 +128,8 @@ def agentic(
     written = grpo.Rollouts()
 
     def start(sample: Sample) -> Talk:
-        return started(sample.prompt, tools[sample.source], uses(sample) or "allowed")
+        need = uses(sample) or "allowed"
+        return started(sample.prompt, tools[sample.source], need, settings.form, settings.max_rounds)
 
     with trackers.tracking(settings.report_to, out), earned.earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, place, written)
@@ -142,10 +144,10 @@ def agentic(
 agentic.together = True  # type: ignore[attr-defined]
 
 
-def use_of(settings: AgenticSettings, data: Path) -> Callable[[Sample], Use | None]:
+def use_of(settings: AgenticSettings, data: Path) -> Callable[[Sample], Need | None]:
     """Whether a prompt is to be answered with tools; None: train.tool_need found nothing to learn from it."""
     if settings.use != "filtered":
-        fixed: Use = settings.use
+        fixed: Need = settings.use
         return lambda _: fixed
     if not (data / NEEDS).is_file():
         raise ConfigError(
@@ -187,7 +189,6 @@ def _trainer(
     )
     pad, ends = _special_ids(loaded)
     generation = _generation(settings.max_completion_length, settings.temperature, pad, ends)
-    turns = Turns(settings.form, settings.max_rounds, settings.max_length)
 
     def ask(number: int) -> Sample:
         """The `number`-th prompt of the run, with its hint."""
@@ -198,16 +199,17 @@ def _trainer(
         import torch
         from trl.models import unwrap_model_for_generation
 
-        def generate(inputs: dict[str, Any]) -> Any:
+        def generate(inputs: dict[str, Any], ends_of_turns: tuple[str, ...]) -> Any:
             moved = {name: tensor.to(trainer.accelerator.device) for name, tensor in inputs.items()}
-            stops = stopping(loaded.processor, settings.form, inputs["input_ids"].shape[1])
+            stops = stopping(loaded.processor, ends_of_turns, inputs["input_ids"].shape[1])
             with (
                 unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model,
                 torch.no_grad(),
             ):
                 return model.generate(**moved, generation_config=generation, stopping_criteria=stops)
 
-        return roll([start(ask(number)) for number in numbers], loaded.processor, turns, generate, ends)
+        talks = [start(ask(number)) for number in numbers]
+        return roll(talks, loaded.processor, settings.max_length, generate, ends)
 
     def reward(prompts: Any, row: Sequence[int], **_: Any) -> list[float | None]:
         pairs = [(ask(number), one.talk) for number, one in zip(row, trainer.rolled, strict=True)]
@@ -215,7 +217,7 @@ def _trainer(
 
         def gains(asked: Sequence[tuple[Sample, Talk]]) -> list[float | None]:
             return conversation_rewards.gains(
-                asked, tasks, model, loaded.processor, settings.form, settings.per_device_train_batch_size
+                asked, tasks, model, loaded.processor, settings.per_device_train_batch_size
             )
 
         found = earned.of(pairs, gains)

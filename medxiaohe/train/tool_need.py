@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from medxiaohe import io, progress
-from medxiaohe.agents._loop import Form, converse
+from medxiaohe.agents.engine import run
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models.backends.transformers import transformers
 from medxiaohe.recipe.settings import HOW, decisive
@@ -34,6 +34,7 @@ from medxiaohe.train.agentic import NEEDS, Retriever, tools_by_task
 from medxiaohe.train.loop.contamination_check import carry, refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, identity
 from medxiaohe.train.rollouts import answer_rewards
+from medxiaohe.train.rollouts.talk import FLOWS, Form
 from medxiaohe.types import Sample, Task, Tool
 
 USES = ("none", "allowed", "forced")
@@ -131,9 +132,17 @@ def shares(
     for use in USES:
         for draw in range(settings.draws):
             asked = engine.with_seed(settings.seed * 1000 + draw)
-            offered = [tools[sample.source] for sample in samples]
-            traces = converse(
-                [sample.prompt for sample in samples], asked, offered, settings.form, use, settings.max_rounds
+            prompts = [sample.prompt for sample in samples]
+            offered = {
+                id(prompt): () if use == "none" else tools[sample.source]
+                for prompt, sample in zip(prompts, samples, strict=True)
+            }
+            traces = run(
+                FLOWS[settings.form],
+                prompts,
+                asked,
+                lambda case, offered=offered: offered[id(case.prompt)],  # type: ignore[misc]
+                settings={"rounds": settings.max_rounds, "use": use},
             )
             for row, sample, trace in zip(rows, samples, traces, strict=True):
                 value = tasks[sample.source].scorers[0](sample, trace).value

@@ -18,6 +18,7 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.evals.run import run
 from medxiaohe.evals.running import examined_model, fingerprints
 from medxiaohe.evals.running.settings import RunSettings, TaskRun
+from medxiaohe.evals.running.workflows import with_workflow
 from medxiaohe.recipe.settings import build
 from medxiaohe.tasks import make
 
@@ -83,7 +84,8 @@ def check(file: Path, whole: Mapping[str, Any]) -> None:
 
 def facts(wanted: TaskRun, settings: RunSettings, inputs: Mapping[str, Path]) -> dict[str, Any]:
     """What the numbers of a task depend on, as it is now."""
-    task = make(wanted.name, inputs.get("tree"), wanted.args, inputs.get("data"))
+    made = make(wanted.name, inputs.get("tree"), wanted.args, inputs.get("data"))
+    task = with_workflow(made, settings.workflow, settings.tools)
     digest = fingerprints.Digest()
     for sample in islice(task.samples(wanted.split), wanted.limit):
         digest.add(sample)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins
+from medxiaohe.agents.engine import Journal
 from medxiaohe.errors import DataError
 from medxiaohe.evals.perturb._question import Around, question
 from medxiaohe.evals.running import answer_options, fingerprints, work
@@ -22,6 +23,7 @@ from medxiaohe.evals.running.examined_model import with_seed
 from medxiaohe.evals.running.judging import judge_all, said
 from medxiaohe.evals.running.replies import Cache, Remembered
 from medxiaohe.evals.running.settings import Rewriter, RunSettings, TaskRun
+from medxiaohe.evals.running.workflows import chosen
 from medxiaohe.evals.statistics import clusters
 from medxiaohe.types import ImageRef, Message, Model, Sample, Task, Tool, Trace
 
@@ -127,19 +129,21 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
         else None
     )
     remembered = Remembered(engine, exam.folder / f"{name}.replies.jsonl", kept)
-    workflow, tools = plugins.load("workflows", exam.task.workflow), exam.tools
+    workflow = chosen(exam.task.workflow, exam.settings.workflow)
+    journal = Journal(exam.folder / f"{name}.results.jsonl", ("rank", "use"))  # replies are in the other one
+    tools = exam.tools
+
+    def begin(at: int, steps: work.Steps) -> None:
+        remembered.begin(at, steps)
+        journal.begin(at)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
-        prompts = [item.sample.prompt for item in chunk]
-        traces = workflow(prompts, remembered, tools)
-        if [trace.prompt.id for trace in traces] != [prompt.id for prompt in prompts]:
-            raise DataError(
-                f"the workflow {exam.task.workflow} must return one trace for each prompt, in order"
-            )
+        traces = workflow.traces([item.sample.prompt for item in chunk], remembered, tools, journal)
         return _judged(exam, chunk, traces)
 
-    _fill(exam, name, items, do, remembered.begin)
+    _fill(exam, name, items, do, begin)
     remembered.end()
+    journal.end()
     return exam.rows(name)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,10 @@ class Remembered:
         self._at = 0
         self._steps: Steps | None = None
         self._known: dict[str, deque[Message]] = {}
+        self._lock = threading.Lock()  # a server is asked from several threads
+        for name in ("choice_nats", "concurrent", "count", "workers"):  # what else the backend can do
+            if hasattr(engine, name):
+                setattr(self, name, getattr(engine, name))
 
     def begin(self, at: int, steps: Steps | None = None) -> None:
         """Start on the window whose first item is the `at`-th; replies of another window are not used."""
@@ -51,28 +56,31 @@ class Remembered:
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
         keys = [call_key(messages, tools) for messages in conversations]
         found: dict[int, Message] = {}
-        for i, key in enumerate(keys):
-            if self._known.get(key):
-                found[i] = self._known[key].popleft()
-            elif self.cache is not None and (kept := self.cache.get(key)) is not None:
-                found[i] = kept
+        with self._lock:
+            for i, key in enumerate(keys):
+                if self._known.get(key):
+                    found[i] = self._known[key].popleft()
+                elif self.cache is not None and (kept := self.cache.get(key)) is not None:
+                    found[i] = kept
         missing = [i for i in range(len(keys)) if i not in found]
         for group in _groups(self.engine, [conversations[i] for i in missing], tools) if missing else ():
             fresh = [(missing[i], message) for i, message in group]
-            io.append_jsonl(
-                self.journal,
-                [{"at": self._at, "replies": [(keys[i], io.to_json(m)) for i, m in fresh]}],
-                sync=False,
-            )
-            self.calls += len(fresh)
+            with self._lock:
+                self._keep([(keys[i], message) for i, message in fresh])
             found.update(fresh)
-            if self._steps is not None:
-                self._steps.tick(len(fresh))
-            if self.cache is not None:
-                self.cache.put({keys[i]: message for i, message in fresh})
         if len(found) != len(keys):
             raise ModelError(f"{self.name} gave {len(found)} replies to {len(keys)} conversations")
         return [found[i] for i in range(len(keys))]
+
+    def _keep(self, fresh: Sequence[tuple[str, Message]]) -> None:
+        """Write replies down as soon as they are there."""
+        rows = [(key, io.to_json(message)) for key, message in fresh]
+        io.append_jsonl(self.journal, [{"at": self._at, "replies": rows}], sync=False)
+        self.calls += len(fresh)
+        if self._steps is not None:
+            self._steps.tick(len(fresh))
+        if self.cache is not None:
+            self.cache.put(dict(fresh))
 
 
 def _groups(
@@ -114,7 +122,7 @@ class Cache:
         with io.storage(self.path):
             folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._base = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+            self._base = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute("PRAGMA synchronous=NORMAL")
             self._base.execute(

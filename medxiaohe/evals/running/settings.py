@@ -11,7 +11,9 @@ from typing import Any, Literal
 from medxiaohe import plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.reporting import peer_scorers
+from medxiaohe.evals.running.workflows import chosen
 from medxiaohe.recipe.identity import Reads
+from medxiaohe.recipe.settings import InputPath
 from medxiaohe.scoring.judges.use import JudgeSettings
 from medxiaohe.tasks import make, reads
 
@@ -54,6 +56,10 @@ class RunSettings:
     seed: int = 0
     # rank: the most likely of the answers on offer, nothing is generated
     mode: Literal["generate", "rank"] = "generate"
+    # {name: panel, rounds: 2, budget: {asks: 20}}: how each item is asked, instead of the task's workflow
+    workflow: dict[str, Any] = field(default_factory=dict)
+    tools: tuple[str, ...] = ()  # instead of the task's
+    library: InputPath = ""  # passages for the tool `search`, instead of the task's
     samples: int = 1  # answers drawn for each item; more than one needs a temperature
     temperature: float = 0.0
     baselines: tuple[str, ...] = ()  # random, blind
@@ -79,8 +85,12 @@ class RunSettings:
             raise ConfigError(
                 f"{self.samples} samples of greedy decoding are one answer: set `temperature`, such as 0.7"
             )
+        if self.mode == "rank" and (self.workflow or self.tools):
+            raise ConfigError("mode rank asks no workflow: leave out workflow and tools")
         if self.mode == "rank" and (self.samples > 1 or self.temperature):
             raise ConfigError("mode rank draws nothing: leave `samples` at 1 and `temperature` at 0")
+        for name in self.tools:
+            plugins.load("tools", name)
         for name in self.baselines:
             if name not in BASELINES:
                 raise ConfigError(f"no baseline {name!r}{plugins.nearest(name, BASELINES)}")
@@ -93,7 +103,8 @@ class RunSettings:
             if name != "all":
                 plugins.load("perturbations", name)
         for task in self.tasks:
-            make(task.name, None, task.args)
+            made = make(task.name, None, task.args)
+            chosen(str(self.workflow.get("name") or made.workflow), self.workflow)
             if task.limit is not None and task.limit < 1:
                 raise ConfigError(f"the limit of task {task.shown!r} must be at least 1, not {task.limit}")
         if len({task.shown for task in self.tasks}) < len(self.tasks):

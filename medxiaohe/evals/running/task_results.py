@@ -117,6 +117,8 @@ def examined(
         "workflow": task.workflow,
         "tools": list(task.tools),
     }
+    if asked_with := {key: value for key, value in settings.workflow.items() if key != "name"}:
+        facts["workflow_settings"] = asked_with
     if self_test is not None:
         facts["judge_self_test"] = dict(self_test)
     if settings.judge.budget.limited and use.kinds(task.scorers):

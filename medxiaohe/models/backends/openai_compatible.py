@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import wire
@@ -94,6 +95,7 @@ class OpenAICompatible:
     first_wait: float
     workers: int
     resolve: Callable[[str], Sequence[str]]
+    concurrent: ClassVar[bool] = True  # takes requests from several threads at once
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
         found = dict(pair for group in self.replies(conversations, tools) for pair in group)
@@ -103,6 +105,9 @@ class OpenAICompatible:
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[list[tuple[int, Message]]]:
         """The same replies as they come, each with the index of its conversation."""
+        if len(conversations) == 1:  # no thread of its own
+            yield [(0, self._reply(conversations[0], tools))]
+            return
         with ThreadPoolExecutor(max_workers=max(1, min(self.workers, len(conversations)))) as pool:
             asked = {pool.submit(self._reply, messages, tools): i for i, messages in enumerate(conversations)}
             try:

@@ -9,13 +9,13 @@ from typing import Any
 
 from medxiaohe import plugins
 from medxiaohe.agents import rwr as grammar
-from medxiaohe.agents._loop import Form, Talk, offered
 from medxiaohe.entity.linking.finder import finder
 from medxiaohe.errors import ConfigError
 from medxiaohe.models.render import IGNORED, Rendered, batch, render_prompt
 from medxiaohe.rewards.hybrid import Reward
 from medxiaohe.rewards.rwr import RwrWeights, Seen, rwr
 from medxiaohe.train.rollouts.answer_rewards import Rewarding
+from medxiaohe.train.rollouts.talk import Form, Talk
 from medxiaohe.types import ImageRef, Message, Sample, Score, Task, ToolResult
 
 OPENED = "<answer>"
@@ -124,7 +124,6 @@ def gains(
     tasks: dict[str, Task],
     model: Any,
     processor: Any,
-    form: Form,
     batch_size: int,
 ) -> list[float | None]:
     """log [pi(gold | with) / pi(gold | without)] in nats a token of the gold; None where nothing was
@@ -145,7 +144,7 @@ def gains(
             if any(isinstance(part, ToolResult) for part in message.parts)
         )
         for messages in (talk.messages[: last + 1], talk.prompt.messages):
-            rows.append(_ending(messages, gold, processor, offered(talk, form)))
+            rows.append(_ending(messages, gold, processor, talk.tools))
         numbers.append(number)
     nats = [
         value

@@ -12,17 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from medxiaohe.agents import _loop
-from medxiaohe.agents._loop import Form, Talk
+from medxiaohe.agents.engine import Ask
+from medxiaohe.models import wire
 from medxiaohe.models.render import Rendered, batch, render_prompt
 from medxiaohe.models.turns import render_next
+from medxiaohe.train.rollouts.talk import Talk
 
 if TYPE_CHECKING:
     import torch
 
-# a turn ends there, whoever marks its end
-STOPS: dict[str, tuple[str, ...]] = {"calls": (), "rwr": ("</query>", "</answer>")}
-LOOK_BACK = 12  # tokens in which such an end is looked for
+LOOK_BACK = 12  # tokens in which a string that ends a turn is looked for
 
 
 @dataclass
@@ -49,67 +48,68 @@ class Rollout:
         self.num_images += piece.num_images
 
 
-@dataclass(frozen=True)
-class Turns:
-    """How a conversation goes. `max_tokens` bounds a whole row: a conversation that outgrows it ends
-    there."""
-
-    form: Form
-    max_rounds: int
-    max_tokens: int
-
-
-# padded inputs -> tokens [batch, inputs + new], new ones padded on the right
-Generate = Callable[[dict[str, Any]], Any]
+# padded inputs, strings that end a turn -> tokens [batch, inputs + new], new ones padded on the right
+Generate = Callable[[dict[str, Any], tuple[str, ...]], Any]
 
 
 def roll(
-    talks: Sequence[Talk], processor: Any, turns: Turns, generate: Generate, ends: frozenset[int]
+    talks: Sequence[Talk], processor: Any, max_tokens: int, generate: Generate, ends: frozenset[int]
 ) -> list[Rollout]:
-    """Let every conversation run to its end, all that are still going on in one batch."""
+    """Let every conversation run to its end, all that are still going on in one batch.
+
+    Args:
+        max_tokens: of a whole row; a conversation that outgrows it ends there.
+    """
     rollouts = []
     for talk in talks:
-        prompt = render_prompt(talk.prompt.messages, processor, _loop.offered(talk, turns.form))
+        (ask,) = talk.pending.values()
         one = Rollout(talk, [], 0)
-        one.add(prompt, False)
+        one.add(render_prompt(ask.messages, processor, ask.tools), False)
         one.num_prompt, one.mask = len(one.tokens), []
         rollouts.append(one)
     while waiting := [one for one in rollouts if not one.talk.done]:
+        asks = [next(iter(one.talk.pending.values())) for one in waiting]
         inputs = batch([one.rendered for one in waiting], processor, "left")
         inputs.pop("labels")
-        new = generate(inputs)[:, inputs["input_ids"].shape[1] :].tolist()
-        for one, tokens in zip(waiting, new, strict=True):
-            _turn(one, tokens, processor, turns, ends)
+        new = generate(inputs, stops(asks))[:, inputs["input_ids"].shape[1] :].tolist()
+        for one, ask, tokens in zip(waiting, asks, new, strict=True):
+            _turn(one, ask, tokens, processor, max_tokens, ends)
     return rollouts
 
 
-def _turn(one: Rollout, tokens: Sequence[int], processor: Any, turns: Turns, ends: frozenset[int]) -> None:
+def stops(asks: Sequence[Ask]) -> tuple[str, ...]:
+    """Every string that ends a turn of one of the asks."""
+    return tuple(dict.fromkeys(stop for ask in asks for stop in ask.stop))
+
+
+def _turn(
+    one: Rollout, ask: Ask, tokens: Sequence[int], processor: Any, max_tokens: int, ends: frozenset[int]
+) -> None:
     """One turn of the policy, and what answers it."""
     talk = one.talk
-    said, marked = _said(tokens, processor, turns.form, ends)
+    said, marked = _said(tokens, processor, ask.stop, ends)
     one.add(Rendered(tuple(said), (True,) * len(said)), True)
     text = processor.tokenizer.decode(
         [token for token in said if token not in ends], skip_special_tokens=True
     )
-    finished = marked or any(stop in text for stop in STOPS[turns.form])
-    _loop.advance(talk, _loop.parsed(text, talk, turns.form), turns.form, turns.max_rounds)
+    finished = marked or any(stop in text for stop in ask.stop)
+    talk.advance(wire.reply_from_text(text, ask.messages, ask.tools))
     if not finished and not talk.done:
-        talk.done, talk.error = True, "the turn was cut off: raise max_completion_length"
+        talk.cut("the turn was cut off: raise max_completion_length")
     if talk.done:
         if finished and not marked:  # TRL takes a row without the mark for one that was cut off
             one.add(Rendered((processor.tokenizer.eos_token_id,), (False,)), False)
         return
-    piece = render_next(talk.messages, processor, _loop.offered(talk, turns.form), ended=marked)
-    if len(one.tokens) + len(piece.tokens) >= turns.max_tokens:
-        talk.done, talk.error = (
-            True,
-            f"longer than max_length {turns.max_tokens} tokens with what the tools answered",
-        )
+    piece = render_next(talk.messages, processor, talk.tools, ended=marked)
+    if len(one.tokens) + len(piece.tokens) >= max_tokens:
+        talk.cut(f"longer than max_length {max_tokens} tokens with what the tools answered")
         return
     one.add(piece, False)
 
 
-def _said(tokens: Sequence[int], processor: Any, form: Form, ends: frozenset[int]) -> tuple[list[int], bool]:
+def _said(
+    tokens: Sequence[int], processor: Any, stop_strings: tuple[str, ...], ends: frozenset[int]
+) -> tuple[list[int], bool]:
     """The sampled tokens of a turn, and whether the policy marked its end; what it wrote behind a stop is not
     kept."""
     stop = next((i for i, token in enumerate(tokens) if token in ends), None)
@@ -119,12 +119,12 @@ def _said(tokens: Sequence[int], processor: Any, form: Form, ends: frozenset[int
     while len(said) > 1 and said[-1] == processor.tokenizer.pad_token_id:
         said.pop()
     for cut in range(len(said), max(0, len(said) - LOOK_BACK), -1):
-        if processor.tokenizer.decode(said[:cut], skip_special_tokens=True).endswith(STOPS[form] or ("\0",)):
+        if processor.tokenizer.decode(said[:cut], skip_special_tokens=True).endswith(stop_strings or ("\0",)):
             return said[:cut], False
     return said, False
 
 
-def stopping(processor: Any, form: Form, start: int) -> Any:
+def stopping(processor: Any, stop_strings: tuple[str, ...], start: int) -> Any:
     """Stops a row that goes on behind the end of its turn, for models that do not mark it by themselves; None
     where none is known.
 
@@ -133,7 +133,7 @@ def stopping(processor: Any, form: Form, start: int) -> Any:
     import torch
     from transformers import StoppingCriteria, StoppingCriteriaList
 
-    if not STOPS[form]:
+    if not stop_strings:
         return None
 
     class BehindTheTurn(StoppingCriteria):  # type: ignore[misc]
@@ -142,7 +142,7 @@ def stopping(processor: Any, form: Form, start: int) -> Any:
                 input_ids[:, max(start, input_ids.shape[1] - LOOK_BACK) :], skip_special_tokens=True
             )
             gone_on = [
-                any(stop in last and not last.endswith(stop) for stop in STOPS[form]) for last in lasts
+                any(stop in last and not last.endswith(stop) for stop in stop_strings) for last in lasts
             ]
             return torch.tensor(gone_on, device=input_ids.device)
 
