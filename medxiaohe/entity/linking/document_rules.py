@@ -26,8 +26,8 @@ NOUNS = ("disease", "syndrome")
 # words before a name that do not make it another disease; "feline asthma (FA)" is no asthma of the tree
 QUALIFIERS = frozenset(
     """acute active adult advanced chronic classic classical clinical congenital early familial hereditary
-    human idiopathic inherited isolated late mild moderate new non onset permanent persistent primary recurrent
-    severe sporadic systemic the typical a an""".split()
+    human idiopathic inherited isolated late mild moderate new non onset permanent persistent primary
+    recurrent severe sporadic systemic the typical a an""".split()
 )
 HEAD_KINDS = frozenset({"disease", "chemical"})
 # letters, all capitals or digits: a gene, a phrase or a heading as often as the entity, unless the text
