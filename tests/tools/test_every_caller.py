@@ -176,7 +176,7 @@ def test_a_task_gives_its_library_and_without_one_nothing_starts(tmp_path: Path)
 
     about = yaml.safe_load((tmp_path / "mine.yaml").read_text())
     for library, code, sentence in (
-        ("", 2, "the tool search needs a library and has none: set the task's `library`"),
+        ("", 2, "the tool search needs a library and has none: set `library` of the task"),
         ("none.jsonl", 3, "no such file or folder: none.jsonl"),
     ):
         (tmp_path / "mine.yaml").write_text(yaml.safe_dump(about | {"library": library}))

@@ -366,7 +366,7 @@ def test_resources_are_given_once_by_name_or_by_tool_and_name(file: str) -> None
 def test_names_that_are_no_tools_are_refused_in_a_sentence(file: str) -> None:
     for names, sentence in (
         (["zom"], "did you mean 'zoom'"),
-        (["search"], "the tool search needs a library and has none: set the task's `library` or"),
+        (["search"], "the tool search needs a library and has none: set `library` of the task or"),
         ([f"{file}:look"], "the tool look needs a library"),
         ([f"{file}:wrong"], "is no tool but a int"),
         ([f"{file}:needs"], "no function that returns one"),

@@ -156,6 +156,18 @@ def test_a_tool_may_answer_with_an_image(loaded: checkpoint.Loaded, picture: Ima
     assert render(talk.messages, loaded.processor, tools=[zoom]).num_images == 2
 
 
+def test_a_tool_may_look_at_an_image_that_a_tool_returned(
+    loaded: checkpoint.Loaded, picture: ImageRef
+) -> None:
+    """Images count on through the rollout: the second call is about a part of the part."""
+    call = '<tool_call>{{"name": "zoom", "arguments": {{"image": {}, "left": {}, "top": {}, "right": {}, "bottom": {}}}}}</tool_call>'  # noqa: E501
+    turns = [[call.format(1, 0, 0, 50, 50)], [call.format(2, 50, 50, 100, 100)], ["A shadow."]]
+    talk = started(Prompt("p", (Message("user", (picture, "What is it?")),)), [zoom], "allowed", "calls")
+    (one,) = roll([talk], loaded.processor, 4096, scripted(turns, loaded.processor), ends(loaded))
+    boxes = [part.box for result in talk.results for part in result.parts if isinstance(part, ImageRef)]
+    assert boxes == [(0, 0, 24, 20), (12, 10, 24, 20)] and one.num_images == 3
+
+
 def test_the_grammar_is_checked_turn_by_turn() -> None:
     from medxiaohe.agents.rwr import conforms
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 from medxiaohe import plugins
@@ -64,4 +65,4 @@ def chosen(name: str, workflow: Mapping[str, Any]) -> Chosen:
 
 def resources(library: str) -> dict[str, Any]:
     """What tools work on beside arguments and images: the passages of a file, read when a tool needs them."""
-    return {"library": lambda: open_library(library)} if library else {}
+    return {"library": cache(partial(open_library, library))} if library else {}
