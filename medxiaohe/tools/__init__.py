@@ -11,6 +11,8 @@ from medxiaohe.tools.toolbox.parameters import hints_of, schema_of
 from medxiaohe.tools.toolbox.results import as_result
 from medxiaohe.types import Effects, Tool, ToolResult
 
+EFFECTS: tuple[Effects, ...] = ("none", "reads", "writes")
+
 
 @overload
 def tool(function: Callable[..., Any], /) -> Tool: ...
@@ -58,7 +60,8 @@ def tool(
         seconds: time limit of one call.
 
     Raises:
-        ConfigError: the function has no docstring, or a parameter of another type.
+        ConfigError: the function has no docstring, or a parameter of another type; unknown effects; a
+            negative time limit.
     """
     if function is None:
         return lambda given: _made(given, version, pure, effects, dict(example or {}), seconds)
@@ -76,6 +79,8 @@ def _made(
     name = function.__name__
     if not function.__doc__:
         raise ConfigError(f"tool {name!r} needs a docstring: it is what the model reads")
+    if effects not in EFFECTS or seconds < 0:
+        raise ConfigError(f"tool {name!r}: effects are {', '.join(EFFECTS)}, and seconds at least 0")
     shown: list[inspect.Parameter] = []
     resources: list[inspect.Parameter] = []
     for parameter in inspect.signature(function).parameters.values():

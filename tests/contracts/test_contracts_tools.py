@@ -9,12 +9,11 @@ import pytest
 from medxiaohe import plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.images import ref
-from medxiaohe.tools import tool
+from medxiaohe.tools import EFFECTS, tool
 from medxiaohe.tools.toolbox import call_tool, describe_tools, open_tools, task_tools
 from medxiaohe.types import ImageRef, Task, Tool, ToolCall
 
 NAMES = plugins.available("tools")
-EFFECTS = ("none", "reads", "writes")
 
 
 @pytest.fixture(params=NAMES)

@@ -410,6 +410,9 @@ def test_the_decorator_records_what_the_file_says() -> None:
 
     assert (write.version, write.pure, write.effects, write.seconds) == ("3", False, "writes", 5)
     assert write.example == {"text": "a"} and write.description == "Write."
+    for wrong in ({"effects": "deletes"}, {"seconds": -1}):
+        with pytest.raises(ConfigError, match="effects are none, reads, writes"):
+            tool(**wrong)(order.run.__wrapped__)  # type: ignore[attr-defined, call-overload]
 
 
 def test_the_tool_in_the_documentation_works_from_a_file(tmp_path: Path) -> None:

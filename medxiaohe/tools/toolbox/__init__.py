@@ -76,7 +76,7 @@ def describe_tools(names: Iterable[str]) -> tuple[Tool, ...]:
     return tuple(map(_named, dict.fromkeys(names)))
 
 
-def bind(tool: Tool, **resources: Any) -> Tool:
+def bind(tool: Tool, /, **resources: Any) -> Tool:
     """The tool with these resources. Those it does not take are left out."""
     taken = {name: value for name, value in resources.items() if name in (*tool.needs, *tool.options)}
     pure = tool.pure and all(getattr(value, "pure", True) for value in taken.values())
