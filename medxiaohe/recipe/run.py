@@ -23,7 +23,7 @@ from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError, RunLocked
 from medxiaohe.plugins import nearest
 from medxiaohe.progress import clock
-from medxiaohe.recipe import ranks
+from medxiaohe.recipe import carried, ranks
 from medxiaohe.recipe.identity import changes, identity
 from medxiaohe.recipe.load import Recipe, Stage
 
@@ -119,6 +119,7 @@ def _run_stage(
     with io.publish(folder, record=lambda: {**record, "summary": summary}) as draft:
         ranks.agree(str(draft))
         summary.update(io.to_json(stage.run(stage.settings, draft, **inputs) or {}))
+        carried.carry(inputs, draft)
     ranks.agree()  # published: the others may read it
     seconds = time.time() - start
     _log(

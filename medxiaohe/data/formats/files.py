@@ -26,8 +26,22 @@ from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
 
-# the files of a folder that this process reads
-ONLY: ContextVar[frozenset[Path] | None] = ContextVar("only", default=None)
+
+@dataclass
+class Share:
+    """The files of a folder that one part reads (read_parts.py); files of no part are read by the first."""
+
+    own: frozenset[Path]
+    others: frozenset[Path]  # those of the other parts
+    first: bool
+    listed: bool = False  # whether the reader has asked for its files
+
+    def of(self, found: list[Path]) -> list[Path]:
+        self.listed = True
+        return [file for file in found if file in self.own or (self.first and file not in self.others)]
+
+
+SHARE: ContextVar[Share | None] = ContextVar("share", default=None)
 RATIO, FLOOR = 100, 16 * 2**20
 MAX_BLANK = 100_000  # blank lines in a row
 MAX_LINES_LONG = 16 * 2**20  # bytes of a line; io.MAX_LINE_BYTES is for our own files
@@ -47,8 +61,8 @@ def files(path: Path, *endings: str) -> list[Path]:
     )
     if not found:
         raise DataError(f"no {' or '.join(endings)} file in {path}")
-    only = ONLY.get()
-    return found if only is None else [file for file in found if file in only]
+    share = SHARE.get()
+    return found if share is None else share.of(found)
 
 
 def stamp(path: str) -> list[tuple[str, int, int]]:
