@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from medxiaohe import images, io, plugins
 from medxiaohe.errors import ModelError
@@ -17,12 +18,14 @@ from medxiaohe.types import Message, Prompt
 
 def ask(args: argparse.Namespace) -> int:
     message = Message("user", (*map(images.ref, args.image), args.question))
-    given = dict(map(load.option, args.set))
-    settings = {key: value for key, value in given.items() if key.startswith("workflow.")}
-    options = {key: value for key, value in given.items() if key not in settings}
-    workflow = chosen(
-        args.workflow, {key.removeprefix("workflow."): value for key, value in settings.items()}
-    )
+    options: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    for key, value in map(load.option, args.set):
+        if key.startswith("workflow."):
+            settings = load.changed(settings, key.split(".")[1:], value, f"--set {key}")
+        else:
+            options[key] = value
+    workflow = chosen(args.workflow, settings)
     names = [name.strip() for name in args.tools.split(",") if name.strip()]
     tools = open_tools(names, resources(str(args.library or "")))
     model = plugins.load("models", args.backend)(model_folder(args.model), **options)

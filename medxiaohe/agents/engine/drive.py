@@ -100,19 +100,26 @@ class _Engine:
         self.done(number, talk.trace)
         return []
 
-    def put(self, number: int, n: int, result: Result) -> bool:
+    def remember(self, number: int, n: int, result: Result) -> Result:
+        """Write a result into the journal as soon as it is there."""
         talk = self.talks[number]
         if self.journal is not None and not self._repeatable(talk, n):
             self.journal.add(talk.case.prompt.id, talk.steps[n], *result)
-        return talk.put(n, *result)
+        return result
+
+    def put(self, number: int, n: int, result: Result) -> bool:
+        return self.talks[number].put(n, *result)
 
     def _repeatable(self, talk: Conversation, n: int) -> bool:
         """Whether step `n` is a call of a pure tool, which is run again instead of being remembered."""
         name = talk.steps[n].who
         return isinstance(talk.waiting[n], Use) and all(t.pure for t in talk.case.tools if t.name == name)
 
-    def answer(self, number: int, request: Request, n: int) -> Result:
-        """The result of one request, asked for by itself."""
+    def answer(self, number: int, n: int, request: Request) -> Result:
+        """The result of one request, asked for by itself, and remembered."""
+        return self.remember(number, n, self._answer(number, n, request))
+
+    def _answer(self, number: int, n: int, request: Request) -> Result:
         if isinstance(request, Use):
             return self.talks[number].case.use(request.call(n)), (0, 0)
         assert isinstance(request, (Ask, Rank))
@@ -132,7 +139,7 @@ class _Engine:
             for item in [item for number in ready for item in self.advance(number)]:
                 number, n, request = item
                 if isinstance(request, Use):
-                    if self.put(number, n, self.answer(number, request, n)):
+                    if self.put(number, n, self.answer(number, n, request)):
                         going.add(number)
                 elif isinstance(request, (Ask, Rank)):
                     key = (id(self.cast.of(request.role)), type(request), self.shown(request))
@@ -151,11 +158,12 @@ class _Engine:
             return [
                 number
                 for (number, n, _), got in zip(batch, ranked, strict=True)
-                if self.put(number, n, (got, (0, 0)))
+                if self.put(number, n, self.remember(number, n, (got, (0, 0))))
             ]
         for i, reply in replies(model, [request.messages for _, _, request in batch], first.tools):
             number, n, request = batch[i]
-            if self.put(number, n, (reply, counted(model, request.messages, reply))):
+            result = reply, counted(model, request.messages, reply)
+            if self.put(number, n, self.remember(number, n, result)):
                 going.append(number)
         return going
 
@@ -192,8 +200,7 @@ class _Engine:
                     live += go(number) - 1
 
     def _task(self, item: tuple[int, int, Request]) -> Callable[[], Result]:
-        number, n, request = item
-        return lambda: self.answer(number, request, n)
+        return lambda: self.answer(*item)
 
 
 def _ranked(model: Model, requests: Sequence[Rank]) -> list[tuple[float, ...]]:

@@ -23,6 +23,9 @@ def replay(trace: Trace, flow: Flow, budget: Budget | None = None, *, memory: An
         DataError: the workflow requests something else than the trace recorded.
     """
     facts = about(flow)
+    by = trace.origin.get("workflow", facts.name)
+    if by != facts.name:
+        raise DataError(f"the trace of {trace.prompt.id!r} is of the workflow {by}, not of {facts.name}")
     settings = options(flow, json.loads(trace.origin.get("settings", "{}")))
     case = Case(trace.prompt, _stand_ins(trace), memory)
     talk = Conversation(

@@ -59,7 +59,7 @@ class RunSettings:
     # {name: panel, rounds: 2, budget: {asks: 20}}: how each item is asked, instead of the task's workflow
     workflow: dict[str, Any] = field(default_factory=dict)
     tools: tuple[str, ...] = ()  # instead of the task's
-    library: InputPath = ""  # passages for the tool `search`, instead of the task's
+    library: InputPath | None = None  # passages for the tool `search`, instead of the task's
     samples: int = 1  # answers drawn for each item; more than one needs a temperature
     temperature: float = 0.0
     baselines: tuple[str, ...] = ()  # random, blind

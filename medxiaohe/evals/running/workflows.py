@@ -63,6 +63,6 @@ def chosen(name: str, workflow: Mapping[str, Any]) -> Chosen:
     return Chosen(name, function, {})
 
 
-def resources(library: str) -> dict[str, Any]:
+def resources(library: str | None) -> dict[str, Any]:
     """What tools work on beside arguments and images: the passages of a file, read when a tool needs them."""
     return {"library": cache(partial(open_library, library))} if library else {}
