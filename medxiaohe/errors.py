@@ -4,6 +4,7 @@ MedError (3)
   x UsageError (2)      what the user typed or wrote in a recipe cannot be meant
   |  x ConfigError      a recipe, name or option is wrong; the message says what would be right
   |  x MissingExtra     an optional dependency is not installed; the message has the command
+  |  x CodeRefused      a recipe or data names Python code that nobody allowed
   |  x PrivacyError     something would leave this machine, and privacy.mode forbids it
   |  x RunLocked        another process is running in this folder
   x DataError (3)       a file, row or image is not what it should be
@@ -35,6 +36,10 @@ class ConfigError(UsageError):
 
 
 class MissingExtra(UsageError, ImportError):
+    pass
+
+
+class CodeRefused(UsageError):
     pass
 
 

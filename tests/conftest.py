@@ -22,6 +22,8 @@ os.environ.update(
     HF_HUB_DISABLE_PROGRESS_BARS="1",
 )
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# recipes and tasks of tests bring code of their own; tests/security takes this away again
+os.environ["MEDXIAOHE_CODE"] = "any"
 
 import pytest
 import tiny

@@ -220,6 +220,7 @@ def parser() -> Parser:
         action="store_true",
         help="run finished stages again whose settings, inputs or code changed",
     )
+    _code_options(run)
 
     doctor = _verb(
         verbs,
@@ -494,6 +495,22 @@ def _stage_options(made: Parser, required: bool = True) -> None:
     )
     made.add_argument(
         "--accept-change", action="store_true", help="run again although settings, inputs or code changed"
+    )
+    _code_options(made)
+
+
+def _code_options(made: Parser) -> None:
+    made.add_argument(
+        "--allow-code",
+        action="store_true",
+        help="the recipe or settings file may name Python code: such a file is a program, so read it first",
+    )
+    made.add_argument(
+        "--code",
+        action="append",
+        default=[],
+        metavar="FILE.py:NAME",
+        help="code that rows or files of data may name; repeatable",
     )
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, plugins
+from medxiaohe import io, permission, plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.recipe import settings as typed
 
@@ -70,9 +70,17 @@ class Recipe:
         return {"name": self.name, "out": str(self.out), "params": dict(self.params), "stages": stages}
 
 
-def load(path: Path, overrides: Sequence[str] = (), out: Path | None = None) -> Recipe:
-    """The checked recipe of a YAML file. Raises ConfigError; writes nothing."""
+def load(
+    path: Path, overrides: Sequence[str] = (), out: Path | None = None, *, allow_code: bool = False
+) -> Recipe:
+    """The checked recipe of a YAML file; writes nothing.
+
+    Raises:
+        ConfigError: something in it is wrong.
+        CodeRefused: it names Python code, and neither `allow_code` nor the command line allows it.
+    """
     raw = _extended(path)
+    permission.check_file(raw, str(path), allow_code=allow_code)
     if not isinstance(raw, dict) or not isinstance(raw.get("stages"), dict) or not raw["stages"]:
         raise ConfigError(f"{path}: a recipe needs `stages:`, a mapping of at least one stage")
     _known(raw, TOP_KEYS, str(path))

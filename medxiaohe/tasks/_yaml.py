@@ -322,7 +322,7 @@ def _image(about: Definition, value: Any, root: Path | None) -> ImageRef:
 
 
 def _scorer(name: str, options: Mapping[str, Any]) -> Scorer:
-    scorer = plugins.load("scoring", name)
+    scorer = plugins.load("scoring", name, from_data=True)
     if not options:
         return scorer  # type: ignore[no-any-return]
     try:

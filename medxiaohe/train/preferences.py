@@ -81,7 +81,7 @@ def preferences(
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
-    tasks = {name: make(name, tree) for name in sorted({sample.source for sample in samples})}
+    tasks = {name: make(name, tree, from_data=True) for name in sorted({sample.source for sample in samples})}
     loaded = checkpoint.load(base, device())
     known = Knowledge(
         samples, loaded, settings.reports, settings.docs, settings.top_reports, settings.top_docs

@@ -100,7 +100,7 @@ def rl(
         raise DataError(
             f"{LABEL}: {len(prompts)} prompts do not fill one batch: raise `prompts` in the mixture stage"
         )
-    tasks = {name: make(name, tree) for name in sorted({s.source for s in samples})}
+    tasks = {name: make(name, tree, from_data=True) for name in sorted({s.source for s in samples})}
     loaded = checkpoint.load(base, device())
     faults.agree(loaded)
     place = io.scratch(

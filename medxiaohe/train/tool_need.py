@@ -75,7 +75,7 @@ def tool_need(
     refuse_unchecked(data, settings.allow_contaminated, "tool need")
     base = base_model(settings, model)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
-    tasks = {name: make(name, tree) for name in sorted({sample.source for sample in samples})}
+    tasks = {name: make(name, tree, from_data=True) for name in sorted({sample.source for sample in samples})}
     key = [
         "tool need",
         decisive(settings),

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io
+from medxiaohe import io, permission
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.run import run
 from medxiaohe.evals.running import examined_model, fingerprints
@@ -35,6 +35,8 @@ WHAT = {
 
 def settings_of(whole: Mapping[str, Any]) -> RunSettings:
     """The settings of a run, without the cache: a number that was kept would always be the same."""
+    for name in filter(permission.is_code, permission.texts(whole["settings"])):
+        permission.check(name, from_data=True)
     made: RunSettings = build(RunSettings, {**whole["settings"], "cache": False}, "results.json")
     return made
 

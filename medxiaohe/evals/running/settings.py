@@ -15,7 +15,7 @@ from medxiaohe.evals.running.workflows import chosen
 from medxiaohe.recipe.identity import Reads
 from medxiaohe.recipe.settings import InputPath
 from medxiaohe.scoring.judges.use import JudgeSettings
-from medxiaohe.tasks import make, reads
+from medxiaohe.tasks import check_options, reads
 
 BASELINES = ("random", "blind")  # the constant answer is always there
 
@@ -103,8 +103,9 @@ class RunSettings:
             if name != "all":
                 plugins.load("perturbations", name)
         for task in self.tasks:
-            made = make(task.name, None, task.args)
-            chosen(str(self.workflow.get("name") or made.workflow), self.workflow)
+            made = check_options(task.name, task.args)
+            if workflow := str(self.workflow.get("name") or (made.workflow if made else "")):
+                chosen(workflow, self.workflow)
             if task.limit is not None and task.limit < 1:
                 raise ConfigError(f"the limit of task {task.shown!r} must be at least 1, not {task.limit}")
         if len({task.shown for task in self.tasks}) < len(self.tasks):

@@ -82,7 +82,8 @@ def draw(
     io.drop_torn_line(file)
     rows = list(io.read_jsonl(file)) if file.exists() else []
     earned = Rewarding(
-        {name: make(name, tree) for name in sorted({sample.source for sample in samples})}, settings.reward
+        {name: make(name, tree, from_data=True) for name in sorted({sample.source for sample in samples})},
+        settings.reward,
     )
     meter = progress.Meter(label, len(samples))
     meter.advance(len(rows))
