@@ -7,8 +7,8 @@ image.
 `captions` is a .csv, .tsv, .jsonl, .json or .parquet file, from the folder (default: the only one there is);
 `file` its column with the name of the image, with or without folder and ending. `columns` is that of the
 reader `table`; what it says may also be a question and its answer. Images without a caption, and rows whose
-image is missing, are dead letters. A column named `sha256` is held against the bytes of the image, which is
-how damage on the way here is found.
+image is missing or has a name that two images have, are dead letters. A column named `sha256` is held
+against the bytes of the image, which is how damage on the way here is found.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def image_folder(
                 yield record
                 continue
             try:
-                picture = _picture(record.row, file, places)
+                picture = _picture(record.row, file, places, folder)
                 seen.add(picture)
                 made = row_of_chat(
                     record.row, {k: v for k, v in (columns or usual(record.row)).items() if k != "image"}, 0
@@ -95,17 +95,28 @@ def _table(folder: Path, captions: str) -> Path | None:
     return tables[0] if tables else None
 
 
-def _places(found: list[Path], folder: Path) -> dict[str, Path]:
-    """Every name under which a table may know an image."""
-    places: dict[str, Path] = {}
-    for picture in found:
-        inside = picture.relative_to(folder)
-        for name in (inside.as_posix(), inside.with_suffix("").as_posix(), picture.name, picture.stem):
-            places.setdefault(name, picture)
+def _places(found: list[Path], folder: Path) -> dict[str, list[Path]]:
+    """Every name under which a table may know an image, with all images of that name. The place in the folder
+    goes before a name alone."""
+    places: dict[str, list[Path]] = {}
+    for names in (_full, _short):
+        more: dict[str, list[Path]] = {}
+        for picture in found:
+            for name in names(picture, folder):
+                more.setdefault(name, []).append(picture)
+        places = more | places
     return places
 
 
-def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, Path]) -> Path:
+def _full(picture: Path, folder: Path) -> set[str]:
+    return {picture.relative_to(folder).as_posix()}
+
+
+def _short(picture: Path, folder: Path) -> set[str]:
+    return {picture.relative_to(folder).with_suffix("").as_posix(), picture.name, picture.stem}
+
+
+def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, list[Path]], folder: Path) -> Path:
     name = column or next((c for c in row if str(c).lower() in FILE_COLUMNS), "")
     if not name:
         raise Rejected(
@@ -115,7 +126,14 @@ def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, Path]) ->
     said = told(at(row, name)).strip()
     if said not in places:
         raise Rejected("missing", f"no such image: {said[:120]!r}")
-    return places[said]
+    if len(same := places[said]) > 1:
+        names = ", ".join(one.relative_to(folder).as_posix() for one in same[:3])
+        raise Rejected(
+            "row",
+            f"{len(same)} images are called {said[:120]!r} ({names}): write the folder and the ending in the"
+            " table",
+        )
+    return places[said][0]
 
 
 def _with(sample: Sample, image: ImageRef) -> Sample:

@@ -1,6 +1,7 @@
 """PubTator text files (NCBI disease, BC5CDR, PubTator Central): abstracts with their annotated mentions.
 
 The mentions and their ids (MeSH, OMIM) are kept in `meta.mentions`: [start, end, text, type, ids].
+A document with a mention whose offsets do not fit the text is a dead letter.
 The split is read from the file name (train, devel or dev, test) as the official distributions name theirs.
 """
 
@@ -49,10 +50,17 @@ def _sample(block: list[str], file: Path, license: str) -> Sample:
     if "t" not in texts or not texts.get("a", ("", ""))[1].strip():
         raise ValueError("no title or no abstract")
     pmid, title = texts["t"]
+    # offsets count one character between the two
+    text = f"{title}\n{texts['a'][1]}"
+    for start, end, surface, *_ in mentions:
+        if text[start:end].strip() != surface.strip():
+            raise ValueError(
+                f"the offsets of a mention do not fit the text: {start} to {end} is"
+                f" {text[start:end][:40]!r}, not {surface[:40]!r}"
+            )
     return Sample(
         id=pmid,
-        # offsets count one character between the two
-        messages=(Message("document", (f"{title}\n{texts['a'][1]}",)),),
+        messages=(Message("document", (text,)),),
         source="pubtator",
         license=license,
         study_id=pmid,
