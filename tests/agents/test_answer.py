@@ -2,13 +2,13 @@
 
 import pytest
 
-from medxiaohe import plugins
 from medxiaohe.agents.answer import MAX_ROUNDS, answer
 from medxiaohe.errors import ModelError
 from medxiaohe.models.backends.scripted import scripted
+from medxiaohe.tools.toolbox import open_tools
 from medxiaohe.types import Message, Prompt, ToolCall, ToolResult
 
-BMI = plugins.load("tools", "bmi")
+(BMI,) = open_tools(["bmi"])
 
 
 def prompt(name: str) -> Prompt:

@@ -100,3 +100,9 @@ def test_search_finds_the_passage_and_cites_it() -> None:
     )
     assert [e.id for e in result.evidence] == ["2"]
     assert result.parts[0] == "[2] Insulin is made in the pancreas."
+
+
+def test_only_the_toolbox_makes_tools_from_names() -> None:
+    package = Path(plugins.__file__).parent
+    files = [path for path in package.rglob("*.py") if 'load("tools"' in path.read_text()]
+    assert files == [package / "tools" / "toolbox" / "__init__.py"]

@@ -16,6 +16,7 @@ from medxiaohe.recipe.identity import Reads
 from medxiaohe.recipe.settings import InputPath
 from medxiaohe.scoring.judges.use import JudgeSettings
 from medxiaohe.tasks import check_options, reads
+from medxiaohe.tools.toolbox import describe_tools
 
 BASELINES = ("random", "blind")  # the constant answer is always there
 
@@ -89,8 +90,7 @@ class RunSettings:
             raise ConfigError("mode rank asks no workflow: leave out workflow and tools")
         if self.mode == "rank" and (self.samples > 1 or self.temperature):
             raise ConfigError("mode rank draws nothing: leave `samples` at 1 and `temperature` at 0")
-        for name in self.tools:
-            plugins.load("tools", name)
+        describe_tools(self.tools)
         for name in self.baselines:
             if name not in BASELINES:
                 raise ConfigError(f"no baseline {name!r}{plugins.nearest(name, BASELINES)}")
