@@ -12,6 +12,8 @@ MedError (3)
   x StorageError (3)    the disk is full, read-only or failing
   x ModelError (3)      a model or its server failed
   |  x JudgeFailed      a judge did not pass its self-test, so what it judged is not published
+  |  x ServerGone       no request can succeed: the server is away, refuses the key, or keeps failing
+  |  x RequestRejected  the server refuses this request, such as one that is too long; others may succeed
   x ToolError (3)       a tool failed; agents hand it to the model instead of stopping
   x WorkflowError (3)   a workflow raised, or yielded or returned what the engine cannot take
   x RetrieverDown (3)   a retriever does not answer, or not with passages: never handed to the model, training
@@ -68,6 +70,14 @@ class ModelError(MedError, RuntimeError):
 
 
 class JudgeFailed(ModelError):
+    pass
+
+
+class ServerGone(ModelError):
+    pass
+
+
+class RequestRejected(ModelError):
     pass
 
 

@@ -97,6 +97,7 @@ Part = str | ImageRef | ToolCall | ToolResult
 class Message:
     role: Role
     parts: tuple[Part, ...]
+    error: str = ""  # why there is no reply: the model or its server failed; never part of a prompt
 
     @property
     def text(self) -> str:
@@ -253,7 +254,7 @@ class Trace:
         return tuple({item.id: item for result in results for item in result.evidence}.values())
 
 
-Status = Literal["judged", "unparsed", "refused", "unjudged"]
+Status = Literal["judged", "unparsed", "refused", "unjudged", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +263,8 @@ class Score:
 
     `judged`: value is what the scorer says. `unparsed` and `refused`: the model gave no usable
     answer, value is 0 and the item stays in every mean. `unjudged`: the judge failed, value is
-    None; the item is counted beside the mean and never averaged in.
+    None; the item is counted beside the mean and never averaged in. `error`: there is no answer,
+    because the server of the model failed on this item; value is None, counted and never averaged in.
     """
 
     name: str

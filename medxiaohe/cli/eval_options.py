@@ -60,7 +60,7 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
     )
     judge.add_argument("--batch", type=int, default=8, metavar="N", help="criteria or claims in one call (8)")
     judge.add_argument(
-        "--retries", type=int, default=2, metavar="N", help="after a reply that cannot be read (2)"
+        "--retries", type=int, default=1, metavar="N", help="after a reply that cannot be read (1)"
     )
     judge.add_argument("--tree", type=Path, metavar="DIR", help="names for the judge `rules`")
 

@@ -111,7 +111,9 @@ def _list(row: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> li
 def message_from_json(row: Mapping[str, Any]) -> Message:
     if row["role"] not in ROLES:
         raise DataError(f"role must be one of {', '.join(ROLES)}, not {row['role']!r}")
-    return Message(row["role"], tuple(map(_part, _list(row, "parts", (str, dict)))))
+    if not isinstance(error := row.get("error", ""), str):
+        raise TypeError(f"error must be text, not {error!r}")
+    return Message(row["role"], tuple(map(_part, _list(row, "parts", (str, dict)))), error)
 
 
 def trace_from_json(row: Mapping[str, Any]) -> Trace:

@@ -18,8 +18,9 @@ from medxiaohe.data.align import AlignSettings, align
 from medxiaohe.data.synth import planted, similarity
 from medxiaohe.data.synth.anchors import Item, item
 from medxiaohe.data.synth.mismatch import Rules
-from medxiaohe.data.synth.teacher import Teacher, TeacherSettings, Unusable
+from medxiaohe.data.synth.teacher import TeacherSettings, client
 from medxiaohe.errors import ConfigError, DataError, JudgeFailed
+from medxiaohe.models.asking import Unreadable
 from medxiaohe.models.backends.scripted import scripted
 from medxiaohe.models.embed import embedder
 from medxiaohe.scoring._findings import lexicon
@@ -206,7 +207,7 @@ def test_the_stage_drops_planted_rows_with_reasons_and_hands_the_report_on(tmp_p
 def _judging(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[Any]:
     model = scripted("judge", answer)
     monkeypatch.setattr(
-        stage, "teacher", lambda settings, work: Teacher(model, settings, path=work / "replies.jsonl")
+        stage, "teacher", lambda settings, work: client(model, settings, journal=work / "replies.sqlite")
     )
     return model.conversations
 
@@ -277,10 +278,10 @@ def test_the_judge_is_shown_the_picture_and_never_the_gold_of_meta() -> None:
     ("reply", "said"), [("Match.", "match"), (" answer: mismatch", "mismatch"), ("UNSURE", "unsure")]
 )
 def test_verdicts_are_read_strictly(reply: str, said: str) -> None:
-    assert stage.verdict(0, reply) == said
+    assert stage.verdict(reply) == said
     for wrong in ("not a match", "match or mismatch", "I think match", "", "yes"):
-        with pytest.raises(Unusable):
-            stage.verdict(0, wrong)
+        with pytest.raises(Unreadable):
+            stage.verdict(wrong)
 
 
 def test_two_runs_leave_the_same_bytes(tmp_path: Path) -> None:

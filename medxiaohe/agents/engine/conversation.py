@@ -48,6 +48,7 @@ class Conversation:
         self._origin = dict(origin or {})
         self._conversations = Conversations(case.prompt)
         self._spent = ""  # which limit was reached
+        self._failed = ""  # why the model gave no reply: the end of the conversation
         self._used = {"asks": 0, "calls": 0, "tokens": 0}
         self._free = 0
         self._began = time.monotonic()
@@ -67,6 +68,7 @@ class Conversation:
         self.steps[n] = replace(self.steps[n], got=got, tokens_in=tokens[0], tokens_out=tokens[1])
         if isinstance(request, Ask):
             self._conversations.replied(n, got)
+            self._failed = self._failed or got.error
         if isinstance(request, (Ask, Rank)) and self.budget.tokens is not None:
             self._used["tokens"] += sum(tokens) or _estimated(request.messages, got)
         return not self.waiting
@@ -82,6 +84,10 @@ class Conversation:
             WorkflowError: it raised, yielded something that is no request, or returned no Answer.
             MedError: raised by the workflow on purpose.
         """
+        if self._failed:
+            self._generator.close()
+            self._end(Answer(error=self._failed))
+            return
         batch = [self.steps[n] for n in self._batch]
         self.case.add_images([step.got for step in batch if isinstance(step.got, ToolResult)])
         value = self._value(batch)

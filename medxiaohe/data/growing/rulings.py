@@ -14,7 +14,7 @@ from typing import Any
 
 from medxiaohe.agents.react import SEARCH, react
 from medxiaohe.entity.literature.conflicts import Conflict, decided
-from medxiaohe.entity.literature.extract import Passage
+from medxiaohe.entity.literature.passages import Passage
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.progress import Meter
 from medxiaohe.retrieval.bm25 import BM25

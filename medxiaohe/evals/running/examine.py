@@ -14,17 +14,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, plugins
+from medxiaohe import assets, io, plugins
 from medxiaohe.agents.engine import Journal
 from medxiaohe.errors import DataError
 from medxiaohe.evals.perturb._question import Around, question
 from medxiaohe.evals.running import answer_options, fingerprints, work
 from medxiaohe.evals.running.examined_model import with_seed
-from medxiaohe.evals.running.judging import judge_all, said
-from medxiaohe.evals.running.replies import Cache, Remembered
+from medxiaohe.evals.running.judging import failed, failure, judge_all, said, unanswered
 from medxiaohe.evals.running.settings import Rewriter, RunSettings, TaskRun
 from medxiaohe.evals.running.workflows import chosen
 from medxiaohe.evals.statistics import clusters
+from medxiaohe.models.asking import Client
+from medxiaohe.models.reply_store import ReplyStore
 from medxiaohe.types import ImageRef, Message, Model, Sample, Task, Tool, Trace
 
 BATCHES_A_CALL = 8  # a backend puts conversations of like length into one batch
@@ -123,28 +124,38 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
     if exam.settings.mode == "rank":
         return rank(exam, name, items)
     engine = with_seed(exam.engine, seed) if seed != exam.settings.seed else exam.engine
-    kept = (
-        Cache({**exam.cache, "seed": seed if exam.settings.temperature else 0})
-        if exam.cache is not None
-        else None
-    )
-    remembered = Remembered(engine, exam.folder / f"{name}.replies.jsonl", kept)
     workflow = chosen(exam.task.workflow, exam.settings.workflow)
+    replies = ReplyStore(exam.folder / f"{name}.replies.sqlite")
     journal = Journal(exam.folder / f"{name}.results.jsonl", ("rank", "use"))  # replies are in the other one
+    client = _client(exam, engine, seed, replies)
     tools = exam.tools
 
     def begin(at: int, steps: work.Steps) -> None:
-        remembered.begin(at, steps)
+        client.begin(f"window {at}", steps.tick, going=at > 0)
         journal.begin(at)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
-        traces = workflow.traces([item.sample.prompt for item in chunk], remembered, tools, journal)
+        traces = workflow.traces([item.sample.prompt for item in chunk], client, tools, journal)
+        client.check()
         return _judged(exam, chunk, traces)
 
     _fill(exam, name, items, do, begin)
-    remembered.end()
+    replies.delete()
     journal.end()
     return exam.rows(name)
+
+
+def _client(exam: Examination, engine: Model, seed: int, journal: ReplyStore) -> Client:
+    """The examined model, whose replies outlive this process: those of a window, and with a cache those of
+    greedy decoding.
+
+    The cache is a file for each model and way of decoding, which runs and processes share.
+    """
+    if exam.cache is None:
+        return Client(engine, journal=journal)
+    identity = io.fingerprint({**exam.cache, "seed": seed if exam.settings.temperature else 0})
+    cache = ReplyStore(assets.cache_root() / "replies" / f"{identity}.sqlite", shared=True)
+    return Client(engine, cache_scope=identity, journal=journal, cache=cache)
 
 
 def rank(exam: Examination, name: str, items: Path) -> Path:
@@ -187,9 +198,16 @@ def _likelihood(task: Task, sample: Sample, answers: Sequence[str], nats: list[f
 
 
 def _judged(exam: Examination, chunk: Sequence[work.Item], traces: Sequence[Trace]) -> list[work.Row]:
-    samples = [item.sample for item in chunk]
-    scores = judge_all(exam.task, samples, traces)
-    columns = zip(chunk, traces, scores, strict=True)
+    """Rows of judged traces; a trace without an answer, because the server failed on it, is an error row."""
+    why = [failure(trace) for trace in traces]
+    answered = [i for i, error in enumerate(why) if not error]
+    scores = judge_all(exam.task, [chunk[i].sample for i in answered], [traces[i] for i in answered])
+    found = dict(zip(answered, scores, strict=True))
+    judged = [
+        found[i] if i in found else unanswered(exam.task, item.sample, why[i]) for i, item in enumerate(chunk)
+    ]
+    traces = [failed(trace, error) if error else trace for trace, error in zip(traces, why, strict=True)]
+    columns = zip(chunk, traces, judged, strict=True)
     return [
         {
             "task": exam.wanted.shown,

@@ -14,7 +14,7 @@ from typing import Any
 
 import medxiaohe
 from medxiaohe import io
-from medxiaohe.evals.running.replies import shown_part
+from medxiaohe.models.request_key import shown_part
 from medxiaohe.recipe.identity import plugin_code
 from medxiaohe.scoring.judges import prompts, use
 from medxiaohe.scoring.judges.use import JudgeSettings

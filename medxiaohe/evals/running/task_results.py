@@ -119,12 +119,15 @@ def examined(
     }
     if asked_with := {key: value for key, value in settings.workflow.items() if key != "name"}:
         facts["workflow_settings"] = asked_with
+    if errors := measures.errors(draws):
+        facts["errors"] = errors
     if self_test is not None:
         facts["judge_self_test"] = dict(self_test)
     if settings.judge.budget.limited and use.kinds(task.scorers):
         facts["judge_budget"] = {
             "max_calls": settings.judge.max_calls,
             "max_cost": settings.judge.max_cost,
+            **({"max_tokens": settings.judge.max_tokens} if settings.judge.max_tokens is not None else {}),
             "unasked": measures.unasked(draws[0]),
         }
     within = {s.name: s.mean_within for s in task.scorers if isinstance(s, JudgedScorer) and s.mean_within}
