@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -422,6 +423,7 @@ class _Health:
 
     def __init__(self, answered: bool) -> None:
         self.answered = answered
+        self.answered_at = 0.0
         self.in_a_row = 0
         self.first: ModelError | None = None
 
@@ -437,9 +439,13 @@ class _Health:
         for reply in replies:
             if reply.error is None:
                 self.answered, self.in_a_row = True, min(self.in_a_row, 0)
+                self.answered_at = time.monotonic()
                 continue
             self.first = self.first or reply.error
-            self.in_a_row += not (self.answered and isinstance(reply.error, RequestRejected))
+            # the slow failures of a batch come last, long after the answers to what was asked with them: only
+            # a request that was made after the last answer says that the model is gone
+            if reply.began > self.answered_at:
+                self.in_a_row += not (self.answered and isinstance(reply.error, RequestRejected))
             if self.in_a_row >= GIVE_UP_AFTER:
                 raise ServerGone(
                     f"{name} failed {self.in_a_row} requests in a row (the last: {reply.error}); what was"

@@ -13,6 +13,7 @@ import os
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -182,10 +183,11 @@ class OpenAICompatible:
             "seed": self.seed,
             **({"tools": wire.schemas(tools)} if tools else {}),
         }
+        began = time.monotonic()
         try:
             return self._ask(json.dumps(body, ensure_ascii=False).encode(), messages, stop)
         except ModelError as error:
-            return Reply(error=error)
+            return Reply(error=error, began=began)
 
     def _ask(self, body: bytes, messages: Sequence[Message], stop: threading.Event) -> Reply:
         """The reply of the first answer that can be used; waits and asks again while that may help."""
