@@ -52,6 +52,8 @@ EXTRA_OF = {  # import name -> the extra that brings it
     "accelerate": "train",
     "safetensors": "train",
     "gguf": "train",
+    "torchvision": "train",
+    "num2words": "train",
     "PIL": "train",
     "numpy": "train",
     "vllm": "vllm",

@@ -30,6 +30,8 @@ EXTRAS = {
         "datasets",
         "safetensors",
         "gguf",
+        "torchvision",
+        "num2words",
         "pillow",
         "numpy",
     ),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from medxiaohe import images
 from medxiaohe.errors import DataError
-from medxiaohe.models.render import Rendered, _piece, _template
+from medxiaohe.models.render import REWRITES, Rendered, _piece, _template, special_tokens
 from medxiaohe.types import ImageRef, Message, Tool
 
 if TYPE_CHECKING:
@@ -36,15 +36,29 @@ def render_next(
     before = _template(messages[: last + 1], processor, generation=False, tools=tools)
     text = _template(messages, processor, generation=True, tools=tools)
     if not text.startswith(before):
-        raise DataError(
-            "the chat template rewrites earlier turns, so training and rollout would differ: use one that"
-            " only appends"
-        )
-    end = processor.tokenizer.eos_token
-    at = before.rfind(end)
+        raise DataError(REWRITES)
+    end, at = end_mark(before, processor)
     if at < 0:
         raise DataError(
-            f"the chat template does not end a turn with {end}: rollouts of several turns need one that does"
+            "the chat template ends no turn with a special token: rollouts of several turns need one that does"
         )
     start = at + len(end) if ended else at
     return _piece(text[start:], messages[last + 1 :], False, processor, opener)
+
+
+def end_mark(text: str, processor: Any) -> tuple[str, int]:
+    """The special token that ends a turn, the last one of a text that ends with the turn, and where it
+    stands; -1 where there is none."""
+    places = {token: text.rfind(token) for token in special_tokens(processor)}
+    end = max(places, key=lambda token: (places[token], len(token)), default="")
+    return end, places.get(end, -1)
+
+
+def end_of_turn(processor: Any) -> int | None:
+    """The id of the token that the chat template ends an assistant's turn with; None where it writes none."""
+    talk = [Message("user", ("hello",)), Message("assistant", ("hello",))]
+    asked = _template(talk[:1], processor, generation=True)
+    answered = _template(talk, processor, generation=False)
+    end, at = end_mark(answered, processor)
+    known = answered.startswith(asked) and at >= len(asked)
+    return int(processor.tokenizer.convert_tokens_to_ids(end)) if known else None

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from medxiaohe import io, progress
 from medxiaohe.agents.engine.tool_loop import Need
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
-from medxiaohe.models.backends.transformers import _generation, _special_ids
+from medxiaohe.models.backends.transformers import generation, special_ids
 from medxiaohe.recipe.settings import InputPath, decisive
 from medxiaohe.retrieval.library import open_library
 from medxiaohe.rewards.rwr import RwrWeights
@@ -31,7 +32,7 @@ from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.train.loop import faults, trackers
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
-from medxiaohe.train.loop.fit import base_model, code, dataset, device, identity
+from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.resume import resumable
 from medxiaohe.train.rl import RLSettings
 from medxiaohe.train.rollouts import answer_rewards, conversation_rewards, grpo
@@ -105,7 +106,7 @@ def agentic(
     trackers.checked(settings.report_to)
     uses = use_of(settings, data)
     prompts = [sample for sample in io.read_samples(data / "prompts.jsonl") if uses(sample) is not None]
-    samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed, mixed=True)
+    samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed)
     if not samples:
         raise DataError(
             f"{LABEL}: {len(prompts)} prompts do not fill one batch: raise `prompts` in the mixture stage"
@@ -184,11 +185,9 @@ def _trainer(
 
     meter = progress.Meter(LABEL, settings.max_steps)
     num_prompts = grpo.prompts_of_a_generation(settings)
-    schedule = Schedule(
-        samples, num_prompts, settings.num_generations, settings.rest, written.rows, mixed=True
-    )
-    pad, ends = _special_ids(loaded)
-    generation = _generation(settings.max_completion_length, settings.temperature, pad, ends)
+    schedule = Schedule(samples, num_prompts, settings.num_generations, settings.rest, written.rows)
+    _, ends = special_ids(loaded)
+    sampling = generation(loaded, settings.max_completion_length, settings.temperature)
 
     def ask(number: int) -> Sample:
         """The `number`-th prompt of the run, with its hint."""
@@ -196,18 +195,7 @@ def _trainer(
         return hinted(samples[schedule.prompt(number)], share)
 
     def rollouts(trainer: Any, numbers: Sequence[int]) -> list[Rollout]:
-        import torch
-        from trl.models import unwrap_model_for_generation
-
-        def generate(inputs: dict[str, Any], ends_of_turns: tuple[str, ...]) -> Any:
-            moved = {name: tensor.to(trainer.accelerator.device) for name, tensor in inputs.items()}
-            stops = stopping(loaded.processor, ends_of_turns, inputs["input_ids"].shape[1])
-            with (
-                unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model,
-                torch.no_grad(),
-            ):
-                return model.generate(**moved, generation_config=generation, stopping_criteria=stops)
-
+        generate = grpo.generator(trainer, sampling, partial(stopping, loaded.processor))
         talks = [start(ask(number)) for number in numbers]
         return roll(talks, loaded.processor, settings.max_length, generate, ends)
 
@@ -243,25 +231,13 @@ def _trainer(
         }
 
     generations = math.ceil(settings.max_steps / settings.num_iterations)
-    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts)(
+    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor)(
         model=parts_of.prepare(loaded.model, settings.parts, settings.seed),
         args=grpo.config(settings, place),
         reward_funcs=reward,
-        train_dataset=_numbers(range(generations * num_prompts)),
-        processing_class=loaded.processor,
+        train_dataset=grpo.numbers(range(generations * num_prompts)),
+        processing_class=checkpoint.for_trainer(loaded.processor),
         callbacks=[grpo.callback(meter, written, settings), faults.alarms(LABEL)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, meter
-
-
-def _numbers(numbers: Sequence[int]) -> Any:
-    """Rows for GRPOTrainer: the number of a prompt; what the prompt says is looked up by our rollouts."""
-
-    def fill(rows: dict[str, list[int]]) -> dict[str, list[Any]]:
-        return {
-            "row": rows["row"],
-            "prompt": [[{"role": "user", "content": f"prompt {number}"}] for number in rows["row"]],
-        }
-
-    return dataset(numbers).with_transform(fill)

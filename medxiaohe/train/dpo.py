@@ -23,7 +23,16 @@ from medxiaohe.train.loop import batch_plan as plans
 from medxiaohe.train.loop import faults, pairs, trackers
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
-from medxiaohe.train.loop.fit import base_model, code, dataset, device, identity, planned, save
+from medxiaohe.train.loop.fit import (
+    base_model,
+    checkpoints_activations,
+    code,
+    dataset,
+    device,
+    identity,
+    planned,
+    save,
+)
 from medxiaohe.train.loop.resume import newest, resumable
 
 LABEL = "preference learning"
@@ -52,6 +61,7 @@ class DpoSettings:
     max_steps: int = 0  # 0: as many as num_train_epochs takes
     num_train_epochs: float = 4.0
     max_length: int = 1024
+    gradient_checkpointing: bool | None = None  # recompute activations; null: on an accelerator
     seed: int = 0
     allow_contaminated: bool = False  # train on pairs that were compared with no test split
     save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
@@ -141,7 +151,8 @@ def _trainer(
     adapters_alone = parts.language == "lora" and not parts.projector and not parts.vision
     reference = None if adapters_alone else checkpoint.load(loaded.name, device()).model
     config = DPOConfig(
-        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=not on_cpu,
+        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu,
+        gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
         max_length=None,
         learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup_steps,
@@ -178,7 +189,7 @@ def _trainer(
         args=config,
         train_dataset=dataset(batches),
         data_collator=collate,
-        processing_class=loaded.processor,
+        processing_class=checkpoint.for_trainer(loaded.processor),
         callbacks=[Show(), faults.alarms(LABEL)],
     )
     trainer.remove_callback(PrinterCallback)

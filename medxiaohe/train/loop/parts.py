@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from medxiaohe.errors import ConfigError
+from medxiaohe.errors import ConfigError, ModelError
 from medxiaohe.models import starter
 
-LANGUAGE = r".*(language_model|text_model).*"
+PROJECTOR_NAMES = ("multi_modal_projector", "connector", "merger", "projector")
+VISION_NAMES = ("vision_tower", "vision_model", "visual")
+LANGUAGE = rf"(?!.*({'|'.join(PROJECTOR_NAMES + VISION_NAMES)})).*"  # all but what sees
 LORA_TARGETS = {
     "attention": LANGUAGE + r"\.(q_proj|v_proj)",
     "all": LANGUAGE + r"\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
 }
-PROJECTOR_NAMES = ("multi_modal_projector", "connector", "merger", "projector")
-VISION_NAMES = ("vision_tower", "vision_model", "visual")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,13 @@ def prepare(model: Any, parts: Parts, seed: int) -> Any:
         adapters = LoraConfig(
             r=parts.lora_r, lora_alpha=2 * parts.lora_r, target_modules=targets, lora_dropout=0.0
         )
-        model = get_peft_model(model, adapters)
+        try:
+            model = get_peft_model(model, adapters)
+        except ValueError as error:  # peft found no layer of these names
+            raise ModelError(
+                f"lora_targets {parts.lora_targets} match no layer of a {type(model).__name__}: set"
+                " parts.language to full or frozen"
+            ) from error
     train = {"language": parts.language == "full", "projector": parts.projector, "vision": parts.vision}
     for name, weight in model.named_parameters():
         weight.requires_grad = True if "lora_" in name else train[part_of(name)]

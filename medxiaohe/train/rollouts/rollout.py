@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from medxiaohe.agents.engine import Ask
 from medxiaohe.models import wire
+from medxiaohe.models.families import family as families
 from medxiaohe.models.render import Rendered, batch, render_prompt
 from medxiaohe.models.turns import render_next
 from medxiaohe.train.rollouts.talk import Talk
@@ -35,11 +36,15 @@ class Rollout:
     features: list[dict[str, torch.Tensor]] = field(default_factory=list)
     num_images: int = 0
 
+    logprobs: None = None  # they are those of the policy itself
+
     @property
-    def rendered(self) -> Rendered:
-        return Rendered(
-            tuple(self.tokens), (False,) * len(self.tokens), joined(self.features), self.num_images
-        )
+    def answer(self) -> str:
+        return self.talk.trace.answer
+
+    def rendered(self, processor: Any) -> Rendered:
+        features = families.of(processor).joined(self.features)
+        return Rendered(tuple(self.tokens), (False,) * len(self.tokens), features, self.num_images)
 
     def add(self, piece: Rendered, sampled: bool) -> None:
         self.tokens += piece.tokens
@@ -69,7 +74,7 @@ def roll(
         rollouts.append(one)
     while waiting := [one for one in rollouts if not one.talk.done]:
         asks = [next(iter(one.talk.pending.values())) for one in waiting]
-        inputs = batch([one.rendered for one in waiting], processor, "left")
+        inputs = batch([one.rendered(processor) for one in waiting], processor, "left")
         inputs.pop("labels")
         new = generate(inputs, stops(asks))[:, inputs["input_ids"].shape[1] :].tolist()
         for one, ask, tokens in zip(waiting, asks, new, strict=True):
@@ -147,12 +152,3 @@ def stopping(processor: Any, stop_strings: tuple[str, ...], start: int) -> Any:
             return torch.tensor(gone_on, device=input_ids.device)
 
     return StoppingCriteriaList([BehindTheTurn()])
-
-
-def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    import torch
-
-    return {
-        name: torch.cat([part[name] for part in parts if name in part])
-        for name in sorted({n for part in parts for n in part})
-    }
