@@ -9,8 +9,9 @@ from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError, MedError, MissingExtra, ModelError
-from medxiaohe.models import starter
+from medxiaohe.models import render, starter
 from medxiaohe.models.families import family as families
+from medxiaohe.models.render import Thinking
 from medxiaohe.models.text_only import TextProcessor
 from medxiaohe.privacy import guard
 
@@ -26,15 +27,23 @@ class Loaded:
     name: str
 
 
-def load(name: str, device: str = "cpu", four_bit: bool = False) -> Loaded:
+def load(
+    name: str,
+    device: str = "cpu",
+    four_bit: bool = False,
+    thinking: Thinking = "auto",
+    master: bool = False,
+) -> Loaded:
     """Load a checkpoint, one that reads images or a language model that reads text only.
 
     Args:
         name: `starter`, a folder in hub layout, or a hub id such as Qwen/Qwen3-VL-4B-Instruct.
         device: float32 on "cpu", bfloat16 on an accelerator.
-        four_bit: the linear layers of the language model are NF4 of bitsandbytes (Dettmers et al. 2023), to
-        be
-            trained with LoRA.
+        four_bit: the linear layers of the language model are NF4 of bitsandbytes (Dettmers et al. 2023),
+            to be trained with LoRA.
+        thinking: whether the chat template asks for thoughts; "auto" leaves it to the template.
+        master: float32 on an accelerator too, for weights that are trained: steps of bfloat16 weights are
+            lost in rounding.
 
     Raises:
         ConfigError: there is no such checkpoint.
@@ -49,8 +58,9 @@ def load(name: str, device: str = "cpu", four_bit: bool = False) -> Loaded:
 
     kind = _kind(place, name)
     own = processor(name)  # before the weights, which may take minutes
+    render.set_thinking(own, thinking)
     reader = AutoModelForCausalLM if isinstance(own, TextProcessor) else AutoModelForImageTextToText
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    dtype = torch.float32 if device == "cpu" or master else torch.bfloat16
     options = {"quantization_config": _four_bit(dtype), "device_map": {"": device}} if four_bit else {}
     try:
         model = reader.from_pretrained(place, dtype=dtype, **options).to(device).eval()

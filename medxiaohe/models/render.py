@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from medxiaohe import images
 from medxiaohe.errors import DataError, ModelError
+from medxiaohe.models import tool_prompt
 from medxiaohe.models.families import family as families
 from medxiaohe.models.wire import schemas
 from medxiaohe.types import ImageRef, Message, Tool, ToolCall, ToolResult
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+Thinking = Literal["auto", "on", "off"]
+THINKING = "medxiaohe_thinking"  # attribute of a processor: what its chat template is told of thoughts
+SWITCHES = ("enable_thinking", "thinking")  # names that chat templates have for it
 IGNORED = -100  # the label torch's cross entropy skips
 REWRITES = (
     "the chat template rewrites earlier turns, so training and rollout would differ: use one that only"
@@ -235,8 +239,14 @@ def on_device(tensors: Mapping[str, torch.Tensor], model: Any) -> dict[str, torc
     }
 
 
-def chat(messages: Sequence[Message], processor: Any) -> list[dict[str, Any]]:
-    """Messages in the Hugging Face chat layout with content parts, as chat templates read them."""
+def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()) -> list[dict[str, Any]]:
+    """Messages in the Hugging Face chat layout with content parts, as the processor's chat template reads
+    them.
+
+    What a template does not know is told in words it does: tools and calls by `tool_prompt`, a system
+    prompt in
+    front of the first turn.
+    """
     rows: list[dict[str, Any]] = []
     for message in messages:
         calls = [
@@ -244,7 +254,16 @@ def chat(messages: Sequence[Message], processor: Any) -> list[dict[str, Any]]:
             for c in message.calls
         ]
         content = [part for item in message.parts for part in _parts(item, processor)]
+        if message.role == "system":  # some templates read its first part only
+            content = [{"type": "text", "text": "".join(part["text"] for part in content)}]
         rows.append({"role": message.role, "content": content, **({"tool_calls": calls} if calls else {})})
+    uses_tools = tools or any("tool_calls" in row or row["role"] == "tool" for row in rows)
+    if uses_tools and not tool_prompt.writes_tools(processor):
+        rows = tool_prompt.told(rows, schemas(tools), processor)
+    if len(rows) > 1 and rows[0]["role"] == "system" and not tool_prompt.writes_system(processor):
+        system, first, *rest = rows
+        words = {"type": "text", "text": system["content"][0]["text"] + "\n\n"}
+        rows = [{**first, "content": [words, *first["content"]]}, *rest]
     return rows
 
 
@@ -279,18 +298,47 @@ def _parts(item: Any, processor: Any) -> list[dict[str, Any]]:
 def _template(
     messages: Sequence[Message], processor: Any, generation: bool, tools: Sequence[Tool] = ()
 ) -> str:
+    from jinja2 import TemplateError
+
     if not (getattr(processor, "chat_template", None) or processor.tokenizer.chat_template):
         raise ModelError(
             "the processor has no chat template, so how to ask the model is unknown: take the"
             " instruction-tuned"
             " checkpoint, or add chat_template.jinja to its folder"
         )
-    rows = chat(messages, processor)
-    return str(
-        processor.apply_chat_template(
-            rows, tokenize=False, add_generation_prompt=generation, tools=schemas(tools) or None
+    rows = chat(messages, processor, tools)
+    offered = schemas(tools) if tools and tool_prompt.writes_tools(processor) else None
+    wanted = getattr(processor, THINKING, None)
+    switch = {} if wanted is None else dict.fromkeys(SWITCHES, wanted)
+    try:
+        text = processor.apply_chat_template(
+            rows, tokenize=False, add_generation_prompt=generation, tools=offered, **switch
         )
-    )
+    except TemplateError as error:
+        raise DataError(f"the chat template refuses the conversation: {error}") from error
+    return str(text)
+
+
+def set_thinking(processor: Any, thinking: Thinking) -> None:
+    """Have every render by this processor ask for thoughts, or for none; "auto" leaves it to the template.
+
+    Raises:
+        ModelError: the chat template has no such switch, so the setting would change nothing.
+    """
+    if thinking == "auto":
+        return
+    asked = [Message("user", ("hello",))]
+    texts = set()
+    for wanted in (True, False):
+        setattr(processor, THINKING, wanted)
+        texts.add(_template(asked, processor, generation=True))
+    if len(texts) == 1:
+        delattr(processor, THINKING)
+        raise ModelError(
+            f"thinking: {thinking} would change nothing: the chat template has no switch for thoughts; leave"
+            " thinking at auto"
+        )
+    setattr(processor, THINKING, thinking == "on")
 
 
 def _document(message: Message, processor: Any, opener: Callable[[ImageRef], Image]) -> Rendered:

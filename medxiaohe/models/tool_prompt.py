@@ -4,7 +4,8 @@
     <tool_call> {"name": "zoom", "arguments": {...}} </tool_call>   what the model writes, and is trained to
     <tool_response> ... </tool_response>                            a turn of the user, images included
 
-Many templates drop what they do not know without a word: tools that are offered, calls in training rows, results.
+Many templates drop what they do not know without a word: tools that are offered, calls in training rows,
+results.
 `writes_tools` tries a template before it is trusted with them. One that writes calls in a form that
 `wire.reply_from_text` does not read counts as one that knows none, because its calls would be lost.
 """
@@ -82,7 +83,8 @@ def _offered(rows: list[Row], schemas: Sequence[Mapping[str, Any]], processor: A
     signatures = "\n".join(json.dumps(schema, ensure_ascii=False) for schema in schemas)
     offer = OFFER.format(signatures=signatures)
     if rows and rows[0]["role"] == "system":
-        return [{**rows[0], "content": [*rows[0]["content"], _text(f"\n\n{offer}")]}, *rows[1:]]
+        words = "".join(part["text"] for part in rows[0]["content"])  # one part: some templates read no other
+        return [{**rows[0], "content": [_text(f"{words}\n\n{offer}")]}, *rows[1:]]
     if writes_system(processor):
         return [{"role": "system", "content": [_text(offer)]}, *rows]
     first = {**rows[0], "content": [_text(f"{offer}\n\n"), *rows[0]["content"]]}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from medxiaohe import images
 from medxiaohe.errors import DataError
-from medxiaohe.models.render import REWRITES, Rendered, _piece, _template, special_tokens
-from medxiaohe.types import ImageRef, Message, Tool
+from medxiaohe.models.render import REWRITES, Rendered, _piece, _template, _turn, special_tokens
+from medxiaohe.types import ImageRef, Message, Tool, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,10 +40,24 @@ def render_next(
     end, at = end_mark(before, processor)
     if at < 0:
         raise DataError(
-            "the chat template ends no turn with a special token: rollouts of several turns need one that does"
+            "the chat template ends no turn with a special token: rollouts of several turns need one that"
+            " does"
         )
     start = at + len(end) if ended else at
     return _piece(text[start:], messages[last + 1 :], False, processor, opener)
+
+
+def keeps_thoughts(processor: Any, by_tool: bool) -> bool:
+    """Whether a turn with a thought stays as it was written when a tool (or else a user) has answered it."""
+    call = ToolCall("call_0", "look", {})
+    written = ("<think>\nhm\n</think>\n\nI look.", *([call] if by_tool else []))
+    result = ToolResult("call_0", ("seen",))
+    answer = Message("tool", (result,)) if by_tool else Message("user", ("seen",))
+    try:
+        render_next([Message("user", ("hello",)), Message("assistant", written), answer], processor)
+    except DataError:
+        return False
+    return True
 
 
 def end_mark(text: str, processor: Any) -> tuple[str, int]:
@@ -56,9 +70,6 @@ def end_mark(text: str, processor: Any) -> tuple[str, int]:
 
 def end_of_turn(processor: Any) -> int | None:
     """The id of the token that the chat template ends an assistant's turn with; None where it writes none."""
-    talk = [Message("user", ("hello",)), Message("assistant", ("hello",))]
-    asked = _template(talk[:1], processor, generation=True)
-    answered = _template(talk, processor, generation=False)
-    end, at = end_mark(answered, processor)
-    known = answered.startswith(asked) and at >= len(asked)
-    return int(processor.tokenizer.convert_tokens_to_ids(end)) if known else None
+    turn = _turn([Message("user", ("hello",)), Message("assistant", ("hello",))], processor, ())
+    end, at = end_mark(turn.answer, processor)
+    return int(processor.tokenizer.convert_tokens_to_ids(end)) if at >= 0 else None

@@ -20,9 +20,10 @@ from typing import Any, Literal
 
 from medxiaohe import io, progress
 from medxiaohe.agents.engine.tool_loop import Need
-from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.backends.transformers import generation, special_ids
+from medxiaohe.models.turns import keeps_thoughts
 from medxiaohe.recipe.settings import InputPath, decisive
 from medxiaohe.retrieval.library import open_library
 from medxiaohe.rewards.rwr import RwrWeights
@@ -104,6 +105,12 @@ def agentic(
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
+    if settings.use != "none" and not keeps_thoughts(checkpoint.processor(base), settings.form == "calls"):
+        raise ModelError(
+            f"{LABEL}: the chat template of {base!r} drops earlier thoughts between the turns of the form"
+            f" {settings.form}, so a rollout would not be what training reads: use the form"
+            f" {'rwr' if settings.form == 'calls' else 'calls'}, or another checkpoint"
+        )
     uses = use_of(settings, data)
     prompts = [sample for sample in io.read_samples(data / "prompts.jsonl") if uses(sample) is not None]
     samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed)
@@ -113,7 +120,8 @@ def agentic(
         )
     tasks = {name: make(name, tree, from_data=True) for name in sorted({s.source for s in samples})}
     tools = tools_by_task(tasks, settings.tools, settings.retriever)
-    loaded = checkpoint.load(base, device())
+    master = settings.parts.language == "full"
+    loaded = checkpoint.load(base, device(), thinking=settings.thinking, master=master)
     faults.agree(loaded)
     inputs = [io.content(data, name) for name in ("prompts.jsonl", NEEDS) if (data / name).is_file()]
     place = io.scratch(

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from medxiaohe import io, progress
 from medxiaohe.errors import ConfigError
 from medxiaohe.models import checkpoint
-from medxiaohe.models.render import IGNORED
+from medxiaohe.models.render import IGNORED, Thinking
 from medxiaohe.recipe import ranks
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.train.loop import batch_plan as plans
@@ -47,6 +47,7 @@ class DpoSettings:
     """Names are those of TRL's DPOConfig. The defaults are HeteroRAG's: LoRA at 2e-5, four epochs (HR-6)."""
 
     model: str = ""
+    thinking: Thinking = "auto"  # whether the chat template asks for thoughts; auto: as it does by itself
     parts: parts_of.Parts = field(default_factory=lambda: parts_of.Parts(projector=False))
     learning_rate: float = 2e-5
     projector_learning_rate: float | None = None
@@ -88,7 +89,8 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
     preferences = pairs.read(data / pairs.FILE)
-    loaded = checkpoint.load(base, device())
+    master = settings.parts.language == "full"
+    loaded = checkpoint.load(base, device(), thinking=settings.thinking, master=master)
     faults.agree(loaded)
     rows = pairs.PairRows(preferences, loaded.processor, settings.max_length, f"render {pairs.FILE}")
     if parts_of.projector_is_fresh(loaded.model) and rows.first_with(True) is not None:

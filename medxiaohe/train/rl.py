@@ -18,7 +18,7 @@ from medxiaohe import images, io, progress
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.backends.transformers import generation, special_ids
-from medxiaohe.models.render import render_prompt
+from medxiaohe.models.render import Thinking, render_prompt
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
@@ -45,6 +45,7 @@ class RLSettings:
     prompts."""
 
     model: str = ""
+    thinking: Thinking = "auto"  # whether the chat template asks for thoughts; auto: as it does by itself
     parts: parts_of.Parts = field(default_factory=lambda: parts_of.Parts(projector=False))
     learning_rate: float = 1e-4
     num_generations: int = 4
@@ -105,7 +106,8 @@ def rl(
             f"{LABEL}: {len(prompts)} prompts do not fill one batch: raise `prompts` in the mixture stage"
         )
     tasks = {name: make(name, tree, from_data=True) for name in sorted({s.source for s in samples})}
-    loaded = checkpoint.load(base, device())
+    master = settings.parts.language == "full"
+    loaded = checkpoint.load(base, device(), thinking=settings.thinking, master=master)
     faults.agree(loaded)
     place = io.scratch(
         out,

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import DataError
-from medxiaohe.models import checkpoint, ranking, render, wire
+from medxiaohe.models import checkpoint, ranking, render, turns, wire
 from medxiaohe.models.families import family as families
 from medxiaohe.models.prefix import Beginnings
-from medxiaohe.models.render import Rendered
+from medxiaohe.models.render import Rendered, Thinking
 from medxiaohe.types import Message, Tool
 
 if TYPE_CHECKING:
@@ -35,14 +35,17 @@ def transformers(
     temperature: float = 0.0,
     seed: int = 0,
     device: str = "auto",
+    thinking: Thinking = "auto",
 ) -> Transformers:
-    """`model` is `starter`, a folder, or a hub id; `device` auto takes the GPU when there is one."""
+    """`model` is `starter`, a folder, or a hub id; `device` auto takes the GPU when there is one; `thinking`
+    on or off asks the chat template for thoughts or for none."""
     plugins.need("torch", "transformers", why=f"running the model {model!r}")
     import torch
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Transformers(checkpoint.load(model, device), batch_size, max_new_tokens, temperature, seed)
+    loaded = checkpoint.load(model, device, thinking=thinking)
+    return Transformers(loaded, batch_size, max_new_tokens, temperature, seed)
 
 
 class Transformers:
@@ -246,7 +249,8 @@ def special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
     """The padding token, and every token that ends a reply."""
     tokenizer = loaded.processor.tokenizer
     declared = loaded.model.generation_config.eos_token_id
-    ends = {tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared])} - {None}
+    declared = declared if isinstance(declared, list) else [declared]
+    ends = {tokenizer.eos_token_id, *declared, turns.end_of_turn(loaded.processor)} - {None}
     if not ends or tokenizer.pad_token_id is None:
         raise DataError(
             f"the tokenizer of {loaded.name!r} names no eos_token or no pad_token: set both in its"

@@ -28,7 +28,9 @@ def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> float:
         if number is not None:
             inputs = {key: value.to(model.device) for key, value in rows.batch([[number]]).items()}
             start = time.perf_counter()
-            model(**inputs).loss.backward()
+            with parts_of.mixed(model):
+                loss = model(**inputs).loss
+            loss.backward()
             speeds.append((time.perf_counter() - start) / inputs["input_ids"].numel())
     reached = {
         parts_of.part_of(n)
@@ -67,7 +69,7 @@ def check_packing(model: Any, rows: Rows) -> None:
     torch.set_rng_state(state)
     apart = (together - alone).abs()
     # bfloat16 rounds each product, so there only the mean can be told from seeing the other rows
-    far = float(apart.max()) > 1e-3 if model.dtype == torch.float32 else float(apart.mean()) > 0.02
+    far = float(apart.max()) > 1e-3 if model.device.type == "cpu" else float(apart.mean()) > 0.02
     if far:
         raise ModelError(
             "rows packed together change each other in this model (a token's loss by"
@@ -81,7 +83,8 @@ def token_nats(model: Any, inputs: dict[str, Any]) -> Any:
 
     moved = on_device(inputs, model)
     labels_BT = moved.pop("labels")[:, 1:]
-    logits_BTV = model(**moved, use_cache=False).logits[:, :-1].float()
+    with parts_of.mixed(model):
+        logits_BTV = model(**moved, use_cache=False).logits[:, :-1].float()
     nats = torch.nn.functional.cross_entropy(
         logits_BTV.transpose(1, 2), labels_BT, ignore_index=IGNORED, reduction="none"
     )

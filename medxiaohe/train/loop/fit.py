@@ -19,6 +19,7 @@ from medxiaohe import io, progress
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint, starter
 from medxiaohe.models.families import family as families
+from medxiaohe.models.render import Thinking
 from medxiaohe.recipe import ranks
 from medxiaohe.recipe.settings import HOW, content_hash, decisive
 from medxiaohe.train.loop import batch_plan as plans
@@ -38,6 +39,7 @@ class FitSettings:
     """Names are those of Hugging Face TrainingArguments; `max_steps` counts optimizer steps."""
 
     model: str = ""
+    thinking: Thinking = "auto"  # whether the chat template asks for thoughts; auto: as it does by itself
     parts: parts_of.Parts = field(default_factory=parts_of.Parts)
     learning_rate: float = 5e-4
     projector_learning_rate: float | None = 1e-3
@@ -119,7 +121,13 @@ def train_on(
     trackers.checked(settings.report_to)
     if settings.packing:
         refuse_packing(base)
-    loaded = checkpoint.load(base, device(), four_bit=settings.quantize == "4bit")
+    loaded = checkpoint.load(
+        base,
+        device(),
+        four_bit=settings.quantize == "4bit",
+        thinking=settings.thinking,
+        master=settings.parts.language == "full" or settings.sharding == "fsdp",  # FSDP2 shards one precision
+    )
     faults.agree(loaded)
     rows = Rows(
         list(io.read_samples(data / file)),
@@ -189,7 +197,7 @@ def _fit(
     before = parts_of.sizes(trainer.model)
     most = estimate.largest(batches, lengths, [size.num_images for size in rows.sizes])
     needed = estimate.memory(
-        trainer.model, *most, trainer.model.dtype.itemsize, trainer.args.gradient_checkpointing
+        trainer.model, *most, 4 if device() == "cpu" else 2, trainer.args.gradient_checkpointing
     )
     if ranks.is_first():
         seconds = seconds_each * estimate.positions(batches, lengths) / ranks.world()

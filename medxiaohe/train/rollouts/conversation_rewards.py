@@ -14,6 +14,7 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.models.render import IGNORED, Rendered, batch, render_prompt
 from medxiaohe.rewards.hybrid import Reward
 from medxiaohe.rewards.rwr import RwrWeights, Seen, rwr
+from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.rollouts.answer_rewards import Rewarding
 from medxiaohe.train.rollouts.talk import Form, Talk
 from medxiaohe.types import ImageRef, Message, Sample, Score, Task, ToolResult
@@ -173,7 +174,7 @@ def _mean_log_likelihood(rows: Sequence[Rendered], model: Any, processor: Any) -
 
     inputs = {name: tensor.to(model.device) for name, tensor in batch(rows, processor).items()}
     labels = inputs.pop("labels")[:, 1:]
-    with torch.no_grad():
+    with torch.no_grad(), parts_of.mixed(model):
         logits = model(**inputs, use_cache=False).logits[:, :-1]
     found = []
     for one, label in zip(logits, labels, strict=True):

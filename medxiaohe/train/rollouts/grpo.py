@@ -13,6 +13,7 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.models.checkpoint import Loaded
 from medxiaohe.recipe import ranks
 from medxiaohe.train.loop import faults
+from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.fit import dataset, device, save
 from medxiaohe.train.loop.resume import newest, restore
 from medxiaohe.train.rollouts import watch
@@ -83,7 +84,8 @@ def generator(
     Args:
         trainer: a GRPOTrainer.
         sampling: a GenerationConfig.
-        stopping: strings that end a turn, number of tokens of the inputs -> stopping criteria of transformers.
+        stopping: strings that end a turn, number of tokens of the inputs -> stopping criteria of
+        transformers.
 
     Returns:
         Of padded inputs (and strings that end a turn), tokens [batch, inputs + new].
@@ -97,6 +99,7 @@ def generator(
         with (
             unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model,
             torch.no_grad(),
+            parts_of.mixed(model),
         ):
             return model.generate(**moved, generation_config=sampling, stopping_criteria=stops)
 

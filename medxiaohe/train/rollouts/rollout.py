@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from medxiaohe.agents.engine import Ask
+from medxiaohe.errors import DataError
 from medxiaohe.models import wire
 from medxiaohe.models.families import family as families
 from medxiaohe.models.render import Rendered, batch, render_prompt
@@ -105,7 +106,11 @@ def _turn(
         if finished and not marked:  # TRL takes a row without the mark for one that was cut off
             one.add(Rendered((processor.tokenizer.eos_token_id,), (False,)), False)
         return
-    piece = render_next(talk.messages, processor, talk.tools, ended=marked)
+    try:
+        piece = render_next(talk.messages, processor, talk.tools, ended=marked)
+    except DataError as error:
+        talk.cut(str(error))
+        return
     if len(one.tokens) + len(piece.tokens) >= max_tokens:
         talk.cut(f"longer than max_length {max_tokens} tokens with what the tools answered")
         return
