@@ -18,7 +18,10 @@ ARTICLE = """<?xml version="1.0"?>
 <article-meta><article-id pub-id-type="pmc">PMC5</article-id>
 <title-group><article-title>Two stones</article-title></title-group></article-meta></front>
 <body><sec><title>Case</title>{paragraph}</sec></body></article>"""
-FIGURE = '<fig id="f1"><label>Fig. 1</label><caption><p>A stone.</p></caption><graphic xlink:href="PMC5-g1"/></fig>'
+FIGURE = (
+    '<fig id="f1"><label>Fig. 1</label><caption><p>A stone.</p></caption>'
+    '<graphic xlink:href="PMC5-g1"/></fig>'
+)
 
 
 def test_a_paragraph_keeps_its_words_on_both_sides_of_a_figure(tmp_path: Path) -> None:
