@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 Role = Literal["document", "system", "user", "assistant", "tool"]
 ROLES: tuple[str, ...] = ("document", "system", "user", "assistant", "tool")
@@ -123,6 +123,54 @@ class Prompt:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Mention(NamedTuple):
+    """Where an annotator saw an entity; offsets are code points of `Sample.text`."""
+
+    start: int
+    end: int
+    surface: str  # the text between the two
+    kind: str  # as the annotator called it: "Disease", "Chemical"
+    ids: str = ""  # concept ids as written: "D001943|D010051"
+
+
+@dataclass(frozen=True, slots=True)
+class Medical:
+    """How likely a text is about medicine, by the classifier of data.classify."""
+
+    probability: float
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """What people and programs noted about a row, which code of medxiaohe reads; no prompt has it."""
+
+    mentions: tuple[Mention, ...] = ()
+    publication_types: tuple[str, ...] = ()  # of PubMed
+    reviewed: str = ""  # who reviewed the row; "yes" where that is all there is
+    nodes: tuple[str, ...] = ()  # of the tree, that the row was found or written for
+    medical: Medical | None = None
+    alignment: Mapping[str, Any] = field(default_factory=dict)  # what data.align checked
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a synthetic row was made, for the checks and pages that read it; no prompt has it."""
+
+    made: str = ""  # card, caption, choice, path
+    facts: tuple[Mapping[str, Any], ...] = ()  # the row states, each with its source
+    by: Mapping[str, Any] = field(default_factory=dict)  # {"writer": "template"}, or the record of a teacher
+    made_of: str = ""  # id of the row it was made of
+    made_of_source: str = ""
+    asks: str = ""  # what a choice asks for
+    options: tuple[str, ...] = ()  # ids of the entities on offer, in order
+    answer: str = ""  # id of the entity that is right
+    evidence: str = ""  # text that the answer rests on
+    path: Mapping[str, Any] | None = None  # a walk through the tree
+    chain: str = ""  # length of the thought: none, short, long
+    gates: tuple[str, ...] = ()  # checks it passed
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One training or evaluation item, from the reader that makes it to the loss or the score.
@@ -142,9 +190,13 @@ class Sample:
     patient_id: str = ""
     study_id: str = ""  # study, article or case: the unit that never straddles a split
     split: Split = ""
-    meta: Mapping[str, Any] = field(default_factory=dict)  # nothing in medxiaohe branches on it
+    meta: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # free: no code reads a key that a user did not name
     # what the other side of a conversation knows and may say: never the gold
     facts: Mapping[str, Any] = field(default_factory=dict)
+    annotations: Annotations = Annotations()
+    provenance: Provenance = Provenance()
 
     @property
     def is_document(self) -> bool:

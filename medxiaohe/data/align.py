@@ -1,6 +1,6 @@
 """Stage data.align: rows whose text contradicts what else they say go, in two stages (MET-4).
 
-    samples.jsonl   what stays; `meta.alignment` says what was checked
+    samples.jsonl   what stays; `annotations.alignment` says what was checked
     dropped.jsonl   {id, source, stage, reason, detail}
     coverage.json, and, where the corpus has them, contamination.json, nodes.jsonl and items.jsonl as they are
 
@@ -135,7 +135,12 @@ def _aligned(
             [row for row in rows if not row.reason and (row.item.anchors or row.item.images)], judge, settings
         )
     return [
-        replace(row, sample=replace(row.sample, meta={**row.sample.meta, "alignment": row.notes}))
+        replace(
+            row,
+            sample=replace(
+                row.sample, annotations=replace(row.sample.annotations, alignment=row.notes or {})
+            ),
+        )
         for row in rows
     ]
 
@@ -265,8 +270,9 @@ def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Client | Non
             for row in io.read_jsonl(path):
                 num += 1
                 sample = row["sample"]
-                notes["unchecked"] += sample["meta"]["alignment"].get("rules") == "nothing to compare"
-                notes["undecided"] += bool(sample["meta"]["alignment"].get("undecided"))
+                checked = sample["annotations"]["alignment"]
+                notes["unchecked"] += checked.get("rules") == "nothing to compare"
+                notes["undecided"] += bool(checked.get("undecided"))
                 if row["reason"]:
                     why = {key: row[key] for key in ("stage", "reason", "detail")}
                     dropped.append({"id": sample["id"], "source": sample.get("source", ""), **why})

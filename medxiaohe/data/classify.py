@@ -6,7 +6,7 @@ the classifier says what it thinks of `candidates` unlabelled texts, half of tho
 of those it is not; a stronger judge looks at each a second time; the confirmed positives and negatives join
 the labels, and the classifier is trained again. What the judge cannot tell joins nothing.
 
-    samples.jsonl     the rows, with meta.medical = {probability, round}; filter `medical` of data.curate
+    samples.jsonl     the rows, with annotations.medical {probability, round}; filter `medical` of data.curate
                       drops the improbable
     labels.jsonl      {id, label, round, by, thought}: `thought` is the probability before the judge was asked
     classifier.npz    the last classifier (data/cleaning/linear_classifier.py)
@@ -29,7 +29,7 @@ from medxiaohe.data.duplicates import contamination_record, overlap
 from medxiaohe.data.mixing.stored_rows import Rows
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Medical, Message, Sample
 
 MEDICAL_DENSITY, GENERAL_DENSITY = 3.0, 0.8  # different entities for each hundred words
 MIN_WORDS = 20  # of a text that the entity judge says something about
@@ -99,7 +99,8 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
             for _, sample in track(rows, "classify"):
                 chance = round(classifier.probability(sample.text), 4)
                 counts["medical" if chance >= 0.5 else "general"] += 1
-                yield replace(sample, meta={**sample.meta, "medical": {"probability": chance, "round": last}})
+                noted = replace(sample.annotations, medical=Medical(chance, last))
+                yield replace(sample, annotations=noted)
 
         num = io.write_jsonl(out / "samples.jsonl", scored())
     contamination_record.carry(corpus, out)

@@ -8,7 +8,7 @@ contamination.json and coverage.json of what it was given: curate first, so that
 was said
 
 Pictures are not looked at: a folder of images is cleaned by `medxiaohe deid` before it is read. Mentions that
-are counted in characters go from `meta` where the text has changed.
+are counted in characters go where the text has changed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.privacy.text import Redactor
 from medxiaohe.recipe.settings import HOW
 from medxiaohe.types import Message, Sample
-
-MENTIONS = "mentions"  # of meta
 
 
 @dataclass(frozen=True)
@@ -109,9 +107,13 @@ def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
     target = clean(sample.target)
     counts.update(found)
     counts["changed"] += bool(found)
-    meta = {key: value for key, value in sample.meta.items() if key != MENTIONS or not found}
+    noted = replace(sample.annotations, mentions=())
+    annotations = io.annotations_from_json(redact.value(io.to_json(noted)))
+    mentions = () if found else sample.annotations.mentions
     return replace(
-        sample, messages=messages, choices=choices, target=target, meta=redact.value(meta),
+        sample, messages=messages, choices=choices, target=target, meta=redact.value(sample.meta),
+        annotations=replace(annotations, mentions=mentions),
+        provenance=io.provenance_from_json(redact.value(io.to_json(sample.provenance))),
         facts=redact.value(sample.facts),
         patient_id="", study_id="",
     )  # fmt: skip

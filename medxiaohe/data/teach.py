@@ -159,15 +159,20 @@ def _replies(
 def _row(sample: Sample, reply: Outcome, writer: Client, number: int, how: How) -> Sample:
     draft: Draft = reply.value
     said = Message("assistant", (draft.text,))
-    meta = {**sample.meta, "made_of": sample.id, "made_of_source": sample.source,
-    "by": {**reply.record(writer.name), "how": how},
-            "chain": "long" if draft.chain else "short", "gates": ["outcome", "thinking"]}  # fmt: skip
+    made = replace(
+        sample.provenance,
+        made_of=sample.id,
+        made_of_source=sample.source,
+        by={**reply.record(writer.name), "how": how},
+        chain="long" if draft.chain else "short",
+        gates=("outcome", "thinking"),
+    )
     return replace(
         sample,
         id=f"{SOURCE}/{sample.id}/{number}",
         source=SOURCE,
         messages=(*sample.prompt.messages, said),
-        meta=meta,
+        provenance=made,
     )
 
 
@@ -191,7 +196,7 @@ def _publish(
                 refused.append(
                     {
                         "id": sample.id,
-                        "teacher": sample.meta["by"]["writer"],
+                        "teacher": sample.provenance.by["writer"],
                         "reason": match.reason,
                         "detail": match.item,
                     }

@@ -17,11 +17,13 @@ from medxiaohe.io.folders import (
     scratch,
     verify,
 )
+from medxiaohe.io.notes import annotations_from_json, lifted, provenance_from_json
 from medxiaohe.io.reading import MAX_LINE_BYTES, blocks, lines, parse_row, read_json, read_jsonl, read_samples
 from medxiaohe.io.rows import (
     encoded,
     fingerprint,
     message_from_json,
+    noted,
     sample_from_json,
     sha256,
     step_from_json,
@@ -45,6 +47,7 @@ __all__ = [
     "MANIFEST",
     "MAX_LINE_BYTES",
     "RECORD",
+    "annotations_from_json",
     "append_jsonl",
     "blocks",
     "code",
@@ -55,9 +58,12 @@ __all__ = [
     "encoded",
     "fingerprint",
     "in_turn",
+    "lifted",
     "lines",
     "message_from_json",
+    "noted",
     "parse_row",
+    "provenance_from_json",
     "publish",
     "read_json",
     "read_jsonl",

@@ -11,7 +11,7 @@ from medxiaohe.data.formats import files
 from medxiaohe.data.read import ReadSettings, Source, read
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import DataError, MissingExtra
-from medxiaohe.types import ROLES, SPLITS, Message, Sample
+from medxiaohe.types import ROLES, SPLITS, Annotations, Medical, Message, Sample
 
 READERS, FILTERS = plugins.available("readers"), plugins.available("filters")
 SAMPLES = [
@@ -31,7 +31,7 @@ SAMPLES = [
     Sample(
         "7",
         (Message("document", ("The dose of aspirin.",)),),
-        meta={"medical": {"probability": 0.9, "round": 1}},
+        annotations=Annotations(medical=Medical(0.9, 1)),
     ),
 ]
 

@@ -201,7 +201,9 @@ def test_the_stage_drops_planted_rows_with_reasons_and_hands_the_report_on(tmp_p
     assert summary["read"] == 40 == summary["kept"] + 1
     assert summary["account"] == {"read": 40, "written": 39, "dropped": {"rules: sibling": 1}, "dead": {}}
     assert io.read_json(out / "contamination.json")["checked"] == {"medqa": 3}
-    assert {row.meta["alignment"]["rules"] for row in io.read_samples(out / "samples.jsonl")} == {"checked"}
+    assert {row.annotations.alignment["rules"] for row in io.read_samples(out / "samples.jsonl")} == {
+        "checked"
+    }
 
 
 def _judging(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[Any]:
@@ -231,7 +233,8 @@ def test_a_judge_that_tells_planted_mismatches_is_believed(
     assert [(r["id"], r["stage"]) for r in io.read_jsonl(out / "dropped.jsonl")] == [("planted", "judge")]
     kept = next(io.read_samples(out / "samples.jsonl"))
     assert (
-        kept.meta["alignment"]["judge"]["verdict"] == "match" and kept.meta["alignment"]["judge"]["cost"] > 0
+        kept.annotations.alignment["judge"]["verdict"] == "match"
+        and kept.annotations.alignment["judge"]["cost"] > 0
     )
     assert summary["judge"]["calls"] == 40 + 2 * 20
 
@@ -264,7 +267,7 @@ def test_an_abstention_is_no_verdict(
     summary, out = _run(tmp_path, _rows(), **how)
     assert summary["kept"] == kept and summary["undecided"] == 40
     assert all(
-        row.meta["alignment"]["judge"]["verdict"] == "unsure"
+        row.annotations.alignment["judge"]["verdict"] == "unsure"
         for row in io.read_samples(out / "samples.jsonl")
     )
 

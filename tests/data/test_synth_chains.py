@@ -192,10 +192,10 @@ def test_one_fact_gets_no_chain_and_several_get_one() -> None:
         if isinstance(m, Choice)
     )
     assert (
-        rows.choice_row(made, 0, GRAPH).meta["chain"] == "none"
+        rows.choice_row(made, 0, GRAPH).provenance.chain == "none"
         and "<think>" not in rows.choice_row(made, 0, GRAPH).messages[-1].text
     )
-    assert {row.meta["chain"] for row in ROWS} == {"long"}
+    assert {row.provenance.chain for row in ROWS} == {"long"}
 
 
 # ---- teachers
@@ -344,7 +344,9 @@ def test_drafts_are_kept_where_both_gates_open(tmp_path: Path, monkeypatch: pyte
     new = [row for row in io.read_samples(out / "samples.jsonl") if row.source == "synth_chain"]
     assert summary["drafts"] == 24 and len(new) == summary["kept"] == 12 and summary["corpus"] == len(ROWS)
     assert all(
-        row.meta["by"]["writer"] == "good" and row.meta["by"]["cost"] > 0 and row.license == small.LICENSE
+        row.provenance.by["writer"] == "good"
+        and row.provenance.by["cost"] > 0
+        and row.license == small.LICENSE
         for row in new
     )
     refused = list(io.read_jsonl(out / "refused.jsonl"))

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medxiaohe import io
 from medxiaohe.data.readers import Rejected
 from medxiaohe.errors import DataError
 from medxiaohe.plugins import nearest
@@ -122,7 +123,7 @@ def sample(row: Mapping[str, Any], folder: Path, default_id: str) -> Sample:
                 " target"
             )
         messages = (*messages, Message("assistant", (given,)))
-    return Sample(
+    made = Sample(
         id=_text(row, "id") or default_id,
         messages=messages,
         target=given,
@@ -134,6 +135,7 @@ def sample(row: Mapping[str, Any], folder: Path, default_id: str) -> Sample:
         split=split(_text(row, "split")),
         meta=row.get("meta") or {},
     )
+    return io.lifted(made) if made.meta else made
 
 
 def split(name: str) -> Split:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from medxiaohe import io
 from medxiaohe.data.formats import chat, files
 from medxiaohe.data.formats.embedded_images import png
 from medxiaohe.data.formats.records import ENDINGS, at, records, told
@@ -69,11 +70,8 @@ def image_folder(
                 id = made.get("id") or picture.relative_to(folder).as_posix()
                 sample = chat.sample({**extra, **made, "id": id}, folder, record.where)
                 image = ImageRef(str(picture), sha256=told(record.row.get("sha256")))
-                yield replace(
-                    _with(sample, image),
-                    source="image_folder",
-                    meta={key: at(record.row, key) for key in meta},
-                )
+                beside = {key: at(record.row, key) for key in meta}
+                yield io.lifted(replace(_with(sample, image), source="image_folder", meta=beside))
             except DataError as error:
                 yield files.rejected(record.where, error, record.raw, record.offset)
     for picture in found:

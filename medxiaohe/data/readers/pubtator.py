@@ -7,12 +7,11 @@ The split is read from the file name (train, devel or dev, test) as the official
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from medxiaohe import io
 from medxiaohe.data.formats import files
 from medxiaohe.data.readers import DeadLetter, split_named
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Annotations, Mention, Message, Sample
 
 APART = (".txt", ".pubtator")  # no file of a folder says anything about another
 EXAMPLE = {
@@ -38,13 +37,14 @@ def _abstracts(file: Path, license: str) -> Iterator[Sample | DeadLetter]:
 
 def _sample(block: list[str], file: Path, license: str) -> Sample:
     texts: dict[str, tuple[str, str]] = {}
-    mentions: list[Any] = []
+    mentions: list[Mention] = []
     for line in block:
         head = line.split("|", 2)
         if len(head) == 3 and head[1] in ("t", "a"):
             texts[head[1]] = (head[0], head[2])
         elif len(columns := line.split("\t")) >= 5 and columns[1].isdigit():
-            mentions.append([int(columns[1]), int(columns[2]), *(column.strip() for column in columns[3:6])])
+            said = (column.strip() for column in columns[3:6])
+            mentions.append(Mention(int(columns[1]), int(columns[2]), *said))
         elif len(columns) != 4:  # four columns are a relation
             raise ValueError(f"neither PMID|t|, PMID|a|, a mention nor a relation: {line[:80]!r}")
     if "t" not in texts or not texts.get("a", ("", ""))[1].strip():
@@ -65,5 +65,5 @@ def _sample(block: list[str], file: Path, license: str) -> Sample:
         license=license,
         study_id=pmid,
         split=split_named(file.name),
-        meta={"mentions": mentions},
+        annotations=Annotations(mentions=tuple(mentions)),
     )

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from medxiaohe import io
 from medxiaohe.data.formats import chat, files
 from medxiaohe.data.formats.records import ENDINGS, Record, at, records, told
 from medxiaohe.data.readers import DeadLetter, Rejected
@@ -78,7 +79,7 @@ def table(
                     sample = chat.sample(
                         {**{k: v for k, v in extra.items() if v}, **made}, file.parent / images, one.where
                     )
-                    yield replace(sample, meta={key: at(one.row, key) for key in meta})
+                    yield io.lifted(replace(sample, meta={key: at(one.row, key) for key in meta}))
                 except DataError as error:
                     yield files.rejected(one.where, error, one.raw, one.offset)
 
