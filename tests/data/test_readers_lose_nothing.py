@@ -175,5 +175,5 @@ def test_mentions_at_other_places_than_they_say_are_refused(tmp_path: Path) -> N
     text = "\n".join(lines) + "\n\n"
     write(tmp_path / "x.txt", text.format(6, 10) + text.replace("7", "8").format(7, 11))
     good, bad = rows("pubtator", tmp_path)
-    assert len(good.meta["mentions"]) == 2
+    assert len(good.annotations.mentions) == 2
     assert isinstance(bad, DeadLetter) and "7 to 11 is 'out ', not 'Gout'" in bad.reason
