@@ -28,6 +28,7 @@ from medxiaohe.data.coverage.row_accounts import settle
 from medxiaohe.data.duplicates import contamination_record, overlap
 from medxiaohe.data.mixing.stored_rows import Rows
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models.asking import Client
 from medxiaohe.progress import track
 from medxiaohe.types import Medical, Message, Sample
 
@@ -165,7 +166,7 @@ def by_density(num_entities: int, num_words: int) -> bool | None:
 def _by_model(settings: ClassifySettings, samples: Sequence[Sample]) -> tuple[list[bool | None], str]:
     model = plugins.load("models", settings.backend)(settings.model, **settings.options)
     asked = [[Message("user", (QUESTION.format(text=sample.text[:SHOWN]),))] for sample in samples]
-    said = [reply.text.strip().casefold() for reply in model.reply(asked)]
+    said = [outcome.text.strip().casefold() for outcome in Client(model).ask(asked, label="classify")]
     return [
         True if text.startswith("yes") else False if text.startswith("no") else None for text in said
     ], str(model.name)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,14 @@ def test_items_that_a_server_fails_on_are_error_rows_and_the_others_count(place:
     assert caution in markdown(whole)
     good = {item: answers for item, (_, answers) in server.seen().items()}
     assert sum(good.values()) == 35 and set(good.values()) == {0, 1}
+
+
+def test_a_pass_over_few_items_that_all_fail_is_no_end_of_the_run(place: Path, server: Rude) -> None:
+    asked = replace(settings(place, server.url), perturb=("typo",))  # changes the words that the server knows
+    run(asked, place / "out")
+    rows = list(io.read_jsonl(place / "out/variants.jsonl"))
+    assert rows and {row["scores"][0]["status"] for row in rows} == {"error"}
+    assert io.read_json(place / "out/results.json")["tasks"]["rude"]["scores"]["n"] == 35
 
 
 def test_a_clean_run_says_nothing_of_errors(place: Path, server: Rude) -> None:

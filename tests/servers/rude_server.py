@@ -63,10 +63,6 @@ async def answer(words: list[str], writer: asyncio.StreamWriter) -> None:
         await send(writer, 200, UNREADABLE[what])
     elif what in STATUS:
         await send(writer, STATUS[what], b'{"error": {}}', "Retry-After: 1\r\n" if what == "busier" else "")
-    elif what == "reset":
-        linger = struct.pack("ii", 1, 0)  # closing sends RST
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        writer.transport.abort()
     elif what == "short":
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + UNREADABLE["cut"])
         await writer.drain()
@@ -77,8 +73,10 @@ async def answer(words: list[str], writer: asyncio.StreamWriter) -> None:
         await drip(writer, b" " * 60)
     elif what == "silent":
         await asyncio.sleep(LATE)
-    else:
-        raise AssertionError(how)
+    else:  # reset, and what it does not know
+        linger = struct.pack("ii", 1, 0)  # closing sends RST
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
 
 
 async def drip(writer: asyncio.StreamWriter, data: bytes) -> None:

@@ -131,7 +131,8 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
     tools = exam.tools
 
     def begin(at: int, steps: work.Steps) -> None:
-        client.begin(f"window {at}", steps.tick, going=at > 0)
+        # the main pass goes before the others, and ends only where something was answered
+        client.begin(f"window {at}", steps.tick, going=at > 0 or name != "main")
         journal.begin(at)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
@@ -258,8 +259,8 @@ def perturbed(exam: Examination, name: str) -> Path | None:
 def _rewriter(settings: Rewriter) -> Callable[[str], str] | None:
     if not settings.model:
         return None
-    model: Model = plugins.load("models", settings.backend)(settings.model, **settings.options)
-    return lambda text: model.reply([[Message("user", (f"{REWRITE}\n\n{text}",))]])[0].text.strip()
+    client = Client(plugins.load("models", settings.backend)(settings.model, **settings.options))
+    return lambda text: client.ask([[Message("user", (f"{REWRITE}\n\n{text}",))]])[0].text.strip()
 
 
 def _images(items: Path) -> list[ImageRef]:
