@@ -1,8 +1,8 @@
 # ruff: noqa: E501
 """Tiny random checkpoints of the real classes of every family, in hub layout, with the real chat templates.
 
-`build("qwen3_vl", folder)` saves one; `NAMES` has them all, `TEXT_ONLY` those that read no images. Templates are
-the copies that TRL ships. Weights are drawn wide, so that logits differ by far more than rounding.
+`build("qwen3_vl", folder)` saves one; `NAMES` has them all, `TEXT_ONLY` those that read no images. Templates
+are the copies that TRL ships. Weights are drawn wide, so that logits differ by far more than rounding.
 """
 
 import functools
