@@ -33,6 +33,7 @@ from medxiaohe.train.rollouts.grpo import Rollouts
 from medxiaohe.train.rollouts.grpo_trainer import rolling
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
+from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
 from medxiaohe.train.rollouts.single_turn import Answered, answered, answers
 from medxiaohe.types import Message, Sample, Score, Task, Trace
 
@@ -40,7 +41,7 @@ LABEL = "reinforcement learning"
 
 
 @dataclass(frozen=True)
-class RLSettings:
+class RLSettings(ScoresPrompts):
     """Names are those of TRL's GRPOConfig. One step sees `per_device_train_batch_size / num_generations`
     prompts."""
 

@@ -34,6 +34,7 @@ from medxiaohe.train.agentic import NEEDS, Retriever, tools_by_task
 from medxiaohe.train.loop.contamination_check import carry, refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, identity
 from medxiaohe.train.rollouts import answer_rewards
+from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
 from medxiaohe.train.rollouts.talk import FLOWS, Form
 from medxiaohe.types import Sample, Task, Tool
 
@@ -42,7 +43,7 @@ CHUNK = 32  # prompts
 
 
 @dataclass(frozen=True)
-class ToolNeedSettings:
+class ToolNeedSettings(ScoresPrompts):
     model: str = ""
     form: Form = "rwr"
     tools: tuple[str, ...] = ()

@@ -221,3 +221,14 @@ def test_a_stage_knows_every_module_its_jobs_import(tmp_path: Path) -> None:
     assert "medxiaohe.data.readers.chat_jsonl" in found["corpus"]
     assert "medxiaohe.data.readers.pdf" not in found["corpus"]
     assert set(run.plan(recipe).values()) == {"run"}
+
+
+def test_the_scorers_of_the_tasks_that_prompts_name_are_code_of_a_stage_that_scores(tmp_path: Path) -> None:
+    from medxiaohe.train.rl import RLSettings
+    from medxiaohe.types import Message, Sample
+
+    prompts = [Sample("1", (Message("user", ("q",)),), source=name) for name in ("medcalc", "mine", "medqa")]
+    io.write_jsonl(tmp_path / "prompts.jsonl", prompts)
+    found = RLSettings().reads({"data": tmp_path}).code
+    assert {"medxiaohe.scoring.numeric", "medxiaohe.scoring.choice", "tasks/medqa.yaml"} <= set(found)
+    assert "medxiaohe.tasks.kqa" not in found and not RLSettings().reads({"data": tmp_path / "none"}).code
