@@ -11,6 +11,7 @@ down stops the run with RetrieverDown; the checkpoint before it is intact.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from medxiaohe import io, progress
+from medxiaohe import io, plugins, progress
+from medxiaohe.agents.engine import Cast, about, is_flow, options
 from medxiaohe.agents.engine.tool_loop import Need
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
@@ -37,11 +39,11 @@ from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.resume import resumable
 from medxiaohe.train.rl import RLSettings
 from medxiaohe.train.rollouts import answer_rewards, conversation_rewards, grpo
-from medxiaohe.train.rollouts.grpo_trainer import rolling
+from medxiaohe.train.rollouts.grpo_trainer import episodes, rolling
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
 from medxiaohe.train.rollouts.rollout import Rollout, roll, stopping
-from medxiaohe.train.rollouts.talk import Form, Talk, started
+from medxiaohe.train.rollouts.talk import FLOWS, Form, Talk
 from medxiaohe.types import Sample, Task, Tool
 
 LABEL = "agentic reinforcement learning"
@@ -66,10 +68,23 @@ class Retriever:
 
 
 @dataclass(frozen=True)
+class Player:
+    """A model that plays a role of the workflow and is not trained."""
+
+    model: str
+    backend: str = "transformers"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class AgenticSettings(RLSettings):
     """`max_completion_length` is that of one turn; `max_length` that of a whole conversation."""
 
     form: Form = "rwr"  # rwr: Med-RwR's grammar; calls: the model's own tool calls
+    # {name: mine/panel.py:panel, rounds: 2}: any workflow with its settings, instead of the one of the form
+    workflow: dict[str, Any] = field(default_factory=dict)
+    policy: str = ""  # the role that is trained; "" is the default role
+    cast: dict[str, Player] = field(default_factory=dict)  # who plays the other roles; "" plays all of them
     # filtered: what train.tool_need says of each prompt
     use: Literal["none", "allowed", "forced", "filtered"] = "allowed"
     max_rounds: int = 3
@@ -92,7 +107,16 @@ class AgenticSettings(RLSettings):
                 "use_vllm is for train.rl: conversations with tools are drawn by transformers, so leave"
                 " it out"
             )
-        if self.form == "rwr" and self.use != "none" and not (self.retriever.path or self.retriever.url):
+        if self.workflow:
+            given = {key: value for key, value in self.workflow.items() if key != "name"}
+            options(flow_of(self), given)
+            if self.use in ("forced", "filtered"):
+                needs_use(flow_of(self), self.use)
+        for role in self.cast:
+            if role == self.policy and role:
+                raise ConfigError(f"the role {role!r} is the policy: leave it out of the cast")
+        asks_retriever = not self.workflow and self.form == "rwr"
+        if asks_retriever and self.use != "none" and not (self.retriever.path or self.retriever.url):
             raise ConfigError(
                 "the form rwr asks a retriever: give retriever.path or retriever.url, or set use to none"
             )
@@ -105,7 +129,8 @@ def agentic(
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
-    if settings.use != "none" and not keeps_thoughts(checkpoint.processor(base), settings.form == "calls"):
+    in_form = settings.use != "none" and not settings.workflow
+    if in_form and not keeps_thoughts(checkpoint.processor(base), settings.form == "calls"):
         raise ModelError(
             f"{LABEL}: the chat template of {base!r} drops earlier thoughts between the turns of the form"
             f" {settings.form}, so a rollout would not be what training reads: use the form"
@@ -127,9 +152,12 @@ def agentic(
     place = io.scratch(
         out, ["agentic", decisive(settings), inputs, identity(base), code(), answer_rewards.code()]
     )
+    flow, chosen = flow_of(settings), {k: v for k, v in settings.workflow.items() if k != "name"}
+    if not settings.workflow:
+        chosen["rounds"] = settings.max_rounds
     earned = conversation_rewards.Earning(
         answer_rewards.Rewarding(tasks, settings.reward),
-        settings.form,
+        "rwr" if flow is FLOWS["rwr"] else "calls",
         settings.weights if settings.earns == "rwr" else None,
         tree,
         settings.similarity,
@@ -138,7 +166,7 @@ def agentic(
 
     def start(sample: Sample) -> Talk:
         need = uses(sample) or "allowed"
-        return started(sample.prompt, tools[sample.source], need, settings.form, settings.max_rounds)
+        return Talk(sample.prompt, tools[sample.source], need, flow, chosen, settings.policy)
 
     with trackers.tracking(settings.report_to, out), earned.earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, place, written)
@@ -151,6 +179,36 @@ def agentic(
 
 
 agentic.together = True  # type: ignore[attr-defined]
+
+
+def flow_of(settings: AgenticSettings) -> Any:
+    """The workflow that the settings name, or the one of their form."""
+    if not settings.workflow:
+        return FLOWS[settings.form]
+    name = settings.workflow.get("name")
+    if not isinstance(name, str):
+        raise ConfigError("workflow has no name: write workflow: {name: panel}")
+    found = plugins.load("workflows", name)
+    if not is_flow(found):
+        raise ConfigError(f"the workflow {name} is no flow: put @workflow above a generator of one case")
+    return found
+
+
+def needs_use(flow: Any, use: str) -> None:
+    """ConfigError unless the workflow has a setting `use`, which forces tools or takes them away."""
+    if "use" not in inspect.signature(about(flow).flow).parameters:
+        raise ConfigError(f"use: {use} needs a workflow with a setting `use`, as answer and rwr have")
+
+
+def cast_of(settings: AgenticSettings) -> Cast | None:
+    """The models of the roles that are not trained."""
+    if not settings.cast:
+        return None
+    made = {
+        role: plugins.load("models", player.backend)(player.model, **player.options)
+        for role, player in settings.cast.items()
+    }
+    return Cast(made, (*roles, settings.policy) if (roles := about(flow_of(settings)).roles) else None)
 
 
 def use_of(settings: AgenticSettings, data: Path) -> Callable[[Sample], Need | None]:
@@ -196,6 +254,7 @@ def _trainer(
     schedule = Schedule(samples, num_prompts, settings.num_generations, settings.rest, written.rows)
     _, ends = special_ids(loaded)
     sampling = generation(loaded, settings.max_completion_length, settings.temperature)
+    cast = cast_of(settings)
 
     def ask(number: int) -> Sample:
         """The `number`-th prompt of the run, with its hint."""
@@ -205,10 +264,11 @@ def _trainer(
     def rollouts(trainer: Any, numbers: Sequence[int]) -> list[Rollout]:
         generate = grpo.generator(trainer, sampling, partial(stopping, loaded.processor))
         talks = [start(ask(number)) for number in numbers]
-        return roll(talks, loaded.processor, settings.max_length, generate, ends)
+        return roll(talks, loaded.processor, settings.max_length, generate, ends, cast)
 
     def reward(prompts: Any, row: Sequence[int], **_: Any) -> list[float | None]:
-        pairs = [(ask(number), one.talk) for number, one in zip(row, trainer.rolled, strict=True)]
+        talks = [one.talk for one in episodes(trainer.rolled)]
+        pairs = [(ask(number), talk) for number, talk in zip(row, talks, strict=True)]
         model = trainer.accelerator.unwrap_model(trainer.model)
 
         def gains(asked: Sequence[tuple[Sample, Talk]]) -> list[float | None]:
@@ -218,24 +278,21 @@ def _trainer(
 
         found = earned.of(pairs, gains)
         written.write(
-            [
-                record(sample, one, reward)
-                for (sample, _), one, reward in zip(pairs, trainer.rolled, found, strict=True)
-            ]
+            [record(sample, talk, reward) for (sample, talk), reward in zip(pairs, found, strict=True)]
         )
         return [one.total for one in found]
 
-    def record(sample: Sample, one: Rollout, found: Any) -> dict[str, Any]:
+    def record(sample: Sample, talk: Talk, found: Any) -> dict[str, Any]:
         parts = {
             **found.parts,
-            "used": float(one.talk.used),
-            "rounds": float(one.talk.rounds),
-            "cut_off": float(bool(one.talk.error)),
+            "used": float(talk.used),
+            "rounds": float(talk.rounds),
+            "cut_off": float(bool(talk.error)),
         }
-        said = answer_rewards.row(sample, one.talk.trace.answer, found, hybrid=True) | {"parts": parts}
+        said = answer_rewards.row(sample, talk.trace.answer, found, hybrid=True) | {"parts": parts}
         return said | {
-            "asked": conversation_rewards.asked_for(one.talk, settings.form),
-            "error": one.talk.error,
+            "asked": conversation_rewards.asked_for(talk, earned.form),
+            "error": talk.error,
         }
 
     generations = math.ceil(settings.max_steps / settings.num_iterations)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from medxiaohe import plugins
+from medxiaohe.agents.engine.requests import Ask, Rank
 from medxiaohe.errors import ConfigError, ModelError
 from medxiaohe.types import Message, Model, Tool
 
@@ -106,3 +107,16 @@ def counted(model: Model, messages: Sequence[Message], reply: Message) -> tuple[
     """Tokens given and written, where the backend counts them (`count`); (0, 0) where it does not."""
     count = getattr(model, "count", None)
     return (int(count(messages)), int(count([reply]))) if count is not None else (0, 0)
+
+
+def answers(model: Model, requests: Sequence[Ask | Rank]) -> Iterator[tuple[int, Any]]:
+    """Results of requests of one kind that show the same tools, with the index of each, as they come."""
+    first = requests[0]
+    if isinstance(first, Ask):
+        yield from replies(model, [r.messages for r in requests], first.tools)
+        return
+    ranks = [r for r in requests if isinstance(r, Rank)]
+    found = nats(model)([r.messages for r in ranks], [list(r.answers) for r in ranks])
+    if [len(row) for row in found] != [len(r.answers) for r in ranks]:
+        raise ModelError(f"{model.name} gave no likelihood for each of the answers to rank")
+    yield from enumerate(tuple(float(value) for value in row) for row in found)

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medxiaohe.agents.engine.case import Budget, Case, Tools
-from medxiaohe.agents.engine.cast import Cast, counted, nats, replies
+from medxiaohe.agents.engine.cast import Cast, answers, counted
 from medxiaohe.agents.engine.conversation import Conversation
 from medxiaohe.agents.engine.flows import about, named, options
 from medxiaohe.agents.engine.journal import Journal
 from medxiaohe.agents.engine.requests import Ask, Flow, Rank, Request, Use
 from medxiaohe.agents.engine.threads import Threads
-from medxiaohe.errors import ModelError
 from medxiaohe.types import Model, Prompt, Tool, Trace
 
 Done = Callable[[int, Trace], None]
@@ -124,10 +123,11 @@ class _Engine:
             return self.talks[number].case.use(request.call(n)), (0, 0)
         assert isinstance(request, (Ask, Rank))
         model = self.cast.of(request.role)
-        if isinstance(request, Rank):
-            return _ranked(model, [request])[0], (0, 0)
-        (reply,) = [message for _, message in replies(model, [request.messages], request.tools)]
-        return reply, counted(model, request.messages, reply)
+        ((_, got),) = answers(model, [request])
+        return got, self.counted(model, request, got)
+
+    def counted(self, model: Model, request: Ask | Rank, got: Any) -> tuple[int, int]:
+        return counted(model, request.messages, got) if isinstance(request, Ask) else (0, 0)
 
     # ---- lock-step -----------------------------------------------------------------------------------
 
@@ -150,19 +150,12 @@ class _Engine:
 
     def _batch(self, batch: Sequence[tuple[int, int, Any]]) -> list[int]:
         """Answer requests of one kind to one model; the cases that may go on."""
-        first = batch[0][2]
-        model = self.cast.of(first.role)
+        requests = [request for _, _, request in batch]
+        model = self.cast.of(requests[0].role)
         going = []
-        if isinstance(first, Rank):
-            ranked = _ranked(model, [request for _, _, request in batch])
-            return [
-                number
-                for (number, n, _), got in zip(batch, ranked, strict=True)
-                if self.put(number, n, self.remember(number, n, (got, (0, 0))))
-            ]
-        for i, reply in replies(model, [request.messages for _, _, request in batch], first.tools):
+        for i, got in answers(model, requests):
             number, n, request = batch[i]
-            result = reply, counted(model, request.messages, reply)
+            result = got, self.counted(model, request, got)
             if self.put(number, n, self.remember(number, n, result)):
                 going.append(number)
         return going
@@ -201,10 +194,3 @@ class _Engine:
 
     def _task(self, item: tuple[int, int, Request]) -> Callable[[], Result]:
         return lambda: self.answer(*item)
-
-
-def _ranked(model: Model, requests: Sequence[Rank]) -> list[tuple[float, ...]]:
-    found = nats(model)([r.messages for r in requests], [list(r.answers) for r in requests])
-    if [len(row) for row in found] != [len(r.answers) for r in requests]:
-        raise ModelError(f"{model.name} gave no likelihood for each of the answers to rank")
-    return [tuple(float(value) for value in row) for row in found]

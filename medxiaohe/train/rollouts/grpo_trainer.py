@@ -36,8 +36,11 @@ Roll = Callable[[Any, Sequence[int]], Sequence[Rolled]]  # trainer, row numbers 
 
 
 def rolling(trainer: type, roll: Roll, processor: Any) -> Any:
-    """A class of GRPOTrainer whose completions are those of `roll`. `rolled` has those of the batch in
-    hand."""
+    """A class of GRPOTrainer whose completions are those of `roll`.
+
+    `rolled` has the rows of the batch in hand, in the order of the inputs. Rows with the same `episode` are
+    of one input: they share its reward and its advantage.
+    """
     family = families.of(processor)
 
     class Rolling(trainer):  # type: ignore[misc, valid-type]
@@ -47,13 +50,17 @@ def rolling(trainer: type, roll: Roll, processor: Any) -> Any:
         def _generate_and_score_completions(self, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
             self.rolled = roll(self, [row["row"] for row in inputs])
             self._images = [family.joined(one.features) for one in self.rolled]
-            return dict(super()._generate_and_score_completions(inputs)) | {"images": list(self._images)}
+            out = dict(super()._generate_and_score_completions(inputs)) | {"images": list(self._images)}
+            if len(firsts := episodes(self.rolled)) < len(self.rolled):
+                places = {id(episode_of(one)): i for i, one in enumerate(firsts)}
+                out["advantages"] = out["advantages"][[places[id(episode_of(one))] for one in self.rolled]]
+            return out
 
         def _generate(self, prompts: Sequence[Any]) -> tuple[Any, ...]:
             ids = [list(one.tokens[: one.num_prompt]) for one in self.rolled]
             completions = [list(one.tokens[one.num_prompt :]) for one in self.rolled]
             _log(self, self.rolled)
-            texts = [[{"role": "assistant", "content": one.answer}] for one in self.rolled]
+            texts = [[{"role": "assistant", "content": one.answer}] for one in episodes(self.rolled)]
             masks = [list(one.mask) for one in self.rolled]
             drawn = [one.logprobs for one in self.rolled]
             known = None if any(one is None for one in drawn) else drawn
@@ -102,12 +109,25 @@ def rolling(trainer: type, roll: Roll, processor: Any) -> Any:
     return Rolling
 
 
+def episode_of(row: Rolled) -> Any:
+    """What a row shares with the other rows of its input; itself where it is the only one."""
+    return getattr(row, "episode", row)
+
+
+def episodes(rows: Sequence[Any]) -> list[Any]:
+    """The first row of each input, in order."""
+    return list({id(episode_of(one)): one for one in reversed(rows)}.values())[::-1]
+
+
 def _log(trainer: Any, rollouts: Sequence[Rolled]) -> None:
-    """Token counts of what the policy wrote, over all processes."""
+    """Token counts of what the policy wrote for each input, over all processes."""
     import torch
 
     mode = "train" if trainer.model.training else "eval"
-    written = torch.tensor([float(sum(one.mask)) for one in rollouts], device=trainer.accelerator.device)
+    counts: dict[int, float] = {}
+    for one in rollouts:
+        counts[id(episode_of(one))] = counts.get(id(episode_of(one)), 0.0) + sum(one.mask)
+    written = torch.tensor(list(counts.values()), device=trainer.accelerator.device)
     written = trainer.accelerator.gather(written)
     trainer.state.num_input_tokens_seen += int(written.sum())
     trainer._metrics[mode]["completions/mean_length"].append(float(written.mean()))

@@ -10,9 +10,9 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from medxiaohe import plugins
 from medxiaohe.agents.answer import answer
-from medxiaohe.agents.engine import Ask, Budget, Case, Conversation, Flow, Rank, Use, options
+from medxiaohe.agents.engine import Ask, Budget, Case, Cast, Conversation, Flow, Rank, Use, options
+from medxiaohe.agents.engine.cast import answers
 from medxiaohe.agents.engine.flows import about
 from medxiaohe.agents.engine.tool_loop import Need
 from medxiaohe.agents.rwr import rwr
@@ -95,6 +95,11 @@ class Talk:
         """End the talk where it is."""
         self._cut, self.error = True, error
 
+    @property
+    def was_cut(self) -> bool:
+        """Whether `cut` ended the talk, and not its workflow."""
+        return self._cut
+
     # ---- what happened -------------------------------------------------------------------------------
 
     @property
@@ -142,6 +147,25 @@ def started(prompt: Prompt, tools: Sequence[Tool], use: Need, form: Form = "rwr"
     return Talk(prompt, tools, use, FLOWS[form], {"rounds": rounds})
 
 
-def flow_of(form: Form, workflow: str) -> Any:
-    """The workflow of that name, or the one of the form where there is no name."""
-    return plugins.load("workflows", workflow) if workflow else FLOWS[form]
+def answer_others(talks: Sequence[Talk], cast: Cast | None) -> None:
+    """Let frozen models answer the roles that are not the policy, until every talk waits for the policy.
+
+    Raises:
+        ConfigError: a role is asked that the cast has no model for.
+    """
+    while asked := [(talk, n, request) for talk in talks for n, request in talk.others.items()]:
+        if cast is None:
+            raise ConfigError(
+                f"the workflow asks the role {asked[0][2].role!r}, which is not the policy: give it a"
+                " model in `cast`"
+            )
+        groups: dict[Any, list[tuple[Talk, int, Any]]] = {}
+        for one in asked:
+            request = one[2]
+            tools = tuple(tool.name for tool in request.tools) if isinstance(request, Ask) else ("", "")
+            groups.setdefault((id(cast.of(request.role)), type(request), tools), []).append(one)
+        for group in groups.values():
+            requests = [request for _, _, request in group]
+            for i, got in answers(cast.of(requests[0].role), requests):
+                talk, n, _ = group[i]
+                talk.put(n, got)
