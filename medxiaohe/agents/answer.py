@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from medxiaohe.agents.engine import Answer, Case, workflow
+from medxiaohe.agents.engine import Answer, Case, Example, workflow
 from medxiaohe.agents.engine.tool_loop import CALLS, Need, tool_loop
+from medxiaohe.types import Message, ToolCall
 
 MAX_ROUNDS = 8
+EXAMPLE = Example("B", Message("assistant", (ToolCall("1", "again", {"word": "a"}),)))
 
 
 @workflow(roles=())

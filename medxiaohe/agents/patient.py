@@ -22,7 +22,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, run, workflow
+from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, Example, run, workflow
 from medxiaohe.errors import DataError
 from medxiaohe.retrieval.bm25 import BM25, words
 from medxiaohe.types import Evidence, Message, Model, Prompt, Trace
@@ -33,6 +33,11 @@ DONE = re.compile(r"FINAL DIAGNOSIS\s*[:：]\s*\S", re.IGNORECASE)
 TEST = re.compile(r"REQUEST TEST\s*[:：]\s*([^\n]+)", re.IGNORECASE)
 LAST = "That was the last question. Say FINAL DIAGNOSIS: and the diagnosis."
 NOT_KNOWN = "I don't know anything about that."
+EXAMPLE = Example(
+    "FINAL DIAGNOSIS: scurvy",
+    Message("assistant", ("What brings you here?",)),
+    {"patient": [{"topic": "history", "text": "My gums bleed."}], "results": []},
+)
 RULES = (
     "You are a doctor who talks with a patient. In each message do one thing: ask the patient one question;"
     " or write REQUEST TEST: and the name of an examination or test; or, when you are sure, write FINAL"

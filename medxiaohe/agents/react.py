@@ -12,13 +12,14 @@ import re
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from medxiaohe.agents.engine import Answer, Case, workflow
+from medxiaohe.agents.engine import Answer, Case, Example, workflow
 from medxiaohe.agents.engine.tool_loop import Grammar, tool_loop
 from medxiaohe.types import Message, ToolCall, ToolResult
 
 MAX_STEPS = 6
 SEARCH = re.compile(r"\s*Thought:[ \t]*(?P<thought>\S[^\n]*)\n+Search:[ \t]*(?P<query>\S[^\n]{0,300})\s*")
 NOTHING = "nothing found"
+EXAMPLE = Example("Thought: it is clear\nDecide: 1", Message("assistant", ("Thought: more\nSearch: scurvy",)))
 
 
 @workflow(roles=())

@@ -15,11 +15,15 @@ import re
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from medxiaohe.agents.engine import Answer, Case, workflow
+from medxiaohe.agents.engine import Answer, Case, Example, workflow
 from medxiaohe.agents.engine.tool_loop import Grammar, Need, tool_loop
 from medxiaohe.types import Message, ToolCall, ToolResult, Trace
 
 MAX_ROUNDS = 3
+EXAMPLE = Example(
+    "<think>clear</think><answer>B</answer>",
+    Message("assistant", ("<think>more</think><query>scurvy</query>",)),
+)
 SEARCH = "search"  # the tool that answers queries
 QUERY = re.compile(r"<query>(.*?)</query>", re.DOTALL)
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)

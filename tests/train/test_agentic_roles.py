@@ -153,6 +153,7 @@ def test_only_what_the_trained_role_sampled_has_a_gradient(
         max_steps=4,
         per_device_train_batch_size=8,
         beta=0.05,
+        entropy_coef=0.01,  # a gradient also where all conversations of a prompt earn the same
         max_completion_length=60,
     )
     with io.publish(tmp_path / "out") as draft:

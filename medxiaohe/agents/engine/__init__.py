@@ -16,6 +16,7 @@ from medxiaohe.agents.engine.case import Budget, BudgetSpent, Case, Tools
 from medxiaohe.agents.engine.cast import Cast
 from medxiaohe.agents.engine.conversation import Conversation
 from medxiaohe.agents.engine.drive import run
+from medxiaohe.agents.engine.example import Example
 from medxiaohe.agents.engine.flows import about, is_flow, options, settings_type
 from medxiaohe.agents.engine.journal import Journal
 from medxiaohe.agents.engine.record import asked
@@ -24,7 +25,7 @@ from medxiaohe.agents.engine.requests import Answer, Ask, Flow, Note, Rank, Use
 from medxiaohe.agents.engine.workflow import Workflow, workflow
 
 __all__ = [
-    "Answer", "Ask", "Budget", "BudgetSpent", "Case", "Cast", "Conversation", "Flow", "Journal", "Note",
-    "Rank", "Tools", "Use", "Workflow", "about", "asked", "is_flow", "options", "replay", "run",
+    "Answer", "Ask", "Budget", "BudgetSpent", "Case", "Cast", "Conversation", "Example", "Flow", "Journal",
+    "Note", "Rank", "Tools", "Use", "Workflow", "about", "asked", "is_flow", "options", "replay", "run",
     "settings_type", "workflow",
 ]  # fmt: skip
