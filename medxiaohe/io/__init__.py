@@ -5,6 +5,7 @@ nouns.
 """
 
 from medxiaohe.io import code
+from medxiaohe.io.confine import Confined, confined, open_regular
 from medxiaohe.io.folders import (
     MANIFEST,
     RECORD,
@@ -47,10 +48,12 @@ __all__ = [
     "MANIFEST",
     "MAX_LINE_BYTES",
     "RECORD",
+    "Confined",
     "annotations_from_json",
     "append_jsonl",
     "blocks",
     "code",
+    "confined",
     "content",
     "digest",
     "drop_scratch",
@@ -62,6 +65,7 @@ __all__ = [
     "lines",
     "message_from_json",
     "noted",
+    "open_regular",
     "parse_row",
     "provenance_from_json",
     "publish",

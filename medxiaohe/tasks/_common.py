@@ -10,7 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from medxiaohe import assets, io
+from medxiaohe import assets, images, io
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.tasks._prompts import asked
@@ -107,6 +107,11 @@ def known_split(split: str, there: Sequence[str] = ("train", "validation", "test
             if len(there) > 1
             else f"no split {split!r}: only {there[0]}"
         )
+
+
+def pictured(name: str, folder: Path) -> ImageRef:
+    """The image of a file name that a row has, in a folder of the data; a link out of it is refused."""
+    return images.ref(io.confined(folder).path(Path(name).name, folder))
 
 
 def stored(data: bytes, task: str) -> ImageRef:

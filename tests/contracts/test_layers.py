@@ -10,7 +10,8 @@ ROOT = Path(__file__).parent.parent.parent / "medxiaohe"
 LAYERS = [
     {"types", "errors"},
     {"permission"},
-    {"io", "images", "plugins", "progress"},
+    {"io", "plugins", "progress"},
+    {"images"},
     {"recipe", "assets", "privacy", "shards", "traces"},
     {"entity", "models"},
     {"retrieval", "scoring"},

@@ -98,12 +98,12 @@ def written(folder: Path, **more: Any) -> str:
     from PIL import Image
 
     rows: list[dict[str, Any]] = []
-    for i in range(6):
-        Image.effect_noise((64 + 8 * i, 48), 60).convert("RGB").save(folder / f"{i}.png")
-        rows.append({"question": f"Is there a shadow in {i}?", "image": f"{i}.png", "answer": "yes"})
     (folder / "data").mkdir()
+    for i in range(6):
+        Image.effect_noise((64 + 8 * i, 48), 60).convert("RGB").save(folder / "data" / f"{i}.png")
+        rows.append({"question": f"Is there a shadow in {i}?", "image": f"{i}.png", "answer": "yes"})
     for split, part in (("train", rows[:3]), ("test", rows[3:])):
-        lines = "".join(json.dumps({**row, "image": f"../{row['image']}"}) + "\n" for row in part)
+        lines = "".join(json.dumps(row) + "\n" for row in part)
         (folder / "data" / f"{split}.jsonl").write_text(lines)
     about = {
         "dataset_path": "data", "training_split": "train", "test_split": "test", "order": "file",

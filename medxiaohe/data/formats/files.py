@@ -54,6 +54,8 @@ def files(path: Path, *endings: str) -> list[Path]:
     if not path.is_dir():
         if not path.exists():
             raise DataError(f"no such file: {path}")
+        if not path.is_file():
+            raise Rejected("unsafe_path", f"{path}: a device, a FIFO or a socket, not a file: not opened")
         return [path]
     wanted = tuple(e + packed for e in endings for packed in ("", *PACKED))
     found = sorted(
@@ -84,15 +86,9 @@ def _inside(file: Path, folder: Path) -> bool:
     return not file.is_symlink() or file.resolve().is_relative_to(folder.resolve())
 
 
-def inside(name: str, folder: Path) -> Path:
-    """The file that a document names, refused when it lies outside `folder`."""
-    try:
-        file = (folder / name).resolve()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise Rejected("unsafe_path", f"{name[:80]!r} cannot be a path") from error
-    if not file.is_relative_to(folder.resolve()):
-        raise Rejected("unsafe_path", f"{name[:80]!r} leads out of {folder.name}")
-    return file
+def inside(name: str, folder: Path, base: Path | None = None) -> Path:
+    """The file that a document names, from `folder`; Rejected when it lies outside `base` (or `folder`)."""
+    return io.confined(base or folder).path(name, folder).resolve()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +255,8 @@ def each(
 
 
 def digest_of(file: Path) -> str:
-    """sha256 of a file, or "" where it cannot be read."""
+    """sha256 of a file, or "" where it cannot be read or is none, such as a device."""
     try:
-        return io.sha256(file)
+        return io.sha256(file) if file.is_file() else ""
     except OSError:
         return ""

@@ -48,8 +48,11 @@ def image_folder(
     meta: Sequence[str] = (),
     split: str = "",
     license: str = "not stated",
+    allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`text` is one caption for every image that has none of its own."""
+    """`text` is one caption for every image that has none of its own; `allow_outside`: folders beside the
+    data's own from which a chat in a row may name images."""
+    within = io.confined(path, allow_outside)
     found = files.files(path, *PICTURES)
     folder = path if path.is_dir() else path.parent
     extra = {key: value for key, value in (("split", split), ("license", license)) if value}
@@ -68,7 +71,7 @@ def image_folder(
                     record.row, {k: v for k, v in (columns or usual(record.row)).items() if k != "image"}, 0
                 )
                 id = made.get("id") or picture.relative_to(folder).as_posix()
-                sample = chat.sample({**extra, **made, "id": id}, folder, record.where)
+                sample = chat.sample({**extra, **made, "id": id}, folder, record.where, within)
                 image = ImageRef(str(picture), sha256=told(record.row.get("sha256")))
                 beside = {key: at(record.row, key) for key in meta}
                 yield io.lifted(replace(_with(sample, image), source="image_folder", meta=beside))
@@ -76,7 +79,7 @@ def image_folder(
                 yield files.rejected(record.where, error, record.raw, record.offset)
     for picture in found:
         if picture not in seen:
-            yield _beside(picture, folder, text, extra)
+            yield _beside(picture, folder, text, extra, within)
 
 
 def _table(folder: Path, captions: str) -> Path | None:
@@ -142,10 +145,12 @@ def _with(sample: Sample, image: ImageRef) -> Sample:
     return replace(sample, messages=tuple(messages))
 
 
-def _beside(picture: Path, folder: Path, text: str, extra: Mapping[str, Any]) -> Sample | DeadLetter:
+def _beside(
+    picture: Path, folder: Path, text: str, extra: Mapping[str, Any], within: io.Confined
+) -> Sample | DeadLetter:
     name = picture.relative_to(folder).as_posix()
     try:
-        note = picture.with_suffix(".txt")
+        note = within.path(picture.with_suffix(".txt").name, picture.parent)
         said = files.content(note, MAX_CAPTION).decode("utf-8-sig").strip() if note.is_file() else text
     except ValueError as error:  # Rejected is one, UnicodeDecodeError too
         return files.rejected(name, error)
