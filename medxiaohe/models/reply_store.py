@@ -118,8 +118,9 @@ class ReplyStore:
     def delete(self) -> None:
         """Close the store and remove its files."""
         self.close()
-        for suffix in ("", "-wal", "-shm") if self.path is not None else ():
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        if self.path is not None:
+            for suffix in ("", "-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         try:

@@ -34,6 +34,7 @@ from medxiaohe.agents.engine import (
     workflow,
 )
 from medxiaohe.errors import ConfigError, DataError, ModelError, RetrieverDown, WorkflowError
+from medxiaohe.models.asking import Client
 from medxiaohe.models.backends.scripted import scripted
 from medxiaohe.tools import tool
 from medxiaohe.types import ImageRef, Message, Model, Prompt, Tool, ToolCall, ToolResult, Trace
@@ -72,6 +73,38 @@ def test_lock_step_and_flowing_give_the_same_traces_and_so_does_a_replay(
         ]
         assert sum(s.kind in ("ask", "rank") for s in trace.steps) <= budget.asks
         assert sum(s.kind == "use" for s in trace.steps) <= budget.calls
+
+
+def failing(concurrent: bool) -> Client:
+    """A client of a model that fails on the second turn of case p/1."""
+
+    def answer(talk: Sequence[Message]) -> str:
+        if talk[0].text == prompts(2)[1].messages[0].text and len(talk) > 1:
+            raise ModelError("too long")
+        return "go on"
+
+    client = Client(scripted("m", answer))
+    client.concurrent = concurrent  # type: ignore[attr-defined]
+    return client
+
+
+def two_turns(case: Case) -> Generator[Any, Any, str]:
+    messages = list(case.prompt.messages)
+    first = yield Ask("doctor", [*messages])
+    second = yield Ask("doctor", [*messages, first, user("and?")])
+    return second.text + "!"
+
+
+def test_a_request_that_the_model_fails_on_ends_its_case_and_no_other(tmp_path: Path) -> None:
+    traces = run(two_turns, prompts(3), failing(False), journal=Journal(tmp_path / "journal"))
+    assert rows(traces) == rows(run(two_turns, prompts(3), failing(True)))
+    assert [trace.answer for trace in traces] == ["go on!", "", "go on!"]
+    assert (traces[1].error, traces[1].stop, len(traces[1].steps)) == ("too long", "failed", 2)
+    read = io.trace_from_json(json.loads(io.encoded(traces[1])))
+    assert read == traces[1] and io.encoded(replay(read, two_turns)) == io.encoded(traces[1])
+    mended = Client(scripted("m", lambda talk: "mended"))
+    resumed = run(two_turns, prompts(3), mended, journal=Journal(tmp_path / "journal"))
+    assert [trace.answer for trace in resumed] == ["go on!", "mended!", "go on!"] and mended.spent.calls == 1
 
 
 def test_slow_replies_change_the_order_of_answers_and_not_the_trace() -> None:

@@ -18,7 +18,7 @@ from medxiaohe.agents.engine.flows import about, named, options
 from medxiaohe.agents.engine.journal import Journal
 from medxiaohe.agents.engine.requests import Ask, Flow, Rank, Request, Use
 from medxiaohe.agents.engine.threads import Threads
-from medxiaohe.types import Model, Prompt, Tool, Trace
+from medxiaohe.types import Message, Model, Prompt, Tool, Trace
 
 Done = Callable[[int, Trace], None]
 Result = tuple[Any, tuple[int, int]]  # what came back; tokens given and written
@@ -102,7 +102,8 @@ class _Engine:
     def remember(self, number: int, n: int, result: Result) -> Result:
         """Write a result into the journal as soon as it is there."""
         talk = self.talks[number]
-        if self.journal is not None and not self._repeatable(talk, n):
+        no_reply = isinstance(result[0], Message) and bool(result[0].error)  # is asked again on resuming
+        if self.journal is not None and not no_reply and not self._repeatable(talk, n):
             self.journal.add(talk.case.prompt.id, talk.steps[n], *result)
         return result
 
