@@ -15,6 +15,7 @@ from rude_for_tests import Rude, started
 
 from medxiaohe import io
 from medxiaohe.errors import ModelError, ServerGone
+from medxiaohe.evals.compare import CompareSettings, compare
 from medxiaohe.evals.reporting.table import cautions, markdown
 from medxiaohe.evals.run import RunSettings, TaskRun, run
 
@@ -88,6 +89,16 @@ def test_a_pass_over_few_items_that_all_fail_is_no_end_of_the_run(place: Path, s
     rows = list(io.read_jsonl(place / "out/variants.jsonl"))
     assert rows and {row["scores"][0]["status"] for row in rows} == {"error"}
     assert io.read_json(place / "out/results.json")["tasks"]["rude"]["scores"]["n"] == 35
+
+
+def test_items_without_an_answer_are_compared_with_nothing(place: Path, server: Rude) -> None:
+    run(settings(place, server.url), place / "a")
+    with started(calm=True) as calm:
+        run(settings(place, calm.url), place / "b")
+    found = compare(CompareSettings(), place / "c", a=place / "a", b=place / "b")
+    (row,) = found["paired"]
+    assert (row["n"], row["unpaired"], row["difference"]) == (35, 5, 0.0)
+    assert [stage.get("errors", 0) for stage in found["tasks"]["rude"]] == [5, 0]
 
 
 def test_a_clean_run_says_nothing_of_errors(place: Path, server: Rude) -> None:
