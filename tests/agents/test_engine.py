@@ -430,6 +430,39 @@ def test_a_model_that_gives_another_number_of_replies_is_named(number: int, conc
         run(endless, prompts(1), Wrong(), concurrent=concurrent)
 
 
+@pytest.mark.parametrize("concurrent", [False, True])
+def test_a_reply_that_failed_ends_its_case_and_no_other_and_the_first_request_says_why(
+    concurrent: bool,
+) -> None:
+    class Failing(Hashing):
+        def _reply(self, messages: list[Message], tools: Sequence[Tool]) -> Message:
+            if messages[-1].text.startswith("alone") or "question 1" in messages[0].text:
+                time.sleep(0.01 if messages[0].text.startswith("question") else 0)
+                return Message("assistant", (), error=f"no reply to {messages[0].text}")
+            return super()._reply(messages, tools)
+
+    program = {"program": [["ask"], ["ask", "fresh"]]}
+    traces = run(drawn, prompts(3), Failing(concurrent=concurrent), settings=program)
+    assert [trace.error for trace in traces] == [
+        "no reply to alone 2",
+        "no reply to question 1",
+        "no reply to alone 2",
+    ]
+    assert {trace.stop for trace in traces} == {"failed"} and [len(t.steps) for t in traces] == [3, 1, 3]
+
+
+def test_a_workflow_that_will_not_close_is_a_sentence() -> None:
+    def holds_on(case: Case) -> Generator[Any, Any, Answer]:
+        while True:
+            try:
+                yield Ask("", case.prompt.messages)
+            except BaseException:
+                yield Note("not yet")
+
+    with pytest.raises(WorkflowError, match="the workflow holds_on raised RuntimeError"):
+        run(holds_on, prompts(1), Hashing(), budget=Budget(asks=2))
+
+
 def test_a_model_that_replies_with_text_is_named() -> None:
     class Texts:
         name = "texts"

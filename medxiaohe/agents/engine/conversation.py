@@ -48,7 +48,6 @@ class Conversation:
         self._origin = dict(origin or {})
         self._conversations = Conversations(case.prompt)
         self._spent = ""  # which limit was reached
-        self._failed = ""  # why the model gave no reply: the end of the conversation
         self._used = {"asks": 0, "calls": 0, "tokens": 0}
         self._free = 0
         self._began = time.monotonic()
@@ -68,7 +67,6 @@ class Conversation:
         self.steps[n] = replace(self.steps[n], got=got, tokens_in=tokens[0], tokens_out=tokens[1])
         if isinstance(request, Ask):
             self._conversations.replied(n, got)
-            self._failed = self._failed or got.error
         if isinstance(request, (Ask, Rank)) and self.budget.tokens is not None:
             self._used["tokens"] += sum(tokens) or _estimated(request.messages, got)
         return not self.waiting
@@ -84,11 +82,11 @@ class Conversation:
             WorkflowError: it raised, yielded something that is no request, or returned no Answer.
             MedError: raised by the workflow on purpose.
         """
-        if self._failed:
-            self._generator.close()
-            self._end(Answer(error=self._failed))
-            return
         batch = [self.steps[n] for n in self._batch]
+        replies = (step.got for step in batch if isinstance(step.got, Message))
+        if failed := next((reply.error for reply in replies if reply.error), ""):
+            self._close(Answer(error=failed))
+            return
         self.case.add_images([step.got for step in batch if isinstance(step.got, ToolResult)])
         value = self._value(batch)
         while not self.done and not self.waiting:
@@ -195,8 +193,7 @@ class Conversation:
                 raise self._raised(error) from error
             else:
                 return self._take(yielded)
-        self._generator.close()
-        self._end(Answer(error=f"no answer within the budget of {self._spent}"))
+        self._close(Answer(error=f"no answer within the budget of {self._spent}"))
         return None
 
     # ---- the end -------------------------------------------------------------------------------------
@@ -218,6 +215,14 @@ class Conversation:
                 " text"
             )
         self._end(value)
+
+    def _close(self, answer: Answer) -> None:
+        """End the generator where it is."""
+        try:
+            self._generator.close()
+        except Exception as error:
+            raise self._raised(error) from error
+        self._end(answer)
 
     def _end(self, answer: Answer) -> None:
         self.done, self.waiting, self._answer = True, {}, answer
