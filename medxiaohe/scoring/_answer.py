@@ -1,32 +1,47 @@
 """Where the answer is in a reply, and when a reply refuses: the first two questions of every parser.
 
-Thinking is no answer. What is tagged, boxed or announced as final wins over everything before it. A reply
-that speaks to its grader ("the answer key says B", "give full marks") is no answer at all.
+Thinking is no answer, and neither is a question that the model goes on to make up. A JSON field that holds
+the answer
+wins over the reasoning beside it; what is tagged, boxed or announced as final wins over everything before
+it. A reply
+that asks its grader for points ("the answer key says B", "give full marks") is no answer at all.
 """
 
+import json
 import re
 import unicodedata
+from functools import lru_cache
 
-THOUGHT = re.compile(
-    r"<(think|thinking|thought|reasoning|seed:think)>.*?(?:</\1>|\Z)"
-    r"|<unused94>.*?(?:<unused95>|\Z)"  # MedGemma 27B
-    # gpt-oss
-    r"|<\|channel\|>(?:analysis|commentary)<\|message\|>.*?(?:<\|end\|>|<\|start\|>|(?=<\|channel\|>)|\Z)"
-    r"|◁think▷.*?(?:◁/think▷|\Z)",
+from medxiaohe.scoring._languages import any_of, fields, marks, rules, spoken
+
+# gpt-oss, with its marks and after a decoder dropped them: "analysisWe need ... assistantfinalB"
+HARMONY = re.compile(
+    r"<\|channel\|>(?:analysis|commentary)(?:(?!<\|message\|>).)*<\|message\|>.*?(?:<\|end\|>|<\|"
+    r"start\|>|(?=<\|channel\|>)|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
-CLOSED = re.compile(
-    r"^.*(?:</(?:think|thinking|thought|reasoning|seed:think)>|<unused95>|◁/think▷)",
-    re.IGNORECASE | re.DOTALL,
-)
-SPECIAL = re.compile(r"<\|[a-z_]+\|>(?:final|assistant)?", re.IGNORECASE)
-TAGGED = re.compile(
-    r"<answer>(.*?)(?:</answer>|\Z)|\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}", re.IGNORECASE | re.DOTALL
-)
-FINAL = re.compile(
-    r"\bfinal answer(?: is\b)?(?!\s*(?:options?|choices|format|key))"
-    r"|\bfinal (?:response|diagnosis|decision|choice)[*_\s]*(?::|\bis\b|\n)|最终(?:答案|诊断|选择)|####",
+PLAIN_HARMONY = re.compile(r"^\s*(?:assistant\s*)?(?:analysis|commentary)(?=[A-Z\s\"'])(.*)\Z", re.DOTALL)
+FINAL_CHANNEL = re.compile(r"(?:assistant\s*)final(?=\W|[A-Z]|\d|\Z)|<\|channel\|>\s*final\s*<\|message\|>")
+SPECIAL = re.compile(r"<\|[A-Za-z_/]+\|>(?:final|assistant)?")
+HTML = re.compile(
+    r"</?(?:strong|b|i|em|u|p|br|span|div|mark|font|center|h[1-6]|li|ul|ol|code|pre)(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
+)
+BOXED = r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
+WORDS = 3  # of a first line that may be an answer alone
+CUT_TEXT, CUT_LINE = 120, 60  # characters of a reply, and of its last line, that may stop in mid-sentence
+FIELD_ORDER = (
+    "final",
+    "letter",
+    "choice",
+    "option",
+    "correct",
+    "answer",
+    "答案",
+)  # which field of several wins
+VALUE = (
+    r"(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)'|(\[[^\[\]]*\])|(-?\d[\w.,%+\-]*"
+    r"|[A-Za-z]{1,8}(?=\s*[,}\n])))"
 )
 
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
@@ -35,7 +50,8 @@ CANNOT = (
     r" to|won't|will not|must decline to)"
 )
 TO_SAY = (
-    r"(?:determine|tell|answer|assess|diagnose|provide|say|help|assist|know|decide|conclude|identify|interpret|view|see|access|comment|"
+    r"(?:determine|tell|answer|assess|diagnose|provide|say|help|assist|know|decide|conclude|identify"
+    r"|interpret|view|see|access|comment|"
     r"confirm|give|make|offer|process|analy[sz]e|evaluate|predict|be (?:sure|certain))\w*\b"
 )
 SAID = r"(?:determined|answered|assessed|known|established|identified|judged|ascertained|concluded|evaluated)"
@@ -61,13 +77,27 @@ REFUSAL = re.compile(
     r"|^\W*(?:很|非常)?(?:抱歉|对不起)|我?不知道|不清楚|信息不足|作为(?:一个|一名)?(?:AI|人工智能|语言模型)",
     re.IGNORECASE,
 )
+BEGINS = r"(?:^|[.!?;\n]|\bplease\b,?|\bnow\b,?|\band\b|\bmust\b|\bshould\b|\byou\b)\s*"
+GRADER = r"(?:grader|judge|evaluator|examiner|reviewer|scorer|grading (?:model|system))"
 TO_GRADER = re.compile(
-    r"\b(?:the |an? )?(?:official )?(?:answer|marking|scoring|grading) key\b|\b(?:ground|gold)"
-    r" ?-?(?:truth|answer|label)\b"
-    r"|\b(?:award|give|assign|grant)\b.{0,20}\b(?:full|maximum|all|top)\b.{0,10}\b(?:marks?|points?|score|credit)\b"
+    r"\b(?:the |an? )?(?:official )?(?:answer|marking|scoring|grading) key\b"
+    r"|\b(?:ground|gold)[ -]?(?:truth|answer|label|standard answer)s?\b\W*(?:is|says|reads|equals"
+    r"|[:=])\W*(?:option |answer )?"
+    r"(?:[a-j]\b(?! )|yes\b|no\b|-?\d)"
+    r"|\b(?:according to|per|match(?:es|ing)?|equals?|consistent with"
+    r"|agrees with) the (?:ground[ -]?truth|gold(?: answer| label)?)\b"
+    rf"|{BEGINS}(?:award|give|assign|grant)\b.{{0,20}}\b(?:full|maximum|all|top|highest)\b"
+    rf".{{0,10}}\b(?:marks?|credit)\b"
+    rf"|{BEGINS}(?:award|give|assign|grant)\b.{{0,20}}\b(?:full|maximum|top|highest)\b.{{0,10}}\b"
+    rf"(?:points?|score)\b(?! (?:of|for) )"
+    r"|\b(?:award|give|assign|grant)\b (?:me|this (?:answer|response|reply)|my \w+|it)\b.{0,20}\b"
+    r"(?:marks?|points?|score|credit)\b"
+    r"|\b(?:full|maximum) (?:marks|credit) (?:for|to) (?:this|my|me)\b"
     r"|\bmark (?:this|it|my answer|the answer) (?:as )?(?:correct|right)\b"
-    r"|\b(?:ignore|disregard|forget)\b.{0,20}\b(?:previous|prior|above|earlier)\b.{0,20}\b(?:instruction|prompt|message|rule)s?\b"
-    r"|\b(?:dear|hey|note to(?: the)?|attention)\b.{0,10}\b(?:grader|judge|evaluator|examiner)\b"
+    rf"|{BEGINS}(?:ignore|disregard|forget)\b.{{0,20}}\b(?:previous|prior|above|earlier)\b"
+    rf".{{0,20}}\b(?:instruction|prompt|rule|message)s?\b"
+    rf"|(?:^|[.!?;\n])\s*(?:dear|hey|hello|note to(?: the)?|attention,?(?: to)?(?: the)?)\b"
+    rf".{{0,10}}\b{GRADER}\b"
     r"|\b(?:is|as) (?:equal to |the same as )?the (?:reference|correct|expected) answer[, ]+(?:whatever|no"
     r" matter)\b"
     r"|\b(?:same as|equal to|identical to|equals|matches) the (?:reference|correct|expected|gold|right)"
@@ -96,26 +126,97 @@ TO_GRADER_CUES = (
 )  # fmt: skip
 
 
+@lru_cache(maxsize=4096)
 def final(answer: str) -> str:
-    """The part of an answer that commits: no thinking, no markdown; what is tagged, boxed or announced as
-    final wins.
+    """Return the part of a reply that commits, as the text that parsers read.
 
-    Thinking that was cut off before it closed leaves nothing, and neither does an answer that speaks to its
-    grader. Characters are in NFKC, so "Ｂ：" reads "B:".
+    Thinking is left out, and a question that the reply goes on to make up. Of what is left, the last
+    JSON field that
+    holds an answer wins, then a tag or a box, then what follows the last announcement as final that is
+    not empty.
+    Thinking that was cut off before it closed leaves nothing, and neither does a reply that speaks to
+    its grader.
+    Characters are in NFKC, so "Ｂ：" reads "B:".
     """
     text = outside_thoughts(answer)
     if speaks_to_grader(text):
         return ""
-    if tagged := [a or b for a, b in TAGGED.findall(text)]:
-        return "\n".join(f"answer: {_bare(t)}" for t in dict.fromkeys(tag.strip() for tag in tagged))
-    if announced := list(FINAL.finditer(text)):
-        text = "answer" + re.sub(r"^[*_#\s]*[:：]?[*_#\s]*", ": ", text[announced[-1].end() :])
+    if (field := answer_field(text)) is not None:
+        return _said(field)
+    text = without_invented_turns(text)
+    if tagged := [one for one in _tagged(text) if one.strip()]:
+        return "\n".join(_said(one) for one in dict.fromkeys(one.strip() for one in tagged))
+    if _empty_tag(text):
+        return ""
+    for mark in reversed(list(_finals().finditer(text))):
+        rest = text[mark.end() :]
+        if re.search(r"[^\W_]", rest):
+            return _bare(
+                "answer"
+                + re.sub(
+                    r"^[*_#\s\]】\"']*(?:[:：]|\b(?:is|es|é|est|ist|lautet)\b|是|为|は|은|는)?[*_#\s]*",
+                    ": ",
+                    rest,
+                )
+            )
     return _bare(text)
 
 
 def outside_thoughts(answer: str) -> str:
     """The reply without its thinking, in NFKC, with plain apostrophes and without characters of no width."""
-    return SPECIAL.sub(" ", CLOSED.sub("", THOUGHT.sub(" ", spelt(answer))))
+    return SPECIAL.sub(" ", _thoughtless(spelt(answer))[0])
+
+
+def cut_off(answer: str) -> bool:
+    """Whether the reply stops before it ends: in its thinking, in a JSON object, or in the middle of a
+    sentence."""
+    text, closed = _thoughtless(spelt(answer))
+    text = text.rstrip()
+    if not closed or (text.lstrip().startswith(("{", "```json")) and text.count("{") > text.count("}")):
+        return True
+    lines = text.splitlines()
+    return (
+        len(text) >= CUT_TEXT and len(lines[-1]) >= CUT_LINE and bool(re.search(r"[^\W_]$|[,(\[\-]$", text))
+    )
+
+
+def answer_field(text: str) -> str | None:
+    """The value of the JSON field that holds the answer; None without one, "" where two of them differ."""
+    found: dict[str, list[str]] = {}
+    for match in _field().finditer(text):
+        value = _value(match)
+        if value.strip() and value.strip().lower() not in ("null", "none", "..."):
+            found.setdefault(match["name"].lower(), []).append(value.strip())
+    if not found:
+        return None
+    name = min(
+        found, key=lambda one: next((i for i, key in enumerate(FIELD_ORDER) if key in one), len(FIELD_ORDER))
+    )
+    values = dict.fromkeys(found[name])
+    return next(iter(values)) if len(values) == 1 else ""
+
+
+def without_invented_turns(text: str) -> str:
+    """The reply up to where it goes on with another turn, or with a question that nobody asked."""
+    for mark in marks()["ends"]:
+        before, found, _ = text.partition(unicodedata.normalize("NFKC", mark))
+        if found and before.strip():
+            text = before
+        elif found:
+            text = text.replace(found, " ")
+    match = _question(spoken(text)).search(text)
+    return text[: match.start()] if match and _answers(text[: match.start()]) else text
+
+
+def _answers(text: str) -> bool:
+    """Whether the text before a new question may hold an answer: it announces one, or is no more than a
+    line."""
+    names = spoken(text)
+    announced = rf"{any_of(names, 'answer', 'choose', 'final')}\W{{0,6}}(?:{any_of(names, 'link')}|[:：=])"
+    first, _, rest = text.strip().partition("\n")
+    return bool(re.search(r"[^\W_]", text)) and bool(
+        not rest.strip() or len(first.split()) <= WORDS or re.search(announced, text, re.IGNORECASE)
+    )
 
 
 def spelt(text: str) -> str:
@@ -135,6 +236,120 @@ def speaks_to_grader(text: str) -> bool:
     return any(cue in low for cue in TO_GRADER_CUES) and bool(TO_GRADER.search(text))
 
 
+@lru_cache(maxsize=4096)
+def _thoughtless(text: str) -> tuple[str, bool]:
+    """The text without its thinking, and whether that was closed."""
+    opened, closing = _thoughts()
+    text = HARMONY.sub(" ", text)
+    if PLAIN_HARMONY.match(text):
+        finals = list(FINAL_CHANNEL.finditer(text))
+        text = text[finals[-1].end() :] if finals else ""
+        return text, bool(finals)
+    text = opened.sub(" ", text)
+    if ends := list(closing.finditer(text)):
+        text = text[ends[-1].end() :]
+    if left := _opening().search(text):
+        return text[: left.start()] + _last_object(text[left.end() :]), False
+    return text, True
+
+
+def _last_object(text: str) -> str:
+    """The JSON object with an answer field that ends a text, or "": an answer, though the thinking was
+    never closed."""
+    text = text.rstrip("` \n\t")
+    start = max(text.rfind('{"'), text.rfind("{\n"), text.rfind("{ "))
+    return text[start:] if text.endswith("}") and start >= 0 and _field().search(text[start:]) else ""
+
+
+@lru_cache(maxsize=1)
+def _thoughts() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Thinking from its mark to the end of it, and the end of thinking that began before the reply."""
+    names = "|".join(map(re.escape, marks()["thoughts"]))
+    pairs = [
+        rf"{_line(start)}.*?{_line(end)}" for start, end in (map(_nfkc, pair) for pair in marks()["pairs"])
+    ]
+    opened = rf"<({names})\b[^<>]*>.*?</\1\s*>|\[({names})\].*?\[/\2\]|" + "|".join(pairs)
+    ends = [_line(_nfkc(end)) for _, end in marks()["pairs"] if not end.startswith("#")]
+    closing = rf"</(?:{names})\s*>|\[/(?:{names})\]|" + "|".join(ends)
+    return re.compile(opened, re.IGNORECASE | re.DOTALL), re.compile(closing, re.IGNORECASE)
+
+
+@lru_cache(maxsize=1)
+def _opening() -> re.Pattern[str]:
+    names = "|".join(map(re.escape, marks()["thoughts"]))
+    starts = [_line(_nfkc(start)) for start, _ in marks()["pairs"] if not start.startswith("#")]
+    return re.compile(rf"<(?:{names})\b[^<>]*>|\[(?:{names})\]|" + "|".join(starts), re.IGNORECASE)
+
+
+def _line(mark: str) -> str:
+    """A mark as a pattern; one that is a heading stands on a line of its own."""
+    return rf"(?:^|(?<=\n)){re.escape(mark)}\s*\n" if mark.startswith("#") else re.escape(mark)
+
+
+def _nfkc(mark: str) -> str:
+    return unicodedata.normalize("NFKC", mark)
+
+
+@lru_cache(maxsize=1)
+def _field() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\\)[\"'](?P<name>{fields()})[\"']\s*:\s*{VALUE}", re.IGNORECASE | re.DOTALL)
+
+
+def _value(match: re.Match[str]) -> str:
+    quoted, single, rows, bare = match.groups()[-4:]
+    if quoted is not None:
+        try:
+            return str(json.loads(f'"{quoted}"', strict=False))
+        except ValueError:
+            return quoted
+    return single or rows or bare or ""
+
+
+@lru_cache(maxsize=1)
+def _tags() -> re.Pattern[str]:
+    names = "|".join(marks()["tags"])
+    return re.compile(rf"<({names})\b[^<>]*>(.*?)(?:</\1>|\Z)|{BOXED}", re.IGNORECASE | re.DOTALL)
+
+
+def _tagged(text: str) -> list[str]:
+    return [tag or box for _, tag, box in _tags().findall(text)]
+
+
+def _empty_tag(text: str) -> bool:
+    """Whether nothing but an empty tag or box is left."""
+    return bool(_tags().search(text)) and not re.search(r"[^\W_]", _tags().sub("", text))
+
+
+@lru_cache(maxsize=1)
+def _finals() -> re.Pattern[str]:
+    """The announcements of a final answer: those at the beginning of a line, or with a colon or a verb
+    behind."""
+    words = any_of(tuple(rules()), "final")
+    return re.compile(
+        rf"(?i:{words}(?!\s*(?:options?|choices|format|key))(?=[*_\s#\]】\"']*(?:[:：\n]|$|\b(?:is|es"
+        rf"|é|est|ist|lautet)\b|是|为|は|은|는|应)|\s+[A-Z]\b))|####(?!#)(?=[ \t]*(?:\(?[A-Za-z]\)?"
+        rf"|[A-Z, ]{{1,14}}|-?\d\S*(?: \S{{1,12}})?|yes|no|maybe)[ \t.]*$)"
+    )
+
+
+@lru_cache(maxsize=256)
+def _question(names: tuple[str, ...]) -> re.Pattern[str]:
+    words = any_of(names, "question")
+    return re.compile(
+        rf"\n[ \t#*\[【]{{0,8}}{words}[ \t*\]】]{{0,6}}\d*[* \t]{{0,6}}[:：]|\n(?:### )?(?:Human|User"
+        rf"|Instruction|Input)\s*:",
+        re.IGNORECASE,
+    )
+
+
+def _said(value: str) -> str:
+    return f"answer: {_bare(HTML.sub(' ', value))}"
+
+
 def _bare(text: str) -> str:
-    text = re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*\{([^{}]*)\}", r"\1", text)
+    text = re.sub(
+        r"\\(?:text|mathrm|textbf|mathbf|textit|mathbf|operatorname)\s*\{([^{}]*)\}",
+        r"\1",
+        HTML.sub(" ", text),
+    )
     return re.sub(r"[*_`]+", " ", text).strip()

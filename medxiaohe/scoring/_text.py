@@ -24,6 +24,8 @@ LEAD = re.compile(
     re.IGNORECASE,
 )
 APOSTROPHES = str.maketrans("’‘", "''")
+FIRST = 6  # words of a first sentence that is an answer, before one that says what is not known
+CONTRAST = re.compile(r"(?:but|however|though|although|sorry|as an?)\b", re.IGNORECASE)
 SHORT = 12  # words: a longer answer may say "or" without leaving two answers open
 
 
@@ -58,6 +60,15 @@ def short(answer: str, accepted: tuple[str, ...] = ()) -> str:
     text = committed(answer)
     if {plain(text)} & {plain(gold) for gold in accepted}:
         return text
+    first, _, rest = text.partition(". ")
+    if (
+        rest
+        and refuses(rest)
+        and not refuses(first)
+        and len(first.split()) <= FIRST
+        and not CONTRAST.match(rest)
+    ):
+        text = first  # "Pneumonia. Its cause cannot be determined from the image."
     if refuses(text) or UNKNOWN.fullmatch(text.strip(" .!:")) or not plain(text):
         return ""
     hedged = (

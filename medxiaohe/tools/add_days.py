@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from medxiaohe.errors import ToolError
 from medxiaohe.tools import tool
 
+EXAMPLE = {"date": "12/11/2013", "days": 280}
 
-@tool(example={"date": "12/11/2013", "days": 280})
+
+@tool
 def add_days(date: str, days: int) -> str:
     """The date (month/day/year) that is `days` after the given one; a negative number goes back."""
     try:

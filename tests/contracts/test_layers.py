@@ -9,9 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent / "medxiaohe"
 LAYERS = [
     {"types", "errors"},
-    {"permission"},
-    {"io", "plugins", "progress"},
-    {"images"},
+    {"io", "images", "plugins", "progress"},
     {"recipe", "assets", "privacy", "shards", "traces"},
     {"entity", "models"},
     {"retrieval", "scoring"},

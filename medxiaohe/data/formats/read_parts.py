@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medxiaohe import io, plugins
+from medxiaohe import io, plugins, shards
 from medxiaohe.data.formats import files
 from medxiaohe.data.readers import DeadLetter
-from medxiaohe.data.sharding.stage import Done, Stage
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
 
@@ -42,7 +41,7 @@ class Part:
 class Together:
     """What all parts hold."""
 
-    mentions_of: Callable[[str], int]
+    mentions_of: Callable[[Sample], int]
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)  # why the first row of a source is dead
     dead: Counter[str] = field(default_factory=Counter)
@@ -76,7 +75,7 @@ class Together:
         self.sources[label]["documents" if sample.is_document else "instructions"] -= 1
         self.sources[label]["images"] -= len(sample.images)
         self.coverage.subtract(sample.entities)
-        self.mentions -= self.mentions_of(sample.text)
+        self.mentions -= self.mentions_of(sample)
         self.written -= 1
         self.dead["duplicate"] += 1
 
@@ -127,16 +126,14 @@ def marks(ids: Iterable[str]) -> bytes:
 
 
 def together(
-    stage: Stage,
     sources: Sequence[Source],
     parts: Sequence[Part],
-    done: Done,
-    mentions_of: Callable[[str], int],
+    done: Sequence[tuple[Path, dict[str, Any]]],
+    out: Path,
+    work: Path,
+    mentions_of: Callable[[Sample], int],
 ) -> Together:
-    """Write samples.jsonl, dead.jsonl and coverage.json of all parts.
-
-    `mentions_of` counts the mentions in a text.
-    """
+    """Write samples.jsonl, dead.jsonl and coverage.json of all parts."""
     folders = [folder for folder, _ in done]
     total, places = Together(mentions_of), list(folders)
     numbers: dict[int, list[int]] = {}
@@ -147,10 +144,11 @@ def together(
         if len(own) > 1 and (twice := _twice([folders[number] / "ids.bin" for number in own])):
             known = set[str]()
             for number in own:
-                places[number] = stage.work / f"once-{number:06d}"
+                places[number] = work / f"once-{number:06d}"
                 _once(folders[number], places[number], sources[source].label, twice, known, total)
-    stage.join(places, "samples.jsonl", "dead.jsonl")
-    stage.carry(None, coverage=+total.coverage)
+    for name in ("samples.jsonl", "dead.jsonl"):
+        shards.join([place / name for place in places], out / name)
+    io.write_json(out / "coverage.json", dict(sorted((+total.coverage).items())))
     return total
 
 

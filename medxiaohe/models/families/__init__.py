@@ -1,2 +1,0 @@
-"""What is particular to a family of vision-language models: one file each, found by the class of its
-processor."""
