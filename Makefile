@@ -1,5 +1,6 @@
 # make quickstart   a virtual environment, the pinned install, and the recipe from corpora to a scored model
 # make test         the same environment plus the test tools: lint, types, tests
+# make test-long    the tests that take minutes, which `make test` leaves out
 # make tree         the Medical Entity Tree of all open vocabularies; MEDXIAOHE_DATA names the data pack
 # make clean        removes what the quickstart wrote (not .venv, not the asset cache)
 
@@ -8,10 +9,10 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints/cpu.txt
 RECIPE ?= recipes/quickstart.yaml
 RUN_FLAGS ?=
-PYTEST_FLAGS ?= -n 2 --dist loadfile
+PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
 
-.PHONY: quickstart tree test lint types install install-dev clean
+.PHONY: quickstart tree test test-long lint types install install-dev clean
 
 quickstart: install
 	$(BIN)/medxiaohe run $(RECIPE) $(RUN_FLAGS)
@@ -21,7 +22,10 @@ tree: install
 	$(BIN)/medxiaohe tree stats --tree out/tree/tree/1
 
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) -m "not long"
+
+test-long: install-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) -m long
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -34,14 +34,15 @@ from typing import Any
 
 from medxiaohe import io
 from medxiaohe.agents import rwr
-from medxiaohe.agents._loop import converse
 from medxiaohe.models.backends.transformers import transformers
+from medxiaohe.retrieval.library import open_library
 from medxiaohe.scoring.stated import stated
-from medxiaohe.train.agentic import AgenticSettings, Retriever, agentic, search
+from medxiaohe.tools.toolbox import open_tools
+from medxiaohe.train.agentic import AgenticSettings, Retriever, agentic
 from medxiaohe.train.loop.fit import FitSettings
 from medxiaohe.train.loop.parts import Parts
 from medxiaohe.train.sft import sft
-from medxiaohe.types import Message, Prompt, Sample, ToolResult
+from medxiaohe.types import Message, Prompt, Sample, Tool, ToolResult
 
 WHOLE = Parts(language="full", projector=False)
 WORDS = 60  # of each of the four places of a fact
@@ -176,7 +177,7 @@ def prepared(facts: Sequence[Fact], seed: int, chosen: argparse.Namespace, out: 
     ]
     io.write_jsonl(out / "exchanged.jsonl", changed)
     io.write_jsonl(out / "data" / "prompts.jsonl", [question(fact) for fact in facts[WARM : WARM + PROMPTS]])
-    chance, library = random.Random(seed), search(Retriever(path=str(out / "library.jsonl"), top=TOP))
+    chance, library = random.Random(seed), search(out / "library.jsonl")
     rows = {
         name: [shown(fact, library, facts[:WARM], chance, shares) for fact in facts[:WARM]]
         for name, shares in (("skill", SKILL), ("habit", HABIT))
@@ -230,6 +231,12 @@ def reinforced(arm: str, start: Path, seed: int, chosen: argparse.Namespace, out
     return place
 
 
+def search(passages: Path) -> Tool:
+    """The tool `search` over a file of passages."""
+    (made,) = open_tools(["search"], {"library": open_library(str(passages)), "top": TOP})
+    return made
+
+
 def examined(
     place: Path, arm: str, exam: Sequence[Fact], facts: Sequence[Fact], out: Path
 ) -> list[dict[str, Any]]:
@@ -240,9 +247,9 @@ def examined(
     for asked, library in (("with the library", "library"), ("without it", ""), ("exchanged", "exchanged")):
         if asked == "exchanged" and arm != "with retrieval":
             continue
-        tools = [search(Retriever(path=str(out / f"{library}.jsonl"), top=TOP))] if library else []
+        tools = [search(out / f"{library}.jsonl")] if library else []
         prompts = [Prompt(fact.id, question(fact, gold=False).messages) for fact in exam]
-        traces = converse(prompts, engine, tools, "rwr", "allowed" if tools else "none", rwr.MAX_ROUNDS)
+        traces = rwr.rwr(prompts, engine, tools)
         right = [
             float(stated(question(fact), trace).value or 0) for fact, trace in zip(exam, traces, strict=True)
         ]

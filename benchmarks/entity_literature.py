@@ -30,14 +30,15 @@ from pathlib import Path
 
 from medxiaohe import assets, io, plugins
 from medxiaohe.data.attach import KINDS
+from medxiaohe.data.growing.model_extraction import Limits, extract
 from medxiaohe.data.growing.rulings import library, rule
 from medxiaohe.data.readers.pubmed_xml import pubmed_xml
 from medxiaohe.data.readers.pubtator import pubtator
 from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.entity.literature import candidates, cluster
 from medxiaohe.entity.literature.conflicts import Conflict, Option
-from medxiaohe.entity.literature.extract import Found, Limits, Passage, extract
 from medxiaohe.entity.literature.kinds import Typer
+from medxiaohe.entity.literature.passages import Found, Passage
 from medxiaohe.entity.literature.vectors import Remembering
 from medxiaohe.entity.tagging import gold
 from medxiaohe.entity.tree.tree import Tree

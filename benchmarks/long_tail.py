@@ -40,7 +40,7 @@ from medxiaohe.data.read import ReadSettings, Source, read
 from medxiaohe.entity.linking.finder import finder
 from medxiaohe.entity.tree.frequency import BUCKETS, buckets
 from medxiaohe.progress import track
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Annotations, Message, Provenance, Sample
 
 VOCABULARY, WINDOW, BATCH = 4096, 128, 4
 CONTEXT, AFTER = 64, 12  # tokens before and after a mention that a question has
@@ -182,7 +182,8 @@ def as_text(sample: Sample, kinds: dict[str, tuple[str, str]]) -> Sample:
     messages = (Message("document", (sample.text,)),)
     if sample.split == "test":  # as a question: documents are no test items for data.curate
         messages = (Message("user", (sample.text,)), Message("assistant", ("-",)))
-    return replace(sample, messages=messages, source=bucket, target="", choices=(), meta={})
+    bare = replace(sample, meta={}, annotations=Annotations(), provenance=Provenance())
+    return replace(bare, messages=messages, source=bucket, target="", choices=())
 
 
 def tokenizer(samples: Sequence[Sample]) -> Any:

@@ -40,8 +40,8 @@ def main() -> None:
     rows: list[tuple[str, Chain, Case]] = []
     num = Counter[str]()
     for sample in io.read_samples(args.rows / "samples.jsonl"):
-        tune = sample.meta.get("nodes") and io.unit_interval("chains", sample.meta["nodes"][0]) < 0.5
-        chain = split(sample.messages[-1].text)[0] if sample.meta.get("chain") == "long" else None
+        tune = sample.annotations.nodes and io.unit_interval("chains", sample.annotations.nodes[0]) < 0.5
+        chain = split(sample.messages[-1].text)[0] if sample.provenance.chain == "long" else None
         if chain and tune == (args.split == "tune") and num[sample.source] < args.items:
             num[sample.source] += 1
             rows.append((sample.source, chain, case(sample, graph)))

@@ -65,10 +65,12 @@ def written(args: argparse.Namespace) -> None:
         rows.choice_row(one, n % 4, graph) for n, one in enumerate(asked)
     ]
     again = sum(
-        verify(walk_from_json(row.meta["path"]), graph) == "" for row in made_rows if row.source == rows.PATH
+        verify(walk_from_json(row.provenance.path), graph) == ""
+        for row in made_rows
+        if row.source == rows.PATH
     )
     print(line("stored paths that verify", again, len(walks)))
-    print(f"  rows by length of their thought: {dict(Counter(row.meta['chain'] for row in made_rows))}")
+    print(f"  rows by length of their thought: {dict(Counter(row.provenance.chain for row in made_rows))}")
     names, words, bad = finder(args.tree), lexicon(), Counter[str]()
     start, num = time.process_time(), 0
     for row in made_rows:

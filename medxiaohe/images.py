@@ -8,12 +8,14 @@ than 8 bits are stretched from their darkest to their brightest pixel: Pillow wo
 from __future__ import annotations
 
 import hashlib
-import io
 import math
+import os
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medxiaohe import io
 from medxiaohe.errors import DataError
 from medxiaohe.types import ImageRef
 
@@ -46,7 +48,7 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pil.DecompressionBombWarning)
         try:
-            with pil.open(io.BytesIO(data), formats=FORMATS) as opened:
+            with pil.open(BytesIO(data), formats=FORMATS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise DataError(
                         f"{image.uri}: {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are"
@@ -93,9 +95,10 @@ def _stretched(deep: Image) -> Image:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: larger than {MAX_BYTES >> 20} MiB: not opened")
-        return path.read_bytes()
+        with io.open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                raise DataError(f"{path}: larger than {MAX_BYTES >> 20} MiB: not opened")
+            return file.read(MAX_BYTES)
     except FileNotFoundError as error:
         raise DataError(f"no such image: {path}") from error
     except DataError:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from medxiaohe import permission
 from medxiaohe.errors import ConfigError, MedError, MissingExtra
 
 KINDS = {
@@ -51,6 +52,8 @@ EXTRA_OF = {  # import name -> the extra that brings it
     "accelerate": "train",
     "safetensors": "train",
     "gguf": "train",
+    "torchvision": "train",
+    "num2words": "train",
     "PIL": "train",
     "numpy": "train",
     "vllm": "vllm",
@@ -76,13 +79,19 @@ def available(kind: str) -> list[str]:
     )
 
 
-def load(kind: str, name: str) -> Any:
-    """Return the function or class that `name` stands for."""
+def load(kind: str, name: str, *, from_data: bool = False) -> Any:
+    """Return the function or class that `name` stands for; `from_data` where no person but data names it.
+
+    Raises:
+        ConfigError: there is no such name; CodeRefused: it names code that nobody allowed (permission.py).
+    """
     folder = folder_of(kind)
     if kind in BY_YAML and name.endswith((".yaml", ".yml")):
+        if from_data:
+            permission.check(name, from_data=True)
         return load_object(BY_YAML[kind])(Path(name).expanduser())
     if ":" in name:
-        return load_object(name)
+        return load_object(name, from_data=from_data)
     file, _, attribute = name.partition(".")
     names = available(kind)
     if file not in names:
@@ -119,8 +128,13 @@ def stages() -> list[str]:
     ]
 
 
-def load_object(name: str) -> Any:
-    """The attribute of a file ("mine/eye.py:eye") or of an installed module ("my_pkg.eye:eye")."""
+def load_object(name: str, *, from_data: bool = False) -> Any:
+    """The attribute of a file ("mine/eye.py:eye") or of an installed module ("my_pkg.eye:eye").
+
+    Raises:
+        CodeRefused: nobody allowed this code (permission.py).
+    """
+    permission.check(name, from_data=from_data)
     where, _, attribute = name.rpartition(":")
     return _attribute(_load_file(where) if where.endswith(".py") else _module(where, name), attribute)
 

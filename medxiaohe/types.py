@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 Role = Literal["document", "system", "user", "assistant", "tool"]
 ROLES: tuple[str, ...] = ("document", "system", "user", "assistant", "tool")
@@ -87,6 +87,7 @@ class ToolResult:
     parts: tuple[str | ImageRef, ...]
     evidence: tuple[Evidence, ...] = ()
     error: str = ""  # shown to the model, which may recover
+    data: Any = None  # the same as JSON, where the tool returned fields and not text
 
 
 Part = str | ImageRef | ToolCall | ToolResult
@@ -96,6 +97,7 @@ Part = str | ImageRef | ToolCall | ToolResult
 class Message:
     role: Role
     parts: tuple[Part, ...]
+    error: str = ""  # why there is no reply: the model or its server failed; never part of a prompt
 
     @property
     def text(self) -> str:
@@ -121,6 +123,54 @@ class Prompt:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Mention(NamedTuple):
+    """Where an annotator saw an entity; offsets are code points of `Sample.text`."""
+
+    start: int
+    end: int
+    surface: str  # the text between the two
+    kind: str  # as the annotator called it: "Disease", "Chemical"
+    ids: str = ""  # concept ids as written: "D001943|D010051"
+
+
+@dataclass(frozen=True, slots=True)
+class Medical:
+    """How likely a text is about medicine, by the classifier of data.classify."""
+
+    probability: float
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """What people and programs noted about a row, which code of medxiaohe reads; no prompt has it."""
+
+    mentions: tuple[Mention, ...] = ()
+    publication_types: tuple[str, ...] = ()  # of PubMed
+    reviewed: str = ""  # who reviewed the row; "yes" where that is all there is
+    nodes: tuple[str, ...] = ()  # of the tree, that the row was found or written for
+    medical: Medical | None = None
+    alignment: Mapping[str, Any] = field(default_factory=dict)  # what data.align checked
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a synthetic row was made, for the checks and pages that read it; no prompt has it."""
+
+    made: str = ""  # card, caption, choice, path
+    facts: tuple[Mapping[str, Any], ...] = ()  # the row states, each with its source
+    by: Mapping[str, Any] = field(default_factory=dict)  # {"writer": "template"}, or the record of a teacher
+    made_of: str = ""  # id of the row it was made of
+    made_of_source: str = ""
+    asks: str = ""  # what a choice asks for
+    options: tuple[str, ...] = ()  # ids of the entities on offer, in order
+    answer: str = ""  # id of the entity that is right
+    evidence: str = ""  # text that the answer rests on
+    path: Mapping[str, Any] | None = None  # a walk through the tree
+    chain: str = ""  # length of the thought: none, short, long
+    gates: tuple[str, ...] = ()  # checks it passed
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One training or evaluation item, from the reader that makes it to the loss or the score.
@@ -140,9 +190,13 @@ class Sample:
     patient_id: str = ""
     study_id: str = ""  # study, article or case: the unit that never straddles a split
     split: Split = ""
-    meta: Mapping[str, Any] = field(default_factory=dict)  # nothing in medxiaohe branches on it
+    meta: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # free: no code reads a key that a user did not name
     # what the other side of a conversation knows and may say: never the gold
     facts: Mapping[str, Any] = field(default_factory=dict)
+    annotations: Annotations = Annotations()
+    provenance: Provenance = Provenance()
 
     @property
     def is_document(self) -> bool:
@@ -252,7 +306,7 @@ class Trace:
         return tuple({item.id: item for result in results for item in result.evidence}.values())
 
 
-Status = Literal["judged", "unparsed", "refused", "unjudged"]
+Status = Literal["judged", "unparsed", "refused", "unjudged", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +315,8 @@ class Score:
 
     `judged`: value is what the scorer says. `unparsed` and `refused`: the model gave no usable
     answer, value is 0 and the item stays in every mean. `unjudged`: the judge failed, value is
-    None; the item is counted beside the mean and never averaged in.
+    None; the item is counted beside the mean and never averaged in. `error`: there is no answer,
+    because the server of the model failed on this item; value is None, counted and never averaged in.
     """
 
     name: str
@@ -321,7 +376,8 @@ Effects = Literal["none", "reads", "writes"]
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function the model may call. Build one with `tools.tool`, not by hand."""
+    """A function the model may call. Build one with `tools.tool`, not by hand; call it with
+    `tools.toolbox.call_tool`."""
 
     name: str
     description: str
@@ -331,6 +387,10 @@ class Tool:
     pure: bool = True  # the same arguments give the same result, so a replay may call it again
     effects: Effects = "none"  # on anything but its result: reads or writes files or services
     example: Mapping[str, Any] = field(default_factory=dict)  # arguments that work
+    # resources that `run` gets by keyword from the toolbox, never from the model: `images`, `library`
+    needs: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()  # resources that have a default
+    seconds: float = 30.0  # time limit of one call
 
 
 class Model(Protocol):
@@ -367,3 +427,5 @@ class Task:
     # split -> `tasks.fingerprint` of the data this was written with
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()  # text or image, language, suite: what results are grouped by
+    # what its tools work on, by name: a value, or a function that returns it (tools.toolbox.open_tools)
+    resources: Mapping[str, Any] = field(default_factory=dict)

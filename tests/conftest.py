@@ -22,9 +22,14 @@ os.environ.update(
     HF_HUB_DISABLE_PROGRESS_BARS="1",
 )
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# recipes and tasks of tests bring code of their own; tests/security takes this away again
+os.environ["MEDXIAOHE_CODE"] = "any"
 
 import pytest
 import tiny
+import tiny_families
+
+from medxiaohe.types import ImageRef
 
 LOOKUPS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
 
@@ -78,10 +83,44 @@ def tiny_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.build(tmp_path_factory.mktemp("models") / "tiny_vlm")
 
 
+@pytest.fixture(scope="session")
+def families_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tiny checkpoints of all families are built, each when it is first asked for."""
+    return tmp_path_factory.mktemp("families")
+
+
+@pytest.fixture(scope="session", params=tiny_families.NAMES)
+def family(request: pytest.FixtureRequest, families_folder: Path) -> tiny_families.Family:
+    """A loaded tiny checkpoint of each family in turn; a test must leave it as it was."""
+    pytest.importorskip("transformers")
+    if package := tiny_families.missing(request.param):
+        pytest.skip(f"{request.param} needs {package}")
+    return tiny_families.load(request.param, families_folder)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[ImageRef, ImageRef, ImageRef]:
+    """Three images of noise, of different shapes: wide, tall and small."""
+    np, image = pytest.importorskip("numpy"), pytest.importorskip("PIL.Image")
+    folder = tmp_path_factory.mktemp("pictures")
+    found = []
+    for number, (width, height) in enumerate([(150, 60), (70, 160), (48, 40)]):
+        pixels = np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
+        image.fromarray(pixels).save(folder / f"{number}.png")
+        found.append(ImageRef(str(folder / f"{number}.png")))
+    return found[0], found[1], found[2]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "filled_cache(*names): needs package assets that are already on this machine"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: with two workers none of them is left to run alone at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

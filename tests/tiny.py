@@ -4,6 +4,7 @@ model."""
 from pathlib import Path
 from typing import Any
 
+from medxiaohe.models import torchvision_ops
 from medxiaohe.models.starter import CHAT_TEMPLATE
 
 TEXT = """The patient is a 54 year old woman with fever, cough and dyspnea. Chest radiograph: no pleural effusion.
@@ -24,6 +25,7 @@ def build(
 ) -> Path:
     """Save model, tokenizer and processor; `AutoModelForImageTextToText` and `AutoProcessor` load the
     folder."""
+    torchvision_ops.declare()
     import torch
     from transformers import (
         CLIPImageProcessor,

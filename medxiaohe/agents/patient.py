@@ -11,18 +11,21 @@ three:
                                 content
     FINAL DIAGNOSIS: name       the end
 
-`consult` is the same talk with another patient: `by_model` lets a second model answer from the facts.
+With `by: model` the model of the role `patient` answers from the facts. `consult` is the same talk with
+another patient: a function of yours, or `by_model`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from medxiaohe.errors import DataError, ModelError
+from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, Example, run, workflow
+from medxiaohe.errors import DataError
 from medxiaohe.retrieval.bm25 import BM25, words
-from medxiaohe.types import Evidence, Message, Model, Prompt, Tool, Trace
+from medxiaohe.types import Evidence, Message, Model, Prompt, Trace
 
 MAX_TURNS = 20
 SENTENCES = 2  # of one answer
@@ -30,10 +33,20 @@ DONE = re.compile(r"FINAL DIAGNOSIS\s*[:：]\s*\S", re.IGNORECASE)
 TEST = re.compile(r"REQUEST TEST\s*[:：]\s*([^\n]+)", re.IGNORECASE)
 LAST = "That was the last question. Say FINAL DIAGNOSIS: and the diagnosis."
 NOT_KNOWN = "I don't know anything about that."
+EXAMPLE = Example(
+    "FINAL DIAGNOSIS: scurvy",
+    Message("assistant", ("What brings you here?",)),
+    {"patient": [{"topic": "history", "text": "My gums bleed."}], "results": []},
+)
 RULES = (
     "You are a doctor who talks with a patient. In each message do one thing: ask the patient one question;"
     " or write REQUEST TEST: and the name of an examination or test; or, when you are sure, write FINAL"
     " DIAGNOSIS: and one diagnosis (its letter where options are given). You have {turns} messages."
+)
+PATIENT = (
+    "You are a patient at the doctor's. Answer the last question in one or two sentences, only from"
+    " these facts; say that you do not know what is not in them. Name no disease of your own"
+    " accord."
 )
 ASKS_ABOUT = {  # words of a question -> words of a topic that hold the answer
     "demographics": "age old sex gender name man woman",
@@ -68,49 +81,86 @@ EMPTY = frozenset(
     " why with would you your test tests findings results result patient".split()
 )
 
-# facts, the talk so far, the question -> what is said
-Answer = Callable[[Mapping[str, Any], Sequence[Message], str], str]
+# facts, the talk so far, the question -> what the patient replies
+Reply = Callable[[Mapping[str, Any], Sequence[Message], str], str]
 
 
-def patient(prompts: Sequence[Prompt], model: Model, tools: Sequence[Tool] = ()) -> list[Trace]:
-    return consult(prompts, model, by_rule)
+@workflow(roles=("patient",))
+def patient(
+    case: Case, turns: int = MAX_TURNS, by: Literal["rule", "model"] = "rule"
+) -> Generator[Any, Any, Answer]:
+    """At most `turns` messages of the doctor, the default role; `by` says who answers: sentences of the case,
+    or the model of the role `patient`."""
+    return (yield from consultation(case, turns, by_role if by == "model" else _of(by_rule)))
 
 
 def consult(
-    prompts: Sequence[Prompt], model: Model, answer: Answer, max_turns: int = MAX_TURNS
+    prompts: Sequence[Prompt], model: Model, reply: Reply | ByModel, max_turns: int = MAX_TURNS
 ) -> list[Trace]:
-    """One trace for each prompt, in order; a talk without a diagnosis after `max_turns` messages ends with an
-    error."""
-    for prompt in prompts:
-        if not isinstance(prompt.facts.get("patient"), (list, tuple)):
-            raise DataError(
-                f"{prompt.id} has no facts for the workflow patient: it needs facts.patient and facts.results"
-            )
-    talks = [[Message("system", (RULES.format(turns=max_turns),)), *prompt.messages] for prompt in prompts]
-    open_ = list(range(len(prompts)))
-    for turn in range(max_turns):
-        replies = model.reply([talks[i] for i in open_]) if open_ else []
-        if len(replies) != len(open_):
-            raise ModelError(f"{model.name} gave {len(replies)} replies to {len(open_)} conversations")
-        for i, reply in zip(open_, replies, strict=True):
-            talks[i].append(reply)
-        open_ = [i for i in open_ if not DONE.search(talks[i][-1].text)]
-        if turn + 1 < max_turns:
-            for i in open_:
-                said = _response(prompts[i].facts, talks[i], answer)
-                talks[i].append(Message("user", (said if turn + 2 < max_turns else f"{said}\n{LAST}",)))
-    error = f"no diagnosis after {max_turns} messages"
-    return [
-        Trace(prompt, tuple(talk), error=error if i in open_ else "")
-        for i, (prompt, talk) in enumerate(zip(prompts, talks, strict=True))
-    ]
+    """The same consultation with another patient: a function of the facts, the talk and the question, or
+    `by_model`."""
+    if isinstance(reply, ByModel):
+        cast = {"": model, "patient": reply.model}
+        return run(patient, prompts, cast, settings={"turns": max_turns, "by": "model"})
+    return run(lambda case: consultation(case, max_turns, _of(reply)), prompts, model)
 
 
-def _response(facts: Mapping[str, Any], talk: Sequence[Message], answer: Answer) -> str:
-    said = talk[-1].text
-    if wanted := TEST.findall(said):
-        return results(facts, wanted[-1])
-    return answer(facts, talk, said)
+def consultation(case: Case, turns: int, reply: Callable[..., Any]) -> Generator[Any, Any, Answer]:
+    """The talk; `reply` is a generator function of the facts, the talk and the question."""
+    facts, prompt = case.facts, case.prompt
+    if not isinstance(facts.get("patient"), (list, tuple)):
+        raise DataError(
+            f"{prompt.id} has no facts for the workflow patient: it needs facts.patient and facts.results"
+        )
+    talk = [Message("system", (RULES.format(turns=turns),)), *prompt.messages]
+    try:
+        for turn in range(1, turns + 1):
+            doctor = yield Ask("", tuple(talk))
+            talk.append(doctor)
+            if DONE.search(doctor.text):
+                return Answer(messages=talk)
+            if turn < turns:
+                wanted = TEST.findall(doctor.text)
+                heard = results(facts, wanted[-1]) if wanted else (yield from reply(facts, talk, doctor.text))
+                talk.append(Message("user", (heard if turn + 1 < turns else f"{heard}\n{LAST}",)))
+    except BudgetSpent as spent:
+        return Answer(messages=talk, error=f"no diagnosis: {spent}")
+    return Answer(messages=talk, error=f"no diagnosis after {turns} messages")
+
+
+def _of(reply: Reply) -> Callable[..., Generator[Any, Any, str]]:
+    """A function as a generator function that asks nobody."""
+
+    def replied(*given: Any) -> Generator[Any, Any, str]:
+        return reply(*given)
+        yield
+
+    return replied
+
+
+@dataclass(frozen=True)
+class ByModel:
+    """A second model as the patient."""
+
+    model: Model
+
+
+def by_model(model: Model) -> ByModel:
+    """A second model as the patient; it reads the facts of the patient, not the findings of tests and not the
+    diagnosis."""
+    return ByModel(model)
+
+
+def by_role(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> Generator[Any, Any, str]:
+    """The model of the role `patient` answers from the patient's facts; the talk's roles are swapped."""
+    told = "\n".join(f"{row['topic']}: {row['text']}" for row in facts["patient"])
+    swapped = [
+        Message("user" if m.role == "assistant" else "assistant", (m.text,))
+        for m in talk
+        if m.role in ("user", "assistant")
+    ][1:]
+    reply = yield Ask("patient", (Message("system", (f"{PATIENT}\n\n{told}",)), *swapped))
+    return str(reply.text)
 
 
 def results(facts: Mapping[str, Any], wanted: str) -> str:
@@ -163,24 +213,3 @@ def _words_of(topic: str) -> str:
 
 def _sentences(text: str) -> list[str]:
     return [one for one in re.split(r"(?<=[.!?。！？])\s+", " ".join(text.split())) if one]
-
-
-def by_model(model: Model) -> Answer:
-    """A second model as the patient; it reads the facts of the patient, not the findings of tests and not the
-    diagnosis."""
-
-    def answer(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> str:
-        told = "\n".join(f"{row['topic']}: {row['text']}" for row in facts["patient"])
-        role = (
-            "You are a patient at the doctor's. Answer the last question in one or two sentences, only from"
-            " these facts; say that you do not know what is not in them. Name no disease of your own"
-            f" accord.\n\n{told}"
-        )
-        turned = [
-            Message("user" if m.role == "assistant" else "assistant", (m.text,))
-            for m in talk
-            if m.role in ("user", "assistant")
-        ][1:]
-        return model.reply([[Message("system", (role,)), *turned]])[0].text
-
-    return answer

@@ -9,57 +9,39 @@ native way may do so.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import Any
 
-from medxiaohe.agents.answer import call_tool
-from medxiaohe.errors import ModelError
-from medxiaohe.types import Message, Model, Prompt, Step, Tool, ToolCall, ToolResult, Trace
+from medxiaohe.agents.engine import Answer, Case, Example, workflow
+from medxiaohe.agents.engine.tool_loop import Grammar, tool_loop
+from medxiaohe.types import Message, ToolCall, ToolResult
 
 MAX_STEPS = 6
 SEARCH = re.compile(r"\s*Thought:[ \t]*(?P<thought>\S[^\n]*)\n+Search:[ \t]*(?P<query>\S[^\n]{0,300})\s*")
 NOTHING = "nothing found"
+EXAMPLE = Example("Thought: it is clear\nDecide: 1", Message("assistant", ("Thought: more\nSearch: scurvy",)))
 
 
-def react(prompts: Sequence[Prompt], model: Model, tools: Sequence[Tool] = ()) -> list[Trace]:
-    """One trace for each prompt, in order; one that is still searching after MAX_STEPS replies ends with an
-    error."""
-    talks = [list(prompt.messages) for prompt in prompts]
-    steps: list[list[Step]] = [[] for _ in prompts]
-    waiting = list(range(len(prompts)))
-    for step in range(MAX_STEPS):
-        replies = model.reply([talks[i] for i in waiting], ()) if waiting else []
-        if len(replies) != len(waiting):
-            raise ModelError(f"{model.name} gave {len(replies)} replies to {len(waiting)} conversations")
-        going = []
-        for i, reply in zip(waiting, replies, strict=True):
-            talks[i].append(reply)
-            results = _results(reply, step, tools)
-            if results:
-                first = len(steps[i])
-                steps[i] += [Step(first + n, "use", "search", got=result) for n, result in enumerate(results)]
-                talks[i].append(_observed(results) if not reply.calls else Message("tool", tuple(results)))
-                going.append(i)
-        waiting = going
-    errors = {i: f"no decision after {MAX_STEPS} steps" for i in waiting}
-    return [
-        Trace(prompt, tuple(talk), errors.get(i, ""), tuple(done))
-        for i, (prompt, talk, done) in enumerate(zip(prompts, talks, steps, strict=True))
-    ]
+@workflow(roles=())
+def react(case: Case, steps: int = MAX_STEPS) -> Generator[Any, Any, Answer]:
+    """At most `steps` steps; a conversation that still searches then ends with an error."""
+    return (yield from tool_loop(case, REACT, steps))
 
 
-def _results(reply: Message, step: int, tools: Sequence[Tool]) -> list[ToolResult]:
-    if reply.calls:
-        return [call_tool(call, tools) for call in reply.calls]
+def _calls(reply: Message, round_: int) -> Sequence[ToolCall]:
     match = SEARCH.fullmatch(reply.text)
-    return (
-        [call_tool(ToolCall(f"step_{step}", "search", {"query": match["query"].strip()}), tools)]
-        if match
-        else []
-    )
+    if reply.calls or not match:
+        return reply.calls
+    return (ToolCall(f"step_{round_}", "search", {"query": match["query"].strip()}),)
 
 
-def _observed(results: Sequence[ToolResult]) -> Message:
+def _shown(reply: Message, results: Sequence[ToolResult]) -> Message:
+    if reply.calls:
+        return Message("tool", tuple(results))
     texts = [
         part for result in results for part in (result.error, *result.parts) if isinstance(part, str) and part
     ]
     return Message("user", ("Observation: " + ("\n".join(texts) or NOTHING),))
+
+
+REACT = Grammar(_calls, _shown, native=False, unfinished="no decision after {rounds} steps", last_word=False)

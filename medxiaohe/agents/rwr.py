@@ -12,12 +12,18 @@ chat server can serve such a model.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import Any
 
-from medxiaohe.agents import _loop
-from medxiaohe.types import Message, Model, Prompt, Tool, ToolCall, ToolResult, Trace
+from medxiaohe.agents.engine import Answer, Case, Example, workflow
+from medxiaohe.agents.engine.tool_loop import Grammar, Need, tool_loop
+from medxiaohe.types import Message, ToolCall, ToolResult, Trace
 
 MAX_ROUNDS = 3
+EXAMPLE = Example(
+    "<think>clear</think><answer>B</answer>",
+    Message("assistant", ("<think>more</think><query>scurvy</query>",)),
+)
 SEARCH = "search"  # the tool that answers queries
 QUERY = re.compile(r"<query>(.*?)</query>", re.DOTALL)
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
@@ -33,9 +39,12 @@ HOW = (
 )
 
 
-def rwr(prompts: Sequence[Prompt], model: Model, tools: Sequence[Tool] = ()) -> list[Trace]:
-    """One trace for each prompt, in order; one that still asks after MAX_ROUNDS rounds ends with an error."""
-    return _loop.converse(prompts, model, tools, "rwr", "allowed" if tools else "none", MAX_ROUNDS)
+@workflow(roles=())
+def rwr(case: Case, rounds: int = MAX_ROUNDS, use: Need = "allowed") -> Generator[Any, Any, Answer]:
+    """At most `rounds` rounds of retrieval; a conversation that still asks then ends with an error."""
+    if use == "none":
+        case.tools = ()
+    return (yield from tool_loop(case, RWR, rounds, use))
 
 
 def queries(text: str, round_: int) -> tuple[ToolCall, ...]:
@@ -62,6 +71,14 @@ def retrieved(results: Sequence[ToolResult]) -> Message:
     return Message(
         "tool", (ToolResult(results[0].call_id, (f"<retrieve>\n{inside}\n</retrieve>", *pictures), evidence),)
     )
+
+
+RWR = Grammar(
+    calls=lambda reply, round_: queries(reply.text, round_),
+    shown=lambda reply, results: retrieved(results),
+    native=False,
+    stop=("</query>", "</answer>"),
+)
 
 
 def transcript(trace: Trace) -> str:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from medxiaohe import permission
 from medxiaohe.errors import MedError
 from medxiaohe.plugins import extra_of
 
@@ -18,6 +19,7 @@ DONE, PROBLEMS, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 def main(argv: Sequence[str] | None = None) -> int:
     from medxiaohe.cli.parser import parser
 
+    permission.restrict(permission.names_in(sys.argv[1:] if argv is None else argv))
     args = parser().parse_args(argv)
     module, _, function = args.do.rpartition(":")
     try:

@@ -30,6 +30,8 @@ EXTRAS = {
         "datasets",
         "safetensors",
         "gguf",
+        "torchvision",
+        "num2words",
         "pillow",
         "numpy",
     ),
@@ -51,7 +53,7 @@ class Finding:
 
 
 def doctor(args: argparse.Namespace) -> int:
-    findings = [*_python(), *_extras(), *_machine(), *_gpu(), *_places(), _hub(args.online)]
+    findings = [*_python(), *_extras(), *_torchvision(), *_machine(), *_gpu(), *_places(), _hub(args.online)]
     if args.json:
         print(json.dumps([vars(f) for f in findings], ensure_ascii=False))
     else:
@@ -82,6 +84,21 @@ def _extras() -> Iterator[Finding]:
             f"{found} is installed, medxiaohe is tested with {wanted}",
             False,
             f"pip install '{name}{wanted}'",
+        )
+
+
+def _torchvision() -> Iterator[Finding]:
+    """Whether torchvision's compiled part loads beside this torch."""
+    if version("torch") and version("torchvision"):
+        from medxiaohe.models import torchvision_ops
+
+        alone = torchvision_ops.declare()
+        yield Finding(
+            "torchvision",
+            "its compiled part does not load beside this torch; the transforms of processors do"
+            if alone
+            else "loads",
+            fix="install torch and torchvision of one build: docs/gpu.md" if alone else "",
         )
 
 

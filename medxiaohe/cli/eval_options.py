@@ -60,7 +60,7 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
     )
     judge.add_argument("--batch", type=int, default=8, metavar="N", help="criteria or claims in one call (8)")
     judge.add_argument(
-        "--retries", type=int, default=2, metavar="N", help="after a reply that cannot be read (2)"
+        "--retries", type=int, default=1, metavar="N", help="after a reply that cannot be read (1)"
     )
     judge.add_argument("--tree", type=Path, metavar="DIR", help="names for the judge `rules`")
 
@@ -96,6 +96,14 @@ def _asked(run: argparse.ArgumentParser) -> None:
         "--limit", type=int, metavar="N", help="only the first N items of each task, in its shuffled order"
     )
     run.add_argument("--split", default="test", help="test, validation or train")
+    run.add_argument(
+        "--workflow",
+        default="",
+        metavar="NAME",
+        help="of `medxiaohe list workflows`, instead of the task's; --set workflow.rounds=2 sets one of its"
+        " settings",
+    )
+    run.add_argument("--tools", default="", metavar="A,B", help="names of tools, instead of the task's")
     run.add_argument(
         "--rank", action="store_true", help="take the most likely answer on offer instead of generating one"
     )

@@ -76,6 +76,7 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
         "samples": args.k,
         "temperature": args.temperature,
         "mode": "rank" if args.rank else None,
+        "tools": _names(args.tools) or None,
         "baselines": ["random", "blind"] if args.baselines else None,
         "perturb": _names(args.perturb) or None,
         "confidence": args.confidence or bool(args.calibrate) or None,
@@ -87,6 +88,8 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
         values["tasks"] = [
             {"name": name, "limit": args.limit, "split": args.split} for name in _tasks(_names(args.tasks))
         ]
+    if args.workflow:
+        values["workflow"] = {**values.get("workflow", {}), "name": args.workflow}
     if judge := {**values.get("judge", {}), **_judge(args)}:
         values["judge"] = judge
     return values | {key: value for key, value in told.items() if value is not None} | _model(args, values)

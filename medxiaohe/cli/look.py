@@ -43,6 +43,8 @@ def show(args: argparse.Namespace) -> int:
         from medxiaohe import assets
 
         facts = io.to_json(assets.spec(args.name))
+    elif kind == "tools":
+        facts = _tool(args.name)
     else:
         facts = _facts(
             kind, plugins.load_stage(args.name) if kind == "stages" else plugins.load(kind, args.name)
@@ -216,6 +218,25 @@ def _names(kind: str) -> list[str]:
     return plugins.available(kind)
 
 
+def _tool(name: str) -> dict[str, Any]:
+    from medxiaohe.tools.toolbox import describe_tools
+
+    (tool,) = describe_tools([name])
+    function = inspect.unwrap(tool.run)
+    return {
+        "about": inspect.getdoc(inspect.getmodule(function)),
+        "file": inspect.getsourcefile(function) if inspect.isroutine(function) else "",
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "needs": [*tool.needs, *(f"{option} (optional)" for option in tool.options)],
+        "version": tool.version,
+        "pure": tool.pure,
+        "effects": tool.effects,
+        "seconds": tool.seconds,
+        "example": json.dumps(tool.example, ensure_ascii=False),
+    }
+
+
 def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "about": _about(thing),
@@ -235,11 +256,6 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
         ]
     elif kind == "tasks" and _needs_nothing(thing):
         facts |= _task(thing())
-    elif kind == "tools":
-        facts |= {
-            "description": getattr(thing, "description", ""),
-            "parameters": getattr(thing, "parameters", ""),
-        }
     example = getattr(inspect.getmodule(thing), "EXAMPLE", None)
     if kind == "perturbations":
         facts["example"] = example.text if example else ""

@@ -220,6 +220,7 @@ def parser() -> Parser:
         action="store_true",
         help="run finished stages again whose settings, inputs or code changed",
     )
+    _code_options(run)
 
     doctor = _verb(
         verbs,
@@ -317,8 +318,15 @@ def parser() -> Parser:
     ask.add_argument("--image", action="append", default=[], type=Path, help="a file; repeatable")
     ask.add_argument("--backend", default="transformers", help="a name of `medxiaohe list models`")
     ask.add_argument(
-        "--set", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable"
+        "--set",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="an option of the backend, or workflow.K=V one of the workflow; repeatable",
     )
+    ask.add_argument("--workflow", default="answer", metavar="NAME", help="of `medxiaohe list workflows`")
+    ask.add_argument("--tools", default="", metavar="A,B", help="names of `medxiaohe list tools`")
+    ask.add_argument("--library", type=Path, metavar="FILE", help="passages for the tool search")
     return top
 
 
@@ -487,6 +495,22 @@ def _stage_options(made: Parser, required: bool = True) -> None:
     )
     made.add_argument(
         "--accept-change", action="store_true", help="run again although settings, inputs or code changed"
+    )
+    _code_options(made)
+
+
+def _code_options(made: Parser) -> None:
+    made.add_argument(
+        "--allow-code",
+        action="store_true",
+        help="the recipe or settings file may name Python code: such a file is a program, so read it first",
+    )
+    made.add_argument(
+        "--code",
+        action="append",
+        default=[],
+        metavar="FILE.py:NAME",
+        help="code that rows or files of data may name; repeatable",
     )
 
 

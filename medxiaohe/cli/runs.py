@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from medxiaohe import io
+from medxiaohe import io, permission
 from medxiaohe.cli.summary import as_json, as_text
 from medxiaohe.errors import ConfigError
 from medxiaohe.recipe import load, ranks
@@ -22,7 +22,7 @@ def say(text: str) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    recipe = load.load(args.recipe, args.set, args.out)
+    recipe = load.load(args.recipe, args.set, args.out, allow_code=args.allow_code)
     if args.dry_run:
         return _dry_run(recipe, args)
     done = recipes.run(recipe, say=say, accept_change=args.accept_change, until=args.until)
@@ -39,8 +39,10 @@ def stage(args: argparse.Namespace) -> int:
     if not isinstance(values, dict):
         raise ConfigError(f"{args.settings}: must be a mapping of settings, not {values!r}")
     if "stages" in values:
-        recipe = _only(args.uses, load.load(args.settings, args.set, args.out), given)
+        whole = load.load(args.settings, args.set, args.out, allow_code=args.allow_code)
+        recipe = _only(args.uses, whole, given)
     else:
+        permission.check_file(values, str(args.settings), allow_code=args.allow_code)
         name = args.uses.rpartition(":")[2].replace(".", "_")
         made = load.stage(name, args.uses, values, {role: role for role in given}, args.set)
         recipe = load.Recipe(name, args.out, (made,))

@@ -1,6 +1,6 @@
 """Stage data.align: rows whose text contradicts what else they say go, in two stages (MET-4).
 
-    samples.jsonl   what stays; `meta.alignment` says what was checked
+    samples.jsonl   what stays; `annotations.alignment` says what was checked
     dropped.jsonl   {id, source, stage, reason, detail}
     coverage.json, and, where the corpus has them, contamination.json, nodes.jsonl and items.jsonl as they are
 
@@ -30,9 +30,10 @@ from medxiaohe.data.synth import anchors, planted, similarity
 from medxiaohe.data.synth.anchors import Item
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.mismatch import Mismatch, Rules
-from medxiaohe.data.synth.teacher import Teacher, TeacherSettings, Unusable, teacher
+from medxiaohe.data.synth.teacher import TeacherSettings, spending, teacher
 from medxiaohe.entity.linking.finder import finder
 from medxiaohe.errors import ConfigError, DataError, JudgeFailed
+from medxiaohe.models.asking import Client, Outcome, Unreadable
 from medxiaohe.models.embed import embedder
 from medxiaohe.progress import track
 from medxiaohe.scoring._findings import lexicon
@@ -116,7 +117,7 @@ def align(settings: AlignSettings, out: Path, *, corpus: Path, tree: Path) -> di
 
 
 def _aligned(
-    samples: Sequence[Sample], rules: Rules, judge: Teacher | None, settings: AlignSettings
+    samples: Sequence[Sample], rules: Rules, judge: Client | None, settings: AlignSettings
 ) -> list[_Row]:
     rows = [_Row(sample, anchors.item(sample, settings.tags), notes={}) for sample in samples]
     for row in rows:
@@ -134,7 +135,12 @@ def _aligned(
             [row for row in rows if not row.reason and (row.item.anchors or row.item.images)], judge, settings
         )
     return [
-        replace(row, sample=replace(row.sample, meta={**row.sample.meta, "alignment": row.notes}))
+        replace(
+            row,
+            sample=replace(
+                row.sample, annotations=replace(row.sample.annotations, alignment=row.notes or {})
+            ),
+        )
         for row in rows
     ]
 
@@ -194,32 +200,36 @@ def question(item: Item) -> list[Message]:
     return [Message("user", (*item.images, said))]
 
 
-def verdict(_: int, reply: str) -> str:
-    """The one word; Unusable when it is anything else."""
+def verdict(reply: str) -> str:
+    """The one word; Unreadable when it is anything else."""
     found = VERDICT.fullmatch(reply)
     if not found:
-        raise Unusable("the answer must be one word: match, mismatch, or unsure")
+        raise Unreadable("the answer must be one word: match, mismatch, or unsure")
     return found[1].lower()
 
 
-def _judged(rows: Sequence[_Row], judge: Teacher, settings: AlignSettings) -> None:
-    for row, reply in zip(rows, judge.ask([question(row.item) for row in rows], verdict), strict=True):
+def _asked(judge: Client, items: Sequence[Item]) -> list[Outcome]:
+    return judge.ask([question(item) for item in items], verdict, label=f"ask {judge.name}")
+
+
+def _judged(rows: Sequence[_Row], judge: Client, settings: AlignSettings) -> None:
+    for row, reply in zip(rows, _asked(judge, [row.item for row in rows]), strict=True):
         assert row.notes is not None
         row.notes["judge"] = {
             **reply.record(judge.name),
             "verdict": reply.value or "",
-            "problem": reply.problem,
+            "problem": reply.error,
         }
         if reply.value == "mismatch":
             row.drop("judge", "mismatch", reply.text[:200])
         elif reply.value != "match":
             row.notes["undecided"] = True
             if settings.undecided == "drop":
-                row.drop("judge", "undecided", reply.problem or "the judge is unsure")
+                row.drop("judge", "undecided", reply.error or "the judge is unsure")
 
 
 def _trusted(
-    judge: Teacher, items: Sequence[Item], graph: Graph, rules: Rules, settings: AlignSettings
+    judge: Client, items: Sequence[Item], graph: Graph, rules: Rules, settings: AlignSettings
 ) -> None:
     """JudgeFailed unless the judge calls fewer of the rows a mismatch than of the same rows with one planted,
     and most of those."""
@@ -239,7 +249,7 @@ def _trusted(
             break
     if not settings.planted or not pairs:
         return
-    said = [reply.value for reply in judge.ask([question(one) for pair in pairs for one in pair], verdict)]
+    said = [reply.value for reply in _asked(judge, [one for pair in pairs for one in pair])]
     false, caught = said[::2].count("mismatch"), said[1::2].count("mismatch")
     if caught * 2 < len(pairs) or caught <= false:
         raise JudgeFailed(
@@ -251,7 +261,7 @@ def _trusted(
 # ---- what is left on disk ------------------------------------------------------------------------
 
 
-def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Teacher | None) -> dict[str, Any]:
+def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Client | None) -> dict[str, Any]:
     coverage, dropped, notes, num = Counter[str](), list[dict[str, Any]](), Counter[str](), 0
 
     def kept() -> Iterator[Any]:
@@ -260,8 +270,9 @@ def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Teacher | No
             for row in io.read_jsonl(path):
                 num += 1
                 sample = row["sample"]
-                notes["unchecked"] += sample["meta"]["alignment"].get("rules") == "nothing to compare"
-                notes["undecided"] += bool(sample["meta"]["alignment"].get("undecided"))
+                checked = sample["annotations"]["alignment"]
+                notes["unchecked"] += checked.get("rules") == "nothing to compare"
+                notes["undecided"] += bool(checked.get("undecided"))
                 if row["reason"]:
                     why = {key: row[key] for key in ("stage", "reason", "detail")}
                     dropped.append({"id": sample["id"], "source": sample.get("source", ""), **why})
@@ -282,7 +293,7 @@ def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Teacher | No
             shutil.copyfile(corpus / name, out / name)
     by = Counter(f"{row['stage']}: {row['reason']}" for row in dropped)
     account = settle("data.align", read=num, written=num_kept, dropped=by)
-    said = {"judge": judge.to_json()} if judge else {}
+    said = {"judge": spending(judge)} if judge else {}
     return {
         "read": num,
         "kept": num_kept,

@@ -25,13 +25,15 @@ from typing import IO, Any, Literal
 
 from medxiaohe import io, plugins
 from medxiaohe.data.growing.growth import Growth, Rules
+from medxiaohe.data.growing.model_extraction import CALLS, Limits, extract, journal
 from medxiaohe.entity.build import row
 from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.entity.literature import candidates
-from medxiaohe.entity.literature.extract import CALLS, Extraction, Found, Limits, Passage, Replies, extract
+from medxiaohe.entity.literature.passages import Extraction, Found, Passage
 from medxiaohe.entity.literature.vectors import Remembering
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models.asking import REPAIRS, Client
 from medxiaohe.models.embed import embedder
 from medxiaohe.recipe.settings import InputPath
 
@@ -63,7 +65,7 @@ class AttachSettings:
     options: dict[str, Any] = field(default_factory=dict)  # of the backend
     kinds: tuple[str, ...] = KINDS  # what is looked for
     batch: int = 4  # passages of one call
-    retries: int = 2
+    retries: int = REPAIRS  # requests that show the model what is wrong with its reply
     max_calls: int = 0  # of the extraction; 0 is no limit
     least: float = 0.85  # chance that a phrase is a name, of the extractor `statistics`
     min_mentions: int = 10  # entities with fewer are dropped (MX-11)
@@ -143,11 +145,11 @@ def read_passages(settings: AttachSettings, corpus: Path | None) -> list[Passage
     return list(found.values())[: settings.limit]
 
 
-def _model(settings: AttachSettings, work: Path) -> Replies | None:
+def _model(settings: AttachSettings, work: Path) -> Client | None:
     if not settings.model:
         return None
     backend = plugins.load("models", settings.backend)
-    return Replies(backend(settings.model, **settings.options), work / f"rulings_{CALLS}")
+    return Client(backend(settings.model, **settings.options), journal=journal(work, f"rulings_{CALLS}"))
 
 
 def _extracted(
@@ -155,7 +157,7 @@ def _extracted(
     passages: Sequence[Passage],
     names: Finder,
     tree: Tree,
-    model: Replies | None,
+    model: Client | None,
     work: Path,
 ) -> Extraction:
     """What all extractors find; the statistics are kept from a run that was killed, as the replies are."""

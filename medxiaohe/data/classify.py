@@ -6,7 +6,7 @@ the classifier says what it thinks of `candidates` unlabelled texts, half of tho
 of those it is not; a stronger judge looks at each a second time; the confirmed positives and negatives join
 the labels, and the classifier is trained again. What the judge cannot tell joins nothing.
 
-    samples.jsonl     the rows, with meta.medical = {probability, round}; filter `medical` of data.curate
+    samples.jsonl     the rows, with annotations.medical {probability, round}; filter `medical` of data.curate
                       drops the improbable
     labels.jsonl      {id, label, round, by, thought}: `thought` is the probability before the judge was asked
     classifier.npz    the last classifier (data/cleaning/linear_classifier.py)
@@ -28,8 +28,9 @@ from medxiaohe.data.coverage.row_accounts import settle
 from medxiaohe.data.duplicates import contamination_record, overlap
 from medxiaohe.data.mixing.stored_rows import Rows
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models.asking import Client
 from medxiaohe.progress import track
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Medical, Message, Sample
 
 MEDICAL_DENSITY, GENERAL_DENSITY = 3.0, 0.8  # different entities for each hundred words
 MIN_WORDS = 20  # of a text that the entity judge says something about
@@ -99,7 +100,8 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
             for _, sample in track(rows, "classify"):
                 chance = round(classifier.probability(sample.text), 4)
                 counts["medical" if chance >= 0.5 else "general"] += 1
-                yield replace(sample, meta={**sample.meta, "medical": {"probability": chance, "round": last}})
+                noted = replace(sample.annotations, medical=Medical(chance, last))
+                yield replace(sample, annotations=noted)
 
         num = io.write_jsonl(out / "samples.jsonl", scored())
     contamination_record.carry(corpus, out)
@@ -164,7 +166,7 @@ def by_density(num_entities: int, num_words: int) -> bool | None:
 def _by_model(settings: ClassifySettings, samples: Sequence[Sample]) -> tuple[list[bool | None], str]:
     model = plugins.load("models", settings.backend)(settings.model, **settings.options)
     asked = [[Message("user", (QUESTION.format(text=sample.text[:SHOWN]),))] for sample in samples]
-    said = [reply.text.strip().casefold() for reply in model.reply(asked)]
+    said = [outcome.text.strip().casefold() for outcome in Client(model).ask(asked, label="classify")]
     return [
         True if text.startswith("yes") else False if text.startswith("no") else None for text in said
     ], str(model.name)

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from medxiaohe import io, plugins, shards
-from medxiaohe.data.coverage.row_accounts import settle
 from medxiaohe.data.duplicates import contamination_record, near_text
 from medxiaohe.data.duplicates.near_text import Kept, Verdict
+from medxiaohe.data.sharding.stage import Done, Stage, begin, check, rows_of
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.recipe.identity import plugin_code
+from medxiaohe.recipe.identity import Reads, plugin_code
 from medxiaohe.recipe.settings import HOW
+from medxiaohe.tasks import reads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,80 +60,67 @@ class CurateSettings:
     def __post_init__(self) -> None:
         if self.near_text and not 0.5 <= self.near_text <= 1:
             raise ConfigError(f"near_text must be 0 (off) or between 0.5 and 1, not {self.near_text}")
-        if self.shard_mb <= 0 or self.workers < 1:
-            raise ConfigError("shard_mb must be more than 0 and workers at least 1")
+        check(self)
+
+    def reads(self, inputs: Mapping[str, Path]) -> Reads:
+        """The data of the tasks whose test items are looked for (recipe/identity.py)."""
+        found = Reads()
+        for one in self.against:
+            folders = {"tree": inputs.get("tree"), "data": inputs.get("corpus")}
+            found |= reads(one.task, one.options, split="test", **folders)
+        return found
 
 
 def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | None = None) -> dict[str, Any]:
     plugins.need("numpy", "PIL", why="data.curate")
     for name in settings.filters:  # a wrong name is found before the first row is read
         plugins.load("filters", name)
-    file = corpus / "samples.jsonl"
-    if not file.is_file():
-        raise DataError(f"{corpus} has no samples.jsonl: it must be the folder of data.read or data.curate")
-    work = _work(settings, out, file, tree)
-    pieces = shards.split([file], max(1, int(settings.shard_mb * (1 << 20))))
-    units = _held_out(settings, pieces, work)
+    file = rows_of(corpus)
+    filters = [plugin_code("filters", name) for name in settings.filters]
+    tasks = settings.reads({"corpus": corpus, **({"tree": tree} if tree else {})})
+    stage = begin(__name__, settings, out, inputs=[file, tree, tasks], code=filters)
+    pieces = stage.split([file])
+    units = _held_out(stage, pieces)
     said = {key: value for key, value in io.to_json(settings).items() if key not in ("workers", "engine")}
     options = {
         "settings": json.dumps(said),
         "corpus": str(corpus.absolute()),
         "tree": str(tree.absolute()) if tree else "",
+        "units": str(units),
     }
-    checks = list(
-        _jobs(settings, "check_shard", pieces, work / "checked", {**options, "units": str(units)}, "curate")
-    )
+    checks = stage.run(f"{JOBS}check_shard", pieces, options=options, label="curate", below="checked")
     checked = [folder for folder, _ in checks]
-    _copies(settings, pieces, checked, work)
-    more = {"checked": list(map(str, checked)), "verdicts": str(work / "verdicts")}
-    written = list(_jobs(settings, "write_shard", pieces, work / "written", more, "write"))
-    return _summary(settings, out, corpus, checks, written)
+    _copies(stage, settings.near_text, pieces, checked)
+    more = {"checked": list(map(str, checked)), "verdicts": str(stage.work / "verdicts")}
+    written = stage.run(f"{JOBS}write_shard", pieces, options=more, label="write", below="written")
+    return _summary(stage, corpus, checks, written)
 
 
-def _work(settings: CurateSettings, out: Path, file: Path, tree: Path | None) -> Path:
-    """Unfinished work is good for the same rows, settings, code and test items, which the settings and the
-    tree name."""
-    key = {name: value for name, value in io.to_json(settings).items() if name not in ("workers", "engine")}
-    code = [io.code.digest(__name__), *(plugin_code("filters", name) for name in settings.filters)]
-    return io.scratch(out, [key, io.content(file.parent, file.name), io.digest(tree) if tree else "", code])
-
-
-def _held_out(settings: CurateSettings, pieces: list[shards.Shard], work: Path) -> Path:
+def _held_out(stage: Stage, pieces: list[shards.Shard]) -> Path:
     found: dict[str, set[str]] = {"patients": set(), "studies": set()}
-    for _, summary in _jobs(settings, "units_shard", pieces, work / "units", {}, "held out"):
+    done = stage.run(f"{JOBS}units_shard", pieces, options={}, label="held out", below="units")
+    for _, summary in done:
         for name, ids in summary.items():
             found[name].update(ids)
-    io.write_json(work / "units.json", found)
-    return work / "units.json"
-
-
-def _jobs(
-    settings: CurateSettings,
-    name: str,
-    pieces: list[shards.Shard],
-    work: Path,
-    options: Mapping[str, Any],
-    label: str,
-) -> Iterator[tuple[Path, dict[str, Any]]]:
-    how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": label}
-    return shards.run(f"{JOBS}{name}", pieces, work, options=options, **how)
+    io.write_json(stage.work / "units.json", found)
+    return stage.work / "units.json"
 
 
 # ---- copies ------------------------------------------------------------------------------------------------
 # ------------------
 
 
-def _copies(settings: CurateSettings, pieces: list[shards.Shard], checked: list[Path], work: Path) -> None:
+def _copies(stage: Stage, threshold: float, pieces: list[shards.Shard], checked: list[Path]) -> None:
     """verdicts/SHARD.jsonl: the rows of each shard that are copies of earlier ones; exact ones first, for
     they need no comparison."""
     import numpy as np
 
-    kept = Kept(checked)
+    kept, work = Kept(checked), stage.work
     exact = near_text.copies(kept, work / "parts")
     gone = np.zeros(len(kept), bool)
     gone[exact[:, 0]] = True
     same = [Verdict(int(row), "exact_duplicate", int(of)) for row, of in exact]
-    near = [*_near_texts(settings, pieces, kept, gone, work), *_near_pictures(settings, kept, gone, work)]
+    near = [*_near_texts(stage, threshold, pieces, kept, gone), *_near_pictures(stage, kept, gone)]
     shutil.rmtree(work / "verdicts", ignore_errors=True)
     ordered = sorted(chain(same, near), key=lambda verdict: verdict.row)
     for shard, found in groupby(ordered, key=lambda verdict: kept.where(verdict.row)[0]):
@@ -140,34 +128,34 @@ def _copies(settings: CurateSettings, pieces: list[shards.Shard], checked: list[
 
 
 def _near_texts(
-    settings: CurateSettings, pieces: list[shards.Shard], kept: Kept, gone: np.ndarray, work: Path
+    stage: Stage, threshold: float, pieces: list[shards.Shard], kept: Kept, gone: np.ndarray
 ) -> Iterator[Verdict]:
-    if not settings.near_text:
+    if not threshold:
         return
-    folder, touched = work / "pairs", set[int]()
+    folder, touched = stage.work / "pairs", set[int]()
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed while it wrote them
     folder.mkdir()
-    for pairs in near_text.proposals(kept, gone, work / "parts"):
+    for pairs in near_text.proposals(kept, gone, stage.work / "parts"):
         for shard, own in _by_shard(pairs, kept):
             touched.add(shard)
             with open(folder / f"{shard:06d}", "ab") as file:
                 own.tofile(file)
-    options = {"checked": list(map(str, kept.folders)), "pairs": str(folder), "threshold": settings.near_text}
+    options = {"checked": list(map(str, kept.folders)), "pairs": str(folder), "threshold": threshold}
     todo = [piece for piece in pieces if piece.number in touched]
-    done = _jobs(settings, "compare_shard", todo, work / "compared", options, "near-duplicates")
+    done = stage.iterate(
+        f"{JOBS}compare_shard", todo, options=options, label="near-duplicates", below="compared"
+    )
     yield from near_text.resolved(_verdicts(folder for folder, _ in done))
 
 
-def _near_pictures(settings: CurateSettings, kept: Kept, gone: np.ndarray, work: Path) -> Iterator[Verdict]:
-    groups = work / "groups.jsonl"
-    if not io.write_jsonl(
-        groups, ({"rows": rows} for rows in near_text.same_words(kept, gone, work / "parts"))
-    ):
+def _near_pictures(stage: Stage, kept: Kept, gone: np.ndarray) -> Iterator[Verdict]:
+    groups = stage.work / "groups.jsonl"
+    same = near_text.same_words(kept, gone, stage.work / "parts")
+    if not io.write_jsonl(groups, ({"rows": rows} for rows in same)):
         return
     options = {"checked": list(map(str, kept.folders))}
-    done = _jobs(
-        settings, "pictures_shard", shards.split([groups], GROUP_BYTES), work / "pictures", options, "images"
-    )
+    pieces = stage.split([groups], bytes_each=GROUP_BYTES)
+    done = stage.iterate(f"{JOBS}pictures_shard", pieces, options=options, label="images", below="pictures")
     yield from _verdicts(folder for folder, _ in done)
 
 
@@ -190,13 +178,7 @@ def _by_shard(pairs: np.ndarray, kept: Kept) -> Iterator[tuple[int, np.ndarray]]
 # -----------------------------------------------------------------------------------------------------------
 
 
-def _summary(
-    settings: CurateSettings,
-    out: Path,
-    corpus: Path,
-    checks: list[tuple[Path, dict[str, Any]]],
-    written: list[tuple[Path, dict[str, Any]]],
-) -> dict[str, Any]:
+def _summary(stage: Stage, corpus: Path, checks: Done, written: Done) -> dict[str, Any]:
     counts, dropped, coverage = Counter[str](), Counter[str](), Counter[str]()
     for _, summary in checks:
         counts.update(summary["counts"])
@@ -204,19 +186,19 @@ def _summary(
         dropped.update(summary["dropped"])
         coverage.update(summary["coverage"])
     kept = sum(summary["kept"] for _, summary in written)
-    account = settle("data.curate", read=counts["read"], written=kept, dropped=dropped)
+    account = stage.settle(read=counts["read"], written=kept, dropped=dropped)
     if not kept:
         raise DataError(
             f"nothing is left of {counts['read']} rows of {corpus}: dropped {dict(dropped.most_common())}"
         )
-    for name in ("samples.jsonl", "dropped.jsonl"):
-        shards.join([folder / name for folder, _ in written], out / name)
+    stage.join([folder for folder, _ in written], "samples.jsonl", "dropped.jsonl")
     matches = [match for folder, _ in checks for match in io.read_jsonl(folder / "matches.jsonl")]
-    io.write_json(out / contamination_record.FILE, {"checked": checks[0][1]["checked"], "matches": matches})
-    io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
-    summary = {"read": counts["read"], "kept": kept, "normalised": counts["normalised"]}
+    stage.carry(None, coverage=coverage)
+    contamination_record.add(corpus, stage.out, checks[0][1]["checked"], matches)
     return {
-        **summary,
+        "read": counts["read"],
+        "kept": kept,
+        "normalised": counts["normalised"],
         "dropped": dict(dropped.most_common()),
         "contaminated": len(matches),
         "account": account,

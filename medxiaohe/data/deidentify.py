@@ -8,7 +8,7 @@ contamination.json and coverage.json of what it was given: curate first, so that
 was said
 
 Pictures are not looked at: a folder of images is cleaned by `medxiaohe deid` before it is read. Mentions that
-are counted in characters go from `meta` where the text has changed.
+are counted in characters go where the text has changed.
 """
 
 from __future__ import annotations
@@ -20,14 +20,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from medxiaohe import io, plugins, shards
-from medxiaohe.data.coverage.row_accounts import settle
-from medxiaohe.data.duplicates import contamination_record
-from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.data.sharding.stage import begin, check, rows_of
+from medxiaohe.errors import ConfigError
 from medxiaohe.privacy.text import Redactor
 from medxiaohe.recipe.settings import HOW
 from medxiaohe.types import Message, Sample
-
-MENTIONS = "mentions"  # of meta
 
 
 @dataclass(frozen=True)
@@ -38,23 +35,16 @@ class DeidentifySettings:
     engine: Annotated[shards.Engine, HOW] = "local"
 
     def __post_init__(self) -> None:
-        if self.shard_mb <= 0 or self.workers < 1:
-            raise ConfigError("shard_mb must be more than 0 and workers at least 1")
+        check(self)
 
 
 def deidentify(settings: DeidentifySettings, out: Path, *, corpus: Path) -> dict[str, Any]:
-    file = corpus / "samples.jsonl"
-    if not file.is_file():
-        raise DataError(f"{corpus} has no samples.jsonl: it must be the folder of data.read or data.curate")
-    code = io.code.digest(__name__)
-    work = io.scratch(out, [settings.sources, settings.shard_mb, io.content(file.parent, file.name), code])
-    pieces = shards.split([file], max(1, int(settings.shard_mb * (1 << 20))))
-    how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": "de-identify"}
+    file = rows_of(corpus)
+    stage = begin(__name__, settings, out, inputs=[file])
     options = {"sources": list(settings.sources)}
-    done = list(
-        shards.run("medxiaohe.data.deidentify:deidentify_shard", pieces, work, options=options, **how)
-    )
-    shards.join([folder / "samples.jsonl" for folder, _ in done], out / "samples.jsonl")
+    job = "medxiaohe.data.deidentify:deidentify_shard"
+    done = stage.run(job, stage.split([file]), options=options, label="de-identify")
+    stage.join([folder for folder, _ in done], "samples.jsonl")
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for folder, _ in done:
         for source, found in io.read_json(folder / "redactions.json").items():
@@ -66,13 +56,10 @@ def deidentify(settings: DeidentifySettings, out: Path, *, corpus: Path) -> dict
         if not settings.sources or source in settings.sources
     }
     io.write_json(out / "redactions.json", report)
-    contamination_record.carry(corpus, out)
-    if (corpus / "coverage.json").is_file():
-        io.write_json(out / "coverage.json", io.read_json(corpus / "coverage.json"))
+    stage.carry(corpus)
     num = sum(found["rows"] for found in counts.values())
-    account = settle(
-        "data.deidentify", read=num, written=sum(summary["written"] for _, summary in done), dropped={}
-    )
+    written = sum(summary["written"] for _, summary in done)
+    account = stage.settle(read=num, written=written, dropped={})
     spans = Counter[str]()
     for one in report.values():
         spans.update(one["spans"])
@@ -120,9 +107,13 @@ def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
     target = clean(sample.target)
     counts.update(found)
     counts["changed"] += bool(found)
-    meta = {key: value for key, value in sample.meta.items() if key != MENTIONS or not found}
+    noted = replace(sample.annotations, mentions=())
+    annotations = io.annotations_from_json(redact.value(io.to_json(noted)))
+    mentions = () if found else sample.annotations.mentions
     return replace(
-        sample, messages=messages, choices=choices, target=target, meta=redact.value(meta),
+        sample, messages=messages, choices=choices, target=target, meta=redact.value(sample.meta),
+        annotations=replace(annotations, mentions=mentions),
+        provenance=io.provenance_from_json(redact.value(io.to_json(sample.provenance))),
         facts=redact.value(sample.facts),
         patient_id="", study_id="",
     )  # fmt: skip

@@ -3,7 +3,7 @@ MET-3).
 
     nodes.jsonl     {id, name, kind, samples, around, why, found}: the thin nodes, and how many items each got
     items.jsonl     {node, sample, score, how, why}: the evidence that an item is about a node
-    samples.jsonl   the items, each once; `meta.nodes` has the nodes it was found for
+    samples.jsonl   the items, each once; `annotations.nodes` has the nodes it was found for
     contamination.json, where what was searched has it
 
 `corpus` says what is thin (its coverage.json) and, unless there is a `pool`, is searched itself. The pool may
@@ -160,7 +160,7 @@ def _item(row: dict[str, Any]) -> dict[str, Any]:
 def _samples(rows: Rows, nodes_of: dict[int, list[str]]) -> Iterator[Sample]:
     for place in sorted(nodes_of):
         sample = rows.at(place)
-        yield replace(sample, meta={**sample.meta, "nodes": nodes_of[place]})
+        yield replace(sample, annotations=replace(sample.annotations, nodes=tuple(nodes_of[place])))
 
 
 def _by_kind(wanted: list[Thin], found: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, int]]:

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 from medxiaohe import io, shards
-from medxiaohe.data.coverage.row_accounts import settle
-from medxiaohe.data.duplicates import contamination_record
+from medxiaohe.data.sharding.stage import begin, check
 from medxiaohe.entity.linking.finder import finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import HOW, InputPath
@@ -50,21 +49,18 @@ class LinkSettings:
     engine: Annotated[shards.Engine, HOW] = "local"
 
     def __post_init__(self) -> None:
-        if self.shard_mb <= 0 or self.workers < 1:
-            raise ConfigError("shard_mb must be more than 0 and workers at least 1")
+        check(self)
 
 
 def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None = None) -> dict[str, Any]:
     files = _files(settings, corpus)
-    pieces = shards.split(files, max(1, int(settings.shard_mb * (1 << 20))))
     options = {"tree": str(tree.absolute()), "rules": settings.rules, "license": settings.license}
-    texts = [io.digest(corpus)] if corpus else list(map(io.sha256, files))
-    work = io.scratch(out, [options, settings.shard_mb, texts, io.digest(tree), io.code.digest(__name__)])
-    how = {"workers": settings.workers, "engine": settings.engine, "label": "link"}
+    texts = [corpus] if corpus else files
+    stage = begin(__name__, settings, out, inputs=[options, *texts, tree])
     finder(tree)  # the index is built once, before the workers look for it
-    done = list(shards.run("medxiaohe.data.link:link_shard", pieces, work, options=options, **how))  # type: ignore[arg-type]
-    for name in PARTS:
-        shards.join([folder / name for folder, _ in done], out / name)
+    pieces = stage.split(files)
+    done = stage.run("medxiaohe.data.link:link_shard", pieces, options=options, label="link")
+    stage.join([folder for folder, _ in done], *PARTS)
     coverage, counts, reasons = Counter[str](), Counter[str](), Counter[str]()
     for folder, summary in done:
         coverage.update(io.read_json(folder / "coverage.json"))
@@ -72,15 +68,9 @@ def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None =
         reasons.update(summary["reasons"])
     if not counts["samples"]:
         raise DataError("there is no text to link: the files have no rows")
-    io.write_json(out / "coverage.json", dict(sorted(coverage.items())))
-    if corpus is not None:
-        contamination_record.carry(corpus, out)
-    account = settle(
-        "data.link",
-        read=counts["samples"],
-        written=sum(summary["written"] for _, summary in done),
-        dropped={},
-    )
+    stage.carry(corpus, coverage=coverage)
+    written = sum(summary["written"] for _, summary in done)
+    account = stage.settle(read=counts["samples"], written=written, dropped={})
     return {
         **dict(sorted(counts.items())),
         "entities_covered": len(coverage),

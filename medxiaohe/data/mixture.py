@@ -24,15 +24,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from medxiaohe import io, plugins, shards
-from medxiaohe.data.coverage.row_accounts import settle
 from medxiaohe.data.duplicates import contamination_record
 from medxiaohe.data.mixing import external_sort, quotas
 from medxiaohe.data.mixing.draw import KINDS, TEXT, Drawn, Seen, draw, halves
 from medxiaohe.data.mixing.quotas import Cell
+from medxiaohe.data.sharding.stage import Stage, begin, check, rows_of
 from medxiaohe.entity.tree import frequency
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import HOW, decisive
 
+JOBS = "medxiaohe.data.mixing.draw:"
 INDEX_SHARE = 32  # a row of the index is about so many times shorter than the row it names
 
 
@@ -86,8 +87,7 @@ class MixtureSettings:
             raise ConfigError(
                 f"quantity must be from 0 (trust alone) to 1 (as many as there are), not {self.quantity}"
             )
-        if self.shard_mb <= 0 or self.workers < 1:
-            raise ConfigError("shard_mb must be more than 0 and workers at least 1")
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,10 @@ class _Plan:
 
 
 def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | None = None) -> dict[str, Any]:
-    file = data / "samples.jsonl"
-    if not file.is_file():
-        raise DataError(f"{data} has no samples.jsonl: it must be the folder of data.read or data.curate")
-    work = _work(settings, out, file, tree)
-    pieces = shards.split([file], max(1, int(settings.shard_mb * (1 << 20))))
-    seen = _scan(settings, pieces, work, tree)
+    file = rows_of(data)
+    stage = begin(__name__, settings, out, inputs=[file, tree, plugins.available("tasks")])
+    pieces = stage.split([file])
+    seen = _scan(stage, settings, pieces, tree)
     _known(settings, seen)
     done, plans = dict[str, list[Drawn]](), dict[str, _Plan]()
     counted = _Counted()
@@ -114,16 +112,17 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
         for kind in ("prompts", "documents", "instructions"):
             done[kind] = []
             plans[kind] = _planned(settings, kind, seen, done.get("prompts", []))
-            for row in _drawn(settings, kind, plans[kind], seen, done.get("prompts", []), pieces, work):
+            for row in _drawn(stage, settings, kind, plans[kind], seen, done.get("prompts", []), pieces):
                 counted.add(kind, row)
                 if kind == "prompts":
                     done[kind].append(row)
                 order = io.unit_interval(str(settings.seed), "order", row.id)
                 yield [KINDS.index(kind), order, row.id, row.number, row.source, row.modality, row.place]
 
-    _write_index(settings, external_sort.in_order(entries(), work / "order"), work / "index.jsonl")
-    _gather(settings, out, data, work)
-    summary = _summary(settings, seen, counted, plans, out)
+    index = stage.work / "index.jsonl"
+    _write_index(settings, external_sort.in_order(entries(), stage.work / "order"), index)
+    _gather(stage, settings, data, index)
+    summary = _summary(stage, settings, seen, counted, plans)
     per_kind = {kind: _sides(plans[kind].intended, counted.cells[kind]) for kind in KINDS}
     report = {
         "by_kind": per_kind,
@@ -139,15 +138,8 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
 # ------------
 
 
-def _work(settings: MixtureSettings, out: Path, file: Path, tree: Path | None) -> Path:
-    """Unfinished work is good for the same data, settings and code."""
-    code = io.code.digest(__name__)
-    key = {name: value for name, value in io.to_json(settings).items() if name not in ("workers", "engine")}
-    return io.scratch(out, [key, io.content(file.parent, file.name), io.digest(tree) if tree else "", code])
-
-
-def _scan(settings: MixtureSettings, pieces: list[shards.Shard], work: Path, tree: Path | None) -> Seen:
-    names = work / "modalities.json"
+def _scan(stage: Stage, settings: MixtureSettings, pieces: list[shards.Shard], tree: Path | None) -> Seen:
+    names = stage.work / "modalities.json"
     if tree is not None and settings.by_modality:
         found = (row for row in io.read_jsonl(tree / "entities.jsonl") if row.get("kind") == "modality")
         io.write_json(names, {row["id"]: row["name"] for row in found})
@@ -158,7 +150,8 @@ def _scan(settings: MixtureSettings, pieces: list[shards.Shard], work: Path, tre
         "seed": settings.seed,
     }
     seen = Seen()
-    for _, summary in _jobs(settings, "scan_shard", pieces, work / "scan", options, "index"):
+    done = stage.iterate(f"{JOBS}scan_shard", pieces, options=options, label="index", below="scan")
+    for _, summary in done:
         seen.add(summary)
     return seen
 
@@ -195,13 +188,13 @@ def _why_none(kind: str) -> str:
 
 
 def _drawn(
+    stage: Stage,
     settings: MixtureSettings,
     kind: str,
     plan: _Plan,
     seen: Seen,
     prompts: list[Drawn],
     pieces: list[shards.Shard],
-    work: Path,
 ) -> Iterator[Drawn]:
     if not plan.quotas:
         return
@@ -222,15 +215,12 @@ def _drawn(
         "used": used,
         "halves": halves(seen.lots),
     }
-    io.write_json(
-        work / f"{kind}.json", {**facts, "temperature": settings.temperature, "seed": settings.seed}
-    )
+    work = stage.work
+    known = {**facts, "temperature": settings.temperature, "seed": settings.seed}
+    io.write_json(work / f"{kind}.json", known)
     options = {"scanned": str(work / "scan"), "kind": kind, "facts": str(work / f"{kind}.json")}
-    folders = [
-        folder
-        for folder, _ in _jobs(settings, "rank_shard", pieces, work / f"rank-{kind}", options, f"rank {kind}")
-    ]
-    ranked = external_sort.merged([folder / "ranked.jsonl" for folder in folders], work / f"merge-{kind}")
+    done = stage.run(f"{JOBS}rank_shard", pieces, options=options, label=f"rank {kind}", below=f"rank-{kind}")
+    ranked = external_sort.merged([folder / "ranked.jsonl" for folder, _ in done], work / f"merge-{kind}")
     yield from draw(ranked, plan.quotas, settings.max_per_entity, bool(settings.by_modality))
 
 
@@ -250,30 +240,14 @@ def _write_index(settings: MixtureSettings, rows: Iterator[external_sort.Row], p
     io.write_jsonl(path, named())
 
 
-def _gather(settings: MixtureSettings, out: Path, data: Path, work: Path) -> None:
-    pieces = shards.split(
-        [work / "index.jsonl"], max(1 << 12, int(settings.shard_mb * (1 << 20) / INDEX_SHARE))
-    )
-    done = list(
-        _jobs(settings, "gather_shard", pieces, work / "gather", {"data": str(data.absolute())}, "write")
-    )
+def _gather(stage: Stage, settings: MixtureSettings, data: Path, index: Path) -> None:
+    size = max(1 << 12, int(settings.shard_mb * (1 << 20) / INDEX_SHARE))
+    options = {"data": str(data.absolute())}
+    pieces = stage.split([index], bytes_each=size)
+    done = stage.run(f"{JOBS}gather_shard", pieces, options=options, label="write", below="gather")
     for kind in KINDS:
-        shards.join(
-            [folder / f"{kind}.jsonl" for folder, written in done if kind in written], out / f"{kind}.jsonl"
-        )
-    shards.join([work / "index.jsonl"], out / "index.jsonl")
-
-
-def _jobs(
-    settings: MixtureSettings,
-    name: str,
-    pieces: list[shards.Shard],
-    work: Path,
-    options: Mapping[str, Any],
-    label: str,
-) -> Iterator[tuple[Path, dict[str, Any]]]:
-    how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": label}
-    return shards.run(f"medxiaohe.data.mixing.draw:{name}", pieces, work, options=options, **how)
+        stage.join([folder for folder, written in done if kind in written], f"{kind}.jsonl")
+    stage.join([index.parent], index.name)
 
 
 def _known(settings: MixtureSettings, seen: Seen) -> None:
@@ -310,17 +284,15 @@ class _Counted:
 
 
 def _summary(
-    settings: MixtureSettings, seen: Seen, counted: _Counted, plans: Mapping[str, _Plan], out: Path
+    stage: Stage, settings: MixtureSettings, seen: Seen, counted: _Counted, plans: Mapping[str, _Plan]
 ) -> dict[str, Any]:
     intended, realised = Counter[Cell](), Counter[Cell]()
     for kind in KINDS:
         intended.update(plans[kind].intended)
         realised.update(counted.cells[kind])
     written = sum(counted.kinds.values())
-    account = settle(
-        "data.mixture", read=seen.rows, written=written, dropped={"not drawn": seen.rows - written}
-    )
-    io.write_json(out / "coverage.json", dict(sorted(counted.entities.items())))
+    account = stage.settle(read=seen.rows, written=written, dropped={"not drawn": seen.rows - written})
+    stage.carry(None, coverage=counted.entities)
     summary: dict[str, Any] = {kind: counted.kinds[kind] for kind in KINDS} | {"account": account}
     summary |= {"by_source": _sides(intended, realised)["by_source"]}
     if settings.by_modality or any(modality != TEXT for _, modality in realised):

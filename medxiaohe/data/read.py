@@ -16,22 +16,22 @@ from __future__ import annotations
 import inspect
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 from medxiaohe import assets, images, io, plugins, shards
-from medxiaohe.data.coverage.row_accounts import settle
 from medxiaohe.data.formats import embedded_images, files, read_parts
 from medxiaohe.data.formats.files import digest_of, rejected
 from medxiaohe.data.readers import DeadLetter
+from medxiaohe.data.sharding.stage import begin, check
 from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
-from medxiaohe.recipe.identity import plugin_code
+from medxiaohe.recipe.identity import Reads, plugin_code
 from medxiaohe.recipe.settings import HOW, InputPath, input_paths
-from medxiaohe.tasks import make, named
+from medxiaohe.tasks import make, named, reads
 from medxiaohe.types import ImageRef, Message, Sample, Split
 
 NOT_STATED = "not stated"  # the licence of rows whose source names none
@@ -91,13 +91,20 @@ class ReadSettings:
     engine: Annotated[shards.Engine, HOW] = "local"
 
     def __post_init__(self) -> None:
-        if self.part_mb <= 0 or self.workers < 1:
-            raise ConfigError("part_mb must be more than 0 and workers at least 1")
+        check(self, "part_mb")
         if not self.sources:
             raise ConfigError("sources is empty: name at least one reader or task")
         for label, count in Counter(source.label for source in self.sources).items():
             if count > 1:
                 raise ConfigError(f"{count} sources are called {label!r}: give each its own `name:`")
+
+    def reads(self, inputs: Mapping[str, Path]) -> Reads:
+        """The data of the sources that are tasks (recipe/identity.py)."""
+        found = Reads()
+        for source in self.sources:
+            if source.task:
+                found |= reads(source.task, source.options, split="train", tree=inputs.get("tree"))
+        return found
 
 
 def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
@@ -105,25 +112,20 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
         plugins.load("readers" if source.reader else "tasks", source.reader_name or source.task)
     parts = read_parts.parts(settings.sources, int(settings.part_mb * (1 << 20)))
     linker = finder(tree)  # the index is built once, before the workers look for it
-    work = io.scratch(out, _key(settings, parts, tree))
+    stage = begin(__name__, settings, out, inputs=_inputs(settings, parts, tree), code=_readers(settings))
     options = {
         "sources": settings.sources,
         "parts": [[one.source, list(one.files)] for one in parts],
         "tree": str(tree.absolute()),
     }
-    how: dict[str, Any] = {"workers": settings.workers, "engine": settings.engine, "label": "read"}
     places = [shards.Shard(number, "", 0, one.num_bytes) for number, one in enumerate(parts)]
-    done = list(shards.run("medxiaohe.data.read:read_part", places, work, options=options, **how))
-    tally = read_parts.together(
-        settings.sources, parts, done, out, work, lambda sample: len(linker.find(sample.text))
-    )
+    done = stage.run("medxiaohe.data.read:read_part", places, options=options, label="read")
+    tally = read_parts.together(stage, settings.sources, parts, done, lambda text: len(linker.find(text)))
     for label, reason in tally.reasons.items():
         if not sum(tally.sources[label][kind] for kind in ("documents", "instructions")):
             source = next(source for source in settings.sources if source.label == label)
             raise DataError(_nothing(source, tally.sources[label]["read"], reason))
-    account = settle(
-        "data.read", read=tally.read, written=tally.written, dropped=tally.dropped, dead=tally.dead
-    )
+    account = stage.settle(read=tally.read, written=tally.written, dropped=tally.dropped, dead=tally.dead)
     return {
         "read": tally.read,
         "written": tally.written,
@@ -138,19 +140,16 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     }
 
 
-def _key(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path) -> list[Any]:
-    """What unfinished work depends on: settings, code, the tree, and size and time of each input file."""
-    readers = {source.reader_name for source in settings.sources if source.reader}
-    code = [io.code.digest(__name__), *(plugin_code("readers", name) for name in sorted(readers))]
-    said = {key: value for key, value in io.to_json(settings).items() if key not in ("workers", "engine")}
-    inputs = {path: files.stamp(path) for path in sorted(set(input_paths(settings)))}
-    return [
-        said,
-        [[one.source, one.files] for one in parts],
-        code,
-        io.content(tree, "entities.jsonl"),
-        inputs,
-    ]
+def _inputs(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path) -> list[Any]:
+    """What unfinished work depends on: the tree, the data of tasks, size and time of each input file."""
+    divided = [[one.source, one.files] for one in parts]
+    stamps = {path: files.stamp(path) for path in sorted(set(input_paths(settings)))}
+    return [divided, tree / "entities.jsonl", stamps, settings.reads({"tree": tree})]
+
+
+def _readers(settings: ReadSettings) -> list[str]:
+    names = {source.reader_name for source in settings.sources if source.reader}
+    return [plugin_code("readers", name) for name in sorted(names)]
 
 
 def read_part(
@@ -161,10 +160,11 @@ def read_part(
     tree: str,
 ) -> dict[str, Any]:
     """The job of one part (read_parts.py): a source, or some of its files."""
-    number, names = parts[shard.number]
+    number = parts[shard.number][0]
     source, tally = sources[number], _Tally()
     linker = finder(Path(tree))
-    token = files.ONLY.set(frozenset(map(Path, names)) if names else None)
+    share = _share(parts, shard.number)
+    token = files.SHARE.set(share)
 
     def fill(dead: IO[bytes]) -> int:
         def reject(letter: DeadLetter) -> None:
@@ -176,13 +176,28 @@ def read_part(
     try:
         written = int(io.write(out / "dead.jsonl", fill))
     finally:
-        files.ONLY.reset(token)
+        files.SHARE.reset(token)
+    if share is not None and not share.listed:
+        raise DataError(
+            f"source {source.label}: the reader {source.reader} has APART but lists its files by itself, so"
+            " each part would read all of them: list them with data.formats.files.files, or leave out APART"
+        )
     found = {
         name: getattr(tally, name) for name in ("counts", "dead", "dropped", "coverage", "mentions", "reason")
     }
     licenses = sorted(tally.licenses)
     io.write(out / "ids.bin", lambda file: file.write(read_parts.marks(tally.ids)))
     return {**found, "licenses": licenses, "written": written}
+
+
+def _share(parts: Sequence[tuple[int, list[str]]], number: int) -> files.Share | None:
+    """The files of a part; None where a source is read as a whole."""
+    source, names = parts[number]
+    if not names:
+        return None
+    beside = [i for i, (other, _) in enumerate(parts) if other == source]
+    others = (name for i in beside if i != number for name in parts[i][1])
+    return files.Share(frozenset(map(Path, names)), frozenset(map(Path, others)), number == beside[0])
 
 
 class _Tally:

@@ -184,7 +184,9 @@ def _checked(row: Sample, node: str, maker: _Maker) -> Iterator[dict[str, Any]]:
         if wrong:
             yield _refused(node, "chain", Refused(*wrong[0]))
             last = Message("assistant", (answer,))
-            row = replace(row, messages=(*row.messages[:-1], last), meta={**row.meta, "chain": "none"})
+            row = replace(
+                row, messages=(*row.messages[:-1], last), provenance=replace(row.provenance, chain="none")
+            )
     yield {"sample": row}
 
 
@@ -201,7 +203,7 @@ def _of_items(items: Path, nodes: set[str], maker: _Maker) -> Iterator[dict[str,
     """Found items with facts about what they name, first about the nodes they were found for."""
     with Rows(items) as found:
         for _, sample in track(found, "captions"):
-            wanted = [id for id in sample.meta.get("nodes", ()) if id in nodes]
+            wanted = [id for id in sample.annotations.nodes if id in nodes]
             if sample.split in HELD_OUT or sample.choices:
                 made: cards.Card | Refused = Refused("an exam item, or of a held-out split")
             else:
@@ -240,8 +242,8 @@ def _publish(
             if match or sample.id in seen:
                 matches.extend([match] if match else [])
                 reason = match.reason if match else "made twice"
-                dropped.append({"node": sample.meta["nodes"][0] if sample.meta["nodes"] else sample.id,
-                "kind": sample.meta["made"],
+                dropped.append({"node": (*sample.annotations.nodes, sample.id)[0],
+                "kind": sample.provenance.made,
                                 "reason": reason, "detail": match.item if match else sample.id})  # fmt: skip
                 continue
             seen.add(sample.id)
@@ -255,9 +257,9 @@ def _publish(
             f"nothing could be written for {len(nodes)} entities: take a tree with definitions and relations"
         )
     enriched = {
-        (row.meta["made_of_source"], row.meta["made_of"])
+        (row.provenance.made_of_source, row.provenance.made_of)
         for row in io.read_samples(work / "new.jsonl")
-        if "made_of" in row.meta
+        if row.provenance.made_of
     }
 
     def all_rows() -> Iterator[Sample]:

@@ -29,15 +29,21 @@ from medxiaohe.data.synth import anew, cases, gates
 from medxiaohe.data.synth.gates import Draft, Gates, How
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.data.synth.route import route
-from medxiaohe.data.synth.teacher import FAILED, Reply, Teacher, TeacherSettings, teacher
+from medxiaohe.data.synth.teacher import TeacherSettings, spending, teacher
 from medxiaohe.entity.linking.finder import finder
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models.asking import Client, Outcome
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.scoring.judges import selftest, use
 from medxiaohe.scoring.judges.use import JudgeSettings
 from medxiaohe.types import Message, Sample
 
 SOURCE = "synth_chain"
+NO_DRAFT = {
+    "unreadable": "outcome: unreadable",
+    "failed": "the model failed",
+    "spent": "beyond the budget",
+}
 
 
 @dataclass(frozen=True)
@@ -90,9 +96,8 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
                 asked, about, _replies(writer, draw, asked, about, settings), strict=True
             ):
                 counts["drafts"] += 1
-                why = reply.problem if reply.value is None else two(reply.value, sample, case)
-                failed = FAILED if reply.problem.startswith(FAILED) else reply.problem
-                reason = ("outcome: unreadable" if reply.calls else failed) if reply.value is None else why
+                why = reply.error if reply.value is None else two(reply.value, sample, case)
+                reason = NO_DRAFT.get(reply.status, why)
                 if not why and any(
                     reply.value.text == old.messages[-1].text for old in kept.get(sample.id, ())
                 ):
@@ -138,8 +143,8 @@ def _questions(settings: TeachSettings, corpus: Path) -> list[Sample]:
 
 
 def _replies(
-    writer: Teacher, draw: int, asked: Sequence[Sample], about: Sequence[Any], settings: TeachSettings
-) -> list[Reply]:
+    writer: Client, draw: int, asked: Sequence[Sample], about: Sequence[Any], settings: TeachSettings
+) -> list[Outcome]:
     drawn = writer.drawing(settings.seed * 1000 + draw)
     lengths = ["long" if settings.how == "forwards" else route(sample) for sample in asked]
     talks = [
@@ -148,28 +153,33 @@ def _replies(
     readers: list[Callable[[str], Draft]] = [
         gates.reader(s, settings.how, n) for s, n in zip(asked, lengths, strict=True)
     ]  # type: ignore[arg-type]
-    return drawn.ask(talks, lambda i, text: readers[i](text))
+    return drawn.ask(talks, readers, label=f"ask {writer.name}")
 
 
-def _row(sample: Sample, reply: Reply, writer: Teacher, number: int, how: How) -> Sample:
+def _row(sample: Sample, reply: Outcome, writer: Client, number: int, how: How) -> Sample:
     draft: Draft = reply.value
     said = Message("assistant", (draft.text,))
-    meta = {**sample.meta, "made_of": sample.id, "made_of_source": sample.source,
-    "by": {**reply.record(writer.name), "how": how},
-            "chain": "long" if draft.chain else "short", "gates": ["outcome", "thinking"]}  # fmt: skip
+    made = replace(
+        sample.provenance,
+        made_of=sample.id,
+        made_of_source=sample.source,
+        by={**reply.record(writer.name), "how": how},
+        chain="long" if draft.chain else "short",
+        gates=("outcome", "thinking"),
+    )
     return replace(
         sample,
         id=f"{SOURCE}/{sample.id}/{number}",
         source=SOURCE,
         messages=(*sample.prompt.messages, said),
-        meta=meta,
+        provenance=made,
     )
 
 
 def _publish(
     settings: TeachSettings, out: Path, corpus: Path, tree: Path, new: Sequence[Sample],
     refused: list[dict[str, Any]],
-    writers: Sequence[Teacher], by_teacher: dict[str, Counter[str]],
+    writers: Sequence[Client], by_teacher: dict[str, Counter[str]],
 ) -> dict[str, Any]:  # fmt: skip
     items, matches, old = anew.test_items(settings.against, tree, corpus), list[Match](), 0
 
@@ -186,7 +196,7 @@ def _publish(
                 refused.append(
                     {
                         "id": sample.id,
-                        "teacher": sample.meta["by"]["writer"],
+                        "teacher": sample.provenance.by["writer"],
                         "reason": match.reason,
                         "detail": match.item,
                     }
@@ -199,7 +209,7 @@ def _publish(
     io.write_json(out / "coverage.json", coverage_of(corpus))
     anew.report(out, corpus, items, matches)
     drafts = sum(counts["drafts"] for counts in by_teacher.values())
-    cost = [one.to_json() for one in writers]
+    cost = [spending(one) for one in writers]
     counts = {"corpus": old, "kept": num - old, "drafts": drafts, "contaminated": len(matches)}
     return {
         **counts,

@@ -23,12 +23,12 @@ A run that is killed goes on where it stopped: what is finished is kept beside t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, plugins
+from medxiaohe import io
 from medxiaohe.entity.linking.finder import finder
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError
@@ -41,10 +41,13 @@ from medxiaohe.evals.running.examined_model import load_model
 from medxiaohe.evals.running.perplexity import perplexity
 from medxiaohe.evals.running.settings import RunSettings, TaskRun
 from medxiaohe.evals.running.task_results import Examined, examined
+from medxiaohe.evals.running.workflows import resources, with_workflow
 from medxiaohe.evals.statistics.slices import slices
+from medxiaohe.recipe.identity import plugin_files
 from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
-from medxiaohe.types import Model
+from medxiaohe.tools.toolbox import task_tools
+from medxiaohe.types import Model, Task, Tool
 
 __all__ = ["RunSettings", "TaskRun", "run"]
 
@@ -62,14 +65,29 @@ def run(
     `data` says so."""
     if settings.perplexity and data is None:
         raise ConfigError("perplexity needs documents: name a stage of them in `needs:` as `data`")
+    made = [make(wanted.name, tree, wanted.args, data) for wanted in settings.tasks]
+    tasks = [with_workflow(task, settings.workflow, settings.tools) for task in made]
+    given = resources(settings.library)
+    tools = [
+        task_tools(task, (), given) for task in tasks
+    ]  # refuses one that lacks what it needs, before any work
     engine = load_model(settings, model)
     inputs = {"model": model, "tree": tree, "data": data, "corpus": corpus}
     about = engines.identity(settings, model, out)
     packages = fingerprints.packages()
     place = io.scratch(
-        out, {"settings": settings, "model": about, "inputs": _manifests(inputs), "packages": packages}
+        out,
+        {
+            "settings": settings,
+            "model": about,
+            "inputs": _manifests(inputs),
+            "packages": packages,
+            "tasks": settings.reads({role: path for role, path in inputs.items() if path is not None}),
+            "code": io.code.digest(__name__),
+        },
     )
-    found = dict(_examined(settings, engine, place, about, inputs))
+    offered = list(zip(settings.tasks, tasks, tools, strict=True))
+    found = dict(_examined(settings, offered, engine, place, about, inputs))
     summary: dict[str, Any] = {}
     for name, one in found.items():
         summary |= one.scores
@@ -97,6 +115,7 @@ def run(
 
 def _examined(
     settings: RunSettings,
+    offered: Sequence[tuple[TaskRun, Task, tuple[Tool, ...]]],
     engine: Model,
     place: Path,
     about: Mapping[str, Any],
@@ -107,16 +126,26 @@ def _examined(
     cache = about if settings.cache and engines.repeatable(settings, about) else None
     workers = int(settings.options.get("workers", 8 if settings.backend == "openai_compatible" else 0))
     window = BATCHES_A_CALL * max(settings.batch_size, workers)
-    for i, wanted in enumerate(settings.tasks):
-        task = make(wanted.name, inputs["tree"], wanted.args, inputs["data"])
+    for i, (wanted, task, tools) in enumerate(offered):
         code = [
-            fingerprints.task_code(task, plugins.load("tasks", wanted.name)),
+            fingerprints.task_code(wanted.name),
+            plugin_files("workflows", task.workflow),
             fingerprints.scorers(task),
             fingerprints.template(task),
         ]
         folder = place / f"{i:03}-{io.fingerprint(code)[:8]}"  # what other code left is not used
         exam = Examination(
-            task, wanted, settings, engine, folder, place / "images", inputs["tree"], linker, cache, window
+            task,
+            wanted,
+            settings,
+            engine,
+            folder,
+            place / "images",
+            inputs["tree"],
+            linker,
+            cache,
+            window,
+            tools,
         )
         with use.opened(settings.judge, task.scorers, tree=inputs["tree"]) as judge:
             one = examined(exam, write_items(exam), use.record(judge).get("self_test"))

@@ -5,6 +5,7 @@ nouns.
 """
 
 from medxiaohe.io import code
+from medxiaohe.io.confine import Confined, confined, open_regular
 from medxiaohe.io.folders import (
     MANIFEST,
     RECORD,
@@ -17,13 +18,16 @@ from medxiaohe.io.folders import (
     scratch,
     verify,
 )
+from medxiaohe.io.notes import annotations_from_json, lifted, provenance_from_json
 from medxiaohe.io.reading import MAX_LINE_BYTES, blocks, lines, parse_row, read_json, read_jsonl, read_samples
 from medxiaohe.io.rows import (
     encoded,
     fingerprint,
     message_from_json,
+    noted,
     sample_from_json,
     sha256,
+    step_from_json,
     to_json,
     trace_from_json,
     unit_interval,
@@ -44,9 +48,12 @@ __all__ = [
     "MANIFEST",
     "MAX_LINE_BYTES",
     "RECORD",
+    "Confined",
+    "annotations_from_json",
     "append_jsonl",
     "blocks",
     "code",
+    "confined",
     "content",
     "digest",
     "drop_scratch",
@@ -54,9 +61,13 @@ __all__ = [
     "encoded",
     "fingerprint",
     "in_turn",
+    "lifted",
     "lines",
     "message_from_json",
+    "noted",
+    "open_regular",
     "parse_row",
+    "provenance_from_json",
     "publish",
     "read_json",
     "read_jsonl",
@@ -66,6 +77,7 @@ __all__ = [
     "sample_from_json",
     "scratch",
     "sha256",
+    "step_from_json",
     "storage",
     "to_json",
     "trace_from_json",

@@ -4,7 +4,7 @@
     digest("medxiaohe.data.mixture")          16 hex digits of all of them
 
 The closure is static: import statements anywhere in a file count, lazy ones too, and nothing is imported. A
-data file counts when it lies beside a module that names it (`"safety.tsv"`), so does a folder of data files.
+data file counts when a module beside it names it (`"safety.tsv"`).
 One function serves the identity of stages, the keys of unfinished work and the fingerprints of evaluations.
 """
 
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from medxiaohe.io.rows import fingerprint, sha256
@@ -23,9 +24,12 @@ IMPORT = re.compile(
     r"|import[ \t]+(medxiaohe[^\n#]*))",
     re.MULTILINE,
 )
-BY_NAME = re.compile(r"""["'](medxiaohe(?:\.\w+)+):\w+["']""")  # a job or decoder named as "module:function"
+BY_NAME = re.compile(r"""["'](medxiaohe(?:\.\w+)+):""")  # a job or decoder named as "module:function"
 PLUGIN = re.compile(r"""plugins\.load\(\s*["'](\w+)["']""")
-FILE_NAME = re.compile(r"""["']([\w.-]+\.(?:tsv|csv|txt|json|jsonl|yaml|yml|gz|js|css|html|md))["']""")
+FILE_NAME = re.compile(
+    r"""["']([\w./~-]+\.(?:tsv|csv|txt|json|jsonl|yaml|yml|xml|parquet|npz|gz|zip|js|css|html|md))["']"""
+)
+BARE = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
 def dependencies(*modules: str) -> dict[str, str]:
@@ -45,20 +49,60 @@ def dependencies(*modules: str) -> dict[str, str]:
         path = _file(name)
         if name in found or path is None:
             continue
-        imported, data, found[name] = _read(path, path.stat().st_mtime_ns, path.stat().st_size)
-        found.update(data)
-        waiting += imported
+        source = _source(path)
+        found[name] = source.sha256
+        inside = (file for file in source.data(_places(path)) if file.resolve().is_relative_to(PACKAGE))
+        found |= {file.resolve().relative_to(PACKAGE).as_posix(): _sha256(file) for file in inside}
+        waiting += source.modules
     return dict(sorted(found.items()))
 
 
-def dependencies_of_file(path: Path) -> dict[str, str]:
-    """The same for a file that may lie outside the package: its own hash under its name, then what it
-    imports."""
-    with_parents = path.resolve()
-    if with_parents.is_relative_to(PACKAGE):
-        return dependencies(module_name(with_parents))
-    imported, data, own = _read(with_parents, path.stat().st_mtime_ns, path.stat().st_size)
-    return {path.name: own, **data, **dependencies(*imported)}
+def dependencies_of_file(path: Path, name: str = "") -> dict[str, str]:
+    """The same for a file that may lie outside the package.
+
+    Args:
+        path: a Python file, such as one of the user's that holds a reader, a task or a stage.
+        name: what the file is called in the result; by default its file name.
+
+    Returns:
+        The digest of the file under its name, those of the files beside it that it imports, those of the data
+        files that these name, and `dependencies` of the modules of medxiaohe that they import.
+    """
+    first = path.resolve()
+    if first.is_relative_to(PACKAGE):
+        return dependencies(module_name(first))
+    name = name or path.name
+    found: dict[str, str] = {}
+    modules: list[str] = []
+    waiting, seen = [first], set[Path]()
+    while waiting:
+        file = waiting.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        source = _source(file)
+        found[name if file == first else _relative(file, first.parent)] = source.sha256
+        data = source.data([file.parent, Path.cwd()])
+        found |= {_relative(one.resolve(), first.parent): _sha256(one) for one in data}
+        modules += source.modules
+        waiting += _beside(file, source.bare)
+    return dict(sorted((found | dependencies(*modules)).items()))
+
+
+def _places(path: Path) -> list[Path]:
+    """Where a module of the package may name data files: its folder, and `assets` beside it or above."""
+    above = [folder for folder in path.parents if folder.is_relative_to(PACKAGE)]
+    return [path.parent, *(folder / "assets" for folder in above)]
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else str(file)
+
+
+def _beside(file: Path, names: tuple[str, ...]) -> list[Path]:
+    """Python files and packages beside a file of the user's that it imports by their bare names."""
+    found = [path for name in names if (path := file.with_name(f"{name}.py")).is_file()]
+    return found + [path for name in names for path in sorted(file.with_name(name).glob("**/*.py"))]
 
 
 def digest(*modules: str) -> str:
@@ -94,10 +138,39 @@ def module_name(path: Path) -> str:
     return ".".join(("medxiaohe", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What the text of a Python file says about other files."""
+
+    modules: tuple[str, ...]  # of medxiaohe, that it imports or names as a job
+    bare: tuple[str, ...]  # imported names that are not of medxiaohe
+    files: tuple[str, ...]  # names of data files
+    sha256: str
+
+    def data(self, folders: Sequence[Path]) -> list[Path]:
+        """The data files it names that are there, each below the first folder that has it."""
+        places = [[folder / name for folder in folders] for name in self.files]
+        return [file for some in places for file in [next(filter(Path.is_file, some), None)] if file]
+
+
+def _source(path: Path) -> _Source:
+    stat = path.stat()
+    return _parsed(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def _sha256(path: Path) -> str:
+    stat = path.stat()
+    return _hashed(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
 @functools.lru_cache(maxsize=4096)
-def _read(path: Path, mtime_ns: int, size: int) -> tuple[tuple[str, ...], dict[str, str], str]:
-    """Imported modules, data files {name: digest} and the digest of one source file; cached by time and
-    size."""
+def _hashed(path: Path, mtime_ns: int, size: int, inode: int) -> str:
+    return sha256(path)[:16]
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(path: Path, mtime_ns: int, size: int, inode: int) -> _Source:
+    """Cached in this process by what changes when a file is written again."""
     text = path.read_text(encoding="utf-8")
     imported: list[str] = []
     for module, names, plain in IMPORT.findall(text):
@@ -113,14 +186,9 @@ def _read(path: Path, mtime_ns: int, size: int) -> tuple[tuple[str, ...], dict[s
     parents = {
         ".".join(name.split(".")[:depth]) for name in imported for depth in range(2, name.count(".") + 1)
     }
-    return tuple(dict.fromkeys([*imported, *sorted(parents)])), _data_files(path, text), sha256(path)[:16]
-
-
-def _data_files(path: Path, text: str) -> dict[str, str]:
-    """Data files beside a module that its text names."""
-    files: Iterable[Path] = (path.with_name(name) for name in dict.fromkeys(FILE_NAME.findall(text)))
-    return {
-        str(file.relative_to(PACKAGE) if file.is_relative_to(PACKAGE) else file.name): sha256(file)[:16]
-        for file in files
-        if file.is_file()
-    }
+    return _Source(
+        modules=tuple(dict.fromkeys([*imported, *sorted(parents)])),
+        bare=tuple(dict.fromkeys(name for name in BARE.findall(text) if name != "medxiaohe")),
+        files=tuple(dict.fromkeys(FILE_NAME.findall(text))),
+        sha256=_hashed(path, mtime_ns, size, inode),
+    )

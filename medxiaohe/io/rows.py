@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe.errors import DataError
+from medxiaohe.io.notes import annotations_from_json, lifted, provenance_from_json
 from medxiaohe.types import (
     EVIDENCE_KINDS,
     ROLES,
     SPLITS,
     STEP_KINDS,
+    Annotations,
     Claim,
     Evidence,
     Finding,
@@ -20,6 +22,7 @@ from medxiaohe.types import (
     Locator,
     Message,
     Prompt,
+    Provenance,
     Ruling,
     Sample,
     Step,
@@ -31,7 +34,7 @@ from medxiaohe.types import (
 SAMPLE_TEXTS = ("id", "target", "source", "license", "patient_id", "study_id", "split")
 _TAGGED = {"ImageRef": ImageRef, "ToolCall": ToolCall, "ToolResult": ToolResult}
 # of these, fields that hold nothing are left out of a row
-_SPARSE = (Sample, Message, Prompt, Trace, Locator)
+_SPARSE = (Sample, Annotations, Provenance, Message, Prompt, Trace, Locator)
 # of these, but for the fields named
 _KEPT: dict[type, tuple[str, ...]] = {
     Claim: ("id", "text"),
@@ -87,7 +90,11 @@ def sample_from_json(row: Mapping[str, Any]) -> Sample:
         for key in ("meta", "facts"):
             if not isinstance(row.get(key, {}), dict):
                 raise TypeError(f"{key} must be an object")
-        return Sample(
+        if "annotations" in row:
+            tuples["annotations"] = annotations_from_json(row["annotations"])
+        if "provenance" in row:
+            tuples["provenance"] = provenance_from_json(row["provenance"])
+        sample = Sample(
             id=texts.pop("id"),
             messages=messages,
             meta=row.get("meta", {}),
@@ -95,10 +102,16 @@ def sample_from_json(row: Mapping[str, Any]) -> Sample:
             **tuples,
             **texts,
         )
+        return lifted(sample) if sample.meta else sample
     except KeyError as error:
         raise DataError(f"{which(row)} is not a Sample: no {error}") from error
     except (TypeError, AttributeError) as error:
         raise DataError(f"{which(row)} is not a Sample: {error}") from error
+
+
+def noted(sample: Sample) -> dict[str, Any]:
+    """Everything that stands beside the text of a row, by key: for settings that name keys of it."""
+    return {**to_json(sample.provenance), **to_json(sample.annotations), **sample.meta}
 
 
 def _list(row: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> list[Any]:
@@ -111,7 +124,9 @@ def _list(row: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> li
 def message_from_json(row: Mapping[str, Any]) -> Message:
     if row["role"] not in ROLES:
         raise DataError(f"role must be one of {', '.join(ROLES)}, not {row['role']!r}")
-    return Message(row["role"], tuple(map(_part, _list(row, "parts", (str, dict)))))
+    if not isinstance(error := row.get("error", ""), str):
+        raise TypeError(f"error must be text, not {error!r}")
+    return Message(row["role"], tuple(map(_part, _list(row, "parts", (str, dict)))), error)
 
 
 def trace_from_json(row: Mapping[str, Any]) -> Trace:

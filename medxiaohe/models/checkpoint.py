@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins
-from medxiaohe.errors import ConfigError, ModelError
-from medxiaohe.models import starter
+from medxiaohe.errors import ConfigError, MedError, MissingExtra, ModelError
+from medxiaohe.models import render, starter
+from medxiaohe.models.families import family as families
+from medxiaohe.models.render import Thinking
 from medxiaohe.models.text_only import TextProcessor
 from medxiaohe.privacy import guard
+
+OPTIONAL = ("torchvision", "num2words", "timm", "sentencepiece", "tiktoken", "einops", "librosa", "av")
 
 
 @dataclass(frozen=True)
@@ -22,37 +27,123 @@ class Loaded:
     name: str
 
 
-def load(name: str, device: str = "cpu", blind: bool = False, four_bit: bool = False) -> Loaded:
-    """The checkpoint `name`: `starter`, a folder in hub layout, or a hub id such as
-    Qwen/Qwen3-VL-4B-Instruct.
+def load(
+    name: str,
+    device: str = "cpu",
+    four_bit: bool = False,
+    thinking: Thinking = "auto",
+    master: bool = False,
+) -> Loaded:
+    """Load a checkpoint, one that reads images or a language model that reads text only.
 
-    float32 on CPU, bfloat16 on an accelerator. With `blind`, a language model that reads no images will do.
-    With `four_bit` the linear layers of the language model are NF4 of bitsandbytes (Dettmers et al. 2023), to
-    be trained with LoRA. Raises ConfigError when there is no such checkpoint, ModelError when its files ask
-    for code of their own or cannot be loaded.
+    Args:
+        name: `starter`, a folder in hub layout, or a hub id such as Qwen/Qwen3-VL-4B-Instruct.
+        device: float32 on "cpu", bfloat16 on an accelerator.
+        four_bit: the linear layers of the language model are NF4 of bitsandbytes (Dettmers et al. 2023),
+            to be trained with LoRA.
+        thinking: whether the chat template asks for thoughts; "auto" leaves it to the template.
+        master: float32 on an accelerator too, for weights that are trained: steps of bfloat16 weights are
+            lost in rounding.
+
+    Raises:
+        ConfigError: there is no such checkpoint.
+        MissingExtra: its processor needs a package that is not installed.
+        ModelError: its files ask for code of their own, or it cannot be loaded.
     """
     plugins.need("torch", "transformers", why=f"loading the model {name!r}")
     place = resolve(name)
     starter.quiet()
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    kind = _kind(place, name)
+    own = processor(name)  # before the weights, which may take minutes
+    render.set_thinking(own, thinking)
+    reader = AutoModelForCausalLM if isinstance(own, TextProcessor) else AutoModelForImageTextToText
+    dtype = torch.float32 if device == "cpu" or master else torch.bfloat16
     options = {"quantization_config": _four_bit(dtype), "device_map": {"": device}} if four_bit else {}
     try:
-        if blind and _reads_text_only(place):
-            model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype).to(device).eval()
-            return Loaded(model, _text_processor(AutoTokenizer.from_pretrained(place), name), name)
-        model = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype, **options).to(device).eval()
-        processor = AutoProcessor.from_pretrained(place)
+        model = reader.from_pretrained(place, dtype=dtype, **options).to(device).eval()
+    except ImportError as error:
+        raise _missing(error, name) from error
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"cannot load the model {name!r}: {' '.join(str(error).split())[:300]}") from error
-    if not hasattr(processor, "image_processor"):
+        raise ModelError(f"cannot load the model {name!r}, a {kind}: {_short(error)}") from error
+    return Loaded(model, own, name)
+
+
+def processor(name: str) -> Any:
+    """The processor of a checkpoint, a TextProcessor for a language model. Raises as `load` does."""
+    plugins.need("torch", "transformers", why=f"reading with the processor of {name!r}")
+    place = resolve(name)
+    starter.quiet()
+    from transformers import AutoProcessor, AutoTokenizer
+
+    kind = _kind(place, name)
+    family = families.named(_processor_class(kind))
+    plugins.need(*family.packages, why=f"the processor of {name!r}")
+    try:
+        if kind not in _readers_of_images():
+            return _text_processor(AutoTokenizer.from_pretrained(place), name)
+        found = AutoProcessor.from_pretrained(
+            place, **({"backend": family.backend} if family.backend else {})
+        )
+    except ImportError as error:
+        raise _missing(error, name) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"cannot load the processor of {name!r}: {_short(error)}") from error
+    if not hasattr(found, "image_processor"):
         raise ModelError(
-            f"{name!r} came with a {type(processor).__name__}, which knows no images: it needs a"
+            f"{name!r} came with a {type(found).__name__}, which knows no images: it needs a"
             " processor_config.json"
         )
-    return Loaded(model, processor, name)
+    return found
+
+
+def for_trainer(processor: Any) -> Any:
+    """What a trainer of transformers takes for a processor: the tokenizer, where there is nothing else."""
+    return processor.tokenizer if isinstance(processor, TextProcessor) else processor
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _missing(error: ImportError, name: str) -> MedError:
+    """The sentence for a package that transformers asks for by itself."""
+    wanted = next((one for one in OPTIONAL if one in str(error)), "")
+    if wanted and importlib.util.find_spec(wanted) is None:
+        return MissingExtra(f"the model {name!r} needs {wanted}: pip install {wanted}")
+    return ModelError(f"the model {name!r} needs a package that cannot be imported: {_short(error)}")
+
+
+def _kind(place: str, name: str) -> str:
+    """The architecture, by the name that transformers has for it; ModelError for one that it does not
+    know."""
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as text
+
+    try:
+        kind = str(AutoConfig.from_pretrained(place).model_type)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"cannot load the model {name!r}: {_short(error)}") from error
+    if kind not in text and kind not in _readers_of_images():
+        raise ModelError(
+            f"cannot load the model {name!r}: a {kind} neither answers in text nor reads images; take an"
+            " image-text-to-text or a causal language model"
+        )
+    return kind
+
+
+def _readers_of_images() -> frozenset[str]:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    return frozenset(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
+
+
+def _processor_class(kind: str) -> str:
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+
+    return str(PROCESSOR_MAPPING_NAMES.get(kind, ""))
 
 
 def _four_bit(dtype: Any) -> Any:
@@ -70,19 +161,6 @@ def _four_bit(dtype: Any) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=kept,
-    )
-
-
-def _reads_text_only(place: str) -> bool:
-    from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
-    )
-
-    kind = AutoConfig.from_pretrained(place).model_type
-    return (
-        kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
     )
 
 

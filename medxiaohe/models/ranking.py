@@ -41,7 +41,7 @@ def nats(
     """
     import torch
 
-    inputs = _on_device(render.batch(prompts, processor, "left", shared), model)
+    inputs = render.on_device(render.batch(prompts, processor, "left", shared), model)
     inputs.pop("labels")
     mask_BP = inputs["attention_mask"]
     longest = max((len(tokens) for several in answers for tokens in several), default=0)
@@ -92,10 +92,3 @@ def _add_rest(model: Any, cache: Any, mask_BP: Any, answers: Any, found: list[li
     cost_N = -(said_NT * kept_NT[:, 1:]).sum(-1)
     for n, (i, j) in enumerate(rows):
         found[i][j] += float(cost_N[n])
-
-
-def _on_device(tensors: dict[str, Any], model: Any) -> dict[str, Any]:
-    return {
-        name: t.to(model.device, model.dtype) if t.is_floating_point() else t.to(model.device)
-        for name, t in tensors.items()
-    }

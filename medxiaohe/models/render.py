@@ -8,12 +8,14 @@ stands in somebody's text is broken up, so text can neither forge a turn nor sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from medxiaohe import images
-from medxiaohe.errors import DataError
+from medxiaohe.errors import DataError, ModelError
+from medxiaohe.models import tool_prompt
+from medxiaohe.models.families import family as families
 from medxiaohe.models.wire import schemas
 from medxiaohe.types import ImageRef, Message, Tool, ToolCall, ToolResult
 
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+Thinking = Literal["auto", "on", "off"]
+THINKING = "medxiaohe_thinking"  # attribute of a processor: what its chat template is told of thoughts
+SWITCHES = ("enable_thinking", "thinking")  # names that chat templates have for it
 IGNORED = -100  # the label torch's cross entropy skips
+REWRITES = (
+    "the chat template rewrites earlier turns, so training and rollout would differ: use one that only"
+    " appends"
+)
 
 
 @dataclass(frozen=True)
@@ -52,28 +61,47 @@ def render(
     opener: Callable[[ImageRef], Image] = images.open_image,
     tools: Sequence[Tool] = (),
 ) -> Rendered:
-    """Tokens and mask of a whole conversation, the gold answer included: what training sees. `tools` are
-    those it was offered."""
+    """Tokens and mask of a whole conversation, the gold answer included. `tools` are those it was offered.
+
+    Raises:
+        DataError: for no assistant message, and for several where the chat template rewrites earlier turns.
+    """
+    rows = render_turns(messages, processor, opener, tools)
+    if len(rows) > 1:
+        raise DataError(REWRITES)
+    return rows[0]
+
+
+def render_turns(
+    messages: Sequence[Message],
+    processor: Any,
+    opener: Callable[[ImageRef], Image] = images.open_image,
+    tools: Sequence[Tool] = (),
+) -> list[Rendered]:
+    """What training sees of a conversation: one row, or a row for each assistant message.
+
+    Several rows are for chat templates that rewrite earlier turns when a new one comes, as those that drop
+    earlier thoughts do. Each row then is what the model reads when it writes that turn, and only that turn
+    carries loss.
+    """
     if messages and messages[0].role == "document":
-        return _join([_document(message, processor, opener) for message in messages], processor)
-    pieces, before = [], ""
-    for end in range(1, len(messages) + 1):
-        if messages[end - 1].role != "assistant":
-            continue
-        asked = _template(messages[: end - 1], processor, generation=True, tools=tools)
-        answered = _template(messages[:end], processor, generation=False, tools=tools)
-        if not asked.startswith(before) or not answered.startswith(asked):
-            raise DataError(
-                "the chat template rewrites earlier turns, so training and rollout would differ: use one that"
-                " only appends"
-            )
-        start = _first_new(messages[: end - 1])
-        pieces.append(_piece(asked[len(before) :], messages[start : end - 1], False, processor, opener))
-        pieces.append(_piece(answered[len(asked) :], (), True, processor, opener))
-        before = answered
-    if not pieces:
+        return [_join([_document(message, processor, opener) for message in messages], processor)]
+    ends = [end for end, message in enumerate(messages, 1) if message.role == "assistant"]
+    if not ends:
         raise DataError("nothing to learn: the conversation has no assistant message")
-    return _join(pieces, processor)
+    turns = [_turn(messages[:end], processor, tools) for end in ends]
+    if (texts := _appended(turns)) is not None:
+        pieces, start = [], 0
+        for end, asked, turn in zip(ends, texts, turns, strict=True):
+            pieces.append(_piece(asked, messages[start : end - 1], False, processor, opener))
+            pieces.append(_piece(turn.answer, (), True, processor, opener))
+            start = end
+        return [_join(pieces, processor)]
+    rows = []
+    for end, turn in zip(ends, turns, strict=True):
+        prompt = render_prompt(messages[: end - 1], processor, tools, opener)
+        rows.append(_join([prompt, _piece(turn.answer, (), True, processor, opener)], processor))
+    return rows
 
 
 def render_prompt(
@@ -86,17 +114,60 @@ def render_prompt(
     see."""
     if not messages:
         raise DataError("nothing to ask: the conversation has no message")
-    pieces, before = [], ""
-    for end in [i for i, m in enumerate(messages, 1) if m.role == "assistant"]:
-        text = _template(messages[: end - 1], processor, generation=True, tools=tools)
-        after = _template(messages[:end], processor, generation=False, tools=tools)
-        start = _first_new(messages[: end - 1])
-        pieces.append(_piece(text[len(before) :], messages[start : end - 1], False, processor, opener))
-        pieces.append(_piece(after[len(text) :], (), False, processor, opener))
-        before = after
+    ends = [end for end, message in enumerate(messages, 1) if message.role == "assistant"]
+    turns = [_turn(messages[:end], processor, tools) for end in ends]
     last = _template(messages, processor, generation=True, tools=tools)
-    pieces.append(_piece(last[len(before) :], messages[_first_new(messages) :], False, processor, opener))
+    texts = _appended([*turns, _Turn(last, "", "")])
+    if texts is None:  # earlier turns are not as they were when they were new: all is one piece
+        return _piece(last, messages, False, processor, opener)
+    pieces, start = [], 0
+    for end, asked, turn in zip(ends, texts, turns, strict=False):
+        pieces.append(_piece(asked, messages[start : end - 1], False, processor, opener))
+        pieces.append(_piece(turn.answer, (), False, processor, opener))
+        start = end
+    pieces.append(_piece(texts[-1], messages[start:], False, processor, opener))
     return _join(pieces, processor)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One assistant message by the chat template: what stands before it, what the model writes, and both as
+    the template writes them in an earlier turn."""
+
+    asked: str
+    answer: str
+    answered: str
+
+
+def _turn(messages: Sequence[Message], processor: Any, tools: Sequence[Tool]) -> _Turn:
+    """Of the assistant message that ends these. DataError where what is written does not follow what is
+    asked.
+
+    Some templates ask with "assistant\n" and write "assistant \n": the answer then follows what was asked.
+    """
+    asked = _template(messages[:-1], processor, generation=True, tools=tools)
+    answered = _template(messages, processor, generation=False, tools=tools)
+    if answered.startswith(asked):
+        return _Turn(asked, answered[len(asked) :], answered)
+    same = next((i for i, (a, b) in enumerate(zip(asked, answered, strict=False)) if a != b), len(answered))
+    if asked[same:].strip():
+        raise DataError(
+            "the chat template does not ask for an answer in the way it writes one, so training and rollout"
+            " would differ: use one whose generation prompt begins the assistant's turn"
+        )
+    return _Turn(asked, answered[same:].lstrip(), answered)
+
+
+def _appended(turns: Sequence[_Turn]) -> list[str] | None:
+    """Of each turn what stands between the one before and its answer; None where an earlier turn is
+    rewritten."""
+    texts, before = [], ""
+    for turn in turns:
+        if not turn.asked.startswith(before):
+            return None
+        texts.append(turn.asked[len(before) :])
+        before = turn.answered
+    return texts
 
 
 def batch(
@@ -125,9 +196,7 @@ def batch(
         "attention_mask": torch.tensor(attention),
         "labels": torch.tensor(labels),
     }
-    for name in sorted({name for row in rows for name in row.features}):
-        out[name] = torch.cat([row.features[name] for row in rows if name in row.features])
-    return out
+    return out | _inputs(rows, out["input_ids"], processor)
 
 
 def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, torch.Tensor]:
@@ -153,13 +222,31 @@ def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, t
         out["labels"].append([label for row in labels for label in row] + [IGNORED] * gap)
     tensors = {name: torch.tensor(values) for name, values in out.items()}
     every = [row for rows in sequences for row in rows]
-    for name in sorted({name for row in every for name in row.features}):
-        tensors[name] = torch.cat([row.features[name] for row in every if name in row.features])
-    return tensors
+    return tensors | _inputs(every, tensors["input_ids"], processor)
 
 
-def chat(messages: Sequence[Message], processor: Any) -> list[dict[str, Any]]:
-    """Messages in the Hugging Face chat layout with content parts, as chat templates read them."""
+def _inputs(rows: Sequence[Rendered], input_ids: torch.Tensor, processor: Any) -> dict[str, torch.Tensor]:
+    """What a model reads beside tokens: the images of the rows, and what each token is."""
+    family = families.of(processor)
+    return family.joined([row.features for row in rows]) | family.per_token(input_ids, processor)
+
+
+def on_device(tensors: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
+    """Inputs where the model is, pixels in its precision."""
+    device, dtype = model.device, model.dtype
+    return {
+        name: t.to(device, dtype) if t.is_floating_point() else t.to(device) for name, t in tensors.items()
+    }
+
+
+def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()) -> list[dict[str, Any]]:
+    """Messages in the Hugging Face chat layout with content parts, as the processor's chat template reads
+    them.
+
+    What a template does not know is told in words it does: tools and calls by `tool_prompt`, a system
+    prompt in
+    front of the first turn.
+    """
     rows: list[dict[str, Any]] = []
     for message in messages:
         calls = [
@@ -167,7 +254,16 @@ def chat(messages: Sequence[Message], processor: Any) -> list[dict[str, Any]]:
             for c in message.calls
         ]
         content = [part for item in message.parts for part in _parts(item, processor)]
+        if message.role == "system":  # some templates read its first part only
+            content = [{"type": "text", "text": "".join(part["text"] for part in content)}]
         rows.append({"role": message.role, "content": content, **({"tool_calls": calls} if calls else {})})
+    uses_tools = tools or any("tool_calls" in row or row["role"] == "tool" for row in rows)
+    if uses_tools and not tool_prompt.writes_tools(processor):
+        rows = tool_prompt.told(rows, schemas(tools), processor)
+    if len(rows) > 1 and rows[0]["role"] == "system" and not tool_prompt.writes_system(processor):
+        system, first, *rest = rows
+        words = {"type": "text", "text": system["content"][0]["text"] + "\n\n"}
+        rows = [{**first, "content": [words, *first["content"]]}, *rest]
     return rows
 
 
@@ -202,21 +298,51 @@ def _parts(item: Any, processor: Any) -> list[dict[str, Any]]:
 def _template(
     messages: Sequence[Message], processor: Any, generation: bool, tools: Sequence[Tool] = ()
 ) -> str:
-    rows = chat(messages, processor)
-    return str(
-        processor.apply_chat_template(
-            rows, tokenize=False, add_generation_prompt=generation, tools=schemas(tools) or None
+    from jinja2 import TemplateError
+
+    if not (getattr(processor, "chat_template", None) or processor.tokenizer.chat_template):
+        raise ModelError(
+            "the processor has no chat template, so how to ask the model is unknown: take the"
+            " instruction-tuned"
+            " checkpoint, or add chat_template.jinja to its folder"
         )
-    )
+    rows = chat(messages, processor, tools)
+    offered = schemas(tools) if tools and tool_prompt.writes_tools(processor) else None
+    wanted = getattr(processor, THINKING, None)
+    switch = {} if wanted is None else dict.fromkeys(SWITCHES, wanted)
+    try:
+        text = processor.apply_chat_template(
+            rows, tokenize=False, add_generation_prompt=generation, tools=offered, **switch
+        )
+    except TemplateError as error:
+        raise DataError(f"the chat template refuses the conversation: {error}") from error
+    return str(text)
 
 
-def _first_new(messages: Sequence[Message]) -> int:
-    """Index just after the last assistant message: where the not yet rendered messages start."""
-    return max((i for i, m in enumerate(messages, 1) if m.role == "assistant"), default=0)
+def set_thinking(processor: Any, thinking: Thinking) -> None:
+    """Have every render by this processor ask for thoughts, or for none; "auto" leaves it to the template.
+
+    Raises:
+        ModelError: the chat template has no such switch, so the setting would change nothing.
+    """
+    if thinking == "auto":
+        return
+    asked = [Message("user", ("hello",))]
+    texts = set()
+    for wanted in (True, False):
+        setattr(processor, THINKING, wanted)
+        texts.add(_template(asked, processor, generation=True))
+    if len(texts) == 1:
+        delattr(processor, THINKING)
+        raise ModelError(
+            f"thinking: {thinking} would change nothing: the chat template has no switch for thoughts; leave"
+            " thinking at auto"
+        )
+    setattr(processor, THINKING, thinking == "on")
 
 
 def _document(message: Message, processor: Any, opener: Callable[[ImageRef], Image]) -> Rendered:
-    mark = getattr(processor, "image_token", "<image>")
+    mark = families.of(processor).placeholder(processor)
     text = "\n".join(
         mark if isinstance(part, ImageRef) else plain(str(part), processor) for part in message.parts
     )
@@ -236,9 +362,13 @@ def _piece(
         )
     )
     tokens = out.pop("input_ids")[0].tolist()
-    out.pop("attention_mask", None)
-    mark = processor.image_token_id
-    return Rendered(tuple(tokens), tuple(trained and token != mark for token in tokens), out, len(refs))
+    # what the processor says of each token, `families` says of a whole batch
+    per_token = {name for name in out if name.endswith(families.PER_TOKEN)} | {"attention_mask"}
+    features = {name: value for name, value in out.items() if name not in per_token}
+    family = families.of(processor)
+    mark = family.image_token_id(processor)
+    mask = tuple(trained and token != mark for token in tokens)
+    return Rendered(tuple(tokens), mask, features, len(refs))
 
 
 def _images(message: Message) -> list[ImageRef]:
@@ -253,10 +383,7 @@ def _images(message: Message) -> list[ImageRef]:
 
 
 def _join(pieces: Sequence[Rendered], processor: Any) -> Rendered:
-    import torch
-
     tokens = tuple(token for piece in pieces for token in piece.tokens)
     mask = tuple(keep for piece in pieces for keep in piece.mask)
-    names = sorted({name for piece in pieces for name in piece.features})
-    features = {name: torch.cat([p.features[name] for p in pieces if name in p.features]) for name in names}
+    features = families.of(processor).joined([piece.features for piece in pieces])
     return Rendered(tokens, mask, features, sum(piece.num_images for piece in pieces))

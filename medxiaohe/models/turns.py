@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from medxiaohe import images
 from medxiaohe.errors import DataError
-from medxiaohe.models.render import Rendered, _piece, _template
-from medxiaohe.types import ImageRef, Message, Tool
+from medxiaohe.models.render import REWRITES, Rendered, _piece, _template, _turn, special_tokens
+from medxiaohe.types import ImageRef, Message, Tool, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,15 +36,40 @@ def render_next(
     before = _template(messages[: last + 1], processor, generation=False, tools=tools)
     text = _template(messages, processor, generation=True, tools=tools)
     if not text.startswith(before):
-        raise DataError(
-            "the chat template rewrites earlier turns, so training and rollout would differ: use one that"
-            " only appends"
-        )
-    end = processor.tokenizer.eos_token
-    at = before.rfind(end)
+        raise DataError(REWRITES)
+    end, at = end_mark(before, processor)
     if at < 0:
         raise DataError(
-            f"the chat template does not end a turn with {end}: rollouts of several turns need one that does"
+            "the chat template ends no turn with a special token: rollouts of several turns need one that"
+            " does"
         )
     start = at + len(end) if ended else at
     return _piece(text[start:], messages[last + 1 :], False, processor, opener)
+
+
+def keeps_thoughts(processor: Any, by_tool: bool) -> bool:
+    """Whether a turn with a thought stays as it was written when a tool (or else a user) has answered it."""
+    call = ToolCall("call_0", "look", {})
+    written = ("<think>\nhm\n</think>\n\nI look.", *([call] if by_tool else []))
+    result = ToolResult("call_0", ("seen",))
+    answer = Message("tool", (result,)) if by_tool else Message("user", ("seen",))
+    try:
+        render_next([Message("user", ("hello",)), Message("assistant", written), answer], processor)
+    except DataError:
+        return False
+    return True
+
+
+def end_mark(text: str, processor: Any) -> tuple[str, int]:
+    """The special token that ends a turn, the last one of a text that ends with the turn, and where it
+    stands; -1 where there is none."""
+    places = {token: text.rfind(token) for token in special_tokens(processor)}
+    end = max(places, key=lambda token: (places[token], len(token)), default="")
+    return end, places.get(end, -1)
+
+
+def end_of_turn(processor: Any) -> int | None:
+    """The id of the token that the chat template ends an assistant's turn with; None where it writes none."""
+    turn = _turn([Message("user", ("hello",)), Message("assistant", ("hello",))], processor, ())
+    end, at = end_mark(turn.answer, processor)
+    return int(processor.tokenizer.convert_tokens_to_ids(end)) if at >= 0 else None

@@ -50,7 +50,7 @@ def reply_from_text(text: str, messages: Sequence[Message], tools: Sequence[Tool
     numbers = call_numbers(messages)
     end = 0
     for match in CALL.finditer(text):
-        if (call := _call(match[1], f"call_{next(numbers)}")) is not None:
+        if (call := call_of(match[1], f"call_{next(numbers)}")) is not None:
             parts += [*_texts([text[end : match.start()]]), call]
             end = match.end()
     return Message("assistant", (*parts, *_texts([text[end:]])))
@@ -75,7 +75,7 @@ def reply_from_json(answer: Mapping[str, Any], messages: Sequence[Message]) -> M
         written = json.dumps(
             {"name": function.get("name"), "arguments": function.get("arguments")}, ensure_ascii=False
         )
-        call = _call(written, str(row.get("id") or f"call_{next(numbers)}"))
+        call = call_of(written, str(row.get("id") or f"call_{next(numbers)}"))
         parts.append(call or f"<tool_call>{written}</tool_call>")
     return Message("assistant", tuple(parts))
 
@@ -92,7 +92,7 @@ def data_uri(ref: ImageRef) -> str:
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def _call(written: str, name: str) -> ToolCall | None:
+def call_of(written: str, name: str) -> ToolCall | None:
     try:
         call = json.loads(written)
         arguments = call["arguments"]

@@ -1,14 +1,21 @@
-"""One request to where the guard allows: no proxy of the environment, no redirect, no second reading of the
-address."""
+"""One HTTP request to where the guard allows: no proxy of the environment, no redirect, no second look-up of
+the address, and one deadline for all of it.
+
+A socket timeout alone starts anew at each byte, so a server that sends one byte at a time is never given up.
+Here each read and each write gets what is left of the whole time: connecting, TLS, headers and body together.
+"""
 
 from __future__ import annotations
 
+import email.utils
 import http.client
+import io
 import re
 import socket
 import ssl
 import time
 from contextlib import closing
+from typing import Any
 
 from medxiaohe.privacy.guard import Destination
 
@@ -22,14 +29,35 @@ class TooLarge(Exception):
     pass
 
 
+class NotReached(OSError):
+    """No connection could be opened: nobody listens there, or nothing gets through."""
+
+
 def post(
     there: Destination, path: str, body: bytes, headers: dict[str, str], timeout: float
 ) -> tuple[int, bytes, float]:
-    """Status, body and Retry-After seconds of one POST; `path` is put behind that of the destination."""
-    deadline = time.monotonic() + timeout
+    """Send one POST request and read the whole answer.
+
+    Args:
+        there: The destination that the guard returned.
+        path: Appended to the path of the destination.
+        body: Sent as it is.
+        headers: Sent besides Host and Connection.
+        timeout: Seconds for the whole request, from connecting to the last byte of the answer.
+
+    Returns:
+        Status, body, and the seconds that the header Retry-After asks for (0 where there is none).
+
+    Raises:
+        NotReached: No connection could be opened.
+        TooLarge: The answer is larger than MAX_BYTES.
+        TimeoutError: The whole answer was not there in time.
+        OSError, http.client.HTTPException: The connection broke off, or the answer is not HTTP.
+    """
+    end = time.monotonic() + timeout
     connection = http.client.HTTPConnection(there.host, there.port, timeout=timeout)
     with closing(connection):
-        connection.sock = _socket(there, timeout)
+        connection.sock = _DeadlineSocket(_connected(there, end), end)
         connection.request(
             "POST",
             f"{there.path}{path}" or "/",
@@ -42,23 +70,73 @@ def post(
                 answer += chunk
                 if len(answer) > MAX_BYTES:
                     raise TooLarge(f"sent over {MAX_BYTES >> 20} MiB: nothing of it is used")
-                if time.monotonic() > deadline:
-                    raise TimeoutError
             if response.length:
                 raise http.client.IncompleteRead(b"", response.length)
-            wait = response.headers.get("Retry-After", "")
-            return response.status, bytes(answer), float(wait) if re.fullmatch(r"\d{1,6}", wait) else 0.0
+            return response.status, bytes(answer), retry_after(response.headers.get("Retry-After", ""))
 
 
-def _socket(there: Destination, timeout: float) -> socket.socket:
+def retry_after(value: str) -> float:
+    """Seconds that a Retry-After header asks for: a number, or an HTTP date (RFC 9110, section 10.2.3)."""
+    if re.fullmatch(r"\d{1,6}", value):
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+def _left(end: float) -> float:
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _connected(there: Destination, end: float) -> socket.socket:
     failure: OSError = OSError("no address")
     for address in there.addresses or (there.host,):
         try:
-            plain = socket.create_connection((address, there.port), timeout)
+            plain = socket.create_connection((address, there.port), _left(end))
         except OSError as error:
             failure = error
             continue
         if there.scheme == "http":
             return plain
+        plain.settimeout(_left(end))
         return ssl.create_default_context().wrap_socket(plain, server_hostname=there.host)
-    raise failure
+    raise NotReached(str(failure)) from failure
+
+
+class _DeadlineSocket:
+    """The part of a socket that http.client uses, with one deadline for all reads and writes."""
+
+    def __init__(self, sock: socket.socket, end: float) -> None:
+        self._sock, self._end = sock, end
+
+    def sendall(self, data: Any) -> None:
+        self._sock.settimeout(_left(self._end))  # Python's sendall takes it for all of the data
+        self._sock.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_DeadlineReader(self._sock, self._end))
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class _DeadlineReader(io.RawIOBase):
+    def __init__(self, sock: socket.socket, end: float) -> None:
+        super().__init__()
+        self._sock, self._end = sock, end
+        self._raw = sock.makefile("rb", buffering=0)  # keeps the connection open until it is closed
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_left(self._end))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

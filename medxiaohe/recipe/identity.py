@@ -2,23 +2,44 @@
 
 A finished stage is refused when its settings, the bytes of its inputs or its code have changed. Its code is
 the module of the stage, every module of medxiaohe it imports (`io.code`), the plug-ins its settings name
-(readers, filters, tasks, ...) with what they import, and files of the user's own.
+(readers, filters, tasks, ...) with what they import, and files of the user's own. Settings may have a method
+`reads(inputs) -> Reads`: what the stage reads that neither its settings nor its inputs hold, such as the data
+files of tasks.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import medxiaohe
 from medxiaohe import io, plugins
-from medxiaohe.recipe.load import Stage
+from medxiaohe.recipe.load import Stage, read_yaml
 from medxiaohe.recipe.settings import content_hash, decisive, input_paths
 
 PACKAGE = Path(medxiaohe.__file__).parent
+NAMED = 3  # changed source files that a message names; the others are counted
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a result depends on beside settings and inputs.
+
+    Attributes:
+        data: path, pack:PATH, asset:NAME or hub:NAME -> digest of its bytes, or its pinned revision.
+        code: module or file -> digest of its source.
+    """
+
+    data: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
+
+    def __or__(self, other: Reads) -> Reads:
+        return Reads({**self.data, **other.data}, {**self.code, **other.code})
 
 
 def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
@@ -30,15 +51,17 @@ def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
 
     Returns:
         {"stage", "uses", "settings", "needs": {role: digest}, "files": {path: digest}, "code": {name:
-        digest}}
+        digest}}, and "data": {name: digest} where the settings say that the stage reads any.
     """
+    more = stage.settings.reads(inputs) if hasattr(stage.settings, "reads") else Reads()
     return {
         "stage": stage.name,
         "uses": stage.uses,
         "settings": decisive(stage.settings),
         "needs": {role: io.digest(folder) for role, folder in inputs.items()},
         "files": {path: content_hash(path) for path in sorted(set(input_paths(stage.settings)))},
-        "code": code(stage),
+        "code": {**code(stage), **more.code},
+        **({"data": dict(sorted(more.data.items()))} if more.data else {}),
     }
 
 
@@ -46,29 +69,66 @@ def code(stage: Stage) -> dict[str, str]:
     """Version of the package and the digests of every source file that a stage runs."""
     file = Path(inspect.getsourcefile(stage.run) or "")
     settings = io.to_json(stage.settings)
-    own = {name: content_hash(name.rpartition(":")[0]) for name in sorted(set(_own_files(settings)))}
     found = io.code.dependencies_of_file(file) if file.is_file() else {}
+    for name in sorted(set(_own_files(settings))):
+        found |= plugin_files("", name)
     for kind in sorted(_plugin_kinds(file)):
         names = set(plugins.available(kind))
         for text in sorted(set(_strings(settings))):
             if text.partition(".")[0] in names:
                 found |= plugin_files(kind, text)
-    return {"medxiaohe": medxiaohe.__version__, **dict(sorted(found.items())), **own}
+    return {"medxiaohe": medxiaohe.__version__, **dict(sorted(found.items()))}
 
 
 def plugin_files(kind: str, name: str) -> dict[str, str]:
-    """Source files of a plug-in and of what it imports: module or file name -> 16 hex digits of its
-    SHA-256."""
-    folder = plugins.folder_of(kind)
-    where = name.rpartition(":")[0] or (name if name.endswith((".yaml", ".yml")) else "")
-    if where:
+    """Source files of a plug-in and of what it imports.
+
+    Args:
+        kind: such as "readers"; "" for a file of the user's own.
+        name: of the plug-in: "medqa", "mine/eye.py:eye" or "mine/eye.yaml".
+
+    Returns:
+        Module or file name -> 16 hex digits of its SHA-256. A YAML file has the digests of what reads it, and
+        of the scorers, tools and workflow that it names.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return _yaml_files(Path(name).expanduser(), name)
+    where = name.rpartition(":")[0]
+    if where.endswith(".py"):
         path = Path(where).expanduser()
-        return io.code.dependencies_of_file(path) if path.is_file() else {}
-    file = name.partition(".")[0]
+        return io.code.dependencies_of_file(path, name) if path.is_file() else {}
+    if where:
+        return _installed_files(where)
+    folder, file = plugins.folder_of(kind), name.partition(".")[0]
     yaml = PACKAGE.joinpath(*folder.split("."), f"{file}.yaml")
     if kind in plugins.BY_YAML and yaml.is_file():
-        return {f"{folder}/{yaml.name}": io.sha256(yaml)[:16]}
+        return _yaml_files(yaml, f"{folder}/{yaml.name}")
     return io.code.dependencies(f"medxiaohe.{folder}.{file}")
+
+
+def _installed_files(module: str) -> dict[str, str]:
+    """Of a module outside the package that a name such as "my_pkg.eye:eye" gives."""
+    if module.partition(".")[0] == "medxiaohe":
+        return io.code.dependencies(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return {}
+    path = Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+    return io.code.dependencies_of_file(path, module) if path is not None and path.is_file() else {}
+
+
+def _yaml_files(path: Path, shown: str) -> dict[str, str]:
+    """A YAML plug-in, what reads it, and the plug-ins that strings inside it name."""
+    if not path.is_file():
+        return {}
+    found = {shown: io.sha256(path)[:16]}
+    found |= io.code.dependencies(*(name.partition(":")[0] for name in plugins.BY_YAML.values()))
+    named = {text.partition(".")[0] for text in _strings(read_yaml(path))}
+    for kind in ("scoring", "tools", "workflows"):
+        for name in sorted(named & set(plugins.available(kind))):
+            found |= plugin_files(kind, name)
+    return found
 
 
 def plugin_code(kind: str, name: str) -> str:
@@ -97,11 +157,32 @@ def _strings(settings: Any) -> Iterator[str]:
 
 
 def _own_files(settings: Any) -> Iterator[str]:
-    """Every "mine/eye.py:eye" inside settings: a reader, filter, task or scorer whose code is the user's."""
+    """Every "mine/eye.py:eye" and "mine/eye.yaml" inside settings: a reader, filter, task or scorer of the
+    user's."""
     for text in _strings(settings):
-        where = text.rpartition(":")[0]
-        if where.endswith(".py") and Path(where).is_file():
+        where = text if text.endswith((".yaml", ".yml")) else text.rpartition(":")[0]
+        if where.endswith((".py", ".yaml", ".yml")) and Path(where).expanduser().is_file():
             yield text
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The differences of two records as a user reads them: at most three source files by name.
+
+    Args:
+        before: the record of a finished stage.
+        now: its `identity` today.
+
+    Returns:
+        Lines such as `settings.learning_rate: 0.001 -> 0.002`; empty when nothing differs.
+    """
+    lines = list(differences(before, now))
+    code = [line for line in lines if line.startswith("code.")]
+    if len(code) <= NAMED:
+        return lines
+    # files that are there before and now come first: these were edited
+    code.sort(key=lambda line: line.endswith("-> absent") or ": absent ->" in line)
+    others = [line for line in lines if not line.startswith("code.")]
+    return [*others, *code[:NAMED], f"and {len(code) - NAMED} more source files"]
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:

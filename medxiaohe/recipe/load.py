@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, plugins
+from medxiaohe import io, permission, plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.recipe import settings as typed
 
@@ -70,9 +70,17 @@ class Recipe:
         return {"name": self.name, "out": str(self.out), "params": dict(self.params), "stages": stages}
 
 
-def load(path: Path, overrides: Sequence[str] = (), out: Path | None = None) -> Recipe:
-    """The checked recipe of a YAML file. Raises ConfigError; writes nothing."""
+def load(
+    path: Path, overrides: Sequence[str] = (), out: Path | None = None, *, allow_code: bool = False
+) -> Recipe:
+    """The checked recipe of a YAML file; writes nothing.
+
+    Raises:
+        ConfigError: something in it is wrong.
+        CodeRefused: it names Python code, and neither `allow_code` nor the command line allows it.
+    """
     raw = _extended(path)
+    permission.check_file(raw, str(path), allow_code=allow_code)
     if not isinstance(raw, dict) or not isinstance(raw.get("stages"), dict) or not raw["stages"]:
         raise ConfigError(f"{path}: a recipe needs `stages:`, a mapping of at least one stage")
     _known(raw, TOP_KEYS, str(path))
@@ -162,7 +170,7 @@ def _stage(
     run = plugins.load_stage(uses)
     values = _mapping(body, "with", where)
     for key, value in changes.items():
-        values = _changed(values, key.split("."), value, f"--set {name}.{key}")
+        values = changed(values, key.split("."), value, f"--set {name}.{key}")
     values = {str(key): _fill(value, params, f"{where}.with.{key}") for key, value in values.items()}
     needs = {str(k): str(v) for k, v in _mapping(body, "needs", where).items()}
     _check_needs(run, needs, earlier, where)
@@ -219,7 +227,7 @@ def option(text: str) -> tuple[str, Any]:
         ) from error
 
 
-def _changed(values: Any, path: Sequence[str], new: Any, where: str) -> Any:
+def changed(values: Any, path: Sequence[str], new: Any, where: str) -> Any:
     """A copy of nested settings with one of them replaced; a number is a place in a list."""
     if not path:
         return new
@@ -229,11 +237,11 @@ def _changed(values: Any, path: Sequence[str], new: Any, where: str) -> Any:
             raise ConfigError(
                 f"{where}: {key!r} is not a place in a list of {len(values)}: use 0 to {len(values) - 1}"
             )
-        return [_changed(item, rest, new, where) if i == int(key) else item for i, item in enumerate(values)]
+        return [changed(item, rest, new, where) if i == int(key) else item for i, item in enumerate(values)]
     if values is not None and not isinstance(values, dict):
         raise ConfigError(f"{where}: there is nothing inside {values!r} to set")
     before = values or {}
-    return {**before, key: _changed(before.get(key), rest, new, where)}
+    return {**before, key: changed(before.get(key), rest, new, where)}
 
 
 def _mapping(body: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:

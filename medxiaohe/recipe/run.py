@@ -23,8 +23,8 @@ from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError, RunLocked
 from medxiaohe.plugins import nearest
 from medxiaohe.progress import clock
-from medxiaohe.recipe import ranks
-from medxiaohe.recipe.identity import differences, identity
+from medxiaohe.recipe import carried, ranks
+from medxiaohe.recipe.identity import changes, identity
 from medxiaohe.recipe.load import Recipe, Stage
 
 
@@ -86,8 +86,8 @@ def plan(recipe: Recipe, until: str = "") -> dict[str, str]:
         ):
             plans[stage.name] = "run"
         else:
-            changes = list(differences(io.read_record(stage.folder(recipe.out)), identity(stage, inputs)))
-            plans[stage.name] = f"changed: {'; '.join(changes)}" if changes else "done"
+            different = changes(io.read_record(stage.folder(recipe.out)), identity(stage, inputs))
+            plans[stage.name] = f"changed: {'; '.join(different)}" if different else "done"
         if stage.name == until:
             break
     return plans
@@ -102,8 +102,8 @@ def _run_stage(
         io.recover(folder)
     if (folder / io.RECORD).exists():
         before = io.read_record(folder)
-        changes = list(differences(before, record))
-        if not changes:
+        different = changes(before, record)
+        if not different:
             io.verify(folder)
             io.drop_scratch(folder)
             ranks.agree("")
@@ -111,7 +111,7 @@ def _run_stage(
             return Done(stage.name, folder, before["summary"], False, 0.0)
         if not accept_change:
             raise ConfigError(
-                f"stage {stage.name}@{stage.version} was made otherwise: {'; '.join(changes)}"
+                f"stage {stage.name}@{stage.version} was made otherwise: {'; '.join(different)}"
                 f" (give it a new `version:`, delete {folder}, or run with --accept-change)"
             )
     say(f"running  {stage.name}@{stage.version} ({stage.uses})")
@@ -119,6 +119,7 @@ def _run_stage(
     with io.publish(folder, record=lambda: {**record, "summary": summary}) as draft:
         ranks.agree(str(draft))
         summary.update(io.to_json(stage.run(stage.settings, draft, **inputs) or {}))
+        carried.carry(inputs, draft)
     ranks.agree()  # published: the others may read it
     seconds = time.time() - start
     _log(

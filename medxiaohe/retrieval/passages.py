@@ -25,9 +25,10 @@ def read(path: Path) -> list[Evidence]:
 
 
 def _rows(path: Path) -> Iterator[Evidence]:
+    within = io.confined(path)
     for number, row in enumerate(io.read_jsonl(path), 1):
         for key in ("id", "text"):
             if not isinstance(row.get(key), str) or not row[key]:
                 raise DataError(f"{path}:{number}: a passage has id, text and source; this one has no {key}")
-        pictures = (ImageRef(str(path.parent / row["image"])),) if row.get("image") else ()
+        pictures = (ImageRef(str(within.path(str(row["image"]), path.parent))),) if row.get("image") else ()
         yield Evidence(row["id"], row["text"], str(row.get("source", "")), pictures)

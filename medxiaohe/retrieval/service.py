@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from medxiaohe.errors import RetrieverDown
 from medxiaohe.privacy import guard, post
@@ -27,6 +27,7 @@ class Service:
     timeout: float = 10.0
     retries: int = 2
     first_wait: float = 0.5
+    pure: ClassVar[bool] = False  # another day the same query may find other passages
 
     def __post_init__(self) -> None:
         guard.check(self.url, self.privacy, False, "the query of a model")

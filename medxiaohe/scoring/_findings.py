@@ -1,9 +1,10 @@
-"""What a report or note says: findings, each with whether it is there, whose it is, its side, its degree and
-its place.
+"""What a report or note says: findings, each with whether it is there, whose it is, its side, its degree, its
+place, its time, its change and its size.
 
 Names come from radiology_lexicon.tsv and, where a tree is given, from its diseases, phenotypes, chemicals and
 procedures; what is negated or uncertain is decided by entity.context. "The lungs are clear" and "heart size
-is normal" say that the organ has no abnormality. Sides, degrees and places go to the finding they stand
+is normal" say that the organ has no abnormality, "has resolved" and "has been removed" that a finding is not
+there any more. Sides, degrees, places and the rest go to the finding they stand
 before ("small left pleural effusion"), else to the one before them ("effusion on the left"), else to the
 next.
 """
@@ -42,6 +43,41 @@ DEGREE = re.compile(
     r"|(?P<mild_zh>轻度|少量)|(?P<moderate_zh>中度|中量)|(?P<severe_zh>重度|大量)",
     re.IGNORECASE,
 )
+TIME = re.compile(
+    r"\b(?P<acute>acute|acutely|fresh|recent)\b"
+    r"|\b(?P<chronic>chronic(?:ally)?|old|remote|healed|healing|long-?standing|prior|previous|age-indeterminate)\b"
+    r"|(?P<acute_zh>急性|新鲜)|(?P<chronic_zh>慢性|陈旧性?)",
+    re.IGNORECASE,
+)
+CHANGE = re.compile(
+    r"\b(?P<stable>(?:no|without)(?: significant| interval| appreciable| definite)* change|unchanged|stable"
+    r"|not (?:significantly )?changed|similar in (?:size|appearance|extent)|persist(?:s|ent|ing)?)\b"
+    r"|\b(?P<smaller>(?:interval )?(?:decreas(?:e|ed|ing)|improv(?:ed|ing|ement)|diminish(?:ed|ing)"
+    r"|reduc(?:ed|tion)|regress(?:ed|ion|ing))|smaller|shrunk(?:en)?|resolving"
+    r"|(?:partial(?:ly)?|near(?:ly)?|almost)(?:[ -]complete(?:ly)?)? (?:resolved|resolution|cleared|clearing)"
+    r"|less (?:prominent|extensive|pronounced|conspicuous))\b"
+    r"|\b(?P<larger>(?:interval )?(?:increas(?:e|ed|ing)|worsen(?:ed|ing)|progress(?:ed|ion|ive|ing)"
+    r"|grow(?:n|th|ing))|larger|enlarging|grew|worse|more (?:prominent|extensive|pronounced|conspicuous))\b"
+    r"|\b(?P<new>new(?:ly)?|interval (?:development|appearance)|has developed|have developed)\b"
+    r"|(?P<stable_zh>无(?:明显)?变化|稳定)|(?P<smaller_zh>缩小|减少|吸收|好转)|(?P<larger_zh>增大|增多|进展)"
+    r"|(?P<new_zh>新发|新出现)",
+    re.IGNORECASE,
+)
+SIZE = re.compile(
+    r"(?<![\w.])(?P<numbers>\d+(?:\.\d+)?(?:\s*(?:mm|cm)?\s*[x×*]\s*\d+(?:\.\d+)?){0,2})\s*-?"
+    r"(?P<unit>mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|毫米|厘米)\b"
+    r"(?!\s*(?:above|below|from|proximal|distal|superior|inferior|away|cephalad|caudal|beyond|deep))",
+    re.IGNORECASE,
+)
+BEFORE_NOW = re.compile(  # a size of an earlier study
+    r"\b(?:previously|formerly|prior|compared (?:to|with)|was|from|versus|vs)\s+(?:measur(?:ed|ing)\s+)?$",
+    re.IGNORECASE,
+)
+# what ends a finding: it was there, and is not any more
+GONE = re.compile(
+    r"\b(?:resol|clear|disappear|gone|remov|vanish|cured|withdrawn|no longer|is out|pulled)|消失|拔除",
+    re.IGNORECASE,
+)
 STATE = re.compile(
     r"\b(?P<normal>within (?:the )?normal limits|normal|unremarkable|clear|intact|well[- ]expanded)\b"
     r"|\b(?P<open>upper limits? of normal|borderline(?: enlarged)?|top[- ]normal)\b"
@@ -53,7 +89,11 @@ LOOSE = re.compile(  # between a side and a finding it does not belong to
     r"[,:.()]|\b(?:and|or|with|without|is|are|was|were|be|there|has|have|shows?|no|not|which|that|may|could|nor|than|from|to)\b",
     re.IGNORECASE,
 )
+BESIDE_PLACE = re.compile(r"\b(?:left|right|lung|joint|of|the)\b", re.IGNORECASE)  # lower lobe of left lung
 LEVELS = ("mild", "moderate", "severe")
+CHANGES = ("new", "larger", "smaller", "stable")
+TRAITS = ("side", "degree", "place", "time", "change", "size")
+MADE_OF = 60  # letters between the two words of a compound: fluid ... pleural space
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +103,9 @@ class Finding:
     side: str = ""  # left, right, both
     degree: str = ""  # mild, moderate, severe
     places: frozenset[str] = frozenset()
+    time: str = ""  # acute, chronic
+    change: str = ""  # new, larger, smaller, stable
+    size_mm: float | None = None  # the largest of its measures
     person: str = "patient"  # patient, family, other
     sentence: int = 0
     surface: str = ""
@@ -73,13 +116,15 @@ class Finding:
         words = {"absent": "no", "possible": "possible", "hypothetical": "if"}.get(self.status, "")
         where = f"({', '.join(sorted(self.places))})" if self.places else ""
         whose = "" if self.person == "patient" else f"of {self.person}"
-        return " ".join(filter(None, (words, self.degree, self.side, self.name, where, whose)))
+        size = f"{self.size_mm:g} mm" if self.size_mm is not None else ""
+        said = (words, self.change, self.time, self.degree, size, self.side, self.name, where, whose)
+        return " ".join(filter(None, said))
 
 
 class _Mark(NamedTuple):
     start: int
     end: int
-    kind: str  # finding, organ, place, side, degree, state
+    kind: str  # finding, organ, place, side, degree, time, change, size, state
     value: str
 
 
@@ -87,9 +132,10 @@ class Lexicon:
     """Where names of findings are found: the one that ships, and a tree beside it."""
 
     def __init__(self, tree: Path | None = None):
-        self._own, self.parents = _own()
+        self._own, self.parents, self._compounds = _own()
         self._tree: Finder | None = finder(tree) if tree is not None else None
-        self._kinds = _kinds(tree) if tree is not None else {}
+        self._entities = _entities(tree) if tree is not None else {}
+        self._shared: dict[str, tuple[str, str]] = {}
 
     def findings(self, text: str) -> list[Finding]:
         """In the order of the text; what is said twice is there twice. `text` is read as `prepared(text)`."""
@@ -109,19 +155,59 @@ class Lexicon:
         names = [_Mark(m.start, m.end, *self._own_value(m.entity)) for m in self._own.find(text)]
         if self._tree is not None:
             for m in self._tree.find(text):
-                kind = self._kinds.get(m.entity, "")
-                if kind in KINDS or kind == "anatomy":
-                    names.append(_Mark(m.start, m.end, "place" if kind == "anatomy" else "finding", m.entity))
-        marks = _longest(names)
-        taken = [(m.start, m.end) for m in marks if m.kind in ("finding", "organ")]
-        for kind, pattern in (("side", SIDE), ("degree", DEGREE), ("state", STATE)):
+                if value := self._tree_value(m.entity):
+                    names.append(_Mark(m.start, m.end, *value))
+        marks = _compounded(text, _longest(names), self._compounds)
+        taken = [m for m in marks if m.kind in ("finding", "organ")]
+        patterns = (
+            ("side", SIDE), ("degree", DEGREE), ("time", TIME), ("change", CHANGE), ("state", STATE),
+        )  # fmt: skip
+        for kind, pattern in patterns:
             for match in pattern.finditer(text):
-                inside = any(a <= match.start() and match.end() <= b for a, b in taken)
-                if kind != "side" and inside:
+                within = [m.value for m in taken if m.start <= match.start() and match.end() <= m.end]
+                if within and kind != "side" and not (kind == "time" and within[0] in self.parents):
                     continue  # "enlarged heart" is a name
                 value = (match.lastgroup or "").removesuffix("_zh")
                 marks.append(_Mark(match.start(), match.end(), kind, value))
+        for match in SIZE.finditer(text):
+            if not BEFORE_NOW.search(text, max(0, match.start() - 40), match.start()):
+                largest = max(map(float, re.findall(r"\d+(?:\.\d+)?", match["numbers"])))
+                scale = 10 if match["unit"].lower().startswith(("c", "厘")) else 1
+                marks.append(_Mark(match.start(), match.end(), "size", f"{largest * scale:g}"))
         return sorted(marks)
+
+    def _tree_value(self, id: str) -> tuple[str, str] | None:
+        """Kind and value of an entity of the tree: those of the lexicon where it has one of its names, so
+        that the two agree; None for what is neither a finding nor a place, or is said by the lexicon in parts
+        (a fracture and its bone)."""
+        if id not in self._shared:
+            entity = self._entities.get(id)
+            if entity is None or (entity.kind not in KINDS and entity.kind != "anatomy"):
+                return None
+            kind = "place" if entity.kind == "anatomy" else "finding"
+            self._shared[id] = (kind, id)
+            for name in (entity.name, *entity.synonyms):
+                plain = BESIDE_PLACE.sub(" ", name) if kind == "place" else name
+                plain = " ".join(plain.split())
+                found = [one for one in self._own.find(plain) if (one.start, one.end) == (0, len(plain))]
+                if found and (value := self._own_value(found[0].entity))[0] in (kind, "organ"):
+                    self._shared[id] = value
+                    break
+                if kind == "finding" and self._is_of_parts(name):
+                    self._shared[id] = ("", "")
+        return self._shared[id] if self._shared[id][0] else None
+
+    def _is_of_parts(self, name: str) -> bool:
+        """Whether a name is made of one finding of the lexicon, places and sides, and nothing else."""
+        found = self._own.find(name)
+        kinds = [self._own_value(one.entity)[0] for one in found]
+        for one in reversed(found):
+            name = name[: one.start] + name[one.end :]
+        return (
+            kinds.count("finding") == 1
+            and len(kinds) > 1
+            and not re.sub(r"\W", "", BESIDE_PLACE.sub("", name))
+        )
 
     def _own_value(self, id: str) -> tuple[str, str]:
         kind, _, name = id.partition(":")
@@ -139,13 +225,18 @@ def prepared(text: str) -> str:
 
 
 @functools.cache
-def _own() -> tuple[Linker, dict[str, str]]:
-    """A linker over the lexicon, and the parent of each finding and organ that has one."""
+def _own() -> tuple[Linker, dict[str, str], list[tuple[re.Pattern[str], str]]]:
+    """A linker over the lexicon, the parent of each finding and organ that has one, and what finds the
+    compounds."""
     entities, parents = [Entity("MET:lexicon", "lexicon", "lexicon")], {}
+    compounds = list[tuple[re.Pattern[str], str]]()
     for line in FILE.read_text(encoding="utf-8").splitlines():
         if line.startswith(("#", "kind\t")):
             continue
         kind, name, parent, forms = line.split("\t")
+        if kind == "compound":
+            compounds += [(_compound(form), name) for form in forms.split("|")]
+            continue
         first, *others = forms.split("|")
         others += [
             form.replace(" of the ", f" of the {side} ")
@@ -155,12 +246,51 @@ def _own() -> tuple[Linker, dict[str, str]]:
         entities.append(Entity(f"{kind}:{name}", first, kind, ("MET:lexicon",), tuple(others)))
         if parent:
             parents[name if kind != "organ" else f"organ:{name}"] = parent
-    return Linker(Tree(entities)), parents
+    return Linker(Tree(entities)), parents, compounds
+
+
+def _compound(form: str) -> re.Pattern[str]:
+    """What finds "fluid + pleural space": the two words in either order, in one clause."""
+    head, tail = (re.escape(part.strip()) for part in form.split("+"))
+    between = rf"(?:(?!\b(?:but|however|no|without|and)\b)[^.;:,\n]){{0,{MADE_OF}}}?"
+    return re.compile(
+        rf"\b(?P<head>{head}){between}\b(?P<tail>{tail}s?)\b"
+        rf"|\b(?P<tail_first>{tail}s?){between}\b(?P<head_last>{head})\b",
+        re.IGNORECASE,
+    )
+
+
+def _compounded(
+    text: str, marks: list[_Mark], compounds: Sequence[tuple[re.Pattern[str], str]]
+) -> list[_Mark]:
+    """The marks, with a finding for each compound in the place of the words that it is made of."""
+    for pattern, name in compounds:
+        for match in pattern.finditer(text):
+            head = match.span("head") if match["head"] else match.span("head_last")
+            tail = match.span("tail") if match["tail"] else match.span("tail_first")
+            inside = [m for m in marks if m.start < max(head[1], tail[1]) and min(head[0], tail[0]) < m.end]
+            own = [m for m in inside if _overlaps(m, head) or (_is_named_by(m) and _overlaps(m, tail))]
+            if any(m.kind == "finding" and m not in own for m in inside):
+                continue  # another finding stands between the two, or goes on around them
+            if any(m.kind == "finding" and (m.start, m.end) != head for m in own):
+                continue
+            marks = [m for m in marks if m not in own]
+            marks.append(_Mark(*head, "finding", name))
+    return marks
+
+
+def _is_named_by(mark: _Mark) -> bool:
+    """Whether a compound says all that a mark does: an organ, or a place that only the tree knows."""
+    return mark.kind == "organ" or (mark.kind == "place" and ":" in mark.value)
+
+
+def _overlaps(mark: _Mark, span: tuple[int, int]) -> bool:
+    return mark.start < span[1] and span[0] < mark.end
 
 
 @functools.lru_cache(maxsize=2)
-def _kinds(tree: Path) -> dict[str, str]:
-    return {entity.id: entity.kind for entity in Tree.load(tree).entities.values()}
+def _entities(tree: Path) -> dict[str, Entity]:
+    return Tree.load(tree).entities
 
 
 def _longest(names: Iterable[_Mark]) -> list[_Mark]:
@@ -179,7 +309,7 @@ def _sentence(
     anchors = sorted([mark for mark in marks if mark.kind == "finding"] + list(organs))
     traits: dict[_Mark, list[_Mark]] = {anchor: [] for anchor in anchors}
     for mark in marks:
-        if mark.kind in ("side", "degree", "place") and (owner := _owner(text, mark, anchors)):
+        if mark.kind in TRAITS and (owner := _owner(text, mark, anchors)):
             traits[owner].append(mark)
     found = []
     for anchor in anchors:
@@ -189,6 +319,15 @@ def _sentence(
         side = "both" if len(sides) > 1 else "".join(sides)
         # "no large effusion" is no effusion
         degree = LEVELS[max(degrees)] if degrees and one.status != "absent" else ""
+        values = {kind: [m.value for m in traits[anchor] if m.kind == kind] for kind in TRAITS}
+        if one.status != "absent":
+            sizes = [float(value) for value in values["size"]]
+            one = replace(
+                one,
+                time=one.time or next(iter(values["time"]), ""),
+                change=next(iter(values["change"]), ""),
+                size_mm=max(sizes, default=None),
+            )
         marked = [mark for mark in traits[anchor] if mark.kind == "place"]
         places = frozenset(_sided(mark, traits[anchor]) if len(sides) > 1 else mark.value for mark in marked)
         found.append(
@@ -207,11 +346,15 @@ def _sided(place: _Mark, traits: Sequence[_Mark]) -> str:
 
 
 def _finding(mark: _Mark, context: Context) -> Finding:
-    return Finding(mark.value, _status(context), person=context.experiencer)
+    status = _status(context)
+    time = "chronic" if context.temporality == "historical" and status != "absent" else ""
+    return Finding(mark.value, status, time=time, person=context.experiencer)
 
 
 def _status(context: Context) -> str:
     if context.negated:
+        return "absent"
+    if context.temporality == "historical" and any(GONE.search(words) for words in context.because):
         return "absent"
     return (
         "hypothetical"

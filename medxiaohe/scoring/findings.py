@@ -5,6 +5,8 @@
     findings.recall     how much of the reference is in the reply
     findings.grounded   1 - share of the reply's sentences with a finding that the reference does not have
                         (hallucination rate)
+    findings.sizes      of the findings that both give a size, how many have the same (unjudged without any)
+    findings.changes    the same of change over time: new, larger, smaller, stable
     findings.covered    1 - share of the reference's sentences with a finding that the reply does not have
                         (omission rate)
 
@@ -30,6 +32,7 @@ from medxiaohe.types import Message, Sample, Score, Trace
 # for each detail that is another one; that only one of the two gives. Chosen beforehand, not fitted
 DIFFERS, OPEN = 0.5, 0.75
 LEVELS = ("", "mild", "moderate", "severe")
+SAME_MM, SAME_SHARE = 2.0, 0.1  # between two measurements of one thing
 SHOWN = 6  # findings in a reason
 
 
@@ -54,6 +57,18 @@ class Comparison:
     @property
     def f1(self) -> float:
         return 2 * self._agreed / max(1, 2 * len(self.pairs) + len(self.unsupported) + len(self.omitted))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many pairs have the same size, of how many of which both give one."""
+        both = [(a.size_mm, b.size_mm) for a, b, _ in self.pairs if a.size_mm and b.size_mm]
+        return sum(same_size(a, b) for a, b in both), len(both)
+
+    @property
+    def changes(self) -> tuple[int, int]:
+        """How many pairs have the same change over time, of how many of which both give one."""
+        both = [(a.change, b.change) for a, b, _ in self.pairs if a.change and b.change]
+        return sum(a == b for a, b in both), len(both)
 
     @property
     def contradicted(self) -> tuple[tuple[Finding, Finding], ...]:
@@ -97,35 +112,52 @@ def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
     """0 to 1, symmetric.
 
     0: not the same finding and neither the other's parent; another person; there or possible against not
-    there; left against right. DIFFERS for each of: the finding against its parent; certain against possible
-    or conditional; one side against both; another degree; other places. OPEN for each of side, degree and
-    place that only one of them gives.
+    there; left against right; acute against chronic. DIFFERS for each of: the finding against its parent;
+    certain against possible or conditional; one side against both; another degree; other places; another
+    change or size, where both give one. OPEN for each of side, degree, place and time that only one of them
+    gives.
     """
     if a.name != b.name and parents.get(a.name) != b.name and parents.get(b.name) != a.name:
         return 0.0
     if (a.person == "patient") != (b.person == "patient") or (a.status == "absent") != (b.status == "absent"):
         return 0.0
-    if {a.side, b.side} == {"left", "right"}:
+    if {a.side, b.side} == {"left", "right"} or {a.time, b.time} == {"acute", "chronic"}:
         return 0.0
     weight = (DIFFERS if a.name != b.name else 1.0) * (DIFFERS if a.status != b.status else 1.0)
     for mine, theirs, same in (
         (a.side, b.side, a.side == b.side),
         (a.degree, b.degree, a.degree == b.degree),
+        (a.time, b.time, a.time == b.time),
     ):
         weight *= 1.0 if same else DIFFERS if mine and theirs else OPEN
     if a.places != b.places:
         weight *= 1.0 if a.places & b.places else DIFFERS if a.places and b.places else OPEN
+    if a.change and b.change and a.change != b.change:
+        weight *= DIFFERS
+    if a.size_mm and b.size_mm and not same_size(a.size_mm, b.size_mm):
+        weight *= DIFFERS
     return weight
+
+
+def same_size(a: float, b: float) -> bool:
+    """Whether two sizes in millimetres are the same: readers differ by 2 mm or a tenth."""
+    return abs(a - b) <= max(SAME_MM, SAME_SHARE * max(a, b))
 
 
 def merged(findings: Sequence[Finding]) -> list[Finding]:
     """Each finding once by name, status, side and person; with the highest degree and all places."""
     once: dict[tuple[str, ...], Finding] = {}
     for one in findings:
-        key = (one.name, one.status, one.side, one.person)
+        key = (one.name, one.status, one.side, one.person, one.time)
         if key in once:
-            degree = max(one.degree, once[key].degree, key=LEVELS.index)
-            one = replace(once[key], degree=degree, places=once[key].places | one.places)
+            old = once[key]
+            one = replace(
+                old,
+                degree=max(one.degree, old.degree, key=LEVELS.index),
+                places=old.places | one.places,
+                change=old.change or one.change,
+                size_mm=max(filter(None, (old.size_mm, one.size_mm)), default=None),
+            )
         once[key] = one
     return list(once.values())
 
@@ -168,6 +200,25 @@ def covered(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
     return _score("findings.covered", sample, trace, tree)
 
 
+def sizes(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    return _detail("findings.sizes", sample, trace, tree)
+
+
+def changes(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    return _detail("findings.changes", sample, trace, tree)
+
+
+def _detail(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score:
+    gold, reply = reference(sample), said(trace)
+    if nothing := no_answer(name, trace, gold):
+        return nothing
+    what = name.rpartition(".")[2]
+    same, both = getattr(compare(reply, gold, lexicon(tree)), what)
+    if not both:
+        return Score(name, None, "unjudged", why=f"no finding has {what} in both the reply and the reference")
+    return Score(name, same / both, parsed=f"{same} of {both} the same")
+
+
 def _score(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score:
     gold, reply = reference(sample), said(trace)
     if nothing := no_answer(name, trace, gold):
@@ -188,6 +239,8 @@ def _score(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score:
     counted = (
         f"{len(result.pairs)} agreed, {len(result.unsupported)} unsupported, {len(result.omitted)} omitted"
     )
+    for what, (same, both) in (("sizes", result.sizes), ("changes", result.changes)):
+        counted += f", {what} {same}/{both}" if both else ""
     return Score(name, VALUES[name](result), parsed=counted, why=why)
 
 

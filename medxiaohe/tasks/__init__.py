@@ -10,24 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins
+from medxiaohe.assets import digests
 from medxiaohe.errors import ConfigError
+from medxiaohe.recipe.identity import Reads
+from medxiaohe.tasks import _reads
 from medxiaohe.types import Sample, Task
 
 
 def make(
-    name: str, tree: Path | None = None, options: Mapping[str, Any] | None = None, data: Path | None = None
+    name: str,
+    tree: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    data: Path | None = None,
+    *,
+    from_data: bool = False,
 ) -> Task:
     """The task `name` with its options, and with the folders of the tree and of the corpus where its factory
     takes them.
 
+    `from_data` says that a row or a file names the task, not a person: its code must have been allowed.
     Raises ConfigError for an unknown task or option, and for something that is not a task.
     """
-    factory = plugins.load("tasks", name)
+    factory = plugins.load("tasks", name, from_data=from_data)
     known = inspect.signature(factory).parameters
     given = dict(options or {})
-    for key in given:
-        if key not in known:
-            raise ConfigError(f"the task {name} has no option {key!r}{plugins.nearest(key, known)}")
+    _check_options(name, given, known)
     for role, folder in (("tree", tree), ("data", data)):
         if role in known and role not in given and folder is not None:
             given[role] = folder
@@ -35,6 +42,43 @@ def make(
     if not isinstance(made, Task):
         raise ConfigError(f"{name} is not a task: it returned {type(made).__name__}")
     return made
+
+
+def reads(
+    name: str, options: Mapping[str, Any], *, split: str, tree: Path | None = None, data: Path | None = None
+) -> Reads:
+    """The data files a task reads and the code that scores it, as digests.
+
+    Args:
+        name: of the task.
+        options: of its factory; files and folders they name count as data.
+        split: whose items are read.
+        tree: folder of a tree, for tasks that take one; its content is not repeated.
+        data: folder of a corpus, the same.
+    """
+    known = [folder for folder in (tree, data) if folder is not None]
+    found = _reads.reads(make(name, tree, options, data), split, known)
+    return Reads({place: digests.content(path) for place, path in _reads.paths(options).items()}) | found
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> Task | None:
+    """Check the name and options of a task; the factory of somebody's own file is not called.
+
+    Returns:
+        The task, where it ships with medxiaohe or is a task file; None for somebody's own code.
+
+    Raises:
+        ConfigError: there is no such task, or it has no such option.
+    """
+    factory = plugins.load("tasks", name)
+    _check_options(name, options, inspect.signature(factory).parameters)
+    return None if ":" in name else make(name, None, options)
+
+
+def _check_options(name: str, options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for key in options:
+        if key not in known:
+            raise ConfigError(f"the task {name} has no option {key!r}{plugins.nearest(key, known)}")
 
 
 def named(sample: Sample, task: Task) -> Sample:

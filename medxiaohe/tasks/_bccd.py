@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from medxiaohe import images
 from medxiaohe.errors import DataError
-from medxiaohe.tasks._common import hash_split, known_split, place, shuffled
+from medxiaohe.tasks._common import hash_split, known_split, pictured, place, shuffled
 from medxiaohe.types import ImageRef
 
 LICENSE = "MIT"
@@ -46,7 +45,7 @@ def smears(path: str, split: str) -> Iterator[Smear]:
         raise DataError(f"{folder}: no Annotations/*.xml")
     for file in shuffled(files, key=lambda file: file.stem):
         if hash_split("bccd", file.stem, train=0.6, validation=0.1) == split:
-            yield Smear(file.stem, images.ref(folder / "JPEGImages" / f"{file.stem}.jpg"), _boxes(file))
+            yield Smear(file.stem, pictured(f"{file.stem}.jpg", folder / "JPEGImages"), _boxes(file))
 
 
 def _boxes(file: Path) -> tuple[tuple[str, tuple[int, int, int, int]], ...]:

@@ -10,24 +10,27 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from medxiaohe import assets, io
+from medxiaohe import assets, images, io
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.tasks._prompts import asked
+from medxiaohe.tasks._reads import DATA, note, shown
 from medxiaohe.types import ImageRef, Message, Part, Sample, Split
 
 T = TypeVar("T")
-DATA = "MEDXIAOHE_DATA"  # folder of data sets fetched by hand, in the layout of docs/data.md
 
 
 def place(path: str, below: str = "") -> Path:
     """The folder or file a task reads: "asset:NAME", a path, or, for "", the path `below`
     ${MEDXIAOHE_DATA}."""
     if path.startswith("asset:"):
-        return assets.folder(path.removeprefix("asset:"))
+        asset = path.removeprefix("asset:")
+        note(path, assets.spec(asset).fingerprint)
+        return assets.folder(asset)
     if not path and DATA not in os.environ:
         raise DataError(f"this task reads {below}: give it `path`, or export {DATA}=FOLDER of the data sets")
     found = Path(path).expanduser() if path else Path(os.environ[DATA]) / below
+    note(shown(found), found)
     if not found.exists():
         raise DataError(f"no such file or folder: {found}")
     return found
@@ -104,6 +107,11 @@ def known_split(split: str, there: Sequence[str] = ("train", "validation", "test
             if len(there) > 1
             else f"no split {split!r}: only {there[0]}"
         )
+
+
+def pictured(name: str, folder: Path) -> ImageRef:
+    """The image of a file name that a row has, in a folder of the data; a link out of it is refused."""
+    return images.ref(io.confined(folder).path(Path(name).name, folder))
 
 
 def stored(data: bytes, task: str) -> ImageRef:

@@ -3,7 +3,7 @@ mean there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ class Definition:
     doc_to_choice: Any = ""
     doc_to_visual: str | list[str] = field(default_factory=list)  # columns or templates of images
     image_folder: str = ""  # where paths of images start, below the data
+    # folders beside the data's own whose images rows may name, from this file's folder
+    allow_outside: Sequence[str] = field(default_factory=list)
     # [{metric: choice}]: names of scorers, the first is the reward
     metric_list: list[Any] = field(default_factory=list)
     prompt: str = ""  # name in tasks/_prompts.py
@@ -81,6 +83,8 @@ class Definition:
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     tag: list[str] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
+    # passages for the tool `search` (retrieval/passages.py): a file beside this one, pack:path or asset:NAME
+    library: str = ""
     workflow: str = "answer"
     metadata: Mapping[str, Any] = field(default_factory=dict)  # version and the like, kept for readers
 
@@ -169,7 +173,7 @@ def _types(raw: Mapping[str, Any], where: str) -> None:
         "fingerprint",
         "metadata",
     )
-    lists = ("metric_list", "tag", "tools")
+    lists = ("metric_list", "tag", "tools", "allow_outside")
     either = ("doc_to_target", "doc_to_choice", "doc_to_visual", "dataset_name", "first_choice", *FIXED)
     for key, value in raw.items():
         wanted = (

@@ -17,6 +17,7 @@ from typing import Any
 from medxiaohe import io, plugins
 from medxiaohe.errors import DataError
 from medxiaohe.tasks._common import place
+from medxiaohe.tasks._reads import note
 
 FORMATS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 OFFLINE = ("MEDXIAOHE_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
@@ -44,6 +45,7 @@ def rows(root: Path, split: str, config: str = "", files: str = "") -> Sequence[
 
 def hub(name: str, split: str, config: str = "", revision: str | None = None) -> Sequence[Mapping[str, Any]]:
     """The rows of one split of a data set of the hub, images as the bytes they are stored as."""
+    note(f"hub:{name}", revision or "no revision")
     if any(os.environ.get(key, "") not in ("", "0") for key in OFFLINE):
         raise DataError(
             f"{name} is on the hub and this process is offline: give the task `path`, the folder of a copy"

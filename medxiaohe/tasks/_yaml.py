@@ -16,10 +16,12 @@ from typing import Any
 
 from medxiaohe import images, io, plugins
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.retrieval.library import Library, open_library
 from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.tasks import _definition, _fields, _prompts, _rows
 from medxiaohe.tasks._common import alternating, hash_split, item, known_split, shuffled, stored
 from medxiaohe.tasks._definition import Definition
+from medxiaohe.tasks._reads import note, shown
 from medxiaohe.types import ImageRef, Sample, Scorer, Task
 
 LETTERED = re.compile(r"^\s*[(\[]?([A-Z])[)\]]?\s*[:.、．)：\s]\s*(.*\S)\s*$")
@@ -27,26 +29,35 @@ LETTERED = re.compile(r"^\s*[(\[]?([A-Z])[)\]]?\s*[:.、．)：\s]\s*(.*\S)\s*$"
 
 def factory(path: Path) -> Callable[..., Task]:
     """The function that makes the task of a file, as `plugins.load` returns it: NAME(path="",
-    revision=None)."""
+    revision=None,
+    allow_outside=())."""
     about = _definition.read(path)
     if (beside := path.parent / about.dataset_path).exists():
         about = replace(about, dataset_path=str(beside))  # a path is relative to the file that names it
+    if about.library and (beside := path.parent / about.library).exists():
+        about = replace(about, library=str(beside))
+    about = replace(about, allow_outside=tuple(str(path.parent / folder) for folder in about.allow_outside))
 
-    def make(path: str = "", revision: str | None = None) -> Task:
-        return task(about, path, revision)
+    def make(path: str = "", revision: str | None = None, allow_outside: Sequence[str] = ()) -> Task:
+        return task(about, path, revision, allow_outside)
 
     make.__name__ = make.__qualname__ = about.task
     make.file = str(path)  # type: ignore[attr-defined]  # what defines it, for whoever asks
-    make.__doc__ = f"{about.about}\n\n`path` is a folder or file in the layout of {about.dataset_path}."
+    make.__doc__ = (
+        f"{about.about}\n\n`path` is a folder or file in the layout of {about.dataset_path}; `allow_outside`"
+        " names folders beside it whose images rows may name."
+    )
     return make
 
 
-def task(about: Definition, path: str = "", revision: str | None = None) -> Task:
+def task(
+    about: Definition, path: str = "", revision: str | None = None, allow_outside: Sequence[str] = ()
+) -> Task:
     return Task(
         name=about.task,
-        samples=partial(samples, about, path, revision),
+        samples=partial(samples, about, path, revision, allow_outside=tuple(allow_outside)),
         scorers=tuple(_scorer(name, options) for name, options in about.metrics),
-        example=_sample(about, about.example, "example", "test", Path("example")),
+        example=_sample(about, about.example, "example", "test", Path("example"), io.confined(None)),
         license=_shown(about.license),
         access=about.access,  # type: ignore[arg-type]
         tools=tuple(about.tools),
@@ -56,31 +67,57 @@ def task(about: Definition, path: str = "", revision: str | None = None) -> Task
         splits=tuple(about.split_names),
         fingerprints={} if path else about.fingerprint,
         tags=tuple(about.tag),
+        resources={"library": partial(_library, about.library)} if about.library else {},
     )
 
 
-def samples(about: Definition, path: str, revision: str | None, split: str) -> Iterator[Sample]:
+def _library(path: str) -> Library:
+    if (found := _rows.local(path)) is None or not found.is_file():
+        raise DataError(f"the task's library {path} is not a file of passages: see retrieval/passages.py")
+    return open_library(str(found))
+
+
+def samples(
+    about: Definition, path: str, revision: str | None, split: str, allow_outside: Sequence[str] = ()
+) -> Iterator[Sample]:
     """Items of a split in an order that depends on nothing but the rows; DataError names the row that does
     not fit."""
     known_split(split, tuple(about.split_names))
     root = _rows.local(path or about.dataset_path)
     if path and root is None:
         raise DataError(f"no such file or folder: {path}")
+    if about.library:
+        _rows.local(about.library)  # recorded as data of the task
+    if root is not None and root.is_file() and about.image_folder:
+        note(shown(root.parent / about.image_folder), root.parent / about.image_folder)
+    within = _within(about, root, allow_outside)
     if about.order == "shuffled":
-        yield from _made(about, _chosen(about, root, revision, split), root, split)
+        yield from _made(about, _chosen(about, root, revision, split), root, split, within)
         return
-    made = list(_made(about, _chosen(about, root, revision, split), root, split))
+    made = list(_made(about, _chosen(about, root, revision, split), root, split, within))
     yield from (
         made if about.order == "file" else alternating(made, key=lambda s: s.id, label=lambda s: s.target)
     )
 
 
+def _within(about: Definition, root: Path | None, allow_outside: Sequence[str]) -> io.Confined:
+    """Where images of rows may lie: the data's folder, `image_folder`, and what definition and user add."""
+    if root is None:
+        return io.confined(None)
+    folder = (root if root.is_dir() else root.parent) / about.image_folder
+    return io.confined(root, [folder, *about.allow_outside, *allow_outside])
+
+
 def _made(
-    about: Definition, numbered: Iterator[tuple[str, Mapping[str, Any]]], root: Path | None, split: str
+    about: Definition,
+    numbered: Iterator[tuple[str, Mapping[str, Any]]],
+    root: Path | None,
+    split: str,
+    within: io.Confined,
 ) -> Iterator[Sample]:
     for name, row in numbered:
         try:
-            made = _sample(about, row, name, split, root)
+            made = _sample(about, row, name, split, root, within)
         except DataError as error:
             raise DataError(f"{about.task}, row {name}: {error}") from error
         if not about.hash_split or _split_of(about, made) == split:
@@ -134,7 +171,14 @@ def _split_of(about: Definition, sample: Sample) -> str:
 # ---- one item ------------------------------------------------------------------------------------
 
 
-def _sample(about: Definition, row: Mapping[str, Any], name: str, split: str, root: Path | None) -> Sample:
+def _sample(
+    about: Definition,
+    row: Mapping[str, Any],
+    name: str,
+    split: str,
+    root: Path | None,
+    within: io.Confined,
+) -> Sample:
     row = row if about.each == "" or "item" in row else {**row, "item": _fields.value(row, about.each)[0]}
     choices = _choices(about, row)
     answer = (
@@ -153,7 +197,7 @@ def _sample(about: Definition, row: Mapping[str, Any], name: str, split: str, ro
     asked = _prompts.asked(about.prompt or "plain", about.description + question, choices)
     study = next((template for unit, template in about.cluster.items() if unit != "patient"), "")
     shown = [
-        _image(about, image, root)
+        _image(about, image, root, within)
         for template in about.visuals
         for image in _listed(_fields.given(template, row))
     ]
@@ -283,7 +327,7 @@ def _listed(value: Any) -> list[Any]:
     return [one for one in value if one] if isinstance(value, list) else [value] if value else []
 
 
-def _image(about: Definition, value: Any, root: Path | None) -> ImageRef:
+def _image(about: Definition, value: Any, root: Path | None, within: io.Confined) -> ImageRef:
     """From a path below the data, a data: URI, or the bytes that a data set holds."""
     if isinstance(value, Mapping):
         value = value.get("bytes") or value.get("path")
@@ -303,11 +347,12 @@ def _image(about: Definition, value: Any, root: Path | None) -> ImageRef:
         )
     if root == Path("example"):
         return ImageRef(value)  # of a made-up row; nobody opens it
-    return images.ref((root if root.is_dir() else root.parent) / about.image_folder / value)
+    folder = (root if root.is_dir() else root.parent) / about.image_folder
+    return images.ref(within.path(value, folder))
 
 
 def _scorer(name: str, options: Mapping[str, Any]) -> Scorer:
-    scorer = plugins.load("scoring", name)
+    scorer = plugins.load("scoring", name, from_data=True)
     if not options:
         return scorer  # type: ignore[no-any-return]
     try:

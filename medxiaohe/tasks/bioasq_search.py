@@ -8,11 +8,11 @@ that experts found relevant to some question, so finding is easier than in PubMe
 from collections.abc import Iterator
 from functools import cache
 
+from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.scoring.yes_no import yes_no
 from medxiaohe.tasks import _bioasq
 from medxiaohe.tasks.bioasq_yesno import question
-from medxiaohe.tools.search import search
-from medxiaohe.types import Sample, Task, Tool
+from medxiaohe.types import Sample, Task
 
 FINGERPRINTS = {"train": "296f89ac2213ec61", "validation": "4638b2f168b5f845", "test": "1b265a00c2152556"}
 
@@ -25,7 +25,8 @@ def bioasq_search() -> Task:
         (yes_no,),
         example(),
         _bioasq.LICENSE,
-        tools=("medxiaohe.tasks.bioasq_search:library",),
+        tools=("search",),
+        resources={"library": library},
         prompt="yes_no",
         cluster="question",
         tags=(*_bioasq.TAGS, "tools"),
@@ -39,9 +40,9 @@ def samples(split: str) -> Iterator[Sample]:
 
 
 @cache
-def library() -> Tool:
-    """The tool `search` over the snippets of all questions; the index is built once."""
-    return search(_bioasq.passages(), top=5)
+def library() -> BM25:
+    """The snippets of all questions; the index is built once."""
+    return BM25(_bioasq.passages())
 
 
 def example() -> Sample:

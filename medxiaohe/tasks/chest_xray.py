@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from medxiaohe import images, io
+from medxiaohe import io
 from medxiaohe.errors import DataError
 from medxiaohe.scoring.yes_no import yes_no
-from medxiaohe.tasks._common import alternating, hash_split, item, known_split, place
+from medxiaohe.tasks._common import alternating, hash_split, item, known_split, pictured, place
 from medxiaohe.types import ImageRef, Sample, Task
 
 QUESTION = "Does this chest X-ray show pneumonia? Answer yes or no."
@@ -59,7 +59,7 @@ def samples(path: str, split: str) -> Iterator[Sample]:
         name = f"{file.parent.parent.name}/{file.parent.name}/{file.name}"
         yield item(
             f"chest_xray/{io.fingerprint(name)}",
-            (images.ref(file), QUESTION),
+            (pictured(file.name, file.parent), QUESTION),
             ANSWERS[file.parent.name],
             target=ANSWERS[file.parent.name].lower(),
             license=LICENSE,

@@ -8,12 +8,10 @@ about half is test. No evidence.
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
-from medxiaohe import images
 from medxiaohe.errors import DataError
 from medxiaohe.scoring.one_of import one_of
-from medxiaohe.tasks._common import components, hash_split, item, known_split, place, shuffled
+from medxiaohe.tasks._common import components, hash_split, item, known_split, pictured, place, shuffled
 from medxiaohe.tasks._prompts import asked
 from medxiaohe.tasks._rows import table
 from medxiaohe.types import ImageRef, Sample, Task
@@ -56,7 +54,7 @@ def samples(path: str, split: str) -> Iterator[Sample]:
                 )
                 == split
             ):
-                yield _question(row, images.ref(folder / "images" / Path(row["filename"]).name), split)
+                yield _question(row, pictured(row["filename"], folder / "images"), split)
     except KeyError as error:
         raise DataError(f"{folder}/metadata.csv: no column {error}") from error
 

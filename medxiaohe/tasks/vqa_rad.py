@@ -8,13 +8,12 @@ published split.
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from medxiaohe import images, io
+from medxiaohe import io
 from medxiaohe.errors import DataError
 from medxiaohe.scoring.yes_no import yes_no
-from medxiaohe.tasks._common import components, hash_split, item, known_split, place, shuffled
+from medxiaohe.tasks._common import components, hash_split, item, known_split, pictured, place, shuffled
 from medxiaohe.types import ImageRef, Sample, Task
 
 LICENSE = "CC0-1.0"
@@ -54,7 +53,7 @@ def rows(path: str, split: str, kind: str) -> Iterator[tuple[dict[str, Any], Ima
         for row in shuffled(wanted, key=lambda row: str(row["qid"])):
             study = connected[_case(row)]
             if hash_split("vqa_rad", study, train=0.6, validation=0.1) == split:
-                yield row, images.ref(folder / "images" / Path(row["image_name"]).name), study
+                yield row, pictured(row["image_name"], folder / "images"), study
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{folder / 'vqa_rad.json'}: not the VQA-RAD file ({error!r})") from error
 

@@ -5,10 +5,8 @@ from datetime import datetime, timedelta
 from medxiaohe.errors import ToolError
 from medxiaohe.tools import tool
 
-EXAMPLE = {"date": "12/11/2013", "days": 280}
 
-
-@tool
+@tool(example={"date": "12/11/2013", "days": 280})
 def add_days(date: str, days: int) -> str:
     """The date (month/day/year) that is `days` after the given one; a negative number goes back."""
     try:

@@ -3,10 +3,8 @@
 from medxiaohe.errors import ToolError
 from medxiaohe.tools import tool
 
-EXAMPLE = {"weight_kg": 70.0, "height_m": 1.75}
 
-
-@tool
+@tool(example={"weight_kg": 70.0, "height_m": 1.75})
 def bmi(weight_kg: float, height_m: float) -> str:
     """Body mass index in kg/m2, from weight in kilograms and height in metres."""
     if not 0.2 <= weight_kg <= 700 or not 0.2 <= height_m <= 2.8:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from medxiaohe.errors import ToolError
 from medxiaohe.tools import tool
 
-EXAMPLE = {"expression": "(140 - 51) * 39 * 0.85 / (2.07 * 72)"}
 BINARY: dict[type, Callable[[float, float], float]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.Pow: operator.pow,
@@ -23,7 +22,7 @@ LARGEST = 1e15
 LONGEST = 500  # characters
 
 
-@tool
+@tool(example={"expression": "(140 - 51) * 39 * 0.85 / (2.07 * 72)"})
 def calculate(expression: str) -> str:
     """The value of an arithmetic expression: numbers, + - * / ** ( ), sqrt, exp, ln, log10, abs, min, max,
     round."""

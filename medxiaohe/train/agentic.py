@@ -13,36 +13,38 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from medxiaohe import io, plugins, progress
-from medxiaohe.agents._loop import Form, Talk, Use, started
-from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.agents.engine import Cast, about, is_flow, options
+from medxiaohe.agents.engine.tool_loop import Need
+from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
-from medxiaohe.models.backends.transformers import _generation, _special_ids
+from medxiaohe.models.backends.transformers import generation, special_ids
+from medxiaohe.models.turns import keeps_thoughts
 from medxiaohe.recipe.settings import InputPath, decisive
-from medxiaohe.retrieval import passages
-from medxiaohe.retrieval.bm25 import BM25
-from medxiaohe.retrieval.service import Service
+from medxiaohe.retrieval.library import open_library
 from medxiaohe.rewards.rwr import RwrWeights
 from medxiaohe.scoring.judges import use as judges
 from medxiaohe.tasks import make
-from medxiaohe.tools import tool
+from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.train.loop import faults, trackers
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
-from medxiaohe.train.loop.fit import base_model, code, dataset, device, identity
+from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.resume import resumable
 from medxiaohe.train.rl import RLSettings
 from medxiaohe.train.rollouts import answer_rewards, conversation_rewards, grpo
-from medxiaohe.train.rollouts.grpo_trainer import rolling
+from medxiaohe.train.rollouts.grpo_trainer import episodes, rolling
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
-from medxiaohe.train.rollouts.rollout import Rollout, Turns, roll, stopping
-from medxiaohe.types import Evidence, Prompt, Sample, Task, Tool
+from medxiaohe.train.rollouts.rollout import Rollout, roll, stopping
+from medxiaohe.train.rollouts.talk import FLOWS, Form, Talk
+from medxiaohe.types import Sample, Task, Tool
 
 LABEL = "agentic reinforcement learning"
 NEEDS = "tool_need.jsonl"  # of train.tool_need
@@ -66,10 +68,23 @@ class Retriever:
 
 
 @dataclass(frozen=True)
+class Player:
+    """A model that plays a role of the workflow and is not trained."""
+
+    model: str
+    backend: str = "transformers"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class AgenticSettings(RLSettings):
     """`max_completion_length` is that of one turn; `max_length` that of a whole conversation."""
 
     form: Form = "rwr"  # rwr: Med-RwR's grammar; calls: the model's own tool calls
+    # {name: mine/panel.py:panel, rounds: 2}: any workflow with its settings, instead of the one of the form
+    workflow: dict[str, Any] = field(default_factory=dict)
+    policy: str = ""  # the role that is trained; "" is the default role
+    cast: dict[str, Player] = field(default_factory=dict)  # who plays the other roles; "" plays all of them
     # filtered: what train.tool_need says of each prompt
     use: Literal["none", "allowed", "forced", "filtered"] = "allowed"
     max_rounds: int = 3
@@ -92,7 +107,16 @@ class AgenticSettings(RLSettings):
                 "use_vllm is for train.rl: conversations with tools are drawn by transformers, so leave"
                 " it out"
             )
-        if self.form == "rwr" and self.use != "none" and not (self.retriever.path or self.retriever.url):
+        if self.workflow:
+            given = {key: value for key, value in self.workflow.items() if key != "name"}
+            options(flow_of(self), given)
+            if self.use in ("forced", "filtered"):
+                needs_use(flow_of(self), self.use)
+        for role in self.cast:
+            if role == self.policy and role:
+                raise ConfigError(f"the role {role!r} is the policy: leave it out of the cast")
+        asks_retriever = not self.workflow and self.form == "rwr"
+        if asks_retriever and self.use != "none" and not (self.retriever.path or self.retriever.url):
             raise ConfigError(
                 "the form rwr asks a retriever: give retriever.path or retriever.url, or set use to none"
             )
@@ -105,24 +129,35 @@ def agentic(
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
+    in_form = settings.use != "none" and not settings.workflow
+    if in_form and not keeps_thoughts(checkpoint.processor(base), settings.form == "calls"):
+        raise ModelError(
+            f"{LABEL}: the chat template of {base!r} drops earlier thoughts between the turns of the form"
+            f" {settings.form}, so a rollout would not be what training reads: use the form"
+            f" {'rwr' if settings.form == 'calls' else 'calls'}, or another checkpoint"
+        )
     uses = use_of(settings, data)
     prompts = [sample for sample in io.read_samples(data / "prompts.jsonl") if uses(sample) is not None]
-    samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed, mixed=True)
+    samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed)
     if not samples:
         raise DataError(
             f"{LABEL}: {len(prompts)} prompts do not fill one batch: raise `prompts` in the mixture stage"
         )
-    tasks = {name: make(name, tree) for name in sorted({s.source for s in samples})}
-    tools = toolbox(settings.tools, settings.retriever)
-    loaded = checkpoint.load(base, device())
+    tasks = {name: make(name, tree, from_data=True) for name in sorted({s.source for s in samples})}
+    tools = tools_by_task(tasks, settings.tools, settings.retriever)
+    master = settings.parts.language == "full"
+    loaded = checkpoint.load(base, device(), thinking=settings.thinking, master=master)
     faults.agree(loaded)
     inputs = [io.content(data, name) for name in ("prompts.jsonl", NEEDS) if (data / name).is_file()]
     place = io.scratch(
         out, ["agentic", decisive(settings), inputs, identity(base), code(), answer_rewards.code()]
     )
+    flow, chosen = flow_of(settings), {k: v for k, v in settings.workflow.items() if k != "name"}
+    if not settings.workflow:
+        chosen["rounds"] = settings.max_rounds
     earned = conversation_rewards.Earning(
         answer_rewards.Rewarding(tasks, settings.reward),
-        settings.form,
+        "rwr" if flow is FLOWS["rwr"] else "calls",
         settings.weights if settings.earns == "rwr" else None,
         tree,
         settings.similarity,
@@ -130,7 +165,8 @@ def agentic(
     written = grpo.Rollouts()
 
     def start(sample: Sample) -> Talk:
-        return started(sample.prompt, tools(sample.prompt, tasks[sample.source]), uses(sample) or "allowed")
+        need = uses(sample) or "allowed"
+        return Talk(sample.prompt, tools[sample.source], need, flow, chosen, settings.policy)
 
     with trackers.tracking(settings.report_to, out), earned.earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, place, written)
@@ -145,10 +181,40 @@ def agentic(
 agentic.together = True  # type: ignore[attr-defined]
 
 
-def use_of(settings: AgenticSettings, data: Path) -> Callable[[Sample], Use | None]:
+def flow_of(settings: AgenticSettings) -> Any:
+    """The workflow that the settings name, or the one of their form."""
+    if not settings.workflow:
+        return FLOWS[settings.form]
+    name = settings.workflow.get("name")
+    if not isinstance(name, str):
+        raise ConfigError("workflow has no name: write workflow: {name: panel}")
+    found = plugins.load("workflows", name)
+    if not is_flow(found):
+        raise ConfigError(f"the workflow {name} is no flow: put @workflow above a generator of one case")
+    return found
+
+
+def needs_use(flow: Any, use: str) -> None:
+    """ConfigError unless the workflow has a setting `use`, which forces tools or takes them away."""
+    if "use" not in inspect.signature(about(flow).flow).parameters:
+        raise ConfigError(f"use: {use} needs a workflow with a setting `use`, as answer and rwr have")
+
+
+def cast_of(settings: AgenticSettings) -> Cast | None:
+    """The models of the roles that are not trained."""
+    if not settings.cast:
+        return None
+    made = {
+        role: plugins.load("models", player.backend)(player.model, **player.options)
+        for role, player in settings.cast.items()
+    }
+    return Cast(made, (*roles, settings.policy) if (roles := about(flow_of(settings)).roles) else None)
+
+
+def use_of(settings: AgenticSettings, data: Path) -> Callable[[Sample], Need | None]:
     """Whether a prompt is to be answered with tools; None: train.tool_need found nothing to learn from it."""
     if settings.use != "filtered":
-        fixed: Use = settings.use
+        fixed: Need = settings.use
         return lambda _: fixed
     if not (data / NEEDS).is_file():
         raise ConfigError(
@@ -158,44 +224,16 @@ def use_of(settings: AgenticSettings, data: Path) -> Callable[[Sample], Use | No
     return lambda sample: needs.get(sample.id) or None
 
 
-def toolbox(names: Sequence[str], retriever: Retriever) -> Callable[[Prompt, Task], list[Tool]]:
-    """The tools of a prompt. One that is made by a function with a parameter `pictures` gets those of the
-    prompt."""
-    searches = [search(retriever)] if retriever.path or retriever.url else []
-    found = {name: plugins.load("tools", name) for name in names}
-
-    def tools(prompt: Prompt, task: Task) -> list[Tool]:
-        pictures = tuple(image for message in prompt.messages for image in message.images)
-        wanted = [*names, *(name for name in task.tools if name not in found)]
-        made = [_made(found.get(name) or plugins.load("tools", name), pictures) for name in wanted]
-        return [*searches, *(one for one in made if not searches or one.name != searches[0].name)]
-
-    return tools
-
-
-def _made(found: Any, pictures: Sequence[Any]) -> Tool:
-    if isinstance(found, Tool):
-        return found
-    made = found(pictures) if "pictures" in inspect.signature(found).parameters else found()
-    if not isinstance(made, Tool):
-        raise ConfigError(f"{getattr(found, '__name__', found)} is no tool: it made a {type(made).__name__}")
-    return made
-
-
-def search(retriever: Retriever) -> Tool:
-    """The tool `search` over the passages or the service that the settings name."""
-    index: Any = (
-        Service(retriever.url, retriever.privacy)
-        if retriever.url
-        else BM25(passages.read(Path(retriever.path)))
-    )
-
-    @tool
-    def search(query: str) -> tuple[Evidence, ...]:
-        """Passages of the medical library that match the query, best first."""
-        return tuple(index.search(query, retriever.top))
-
-    return search
+def tools_by_task(
+    tasks: Mapping[str, Task], names: Sequence[str], retriever: Retriever
+) -> dict[str, tuple[Tool, ...]]:
+    """The tools of each task: `search` where there is a retriever, those the settings name, and its own."""
+    resources: dict[str, Any] = {}
+    if retriever.path or retriever.url:
+        library = open_library(retriever.path, retriever.url, retriever.privacy)
+        names = ["search", *names]
+        resources = {"search.library": library, "search.top": retriever.top}
+    return {name: task_tools(task, names, resources) for name, task in tasks.items()}
 
 
 def _trainer(
@@ -213,12 +251,10 @@ def _trainer(
 
     meter = progress.Meter(LABEL, settings.max_steps)
     num_prompts = grpo.prompts_of_a_generation(settings)
-    schedule = Schedule(
-        samples, num_prompts, settings.num_generations, settings.rest, written.rows, mixed=True
-    )
-    pad, ends = _special_ids(loaded)
-    generation = _generation(settings.max_completion_length, settings.temperature, pad, ends)
-    turns = Turns(settings.form, settings.max_rounds, settings.max_length)
+    schedule = Schedule(samples, num_prompts, settings.num_generations, settings.rest, written.rows)
+    _, ends = special_ids(loaded)
+    sampling = generation(loaded, settings.max_completion_length, settings.temperature)
+    cast = cast_of(settings)
 
     def ask(number: int) -> Sample:
         """The `number`-th prompt of the run, with its hint."""
@@ -226,71 +262,47 @@ def _trainer(
         return hinted(samples[schedule.prompt(number)], share)
 
     def rollouts(trainer: Any, numbers: Sequence[int]) -> list[Rollout]:
-        import torch
-        from trl.models import unwrap_model_for_generation
-
-        def generate(inputs: dict[str, Any]) -> Any:
-            moved = {name: tensor.to(trainer.accelerator.device) for name, tensor in inputs.items()}
-            stops = stopping(loaded.processor, settings.form, inputs["input_ids"].shape[1])
-            with (
-                unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model,
-                torch.no_grad(),
-            ):
-                return model.generate(**moved, generation_config=generation, stopping_criteria=stops)
-
-        return roll([start(ask(number)) for number in numbers], loaded.processor, turns, generate, ends)
+        generate = grpo.generator(trainer, sampling, partial(stopping, loaded.processor))
+        talks = [start(ask(number)) for number in numbers]
+        return roll(talks, loaded.processor, settings.max_length, generate, ends, cast)
 
     def reward(prompts: Any, row: Sequence[int], **_: Any) -> list[float | None]:
-        pairs = [(ask(number), one.talk) for number, one in zip(row, trainer.rolled, strict=True)]
+        talks = [one.talk for one in episodes(trainer.rolled)]
+        pairs = [(ask(number), talk) for number, talk in zip(row, talks, strict=True)]
         model = trainer.accelerator.unwrap_model(trainer.model)
 
         def gains(asked: Sequence[tuple[Sample, Talk]]) -> list[float | None]:
             return conversation_rewards.gains(
-                asked, tasks, model, loaded.processor, settings.form, settings.per_device_train_batch_size
+                asked, tasks, model, loaded.processor, settings.per_device_train_batch_size
             )
 
         found = earned.of(pairs, gains)
         written.write(
-            [
-                record(sample, one, reward)
-                for (sample, _), one, reward in zip(pairs, trainer.rolled, found, strict=True)
-            ]
+            [record(sample, talk, reward) for (sample, talk), reward in zip(pairs, found, strict=True)]
         )
         return [one.total for one in found]
 
-    def record(sample: Sample, one: Rollout, found: Any) -> dict[str, Any]:
+    def record(sample: Sample, talk: Talk, found: Any) -> dict[str, Any]:
         parts = {
             **found.parts,
-            "used": float(one.talk.used),
-            "rounds": float(one.talk.rounds),
-            "cut_off": float(bool(one.talk.error)),
+            "used": float(talk.used),
+            "rounds": float(talk.rounds),
+            "cut_off": float(bool(talk.error)),
         }
-        said = answer_rewards.row(sample, one.talk.trace.answer, found, hybrid=True) | {"parts": parts}
+        said = answer_rewards.row(sample, talk.trace.answer, found, hybrid=True) | {"parts": parts}
         return said | {
-            "asked": conversation_rewards.asked_for(one.talk, settings.form),
-            "error": one.talk.error,
+            "asked": conversation_rewards.asked_for(talk, earned.form),
+            "error": talk.error,
         }
 
     generations = math.ceil(settings.max_steps / settings.num_iterations)
-    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts)(
+    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor)(
         model=parts_of.prepare(loaded.model, settings.parts, settings.seed),
         args=grpo.config(settings, place),
         reward_funcs=reward,
-        train_dataset=_numbers(range(generations * num_prompts)),
-        processing_class=loaded.processor,
+        train_dataset=grpo.numbers(range(generations * num_prompts)),
+        processing_class=checkpoint.for_trainer(loaded.processor),
         callbacks=[grpo.callback(meter, written, settings), faults.alarms(LABEL)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, meter
-
-
-def _numbers(numbers: Sequence[int]) -> Any:
-    """Rows for GRPOTrainer: the number of a prompt; what the prompt says is looked up by our rollouts."""
-
-    def fill(rows: dict[str, list[int]]) -> dict[str, list[Any]]:
-        return {
-            "row": rows["row"],
-            "prompt": [[{"role": "user", "content": f"prompt {number}"}] for number in rows["row"]],
-        }
-
-    return dataset(numbers).with_transform(fill)

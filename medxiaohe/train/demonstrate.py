@@ -12,13 +12,16 @@ question that the test split asks in the same words.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins, progress
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.tasks import make, named
+from medxiaohe.recipe.identity import Reads
+from medxiaohe.tasks import make, named, reads
+from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.train.loop.contamination_check import carry
 from medxiaohe.train.loop.replay import with_old
 
@@ -44,6 +47,10 @@ class DemonstrateSettings:
         if self.number < 1 or self.replay < 0:
             raise ConfigError("number must be at least 1 and replay at least 0")
 
+    def reads(self, inputs: Mapping[str, Path]) -> Reads:
+        """The data, the scorers, the tools and the workflow of the task (recipe/identity.py)."""
+        return reads(self.task, {}, split="train", tree=inputs.get("tree"))
+
 
 def demonstrate(
     settings: DemonstrateSettings, out: Path, *, data: Path, tree: Path | None = None
@@ -56,10 +63,7 @@ def demonstrate(
         settings.number,
     )
     expert = _expert(settings)
-    workflow, tools = (
-        plugins.load("workflows", task.workflow),
-        [plugins.load("tools", name) for name in task.tools],
-    )
+    workflow, tools = plugins.load("workflows", task.workflow), task_tools(task)
     shown, rows = [], []
     meter = progress.Meter("demonstrate", settings.number)
     while chunk := list(itertools.islice(items, CHUNK)):

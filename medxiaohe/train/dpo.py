@@ -16,14 +16,23 @@ from typing import Annotated, Any, Literal
 from medxiaohe import io, progress
 from medxiaohe.errors import ConfigError
 from medxiaohe.models import checkpoint
-from medxiaohe.models.render import IGNORED
+from medxiaohe.models.render import IGNORED, Thinking
 from medxiaohe.recipe import ranks
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.train.loop import batch_plan as plans
 from medxiaohe.train.loop import faults, pairs, trackers
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
-from medxiaohe.train.loop.fit import base_model, code, dataset, device, identity, planned, save
+from medxiaohe.train.loop.fit import (
+    base_model,
+    checkpoints_activations,
+    code,
+    dataset,
+    device,
+    identity,
+    planned,
+    save,
+)
 from medxiaohe.train.loop.resume import newest, resumable
 
 LABEL = "preference learning"
@@ -38,6 +47,7 @@ class DpoSettings:
     """Names are those of TRL's DPOConfig. The defaults are HeteroRAG's: LoRA at 2e-5, four epochs (HR-6)."""
 
     model: str = ""
+    thinking: Thinking = "auto"  # whether the chat template asks for thoughts; auto: as it does by itself
     parts: parts_of.Parts = field(default_factory=lambda: parts_of.Parts(projector=False))
     learning_rate: float = 2e-5
     projector_learning_rate: float | None = None
@@ -52,6 +62,7 @@ class DpoSettings:
     max_steps: int = 0  # 0: as many as num_train_epochs takes
     num_train_epochs: float = 4.0
     max_length: int = 1024
+    gradient_checkpointing: bool | None = None  # recompute activations; null: on an accelerator
     seed: int = 0
     allow_contaminated: bool = False  # train on pairs that were compared with no test split
     save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
@@ -78,7 +89,8 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
     preferences = pairs.read(data / pairs.FILE)
-    loaded = checkpoint.load(base, device())
+    master = settings.parts.language == "full"
+    loaded = checkpoint.load(base, device(), thinking=settings.thinking, master=master)
     faults.agree(loaded)
     rows = pairs.PairRows(preferences, loaded.processor, settings.max_length, f"render {pairs.FILE}")
     if parts_of.projector_is_fresh(loaded.model) and rows.first_with(True) is not None:
@@ -141,7 +153,8 @@ def _trainer(
     adapters_alone = parts.language == "lora" and not parts.projector and not parts.vision
     reference = None if adapters_alone else checkpoint.load(loaded.name, device()).model
     config = DPOConfig(
-        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=not on_cpu,
+        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu,
+        gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
         max_length=None,
         learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup_steps,
@@ -178,7 +191,7 @@ def _trainer(
         args=config,
         train_dataset=dataset(batches),
         data_collator=collate,
-        processing_class=loaded.processor,
+        processing_class=checkpoint.for_trainer(loaded.processor),
         callbacks=[Show(), faults.alarms(LABEL)],
     )
     trainer.remove_callback(PrinterCallback)

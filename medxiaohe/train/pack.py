@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, plugins
-from medxiaohe.errors import ConfigError, DataError, ModelError
+from medxiaohe import io
+from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
 from medxiaohe.train.loop import batch_plan
 from medxiaohe.train.loop.rows import Rows
@@ -37,7 +37,7 @@ class PackSettings:
 
 
 def pack(settings: PackSettings, out: Path, *, data: Path) -> dict[str, Any]:
-    processor = _processor(settings.model)
+    processor = checkpoint.processor(settings.model)
     told = dict[str, Any]()
     for name in FILES:
         samples = list(io.read_samples(data / f"{name}.jsonl")) if (data / f"{name}.jsonl").is_file() else []
@@ -51,18 +51,6 @@ def pack(settings: PackSettings, out: Path, *, data: Path) -> dict[str, Any]:
             f"{data} has neither documents nor instructions to pack: look at the mixture stage's counts"
         )
     return {"fill": min(one["fill"] for one in told.values()), **told}
-
-
-def _processor(model: str) -> Any:
-    plugins.need("transformers", why="counting tokens")
-    from transformers import AutoProcessor
-
-    try:
-        return AutoProcessor.from_pretrained(checkpoint.resolve(model))
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"cannot load the tokenizer of {model!r}: {' '.join(str(error).split())[:300]}"
-        ) from error
 
 
 def _planned(lengths: Sequence[int], settings: PackSettings, path: Path) -> dict[str, Any]:

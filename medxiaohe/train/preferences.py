@@ -34,6 +34,7 @@ from medxiaohe.train.loop.contamination_check import carry, refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.pairs import FILE
 from medxiaohe.train.rollouts.knowledge import Knowledge, asked
+from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
 from medxiaohe.types import Message, Sample, Task
 
 LABEL = "knowledge preferences"
@@ -42,7 +43,7 @@ WITH_ALL, OTHER_IMAGE = "with everything", "with another image"
 
 
 @dataclass(frozen=True)
-class PreferenceSettings:
+class PreferenceSettings(ScoresPrompts):
     """`reports` and `docs` are files of passages (retrieval/passages.py), those of reports with an image
     each."""
 
@@ -81,7 +82,7 @@ def preferences(
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
-    tasks = {name: make(name, tree) for name in sorted({sample.source for sample in samples})}
+    tasks = {name: make(name, tree, from_data=True) for name in sorted({sample.source for sample in samples})}
     loaded = checkpoint.load(base, device())
     known = Knowledge(
         samples, loaded, settings.reports, settings.docs, settings.top_reports, settings.top_docs

@@ -21,8 +21,9 @@ from typing import Annotated, Any
 
 from medxiaohe import io, progress
 from medxiaohe.entity.tree.tree import Tree
-from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
+from medxiaohe.models.families import family as families
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.rewards import variants
 from medxiaohe.train.loop.fit import base_model, code, device, identity, refuse_nan
@@ -156,19 +157,42 @@ def examined(learned: Learned, pairs: Sequence[Pair], seed: int = 0) -> dict[str
 
 
 def classifier(base: str) -> tuple[Any, Any]:
-    """A sequence classifier with the language weights of a checkpoint and a fresh head, and its tokenizer."""
+    """A sequence classifier with the language weights of a checkpoint and a fresh head, and its tokenizer.
+
+    Raises:
+        ModelError: transformers has no classifier of this architecture.
+    """
     import torch
     from transformers import AutoModelForSequenceClassification
 
     loaded = checkpoint.load(base)
-    config = loaded.model.config.get_text_config()
+    config = _language(loaded)
     tokenizer = loaded.processor.tokenizer
     config.num_labels, config.pad_token_id = 1, tokenizer.pad_token_id
     torch.manual_seed(0)
-    head = AutoModelForSequenceClassification.from_config(config)
-    language = loaded.model.get_decoder() if hasattr(loaded.model, "get_decoder") else loaded.model.model
-    getattr(head, head.base_model_prefix).load_state_dict(language.state_dict())
+    try:
+        head = AutoModelForSequenceClassification.from_config(config)
+    except ValueError as error:
+        raise ModelError(
+            f"a reward model cannot start from {base!r}: transformers has no classifier of a"
+            f" {config.model_type}"
+        ) from error
+    getattr(head, head.base_model_prefix).load_state_dict(loaded.model.get_decoder().state_dict())
     return head.to(loaded.model.dtype), tokenizer
+
+
+def _language(loaded: checkpoint.Loaded) -> Any:
+    """The configuration of the language half, as that of a plain language model."""
+    from transformers import AutoConfig
+
+    config = loaded.model.config.get_text_config()
+    plain = families.of(loaded.processor).language.get(config.model_type)
+    if plain is None:
+        return config
+    told = {name: value for name, value in config.to_dict().items() if name != "model_type"}
+    rope = told["rope_parameters"].items()
+    told["rope_parameters"] = {name: value for name, value in rope if not name.startswith("mrope")}
+    return AutoConfig.for_model(plain, **told)
 
 
 class Learned:

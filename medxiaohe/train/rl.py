@@ -9,7 +9,7 @@ the tokens equal. Several processes (torchrun) see one schedule of prompts, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,31 +17,36 @@ from typing import Annotated, Any, Literal
 from medxiaohe import images, io, progress
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
-from medxiaohe.models.render import chat
+from medxiaohe.models.backends.transformers import generation, special_ids
+from medxiaohe.models.render import Thinking, render_prompt
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
 from medxiaohe.train.loop import faults, trackers
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
-from medxiaohe.train.loop.fit import base_model, code, dataset, device, identity
+from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.resume import resumable
 from medxiaohe.train.rollouts import answer_rewards, grpo
 from medxiaohe.train.rollouts.answer_rewards import Rewarding, RewardSettings
 from medxiaohe.train.rollouts.grpo import Rollouts
+from medxiaohe.train.rollouts.grpo_trainer import rolling
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
+from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
+from medxiaohe.train.rollouts.single_turn import Answered, answered, answers
 from medxiaohe.types import Message, Sample, Score, Task, Trace
 
 LABEL = "reinforcement learning"
 
 
 @dataclass(frozen=True)
-class RLSettings:
+class RLSettings(ScoresPrompts):
     """Names are those of TRL's GRPOConfig. One step sees `per_device_train_batch_size / num_generations`
     prompts."""
 
     model: str = ""
+    thinking: Thinking = "auto"  # whether the chat template asks for thoughts; auto: as it does by itself
     parts: parts_of.Parts = field(default_factory=lambda: parts_of.Parts(projector=False))
     learning_rate: float = 1e-4
     num_generations: int = 4
@@ -59,6 +64,7 @@ class RLSettings:
     entropy_target: float = 0.0
     entropy_coef_delta: float = 0.005
     entropy_coef_max: float = 1.0
+    gradient_checkpointing: bool = False  # recompute activations instead of keeping them
     beta: float = 0.0
     num_iterations: int = 1  # optimizer steps that use the rollouts of one generation
     reward: RewardSettings = field(default_factory=RewardSettings)
@@ -100,8 +106,9 @@ def rl(
         raise DataError(
             f"{LABEL}: {len(prompts)} prompts do not fill one batch: raise `prompts` in the mixture stage"
         )
-    tasks = {name: make(name, tree) for name in sorted({s.source for s in samples})}
-    loaded = checkpoint.load(base, device())
+    tasks = {name: make(name, tree, from_data=True) for name in sorted({s.source for s in samples})}
+    master = settings.parts.language == "full"
+    loaded = checkpoint.load(base, device(), thinking=settings.thinking, master=master)
     faults.agree(loaded)
     place = io.scratch(
         out,
@@ -166,37 +173,32 @@ def _trainer(
         written.write(said)
         return [one.total for one in found]
 
+    _, ends = special_ids(loaded)
+    sampling = generation(loaded, settings.max_completion_length, settings.temperature)
+
+    def rollouts(trainer: Any, numbers: Sequence[int]) -> list[Answered]:
+        asked = [ask(number)[0].prompt.messages for number in numbers]
+        prompts = [render_prompt(messages, loaded.processor) for messages in asked]
+        if settings.use_vllm:
+            pictures = [[images.open_image(ref) for m in messages for ref in m.images] for messages in asked]
+            drawn, logprobs = trainer._generate_single_turn(
+                [list(prompt.tokens) for prompt in prompts],
+                pictures if any(pictures) else None,
+                {},
+                settings.num_generations,
+            )
+            rows = zip(prompts, drawn, logprobs, strict=True)
+            return [answered(prompt, new, loaded.processor, ends, own) for prompt, new, own in rows]
+        return answers(prompts, loaded.processor, grpo.generator(trainer, sampling), ends)
+
     generations = math.ceil(settings.max_steps / settings.num_iterations)
-    trainer = resumable(GRPOTrainer, place, written)(
+    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor)(
         model=parts_of.prepare(loaded.model, settings.parts, settings.seed),
         args=grpo.config(settings, place),
         reward_funcs=reward,
-        train_dataset=_prompts(
-            ask, range(generations * num_prompts), any(s.images for s in samples), loaded.processor
-        ),
-        processing_class=loaded.processor,
+        train_dataset=grpo.numbers(range(generations * num_prompts)),
+        processing_class=checkpoint.for_trainer(loaded.processor),
         callbacks=[grpo.callback(meter, written, settings), faults.alarms(LABEL)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, meter
-
-
-def _prompts(
-    ask: Callable[[int], tuple[Sample, float]], numbers: Sequence[int], with_images: bool, processor: Any
-) -> Any:
-    """Rows for GRPOTrainer: `prompt` messages, `images` and the row number; a prompt is made and pixels
-    opened when asked for."""
-
-    def fill(rows: dict[str, list[int]]) -> dict[str, list[Any]]:
-        chosen = [ask(number)[0] for number in rows["row"]]
-        filled: dict[str, list[Any]] = {
-            "row": rows["row"],
-            "prompt": [chat(s.prompt.messages, processor) for s in chosen],
-        }
-        if with_images:
-            filled["images"] = [
-                [images.open_image(ref) for m in s.prompt.messages for ref in m.images] for s in chosen
-            ]
-        return filled
-
-    return dataset(numbers).with_transform(fill)

@@ -19,29 +19,31 @@ of an image, is for the data.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from medxiaohe import io, progress
-from medxiaohe.agents._loop import Form, converse
+from medxiaohe.agents.engine import run
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models.backends.transformers import transformers
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.tasks import make
-from medxiaohe.train.agentic import NEEDS, Retriever, toolbox
+from medxiaohe.train.agentic import NEEDS, Retriever, tools_by_task
 from medxiaohe.train.loop.contamination_check import carry, refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, identity
 from medxiaohe.train.rollouts import answer_rewards
-from medxiaohe.types import Sample, Task
+from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
+from medxiaohe.train.rollouts.talk import FLOWS, Form
+from medxiaohe.types import Sample, Task, Tool
 
 USES = ("none", "allowed", "forced")
 CHUNK = 32  # prompts
 
 
 @dataclass(frozen=True)
-class ToolNeedSettings:
+class ToolNeedSettings(ScoresPrompts):
     model: str = ""
     form: Form = "rwr"
     tools: tuple[str, ...] = ()
@@ -74,7 +76,7 @@ def tool_need(
     refuse_unchecked(data, settings.allow_contaminated, "tool need")
     base = base_model(settings, model)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
-    tasks = {name: make(name, tree) for name in sorted({sample.source for sample in samples})}
+    tasks = {name: make(name, tree, from_data=True) for name in sorted({sample.source for sample in samples})}
     key = [
         "tool need",
         decisive(settings),
@@ -89,10 +91,11 @@ def tool_need(
     engine = transformers(
         base, settings.batch_size, settings.max_new_tokens, settings.temperature, settings.seed
     )
+    tools = tools_by_task(tasks, settings.tools, settings.retriever)
     meter = progress.Meter("tool need", len(samples))
     meter.advance(len(rows))
     for start in range(len(rows), len(samples), CHUNK):
-        rows += (found := shares(samples[start : start + CHUNK], tasks, engine, settings))
+        rows += (found := shares(samples[start : start + CHUNK], tasks, tools, engine, settings))
         io.append_jsonl(file, found)
         meter.advance(len(found))
     meter.close()
@@ -117,19 +120,30 @@ def tool_need(
 
 
 def shares(
-    samples: Sequence[Sample], tasks: dict[str, Task], engine: Any, settings: ToolNeedSettings
+    samples: Sequence[Sample],
+    tasks: dict[str, Task],
+    tools: Mapping[str, Sequence[Tool]],
+    engine: Any,
+    settings: ToolNeedSettings,
 ) -> list[dict[str, Any]]:
     """Rows of tool_need.jsonl, without what follows from them."""
-    tools = toolbox(settings.tools, settings.retriever)
     rows: list[dict[str, Any]] = [
         {"id": sample.id, "source": sample.source, **dict.fromkeys(USES, 0.0)} for sample in samples
     ]
     for use in USES:
         for draw in range(settings.draws):
             asked = engine.with_seed(settings.seed * 1000 + draw)
-            offered = [tools(sample.prompt, tasks[sample.source]) for sample in samples]
-            traces = converse(
-                [sample.prompt for sample in samples], asked, offered, settings.form, use, settings.max_rounds
+            prompts = [sample.prompt for sample in samples]
+            offered = {
+                id(prompt): () if use == "none" else tools[sample.source]
+                for prompt, sample in zip(prompts, samples, strict=True)
+            }
+            traces = run(
+                FLOWS[settings.form],
+                prompts,
+                asked,
+                lambda case, offered=offered: offered[id(case.prompt)],  # type: ignore[misc]
+                settings={"rounds": settings.max_rounds, "use": use},
             )
             for row, sample, trace in zip(rows, samples, traces, strict=True):
                 value = tasks[sample.source].scorers[0](sample, trace).value

@@ -2,13 +2,13 @@
 
 import pytest
 
-from medxiaohe import plugins
-from medxiaohe.agents.answer import MAX_TURNS, answer
+from medxiaohe.agents.answer import MAX_ROUNDS, answer
 from medxiaohe.errors import ModelError
 from medxiaohe.models.backends.scripted import scripted
+from medxiaohe.tools.toolbox import open_tools
 from medxiaohe.types import Message, Prompt, ToolCall, ToolResult
 
-BMI = plugins.load("tools", "bmi")
+(BMI,) = open_tools(["bmi"])
 
 
 def prompt(name: str) -> Prompt:
@@ -45,7 +45,7 @@ def test_only_conversations_that_called_a_tool_go_on() -> None:
 
 def test_a_model_that_never_stops_calling_ends_with_an_error() -> None:
     (trace,) = answer([prompt("a")], scripted(answer=lambda talk: call(1.75)), [BMI])
-    assert str(MAX_TURNS) in trace.error and trace.answer == ""
+    assert str(MAX_ROUNDS) in trace.error and trace.answer == ""
 
 
 def test_a_model_that_loses_a_reply_is_stopped() -> None:

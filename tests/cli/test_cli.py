@@ -241,6 +241,15 @@ def test_a_scorer_is_shown_with_its_example(capsys: pytest.CaptureFixture[str]) 
     )
 
 
+def test_a_tool_is_shown_with_what_it_needs_and_does(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = json.loads(said(capsys, "show", "tools", "search", "--json"))
+    assert facts["needs"] == ["library", "top (optional)"] and facts["file"].endswith("tools/search.py")
+    assert facts["about"].startswith("Search a library") and (facts["pure"], facts["effects"]) == (
+        True,
+        "none",
+    )
+
+
 def test_the_names_in_a_text_are_found_with_the_index_that_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

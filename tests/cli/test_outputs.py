@@ -58,7 +58,7 @@ torch.set_num_threads(1)
 import tiny
 from pathlib import Path
 from medxiaohe.models import checkpoint
-from medxiaohe.train import estimate
+from medxiaohe.train.loop import estimate
 from medxiaohe.train.loop.parts import Parts, prepare, optimizer
 model = prepare(checkpoint.load({model!r}).model, Parts(language={language!r}, projector=False), 0).train()
 steps = optimizer(model, 1e-4, None, 0.0)

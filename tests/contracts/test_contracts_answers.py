@@ -6,14 +6,16 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from medxiaohe import io, plugins
+from medxiaohe.agents.engine import Budget, Example
 from medxiaohe.models.backends.scripted import scripted
 from medxiaohe.scoring.judges.scorer import JudgedScorer
 from medxiaohe.tools import tool
-from medxiaohe.types import Entity, Message, Prompt, Sample, Score, Scorer, ToolCall, Trace
+from medxiaohe.types import Entity, Message, Prompt, Sample, Score, Scorer, Trace
 
 ASKED = Message("user", ("Is scurvy caused by a lack of vitamin C? Answer yes or no.",))
 SAMPLE = Sample("s/1", (ASKED, Message("assistant", ("yes",))), target="yes", choices=("yes", "no"))
@@ -107,29 +109,49 @@ def test_a_scorer_reads_the_answer_and_nothing_else_of_the_trace(name: str, tree
     assert scorer(sample, replace(trace, messages=(shown, trace.messages[-1]))).value == 0.0
 
 
-# for workflows that play a patient
-FACTS = {"patient": [{"topic": "history", "text": "My gums bleed."}], "results": []}
-
-
 @tool
 def again(word: str) -> str:
     """Say the word again."""
     return word
 
 
+def workflow_and_example(name: str) -> tuple[Any, Example]:
+    workflow = plugins.load("workflows", name)
+    return workflow, import_module(f"medxiaohe.agents.{name}").EXAMPLE
+
+
+def three(example: Example) -> list[Prompt]:
+    return [Prompt(f"p/{i}", (Message("user", (f"number {i}",)),), facts=example.facts) for i in range(3)]
+
+
 @pytest.mark.parametrize("name", plugins.available("workflows"))
 def test_a_workflow_answers_in_order_and_ends_although_the_model_never_does(name: str) -> None:
-    workflow = plugins.load("workflows", name)
-    prompts = [Prompt(f"p/{i}", (Message("user", (f"number {i}",)),), facts=FACTS) for i in range(3)]
-    traces = workflow(
-        prompts, scripted(answer=lambda messages: f"heard {messages[-1].text}\nFINAL DIAGNOSIS: scurvy"), ()
-    )
+    workflow, example = workflow_and_example(name)
+    assert workflow((), scripted()) == []
+    traces = workflow(three(example), scripted(answer=lambda _: example.ends), (again,))
     assert [trace.prompt.id for trace in traces] == ["p/0", "p/1", "p/2"]
-    assert all(trace.answer and not trace.error for trace in traces)
-    # a query is how the grammar of rwr calls
-    asks = Message("assistant", ("<query>again</query>", ToolCall("1", "again", {"word": "a"})))
-    endless = workflow(prompts[:1], scripted(answer=lambda _: asks), (again,))
-    assert endless[0].error
+    assert all(trace.answer == example.ends and not trace.error for trace in traces)
+    assert all(trace.stop == "answered" and trace.steps for trace in traces)
+    (endless,) = workflow(three(example)[:1], scripted(answer=lambda _: example.goes_on), (again,))
+    assert endless.error and endless.stop in ("failed", "budget") and len(endless.steps) > 2
+    (cut,) = workflow(
+        three(example)[:1], scripted(answer=lambda _: example.goes_on), (again,), Budget(asks=2)
+    )
+    assert cut.error and cut.stop == "budget" and sum(step.kind == "ask" for step in cut.steps) <= 2
+
+
+@pytest.mark.parametrize("name", plugins.available("workflows"))
+@pytest.mark.parametrize("reply", ["", "I cannot help with that.", "是的，但我不确定。"])
+def test_a_workflow_takes_any_reply_and_a_tool_that_fails(name: str, reply: str) -> None:
+    @tool
+    def again(word: str) -> str:
+        """Always fails."""
+        raise RuntimeError("broken")
+
+    workflow, example = workflow_and_example(name)
+    replies = [example.goes_on, *[reply] * 63]
+    (trace,) = workflow(three(example)[:1], scripted(answer=replies), (again,))
+    assert isinstance(trace.answer, str) and trace.stop in ("answered", "failed", "budget")
 
 
 @pytest.mark.parametrize("name", plugins.available("models"))

@@ -9,7 +9,9 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent / "medxiaohe"
 LAYERS = [
     {"types", "errors"},
-    {"io", "images", "plugins", "progress"},
+    {"permission"},
+    {"io", "plugins", "progress"},
+    {"images"},
     {"recipe", "assets", "privacy", "shards", "traces"},
     {"entity", "models"},
     {"retrieval", "scoring"},

@@ -22,7 +22,7 @@ from medxiaohe.entity.tree.rare import is_rare
 from medxiaohe.entity.tree.rollup import Rollup
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.types import Entity, ImageRef, Message, Sample
+from medxiaohe.types import Annotations, Entity, ImageRef, Mention, Message, Sample
 
 ENTITIES = [
     Entity("MET:disease", "disease", "disease"),
@@ -148,7 +148,11 @@ def test_images_count_once_a_document_and_entities_of_the_row_are_named_too(tmp_
 
 def test_reviewed_items_are_those_a_person_saw_and_count_for_what_the_person_wrote(tmp_path: Path) -> None:
     gold = [
-        document("1", "Scurvy and wheezing", meta={"mentions": [[11, 19, "wheezing", "Disease", "D001249"]]}),
+        document(
+            "1",
+            "Scurvy and wheezing",
+            annotations=Annotations(mentions=(Mention(11, 19, "wheezing", "Disease", "D001249"),)),
+        ),
         question("2", "Which disease?", "Scurvy", meta={"disease": "orpha:1"}),
         question("3", "Is it the heart?", "Yes."),
     ]
@@ -158,7 +162,10 @@ def test_reviewed_items_are_those_a_person_saw_and_count_for_what_the_person_wro
     assert tally.totals["reviewed"] == 3 and not any(tally.columns["documents"])
     _, at = counted(
         tmp_path / "own",
-        [document("1", "Asthma", meta={"reviewed": "by two physicians"}), document("2", "Asthma")],
+        [
+            document("1", "Asthma", annotations=Annotations(reviewed="by two physicians")),
+            document("2", "Asthma"),
+        ],
     )
     assert (at["D:asthma"]["documents"], at["D:asthma"]["reviewed"]) == (2, 1)
 
@@ -325,7 +332,7 @@ RUN = """
 import re, sys
 from pathlib import Path
 from medxiaohe.cli import main
-from medxiaohe.data import coverage
+from medxiaohe.data.coverage import entity_counts as coverage
 coverage.SECONDS_BETWEEN_SAVES = float(sys.argv[1])
 code = main(sys.argv[2:])
 status = Path("/proc/self/status")  # ru_maxrss would be that of the process this one was forked from

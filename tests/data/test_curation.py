@@ -13,7 +13,7 @@ from medxiaohe.data.cleaning.normalise import normal_form, normalised
 from medxiaohe.data.curate import CurateSettings, curate
 from medxiaohe.data.filters.low_quality import low_quality
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Annotations, Medical, Mention, Message, Sample
 
 pytest.importorskip("numpy")
 MEDICAL = """patient fever cough dyspnea lung heart liver kidney lesion tumor biopsy serum plasma dose
@@ -64,7 +64,7 @@ def test_texts_have_one_form_and_lose_what_pages_and_publishers_added(given: str
 def test_questions_answers_and_annotated_texts_stay_as_they_are() -> None:
     rows = [
         Sample("q", (Message("user", ("signi\ufb01cant?",)),)),
-        document("a", "signi\ufb01cant", meta={"mentions": [(0, 10, "", "")]}),
+        document("a", "signi\ufb01cant", annotations=Annotations(mentions=(Mention(0, 10, "", ""),))),
     ]
     assert [normalised(row) for row in rows] == rows
 
@@ -153,7 +153,7 @@ def test_labels_keep_their_round_and_the_classifier_gets_better_with_them(tmp_pa
 
     def right(folder: Path) -> float:
         said = [
-            (s.id, s.meta["medical"]["probability"] >= 0.5)
+            (s.id, s.annotations.medical.probability >= 0.5)
             for s in io.read_samples(folder / "samples.jsonl")
             if s.source == "web"
         ]
@@ -209,12 +209,12 @@ def test_the_filter_medical_says_nothing_of_what_is_too_short_or_a_picture() -> 
     from medxiaohe.data.filters.medical import medical
     from medxiaohe.types import ImageRef
 
-    said = {"medical": {"probability": 0.1, "round": 1}}
+    said = Annotations(medical=Medical(0.1, 1))
     long, short = (
-        document("a", prose(GENERAL, 1), meta=said),
-        document("b", "Dermoscopy; malignant: 0.", meta=said),
+        document("a", prose(GENERAL, 1), annotations=said),
+        document("b", "Dermoscopy; malignant: 0.", annotations=said),
     )
-    picture = Sample("c", (Message("document", (ImageRef("/x.png"), prose(GENERAL, 1))),), meta=said)
+    picture = Sample("c", (Message("document", (ImageRef("/x.png"), prose(GENERAL, 1))),), annotations=said)
     assert (
         medical(long) == "10% likely to be medical, round 1" and not medical(short) and not medical(picture)
     )

@@ -353,7 +353,7 @@ def test_the_data_pack_reads_as_its_table_says() -> None:
         if isinstance(s, Sample)
     ]
     assert len(found) == 1000 and Counter(s.split for s in found) == {"train": 500, "validation": 500}
-    assert sum(len(s.meta["mentions"]) for s in found) == pytest.approx(18_976, rel=0.01)
+    assert sum(len(s.annotations.mentions) for s in found) == pytest.approx(18_976, rel=0.01)
     for sample in found[:50]:
         text = sample.text
-        assert all(text[start:end] == surface for start, end, surface, *_ in sample.meta["mentions"])
+        assert all(text[start:end] == surface for start, end, surface, *_ in sample.annotations.mentions)

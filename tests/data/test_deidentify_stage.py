@@ -11,7 +11,7 @@ import pytest
 from medxiaohe import io
 from medxiaohe.data.deidentify import DeidentifySettings, deidentify
 from medxiaohe.errors import ConfigError
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Annotations, Mention, Message, Provenance, Sample
 
 SECRET = ("Quxley", "4711223", "3/4/2021")
 TEXT = "Mr. Quxley (MRN 4711223) was seen on 3/4/2021 with pneumonia. Mr. Quxley took amoxicillin."
@@ -25,7 +25,9 @@ def corpus(folder: Path) -> Path:
             ("Mr. Quxley has pneumonia.",))),
             target="Mr. Quxley has pneumonia.", source=source, license="CC0-1.0", patient_id="4711223",
             study_id="MRN 4711223",
-            entities=("E:1",), meta={"note": TEXT, "mentions": [[0, 3, "E:1", "Mr."]], "grade": 2},
+            entities=("E:1",), meta={"note": TEXT, "grade": 2},
+            annotations=Annotations(mentions=(Mention(0, 3, "Mr.", "E:1"),)),
+            provenance=Provenance(evidence=TEXT),
             facts={"patient": TEXT},
         )
         for source in ("clinic", "books")
@@ -55,7 +57,8 @@ def test_nobody_is_left_in_the_sources_named_and_the_others_are_as_they_were(
         said = io.encoded(sample).decode()
         assert not any(secret in said for secret in SECRET)
         assert "pneumonia" in sample.text and sample.text.count("[NAME-1]") == 3 and sample.meta["grade"] == 2
-        assert not sample.patient_id and not sample.study_id and "mentions" not in sample.meta
+        assert sample.provenance.evidence.count("[NAME-1]") == 2
+        assert not sample.patient_id and not sample.study_id and not sample.annotations.mentions
     assert summary["rows"] == summary["changed"] == 6 and set(summary["by_source"]) == {"clinic"}
     assert set(summary["spans"]) >= {"NAME", "ID", "DATE"}
     left = (tmp_path / "out" / "redactions.json").read_text()

@@ -18,8 +18,9 @@ from medxiaohe.data.align import AlignSettings, align
 from medxiaohe.data.synth import planted, similarity
 from medxiaohe.data.synth.anchors import Item, item
 from medxiaohe.data.synth.mismatch import Rules
-from medxiaohe.data.synth.teacher import Teacher, TeacherSettings, Unusable
+from medxiaohe.data.synth.teacher import TeacherSettings, client
 from medxiaohe.errors import ConfigError, DataError, JudgeFailed
+from medxiaohe.models.asking import Unreadable
 from medxiaohe.models.backends.scripted import scripted
 from medxiaohe.models.embed import embedder
 from medxiaohe.scoring._findings import lexicon
@@ -200,13 +201,15 @@ def test_the_stage_drops_planted_rows_with_reasons_and_hands_the_report_on(tmp_p
     assert summary["read"] == 40 == summary["kept"] + 1
     assert summary["account"] == {"read": 40, "written": 39, "dropped": {"rules: sibling": 1}, "dead": {}}
     assert io.read_json(out / "contamination.json")["checked"] == {"medqa": 3}
-    assert {row.meta["alignment"]["rules"] for row in io.read_samples(out / "samples.jsonl")} == {"checked"}
+    assert {row.annotations.alignment["rules"] for row in io.read_samples(out / "samples.jsonl")} == {
+        "checked"
+    }
 
 
 def _judging(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[Any]:
     model = scripted("judge", answer)
     monkeypatch.setattr(
-        stage, "teacher", lambda settings, work: Teacher(model, settings, path=work / "replies.jsonl")
+        stage, "teacher", lambda settings, work: client(model, settings, journal=work / "replies.sqlite")
     )
     return model.conversations
 
@@ -230,7 +233,8 @@ def test_a_judge_that_tells_planted_mismatches_is_believed(
     assert [(r["id"], r["stage"]) for r in io.read_jsonl(out / "dropped.jsonl")] == [("planted", "judge")]
     kept = next(io.read_samples(out / "samples.jsonl"))
     assert (
-        kept.meta["alignment"]["judge"]["verdict"] == "match" and kept.meta["alignment"]["judge"]["cost"] > 0
+        kept.annotations.alignment["judge"]["verdict"] == "match"
+        and kept.annotations.alignment["judge"]["cost"] > 0
     )
     assert summary["judge"]["calls"] == 40 + 2 * 20
 
@@ -263,7 +267,7 @@ def test_an_abstention_is_no_verdict(
     summary, out = _run(tmp_path, _rows(), **how)
     assert summary["kept"] == kept and summary["undecided"] == 40
     assert all(
-        row.meta["alignment"]["judge"]["verdict"] == "unsure"
+        row.annotations.alignment["judge"]["verdict"] == "unsure"
         for row in io.read_samples(out / "samples.jsonl")
     )
 
@@ -277,10 +281,10 @@ def test_the_judge_is_shown_the_picture_and_never_the_gold_of_meta() -> None:
     ("reply", "said"), [("Match.", "match"), (" answer: mismatch", "mismatch"), ("UNSURE", "unsure")]
 )
 def test_verdicts_are_read_strictly(reply: str, said: str) -> None:
-    assert stage.verdict(0, reply) == said
+    assert stage.verdict(reply) == said
     for wrong in ("not a match", "match or mismatch", "I think match", "", "yes"):
-        with pytest.raises(Unusable):
-            stage.verdict(0, wrong)
+        with pytest.raises(Unreadable):
+            stage.verdict(wrong)
 
 
 def test_two_runs_leave_the_same_bytes(tmp_path: Path) -> None:

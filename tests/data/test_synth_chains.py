@@ -20,10 +20,11 @@ from medxiaohe.data.synth.checks import Case, illogical, peeks, unfaithful
 from medxiaohe.data.synth.choices import Choice
 from medxiaohe.data.synth.gates import Draft, Gates, question, reader
 from medxiaohe.data.synth.route import route
-from medxiaohe.data.synth.teacher import Reply, Teacher, TeacherSettings, Unusable
+from medxiaohe.data.synth.teacher import TeacherSettings, client
 from medxiaohe.data.synth.walk import Walk
 from medxiaohe.data.teach import TeachSettings, teach
 from medxiaohe.errors import ConfigError, DataError, ModelError
+from medxiaohe.models.asking import Unreadable
 from medxiaohe.models.backends.scripted import scripted
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.scoring.judges.questions import Question, Verdict
@@ -191,10 +192,10 @@ def test_one_fact_gets_no_chain_and_several_get_one() -> None:
         if isinstance(m, Choice)
     )
     assert (
-        rows.choice_row(made, 0, GRAPH).meta["chain"] == "none"
+        rows.choice_row(made, 0, GRAPH).provenance.chain == "none"
         and "<think>" not in rows.choice_row(made, 0, GRAPH).messages[-1].text
     )
-    assert {row.meta["chain"] for row in ROWS} == {"long"}
+    assert {row.provenance.chain for row in ROWS} == {"long"}
 
 
 # ---- teachers
@@ -203,39 +204,38 @@ def test_one_fact_gets_no_chain_and_several_get_one() -> None:
 TALKS = [[Message("user", (f"question {i}",))] for i in range(5)]
 
 
-def _number(i: int, text: str) -> int:
+def _number(text: str) -> int:
     if not text.isdigit():
-        raise Unusable("it must be a number")
+        raise Unreadable("it must be a number")
     return int(text)
 
 
 def test_a_reply_that_cannot_be_used_is_asked_for_again_with_what_is_wrong() -> None:
     model = scripted("m", ["seven", "7"])
-    reply = Teacher(model, TeacherSettings("m", retries=1, price_in=1.0, price_out=2.0)).ask(
+    reply = client(model, TeacherSettings("m", retries=1, price_in=1.0, price_out=2.0)).ask(
         TALKS[:1], _number
     )[0]
-    assert (reply.value, reply.calls, reply.problem) == (7, 2, "") and reply.cost > 0
+    assert (reply.value, reply.calls, reply.error) == (7, 2, "") and reply.cost > 0
     assert "it must be a number" in model.conversations[1][-1].text
-    lost = Teacher(scripted("m", ["a", "b"]), TeacherSettings("m", retries=1)).ask(TALKS[:1], _number)[0]
-    assert (lost.value, lost.calls, lost.problem) == (None, 2, "it must be a number")
+    lost = client(scripted("m", ["a", "b"]), TeacherSettings("m", retries=1)).ask(TALKS[:1], _number)[0]
+    assert (lost.value, lost.calls, lost.error) == (None, 2, "it must be a number")
 
 
 def test_what_was_asked_before_is_not_asked_again_and_counts_the_same(tmp_path: Path) -> None:
     how = TeacherSettings("m", retries=0, max_calls=4, price_in=1.0, price_out=1.0)
-    first = Teacher(scripted("m", "12345"), how, path=tmp_path / "r.jsonl").ask(TALKS, _number)
-    with open(tmp_path / "r.jsonl", "a") as file:
-        file.write('{"asked": "torn')  # a kill in the middle of a line
+    first = client(scripted("m", "12345"), how, journal=tmp_path / "r.sqlite").ask(TALKS, _number)
     model = scripted("m", ["9"])
-    again = Teacher(model, how, path=tmp_path / "r.jsonl").ask(TALKS, _number)
-    assert again == first and model.conversations == []
-    assert [reply.value for reply in first] == [1, 2, 3, 4, None] and first[4].problem == "beyond the budget"
+    again = client(model, how, journal=tmp_path / "r.sqlite").ask(TALKS, _number)
+    assert [replace(reply, known=False) for reply in again] == first and model.conversations == []
+    assert [reply.value for reply in first] == [1, 2, 3, 4, None]
+    assert (first[4].status, first[4].error) == ("spent", "the budget of 4 calls is spent")
 
 
 def test_a_budget_of_money_stops_the_asking() -> None:
-    reply = Teacher(scripted("m", lambda talk: "1"), TeacherSettings("m", max_cost=1e-9, price_in=1.0)).ask(
+    reply = client(scripted("m", lambda talk: "1"), TeacherSettings("m", max_cost=1e-9, price_in=1.0)).ask(
         TALKS[:1], _number
     )[0]
-    assert reply == Reply(None, "", "beyond the budget", 0, 0.0, reply.asked)
+    assert (reply.value, reply.status, reply.calls, reply.cost) == (None, "spent", 0, 0.0)
     with pytest.raises(ConfigError, match="price"):
         TeacherSettings("m", max_cost=1.0)
 
@@ -246,8 +246,8 @@ def test_the_failure_of_one_conversation_costs_the_others_nothing() -> None:
             raise ModelError("too long")
         return "4"
 
-    found = Teacher(scripted("m", answer), TeacherSettings("m", retries=1)).ask(TALKS[:3], _number)
-    assert [reply.value for reply in found] == [4, None, 4] and "too long" in found[1].problem
+    found = client(scripted("m", answer), TeacherSettings("m", retries=1)).ask(TALKS[:3], _number)
+    assert [reply.value for reply in found] == [4, None, 4] and "too long" in found[1].error
 
 
 # ---- the two gates (MX-17)
@@ -284,9 +284,9 @@ def test_a_teacher_that_works_forwards_sees_no_gold() -> None:
 def test_replies_are_read_strictly() -> None:
     assert reader(ROW, "forwards", "long")(ROW.messages[-1].text).chain is not None
     for reply in ("B", "<think>hm</think> B", _draft().chain.text):  # type: ignore[union-attr]
-        with pytest.raises(Unusable):
+        with pytest.raises(Unreadable):
             reader(ROW, "forwards", "long")(reply)
-    with pytest.raises(Unusable):
+    with pytest.raises(Unreadable):
         reader(ROW, "backwards", "long")("Because it is B.")
 
 
@@ -320,7 +320,7 @@ def _folders(tmp_path: Path) -> dict[str, Path]:
 def _teachers(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
     made = {name: scripted(name, answer) for name, answer in answers.items()}
     monkeypatch.setattr(
-        stage, "teacher", lambda one, work: Teacher(made[one.model], one, path=work / f"{one.model}.jsonl")
+        stage, "teacher", lambda one, work: client(made[one.model], one, journal=work / f"{one.model}.sqlite")
     )
 
 
@@ -344,7 +344,9 @@ def test_drafts_are_kept_where_both_gates_open(tmp_path: Path, monkeypatch: pyte
     new = [row for row in io.read_samples(out / "samples.jsonl") if row.source == "synth_chain"]
     assert summary["drafts"] == 24 and len(new) == summary["kept"] == 12 and summary["corpus"] == len(ROWS)
     assert all(
-        row.meta["by"]["writer"] == "good" and row.meta["by"]["cost"] > 0 and row.license == small.LICENSE
+        row.provenance.by["writer"] == "good"
+        and row.provenance.by["cost"] > 0
+        and row.license == small.LICENSE
         for row in new
     )
     refused = list(io.read_jsonl(out / "refused.jsonl"))

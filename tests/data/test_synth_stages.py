@@ -104,7 +104,7 @@ def test_nodes_a_model_failed_at_come_first_and_rows_are_written_for_them(tmp_pa
     )
     synthesise(SynthesiseSettings(), tmp_path / "made", tree=tree, corpus=corpus, items=tmp_path / "found")
     assert any(
-        "D:12" in s.meta.get("nodes", ())
+        "D:12" in s.annotations.nodes
         for s in io.read_samples(tmp_path / "made/samples.jsonl")
         if s.source.startswith("synth_")
     )
@@ -132,7 +132,7 @@ def test_every_new_row_has_source_licence_nodes_and_writer_and_no_prompt_has_the
     rows = list(io.read_samples(made / "samples.jsonl"))
     new = [row for row in rows if row.source.startswith("synth_")]
     assert Counter(row.source for row in new) == summary["made"]
-    enriched = {row.meta["made_of"] for row in new if row.source == "synth_caption"}
+    enriched = {row.provenance.made_of for row in new if row.source == "synth_caption"}
     assert enriched and {row.id for row in rows if row.source == "mine"} == set("abc") - enriched, (
         "no text stands twice"
     )
@@ -140,7 +140,12 @@ def test_every_new_row_has_source_licence_nodes_and_writer_and_no_prompt_has_the
     assert set(summary["made"]) == {"synth_caption", "synth_card", "synth_choice", "synth_path"}
     assert len({row.id for row in rows}) == len(rows)
     for row in new:
-        assert row.license and row.entities and row.meta["nodes"] and row.meta["by"] == {"writer": "template"}
+        assert (
+            row.license
+            and row.entities
+            and row.annotations.nodes
+            and row.provenance.by == {"writer": "template"}
+        )
         assert not hasattr(row.prompt, "meta")
 
 
@@ -148,8 +153,8 @@ def test_stored_paths_verify_and_their_answers_are_not_in_the_prompt(whole: Whol
     _, _, _, made = whole
     graph = small.graph()
     walks = [row for row in io.read_samples(made / "samples.jsonl") if row.source == "synth_path"]
-    assert walks and all(verify(walk_from_json(row.meta["path"]), graph) == "" for row in walks)
-    assert all(split(row.messages[-1].text)[0] is not None for row in walks if row.meta["chain"] == "long")
+    assert walks and all(verify(walk_from_json(row.provenance.path), graph) == "" for row in walks)
+    assert all(split(row.messages[-1].text)[0] is not None for row in walks if row.provenance.chain == "long")
 
 
 def test_the_right_option_stands_everywhere_equally_often(whole: Whole) -> None:
@@ -194,7 +199,7 @@ def test_chains_can_be_left_out_and_paths_can_be_longer(tmp_path: Path) -> None:
     settings = SynthesiseSettings(nodes=20, kinds=("disease",), chains=False, cards=False, choices=(), hops=7)
     synthesise(settings, out, tree=small.folder(tmp_path / "tree"))
     rows = list(io.read_samples(out / "samples.jsonl"))
-    assert {len(row.meta["path"]["steps"]) for row in rows} == {7} and not any(
+    assert {len(row.provenance.path["steps"]) for row in rows} == {7} and not any(
         "<think>" in row.messages[-1].text for row in rows
     )
 

@@ -142,7 +142,11 @@ def test_a_caption_row_keeps_licence_patient_and_study_and_says_what_it_was_made
         "s",
         "train",
     )
-    assert row.meta["made_of"] == "x/1" and row.meta["facts"][0]["source"] == small.SOURCE and row.is_document
+    assert (
+        row.provenance.made_of == "x/1"
+        and row.provenance.facts[0]["source"] == small.SOURCE
+        and row.is_document
+    )
 
 
 # ---- questions with sibling distractors (MET-5) --------------------------------------------------------
@@ -278,7 +282,7 @@ def test_two_entities_of_one_name_are_no_path() -> None:
 
 def test_a_path_row_has_its_steps_with_sources_where_no_prompt_sees_them() -> None:
     row = rows.path_row(WALKS[0], GRAPH)
-    assert [step["source"] for step in row.meta["path"]["steps"]] == [small.SOURCE] * 6
+    assert [step["source"] for step in row.provenance.path["steps"]] == [small.SOURCE] * 6
     assert (
         row.license == small.LICENSE
         and row.target.splitlines()[0] == GRAPH.tree.entities[WALKS[0].answer].name

@@ -227,9 +227,9 @@ def test_a_wrong_line_of_an_iob_file_costs_its_sentence(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("a\tO\n\nb\tX-Cell\n\n" + iob.EXAMPLE["train.tsv"])
     dead, good = sorted(iob_tsv(tmp_path), key=lambda one: hasattr(one, "split"))
     assert "line 3" in dead.reason and good.split == "train"
-    assert [m[2:] for m in good.meta["mentions"]] == [
-        ["Chronic myeloid leukemia", "Cancer"],
-        ["Purkinje cells", "Cell"],
+    assert [m[2:4] for m in good.annotations.mentions] == [
+        ("Chronic myeloid leukemia", "Cancer"),
+        ("Purkinje cells", "Cell"),
     ]
 
 

@@ -17,11 +17,8 @@ from test_crash import assert_all_like, kills
 from medxiaohe import io
 from medxiaohe.evals.run import RunSettings, TaskRun, run
 from medxiaohe.evals.running import fingerprints
-from medxiaohe.evals.running.replies import Cache, Remembered, call_key
 from medxiaohe.evals.running.settings import Rewriter
 from medxiaohe.evals.statistics.measures import majority, pass_at
-from medxiaohe.models.backends.scripted import scripted
-from medxiaohe.types import ImageRef, Message
 
 TASK = """
 from medxiaohe.scoring.choice import choice
@@ -166,57 +163,12 @@ def test_a_torn_line_is_cut_off(tmp_path: Path) -> None:
         assert path.read_text() == kept
 
 
-def test_a_journal_serves_each_reply_once_and_only_to_its_window(tmp_path: Path) -> None:
-    def ask(text: str) -> list[Message]:
-        return [Message("user", (text,))]
-
-    model = scripted(answer=lambda talk: talk[-1].text.upper())
-    first = Remembered(model, tmp_path / "journal")
-    first.begin(8)
-    first.reply([ask("a"), ask("b")])
-    again = Remembered(model, tmp_path / "journal")
-    again.begin(8)
-    assert [m.text for m in again.reply([ask("b"), ask("a"), ask("c"), ask("a")])] == [
-        "B",
-        "A",
-        "C",
-        "A",
-    ] and again.calls == 2
-    other = Remembered(model, tmp_path / "journal")
-    other.begin(16)
-    assert other.reply([ask("a")])[0].text == "A" and other.calls == 1
-    assert [row["at"] for row in io.read_jsonl(tmp_path / "journal")] == [16], (
-        "the replies of a stored window are dropped"
-    )
-
-
-def test_a_cache_knows_words_pixels_tools_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medxiaohe.evals.running.replies.assets.cache_root", lambda: tmp_path)
-    image = ImageRef("a.png", sha256="1" * 64)
-    asked = [Message("user", (image, "Well?"))]
-    assert call_key(asked) == call_key(
-        [Message("user", (ImageRef("elsewhere.png", sha256="1" * 64), "Well?"))]
-    )
-    others = [
-        [Message("user", (ImageRef("a.png", sha256="2" * 64), "Well?"))],
-        [Message("user", (image, "Well!"))],
-        [Message("system", (image, "Well?"))],
-    ]
-    assert len({call_key(talk) for talk in [asked, *others]}) == 4
-    cache = Cache({"model": "a"})
-    cache.put({call_key(asked): Message("assistant", ("yes",))})
-    assert (
-        Cache({"model": "a"}).get(call_key(asked)) == Message("assistant", ("yes",))
-        and Cache({"model": "b"}).get(call_key(asked)) is None
-    )
-
-
 def test_a_cached_model_is_not_asked_again(
     place: Path, tiny_vlm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from medxiaohe.models.backends import transformers
 
-    monkeypatch.setattr("medxiaohe.evals.running.replies.assets.cache_root", lambda: place / "cache")
+    monkeypatch.setattr("medxiaohe.evals.running.examine.assets.cache_root", lambda: place / "cache")
     asked = RunSettings(
         (TaskRun(f"{place}/quiz.py:quiz", limit=4),), model=str(tiny_vlm), max_new_tokens=4, cache=True
     )
@@ -283,19 +235,19 @@ def test_a_model_may_rewrite_the_questions(place: Path) -> None:
 def test_the_digest_of_large_weights_is_kept_until_they_are_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medxiaohe.evals.running import examined_model as engines
+    from medxiaohe.assets import digests
 
     monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(engines, "LARGE", 10)
+    monkeypatch.setattr(digests, "LARGE", 10)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(b"1" * 100)
-    first = engines._digest(weights)
+    first = digests.sha256(weights)
     assert (
-        first == io.sha256(weights) == engines._digest(weights)
+        first == io.sha256(weights) == digests.sha256(weights)
         and len(list((tmp_path / "cache/digests").iterdir())) == 1
     )
     weights.write_bytes(b"2" * 100)
-    assert engines._digest(weights) == io.sha256(weights) != first
+    assert digests.sha256(weights) == io.sha256(weights) != first
 
 
 def test_fingerprints_follow_content(place: Path) -> None:

@@ -23,6 +23,7 @@ from medxiaohe.evals.run import RunSettings, TaskRun, run
 from medxiaohe.models.backends.openai_compatible import openai_compatible
 from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.tasks import _common, _definition, _fields, _prompts, _yaml
+from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.types import ImageRef, Message, Part, Sample, Task, Tool
 
 CANARY = "zq7canary"
@@ -81,8 +82,7 @@ def made(name: str) -> Task:
 def tools_of(task: Task) -> list[Tool]:
     """The tools of a task; none where they read a library that is not on this machine."""
     try:
-        found = [plugins.load("tools", name) for name in task.tools]
-        return [tool if isinstance(tool, Tool) else tool() for tool in found]
+        return list(task_tools(task))
     except MedError:
         return []
 

@@ -78,7 +78,69 @@ def test_the_detectable_difference_is_found_in_80_of_100_runs() -> None:
     a = [float(i % 2) for i in range(400)]
     found = stats.paired(a, [float(i % 2 or i % 20 == 0) for i in range(400)])
     assert found.difference == 0.05 and found.test == "exact McNemar" and found.p < 0.001
-    assert found.minimum_detectable == pytest.approx(2.8 * math.sqrt(0.05 * 0.95 / 400), rel=0.02)
+    assert found.minimum_detectable == pytest.approx(0.0321, abs=0.001)
+
+
+@pytest.mark.parametrize(("n", "share"), [(60, 0.3), (120, 0.2), (400, 0.05), (2000, 0.2)])
+def test_mcnemar_finds_its_minimum_detectable_difference_in_80_of_100_runs(n: int, share: float) -> None:
+    rng = random.Random(n)
+    changed = round(n * share)
+    a, b = [0.0] * n, [1.0] * (changed // 2) + [0.0] * (n - changed // 2)
+    a[changed // 2 : changed] = [1.0] * (changed - changed // 2)
+    detectable = stats.paired(a, b).minimum_detectable
+    assert detectable is not None
+    found, runs, share = 0, 1500, max(share, detectable)
+    for _ in range(runs):
+        draws = [rng.random() for _ in range(n)]
+        better = sum(u < (share + detectable) / 2 for u in draws)
+        found += stats.mcnemar(sum(u < share for u in draws) - better, better) <= 0.05
+    assert 0.77 <= found / runs <= 0.83
+
+
+NEAR_THE_CEILING = {
+    "90 % at 1": (lambda r: 1.0 if r.random() < 0.9 else r.random(), 0.95),
+    "97 % at 1": (lambda r: 1.0 if r.random() < 0.97 else 0.9 * r.random(), 0.97 + 0.03 * 0.45),
+    "thirds": (lambda r: r.choices((0.0, 0.5, 1.0), (0.02, 0.08, 0.9))[0], 0.94),
+    "0.8 or 1": (lambda r: 1.0 if r.random() < 0.95 else 0.8, 0.99),
+}
+
+
+@pytest.mark.parametrize("kind", NEAR_THE_CEILING)
+@pytest.mark.parametrize("n", [30, 120])
+def test_partial_credit_near_the_ceiling_is_covered(kind: str, n: int) -> None:
+    draw, mean = NEAR_THE_CEILING[kind]
+    rng, runs = random.Random(n), 600
+    estimates = [stats.estimate([draw(rng) for _ in range(n)]) for _ in range(runs)]
+    # 600 runs of a coverage of 0.95 have at least 0.925 in 99 of 100 cases
+    assert sum(e.low <= mean <= e.high for e in estimates) / runs >= 0.925
+
+
+UNEVEN = {
+    "two large": [60, 30] + [2] * 30,
+    "one of 40 %": [40] + [1] * 60,
+    "zipf": [60 // i or 1 for i in range(1, 40)],
+}
+
+
+@pytest.mark.parametrize("kind", UNEVEN)
+def test_clusters_of_very_uneven_size_are_covered(kind: str) -> None:
+    rng, runs, hits = random.Random(5), 300, 0
+    for _ in range(runs):
+        values, names = [], []
+        for name, size in enumerate(UNEVEN[kind]):
+            shared = rng.random()
+            values += [float((shared if rng.random() < 0.5 else rng.random()) < 0.7) for _ in range(size)]
+            names += [str(name)] * size
+        found = stats.estimate(values, names)
+        hits += found.low <= 0.7 <= found.high
+    assert hits / runs >= 0.92
+
+
+def test_no_interval_has_width_zero_short_of_certainty() -> None:
+    same = stats.estimate([0.7] * 30)
+    assert same.low < 0.65 < 0.75 < same.high
+    nearly, perfect = stats.estimate([1.0, 1.0, 0.999]), stats.estimate([1.0, 1.0, 1.0])
+    assert (nearly.high - nearly.low) > 0.5 * (perfect.high - perfect.low)
 
 
 def test_no_change_in_a_few_items_is_no_proof_of_none() -> None:

@@ -1,14 +1,18 @@
 """Every noun survives JSON (Hypothesis), and rows that version 0.1 wrote are still read."""
 
 import json
+import re
 from pathlib import Path
 from typing import get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medxiaohe import io
+from medxiaohe.errors import DataError
 from medxiaohe.types import (
+    Annotations,
     Claim,
     Effects,
     Evidence,
@@ -17,9 +21,12 @@ from medxiaohe.types import (
     ImageRef,
     Label,
     Locator,
+    Medical,
+    Mention,
     Message,
     Need,
     Prompt,
+    Provenance,
     Ruling,
     Sample,
     Step,
@@ -100,11 +107,92 @@ def test_rows_of_version_0_1_are_read() -> None:
     assert {row["kind"] for row in rows} == {"sample", "trace"} and len(rows) >= 6
     for row in rows:
         if row["kind"] == "sample":
-            assert isinstance(io.sample_from_json(row["row"]), Sample)
+            sample = io.sample_from_json(row["row"])
+            assert isinstance(sample, Sample)
+            assert io.sample_from_json(json.loads(io.encoded(sample))) == sample
             continue
         trace = io.trace_from_json(row["row"])
         assert [e.id for e in trace.evidence] == [e["id"] for e in row["row"].get("evidence", ())]
         assert io.trace_from_json(json.loads(io.encoded(trace))) == trace
+
+
+TYPED = {  # what wrote a row in version 0.1 -> the keys of its `meta` that have fields of their own today
+    "reader pubtator": {"mentions"},
+    "reader iob_tsv": {"mentions"},
+    "reader pubmed_xml": {"publication_types"},
+    "data.gather": {"nodes"},
+    "synth_card": {"made", "nodes", "facts", "by"},
+    "synth_choice": {"made", "nodes", "facts", "by", "asks", "options", "answer", "evidence", "chain"},
+    "synth_path": {"made", "nodes", "facts", "by", "path", "answer", "chain"},
+    "synth_caption": {"made", "nodes", "facts", "by", "made_of", "made_of_source"},
+    "data.align": {"alignment"},
+    "data.teach": {
+        "made", "nodes", "facts", "by", "path", "answer", "chain", "made_of", "made_of_source", "gates",
+    },
+    "data.classify": {"medical"},
+    "one's own": {"reviewed"},
+}  # fmt: skip
+
+
+def test_keys_of_meta_that_code_read_in_version_0_1_are_typed_fields_now() -> None:
+    rows = {row["by"]: row["row"] for row in io.read_jsonl(OLD) if "by" in row}
+    assert set(rows) == set(TYPED)
+    for by, row in rows.items():
+        sample = io.sample_from_json(row)
+        assert set(sample.meta) == set(row["meta"]) - TYPED[by], by
+        noted = io.noted(sample)
+        for key, value in row["meta"].items():
+            if key == "mentions" and isinstance(value, list):
+                assert noted[key] == [[*mention, ""][:5] for mention in value]
+            else:
+                assert noted.get(key, []) == value, (by, key)
+
+
+def test_a_key_of_meta_that_means_something_else_to_its_owner_stays() -> None:
+    meta = {
+        "mentions": [["fever", 3]],
+        "medical": True,
+        "alignment": "left",
+        "nodes": 4,
+        "answer": "B",
+        "by": "me",
+    }
+    sample = io.sample_from_json({"id": "1", "messages": [], "meta": meta})
+    assert sample.meta == meta and io.to_json(sample)["meta"] == meta
+
+
+def test_annotations_that_are_none_are_an_error_of_one_sentence() -> None:
+    row = {"id": "1", "messages": []}
+    for more, says in (
+        ({"annotations": {"mentions": [[1, 2]]}}, "annotations.mentions cannot be"),
+        ({"annotations": {"mood": 1}}, "annotations has no 'mood'"),
+        ({"provenance": {"facts": "a"}}, "provenance.facts cannot be"),
+        ({"provenance": []}, "provenance must be an object"),
+    ):
+        with pytest.raises(DataError, match=re.escape(says)):
+            io.sample_from_json({**row, **more})
+
+
+notes = st.builds(
+    Annotations,
+    st.lists(st.builds(Mention, numbers, numbers, texts, texts, texts), max_size=2).map(tuple),
+    ids,
+    texts,
+    ids,
+    st.none() | st.builds(Medical, st.floats(0, 1), numbers),
+    objects,
+)
+made = st.builds(
+    Provenance, texts, st.lists(objects, max_size=2).map(tuple), objects, texts, texts, texts, ids, texts,
+    texts, st.none() | st.dictionaries(texts, texts, min_size=1, max_size=2), texts, ids,
+)  # fmt: skip
+
+
+@given(notes, made)
+@settings(max_examples=100, deadline=None)
+def test_every_annotation_survives_json(annotations: Annotations, provenance: Provenance) -> None:
+    sample = Sample("s", (Message("user", ("q",)),), annotations=annotations, provenance=provenance)
+    assert io.sample_from_json(json.loads(io.encoded(sample))) == sample
 
 
 def test_the_literals_of_tools_are_closed() -> None:

@@ -122,23 +122,26 @@ def test_training_preferences_rollouts_and_evaluation_see_one_render(
     and serving see it."""
     import torch
 
-    from medxiaohe.agents._loop import started
     from medxiaohe.models.backends.transformers import Transformers
-    from medxiaohe.tools.search import search
+    from medxiaohe.tools.search import EXAMPLE_RESOURCES, search
+    from medxiaohe.tools.toolbox import bind
     from medxiaohe.train.loop.pairs import PairRows, Preference
-    from medxiaohe.train.rollouts.rollout import Turns, roll
+    from medxiaohe.train.rollouts.rollout import roll
+    from medxiaohe.train.rollouts.talk import started
     from medxiaohe.types import Prompt
 
     said = iter([["<think>a</think><query>insulin</query>"], ["<think>b</think><answer>pancreas</answer>"]])
 
-    def generate(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    def generate(inputs: dict[str, torch.Tensor], stops: tuple[str, ...]) -> torch.Tensor:
         (text,) = next(said)
         tokens = loaded.processor.tokenizer(f"{text}<|im_end|>", add_special_tokens=False)["input_ids"]
         return torch.cat([inputs["input_ids"], torch.tensor([tokens])], dim=1)
 
-    talk = started(Prompt("p", (ask(picture, "Where is insulin made?"),)), [search()], "allowed")
+    talk = started(
+        Prompt("p", (ask(picture, "Where is insulin made?"),)), [bind(search, **EXAMPLE_RESOURCES)], "allowed"
+    )
     ends = frozenset({loaded.processor.tokenizer.eos_token_id})
-    (rollout,) = roll([talk], loaded.processor, Turns("rwr", 3, 4096), generate, ends)
+    (rollout,) = roll([talk], loaded.processor, 4096, generate, ends)
     trained = render(talk.messages, loaded.processor)
     assert (
         tuple(rollout.tokens) == trained.tokens[:-1]

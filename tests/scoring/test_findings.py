@@ -139,6 +139,76 @@ def test_agreement_by_hand() -> None:
         assert f.agreement(effusion, other, parents) == f.agreement(other, effusion, parents) == weight, other
 
 
+OTHERS = [  # what two reports say is not the same
+    ("Pneumothorax has resolved.", "There is a pneumothorax."),
+    ("Resolved left effusion.", "Left effusion."),
+    ("Complete clearing of the infiltrate.", "Infiltrate."),
+    ("The ET tube has been removed.", "ET tube in place."),
+    ("Status post removal of the chest tube.", "Chest tube."),
+    ("Pneumonia is gone.", "Pneumonia."),
+    ("The effusion has disappeared.", "Effusion."),
+    ("The effusion has partially resolved.", "No effusion."),
+    ("Old rib fracture.", "Acute rib fracture."),
+    ("Chronic left subdural hematoma.", "Acute left subdural hematoma."),
+    ("8 mm nodule in the right upper lobe.", "20 mm nodule in the right upper lobe."),
+    ("4 mm stone in the left kidney.", "4 mm stone in the right kidney."),
+    ("Worsening left effusion.", "Improving left effusion."),
+    ("New nodule.", "Stable nodule."),
+    ("Hepatic steatosis.", "The liver is normal."),
+    ("Torn anterior cruciate ligament.", "No ligament tear."),
+    ("Left frontal lobe infarct.", "Left occipital lobe infarct."),
+]
+EQUALS = [
+    ("A small amount of fluid is seen in the left pleural space.", "Small left pleural effusion."),
+    ("Airspace consolidation involving the RLL.", "Right lower lobe consolidation."),
+    ("Hepatic steatosis.", "Fatty liver."),
+    ("The liver is enlarged.", "Hepatomegaly."),
+    ("Gallbladder contains calculi.", "Gallstones."),
+    ("Stone in the left kidney.", "Left renal calculus."),
+    ("The ventricles are dilated.", "Hydrocephalus."),
+    ("Pneumothorax has resolved.", "No pneumothorax."),
+    ("The ET tube has been removed.", "There is no endotracheal tube."),
+    ("Nodule measuring 12 x 8 mm.", "1.2 cm nodule."),
+    ("Chronic left rib fracture.", "Old left rib fracture."),
+    ("The effusion has decreased.", "Smaller effusion."),
+    ("The appendix is normal.", "No appendicitis."),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), OTHERS)
+def test_reports_that_say_something_else_never_agree_in_full(one: str, other: str) -> None:
+    assert f.compare(one, other).f1 < 1.0 and f.compare(other, one).f1 < 1.0
+    assert f.compare(one, one).f1 == f.compare(other, other).f1 == 1.0
+
+
+@pytest.mark.parametrize(("one", "other"), EQUALS)
+def test_reports_that_say_the_same_in_other_words_agree(one: str, other: str) -> None:
+    assert f.compare(one, other).f1 == f.compare(other, one).f1 == 1.0
+
+
+def test_sizes_and_changes_are_compared_where_both_give_them() -> None:
+    result = f.compare("Stable 8 mm nodule. Larger left effusion.", "Stable 9 mm nodule. New left effusion.")
+    assert result.sizes == (1, 1) and result.changes == (1, 2)
+    assert f.compare("8 mm nodule.", "Stable nodule.").f1 == 1.0  # only one gives each
+    assert f.compare("Tube 5 cm above the carina.", "Tube.").sizes == (0, 0)
+    found = score("The left pleural effusion is stable.", f.changes)
+    assert found.status == "unjudged" and found.value is None
+    (nodule,) = lexicon().findings("The nodule measures 12 mm, previously 8 mm.")
+    assert nodule.size_mm == 12
+
+
+def test_places_and_names_of_a_tree_are_those_of_the_lexicon(tmp_path: Path) -> None:
+    rows = [
+        Entity("T:0", "anatomy", "anatomy"),
+        Entity("T:1", "lower lobe of right lung", "anatomy", ("T:0",), ("right lower lobe",)),
+        Entity("T:2", "disease", "disease"),
+        Entity("T:3", "pulmonary consolidation", "disease", ("T:2",), ("airspace consolidation",)),
+    ]
+    io.write_jsonl(tmp_path / "entities.jsonl", rows)
+    one, other = "Pulmonary consolidation involving the RLL.", "Right lower lobe consolidation."
+    assert f.compare(one, other, lexicon(tmp_path)).f1 == 1.0
+
+
 def test_rates_are_shares_of_sentences() -> None:
     result = f.compare(
         "There is pneumonia. No pneumothorax. There is a nodule.",

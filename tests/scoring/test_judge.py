@@ -13,13 +13,14 @@ import pytest
 from medxiaohe.errors import ConfigError, JudgeFailed, ModelError, PrivacyError
 from medxiaohe.models.backends.openai_compatible import openai_compatible
 from medxiaohe.models.backends.scripted import Scripted, scripted
+from medxiaohe.models.reply_store import ReplyStore
+from medxiaohe.models.spending import CallBudget
 from medxiaohe.scoring.claims import claims
 from medxiaohe.scoring.judges import pairwise, prompts, selftest, use
 from medxiaohe.scoring.judges.agreement import agreement
-from medxiaohe.scoring.judges.model_judge import Budget, ModelJudge
+from medxiaohe.scoring.judges.model_judge import ModelJudge
 from medxiaohe.scoring.judges.questions import ABSTAINED, Question, Verdict
 from medxiaohe.scoring.judges.rules import RuleJudge
-from medxiaohe.scoring.judges.store import Store
 from medxiaohe.types import Message
 
 RUBRIC = Question(
@@ -43,6 +44,10 @@ def always(label: str) -> Scripted:
 
 def labels(row: Sequence[Verdict]) -> list[str]:
     return [verdict.label for verdict in row]
+
+
+def kept(folder: Path) -> ReplyStore:
+    return ReplyStore(folder / "replies.sqlite", shared=True)
 
 
 # ---- asking --------------------------------------------------------------------------------------------
@@ -118,7 +123,7 @@ def test_what_can_never_be_read_stays_unjudged_and_is_asked_a_bounded_number_of_
 
 
 def test_an_abstention_is_kept_and_decides_nothing(tmp_path: Path) -> None:
-    judge = ModelJudge(always(ABSTAINED), store=Store(tmp_path))
+    judge = ModelJudge(always(ABSTAINED), store=kept(tmp_path))
     assert not any(verdict.decided for verdict in judge.ask([RUBRIC])[0])
     judge.ask([RUBRIC])
     assert judge.calls == 1
@@ -141,9 +146,9 @@ def test_one_failing_conversation_costs_the_others_nothing() -> None:
 
 
 def test_verdicts_are_found_again_on_disk_by_judge_prompt_text_and_item(tmp_path: Path) -> None:
-    first = ModelJudge(always("met"), name="a", store=Store(tmp_path))
+    first = ModelJudge(always("met"), name="a", store=kept(tmp_path))
     row = first.ask([RUBRIC])[0]
-    again = ModelJudge(always("not met"), name="a", store=Store(tmp_path))
+    again = ModelJudge(always("not met"), name="a", store=kept(tmp_path))
     assert again.ask([RUBRIC])[0] == row and again.calls == 0 and again.cached == 3
     for other in (
         Question("rubric", "Wash it.", RUBRIC.items, RUBRIC.context),
@@ -152,49 +157,47 @@ def test_verdicts_are_found_again_on_disk_by_judge_prompt_text_and_item(tmp_path
     ):
         assert set(labels(again.ask([other])[0])) == {"not met"}
     assert (
-        labels(ModelJudge(always("not met"), name="b", store=Store(tmp_path)).ask([RUBRIC])[0])
+        labels(ModelJudge(always("not met"), name="b", store=kept(tmp_path)).ask([RUBRIC])[0])
         == ["not met"] * 3
     )
 
 
 def test_another_wording_of_the_prompt_asks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ModelJudge(always("met"), store=Store(tmp_path)).ask([RUBRIC])
+    ModelJudge(always("met"), store=kept(tmp_path)).ask([RUBRIC])
     monkeypatch.setitem(prompts.TASK, "rubric", "Grade it.")
-    later = ModelJudge(always("not met"), store=Store(tmp_path))
+    later = ModelJudge(always("not met"), store=kept(tmp_path))
     assert labels(later.ask([RUBRIC])[0]) == ["not met"] * 3 and later.calls == 1
 
 
-def test_a_line_cut_short_by_a_kill_is_dropped_and_asked_again(tmp_path: Path) -> None:
-    judge = ModelJudge(always("met"), store=Store(tmp_path), batch=1)
-    judge.ask([RUBRIC])
-    (file,) = tmp_path.glob("*.jsonl")
-    file.write_bytes(file.read_bytes()[:-9])
-    again = ModelJudge(always("met"), store=Store(tmp_path), batch=1)
-    assert labels(again.ask([RUBRIC])[0]) == ["met"] * 3 and again.calls == 1
+def test_verdicts_of_an_earlier_version_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "0a1b2c.jsonl").write_text('{"judge": "j", "verdicts": []}\n')
+    settings = use.JudgeSettings("m", options={"url": "http://127.0.0.1:1/v1"}, cache=str(tmp_path))
+    with pytest.raises(ConfigError, match=r"0a1b2c\.jsonl has replies in the format of an earlier version"):
+        use.make(settings)
 
 
 def test_what_failed_is_not_kept(tmp_path: Path) -> None:
-    ModelJudge(scripted(answer=lambda _: "?"), name="a", retries=0, store=Store(tmp_path)).ask([RUBRIC])
-    assert labels(ModelJudge(always("met"), name="a", store=Store(tmp_path)).ask([RUBRIC])[0]) == ["met"] * 3
+    ModelJudge(scripted(answer=lambda _: "?"), name="a", retries=0, store=kept(tmp_path)).ask([RUBRIC])
+    assert labels(ModelJudge(always("met"), name="a", store=kept(tmp_path)).ask([RUBRIC])[0]) == ["met"] * 3
 
 
 # ---- the budget ----------------------------------------------------------------------------------------
 
 
 def test_when_the_calls_are_spent_the_rest_is_unjudged() -> None:
-    judge = ModelJudge(always("met"), batch=1, budget=Budget(max_calls=2))
+    judge = ModelJudge(always("met"), batch=1, budget=CallBudget(max_calls=2))
     row = judge.ask([RUBRIC])[0]
     assert labels(row) == ["met", "met", ""] and "budget of 2 calls" in row[2].why and judge.calls == 2
 
 
 def test_when_the_money_is_spent_the_rest_is_unjudged() -> None:
-    free = ModelJudge(always("met"), batch=1, budget=Budget(price_in=1000.0))
+    free = ModelJudge(always("met"), batch=1, budget=CallBudget(price_in=1000.0))
     free.ask([RUBRIC])
-    judge = ModelJudge(always("met"), batch=1, budget=Budget(max_cost=free.cost / 2, price_in=1000.0))
+    judge = ModelJudge(always("met"), batch=1, budget=CallBudget(max_cost=free.cost / 2, price_in=1000.0))
     row = judge.ask([RUBRIC])[0]
     assert 0 < sum(v.decided for v in row) < 3 and judge.cost <= free.cost / 2 and "spent" in row[2].why
     with pytest.raises(ConfigError, match="price"):
-        Budget(max_cost=1.0)
+        CallBudget(max_cost=1.0)
 
 
 # ---- what is judged cannot speak -----------------------------------------------------------------------
@@ -293,8 +296,8 @@ def test_a_judge_that_falls_for_one_master_key_is_refused(key: str) -> None:
 
 
 def test_the_self_test_is_asked_anew_and_not_from_the_cache(tmp_path: Path) -> None:
-    selftest.run(ModelJudge(honest(), name="x", store=Store(tmp_path)), ("claim",))
-    later = ModelJudge(always("supported"), name="x", store=Store(tmp_path))
+    selftest.run(ModelJudge(honest(), name="x", store=kept(tmp_path)), ("claim",))
+    later = ModelJudge(always("supported"), name="x", store=kept(tmp_path))
     assert not selftest.run(later, ("claim",)).passed
 
 

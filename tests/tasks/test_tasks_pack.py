@@ -11,7 +11,7 @@ import pytest
 from medxiaohe import plugins, tasks
 from medxiaohe.errors import MedError
 from medxiaohe.scoring.judges.scorer import JudgedScorer
-from medxiaohe.tools import search
+from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.types import Message, Sample, Score, Task, Tool, Trace
 
 pytestmark = pytest.mark.skipif(
@@ -158,8 +158,8 @@ def test_medqa_items_that_are_craftmd_items_are_told() -> None:
 def test_the_library_of_bioasq_finds_what_experts_found() -> None:
     """The tool of bioasq_search returns a gold snippet among five for most questions, and evidence that can
     be cited."""
-    tool = plugins.load("tools", made("bioasq_search").tools[0])()
-    assert isinstance(tool, Tool) and tool.name == search.search().name
+    (tool,) = task_tools(made("bioasq_search"))
+    assert isinstance(tool, Tool) and tool.name == "search"
     with_snippets = {
         sample.study_id: sample.prompt.messages[0].text for sample in rows("bioasq_yesno", "test")
     }
@@ -179,7 +179,7 @@ def test_a_model_that_searches_cites_what_it_found() -> None:
 
     task, sample = made("bioasq_search"), rows("bioasq_search", "test")[0]
     call = Message("assistant", (ToolCall("1", "search", {"query": sample.prompt.messages[0].text}),))
-    tools = [plugins.load("tools", name)() for name in task.tools]
+    tools = task_tools(task)
     (trace,) = plugins.load("workflows", task.workflow)(
         [sample.prompt], scripted("m", [call, sample.target]), tools
     )
@@ -188,9 +188,7 @@ def test_a_model_that_searches_cites_what_it_found() -> None:
 
 @pytest.mark.parametrize("expression", ["(140-51)*39*0.85/(2.07*72)", "sqrt(16)+2^3", "round(1.005*100, 1)"])
 def test_a_model_may_compute(expression: str) -> None:
-    tools = {
-        tool.name: tool for tool in (plugins.load("tools", name) for name in made("medcalc_tools").tools)
-    }
+    tools = {tool.name: tool for tool in task_tools(made("medcalc_tools"))}
     assert set(tools) == {"calculate", "add_days", "bmi"} and float(
         tools["calculate"].run(expression=expression).parts[0]
     )

@@ -125,8 +125,7 @@ def test_a_prompt_without_signal_rests_and_a_resumed_schedule_is_the_same(
             known = Schedule(ordered, 2, 2, rest, rollouts[: 4 * (generation - 1)])
             assert [known.prompt(2 * generation + slot) for slot in range(2)] == asked[generation]
     for generation, indices in enumerate(asked):
-        assert len({bool(ordered[i].images) for i in indices}) == 1
-        if len({bool(sample.images) for sample in ordered}) == 1 and generation >= 2:
+        if generation >= 2:
             resting = {
                 ordered[i].id
                 for slot, i in enumerate(asked[generation - 2])

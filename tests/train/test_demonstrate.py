@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from medxiaohe import io, plugins
+from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.tasks.bedside import ASKED, bedside
 from medxiaohe.tasks.bedside import samples as bedside_samples
+from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.types import Message, Sample, ToolResult
 
 pytest.importorskip("torch")
@@ -72,7 +73,7 @@ def test_training_sees_the_tokens_of_the_rollout_tools_included(
     results carry no loss."""
     demonstrate(DemonstrateSettings("bedside", EXPERT, number=3, replay=0.0), tmp_path / "o", data=mixture)
     processor = checkpoint.load(str(tiny_vlm)).processor
-    tools = [plugins.load("tools", name) for name in bedside().tools]
+    tools = task_tools(bedside())
     samples = list(io.read_samples(tmp_path / "o" / "instructions.jsonl"))
     rows = Rows(samples, processor, 4096, "render")
     for number, sample in enumerate(samples):

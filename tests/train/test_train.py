@@ -151,7 +151,7 @@ def test_reinforcement_learning_is_rewarded_by_the_tasks_own_scorer(
         assert (score.value, score.status) == (row["reward"], row["status"])
 
 
-def test_prompts_with_and_without_images_take_turns(mixture: Path, tiny_vlm: Path, tmp_path: Path) -> None:
+def test_prompts_with_and_without_images_share_batches(mixture: Path, tiny_vlm: Path, tmp_path: Path) -> None:
     text = [
         Sample(
             f"t/{i}", (Message("user", ("Is 2 even? Answer yes or no.",)),), target="yes", source="held_out"
@@ -165,7 +165,7 @@ def test_prompts_with_and_without_images_take_turns(mixture: Path, tiny_vlm: Pat
     settings = RLSettings(model=str(tiny_vlm), parts=FULL, allow_contaminated=True, **short)
     rl(settings, tmp_path / "rl", data=tmp_path / "mixed")
     asked = [row["sample"][0] for row in io.read_jsonl(tmp_path / "rl" / "rollouts.jsonl")]
-    assert all(len(set(asked[i : i + 8])) == 1 for i in range(0, 48, 8)) and set(asked) == {"r", "t"}
+    assert set(asked) == {"r", "t"} and any(len(set(asked[i : i + 8])) == 2 for i in range(0, 48, 8))
 
 
 def test_a_calibrated_projector_speaks_as_loud_as_words(mixture: Path, tiny_vlm: Path) -> None:

@@ -64,7 +64,7 @@ def is_boilerplate(line: str) -> bool:
 def normalised(sample: Sample) -> Sample:
     """Documents only, and none whose annotations count characters: a question or an answer means what it
     says."""
-    if not sample.is_document or "mentions" in sample.meta:
+    if not sample.is_document or sample.annotations.mentions:
         return sample
     messages = tuple(_normalised(message) for message in sample.messages)
     return sample if messages == sample.messages else replace(sample, messages=messages)

@@ -5,7 +5,7 @@ evidence    passages whose title names it: the first line of a document, or the 
             with at least
             BODY words after it; and images of rows that name it. The tree itself says whether it has a
             definition.
-reviewed    items that a person reviewed: rows of a corpus given as reviewed, and rows whose meta says
+reviewed    items that a person reviewed: rows of a corpus given as reviewed, and rows that say
             `reviewed`. They
             count for the entities the reviewer wrote down as codes (entities, mentions, diagnosis), and only
             where a row has none of the tree for those that its text names.
@@ -173,7 +173,7 @@ class Counter:
             f"{tally.digest}\n{sample.id}\n{text}".encode("utf-8", "surrogatepass")
         ).hexdigest()
         named = {number for _, number in found}
-        if opened is None or sample.meta.get("reviewed"):
+        if opened is None or sample.annotations.reviewed:
             totals["reviewed"] += 1
             judged = {self._codes[code] for code in _codes(sample) if code in self._codes} or named
             _count(judged, columns["reviewed"])
@@ -245,10 +245,10 @@ def _is_passage(text: str) -> bool:
 def _codes(sample: Sample) -> Iterator[str]:
     """Codes of entities that a row has beside its text: what an annotator wrote down."""
     yield from sample.entities
-    for mention in sample.meta.get("mentions") or ():
-        if isinstance(mention, list) and len(mention) > 4:
-            yield from map(curie, concept_ids(str(mention[4])))
-    for key, value in sample.meta.items():
+    for mention in sample.annotations.mentions:
+        if mention.ids:
+            yield from map(curie, concept_ids(mention.ids))
+    for key, value in io.noted(sample).items():
         if key != "mentions":
             yield from (curie(text) for text in texts_in(value) if ":" in text)
 

@@ -56,7 +56,10 @@ def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
             raise ConfigError(f"{spec}: write READER:PATH#KEY with a reader of `medxiaohe list readers`")
         rows = plugins.load("readers", reader)(_path(path))
         names = (
-            name for row in rows if isinstance(row, Sample) for name in _found(row.meta, field.split("."))
+            name
+            for row in rows
+            if isinstance(row, Sample)
+            for name in _found(io.noted(row), field.split("."))
         )
         label, kind, synonyms = f"{Path(path).name} {field.partition('.')[0]}", "", False
     elif Path(place).is_file():

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
+from medxiaohe.recipe import carried
 
-FILE = "contamination.json"
+FILE = carried.CONTAMINATION
 
 
 def of(folder: Path) -> dict[str, Any] | None:
@@ -24,3 +26,10 @@ def carry(folder: Path, out: Path) -> None:
     must be compared anew."""
     if (path := folder / FILE).is_file():
         io.write_json(out / FILE, io.read_json(path))
+
+
+def add(folder: Path, out: Path, checked: Mapping[str, int], matches: Sequence[Any]) -> None:
+    """Write what the rows of `out` were compared with now, and before where `folder` has a record of it."""
+    before = io.read_json(folder / FILE) if (folder / FILE).is_file() else {"checked": {}, "matches": []}
+    found = {"checked": {**before["checked"], **checked}, "matches": [*before["matches"], *matches]}
+    io.write_json(out / FILE, found)

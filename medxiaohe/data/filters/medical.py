@@ -12,10 +12,11 @@ MIN_PROBABILITY, MIN_WORDS = 0.5, 20
 
 
 def medical(sample: Sample) -> str:
-    said = sample.meta.get("medical")
-    if not isinstance(said, dict) or "probability" not in said:
+    found = sample.annotations.medical
+    if found is None:
         return "not classified: run data.classify before data.curate"
     if sample.images or len(overlap.words(sample.text)) < MIN_WORDS:
         return ""
-    chance = said["probability"]
-    return f"{chance:.0%} likely to be medical, round {said.get('round')}" if chance < MIN_PROBABILITY else ""
+    if found.probability >= MIN_PROBABILITY:
+        return ""
+    return f"{found.probability:.0%} likely to be medical, round {found.round}"

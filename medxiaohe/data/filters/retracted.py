@@ -12,6 +12,6 @@ TITLE = re.compile(
 
 def retracted(sample: Sample) -> str:
     for kind in TYPES:
-        if kind in sample.meta.get("publication_types", ()):
+        if kind in sample.annotations.publication_types:
             return kind.lower()
     return "the title says so" if sample.is_document and TITLE.match(sample.text) else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from medxiaohe.data.formats.records import records
@@ -10,18 +12,52 @@ from medxiaohe.data.readers.table import said
 from medxiaohe.errors import DataError
 
 
-def captions(table: Path | None, file: str, caption: str) -> dict[str, str]:
-    """`caption` is a column, or a text with columns in braces. DataError when the table or a column is not
-    there."""
+class Captions:
+    """The captions of a table; a file is known by its place in the folder, or by its name where no other file
+    has it."""
+
+    def __init__(self, of: Mapping[str, str], files: Iterable[str] = ()):
+        self._of = dict(of)
+        self._files = Counter(map(key, files)) if of else Counter()
+
+    def get(self, file: str) -> str:
+        """The caption of the file with this place in the folder, "" where there is none.
+
+        Raises:
+            Rejected: the table knows it by a name that two files have.
+        """
+        if (place := _place(file)) in self._of:
+            return self._of[place]
+        name = key(file)
+        if name in self._of and self._files[name] > 1:
+            raise Rejected(
+                "row",
+                f"{self._files[name]} files are called {name!r}: write them with their folders in the"
+                " table of captions",
+            )
+        return self._of.get(name, "")
+
+
+def captions(table: Path | None, file: str, caption: str, files: Iterable[str] = ()) -> Captions:
+    """`caption` is a column, or a text with columns in braces; `files` are the places of all files in the
+    folder. DataError when the table or a column is not there, or says two things of one file."""
     found: dict[str, str] = {}
     for record in records(table) if table else ():
         if isinstance(record, DeadLetter):
             raise DataError(f"{table}: {record.where}: {record.reason}")
         try:
-            found[key(said(record.row, file))] = said(record.row, caption)
+            name, text = _place(said(record.row, file)), said(record.row, caption)
+            if found.setdefault(name, text) != text:
+                raise Rejected("row", f"two captions for {name!r}")
         except Rejected as error:
             raise DataError(f"{table}: {error}") from error
-    return found
+    return Captions(found, files)
+
+
+def _place(name: str) -> str:
+    """ "scans/a.nii.gz" -> "scans/a" """
+    folder = Path(name).parent.as_posix()
+    return key(name) if folder == "." else f"{folder}/{key(name)}"
 
 
 def key(name: str) -> str:

@@ -20,8 +20,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medxiaohe import io
 from medxiaohe.data.readers import Rejected
 from medxiaohe.errors import DataError
+from medxiaohe.io import Confined
 from medxiaohe.plugins import nearest
 from medxiaohe.types import ROLES, ImageRef, Message, Part, Sample, Split
 
@@ -107,14 +109,14 @@ def _alpaca(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def sample(row: Mapping[str, Any], folder: Path, default_id: str) -> Sample:
-    """`folder` is what relative image paths start from; `default_id`, "NAME:ROW", is for a row that has no
-    id."""
+def sample(row: Mapping[str, Any], folder: Path, default_id: str, within: Confined) -> Sample:
+    """`folder` is what relative image paths start from, and `within` the folders they may lead into;
+    `default_id`, "NAME:ROW", is for a row that has no id."""
     row = rewritten(row)
-    given, images = _text(row, "target"), [_image(value, folder) for value in _list(row, "images")]
+    given, images = _text(row, "target"), [_image(value, folder, within) for value in _list(row, "images")]
     if "target" in row and row["target"] is not None and not given.strip():
         raise Rejected("empty", "target is empty: give the answer or leave the key out")
-    messages = _messages(row, images, folder)
+    messages = _messages(row, images, folder, within)
     if not any(m.role in ("document", "assistant") for m in messages[-1:]):
         if not given:
             raise DataError(
@@ -122,7 +124,7 @@ def sample(row: Mapping[str, Any], folder: Path, default_id: str) -> Sample:
                 " target"
             )
         messages = (*messages, Message("assistant", (given,)))
-    return Sample(
+    made = Sample(
         id=_text(row, "id") or default_id,
         messages=messages,
         target=given,
@@ -134,6 +136,7 @@ def sample(row: Mapping[str, Any], folder: Path, default_id: str) -> Sample:
         split=split(_text(row, "split")),
         meta=row.get("meta") or {},
     )
+    return io.lifted(made) if made.meta else made
 
 
 def split(name: str) -> Split:
@@ -142,7 +145,9 @@ def split(name: str) -> Split:
     return SPLIT_NAMES[name.lower()]
 
 
-def _messages(row: Mapping[str, Any], images: list[ImageRef], folder: Path) -> tuple[Message, ...]:
+def _messages(
+    row: Mapping[str, Any], images: list[ImageRef], folder: Path, within: Confined
+) -> tuple[Message, ...]:
     if "messages" not in row and "text" in row:
         if not _text(row, "text").strip():
             raise Rejected("empty", "text is empty")
@@ -155,7 +160,8 @@ def _messages(row: Mapping[str, Any], images: list[ImageRef], folder: Path) -> t
         raise Rejected("placeholder", f"{places} image placeholders but {len(images)} images")
     queue = iter(images)
     messages = tuple(
-        Message(role, tuple(p for c in contents for p in _parts(c, queue, folder))) for role, contents in raw
+        Message(role, tuple(p for c in contents for p in _parts(c, queue, folder, within)))
+        for role, contents in raw
     )
     for message in messages:
         if not message.parts:
@@ -190,10 +196,10 @@ def _places(part: Mapping[str, Any]) -> int:
     return int(_own_image(part) is None)
 
 
-def _parts(part: Mapping[str, Any], queue: Any, folder: Path) -> list[Part]:
+def _parts(part: Mapping[str, Any], queue: Any, folder: Path, within: Confined) -> list[Part]:
     if part["type"] != "text":
         own = _own_image(part)
-        return [next(queue) if own is None else _image(own, folder)]
+        return [next(queue) if own is None else _image(own, folder, within)]
     found: list[Part] = []
     for number, piece in enumerate(_text(part, "text").split(PLACEHOLDER)):
         if number:
@@ -210,7 +216,7 @@ def _own_image(part: Mapping[str, Any]) -> Any:
     return None
 
 
-def _image(value: Any, folder: Path) -> ImageRef:
+def _image(value: Any, folder: Path, within: Confined) -> ImageRef:
     """From a path, a data: URI, {"url": ...}, or what `datasets` gives: {"bytes": ..., "path": ...}."""
     if isinstance(value, Mapping):
         if isinstance(value.get("bytes"), bytes):
@@ -222,7 +228,7 @@ def _image(value: Any, folder: Path) -> ImageRef:
         return ImageRef(value)
     if value.startswith(("http:", "https:")):
         raise DataError(f"remote images are not fetched: download {value[:120]} and give its path")
-    return ImageRef(str(folder / value.removeprefix("file://")))
+    return ImageRef(str(within.path(value, folder)))
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:

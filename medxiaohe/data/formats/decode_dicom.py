@@ -36,6 +36,12 @@ MAX_LENGTH = {
 }
 SLACK = 4  # writers pad, and exceed by a little
 PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
+# the functional groups that say how a frame is shown, and what is taken of them
+GROUPS = ("PixelMeasuresSequence", "PixelValueTransformationSequence", "FrameVOILUTSequence")
+OF_FRAME = frozenset(
+    """PixelSpacing ImagerPixelSpacing SpacingBetweenSlices SliceThickness RescaleSlope RescaleIntercept
+    WindowCenter WindowWidth VOILUTSequence""".split()
+)
 TOLD = ("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "PatientOrientation")
 
 
@@ -55,7 +61,7 @@ def frames(
 ) -> Iterator[dict[str, Any]]:
     """One row a frame: the PNG that was kept in `folder`, what it shows, and how its values became 8 bits."""
     import numpy as np
-    from pydicom.pixels import apply_voi, pixel_array
+    from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi, pixel_array
 
     data = _opened(path)
     told = _told(data)
@@ -65,30 +71,36 @@ def frames(
         )
     total = _int(data, "NumberOfFrames", 1)
     colour = _int(data, "SamplesPerPixel", 1) == 3
-    slope, intercept, voi = (
-        _number(data, "RescaleSlope", 1.0),
-        _number(data, "RescaleIntercept", 0.0),
-        _voi(data),
-    )
-    use = windows.choose(preset, told.get("Modality", ""), voi)
+    palette = str(data.get("PhotometricInterpretation", "")).strip() == "PALETTE COLOR"
     chosen = _spread(total, max_frames)
     for frame in chosen:
         try:
             stored = pixel_array(data, index=frame)
         except (RuntimeError, NotImplementedError) as error:
             raise Rejected("unsupported", f"no decoder for its pixels: {str(error)[:160]}") from error
-        if colour:
+        about = _of_frame(data, frame)
+        slope, intercept = (
+            _number(about, "RescaleSlope", 1.0),
+            _number(about, "RescaleIntercept", 0.0),
+        )
+        use = windows.choose(preset, told.get("Modality", ""), _voi(about))
+        if palette:
+            rgb, used = _painted(apply_color_lut(stored, data)), {"preset": "palette"}
+        elif colour:
             rgb, used = np.asarray(stored, np.uint8), {"preset": "colour"}
             if stored.dtype != np.uint8:
                 rgb = windows.stretch(stored, 0, float(2 ** _int(data, "BitsStored", 16) - 1))
         else:
             values = (
-                apply_voi(stored, data)
-                if use == "voi" and "VOILUTSequence" in data
-                else stored.astype(np.float32)
+                apply_modality_lut(stored, data)
+                if "ModalityLUTSequence" in data
+                else stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
             )
-            if not (use == "voi" and "VOILUTSequence" in data):
-                values = values * np.float32(slope) + np.float32(intercept)
+            by_table = use == "voi" and "VOILUTSequence" in about
+            if by_table:
+                whole = values if "ModalityLUTSequence" in data else np.rint(values).astype(np.int32)
+                values = apply_voi(whole, about)
+            values = np.asarray(values, np.float32)
             if not np.isfinite(values).all():
                 raise Rejected("not_finite", "its values are not all finite numbers")
             padding = data.get("PixelPaddingValue")
@@ -99,8 +111,8 @@ def frames(
                 and not (stored == padding).all()
             ):
                 values[stored == padding] = values[stored != padding].min()
-            if use == "voi" and "VOILUTSequence" not in data:
-                center, width = (_first(data, key) for key in ("WindowCenter", "WindowWidth"))
+            if use == "voi" and not by_table:
+                center, width = (_first(about, key) for key in ("WindowCenter", "WindowWidth"))
                 grey, used = (
                     windows.window(values, center, width),
                     {"preset": "voi", "center": center, "width": width},
@@ -117,7 +129,7 @@ def frames(
         used |= {
             "slope": slope,
             "intercept": intercept,
-            "spacing_mm": _spacing(data),
+            "spacing_mm": _spacing(about),
             "frame": frame,
             "frames": total,
         }
@@ -128,6 +140,31 @@ def frames(
             "told": told,
             "preprocessing": used,
         }
+
+
+def _of_frame(data: Any, frame: int) -> Any:
+    """What is said of a frame: the elements of the file and, in enhanced files (PS3.3 C.7.6.16), those of the
+    shared functional groups and of its own, which go before."""
+    import pydicom
+
+    about = pydicom.Dataset()
+    about.update({element.tag: element for element in data if element.keyword in OF_FRAME})
+    if "VOILUTSequence" in data or "ModalityLUTSequence" in data:
+        about.BitsStored = _int(data, "BitsStored", 16)
+    own = data.get("PerFrameFunctionalGroupsSequence") or []
+    for groups in (*(data.get("SharedFunctionalGroupsSequence") or [])[:1], *own[frame : frame + 1]):
+        for name in GROUPS:
+            for item in (groups.get(name) or [])[:1]:
+                about.update({element.tag: element for element in item if element.keyword in OF_FRAME})
+    return about
+
+
+def _painted(rgb: Any) -> Any:
+    """Colours of a palette in 8 bits; tables of 16 bits hold 8 in their upper half."""
+    import numpy as np
+
+    rgb = np.asarray(rgb)[..., :3]
+    return (rgb >> 8 if rgb.dtype.itemsize > 1 else rgb).astype(np.uint8)
 
 
 def _opened(path: Path) -> Any:

@@ -26,8 +26,22 @@ from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
 
-# the files of a folder that this process reads
-ONLY: ContextVar[frozenset[Path] | None] = ContextVar("only", default=None)
+
+@dataclass
+class Share:
+    """The files of a folder that one part reads (read_parts.py); files of no part are read by the first."""
+
+    own: frozenset[Path]
+    others: frozenset[Path]  # those of the other parts
+    first: bool
+    listed: bool = False  # whether the reader has asked for its files
+
+    def of(self, found: list[Path]) -> list[Path]:
+        self.listed = True
+        return [file for file in found if file in self.own or (self.first and file not in self.others)]
+
+
+SHARE: ContextVar[Share | None] = ContextVar("share", default=None)
 RATIO, FLOOR = 100, 16 * 2**20
 MAX_BLANK = 100_000  # blank lines in a row
 MAX_LINES_LONG = 16 * 2**20  # bytes of a line; io.MAX_LINE_BYTES is for our own files
@@ -40,6 +54,8 @@ def files(path: Path, *endings: str) -> list[Path]:
     if not path.is_dir():
         if not path.exists():
             raise DataError(f"no such file: {path}")
+        if not path.is_file():
+            raise Rejected("unsafe_path", f"{path}: a device, a FIFO or a socket, not a file: not opened")
         return [path]
     wanted = tuple(e + packed for e in endings for packed in ("", *PACKED))
     found = sorted(
@@ -47,8 +63,8 @@ def files(path: Path, *endings: str) -> list[Path]:
     )
     if not found:
         raise DataError(f"no {' or '.join(endings)} file in {path}")
-    only = ONLY.get()
-    return found if only is None else [file for file in found if file in only]
+    share = SHARE.get()
+    return found if share is None else share.of(found)
 
 
 def stamp(path: str) -> list[tuple[str, int, int]]:
@@ -70,15 +86,9 @@ def _inside(file: Path, folder: Path) -> bool:
     return not file.is_symlink() or file.resolve().is_relative_to(folder.resolve())
 
 
-def inside(name: str, folder: Path) -> Path:
-    """The file that a document names, refused when it lies outside `folder`."""
-    try:
-        file = (folder / name).resolve()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise Rejected("unsafe_path", f"{name[:80]!r} cannot be a path") from error
-    if not file.is_relative_to(folder.resolve()):
-        raise Rejected("unsafe_path", f"{name[:80]!r} leads out of {folder.name}")
-    return file
+def inside(name: str, folder: Path, base: Path | None = None) -> Path:
+    """The file that a document names, from `folder`; Rejected when it lies outside `base` (or `folder`)."""
+    return io.confined(base or folder).path(name, folder).resolve()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +255,8 @@ def each(
 
 
 def digest_of(file: Path) -> str:
-    """sha256 of a file, or "" where it cannot be read."""
+    """sha256 of a file, or "" where it cannot be read or is none, such as a device."""
     try:
-        return io.sha256(file)
+        return io.sha256(file) if file.is_file() else ""
     except OSError:
         return ""

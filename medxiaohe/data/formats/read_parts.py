@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medxiaohe import io, plugins, shards
+from medxiaohe import io, plugins
 from medxiaohe.data.formats import files
 from medxiaohe.data.readers import DeadLetter
+from medxiaohe.data.sharding.stage import Done, Stage
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
 
@@ -41,7 +42,7 @@ class Part:
 class Together:
     """What all parts hold."""
 
-    mentions_of: Callable[[Sample], int]
+    mentions_of: Callable[[str], int]
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)  # why the first row of a source is dead
     dead: Counter[str] = field(default_factory=Counter)
@@ -75,7 +76,7 @@ class Together:
         self.sources[label]["documents" if sample.is_document else "instructions"] -= 1
         self.sources[label]["images"] -= len(sample.images)
         self.coverage.subtract(sample.entities)
-        self.mentions -= self.mentions_of(sample)
+        self.mentions -= self.mentions_of(sample.text)
         self.written -= 1
         self.dead["duplicate"] += 1
 
@@ -126,14 +127,16 @@ def marks(ids: Iterable[str]) -> bytes:
 
 
 def together(
+    stage: Stage,
     sources: Sequence[Source],
     parts: Sequence[Part],
-    done: Sequence[tuple[Path, dict[str, Any]]],
-    out: Path,
-    work: Path,
-    mentions_of: Callable[[Sample], int],
+    done: Done,
+    mentions_of: Callable[[str], int],
 ) -> Together:
-    """Write samples.jsonl, dead.jsonl and coverage.json of all parts."""
+    """Write samples.jsonl, dead.jsonl and coverage.json of all parts.
+
+    `mentions_of` counts the mentions in a text.
+    """
     folders = [folder for folder, _ in done]
     total, places = Together(mentions_of), list(folders)
     numbers: dict[int, list[int]] = {}
@@ -144,11 +147,10 @@ def together(
         if len(own) > 1 and (twice := _twice([folders[number] / "ids.bin" for number in own])):
             known = set[str]()
             for number in own:
-                places[number] = work / f"once-{number:06d}"
+                places[number] = stage.work / f"once-{number:06d}"
                 _once(folders[number], places[number], sources[source].label, twice, known, total)
-    for name in ("samples.jsonl", "dead.jsonl"):
-        shards.join([place / name for place in places], out / name)
-    io.write_json(out / "coverage.json", dict(sorted((+total.coverage).items())))
+    stage.join(places, "samples.jsonl", "dead.jsonl")
+    stage.carry(None, coverage=+total.coverage)
     return total
 
 

@@ -50,12 +50,13 @@ def choose(preset: str, modality: str, has_voi: bool) -> str:
 
 
 def limits(values: np.ndarray) -> tuple[float, float]:
-    """The two percentiles of the values that are not the darkest one: air around the body does not count."""
+    """The two percentiles of the values that are not the darkest one: air around the body does not count.
+    All of the values where these are one: a mask of two values is black and white."""
     import numpy as np
 
     inside = values[values > values.min()] if values.size else values
     low, high = np.percentile(inside if inside.size else values, PERCENTILES)
-    return float(low), float(high)
+    return (float(low), float(high)) if low < high else (float(values.min()), float(values.max()))
 
 
 def window(values: np.ndarray, center: float, width: float) -> np.ndarray:

@@ -13,9 +13,9 @@ from medxiaohe.entity.linking.abbreviations import definitions
 from medxiaohe.entity.linking.finder import Finder
 from medxiaohe.entity.literature import cluster, conflicts, grow
 from medxiaohe.entity.literature.attach import Parent, fit
-from medxiaohe.entity.literature.extract import Extraction, Found, Passage
 from medxiaohe.entity.literature.kinds import Typed, Typer
 from medxiaohe.entity.literature.parents import Skeleton
+from medxiaohe.entity.literature.passages import Extraction, Found, Passage
 from medxiaohe.entity.literature.vectors import Embedder
 from medxiaohe.entity.literature.words import said_to_be
 from medxiaohe.entity.tree.tree import Tree

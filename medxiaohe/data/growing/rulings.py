@@ -14,10 +14,12 @@ from typing import Any
 
 from medxiaohe.agents.react import SEARCH, react
 from medxiaohe.entity.literature.conflicts import Conflict, decided
-from medxiaohe.entity.literature.extract import Passage
+from medxiaohe.entity.literature.passages import Passage
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.progress import Meter
+from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.tools.search import search
+from medxiaohe.tools.toolbox import bind
 from medxiaohe.types import Evidence, Message, Model, Prompt, Tool, Trace
 
 DECIDE = re.compile(r"\s*Thought:[ \t]*(?P<thought>\S[^\n]*)\n+Decide:[ \t]*(?P<option>\d{1,2})\.?\s*")
@@ -46,7 +48,7 @@ def library(passages: Sequence[Passage], tree: Tree) -> Tool:
         for e in tree.entities.values()
         if e.definition
     ]
-    return search(found, NUM_FOUND)
+    return bind(search, library=BM25(found), top=NUM_FOUND)
 
 
 def rule(conflicts: Sequence[Conflict], model: Model, tool: Tool) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,6 @@ from typing import Any
 
 from medxiaohe.data.formats import embedded_images, files
 from medxiaohe.data.formats.captions import captions as read_captions
-from medxiaohe.data.formats.captions import key
 from medxiaohe.data.formats.sandbox import decode
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import ConfigError, DataError
@@ -82,7 +81,9 @@ def dicom(
     if max_frames < 1:
         raise ConfigError(f"max_frames must be at least 1, not {max_frames}")
     folder = path if path.is_dir() else path.parent
-    known = read_captions(folder / captions if captions else None, file, caption)
+    every = _files(path)
+    places = [one.relative_to(folder).as_posix() for one in every]
+    known = read_captions(folder / captions if captions else None, file, caption, places)
     options = {
         "folder": str(embedded_images.folder()),
         "preset": preset,
@@ -95,9 +96,9 @@ def dicom(
         name = one.relative_to(folder).as_posix()
         for group in [rows] if together else [[row] for row in rows]:
             id = name if together or len(rows) == 1 else f"{name}#{group[0]['frame']}"
-            yield _sample(id, group, known.get(key(one.name), ""), license)
+            yield _sample(id, group, known.get(name), license)
 
-    yield from files.each(_files(path), read, path)
+    yield from files.each(every, read, path)
 
 
 def _files(path: Path) -> list[Path]:

@@ -5,11 +5,11 @@ states none.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from medxiaohe import plugins
+from medxiaohe import io, plugins
 from medxiaohe.data.formats import chat
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import DataError
@@ -30,8 +30,10 @@ def hub(
     config: str | None = None,
     revision: str | None = None,
     bad_rows: Literal["stop", "skip"] = "stop",
+    allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`revision` pins a hub data set to a commit: without it the result depends on the day."""
+    """`revision` pins a hub data set to a commit: without it the result depends on the day. Rows of the hub
+    hold their images; `allow_outside` names folders of this machine that they may name instead."""
     plugins.need("datasets", why="the reader hub")
     import datasets
 
@@ -39,6 +41,7 @@ def hub(
     local = not str(path).startswith("hub:")
     if local and not path.is_dir():
         raise DataError(f"no folder {path}; a data set on the hub is written hub:ORG/NAME")
+    within = io.confined(path if local else None, allow_outside)
     known = {
         "license": _card_license(path) if local else _hub_license(name, revision),
         "source": Path(name).name,
@@ -52,7 +55,7 @@ def hub(
             where = f"{split}:{number}"
             try:
                 yield chat.sample(
-                    {**known, "split": str(split), **_given(row)}, path if local else Path(), where
+                    {**known, "split": str(split), **_given(row)}, path if local else Path(), where, within
                 )
             except DataError as error:
                 if bad_rows == "stop":

@@ -7,8 +7,8 @@ image.
 `captions` is a .csv, .tsv, .jsonl, .json or .parquet file, from the folder (default: the only one there is);
 `file` its column with the name of the image, with or without folder and ending. `columns` is that of the
 reader `table`; what it says may also be a question and its answer. Images without a caption, and rows whose
-image is missing, are dead letters. A column named `sha256` is held against the bytes of the image, which is
-how damage on the way here is found.
+image is missing or has a name that two images have, are dead letters. A column named `sha256` is held
+against the bytes of the image, which is how damage on the way here is found.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from medxiaohe import io
 from medxiaohe.data.formats import chat, files
 from medxiaohe.data.formats.embedded_images import png
 from medxiaohe.data.formats.records import ENDINGS, at, records, told
@@ -47,8 +48,11 @@ def image_folder(
     meta: Sequence[str] = (),
     split: str = "",
     license: str = "not stated",
+    allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`text` is one caption for every image that has none of its own."""
+    """`text` is one caption for every image that has none of its own; `allow_outside`: folders beside the
+    data's own from which a chat in a row may name images."""
+    within = io.confined(path, allow_outside)
     found = files.files(path, *PICTURES)
     folder = path if path.is_dir() else path.parent
     extra = {key: value for key, value in (("split", split), ("license", license)) if value}
@@ -61,24 +65,21 @@ def image_folder(
                 yield record
                 continue
             try:
-                picture = _picture(record.row, file, places)
+                picture = _picture(record.row, file, places, folder)
                 seen.add(picture)
                 made = row_of_chat(
                     record.row, {k: v for k, v in (columns or usual(record.row)).items() if k != "image"}, 0
                 )
                 id = made.get("id") or picture.relative_to(folder).as_posix()
-                sample = chat.sample({**extra, **made, "id": id}, folder, record.where)
+                sample = chat.sample({**extra, **made, "id": id}, folder, record.where, within)
                 image = ImageRef(str(picture), sha256=told(record.row.get("sha256")))
-                yield replace(
-                    _with(sample, image),
-                    source="image_folder",
-                    meta={key: at(record.row, key) for key in meta},
-                )
+                beside = {key: at(record.row, key) for key in meta}
+                yield io.lifted(replace(_with(sample, image), source="image_folder", meta=beside))
             except DataError as error:
                 yield files.rejected(record.where, error, record.raw, record.offset)
     for picture in found:
         if picture not in seen:
-            yield _beside(picture, folder, text, extra)
+            yield _beside(picture, folder, text, extra, within)
 
 
 def _table(folder: Path, captions: str) -> Path | None:
@@ -95,17 +96,28 @@ def _table(folder: Path, captions: str) -> Path | None:
     return tables[0] if tables else None
 
 
-def _places(found: list[Path], folder: Path) -> dict[str, Path]:
-    """Every name under which a table may know an image."""
-    places: dict[str, Path] = {}
-    for picture in found:
-        inside = picture.relative_to(folder)
-        for name in (inside.as_posix(), inside.with_suffix("").as_posix(), picture.name, picture.stem):
-            places.setdefault(name, picture)
+def _places(found: list[Path], folder: Path) -> dict[str, list[Path]]:
+    """Every name under which a table may know an image, with all images of that name. The place in the folder
+    goes before a name alone."""
+    places: dict[str, list[Path]] = {}
+    for names in (_full, _short):
+        more: dict[str, list[Path]] = {}
+        for picture in found:
+            for name in names(picture, folder):
+                more.setdefault(name, []).append(picture)
+        places = more | places
     return places
 
 
-def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, Path]) -> Path:
+def _full(picture: Path, folder: Path) -> set[str]:
+    return {picture.relative_to(folder).as_posix()}
+
+
+def _short(picture: Path, folder: Path) -> set[str]:
+    return {picture.relative_to(folder).with_suffix("").as_posix(), picture.name, picture.stem}
+
+
+def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, list[Path]], folder: Path) -> Path:
     name = column or next((c for c in row if str(c).lower() in FILE_COLUMNS), "")
     if not name:
         raise Rejected(
@@ -115,7 +127,14 @@ def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, Path]) ->
     said = told(at(row, name)).strip()
     if said not in places:
         raise Rejected("missing", f"no such image: {said[:120]!r}")
-    return places[said]
+    if len(same := places[said]) > 1:
+        names = ", ".join(one.relative_to(folder).as_posix() for one in same[:3])
+        raise Rejected(
+            "row",
+            f"{len(same)} images are called {said[:120]!r} ({names}): write the folder and the ending in the"
+            " table",
+        )
+    return places[said][0]
 
 
 def _with(sample: Sample, image: ImageRef) -> Sample:
@@ -126,10 +145,12 @@ def _with(sample: Sample, image: ImageRef) -> Sample:
     return replace(sample, messages=tuple(messages))
 
 
-def _beside(picture: Path, folder: Path, text: str, extra: Mapping[str, Any]) -> Sample | DeadLetter:
+def _beside(
+    picture: Path, folder: Path, text: str, extra: Mapping[str, Any], within: io.Confined
+) -> Sample | DeadLetter:
     name = picture.relative_to(folder).as_posix()
     try:
-        note = picture.with_suffix(".txt")
+        note = within.path(picture.with_suffix(".txt").name, picture.parent)
         said = files.content(note, MAX_CAPTION).decode("utf-8-sig").strip() if note.is_file() else text
     except ValueError as error:  # Rejected is one, UnicodeDecodeError too
         return files.rejected(name, error)

@@ -13,7 +13,7 @@ from medxiaohe import io
 from medxiaohe.data.formats import files
 from medxiaohe.data.readers import DeadLetter, split_named
 from medxiaohe.errors import ConfigError
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Annotations, Mention, Message, Sample
 
 APART = (".tsv",)  # no file of a folder says anything about another
 EXAMPLE = {
@@ -65,20 +65,19 @@ def _sentences(file: Path) -> Iterator[tuple[int, Sentence | str]]:
 
 
 def _sample(group: list[Sentence], file: Path, first: int, license: str) -> Sample:
-    text, mentions = "", list[list[object]]()
+    text, mentions = "", list[tuple[int, int, str]]()
     for words, tags in group:
         open_kind = ""
         for word, tag in zip(words, tags, strict=True):
             start = len(text)
             text += f"{word} "
             if tag != "O" and tag[:2] == "I-" and open_kind == tag[2:]:
-                mentions[-1][1] = start + len(word)
+                mentions[-1] = (mentions[-1][0], start + len(word), mentions[-1][2])
             elif tag != "O":
-                mentions.append([start, start + len(word), "", tag[2:]])
+                mentions.append((start, start + len(word), tag[2:]))
             open_kind = tag[2:]
         text = text[:-1] + "\n"
-    for mention in mentions:
-        mention[2] = text[mention[0] : mention[1]]  # type: ignore[misc]
+    found = tuple(Mention(start, end, text[start:end], kind) for start, end, kind in mentions)
     return Sample(
         id=f"{file.parent.name}/{file.stem}:{first}",
         messages=(Message("document", (text.removesuffix("\n"),)),),
@@ -86,5 +85,5 @@ def _sample(group: list[Sentence], file: Path, first: int, license: str) -> Samp
         license=license,
         study_id=f"{file.parent.name}/{file.stem}:{first}",
         split=split_named(file.stem),
-        meta={"mentions": mentions},
+        annotations=Annotations(mentions=found),
     )

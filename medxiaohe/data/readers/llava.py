@@ -4,7 +4,7 @@ stands, .jsonl or .json.
 The rows are read as those of chat_jsonl; a row in another layout is a bad row here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from medxiaohe.data.readers import DeadLetter
@@ -17,6 +17,10 @@ EXAMPLE = {"llava.json": f"[{ROW}]"}
 
 
 def llava(
-    path: Path, *, bad_rows: BadRows = "skip", license: str = "not stated"
+    path: Path,
+    *,
+    bad_rows: BadRows = "skip",
+    license: str = "not stated",
+    allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    yield from rows_of(path, "llava", bad_rows, license)
+    yield from rows_of(path, "llava", bad_rows, license, allow_outside)

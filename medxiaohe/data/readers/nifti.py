@@ -18,7 +18,6 @@ from typing import Any
 
 from medxiaohe.data.formats import embedded_images, files
 from medxiaohe.data.formats.captions import captions as read_captions
-from medxiaohe.data.formats.captions import key
 from medxiaohe.data.formats.sandbox import decode
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.data.readers.dicom import WORDS
@@ -76,7 +75,9 @@ def nifti(
     if slices < 1 or volume < 0:
         raise ConfigError(f"slices must be at least 1 and volume at least 0, not {slices} and {volume}")
     folder = path if path.is_dir() else path.parent
-    known = read_captions(folder / captions if captions else None, file, caption)
+    every = files.files(path, *APART)
+    places = [one.relative_to(folder).as_posix() for one in every]
+    known = read_captions(folder / captions if captions else None, file, caption, places)
     options = {
         "folder": str(embedded_images.folder()),
         "plane": plane,
@@ -93,9 +94,9 @@ def nifti(
         name = one.relative_to(folder).as_posix()
         for group in [rows] if together else [[row] for row in rows]:
             id = name if together else f"{name}#{group[0]['index']}"
-            yield _sample(id, name, group, plane, known.get(key(one.name), ""), license)
+            yield _sample(id, name, group, plane, known.get(name), license)
 
-    yield from files.each(files.files(path, *APART), read, path)
+    yield from files.each(every, read, path)
 
 
 def _sample(id: str, name: str, rows: list[dict[str, Any]], plane: str, caption: str, license: str) -> Sample:

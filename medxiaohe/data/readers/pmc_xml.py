@@ -2,12 +2,13 @@
 captions.
 
 A figure whose image lies beside the file (name of `graphic`, with or without ending) stands in the text where
-the article has it, before its caption; the captions of the others are kept as text. References and tables are
-left out.
+the article has it, before its caption; the captions of the others are kept as text. A paragraph keeps all its
+words around a figure, and a formula one of its forms. References and tables are left out.
 """
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ EXAMPLE = {
 """  # noqa: E501
     )
 }
+DOCUMENT = re.compile(r"\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)
 PICTURES = ("", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".webp")
 LEFT_OUT = (
     "table-wrap",
@@ -68,7 +70,7 @@ def _sample(article: xml.Element, file: Path, number: int, license: str) -> Samp
     ids = {one.get("pub-id-type", ""): text(one) for one in meta.findall("article-id")}
     id = next((ids[kind] for kind in ("pmc", "pmcid", "pmc-aiid", "pmid", "doi") if ids.get(kind)), "")
     id = f"PMC{id}" if id.isdigit() and ("pmc" in ids or "pmcid" in ids) else id or f"{file.stem}:{number}"
-    parts: list[Part] = [text(meta.find("title-group/article-title"))]
+    parts: list[Part] = [_plain(meta.find("title-group/article-title"))]
     figures: list[dict[str, Any]] = []
     for abstract in meta.findall("abstract"):
         _walk(abstract, parts, figures, file)
@@ -89,27 +91,68 @@ def _sample(article: xml.Element, file: Path, number: int, license: str) -> Samp
 
 
 def _walk(element: xml.Element, parts: list[Part], figures: list[dict[str, Any]], file: Path) -> None:
-    title = element.find("title")
-    if title is not None and text(title):
-        parts.append(text(title))
+    title = _plain(element.find("title"))
+    if title:
+        parts.append(title)
     for child in element:
         name = local(child)
         if name in ("p", "disp-quote", "list"):
-            figured = [one for one in child.iter() if local(one) == "fig"]
-            parts.append(text(child) if not figured else " ".join((child.text or "").split()))
-            for one in figured:
-                _figure(one, parts, figures, file)
+            words: list[str] = []
+            _flow(child, words, parts, figures, file)
+            _flush(words, parts)
         elif name == "fig":
             _figure(child, parts, figures, file)
         elif name and name not in LEFT_OUT:
             _walk(child, parts, figures, file)
 
 
+def _flow(
+    element: xml.Element, words: list[str], parts: list[Part], figures: list[dict[str, Any]], file: Path
+) -> None:
+    """The words of a paragraph in their order, with the figures in it where they stand."""
+    words.append(element.text or "")
+    for child in element:
+        name = local(child)
+        if name == "fig":
+            _flush(words, parts)
+            _figure(child, parts, figures, file)
+        elif name == "tex-math":
+            words.append(_formula(child, element))
+        elif name and name not in ("table-wrap", "table", "supplementary-material", "graphic", "annotation"):
+            _flow(child, words, parts, figures, file)
+            if name in ("p", "list-item", "title", "label"):
+                words.append(" ")
+        words.append(child.tail or "")
+
+
+def _flush(words: list[str], parts: list[Part]) -> None:
+    parts.append(" ".join("".join(words).split()))
+    words.clear()
+
+
+def _formula(tex: xml.Element, parent: xml.Element) -> str:
+    """A formula in LaTeX without the document around it; "" beside the same one in MathML."""
+    if any(local(one) == "math" for one in parent):
+        return ""
+    body = DOCUMENT.search(text(tex))
+    return (body[1] if body else text(tex)).strip(" $")
+
+
+def _plain(element: xml.Element | None) -> str:
+    """The words of a title or caption; of a formula only one of its forms."""
+    if element is None:
+        return ""
+    words: list[str] = []
+    _flow(element, words, [], [], Path())
+    return " ".join("".join(words).split())
+
+
 def _figure(fig: xml.Element, parts: list[Part], figures: list[dict[str, Any]], file: Path) -> None:
-    caption = " ".join(filter(None, (text(fig.find("label")), text(fig.find("caption")))))
+    caption = " ".join(filter(None, (_plain(fig.find("label")), _plain(fig.find("caption")))))
     found = ""
+    again = {id(one) for box in fig.iter() if local(box) == "alternatives" for one in list(box)[1:]}
     for graphic in fig.iter():
-        if local(graphic) == "graphic":
+        if local(graphic) == "graphic" and not (id(graphic) in again and found):
             name = next((value for key, value in graphic.attrib.items() if key.endswith("href")), "")
             if picture := _beside(name, file):
                 parts.append(ImageRef(str(picture)))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medxiaohe.retrieval import pubmed
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Annotations, Message, Sample
 
 LICENSE = "NLM terms of use for PubMed; the record states no copyright"
 LICENSE_STATED = "copyright stated in the record: "
@@ -40,7 +40,7 @@ def pubmed_xml(path: Path, *, copyrighted: bool = False) -> Iterator[Sample]:
             split=pubmed.split_of(article.pmid),
             meta={
                 "mesh": [{"name": name, "major": major} for name, major in article.mesh],
-                "publication_types": list(article.publication_types),
                 "year": article.year,
             },
+            annotations=Annotations(publication_types=tuple(article.publication_types)),
         )

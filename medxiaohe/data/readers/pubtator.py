@@ -1,17 +1,17 @@
 """PubTator text files (NCBI disease, BC5CDR, PubTator Central): abstracts with their annotated mentions.
 
 The mentions and their ids (MeSH, OMIM) are kept in `meta.mentions`: [start, end, text, type, ids].
+A document with a mention whose offsets do not fit the text is a dead letter.
 The split is read from the file name (train, devel or dev, test) as the official distributions name theirs.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from medxiaohe import io
 from medxiaohe.data.formats import files
 from medxiaohe.data.readers import DeadLetter, split_named
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Annotations, Mention, Message, Sample
 
 APART = (".txt", ".pubtator")  # no file of a folder says anything about another
 EXAMPLE = {
@@ -37,25 +37,33 @@ def _abstracts(file: Path, license: str) -> Iterator[Sample | DeadLetter]:
 
 def _sample(block: list[str], file: Path, license: str) -> Sample:
     texts: dict[str, tuple[str, str]] = {}
-    mentions: list[Any] = []
+    mentions: list[Mention] = []
     for line in block:
         head = line.split("|", 2)
         if len(head) == 3 and head[1] in ("t", "a"):
             texts[head[1]] = (head[0], head[2])
         elif len(columns := line.split("\t")) >= 5 and columns[1].isdigit():
-            mentions.append([int(columns[1]), int(columns[2]), *(column.strip() for column in columns[3:6])])
+            said = (column.strip() for column in columns[3:6])
+            mentions.append(Mention(int(columns[1]), int(columns[2]), *said))
         elif len(columns) != 4:  # four columns are a relation
             raise ValueError(f"neither PMID|t|, PMID|a|, a mention nor a relation: {line[:80]!r}")
     if "t" not in texts or not texts.get("a", ("", ""))[1].strip():
         raise ValueError("no title or no abstract")
     pmid, title = texts["t"]
+    # offsets count one character between the two
+    text = f"{title}\n{texts['a'][1]}"
+    for start, end, surface, *_ in mentions:
+        if text[start:end].strip() != surface.strip():
+            raise ValueError(
+                f"the offsets of a mention do not fit the text: {start} to {end} is"
+                f" {text[start:end][:40]!r}, not {surface[:40]!r}"
+            )
     return Sample(
         id=pmid,
-        # offsets count one character between the two
-        messages=(Message("document", (f"{title}\n{texts['a'][1]}",)),),
+        messages=(Message("document", (text,)),),
         source="pubtator",
         license=license,
         study_id=pmid,
         split=split_named(file.name),
-        meta={"mentions": mentions},
+        annotations=Annotations(mentions=tuple(mentions)),
     )

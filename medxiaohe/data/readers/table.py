@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from medxiaohe import io
 from medxiaohe.data.formats import chat, files
 from medxiaohe.data.formats.records import ENDINGS, Record, at, records, told
 from medxiaohe.data.readers import DeadLetter, Rejected
@@ -55,16 +56,20 @@ def table(
     first_index: int = 0,
     split: str = "",
     license: str = "not stated",
+    allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
     """`rows`: where the rows stand in a .json file. `explode`: a column with a list; each entry is a row, its
     place is `item`. `images`: the folder of the images, from the table's. `files_named`: which files of a
-    folder, such as "train*.csv".
+    folder, such as "train*.csv". `allow_outside`: folders beside the data's own from which rows may
+    name images.
     """
     if wrong := [key for key in columns or {} if key not in KEYS]:
         raise ConfigError(f"columns: no key {wrong[0]!r}{nearest(wrong[0], KEYS)}")
     found = [file for file in files.files(path, *ENDINGS) if file.match(files_named) or not path.is_dir()]
     if not found:
         raise DataError(f"no file {files_named} in {path}")
+    own = [(path if path.is_dir() else path.parent) / images] if images else []  # the user wrote `images`
+    within = io.confined(path, [*own, *allow_outside])
     map_, extra = dict(columns or {}), {"split": split, "license": license}
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
@@ -76,9 +81,12 @@ def table(
                 try:
                     made = row_of_chat(one.row, map_ or usual(one.row), first_index)
                     sample = chat.sample(
-                        {**{k: v for k, v in extra.items() if v}, **made}, file.parent / images, one.where
+                        {**{k: v for k, v in extra.items() if v}, **made},
+                        file.parent / images,
+                        one.where,
+                        within,
                     )
-                    yield replace(sample, meta={key: at(one.row, key) for key in meta})
+                    yield io.lifted(replace(sample, meta={key: at(one.row, key) for key in meta}))
                 except DataError as error:
                     yield files.rejected(one.where, error, one.raw, one.offset)
 

@@ -52,7 +52,7 @@ def voc_xml(
         if not boxes:
             raise Rejected("empty", f"{file.name}: no objects")
         answer = json.dumps(boxes)
-        picture = ImageRef(str(files.inside(name, folder)))
+        picture = ImageRef(str(files.inside(name, folder, base)))
         yield Sample(
             id=file.stem,
             messages=(Message("user", (picture, ask)), Message("assistant", (answer,))),

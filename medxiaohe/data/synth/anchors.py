@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medxiaohe import io
 from medxiaohe.data.coverage.entity_counts import texts_in
 from medxiaohe.types import ImageRef, Sample
 
@@ -37,11 +38,12 @@ class Item:
 
 
 def item(sample: Sample, tags: tuple[str, ...] = TAGS) -> Item:
+    noted = io.noted(sample)
     said = [
         " ".join(text.replace("/", " ").split())
         for key in tags
-        if key in sample.meta
-        for text in texts_in(sample.meta[key])
+        if key in noted
+        for text in texts_in(noted[key])
     ]
     messages = [message for message in sample.messages if message.role != "system"]
     if messages and messages[-1].role == "assistant":

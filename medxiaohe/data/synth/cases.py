@@ -17,14 +17,14 @@ MAX_FACTS = 12  # of an option
 
 def case(sample: Sample, graph: Graph | None = None) -> Case:
     """Of a row made from the tree the facts are the evidence; of any other row, its answer in words and
-    `meta.evidence`."""
+    `provenance.evidence`."""
     question = "\n".join(message.text for message in sample.prompt.messages if message.role == "user")
-    made = sample.meta.get("made")
-    if made == "path" and graph is not None:
-        return _of_walk(question, sample, walk_from_json(sample.meta["path"]), graph)
-    if made == "choice" and graph is not None:
+    made = sample.provenance
+    if made.path is not None and graph is not None:
+        return _of_walk(question, sample, walk_from_json(made.path), graph)
+    if made.made == "choice" and graph is not None:
         return _of_choice(question, sample, graph)
-    evidence = str(sample.meta.get("evidence", ""))
+    evidence = made.evidence
     if sample.choices:
         return Case(question, (sample.choices[_place(sample)],), sample.target, sample.choices, evidence)
     return Case(
@@ -49,23 +49,17 @@ def _of_walk(question: str, sample: Sample, walk: Walk, graph: Graph) -> Case:
 
 
 def _of_choice(question: str, sample: Sample, graph: Graph) -> Case:
-    ids = sample.meta["options"]
-    facts = [fact.text for id in ids for fact in cards.facts(id, graph, most=MAX_FACTS)]
-    name = {
-        f[end]: graph.tree.entities[f[end]].name
-        for f in sample.meta["facts"]
-        for end in ("subject", "object")
-    }
-    asked = [
-        f"{words.fact(f['predicate'], name[f['subject']], name[f['object']])}." for f in sample.meta["facts"]
-    ]
-    names = tuple(names_of(graph.tree.entities[sample.meta["answer"]]))
+    made = sample.provenance
+    facts = [fact.text for id in made.options for fact in cards.facts(id, graph, most=MAX_FACTS)]
+    name = {f[end]: graph.tree.entities[f[end]].name for f in made.facts for end in ("subject", "object")}
+    asked = [f"{words.fact(f['predicate'], name[f['subject']], name[f['object']])}." for f in made.facts]
+    names = tuple(names_of(graph.tree.entities[made.answer]))
     return Case(
         question,
         names,
         sample.target,
         sample.choices,
-        "\n".join([*facts, *asked, sample.meta.get("evidence", "")]),
+        "\n".join([*facts, *asked, made.evidence]),
     )
 
 

@@ -21,8 +21,8 @@ from medxiaohe.data.synth import chains
 from medxiaohe.data.synth.chains import OBSERVATION, RECALL, Chain
 from medxiaohe.data.synth.checks import Case, illogical, peeks, unfaithful
 from medxiaohe.data.synth.names import visible
-from medxiaohe.data.synth.teacher import Unusable
 from medxiaohe.entity.linking.finder import Finder
+from medxiaohe.models.asking import Unreadable
 from medxiaohe.scoring import entity
 from medxiaohe.scoring._equivalence import Names
 from medxiaohe.scoring._findings import Lexicon
@@ -132,21 +132,21 @@ def question(sample: Sample, case: Case, how: How, length: Literal["short", "lon
 
 
 def reader(sample: Sample, how: How, length: Literal["short", "long"]) -> Callable[[str], Draft]:
-    """Reads a reply strictly; Unusable says what is wrong with it."""
+    """Reads a reply strictly; Unreadable says what is wrong with it."""
 
     def read(reply: str) -> Draft:
         if how == "forwards":
             chain, answer = chains.split(reply)
             if chain is None or not answer.strip():
-                raise Unusable("it must be the four parts between <think> and </think>, then the answer")
+                raise Unreadable("it must be the four parts between <think> and </think>, then the answer")
             return Draft(answer.strip(), chain)
         if length == "short":
             if not (found := SHORT.fullmatch(reply)):
-                raise Unusable("it must be one sentence on one line")
+                raise Unreadable("it must be one sentence on one line")
             return Draft(_answer(sample), short=found[1])
         chain = chains.parse(reply)
         if chain is None:
-            raise Unusable(
+            raise Unreadable(
                 "it must have exactly the four headings that were asked for, in this order, and nothing"
                 " around them"
             )

@@ -34,8 +34,8 @@ ONE_FACT = ("meaning", "group")  # questions of the tree that one fact decides
 
 def route(sample: Sample) -> Length:
     """The length of the thought that goes with a sample's answer."""
-    if sample.meta.get("made") in ("choice", "path"):
-        return "none" if sample.meta.get("asks") in ONE_FACT else "long"
+    if sample.provenance.made in ("choice", "path"):
+        return "none" if sample.provenance.asks in ONE_FACT else "long"
     question = next((m.text for m in reversed(sample.prompt.messages) if m.role == "user"), "")
     if not sample.images:
         return "long"

@@ -1,9 +1,9 @@
 """What was made as Samples: the gold is the last message and the target; the facts it was made of are in
-`meta`, which no prompt has."""
+`provenance`, which no prompt has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from medxiaohe.data.synth.graph import Edge, Graph
 from medxiaohe.data.synth.route import route
 from medxiaohe.data.synth.walk import Walk
 from medxiaohe.scoring.choice import LETTERS
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Annotations, Message, Provenance, Sample
 
 TEMPLATE = {"writer": "template"}
 CARD, CAPTION, CHOICE, PATH = "synth_card", "synth_caption", "synth_choice", "synth_path"
@@ -23,7 +23,6 @@ SOURCES = (CARD, CAPTION, CHOICE, PATH)
 
 def card_row(node: str, card: Card, graph: Graph) -> Sample:
     """A page about an entity, to be read."""
-    meta = _meta("card", [node], facts=[asdict(fact) for fact in card.facts])
     entities = _known(graph, [node, *(fact.object for fact in card.facts)])
     license = words.licenses(*(fact.license for fact in card.facts))
     return Sample(
@@ -32,7 +31,8 @@ def card_row(node: str, card: Card, graph: Graph) -> Sample:
         entities=entities,
         source=CARD,
         license=license,
-        meta=meta,
+        annotations=Annotations(nodes=(node,)),
+        provenance=_made("card", map(asdict, card.facts)),
     )
 
 
@@ -40,8 +40,7 @@ def caption_row(sample: Sample, card: Card, nodes: Sequence[str], graph: Graph) 
     """The sample with the facts behind its text: of a picture the caption goes on, of anything else a page is
     made."""
     about = [fact.entity for fact in card.facts]
-    made_of = {"made_of": sample.id, "made_of_source": sample.source}
-    meta = {**_meta("caption", list(nodes), facts=[asdict(fact) for fact in card.facts]), **made_of}
+    made = _made("caption", map(asdict, card.facts), made_of=sample.id, made_of_source=sample.source)
     entities = tuple(dict.fromkeys((*sample.entities, *_known(graph, about))))
     license = words.licenses(sample.license, *(fact.license for fact in card.facts))
     if sample.images and sample.messages[-1].role in ("assistant", "document"):
@@ -52,7 +51,7 @@ def caption_row(sample: Sample, card: Card, nodes: Sequence[str], graph: Graph) 
     return replace(
         sample, id=f"{CAPTION}/{sample.id}", messages=messages, target="", choices=(), entities=entities,
         source=CAPTION, license=license,
-        meta=meta,
+        meta={}, annotations=Annotations(nodes=tuple(nodes)), provenance=made,
     )  # fmt: skip
 
 
@@ -72,9 +71,11 @@ def choice_row(made: Choice, position: int, graph: Graph, chain: bool = True) ->
         source=CHOICE,
         license=words.licenses(*(tree.entities[id].license for id in (made.about, *ids)),
         *(edge.license for edge in made.facts)),
-        meta={**_meta("choice", [made.about], facts=list(map(_edge, made.facts))), "asks": made.kind,
-        "options": ids, "answer": made.answer,
-              "evidence": made.evidence},
+        annotations=Annotations(nodes=(made.about,)),
+        provenance=_made(
+            "choice", map(_edge, made.facts), asks=made.kind, options=tuple(ids), answer=made.answer,
+            evidence=made.evidence,
+        ),
     )  # fmt: skip
     how = route(row) if chain else "none"
     thought = chains.of_choice(made, ids, graph) if how == "long" else None
@@ -92,7 +93,8 @@ def path_row(walk: Walk, graph: Graph, chain: bool = True) -> Sample:
         entities=_known(graph, [*walk.nodes, *(clue.named for clue in walk.clues)]),
         source=PATH,
         license=words.licenses(*(edge.license for edge in edges)),
-        meta={**_meta("path", [walk.nodes[0]], facts=[]), "path": walk.to_json(), "answer": walk.answer},
+        annotations=Annotations(nodes=(walk.nodes[0],)),
+        provenance=_made("path", (), path=walk.to_json(), answer=walk.answer),
     )
     how = route(row) if chain else "none"
     thought = chains.of_walk(walk, graph) if how == "long" else None
@@ -101,12 +103,14 @@ def path_row(walk: Walk, graph: Graph, chain: bool = True) -> Sample:
 
 def _answered(row: Sample, text: str, how: str) -> Sample:
     return replace(
-        row, messages=(*row.messages, Message("assistant", (text,))), meta={**row.meta, "chain": how}
+        row,
+        messages=(*row.messages, Message("assistant", (text,))),
+        provenance=replace(row.provenance, chain=how),
     )
 
 
-def _meta(made: str, nodes: list[str], *, facts: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"made": made, "nodes": nodes, "facts": facts, "by": TEMPLATE}
+def _made(made: str, facts: Iterable[Mapping[str, Any]], **more: Any) -> Provenance:
+    return Provenance(made=made, facts=tuple(facts), by=TEMPLATE, **more)
 
 
 def _edge(edge: Edge) -> dict[str, Any]:

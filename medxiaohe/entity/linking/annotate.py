@@ -44,7 +44,7 @@ from medxiaohe.errors import MissingExtra
 SCORES = {
     "name": 0.85, "synonym": 0.75, "variant": 0.6, "acronym": 0.2, "abbreviation": 0.9, "around": 0.9,
     "coordination": 0.8,
-    "tagger": 0.8,
+    "tagger": 0.8, "short form": 0.7,
 }  # fmt: skip
 MAX_KEPT = 200_000  # surfaces whose reason is remembered
 

@@ -11,7 +11,9 @@ nothing here knows a word of its own but the verbs of a clause.
 
 Beyond the two: the heading a line stands under; a list goes on after a comma but a new statement ("No
 effusion, heart size is normal") does not; a family member who only speaks ("mother reports fever") is not the
-one who has it.
+one who has it; an answer behind a finding ("Fever: no. Cough: yes.", "fever (-)") speaks of what is before
+it, and so does a person or a question mark in brackets; a negative test, culture or margin denies no disease
+but the one it is named after; "for" begins what a treatment that is missing would be for.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ CAPITALS = re.compile(r"^[ \t]*([A-Z][A-Z/&,\- ]{1,45}[A-Z])[ \t]*$", re.MULTILI
 # with it.
 VERBS = frozenset(
     "is are was were has have had shows show remains remain appears appear measures reports noted developed"
-    " will".split()
+    " will makes make persists persist argues argue improves worsens requires".split()
 )
 SEEN = frozenset(
     """seen noted identified present evident appreciated demonstrated detected visualized visualised observed
@@ -43,6 +45,27 @@ SEEN = frozenset(
     considered""".split()
 )
 PARTS = frozenset(", and with but".split())
+ENDS_STATEMENT = {"only", "known", "persists", "persist"}  # as the last word of a part: inflammation only
+SIZES = frozenset("mm cm or to x mg ml".split())  # behind a number that only describes what is denied
+# What is written right behind a finding as an answer, and where the answer ends.
+ANSWER = re.compile(
+    r"[\"'\]]?(?P<colon>[ \t]*[:：=]|[ \t]+[-–—]+(?=[ \t])|[ \t]*\?)?[ \t]*[(（\[]?[ \t]*"
+    r"(?:(?P<no>no|none|nope|nil|neg|negative|denies|denied|absent|never|not present|not noted|none noted"
+    r"|[-–−]ve|(?:(?<=[(（\[:：])|(?<=[:：] ))[-–—−]|无|否|没有|阴性|未见|N(?![\w/]))"
+    r"|(?P<yes>yes|pos|positive|present|endorses|endorsed|\+ve"
+    r"|(?:(?<=[(（\[:：])|(?<=[:：] ))\+{1,3}|有|是|阳性|存在|Y(?![\w/])))"
+    r"[ \t]*[)）\]]?[ \t]*(?=[.,;，。；、)）\n]|$|(?:and|but)\b)",
+    re.IGNORECASE,
+)
+PLAIN_ANSWERS = frozenset("n y".split())  # as single letters only behind a colon or in brackets
+PERSON = re.compile(r"[ \t]*[(（][ \t]*([^()（）]{1,30}?)[ \t]*[)）]")
+ASKED = re.compile(r"[ \t]?[(（]?[?？][)）]?")
+PURPOSE = "for"  # begins what something is for
+NUMBER_SIGN = "no"  # no. 3
+TIME = frozenset(
+    "the a an about over at past last several many few two three four five six seven eight ten".split()
+)
+MARKS = re.compile(r"[(（\[:：][ \t]*[-–—−+]|[?？]|\b(?:neg|pos|nil|yes|Y|N)\b|[-–−+]ve\b")
 NEAR = 3  # words between "in" and "his mother"
 
 
@@ -70,6 +93,7 @@ class Hit(NamedTuple):
     first: int  # words[first:last] are the trigger
     last: int
     effects: tuple[Effect, ...]
+    letters: tuple[int, int] = (-1, -1)  # of the text, where they are not those of the words
 
 
 class Triggers(NamedTuple):
@@ -79,6 +103,8 @@ class Triggers(NamedTuple):
     # words of which every trigger that says something has one: without any, a sentence says nothing
     telling: frozenset[str]
     headings: dict[str, str]  # heading -> axis or "nothing"
+    evidence: frozenset[str]  # words before "for" that ask for a finding, not for a treatment
+    history: frozenset[str]  # words for a history, which is the family's where a relative is named
 
 
 def contexts(text: str, spans: Sequence[tuple[int, int]]) -> list[Context]:
@@ -103,8 +129,10 @@ def contexts(text: str, spans: Sequence[tuple[int, int]]) -> list[Context]:
 
 
 def says_something(sentence: str) -> bool:
-    """Whether a sentence has any word that a trigger needs; most have none."""
-    return not triggers().telling.isdisjoint(TOKEN.findall(plain(sentence).lower()))
+    """Whether a sentence has any word or mark that a trigger needs; most have none."""
+    return bool(MARKS.search(sentence)) or not triggers().telling.isdisjoint(
+        TOKEN.findall(plain(sentence).lower())
+    )
 
 
 def words_of(text: str, begin: int, end: int) -> Words:
@@ -118,21 +146,103 @@ def in_sentence(
     text: str, words: Words, spans: Sequence[tuple[int, int]], below: Sequence[Section] = ()
 ) -> list[Context]:
     """The same for the spans of one sentence; `below` is what `sections` says of the text."""
-    hits = _hits(words, spans)
+    hits = _without_tests(text, words, _hits(words, spans), spans)
+    answers = _answers(text, words, spans)
+    hits = sorted(
+        [
+            hit
+            for hit in hits
+            if not any(hit.first < other.last and other.first < hit.last for other in answers)
+        ]
+        + answers
+    )
     reaches = [reach for hit in hits for reach in _reaches(words, hits, hit)]
     return [_context(text, words, span, reaches, below) for span in spans]
+
+
+def _answers(text: str, words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
+    """What stands right behind a finding and speaks of it, or of the list it ends: no, yes, (-), (mother),
+    (?)."""
+    found = list[Hit]()
+    for start, end in spans:
+        here = [i for i, word in enumerate(words) if word[1] >= end]
+        begin = next((i for i, word in enumerate(words) if word[2] > start), 0)
+        if not words:
+            continue
+        if (mark := ANSWER.match(text, end)) and not _is_letter_alone(mark):
+            first = next((i for i in here if words[i][1] < mark.end()), len(words))
+            last = next((i for i in here if words[i][1] >= mark.end()), len(words))
+            scope = "clause" if mark["colon"] else str(first - begin)
+            effects = [Effect(("stop",), "none", "")]
+            if mark["no"]:
+                effects.append(Effect(("negated",), "after", scope))
+            found.append(Hit(first, last, tuple(effects), (mark.start(), mark.end())))
+        elif mark := PERSON.match(text, end):
+            inside = [i for i in here if mark.start(1) <= words[i][1] < mark.end(1)]
+            said = [axis for hit in _hits([words[i] for i in inside], []) for axis in _axes(hit)]
+            if who := next((axis for axis in said if axis in ("family", "other", "person")), ""):
+                effects = [Effect(("stop", "person"), "none", "")]
+                if who != "person":
+                    effects.append(Effect((who,), "after", str(inside[0] - begin)))
+                found.append(Hit(inside[0], inside[-1] + 1, tuple(effects), mark.span(1)))
+        elif mark := ASKED.match(text, end):
+            at = next((i for i in here if words[i][0] in "?？"), -1)
+            if at >= 0:
+                found.append(
+                    Hit(at, at + 1, (Effect(("uncertain",), "after", str(at - begin)),), mark.span())
+                )
+    return found
+
+
+def _is_letter_alone(mark: re.Match[str]) -> bool:
+    """Whether an answer is a letter that may be one of a name: hepatitis, influenza N."""
+    said = (mark["no"] or mark["yes"]).lower()
+    return said in PLAIN_ANSWERS and not mark["colon"] and mark.group()[-1:] not in ")）]"
+
+
+def _axes(hit: Hit) -> list[str]:
+    return [axis for effect in hit.effects for axis in effect.axes]
+
+
+def _without_tests(
+    text: str, words: Words, hits: Sequence[Hit], spans: Sequence[tuple[int, int]]
+) -> list[Hit]:
+    """The triggers without "negative" of a test that names no finding: HER2-negative, negative margins.
+    Behind its own name it denies the finding: influenza test negative."""
+    kept = list[Hit]()
+    by_first, by_last = {hit.first: hit for hit in hits}, {hit.last: hit for hit in hits}
+    for hit in hits:
+        denies_behind = any(
+            "negated" in effect.axes and effect.direction == "after" for effect in hit.effects
+        )
+        if [words[hit.last - 1][0]] == ["negative"] and denies_behind:
+            after, before = by_first.get(hit.last), by_last.get(hit.first)
+            if after and (_is(after, "test") or _is(after, "marker")):
+                continue
+            if before and _is(before, "marker"):
+                continue
+            if before and _is(before, "test"):
+                name_end = text[: words[before.first][1]].rstrip()
+                if any(end == len(name_end) for _, end in spans):
+                    kept.append(hit)
+                continue
+        kept.append(hit)
+    return kept
 
 
 @functools.cache
 def triggers() -> Triggers:
     found: dict[tuple[str, ...], list[Effect]] = {}
     headings = {}
+    words_of_kind: dict[str, set[str]] = {"evidence": set(), "history": set()}
     for line in FILE.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") or line.startswith("trigger\t"):
             continue
         trigger, meaning, direction, scope = line.split("\t")
         if direction == "heading":
             headings[trigger] = meaning
+        elif meaning in words_of_kind:
+            words_of_kind[meaning].add(trigger)
         else:
             words = tuple(TOKEN.findall(plain(trigger)))
             found.setdefault(words, []).append(Effect(tuple(meaning.split(",")), direction, scope))
@@ -149,7 +259,9 @@ def triggers() -> Triggers:
     telling = frozenset(
         alone | {max(reversed(words), key=len) for words in saying if alone.isdisjoint(words)}
     )
-    return Triggers(starting, {words: tuple(effects) for words, effects in found.items()}, telling, headings)
+    rows = {words: tuple(effects) for words, effects in found.items()}
+    evidence, history = (frozenset(words_of_kind[kind]) for kind in ("evidence", "history"))
+    return Triggers(starting, rows, telling, headings, evidence, history)
 
 
 def sections(text: str) -> list[Section]:
@@ -192,7 +304,8 @@ def _next_colon(text: str, at: int) -> int:
 
 def _hits(words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
     """The triggers of a sentence, from left to right, the longest of each start, none in a span."""
-    starting, effects_of, *_ = triggers()
+    table = triggers()
+    starting, effects_of = table.starting, table.effects
     low = [word for word, _, _ in words]
     hits, free = list[Hit](), 0
     for i, word in enumerate(low):
@@ -200,6 +313,10 @@ def _hits(words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
             continue
         for length in starting[word]:
             effects = effects_of.get(tuple(low[i : i + length]))
+            if effects and _is_part_of_more(low, i, length, table):
+                continue
+            if length == 1 and word == NUMBER_SIGN and _is_number(low[i + 1 : i + 3]):
+                continue
             if (
                 effects
                 and i + length <= len(low)
@@ -214,21 +331,26 @@ def _hits(words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
 def _reaches(words: Words, hits: Sequence[Hit], hit: Hit) -> list[tuple[int, int, str, tuple[int, int]]]:
     """(from, to, axis, letters of the trigger): which words a trigger speaks of."""
     found = []
-    where = (words[hit.first][1], words[hit.last - 1][2])
+    where = hit.letters if hit.letters[0] >= 0 else (words[hit.first][1], words[hit.last - 1][2])
     for effect in hit.effects:
         axes = [axis for axis in effect.axes if axis in AXES]
         if not axes or ("family" in axes and _tells_nothing(words, hits, hit)):
             continue
-        stops = _stops(hits, personal="family" in axes or "other" in axes)
-        if effect.direction == "before":
-            reach = (hit.last, _forward(words, hit.last, stops, effect.scope))
-        else:
-            reach = (_backward(words, hit.first, stops, effect.scope), hit.first)
-        found += [(*reach, axis, where) for axis in axes]
+        # a denial of the family's ends at "but"; whose it is goes on
+        for axis in axes:
+            stops = _stops(hits, of_a_person=axis in ("family", "other"))
+            if effect.direction == "before":
+                end = _forward(words, hit.last, stops, effect.scope)
+                found.append(
+                    (hit.last, _purpose(words, hit.last, end) if axis == "negated" else end, axis, where)
+                )
+            else:
+                found.append((_backward(words, hit.first, stops, effect.scope), hit.first, axis, where))
         others = [axis for axis in axes if axis in ("family", "other")]
         if others and any(
             word in ("in", "of", "among") for word, _, _ in words[max(0, hit.first - NEAR) : hit.first]
         ):
+            stops = _stops(hits, of_a_person=True)
             found += [
                 (_backward(words, hit.first, stops, "clause"), hit.first, axis, where) for axis in others
             ]
@@ -247,8 +369,35 @@ def _is(hit: Hit, meaning: str) -> bool:
     return any(meaning in effect.axes for effect in hit.effects)
 
 
-def _stops(hits: Sequence[Hit], *, personal: bool) -> list[tuple[int, int]]:
-    return [(hit.first, hit.last) for hit in hits if _is(hit, "stop") or (personal and _is(hit, "person"))]
+def _stops(hits: Sequence[Hit], *, of_a_person: bool) -> list[tuple[int, int]]:
+    """Where scopes end: that of a person goes on behind "has" and "but", and ends at another person."""
+    ends = ("stop", "person") if of_a_person else ("stop", "has")
+    return [(hit.first, hit.last) for hit in hits if any(_is(hit, end) for end in ends)]
+
+
+def _is_part_of_more(low: Sequence[str], first: int, length: int, table: Triggers) -> bool:
+    """Whether the last word of a trigger begins a longer one that only looks like it: is [not clear
+    whether]."""
+    last = first + length - 1
+    return 1 < length <= len(low) - first and any(
+        more > 1
+        and any("nothing" in effect.axes for effect in table.effects.get(tuple(low[last : last + more]), ()))
+        for more in table.starting.get(low[last], ())
+    )
+
+
+def _is_number(behind: Sequence[str]) -> bool:
+    return len(behind) == 2 and behind[0] == "." and behind[1].isdigit()
+
+
+def _purpose(words: Words, first: int, end: int) -> int:
+    """Where a denial ends before what the thing that is missing would be for: no follow-up for her anemia."""
+    for i in range(first + 1, end):
+        if words[i][0] == PURPOSE and i + 1 < end:
+            after = words[i + 1][0]
+            if words[i - 1][0] not in triggers().evidence and after not in TIME and not after[0].isdigit():
+                return i
+    return end
 
 
 def _forward(words: Words, first: int, stops: Sequence[tuple[int, int]], scope: str) -> int:
@@ -257,9 +406,11 @@ def _forward(words: Words, first: int, stops: Sequence[tuple[int, int]], scope: 
         return min(limit, first + int(scope))
     for i in range(first, limit if scope == "clause" else first):
         word = words[i][0]
-        if word in ("，", "：", ":") and i > first:
+        if word == "，" or (word in ("：", ":") and i > first):
             return i
-        if word in PARTS and i > first and _is_statement(words, i + 1):
+        if word in PARTS and i > first and (_is_statement(words, i + 1) or _is_measured(words, i + 1)):
+            return i
+        if word == "with" and words[i - 1][0] == ",":
             return i
     return limit
 
@@ -284,14 +435,34 @@ def _part_begin(words: Words, end: int, limit: int) -> int:
     return i
 
 
+def _part_end(words: Words, first: int) -> int:
+    i = first
+    while i < len(words) and (words[i][0] not in PARTS and words[i][0].isalnum()):
+        i += 1
+    return i
+
+
 def _is_statement(words: Words, first: int, last: int | None = None) -> bool:
     """Whether the part of a list that begins here has a verb that says something new."""
     i, stop = first, len(words) if last is None else last
+    if last is None and ENDS_STATEMENT & {word for word, _, _ in words[first : _part_end(words, first)][-1:]}:
+        return True
     while i < stop and (last is not None or words[i][0] not in PARTS):
         if words[i][0] in VERBS and not (i + 1 < len(words) and words[i + 1][0] in SEEN):
             return True
         i += 1
     return False
+
+
+def _is_measured(words: Words, first: int) -> bool:
+    """Whether the part of a list that begins here is a number of something: 20 packs a year of tobacco."""
+    return (
+        first + 2 < len(words)
+        and words[first][0].isdigit()
+        and words[first + 1][0].isalpha()
+        and words[first + 1][0] not in PARTS
+        and words[first + 1][0] not in SIZES
+    )
 
 
 def _context(
@@ -316,10 +487,15 @@ def _context(
             said[axis] = (begin, f"{heading}:")
     if not said:
         return PLAIN
+    # a relative's history is the family's, and no time
+    of_family = "family" in said and (
+        said.get("historical", (0, ""))[1].lower().removesuffix(" of") in triggers().history
+    )
+    times = ("hypothetical",) if of_family else ("hypothetical", "historical")
     return Context(
         "negated" in said,
         "uncertain" in said,
         next((axis for axis in ("family", "other") if axis in said), "patient"),
-        next((axis for axis in ("hypothetical", "historical") if axis in said), "current"),
+        next((axis for axis in times if axis in said), "current"),
         tuple(dict.fromkeys(words for _, words in sorted(said.values()))),
     )

@@ -16,11 +16,19 @@ from medxiaohe.entity.linking.abbreviations import Definition, definitions
 from medxiaohe.entity.linking.link import HAS_CJK
 from medxiaohe.entity.linking.mentions import Draft, Names, in_place_of, without_overlap
 from medxiaohe.entity.linking.sentences import sentence_ends, sentence_of
+from medxiaohe.entity.linking.short_forms import Sense, is_in_capitals, is_other_sense, senses
+from medxiaohe.privacy.text_words import lists
 
 # words before and after an abbreviation that may be of a name
 EXPANDED = ((0, 2), (1, 1), (0, 1), (2, 0), (1, 0), (0, 3))
 # von Hippel-Lindau (VHL) means the disease; G6PD is an enzyme without "deficiency"
 NOUNS = ("disease", "syndrome")
+# words before a name that do not make it another disease; "feline asthma (FA)" is no asthma of the tree
+QUALIFIERS = frozenset(
+    """acute active adult advanced chronic classic classical clinical congenital early familial hereditary
+    human idiopathic inherited isolated late mild moderate new non onset permanent persistent primary
+    recurrent severe sporadic systemic the typical a an""".split()
+)
 HEAD_KINDS = frozenset({"disease", "chemical"})
 # letters, all capitals or digits: a gene, a phrase or a heading as often as the entity, unless the text
 # explains it
@@ -54,6 +62,7 @@ class Page:
         self._words: dict[tuple[int, int], context.Words] = {}
         self._uses: list[tuple[Definition, list[Use]]] = []
         self._proposals: list[tuple[list[tuple[int, int]], list[coordination.Proposal]]] = []
+        self._senses: list[Sense] = []
 
     def questions(self) -> Iterator[str]:
         """The names that the rules would like to be in the tree."""
@@ -63,6 +72,10 @@ class Page:
             for definition, found in self._uses:
                 yield from _long_names(text, definition)
                 yield from (name for use in found for name, _, _ in use.expanded)
+        explained = {text[d.short_start : d.short_end] for d, _ in self._uses}
+        self._senses = [one for one in senses(text) if text[one.start : one.end] not in explained]
+        for sense in self._senses:
+            yield from sense.names
         for sentence, drafts in self._by_sentence(self.drafts).items():
             mentions = [draft.span for draft in drafts if coordination.may_share(text, draft.span)]
             if mentions and (proposed := coordination.proposals(self._words_of(sentence), mentions)):
@@ -72,6 +85,8 @@ class Page:
     def resolved(self, names: Names, known: dict[str, str]) -> list[Draft]:
         """The mentions after all rules; those of a coordination have one span, no others overlap."""
         drafts = [draft for draft in self.drafts if not self._is_something_else(draft)]
+        if self._senses:
+            drafts = self._with_senses(drafts, known)
         if self._uses:
             drafts = self._with_abbreviations(drafts, names, known)
         if self._proposals:
@@ -109,16 +124,31 @@ class Page:
         return list(kept.values())
 
     def _is_something_else(self, draft: Draft) -> bool:
-        """The gene that a disease is named after, or a word of a heading in capitals: PLAN is a disease
-        too."""
+        """The gene that a disease is named after, a name that the word beside it changes (heat stroke), or a
+        word of a sentence or heading in capitals: PLAN and ALL are diseases too."""
         text, start = self.text, draft.start
         if draft.ambiguous and OF_A_GENE.match(text, draft.end):
             return True
-        if draft.end - start > MAX_ACRONYM or not text[start : draft.end].isupper() or "\n" not in text:
+        if is_other_sense(text, start, draft.end):
+            return True
+        if draft.end - start > MAX_ACRONYM or not text[start : draft.end].isupper():
+            return False
+        if is_everyday(text[start : draft.end]) and is_in_capitals(text, start, draft.end):
+            return True
+        if "\n" not in text:
             return False
         line = text.rfind("\n", 0, start) + 1
         heading = text[line : text.find("\n", start) if "\n" in text[start:] else len(text)].partition(":")[0]
         return start < line + len(heading) and heading.isupper()
+
+    def _with_senses(self, drafts: list[Draft], known: dict[str, str]) -> list[Draft]:
+        """The short forms of everyday notes, by what short_forms.tsv says of them."""
+        new = list[Draft]()
+        for start, end, meant in self._senses:
+            if name := next((name for name in meant if name in known), ""):
+                reason = f"short form of {name} (short_forms.tsv)"
+                new.append(Draft(start, end, known[name], False, "short form", reason))
+        return in_place_of(drafts, new)
 
     def _with_abbreviations(self, drafts: list[Draft], names: Names, known: dict[str, str]) -> list[Draft]:
         text, new, gone = self.text, list[Draft](), list[tuple[int, int]]()
@@ -128,9 +158,14 @@ class Page:
             entity = next((known[name] for name in _long_names(text, definition) if name in known), "")
             head = ending.get(definition.long_end)
             if head and (
-                head.start < definition.long_start or (not entity and names.kind(head.entity) in HEAD_KINDS)
+                head.start < definition.long_start
+                or (
+                    not entity
+                    and names.kind(head.entity) in HEAD_KINDS
+                    and _only_qualified(text[definition.long_start : head.start])
+                )
             ):
-                # a longer name than the letters need, or the known end of one: chronic [hemolytic anemia]
+                # a longer name than the letters need, or one with a word of degree: chronic [anemia]
                 entity = head.entity
             where = f"(defined at {definition.short_start})"
             for use in found:
@@ -221,6 +256,11 @@ class Page:
         return self._words[sentence]
 
 
+def is_everyday(word: str) -> bool:
+    """Whether the small letters of an acronym are a word of English: ALL, MEN, WAS."""
+    return word.lower() in lists().words
+
+
 def uses(text: str, definition: Definition) -> list[Use]:
     """Where a defined short form stands as a word, its plural included, and the names that it and the words
     beside it may make."""
@@ -260,6 +300,11 @@ def defined_in_cjk(text: str, drafts: Sequence[Draft]) -> list[Definition]:
 def _long_names(text: str, definition: Definition) -> Iterable[str]:
     long = text[definition.long_start : definition.long_end]
     return (long, *(f"{long} {noun}" for noun in NOUNS))
+
+
+def _only_qualified(words: str) -> bool:
+    """Whether the words before a known name leave it the same disease."""
+    return QUALIFIERS.issuperset(words.lower().replace("-", " ").split())
 
 
 def _is_of_word(text: str, at: int) -> bool:

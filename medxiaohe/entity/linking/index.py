@@ -117,7 +117,7 @@ class Index:
         """
         import numpy as np
 
-        blob, offsets = _packed(names)
+        blob, offsets = _packed([plain(name) for name in names])
         letters = _letters()
         hash_multiplier = np.uint64(multiplier)
         most = int(np.diff(offsets).max(initial=0)) + 65
@@ -195,10 +195,14 @@ class Index:
 
     def find_batch(self, texts: Sequence[str]) -> Found:
         """Mentions of all texts; start and end count characters."""
-        return self._find(*_packed(texts), in_letters=True)
+        return self._find(*_packed([plain(text) for text in texts]), in_letters=True)
 
     def find_bytes(self, data: bytes | np.ndarray, offsets: np.ndarray) -> Found:
-        """Mentions of the UTF-8 documents data[offsets[d]:offsets[d + 1]]; start and end count bytes."""
+        """Mentions of the UTF-8 documents data[offsets[d]:offsets[d + 1]]; start and end count bytes.
+
+        The bytes are read where they lie: a dash in a word is no hyphen here, and a name that must stand as
+        written has its accents.
+        """
         return self._find(data, offsets, in_letters=False)
 
     def _find(self, data: bytes | np.ndarray, offsets: np.ndarray, *, in_letters: bool) -> Found:

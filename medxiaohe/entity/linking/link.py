@@ -3,7 +3,8 @@
 A name matches whole words, however they are spaced or hyphenated (non small cell, non-small-cell); Chinese
 and Japanese have no word boundary. Case does not matter, except that an acronym of up to four letters (AIDS,
 ALL), or one with small letters in it (mRNA), must stand as written. Other spellings of a name are found too:
-entity/linking/variants.py has the rules, and a variant never stands in the place of a real name.
+entity/linking/variants.py has the rules, and a variant never stands in the place of a real name. Common
+Chinese names of entities with an English one are in chinese_names.tsv.
 
 Not looked for: the domains themselves (layer 1), entities of UNNAMED kinds, names without a letter, names of
 fewer than three letters (two in Chinese), the words of GENERIC, which in a text rarely mean the entity, and
@@ -12,8 +13,10 @@ names that are made of GROUPING words alone: they are headings of vocabularies (
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from medxiaohe.entity.linking.variants import acronym_variants, variants
@@ -23,8 +26,18 @@ from medxiaohe.types import Entity
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 TOKEN = re.compile(rf"[{CJK}]|[^\W{CJK}]+|[^\w\s\-\u2010\u2011]")  # hyphens and spaces only part tokens
 HAS_CJK = re.compile(f"[{CJK}]")
-# so that lower case does not depend on what is around, or grow
-SAME = {"\u2019": "'", "Σ": "σ", "ς": "σ", "İ": "i"}
+CHINESE_NAMES = Path(__file__).with_name("chinese_names.tsv")
+# so that lower case does not depend on what is around, or grow; and what is typed for an apostrophe
+SAME = {"Σ": "σ", "ς": "σ", "İ": "i", **dict.fromkeys("\u2019\u2018\u00b4\u2032", "'")}
+# Latin letters with an accent are written without one as often: Sjögren, Sjogren
+SAME |= {
+    letter: parts[0]
+    for letter in map(chr, (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)))
+    if letter not in SAME and (parts := unicodedata.normalize("NFD", letter))[0].isascii()
+}
+SAME_LETTERS = str.maketrans(SAME)
+# A dash inside of a word is a hyphen: non–small cell, Guillain–Barré. All of them are three bytes of UTF-8.
+DASH_IN_WORD = re.compile(r"(?<=[^\W_])[\u2012-\u2014\u2212](?=[^\W\d_])")
 MIN_LETTERS, MIN_CJK = 3, 2
 ONE = (1,)
 MAX_ACRONYM = 4  # longer capitals are read as words
@@ -74,6 +87,9 @@ UNNAMED = frozenset(
 )  # adjectives (open, flat), and the top of all ontologies (process, object): no entities of medicine
 
 
+_WITH_MARKS = re.compile(r"[^\u0300-\u036f][\u0300-\u036f]*|[\u0300-\u036f]+", re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True)
 class Mention:
     start: int  # text[start:end] is the surface
@@ -100,6 +116,7 @@ class Linker:
         for entity in tree.entities.values():
             if entity.id not in roots and entity.kind not in UNNAMED:
                 self._add(entity)
+        self._add_chinese()
         self._starts = {key.split(" ", 1)[0] for key in self.names} | {
             key.split(" ", 1)[0].lower() for key in self.acronyms
         }
@@ -128,6 +145,17 @@ class Linker:
                     break
         return mentions
 
+    def _add_chinese(self) -> None:
+        """The names of chinese_names.tsv, of entities whose English name is there."""
+        for line in CHINESE_NAMES.read_text(encoding="utf-8").splitlines():
+            if line.startswith("#") or line.startswith("chinese\t"):
+                continue
+            chinese, english = line.split("\t")
+            keys = (" ".join(TOKEN.findall(plain(name))).lower() for name in english.split("|"))
+            if meaning := next((self.names[key] for key in keys if key in self.names), None):
+                key = " ".join(TOKEN.findall(plain(chinese))).lower()
+                _prefer(self.names, key, meaning._replace(rank=VARIANT))
+
     def _add(self, entity: Entity) -> None:
         names = (entity.name, *entity.synonyms)
         acronyms = {name.lower() for name in names if is_acronym(name)}
@@ -149,11 +177,24 @@ class Linker:
 
 
 def plain(text: str) -> str:
-    """The text with one way of writing an apostrophe, a sigma and an i; as long as it was."""
-    if not text.isascii():
-        for old, new in SAME.items():
-            text = text.replace(old, new)
-    return text
+    """The text with one way of writing an apostrophe, a sigma, an i and a dash in a word, and Latin letters
+    without their accents; as long as it was."""
+    return text if text.isascii() else DASH_IN_WORD.sub("\u2010", text.translate(SAME_LETTERS))
+
+
+def composed(text: str) -> tuple[str, list[int]]:
+    """The text with accents in their letters, as PDF and macOS do not write them, and where each of its
+    characters was, one more for the end; no places where nothing changed."""
+    if text.isascii() or unicodedata.is_normalized("NFC", text):
+        return text, []
+    parts, places = list[str](), list[int]()
+    for mark in _WITH_MARKS.finditer(text):
+        part = unicodedata.normalize("NFC", mark.group())
+        if len(part) > len(mark.group()):  # some characters of Asia come apart: they stay as they are
+            part = mark.group()
+        parts.append(part)
+        places += [mark.start() + min(i, len(mark.group()) - 1) for i in range(len(part))]
+    return "".join(parts), [*places, len(text)]
 
 
 def _is_telling(words: list[str]) -> bool:

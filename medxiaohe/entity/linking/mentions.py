@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from medxiaohe.entity.linking.link import ONE_THING, Linker
+from medxiaohe.entity.linking.link import ONE_THING, Linker, composed
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import MissingExtra
 
@@ -53,7 +53,16 @@ class Names:
         return "disease" if kind in ONE_THING else kind
 
     def find(self, texts: Sequence[str]) -> list[list[Draft]]:
-        """Leftmost longest names of every text, in order, none overlapping."""
+        """Leftmost longest names of every text, in order, none overlapping. Accents may stand behind their
+        letters."""
+        pairs = [composed(text) for text in texts]
+        drafts = self._find([text for text, _ in pairs])
+        return [
+            [draft._replace(start=at[draft.start], end=at[draft.end]) for draft in found] if at else found
+            for found, (_, at) in zip(drafts, pairs, strict=True)
+        ]
+
+    def _find(self, texts: Sequence[str]) -> list[list[Draft]]:
         if self._linker:
             return [
                 [Draft(m.start, m.end, m.entity, m.ambiguous, "") for m in self._linker.find(text)]

@@ -74,6 +74,15 @@ _TO_US = re.compile("|".join(sorted((uk for uk, _ in SPELLINGS), key=len, revers
 _US = {uk: us for uk, us in SPELLINGS}
 _TO_UK = re.compile("|".join(f"(?P<r{i}>{BACK.get(us, us)})" for i, (_, us) in enumerate(SPELLINGS)))
 _NON = re.compile(r"(?<![^ ])non(?=[a-z]{4})(?!no)", re.IGNORECASE)
+# prefixes that are written with a hyphen, a space or neither
+_JOINED = tuple("non post pre anti intra extra peri micro multi inter sub hyper hypo".split())
+_PREFIX = re.compile(
+    r"(?<![^ ])(post|pre|anti|intra|extra|peri|micro|multi|inter|sub|hyper|hypo) (?=[a-z]{5})", re.IGNORECASE
+)
+_PREFIXED = re.compile(r"(?<![^ ])(post|anti|micro)(?=(?!erior|ural|ure)[a-z]{6})", re.IGNORECASE)
+_GREEK_NUMBER = re.compile(
+    rf"(?<![^ ])({'|'.join((*GREEK, *GREEK.values()))}) ([0-9]{{1,2}})(?![^ ])", re.IGNORECASE
+)
 _GLUED = re.compile(r"([A-Za-z]{2,5})([0-9]{1,3}|[α-ω])")
 _INVERTED = re.compile(r"([^,]+?) , ([^,\d]+)")
 _NOT_BEFORE = (
@@ -128,7 +137,7 @@ def _rules_for(name: str, words: list[str]) -> Iterator[Callable[[str], Iterator
         yield _numerals
     if not (name.isascii() and low.isdisjoint(GREEK)):
         yield _greek
-    if len(words) <= 2 or any(word.startswith("non") for word in low):
+    if len(words) <= 2 or any(word.startswith(_JOINED) for word in low):
         yield _joined
     if any(map(_in_american_and_british, low)):
         yield _spelled
@@ -183,6 +192,11 @@ def _greek(name: str) -> Iterator[str]:
     changed = [GREEK.get(word.lower(), GREEK_LETTERS.get(word.lower(), word)) for word in words]
     if changed != words:
         yield " ".join(changed)
+    # alpha 1-antitrypsin is written alpha1-antitrypsin and α1-antitrypsin
+    for form in {name, " ".join(changed)}:
+        if glued := _GREEK_NUMBER.sub(r"\1\2", form):
+            if glued != form:
+                yield glued
     if name.isascii():
         return
     for word in words:
@@ -198,11 +212,16 @@ def _greek(name: str) -> Iterator[str]:
 
 
 def _joined(name: str) -> Iterator[str]:
-    """nonsyndromic = non-syndromic; BRCA1 = BRCA-1; IL-6 = IL6; TNF-α = TNFα."""
+    """nonsyndromic = non-syndromic; posttraumatic = post-traumatic; BRCA1 = BRCA-1; IL-6 = IL6; TNF-α =
+    TNFα."""
     if (low := name.lower()).startswith("non ") or " non " in low:
         yield re.sub(r"\b([Nn]on) (?=[A-Za-z])", r"\1", name)
     elif "non" in low and _NON.search(name):
         yield _NON.sub(lambda mark: f"{mark.group()} ", name)
+    if _PREFIX.search(name):
+        yield _PREFIX.sub(r"\1", name)
+    elif _PREFIXED.search(name):
+        yield _PREFIXED.sub(r"\1 ", name)
     words = name.split(" ")
     if len(words) == 1 and (mark := _GLUED.fullmatch(name)) and mark[1].isupper():
         yield f"{mark[1]} {mark[2]}"

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from medxiaohe import io
 from medxiaohe.entity.linking.link import GENERIC
-from medxiaohe.entity.literature.extract import Extraction, Found, Passage
 from medxiaohe.entity.literature.looks import learn
+from medxiaohe.entity.literature.passages import Extraction, Found, Passage
 from medxiaohe.progress import track
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from medxiaohe.entity.literature.extract import Found
+from medxiaohe.entity.literature.passages import Found
 from medxiaohe.entity.literature.vectors import Embedder, Sparse, letter_features, top
 from medxiaohe.entity.literature.words import content, variant_key
 from medxiaohe.entity.tree.names import is_abbreviation

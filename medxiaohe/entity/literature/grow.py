@@ -11,7 +11,7 @@ from typing import Any
 
 from medxiaohe.entity.literature.attach import Parent
 from medxiaohe.entity.literature.cluster import Concept
-from medxiaohe.entity.literature.extract import Found, Passage
+from medxiaohe.entity.literature.passages import Found, Passage
 from medxiaohe.entity.literature.words import content, head, variant_key
 from medxiaohe.entity.tree.merge import ROOT
 from medxiaohe.entity.tree.names import is_abbreviation

@@ -34,19 +34,18 @@ class Document:
 
 
 def documents(samples: Iterable[Sample], kinds: Mapping[str, str] = KINDS) -> list[Document]:
-    """Samples with `meta.mentions` [start, end, text, type, ids] as documents, each text once; the first
-    stays."""
+    """Samples with mentions (`types.Mention`) as documents, each text once; the first stays."""
     found: dict[str, Document] = {}
     for sample in samples:
         text = sample.text
         spans = []
-        for start, end, surface, kind, *ids in sample.meta.get("mentions", ()):
+        for start, end, surface, kind, ids in sample.annotations.mentions:
             if text[start:end] != surface:
                 raise DataError(
                     f"document {sample.id}: a mention says {surface!r} at {start}, where the text has"
                     f" {text[start:end]!r}"
                 )
-            spans.append(Span(start, end, kinds.get(kind, kind), concept_ids(ids[0] if ids else "")))
+            spans.append(Span(start, end, kinds.get(kind, kind), concept_ids(ids)))
         found.setdefault(
             sample.id,
             Document(sample.id, text, tuple(sorted(set(spans), key=lambda span: (span.start, -span.end)))),

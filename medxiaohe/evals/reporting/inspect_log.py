@@ -15,7 +15,13 @@ from medxiaohe.types import ImageRef, Message, Sample, Trace
 
 NO_TIME = "2000-01-01T00:00:00+00:00"
 VERSION = 2  # of the log format
-STATUS = {"judged": "", "unparsed": "unparsed", "refused": "refused", "unjudged": "unjudged"}
+STATUS = {
+    "judged": "",
+    "unparsed": "unparsed",
+    "refused": "refused",
+    "unjudged": "unjudged",
+    "error": "error",
+}
 
 
 def export(folder: Path, whole: Mapping[str, Any], path: Path) -> list[Path]:

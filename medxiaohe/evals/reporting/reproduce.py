@@ -13,11 +13,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io
+from medxiaohe import io, permission
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.run import run
 from medxiaohe.evals.running import examined_model, fingerprints
 from medxiaohe.evals.running.settings import RunSettings, TaskRun
+from medxiaohe.evals.running.workflows import with_workflow
 from medxiaohe.recipe.settings import build
 from medxiaohe.tasks import make
 
@@ -34,6 +35,8 @@ WHAT = {
 
 def settings_of(whole: Mapping[str, Any]) -> RunSettings:
     """The settings of a run, without the cache: a number that was kept would always be the same."""
+    for name in filter(permission.is_code, permission.texts(whole["settings"])):
+        permission.check(name, from_data=True)
     made: RunSettings = build(RunSettings, {**whole["settings"], "cache": False}, "results.json")
     return made
 
@@ -83,7 +86,8 @@ def check(file: Path, whole: Mapping[str, Any]) -> None:
 
 def facts(wanted: TaskRun, settings: RunSettings, inputs: Mapping[str, Path]) -> dict[str, Any]:
     """What the numbers of a task depend on, as it is now."""
-    task = make(wanted.name, inputs.get("tree"), wanted.args, inputs.get("data"))
+    made = make(wanted.name, inputs.get("tree"), wanted.args, inputs.get("data"))
+    task = with_workflow(made, settings.workflow, settings.tools)
     digest = fingerprints.Digest()
     for sample in islice(task.samples(wanted.split), wanted.limit):
         digest.add(sample)

@@ -39,12 +39,18 @@ def cautions(tasks: Mapping[str, Any]) -> list[str]:
     for name, task in tasks.items():
         if changed := task.get("data_changed"):
             found.append(f"{name}: {changed}, so its numbers compare with no other ones.")
+        if errors := task["scores"].get("errors"):
+            first = task["errors"][0]
+            found.append(
+                f"{name}: {errors:,} of {task['n']:,} items have no answer and are left out of every mean,"
+                f" such as {first['id']} ({first['error']}); their rows in traces.jsonl say error."
+            )
         budget = task.get("judge_budget") or {}
         if unasked := budget.get("unasked"):
             limits = [
                 f"{budget[key]:g}{unit}"
-                for key, unit in (("max_calls", " calls"), ("max_cost", ""))
-                if budget[key] is not None
+                for key, unit in (("max_calls", " calls"), ("max_tokens", " tokens"), ("max_cost", ""))
+                if budget.get(key) is not None
             ]
             spent = f"the judge's budget of {' and '.join(limits)} was spent"
             found.append(f"{name}: {unasked:,} of {task['n']:,} items are unjudged because {spent}.")

@@ -14,15 +14,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, plugins
+from medxiaohe import assets, io, plugins
+from medxiaohe.agents.engine import Journal
 from medxiaohe.errors import DataError
 from medxiaohe.evals.perturb._question import Around, question
 from medxiaohe.evals.running import answer_options, fingerprints, work
 from medxiaohe.evals.running.examined_model import with_seed
-from medxiaohe.evals.running.judging import judge_all, said
-from medxiaohe.evals.running.replies import Cache, Remembered
+from medxiaohe.evals.running.judging import failed, failure, judge_all, said, unanswered
 from medxiaohe.evals.running.settings import Rewriter, RunSettings, TaskRun
+from medxiaohe.evals.running.workflows import chosen
 from medxiaohe.evals.statistics import clusters
+from medxiaohe.models.asking import Client
+from medxiaohe.models.reply_store import ReplyStore
 from medxiaohe.types import ImageRef, Message, Model, Sample, Task, Tool, Trace
 
 BATCHES_A_CALL = 8  # a backend puts conversations of like length into one batch
@@ -47,6 +50,7 @@ class Examination:
     linker: Any = None
     cache: Mapping[str, Any] | None = None  # the identity that the cache of replies is kept under
     window: int = 0
+    tools: tuple[Tool, ...] = ()  # of the task, with what they need
 
     @property
     def items(self) -> Path:
@@ -54,11 +58,6 @@ class Examination:
 
     def rows(self, name: str) -> Path:
         return self.folder / f"{name}.rows.jsonl"
-
-    @property
-    def tools(self) -> list[Tool]:
-        made = [plugins.load("tools", name) for name in self.task.tools]
-        return [tool if isinstance(tool, Tool) else tool() for tool in made]
 
 
 def write_items(exam: Examination) -> dict[str, Any]:
@@ -125,26 +124,39 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
     if exam.settings.mode == "rank":
         return rank(exam, name, items)
     engine = with_seed(exam.engine, seed) if seed != exam.settings.seed else exam.engine
-    kept = (
-        Cache({**exam.cache, "seed": seed if exam.settings.temperature else 0})
-        if exam.cache is not None
-        else None
-    )
-    remembered = Remembered(engine, exam.folder / f"{name}.replies.jsonl", kept)
-    workflow, tools = plugins.load("workflows", exam.task.workflow), exam.tools
+    workflow = chosen(exam.task.workflow, exam.settings.workflow)
+    replies = ReplyStore(exam.folder / f"{name}.replies.sqlite")
+    journal = Journal(exam.folder / f"{name}.results.jsonl", ("rank", "use"))  # replies are in the other one
+    client = _client(exam, engine, seed, replies)
+    tools = exam.tools
+
+    def begin(at: int, steps: work.Steps) -> None:
+        # the main pass goes before the others, and ends only where something was answered
+        client.begin(f"window {at}", steps.tick, going=at > 0 or name != "main")
+        journal.begin(at)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
-        prompts = [item.sample.prompt for item in chunk]
-        traces = workflow(prompts, remembered, tools)
-        if [trace.prompt.id for trace in traces] != [prompt.id for prompt in prompts]:
-            raise DataError(
-                f"the workflow {exam.task.workflow} must return one trace for each prompt, in order"
-            )
+        traces = workflow.traces([item.sample.prompt for item in chunk], client, tools, journal)
+        client.check()
         return _judged(exam, chunk, traces)
 
-    _fill(exam, name, items, do, remembered.begin)
-    remembered.end()
+    _fill(exam, name, items, do, begin)
+    replies.delete()
+    journal.end()
     return exam.rows(name)
+
+
+def _client(exam: Examination, engine: Model, seed: int, journal: ReplyStore) -> Client:
+    """The examined model, whose replies outlive this process: those of a window, and with a cache those of
+    greedy decoding.
+
+    The cache is a file for each model and way of decoding, which runs and processes share.
+    """
+    if exam.cache is None:
+        return Client(engine, journal=journal)
+    identity = io.fingerprint({**exam.cache, "seed": seed if exam.settings.temperature else 0})
+    cache = ReplyStore(assets.cache_root() / "replies" / f"{identity}.sqlite", shared=True)
+    return Client(engine, cache_scope=identity, journal=journal, cache=cache)
 
 
 def rank(exam: Examination, name: str, items: Path) -> Path:
@@ -187,9 +199,16 @@ def _likelihood(task: Task, sample: Sample, answers: Sequence[str], nats: list[f
 
 
 def _judged(exam: Examination, chunk: Sequence[work.Item], traces: Sequence[Trace]) -> list[work.Row]:
-    samples = [item.sample for item in chunk]
-    scores = judge_all(exam.task, samples, traces)
-    columns = zip(chunk, traces, scores, strict=True)
+    """Rows of judged traces; a trace without an answer, because the server failed on it, is an error row."""
+    why = [failure(trace) for trace in traces]
+    answered = [i for i, error in enumerate(why) if not error]
+    scores = judge_all(exam.task, [chunk[i].sample for i in answered], [traces[i] for i in answered])
+    found = dict(zip(answered, scores, strict=True))
+    judged = [
+        found[i] if i in found else unanswered(exam.task, item.sample, why[i]) for i, item in enumerate(chunk)
+    ]
+    traces = [failed(trace, error) if error else trace for trace, error in zip(traces, why, strict=True)]
+    columns = zip(chunk, traces, judged, strict=True)
     return [
         {
             "task": exam.wanted.shown,
@@ -240,8 +259,8 @@ def perturbed(exam: Examination, name: str) -> Path | None:
 def _rewriter(settings: Rewriter) -> Callable[[str], str] | None:
     if not settings.model:
         return None
-    model: Model = plugins.load("models", settings.backend)(settings.model, **settings.options)
-    return lambda text: model.reply([[Message("user", (f"{REWRITE}\n\n{text}",))]])[0].text.strip()
+    client = Client(plugins.load("models", settings.backend)(settings.model, **settings.options))
+    return lambda text: client.ask([[Message("user", (f"{REWRITE}\n\n{text}",))]])[0].text.strip()
 
 
 def _images(items: Path) -> list[ImageRef]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import assets, io, plugins
+from medxiaohe.assets import digests
 from medxiaohe.errors import ConfigError, MedError
 from medxiaohe.evals.running.settings import RunSettings
 from medxiaohe.models import starter
 from medxiaohe.types import Model
 
-LARGE = 2**26  # bytes of a file whose digest is worth keeping
 SECRETS = ("api_key_env",)  # the name of a variable is no secret, but where a key lives changes no answer
 # settings that change no answer
 HOW = ("batch_size", "workers", "timeout", "retries", "first_wait", "device", "resolve", "gpus")
@@ -108,20 +108,8 @@ def _folder(place: Path) -> str:
         }
         return io.fingerprint({k.removeprefix("model/"): v for k, v in files.items()})
     return io.fingerprint(
-        {p.relative_to(place).as_posix(): _digest(p) for p in sorted(place.rglob("*")) if p.is_file()}
+        {p.relative_to(place).as_posix(): digests.sha256(p) for p in sorted(place.rglob("*")) if p.is_file()}
     )
-
-
-def _digest(path: Path) -> str:
-    """The sha256 of a file; that of a large one is computed once for each time the file is written."""
-    stat = path.stat()
-    if stat.st_size < LARGE:
-        return io.sha256(path)
-    key = io.fingerprint([str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino])
-    known = assets.cache_root() / "digests" / key
-    if not known.is_file():
-        io.write_text(known, io.sha256(path))
-    return known.read_text(encoding="utf-8")
 
 
 def _snapshot(name: str) -> str:

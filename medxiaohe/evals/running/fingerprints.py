@@ -3,25 +3,22 @@ packages."""
 
 from __future__ import annotations
 
-import ast
-import dataclasses
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
 import inspect
 import json
 import platform
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import medxiaohe
 from medxiaohe import io
-from medxiaohe.evals.running.replies import shown_part
+from medxiaohe.models.request_key import shown_part
+from medxiaohe.recipe.identity import plugin_code
 from medxiaohe.scoring.judges import prompts, use
 from medxiaohe.scoring.judges.use import JudgeSettings
-from medxiaohe.tasks import Fingerprint
+from medxiaohe.tasks import Fingerprint, _reads
 from medxiaohe.types import Message, Sample, Task
 
 PACKAGES = ("torch", "transformers", "tokenizers", "vllm", "pillow", "numpy")
@@ -86,7 +83,7 @@ def judge(settings: JudgeSettings, task: Task, tree: Path | None = None) -> dict
 
 def name_of(scorer: Any) -> str:
     """As it is called in a task: `findings.grounded` is the function `grounded` of the file of `findings`."""
-    scorer = _unwrapped(scorer)
+    scorer = _reads.unwrapped(scorer)
     name = str(getattr(scorer, "name", "") or getattr(scorer, "__name__", type(scorer).__name__))
     package, _, file = str(getattr(scorer, "__module__", "")).rpartition(".")
     return (
@@ -96,57 +93,16 @@ def name_of(scorer: Any) -> str:
     )
 
 
-def _unwrapped(function: Any) -> Any:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.unwrap(function) if callable(function) else function
-
-
 def source(function: Any) -> str:
-    """16 hex digits of the file that defines a function, or an object and the functions it holds, and of the
-    scoring files those import."""
-    target = _unwrapped(function)
-    parts = [target if inspect.isroutine(target) or inspect.isclass(target) else type(target)]
-    if dataclasses.is_dataclass(target) and not isinstance(target, type):
-        held = [_unwrapped(getattr(target, field.name)) for field in dataclasses.fields(target)]
-        parts += [part for part in held if inspect.isroutine(part)]
-    found: dict[str, str] = {}
-    for part in parts:
-        if file := inspect.getsourcefile(part):
-            _collect(Path(file), found)
+    """16 hex digits of the files that define a scorer, or an object and the functions it holds, of all that
+    these import, and of the options it was given."""
     options = io.to_json(function.keywords) if isinstance(function, functools.partial) else {}
-    return io.fingerprint([sorted(found.values()), json.dumps(options, sort_keys=True, default=str)])
+    return io.fingerprint([_reads.source_files(function), json.dumps(options, sort_keys=True, default=str)])
 
 
-def _collect(file: Path, found: dict[str, str]) -> None:
-    if str(file) in found:
-        return
-    found[str(file)] = io.sha256(file)
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        names += (
-            [f"{node.module}.{alias.name}" for alias in node.names]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-        for name in names:
-            if name.startswith("medxiaohe.scoring.") and (other := _file_of(name)) is not None:
-                _collect(other, found)
-
-
-def _file_of(module: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-
-
-def task_code(task: Task, factory: Callable[..., Any]) -> str:
-    """The version of a task: a digest of the file that defines it."""
-    # of a YAML task: the YAML
-    file = getattr(factory, "file", "") or inspect.getsourcefile(_unwrapped(factory))
-    return io.sha256(Path(file))[:16] if file and Path(file).is_file() else "unknown"
+def task_code(name: str) -> str:
+    """The version of a task: 16 hex digits of the file that defines it and of what that imports."""
+    return plugin_code("tasks", name)
 
 
 def packages() -> dict[str, str]:

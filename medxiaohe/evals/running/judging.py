@@ -6,7 +6,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from medxiaohe.evals.statistics import clusters, stats
@@ -63,6 +63,24 @@ class Judged:
         return {"scores": self.scores, "verdicts": told, "judge_replies": replies}
 
 
+def unanswered(task: Task, sample: Sample, why: str) -> Judged:
+    """What becomes of an item that has no answer: a score without a value under the name of each scorer."""
+    named = judge_all(task, [sample], [said(sample, "")])[0].scores  # an empty answer is shown to no judge
+    return Judged([Score(score.name, None, "error", why=why) for score in named])
+
+
+def failure(trace: Trace) -> str:
+    """Why the model or its server gave no answer, or ""."""
+    got = [*trace.messages, *(step.got for step in trace.steps)]
+    return next((one.error for one in got if isinstance(one, Message) and one.error), "")
+
+
+def failed(trace: Trace, why: str) -> Trace:
+    """The trace up to where the model failed."""
+    at = next((i for i, message in enumerate(trace.messages) if message.error), len(trace.messages))
+    return replace(trace, messages=trace.messages[:at], error=why, stop="failed")
+
+
 def said(sample: Sample, answer: str) -> Trace:
     """What a model would have left that answered just this."""
     return Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (answer,))))
@@ -98,7 +116,10 @@ class Tally:
         return {"n": e.n, "mean": mean, "low": low, "high": high, "clusters": e.clusters}
 
     def summary(self) -> dict[str, Any]:
-        return self.row() | {status: self.statuses[status] for status in FAULTS}
+        """The row, how many items have each fault, and `errors`, items without an answer, where there are
+        any."""
+        errors = {"errors": self.statuses["error"]} if self.statuses["error"] else {}
+        return self.row() | {status: self.statuses[status] for status in FAULTS} | errors
 
 
 def interval(values: Sequence[float], groups: Sequence[Units]) -> dict[str, Any]:

@@ -3,6 +3,7 @@ mean."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +11,12 @@ from typing import Any, Literal
 from medxiaohe import plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.reporting import peer_scorers
+from medxiaohe.evals.running.workflows import chosen
+from medxiaohe.recipe.identity import Reads
+from medxiaohe.recipe.settings import InputPath
 from medxiaohe.scoring.judges.use import JudgeSettings
-from medxiaohe.tasks import make
+from medxiaohe.tasks import check_options, reads
+from medxiaohe.tools.toolbox import describe_tools
 
 BASELINES = ("random", "blind")  # the constant answer is always there
 
@@ -52,6 +57,10 @@ class RunSettings:
     seed: int = 0
     # rank: the most likely of the answers on offer, nothing is generated
     mode: Literal["generate", "rank"] = "generate"
+    # {name: panel, rounds: 2, budget: {asks: 20}}: how each item is asked, instead of the task's workflow
+    workflow: dict[str, Any] = field(default_factory=dict)
+    tools: tuple[str, ...] = ()  # instead of the task's
+    library: InputPath | None = None  # passages for the tool `search`, instead of the task's
     samples: int = 1  # answers drawn for each item; more than one needs a temperature
     temperature: float = 0.0
     baselines: tuple[str, ...] = ()  # random, blind
@@ -77,8 +86,11 @@ class RunSettings:
             raise ConfigError(
                 f"{self.samples} samples of greedy decoding are one answer: set `temperature`, such as 0.7"
             )
+        if self.mode == "rank" and (self.workflow or self.tools):
+            raise ConfigError("mode rank asks no workflow: leave out workflow and tools")
         if self.mode == "rank" and (self.samples > 1 or self.temperature):
             raise ConfigError("mode rank draws nothing: leave `samples` at 1 and `temperature` at 0")
+        describe_tools(self.tools)
         for name in self.baselines:
             if name not in BASELINES:
                 raise ConfigError(f"no baseline {name!r}{plugins.nearest(name, BASELINES)}")
@@ -91,11 +103,22 @@ class RunSettings:
             if name != "all":
                 plugins.load("perturbations", name)
         for task in self.tasks:
-            make(task.name, None, task.args)
+            made = check_options(task.name, task.args)
+            if workflow := str(self.workflow.get("name") or (made.workflow if made else "")):
+                chosen(workflow, self.workflow)
             if task.limit is not None and task.limit < 1:
                 raise ConfigError(f"the limit of task {task.shown!r} must be at least 1, not {task.limit}")
         if len({task.shown for task in self.tasks}) < len(self.tasks):
             raise ConfigError("two tasks have the same name: give one of them a `label`")
+
+    def reads(self, inputs: Mapping[str, Path]) -> Reads:
+        """The data, the scorers, the tools and the workflow of the tasks (recipe/identity.py)."""
+        folders = {"tree": inputs.get("tree"), "data": inputs.get("data")}
+        found = Reads()
+        for task in self.tasks:
+            for split in dict.fromkeys([task.split, *(["validation"] if self.calibrate else [])]):
+                found |= reads(task.name, task.args, split=split, **folders)
+        return found
 
     @property
     def perturbations(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, plugins
+from medxiaohe import io
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.reporting import peer_scorers
 from medxiaohe.evals.running import answer_options, fingerprints
@@ -98,7 +98,7 @@ def examined(
     nats = _likelihoods(exam, offered, more)
     facts = {
         "task": wanted.name,
-        "version": fingerprints.task_code(task, plugins.load("tasks", wanted.name)),
+        "version": fingerprints.task_code(wanted.name),
         "split": wanted.split,
         "limit": wanted.limit,
         "args": wanted.args,
@@ -117,12 +117,17 @@ def examined(
         "workflow": task.workflow,
         "tools": list(task.tools),
     }
+    if asked_with := {key: value for key, value in settings.workflow.items() if key != "name"}:
+        facts["workflow_settings"] = asked_with
+    if errors := measures.errors(draws):
+        facts["errors"] = errors
     if self_test is not None:
         facts["judge_self_test"] = dict(self_test)
     if settings.judge.budget.limited and use.kinds(task.scorers):
         facts["judge_budget"] = {
             "max_calls": settings.judge.max_calls,
             "max_cost": settings.judge.max_cost,
+            **({"max_tokens": settings.judge.max_tokens} if settings.judge.max_tokens is not None else {}),
             "unasked": measures.unasked(draws[0]),
         }
     within = {s.name: s.mean_within for s in task.scorers if isinstance(s, JudgedScorer) and s.mean_within}

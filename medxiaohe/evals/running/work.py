@@ -3,8 +3,8 @@ spoil.
 
     items.jsonl    what is asked, written whole before anything is asked
     rows.jsonl     what came of it, appended window by window; a kill leaves whole windows
-    replies.jsonl  what the model has answered within the window that is being worked on
-                   (evals/running/replies.py)
+    replies.sqlite what the model has answered within the window that is being worked on
+                   (models/reply_store.py)
 
 Windows always start at the same items, so a run that resumes forms the same batches as one that was never
 stopped.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
 from medxiaohe.evals.running.judging import Tally
 from medxiaohe.evals.statistics import clusters
-from medxiaohe.scoring.judges.model_judge import SPENT
+from medxiaohe.models.spending import SPENT
 
 RIGHT = 1 - 1e-9  # a value of at least this is a right answer
 
@@ -25,8 +26,8 @@ def cluster_of(row: Mapping[str, Any]) -> tuple[str, ...]:
 def scores(
     rows: Sequence[Path], shown: str, within: Mapping[str, tuple[float, float]] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Name -> {n, mean, low, high, clusters, unparsed, refused, unjudged}, the first scorer under the task's
-    own name.
+    """Name -> {n, mean, low, high, clusters, unparsed, refused, unjudged, errors where there are any}, the
+    first scorer under the task's own name.
 
     `rows` are the files of each draw of answers; an item's value is the mean of its draws, and a fault of any
     draw counts as the share of draws that had it. `within` says of a scorer what the mean of its values is
@@ -47,6 +48,17 @@ def scores(
             )
             tally.add(math.fsum(known) / len(known) if known else None, cluster_of(draws[0]), status)
     return {name: tally.summary() for name, tally in tallies.items()}
+
+
+def errors(rows: Sequence[Path], most: int = 100) -> list[dict[str, Any]]:
+    """The first items that have no answer in some draw, with the reason: {id, draw, error}."""
+    found = (
+        {"id": row["sample"]["id"], "draw": draw, "error": row["trace"].get("error", "")}
+        for draw, path in enumerate(rows)
+        for row in io.read_jsonl(path)
+        if row["scores"] and row["scores"][0]["status"] == "error"
+    )
+    return list(islice(found, most))
 
 
 def unasked(rows: Path) -> int:

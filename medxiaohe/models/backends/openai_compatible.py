@@ -10,24 +10,31 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import re
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-from medxiaohe.errors import ConfigError, DataError, ModelError
+from medxiaohe import io
+from medxiaohe.errors import ConfigError, DataError, ModelError, RequestRejected, ServerGone
 from medxiaohe.models import wire
+from medxiaohe.models.replies import Keep, Reply
 from medxiaohe.privacy import guard, outgoing, post
 from medxiaohe.types import Message, Tool
 
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
+REFUSES_ALL = (401, 402)  # the key or the account: no other request can succeed
 LONGEST_WAIT = 60.0  # seconds, even when the server asks for more
 CODES = (  # what an error may be called in a message; any other word of the server may quote the prompt
     "context_length_exceeded", "content_filter", "content_policy_violation", "insufficient_quota",
     "invalid_api_key",
     "invalid_request_error", "model_not_found", "rate_limit_exceeded",
 )  # fmt: skip
+USAGE = ("prompt_tokens", "completion_tokens")
 HINTS = {
     400: "the model may not take images or tools, or the conversation is too long for it",
     404: "check url (it usually ends in /v1) and the name of the model",
@@ -55,7 +62,10 @@ def openai_compatible(
     `api_key_env` names the environment variable that holds the key. `privacy` is one of the modes of
     `privacy.guard`; PrivacyError at once when the server is elsewhere and the mode keeps conversations here.
     In the mode `deid` a server elsewhere gets conversations redacted (`privacy.outgoing`).
-    `timeout` is in seconds for one answer; `first_wait` is doubled at each of the `retries`.
+    `timeout` is in seconds for one answer, from connecting to its last byte; an answer that breaks off, is
+    late, cannot be read as a chat completion, or has one of the statuses RETRIED is asked for again up to
+    `retries` times, after `first_wait` seconds, doubled each time, or what Retry-After asks for where that
+    is longer.
     """
     if not url:
         raise ConfigError(
@@ -94,28 +104,75 @@ class OpenAICompatible:
     first_wait: float
     workers: int
     resolve: Callable[[str], Sequence[str]]
+    concurrent: ClassVar[bool] = True  # takes requests from several threads at once
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        found = dict(pair for group in self.replies(conversations, tools) for pair in group)
+        """One reply for each conversation, in order; the first failure raises and ends the others."""
+        found: dict[int, Message] = {}
+        for group in self.outcomes(conversations, tools):
+            for i, one in group:
+                if one.message is None:
+                    raise one.error or ModelError(f"{self._who()} gave no reply")
+                found[i] = one.message
         return [found[i] for i in range(len(conversations))]
 
-    def replies(
-        self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
-    ) -> Iterator[list[tuple[int, Message]]]:
-        """The same replies as they come, each with the index of its conversation."""
+    def outcomes(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        tools: Sequence[Tool] = (),
+        keep: Keep = lambda group: None,
+    ) -> Iterator[list[tuple[int, Reply]]]:
+        """Reply or ModelError of each conversation, with its index, in groups as they come.
+
+        `keep` is called with each as soon as it is there, in the thread that asked and before that asks
+        anything else. Raises ServerGone where no request can succeed, after the requests that were under way
+        have ended.
+        """
+
+        def outcome(i: int) -> Reply:
+            reply = self._outcome(conversations[i], tools, stop)
+            keep([(i, reply)])
+            return reply
+
+        stop = threading.Event()
+        if len(conversations) == 1:  # no thread of its own
+            one = outcome(0)
+            if isinstance(one.error, ServerGone):
+                raise one.error
+            yield [(0, one)]
+            return
+        done: queue.SimpleQueue[tuple[int, Future[Reply]]] = queue.SimpleQueue()
+        end: BaseException | None = None
         with ThreadPoolExecutor(max_workers=max(1, min(self.workers, len(conversations)))) as pool:
-            asked = {pool.submit(self._reply, messages, tools): i for i, messages in enumerate(conversations)}
+            futures = [pool.submit(outcome, i) for i in range(len(conversations))]
+            for i, future in enumerate(futures):
+                future.add_done_callback(lambda future, i=i: done.put((i, future)))  # type: ignore[misc]
             try:
-                for done in as_completed(asked):
-                    yield [(asked[done], done.result())]
+                left = len(futures)
+                while left:
+                    group = [done.get()]
+                    while not done.empty():  # this is the only thread that takes from it
+                        group.append(done.get())
+                    left -= len(group)
+                    ended = [(i, future) for i, future in group if not future.cancelled()]
+                    end = end or next((e for _, future in ended if (e := _end(future)) is not None), None)
+                    if end is not None and not stop.is_set():
+                        stop.set()
+                        for future in futures:
+                            future.cancel()
+                    if ready := [(i, future.result()) for i, future in ended if _end(future) is None]:
+                        yield ready
             finally:
-                for one in asked:
-                    one.cancel()
+                stop.set()
+                for future in futures:
+                    future.cancel()
+        if end is not None:
+            raise end
 
     def with_seed(self, seed: int) -> OpenAICompatible:
         return replace(self, seed=seed)
 
-    def _reply(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Message:
+    def _outcome(self, messages: Sequence[Message], tools: Sequence[Tool], stop: threading.Event) -> Reply:
         if not self.destination().local and self.privacy == "deid":  # before a pixel is read
             messages = outgoing.cleaned(messages, self._what())
         body = {
@@ -126,51 +183,62 @@ class OpenAICompatible:
             "seed": self.seed,
             **({"tools": wire.schemas(tools)} if tools else {}),
         }
-        answer = self._ask(json.dumps(body, ensure_ascii=False).encode())
+        began = time.monotonic()
         try:
-            return wire.reply_from_json(json.loads(answer)["choices"][0]["message"], messages)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-            why = (
-                str(error) if isinstance(error, DataError) else "the answer is not a chat completion in JSON"
-            )
-            raise ModelError(
-                f"{self._who()} answered 200, but {why}: is it an OpenAI-compatible server?"
-            ) from None
+            return self._ask(json.dumps(body, ensure_ascii=False).encode(), messages, stop)
+        except ModelError as error:
+            return Reply(error=error, began=began)
 
-    def _ask(self, body: bytes) -> bytes:
-        """The body of the answer with status 200; waits and asks again while that may help."""
-        problem = ""
+    def _ask(self, body: bytes, messages: Sequence[Message], stop: threading.Event) -> Reply:
+        """The reply of the first answer that can be used; waits and asks again while that may help."""
+        failure = ModelError("")
         for attempt in range(self.retries + 1):
-            wait = self.first_wait * 2**attempt
+            wait, times = self.first_wait * 2**attempt, f"{attempt + 1} times"
             try:
                 status, answer, asked_wait = post.post(
                     self.destination(), "/chat/completions", body, self.headers(), self.timeout
                 )
             except post.TooLarge as error:
                 raise ModelError(f"{self._who()} {error}") from None
+            except post.WrongCertificate:
+                raise ServerGone(
+                    f"{self._who()} has a certificate that is not valid for it: nothing was sent"
+                ) from None
             except post.FAULTS as error:
-                problem = (
-                    f"did not answer within {self.timeout:g} s"
-                    if isinstance(error, TimeoutError)
-                    else "could not be reached"
-                )
-                if isinstance(error, post.WrongCertificate):
-                    raise ModelError(
-                        f"{self._who()} has a certificate that is not valid for it: nothing was sent"
-                    ) from None
+                failure = self._fault(error, times)
             else:
                 if status == 200:
-                    return answer
-                problem = f"answered {status}{_code(answer)}"
-                if status not in RETRIED:
-                    raise ModelError(f"{self._who()} {problem}: {self._hint(status)}")
-                wait = max(wait, asked_wait)
-            if attempt < self.retries:
-                time.sleep(min(wait, LONGEST_WAIT))
-        raise ModelError(
-            f"{self._who()} {problem}, {self.retries + 1} times: check that it runs, or raise timeout or"
-            " retries"
-        )
+                    try:
+                        return _read(answer, messages)
+                    except DataError as error:
+                        failure = ModelError(
+                            f"{self._who()} answered 200, but {error}, {times}: is it an OpenAI-compatible"
+                            " server?"
+                        )
+                else:
+                    failure = self._refusal(status, _code(answer), times)
+                    if status not in RETRIED:
+                        break
+                    wait = max(wait, asked_wait)
+            if attempt < self.retries and stop.wait(min(wait, LONGEST_WAIT)):
+                break
+        raise failure from None
+
+    def _fault(self, error: BaseException, times: str) -> ModelError:
+        hint = "check that it runs, or raise timeout or retries"
+        if isinstance(error, post.NotReached):
+            return ServerGone(f"{self._who()} could not be reached, {times}: {hint}")
+        late = isinstance(error, TimeoutError)
+        what = f"did not answer within {self.timeout:g} s" if late else "broke off its answer"
+        return ModelError(f"{self._who()} {what}, {times}: {hint}")
+
+    def _refusal(self, status: int, code: str, times: str) -> ModelError:
+        said = f"{self._who()} answered {status}{code}"
+        if status in RETRIED:
+            kind = ServerGone if "insufficient_quota" in code else ModelError
+            return kind(f"{said}, {times}: check that it runs, or raise timeout or retries")
+        kind = ServerGone if status in REFUSES_ALL or 300 <= status < 400 else RequestRejected
+        return kind(f"{said}: {self._hint(status)}")
 
     def destination(self) -> guard.Destination:
         deidentified = self.privacy == "deid"  # `_reply` sends only what `outgoing` made of it
@@ -208,6 +276,36 @@ class OpenAICompatible:
         if 300 <= status < 400:
             return "a redirect is not followed: give the final address as url"
         return HINTS.get(status, "see the log of that server")
+
+
+def _end(future: Future[Reply]) -> BaseException | None:
+    """What a finished request says about all others: the server is gone, or an image cannot be read."""
+    if (failure := future.exception()) is not None:
+        return failure
+    error = future.result().error
+    return error if isinstance(error, ServerGone) else None
+
+
+def _read(answer: bytes, messages: Sequence[Message]) -> Reply:
+    """The reply in the body of an answer; DataError, with what is wrong, where there is none."""
+    try:
+        found = json.loads(answer)
+        message = wire.reply_from_json(found["choices"][0]["message"], messages)
+        if problem := io.unwritable(message):
+            raise DataError(problem)
+        return Reply(message, None, *_usage(found))
+    except DataError:
+        raise
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        raise DataError("the answer is not a chat completion in JSON") from None
+
+
+def _usage(found: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Tokens in and out, where the server tells them."""
+    usage = found.get("usage")
+    counts = [usage.get(key) if isinstance(usage, dict) else None for key in USAGE]
+    known = [count if type(count) is int and count >= 0 else None for count in counts]
+    return known[0], known[1]
 
 
 def _code(answer: bytes) -> str:

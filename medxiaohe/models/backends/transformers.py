@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import DataError
-from medxiaohe.models import checkpoint, ranking, render, wire
+from medxiaohe.models import checkpoint, ranking, render, turns, wire
+from medxiaohe.models.families import family as families
 from medxiaohe.models.prefix import Beginnings
-from medxiaohe.models.render import Rendered
+from medxiaohe.models.render import Rendered, Thinking
 from medxiaohe.types import Message, Tool
 
 if TYPE_CHECKING:
@@ -34,16 +35,17 @@ def transformers(
     temperature: float = 0.0,
     seed: int = 0,
     device: str = "auto",
+    thinking: Thinking = "auto",
 ) -> Transformers:
-    """`model` is `starter`, a folder, or a hub id; `device` auto takes the GPU when there is one."""
+    """`model` is `starter`, a folder, or a hub id; `device` auto takes the GPU when there is one; `thinking`
+    on or off asks the chat template for thoughts or for none."""
     plugins.need("torch", "transformers", why=f"running the model {model!r}")
     import torch
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Transformers(
-        checkpoint.load(model, device, blind=True), batch_size, max_new_tokens, temperature, seed
-    )
+    loaded = checkpoint.load(model, device, thinking=thinking)
+    return Transformers(loaded, batch_size, max_new_tokens, temperature, seed)
 
 
 class Transformers:
@@ -53,8 +55,8 @@ class Transformers:
         self.name = loaded.name
         self.model, self.processor = loaded.model, loaded.processor
         self.batch_size, self.seed = batch_size, seed
-        self.pad, self.ends = _special_ids(loaded)
-        self.settings = _generation(max_new_tokens, temperature, self.pad, self.ends)
+        self.pad, self.ends = special_ids(loaded)
+        self.settings = generation(loaded, max_new_tokens, temperature)
         self.beginnings = Beginnings(self.model)
         self._tails: dict[tuple[str, int], tuple[int, ...]] = {}
 
@@ -106,13 +108,10 @@ class Transformers:
         `end` includes the end of the turn, so that "A" is not also the beginning of "All of these".
         """
         if not ranking.shares_prompts(self.model):
-            if not end:
-                raise DataError(f"the model {self.name!r} can only score answers with the end of their turn")
-            rows = [
-                self._scored(messages, answer)
-                for messages, choices in zip(conversations, answers, strict=True)
-                for answer in choices
-            ]
+            rows = []
+            for messages, choices in zip(conversations, answers, strict=True):
+                prompt = render.render_prompt(messages, self.processor)
+                rows += [self._with(prompt, self._tail(messages, answer, end)) for answer in choices]
             nats = iter(self._nats(rows))
             return [[next(nats)[0] for _ in choices] for choices in answers]
         found: dict[int, list[float]] = {}
@@ -173,8 +172,13 @@ class Transformers:
             self._tails[key] = tuple(token for token, keep in zip(row.tokens, row.mask, strict=True) if keep)
         return self._tails[key]
 
+    def _with(self, prompt: Rendered, tail: tuple[int, ...]) -> Rendered:
+        """A prompt with an answer, which alone is scored."""
+        mask = (False,) * len(prompt.tokens) + (True,) * len(tail)
+        return replace(prompt, tokens=prompt.tokens + tail, mask=mask)
+
     def _scored(self, messages: Sequence[Message], answer: str) -> Rendered:
-        row = render.render([*messages, Message("assistant", (answer,))], self.processor)
+        row = render.render_turns([*messages, Message("assistant", (answer,))], self.processor)[-1]
         given = len(render.render_prompt(messages, self.processor).tokens)
         return replace(row, mask=(False,) * given + row.mask[given:])
 
@@ -230,12 +234,7 @@ class Transformers:
             yield float(total), int((labels_T != render.IGNORED).sum())
 
     def _inputs(self, rows: Sequence[Rendered], side: str, shared: int = 0) -> dict[str, torch.Tensor]:
-        tensors = render.batch(rows, self.processor, side, shared)
-        dtype, device = self.model.dtype, self.model.device
-        return {
-            name: t.to(device, dtype) if t.is_floating_point() else t.to(device)
-            for name, t in tensors.items()
-        }
+        return render.on_device(render.batch(rows, self.processor, side, shared), self.model)
 
 
 def _pictures(messages: Sequence[Message]) -> int:
@@ -246,11 +245,12 @@ def _seed(seed: int, rows: Sequence[Rendered]) -> int:
     return int(io.fingerprint([seed, [row.tokens for row in rows]]), 16) >> 1
 
 
-def _special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
+def special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
     """The padding token, and every token that ends a reply."""
     tokenizer = loaded.processor.tokenizer
     declared = loaded.model.generation_config.eos_token_id
-    ends = {tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared])} - {None}
+    declared = declared if isinstance(declared, list) else [declared]
+    ends = {tokenizer.eos_token_id, *declared, turns.end_of_turn(loaded.processor)} - {None}
     if not ends or tokenizer.pad_token_id is None:
         raise DataError(
             f"the tokenizer of {loaded.name!r} names no eos_token or no pad_token: set both in its"
@@ -259,9 +259,11 @@ def _special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
     return tokenizer.pad_token_id, frozenset(ends)
 
 
-def _generation(max_new_tokens: int, temperature: float, pad: int, ends: frozenset[int]) -> Any:
-    """Every setting that could change an answer is written out, because what is missing is taken from the
-    checkpoint."""
+def generation(loaded: checkpoint.Loaded, max_new_tokens: int, temperature: float) -> Any:
+    """A GenerationConfig with every setting that could change an answer, because what is missing is taken
+    from
+    the checkpoint. A model never writes the token that stands for an image: there would be no image for
+    it."""
     from transformers import GenerationConfig
 
     sampling = (
@@ -269,7 +271,10 @@ def _generation(max_new_tokens: int, temperature: float, pad: int, ends: frozens
         if temperature > 0
         else {"do_sample": False}
     )
+    pad, ends = special_ids(loaded)
+    image = families.of(loaded.processor).image_token_id(loaded.processor)
     return GenerationConfig(
         max_new_tokens=max_new_tokens, num_beams=1, repetition_penalty=1.0, no_repeat_ngram_size=0,
-        pad_token_id=pad, eos_token_id=sorted(ends), **sampling,
+        pad_token_id=pad, eos_token_id=sorted(ends), suppress_tokens=None if image is None else [image],
+        **sampling,
     )  # fmt: skip

@@ -117,6 +117,8 @@ def _lead(results: Results) -> Html:
         ),
         ("Unjudged", count(faults["unjudged"]), "left out of every mean"),
     ]
+    if errors := sum(task["scores"].get("errors", 0) for task in tasks):
+        tiles.append(("No answer", count(errors), "the server failed; left out of every mean"))
     shown = [
         tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("span", note, class_="quiet")))
         for name, value, note in tiles

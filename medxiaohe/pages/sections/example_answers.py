@@ -22,6 +22,7 @@ OUTCOMES = {
     "unparsed": "no usable answer at the end: none could be read, or the model refused",
     "right throughout": "right at first and at the end",
     "unjudged": "the judge failed at the end",
+    "no answer": "the server of the model failed at the end",
 }
 RIGHT = 0.5  # a score of at least this counts as right when items are sorted into outcomes
 
@@ -65,6 +66,8 @@ def judgement(scores: Sequence[Mapping[str, Any]]) -> Judgement:
 def outcome(first: Judgement, last: Judgement) -> str:
     if last.status in ("unparsed", "refused"):
         return "unparsed"
+    if last.status == "error":
+        return "no answer"
     if last.verdict == "unjudged":
         return "unjudged"
     if last.good:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from medxiaohe.models.asking import Unreadable
 from medxiaohe.scoring._answer import outside_thoughts
 from medxiaohe.scoring.judges.questions import ABSTAINED, LABELS, Question, digest
 from medxiaohe.types import Message
@@ -61,10 +62,6 @@ CHAT = re.compile(
 )
 UNSEEN = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
-
-
-class Unreadable(ValueError):
-    """What is wrong with a judge's reply, in words for the judge."""
 
 
 def version(kind: str) -> str:
@@ -128,13 +125,6 @@ def read(question: Question, reply: str) -> list[tuple[str, str]]:
     if missing := [id for id in wanted if id not in said]:
         raise Unreadable(f"there is no verdict for {', '.join(missing)}")
     return [said[id] for id in wanted]
-
-
-def correction(reply: str, problem: str) -> tuple[Message, ...]:
-    """What goes on when a reply could not be read: the reply, and what is wrong with it."""
-    return Message("assistant", (reply,)), Message(
-        "user", (f"That cannot be used: {problem}. Reply again with the JSON object only.",)
-    )
 
 
 def _object(reply: str) -> dict[str, Any]:

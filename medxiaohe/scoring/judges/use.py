@@ -22,10 +22,12 @@ from typing import Any
 
 from medxiaohe import assets, io, plugins
 from medxiaohe.errors import ConfigError
+from medxiaohe.models.asking import REPAIRS
+from medxiaohe.models.reply_store import ReplyStore
+from medxiaohe.models.spending import CallBudget
 from medxiaohe.scoring.judges import selftest
-from medxiaohe.scoring.judges.model_judge import Budget, ModelJudge
-from medxiaohe.scoring.judges.questions import Judge
-from medxiaohe.scoring.judges.store import Store
+from medxiaohe.scoring.judges.model_judge import ModelJudge
+from medxiaohe.scoring.judges.questions import Judge, digest
 from medxiaohe.types import Scorer
 
 RULES = "rules"
@@ -53,10 +55,11 @@ class JudgeSettings:
     backend: str = "openai_compatible"
     options: dict[str, Any] = field(default_factory=dict)  # of the backend: url, api_key_env, privacy, ...
     batch: int = 8  # criteria or claims in one call
-    retries: int = 2
+    retries: int = REPAIRS  # requests that show the judge what is wrong with its reply
     max_calls: int | None = None  # of each task, its self-test left out; what lies beyond is unjudged
+    max_tokens: int | None = None
     max_cost: float | None = None
-    price_in: float = 0.0  # for a million tokens, four letters each
+    price_in: float = 0.0  # for a million tokens
     price_out: float = 0.0
     cache: str = ""  # a folder; "" is the cache of medxiaohe, "none" keeps nothing
 
@@ -69,8 +72,8 @@ class JudgeSettings:
         self.budget  # noqa: B018  raises when it contradicts itself
 
     @property
-    def budget(self) -> Budget:
-        return Budget(self.max_calls, self.max_cost, self.price_in, self.price_out)
+    def budget(self) -> CallBudget:
+        return CallBudget(self.max_calls, self.max_tokens, self.max_cost, self.price_in, self.price_out)
 
 
 def make(settings: JudgeSettings, tree: Path | None = None) -> Judge | None:
@@ -98,11 +101,21 @@ def make(settings: JudgeSettings, tree: Path | None = None) -> Judge | None:
         if settings.cache
         else assets.cache_root() / "judges"
     )
-    store = Store(folder)
     model = backend(settings.model, **options)
     return ModelJudge(
-        model, name=name, batch=settings.batch, retries=settings.retries, budget=settings.budget, store=store
+        model,
+        name=name,
+        batch=settings.batch,
+        retries=settings.retries,
+        budget=settings.budget,
+        store=_cache(folder, name) if folder else None,
     )
+
+
+def _cache(folder: Path, name: str) -> ReplyStore:
+    """The replies of this judge, of all runs; the folder is for its owner only."""
+    earlier = tuple(sorted(folder.glob("*.jsonl"))) if folder.is_dir() else ()  # verdicts of version 0.1
+    return ReplyStore(folder / f"{digest(name)[:24]}.sqlite", shared=True, earlier=earlier)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from swift.rewards import orms
 
 @cache
 def scorer(task):
-    return make(task).scorers[0]
+    return make(task, from_data=True).scorers[0]
 
 
 def by_task(sample, trace):

@@ -32,7 +32,7 @@ from medxiaohe.tasks import make
 
 @cache
 def scorer(task):
-    return make(task).scorers[0]
+    return make(task, from_data=True).scorers[0]
 
 
 def by_task(sample, trace):

@@ -3,10 +3,10 @@ docs/training.md.
 
     memory = weights + gradients + optimizer + activations + logits
 
-    weights      all, in the precision they are loaded in; 4-bit ones of the language model take 0.56 bytes
-                 (scales included)
-    gradients    those that are trained, in the same precision
-    optimizer    two moments for each trained weight, in the same precision
+    weights      all, in the precision they are loaded in; those that are trained are float32, 4-bit ones of
+                 the language model take 0.56 bytes (scales included)
+    gradients    those that are trained, in their precision
+    optimizer    two moments for each trained weight, in its precision
     activations  of each layer a gradient passes: 8 hidden + 2 keys and values + 4 intermediate, a position;
                  with checkpointing the input
                  of each layer and all of one

@@ -17,6 +17,7 @@ from typing import Any
 
 from medxiaohe.errors import MedError, ModelError, StorageError
 from medxiaohe.models.checkpoint import Loaded
+from medxiaohe.models.families import family as families
 
 MEMORY = ("outofmemory", "out of memory", "can't allocate")
 AGAIN = "the last checkpoint is intact, and the same command goes on from it"
@@ -87,10 +88,8 @@ def agree(loaded: Loaded) -> None:
             f"{loaded.name}: its tokenizer has token {highest} and the model {rows} embeddings, so they are"
             " not of one checkpoint: take both from the same one, or resize the model"
         )
-    ours, theirs = (
-        getattr(loaded.processor, "image_token_id", None),
-        getattr(loaded.model.config, "image_token_id", None),
-    )
+    ours = families.of(loaded.processor).image_token_id(loaded.processor)
+    theirs = getattr(loaded.model.config, "image_token_id", None)
     if ours is not None and theirs is not None and ours != theirs:
         said = f"an image is token {ours} for its processor and {theirs} for the model"
         raise ModelError(f"{loaded.name}: {said}: take both from one checkpoint")

@@ -18,6 +18,8 @@ from typing import Annotated, Any, Literal
 from medxiaohe import io, progress
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint, starter
+from medxiaohe.models.families import family as families
+from medxiaohe.models.render import Thinking
 from medxiaohe.recipe import ranks
 from medxiaohe.recipe.settings import HOW, content_hash, decisive
 from medxiaohe.train.loop import batch_plan as plans
@@ -37,6 +39,7 @@ class FitSettings:
     """Names are those of Hugging Face TrainingArguments; `max_steps` counts optimizer steps."""
 
     model: str = ""
+    thinking: Thinking = "auto"  # whether the chat template asks for thoughts; auto: as it does by itself
     parts: parts_of.Parts = field(default_factory=parts_of.Parts)
     learning_rate: float = 5e-4
     projector_learning_rate: float | None = 1e-3
@@ -50,6 +53,11 @@ class FitSettings:
     # with several processes: copies of the model (DDP), or one shared out (FSDP2)
     sharding: Literal["none", "fsdp"] = "none"
     max_length: int = 512
+    # recompute activations instead of keeping them; null: on an accelerator
+    gradient_checkpointing: bool | None = None
+    lr_scheduler_type: Literal[
+        "linear", "cosine", "constant", "constant_with_warmup", "cosine_with_min_lr", "polynomial"
+    ] = "linear"
     packing: bool = False  # several rows in a sequence of max_length tokens, none sees another
     # sources that are seldom in the first batches and frequent in the last, in a straight line (MX-20)
     rising: tuple[str, ...] = ()
@@ -97,6 +105,12 @@ def device() -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
+def checkpoints_activations(wanted: bool | None) -> bool:
+    """Whether activations are recomputed in the backward pass: as the settings say, else on an
+    accelerator."""
+    return device() != "cpu" if wanted is None else wanted
+
+
 def train_on(
     file: str, label: str, settings: FitSettings, out: Path, data: Path, model: Path | None
 ) -> dict[str, Any]:
@@ -105,7 +119,15 @@ def train_on(
     refuse_unchecked(data, settings.allow_contaminated, label)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
-    loaded = checkpoint.load(base, device(), four_bit=settings.quantize == "4bit")
+    if settings.packing:
+        refuse_packing(base)
+    loaded = checkpoint.load(
+        base,
+        device(),
+        four_bit=settings.quantize == "4bit",
+        thinking=settings.thinking,
+        master=settings.parts.language == "full" or settings.sharding == "fsdp",  # FSDP2 shards one precision
+    )
     faults.agree(loaded)
     rows = Rows(
         list(io.read_samples(data / file)),
@@ -118,6 +140,13 @@ def train_on(
         raise DataError(f"{label}: no rows to train on: look at the mixture stage's counts")
     place = io.scratch(out, [label, decisive(settings), io.content(data, file), identity(base), code()])
     return fit(rows, loaded, settings, out, place, label)
+
+
+def refuse_packing(base: str) -> None:
+    """ConfigError for a family whose rows cannot share a sequence, before its weights are read."""
+    processor = checkpoint.processor(base)
+    if why := families.of(processor).cannot_pack:
+        raise ConfigError(f"packing is not for {base!r}: {why}; set packing to false")
 
 
 def identity(base: str) -> str:
@@ -168,7 +197,7 @@ def _fit(
     before = parts_of.sizes(trainer.model)
     most = estimate.largest(batches, lengths, [size.num_images for size in rows.sizes])
     needed = estimate.memory(
-        trainer.model, *most, trainer.model.dtype.itemsize, trainer.args.gradient_checkpointing
+        trainer.model, *most, 4 if device() == "cpu" else 2, trainer.args.gradient_checkpointing
     )
     if ranks.is_first():
         seconds = seconds_each * estimate.positions(batches, lengths) / ranks.world()
@@ -221,12 +250,12 @@ def _trainer(
         output_dir=str(place),
         use_cpu=on_cpu,
         bf16=not on_cpu,
-        gradient_checkpointing=not on_cpu,
+        gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup_steps,
         max_grad_norm=settings.max_grad_norm,
-        lr_scheduler_type="linear",
+        lr_scheduler_type=settings.lr_scheduler_type,
         per_device_train_batch_size=1,  # a row of the trainer's data set is a batch of the plan
         gradient_accumulation_steps=settings.gradient_accumulation_steps,
         max_steps=steps,
@@ -261,7 +290,7 @@ def _trainer(
         args=config,
         train_dataset=dataset(batches),
         data_collator=collate,
-        processing_class=loaded.processor,
+        processing_class=checkpoint.for_trainer(loaded.processor),
         callbacks=[Show(), faults.alarms(label)],
     )
     trainer.remove_callback(PrinterCallback)

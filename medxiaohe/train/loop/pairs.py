@@ -16,7 +16,7 @@ from typing import Any
 
 from medxiaohe import io, progress
 from medxiaohe.errors import DataError
-from medxiaohe.models.render import Rendered, batch, render, render_prompt
+from medxiaohe.models.render import Rendered, batch, render_prompt, render_turns
 from medxiaohe.types import Message
 
 FILE = "pairs.jsonl"
@@ -121,7 +121,8 @@ class PairRows:
         )
 
     def _ending(self, pair: Preference, reply: str, asked: int) -> Rendered:
-        row = render((*pair.messages, Message("assistant", (reply,))), self.processor).cut(self.max_length)
+        row = render_turns((*pair.messages, Message("assistant", (reply,))), self.processor)[-1]
+        row = row.cut(self.max_length)
         # earlier turns are part of the prompt
         mask = tuple(keep and i >= asked for i, keep in enumerate(row.mask))
         if not any(mask):

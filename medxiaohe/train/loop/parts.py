@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from medxiaohe.errors import ConfigError
+from medxiaohe.errors import ConfigError, ModelError
 from medxiaohe.models import starter
 
-LANGUAGE = r".*(language_model|text_model).*"
+PROJECTOR_NAMES = ("multi_modal_projector", "connector", "merger", "projector")
+VISION_NAMES = ("vision_tower", "vision_model", "visual")
+LANGUAGE = rf"(?!.*({'|'.join(PROJECTOR_NAMES + VISION_NAMES)})).*"  # all but what sees
 LORA_TARGETS = {
     "attention": LANGUAGE + r"\.(q_proj|v_proj)",
     "all": LANGUAGE + r"\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
 }
-PROJECTOR_NAMES = ("multi_modal_projector", "connector", "merger", "projector")
-VISION_NAMES = ("vision_tower", "vision_model", "visual")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,12 @@ def part_of(name: str) -> str:
 
 
 def prepare(model: Any, parts: Parts, seed: int) -> Any:
-    """Freeze and unfreeze; with LoRA the returned model wraps the given one."""
+    """Freeze and unfreeze; with LoRA the returned model wraps the given one.
+
+    What is trained is float32 whatever the rest is: a step of 1e-5 is less than half of what bfloat16 tells
+    apart at the size of most weights, and would be lost. Products are bfloat16 on an accelerator all the
+    same: `mixed`.
+    """
     import torch
 
     torch.manual_seed(seed)
@@ -60,13 +65,29 @@ def prepare(model: Any, parts: Parts, seed: int) -> Any:
         adapters = LoraConfig(
             r=parts.lora_r, lora_alpha=2 * parts.lora_r, target_modules=targets, lora_dropout=0.0
         )
-        model = get_peft_model(model, adapters)
+        try:
+            model = get_peft_model(model, adapters)
+        except ValueError as error:  # peft found no layer of these names
+            raise ModelError(
+                f"lora_targets {parts.lora_targets} match no layer of a {type(model).__name__}: set"
+                " parts.language to full or frozen"
+            ) from error
     train = {"language": parts.language == "full", "projector": parts.projector, "vision": parts.vision}
     for name, weight in model.named_parameters():
         weight.requires_grad = True if "lora_" in name else train[part_of(name)]
+        if weight.requires_grad and weight.dtype == torch.bfloat16:
+            weight.data = weight.data.float()
     if not any(weight.requires_grad for weight in model.parameters()):
         raise ConfigError("no weight is trained: the model has none of the parts that were asked for")
     return model
+
+
+def mixed(model: Any) -> Any:
+    """A context in which a model computes as trainers let it: bfloat16 products on an accelerator."""
+    import torch
+
+    kind = model.device.type
+    return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu")
 
 
 def merged(model: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from medxiaohe import images, plugins, progress
 from medxiaohe.errors import DataError
-from medxiaohe.models.render import Rendered, batch, pack, render
+from medxiaohe.models.render import Rendered, batch, pack, render_turns
 from medxiaohe.tasks import make
+from medxiaohe.tools.toolbox import describe_tools
 from medxiaohe.train.loop.augment import Augment, augmented
 from medxiaohe.train.loop.batch_plan import Batch
 from medxiaohe.types import ImageRef, Sample, Tool
@@ -28,8 +29,9 @@ class Size:
 
 
 class Rows:
-    """Samples as the model sees them. `sizes` comes from one pass at the start, which finds every bad row
-    before training."""
+    """Samples as the model sees them: one row each, or a row for each of its turns where the chat template
+    rewrites earlier ones. `sizes` comes from one pass at the start, which finds every bad row before
+    training."""
 
     def __init__(
         self,
@@ -42,20 +44,23 @@ class Rows:
         self._tools = offered(samples)
         self.processor, self.max_length = processor, max_length
         self._samples = samples
-        self.sources = [sample.source for sample in samples]
+        self.sources: list[str] = []
+        self._of: list[tuple[int, int]] = []  # of each row, its sample and which of the sample's rows it is
         self._augment = augment if augment is not None and augment.is_on else None
         self._kept: dict[int, Rendered] = {}
         # processes that share a model must all run its vision tower, or none of them
         self.keep_in_step = False
         self.sizes: list[Size] = []
         used = 0
-        for number, _ in enumerate(progress.track(samples, label)):
-            row = self._render(number, images.open_image)
-            self.sizes.append(Size(len(row.tokens), sum(row.mask), row.num_images))
-            num_bytes = sum(t.nbytes for t in row.features.values()) + 16 * len(row.tokens)
-            if used + num_bytes <= KEPT_BYTES:
-                used += num_bytes
-                self._kept[number] = row
+        for number, sample in enumerate(progress.track(samples, label)):
+            for turn, row in enumerate(self._rendered(number, images.open_image)):
+                self._of.append((number, turn))
+                self.sources.append(sample.source)
+                self.sizes.append(Size(len(row.tokens), sum(row.mask), row.num_images))
+                num_bytes = sum(t.nbytes for t in row.features.values()) + 16 * len(row.tokens)
+                if used + num_bytes <= KEPT_BYTES:
+                    used += num_bytes
+                    self._kept[len(self.sizes) - 1] = row
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -95,22 +100,28 @@ class Rows:
         )
 
     def _render(self, number: int, opener: Callable[[ImageRef], Image]) -> Rendered:
+        sample, turn = self._of[number]
+        return self._rendered(sample, opener)[turn]
+
+    def _rendered(self, number: int, opener: Callable[[ImageRef], Image]) -> list[Rendered]:
+        """All rows of a sample."""
         sample = self._samples[number]
         try:
             tools = self._tools[sample.source] if _calls(sample) else ()
-            return render(sample.messages, self.processor, opener, tools).cut(self.max_length)
+            rows = render_turns(sample.messages, self.processor, opener, tools)
+            return [row.cut(self.max_length) for row in rows]
         except DataError as error:
             raise DataError(f"row {number + 1} ({sample.id}): {error}") from error
 
 
-def offered(samples: Sequence[Sample]) -> dict[str, list[Tool]]:
+def offered(samples: Sequence[Sample]) -> dict[str, tuple[Tool, ...]]:
     """The tools of each task whose rows call some: a row of calls is shown the tools that its rollout would
     be shown."""
-    found: dict[str, list[Tool]] = {}
+    found: dict[str, tuple[Tool, ...]] = {}
     for sample in samples:
         if sample.source not in found and _calls(sample):
-            named = make(sample.source).tools if sample.source in plugins.available("tasks") else ()
-            found[sample.source] = [plugins.load("tools", name) for name in named]
+            known = sample.source in plugins.available("tasks")
+            found[sample.source] = describe_tools(make(sample.source).tools) if known else ()
     return found
 
 

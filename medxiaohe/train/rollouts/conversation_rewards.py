@@ -9,13 +9,14 @@ from typing import Any
 
 from medxiaohe import plugins
 from medxiaohe.agents import rwr as grammar
-from medxiaohe.agents._loop import Form, Talk, offered
 from medxiaohe.entity.linking.finder import finder
 from medxiaohe.errors import ConfigError
 from medxiaohe.models.render import IGNORED, Rendered, batch, render_prompt
 from medxiaohe.rewards.hybrid import Reward
 from medxiaohe.rewards.rwr import RwrWeights, Seen, rwr
+from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.rollouts.answer_rewards import Rewarding
+from medxiaohe.train.rollouts.talk import Form, Talk
 from medxiaohe.types import ImageRef, Message, Sample, Score, Task, ToolResult
 
 OPENED = "<answer>"
@@ -124,7 +125,6 @@ def gains(
     tasks: dict[str, Task],
     model: Any,
     processor: Any,
-    form: Form,
     batch_size: int,
 ) -> list[float | None]:
     """log [pi(gold | with) / pi(gold | without)] in nats a token of the gold; None where nothing was
@@ -145,7 +145,7 @@ def gains(
             if any(isinstance(part, ToolResult) for part in message.parts)
         )
         for messages in (talk.messages[: last + 1], talk.prompt.messages):
-            rows.append(_ending(messages, gold, processor, offered(talk, form)))
+            rows.append(_ending(messages, gold, processor, talk.tools))
         numbers.append(number)
     nats = [
         value
@@ -174,7 +174,7 @@ def _mean_log_likelihood(rows: Sequence[Rendered], model: Any, processor: Any) -
 
     inputs = {name: tensor.to(model.device) for name, tensor in batch(rows, processor).items()}
     labels = inputs.pop("labels")[:, 1:]
-    with torch.no_grad():
+    with torch.no_grad(), parts_of.mixed(model):
         logits = model(**inputs, use_cache=False).logits[:, :-1]
     found = []
     for one, label in zip(logits, labels, strict=True):

@@ -4,7 +4,7 @@ the end of a run."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.models.checkpoint import Loaded
 from medxiaohe.recipe import ranks
 from medxiaohe.train.loop import faults
-from medxiaohe.train.loop.fit import device, save
+from medxiaohe.train.loop import parts as parts_of
+from medxiaohe.train.loop.fit import dataset, device, save
 from medxiaohe.train.loop.resume import newest, restore
 from medxiaohe.train.rollouts import watch
 
 PASSED_ON = (  # settings that have the name of TRL's
     "learning_rate", "num_generations", "per_device_train_batch_size", "max_steps", "max_completion_length",
-    "temperature",
+    "temperature", "gradient_checkpointing",
     "epsilon_high", "loss_type", "scale_rewards", "mask_truncated_completions", "entropy_coef",
     "entropy_target", "entropy_coef_delta",
     "entropy_coef_max", "beta", "num_iterations", "seed", "save_steps",
@@ -42,7 +43,6 @@ def config(settings: Any, place: Path) -> Any:
         output_dir=str(place),
         use_cpu=on_cpu,
         bf16=not on_cpu,
-        gradient_checkpointing=False,
         lr_scheduler_type="constant",
         use_adaptive_entropy=settings.entropy_target > 0,
         data_seed=settings.seed,
@@ -64,6 +64,46 @@ def config(settings: Any, place: Path) -> Any:
 def prompts_of_a_generation(settings: Any) -> int:
     """Of all processes together."""
     return int(settings.per_device_train_batch_size * ranks.world() // settings.num_generations)
+
+
+def numbers(rows: Sequence[int]) -> Any:
+    """Rows for GRPOTrainer: the number of a prompt; what the prompt says is looked up by our rollouts."""
+
+    def fill(found: dict[str, list[int]]) -> dict[str, list[Any]]:
+        asked = [[{"role": "user", "content": f"prompt {number}"}] for number in found["row"]]
+        return {"row": found["row"], "prompt": asked}
+
+    return dataset(rows).with_transform(fill)
+
+
+def generator(
+    trainer: Any, sampling: Any, stopping: Callable[[tuple[str, ...], int], Any] | None = None
+) -> Callable[..., Any]:
+    """A function that samples from the policy as it is now, on the trainer's device.
+
+    Args:
+        trainer: a GRPOTrainer.
+        sampling: a GenerationConfig.
+        stopping: strings that end a turn, number of tokens of the inputs -> stopping criteria of
+        transformers.
+
+    Returns:
+        Of padded inputs (and strings that end a turn), tokens [batch, inputs + new].
+    """
+    import torch
+    from trl.models import unwrap_model_for_generation
+
+    def generate(inputs: dict[str, Any], ends_of_turns: tuple[str, ...] = ()) -> Any:
+        moved = {name: tensor.to(trainer.accelerator.device) for name, tensor in inputs.items()}
+        stops = stopping(ends_of_turns, inputs["input_ids"].shape[1]) if stopping else None
+        with (
+            unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model,
+            torch.no_grad(),
+            parts_of.mixed(model),
+        ):
+            return model.generate(**moved, generation_config=sampling, stopping_criteria=stops)
+
+    return generate
 
 
 def callback(meter: progress.Meter, written: Rollouts, settings: Any) -> Any:
@@ -169,10 +209,13 @@ class Rollouts:
         values: list[dict[str, Any]] = []
         tensors: dict[str, Any] = {}
         for number, row in enumerate(trainer._buffered_inputs or []):
-            values.append({key: value for key, value in row.items() if not isinstance(value, torch.Tensor)})
-            tensors |= {
-                f"{number} {key}": value for key, value in row.items() if isinstance(value, torch.Tensor)
-            }
+            pictures = row.get("images", [])
+            plain = {key: value for key, value in row.items() if key != "images"}
+            values.append({key: one for key, one in plain.items() if not isinstance(one, torch.Tensor)})
+            values[-1]["images"] = len(pictures)
+            tensors |= {f"{number} {key}": one for key, one in plain.items() if isinstance(one, torch.Tensor)}
+            for i, features in enumerate(pictures):
+                tensors |= {f"{number} images {i} {name}": tensor for name, tensor in features.items()}
         seen = trainer._last_world_entropy if trainer.use_adaptive_entropy else math.inf
         entropy = [trainer.entropy_coef, seen if math.isfinite(seen) else None]
         return {
@@ -186,9 +229,16 @@ class Rollouts:
     def restore(self, trainer: Any, values: dict[str, Any], tensors: Mapping[str, Any]) -> None:
         trainer._step = values["step"]
         trainer._buffered_inputs = values["buffered"] or None
+        for row in trainer._buffered_inputs or []:
+            row["images"] = [{} for _ in range(row["images"])]
         for key, tensor in tensors.items():
             number, _, name = key.partition(" ")
-            trainer._buffered_inputs[int(number)][name] = tensor.to(trainer.args.device)
+            row = trainer._buffered_inputs[int(number)]
+            if name.startswith("images "):
+                _, i, feature = name.split(" ", 2)
+                row["images"][int(i)][feature] = tensor
+            else:
+                row[name] = tensor.to(trainer.args.device)
         self.rows[:], self.stopped = values["written"], values["stopped"]
         trainer.entropy_coef, seen = values["entropy"]
         trainer._last_world_entropy = math.inf if seen is None else seen

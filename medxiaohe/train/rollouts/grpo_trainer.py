@@ -1,71 +1,133 @@
-"""GRPOTrainer of TRL 1.16 over rollouts of our own: turns, tools and images come from `train.rollout`, the
-update is TRL's.
+"""GRPOTrainer of TRL 1.16 over rollouts of our own: tokens, images and turns are ours, the update is TRL's.
 
 TRL's hooks are too narrow for it: `rollout_func` loses images (only those of the data set reach the loss),
-`tools` renders and parses by TRL's own templates, and a batch that mixes rows with and without images is
-refused by the processor. So what is replaced is where completions come from and which pixels go with them;
+`tools` renders and parses by TRL's own templates, prompts of different length or a batch that mixes rows with
+and without images are refused by the processors of most families, and which pixels belong to which row is
+known for some layouts only. So what is replaced is where completions come from and what a row's images are;
 advantages, masks, losses and metrics stay TRL's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-from medxiaohe.train.rollouts.rollout import Rollout, joined
-
-Roll = Callable[[Any, Sequence[int]], list[Rollout]]  # trainer, row numbers -> rollouts in that order
+from medxiaohe.models.families import family as families
 
 
-def rolling(trainer: type, roll: Roll) -> Any:
-    """A class of GRPOTrainer whose completions are those of `roll`. `rolled` has those of the batch in
-    hand."""
+class Rolled(Protocol):
+    """One row: the first `num_prompt` of its tokens are the prompt, `mask` is 1 where the policy sampled."""
+
+    num_prompt: int
+
+    @property
+    def tokens(self) -> Sequence[int]: ...
+    @property
+    def mask(self) -> Sequence[int]: ...  # of the tokens behind the prompt
+    @property
+    def answer(self) -> str: ...
+    @property
+    def features(self) -> Sequence[Mapping[str, Any]]: ...  # of its images, piece by piece
+    @property
+    def logprobs(self) -> Sequence[float] | None: ...  # of the sampled tokens, where another engine drew them
+
+
+Roll = Callable[[Any, Sequence[int]], Sequence[Rolled]]  # trainer, row numbers -> rollouts in that order
+
+
+def rolling(trainer: type, roll: Roll, processor: Any) -> Any:
+    """A class of GRPOTrainer whose completions are those of `roll`.
+
+    `rolled` has the rows of the batch in hand, in the order of the inputs. Rows with the same `episode` are
+    of one input: they share its reward and its advantage.
+    """
+    family = families.of(processor)
 
     class Rolling(trainer):  # type: ignore[misc, valid-type]
-        rolled: Sequence[Rollout] = ()
-        # of the batch that is scored; the loss gets its own from the buffer
-        _pixels: dict[str, Any] | None = None
+        rolled: Sequence[Rolled] = ()
+        _images: Sequence[Mapping[str, Any]] = ()  # of each row that goes through the model
 
         def _generate_and_score_completions(self, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
             self.rolled = roll(self, [row["row"] for row in inputs])
-            self._pixels = pixels(self.rolled, self.accelerator.device)
-            out = super()._generate_and_score_completions(inputs)
-            out |= self._pixels
-            self._pixels = None
-            return dict(out)
+            self._images = [family.joined(one.features) for one in self.rolled]
+            out = dict(super()._generate_and_score_completions(inputs)) | {"images": list(self._images)}
+            if len(firsts := episodes(self.rolled)) < len(self.rolled):
+                places = {id(episode_of(one)): i for i, one in enumerate(firsts)}
+                out["advantages"] = out["advantages"][[places[id(episode_of(one))] for one in self.rolled]]
+            return out
 
         def _generate(self, prompts: Sequence[Any]) -> tuple[Any, ...]:
-            ids = [one.tokens[: one.num_prompt] for one in self.rolled]
-            completions = [one.tokens[one.num_prompt :] for one in self.rolled]
+            ids = [list(one.tokens[: one.num_prompt]) for one in self.rolled]
+            completions = [list(one.tokens[one.num_prompt :]) for one in self.rolled]
             _log(self, self.rolled)
-            texts = [[{"role": "assistant", "content": one.talk.trace.answer}] for one in self.rolled]
-            return ids, completions, [one.mask for one in self.rolled], texts, None, {}, None, []
+            texts = [[{"role": "assistant", "content": one.answer}] for one in episodes(self.rolled)]
+            masks = [list(one.mask) for one in self.rolled]
+            drawn = [one.logprobs for one in self.rolled]
+            known = None if any(one is None for one in drawn) else drawn
+            return ids, completions, masks, texts, known, {}, None, []
 
-        def _get_per_token_logps_and_entropies(self, *args: Any, **more: Any) -> Any:
-            return super()._get_per_token_logps_and_entropies(
-                *args, **(more if self._pixels is None else more | self._pixels)
+        def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+            self._images = inputs["images"]
+            return super()._compute_loss(model, inputs)
+
+        def _get_per_token_logps_and_entropies(
+            self,
+            model: Any,
+            input_ids: Any,
+            attention_mask: Any,
+            logits_to_keep: int,
+            batch_size: int | None = None,
+            compute_entropy: bool = False,
+            compute_aux_loss: bool = False,
+            **_: Any,
+        ) -> tuple[Any, Any, Any]:
+            """TRL's, with the images and token types of the rows as their family joins them."""
+            import torch
+
+            size = batch_size or input_ids.size(0)
+            logps, entropies, losses = [], [], []
+            for start in range(0, input_ids.size(0), size):
+                ids, mask = input_ids[start : start + size], attention_mask[start : start + size]
+                inputs = family.joined(self._images[start : start + size]) | family.per_token(ids, processor)
+                moved = {name: tensor.to(ids.device) for name, tensor in inputs.items()}
+                more = {"output_router_logits": True} if compute_aux_loss else {}
+                labels = ids.masked_fill(mask == 0, -100)
+                labels[:, :-logits_to_keep] = -100
+                with self.accelerator.autocast():
+                    out = model(
+                        input_ids=ids, attention_mask=mask, **moved, **more, labels=labels, fused_lm_head=True
+                    )
+                logps.append(out.log_probs[:, -logits_to_keep:])
+                entropies += [out.entropy[:, -logits_to_keep:]] if compute_entropy else []
+                losses += [out.aux_loss] if compute_aux_loss else []
+            return (
+                torch.cat(logps),
+                torch.cat(entropies) if compute_entropy else None,
+                torch.stack(losses).mean() if compute_aux_loss else None,
             )
 
     return Rolling
 
 
-def pixels(rollouts: Sequence[Rollout], device: Any) -> dict[str, Any]:
-    """Image features of all rows, in the order of their image tokens, and how many images each row has; {}
-    without images."""
-    features = joined([part for one in rollouts for part in one.features])
-    if not features:
-        return {}
-    return {name: tensor.to(device) for name, tensor in features.items()} | {
-        "num_images": [one.num_images for one in rollouts]
-    }
+def episode_of(row: Rolled) -> Any:
+    """What a row shares with the other rows of its input; itself where it is the only one."""
+    return getattr(row, "episode", row)
 
 
-def _log(trainer: Any, rollouts: Sequence[Rollout]) -> None:
-    """Token counts of what the policy wrote, over all processes."""
+def episodes(rows: Sequence[Any]) -> list[Any]:
+    """The first row of each input, in order."""
+    return list({id(episode_of(one)): one for one in reversed(rows)}.values())[::-1]
+
+
+def _log(trainer: Any, rollouts: Sequence[Rolled]) -> None:
+    """Token counts of what the policy wrote for each input, over all processes."""
     import torch
 
     mode = "train" if trainer.model.training else "eval"
-    written = torch.tensor([float(sum(one.mask)) for one in rollouts], device=trainer.accelerator.device)
+    counts: dict[int, float] = {}
+    for one in rollouts:
+        counts[id(episode_of(one))] = counts.get(id(episode_of(one)), 0.0) + sum(one.mask)
+    written = torch.tensor(list(counts.values()), device=trainer.accelerator.device)
     written = trainer.accelerator.gather(written)
     trainer.state.num_input_tokens_seen += int(written.sum())
     trainer._metrics[mode]["completions/mean_length"].append(float(written.mean()))

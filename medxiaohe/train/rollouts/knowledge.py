@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from medxiaohe import images, progress
+from medxiaohe import progress
 from medxiaohe.errors import DataError
 from medxiaohe.models.checkpoint import Loaded
+from medxiaohe.models.render import on_device, render_turns
 from medxiaohe.retrieval import passages
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.types import Evidence, ImageRef, Message, Sample
@@ -28,7 +29,6 @@ REPORTS = (
     "Reports of similar images, for reference only: they are of other patients and no basis of the answer."
 )
 DOCS = "Passages of the library, which may or may not help:"
-AT_ONCE = 16  # images through the vision tower
 
 
 class Knowledge:
@@ -119,39 +119,25 @@ def asked(
 
 
 def vectors(refs: Sequence[ImageRef], loaded: Loaded) -> list[np.ndarray]:
-    """The mean features of the model's vision tower, of length one, in order. DataError for a model without
-    one."""
-    import numpy as np
+    """The mean of what the model's vision tower makes of each image, of length one, in order.
+
+    Images are rendered as the model sees them, one at a time, for their shapes differ.
+
+    Raises:
+        DataError: the model reads no images.
+    """
     import torch
 
-    towers = [
-        module
-        for name, module in loaded.model.named_modules()
-        if name.rpartition(".")[2] in ("vision_tower", "vision_model", "visual")
-    ]
-    if not towers:
+    if not hasattr(loaded.model, "get_image_features"):
         raise DataError(
             f"{loaded.name} has no vision tower to compare images with: leave images out, or take another"
             " model"
         )
-    found: list[Any] = []
-    meter = progress.Meter("compare images", len(refs))
-    for start in range(0, len(refs), AT_ONCE):
-        opened = [images.open_image(ref) for ref in refs[start : start + AT_ONCE]]
-        pixels = loaded.processor.image_processor(opened, return_tensors="pt")["pixel_values"]
-        try:
-            with torch.inference_mode():
-                features = (
-                    towers[0](pixels.to(loaded.model.device, loaded.model.dtype))
-                    .last_hidden_state.float()
-                    .mean(1)
-                )
-        except TypeError as error:
-            raise DataError(
-                f"the vision tower of {loaded.name} takes more than pixels, so it compares no images here:"
-                f" {error}"
-            ) from error
-        found += list(torch.nn.functional.normalize(features, dim=1).cpu().numpy().astype(np.float32))
-        meter.advance(len(found) - start)
-    meter.close()
+    found: list[np.ndarray] = []
+    for ref in progress.track(refs, "compare images"):
+        row = render_turns([Message("document", (ref,))], loaded.processor)[0]
+        with torch.inference_mode():
+            seen = loaded.model.get_image_features(**on_device(row.features, loaded.model)).last_hidden_state
+        mean = seen.float().reshape(-1, seen.shape[-1]).mean(0)  # over tiles and patches
+        found.append(torch.nn.functional.normalize(mean, dim=0).cpu().numpy())
     return found

@@ -18,25 +18,11 @@ from medxiaohe.types import Sample
 LOOK_AHEAD = 2  # accelerate fetches the next batch while the last one is not judged yet
 
 
-def in_batches(samples: Sequence[Sample], num_prompts: int, seed: int, mixed: bool = False) -> list[Sample]:
-    """Shuffled batches of `num_prompts`, each all with or all without images; a last batch that is not full
-    is left out.
-
-    TRL 1.16 passes None for the images of a text prompt to the processor, which refuses a batch that mixes
-    both; rollouts of our own may be `mixed`.
-    """
-    shuffle = random.Random(seed)
-    if mixed:
-        order = list(samples)
-        shuffle.shuffle(order)
-        return order[: len(order) - len(order) % num_prompts]
-    batches: list[list[Sample]] = []
-    for with_images in (True, False):
-        group = [sample for sample in samples if bool(sample.images) == with_images]
-        shuffle.shuffle(group)
-        batches += [group[i : i + num_prompts] for i in range(0, len(group) - num_prompts + 1, num_prompts)]
-    shuffle.shuffle(batches)
-    return [sample for batch in batches for sample in batch]
+def in_batches(samples: Sequence[Sample], num_prompts: int, seed: int) -> list[Sample]:
+    """Shuffled batches of `num_prompts`; a last batch that is not full is left out."""
+    order = list(samples)
+    random.Random(seed).shuffle(order)
+    return order[: len(order) - len(order) % num_prompts]
 
 
 class Schedule:
@@ -50,14 +36,10 @@ class Schedule:
         num_generations: int,
         rest: int,
         rollouts: Sequence[Mapping[str, Any]],
-        mixed: bool = False,
     ):
         self.samples, self.num_prompts, self.num_generations = samples, num_prompts, num_generations
         self.rest, self.rollouts = rest, rollouts
-        kinds = [bool(sample.images) and not mixed for sample in samples]
-        self.kinds = kinds[::num_prompts]
-        self.queues = {kind: [i for i, own in enumerate(kinds) if own == kind] for kind in set(self.kinds)}
-        self.places = dict.fromkeys(self.queues, 0)
+        self.place = 0  # in line
         self.resting: dict[str, int] = {}  # sample id -> the first generation it may be asked in again
         self.chosen: list[list[int]] = []
 
@@ -72,17 +54,16 @@ class Schedule:
         if self.rest and generation >= LOOK_AHEAD:
             for sample in without_signal(self._of(generation - LOOK_AHEAD), self.num_generations):
                 self.resting[sample] = generation + self.rest
-        kind = self.kinds[generation % len(self.kinds)]
-        queue, place = self.queues[kind], self.places[kind]
+        num_samples = len(self.samples)
         found: list[int] = []
         looked_at = 0
-        while len(found) < self.num_prompts and looked_at < len(queue):
-            index = queue[(place + looked_at) % len(queue)]
+        while len(found) < self.num_prompts and looked_at < num_samples:
+            index = (self.place + looked_at) % num_samples
             looked_at += 1
             if self._until(index) <= generation:
                 found.append(index)
-        self.places[kind] = (place + looked_at) % len(queue)
-        asleep = sorted((index for index in queue if self._until(index) > generation), key=self._until)
+        self.place = (self.place + looked_at) % num_samples
+        asleep = sorted((i for i in range(num_samples) if self._until(i) > generation), key=self._until)
         return found + asleep[: self.num_prompts - len(found)]
 
     def _until(self, index: int) -> int:

@@ -3,7 +3,8 @@ outside never does.
 
 A row starts with the prompt as `models.render` gives it. The tokens of a turn are kept as they were sampled,
 and what a tool answered is put behind them by the same render (`models.turns`), its images included. `mask`
-is 1 where the policy sampled.
+is 1 where the policy sampled. An episode has a row for each conversation that the workflow starts anew with
+the policy; all of them earn the reward of the episode.
 """
 
 from __future__ import annotations
@@ -12,22 +13,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from medxiaohe.agents import _loop
-from medxiaohe.agents._loop import Form, Talk
+from medxiaohe.agents.engine import Ask, Cast
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models import wire
+from medxiaohe.models.families import family as families
 from medxiaohe.models.render import Rendered, batch, render_prompt
 from medxiaohe.models.turns import render_next
+from medxiaohe.train.rollouts.talk import Talk, answer_others
+from medxiaohe.types import Message
 
 if TYPE_CHECKING:
     import torch
 
-# a turn ends there, whoever marks its end
-STOPS: dict[str, tuple[str, ...]] = {"calls": (), "rwr": ("</query>", "</answer>")}
-LOOK_BACK = 12  # tokens in which such an end is looked for
+LOOK_BACK = 12  # tokens in which a string that ends a turn is looked for
 
 
 @dataclass
 class Rollout:
-    """A conversation and its tokens; the first `num_prompt` of them are the prompt."""
+    """A row: a conversation of the policy and its tokens; the first `num_prompt` of them are the prompt."""
 
     talk: Talk
     tokens: list[int]
@@ -35,12 +38,27 @@ class Rollout:
     mask: list[int] = field(default_factory=list)  # of the tokens behind the prompt
     features: list[dict[str, torch.Tensor]] = field(default_factory=list)
     num_images: int = 0
+    logprobs: None = None  # they are those of the policy itself
+    messages: tuple[Message, ...] = ()  # of its last ask, and the reply
+    marked: bool = False  # the policy has sampled the end of its last turn
+    finished: bool = False  # its last turn has an end, sampled or not
 
     @property
-    def rendered(self) -> Rendered:
-        return Rendered(
-            tuple(self.tokens), (False,) * len(self.tokens), joined(self.features), self.num_images
-        )
+    def answer(self) -> str:
+        return self.talk.trace.answer
+
+    @property
+    def episode(self) -> Talk:
+        """What all rows of one conversation share."""
+        return self.talk
+
+    def rendered(self, processor: Any) -> Rendered:
+        features = families.of(processor).joined(self.features)
+        return Rendered(tuple(self.tokens), (False,) * len(self.tokens), features, self.num_images)
+
+    def begin(self, prompt: Rendered) -> None:
+        self.add(prompt, False)
+        self.num_prompt, self.mask = len(self.tokens), []
 
     def add(self, piece: Rendered, sampled: bool) -> None:
         self.tokens += piece.tokens
@@ -48,68 +66,121 @@ class Rollout:
         self.features += [piece.features] if piece.num_images else []
         self.num_images += piece.num_images
 
-
-@dataclass(frozen=True)
-class Turns:
-    """How a conversation goes. `max_tokens` bounds a whole row: a conversation that outgrows it ends
-    there."""
-
-    form: Form
-    max_rounds: int
-    max_tokens: int
+    def continues(self, ask: Ask) -> bool:
+        """Whether an ask goes on with this conversation: its messages, and then none of another model."""
+        new = ask.messages[len(self.messages) :]
+        same = tuple(ask.messages[: len(self.messages)]) == self.messages
+        return same and bool(new) and all(message.role != "assistant" for message in new)
 
 
-# padded inputs -> tokens [batch, inputs + new], new ones padded on the right
-Generate = Callable[[dict[str, Any]], Any]
+# padded inputs, strings that end a turn -> tokens [batch, inputs + new], new ones padded on the right
+Generate = Callable[[dict[str, Any], tuple[str, ...]], Any]
 
 
 def roll(
-    talks: Sequence[Talk], processor: Any, turns: Turns, generate: Generate, ends: frozenset[int]
+    talks: Sequence[Talk],
+    processor: Any,
+    max_tokens: int,
+    generate: Generate,
+    ends: frozenset[int],
+    cast: Cast | None = None,
 ) -> list[Rollout]:
-    """Let every conversation run to its end, all that are still going on in one batch."""
-    rollouts = []
-    for talk in talks:
-        prompt = render_prompt(talk.prompt.messages, processor, _loop.offered(talk, turns.form))
-        one = Rollout(talk, [], 0)
-        one.add(prompt, False)
-        one.num_prompt, one.mask = len(one.tokens), []
-        rollouts.append(one)
-    while waiting := [one for one in rollouts if not one.talk.done]:
-        inputs = batch([one.rendered for one in waiting], processor, "left")
+    """Let every conversation run to its end, all that are still going on in one batch.
+
+    An ask of the policy that does not continue its last conversation starts a new row of the same talk, so
+    that the tokens of a row are always those of `render` of its asks.
+
+    Args:
+        max_tokens: of a row; a conversation that outgrows it ends there.
+        cast: who plays the roles that are not the policy; their tokens are in no row of their own.
+
+    Returns:
+        Rows in the order of the talks, those of one talk one after the other.
+
+    Raises:
+        ConfigError: a role is asked that nobody plays, or the policy is never asked.
+    """
+    rows: list[list[Rollout]] = [[] for _ in talks]
+    while going := [i for i, talk in enumerate(talks) if not talk.done]:
+        answer_others([talks[i] for i in going], cast)
+        turns = [turn for i in going for turn in _turns(talks[i], rows[i], processor, max_tokens)]
+        if not turns:
+            continue
+        inputs = batch([one.rendered(processor) for one, _, _ in turns], processor, "left")
         inputs.pop("labels")
-        new = generate(inputs)[:, inputs["input_ids"].shape[1] :].tolist()
-        for one, tokens in zip(waiting, new, strict=True):
-            _turn(one, tokens, processor, turns, ends)
-    return rollouts
+        new = generate(inputs, stops([ask for _, _, ask in turns]))[:, inputs["input_ids"].shape[1] :]
+        for (one, n, ask), tokens in zip(turns, new.tolist(), strict=True):
+            _turn(one, n, ask, tokens, processor, ends)
+    for talk, own in zip(talks, rows, strict=True):
+        if not own:
+            raise ConfigError(
+                f"the workflow never asks the role {talk.policy!r}, which `policy` says to train: name one"
+                " that it asks"
+            )
+        for one in own[:-1] if talk.was_cut else own:
+            if one.finished and not one.marked:  # TRL takes a row without the mark for one that was cut off
+                one.add(Rendered((processor.tokenizer.eos_token_id,), (False,)), False)
+    return [one for own in rows for one in own]
 
 
-def _turn(one: Rollout, tokens: Sequence[int], processor: Any, turns: Turns, ends: frozenset[int]) -> None:
+def stops(asks: Sequence[Ask]) -> tuple[str, ...]:
+    """Every string that ends a turn of one of the asks."""
+    return tuple(dict.fromkeys(stop for ask in asks for stop in ask.stop))
+
+
+def _turns(
+    talk: Talk, rows: list[Rollout], processor: Any, max_tokens: int
+) -> list[tuple[Rollout, int, Ask]]:
+    """The rows on which the policy goes on, with its asks and their steps; a talk of which a row gets too
+    long ends."""
+    last = rows[-1] if rows else None
+    found = []
+    for n, ask in talk.pending.items():
+        if last is not None and last.continues(ask):
+            one, last = last, None  # a second ask that continues it has a row of its own
+            try:
+                piece = render_next(ask.messages, processor, ask.tools, ended=one.marked)
+            except DataError as error:
+                talk.cut(str(error))
+                return []
+        else:
+            one = Rollout(talk, [], 0)
+            piece = render_prompt(ask.messages, processor, ask.tools)
+        if rows and len(one.tokens) + len(piece.tokens) >= max_tokens:
+            talk.cut(f"longer than max_length {max_tokens} tokens with what the tools answered")
+            return []
+        found.append((one, n, ask, piece))
+    for one, _, _, piece in found:
+        if one.tokens:
+            one.add(piece, False)
+        else:
+            one.begin(piece)
+            rows.append(one)
+    return [(one, n, ask) for one, n, ask, _ in found]
+
+
+def _turn(
+    one: Rollout, n: int, ask: Ask, tokens: Sequence[int], processor: Any, ends: frozenset[int]
+) -> None:
     """One turn of the policy, and what answers it."""
     talk = one.talk
-    said, marked = _said(tokens, processor, turns.form, ends)
+    said, one.marked = _said(tokens, processor, ask.stop, ends)
     one.add(Rendered(tuple(said), (True,) * len(said)), True)
     text = processor.tokenizer.decode(
         [token for token in said if token not in ends], skip_special_tokens=True
     )
-    finished = marked or any(stop in text for stop in STOPS[turns.form])
-    _loop.advance(talk, _loop.parsed(text, talk, turns.form), turns.form, turns.max_rounds)
-    if not finished and not talk.done:
-        talk.done, talk.error = True, "the turn was cut off: raise max_completion_length"
-    if talk.done:
-        if finished and not marked:  # TRL takes a row without the mark for one that was cut off
-            one.add(Rendered((processor.tokenizer.eos_token_id,), (False,)), False)
-        return
-    piece = render_next(talk.messages, processor, _loop.offered(talk, turns.form), ended=marked)
-    if len(one.tokens) + len(piece.tokens) >= turns.max_tokens:
-        talk.done, talk.error = (
-            True,
-            f"longer than max_length {turns.max_tokens} tokens with what the tools answered",
-        )
-        return
-    one.add(piece, False)
+    one.finished = one.marked or any(stop in text for stop in ask.stop)
+    reply = wire.reply_from_text(text, ask.messages, ask.tools)
+    one.messages = (*ask.messages, reply)
+    if not talk.done:
+        talk.put(n, reply)
+    if not one.finished and not talk.done:
+        talk.cut("the turn was cut off: raise max_completion_length")
 
 
-def _said(tokens: Sequence[int], processor: Any, form: Form, ends: frozenset[int]) -> tuple[list[int], bool]:
+def _said(
+    tokens: Sequence[int], processor: Any, stop_strings: tuple[str, ...], ends: frozenset[int]
+) -> tuple[list[int], bool]:
     """The sampled tokens of a turn, and whether the policy marked its end; what it wrote behind a stop is not
     kept."""
     stop = next((i for i, token in enumerate(tokens) if token in ends), None)
@@ -119,12 +190,12 @@ def _said(tokens: Sequence[int], processor: Any, form: Form, ends: frozenset[int
     while len(said) > 1 and said[-1] == processor.tokenizer.pad_token_id:
         said.pop()
     for cut in range(len(said), max(0, len(said) - LOOK_BACK), -1):
-        if processor.tokenizer.decode(said[:cut], skip_special_tokens=True).endswith(STOPS[form] or ("\0",)):
+        if processor.tokenizer.decode(said[:cut], skip_special_tokens=True).endswith(stop_strings or ("\0",)):
             return said[:cut], False
     return said, False
 
 
-def stopping(processor: Any, form: Form, start: int) -> Any:
+def stopping(processor: Any, stop_strings: tuple[str, ...], start: int) -> Any:
     """Stops a row that goes on behind the end of its turn, for models that do not mark it by themselves; None
     where none is known.
 
@@ -133,7 +204,7 @@ def stopping(processor: Any, form: Form, start: int) -> Any:
     import torch
     from transformers import StoppingCriteria, StoppingCriteriaList
 
-    if not STOPS[form]:
+    if not stop_strings:
         return None
 
     class BehindTheTurn(StoppingCriteria):  # type: ignore[misc]
@@ -142,17 +213,8 @@ def stopping(processor: Any, form: Form, start: int) -> Any:
                 input_ids[:, max(start, input_ids.shape[1] - LOOK_BACK) :], skip_special_tokens=True
             )
             gone_on = [
-                any(stop in last and not last.endswith(stop) for stop in STOPS[form]) for last in lasts
+                any(stop in last and not last.endswith(stop) for stop in stop_strings) for last in lasts
             ]
             return torch.tensor(gone_on, device=input_ids.device)
 
     return StoppingCriteriaList([BehindTheTurn()])
-
-
-def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    import torch
-
-    return {
-        name: torch.cat([part[name] for part in parts if name in part])
-        for name in sorted({n for part in parts for n in part})
-    }

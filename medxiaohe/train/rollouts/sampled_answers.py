@@ -21,13 +21,14 @@ from medxiaohe.tasks import make
 from medxiaohe.train.loop.fit import base_model, code, identity
 from medxiaohe.train.rollouts import answer_rewards
 from medxiaohe.train.rollouts.answer_rewards import Rewarding, RewardSettings
+from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
 from medxiaohe.types import Sample
 
 CHUNK = 64  # prompts
 
 
 @dataclass(frozen=True)
-class DrawSettings:
+class DrawSettings(ScoresPrompts):
     """`draws` answers to each prompt; a prompt outside of `sources` and of the limits on words is not
     asked."""
 
@@ -82,7 +83,8 @@ def draw(
     io.drop_torn_line(file)
     rows = list(io.read_jsonl(file)) if file.exists() else []
     earned = Rewarding(
-        {name: make(name, tree) for name in sorted({sample.source for sample in samples})}, settings.reward
+        {name: make(name, tree, from_data=True) for name in sorted({sample.source for sample in samples})},
+        settings.reward,
     )
     meter = progress.Meter(label, len(samples))
     meter.advance(len(rows))

@@ -1,0 +1,122 @@
+"""Who plays which role of a workflow, and what each model can do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from medxiaohe import plugins
+from medxiaohe.agents.engine.requests import Ask, Rank
+from medxiaohe.errors import ConfigError, ModelError
+from medxiaohe.types import Message, Model, Tool
+
+DEFAULT = ""  # the role that plays every role the cast does not name
+WIDTH = 8  # requests in flight to a backend that does not name its `workers`
+
+
+class Cast:
+    """Role -> model; "" stands for all roles without a model of their own."""
+
+    def __init__(self, models: Model | Mapping[str, Model], roles: Collection[str] | None = None) -> None:
+        """
+        Args:
+            models: one model for all roles, or a mapping from role to model.
+            roles: those of the workflow, where it declares them.
+
+        Raises:
+            ConfigError: no model at all, or a model for a role that the workflow does not have.
+        """
+        self._models = dict(models) if isinstance(models, Mapping) else {DEFAULT: models}
+        if not self._models:
+            raise ConfigError("the cast has no model: give one, or one for each role")
+        for role in self._models:
+            if roles is not None and role != DEFAULT and role not in roles:
+                raise ConfigError(f"the workflow has no role {role!r}{plugins.nearest(role, roles)}")
+
+    def of(self, role: str) -> Model:
+        """The model that plays a role; ConfigError where none does."""
+        model = self._models.get(role, self._models.get(DEFAULT))
+        if model is None:
+            raise ConfigError(
+                f"the cast has no model for the role {role!r}{plugins.nearest(role, self._models)}: name one,"
+                " or a default"
+            )
+        return model
+
+    @property
+    def models(self) -> list[Model]:
+        """Each model once."""
+        return list({id(model): model for model in self._models.values()}.values())
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether every model takes requests from several threads at once, as a server does."""
+        return all(getattr(model, "concurrent", False) for model in self.models)
+
+    @property
+    def width(self) -> int:
+        """How many requests the models of the cast take at once."""
+        return sum(int(getattr(model, "workers", WIDTH)) for model in self.models)
+
+    def needs_likelihoods(self) -> None:
+        """ConfigError unless every backend gives likelihoods."""
+        for model in self.models:
+            nats(model)
+
+
+def nats(model: Model) -> Any:
+    """The method of a backend that gives likelihoods; ConfigError where it has none."""
+    found = getattr(model, "choice_nats", None)
+    if found is None:
+        raise ConfigError(
+            f"this workflow ranks answers, and the backend of {model.name} gives no likelihoods: use the"
+            " backend transformers"
+        )
+    return found
+
+
+def replies(
+    model: Model, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool]
+) -> Iterator[tuple[int, Message]]:
+    """Replies with the index of their conversation, as they come where the backend can tell; ModelError where
+    one is missing."""
+    number, wanted = 0, len(conversations)
+    if hasattr(model, "replies"):
+        for group in model.replies(conversations, tools):
+            for i, message in group:
+                number += 1
+                if number <= wanted:
+                    yield i, _assistant(model, message)
+    else:
+        found = model.reply(conversations, tools)
+        number = len(found)
+        if number == wanted:
+            yield from ((i, _assistant(model, message)) for i, message in enumerate(found))
+    if number != wanted:
+        raise ModelError(f"{model.name} gave {number} replies to {wanted} conversations")
+
+
+def _assistant(model: Model, message: Any) -> Message:
+    if not isinstance(message, Message) or message.role != "assistant":
+        said = f"a message of role {message.role}" if isinstance(message, Message) else type(message).__name__
+        raise ModelError(f"{model.name} must reply with assistant messages, not with {said}")
+    return message
+
+
+def counted(model: Model, messages: Sequence[Message], reply: Message) -> tuple[int, int]:
+    """Tokens given and written, where the backend counts them (`count`); (0, 0) where it does not."""
+    count = getattr(model, "count", None)
+    return (int(count(messages)), int(count([reply]))) if count is not None else (0, 0)
+
+
+def answers(model: Model, requests: Sequence[Ask | Rank]) -> Iterator[tuple[int, Any]]:
+    """Results of requests of one kind that show the same tools, with the index of each, as they come."""
+    first = requests[0]
+    if isinstance(first, Ask):
+        yield from replies(model, [r.messages for r in requests], first.tools)
+        return
+    ranks = [r for r in requests if isinstance(r, Rank)]
+    found = nats(model)([r.messages for r in ranks], [list(r.answers) for r in ranks])
+    if [len(row) for row in found] != [len(r.answers) for r in ranks]:
+        raise ModelError(f"{model.name} gave no likelihood for each of the answers to rank")
+    yield from enumerate(tuple(float(value) for value in row) for row in found)

@@ -1,0 +1,197 @@
+"""Run a workflow over many cases: in lock-step for weights in this process, flowing for servers.
+
+    lock-step  all requests of one model that show the same tools are one batch
+    flowing    each case goes on as soon as its own requests are answered (`concurrent = True`)
+
+Both give the same traces. The first error stops the run; `done` has been called with every trace before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from medxiaohe.agents.engine.case import Budget, Case, Tools
+from medxiaohe.agents.engine.cast import Cast, answers, counted
+from medxiaohe.agents.engine.conversation import Conversation
+from medxiaohe.agents.engine.flows import about, named, options
+from medxiaohe.agents.engine.journal import Journal
+from medxiaohe.agents.engine.requests import Ask, Flow, Rank, Request, Use
+from medxiaohe.agents.engine.threads import Threads
+from medxiaohe.types import Message, Model, Prompt, Tool, Trace
+
+Done = Callable[[int, Trace], None]
+Result = tuple[Any, tuple[int, int]]  # what came back; tokens given and written
+
+
+def run(
+    flow: Flow,
+    prompts: Sequence[Prompt],
+    models: Model | Mapping[str, Model],
+    tools: Tools = (),
+    budget: Budget | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    memory: Any = None,
+    journal: Journal | None = None,
+    done: Done | None = None,
+    concurrent: bool | None = None,
+) -> list[Trace]:
+    """One trace for each prompt, in order.
+
+    Args:
+        flow: a generator function of a Case, or what `workflow` made of one.
+        models: one model, or role -> model; "" plays the roles that are not named.
+        tools: of all cases, or a function of the Case, which is called again when tools return images.
+        settings: keyword arguments of the flow.
+        memory: a store that workflows may read as `case.memory`.
+        journal: where results are kept, so that a run that was killed asks nothing twice.
+        done: called with the number of a case and its trace as soon as that is complete.
+        concurrent: flowing or lock-step; by default flowing where every backend is `concurrent`.
+
+    Raises:
+        WorkflowError: the workflow raised, or yielded or returned what is no request or answer.
+        ConfigError: unknown settings or roles, no likelihoods where it ranks.
+        ModelError: a model failed, or gave another number of replies.
+    """
+    facts = about(flow)
+    cast = Cast(models, facts.roles)
+    if facts.ranks:
+        cast.needs_likelihoods()
+    chosen = options(flow, settings or {})
+    talks = []
+    for prompt in prompts:
+        case = Case(prompt, tools, memory)
+        origin = named(facts.name, chosen, case.tools)
+        talks.append(
+            Conversation(
+                facts.name, facts.flow(case, **chosen), case, budget or Budget(), origin, facts.roles
+            )
+        )
+    engine = _Engine(talks, cast, journal, done or (lambda n, trace: None))
+    if cast.concurrent if concurrent is None else concurrent:
+        engine.flowing(max(1, cast.width))
+    else:
+        engine.lock_step()
+    return [talk.trace for talk in talks]
+
+
+class _Engine:
+    def __init__(
+        self, talks: Sequence[Conversation], cast: Cast, journal: Journal | None, done: Done
+    ) -> None:
+        self.talks, self.cast, self.journal, self.done = talks, cast, journal, done
+        self._shown: dict[int, tuple[Tool, str]] = {}  # by id of the tool: the tool, and what a model sees
+
+    def advance(self, number: int) -> list[tuple[int, int, Request]]:
+        """Run a case to its next requests that nobody has answered before: (number, step, request)."""
+        talk = self.talks[number]
+        while not talk.done:
+            talk.advance()
+            for n, request in list(talk.waiting.items()):
+                if isinstance(request, (Ask, Rank)):
+                    talk.name_model(n, self.cast.of(request.role).name)
+                known = self.journal.known(talk.case.prompt.id, talk.steps[n]) if self.journal else None
+                if known is not None:
+                    talk.put(n, known.got, (known.tokens_in, known.tokens_out))
+            if talk.waiting:
+                return [(number, n, request) for n, request in talk.waiting.items()]
+        self.done(number, talk.trace)
+        return []
+
+    def remember(self, number: int, n: int, result: Result) -> Result:
+        """Write a result into the journal as soon as it is there."""
+        talk = self.talks[number]
+        no_reply = isinstance(result[0], Message) and bool(result[0].error)  # is asked again on resuming
+        if self.journal is not None and not no_reply and not self._repeatable(talk, n):
+            self.journal.add(talk.case.prompt.id, talk.steps[n], *result)
+        return result
+
+    def put(self, number: int, n: int, result: Result) -> bool:
+        return self.talks[number].put(n, *result)
+
+    def _repeatable(self, talk: Conversation, n: int) -> bool:
+        """Whether step `n` is a call of a pure tool, which is run again instead of being remembered."""
+        name = talk.steps[n].who
+        return isinstance(talk.waiting[n], Use) and all(t.pure for t in talk.case.tools if t.name == name)
+
+    def answer(self, number: int, n: int, request: Request) -> Result:
+        """The result of one request, asked for by itself, and remembered."""
+        return self.remember(number, n, self._answer(number, n, request))
+
+    def _answer(self, number: int, n: int, request: Request) -> Result:
+        if isinstance(request, Use):
+            return self.talks[number].case.use(request.call(n)), (0, 0)
+        assert isinstance(request, (Ask, Rank))
+        model = self.cast.of(request.role)
+        ((_, got),) = answers(model, [request])
+        return got, self.counted(model, request, got)
+
+    def counted(self, model: Model, request: Ask | Rank, got: Any) -> tuple[int, int]:
+        return counted(model, request.messages, got) if isinstance(request, Ask) else (0, 0)
+
+    # ---- lock-step -----------------------------------------------------------------------------------
+
+    def lock_step(self) -> None:
+        ready = list(range(len(self.talks)))
+        while ready:
+            going: set[int] = set()
+            asks: dict[Any, list[tuple[int, int, Request]]] = {}
+            for item in [item for number in ready for item in self.advance(number)]:
+                number, n, request = item
+                if isinstance(request, Use):
+                    if self.put(number, n, self.answer(number, n, request)):
+                        going.add(number)
+                elif isinstance(request, (Ask, Rank)):
+                    key = (id(self.cast.of(request.role)), type(request), self.shown(request))
+                    asks.setdefault(key, []).append(item)
+            for batch in asks.values():
+                going.update(self._batch(batch))
+            ready = sorted(going)
+
+    def _batch(self, batch: Sequence[tuple[int, int, Any]]) -> list[int]:
+        """Answer requests of one kind to one model; the cases that may go on."""
+        requests = [request for _, _, request in batch]
+        model = self.cast.of(requests[0].role)
+        going = []
+        for i, got in answers(model, requests):
+            number, n, request = batch[i]
+            result = got, self.counted(model, request, got)
+            if self.put(number, n, self.remember(number, n, result)):
+                going.append(number)
+        return going
+
+    def shown(self, request: Ask | Rank) -> tuple[str, ...]:
+        """What a model is shown of the tools of a request."""
+        if isinstance(request, Rank):
+            return ()
+        for tool in request.tools:
+            if id(tool) not in self._shown:
+                self._shown[id(tool)] = (tool, f"{tool.name}\0{tool.description}\0{tool.parameters}")
+        return tuple(self._shown[id(tool)][1] for tool in request.tools)
+
+    # ---- flowing -------------------------------------------------------------------------------------
+
+    def flowing(self, width: int) -> None:
+        """At most `width` cases run at once; the next starts when one is complete."""
+        waiting = iter(range(len(self.talks)))
+        with Threads(min(width, len(self.talks) * 4 or 1)) as threads:
+
+            def go(number: int | None) -> int:
+                """Advance a case, and start others for each that completes; the cases that are under way."""
+                while number is not None:
+                    if items := self.advance(number):
+                        for item in items:
+                            threads.start(item, self._task(item))
+                        return 1
+                    number = next(waiting, None)
+                return 0
+
+            live = sum(go(next(waiting, None)) for _ in range(width))
+            while live:
+                (number, n, _), result = threads.result()
+                if self.put(number, n, result):
+                    live += go(number) - 1
+
+    def _task(self, item: tuple[int, int, Request]) -> Callable[[], Result]:
+        return lambda: self.answer(*item)

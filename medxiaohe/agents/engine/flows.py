@@ -1,0 +1,84 @@
+"""What is known of a flow: its name, its roles, its settings; and the origin of its traces."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import json
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.agents.engine.requests import Flow
+from medxiaohe.errors import WorkflowError
+from medxiaohe.recipe.settings import build
+from medxiaohe.types import Tool
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """A flow: a generator function whose first parameter is the Case and whose others are its settings."""
+
+    flow: Flow
+    name: str
+    roles: tuple[str, ...] | None = None  # that it asks, where it declares them
+    ranks: bool = False  # it yields Rank, so every backend must give likelihoods
+
+
+def about(flow: Any) -> About:
+    """What is known of a flow, decorated or not."""
+    found = getattr(flow, "about", None)
+    if isinstance(found, About):
+        return found
+    inner = flow.func if isinstance(flow, functools.partial) else flow
+    return About(flow, getattr(inner, "__name__", "workflow"))
+
+
+def is_flow(thing: Any) -> bool:
+    """Whether a workflow is a flow of this engine, or a function of the outer shape alone."""
+    return isinstance(getattr(thing, "about", None), About)
+
+
+def settings_type(flow: Any) -> type:
+    """A dataclass of the settings of a flow: its parameters behind the Case, with their defaults.
+
+    Raises:
+        WorkflowError: a parameter has no default.
+    """
+    facts = about(flow)
+    inner = facts.flow.func if isinstance(facts.flow, functools.partial) else facts.flow
+    hints = typing.get_type_hints(inner, include_extras=True)
+    fields: list[Any] = []
+    for parameter in list(inspect.signature(facts.flow).parameters.values())[1:]:
+        if parameter.default is parameter.empty:
+            raise WorkflowError(
+                f"the setting {parameter.name!r} of the workflow {facts.name} has no default: give it one"
+            )
+        default = dataclasses.field(default_factory=_always(parameter.default))
+        fields.append((parameter.name, hints.get(parameter.name, Any), default))
+    return dataclasses.make_dataclass("Settings", fields, frozen=True)
+
+
+def _always(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def options(flow: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a flow as keyword arguments; ConfigError for an unknown one, with the nearest, and for a
+    value of the wrong type."""
+    if not given:
+        return {}
+    made = build(settings_type(flow), io.to_json(dict(given)), f"workflow {about(flow).name}")
+    return {name: getattr(made, name) for name in given}
+
+
+def named(name: str, settings: Mapping[str, Any], tools: Sequence[Tool]) -> dict[str, str]:
+    """The origin of a trace: workflow, settings, and tools with their versions."""
+    found = {"workflow": name}
+    if settings:
+        found["settings"] = json.dumps(io.to_json(settings), ensure_ascii=False, sort_keys=True)
+    if tools:
+        found["tools"] = ", ".join(f"{tool.name}@{tool.version}" for tool in tools)
+    return found

@@ -1,0 +1,71 @@
+"""Results that outlive this process: after a kill, a run goes on without asking for them again.
+
+A result is found by its case, its step and all that the step was given. Results of pure tools are not kept:
+the same arguments give the same result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.types import Step
+
+KINDS = ("ask", "rank", "use")
+
+
+class Journal:
+    """Results of the cases that run now. `begin` and `end` mark a window of them.
+
+    Args:
+        path: JSON lines {at, key, step}.
+        kinds: of the steps whose results are kept; ("use",) where a model of its own keeps replies.
+    """
+
+    def __init__(self, path: Path, kinds: tuple[str, ...] = KINDS) -> None:
+        self.path, self.kinds = path, kinds
+        self._at = 0
+        self._known: dict[str, deque[Step]] = {}
+        self._lock = threading.Lock()
+        self.begin(0)
+
+    def begin(self, at: int) -> None:
+        """Start on the window that begins with case `at`; results of another window are not used."""
+        self._at, self._known = at, {}
+        io.drop_torn_line(self.path)
+        for row in io.read_jsonl(self.path) if self.path.exists() else ():
+            if row["at"] == at:
+                self._known.setdefault(row["key"], deque()).append(io.step_from_json(row["step"]))
+        if not self._known:
+            self.path.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """The traces of the window are stored elsewhere: forget its results."""
+        self._known = {}
+        self.path.unlink(missing_ok=True)
+
+    def known(self, case: str, step: Step) -> Step | None:
+        """The step with its result, where that was written before a kill."""
+        if step.kind not in self.kinds or not self._known:
+            return None
+        waiting = self._known.get(_key(case, step))
+        return waiting.popleft() if waiting else None
+
+    def add(self, case: str, step: Step, got: Any, tokens: tuple[int, int]) -> None:
+        if step.kind in self.kinds:
+            done = Step(step.n, step.kind, step.who, got=got, tokens_in=tokens[0], tokens_out=tokens[1])
+            row = {"at": self._at, "key": _key(case, step), "step": done}
+            with self._lock:
+                io.append_jsonl(self.path, [row], sync=False)
+
+
+def _key(case: str, step: Step) -> str:
+    """32 hex digits of the case and of all that the step was given; earlier results are part of it through
+    the numbers of their steps."""
+    given = json.dumps([case, io.to_json(step)], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()[:32]

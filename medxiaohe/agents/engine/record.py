@@ -1,0 +1,71 @@
+"""Steps of a trace: what each Ask adds to an earlier conversation, and the whole conversation again.
+
+A step of kind `ask` or `rank` is given {of, keep, add}: the first `keep` messages of the conversation of
+step `of`, its reply included (-1: of the prompt), and then the messages `add`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medxiaohe.agents.engine.requests import Ask, Rank
+from medxiaohe.errors import DataError
+from medxiaohe.types import Message, Prompt, Trace
+
+PROMPT = -1
+
+
+class Conversations:
+    """The conversations of one case so far, to write the next one relative to one of them."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._known: dict[int, tuple[Message, ...]] = {PROMPT: tuple(prompt.messages)}
+        self._last_of_role: dict[str, int] = {}
+        self._last = PROMPT
+
+    def add(self, n: int, request: Ask | Rank) -> dict[str, Any]:
+        """The compact form of the messages of step `n`; the nearest of four earlier conversations is its
+        base: the prompt, the last of the same role, the last of all, and the one before it in the list."""
+        messages = tuple(request.messages)
+        best, keep = PROMPT, -1
+        for of in dict.fromkeys((self._last_of_role.get(request.role, PROMPT), self._last, n - 1, PROMPT)):
+            shared = _shared(messages, self._known[of]) if of in self._known else -1
+            if shared > keep:
+                best, keep = of, shared
+        self._known[n] = messages
+        self._last_of_role[request.role] = self._last = n
+        return {"of": best, "keep": keep, "add": messages[keep:]}
+
+    def replied(self, n: int, reply: Message) -> None:
+        self._known[n] = (*self._known[n], reply)
+
+
+def _shared(a: Sequence[Message], b: Sequence[Message]) -> int:
+    """The number of messages at the beginning that are equal."""
+    shared = 0
+    for one, other in zip(a, b, strict=False):
+        if one is not other and one != other:
+            break
+        shared += 1
+    return shared
+
+
+def asked(trace: Trace, n: int) -> tuple[Message, ...]:
+    """The whole conversation that step `n` of a trace was asked with.
+
+    Raises:
+        DataError: step `n` is no ask or rank, or refers to a step that is not there.
+    """
+    given = trace.steps[n].given if 0 <= n < len(trace.steps) else None
+    if not isinstance(given, Mapping) or not {"of", "keep", "add"} <= set(given):
+        raise DataError(f"step {n} of the trace of {trace.prompt.id!r} has no messages: is it an ask?")
+    of, keep = given["of"], given["keep"]
+    if of == PROMPT:
+        base: tuple[Message, ...] = trace.prompt.messages
+    elif isinstance(of, int) and 0 <= of < n:
+        got = trace.steps[of].got
+        base = (*asked(trace, of), *([got] if isinstance(got, Message) else []))
+    else:
+        raise DataError(f"step {n} of the trace of {trace.prompt.id!r} continues step {of}, not an earlier")
+    return (*base[:keep], *given["add"])

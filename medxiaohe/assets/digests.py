@@ -1,0 +1,54 @@
+"""Digests of large inputs, computed once for each time a file is written and kept in the cache folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.assets.cache import cache_root
+
+LARGE = 2**26  # bytes from which a digest is worth keeping: half a second of hashing
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes; that of a large file is read from the cache until the file changes."""
+    return io.sha256(path) if path.stat().st_size < LARGE else _kept([path], lambda: io.sha256(path))
+
+
+def content(path: Path) -> str:
+    """16 hex digits of the bytes of a file, or of the names and bytes of all files below a folder.
+
+    A published folder has the digest of its manifest. Files that are hidden, such as drafts, do not count.
+    """
+    if not path.is_dir():
+        return sha256(path)[:16]
+    if (path / io.MANIFEST).is_file():
+        return io.digest(path)
+    files = sorted(_files(path))
+
+    def digest() -> str:
+        return io.fingerprint([[file.relative_to(path).as_posix(), io.sha256(file)] for file in files])
+
+    return digest() if sum(file.stat().st_size for file in files) < LARGE else _kept(files, digest)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for file in folder.rglob("*"):
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts):
+            yield file
+
+
+def _kept(files: list[Path], digest: Callable[[], str]) -> str:
+    """The digest of these files, from the cache where none of them was written since."""
+    stats = [(file, file.stat()) for file in files]
+    key = io.fingerprint(
+        [
+            [str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+            for file, stat in stats
+        ]
+    )
+    known = cache_root() / "digests" / key
+    if not known.is_file():
+        io.write_text(known, digest())
+    return known.read_text(encoding="utf-8")

@@ -1,0 +1,198 @@
+"""Entities that a model finds in passages: batches in, strict JSON out, every span checked against the
+passage (MX-10).
+
+A reply is JSON that fits the schema, or it is shown to the model with what is wrong and asked for again
+(`models/asking.py`, which keeps the replies too: a run that was killed repeats no call). A name that does not
+stand in its passage is dropped: offsets are ours, never the model's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.entity.literature.passages import Extraction, Found, Passage, spans_of
+from medxiaohe.models.asking import REPAIRS, Client, Reader, Unreadable
+from medxiaohe.models.reply_store import ReplyStore
+from medxiaohe.models.spending import CallBudget
+from medxiaohe.types import Message, Model
+
+FENCE = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+MAX_SURFACE = 120  # characters: a longer one is a sentence
+CALLS = "calls"
+NO_REPLY = {
+    "spent": "beyond the budget",
+    "failed": "model failed",
+}  # status of an outcome -> how it is counted
+
+INSTRUCTIONS = """\
+List the medical entities of each passage: {types}.
+Answer with one JSON object and nothing else, in this form:
+{{"passages": [{{"passage": 1, "entities": [{{"text": "words copied exactly from the passage", "type": "one of the types"}}]}}]}}
+Give every passage once, with its number. Copy the words of an entity letter by letter. An empty list is a valid answer."""  # noqa: E501
+
+
+@dataclass(frozen=True)
+class Limits:
+    batch: int = 4  # passages of one call
+    retries: int = REPAIRS  # requests that show the model what is wrong with its reply
+    max_calls: int = 0  # 0 is no limit; retries count
+    max_characters: int = 4000  # of a passage
+    together: int = 16  # conversations handed to the model at once
+
+
+class Wrong(Unreadable):
+    """What is wrong with a reply, as the model is told; `kind` is how it is counted."""
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
+
+
+def extract(
+    passages: Sequence[Passage], model: Model, *, types: Sequence[str], limits: Limits = Limits(),
+    work: Path | None = None,
+) -> Extraction:  # fmt: skip
+    """Ask about all passages. `work` is the folder where replies are kept; a batch over the budget is
+    counted, not asked."""
+    result = Extraction()
+    batches = [passages[i : i + limits.batch] for i in range(0, len(passages), limits.batch)]
+    client = Client(
+        model,
+        budget=CallBudget(max_calls=limits.max_calls or None),
+        repairs=limits.retries,
+        together=limits.together,
+        journal=journal(work, CALLS) if work else None,
+    )
+    result.counts["retries"] = 0
+    outcomes = client.ask(
+        [[Message("user", (question(batch, types, limits),))] for batch in batches],
+        [_reader(len(batch), result.counts) for batch in batches],
+        label=f"extract with {model.name}",
+    )
+    for batch, outcome in zip(batches, outcomes, strict=True):
+        result.counts["passages"] += len(batch)
+        result.counts["retries"] += max(0, outcome.calls - 1)
+        if outcome.status in NO_REPLY:
+            result.counts[NO_REPLY[outcome.status]] += 1
+        if outcome.value is None:
+            result.counts["passages without a usable reply"] += len(batch)
+            continue
+        result.counts["parsed"] += 1
+        for number, passage in enumerate(batch, 1):
+            _check(passage, outcome.value.get(number, []), types, model.name, result)
+    result.counts["calls"] = client.spent.calls
+    return result
+
+
+def journal(work: Path, name: str) -> ReplyStore:
+    """The replies of a run in the folder of its unfinished work."""
+    return ReplyStore(work / f"{name}.sqlite", earlier=(work / f"{name}.jsonl",))
+
+
+def _reader(num_passages: int, counts: Counter[str]) -> Reader:
+    """`parse` for a batch of so many passages; what is wrong is counted by its kind."""
+
+    def read(reply: str) -> dict[int, list[tuple[str, str]]]:
+        try:
+            return parse(reply, num_passages)
+        except Wrong as wrong:
+            counts[wrong.kind] += 1
+            raise
+
+    return read
+
+
+def question(batch: Sequence[Passage], types: Sequence[str], limits: Limits) -> str:
+    texts = [f"Passage {i}:\n{passage.text[: limits.max_characters]}" for i, passage in enumerate(batch, 1)]
+    return "\n\n".join([INSTRUCTIONS.format(types=", ".join(types)), *texts])
+
+
+def parse(reply: str, num_passages: int) -> dict[int, list[tuple[str, str]]]:
+    """(surface, type) of each passage by its number; Wrong when the reply is not JSON, or not of the schema.
+
+    Strict: the whole reply is one JSON object (in a code fence or not), without unknown keys, numbers for
+    text, a passage twice, a passage left out or one that was not asked about.
+    """
+    fenced = FENCE.fullmatch(reply)
+    try:
+        value = json.loads(
+            fenced[1] if fenced else reply, parse_constant=_no_constant, object_pairs_hook=_once
+        )
+    except (ValueError, RecursionError) as error:
+        raise Wrong("invalid JSON", f"it is not JSON: {error}") from error
+    rows = _validated(value)
+    numbers = [row["passage"] for row in rows]
+    if sorted(numbers) != list(range(1, num_passages + 1)):
+        raise Wrong(
+            "schema error", f"it must give each of the passages 1 to {num_passages} once, not {numbers}"
+        )
+    return {row["passage"]: [(e["text"], e["type"]) for e in row["entities"]] for row in rows}
+
+
+def _validated(value: Any) -> list[dict[str, Any]]:
+    import pydantic
+
+    global _schema
+    if _schema is None:
+        strict = pydantic.ConfigDict(extra="forbid", strict=True)
+        text = (str, pydantic.Field(min_length=1, max_length=MAX_SURFACE))
+        entity = pydantic.create_model("Entity", __config__=strict, text=text, type=text)
+        rows = pydantic.create_model(
+            "Rows",
+            __config__=strict,
+            passage=(int, pydantic.Field(ge=1)),
+            entities=(list[entity], ...),  # type: ignore[valid-type]
+        )
+        _schema = pydantic.create_model("Reply", __config__=strict, passages=(list[rows], ...))  # type: ignore[valid-type]
+    try:
+        return _schema.model_validate(value).model_dump()["passages"]  # type: ignore[no-any-return]
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise Wrong(
+            "schema error", f"{'.'.join(map(str, first['loc'])) or 'the answer'}: {first['msg']}"
+        ) from error
+
+
+_schema: Any = None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError(f"a key twice in {[key for key, _ in pairs]}")
+    return dict(pairs)
+
+
+def _check(
+    passage: Passage, claimed: Sequence[tuple[str, str]], types: Sequence[str], by: str, result: Extraction
+) -> None:
+    """Keep what stands in the passage, at every place it does; write down the rest with a reason."""
+    known = {type.casefold(): type for type in types}
+    said: set[tuple[str, str]] = set()
+    for surface, type in claimed:
+        reason = ""
+        if (surface, type) in said:
+            reason = "said twice"
+        elif type.casefold() not in known:
+            reason = "type not asked for"
+        elif not (spans := list(spans_of(surface, passage.text))):
+            reason = "span not found"
+        said.add((surface, type))
+        if reason:
+            result.counts[reason] += 1
+            result.dropped.append({"passage": passage.id, "surface": surface, "type": type, "reason": reason})
+            continue
+        result.counts["entities"] += 1
+        result.found += [
+            Found(passage.id, start, end, passage.text[start:end], known[type.casefold()], by)
+            for start, end in spans
+        ]

@@ -1,0 +1,146 @@
+"""The frame of a stage over shards: what its unfinished work depends on, its jobs, and what it hands on.
+
+    stage = begin(__name__, settings, out, inputs=[corpus / "samples.jsonl", tree])
+    pieces = stage.split([corpus / "samples.jsonl"])
+    done = stage.run("medxiaohe.data.link:link_shard", pieces, options={...}, label="link")
+    stage.join(done, "samples.jsonl")                     the shards' files, in order, as one
+    stage.carry(corpus)                                   contamination.json and coverage.json
+    return {..., "account": stage.settle(read=n, written=n, dropped={})}
+
+A run that was killed goes on after its last finished shard while settings, inputs and code are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from medxiaohe import io, shards
+from medxiaohe.data.coverage.row_accounts import settle
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.recipe import carried
+from medxiaohe.recipe.settings import decisive
+
+MIB = 1 << 20
+Done = Sequence[tuple[Path, dict[str, Any]]]  # folder and summary of each shard, in order
+
+
+class Sharded(Protocol):
+    """Settings of a stage over shards."""
+
+    @property
+    def workers(self) -> int: ...
+
+    @property
+    def engine(self) -> shards.Engine: ...
+
+
+def check(settings: Sharded, size: str = "shard_mb") -> None:
+    """Raise ConfigError unless the size of shards and the number of workers make sense."""
+    if getattr(settings, size) <= 0 or settings.workers < 1:
+        raise ConfigError(f"{size} must be more than 0 and workers at least 1")
+
+
+def rows_of(folder: Path) -> Path:
+    """The samples.jsonl of a stage; DataError where it has none."""
+    if not (folder / carried.ROWS).is_file():
+        raise DataError(f"{folder} has no samples.jsonl: it must be the folder of data.read or data.curate")
+    return folder / carried.ROWS
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run of a stage over shards."""
+
+    name: str  # such as "data.link"
+    settings: Sharded
+    out: Path  # the draft of its folder
+    work: Path  # unfinished work, beside the draft
+
+    def split(self, paths: Sequence[Path], *, bytes_each: int | None = None) -> list[shards.Shard]:
+        """The files as shards of `shard_mb`, or of so many bytes."""
+        size = int(getattr(self.settings, "shard_mb", 8.0) * MIB) if bytes_each is None else bytes_each
+        return shards.split(paths, max(1, size))
+
+    def run(
+        self,
+        job: str,
+        pieces: Sequence[shards.Shard],
+        *,
+        options: Mapping[str, Any],
+        label: str,
+        below: str = "",
+    ) -> Done:
+        """Do the jobs that are not done yet.
+
+        Args:
+            job: "module:function", called as function(shard, folder, **options) -> summary.
+            pieces: the shards.
+            options: of the function, the same for each shard.
+            label: of the progress bar.
+            below: folder of these jobs in the unfinished work, for a stage of several passes.
+        """
+        return list(self.iterate(job, pieces, options=options, label=label, below=below))
+
+    def iterate(
+        self, job: str, pieces: Sequence[shards.Shard], *, options: Mapping[str, Any], label: str, below: str
+    ) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """The same, one shard after the other."""
+        return shards.run(
+            job,
+            pieces,
+            self.work / below,
+            options=options,
+            workers=self.settings.workers,
+            engine=self.settings.engine,
+            label=label,
+        )
+
+    def join(self, folders: Iterable[Path], *names: str) -> None:
+        """Write files of the same name in several folders, one after the other, as one file of the stage."""
+        places = list(folders)
+        for name in names:
+            shards.join([place / name for place in places], self.out / name)
+
+    def carry(self, source: Path | None, *, coverage: Mapping[str, int] | None = None) -> None:
+        """Hand on the records of the rows that this stage was given.
+
+        Args:
+            source: folder of these rows; None where they come from no stage.
+            coverage: number of rows that mention each entity; None where it is that of `source`.
+        """
+        if coverage is not None:
+            io.write_json(self.out / carried.COVERAGE, dict(sorted(coverage.items())))
+        for name in (carried.CONTAMINATION, *([carried.COVERAGE] if coverage is None else [])):
+            if source is not None and (source / name).is_file():
+                io.write_json(self.out / name, io.read_json(source / name))
+
+    def settle(
+        self, *, read: int, written: int, dropped: Mapping[str, int], dead: Mapping[str, int] | None = None
+    ) -> dict[str, Any]:
+        """The account of the rows, printed and checked (data/coverage/row_accounts.py)."""
+        return settle(self.name, read=read, written=written, dropped=dropped, dead=dead)
+
+
+def begin(
+    module: str, settings: Sharded, out: Path, *, inputs: Sequence[Any], code: Sequence[str] = ()
+) -> Stage:
+    """Open the unfinished work of a stage.
+
+    Args:
+        module: `__name__` of the stage, whose imports are its code.
+        settings: those marked HOW do not count, but for the size of shards, by which work is divided.
+        out: the draft.
+        inputs: a Path counts by its content, anything else by its JSON, None not at all.
+        code: digests of plug-ins that settings name.
+    """
+    sizes = [getattr(settings, size, None) for size in ("shard_mb", "part_mb")]
+    found = [_content(one) if isinstance(one, Path) else one for one in inputs]
+    key = [decisive(settings), sizes, found, io.code.digest(module), *code]
+    return Stage(module.removeprefix("medxiaohe."), settings, out, io.scratch(out, key))
+
+
+def _content(path: Path) -> str:
+    return io.digest(path) if path.is_dir() else io.content(path.parent, path.name)

@@ -1,0 +1,50 @@
+"""Passages, and the entities that an extractor reports in them, each with the span where it stands."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Passage:
+    id: str
+    text: str
+    source: str = ""
+    license: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entity where it stands: passage.text[start:end] is its surface."""
+
+    passage: str
+    start: int
+    end: int
+    surface: str
+    type: str  # as claimed; "" when nothing is claimed
+    by: str  # the model, or `statistics`
+
+
+@dataclass
+class Extraction:
+    found: list[Found] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    dropped: list[dict[str, Any]] = field(default_factory=list)  # {passage, surface, type, reason}
+
+
+def spans_of(surface: str, text: str) -> Iterator[tuple[int, int]]:
+    """Where a surface stands in a text as whole words: letter by letter but for case and how words are
+    spaced."""
+    words = surface.split()
+    if words:
+        pattern = r"\s+".join(map(re.escape, words))
+        start, end = (
+            (r"(?<!\w)" if words[0][0].isalnum() else ""),
+            (r"(?!\w)" if words[-1][-1].isalnum() else ""),
+        )
+        for match in re.finditer(start + pattern + end, text, re.IGNORECASE):
+            yield match.span()

@@ -1,0 +1,68 @@
+"""The workflow and the tools of an evaluation: those of the task, unless the settings name others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
+
+from medxiaohe import plugins
+from medxiaohe.agents.engine import Budget, Journal, Tools, is_flow, options, run
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.recipe.settings import build
+from medxiaohe.retrieval.library import open_library
+from medxiaohe.types import Model, Prompt, Task, Trace
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A workflow with its settings and the budget of each case."""
+
+    name: str
+    function: Any
+    settings: Mapping[str, Any]
+    budget: Budget | None = None
+
+    def traces(
+        self, prompts: Sequence[Prompt], model: Model, tools: Tools, journal: Journal | None = None
+    ) -> list[Trace]:
+        """One trace for each prompt, in order; DataError where a workflow of the user's leaves one out."""
+        if is_flow(self.function):
+            return run(
+                self.function, prompts, model, tools, self.budget, settings=self.settings, journal=journal
+            )
+        traces: list[Trace] = self.function(prompts, model, tools)
+        if [trace.prompt.id for trace in traces] != [prompt.id for prompt in prompts]:
+            raise DataError(f"the workflow {self.name} must return one trace for each prompt, in order")
+        return traces
+
+
+def with_workflow(task: Task, workflow: Mapping[str, Any], tools: Sequence[str]) -> Task:
+    """The task with the workflow and the tools that the settings name instead of its own."""
+    name = str(workflow.get("name") or task.workflow)
+    return replace(task, workflow=name, tools=tuple(tools) or task.tools)
+
+
+def chosen(name: str, workflow: Mapping[str, Any]) -> Chosen:
+    """A workflow by its name, with the settings {name, budget, and those of the workflow itself}.
+
+    Raises:
+        ConfigError: an unknown workflow, setting or limit; the sentence names the nearest.
+    """
+    function = plugins.load("workflows", name)
+    given = {key: value for key, value in workflow.items() if key not in ("name", "budget")}
+    budget = build(Budget, workflow["budget"], "workflow.budget") if "budget" in workflow else None
+    if is_flow(function):
+        return Chosen(name, function, options(function, given), budget)
+    if given or budget:
+        raise ConfigError(
+            f"the workflow {name} is a function without settings or budget: make it a flow with @workflow, or"
+            f" leave out {', '.join(map(repr, (*given, *(['budget'] if budget else []))))}"
+        )
+    return Chosen(name, function, {})
+
+
+def resources(library: str | None) -> dict[str, Any]:
+    """What tools work on beside arguments and images: the passages of a file, read when a tool needs them."""
+    return {"library": cache(partial(open_library, library))} if library else {}

@@ -1,0 +1,123 @@
+"""The adapter of a family of vision-language models: everything that differs between their processors.
+
+`of(processor)` is the adapter of a processor, `named("Qwen3VLProcessor")` that of a class of processors. Most
+models need no file: the default takes what transformers calls by the same name in all of them. A new family
+is
+a file in this folder with one `FAMILY = Family(...)`, and a row of tests/models/test_families.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    Tensors = Mapping[str, torch.Tensor]
+
+
+def of(processor: Any) -> Family:
+    """The adapter of a processor, the default where no file of this folder names its class."""
+    return named(type(processor).__name__)
+
+
+def named(processor_class: str) -> Family:
+    """The adapter of a class of processors by its name, as `processor_class` of a checkpoint has it."""
+    return _table().get(processor_class, DEFAULT)
+
+
+@functools.cache
+def _table() -> dict[str, Family]:
+    """Name of a processor class -> adapter, from the files beside this one."""
+    package = __package__ or "medxiaohe.models.families"
+    folder = importlib.import_module(package).__path__
+    files = sorted(m.name for m in pkgutil.iter_modules(folder) if m.name != "family")
+    found = [importlib.import_module(f"{package}.{name}").FAMILY for name in files]
+    return {name: family for family in found for name in family.processors}
+
+
+def image_token_id(processor: Any) -> int | None:
+    """The token that stands for one feature vector of an image; None for a model that reads text only."""
+    return getattr(processor, "image_token_id", None)
+
+
+def placeholder(processor: Any) -> str:
+    """The text that the processor expands to the tokens of an image."""
+    return str(getattr(processor, "image_token", "<image>"))
+
+
+def stacked(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Features of several conversations along their first dimension, the others padded with zeros at their
+    end.
+
+    Args:
+        name: of the model input, such as `pixel_values`.
+        tensors: [n, ...] each; all but the first dimension may differ in size.
+
+    Returns:
+        [sum of n, ...], each other dimension as large as its largest.
+    """
+    import torch
+    from torch.nn.functional import pad
+
+    sizes = [max(size) for size in zip(*(t.shape[1:] for t in tensors), strict=True)]
+    widened = []
+    for tensor in tensors:
+        # torch counts paddings from the last dimension: (left, right) of the last one, then of the one before
+        gaps = [side for size, own in zip(sizes, tensor.shape[1:], strict=True) for side in (size - own, 0)]
+        widened.append(pad(tensor, gaps[::-1]) if any(gaps) else tensor)
+    return torch.cat(widened)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a processor and its model want; each field has the value that most of them share.
+
+    Attributes:
+        name: for messages and the table of docs/models.md.
+        processors: names of the processor classes of the family.
+        token_types: model input with one number a token, 1 where it is of an image, 0 elsewhere; "" for none.
+        image_token_id: the id of an image's tokens, None where there are no images.
+        placeholder: what stands for an image in a text that no chat template writes.
+        join: features of several conversations as one tensor, called for each of the processor's outputs.
+        cannot_pack: why rows cannot share a sequence, "" where they can.
+        packages: import names that the processor needs besides transformers and Pillow.
+        language: model type of the language half -> the plain language model of the same weights, where it
+        has
+            another name.
+        backend: what makes pixels, "pil" or "torchvision"; None: torchvision where it is installed.
+    """
+
+    name: str = "default"
+    processors: tuple[str, ...] = ()
+    token_types: str = ""
+    image_token_id: Callable[[Any], int | None] = image_token_id
+    placeholder: Callable[[Any], str] = placeholder
+    join: Callable[[str, Sequence[torch.Tensor]], torch.Tensor] = stacked
+    cannot_pack: str = ""
+    packages: tuple[str, ...] = ()
+    language: Mapping[str, str] = field(default_factory=dict)
+    backend: str | None = None
+
+    def joined(self, parts: Sequence[Tensors]) -> dict[str, torch.Tensor]:
+        """Image features of several pieces or conversations as inputs of one pass."""
+        names = sorted({name for part in parts for name in part})
+        return {name: self.join(name, [part[name] for part in parts if name in part]) for name in names}
+
+    def per_token(self, input_ids: torch.Tensor, processor: Any) -> dict[str, torch.Tensor]:
+        """Inputs with a number for each token: {} or {token_types: integers, the shape of input_ids}."""
+        token = self.image_token_id(processor)
+        if not self.token_types or token is None:
+            return {}
+        return {self.token_types: (input_ids == token).long()}
+
+
+DEFAULT = Family()
+PER_TOKEN = (
+    "token_type_ids"  # outputs of a processor whose name ends so are per token, not features of images
+)

@@ -1,0 +1,126 @@
+"""Decide which Python code may be imported by its name.
+
+A name such as "mine/eye.py:eye" or "my_pkg.eye:eye" imports and calls code. A person may name code: on the
+command line, in a Python program, or in a recipe that is run with --allow-code. Data may not: rows,
+results.json, checkpoints and task files of a downloaded folder only get what a person has named as well.
+
+The policy travels in the environment, so that worker processes and torchrun children have it too:
+
+    MEDXIAOHE_CODE not set     a Python program runs: what it names is allowed, what data names is not
+    MEDXIAOHE_CODE=any         everything is allowed but modules of the standard library
+    MEDXIAOHE_CODE=["a:b"]     these names are allowed; the command line sets it
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from medxiaohe.errors import CodeRefused
+
+VARIABLE = "MEDXIAOHE_CODE"
+# "mine/eye.py:eye" or "my_pkg.eye:eye"; not asset:mondo or MONDO:0005015
+NAME = re.compile(r"(?:[^\s:,]+\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_][\w.]*")
+NOT_CODE = ("asset", "hub", "http", "https", "file", "data")
+# packages of medxiaohe whose functions are made to be named: plug-ins and their experts
+OWN = re.compile(
+    r"medxiaohe\.(?:tasks|scoring|tools|agents|rewards|models\.backends|data\.readers|data\.filters"
+    r"|entity\.readers|evals\.perturb)[.:]"
+)
+
+
+def restrict(names: Iterable[str]) -> None:
+    """Allow these names and no others, in this process and those it starts; "any" stays as it is."""
+    if os.environ.get(VARIABLE) != "any":
+        os.environ[VARIABLE] = json.dumps(sorted(set(names)))
+
+
+def allow(names: Iterable[str]) -> None:
+    """Allow these names too."""
+    if os.environ.get(VARIABLE) != "any":
+        os.environ[VARIABLE] = json.dumps(sorted({*names, *_allowed()}))
+
+
+def allowed(name: str, *, from_data: bool = False) -> bool:
+    """Whether the code of `name` may be imported; `from_data` where a row or a file of data names it."""
+    policy = os.environ.get(VARIABLE)
+    return policy == "any" or name in _allowed() or (policy is None and not from_data)
+
+
+def check(name: str, *, from_data: bool = False) -> None:
+    """Raise CodeRefused unless the code of `name` may be imported.
+
+    Args:
+        name: "file.py:attribute" or "package.module:attribute".
+        from_data: a row or a file of data names it, not a person.
+
+    Raises:
+        CodeRefused: nobody allowed it, or it is a module of the standard library, which is never a plug-in.
+    """
+    module = name.rpartition(":")[0]
+    if not module.endswith(".py") and module.partition(".")[0] in sys.stdlib_module_names:
+        raise CodeRefused(f"{name!r} is refused: {module} is a module of Python itself, no plug-in")
+    if allowed(name, from_data=from_data) or OWN.match(name):
+        return
+    who = "data names code" if from_data else "this names code"
+    raise CodeRefused(f"{who}, {name!r}, that nobody has allowed: read it, then add --code {name}")
+
+
+def names_in(words: Iterable[str]) -> set[str]:
+    """Names of code inside texts, such as the words of a command line."""
+    found = {match for text in words for match in NAME.findall(text)}
+    return {name for name in found if name.partition(":")[0] not in NOT_CODE}
+
+
+def check_file(raw: Any, where: str, *, allow_code: bool) -> None:
+    """Allow all code that a recipe or settings file names, or raise CodeRefused with the names.
+
+    Args:
+        raw: the YAML as mappings, lists and texts; only whole texts count as names here.
+        where: name of the file, for the message.
+        allow_code: the user has said that this file may bring code.
+    """
+    names = sorted({text for text in texts(raw) if is_code(text)})
+    if allow_code:
+        allow(names)
+    elif refused := [name for name in names if not allowed(name) and not OWN.match(name)]:
+        raise CodeRefused(
+            f"{where} brings code ({', '.join(refused[:3])}{', ...' if len(refused) > 3 else ''}):"
+            " it is a program, so read it, then run it with --allow-code"
+        )
+
+
+def is_code(text: str) -> bool:
+    """Whether a text is the name of code that could be imported here."""
+    module = text.rpartition(":")[0]
+    if not NAME.fullmatch(text) or module in NOT_CODE:
+        return False
+    return module.endswith(".py") or importlib.util.find_spec(module.partition(".")[0]) is not None
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text inside mappings, lists and texts, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from texts(key)
+            yield from texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from texts(item)
+
+
+def _allowed() -> set[str]:
+    policy = os.environ.get(VARIABLE)
+    if not policy or policy == "any":
+        return set()
+    try:
+        return set(map(str, json.loads(policy)))
+    except ValueError:
+        return set()

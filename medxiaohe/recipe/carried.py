@@ -1,0 +1,92 @@
+"""Records about rows that hold for every subset of the rows, handed from stage to stage.
+
+contamination.json (data.curate) says with which test items rows were compared, mixture.json (data.mixture)
+repeats it for training, coverage.json counts the rows that mention each entity. A stage that writes rows and
+none of these records gets them here, once it has returned: training would otherwise refuse the rows. Rows are
+known by their ids, so a stage that adds rows of its own gets no record of contamination: new rows must be
+compared anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+
+CONTAMINATION, COVERAGE, MIXTURE = "contamination.json", "coverage.json", "mixture.json"
+ROWS = "samples.jsonl"
+MIXED = ("documents.jsonl", "instructions.jsonl", "prompts.jsonl")
+
+
+def carry(inputs: Mapping[str, Path], out: Path) -> None:
+    """Write the records that the rows of `out` have of the folders they came from.
+
+    Args:
+        inputs: role -> folder of a finished stage.
+        out: what a stage has written; a record that is there is left as it is.
+    """
+    folders = list(inputs.values())
+    if (out / ROWS).is_file():
+        before = [folder for folder in folders if (folder / ROWS).is_file()]
+        if before and not (out / COVERAGE).is_file() and any((f / COVERAGE).is_file() for f in before):
+            io.write_json(out / COVERAGE, coverage(out))
+        compared = [folder for folder in before if (folder / CONTAMINATION).is_file()]
+        if compared and not (out / CONTAMINATION).is_file() and _only_rows_of(out, compared, (ROWS,)):
+            io.write_json(out / CONTAMINATION, both([io.read_json(f / CONTAMINATION) for f in compared]))
+    if any((out / name).is_file() for name in MIXED) and not (out / MIXTURE).is_file():
+        compared = [folder for folder in folders if (folder / MIXTURE).is_file()]
+        found = [io.read_json(folder / MIXTURE).get("contamination") for folder in compared]
+        if found and all(found) and _only_rows_of(out, compared, MIXED):
+            io.write_json(out / MIXTURE, {"contamination": _summed(found)})
+
+
+def coverage(folder: Path) -> dict[str, int]:
+    """How many rows of samples.jsonl mention each entity, by entity id."""
+    counts = Counter[str]()
+    for row in io.read_jsonl(folder / ROWS):
+        counts.update(row.get("entities", ()))
+    return dict(sorted(counts.items()))
+
+
+def both(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What holds for rows of several folders: the tasks that all of them were compared with, all matches."""
+    found = list(records)
+    checked = {
+        task: number
+        for task, number in found[0]["checked"].items()
+        if all(task in record["checked"] for record in found)
+    }
+    return {"checked": checked, "matches": [match for record in found for match in record["matches"]]}
+
+
+def _summed(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same of what mixture.json says."""
+    if len(found) == 1:
+        return found[0]
+    checked = both([{"checked": one["checked"], "matches": []} for one in found])["checked"]
+    return {"checked": checked, "removed": sum(one["removed"] for one in found)}
+
+
+def _only_rows_of(out: Path, folders: Iterable[Path], names: Iterable[str]) -> bool:
+    """Whether every row of `out` has the id of a row of one of the folders."""
+    known = array("Q", sorted(mark for folder in folders for mark in _marks(folder, names)))
+
+    def is_known(mark: int) -> bool:
+        at = bisect_left(known, mark)
+        return at < len(known) and known[at] == mark
+
+    return all(map(is_known, _marks(out, names)))
+
+
+def _marks(folder: Path, names: Iterable[str]) -> Iterator[int]:
+    """Eight bytes of the hash of each row's id, as a number: ids may be long, and there may be millions."""
+    for name in names:
+        for row in io.read_jsonl(folder / name) if (folder / name).is_file() else ():
+            id = str(row.get("id", "")).encode("utf-8", "replace")
+            yield int.from_bytes(hashlib.blake2b(id, digest_size=8).digest(), "big")

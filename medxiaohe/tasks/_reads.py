@@ -1,0 +1,168 @@
+"""What the numbers of a task depend on beside its own file: the data it reads, and the code that scores.
+
+    with recorded() as read:            # path, pack:PATH, asset:NAME or hub:NAME -> where it is
+        next(iter(task.samples("test")), None)
+
+Data is found by making one sample. `place` and `_rows` note the folder or file they are asked for, whole; an
+asset and a data set of the hub are pinned by their specification and revision, so making stops there. Files
+that a task opens by itself are noted by an audit hook of the interpreter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import assets, io
+from medxiaohe.assets import digests
+from medxiaohe.recipe.identity import PACKAGE, Reads, plugin_files
+from medxiaohe.types import Task
+
+DATA = "MEDXIAOHE_DATA"  # folder of data sets fetched by hand, in the layout of docs/data.md
+CODE = (".py", ".pyc", ".so")
+Found = dict[str, Path | str]  # name -> where it is, or the digest by which it is pinned
+_reading: ContextVar[Found | None] = ContextVar("reading", default=None)
+
+
+class Pinned(Exception):
+    """Raised while data is recorded where the rest is pinned elsewhere and would take long to open."""
+
+
+def note(name: str, place: Path | str) -> None:
+    """Record that the current task reads `place`; a text is the digest of something pinned.
+
+    Raises:
+        Pinned: data is being recorded, and this is not on disk as a plain file.
+    """
+    found = _reading.get()
+    if found is None:
+        return
+    found[name] = place
+    if isinstance(place, str):
+        raise Pinned(name)
+
+
+@contextmanager
+def recorded() -> Iterator[Found]:
+    """What is read inside the block: name -> path or digest. `Pinned` ends the block."""
+    _listen()
+    found: Found = {}
+    token = _reading.set(found)
+    try:
+        with suppress(Pinned):
+            yield found
+    finally:
+        _reading.reset(token)
+
+
+@functools.cache
+def _listen() -> None:
+    """Install the hook that notes files opened while data is recorded; it cannot be removed, and does nothing
+    at other times."""
+
+    def opened(event: str, arguments: tuple[Any, ...]) -> None:
+        if event != "open" or (found := _reading.get()) is None:
+            return
+        path, mode = arguments[0], arguments[1]
+        if isinstance(path, (str, bytes)) and isinstance(mode, str) and not set(mode) & set("wax+"):
+            found.setdefault(f"\0{os.fsdecode(path)}", Path(os.fsdecode(path)))
+
+    sys.addaudithook(opened)
+
+
+def reads(task: Task, split: str, known: Collection[Path] = ()) -> Reads:
+    """The data and the code that the numbers of a task depend on.
+
+    Args:
+        task: as `tasks.make` returns it.
+        split: whose items are made; one is enough.
+        known: folders whose content the caller accounts for, such as that of the tree.
+    """
+    with recorded() as found:
+        try:
+            next(iter(task.samples(split)), None)
+        except Pinned:
+            raise
+        except (
+            Exception
+        ) as error:  # of data that is missing, or of a task of the user's: a run would raise it
+            found.setdefault("unreadable", io.fingerprint([type(error).__name__, str(error)]))
+    return Reads(_digests(found, known), code(task))
+
+
+def _digests(found: Found, known: Collection[Path]) -> dict[str, str]:
+    noted = {name: place for name, place in found.items() if not name.startswith("\0")}
+    own = [place.resolve() for place in noted.values() if isinstance(place, Path)]
+    elsewhere = [path.resolve() for path in (*known, *_system(), *own)]
+    for name, place in found.items():
+        path = Path(place).absolute()
+        inside = any(path.resolve().is_relative_to(folder) for folder in elsewhere)
+        if name.startswith("\0") and path.is_file() and path.suffix not in CODE and not inside:
+            noted[shown(path)] = path
+    return {
+        f"{name}": place
+        if isinstance(place, str)
+        else digests.content(place)
+        if place.exists()
+        else "missing"
+        for name, place in sorted(noted.items())
+    }
+
+
+def _system() -> list[Path]:
+    """Folders whose files are no data of a task: the package, Python, caches, devices."""
+    places = [sys.prefix, sys.base_prefix, "/proc", "/dev", "/sys", "/etc", "/usr"]
+    return [PACKAGE, assets.cache_root(), Path.home() / ".cache", *map(Path, places)]
+
+
+def shown(path: Path) -> str:
+    """A path as a record names it: below the data pack or the working directory where it is inside."""
+    pack = Path(os.environ[DATA]).expanduser().absolute() if DATA in os.environ else None
+    if pack is not None and path.absolute().is_relative_to(pack):
+        return f"pack:{path.absolute().relative_to(pack).as_posix()}"
+    return os.path.relpath(path) if path.absolute().is_relative_to(Path.cwd()) else str(path)
+
+
+def code(task: Task) -> dict[str, str]:
+    """Source files of the scorers, the tools and the workflow of a task: name -> 16 hex digits."""
+    found: dict[str, str] = {}
+    for scorer in task.scorers:
+        found |= source_files(scorer)
+    for name in task.tools:
+        found |= plugin_files("tools", name)
+    return found | plugin_files("workflows", task.workflow)
+
+
+def source_files(function: Any) -> dict[str, str]:
+    """Files of a function, or of an object and the functions it holds, and of all they import."""
+    target = unwrapped(function)
+    parts = [target if inspect.isroutine(target) or inspect.isclass(target) else type(target)]
+    if dataclasses.is_dataclass(target) and not isinstance(target, type):
+        held = [unwrapped(getattr(target, field.name)) for field in dataclasses.fields(target)]
+        parts += [part for part in held if inspect.isroutine(part)]
+    found: dict[str, str] = {}
+    for part in parts:
+        if file := inspect.getsourcefile(part):
+            found |= io.code.dependencies_of_file(Path(file))
+    return found
+
+
+def unwrapped(function: Any) -> Any:
+    """What a partial or a decorated function calls in the end."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.unwrap(function) if callable(function) else function
+
+
+def paths(options: Mapping[str, Any]) -> dict[str, Path]:
+    """Files and folders that the options of a task name."""
+    texts = [value for value in options.values() if isinstance(value, str) and value]
+    return {shown(path): path for text in texts if (path := Path(text).expanduser()).exists()}

@@ -1,0 +1,190 @@
+"""The toolbox: the only way from a name to a tool, and from a call to its result.
+
+    open_tools      tools by their names, with the resources they need
+    task_tools      those of a task, and those the settings add
+    describe_tools  tools as a model is shown them, for rows that nobody calls from and for documentation
+    call_tool       one call of a model, with the images of its conversation
+
+Evaluation, rollouts, demonstrations, training rows and servers all use these, so a tool is the same in each.
+A resource is what a tool works on besides its arguments: `images` are those of the conversation, given at
+each call; every other one (`library`, the passages that `search` searches) is given once, by the task
+(`Task.resources`) or by the settings. A tool whose resource is not there is refused, never given test data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from medxiaohe import plugins
+from medxiaohe.errors import ConfigError, MedError, ToolError
+from medxiaohe.tools.toolbox.parameters import checked
+from medxiaohe.tools.toolbox.results import as_result, limited
+from medxiaohe.tools.toolbox.time_limit import OutOfTime, within
+from medxiaohe.types import ImageRef, Message, Task, Tool, ToolCall, ToolResult
+
+IMAGES = "images"  # the resource that is given at each call: the images of the conversation
+HOW_TO_GIVE = {
+    "library": "set `library` of the task or evaluation, or `retriever` of training, to a file of passages",
+}
+
+
+def open_tools(names: Iterable[str], resources: Mapping[str, Any] | None = None) -> tuple[Tool, ...]:
+    """Tools by their names, each with the resources it needs.
+
+    Args:
+        names: of tools that ship ("zoom"), of a file ("mine/eye.py:eye") or of a package ("my_pkg.eye:eye").
+            A name may also stand for a function without parameters that returns a Tool.
+        resources: by name ("library"), or by tool and name ("search.library"); a value that is a function is
+            called, once, when a tool needs it.
+
+    Returns:
+        A tool for each name, in order. Tools that need `images` get them at each call.
+
+    Raises:
+        ConfigError: no such tool; two tools of one name; a resource that is needed and not there.
+    """
+    given = _Resources(resources or {})
+    tools = tuple(_complete(tool, given) for tool in map(_named, dict.fromkeys(names)))
+    called = [tool.name for tool in tools]
+    if twice := next((name for name in called if called.count(name) > 1), ""):
+        raise ConfigError(f"two tools are called {twice!r}: leave one of them out")
+    return tools
+
+
+def task_tools(
+    task: Task, names: Iterable[str] = (), resources: Mapping[str, Any] | None = None
+) -> tuple[Tool, ...]:
+    """The tools that settings name, then those of the task; the settings win where two have one name.
+
+    Args:
+        task: its `tools`, with its `resources`.
+        names: more tools.
+        resources: these are preferred to the task's.
+    """
+    given = {**task.resources, **(resources or {})}
+    added = open_tools(names, given)
+    taken = {tool.name for tool in added}
+    own = [name for name in dict.fromkeys(task.tools) if _named(name).name not in taken]
+    return (*added, *open_tools(own, given))
+
+
+def describe_tools(names: Iterable[str]) -> tuple[Tool, ...]:
+    """Tools by their names, as a model is shown them; they have no resources, so they are not for calls."""
+    return tuple(map(_named, dict.fromkeys(names)))
+
+
+def bind(tool: Tool, /, **resources: Any) -> Tool:
+    """The tool with these resources. Those it does not take are left out."""
+    taken = {name: value for name, value in resources.items() if name in (*tool.needs, *tool.options)}
+    pure = tool.pure and all(getattr(value, "pure", True) for value in taken.values())
+    return replace(
+        tool,
+        run=partial(tool.run, **taken) if taken else tool.run,
+        needs=tuple(name for name in tool.needs if name not in taken),
+        options=tuple(name for name in tool.options if name not in taken),
+        pure=pure,
+        effects="reads" if not pure and tool.pure and tool.effects == "none" else tool.effects,
+    )
+
+
+def conversation_images(messages: Iterable[Message]) -> tuple[ImageRef, ...]:
+    """Images in the order of a conversation, those that tools returned included; tools count them from 1."""
+    found: list[ImageRef] = []
+    for message in messages:
+        for part in message.parts:
+            shown = part.parts if isinstance(part, ToolResult) else (part,)
+            found += [one for one in shown if isinstance(one, ImageRef)]
+    return tuple(found)
+
+
+def call_tool(call: ToolCall, tools: Sequence[Tool], images: Sequence[ImageRef] = ()) -> ToolResult:
+    """The result of one call of a model.
+
+    What is wrong with the call or goes wrong inside the tool is an error of the result, which the model may
+    read and mend: an unknown tool or argument, an image that is not there, an exception, a time limit.
+
+    Args:
+        call: name and arguments as the model wrote them.
+        tools: those the model was offered.
+        images: of the conversation so far (`conversation_images`), for tools that look at them.
+
+    Raises:
+        MedError: what no model can mend, such as RetrieverDown.
+    """
+    by_name = {tool.name: tool for tool in tools}
+    tool = by_name.get(call.name)
+    try:
+        if tool is None:
+            raise ToolError(f"no tool {call.name!r}{plugins.nearest(str(call.name), by_name)}")
+        arguments = checked(tool.name, tool.parameters, call.arguments)
+        if IMAGES in tool.needs and not images:
+            raise ToolError(f"{tool.name} looks at an image of the conversation, and there is none")
+        whole = bind(tool, images=tuple(images))
+        if whole.needs:
+            raise _missing(whole, whole.needs[0])
+        value = within(tool.seconds, partial(whole.run, **arguments))
+        return replace(limited(tool.name, as_result(value)), call_id=call.id)
+    except ToolError as error:
+        return limited(call.name, ToolResult(call.id, (), error=f"ToolError: {error}"))
+    except OutOfTime:
+        assert tool is not None
+        done = "; it may have been done all the same" if tool.effects == "writes" else ""
+        return ToolResult(
+            call.id, (), error=f"ToolError: {tool.name} gave no result within {tool.seconds:g} s{done}"
+        )
+    except MedError:
+        raise
+    except Exception as error:
+        return limited(call.name, ToolResult(call.id, (), error=f"{type(error).__name__}: {error}"))
+
+
+class _Resources:
+    """Resources by name; a function is called once, when its value is first asked for."""
+
+    def __init__(self, given: Mapping[str, Any]):
+        self._given = dict(given)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._given
+
+    def __getitem__(self, name: str) -> Any:
+        if callable(self._given[name]):
+            self._given[name] = self._given[name]()
+        return self._given[name]
+
+
+def _complete(tool: Tool, given: _Resources) -> Tool:
+    found = {}
+    for name in (*tool.needs, *tool.options):
+        own = f"{tool.name}.{name}"  # a resource of this tool alone
+        if own in given or name in given:
+            found[name] = given[own if own in given else name]
+        elif name in tool.needs and name != IMAGES:
+            raise _missing(tool, name)
+    return bind(tool, **found)
+
+
+def _missing(tool: Tool, name: str) -> ConfigError:
+    how = HOW_TO_GIVE.get(name, f"give `{name}` in the task's resources")
+    return ConfigError(f"the tool {tool.name} needs a {name} and has none: {how}")
+
+
+def _named(name: str) -> Tool:
+    """The tool of a name, without resources."""
+    found: Any = plugins.load("tools", name)
+    if isinstance(found, Tool):
+        return found
+    made = _called(name, found) if callable(found) else found
+    if not isinstance(made, Tool):
+        raise ConfigError(f"{name} is no tool but a {type(made).__name__}: put @tool above the function")
+    return made
+
+
+def _called(name: str, function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except TypeError as error:
+        raise ConfigError(f"{name} is no tool, and no function that returns one: {error}") from error

@@ -1,0 +1,27 @@
+"""The tasks that prompts come from: rows name them as their source, settings do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from medxiaohe import io, plugins
+from medxiaohe.recipe.identity import Reads, plugin_files
+
+
+class ScoresPrompts:
+    """Base of the settings of stages that score answers to prompts.jsonl.
+
+    The scorers of the tasks are code of the stage: one that was edited earns other rewards.
+    """
+
+    def reads(self, inputs: Mapping[str, Path]) -> Reads:
+        """Source files of the tasks of the prompts (recipe/identity.py)."""
+        file = inputs["data"] / "prompts.jsonl" if "data" in inputs else None
+        if file is None or not file.is_file():
+            return Reads()
+        names = {str(row.get("source", "")) for row in io.read_jsonl(file)}
+        found: dict[str, str] = {}
+        for name in sorted(names & set(plugins.available("tasks"))):
+            found |= plugin_files("tasks", name)
+        return Reads(code=found)

@@ -1,0 +1,55 @@
+"""One answer to each prompt as token rows: the prompt by our render, the answer as it was sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe.models.render import Rendered, batch
+
+if TYPE_CHECKING:
+    import torch
+
+# padded inputs -> tokens [batch, inputs + new], new ones padded on the right
+Generate = Callable[[dict[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A prompt and what the policy answered; the first `num_prompt` tokens are the prompt."""
+
+    tokens: tuple[int, ...]
+    num_prompt: int
+    answer: str
+    features: tuple[Mapping[str, torch.Tensor], ...] = ()
+    logprobs: tuple[float, ...] | None = None
+
+    @property
+    def mask(self) -> tuple[int, ...]:
+        return (1,) * (len(self.tokens) - self.num_prompt)
+
+
+def answers(
+    prompts: Sequence[Rendered], processor: Any, generate: Generate, ends: frozenset[int]
+) -> list[Answered]:
+    """Let the policy answer all prompts in one batch; an answer goes up to the token that ends it."""
+    inputs = batch(prompts, processor, "left")
+    inputs.pop("labels")
+    new = generate(inputs)[:, inputs["input_ids"].shape[1] :].tolist()
+    return [answered(prompt, tokens, processor, ends) for prompt, tokens in zip(prompts, new, strict=True)]
+
+
+def answered(
+    prompt: Rendered,
+    tokens: Sequence[int],
+    processor: Any,
+    ends: frozenset[int],
+    logprobs: Sequence[float] | None = None,
+) -> Answered:
+    """A prompt with the tokens that were drawn for it, what stands behind their end cut off."""
+    stop = next((i for i, token in enumerate(tokens, 1) if token in ends), len(tokens))
+    text = processor.tokenizer.decode(list(tokens[:stop]), skip_special_tokens=True)
+    features = (prompt.features,) if prompt.num_images else ()
+    drawn = None if logprobs is None else tuple(logprobs[:stop])
+    return Answered((*prompt.tokens, *tokens[:stop]), len(prompt.tokens), text, features, drawn)
