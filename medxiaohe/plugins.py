@@ -5,11 +5,17 @@
     load("tasks", "mine/eye.py:eye")    a file of yours, outside this package
     load("tasks", "my_pkg.eye:eye")     an installed package of yours
     load("tasks", "mine/eye.yaml")      a task may also be a YAML file, here or in the package
+    load("tasks", "eye")                a name that an installed package registers as an entry point
 
-There is no table to edit and nothing is imported before it is asked for.
+There is no table to edit and nothing is imported before it is asked for. A package registers its plug-ins in
+the entry-point group of their kind, `medxiaohe.KIND`:
+
+    [project.entry-points."medxiaohe.tasks"]
+    eye = "my_pkg.eye:eye"
 """
 
 import difflib
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -67,6 +73,11 @@ EXTRA_OF = {  # import name -> the extra that brings it
 
 
 def available(kind: str) -> list[str]:
+    """The names of a kind: those that ship with medxiaohe and those that installed packages register."""
+    return sorted({*shipped(kind), *installed(kind)})
+
+
+def shipped(kind: str) -> list[str]:
     """The names of a kind that ship with medxiaohe; files starting with `_` are private, and a folder is no
     plugin."""
     package = importlib.import_module(f"medxiaohe.{folder_of(kind)}")
@@ -77,6 +88,46 @@ def available(kind: str) -> list[str]:
             *(m.name for m in pkgutil.iter_modules(package.__path__) if m.name[0] != "_" and not m.ispkg),
         ]
     )
+
+
+def installed(kind: str, name: str = "") -> dict[str, str]:
+    """The plug-ins of a kind that installed packages register as entry points, without importing them.
+
+    Args:
+        kind: a key of KINDS; the group of entry points is `medxiaohe.KIND`.
+        name: only this one; "" for all.
+
+    Returns:
+        Name -> "module:attribute".
+
+    Raises:
+        ConfigError: `name` ships with medxiaohe too, or two packages register it for different things.
+    """
+    folder_of(kind)
+    points = [
+        point for point in _entry_points(f"medxiaohe.{kind}", tuple(sys.path)) if name in ("", point[0])
+    ]
+    if name and points:
+        owners = {target: package for _, target, package in points}
+        packages = [*(["medxiaohe"] if name in shipped(kind) else []), *owners.values()]
+        if len(packages) > 1:
+            raise ConfigError(
+                f"{kind} {name!r} is registered by {' and '.join(packages)}: uninstall one, or write the one"
+                f" you mean as {points[0][1]!r}"
+            )
+    return {point: target for point, target, _ in points}
+
+
+@functools.lru_cache(maxsize=64)
+def _entry_points(group: str, _path: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+    """(name, "module:attribute", package) of the entry points of a group, read once for each search path."""
+    from importlib.metadata import entry_points
+
+    found = [
+        (p.name, f"{p.module}:{p.attr or p.name}", p.dist.name if p.dist else "")
+        for p in entry_points(group=group)
+    ]
+    return tuple(sorted(found))
 
 
 def load(kind: str, name: str, *, from_data: bool = False) -> Any:
@@ -92,15 +143,18 @@ def load(kind: str, name: str, *, from_data: bool = False) -> Any:
         return load_object(BY_YAML[kind])(Path(name).expanduser())
     if ":" in name:
         return load_object(name, from_data=from_data)
+    if elsewhere := installed(kind, name):  # who installed the package has allowed its code
+        module, _, attribute = elsewhere[name].partition(":")
+        return _attribute(_module(module, name), attribute)
     file, _, attribute = name.partition(".")
     names = available(kind)
     if file not in names:
         raise ConfigError(f"no {kind} named {name!r}{nearest(file, names)}")
     if (
         kind in BY_YAML
-        and (shipped := Path(__file__).parent / folder.replace(".", "/") / f"{file}.yaml").is_file()
+        and (path := Path(__file__).parent / folder.replace(".", "/") / f"{file}.yaml").is_file()
     ):
-        return load_object(BY_YAML[kind])(shipped)
+        return load_object(BY_YAML[kind])(path)
     return _attribute(_module(f"medxiaohe.{folder}.{file}", name), attribute or file)
 
 

@@ -93,6 +93,7 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
     """
     if name.endswith((".yaml", ".yml")):
         return _yaml_files(Path(name).expanduser(), name)
+    name = plugins.installed(kind, name).get(name, name) if kind else name
     where = name.rpartition(":")[0]
     if where.endswith(".py"):
         path = Path(where).expanduser()

@@ -172,6 +172,7 @@ def _is_box(row: Any) -> bool:
     )
 
 
+CASE_SENSITIVE = True  # the target is JSON
 EXAMPLE = Sample(
     "boxes/example",
     (

@@ -144,6 +144,7 @@ precision = JudgedScorer(
 recall = JudgedScorer("claims.recall", "claim", lambda s, t: _asked("claims.recall", s, t), _entailed)
 f1 = JudgedScorer("claims.f1", "claim", _both_ways, _entailed)
 
+CASE_SENSITIVE = True  # the target is JSON
 EXAMPLE = Sample(
     "claims/example",
     (

@@ -91,6 +91,7 @@ def _alike(one: Dose, other: Dose) -> bool:
     return same_amount(one, other) and (one.a_day is None or other.a_day is None or one.a_day == other.a_day)
 
 
+CASE_SENSITIVE = True  # units: mg and Mg
 EXAMPLE = Sample(
     "dose/example",
     (

@@ -148,6 +148,7 @@ def _plain(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
+CASE_SENSITIVE = True  # the target is JSON
 EXAMPLE = Sample(
     "json_calls/example",
     (

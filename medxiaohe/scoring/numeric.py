@@ -156,6 +156,7 @@ def _one_of(name: str, found: set[str], gold: str, trace: Trace) -> Score:
     return Score(name, float(said == gold), parsed=said, why=f"said {said!r}, gold {gold!r}")
 
 
+CASE_SENSITIVE = True  # units: mg and Mg
 EXAMPLE = Sample(
     "numeric/example",
     (Message("user", ("What is 90 mg/dL of glucose in mmol/L?",)), Message("assistant", ("5.0 mmol/L",))),

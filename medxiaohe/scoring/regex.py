@@ -31,6 +31,7 @@ def regex(sample: Sample, trace: Trace) -> Score:
     )
 
 
+CASE_SENSITIVE = True  # the target is a pattern
 EXAMPLE = Sample(
     "regex/example",
     (Message("user", ("Which grade is the tumour?",)), Message("assistant", ("Grade II",))),

@@ -127,6 +127,7 @@ rubric = JudgedScorer("rubric", "rubric", _questions, _score, mean_within=(0.0, 
 clipped = JudgedScorer("rubric.clipped", "rubric", _questions, _score)
 normalised = JudgedScorer("rubric.normalised", "rubric", _questions, _score)
 
+CASE_SENSITIVE = True  # the target is JSON
 EXAMPLE = Sample(
     "rubric/example",
     (

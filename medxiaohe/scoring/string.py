@@ -48,6 +48,7 @@ def bare(text: str) -> str:
     return text
 
 
+CASE_SENSITIVE = True  # the target is compared as it is
 EXAMPLE = Sample(
     "string/example",
     (Message("user", ("What is the record number of the patient?",)), Message("assistant", ("S6426560",))),

@@ -20,17 +20,23 @@ PRINTS = {
     "own_reader.py": "('my:1',) Most often Streptococcus pneumoniae.",
     "make_own_data.py": "120 rows of 60 patients",
     "docstrings.py": "json/decoder:",
+    "rl_loop.py": "after: reward",
 }
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
 def test_an_example_runs_and_prints_what_it_promises(path: Path, tmp_path: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120
+        [sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, env=env, timeout=600
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert PRINTS[path.name] in done.stdout
+    if path.name == "rl_loop.py":
+        before, after = (
+            float(re.findall(rf"{when}: reward (\S+)", done.stdout)[0]) for when in ("before", "after")
+        )
+        assert before < 0.6 < 0.8 <= after, done.stdout
 
 
 def test_the_task_of_the_readme_scores_its_gold_answer() -> None:

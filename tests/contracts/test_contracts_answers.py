@@ -49,7 +49,7 @@ def judged(scorer: Scorer, sample: Sample, answer: str) -> Score:
     return scorer(sample, Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (answer,)))))
 
 
-@pytest.mark.parametrize("name", plugins.available("scoring"))
+@pytest.mark.parametrize("name", plugins.shipped("scoring"))
 def test_a_scorer_gives_the_gold_one_and_nothing_nothing(name: str, tree: Path) -> None:
     scorer, sample = scorer_of(name, tree), example(name)
     gold = judged(scorer, sample, sample.messages[-1].text)
@@ -63,19 +63,14 @@ def test_a_scorer_gives_the_gold_one_and_nothing_nothing(name: str, tree: Path) 
         assert score.value == 0.0 and score.status in ("unparsed", "refused") and score.why, answer
 
 
-# strings, patterns, JSON and units
-CASE_COUNTS = ("string", "regex", "json_calls", "boxes", "numeric", "dose", "claims", "rubric")
-
-
-@pytest.mark.parametrize("name", plugins.available("scoring"))
+@pytest.mark.parametrize("name", plugins.shipped("scoring"))
 def test_a_gold_is_the_same_gold_with_blanks_and_in_another_case(name: str, tree: Path) -> None:
     scorer, sample = scorer_of(name, tree), example(name)
     if isinstance(scorer, JudgedScorer):
         return
     forms = [f" {sample.target} \n", f"\t{sample.target}"]
-    forms += (
-        [] if name in CASE_COUNTS else [sample.target.upper(), sample.target.lower(), sample.target.title()]
-    )
+    if not getattr(import_module(f"medxiaohe.scoring.{name}"), "CASE_SENSITIVE", False):
+        forms += [sample.target.upper(), sample.target.lower(), sample.target.title()]
     for target in forms:
         assert judged(scorer, replace(sample, target=target), sample.messages[-1].text).value == 1.0, target
 
@@ -88,20 +83,20 @@ def test_a_row_of_ones_own_may_say_yes_in_any_way(name: str, target: str) -> Non
     assert judged(scorer, replace(SAMPLE, target=target, choices=()), "No.").value == 0.0
 
 
-@pytest.mark.parametrize("name", plugins.available("scoring"))
+@pytest.mark.parametrize("name", plugins.shipped("scoring"))
 def test_a_scorer_earns_nothing_for_the_prompt_copied(name: str, tree: Path) -> None:
     scorer, sample = scorer_of(name, tree), example(name)
     assert not judged(scorer, sample, sample.prompt.messages[-1].text).value
 
 
-@pytest.mark.parametrize("name", plugins.available("scoring"))
+@pytest.mark.parametrize("name", plugins.shipped("scoring"))
 def test_a_scorer_takes_its_settings_by_keyword_and_has_a_default_for_each(name: str) -> None:
     parameters = list(inspect.signature(plugins.load("scoring", name)).parameters.values())
     assert [p.name for p in parameters[:2]] == ["sample", "trace"]
     assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in parameters[2:])
 
 
-@pytest.mark.parametrize("name", plugins.available("scoring"))
+@pytest.mark.parametrize("name", plugins.shipped("scoring"))
 def test_a_scorer_reads_the_answer_and_nothing_else_of_the_trace(name: str, tree: Path) -> None:
     scorer, sample = scorer_of(name, tree), example(name)
     trace = Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", ("I am not sure.",))))
@@ -124,7 +119,7 @@ def three(example: Example) -> list[Prompt]:
     return [Prompt(f"p/{i}", (Message("user", (f"number {i}",)),), facts=example.facts) for i in range(3)]
 
 
-@pytest.mark.parametrize("name", plugins.available("workflows"))
+@pytest.mark.parametrize("name", plugins.shipped("workflows"))
 def test_a_workflow_answers_in_order_and_ends_although_the_model_never_does(name: str) -> None:
     workflow, example = workflow_and_example(name)
     assert workflow((), scripted()) == []
@@ -140,7 +135,7 @@ def test_a_workflow_answers_in_order_and_ends_although_the_model_never_does(name
     assert cut.error and cut.stop == "budget" and sum(step.kind == "ask" for step in cut.steps) <= 2
 
 
-@pytest.mark.parametrize("name", plugins.available("workflows"))
+@pytest.mark.parametrize("name", plugins.shipped("workflows"))
 @pytest.mark.parametrize("reply", ["", "I cannot help with that.", "是的，但我不确定。"])
 def test_a_workflow_takes_any_reply_and_a_tool_that_fails(name: str, reply: str) -> None:
     @tool
@@ -154,7 +149,7 @@ def test_a_workflow_takes_any_reply_and_a_tool_that_fails(name: str, reply: str)
     assert isinstance(trace.answer, str) and trace.stop in ("answered", "failed", "budget")
 
 
-@pytest.mark.parametrize("name", plugins.available("models"))
+@pytest.mark.parametrize("name", plugins.shipped("models"))
 def test_a_backend_is_made_from_the_name_of_a_model(name: str) -> None:
     make = plugins.load("models", name)
     assert next(iter(inspect.signature(make).parameters)) == "model" and make.__module__.endswith(f".{name}")

@@ -3,6 +3,7 @@
 import shutil
 from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -11,29 +12,9 @@ from medxiaohe.data.formats import files
 from medxiaohe.data.read import ReadSettings, Source, read
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import DataError, MissingExtra
-from medxiaohe.types import ROLES, SPLITS, Annotations, Medical, Message, Sample
+from medxiaohe.types import ROLES, SPLITS, Message, Sample
 
-READERS, FILTERS = plugins.available("readers"), plugins.available("filters")
-SAMPLES = [
-    Sample("1", (Message("document", ("",)),)),
-    Sample("2", (Message("document", ("Aspirin inhibits platelets. " * 40,)),), entities=("E:1",)),
-    Sample("3", (Message("user", ("Is it?",)), Message("assistant", ("Yes.",)))),
-    Sample("4", (Message("user", ("Is it?",)), Message("assistant", (" ",)))),
-    Sample(
-        "5",
-        (
-            Message(
-                "document", ("Die Patientin wurde mit Fieber und Husten in der Klinik aufgenommen. " * 4,)
-            ),
-        ),
-    ),
-    Sample("6", (Message("document", ("Retracted: Vitamin K2 and bone. " + "Copied words. " * 30,)),)),
-    Sample(
-        "7",
-        (Message("document", ("The dose of aspirin.",)),),
-        annotations=Annotations(medical=Medical(0.9, 1)),
-    ),
-]
+READERS, FILTERS = plugins.shipped("readers"), plugins.shipped("filters")
 
 
 @pytest.fixture(autouse=True)
@@ -89,13 +70,18 @@ def test_a_reader_says_what_is_missing(name: str, place: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_a_filter_answers_with_nothing_or_a_reason(name: str) -> None:
-    keep = plugins.load("filters", name)
-    reasons = [keep(sample) for sample in SAMPLES]
-    assert all(isinstance(reason, str) for reason in reasons)
-    assert "" in reasons and any(reasons), (
-        f"{name} should keep some of SAMPLES and drop some: add a case to SAMPLES"
-    )
+def test_a_filter_keeps_one_of_its_examples_and_gives_a_reason_for_dropping_the_other(name: str) -> None:
+    reason = plugins.load("filters", name)
+    file = import_module(reason.__module__)
+    assert reason(file.KEEPS) == "" and isinstance(reason(file.DROPS), str) and reason(file.DROPS).strip()
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("role", ["document", "assistant"])
+def test_a_filter_has_an_answer_for_a_sample_without_words(
+    name: str, role: Literal["document", "assistant"]
+) -> None:
+    assert isinstance(plugins.load("filters", name)(Sample("1", (Message(role, ("",)),))), str)
 
 
 IN_PARTS = [name for name in READERS if hasattr(import_module(f"medxiaohe.data.readers.{name}"), "APART")]

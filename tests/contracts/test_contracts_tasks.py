@@ -10,7 +10,7 @@ from medxiaohe.errors import ConfigError, DataError, MedError
 from medxiaohe.scoring.judges.scorer import JudgedScorer
 from medxiaohe.types import Message, Sample, Score, Scorer, Task, Trace
 
-NAMES = plugins.available("tasks")
+NAMES = plugins.shipped("tasks")
 ONES_HERE = (
     "chest_xray",
     "entity_kind",

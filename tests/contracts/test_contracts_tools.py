@@ -13,7 +13,7 @@ from medxiaohe.tools import EFFECTS, tool
 from medxiaohe.tools.toolbox import call_tool, describe_tools, open_tools, task_tools
 from medxiaohe.types import ImageRef, Task, Tool, ToolCall
 
-NAMES = plugins.available("tools")
+NAMES = plugins.shipped("tools")
 
 
 @pytest.fixture(params=NAMES)

@@ -10,7 +10,7 @@ from medxiaohe.entity.readers._terms import entities, read_all
 from medxiaohe.errors import MedError
 from medxiaohe.types import Entity, Match, Relation
 
-READERS = plugins.available("vocabularies")
+READERS = plugins.shipped("vocabularies")
 
 
 def example(name: str, folder: Path) -> Path:

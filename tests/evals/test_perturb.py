@@ -15,7 +15,7 @@ from medxiaohe.scoring.exact import exact
 from medxiaohe.scoring.yes_no import yes_no
 from medxiaohe.types import ImageRef, Message, Sample, Trace
 
-NAMES = plugins.available("perturbations")
+NAMES = plugins.shipped("perturbations")
 PLAIN = Sample("p/1", (Message("user", ("Why?",)), Message("assistant", ("So.",))), "So.")
 
 

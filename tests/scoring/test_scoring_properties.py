@@ -21,9 +21,7 @@ from medxiaohe.scoring import boxes, choice, choices, json_calls, numeric, token
 from medxiaohe.scoring.judges.scorer import JudgedScorer
 from medxiaohe.types import Message, Sample, Score, Scorer
 
-NAMES = [
-    n for n in plugins.available("scoring") if hasattr(import_module(f"medxiaohe.scoring.{n}"), "EXAMPLE")
-]
+NAMES = [n for n in plugins.shipped("scoring") if hasattr(import_module(f"medxiaohe.scoring.{n}"), "EXAMPLE")]
 OPTIONS = ("Pneumonia", "Pleural effusion", "Pneumothorax", "Cardiomegaly", "E. coli", "None of the above")
 WORDS = (
     "yes no not the answer is A B C or and 1 2.5 mg/dL [ ] { } ( ) : , . ; \n <think> </think> <answer>"

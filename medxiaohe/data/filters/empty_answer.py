@@ -1,6 +1,9 @@
 """Instructions whose last message is not an answer with words in it."""
 
-from medxiaohe.types import Sample
+from medxiaohe.types import Message, Sample
+
+KEEPS = Sample("1", (Message("user", ("Is it?",)), Message("assistant", ("Yes.",))))
+DROPS = Sample("2", (Message("user", ("Is it?",)), Message("assistant", (" ",))))
 
 
 def empty_answer(sample: Sample) -> str:

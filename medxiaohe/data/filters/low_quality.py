@@ -8,12 +8,14 @@ Texts in scripts without spaces are not judged.
 
 import re
 
-from medxiaohe.types import Sample
+from medxiaohe.types import Message, Sample
 
 MEAN_WORD = (3.0, 12.0)
 MAX_SYMBOLS, MAX_BULLETS, MAX_ELLIPSES, MIN_WITH_LETTERS = 0.1, 0.9, 0.3, 0.6
 STOPWORDS, MIN_STOPWORDS, ENOUGH_WORDS = frozenset("the be to of and that have with".split()), 2, 50
 UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+KEEPS = Sample("1", (Message("document", ("Aspirin inhibits the platelets of patients with angina. " * 9,)),))
+DROPS = Sample("2", (Message("document", ("12.5 140 / 90 36.6 98 % 7.4 " * 9,)),))
 
 
 def low_quality(sample: Sample) -> str:

@@ -5,10 +5,18 @@ It says nothing of rows with images and of texts of fewer than 20 words: "Dermos
 too little.
 """
 
+from dataclasses import replace
+
 from medxiaohe.data.duplicates import overlap
-from medxiaohe.types import Sample
+from medxiaohe.types import Annotations, Medical, Message, Sample
 
 MIN_PROBABILITY, MIN_WORDS = 0.5, 20
+KEEPS = Sample(
+    "1",
+    (Message("document", ("The dose of aspirin is 100 mg a day. " * 4,)),),
+    annotations=Annotations(medical=Medical(0.9, 1)),
+)
+DROPS = replace(KEEPS, id="2", annotations=Annotations(medical=Medical(0.1, 1)))
 
 
 def medical(sample: Sample) -> str:

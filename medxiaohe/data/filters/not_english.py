@@ -6,7 +6,7 @@ A list of findings has neither and is kept; texts of fewer than 20 words are not
 
 import re
 
-from medxiaohe.types import Sample
+from medxiaohe.types import Message, Sample
 
 MIN_WORDS, MAX_OTHER_LETTERS = 20, 0.3
 ENGLISH = frozenset(
@@ -25,6 +25,13 @@ OTHER = frozenset(
 )
 WORD = re.compile(r"[^\W\d_]+")
 LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+KEEPS = Sample(
+    "1", (Message("document", ("The patient was admitted with fever and cough to the hospital. " * 3,)),)
+)
+DROPS = Sample(
+    "2",
+    (Message("document", ("Die Patientin wurde mit Fieber und Husten in der Klinik aufgenommen. " * 3,)),),
+)
 
 
 def not_english(sample: Sample) -> str:

@@ -4,9 +4,11 @@ text.
 Rae et al. 2021 (Gopher, table A1) drop at 10 % of characters; medical lists repeat more than web prose does.
 """
 
-from medxiaohe.types import Sample
+from medxiaohe.types import Message, Sample
 
 RUN, MAX_SHARE = 10, 0.20
+KEEPS = Sample("1", (Message("document", ("Aspirin inhibits platelets.",)),))
+DROPS = Sample("2", (Message("document", ("Aspirin inhibits the platelets of patients. " * 20,)),))
 
 
 def repetitive(sample: Sample) -> str:

@@ -2,12 +2,14 @@
 
 import re
 
-from medxiaohe.types import Sample
+from medxiaohe.types import Message, Sample
 
 TYPES = ("Retracted Publication", "Retraction of Publication")
 TITLE = re.compile(
     r"\W*(retracted|retraction|withdrawn|withdrawal)( article| notice| note)?\s*[:.\]]", re.IGNORECASE
 )
+KEEPS = Sample("1", (Message("document", ("Retraction of the lung after a stab wound.",)),))
+DROPS = Sample("2", (Message("document", ("Retracted: Vitamin K2 and bone.",)),))
 
 
 def retracted(sample: Sample) -> str:

@@ -1,8 +1,10 @@
 """Documents of fewer than 30 words: titles, notices and stubs teach a model little but their layout."""
 
-from medxiaohe.types import Sample
+from medxiaohe.types import Message, Sample
 
 MIN_WORDS = 30
+KEEPS = Sample("1", (Message("document", ("Aspirin inhibits platelets. " * 10,)),))
+DROPS = Sample("2", (Message("document", ("Aspirin inhibits platelets.",)),))
 
 
 def too_short(sample: Sample) -> str:
