@@ -41,6 +41,7 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
     MAX_PIXELS, or not the bytes that were read at ingest.
     """
     from PIL import Image as pil
+    from PIL import UnidentifiedImageError
 
     data = _bytes(Path(image.uri))
     if image.sha256 and hashlib.sha256(data).hexdigest() != image.sha256:
@@ -62,7 +63,7 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
                 pixels = plain.convert("L" if small and plain.mode in ("L", "RGB") else "RGB")
         except DataError:
             raise
-        except pil.UnidentifiedImageError as error:
+        except UnidentifiedImageError as error:
             raise DataError(
                 f"{image.uri}: not a readable image: it is none of {', '.join(FORMATS)}"
             ) from error

@@ -236,7 +236,7 @@ def _trusted(
     dice = random.Random(settings.seed)
     whole = [one for one in items if one.anchors and len(one.text.split()) >= anchors.BODY]
     studies = {one.id: one.id for one in whole}
-    pairs = []
+    pairs: list[Any] = []
     for one in dice.sample(whole, len(whole)):
         wrong = (
             planted.unrelated(one, whole, studies, dice)

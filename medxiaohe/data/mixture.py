@@ -327,9 +327,9 @@ def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
         for (source, _), number in found.items():
             rows[source] += number
     for by_source in seen.entities.values():
-        for source, found in by_source.items():
-            counts.update(found)
-            for entity, number in found.items():
+        for source, mentioned in by_source.items():
+            counts.update(mentioned)
+            for entity, number in mentioned.items():
                 before[entity] += number * counted.sources[source] / rows[source]
     bucket = frequency.buckets(counts)
     shares: dict[str, dict[str, float]] = {}

@@ -146,13 +146,13 @@ def _replies(
     writer: Client, draw: int, asked: Sequence[Sample], about: Sequence[Any], settings: TeachSettings
 ) -> list[Outcome]:
     drawn = writer.drawing(settings.seed * 1000 + draw)
-    lengths = ["long" if settings.how == "forwards" else route(sample) for sample in asked]
+    lengths: list[Any] = ["long" if settings.how == "forwards" else route(sample) for sample in asked]
     talks = [
         gates.question(s, c, settings.how, length) for s, c, length in zip(asked, about, lengths, strict=True)
-    ]  # type: ignore[arg-type]
+    ]
     readers: list[Callable[[str], Draft]] = [
         gates.reader(s, settings.how, n) for s, n in zip(asked, lengths, strict=True)
-    ]  # type: ignore[arg-type]
+    ]
     return drawn.ask(talks, readers, label=f"ask {writer.name}")
 
 

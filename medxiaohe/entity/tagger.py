@@ -22,7 +22,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from medxiaohe import assets, io, plugins
 from medxiaohe.entity.linking.annotate import Annotator
@@ -171,7 +171,7 @@ class Tagger:
         import numpy as np
 
         buffer = streams.BytesIO()
-        np.savez_compressed(buffer, **self.weights.arrays())
+        np.savez_compressed(buffer, **cast(Any, self.weights.arrays()))
         io.write(folder / FILES["weights"], lambda out: out.write(buffer.getvalue()))
         io.write_json(folder / FILES["names"], self.reading.corpus.to_json())
         io.write_json(folder / FILES["words"], {"classes": self.reading.classes, "uses": self.reading.uses})

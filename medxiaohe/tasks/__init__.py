@@ -14,7 +14,7 @@ from medxiaohe.assets import digests
 from medxiaohe.errors import ConfigError
 from medxiaohe.recipe.identity import Reads
 from medxiaohe.tasks import _reads
-from medxiaohe.types import Sample, Task
+from medxiaohe.types import ImageRef, Sample, Task
 
 
 def make(
@@ -95,7 +95,11 @@ class Fingerprint:
 
     def add(self, s: Sample) -> None:
         parts = [
-            [part if isinstance(part, str) else part.sha256 for part in m.parts if not hasattr(part, "name")]
+            [
+                part if isinstance(part, str) else part.sha256
+                for part in m.parts
+                if isinstance(part, str | ImageRef)
+            ]
             for m in s.messages
         ]
         row = [s.id, parts, s.target, s.choices, s.patient_id, s.study_id, io.to_json(s.facts)]

@@ -115,7 +115,7 @@ class Definition:
         rows = [row if isinstance(row, Mapping) else {"metric": row} for row in self.metric_list]
         neutral = ("metric", "aggregation", "higher_is_better")
         return [
-            (METRICS.get(row["metric"], row["metric"]), {k: v for k, v in row.items() if k not in neutral})
+            (METRICS.get(row["metric"]) or row["metric"], {k: v for k, v in row.items() if k not in neutral})
             for row in rows
         ]
 

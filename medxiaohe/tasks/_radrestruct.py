@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from medxiaohe import io
 from medxiaohe.errors import DataError
@@ -64,7 +65,13 @@ def questions(path: str, split: str) -> Iterator[Asked]:
 
 
 def asked(
-    id: str, study: str, report: Mapping[str, str], question: str, gold: list, so_far: list, options: list
+    id: str,
+    study: str,
+    report: Mapping[str, str],
+    question: str,
+    gold: list[Any],
+    so_far: list[Any],
+    options: list[Any],
 ) -> Asked:
     lines = [f"Findings: {report['findings']}", f"Impression: {report['impression']}"]
     lines += [f"{before} {', '.join(said)}." for before, said in so_far]

@@ -97,7 +97,8 @@ def _read(file: Path) -> Sequence[Mapping[str, Any]]:
         plugins.need("datasets", why=f"reading {file.name}")
         import datasets
 
-        return _undecoded(datasets.Dataset.from_parquet(str(file)))
+        rows: Sequence[Mapping[str, Any]] = _undecoded(datasets.Dataset.from_parquet(str(file)))
+        return rows
     raise DataError(f"{file}: rows are read from {', '.join(FORMATS)}")
 
 

@@ -46,4 +46,4 @@ def library() -> BM25:
 
 
 def example() -> Sample:
-    return question(_bioasq.EXAMPLE, "test", _bioasq.EXAMPLE["body"], "bioasq_search")
+    return question(_bioasq.EXAMPLE, "test", str(_bioasq.EXAMPLE["body"]), "bioasq_search")

@@ -3,6 +3,7 @@ questions, by hash."""
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError
@@ -54,7 +55,7 @@ def samples(path: str, subject: str, split: str) -> Iterator[Sample]:
             raise DataError(f"{file}: not a row of MMLU: {error!r}") from error
 
 
-def _question(row: dict) -> Sample:
+def _question(row: dict[str, Any]) -> Sample:
     choices = tuple(row["options"][letter] for letter in sorted(row["options"]))
     return item(
         f"mmlu_med/{row['id']}",

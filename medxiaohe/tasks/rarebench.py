@@ -65,7 +65,8 @@ def samples(path: str, part: str, split: str) -> Iterator[Sample]:
 
 @cache
 def _names(kind: str) -> Mapping[str, Any]:
-    return io.read_json(place("", f"ontology/rarebench_{kind}_mapping.json"))
+    names: Mapping[str, Any] = io.read_json(place("", f"ontology/rarebench_{kind}_mapping.json"))
+    return names
 
 
 def _said(names: str) -> Iterator[str]:

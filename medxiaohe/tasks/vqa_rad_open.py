@@ -8,6 +8,7 @@ Published results use a judge.
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from medxiaohe.scoring.token_f1 import token_f1
 from medxiaohe.tasks import vqa_rad
@@ -39,7 +40,7 @@ def samples(path: str, split: str) -> Iterator[Sample]:
         yield _question(row, image, study, split)
 
 
-def _question(row: dict, image: ImageRef, study: str, split: str) -> Sample:
+def _question(row: dict[str, Any], image: ImageRef, study: str, split: str) -> Sample:
     answer = " ".join(str(row["answer"]).split())
     return item(
         f"vqa_rad_open/{row['qid']}",

@@ -150,7 +150,9 @@ def _replies(
     """Rows of replies.jsonl; all ways of all samples go to the model together."""
     every = [(sample, how, messages) for sample in samples for how, messages in ways(sample, known).items()]
     said = [reply.text for reply in engine.reply([messages for _, _, messages in every])]
-    rows = {sample.id: {"id": sample.id, "replies": {}, "values": {}} for sample in samples}
+    rows: dict[str, dict[str, Any]] = {
+        sample.id: {"id": sample.id, "replies": {}, "values": {}} for sample in samples
+    }
     for (sample, how, _), text in zip(every, said, strict=True):
         rows[sample.id]["replies"][how] = text
         rows[sample.id]["values"][how] = tasks[sample.source].scorers[0](sample, answered(sample, text)).value

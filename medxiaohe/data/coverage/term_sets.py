@@ -137,7 +137,8 @@ def _block(terms: Sequence[str], embedder: Embedder, keep: Path | None) -> np.nd
 
     path = keep / f"{io.fingerprint([embedder.name, *terms])}.npy" if keep else None
     if path and path.is_file():
-        return np.load(path, allow_pickle=False)
+        stored: np.ndarray = np.load(path, allow_pickle=False)
+        return stored
     made = embedder.encode(terms)
     if path:
         io.write(path, lambda file: np.save(file, made, allow_pickle=False))

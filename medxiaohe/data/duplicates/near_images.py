@@ -131,7 +131,8 @@ def _cells(start: float, end: float, count: int) -> np.ndarray:
     edges = np.linspace(start, end, count + 1)[:, None] * SIDE
     pixels = np.arange(SIDE)
     inside = np.clip(np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels), 0, None)
-    return (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: np.ndarray = (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 @lru_cache(maxsize=1)
@@ -166,7 +167,8 @@ def _cut(pixels: np.ndarray, downs: np.ndarray, acrosses: np.ndarray) -> np.ndar
     """(D, n, A, n): the mean grey of the cells of D places down, each by A places across, both (places, n,
     SIDE)."""
     num, size = downs.shape[:2]
-    return ((downs.reshape(-1, SIDE) @ pixels) @ acrosses.reshape(-1, SIDE).T).reshape(num, size, -1, size)
+    grid: np.ndarray = (downs.reshape(-1, SIDE) @ pixels) @ acrosses.reshape(-1, SIDE).T
+    return grid.reshape(num, size, -1, size)
 
 
 def _refined(grey: np.ndarray, other: Look, variant: int) -> float:
@@ -222,7 +224,8 @@ def _blurred(pictures: np.ndarray, width: int = 7) -> np.ndarray:
     num, size = pictures.shape[:2]
     around = _window(width)
     down = around @ pictures.reshape(num, size, -1)
-    return (down.reshape(-1, size) @ around.T).reshape(pictures.shape)
+    both: np.ndarray = down.reshape(-1, size) @ around.T
+    return both.reshape(pictures.shape)
 
 
 def _alike(pictures: np.ndarray, wanted: np.ndarray) -> np.ndarray:

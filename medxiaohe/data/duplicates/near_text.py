@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from medxiaohe import io
 from medxiaohe.data.duplicates import overlap
@@ -85,7 +85,7 @@ class Signatures:
     def arrays(self) -> dict[str, np.ndarray]:
         import numpy as np
 
-        found = {
+        found: dict[str, Any] = {
             name: np.array(getattr(self, f"_{name}"), np.int64)
             for name in ("places", "rows", "banded", "pictured")
         }
@@ -97,7 +97,7 @@ class Signatures:
     def save(self, out: Path) -> None:
         import numpy as np
 
-        io.write(out / "signatures.npz", lambda file: np.savez(file, **self.arrays()))
+        io.write(out / "signatures.npz", lambda file: np.savez(file, **cast(Any, self.arrays())))
         if self._looks:
             io.write(out / "looks.bin", lambda file: [file.write(look) for look in self._looks])
 

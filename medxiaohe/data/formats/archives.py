@@ -31,6 +31,14 @@ def extract(archive: Path, folder: Path) -> list[DeadLetter]:
     letters: list[DeadLetter] = []
     room = min(MAX_BYTES, max(FLOOR, RATIO * archive.stat().st_size))
     taken = set[str]()
+    damaged: tuple[type[Exception], ...] = (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        RuntimeError,
+        LookupError,
+        struct.error,
+        *files.damage(),
+    )
     try:
         for number, (name, kind, source) in enumerate(_members(archive), start=1):
             if number > MAX_MEMBERS:
@@ -49,14 +57,7 @@ def extract(archive: Path, folder: Path) -> list[DeadLetter]:
                     continue
                 taken.add(name.casefold())
                 room -= _copy(source, folder / name, room, archive)
-    except (
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        RuntimeError,
-        LookupError,
-        struct.error,
-        *files.damage(),
-    ) as error:
+    except damaged as error:
         if isinstance(error, Rejected) or (isinstance(error, OSError) and error.errno in DISK):
             raise
         raise Rejected("truncated", f"{archive.name}: damaged: {str(error)[:200]}") from error

@@ -84,10 +84,11 @@ def frames(
             _number(about, "RescaleIntercept", 0.0),
         )
         use = windows.choose(preset, told.get("Modality", ""), _voi(about))
+        used: dict[str, Any] = {"preset": "palette" if palette else "colour"}
         if palette:
-            rgb, used = _painted(apply_color_lut(stored, data)), {"preset": "palette"}
+            rgb = _painted(apply_color_lut(stored, data))
         elif colour:
-            rgb, used = np.asarray(stored, np.uint8), {"preset": "colour"}
+            rgb = np.asarray(stored, np.uint8)
             if stored.dtype != np.uint8:
                 rgb = windows.stretch(stored, 0, float(2 ** _int(data, "BitsStored", 16) - 1))
         else:

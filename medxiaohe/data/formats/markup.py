@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as xml
 from pathlib import Path
+from typing import Any
 
 from medxiaohe.data.formats import files
 from medxiaohe.data.readers import Rejected
@@ -20,7 +21,8 @@ def parsed(file: Path) -> xml.Element:
         raise Rejected(
             "xml", f"{file.name}: it declares entities of its own, which are not expanded", found.start()
         )
-    parser, depth = xml.XMLPullParser(("start", "end")), 0
+    parser: Any = xml.XMLPullParser(("start", "end"))  # the stubs do not know that events come in pairs
+    depth = 0
     root: xml.Element | None = None
     try:
         for start in range(0, len(data), BLOCK):

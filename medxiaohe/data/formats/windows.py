@@ -71,7 +71,8 @@ def stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
     scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(
         255 / (high - low) if high > low else 0
     )
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    grey: np.ndarray = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return grey
 
 
 def apply(
@@ -89,17 +90,13 @@ def apply(
         }
     if preset.startswith("ct_"):
         name = preset.removeprefix("ct_")
-        grey, used = (
-            window(values, *CT_WINDOWS[name]),
-            {"preset": preset, "windows": {name: list(CT_WINDOWS[name])}},
-        )
+        grey = window(values, *CT_WINDOWS[name])
+        used: dict[str, Any] = {"preset": preset, "windows": {name: list(CT_WINDOWS[name])}}
     else:
         if preset == "full_range":
             low, high = float(values.min()), float(values.max())
         else:
             low, high = volume_limits or limits(values)
-        grey, used = (
-            stretch(values, low, high),
-            {"preset": preset, "low": round(low, 4), "high": round(high, 4)},
-        )
+        grey = stretch(values, low, high)
+        used = {"preset": preset, "low": round(low, 4), "high": round(high, 4)}
     return np.repeat(grey[..., None], 3, axis=-1), used

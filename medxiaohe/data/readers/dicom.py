@@ -84,7 +84,7 @@ def dicom(
     every = _files(path)
     places = [one.relative_to(folder).as_posix() for one in every]
     known = read_captions(folder / captions if captions else None, file, caption, places)
-    options = {
+    options: dict[str, Any] = {
         "folder": str(embedded_images.folder()),
         "preset": preset,
         "max_frames": max_frames,

@@ -78,7 +78,7 @@ def nifti(
     every = files.files(path, *APART)
     places = [one.relative_to(folder).as_posix() for one in every]
     known = read_captions(folder / captions if captions else None, file, caption, places)
-    options = {
+    options: dict[str, Any] = {
         "folder": str(embedded_images.folder()),
         "plane": plane,
         "preset": preset,

@@ -88,7 +88,7 @@ def _sample(packet: Mapping[str, Any]) -> Sample:
 def _diagnosis(packet: Mapping[str, Any]) -> Mapping[str, str]:
     for interpretation in packet.get("interpretations", []):
         if disease := interpretation.get("diagnosis", {}).get("disease"):
-            return disease
+            return dict(disease)
     return next(d["term"] for d in packet["diseases"] if not d.get("excluded"))
 
 

@@ -141,7 +141,7 @@ def row_of_chat(row: Mapping[str, Any], columns: Mapping[str, Any], first_index:
         raise Rejected("empty", "no question" if not asked.strip() else "no answer")
     system = said(row, columns.get("system"))
     user = [*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": _safe(asked)}]
-    turns = [{"role": "system", "content": system}] if system else []
+    turns: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     turns += [{"role": "user", "content": user}, {"role": "assistant", "content": _safe(answer)}]
     return {**made, "messages": turns, "choices": choices}
 

@@ -3,6 +3,8 @@ may rest on."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from medxiaohe.data.synth import cards, words
 from medxiaohe.data.synth.checks import Case
 from medxiaohe.data.synth.graph import Graph
@@ -36,10 +38,8 @@ def case(sample: Sample, graph: Graph | None = None) -> Case:
 
 def _of_walk(question: str, sample: Sample, walk: Walk, graph: Graph) -> Case:
     name = {id: graph.tree.entities[id].name for id in (*walk.nodes, *(clue.named for clue in walk.clues))}
-    facts = [
-        f"{words.fact(one.predicate, name[one.subject], name[one.object])}."
-        for one in (*walk.steps, *walk.clues)
-    ]
+    edges: tuple[Any, ...] = (*walk.steps, *walk.clues)
+    facts = [f"{words.fact(one.predicate, name[one.subject], name[one.object])}." for one in edges]
     clues = tuple((name[walk.nodes[clue.at]], name[clue.named]) for clue in walk.clues)
     nodes = tuple(name[id] for id in walk.nodes)
     answer = graph.tree.entities[walk.answer]

@@ -85,7 +85,7 @@ def choice_row(made: Choice, position: int, graph: Graph, chain: bool = True) ->
 def path_row(walk: Walk, graph: Graph, chain: bool = True) -> Sample:
     """An open question; every name of the answer is accepted, one a line of the target."""
     answer = graph.tree.entities[walk.answer]
-    edges = (*walk.steps, *walk.clues)
+    edges: tuple[Any, ...] = (*walk.steps, *walk.clues)
     row = Sample(
         f"{PATH}/{len(walk.steps)}/{walk.nodes[0]}",
         (Message("user", (paths.question(walk, graph),)),),

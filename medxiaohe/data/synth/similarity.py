@@ -133,12 +133,13 @@ def dino(folder: Path | None = None, side: int = 2 * SIDE) -> Callable[[Any], np
         pixels = np.stack(
             [np.asarray(picture.resize((side, side)), np.float32) / 255 for picture in pictures]
         )
-        pixels = (pixels - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+        pixels = (pixels - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32)
         with torch.inference_mode():
             hidden = model(
                 pixel_values=torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
             ).last_hidden_state
         patches = hidden[:, 1 + model.config.num_register_tokens :].mean(1)
-        return torch.cat([hidden[:, 0], patches], 1).numpy()
+        features: np.ndarray = torch.cat([hidden[:, 0], patches], 1).numpy()
+        return features
 
     return encode

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from medxiaohe.entity.linking.context import Words
 from medxiaohe.entity.linking.variants import NUMERAL
@@ -209,7 +209,7 @@ def _numbered(words: Words, number: int, first: int, last: int) -> list[Proposal
     numbers = [i for i in range(begin, first) if NUMERAL.fullmatch(words[i][0])]
     if len(numbers) > 1 and numbers[-1] == first - 1 and begin and words[begin - 1][0] in TYPES:
         kind, *where = words[begin - 1]
-        options = [
+        options: list[Any] = [
             (f"{TYPES[kind]} {words[i][0]} {name}", (tuple(where), words[i][1:], mention), words[i][1:])
             for i in numbers
         ]

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from medxiaohe import io
 from medxiaohe.entity.linking.link import CJK, Linker, Mention, plain
@@ -248,9 +248,9 @@ class Index:
         ).encode()
         start = len(MAGIC) + DIGEST + 8 + len(header)
         header += b" " * (-start % ALIGNED)
-        chunks = [len(header).to_bytes(8, "little"), header]
+        chunks: list[Any] = [len(header).to_bytes(8, "little"), header]
         for array in self._arrays.values():
-            chunks += [memoryview(array), b"\0" * (-array.nbytes % ALIGNED)]
+            chunks += [memoryview(cast(Any, array)), b"\0" * (-array.nbytes % ALIGNED)]
         for chunk in chunks:
             digest.update(chunk)
         out.write(MAGIC + digest.digest())
@@ -277,7 +277,7 @@ class Index:
         begin = len(MAGIC) + DIGEST
         if bytes(data[: len(MAGIC)]) != MAGIC:
             raise DataError(f"{path}: not an index of this version of medxiaohe: build it again")
-        if hashlib.sha256(data[begin:]).digest() != bytes(data[len(MAGIC) : begin]):
+        if hashlib.sha256(cast(Any, data[begin:])).digest() != bytes(data[len(MAGIC) : begin]):
             raise DataError(f"{path}: the index is damaged or cut off: build it again")
         body = begin + 8 + int.from_bytes(bytes(data[begin : begin + 8]), "little")
         header = json.loads(bytes(data[begin + 8 : body]))
@@ -349,7 +349,8 @@ def _letters() -> dict[str, np.ndarray]:
         kinds[mark.start() : mark.end()] = (kernel.KIND_POINT, kernel.KIND_SINGLE, kernel.KIND_WORD)[
             mark.lastindex or 0
         ]
-    whole = (kinds << 24 | lower - np.arange(len(every), dtype=np.uint32) & 0xFFFFFF).reshape(-1, 256)
+    distance: Any = lower - np.arange(len(every), dtype=np.uint32)
+    whole = (kinds << 24 | distance & 0xFFFFFF).reshape(-1, 256)
     letters, pages = np.unique(whole, axis=0, return_inverse=True)
     narrow = np.full(256, kernel.WIDE, np.uint8)
     narrow[:128] = np.choose(kinds[:128], [kernel.SPACE, kernel.POINT, lower[:128], kernel.POINT])

@@ -37,7 +37,8 @@ class Names:
 
     def __init__(self, tree: Tree, index: Any = None):
         self._tree = tree
-        self._index, self._linker = (None, index) if isinstance(index, Linker) else (index, None)
+        self._linker: Any = index if isinstance(index, Linker) else None
+        self._index: Any = None if isinstance(index, Linker) else index
         if index is None:
             try:
                 from medxiaohe.entity.linking.index import Index

@@ -91,7 +91,8 @@ def softmax(score: np.ndarray, group: np.ndarray, starts: np.ndarray) -> np.ndar
     import numpy as np
 
     power = np.exp(score - np.maximum.reduceat(score, starts)[group])
-    return power / np.add.reduceat(power, starts)[group]
+    shares: np.ndarray = power / np.add.reduceat(power, starts)[group]
+    return shares
 
 
 def _binned(rows: np.ndarray, edges: list[np.ndarray]) -> np.ndarray:

@@ -18,7 +18,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medxiaohe import io
 from medxiaohe.entity.linking.link import GENERIC
@@ -182,7 +182,7 @@ def _chances(
     halves: tuple[list[str], list[str]] = ([], [])
     for surface in sorted(values, key=lambda s: (io.unit_interval("phrase", s), s)):
         halves[io.unit_interval("half", surface) < 0.5].append(surface)
-    found = {}
+    found: dict[str, Any] = {}
     for own, other in (halves, halves[::-1]):
         often = sorted(other, key=lambda s: (-values[s], s))[: options.max_phrases // 2]
         # half of them by C-value, half by lot

@@ -125,4 +125,5 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     import numpy as np
 
     power = np.exp(scores - scores.max(1, keepdims=True))
-    return power / power.sum(1, keepdims=True)
+    shares: np.ndarray = power / power.sum(1, keepdims=True)
+    return shares

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from medxiaohe import io
@@ -10,7 +11,9 @@ from medxiaohe.errors import DataError
 
 def elements(path: Path, wanted: Collection[str]) -> Iterator[tuple[int, Element]]:
     """The outermost elements with one of the names `wanted`, in the order of the file."""
-    parser, open_tags, found = XMLPullParser(("start", "end")), list[str](), False
+    # the stubs do not know that events come in pairs
+    parser: Any = XMLPullParser(("start", "end"))
+    open_tags, found = list[str](), False
     top: Element | None = None
     number = 0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medxiaohe.entity.readers import _cellxgene
-from medxiaohe.types import Entity
+from medxiaohe.types import Entity, Match, Relation
 
 EXAMPLE: dict[str, str | bytes] = {
     "CHEBI-ontology-2026-05-01.json": json.dumps(
@@ -32,7 +32,7 @@ EXAMPLE: dict[str, str | bytes] = {
 }
 
 
-def chebi(path: Path | None = None) -> Iterator[Entity]:
+def chebi(path: Path | None = None) -> Iterator[Entity | Match | Relation]:
     return _cellxgene.read(
         path,
         name="CHEBI",

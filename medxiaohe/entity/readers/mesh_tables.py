@@ -79,8 +79,8 @@ def _descriptors(file: Path, skipped: Counter[str]) -> dict[str, Entity]:
         places.update(dict.fromkeys(numbers, id))
     found = {}
     for id, (name, terms, kind, numbers) in rows.items():
-        above = (places.get(number.rpartition(".")[0], "") for number in numbers)
-        parents = tuple(dict.fromkeys(f"MESH:{one}" for one in above if one and rows[one][2] == kind))
+        parts = (places.get(number.rpartition(".")[0], "") for number in numbers)
+        parents = tuple(dict.fromkeys(f"MESH:{one}" for one in parts if one and rows[one][2] == kind))
         found[id] = Entity(
             f"MESH:{id}",
             name,

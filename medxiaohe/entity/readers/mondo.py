@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medxiaohe.entity.readers import _cellxgene
-from medxiaohe.types import Entity
+from medxiaohe.types import Entity, Match, Relation
 
 CHARACTERISTIC = "MONDO:0021125"  # acute, rare, sporadic, ...: words about diseases, not diseases
 
@@ -30,5 +30,5 @@ EXAMPLE: dict[str, str | bytes] = {
 }
 
 
-def mondo(path: Path | None = None) -> Iterator[Entity]:
+def mondo(path: Path | None = None) -> Iterator[Entity | Match | Relation]:
     return _cellxgene.read(path, name="MONDO", kind="disease", license="CC-BY-4.0", outside=(CHARACTERISTIC,))

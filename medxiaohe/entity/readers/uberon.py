@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medxiaohe.entity.readers import _cellxgene
-from medxiaohe.types import Entity
+from medxiaohe.types import Entity, Match, Relation
 
 LIFE_CYCLE = ("UBERON:0000104", "UBERON:0035943")  # stages of life are not anatomy
 
@@ -26,5 +26,5 @@ EXAMPLE: dict[str, str | bytes] = {
 }
 
 
-def uberon(path: Path | None = None) -> Iterator[Entity]:
+def uberon(path: Path | None = None) -> Iterator[Entity | Match | Relation]:
     return _cellxgene.read(path, name="UBERON", kind="anatomy", license="CC-BY-3.0", outside=LIFE_CYCLE)

@@ -187,8 +187,9 @@ def _learn(start: Start, lessons: Sequence[Lesson], options: EncoderOptions, epo
     parts.train()
     for which, numbers in track(plan, f"encoder on {sum(len(lesson.texts) for lesson in lessons)} texts"):
         inputs, places = batch([windows[which][i] for i in numbers], codes[which], first[which])
+        pieces, mask, codes_in, joins, codes_on = inputs
         with torch.autocast("cpu", torch.bfloat16):
-            logits = lasts[which](_hidden(parts, *inputs, dropped=DROPPED))
+            logits = lasts[which](_hidden(parts, pieces, mask, codes_in, joins, codes_on, dropped=DROPPED))
         loss = torch.nn.functional.cross_entropy(
             logits.float(), torch.from_numpy(lessons[which].gold[places])
         )

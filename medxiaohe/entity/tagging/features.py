@@ -218,7 +218,7 @@ class CorpusNames:
         total = self._totals.get(key, 0)
         kinds = self._sums[key]
         if without:
-            total -= self.seen.get(key, {}).get(without, 0)
+            total -= self.seen[key].get(without, 0) if key in self.seen else 0
             kinds = {kind: count - self.marked[key][kind].get(without, 0) for kind, count in kinds.items()}
         kind = max(kinds, key=lambda one: (kinds[one], one))
         count = kinds[kind]

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from medxiaohe.entity.tagging.features import TOKEN
 from medxiaohe.progress import track
@@ -44,8 +44,9 @@ def word_classes(
         return {}
     numbers = {word: number for number, word in enumerate(words)}
     gap = [-1] * max(OFFSETS)
-    text = np.array([numbers.get(word, -1) for one in documents for word in (*one, *gap)], np.int64)
-    vectors = _vectors(_information(text, len(words)), np.random.default_rng(seed))
+    padded: Iterator[Any] = (word for one in documents for word in (*one, *gap))
+    stream = np.array([numbers.get(word, -1) for word in padded], np.int64)
+    vectors = _vectors(_information(stream, len(words)), np.random.default_rng(seed))
     found = [_k_means(vectors, size, np.random.default_rng(seed)) for size in sizes]
     return {word: tuple(int(classes[number]) + 1 for classes in found) for number, word in enumerate(words)}
 
@@ -78,7 +79,8 @@ def _vectors(table: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     basis = np.linalg.qr(sketch)[0]
     left, sizes, _ = np.linalg.svd(basis.T @ table, full_matrices=False)
     vectors = (basis @ left)[:, :DIMENSIONS] * np.sqrt(sizes[:DIMENSIONS])
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return unit
 
 
 def _k_means(vectors: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

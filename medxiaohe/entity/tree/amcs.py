@@ -111,7 +111,7 @@ def _direction(
     best = np.clip(best, -1, 1)
     low, high = _interval(best, seed)
     known = {term.casefold() for term in b}
-    order = np.lexsort((chosen, best))[:FARTHEST]
+    order = np.lexsort((np.array(chosen), best))[:FARTHEST]
     return Direction(
         score=float(best.mean(dtype=np.float64)),
         low=low,

@@ -65,8 +65,8 @@ def forest(title: str, rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str,
                     tag("text", said, MARKS[kind], x=_x(value, left, right), y=line + 4, class_="mark middle")
                 )
         parts.append(tag("circle", cx=_x(row["mean"], left, right), cy=line, r=5, class_="dot s1"))
-    said = "; ".join(f"{name}: {decimal(row.get('mean'))}" for name, row, _ in rows)
-    return charts.svg(top + step * len(rows) + 4, f"{title}. {said}", parts)
+    summary = "; ".join(f"{name}: {decimal(row.get('mean'))}" for name, row, _ in rows)
+    return charts.svg(top + step * len(rows) + 4, f"{title}. {summary}", parts)
 
 
 def marks_used(rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, float | None]]]) -> Html:
@@ -80,8 +80,14 @@ def marks_used(rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, float |
 def reliability(title: str, curves: Sequence[tuple[str, Sequence[Mapping[str, float]], int]]) -> Html:
     """Accuracy by confidence, of bins of equal numbers of items; the dashed line is perfect."""
     size, left, top = 250, 54, 14
-    x, y = (lambda v: left + v * (WIDTH - left - 14)), (lambda v: top + (1 - v) * size)
     parts: list[Html] = []
+
+    def x(v: float) -> float:
+        return left + v * (WIDTH - left - 14)
+
+    def y(v: float) -> float:
+        return top + (1 - v) * size
+
     for m in (0, 0.25, 0.5, 0.75, 1):
         parts.append(tag("line", x1=x(0), x2=x(1), y1=y(m), y2=y(m), class_="grid"))
         parts.append(tag("text", f"{m:g}", x=left - 6, y=y(m) + 4, class_="tick end"))
@@ -101,8 +107,8 @@ def reliability(title: str, curves: Sequence[tuple[str, Sequence[Mapping[str, fl
             parts.append(tag("circle", said, cx=px, cy=py, r=4, class_=f"dot s{color}"))
     parts.append(tag("text", "accuracy", x=left + 6, y=top + 12, class_="name"))
     parts.append(tag("text", "confidence", x=WIDTH - 14, y=y(0) + 34, class_="name end"))
-    said = "; ".join(f"{label}: {len(found)} bins" for label, found, _ in curves)
-    return charts.svg(size + top + 42, f"{title}. {said}", parts)
+    summary = "; ".join(f"{label}: {len(found)} bins" for label, found, _ in curves)
+    return charts.svg(size + top + 42, f"{title}. {summary}", parts)
 
 
 def _x(value: float, left: float, right: float) -> float:

@@ -235,8 +235,8 @@ def mixture(run: Run, more: Sequence[StageFolder]) -> Html:
     if sides := run.mixture.summary.get("by_modality"):
         found = [(name, count(plan.get("intended")), count(plan["realised"])) for name, plan in sides.items()]
         parts.append(table("The same by modality", ("Modality", "Intended", "Drawn"), found, numbers=(1, 2)))
-    if found := run.mixture.summary.get("by_bucket"):
-        share_of = [(name, f"{plan['before']:.1%}", f"{plan['after']:.1%}") for name, plan in found.items()]
+    if buckets := run.mixture.summary.get("by_bucket"):
+        share_of = [(name, f"{plan['before']:.1%}", f"{plan['after']:.1%}") for name, plan in buckets.items()]
         caption = (
             "Share of the mentions by bucket, had as many rows of each source been drawn evenly, and as drawn"
         )

@@ -199,7 +199,7 @@ def _reasons(run: Run, found: int, words: bool, more: Sequence[StageFolder] = ()
     most = number[ranked[0]]
     items = [_reason(key, number[key], most, found, groups[key], texts) for key in ranked[:REASONS]]
     left = sum(number[key] for key in ranked[REASONS:])
-    more = (
+    rarer = (
         tag("p", f"and {left:,} records for {len(ranked) - REASONS:,} rarer reasons", class_="quiet")
         if left
         else None
@@ -208,7 +208,7 @@ def _reasons(run: Run, found: int, words: bool, more: Sequence[StageFolder] = ()
         "div",
         tag("p", f"Choose a reason to see the first {EXAMPLES} records it met.", class_="quiet"),
         items,
-        more,
+        rarer,
         class_="reasons",
     )
 

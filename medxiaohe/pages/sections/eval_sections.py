@@ -47,7 +47,7 @@ def scores(results: Results) -> Html:
         " answer that could not be read, or a refusal, counts as 0 and stays in the mean. What the judge"
         " could not decide is counted and left out."
     )
-    head = (
+    head: tuple[str, ...] = (
         "Task",
         "n",
         "Mean",

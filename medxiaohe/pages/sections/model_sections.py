@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -188,7 +188,10 @@ def _bare(p: float | None) -> str:
 
 def _perplexity(run: Run) -> Html:
     measured = (run.scores.get("perplexity") or {}).get("stages") or ()
-    columns = [("Bits per token", "bits_per_token", decimal), ("Bits per byte", "bits_per_byte", decimal)]
+    columns: list[tuple[str, str, Callable[..., str]]] = [
+        ("Bits per token", "bits_per_token", decimal),
+        ("Bits per byte", "bits_per_byte", decimal),
+    ]
     columns += [("Documents", "documents", count), ("Tokens", "tokens", count)]
     columns = [column for column in columns if any(row.get(column[1]) is not None for row in measured)]
     rows = [(label(row["stage"]), *(shown(row.get(key)) for _, key, shown in columns)) for row in measured]

@@ -47,7 +47,7 @@ def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> float:
             f"no gradient reaches the {' and '.join(sorted(missing))}, which was to be trained: check parts"
             " and data"
         )
-    return min(speeds)
+    return float(min(speeds))
 
 
 def check_packing(model: Any, rows: Rows) -> None:

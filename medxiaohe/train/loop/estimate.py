@@ -87,7 +87,7 @@ def _layers(config: Any, positions: int, bytes_each: int, checkpointing: bool) -
     keys = hidden * getattr(config, "num_key_value_heads", heads) // heads
     wide = getattr(config, "intermediate_size", 4 * hidden)
     one = 8 * hidden + 2 * keys + 4 * wide
-    return positions * bytes_each * (layers * hidden + one if checkpointing else layers * one)
+    return int(positions * bytes_each * (layers * hidden + one if checkpointing else layers * one))
 
 
 def _patches(vision: Any) -> int:

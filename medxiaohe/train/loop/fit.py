@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from medxiaohe import io, progress
 from medxiaohe.errors import ConfigError, DataError, ModelError
@@ -315,7 +315,20 @@ def share_out_on_cpu(config: Any) -> None:
         config.distributed_state.distributed_type = DistributedType.MULTI_GPU
 
 
-def planned(trainer: type, settings: FitSettings) -> Any:
+class Planning(Protocol):
+    """The settings that `planned` reads."""
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def projector_learning_rate(self) -> float | None: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+
+def planned(trainer: type, settings: Planning) -> Any:
     """A class of trainer that takes the rows of its data set as they come, for the plan has shuffled, and our
     optimizer."""
     from torch.utils.data import SequentialSampler

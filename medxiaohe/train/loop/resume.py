@@ -155,7 +155,9 @@ def _random_state() -> tuple[dict[str, Any], dict[str, Any]]:
     import numpy as np
     import torch
 
-    kind, keys, *rest = np.random.get_state()
+    # the stubs describe the form with legacy=False only
+    state: Any = np.random.get_state()
+    kind, keys, *rest = state
     tensors = {"torch": torch.get_rng_state(), "numpy": torch.from_numpy(keys.astype("int64"))}
     if torch.cuda.is_available():
         tensors |= {f"cuda {i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}

@@ -75,10 +75,10 @@ class Earning:
     def _seen(self, sample: Sample, talk: Talk, gain: float | None) -> Seen:
         asked, got = asked_for(talk, self.form), retrieved_text(talk)
         conforms = grammar.conforms(talk.trace) if self.form == "rwr" else not talk.error
-        entities = [self._entities(text) for text in (asked, got, gold_text(sample))]
+        asked_of, got_of, gold_of = (self._entities(text) for text in (asked, got, gold_text(sample)))
         pictures = [image for message in talk.prompt.messages for image in message.images]
         similar = self._near(pictures, asked) if asked else None
-        return Seen(conforms, talk.used, *entities, similar, gain)
+        return Seen(conforms, talk.used, asked_of, got_of, gold_of, similar, gain)
 
     def _near(self, pictures: Sequence[ImageRef], text: str) -> float | None:
         return (
