@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from medxiaohe import images
 from medxiaohe.errors import DataError
 from medxiaohe.models.render import REWRITES, Rendered, _piece, _template, _turn, special_tokens
-from medxiaohe.types import ImageRef, Message, Tool, ToolCall, ToolResult
+from medxiaohe.types import ImageRef, Message, Part, Tool, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,7 +50,7 @@ def render_next(
 def keeps_thoughts(processor: Any, by_tool: bool) -> bool:
     """Whether a turn with a thought stays as it was written when a tool (or else a user) has answered it."""
     call = ToolCall("call_0", "look", {})
-    written = ("<think>\nhm\n</think>\n\nI look.", *([call] if by_tool else []))
+    written: tuple[Part, ...] = ("<think>\nhm\n</think>\n\nI look.", *([call] if by_tool else []))
     result = ToolResult("call_0", ("seen",))
     answer = Message("tool", (result,)) if by_tool else Message("user", ("seen",))
     try:

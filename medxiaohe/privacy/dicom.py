@@ -96,7 +96,7 @@ def _clean(old: FileDataset, key: Key, policy: Policy) -> Cleaned:
     from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
     dicom_pixels.require_picture(old)
-    work = _Work(key, _patient(old, key))
+    work = _Work(key, _patient(old))
     new = FileDataset("", {}, preamble=b"\0" * 128)
     work.copy(old, new, depth=0)
     syntax = old.file_meta.TransferSyntaxUID
@@ -238,7 +238,7 @@ class _Work:
                 self.counts["times"] += len(has)
 
 
-def _patient(old: Dataset, key: Key) -> str:
+def _patient(old: Dataset) -> str:
     """What tells one patient from another: the id, or else name and birth date, or else the study."""
     for names in (
         ("IssuerOfPatientID", "PatientID"),

@@ -155,8 +155,8 @@ class Lexicon:
         names = [_Mark(m.start, m.end, *self._own_value(m.entity)) for m in self._own.find(text)]
         if self._tree is not None:
             for m in self._tree.find(text):
-                if value := self._tree_value(m.entity):
-                    names.append(_Mark(m.start, m.end, *value))
+                if known := self._tree_value(m.entity):
+                    names.append(_Mark(m.start, m.end, *known))
         marks = _compounded(text, _longest(names), self._compounds)
         taken = [m for m in marks if m.kind in ("finding", "organ")]
         patterns = (

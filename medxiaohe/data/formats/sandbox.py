@@ -12,6 +12,7 @@ use `memory_mib` in all, and `seconds` from one row to the next; past either, or
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import select
@@ -133,10 +134,8 @@ class _Child:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
-                try:
+                with contextlib.suppress(OSError):
                     pipe.close()
-                except OSError:
-                    pass
 
 
 def _how(code: int) -> str:

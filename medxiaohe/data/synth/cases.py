@@ -23,7 +23,7 @@ def case(sample: Sample, graph: Graph | None = None) -> Case:
     question = "\n".join(message.text for message in sample.prompt.messages if message.role == "user")
     made = sample.provenance
     if made.path is not None and graph is not None:
-        return _of_walk(question, sample, walk_from_json(made.path), graph)
+        return _of_walk(question, walk_from_json(made.path), graph)
     if made.made == "choice" and graph is not None:
         return _of_choice(question, sample, graph)
     evidence = made.evidence
@@ -36,7 +36,7 @@ def case(sample: Sample, graph: Graph | None = None) -> Case:
     )
 
 
-def _of_walk(question: str, sample: Sample, walk: Walk, graph: Graph) -> Case:
+def _of_walk(question: str, walk: Walk, graph: Graph) -> Case:
     name = {id: graph.tree.entities[id].name for id in (*walk.nodes, *(clue.named for clue in walk.clues))}
     edges: tuple[Any, ...] = (*walk.steps, *walk.clues)
     facts = [f"{words.fact(one.predicate, name[one.subject], name[one.object])}." for one in edges]

@@ -334,7 +334,7 @@ def _reaches(words: Words, hits: Sequence[Hit], hit: Hit) -> list[tuple[int, int
     where = hit.letters if hit.letters[0] >= 0 else (words[hit.first][1], words[hit.last - 1][2])
     for effect in hit.effects:
         axes = [axis for axis in effect.axes if axis in AXES]
-        if not axes or ("family" in axes and _tells_nothing(words, hits, hit)):
+        if not axes or ("family" in axes and _tells_nothing(hits, hit)):
             continue
         # a denial of the family's ends at "but"; whose it is goes on
         for axis in axes:
@@ -357,7 +357,7 @@ def _reaches(words: Words, hits: Sequence[Hit], hit: Hit) -> list[tuple[int, int
     return found
 
 
-def _tells_nothing(words: Words, hits: Sequence[Hit], hit: Hit) -> bool:
+def _tells_nothing(hits: Sequence[Hit], hit: Hit) -> bool:
     """mother reports, lives with her mother."""
     by_first = {other.first: other for other in hits}
     after = by_first.get(hit.last)

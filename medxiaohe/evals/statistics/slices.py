@@ -54,7 +54,7 @@ def slices(
     training mentions."""
     every, found = Values(), dict[str, Any]()
     mentions = below(tree, counts) if counts is not None else None
-    rare = rarity_of(counts, tree) if counts is not None else None
+    rare = rarity_of(counts) if counts is not None else None
     for task, path in rows.items():
         own = Values()
         for row in io.read_jsonl(path):
@@ -110,7 +110,7 @@ def below(tree: Tree, counts: Mapping[str, int]) -> dict[str, int]:
     return found
 
 
-def rarity_of(counts: Mapping[str, int], tree: Tree) -> Any:
+def rarity_of(counts: Mapping[str, int]) -> Any:
     """The bucket of the rarest entity of an item: head, torso, tail, or unseen where training never mentions
     it."""
     known = buckets(counts)

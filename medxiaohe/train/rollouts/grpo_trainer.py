@@ -18,8 +18,8 @@ from medxiaohe.models.families import family as families
 class Rolled(Protocol):
     """One row: the first `num_prompt` of its tokens are the prompt, `mask` is 1 where the policy sampled."""
 
-    num_prompt: int
-
+    @property
+    def num_prompt(self) -> int: ...
     @property
     def tokens(self) -> Sequence[int]: ...
     @property
