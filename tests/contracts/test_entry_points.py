@@ -98,7 +98,7 @@ def test_a_registered_plugin_that_is_not_there_is_one_sentence(site: Path) -> No
     install(site, {"readers": {"eye_lines": "eye_plugins:gone", "eye_other": "no_such_module:lines"}})
     with pytest.raises(ConfigError, match="has no 'gone'"):
         plugins.load("readers", "eye_lines")
-    with pytest.raises(ConfigError, match="cannot import 'no_such_module' for 'no_such_module:lines'"):
+    with pytest.raises(ConfigError, match="cannot import 'no_such_module' for 'eye_other'"):
         plugins.load("readers", "eye_other")
 
 
