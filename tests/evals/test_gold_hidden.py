@@ -193,7 +193,8 @@ def test_a_row_with_another_answer_is_asked_alike(name: str) -> None:
     if column not in about.example:
         pytest.skip("the answer is made of several columns, or is the same for every row")
     prompts = [
-        _yaml._sample(about, row, "1", "test", Path("example")) for row in other_answers(about, column)
+        _yaml._sample(about, row, "1", "test", Path("example"), io.confined(None))
+        for row in other_answers(about, column)
     ]
     assert len({(s.prompt.messages, s.prompt.choices) for s in prompts}) == 1
     assert len({s.target for s in prompts}) > 1
