@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from servers.tap import Tap
 
-from medxiaohe import images, plugins
+from medxiaohe import images, io, plugins
 from medxiaohe.errors import MedError
 from medxiaohe.evals.run import RunSettings, TaskRun, run
 from medxiaohe.models.backends.openai_compatible import openai_compatible
