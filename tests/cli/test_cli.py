@@ -316,3 +316,18 @@ def test_a_model_of_a_training_stage_answers_about_an_image(
 def test_a_model_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "What is it?", "--model", "./nowhere"]) == 2
     assert "no model './nowhere'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("old", "new"), sorted(plugins.RENAMED_STAGES.items()))
+def test_the_old_name_of_a_stage_answers_with_the_new_one(tmp_path: Path, old: str, new: str) -> None:
+    assert new in plugins.stages()
+    recipe = tmp_path / "old.yaml"
+    recipe.write_text(f"name: old\nstages:\n  page: {{uses: {old}}}\n")
+    done = engine.medxiaohe("run", recipe)
+    assert done.returncode == 2 and f"is now called {new!r}" in done.stderr
+
+
+def test_the_old_name_of_a_verb_answers_with_the_new_one() -> None:
+    done = engine.medxiaohe("report", "--help")
+    assert done.returncode == 2 and "it is now called 'page'" in done.stderr
+    assert engine.medxiaohe("page", "--help").returncode == 0
