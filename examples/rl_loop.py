@@ -30,7 +30,7 @@ from medxiaohe.types import Message, Sample, Tool, ToolCall, Trace
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TEXT = "user\nassistant\ntool\nIs the potassium of patient low, normal or high?\nlow\nnormal\nhigh\nunknown\n"
 TEXT += '<tool_call>\n{"name": "lab", "arguments": {"test": "potassium"}}\n</tool_call>'
-DEMONSTRATIONS, QUESTIONS, GROUP, STEPS, UPDATES = 60, 4, 8, 10, 2
+DEMONSTRATIONS, QUESTIONS, GROUP, STEPS, UPDATES = 60, 4, 8, 8, 2
 CLIP_LOW, CLIP_HIGH, MAX_MESSAGES, MAX_NEW_TOKENS = 0.2, 0.28, 4, 32
 
 
