@@ -86,6 +86,37 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
     return pixels.crop(image.box)
 
 
+def size_of(image: ImageRef) -> tuple[int, int]:
+    """Width and height of what `open_image` gives, from the file's header alone: no pixel is unpacked.
+
+    Raises:
+        DataError: as `open_image`, for what a header can tell.
+    """
+    from PIL import Image as pil
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pil.DecompressionBombWarning)  # open_image judges the size
+            with pil.open(image.uri, formats=FORMATS) as opened:
+                if image.frame is not None:
+                    opened.seek(image.frame)
+                width, height = opened.size
+    except FileNotFoundError as error:
+        raise DataError(f"no such image: {image.uri}") from error
+    except pil.UnidentifiedImageError as error:
+        raise DataError(f"{image.uri}: not a readable image: it is none of {', '.join(FORMATS)}") from error
+    except (OSError, ValueError, SyntaxError, EOFError, pil.DecompressionBombError) as error:
+        raise DataError(f"{image.uri}: not a readable image: {error}") from error
+    if width * height > MAX_PIXELS:
+        raise DataError(f"{image.uri}: {width} x {height} pixels, at most {MAX_PIXELS:,} are opened")
+    if not image.box:
+        return width, height
+    left, top, right, bottom = image.box
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise DataError(f"{image.uri}: the box {image.box} is not inside {width} x {height} pixels")
+    return right - left, bottom - top
+
+
 def _stretched(deep: Image) -> Image:
     low, high = deep.convert("F").getextrema()
     if not (math.isfinite(low) and math.isfinite(high)):  # type: ignore[arg-type]

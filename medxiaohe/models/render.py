@@ -50,7 +50,7 @@ class Rendered:
         if self.num_images:
             raise DataError(
                 f"a sample with images has {len(self.tokens)} tokens, more than max_length {max_tokens}:"
-                " raise max_length"
+                " raise max_length, or set oversize to drop"
             )
         return Rendered(self.tokens[:max_tokens], self.mask[:max_tokens])
 
@@ -75,7 +75,7 @@ def render(
 def render_turns(
     messages: Sequence[Message],
     processor: Any,
-    opener: Callable[[ImageRef], Image] = images.open_image,
+    opener: Callable[[ImageRef], Image] | None = images.open_image,
     tools: Sequence[Tool] = (),
 ) -> list[Rendered]:
     """What training sees of a conversation: one row, or a row for each assistant message.
@@ -83,6 +83,13 @@ def render_turns(
     Several rows are for chat templates that rewrite earlier turns when a new one comes, as those that drop
     earlier thoughts do. Each row then is what the model reads when it writes that turn, and only that turn
     carries loss.
+
+    Args:
+        messages: of the conversation, or a document.
+        processor: of the model.
+        opener: makes pixels of a reference; None: tokens and mask alone, from the sizes that the images'
+            headers tell, with no pixel unpacked and no features.
+        tools: those that were offered.
     """
     if messages and messages[0].role == "document":
         return [_join([_document(message, processor, opener) for message in messages], processor)]
@@ -108,7 +115,7 @@ def render_prompt(
     messages: Sequence[Message],
     processor: Any,
     tools: Sequence[Tool] = (),
-    opener: Callable[[ImageRef], Image] = images.open_image,
+    opener: Callable[[ImageRef], Image] | None = images.open_image,
 ) -> Rendered:
     """Tokens of a conversation up to where the model should go on: what rollouts, evaluation and serving
     see."""
@@ -341,7 +348,7 @@ def set_thinking(processor: Any, thinking: Thinking) -> None:
     setattr(processor, THINKING, thinking == "on")
 
 
-def _document(message: Message, processor: Any, opener: Callable[[ImageRef], Image]) -> Rendered:
+def _document(message: Message, processor: Any, opener: Callable[[ImageRef], Image] | None) -> Rendered:
     mark = families.of(processor).placeholder(processor)
     text = "\n".join(
         mark if isinstance(part, ImageRef) else plain(str(part), processor) for part in message.parts
@@ -350,22 +357,36 @@ def _document(message: Message, processor: Any, opener: Callable[[ImageRef], Ima
 
 
 def _piece(
-    text: str, messages: Sequence[Message], trained: bool, processor: Any, opener: Callable[[ImageRef], Image]
+    text: str,
+    messages: Sequence[Message],
+    trained: bool,
+    processor: Any,
+    opener: Callable[[ImageRef], Image] | None,
 ) -> Rendered:
     refs = [ref for message in messages for ref in _images(message)]
     if not refs:
         tokens = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
         return Rendered(tuple(tokens), (trained,) * len(tokens))
-    out = dict(
-        processor(
-            text=[text], images=[opener(ref) for ref in refs], add_special_tokens=False, return_tensors="pt"
-        )
-    )
-    tokens = out.pop("input_ids")[0].tolist()
-    # what the processor says of each token, `families` says of a whole batch
-    per_token = {name for name in out if name.endswith(families.PER_TOKEN)} | {"attention_mask"}
-    features = {name: value for name, value in out.items() if name not in per_token}
     family = families.of(processor)
+    places = text.count(processor.image_token)
+    if places != len(refs):
+        raise DataError(
+            f"the chat template has places for {places} of {len(refs)} images, so an image would be lost or"
+            " taken for another: put images into turns of the user"
+        )
+    features = {}
+    if opener is None:
+        words = text.split(processor.image_token)
+        shown = family.expanded(processor, [images.size_of(ref) for ref in refs])
+        text = words[0] + "".join(image + after for image, after in zip(shown, words[1:], strict=True))
+        tokens = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    else:
+        opened = [opener(ref) for ref in refs]
+        out = dict(processor(text=[text], images=[opened], add_special_tokens=False, return_tensors="pt"))
+        tokens = out.pop("input_ids")[0].tolist()
+        # what the processor says of each token, `families` says of a whole batch
+        per_token = {name for name in out if name.endswith(families.PER_TOKEN)} | {"attention_mask"}
+        features = {name: value for name, value in out.items() if name not in per_token}
     mark = family.image_token_id(processor)
     mask = tuple(trained and token != mark for token in tokens)
     return Rendered(tuple(tokens), mask, features, len(refs))

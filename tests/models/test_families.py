@@ -1,6 +1,8 @@
 """Every family is rendered, batched, asked and ranked as it is alone: tokens, pixels, logits and replies."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,7 +117,7 @@ def test_tokens_and_what_each_is_are_those_of_the_processor(
             chat(talk[:1], family.processor), add_generation_prompt=True, tokenize=False
         )
         opened = [open_image(ref) for ref in talk[0].images]
-        theirs = family.processor(text=[text], images=opened, add_special_tokens=False, return_tensors="pt")
+        theirs = family.processor(text=[text], images=[opened], add_special_tokens=False, return_tensors="pt")
         row = render_prompt(talk[:1], family.processor)
         assert tuple(theirs["input_ids"][0].tolist()) == row.tokens
         ours = batch([row], family.processor)
@@ -167,3 +169,31 @@ def test_a_document_with_images_is_read_as_its_model_reads_images(
     (alone,) = logits(family, [row])
     (other,) = render_turns([ask("Yes?"), say("No.")], family.processor)
     assert (logits(family, [other, row])[1] - alone).abs().max() < 1e-4
+
+
+def test_tokens_are_counted_from_headers_as_they_are_rendered(
+    family: Family, pictures: tuple[ImageRef, ...], tmp_path: Path
+) -> None:
+    """Of many shapes, boxes and several images in a turn; files without pixels will do."""
+    from PIL import Image
+
+    if family.is_blind:
+        pytest.skip("reads no images")
+    shapes = [(8, 300), (300, 8), (57, 57), (111, 113), (640, 200), (28, 28), (224, 224), (199, 801)]
+    refs = [*pictures, replace(pictures[0], box=(10, 5, 110, 55))]
+    for number, shape in enumerate(shapes):
+        Image.new("RGB", shape).save(tmp_path / f"{number}.png")
+        refs.append(ImageRef(str(tmp_path / f"{number}.png")))
+    asked = [[ask(ref, "What is it?"), say("A")] for ref in refs]
+    asked += [[ask(*refs[:3], "Which?"), say("B"), ask(refs[4], "And this?"), say("C")]]
+    asked += [[Message("document", ("One.", refs[0], "Two.", refs[1]))]]
+    for talk in asked:
+        (counted,) = render_turns(talk, family.processor, None)
+        (row,) = render_turns(talk, family.processor)
+        assert (counted.tokens, counted.mask) == (row.tokens, row.mask)
+        assert counted.num_images == row.num_images and not counted.features
+    whole = Path(refs[0].uri).read_bytes()
+    (tmp_path / "header.png").write_bytes(whole[:64])
+    torn = ImageRef(str(tmp_path / "header.png"))
+    (counted,) = render_turns([ask(torn, "What is it?"), say("A")], family.processor, None)
+    assert counted.tokens == render_turns(asked[0], family.processor, None)[0].tokens

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import engine
 import pytest
+import tiny_families
 
 from medxiaohe import io
 from medxiaohe.recipe.load import load
@@ -34,6 +35,33 @@ def test_a_recipe_that_reads_package_files_only_is_sound(name: str) -> None:
     recipe = load(ROOT / "recipes" / f"{name}.yaml")
     assert [stage.uses for stage in recipe.stages][-1] == "pages.run"
     assert load(ROOT / "recipes" / f"{name}.yaml", ["model=Qwen/Qwen3-VL-4B-Instruct", "corpus=hub:org/name"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["qwen3_vl", "gemma3", "internvl"])
+def test_a_model_of_another_family_is_one_line(
+    name: str, own_rows: Path, families_folder: Path, tmp_path: Path
+) -> None:
+    """The same recipe to its page, and the same model examined by itself."""
+    if package := tiny_families.missing(name):
+        pytest.skip(f"{name} needs {package}")
+    model = tiny_families.build(name, families_folder)
+    sets = [
+        f"corpus={own_rows / 'rows.jsonl'}", "license=CC0-1.0", f"model={model}", "sft.max_steps=2",
+        f"tree.vocabularies=[{{reader: tsv, path: {own_rows}/tree.tsv, license: CC0-1.0}}]",
+    ]  # fmt: skip
+    flags = [flag for value in sets for flag in ("--set", value)]
+    recipe = ROOT / "recipes" / "own_data.yaml"
+    done = engine.medxiaohe("run", recipe, "--out", tmp_path / "out", "--json", *flags)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "out/report/1/index.html").stat().st_size > 10_000
+    trained = io.read_json(tmp_path / "out/sft/1/stage.json")["summary"]
+    assert trained["rows_with_pixels"] > 50 and trained["trained_parameters"] > 0
+    alone = engine.medxiaohe(
+        "eval", "run", "--model", tmp_path / "out/sft/1/model", "--tasks", "held_out", "--limit", "4",
+        "--input", f"data={tmp_path / 'out/corpus/1'}", "--out", tmp_path / "alone", "--json",
+    )  # fmt: skip
+    assert alone.returncode == 0, alone.stderr[-3000:]
 
 
 @pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="MEDXIAOHE_DATA is not set")

@@ -349,3 +349,48 @@ def test_a_reward_model_of_a_family_learns_and_is_loaded_again(
     assert found["held_out"] >= 1
     (reward,) = Learned(tmp_path / "o" / "model").rewards([("Question 1?", "Yes, a drug.")])
     assert reward == reward and abs(reward) < 1e3
+
+
+def test_workers_that_render_ahead_change_no_bit(tiny_vlm: Path, mixture: Path, tmp_path: Path) -> None:
+    for workers in (0, 2):
+        settings = FitSettings(
+            model=str(tiny_vlm), parts=FULL, max_steps=3, per_device_train_batch_size=2,
+            dataloader_num_workers=workers,
+        )  # fmt: skip
+        sft(settings, tmp_path / str(workers), data=mixture)
+    files = [tmp_path / str(workers) / "model" / "model.safetensors" for workers in (0, 2)]
+    assert io.sha256(files[0]) == io.sha256(files[1])
+
+
+def test_rows_are_counted_without_opening_images_and_oversized_ones_dropped(
+    tiny_vlm: Path, mixture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medxiaohe.train.loop import rows as rows_file
+
+    opened: list[str] = []
+    real = rows_file.images.open_image
+    monkeypatch.setattr(rows_file, "COMPARED", 1)
+    monkeypatch.setattr(rows_file.images, "open_image", lambda ref: (opened.append(ref.uri), real(ref))[1])
+    samples = list(io.read_samples(mixture / "instructions.jsonl")) * 4
+    processor = checkpoint.processor(str(tiny_vlm))
+    rows = Rows(samples, processor, 4096, "count")
+    assert len(rows) == 24 and len(opened) <= 4
+    for number, size in enumerate(rows.sizes):
+        assert size.tokens == len(rows.row(number).tokens)
+    longest = max(size.tokens for size in rows.sizes if size.num_images)
+    with pytest.raises(DataError, match="raise max_length, or set oversize to drop"):
+        Rows(samples, processor, longest - 1, "count")
+    fewer = Rows(samples, processor, longest - 1, "count", oversize="drop")
+    assert fewer.dropped == 4 and len(fewer) == 20
+    assert all(size.tokens < longest or not size.num_images for size in fewer.sizes)
+
+
+def test_a_processor_whose_arithmetic_is_wrong_is_counted_by_its_render(
+    tiny_vlm: Path, mixture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor = checkpoint.processor(str(tiny_vlm))
+    own = families.of(processor)
+    wrong = replace(own, expanded=lambda processor, sizes: [processor.image_token] * len(sizes))
+    monkeypatch.setattr(families, "of", lambda _: wrong)
+    rows = Rows(list(io.read_samples(mixture / "instructions.jsonl")), processor, 4096, "count")
+    assert all(size.tokens == len(rows.row(number).tokens) for number, size in enumerate(rows.sizes))

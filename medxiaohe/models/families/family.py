@@ -51,6 +51,18 @@ def placeholder(processor: Any) -> str:
     return str(getattr(processor, "image_token", "<image>"))
 
 
+def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
+    """What the processor writes in place of each image, from sizes alone, by its own arithmetic.
+
+    Args:
+        processor: of a model that reads images.
+        sizes: (width, height) in pixels of the images that are rendered together.
+    """
+    told = processor._get_num_multimodal_tokens(image_sizes=[(height, width) for width, height in sizes])
+    token = processor.tokenizer.convert_ids_to_tokens(of(processor).image_token_id(processor))
+    return [token * number for number in told.num_image_tokens]
+
+
 def stacked(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """Features of several conversations along their first dimension, the others padded with zeros at their
     end.
@@ -84,6 +96,7 @@ class Family:
         token_types: model input with one number a token, 1 where it is of an image, 0 elsewhere; "" for none.
         image_token_id: the id of an image's tokens, None where there are no images.
         placeholder: what stands for an image in a text that no chat template writes.
+        expanded: what stands in the tokens for images of given sizes, without their pixels.
         join: features of several conversations as one tensor, called for each of the processor's outputs.
         cannot_pack: why rows cannot share a sequence, "" where they can.
         packages: import names that the processor needs besides transformers and Pillow.
@@ -98,6 +111,7 @@ class Family:
     token_types: str = ""
     image_token_id: Callable[[Any], int | None] = image_token_id
     placeholder: Callable[[Any], str] = placeholder
+    expanded: Callable[[Any, Sequence[tuple[int, int]]], list[str]] = expanded
     join: Callable[[str, Sequence[torch.Tensor]], torch.Tensor] = stacked
     cannot_pack: str = ""
     packages: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ that none is padding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medxiaohe.models.families.family import Family, stacked
 
@@ -21,4 +21,16 @@ def join(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     return stacked(name, [tile for tensor in tensors for tile in tensor]).unsqueeze(0)
 
 
-FAMILY = Family(name="Idefics3", processors=("Idefics3Processor",), join=join)
+def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
+    """Rows and columns of tiles by the processor's arithmetic, their text by the processor."""
+    found = []
+    for width, height in sizes:
+        _, rows, columns = processor.image_processor.get_number_of_image_patches(height, width, {})
+        # one tile alone is the whole image, which has neither rows nor columns
+        rows, columns = (rows, columns) if rows * columns > 1 else (0, 0)
+        told = {"rows": [[rows]], "cols": [[columns]], "image_rows": [[rows]], "image_cols": [[columns]]}
+        found.append(str(processor.replace_image_token(told, 0)))
+    return found
+
+
+FAMILY = Family(name="Idefics3", processors=("Idefics3Processor",), join=join, expanded=expanded)

@@ -1,5 +1,17 @@
 """InternVL in the layout of transformers (InternVL3-...-hf): tiles of all images in one tensor."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from medxiaohe.models.families.family import Family
 
-FAMILY = Family(name="InternVL", processors=("InternVLProcessor",), packages=("torchvision",))
+
+def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
+    told = processor._get_num_multimodal_tokens(image_sizes=[(height, width) for width, height in sizes])
+    start, token, end = processor.start_image_token, processor.image_token, processor.end_image_token
+    return [f"{start}{token * processor.image_seq_length * n}{end}" for n in told.num_image_patches]
+
+
+FAMILY = Family(
+    name="InternVL", processors=("InternVLProcessor",), expanded=expanded, packages=("torchvision",)
+)

@@ -3,6 +3,24 @@
 `batch_num_images` says how many images were rendered together: one alone is cut into tiles, several are not.
 """
 
-from medxiaohe.models.families.family import Family
+from collections.abc import Sequence
+from typing import Any
 
-FAMILY = Family(name="LLaVA-OneVision", processors=("LlavaOnevisionProcessor",), packages=("torchvision",))
+from medxiaohe.models.families.family import Family
+from medxiaohe.models.families.family import expanded as tokens
+
+
+def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
+    if len(sizes) == 1:
+        return tokens(processor, sizes)
+    dropped = processor.vision_feature_select_strategy == "default"
+    number = processor.num_image_tokens + 1 - dropped  # a mark ends the only row
+    return [processor.image_token * number] * len(sizes)
+
+
+FAMILY = Family(
+    name="LLaVA-OneVision",
+    processors=("LlavaOnevisionProcessor",),
+    expanded=expanded,
+    packages=("torchvision",),
+)

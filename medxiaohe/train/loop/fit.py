@@ -58,6 +58,9 @@ class FitSettings:
     lr_scheduler_type: Literal[
         "linear", "cosine", "constant", "constant_with_warmup", "cosine_with_min_lr", "polynomial"
     ] = "linear"
+    # a row with images that is longer than max_length: an error, or it is left out and counted
+    oversize: Literal["error", "drop"] = "error"
+    dataloader_num_workers: Annotated[int, HOW] = 0  # processes that render batches ahead of the training
     packing: bool = False  # several rows in a sequence of max_length tokens, none sees another
     # sources that are seldom in the first batches and frequent in the last, in a straight line (MX-20)
     rising: tuple[str, ...] = ()
@@ -135,9 +138,11 @@ def train_on(
         settings.max_length,
         f"render {file}",
         settings.augment,
+        settings.oversize,
     )
     if not len(rows):
-        raise DataError(f"{label}: no rows to train on: look at the mixture stage's counts")
+        why = f"all {rows.dropped} are longer than max_length" if rows.dropped else "the mixture has none"
+        raise DataError(f"{label}: no rows to train on: {why}")
     place = io.scratch(out, [label, decisive(settings), io.content(data, file), identity(base), code()])
     return fit(rows, loaded, settings, out, place, label)
 
@@ -219,6 +224,7 @@ def _fit(
         "base": loaded.name,
         "steps": trainer.state.global_step,
         "rows": len(rows),
+        **({"dropped_oversize": rows.dropped} if rows.dropped else {}),
         "rows_with_pixels": sum(bool(size.num_images) for size in rows.sizes),
         "tokens": sum(lengths),
         "trained_tokens": sum(size.trained for size in rows.sizes),
@@ -268,6 +274,7 @@ def _trainer(
         report_to=list(settings.report_to) or "none",
         disable_tqdm=True,
         remove_unused_columns=False,
+        dataloader_num_workers=settings.dataloader_num_workers,
         dataset_kwargs={"skip_prepare_dataset": True},
         ddp_find_unused_parameters=settings.parts.vision,  # a tower may have layers that nobody asks for
         fsdp=settings.sharding == "fsdp" or None,

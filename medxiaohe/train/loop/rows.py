@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from medxiaohe import images, plugins, progress
 from medxiaohe.errors import DataError
@@ -18,6 +18,7 @@ from medxiaohe.types import ImageRef, Sample, Tool
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+COMPARED = 8  # rows whose counted tokens are compared with their render
 KEPT_BYTES = 512 << 20  # of pixels; beyond it images are opened again for every batch
 
 
@@ -30,8 +31,16 @@ class Size:
 
 class Rows:
     """Samples as the model sees them: one row each, or a row for each of its turns where the chat template
-    rewrites earlier ones. `sizes` comes from one pass at the start, which finds every bad row before
-    training."""
+    rewrites earlier ones.
+
+    `sizes` comes from one pass at the start, which finds every row that cannot be rendered before training.
+    It counts an image's tokens from the size in its header, by the processor's own arithmetic, and compares
+    some rows with their render; a file whose pixels are spoilt is found when its batch is made.
+
+    Args:
+        oversize: what becomes of a row with images that is longer than `max_length`: an error, or it is left
+            out and counted in `dropped`. Text is cut.
+    """
 
     def __init__(
         self,
@@ -40,27 +49,52 @@ class Rows:
         max_length: int,
         label: str,
         augment: Augment | None = None,
+        oversize: Literal["error", "drop"] = "error",
     ):
         self._tools = offered(samples)
-        self.processor, self.max_length = processor, max_length
+        self.processor, self.max_length, self.oversize = processor, max_length, oversize
         self._samples = samples
-        self.sources: list[str] = []
-        self._of: list[tuple[int, int]] = []  # of each row, its sample and which of the sample's rows it is
         self._augment = augment if augment is not None and augment.is_on else None
-        self._kept: dict[int, Rendered] = {}
         # processes that share a model must all run its vision tower, or none of them
         self.keep_in_step = False
+        self._kept: dict[int, Rendered] = {}
+        self._used = 0  # bytes of those kept
+        self._count(label, None)
+        if not self._counts_are_right():
+            self._count(f"{label}, images opened", images.open_image)
+
+    def _count(self, label: str, opener: Callable[[ImageRef], Image] | None) -> None:
+        """Fill `sizes`, the sources and the places of all rows; `opener` as in `render_turns`."""
+        self.sources: list[str] = []
         self.sizes: list[Size] = []
-        used = 0
-        for number, sample in enumerate(progress.track(samples, label)):
-            for turn, row in enumerate(self._rendered(number, images.open_image)):
+        self.dropped = 0
+        self._of: list[tuple[int, int]] = []  # of each row, its sample and which of the sample's rows it is
+        for number, sample in enumerate(progress.track(self._samples, label)):
+            for turn, row in enumerate(self._rendered(number, opener)):
+                if self.oversize == "drop" and row.num_images and len(row.tokens) > self.max_length:
+                    self.dropped += 1
+                    continue
                 self._of.append((number, turn))
                 self.sources.append(sample.source)
                 self.sizes.append(Size(len(row.tokens), sum(row.mask), row.num_images))
-                num_bytes = sum(t.nbytes for t in row.features.values()) + 16 * len(row.tokens)
-                if used + num_bytes <= KEPT_BYTES:
-                    used += num_bytes
-                    self._kept[len(self.sizes) - 1] = row
+                if not row.num_images:
+                    self._keep(len(self.sizes) - 1, row)
+
+    def _counts_are_right(self) -> bool:
+        """Whether some rows with images, from first to last, have as many tokens as were counted."""
+        numbers = [number for number, size in enumerate(self.sizes) if size.num_images]
+        some = numbers[:: max(1, len(numbers) // COMPARED)]
+        return all(
+            len(self._render(number, images.open_image).tokens) == self.sizes[number].tokens
+            for number in some
+        )
+
+    def _keep(self, number: int, row: Rendered) -> None:
+        """In memory, while there is room for it."""
+        num_bytes = sum(t.nbytes for t in row.features.values()) + 16 * len(row.tokens)
+        if self._used + num_bytes <= KEPT_BYTES:
+            self._used += num_bytes
+            self._kept[number] = row
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -68,7 +102,11 @@ class Rows:
     def row(self, number: int, key: str = "") -> Rendered:
         """The row, its images changed as `key` says where the stage augments."""
         if self._augment is None or not self.sizes[number].num_images:
-            return self._kept[number] if number in self._kept else self._render(number, images.open_image)
+            if number not in self._kept:
+                row = self._render(number, images.open_image)
+                self._keep(number, row)
+                return row
+            return self._kept[number]
         augment, seen = self._augment, 0
 
         def opener(image: ImageRef) -> Image:
@@ -103,13 +141,16 @@ class Rows:
         sample, turn = self._of[number]
         return self._rendered(sample, opener)[turn]
 
-    def _rendered(self, number: int, opener: Callable[[ImageRef], Image]) -> list[Rendered]:
+    def _rendered(self, number: int, opener: Callable[[ImageRef], Image] | None) -> list[Rendered]:
         """All rows of a sample."""
         sample = self._samples[number]
         try:
             tools = self._tools[sample.source] if _calls(sample) else ()
             rows = render_turns(sample.messages, self.processor, opener, tools)
-            return [row.cut(self.max_length) for row in rows]
+            return [
+                row if row.num_images and self.oversize == "drop" else row.cut(self.max_length)
+                for row in rows
+            ]
         except DataError as error:
             raise DataError(f"row {number + 1} ({sample.id}): {error}") from error
 
