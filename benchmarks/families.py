@@ -33,8 +33,9 @@ COLUMNS = {  # heading -> what its test checks, by the name of the test
     "ask": "test_replies_to_a_batch_are_those_to_each_alone_in_any_order",
     "rank": "test_answers_are_ranked_by_the_likelihood_they_have_alone",
     "tools": "test_tools_reach_every_model",
+    "counted from headers": "test_tokens_are_counted_from_headers_as_they_are_rendered",
     "calls": "test_calls_are_trained_and_read_back_and_results_are_seen_with_their_images",
-    "rollout = render": "test_what_a_tool_answers_stands_in_a_rollout_as_in_training",
+    "rollout = training": "test_rollouts_are_the_rows_of_training_whatever_the_template_does_to_thoughts",
     "cpt": "test_pretraining_reads_documents_with_images",
     "sft LoRA": "test_lora_moves_the_language_model_alone_and_is_merged",
     "sft full": "test_everything_is_trained_and_recomputed_activations_change_nothing",
@@ -55,7 +56,6 @@ TITLES = {
 REFUSED = {  # cells whose test checks a refusal
     "packing": ("qwen2_5_vl", "qwen3_vl", "gemma3"),
     "preferences": ("qwen3", "llama", "gemma"),
-    "rollout = render": ("qwen3",),
 }
 
 

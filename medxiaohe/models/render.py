@@ -33,6 +33,10 @@ REWRITES = (
 )
 
 
+class RewritesTurns(DataError):
+    """The chat template writes an earlier turn otherwise than when it was new."""
+
+
 @dataclass(frozen=True)
 class Rendered:
     """One conversation as the model sees it. `mask` is True where a token carries loss."""
@@ -68,7 +72,7 @@ def render(
     """
     rows = render_turns(messages, processor, opener, tools)
     if len(rows) > 1:
-        raise DataError(REWRITES)
+        raise RewritesTurns(REWRITES)
     return rows[0]
 
 

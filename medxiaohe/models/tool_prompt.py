@@ -74,8 +74,19 @@ def told(rows: Sequence[Row], schemas: Sequence[Mapping[str, Any]], processor: A
             row = {"role": row["role"], "content": parts}
         if found and row["role"] == "user" == found[-1]["role"]:  # some templates want turns to alternate
             row = {"role": "user", "content": [*found.pop()["content"], _text("\n"), *row["content"]]}
-        found.append(dict(row))
+        found.append({**row, "content": _merged(row["content"])})
     return _offered(found, schemas, processor) if schemas else found
+
+
+def _merged(parts: Sequence[Row]) -> list[Row]:
+    """Texts that follow each other as one: some templates trim each part."""
+    found: list[Row] = []
+    for part in parts:
+        if found and part["type"] == "text" == found[-1]["type"]:
+            found[-1] = _text(found[-1]["text"] + part["text"])
+        else:
+            found.append(part)
+    return found
 
 
 def _offered(rows: list[Row], schemas: Sequence[Mapping[str, Any]], processor: Any) -> list[Row]:

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from medxiaohe import images
 from medxiaohe.errors import DataError
-from medxiaohe.models.render import REWRITES, Rendered, _piece, _template, _turn, special_tokens
-from medxiaohe.types import ImageRef, Message, Part, Tool, ToolCall, ToolResult
+from medxiaohe.models.render import (
+    REWRITES,
+    Rendered,
+    RewritesTurns,
+    _piece,
+    _template,
+    _turn,
+    special_tokens,
+)
+from medxiaohe.types import ImageRef, Message, Tool
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,13 +38,14 @@ def render_next(
     turn marks.
 
     `ended`: the model has sampled the mark that ends its turn; where it has not, that mark is the first token
-    here. DataError when the chat template rewrites earlier turns, or writes no end of turn.
+    here. RewritesTurns when the chat template
+    rewrites earlier turns, DataError when it writes no end of turn.
     """
     last = max(i for i, message in enumerate(messages) if message.role == "assistant")
     before = _template(messages[: last + 1], processor, generation=False, tools=tools)
     text = _template(messages, processor, generation=True, tools=tools)
     if not text.startswith(before):
-        raise DataError(REWRITES)
+        raise RewritesTurns(REWRITES)
     end, at = end_mark(before, processor)
     if at < 0:
         raise DataError(
@@ -45,19 +54,6 @@ def render_next(
         )
     start = at + len(end) if ended else at
     return _piece(text[start:], messages[last + 1 :], False, processor, opener)
-
-
-def keeps_thoughts(processor: Any, by_tool: bool) -> bool:
-    """Whether a turn with a thought stays as it was written when a tool (or else a user) has answered it."""
-    call = ToolCall("call_0", "look", {})
-    written: tuple[Part, ...] = ("<think>\nhm\n</think>\n\nI look.", *([call] if by_tool else []))
-    result = ToolResult("call_0", ("seen",))
-    answer = Message("tool", (result,)) if by_tool else Message("user", ("seen",))
-    try:
-        render_next([Message("user", ("hello",)), Message("assistant", written), answer], processor)
-    except DataError:
-        return False
-    return True
 
 
 def end_mark(text: str, processor: Any) -> tuple[str, int]:

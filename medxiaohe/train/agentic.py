@@ -22,10 +22,9 @@ from typing import Any, Literal
 from medxiaohe import io, plugins, progress
 from medxiaohe.agents.engine import Cast, about, is_flow, options
 from medxiaohe.agents.engine.tool_loop import Need
-from medxiaohe.errors import ConfigError, DataError, ModelError
+from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.backends.transformers import generation, special_ids
-from medxiaohe.models.turns import keeps_thoughts
 from medxiaohe.recipe.settings import InputPath, decisive
 from medxiaohe.retrieval.library import open_library
 from medxiaohe.rewards.rwr import RwrWeights
@@ -129,13 +128,6 @@ def agentic(
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
-    in_form = settings.use != "none" and not settings.workflow
-    if in_form and not keeps_thoughts(checkpoint.processor(base), settings.form == "calls"):
-        raise ModelError(
-            f"{LABEL}: the chat template of {base!r} drops earlier thoughts between the turns of the form"
-            f" {settings.form}, so a rollout would not be what training reads: use the form"
-            f" {'rwr' if settings.form == 'calls' else 'calls'}, or another checkpoint"
-        )
     uses = use_of(settings, data)
     prompts = [sample for sample in io.read_samples(data / "prompts.jsonl") if uses(sample) is not None]
     samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed)

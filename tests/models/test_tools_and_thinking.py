@@ -138,3 +138,47 @@ def test_arguments_of_a_call_survive_as_they_are(family: Family) -> None:
     learnt = text(family, tuple(t for t, keep in zip(row.tokens, row.mask, strict=True) if keep))
     (call,) = wire.reply_from_text(learnt.split("</tool_call>")[0] + "</tool_call>", talk[:1], [ZOOM]).calls
     assert json.dumps(dict(call.arguments)) == json.dumps(arguments)
+
+
+@pytest.mark.parametrize("form", ["rwr", "calls"])
+def test_rollouts_are_the_rows_of_training_whatever_the_template_does_to_thoughts(
+    form: str, family: Family, pictures: tuple[ImageRef, ...]
+) -> None:
+    """A thought, a request to a tool, its result, and the answer, sampled token by token as written here."""
+    import torch
+
+    from medxiaohe.train.rollouts.rollout import roll
+    from medxiaohe.train.rollouts.talk import started
+    from medxiaohe.types import Prompt
+
+    look = Tool("search", "Search.", {"type": "object"}, lambda **_: ToolResult("", ("A heart.",)))
+    call = '<tool_call>\n{"name": "search", "arguments": {"query": "lung"}}\n</tool_call>'
+    turns = {
+        "rwr": ["<think>a dose</think><query>lung</query>", "<think>a drug</think><answer>yes</answer>"],
+        "calls": [f"<think>\na dose\n</think>\n\nI look.\n{call}", "<think>\na drug\n</think>\n\nYes."],
+    }[form]
+    if family.name == "qwen3":  # whose template writes thoughts in a form of its own
+        turns = [
+            t.replace("<think>a d", "<think>\na d").replace("</think><", "\n</think>\n\n<") for t in turns
+        ]
+    hello = render_turns([Message("user", ("x",)), Message("assistant", ("hello",))], family.processor)[0]
+    written = text(family, tuple(t for t, keep in zip(hello.tokens, hello.mask, strict=True) if keep))
+    blank = written.split("hello")[0] if "<think>" not in written else ""  # "Assistant:" wants a space
+    said = iter(blank + turn for turn in turns)
+    end = end_of_turn(family.processor)
+    assert end is not None
+
+    def generate(inputs: dict[str, torch.Tensor], _: tuple[str, ...]) -> torch.Tensor:
+        tokens = family.processor.tokenizer(next(said), add_special_tokens=False)["input_ids"]
+        new = torch.tensor([[*tokens, end]] * len(inputs["input_ids"]))
+        return torch.cat([inputs["input_ids"], new], dim=1)
+
+    talk = started(Prompt("p", asked(family, pictures)), [look], "allowed", form, 3)
+    rows = roll([talk], family.processor, 8192, generate, frozenset({end}))
+    trained = render_turns(talk.messages, family.processor, tools=talk.tools)
+    assert next(said, None) is None and len(rows) == len(trained)
+    for row, own in zip(rows, trained, strict=True):
+        assert tuple(row.tokens) == own.tokens[: len(row.tokens)] and len(own.tokens) - len(row.tokens) <= 1
+        mask = [False] * row.num_prompt + [bool(one) for one in row.mask]
+        apart = [token for token, a, b in zip(row.tokens, mask, own.mask, strict=False) if a != b]
+        assert not text(family, tuple(apart)).strip()  # a line's end behind a turn is the template's

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from medxiaohe.agents.engine import Ask, Cast
-from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.errors import ConfigError
 from medxiaohe.models import wire
 from medxiaohe.models.families import family as families
-from medxiaohe.models.render import Rendered, batch, render_prompt
+from medxiaohe.models.render import Rendered, RewritesTurns, batch, render_prompt
 from medxiaohe.models.turns import render_next
 from medxiaohe.train.rollouts.talk import Talk, answer_others
 from medxiaohe.types import Message
@@ -87,8 +87,9 @@ def roll(
 ) -> list[Rollout]:
     """Let every conversation run to its end, all that are still going on in one batch.
 
-    An ask of the policy that does not continue its last conversation starts a new row of the same talk, so
-    that the tokens of a row are always those of `render` of its asks.
+    An ask of the policy that does not continue its last conversation starts a new row of the same talk, and
+    so does one before which the chat template rewrites earlier turns: the tokens of a row are always those of
+    `render_turns` of its asks.
 
     Args:
         max_tokens: of a row; a conversation that outgrows it ends there.
@@ -140,9 +141,9 @@ def _turns(
             one, last = last, None  # a second ask that continues it has a row of its own
             try:
                 piece = render_next(ask.messages, processor, ask.tools, ended=one.marked)
-            except DataError as error:
-                talk.cut(str(error))
-                return []
+            except RewritesTurns:  # it drops earlier thoughts: the turn has a row of its own, as in training
+                one = Rollout(talk, [], 0)
+                piece = render_prompt(ask.messages, processor, ask.tools)
         else:
             one = Rollout(talk, [], 0)
             piece = render_prompt(ask.messages, processor, ask.tools)
