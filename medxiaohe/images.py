@@ -93,17 +93,20 @@ def size_of(image: ImageRef) -> tuple[int, int]:
         DataError: as `open_image`, for what a header can tell.
     """
     from PIL import Image as pil
+    from PIL import UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pil.DecompressionBombWarning)  # open_image judges the size
-            with pil.open(image.uri, formats=FORMATS) as opened:
+            with io.open_regular(Path(image.uri)) as file, pil.open(file, formats=FORMATS) as opened:
                 if image.frame is not None:
                     opened.seek(image.frame)
                 width, height = opened.size
+    except DataError:
+        raise
     except FileNotFoundError as error:
         raise DataError(f"no such image: {image.uri}") from error
-    except pil.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise DataError(f"{image.uri}: not a readable image: it is none of {', '.join(FORMATS)}") from error
     except (OSError, ValueError, SyntaxError, EOFError, pil.DecompressionBombError) as error:
         raise DataError(f"{image.uri}: not a readable image: {error}") from error

@@ -101,3 +101,23 @@ def test_damaged_images_open_or_are_data_errors(form: str, tmp_path: Path) -> No
         path.write_bytes(data[: rng.randrange(1, len(data))] if rng.random() < 0.2 else data)
         with contextlib.suppress(DataError):
             images.open_image(ImageRef(str(path)))
+
+
+def test_a_size_is_that_of_the_pixels_and_is_read_from_the_header_alone(tmp_path: Path) -> None:
+    frames = [pil.new("RGB", (9, 5)), pil.new("RGB", (4, 7))]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "a.jpg")
+    refs = [
+        ImageRef(str(tmp_path / "a.tif")),
+        ImageRef(str(tmp_path / "a.tif"), frame=1),
+        ImageRef(str(tmp_path / "a.tif"), frame=1, box=(1, 2, 3, 7)),
+        ImageRef(str(tmp_path / "a.jpg"), box=(0, 0, 2, 5)),
+    ]
+    assert [images.size_of(ref) for ref in refs] == [images.open_image(ref).size for ref in refs]
+    (tmp_path / "torn.png").write_bytes(saved(tmp_path / "whole.png").read_bytes()[:50])
+    assert images.size_of(ImageRef(str(tmp_path / "torn.png"))) == (8, 6)
+    for bad in (tmp_path, tmp_path / "none.png", Path("/dev/zero")):
+        with pytest.raises(DataError):
+            images.size_of(ImageRef(str(bad)))
+    with pytest.raises(DataError, match="is not inside"):
+        images.size_of(ImageRef(str(tmp_path / "a.jpg"), box=(0, 0, 10, 5)))
