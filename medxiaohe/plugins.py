@@ -69,6 +69,8 @@ EXTRA_OF = {  # import name -> the extra that brings it
     "pyarrow": "train",
     "rapidocr_onnxruntime": "ocr",
     "bitsandbytes": "qlora",
+    "tantivy": "knowledge",
+    "Stemmer": "knowledge",
 }
 
 

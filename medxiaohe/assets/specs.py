@@ -17,7 +17,7 @@ from medxiaohe import io
 from medxiaohe.errors import ConfigError
 from medxiaohe.plugins import nearest
 
-KINDS = ("language_model", "vision_tower", "embedder", "vocabulary", "text", "images")
+KINDS = ("language_model", "vision_tower", "embedder", "vocabulary", "text", "images", "knowledge")
 HEX = re.compile(r"[0-9a-f]{64}")
 
 

@@ -94,6 +94,11 @@ STAGE_VERBS = {
         "balance by entity, source and modality",
         "--input data=work/data_curate/1",
     ),
+    ("knowledge", "build"): (
+        "data.index",
+        "documents become a store that is searched",
+        "--set path=asset:open_medicine",
+    ),
     ("train", "pack"): (
         "train.pack",
         "which rows share a sequence, and how full sequences are",
@@ -157,6 +162,7 @@ STAGE_VERBS = {
     ),
 }
 GROUPS = {"tree": "build, search and count the Medical Entity Tree", "data": "read, curate and mix corpora",
+          "knowledge": "build, search and check stores of documents",
           "train": "pretrain, fine-tune, reinforce"}  # fmt: skip
 
 RENAMED_VERBS = {"report": "page"}  # verbs of earlier versions -> their names of today
@@ -400,6 +406,7 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
         help="the folder of a data.curate stage, or its contamination.json",
     )
     leaks.add_argument("--out", type=Path, metavar="FILE", help="the page (default contamination.html)")
+    _knowledge_verbs(groups["knowledge"])
     _trainer_verbs(groups["train"])
     for made in (find, stats, show, coverage):
         made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
@@ -434,6 +441,27 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     amcs.add_argument(
         "--out", type=Path, metavar="FILE", help="write the result as JSON, for `tree coverage --amcs`"
     )
+
+
+def _knowledge_verbs(group: argparse._SubParsersAction[Parser]) -> None:
+    store = "out/data_index/1"
+    search = _verb(group, "search", "parts of documents that match a query, best first",
+                   f'medxiaohe knowledge search "rate control" --store {store}',
+                   "knowledge:search")  # fmt: skip
+    search.add_argument("query")
+    search.add_argument("--top", type=int, default=5, metavar="N", help="how many (default 5)")
+    get = _verb(group, "get", "the whole document of an id",
+                f"medxiaohe knowledge get 'guideline/esc_acs_2023/antiplatelet#2' --store {store}",
+                "knowledge:get")  # fmt: skip
+    get.add_argument("id")
+    stats = _verb(group, "stats", "how many documents and chunks",
+                  f"medxiaohe knowledge stats --store {store}", "knowledge:stats")  # fmt: skip
+    check = _verb(group, "check", "whether every file is as it was written and every document can be read",
+                  f"medxiaohe knowledge check --store {store}", "knowledge:check")  # fmt: skip
+    for made in (search, get, stats, check):
+        made.add_argument(
+            "--store", type=Path, required=True, help="a folder that `knowledge build` finished"
+        )
 
 
 def _trainer_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:

@@ -13,12 +13,14 @@ K1, B = 1.5, 0.75
 
 
 class BM25:
-    def __init__(self, passages: Iterable[Evidence]):
+    def __init__(self, passages: Iterable[Evidence], searched: Iterable[str] = ()):
+        """Index passages; `searched` has the text to search for each, where it is not the passage's own."""
         self.passages = list(passages)
         self.lengths: list[int] = []
         self.postings: dict[str, list[tuple[int, int]]] = {}  # term -> passages that have it, and how often
-        for i, passage in enumerate(self.passages):
-            terms = Counter(words(passage.text))
+        texts = list(searched) or [passage.text for passage in self.passages]
+        for i, text in enumerate(texts):
+            terms = Counter(words(text))
             self.lengths.append(terms.total())
             for term, count in terms.items():
                 self.postings.setdefault(term, []).append((i, count))

@@ -1,5 +1,5 @@
-"""Passages in a JSON lines file: {"id", "text", "source"} a line, and optionally "image", a file beside
-it."""
+"""Passages in a JSON lines file: {"id", "text", "source"} a line, and optionally "image" (a file beside
+it), "license", "date" and "level"."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from medxiaohe.types import Evidence, ImageRef
 def read(path: Path) -> list[Evidence]:
     """The passages of a file, in order; DataError for a row without id or text, for two of one id, and for an
     empty file."""
-    found = list(_rows(path))
+    found = list(rows(path))
     if not found:
         raise DataError(f"{path} holds no passage: a retriever over nothing finds nothing")
     ids = [passage.id for passage in found]
@@ -24,11 +24,21 @@ def read(path: Path) -> list[Evidence]:
     return found
 
 
-def _rows(path: Path) -> Iterator[Evidence]:
+def rows(path: Path) -> Iterator[Evidence]:
+    """The passages of a file one by one, unchecked for ids that are there twice."""
     within = io.confined(path)
     for number, row in enumerate(io.read_jsonl(path), 1):
         for key in ("id", "text"):
             if not isinstance(row.get(key), str) or not row[key]:
                 raise DataError(f"{path}:{number}: a passage has id, text and source; this one has no {key}")
         pictures = (ImageRef(str(within.path(str(row["image"]), path.parent))),) if row.get("image") else ()
-        yield Evidence(row["id"], row["text"], str(row.get("source", "")), pictures)
+        license, date, level = (str(row.get(key, "")) for key in ("license", "date", "level"))
+        yield Evidence(
+            row["id"],
+            row["text"],
+            str(row.get("source", "")),
+            pictures,
+            level=level,
+            license=license,
+            date=date,
+        )

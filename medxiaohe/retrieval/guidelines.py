@@ -1,0 +1,121 @@
+"""Sections that summarise clinical guidelines, and differential diagnoses by complaint: the asset
+open_medicine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.retrieval.bm25 import BM25, words
+from medxiaohe.retrieval.chunks import chunks
+from medxiaohe.retrieval.json_parts import json_parts
+from medxiaohe.retrieval.words import STOP_WORDS
+from medxiaohe.types import Evidence, Locator
+
+LICENSE = "MIT (summaries by the authors of open-medicine)"
+LEVEL = "B"  # a summary of a guideline, not the guideline
+ORDER = ("must_not_miss", "common", "less_common", "rare")
+
+
+class Guidelines:
+    """Guideline sections and differentials of a folder of the asset; read when they are first asked for."""
+
+    pure = True
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def sections(self, question: str, top: int) -> tuple[Evidence, ...]:
+        """The `top` parts of sections that match a question best, each with its span in its section."""
+        return self._index.search(_content(question), top)
+
+    def differential(self, complaint: str, top: int) -> tuple[Evidence, ...]:
+        """Diagnoses of the differential that matches a complaint best, those that must not be missed first;
+        empty where no differential shares a word with it."""
+        matches = self._complaints.search(_content(complaint), 1)
+        return tuple(self.diagnoses(matches[0].id))[:top] if matches else ()
+
+    @cached_property
+    def complaints(self) -> tuple[str, ...]:
+        """What there are differentials for."""
+        return tuple(path.stem for path in sorted((self.folder / "mcp/differentials/data").glob("*.json")))
+
+    def diagnoses(self, complaint: str) -> list[Evidence]:
+        """Every diagnosis of a differential, with its span in the file; the most urgent first."""
+        text, table = self._differential(complaint)
+        found = []
+        for _, row, span in json_parts(text, "diagnoses"):
+            lines = [f"{row['name']} ({str(row['likelihood']).replace('_', ' ')})"]
+            for key in ("key_features", "red_flags", "recommended_tests"):
+                named = [str(one) for one in row.get(key) or () if not str(one).startswith("calculate_")]
+                if named:
+                    lines.append(f"{key.replace('_', ' ')}: {'; '.join(named)}")
+            rank = ORDER.index(row["likelihood"]) if row["likelihood"] in ORDER else len(ORDER)
+            found.append((rank, span, "\n".join(lines)))
+        found.sort(key=lambda one: (one[0], one[1]))
+        source = f"{table['title']}, after {table['source_description']} doi:{table['source_doi']}"
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        return [
+            Evidence(
+                f"differential/{complaint}#{number}", shown, source, sha256=sha256, at=Locator(span=span),
+                level=LEVEL, license=LICENSE,
+            )
+            for number, (_, span, shown) in enumerate(found)
+        ]  # fmt: skip
+
+    def _differential(self, complaint: str) -> tuple[str, Mapping[str, Any]]:
+        path = self.folder / "mcp/differentials/data" / f"{complaint}.json"
+        return path.read_text(encoding="utf-8"), io.read_json(path)
+
+    @cached_property
+    def _complaints(self) -> BM25:
+        tables = [(name, self._differential(name)[1]) for name in self.complaints]
+        return BM25(
+            [
+                Evidence(name, " ".join([table["title"], *table["keywords"]]), "differentials")
+                for name, table in tables
+            ]
+        )
+
+    @cached_property
+    def _index(self) -> BM25:
+        parts = []
+        for document in documents(self.folder):
+            spans = chunks(document.text)
+            for number, (start, end) in enumerate(spans):
+                id = document.id if len(spans) == 1 else f"{document.id}#{number}"
+                at = Locator(span=(start, end))
+                parts.append(replace(document, id=id, text=document.text[start:end], at=at))
+        # the title is searched with each part, since a part may not repeat what it is about
+        return BM25(parts, [f"{part.source} {part.text}" for part in parts])
+
+
+def documents(folder: Path) -> Iterator[Evidence]:
+    """Every section as a whole document; DataError where the registry and the files differ."""
+    for guideline in io.read_json(folder / "guidelines/registry.json"):
+        for section in guideline["sections"]:
+            path = folder / "guidelines/content" / guideline["id"] / f"{section}.md"
+            if not path.is_file():
+                raise DataError(f"{path} is in the registry and not there")
+            text = path.read_bytes().decode()
+            by = f"{guideline['organization']} {guideline['year']}"
+            source = f"{guideline['title']} ({by}), doi:{guideline['doi']}"
+            yield Evidence(
+                f"guideline/{guideline['id']}/{section}",
+                text,
+                source,
+                sha256=hashlib.sha256(text.encode()).hexdigest(),
+                level=LEVEL,
+                license=LICENSE,
+                date=str(guideline["year"]),
+            )
+
+
+def _content(question: str) -> str:
+    return " ".join(word for word in words(question) if word not in STOP_WORDS)

@@ -1,0 +1,152 @@
+"""The Store protocol, which every index of knowledge fulfils, and stores made of stores: fused, filtered,
+routed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from medxiaohe.errors import DataError
+from medxiaohe.types import Evidence
+
+MOST_CHARACTERS = 10_000  # of one query: a page or two
+RANK_OFFSET = 60  # k of reciprocal rank fusion (Cormack et al. 2009)
+DEPTH = 100  # results of each store that are fused or filtered
+
+
+class Store(Protocol):
+    """Documents that can be searched, many queries at once, and read whole."""
+
+    @property
+    def size(self) -> int:
+        """How many results it could return at most."""
+        ...
+
+    def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        """For each query at most `top` results, best first; equal scores in the order of their ids.
+
+        Raises:
+            DataError: a query or `top` that cannot be searched for (`check`).
+        """
+        ...
+
+    def get(self, id: str) -> Evidence:
+        """The whole document of an id that `search` returned, or of a document; DataError when there is
+        none."""
+        ...
+
+
+def check(queries: Sequence[str], top: int) -> None:
+    """Refuse what no store can search for.
+
+    Raises:
+        DataError: `top` below 1; a query that is empty or longer than 10,000 characters.
+    """
+    if top < 1:
+        raise DataError(f"top is {top}: ask for 1 result or more")
+    for query in queries:
+        if not query.strip():
+            raise DataError("the query is empty: say what to look for")
+        if len(query) > MOST_CHARACTERS:
+            raise DataError(
+                f"the query has {len(query):,} characters, more than {MOST_CHARACTERS:,}: ask less"
+            )
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Several stores by reciprocal rank fusion: a result scores the sum of weight / (60 + rank) (Cormack et
+    al. 2009, section 2)."""
+
+    stores: Sequence[Store]
+    weights: Sequence[float] = ()
+    depth: int = DEPTH
+
+    @property
+    def size(self) -> int:
+        return sum(store.size for store in self.stores)
+
+    def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        check(queries, top)
+        weights = self.weights or [1.0] * len(self.stores)
+        lists = [store.search(queries, max(top, self.depth)) for store in self.stores]
+        return [_fused([ranked[i] for ranked in lists], weights)[:top] for i in range(len(queries))]
+
+    def get(self, id: str) -> Evidence:
+        return _get(self.stores, id)
+
+
+def _fused(lists: Sequence[Sequence[Evidence]], weights: Sequence[float]) -> tuple[Evidence, ...]:
+    scores: dict[str, float] = {}
+    items: dict[str, Evidence] = {}
+    for ranked, weight in zip(lists, weights, strict=True):
+        for rank, item in enumerate(ranked, 1):
+            scores[item.id] = scores.get(item.id, 0.0) + weight / (RANK_OFFSET + rank)
+            items.setdefault(item.id, item)
+    order = sorted(items, key=lambda id: (-scores[id], id))
+    return tuple(replace(items[id], score=scores[id]) for id in order)
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """Only those results of a store that a predicate accepts; it looks deeper until there are enough."""
+
+    store: Store
+    accepts: Callable[[Evidence], bool]
+
+    @property
+    def size(self) -> int:
+        return self.store.size
+
+    def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        check(queries, top)
+        return [self._search(query, top) for query in queries]
+
+    def get(self, id: str) -> Evidence:
+        return self.store.get(id)
+
+    def _search(self, query: str, top: int) -> tuple[Evidence, ...]:
+        depth = max(top, DEPTH)
+        while True:
+            (results,) = self.store.search([query], depth)
+            accepted = tuple(one for one in results if self.accepts(one))[:top]
+            if len(accepted) == top or len(results) < depth:
+                return accepted
+            depth *= 4
+
+
+@dataclass(frozen=True)
+class Routed:
+    """The store that `route` names for a query: by its language, say."""
+
+    stores: Mapping[str, Store]
+    route: Callable[[str], str]
+
+    @property
+    def size(self) -> int:
+        return sum(store.size for store in self.stores.values())
+
+    def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        check(queries, top)
+        names = [self.route(query) for query in queries]
+        if unknown := next((name for name in names if name not in self.stores), None):
+            raise DataError(f"a query is routed to {unknown!r}, and the stores are {', '.join(self.stores)}")
+        results: dict[int, tuple[Evidence, ...]] = {}
+        for name in dict.fromkeys(names):
+            mine = [i for i, own in enumerate(names) if own == name]
+            answers = self.stores[name].search([queries[i] for i in mine], top)
+            results.update(zip(mine, answers, strict=True))
+        return [results[i] for i in range(len(queries))]
+
+    def get(self, id: str) -> Evidence:
+        return _get(list(self.stores.values()), id)
+
+
+def _get(stores: Sequence[Store], id: str) -> Evidence:
+    for store in stores:
+        try:
+            return store.get(id)
+        except DataError:
+            continue
+    raise DataError(f"no store has a document {id!r}")
