@@ -1,8 +1,9 @@
 """Pixels: an ImageRef becomes an RGB image here and nowhere else.
 
-Only the formats listed are opened, a file that declares more than MAX_PIXELS is refused before its
-pixels are unpacked, and a file whose bytes changed since it was read is an error. Grey images of more
-than 8 bits are stretched from their darkest to their brightest pixel: Pillow would cut them off to white.
+Only the formats listed are opened. A file that declares more than MAX_PIXELS, or would take more than
+MAX_DECODED or MAX_PASSES, is refused before its pixels are unpacked, and one whose bytes changed since it was
+read is an error. Grey images of more than 8 bits are stretched from their darkest to their brightest pixel:
+Pillow would cut them off to white.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medxiaohe import io
-from medxiaohe.errors import DataError
+from medxiaohe.errors import DataError, Rejected
 from medxiaohe.types import ImageRef
 
 if TYPE_CHECKING:
@@ -26,6 +27,20 @@ FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
 DEEP_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 MAX_PIXELS = 50_000_000  # a chest radiograph has 4 to 10 million
 MAX_BYTES = 256 * 2**20
+MAX_DECODED = 200 * 2**20  # bytes at once while a picture is decoded, those of its file included
+MAX_PASSES = 500_000_000  # pixels times the scans of a JPEG, or times the frames up to the wanted one
+STRIP_ROWS = 256
+TILE_HEIGHT, ROWS_PER_STRIP = 323, 278  # tags of TIFF 6.0
+BYTES = {
+    "1": 1,
+    "L": 1,
+    "P": 1,
+    "I;16": 2,
+    "I;16L": 2,
+    "I;16B": 2,
+    "I;16N": 2,
+}  # of a pixel in memory; others 4
+BESIDE = {"WEBP": 12, "GIF": 8}  # bytes a pixel that a decoder of animations holds for itself
 
 
 def ref(path: Path) -> ImageRef:
@@ -40,27 +55,82 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
     larger than need be. DataError when the file is missing, not an image of a known format, truncated, over
     MAX_PIXELS, or not the bytes that were read at ingest.
     """
-    from PIL import Image as pil
-    from PIL import UnidentifiedImageError
-
     data = _bytes(Path(image.uri))
     if image.sha256 and hashlib.sha256(data).hexdigest() != image.sha256:
         raise DataError(f"{image.uri}: the file changed since it was read: run the reading stage again")
+    plain = _decoded(data, image, small)
+    wanted = "L" if small and plain.mode in ("L", "RGB") else "RGB"
+    # a copy of what has the right mode already would double the memory
+    pixels = plain if plain.mode == wanted else plain.convert(wanted)
+    if not image.box:
+        return pixels
+    left, top, right, bottom = image.box
+    if not (0 <= left < right <= pixels.width and 0 <= top < bottom <= pixels.height):
+        raise DataError(
+            f"{image.uri}: the box {image.box} is not inside {pixels.width} x {pixels.height} pixels"
+        )
+    return pixels.crop(image.box)
+
+
+def too_costly(opened: Image, data: bytes, frame: int = 0) -> str:
+    """Say why a picture would need too much to be decoded, from its head alone; "" when it does not.
+
+    The bytes it takes are its own, those of its pixels as decoded and as RGB, and what the decoder of its
+    format holds beside them. The time of a JPEG grows with its scans, that of an animation with the frames
+    before.
+
+    Args:
+        opened: as Pillow opens it, not decoded yet.
+        data: the bytes of the file.
+        frame: the frame wanted.
+    """
+    pixels, form = opened.width * opened.height, opened.format or ""
+    if pixels > MAX_PIXELS:
+        return f"{opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are opened"
+    stored = BYTES.get(opened.mode, 4)
+    # grey of more than 8 bits is first made L, then RGB; all else but RGB is held twice, as it is and as RGB
+    each = max(stored + 1, 5) if opened.mode in DEEP_GREY else 4 if opened.mode == "RGB" else stored + 4
+    scans = data.count(b"\xff\xda") if form in ("JPEG", "MPO") else 1
+    if scans > 1:  # libjpeg holds all coefficients, two bytes each
+        each += 2 * len(opened.getbands())
+    held = len(data) + pixels * (each + BESIDE.get(form, 0))
+    if form == "TIFF":
+        held += _strip_bytes(opened, stored)
+    if held > MAX_DECODED:
+        return f"decoding it takes {held >> 20} MiB, at most {MAX_DECODED >> 20} are used: make it smaller"
+    if pixels * scans > MAX_PASSES:
+        return f"a JPEG of {scans} scans, which is more than {opened.width} x {opened.height} pixels can need"
+    if form in BESIDE and pixels * (frame + 1) > MAX_PASSES:
+        return f"frame {frame} comes after more pixels than are decoded for one: {MAX_PASSES:,}"
+    return ""
+
+
+def _strip_bytes(opened: Image, stored: int) -> int:
+    """What libtiff unpacks at once: a strip, or a row of tiles."""
+    tags = getattr(opened, "tag_v2", {})
+    rows = tags.get(TILE_HEIGHT) or tags.get(ROWS_PER_STRIP) or opened.height
+    return int(opened.width * min(int(rows), opened.height) * stored)
+
+
+def _decoded(data: bytes, image: ImageRef, small: int) -> Image:
+    """The pixels in the mode of the file, deep grey as 8 bits."""
+    from PIL import Image as pil
+    from PIL import UnidentifiedImageError
+
     with warnings.catch_warnings():
         warnings.simplefilter("error", pil.DecompressionBombWarning)
         try:
             with pil.open(BytesIO(data), formats=FORMATS) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    raise DataError(
-                        f"{image.uri}: {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are"
-                        " opened"
-                    )
+                if reason := too_costly(opened, data, image.frame or 0):
+                    raise Rejected("too_large", f"{image.uri}: {reason}")
                 if image.frame is not None:
                     opened.seek(image.frame)
                 if small and not image.box and image.frame is None:
                     opened.draft("L", (small, small))
-                plain = _stretched(opened) if opened.mode in DEEP_GREY else opened
-                pixels = plain.convert("L" if small and plain.mode in ("L", "RGB") else "RGB")
+                if opened.mode in DEEP_GREY:
+                    return _stretched(opened)
+                opened.load()
+                return opened
         except DataError:
             raise
         except UnidentifiedImageError as error:
@@ -76,14 +146,6 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
             pil.DecompressionBombWarning,
         ) as error:
             raise DataError(f"{image.uri}: not a readable image: {error}") from error
-    if not image.box:
-        return pixels
-    left, top, right, bottom = image.box
-    if not (0 <= left < right <= pixels.width and 0 <= top < bottom <= pixels.height):
-        raise DataError(
-            f"{image.uri}: the box {image.box} is not inside {pixels.width} x {pixels.height} pixels"
-        )
-    return pixels.crop(image.box)
 
 
 def size_of(image: ImageRef) -> tuple[int, int]:
@@ -121,11 +183,22 @@ def size_of(image: ImageRef) -> tuple[int, int]:
 
 
 def _stretched(deep: Image) -> Image:
-    low, high = deep.convert("F").getextrema()
-    if not (math.isfinite(low) and math.isfinite(high)):  # type: ignore[arg-type]
+    """Grey of 8 bits from darkest to brightest, strip by strip: floats would take four times as much."""
+    from PIL import Image as pil
+
+    boxes = [
+        (0, top, deep.width, min(top + STRIP_ROWS, deep.height)) for top in range(0, deep.height, STRIP_ROWS)
+    ]
+    ends = [deep.crop(box).convert("F").getextrema() for box in boxes]
+    low, high = min(float(a) for a, _ in ends), max(float(b) for _, b in ends)  # type: ignore[arg-type, misc]
+    if not all(math.isfinite(value) for pair in ends for value in pair):  # type: ignore[arg-type]
         raise ValueError("its pixels are not all numbers")
-    scale = 255 / (high - low) if high > low else 0.0  # type: ignore[operator]
-    return deep.convert("F").point(lambda value: value * scale - low * scale).convert("L")  # type: ignore[operator]
+    scale = 255 / (high - low) if high > low else 0.0
+    out = pil.new("L", deep.size)
+    for box in boxes:
+        strip = deep.crop(box).convert("F").point(lambda value: value * scale - low * scale)  # type: ignore[operator]
+        out.paste(strip.convert("L"), box)
+    return out
 
 
 def _bytes(path: Path) -> bytes:

@@ -17,8 +17,12 @@ import contextlib
 import functools
 import importlib
 import os
+import pickle
 import shutil
+import signal
 import threading
+import traceback
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +35,8 @@ from medxiaohe.progress import Meter
 Engine = Literal["local", "ray"]
 SHARD_BYTES = 8 << 20
 PIECE = 1 << 20  # bytes of a line read at once while looking for its end
-MAX_DEATHS = 3  # of workers, without one job finished in between
+MAX_DEATHS = 3  # of workers at one job
+LEAVE_SECONDS = 5.0  # for a worker without work to leave by itself
 
 
 @dataclass(frozen=True)
@@ -148,47 +153,129 @@ def _here(
 def _local(
     function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int
 ) -> Iterator[Shard]:
-    """Worker processes, started afresh: a fork would share locks of threads. A dead worker's job is given to
-    another."""
-    import multiprocessing
-    from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-    from concurrent.futures.process import BrokenProcessPool
+    """Worker processes, each on a pipe of its own: one that dies, even while it starts, closes its pipe and
+    nothing else, and its job is given to a new one."""
+    import multiprocessing.connection
 
-    left, deaths = list(todo), 0
-    while left:
-        pool = ProcessPoolExecutor(
-            min(workers, len(left)), multiprocessing.get_context("spawn"), _die_with_parent
-        )
-        waiting: dict[Future[Shard], Shard] = {}
+    queue, deaths = deque(todo), Counter[int]()
+    crew, leaving = list[_Worker](), list[_Worker]()
+    try:
+        while queue or crew:
+            while queue and len(crew) < workers:
+                crew.append(_Worker(function, work, options, queue.popleft()))
+            multiprocessing.connection.wait([end for worker in crew for end in worker.ends])
+            for worker in list(crew):
+                shard, answer = worker.shard, worker.answer()
+                if answer == "busy":
+                    continue
+                if answer == "dead" and not _is_done(_place(work, shard)):
+                    deaths[shard.number] += 1
+                    if deaths[shard.number] == MAX_DEATHS:
+                        raise StorageError(
+                            f"worker processes died {MAX_DEATHS} times (out of memory?), at {shard.path} from"
+                            f" byte {shard.start}: use fewer workers"
+                        )
+                    queue.appendleft(shard)
+                if answer == "done" and queue:
+                    worker.give(queue.popleft())
+                else:
+                    worker.leave()
+                    crew.remove(worker)
+                    leaving.append(worker)
+                if shard not in queue:  # done, or published before its worker died
+                    yield shard
+        for worker in leaving:
+            worker.end(LEAVE_SECONDS)
+    finally:
+        for worker in (*crew, *leaving):
+            worker.end()
+
+
+class _Worker:
+    """A process that does jobs, started afresh (a fork would share locks of threads), and its pipe.
+
+    Nothing is shared with other workers: no queue, whose lock a killed process would keep.
+    """
+
+    def __init__(self, function: str, work: Path, options: Options, shard: Shard):
+        import multiprocessing
+
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        # no options here: `start` waits until they are written, and a process that was killed reads nothing
+        self._process = context.Process(target=_serve, args=(other,), daemon=True)
+        self._process.start()
+        other.close()  # so that its death closes the pipe
+        self._send((function, work, options))
+        self.give(shard)
+
+    @property
+    def ends(self) -> list[Any]:
+        """What becomes ready once there is an answer, or the process is dead."""
+        return [self._pipe, self._process.sentinel]
+
+    def give(self, shard: Shard) -> None:
+        self.shard = shard
+        self._send(shard)
+
+    def _send(self, what: Any) -> None:
+        with contextlib.suppress(OSError):  # dead: `answer` says so
+            self._pipe.send(what)
+
+    def answer(self) -> Literal["done", "dead", "busy"]:
+        """What became of the job; raises the error that the job raised."""
         try:
-            queue = iter(list(left))
-            for shard in queue:
-                waiting[pool.submit(job, function, shard, work, options)] = shard
-                if len(waiting) == 2 * workers:
-                    break
-            while waiting:
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    done = future.result()
-                    del waiting[future]
-                    left.remove(done)
-                    deaths = 0
-                    yield done
-                    for shard in queue:
-                        waiting[pool.submit(job, function, shard, work, options)] = shard
-                        break
-        except BrokenProcessPool as error:
-            deaths += 1
-            if deaths == MAX_DEATHS:
-                first = min(waiting.values(), key=lambda shard: shard.number)
-                where = f"{first.path} from byte {first.start} or soon after"
-                raise StorageError(
-                    f"worker processes died {deaths} times (out of memory?), at {where}: use fewer workers"
-                ) from error
-            for shard in [s for s in left if _is_done(_place(work, s))]:  # published before its worker died
-                left.remove(shard)
-                yield shard
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            if not self._pipe.poll():
+                return "busy" if self._process.is_alive() or self._pipe.poll() else "dead"
+            error, trace = self._pipe.recv()
+        except (EOFError, OSError):  # also in the middle of an answer
+            return "dead"
+        if error is not None:
+            raise error from _InWorker(trace)
+        return "done"
+
+    def leave(self) -> None:
+        """Close the pipe, upon which an idle worker goes."""
+        self._pipe.close()
+
+    def end(self, seconds: float = 0.0) -> None:
+        """Give the process time to go by itself, then kill it."""
+        self._pipe.close()
+        self._process.join(seconds)
+        self._process.kill()
+        self._process.join()
+
+
+class _InWorker(Exception):
+    """Where in a worker an error was raised."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def _serve(pipe: Any) -> None:
+    """The life of a worker: what to do, then one shard after the other until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver hears it, and ends the workers
+    _die_with_parent()
+    try:
+        function, work, options = pipe.recv()
+        while True:
+            pipe.send(_answer(function, pipe.recv(), work, options))
+    except (EOFError, OSError):
+        return
+
+
+def _answer(function: str, shard: Shard, work: Path, options: Options) -> tuple[Exception | None, str]:
+    try:
+        job(function, shard, work, options)
+        return None, ""
+    except Exception as error:
+        trace = traceback.format_exc()
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # an error that cannot be sent: its words can
+            error = RuntimeError(f"{type(error).__name__}: {error}")
+        return error, trace
 
 
 def _ray(function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int) -> Iterator[Shard]:

@@ -3,6 +3,7 @@ the codes it may end as."""
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import random
@@ -53,9 +54,9 @@ def deflated(mib: int, fill: bytes = b"\0", first: bytes = b"") -> bytes:
     return head + block * mib + packer.flush()
 
 
-def gzipped(mib: int, first: bytes = b"") -> bytes:
+def gzipped(mib: int, first: bytes = b"", fill: bytes = b"\0") -> bytes:
     """Without the right checksum at the end, which no reader may get to."""
-    return b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + deflated(mib, first=first) + bytes(8)
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + deflated(mib, fill, first) + bytes(8)
 
 
 def deflated_dicom() -> bytes:
@@ -152,6 +153,67 @@ def objects() -> bytes:
     return out.getvalue()
 
 
+def saved(mode: str, side: int, form: str, **options: object) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new(mode, (side, side)).save(out, form, **options)
+    return out.getvalue()
+
+
+def many_scans(number: int, side: int = 4000) -> bytes:
+    """A progressive JPEG whose last scan is there again and again."""
+    data = saved("L", side, "JPEG", progressive=True)
+    start, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    return data[:end] + data[start:end] * number + data[end:]
+
+
+def crowded_zip(number: int) -> bytes:
+    """Empty files; written by hand, because `zipfile` takes seconds for them."""
+    files, entries = bytearray(), bytearray()
+    for n in range(number):
+        name = b"%06d" % n
+        entries += struct.pack(
+            "<4s4B4HL2L5H2L", b"PK\1\2", 20, 0, 20, 0, 0, 0, 0, 33, 0, 0, 0, 6, 0, 0, 0, 0, 0, len(files)
+        )
+        entries += name
+        files += struct.pack("<4s2B4HL2L2H", b"PK\3\4", 20, 0, 0, 0, 0, 33, 0, 0, 0, 6, 0) + name
+    many = min(number, 0xFFFF)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, many, many, len(entries), len(files), 0)
+    return bytes(files + entries) + end
+
+
+def crowded_tar(number: int) -> bytes:
+    """Empty files in a packed tar, one header a file."""
+    heads = (tarfile.TarInfo(f"{n:06d}").tobuf() for n in range(number))
+    return gzip.compress(b"".join(heads) + bytes(1024), 1)
+
+
+def repeated_parquet(text: str, rows: int, groups: int) -> bytes:
+    """The same value in every row of every group, which run lengths and a dictionary make small."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    out, table = io.BytesIO(), pa.table({"text": pa.repeat(pa.scalar(text), rows)})
+    with pq.ParquetWriter(out, table.schema, compression="zstd") as writer:
+        for _ in range(groups):
+            writer.write_table(table)
+    return out.getvalue()
+
+
+def pubmed(inside: bytes, number: int = 1) -> bytes:
+    record = (
+        b"<PubmedArticle><MedlineCitation><PMID>%d</PMID><Article><ArticleTitle>T</ArticleTitle><Abstract>"
+        b"<AbstractText>%s</AbstractText></Abstract></Article></MedlineCitation></PubmedArticle>"
+    )
+    return (
+        b"<PubmedArticleSet>" + b"".join(record % (n, inside) for n in range(number)) + b"</PubmedArticleSet>"
+    )
+
+
+BEGUN = pubmed(b"").partition(b"</AbstractText>")[0]  # a record whose abstract has no end
+
+
 def laughs() -> bytes:
     rows = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     return f'<?xml version="1.0"?><!DOCTYPE d [<!ENTITY l0 "ha">{rows}]><Document>&l9;</Document>'.encode()
@@ -219,6 +281,10 @@ def archive(name: str, data: Callable[[], bytes]) -> Make:
 MEDQUAD = """<Document id="1" source="X"><Focus>Scurvy</Focus><QAPairs><QAPair pid="1"><Question qid="1-1" qtype="information">What is
 Scurvy?</Question><Answer>A lack of vitamin C.</Answer></QAPair></QAPairs></Document>"""  # noqa: E501
 
+TABLE = "id,text\n1,Scurvy is a lack of vitamin C.\n"
+
+GOOD_PUBMED = functools.partial(pubmed, b"Good.")
+
 # name -> (reader, how to make the folder, codes it may end as)
 CASES: dict[str, tuple[str, Make, set[str]]] = {
     "PNG of 13,300 x 13,300 in 22 KB": ("image_folder", picture(lambda: png_bomb(13_300)), {"image"}),
@@ -270,6 +336,32 @@ CASES: dict[str, tuple[str, Make, set[str]]] = {
         {"bomb"},
     ),
     "XML billion laughs": ("medquad_xml", beside("bad.xml", laughs, "good.xml", MEDQUAD), {"xml"}),
+    "PNG of 16-bit grey, 7000 x 7000": ("image_folder", picture(lambda: saved("I;16", 7000, "PNG")),
+    {"too_large"}),
+    "TIFF of floats, 7000 x 7000": ("image_folder",
+    picture(lambda: saved("F", 7000, "TIFF", compression="tiff_deflate")), {"too_large"}),
+    "PNG with transparency, 7000 x 7000": ("image_folder", picture(lambda: saved("RGBA", 7000, "PNG")),
+    {"too_large"}),
+    "WebP of 7000 x 7000": ("image_folder", picture(lambda: saved("RGB", 7000, "WEBP")), {"too_large"}),
+    "JPEG of 100 scans": ("image_folder", picture(lambda: many_scans(100)), {"too_large"}),
+    "zip of 200,000 empty files": ("archive",
+    beside("a.zip", lambda: crowded_zip(200_000), "b.zip", zipped), {"bomb"}),
+    "tar of 200,000 empty files": ("archive",
+    beside("a.tar.gz", lambda: crowded_tar(200_000), "b.zip", zipped), {"bomb"}),
+    "parquet of 20 million rows": ("table",
+    beside("bad.parquet", lambda: repeated_parquet("x", 2**20, 20), "good.csv", TABLE), {"bomb"}),
+    "parquet that unpacks to 1 GB": ("table",
+    beside("bad.parquet", lambda: repeated_parquet("x" * 2**20, 1, 1024), "good.csv", TABLE), {"bomb"}),
+    "PubMed, 1 MB to 1 GB in one abstract": ("pubmed_xml",
+    beside("bad.xml.gz", lambda: gzipped(1024, BEGUN, b"x"), "good.xml", GOOD_PUBMED), {"too_large"}),
+    "PubMed, 256 MB of small tags": ("pubmed_xml",
+    beside("bad.xml.gz", lambda: gzipped(64, BEGUN, b"<a/>"), "good.xml", GOOD_PUBMED), {"too_large"}),
+    "PubMed of an encoding that does not exist": ("pubmed_xml",
+    beside("bad.xml", lambda: b'<?xml version="1.0" encoding="x-1"?>' + pubmed(b"Bad."), "good.xml",
+    GOOD_PUBMED), {"xml"}),
+    "PubMed cut short": ("pubmed_xml",
+    beside("bad.xml.gz", lambda: gzip.compress(pubmed(b"", 0) + bytes(99))[:-20], "good.xml", GOOD_PUBMED),
+    {"truncated", "xml"}),
     "pickle in a NumPy archive": ("npz", beside("bad.npz", objects, "good.npz", lambda: good_npz()),
     {"format"}),
 }  # fmt: skip
@@ -289,9 +381,13 @@ def options(reader: str) -> dict[str, object]:
 
 def made(folder: Path) -> dict[str, Path]:
     """Every case in a folder of its own, good file included."""
-    places = {}
-    for number, (name, (_, make, _)) in enumerate(CASES.items()):
-        places[name] = folder / f"case{number:02}"
-        places[name].mkdir(parents=True)
-        make(places[name])
-    return places
+    found = places(folder)
+    for name, place in found.items():
+        place.mkdir(parents=True)
+        CASES[name][1](place)
+    return found
+
+
+def places(folder: Path) -> dict[str, Path]:
+    """The folder of each case."""
+    return {name: folder / f"case{number:02}" for number, name in enumerate(CASES)}

@@ -10,12 +10,30 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, shards
+from medxiaohe.errors import Rejected
+
+
+class Unsendable(Exception):
+    """Cannot be made again from its arguments."""
+
+    def __init__(self, one: str, two: str):
+        super().__init__(f"{one} {two}")
 
 
 def upper(
-    shard: shards.Shard, out: Path, die_once: str = "", die_always: int = -1, wait: float = 0.0
+    shard: shards.Shard,
+    out: Path,
+    die_once: str = "",
+    die_always: int = -1,
+    wait: float = 0.0,
+    refuse: int = -1,
+    odd: int = -1,
 ) -> dict[str, Any]:
-    """Every text in capitals; may kill its own process."""
+    """Every text in capitals; may kill its own process, or raise an error of an unusual shape."""
+    if shard.number == refuse:
+        raise Rejected("bomb", "no such row", 7)
+    if shard.number == odd:
+        raise Unsendable("two", "words")
     if shard.number == die_always:
         os.kill(os.getpid(), signal.SIGKILL)
     if die_once and shard.number == 2:

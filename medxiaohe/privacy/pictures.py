@@ -15,7 +15,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medxiaohe.images import DEEP_GREY, FORMATS, MAX_BYTES, MAX_PIXELS
+from medxiaohe.images import DEEP_GREY, FORMATS, MAX_BYTES, MAX_PIXELS, too_costly
 from medxiaohe.privacy import pixels
 from medxiaohe.privacy.pixels import Policy
 from medxiaohe.privacy.quarantine import Quarantined
@@ -51,6 +51,8 @@ def clean(path: Path, policy: Policy) -> list[tuple[str, bytes]]:
                 kind, mode, frames = opened.format, opened.mode, getattr(opened, "n_frames", 1)
                 if opened.width * opened.height * frames > MAX_PIXELS:
                     raise Quarantined(f"more than {MAX_PIXELS:,} pixels")
+                if reason := too_costly(opened, data):
+                    raise Quarantined(reason)
                 shown = []
                 for number in range(frames):
                     opened.seek(number)

@@ -3,18 +3,21 @@ time."""
 
 from __future__ import annotations
 
-import gzip
 import re
 import xml.etree.ElementTree as xml
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from medxiaohe import io
-from medxiaohe.errors import DataError
+from medxiaohe.errors import DataError, Rejected
+from medxiaohe.io.packed import Bounded, damage, opened
 from medxiaohe.types import Split
+
+BLOCK, RATIO = 2**16, 30  # PubMed files unpack to 8 to 12 times their size
+MAX_DEPTH = 200
+# of one record, tags counted as they open and close; a paper of 3,000 authors has 2 MiB and 50,000
+MAX_RECORD, MAX_ELEMENTS = 16 * 2**20, 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +33,36 @@ class Article:
     language: str = ""
 
 
-def articles(path: Path) -> Iterator[Article]:
-    """Every PubmedArticle of a file, or of every .xml and .xml.gz file of a folder, in order of name."""
+def articles(path: Path, *, refused: Callable[[DataError], None] | None = None) -> Iterator[Article]:
+    """Every PubmedArticle of a file, or of every .xml and .xml.gz file of a folder, in order of name.
+
+    Args:
+        path: an XML file, packed or not, or a folder of them.
+        refused: receives the error of a record that cannot be used, and the next one is read; without it the
+            error is raised.
+
+    Raises:
+        DataError: a file is missing, damaged, no PubMed XML, or past a limit; what stands before the damage
+            has been given by then.
+    """
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.name.endswith((".xml", ".xml.gz")))
         if not files:
             raise DataError(f"no .xml or .xml.gz file in {path}")
         for one in files:
-            yield from articles(one)
+            yield from articles(one, refused=refused)
         return
+    if not path.exists():
+        raise DataError(f"no such file: {path}")
     try:
-        with _open(path) as file:
-            yield from _stream(file, path)
-    except FileNotFoundError as error:
-        raise DataError(f"no such file: {path}") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile, xml.ParseError) as error:
-        raise DataError(f"{path}: truncated or not PubMed XML: {error}") from error
+        with opened(path, ratio=RATIO) as file:
+            yield from _stream(file, path, refused)
+    except DataError:
+        raise
+    except (xml.ParseError, LookupError) as error:  # LookupError: an encoding that does not exist
+        raise Rejected("xml", f"{path}: truncated or not PubMed XML: {error}") from error
+    except damage() as error:
+        raise Rejected("truncated", f"{path}: truncated or not PubMed XML: {error}") from error
 
 
 def split_of(pmid: str) -> Split:
@@ -54,16 +71,44 @@ def split_of(pmid: str) -> Split:
     return "train" if value < 0.90 else "validation" if value < 0.95 else "test"
 
 
-def _stream(file: IO[bytes], path: Path) -> Iterator[Article]:
-    root = None
-    for event, element in xml.iterparse(file, events=("start", "end")):
-        if root is None:
-            root = element
-            if root.tag not in ("PubmedArticleSet", "PubmedArticle"):
-                raise DataError(f"{path}: the root must be PubmedArticleSet, not {root.tag}")
-        if event == "end" and element.tag == "PubmedArticle":
-            yield _article(element, path)
-            root.clear()
+def _stream(file: Bounded, path: Path, refused: Callable[[DataError], None] | None) -> Iterator[Article]:
+    parser, root, head = xml.XMLPullParser(("start", "end")), None, b""
+    depth = num_elements = num_bytes = 0  # of the record at hand
+    while block := file.read(BLOCK):
+        if root is None and b"<!ENTITY" in (head := (head[-8:] + block).replace(b"\0", b"")):
+            raise Rejected("xml", f"{path}: it declares entities of its own, which are not expanded")
+        parser.feed(block)
+        num_bytes += len(block)
+        for event, element in parser.read_events():
+            if root is None:
+                root = element
+                if root.tag not in ("PubmedArticleSet", "PubmedArticle"):
+                    raise Rejected(
+                        "format", f"{path}: the root must be PubmedArticleSet, not {root.tag[:60]}"
+                    )
+            depth += 1 if event == "start" else -1
+            num_elements += 1
+            if depth > MAX_DEPTH:
+                raise Rejected("too_deep", f"{path}: nested deeper than {MAX_DEPTH}")
+            if event == "end" and element.tag == "PubmedArticle":
+                try:
+                    article = _article(element, path)
+                except DataError as error:
+                    if refused is None:
+                        raise
+                    refused(error)
+                else:
+                    yield article
+            if event == "end" and depth <= 1:  # an article, a deletion, a book
+                root.clear()
+                num_elements = num_bytes = 0
+        if num_bytes > MAX_RECORD or num_elements > MAX_ELEMENTS:
+            raise Rejected(
+                "too_large", f"{path}: a record of more than {MAX_RECORD >> 20} MiB or {MAX_ELEMENTS:,} tags"
+            )
+    parser.close()
+    for _ in parser.read_events():  # raises what is missing at the end
+        pass
 
 
 def _article(element: xml.Element, path: Path) -> Article:
@@ -105,7 +150,3 @@ def _year(article: xml.Element) -> int | None:
 def _text(element: xml.Element | None) -> str:
     """All text below an element, inline markup included, with single spaces."""
     return "" if element is None else " ".join("".join(element.itertext()).split())
-
-
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]

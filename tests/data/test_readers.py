@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import struct
@@ -386,3 +387,19 @@ def test_a_decoder_that_fails_is_a_typed_rejection_and_the_next_file_is_read(
     assert list(sandbox.decode("decoders_for_tests:fail", tmp_path / "x", seconds=1.0, how="fine")) == [
         {"read": "x"}
     ]
+
+
+def test_a_bad_record_of_pubmed_and_a_cut_file_are_dead_and_the_rest_is_read(tmp_path: Path) -> None:
+    whole = hostile_files.pubmed(b"A view.", 3).replace(b"<PMID>1</PMID>", b"")
+    write(tmp_path / "a.xml", whole)
+    write(tmp_path / "b.xml.gz", gzip.compress(hostile_files.pubmed(b"Cut.", 3)[:-60]))
+    write(tmp_path / "c.xml", b'<?xml version="1.0" encoding="klingon"?>' + whole)
+    found = rows("pubmed_xml", tmp_path)
+    letters = [row for row in found if isinstance(row, DeadLetter)]
+    assert [row.id for row in found if not isinstance(row, DeadLetter)] == ["0", "2", "0", "1"]
+    assert [(letter.where, letter.code) for letter in letters] == [
+        ("a.xml", "row"),
+        ("b.xml.gz", "xml"),
+        ("c.xml", "xml"),
+    ]
+    assert all(letter.sha256 and letter.reason for letter in letters)

@@ -62,6 +62,13 @@ SEEDS: dict[str, tuple[str, str, Callable[[], bytes], dict[str, Any]]] = {
     ),
     "CSV": ("table", "x.csv", lambda: b'id,question,answer\n1,"Which, then?",This.\n2,Why?,So.\n', {}),
     "JATS": ("pmc_xml", "x.xml", lambda: pmc_xml.EXAMPLE["PMC1.xml"].encode(), {}),
+    "PubMed": ("pubmed_xml", "x.xml", lambda: hostile_files.pubmed(b"A view.", 4), {}),
+    "PubMed, packed": (
+        "pubmed_xml",
+        "x.xml.gz",
+        lambda: gzip.compress(hostile_files.pubmed(b"A view.", 4)),
+        {},
+    ),
     "MedQuAD": ("medquad_xml", "x.xml", lambda: hostile_files.MEDQUAD.encode(), {}),
     "VOC": ("voc_xml", "x.xml", lambda: voc_xml.EXAMPLE["Annotations/a.xml"].encode(), {}),
     "HTML": ("html", "x.html", lambda: HTML["page.html"].encode(), {}),

@@ -4,18 +4,20 @@ lost or done twice."""
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import kill_workers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medxiaohe import io, shards
-from medxiaohe.errors import DataError, StorageError, UsageError
+from medxiaohe.errors import DataError, Rejected, StorageError, UsageError
 
 UPPER = "jobs_for_tests:upper"
 HERE = Path(__file__).parent.parent
@@ -149,3 +151,23 @@ def test_ray_leaves_the_same_bytes(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b'{"id": \n')
     with pytest.raises(DataError, match="not JSON"):
         output(tmp_path / "bad", shards.split([path], 300), engine="ray", workers=2)
+
+
+def test_an_error_of_any_kind_comes_out_of_a_worker_as_itself(tmp_path: Path) -> None:
+    pieces = shards.split([corpus(tmp_path)], 300)
+    with pytest.raises(Rejected, match="no such row") as caught:
+        output(tmp_path / "refused", pieces, workers=2, options={"refuse": 1})
+    assert (caught.value.code, caught.value.offset) == ("bomb", 7)
+    with pytest.raises(RuntimeError, match="Unsendable: two words"):
+        output(tmp_path / "odd", pieces, workers=2, options={"odd": 1})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_workers_killed_at_any_time_even_while_they_start_never_hang_the_driver(
+    seed: int, tmp_path: Path
+) -> None:
+    """Five kills each run: `python tests/kill_workers.py 500` does as many as are wanted."""
+    for kill in range(5):
+        found = kill_workers.one(tmp_path / str(kill), random.Random(seed * 1000 + kill))
+        assert found.ended and found.seconds_after <= kill_workers.MAX_SECONDS, found
+        assert found.right or found.sentence, found

@@ -8,6 +8,7 @@ contents are copied as bytes while they are counted, and nothing else of a membe
 from __future__ import annotations
 
 import errno
+import os
 import struct
 import tarfile
 import zipfile
@@ -15,34 +16,42 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from medxiaohe.data.formats import files
 from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.io.packed import damage
 
 ENDINGS = (".zip", ".tar", ".tgz", ".tbz2", ".txz")
 MAX_MEMBERS, MAX_BYTES = 100_000, 8 * 2**30
+# an archive of nothing but names: beyond so many members each must take so many bytes of it, and how many may
+# be empty
+SMALL_ARCHIVE, MEMBER_BYTES, MAX_EMPTY = 10_000, 128, 1_000
 # not about the archive
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
 RATIO, FLOOR, BLOCK = 100, 64 * 2**20, 2**20
+# of a zip's directory: bytes of an entry without its name, of a name with its extra fields, and how far back
+# from the end of the file its end record may begin
+ENTRY, MEAN_NAME, END_REACH = 46, 210, 2**16 + 22 + 20
 
 
 def extract(archive: Path, folder: Path) -> list[DeadLetter]:
     """Write the safe members below `folder`; the others are dead letters. Rejected when the archive as a
     whole is refused."""
     letters: list[DeadLetter] = []
-    room = min(MAX_BYTES, max(FLOOR, RATIO * archive.stat().st_size))
-    taken = set[str]()
+    size = archive.stat().st_size
+    room = min(MAX_BYTES, max(FLOOR, RATIO * size))
+    most = min(MAX_MEMBERS, max(SMALL_ARCHIVE, size // MEMBER_BYTES))
+    taken, empty = set[str](), 0
     damaged: tuple[type[Exception], ...] = (
         tarfile.TarError,
         zipfile.BadZipFile,
         RuntimeError,
         LookupError,
         struct.error,
-        *files.damage(),
+        *damage(),
     )
     try:
-        for number, (name, kind, source) in enumerate(_members(archive), start=1):
-            if number > MAX_MEMBERS:
-                raise Rejected("bomb", f"{archive.name}: more than {MAX_MEMBERS:,} members")
+        for number, (name, kind, source) in enumerate(_members(archive, most), start=1):
+            if number > most:
+                raise Rejected("bomb", f"{archive.name}: more than {most:,} members")
             if reason := _unsafe(name, kind):
                 letters.append(DeadLetter(f"{archive.name}:{name[:120]}", reason, "unsafe_path"))
             elif kind == "file" and source is not None:
@@ -56,7 +65,10 @@ def extract(archive: Path, folder: Path) -> list[DeadLetter]:
                     )
                     continue
                 taken.add(name.casefold())
-                room -= _copy(source, folder / name, room, archive)
+                copied = _copy(source, folder / name, room, archive)
+                room, empty = room - copied, empty + (not copied)
+                if empty > MAX_EMPTY:
+                    raise Rejected("bomb", f"{archive.name}: more than {MAX_EMPTY:,} empty files")
     except damaged as error:
         if isinstance(error, Rejected) or (isinstance(error, OSError) and error.errno in DISK):
             raise
@@ -64,10 +76,15 @@ def extract(archive: Path, folder: Path) -> list[DeadLetter]:
     return letters
 
 
-def _members(archive: Path) -> Iterator[tuple[str, str, IO[bytes] | None]]:
+def _members(archive: Path, most: int) -> Iterator[tuple[str, str, IO[bytes] | None]]:
     """(name, "file" | "folder" | "link or device", content)"""
     if archive.suffix.lower() == ".zip" or zipfile.is_zipfile(archive):
+        # each entry of the directory has a name after these bytes; `zipfile` would read all of them first
+        if _directory_bytes(archive) > most * (ENTRY + MEAN_NAME):
+            raise Rejected("bomb", f"{archive.name}: more than {most:,} members")
         with zipfile.ZipFile(archive) as packed:
+            if len(packed.infolist()) > most:
+                raise Rejected("bomb", f"{archive.name}: more than {most:,} members")
             for info in packed.infolist():
                 mode = (info.external_attr >> 28) & 0xF
                 kind = "folder" if info.is_dir() else "file" if mode in (0, 8) else "link or device"
@@ -78,6 +95,27 @@ def _members(archive: Path) -> Iterator[tuple[str, str, IO[bytes] | None]]:
         for member in stream:
             kind = "folder" if member.isdir() else "file" if member.isreg() else "link or device"
             yield member.name, kind, stream.extractfile(member) if kind == "file" else None
+
+
+def _directory_bytes(archive: Path) -> int:
+    """The size of a zip's central directory, as its end record has it; 0 where there is none.
+
+    APPNOTE 6.3.10, sections 4.3.14 to 4.3.16. A file without an end record is refused by `zipfile`.
+    """
+    with open(archive, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - END_REACH))
+        tail = file.read()
+        at = tail.rfind(b"PK\5\6")
+        if at < 0 or at + 16 > len(tail):
+            return 0
+        found = int(struct.unpack("<L", tail[at + 12 : at + 16])[0])
+        if at >= 20 and tail[at - 20 : at - 16] == b"PK\6\7":  # ZIP64
+            file.seek(min(size, struct.unpack("<Q", tail[at - 12 : at - 4])[0]))
+            record = file.read(56)
+            if len(record) == 56 and record.startswith(b"PK\6\6"):
+                return int(struct.unpack("<Q", record[40:48])[0])
+        return found
 
 
 def _unsafe(name: str, kind: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 
 from medxiaohe.data.formats import windows
 from medxiaohe.data.formats.decode_dicom import _spread
-from medxiaohe.data.formats.files import damage
 from medxiaohe.data.formats.save_png import save
 from medxiaohe.data.readers import Rejected
+from medxiaohe.io.packed import damage
 from medxiaohe.plugins import need
 
 MAX_VOLUME = 160 * 2**20  # bytes, unpacked

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from medxiaohe.data.readers import Rejected
+from medxiaohe.io.packed import RATIO
 from medxiaohe.plugins import need
+
+FLOOR = 64 * 2**20
+SMALL_ROWS = 100_000  # beyond these a file needs a byte for each row
+MAX_GROUP_ROWS, MAX_GROUP_BYTES = 2**21, 2**29  # writers make groups of 2**20 rows, or of 128 MiB
 
 
 def prepare() -> None:
@@ -17,12 +23,35 @@ def prepare() -> None:
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file, a batch in memory at a time.
+
+    Raises:
+        Rejected: bomb for more rows than bytes, or pages that unpack to far more than the file; too_large
+            for a row group that does not fit.
+    """
     import pyarrow.parquet
 
-    with pyarrow.parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=64):
+    with pyarrow.parquet.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+        _affordable(file.metadata, path.stat().st_size)
+        for batch in file.iter_batches(batch_size=64, use_threads=False):
             for row in batch.to_pylist():
                 yield {key: _plain(value) for key, value in row.items()}
+
+
+def _affordable(metadata: Any, size: int) -> None:
+    """Hold what the footer says about rows and unpacked bytes against the size of the file."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    if metadata.num_rows > max(SMALL_ROWS, size):
+        raise Rejected("bomb", f"{metadata.num_rows:,} rows in {size:,} bytes")
+    if (unpacked := sum(group.total_byte_size for group in groups)) > max(FLOOR, RATIO * size):
+        raise Rejected("bomb", f"unpacks to {unpacked >> 20} MiB, more than {RATIO} times its size")
+    for number, group in enumerate(groups):
+        if group.num_rows > MAX_GROUP_ROWS or group.total_byte_size > MAX_GROUP_BYTES:
+            raise Rejected(
+                "too_large",
+                f"row group {number} has {group.num_rows:,} rows and {group.total_byte_size >> 20} MiB, at"
+                f" most {MAX_GROUP_ROWS:,} and {MAX_GROUP_BYTES >> 20} are read: write smaller row groups",
+            )
 
 
 def _plain(value: Any) -> Any:

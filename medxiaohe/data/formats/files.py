@@ -5,25 +5,21 @@ the others.
         for line in lines(file):              # a Line, or a DeadLetter with code, hash and byte offset
 
 Compressed files (.gz, .bz2, .xz, .zst) are streams with a cap: at most RATIO times their own size, or FLOOR
-bytes if that is more (reliability.md section 2).
+bytes if that is more (io/packed.py; reliability.md section 2).
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import lzma
-import zlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
 
 from medxiaohe import io
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.errors import DataError
+from medxiaohe.io.packed import PACKED, damage, opened
 from medxiaohe.types import Sample
 
 
@@ -42,10 +38,8 @@ class Share:
 
 
 SHARE: ContextVar[Share | None] = ContextVar("share", default=None)
-RATIO, FLOOR = 100, 16 * 2**20
 MAX_BLANK = 100_000  # blank lines in a row
 MAX_LINES_LONG = 16 * 2**20  # bytes of a line; io.MAX_LINE_BYTES is for our own files
-PACKED = (".gz", ".bz2", ".xz", ".zst")
 
 
 def files(path: Path, *endings: str) -> list[Path]:
@@ -96,67 +90,6 @@ class Line:
     number: int  # from 1
     offset: int  # bytes, in the unpacked file
     text: str
-
-
-class Bounded:
-    """A binary file that stops with `Rejected("bomb")` once more than `limit` bytes came out of it."""
-
-    def __init__(self, file: IO[bytes], limit: int, name: str):
-        self._file, self._left, self._name, self._limit = file, limit, name, limit
-
-    def _count(self, data: bytes) -> bytes:
-        self._left -= len(data)
-        if self._left < 0:
-            raise Rejected(
-                "bomb", f"{self._name}: unpacks to more than {self._limit >> 20} MiB, {RATIO} times its size"
-            )
-        return data
-
-    def read(self, size: int = -1) -> bytes:
-        return self._count(self._file.read(self._left + 1 if size < 0 else size))
-
-    def readline(self, size: int = -1) -> bytes:
-        return self._count(self._file.readline(size))
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> Bounded:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def opened(file: Path, *, ratio: int = RATIO, floor: int = FLOOR) -> Bounded:
-    """The bytes of a file, unpacked if its name says so."""
-    try:
-        size = file.stat().st_size
-        if file.suffix not in PACKED:
-            return Bounded(open(file, "rb"), size + 1, file.name)
-        if file.suffix == ".zst":
-            import zstandard
-
-            raw: Any = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
-                open(file, "rb"), closefd=True
-            )
-            import io as standard
-
-            raw = standard.BufferedReader(raw)
-        else:
-            raw = cast(Any, {".gz": gzip, ".bz2": bz2, ".xz": lzma}[file.suffix]).open(file, "rb")
-    except OSError as error:
-        raise Rejected(
-            "missing", f"cannot read {file.name}: {(error.strerror or str(error)).lower()}"
-        ) from error
-    return Bounded(raw, max(floor, ratio * size), file.name)
-
-
-def damage() -> tuple[type[Exception], ...]:
-    """What decompressors raise for a damaged file."""
-    import zstandard
-
-    return (EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, zstandard.ZstdError)
 
 
 def content(file: Path, limit: int) -> bytes:

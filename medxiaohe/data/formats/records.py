@@ -18,6 +18,7 @@ from medxiaohe import io
 from medxiaohe.data.formats import files
 from medxiaohe.data.formats.sandbox import decode
 from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.io.packed import PACKED
 from medxiaohe.plugins import nearest
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
@@ -39,7 +40,7 @@ def records(file: Path, rows: str = "", otherwise: str = "") -> Iterator[Record 
 
     `otherwise` is the ending to assume when the name has none that is known.
     """
-    kind = Path(file.name.removesuffix(file.suffix)).suffix if file.suffix in files.PACKED else file.suffix
+    kind = Path(file.name.removesuffix(file.suffix)).suffix if file.suffix in PACKED else file.suffix
     if kind.lower() not in (*ENDINGS, ".txt"):
         kind = otherwise
     if kind.lower() == ".jsonl":

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import images, plugins
-from medxiaohe.data.formats.files import PACKED
 from medxiaohe.data.formats.records import ENDINGS, Record, records
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.io.packed import PACKED
 from medxiaohe.progress import track
 from medxiaohe.types import ImageRef, Sample
 

@@ -7,8 +7,11 @@ The split is a hash of the PMID (pubmed.split_of), so that every reader and task
 from collections.abc import Iterator
 from pathlib import Path
 
+from medxiaohe.data.formats import files
+from medxiaohe.data.readers import DeadLetter
+from medxiaohe.errors import DataError
 from medxiaohe.retrieval import pubmed
-from medxiaohe.types import Annotations, Message, Sample
+from medxiaohe.types import Message, Sample
 
 LICENSE = "NLM terms of use for PubMed; the record states no copyright"
 LICENSE_STATED = "copyright stated in the record: "
@@ -27,20 +30,39 @@ EXAMPLE = {
 }
 
 
-def pubmed_xml(path: Path, *, copyrighted: bool = False) -> Iterator[Sample]:
-    for article in pubmed.articles(path):
-        if not article.abstract or (article.copyright and not copyrighted):
-            continue
-        yield Sample(
-            id=article.pmid,
-            messages=(Message("document", (f"{article.title}\n\n{article.abstract}",)),),
-            source="pubmed",
-            license=LICENSE_STATED + article.copyright if article.copyright else LICENSE,
-            study_id=article.pmid,
-            split=pubmed.split_of(article.pmid),
-            meta={
-                "mesh": [{"name": name, "major": major} for name, major in article.mesh],
-                "year": article.year,
-            },
-            annotations=Annotations(publication_types=tuple(article.publication_types)),
-        )
+def pubmed_xml(path: Path, *, copyrighted: bool = False) -> Iterator[Sample | DeadLetter]:
+    yield from files.each(files.files(path, ".xml"), lambda file: _file(file, copyrighted), path)
+
+
+def _file(file: Path, copyrighted: bool) -> Iterator[Sample | DeadLetter]:
+    """The articles of a file; a record that cannot be used is a dead letter."""
+    letters: list[DeadLetter] = []
+    found = pubmed.articles(
+        file, refused=lambda error: letters.append(files.rejected(file.name, error, str(error)))
+    )
+    try:
+        for article in found:
+            yield from letters
+            letters.clear()
+            if article.abstract and (copyrighted or not article.copyright):
+                yield _sample(article)
+    except DataError:
+        yield from letters
+        raise  # about the file: `files.each` makes a letter of it
+    yield from letters
+
+
+def _sample(article: pubmed.Article) -> Sample:
+    return Sample(
+        id=article.pmid,
+        messages=(Message("document", (f"{article.title}\n\n{article.abstract}",)),),
+        source="pubmed",
+        license=LICENSE_STATED + article.copyright if article.copyright else LICENSE,
+        study_id=article.pmid,
+        split=pubmed.split_of(article.pmid),
+        meta={
+            "mesh": [{"name": name, "major": major} for name, major in article.mesh],
+            "publication_types": list(article.publication_types),
+            "year": article.year,
+        },
+    )
