@@ -69,6 +69,8 @@ def clean(
         "policy": hashlib.sha256(repr((policy, sorted(keep))).encode()).hexdigest()[:16],
     }
     rows = []
+    # whose every file under `out` is, so that two with one SOPInstanceUID do not overwrite each other
+    owners = {made: row["file"] for row in done.values() for made in row["made"]}
     for number, path in enumerate(track(files, "de-identified"), start=1):
         name = path.relative_to(source).as_posix() if source.is_dir() else path.name
         try:
@@ -83,8 +85,9 @@ def clean(
         ):
             row = {"number": number, "file": key.name("file", name), "content": content,
             "made_with": made_with,
-                   **_one(path, out, key.name("file", name), key, policy, keep)}  # fmt: skip
+                   **_one(path, out, key.name("file", name), key, policy, keep, owners)}  # fmt: skip
             io.append_jsonl(begun, [row])
+            owners.update(dict.fromkeys(row["made"], row["file"]))
         rows.append({**row, "number": number})
     summary = summarise(rows)
     io.write_jsonl(begun, rows)
@@ -110,12 +113,20 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "counts": dict(sorted(counts.items())), "quarantine": held}  # fmt: skip
 
 
-def _one(path: Path, out: Path, name: str, key: Key, policy: Policy, keep: frozenset[str]) -> dict[str, Any]:
+def _one(
+    path: Path,
+    out: Path,
+    name: str,
+    key: Key,
+    policy: Policy,
+    keep: frozenset[str],
+    owners: Mapping[str, str],
+) -> dict[str, Any]:
     """What became of one file: status, kind, reason, made (paths under `out`), counts."""
     kind = "other"
     try:
         kind = _kind(path)
-        made, counts = _cleaned(kind, path, out, name, key, policy, keep)
+        made, counts = _cleaned(kind, path, out, name, key, policy, keep, owners)
         return {"status": "written", "kind": kind, "reason": "", "made": made, "counts": dict(counts)}
     except Quarantined as reason:
         why = str(reason)
@@ -146,7 +157,14 @@ def _kind(path: Path) -> str:
 
 
 def _cleaned(
-    kind: str, path: Path, out: Path, name: str, key: Key, policy: Policy, keep: frozenset[str]
+    kind: str,
+    path: Path,
+    out: Path,
+    name: str,
+    key: Key,
+    policy: Policy,
+    keep: frozenset[str],
+    owners: Mapping[str, str],
 ) -> tuple[list[str], Mapping[str, int]]:
     if kind == "other":
         raise Quarantined("no de-identifier for such files")
@@ -155,8 +173,12 @@ def _cleaned(
     if kind == "dicom":
         cleaned = dicom.clean(path.read_bytes(), key=key, policy=policy)
         place = f"dicom/{cleaned.patient}/{cleaned.study}/{cleaned.uid}.dcm"
+        counts = Counter(cleaned.counts)
+        if owners.get(place, name) != name:
+            place = f"dicom/{cleaned.patient}/{cleaned.study}/{cleaned.uid}-{name}.dcm"
+            counts["same_sop_instance_uid"] += 1
         io.write(out / place, lambda file: file.write(cleaned.data))
-        return [place], cleaned.counts
+        return [place], counts
     if kind == "picture":
         return [str(place) for place in _pictures(path, out, name, policy)], {}
     if kind == "text":

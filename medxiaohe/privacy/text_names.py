@@ -14,9 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from medxiaohe.privacy import text_languages
 from medxiaohe.privacy.spans import Span
 from medxiaohe.privacy.text_words import (
     CREDENTIALS,
+    HEADS,
     STRONG_GIVEN,
     TITLES,
     Token,
@@ -53,7 +55,7 @@ PLACES_AFTER = frozenset(
 ORG_HEADS = (
     "Hospital|Hospitals|Clinic|Clinics|Medical Cent(?:er|re)|Health Cent(?:er|re)|Cancer Cent(?:er|re)|Trauma Cent(?:er|re)|Health System|"
     "Healthcare|Health Care|Health|Medical Group|Infirmary|Sanatorium|Hospice|Pharmacy|Pharmacies|University|College|School|Academy|Institute|"
-    "Foundation|Church|Nursing Home|Rehabilitation|Rehab|Care Cent(?:er|re)|Cent(?:er|re)|Associates|Laboratories|Labs|Inc|LLC|Ltd|Group|Corporation|Corp|"
+    "Foundation|Church|Nursing Home|Assisted Living|Senior Living|Memory Care|Group Home|Rehabilitation|Rehab|Care Cent(?:er|re)|Cent(?:er|re)|Associates|Laboratories|Labs|Inc|LLC|Ltd|Group|Corporation|Corp|"
     "Company|Partners|Physicians|Surgery Cent(?:er|re)|Manor|Lodge|House|Campus|Memorial|Plc|PLC|and Sons"
 )
 # words are taken whole (*+): in "ABCD-EFGH" there are too many ways to begin one anew
@@ -90,9 +92,21 @@ NOT_GREETED = TITLES | frozenset("there everyone all again good how this that i 
                                  "today guys folks nice welcome please sorry just can could is are doc".split())  # fmt: skip
 TOWN = re.compile(r",? (?:in )?((?:[A-Z][\w.'’-]*[\w](?: (?=[A-Z]))?){1,4})")
 STATE = re.compile(r",\s*([A-Z]{2})\b")
-EPONYM_HEADS = frozenset("disease syndrome sign test tests scale score coma catheter stain criteria classification procedure fracture lymphoma tumor sarcoma maneuver "
+EPONYM_HEADS = HEADS | frozenset("disease syndrome sign test tests scale score coma catheter stain criteria classification procedure fracture lymphoma tumor sarcoma maneuver "
                          "position retractor forceps clamp clamps needle scissors elevator drain monitor esophagus thyroiditis palsy cyst contracture phenomenon "
                          "reflex reflexes surgery operation esophagitis ulcer node nodes stocking wire cannula method index law point chorea dementia nodule body bodies".split())  # fmt: skip
+LONGEST_RUN = 24  # words with capitals on either side that are looked at
+STAFF = re.compile(
+    r"(?m)(?<![\w])(?:[Nn]urse|RN|LPN|CNA|NP|PA|[Aa]ide|[Tt]ech(?:nician|nologist)?|[Cc]aregiver|[Ii]nterpreter|[Tt]ranslator|[Tt]herapist|"
+    r"[Ss]ocial [Ww]orker|[Cc]haplain|[Cc]ase [Mm]anager|[Ss]cribe|[Pp]harmacist|[Mm]idwife|[Dd]entist|[Dd]oula|[Cc]oach|[Tt]eacher|[Ss]upervisor|"
+    r"[Ee]mployer|[Rr]oommate|[Pp]roxy|[Cc]oordinator|[Rr]esident|[Ff]ellow|[Ii]ntern|[Cc]onsultant|[Ss]urgeon)[ \t]*:[ \t]*"
+    r"([A-Z][a-z'’-]+(?: [A-Z][a-z'’-]+){0,2})(?=[ \t]*(?:$|[\n,;.()|/-]))"
+)
+NUMBER_BEHIND = re.compile(r"[ :=<>]{0,3}\d")
+NOT_STAFF = frozenset("yes no none notified present physical occupational speech respiratory unknown pending available called paged aware none n/a see see".split())
+TELLS = frozenset("tell told page paged notify notified ping pinged text texted".split())
+TOLD_ENDS = re.compile(r"\s*(?:$|[.,;!?/\n]|\s(?:and|about|that|to|at|when|if|today|tomorrow|tonight|now|asap)\b)")
+NOT_INITIALS = frozenset("CT MR US XR ED ER OR ICU IV IM PO BP HR RR PT OT ST GI GU MI PE TB UA AM PM OK NY LA SF TX FL MA PA NJ IL OH GA NC VA WA AZ".split())
 FUNCTION = frozenset("in on at he to an as by if it is of or so no my we mr dr the she her his and for per has was had did now not but old new use see ask let all any "
                      "are can who how why our out off one two ten day few may its you they say set yes mrs ms".split())  # fmt: skip
 
@@ -103,8 +117,10 @@ def find(text: str, fixed: Sequence[Span] = ()) -> Iterator[Span]:
     for i, token in enumerate(tokens):
         token.kind = kind_of(token, tokens, i, text)
         token.name = token.kind == "unknown"
+    text_languages.keep_words(tokens, text)
     _titles(tokens, text)
     _labels(tokens, text)
+    _told(tokens, text)
     _alone(tokens, text)
     _spread(tokens, text)
     _again(tokens)
@@ -223,13 +239,40 @@ def _labels(tokens: list[Token], text: str) -> None:
                 tokens[i].name = tokens[i].sure = True
 
 
+def _told(tokens: list[Token], text: str) -> None:
+    """A name behind the word for a member of staff and a colon, behind "tell", and initials behind a name."""
+    spans = [match.span(1) for match in STAFF.finditer(text)]
+    for start, end in spans:
+        for token in tokens:
+            if start <= token.start < end and token.low not in NOT_STAFF | CREDENTIALS:
+                token.name = token.sure = True
+    for i, token in enumerate(tokens[1:], start=1):
+        before, space = tokens[i - 1], gap(tokens[i - 1], token, text)
+        if (
+            before.low in TELLS
+            and space == " "
+            and token.kind != "word"
+            and TOLD_ENDS.match(text, token.end)
+        ):
+            token.name = token.sure = True
+        elif (
+            before.name
+            and before.text.istitle()
+            and space == " "
+            and re.fullmatch("[A-Z]{2}", token.text)
+            and token.low not in CREDENTIALS
+            and token.text not in NOT_INITIALS
+        ):
+            token.name = True
+
+
 def _alone(tokens: list[Token], text: str) -> None:
     """A word that is a name too: with a capital among small words, or in a run of nothing but such words."""
     for i, token in enumerate(tokens):
         if (
             token.name
             or not token.text[0].isupper()
-            or not (token.kind == "ambiguous" or _short(token) or _placed(token, tokens, i, text))
+            or not (token.kind == "ambiguous" or _short(token, text) or _placed(token, tokens, i, text))
         ):
             continue
         first, last = _run(tokens, i, text)
@@ -255,7 +298,7 @@ def _alone(tokens: list[Token], text: str) -> None:
         elif (
             all(
                 t.kind == "ambiguous"
-                or _short(t)
+                or _short(t, text)
                 or _placed(t, tokens, i, text)
                 or len(t.low) == 1
                 or t.low in PLACES_BEFORE | PLACES_AFTER
@@ -286,8 +329,10 @@ def _placed(token: Token, tokens: list[Token], i: int, text: str) -> bool:
     )
 
 
-def _short(token: Token) -> bool:
+def _short(token: Token, text: str) -> bool:
     """Short words that are names in other languages: Do, Om, Ma, Sen."""
+    if NUMBER_BEHIND.match(text, token.end):
+        return False  # Cr 0.96, Na 140
     return (
         token.kind == "word"
         and 2 <= len(token.low) <= 3
@@ -302,6 +347,7 @@ def _run(tokens: list[Token], i: int, text: str) -> tuple[int, int]:
     first = last = i
     while (
         first
+        and i - first < LONGEST_RUN
         and tokens[first - 1].text[0].isupper()
         and near(tokens[first - 1], tokens[first], text)
         and not tokens[first].starts
@@ -311,6 +357,7 @@ def _run(tokens: list[Token], i: int, text: str) -> tuple[int, int]:
         first -= 1
     while (
         last + 1 < len(tokens)
+        and last - i < LONGEST_RUN
         and tokens[last + 1].text[0].isupper()
         and near(tokens[last], tokens[last + 1], text)
     ):
@@ -324,7 +371,7 @@ def _spread(tokens: list[Token], text: str) -> None:
     while changed:
         changed = False
         for i, token in enumerate(tokens):
-            if token.name or not (token.text[0].isupper() or token.low in PARTICLES):
+            if token.name or token.kind == "small" or not (token.text[0].isupper() or token.low in PARTICLES):
                 continue
             before = i > 0 and tokens[i - 1].name and near(tokens[i - 1], token, text)
             after = i + 1 < len(tokens) and tokens[i + 1].name and near(token, tokens[i + 1], text)
@@ -366,6 +413,7 @@ def _spread(tokens: list[Token], text: str) -> None:
             joined = i + 1 < len(tokens) and gap(token, tokens[i + 1], text) in ("-", "'", "’")
             found |= bool(
                 token.low in SURE_PARTICLES
+                and not (i + 1 < len(tokens) and tokens[i + 1].kind == "eponym")
                 and (
                     after
                     or (

@@ -38,6 +38,40 @@ STRONG_GIVEN = frozenset("mark grace rose joy faith dawn jack bill ruby ivy viol
                          "holly heather daisy lily june autumn summer paris".split())  # fmt: skip
 START = re.compile(r"(?:^|[.!?:;\n•*\-–(\[\"“|])\s*$")
 INITIAL = re.compile(r"(?:^|[\s.,])[A-Z]\. ?$|(?:^|\W)(?:St|Dr|Mr|Mrs|Ms|Mt|Ft)\. ?$")
+MICRO = re.compile(r"[µμ](?:m|mol|M|g|L|l|s|V|A|Sv|Gy|IU|U|kat)?(?:ol|ols)?$")
+GRADE = re.compile(  # behind an eponym: Gleason 7, Mallampati II, Child-Pugh class B
+    r"['’]?s?[ -]*(?:class|grade|stage|type|score|level|category)?(?:\s+of)?\s*[:=]?\s*"
+    r"(?:[IVX]{1,4}[a-cA-CfF]?|[1-9]\d?(?:\s?[+/-]\s?\d{1,2})*|[A-D])(?![\w-]|\.\d)(?!\s*(?:y|yrs?|years?|yo|mg|ml|mm|days?)\b)"
+)
+BETWEEN = frozenset("balance coma depression risk severity balance pain fall falls modified and visual early warning".split())
+SIGNS = frozenset(
+    "sign signs syndrome syndromes disease phenomenon maneuver maneuvers manoeuvre manoeuvres criteria classification palsy murmur pupil pupils stain contracture "
+    "chorea triad sarcoma lymphoma reflex nodules nodes bodies rings ring virus score scale fracture fractures shunt tumor tumour anemia anaemia anomaly lesion "
+    "malformation deformity smear chromosome spots lines bands cyst diverticulum hernia fundoplication myotomy anastomosis esophagus thyroiditis encephalopathy "
+    "dystrophy ataxia purpura granulomatosis arteritis angina gangrene sarcoidosis dysplasia osteodystrophy rash triangle pouch duct gland glands cells fibers "
+    "tear tears grade stage index catheter drain tube incision exercises contractions lamp plates chart grid equation formula".split()
+)
+PARTS_OF = frozenset(
+    "foramen foramina circle sphincter islets islet bundle ampulla angle loop tetralogy pouch node nodes canal canals duct ducts fissure ligament "
+    "triangle space valve valves organ crypts crypt gland glands fascia papilla tubercle line lines zone area test sign disease syndrome law method plexus "
+    "cave aqueduct sulcus trigone capsule cistern vein artery muscle membrane cells corpuscle corpuscles lobule spots tail body bodies heart arc".split()
+)
+HEADS = frozenset(
+    "disease diseases syndrome syndromes sign signs test tests testing scale score scores coma catheter stain stains criteria criterion classification class "
+    "stage staging grade grading type procedure fracture fractures lymphoma tumor tumors tumour sarcoma maneuver manoeuvre position retractor forceps clamp "
+    "needle elevator drain monitor esophagus oesophagus thyroiditis palsy cyst cysts contracture phenomenon reflex reflexes surgery operation "
+    "esophagitis ulcer node nodes stocking wire cannula method index law point chorea dementia nodule nodules body bodies formula equation risk rule ring "
+    "rings cell cells line lines protein proteins proteinuria space spaces angle dystrophy atrophy ataxia anemia anaemia purpura nephritis diverticulum hernia "
+    "hydatid pouch resection repair shunt graft stent plate rod pin tube splint brace cast frame questionnaire inventory assessment screen screening agar "
+    "medium counter lamp chart smear blot number ratio unit units cycle effect response principle pressure respiration respirations breathing breaths pulse "
+    "murmur spot spots facies gait pupil pupils carcinoma leukemia leukaemia melanoma granuloma gangrene fasciitis angina aneurysm malformation deformity "
+    "dislocation lesion paralysis epilepsy seizure encephalopathy psychosis amnesia aphasia technique approach incision grip anastomosis flap closure suture "
+    "speculum pessary bag pump valve valves filter needle knife curette laryngoscope blade bone cartilage membrane layer tract area areas fissure muscle "
+    "fascia gland glands duct ducts canal canals ligament tendon plexus loop triangle artery vein vessels nerve ganglion rod rods bundle fibers fibres "
+    "osteodystrophy cardiomyopathy contractions contraction exercises method prosthesis implant block solution lactate virus fever pox pneumonia "
+    "pneumonitis vasculitis arteritis arthritis hemangioma malformation web macroglobulinemia hyperplasia nevus naevus exostosis abscess cancer positive "
+    "negative antigen antibody group system".split()
+)
 ROMAN = re.compile(r"[IVX]{1,5}")
 CONTRACTED = frozenset(
     "ain aren can couldn didn doesn don hadn hasn haven isn mustn needn shan shouldn wasn weren won wouldn".split()
@@ -52,6 +86,7 @@ class Lists:
     eponyms: frozenset[str]  # "crohn disease"
     alone: frozenset[str]  # eponyms that need nothing beside them
     mixed: frozenset[str]  # mmHg, IgA
+    shared: frozenset[str]  # eponyms that people have too, which stay beside what makes them one
 
 
 @functools.cache
@@ -71,7 +106,13 @@ def lists() -> Lists:
         frozenset(row for row in rows if row.isupper()) | {w for w in more if w.isupper()},
         frozenset(eponyms),
         frozenset(w.lower() for w in more if w.istitle()),
-        frozenset(w for w in more if not (w.islower() or w.isupper() or w.istitle())),
+        frozenset(w for w in more if not (w.islower() or w.isupper() or w.istitle()) or MICRO.match(w)),
+        frozenset(
+            plain(word)
+            for row in (HERE / "eponym_names.txt").read_text(encoding="utf-8").splitlines()
+            if not row.startswith("#")
+            for word in row.split()
+        ),
     )
 
 
@@ -121,6 +162,10 @@ def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
         return "word"
     if _beside_digits(token, text) and len(word) <= 4:
         return "word"
+    if MICRO.match(token.text):
+        return "word"
+    if is_marked(tokens, i, text) or is_named_sign(tokens, i, text):
+        return "eponym"
     # Malá is no word, although "mala" is
     foreign = token.text.istitle() and word != POSSESSIVE.sub("", token.text).lower()
     if foreign:
@@ -152,6 +197,80 @@ def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
             ):
                 return "word"
     return "unknown"
+
+
+def is_marked(tokens: list[Token], i: int, text: str) -> bool:
+    """Whether a name that people have too is that of a sign, a stage or a part of the body here: Salter-Harris
+    II, Bell's palsy, foramen of Monro."""
+    token, shared = tokens[i], lists().shared
+    if token.low not in shared or not token.text[0].isupper():
+        return False
+    first = i  # of the eponyms that stand together
+    while first and i - first < 4 and tokens[first - 1].low in shared and _joined(tokens[first - 1], tokens[first], text):
+        first -= 1
+    if first and (tokens[first - 1].low in TITLES or _given(tokens, first, text)):
+        return False
+    last = i
+    while last + 1 < len(tokens) and last - i < 4 and tokens[last + 1].low in shared and _joined(tokens[last], tokens[last + 1], text):
+        last += 1
+    if GRADE.match(text, tokens[last].end):
+        return True
+    after = tokens[last + 1 : last + 4]
+    reach = 0
+    for one in after:
+        before = tokens[last + reach]
+        if gap(before, one, text).strip(" -'’") or (one.low not in HEADS and not one.text.islower()):
+            break
+        reach += 1
+        if one.low in HEADS:
+            return reach == 1 or all(other.low in BETWEEN for other in after[: reach - 1])
+    return (
+        first >= 2
+        and tokens[first - 1].low in ("of", "de")
+        and tokens[first - 2].low in PARTS_OF
+        and first == i
+    )
+
+
+def is_named_sign(tokens: list[Token], i: int, text: str) -> bool:
+    """Whether words with capitals stand right before a word that only eponyms have before it: Nikolsky sign,
+    Diamond-Blackfan anemia, von Willebrand disease. Nothing else of the kind is a person."""
+    first = last = i
+    while first and i - first < 3 and _of_chain(tokens[first - 1], tokens[first], text):
+        first -= 1
+    while last + 1 < len(tokens) and last - i < 3 and _of_chain(tokens[last + 1], tokens[last], text, after=True):
+        last += 1
+    if last + 1 >= len(tokens) or last - first > 3 or tokens[i].text.isupper():
+        return False
+    head = tokens[last + 1]
+    if not tokens[last].text[0].isupper() or head.low not in SIGNS or not head.text.islower():
+        return False
+    if gap(tokens[last], head, text).strip(" ’'") or (first and tokens[first - 1].low in TITLES):
+        return False
+    return not (first and ":" in gap(tokens[first - 1], tokens[first], text))
+
+
+def _of_chain(other: Token, token: Token, text: str, *, after: bool = False) -> bool:
+    """Whether a word beside another belongs to one eponym: a capital, or a particle of names."""
+    between = gap(token, other, text) if after else gap(other, token, text)
+    if between not in ("-", "–", " ") or other.low in TITLES or other.low in CREDENTIALS:
+        return False
+    return (other.text.istitle() and not other.starts) or other.low in ("von", "van", "de", "della", "du") or (
+        other.text.istitle() and between != " "
+    ) or (other.starts and other.text.istitle() and other.kind in ("", "unknown", "ambiguous", "eponym") and len(other.low) > 3)
+
+
+def _joined(a: Token, b: Token, text: str) -> bool:
+    """Whether two eponyms are one: Child-Pugh, Rinne and Weber, Bence Jones."""
+    return text[a.end : b.start].replace("'s", "").replace("’s", "") in ("-", "–", "‐", " ", "/", " - ")
+
+
+def _given(tokens: list[Token], i: int, text: str) -> bool:
+    """Whether a name of people stands right before: Mary Jones."""
+    before = tokens[i - 1]
+    return gap(before, tokens[i], text) == " " and (
+        before.low in lists().names and before.text.istitle() and before.low not in HEADS
+    )
 
 
 def _beside_digits(token: Token, text: str) -> bool:
