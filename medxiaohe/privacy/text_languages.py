@@ -16,11 +16,17 @@ from collections.abc import Sequence
 from medxiaohe.privacy.text_words import TITLES, Token, gap, lists
 
 SMALL = {
-    "es": frozenset("el la los las de del con por para que se en un una y no fue paciente años al su sin más tras como desde presenta refiere acude dolor es ha".split()),
-    "de": frozenset("der die das den dem des und mit bei ist wurde wird nicht ein eine einen einer im am zum zur von auf seit keine kein für nach wegen hat sich sind als unter aus".split()),
+    "es": frozenset(
+        "el la los las de del con por para que se en un una y no fue paciente años al su sin más tras como desde presenta refiere acude dolor es ha".split()
+    ),
+    "de": frozenset(
+        "der die das den dem des und mit bei ist wurde wird nicht ein eine einen einer im am zum zur von auf seit keine kein für nach wegen hat sich sind als unter aus".split()
+    ),
 }
 LEAST, SHARE = 3, 0.12  # small words of a text in a language, and their share of its words
-ARTICLES = frozenset("der die das den dem des ein eine einen einem einer eines kein keine keinen im am zum zur vom beim".split())
+ARTICLES = frozenset(
+    "der die das den dem des ein eine einen einem einer eines kein keine keinen im am zum zur vom beim".split()
+)
 NOUN = re.compile(  # ends of German nouns and parts that medicine makes them of
     r"(?:.{2,}(?:ung|ungen|heit|keit|schaft|tion|tionen|sion|ie|ien|ik|itis|ose|osen|om|ome|ität|ment|mente|ismus|enz|anz|chen|nis|tum|eur|flimmern|flattern|"
     r"oide)s?|.*(?:druck|schmerz|schmerzen|krankheit|erkrankung|syndrom|insuffizienz|infarkt|embolie|entzündung|bruch|gabe|therapie|zeit|tag|tage|tagen|wert|werte|test|"
@@ -46,7 +52,9 @@ SPANISH = frozenset(
     "las en al por para tras desde hasta cuando durante además también actualmente vive vivía toma fuma bebe trabaja visto vista valorado solicita recomienda inicia continúa mantiene hoy ayer peso talla edad años meses días semanas horas control revisión cita "
     "urgencias hospital clínica servicio enfermería médico médica doctora actual anterior posterior derecho izquierdo derecha izquierda".split()
 )
-GIVEN = frozenset("maria lucia sofia estefania rosalia eulalia cristina marina carolina martina valentina josefina alejandrina amado conrado ricardo eduardo leonardo fernando armando orlando rolando".split())
+GIVEN = frozenset(
+    "maria lucia sofia estefania rosalia eulalia cristina marina carolina martina valentina josefina alejandrina amado conrado ricardo eduardo leonardo fernando armando orlando rolando".split()
+)
 ADDRESSES = frozenset("Herr Herrn Frau Sr Sra Srta Don Doña Dra Familie".split())
 GERMAN = frozenset(
     "Verdacht Marcumar Tagen Tage Tag Wochen Woche Monaten Monate Jahren Jahre Stunden Minuten Zustand Grund Ende Anfang Sohn Tochter Vater Mutter Bruder Schwester Ehemann Ehefrau "
@@ -58,7 +66,10 @@ DOSE = re.compile(r"\s+\d+(?:[.,]\d+)?\s*(?:mg|mcg|µg|μg|g|ml|mL|UI|IU|IE|U|un
 
 def language(tokens: Sequence[Token]) -> str:
     """es, de, or "" for any other."""
-    counts = {name: sum(token.low in small or token.text.lower() in small for token in tokens) for name, small in SMALL.items()}
+    counts = {
+        name: sum(token.low in small or token.text.lower() in small for token in tokens)
+        for name, small in SMALL.items()
+    }
     name = max(counts, key=lambda one: counts[one])
     return name if counts[name] >= LEAST and counts[name] >= SHARE * len(tokens) else ""
 
@@ -79,7 +90,10 @@ def keep_words(tokens: list[Token], text: str) -> None:
             token.kind, token.name = "word", False
         elif spoken and token.text.islower():
             token.kind, token.name = "word", False
-        elif spoken == "es" and (token.text.lower() in SPANISH or (token.starts and BEGINS.fullmatch(token.text) and token.low not in lists().names | GIVEN)):
+        elif spoken == "es" and (
+            token.text.lower() in SPANISH
+            or (token.starts and BEGINS.fullmatch(token.text) and token.low not in lists().names | GIVEN)
+        ):
             token.kind, token.name = "word", False
 
 

@@ -103,10 +103,16 @@ STAFF = re.compile(
     r"([A-Z][a-z'’-]+(?: [A-Z][a-z'’-]+){0,2})(?=[ \t]*(?:$|[\n,;.()|/-]))"
 )
 NUMBER_BEHIND = re.compile(r"[ :=<>]{0,3}\d")
-NOT_STAFF = frozenset("yes no none notified present physical occupational speech respiratory unknown pending available called paged aware none n/a see see".split())
+NOT_STAFF = frozenset(
+    "yes no none notified present physical occupational speech respiratory unknown pending available called paged aware none n/a see see".split()
+)
 TELLS = frozenset("tell told page paged notify notified ping pinged text texted".split())
-TOLD_ENDS = re.compile(r"\s*(?:$|[.,;!?/\n]|\s(?:and|about|that|to|at|when|if|today|tomorrow|tonight|now|asap)\b)")
-NOT_INITIALS = frozenset("CT MR US XR ED ER OR ICU IV IM PO BP HR RR PT OT ST GI GU MI PE TB UA AM PM OK NY LA SF TX FL MA PA NJ IL OH GA NC VA WA AZ".split())
+TOLD_ENDS = re.compile(
+    r"\s*(?:$|[.,;!?/\n]|\s(?:and|about|that|to|at|when|if|today|tomorrow|tonight|now|asap)\b)"
+)
+NOT_INITIALS = frozenset(
+    "CT MR US XR ED ER OR ICU IV IM PO BP HR RR PT OT ST GI GU MI PE TB UA AM PM OK NY LA SF TX FL MA PA NJ IL OH GA NC VA WA AZ".split()
+)
 FUNCTION = frozenset("in on at he to an as by if it is of or so no my we mr dr the she her his and for per has was had did now not but old new use see ask let all any "
                      "are can who how why our out off one two ten day few may its you they say set yes mrs ms".split())  # fmt: skip
 
@@ -248,12 +254,7 @@ def _told(tokens: list[Token], text: str) -> None:
                 token.name = token.sure = True
     for i, token in enumerate(tokens[1:], start=1):
         before, space = tokens[i - 1], gap(tokens[i - 1], token, text)
-        if (
-            before.low in TELLS
-            and space == " "
-            and token.kind != "word"
-            and TOLD_ENDS.match(text, token.end)
-        ):
+        if before.low in TELLS and space == " " and token.kind != "word" and TOLD_ENDS.match(text, token.end):
             token.name = token.sure = True
         elif (
             before.name

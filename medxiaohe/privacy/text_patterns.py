@@ -19,7 +19,7 @@ STATES = (
     "VA|WA|WV|WI|WY|DC|PR|AA|AE|AP|VI|GU|AS|MP|FM|MH|PW"
 )
 STREETS = (
-    "Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Ter|Circle|Cir|Square|Sq|Parkway|Pkwy|Highway|"
+    "Underpass|Throughway|Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Ter|Circle|Cir|Square|Sq|Parkway|Pkwy|Highway|"
     "Hwy|Route|Rte|Trail|Trl|Alley|Plaza|Crescent|Close|Row|Walk|Loop|Turnpike|Pike|Path|Run|Ridge|Crossing|Xing|Crest|Bypass|Expressway|"
     "Freeway|Causeway|Mews|Gardens|Grove|Gate|Hill|Hills|Estate|Estates|Mall|Commons|Common|View|Station|Stravenue|Shoals?|Spurs?|Summit|Throughway|"
     "Tunnel|Union|Valley|Viaduct|Villages?|Ville|Vista|Well|Wells|Via|Throughway|Trafficway|Track|Trace|Springs?|Shores?|Roads|River|Rest|"
@@ -54,6 +54,9 @@ DATED = (
 NO_FRACTION = r"(?![\d/%]|\.\d|\s*(?:mg|mcg|ml|mm|cm|kg|%|strength|power|pain|out|systolic|diastolic|murmur|positive|negative|tablets?|tabs?|cups?|nodes?|cores?|points?|bottles?|reflex|pulses?|vision|motor|hours?|days?|times|weeks?|months?|criteria|on exam|bilaterally|throughout|lower|upper|left|right|in (?:all|the|both|bilateral)))"
 SHOUTED = "ST|AVE|RD|BLVD|LN|WAY|CIR|TER|PKWY|HWY|STREET|AVENUE|ROAD|LANE|DRIVE|COURT|PLACE|TERRACE"
 MORE_LABELS = (
+    r"policy(?: number| no)?|account(?: number| no)?|acct(?: number| no)?|group (?:number|no)|insurance(?: id| number| no)?|claim(?: number| no)?|reference(?: number| no)?|"
+    r"card(?: number| no)|confirmation(?: number| no)?|tracking(?: number| no)?|invoice(?: number| no)?|beneficiary(?: number| id)?|certificate(?: number| no)?|"
+    r"licen[cs]e(?: number| no)?|passport(?: number| no)?|serial(?: number| no)?|case(?: number| no| id)|accession(?: number| no)?|encounter(?: number| no)?|MRN|"
     r"NRIC|FIN|CPR|subject|participant|study (?:id|no|number|subject)|screening (?:no|number)|randomi[sz]ation (?:no|number)|member(?:ship)?(?: ?#| no| number| id)?|medicaid|medicare|"
     r"car plate|plate|registration|reg no|vehicle|tag|badge|locker|gate code|door code|access code|entry code|alarm code|pin(?: code)?|cord blood no|unit no|bag no|donor (?:id|no|number)|"
     r"donor|employee (?:id|no|number)|student (?:id|no|number)|staff (?:id|no|number)|wristband|barcode|sample (?:id|no|number)|batch(?: no)?|kit (?:no|number)|voucher|NHS(?: no| number)?|"
@@ -112,38 +115,107 @@ PATTERNS += (
     # month and day without a year: where a word says so, with a zero, or a day that no fraction has
     ("DATE", rf"(?<![\d/.-])((?:0[1-9]|1[0-2])/(?:0[1-9]|[12]\d|3[01])){NO_FRACTION}", re.I),
     ("DATE", rf"(?<![\d/.-])((?:[1-9])/(?:1[1-9]|2[1-9]|3[01])){NO_FRACTION}", re.I),
-    ("DATE", rf"\b(?:{DATED})\b[\w ,:-]{{0,12}}?[\s:]((?:1[0-2]|0?[1-9])[/.-](?:3[01]|[12]\d|0?[1-9])){NO_FRACTION}", re.I),
+    (
+        "DATE",
+        rf"\b(?:{DATED})\b[\w ,:-]{{0,12}}?[\s:]((?:1[0-2]|0?[1-9])[/.-](?:3[01]|[12]\d|0?[1-9])){NO_FRACTION}",
+        re.I,
+    ),
     ("DATE", rf"\b(?:{DATED})\b[\s:]*((?:3[01]|[12]\d|0?[1-9])[/.](?:1[0-2]|0[1-9]))\.?{NO_FRACTION}", re.I),
-    ("DATE", rf"\b((?:{WEEKDAYS})\.?,?\s+(?:{DAY}/(?:{MONTHS})|(?:1[0-2]|0?[1-9])/(?:3[01]|[12]\d|0?[1-9])))(?![\d/])", re.I),
+    (
+        "DATE",
+        rf"\b((?:{WEEKDAYS})\.?,?\s+(?:{DAY}/(?:{MONTHS})|(?:1[0-2]|0?[1-9])/(?:3[01]|[12]\d|0?[1-9])))(?![\d/])",
+        re.I,
+    ),
     ("DATE", rf"(?<![\w/])\d\d?/(?:{MONTHS})(?:/(?:\d\d){{1,2}})?\b", re.I),
     ("DATE", rf"\b{DAY}\s+de\s+(?:{SPANISH})(?:\s+(?:de|del)\s+{YEAR})?\b", re.I),
     ("DATE", rf"\b(?:(?:{SPANISH})\s+(?:de|del)\s+{YEAR}|(?:en|desde|hasta)\s+({SPANISH}))\b", re.I),
     ("DATE", rf"\b\d\d?\.(?:\s*(?:bis|und|-|–)\s*\d\d?\.)?\s*(?:{GERMAN})\b(?:\s+{YEAR})?", re.I),
     ("DATE", rf"\b(?:{GERMAN})\s+{YEAR}\b", re.I),
-    ("DATE", rf"(?<![\d.])(?:3[01]|[12]\d|0?[1-9])\.(?:1[0-2]|0?[1-9])\.(?:(?:19|20)?\d\d)?(?![\d.]\d)(?=\s|$|[,;)])", 0),
-    ("AGE", rf"\b(?:wife|husband|mother|father|sister|brother|partner|she|he|who|spouse)(?:'s| is| was|,)\s+(?:now |aged? )?({OVER_89})\b(?!\s*(?:%|mg|mm|bpm|kg|cm|percent|/))", re.I),
+    (
+        "DATE",
+        rf"(?<![\d.])(?:3[01]|[12]\d|0?[1-9])\.(?:1[0-2]|0?[1-9])\.(?:(?:19|20)?\d\d)?(?![\d.]\d)(?=\s|$|[,;)])",
+        0,
+    ),
+    (
+        "AGE",
+        rf"\b(?:wife|husband|mother|father|sister|brother|partner|she|he|who|spouse)(?:'s| is| was|,)\s+(?:now |aged? )?({OVER_89})\b(?!\s*(?:%|mg|mm|bpm|kg|cm|percent|/))",
+        re.I,
+    ),
     # numbers of cards, studies, doors and accounts, with spaces in them
-    ("ID", rf"\b(?:{MORE_LABELS})\b\.?\s*(?:(?:is|was|number|no|num|id|code)\b)?\.?\s*[:#=]*\s*({GROUPED})", re.I),
-    ("ID", r"\b(?:login|log-in|username|user name|user ?id|screen ?name|handle|password|passcode)\s*(?:is|was)?\s*[:=]?\s*((?=[\w.@-]*[\d_.@])[\w.@-]{4,}|(?<=[:=] )[\w.@-]{4,})", re.I),
-    ("ID", r"(?<![\w-])(?!covid|sars|cov|vitamin|omega|hla|type|day|week|stage|grade|phase|cyp|ck|cd|il|ki)[a-z]{4,}\d{2,4}(?![\w-])", 0),
+    (
+        "ID",
+        rf"\b(?:{MORE_LABELS})\b\.?\s*(?:(?:is|was|number|no|num|id|code)\b)?\.?\s*[:#=]*\s*({GROUPED})",
+        re.I,
+    ),
+    (
+        "ID",
+        r"\b(?:login|log-in|username|user name|user ?id|screen ?name|handle|password|passcode)\s*(?:is|was)?\s*[:=]?\s*((?=[\w.@-]*[\d_.@])[\w.@-]{4,}|(?<=[:=] )[\w.@-]{4,})",
+        re.I,
+    ),
+    (
+        "ID",
+        r"(?<![\w-])(?!covid|sars|cov|vitamin|omega|hla|type|day|week|stage|grade|phase|cyp|ck|cd|il|ki)[a-z]{4,}\d{2,4}(?![\w-])",
+        0,
+    ),
     ("ID", r"\b[STFGM]\d{7}[A-Z]\b", 0),
     ("ID", r"\b\d[A-Z]{3}\s?\d{3}\b|\b[A-Z]{3}[- ]\d{4}\b(?=\s*(?:plate|\(plate))", 0),
     ("PHONE", r"\(\d{3}[- ]\d{4}\)", 0),
     ("PHONE", r"(?<![\w.-])(?:\+?\d{1,3}[\s.-]?)?\(0\)\s?\d{1,4}(?:[\s.-]?\d{2,4}){2,3}(?!\w)", 0),
-    ("EMAIL", r"\b[A-Za-z0-9.+_-]{1,60}\s?(?:\(at\)|\[at\]|\{at\}|<at>)\s?[\w-]+(?:\s?(?:\(dot\)|\[dot\]|\{dot\}|<dot>|\.)\s?[A-Za-z]{2,})+", re.I),
+    (
+        "EMAIL",
+        r"\b[A-Za-z0-9.+_-]{1,60}\s?(?:\(at\)|\[at\]|\{at\}|<at>)\s?[\w-]+(?:\s?(?:\(dot\)|\[dot\]|\{dot\}|<dot>|\.)\s?[A-Za-z]{2,})+",
+        re.I,
+    ),
     # streets, roads and towns
-    ("ADDRESS", rf"\b\d{{1,6}}\s+(?:[NSEW]{{1,2}}\.?\s+)?(?!LEAD|MG|ML|TAB)(?:[A-Z][A-Z'’-]+\s+){{1,3}}(?:{SHOUTED})\b\.?(?:,?\s+(?:APT|UNIT|STE|SUITE|FL|RM|#)\.?\s*#?\w{{1,5}})?", 0),
-    ("ADDRESS", r"\b(?!(?:The|This|That|On|In|Across|Along|Near|At|From|To|And|A|Cross|Off)\b)(?:[A-Z][a-z'’]+ ){1,2}(?:Street|Avenue|Boulevard|Road|Lane|Parkway|Turnpike|Expressway|Terrace)\b", 0),
+    ("ADDRESS", rf"\b\d{{1,6}}[A-Za-z]?\s+(?:{TITLED}\s+){{0,3}}{TITLED}(?:{UNIT}{CITY}?|{CITY})", 0),
+    (
+        "ADDRESS",
+        rf"\b\d{{1,6}}\s+(?:[NSEW]{{1,2}}\.?\s+)?(?!LEAD|MG|ML|TAB)(?:[A-Z][A-Z'’-]+\s+){{1,3}}(?:{SHOUTED})\b\.?(?:,?\s+(?:APT|UNIT|STE|SUITE|FL|RM|#)\.?\s*#?\w{{1,5}})?",
+        0,
+    ),
+    (
+        "ADDRESS",
+        r"\b(?!(?:The|This|That|On|In|Across|Along|Near|At|From|To|And|A|Cross|Off)\b)(?:[A-Z][a-z'’]+ ){1,2}(?:Street|Avenue|Boulevard|Road|Lane|Parkway|Turnpike|Expressway|Terrace)\b",
+        0,
+    ),
     ("ADDRESS", r"\b(?:(?i:R\.?R\.?|rural route|HC)\s*#?\s*\d+,?\s+(?i:box)\s+\d+\w?)", 0),
-    ("ADDRESS", r"\b(?i:exit|mile marker)\s+\d+[A-Z]?(?:\s+(?:on|off|of)\s+(?:I|US|Route|Rte|Rt|Hwy|Highway|SR)[- ]?\d+\w?)?", 0),
+    (
+        "ADDRESS",
+        r"\b(?i:exit|mile marker)\s+\d+[A-Z]?(?:\s+(?:on|off|of)\s+(?:I|US|Route|Rte|Rt|Hwy|Highway|SR)[- ]?\d+\w?)?",
+        0,
+    ),
     ("ADDRESS", r"\b(?:on|off|along|near|from)\s+((?:I|US|SR)[- ]\d{1,3})\b", 0),
-    ("ADDRESS", r"\b(?:Interstate|Highway|Hwy|Route|Rte|State Route|County Road|Autobahn)[- ]?(?:[A-Z]-?)?\d{1,3}[A-Z]?\b", 0),
+    (
+        "ADDRESS",
+        r"\b(?:Interstate|Highway|Hwy|Route|Rte|State Route|County Road|Autobahn)[- ]?(?:[A-Z]-?)?\d{1,3}[A-Z]?\b",
+        0,
+    ),
     ("ADDRESS", r"\bP\.\s?S\.\s*\d{1,3}\b|\b(?:attends|school|at)\s+(PS\s*\d{2,3})\b", 0),
-    ("ADDRESS", r"\b[A-ZÄÖÜ][a-zäöüß]+(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer)\s*\d{1,4}(?:\s?[a-z]\b)?", 0),
-    ("ADDRESS", r"\b(?:[Cc]alle|[Aa]venida|[Aa]vda\.?|[Pp]laza|[Pp]aseo|C/)\s+(?:(?:de|del|la|las|los|el)\s+)*[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+(?:\s+(?:de|del|la|las|los|y|[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+))*,?\s*(?:n[.º°]*\s*)?\d*", 0),
-    ("PLACE", r"\b(?:lives?|living|resid(?:es?|ing)|moved|born|raised|grew up|relocated|retired|traveled|travelled|vacation(?:ing|ed)?)\s+(?:in|to|near|outside|outside of|around|from|back to)\s+(?!(?:Assisted|Nursing|The|A|An|His|Her)\b)([A-Z][a-z'’.-]+(?:(?:\s(?:or|of|the|and|du|de|la))?\s[A-Z][a-z'’.-]+){0,3})", 0),
-    ("PLACE", r"\b((?:Kaiser|Sutter|Geisinger|Providence|Mercy|Dignity|Banner|Baptist|Methodist)(?: Permanente)?\s(?:SF|LA|NYC|DC|SD|OC|NW|SW|NE|SE))\b", 0),
-    ("PLACE", r"\b(?!(?:The|A|An|Skilled|Her|His|Our|This|That|To|From|At|In)\b)((?:[A-Z][a-z'’]+\s){1,3}(?:Assisted Living|Nursing Home|Senior Living|Memory Care|Retirement (?:Home|Village|Community)|Care Home|Group Home|Elementary|Middle School|High School|Elementary School|Community College|Preschool|Daycare))\b", 0),
+    (
+        "ADDRESS",
+        r"\b[A-ZÄÖÜ][a-zäöüß]+(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer)\s*\d{1,4}(?:\s?[a-z]\b)?",
+        0,
+    ),
+    (
+        "ADDRESS",
+        r"\b(?:[Cc]alle|[Aa]venida|[Aa]vda\.?|[Pp]laza|[Pp]aseo|C/)\s+(?:(?:de|del|la|las|los|el)\s+)*[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+(?:\s+(?:de|del|la|las|los|y|[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+))*,?\s*(?:n[.º°]*\s*)?\d*",
+        0,
+    ),
+    (
+        "PLACE",
+        r"\b(?:lives?|living|resid(?:es?|ing)|moved|born|raised|grew up|relocated|retired|traveled|travelled|vacation(?:ing|ed)?)\s+(?:in|to|near|outside|outside of|around|from|back to)\s+(?!(?:Assisted|Nursing|The|A|An|His|Her)\b)([A-Z][a-z'’.-]+(?:(?:\s(?:or|of|the|and|du|de|la))?\s[A-Z][a-z'’.-]+){0,3})",
+        0,
+    ),
+    (
+        "PLACE",
+        r"\b((?:Kaiser|Sutter|Geisinger|Providence|Mercy|Dignity|Banner|Baptist|Methodist)(?: Permanente)?\s(?:SF|LA|NYC|DC|SD|OC|NW|SW|NE|SE))\b",
+        0,
+    ),
+    (
+        "PLACE",
+        r"\b(?!(?:The|A|An|Skilled|Her|His|Our|This|That|To|From|At|In)\b)((?:[A-Z][a-z'’]+\s){1,3}(?:Assisted Living|Nursing Home|Senior Living|Memory Care|Retirement (?:Home|Village|Community)|Care Home|Group Home|Elementary|Middle School|High School|Elementary School|Community College|Preschool|Daycare))\b",
+        0,
+    ),
 )
 COMPILED = tuple((kind, re.compile(pattern, flags)) for kind, pattern, flags in PATTERNS)
 

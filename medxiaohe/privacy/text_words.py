@@ -43,7 +43,9 @@ GRADE = re.compile(  # behind an eponym: Gleason 7, Mallampati II, Child-Pugh cl
     r"['’]?s?[ -]*(?:class|grade|stage|type|score|level|category)?(?:\s+of)?\s*[:=]?\s*"
     r"(?:[IVX]{1,4}[a-cA-CfF]?|[1-9]\d?(?:\s?[+/-]\s?\d{1,2})*|[A-D])(?![\w-]|\.\d)(?!\s*(?:y|yrs?|years?|yo|mg|ml|mm|days?)\b)"
 )
-BETWEEN = frozenset("balance coma depression risk severity balance pain fall falls modified and visual early warning".split())
+BETWEEN = frozenset(
+    "balance coma depression risk severity balance pain fall falls modified and visual early warning".split()
+)
 SIGNS = frozenset(
     "sign signs syndrome syndromes disease phenomenon maneuver maneuvers manoeuvre manoeuvres criteria classification palsy murmur pupil pupils stain contracture "
     "chorea triad sarcoma lymphoma reflex nodules nodes bodies rings ring virus score scale fracture fractures shunt tumor tumour anemia anaemia anomaly lesion "
@@ -206,12 +208,22 @@ def is_marked(tokens: list[Token], i: int, text: str) -> bool:
     if token.low not in shared or not token.text[0].isupper():
         return False
     first = i  # of the eponyms that stand together
-    while first and i - first < 4 and tokens[first - 1].low in shared and _joined(tokens[first - 1], tokens[first], text):
+    while (
+        first
+        and i - first < 4
+        and tokens[first - 1].low in shared
+        and _joined(tokens[first - 1], tokens[first], text)
+    ):
         first -= 1
     if first and (tokens[first - 1].low in TITLES or _given(tokens, first, text)):
         return False
     last = i
-    while last + 1 < len(tokens) and last - i < 4 and tokens[last + 1].low in shared and _joined(tokens[last], tokens[last + 1], text):
+    while (
+        last + 1 < len(tokens)
+        and last - i < 4
+        and tokens[last + 1].low in shared
+        and _joined(tokens[last], tokens[last + 1], text)
+    ):
         last += 1
     if GRADE.match(text, tokens[last].end):
         return True
@@ -238,7 +250,11 @@ def is_named_sign(tokens: list[Token], i: int, text: str) -> bool:
     first = last = i
     while first and i - first < 3 and _of_chain(tokens[first - 1], tokens[first], text):
         first -= 1
-    while last + 1 < len(tokens) and last - i < 3 and _of_chain(tokens[last + 1], tokens[last], text, after=True):
+    while (
+        last + 1 < len(tokens)
+        and last - i < 3
+        and _of_chain(tokens[last + 1], tokens[last], text, after=True)
+    ):
         last += 1
     if last + 1 >= len(tokens) or last - first > 3 or tokens[i].text.isupper():
         return False
@@ -255,9 +271,17 @@ def _of_chain(other: Token, token: Token, text: str, *, after: bool = False) -> 
     between = gap(token, other, text) if after else gap(other, token, text)
     if between not in ("-", "–", " ") or other.low in TITLES or other.low in CREDENTIALS:
         return False
-    return (other.text.istitle() and not other.starts) or other.low in ("von", "van", "de", "della", "du") or (
-        other.text.istitle() and between != " "
-    ) or (other.starts and other.text.istitle() and other.kind in ("", "unknown", "ambiguous", "eponym") and len(other.low) > 3)
+    return (
+        (other.text.istitle() and not other.starts)
+        or other.low in ("von", "van", "de", "della", "du")
+        or (other.text.istitle() and between != " ")
+        or (
+            other.starts
+            and other.text.istitle()
+            and other.kind in ("", "unknown", "ambiguous", "eponym")
+            and len(other.low) > 3
+        )
+    )
 
 
 def _joined(a: Token, b: Token, text: str) -> bool:

@@ -46,8 +46,12 @@ def test_units_eponyms_and_words_of_other_languages_stay(sentence: str) -> None:
 
 
 def test_people_in_spanish_and_german_notes_go() -> None:
-    spanish = "La paciente vive con su esposo José Luis Pérez y fue vista por la Dra. Carmen Ruiz en la consulta."
-    german = "Die Patientin wurde von Frau Anna Hofmann begleitet und von Dr. Schneider in der Klinik gesehen."
+    spanish = (
+        "La paciente vive con su esposo José Luis Pérez y fue vista por la Dra. Carmen Ruiz en la consulta."
+    )
+    german = (
+        "Die Patientin wurde von Frau Anna Hofmann begleitet und von Dr. Schneider in der Klinik gesehen."
+    )
     assert not {"José", "Pérez", "Carmen", "Ruiz"} & set(text.redact(spanish).text.replace(".", "").split())
     assert not {"Anna", "Hofmann", "Schneider"} & set(text.redact(german).text.split())
 
