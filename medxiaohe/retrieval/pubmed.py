@@ -8,6 +8,7 @@ import xml.etree.ElementTree as xml
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from medxiaohe import io
 from medxiaohe.errors import DataError, Rejected
@@ -72,7 +73,9 @@ def split_of(pmid: str) -> Split:
 
 
 def _stream(file: Bounded, path: Path, refused: Callable[[DataError], None] | None) -> Iterator[Article]:
-    parser, root, head = xml.XMLPullParser(("start", "end")), None, b""
+    parser: Any = xml.XMLPullParser(("start", "end"))
+    root: xml.Element | None = None
+    head = b""
     depth = num_elements = num_bytes = 0  # of the record at hand
     while block := file.read(BLOCK):
         if root is None and b"<!ENTITY" in (head := (head[-8:] + block).replace(b"\0", b"")):
@@ -81,7 +84,7 @@ def _stream(file: Bounded, path: Path, refused: Callable[[DataError], None] | No
         num_bytes += len(block)
         for event, element in parser.read_events():
             if root is None:
-                root = element
+                root = cast(xml.Element, element)
                 if root.tag not in ("PubmedArticleSet", "PubmedArticle"):
                     raise Rejected(
                         "format", f"{path}: the root must be PubmedArticleSet, not {root.tag[:60]}"
