@@ -59,7 +59,7 @@ def main() -> None:
     start = time.process_time()
     ours = {id: [one.sample for one in pool.retrieve(tree, id, K)] for id in asked}
     spent = time.process_time() - start
-    theirs = {id: [one.id for one in plain.search(tree.entities[id].name, K)] for id in asked}
+    theirs = {id: [one.id for one in plain.search([tree.entities[id].name], K)[0]] for id in asked}
     for name, found in (("node-guided", ours), ("BM25 for the name", theirs)):
         right = {id: [bool(about[study] & below[id]) for study in some] for id, some in found.items()}
         first = [some[0] for some in right.values() if some]

@@ -201,7 +201,7 @@ def by_rule(facts: Mapping[str, Any], talk: Sequence[Message], question: str) ->
         for i, (topic, sentence) in enumerate(rows)
     )
     asked = " ".join(word for word in words(question) if word not in EMPTY)
-    found = [rows[int(e.id)][1] for e in library.search(asked, top=len(rows))]
+    found = [rows[int(e.id)][1] for e in library.search([asked], len(rows))[0]]
     heard = "\n".join(message.text for message in talk if message.role == "user")
     fresh = [sentence for sentence in found if sentence not in heard]
     return " ".join((fresh or found)[:SENTENCES]) or NOT_KNOWN

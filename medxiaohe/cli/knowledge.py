@@ -6,7 +6,7 @@ import argparse
 import json
 
 from medxiaohe import io
-from medxiaohe.cli.runs import finished_folder
+from medxiaohe.retrieval.library import open_store
 from medxiaohe.retrieval.text import DOCUMENTS, TextStore
 from medxiaohe.types import Evidence
 
@@ -54,7 +54,7 @@ def check(args: argparse.Namespace) -> int:
 
 
 def _store(args: argparse.Namespace) -> TextStore:
-    return TextStore(finished_folder(args.store, "--store"))
+    return open_store(args.store)
 
 
 def _about(one: Evidence) -> str:

@@ -1,12 +1,13 @@
-"""BM25 over passages in memory (Robertson and Zaragoza 2009): the retriever every other one is compared
-with."""
+"""BM25 over a few passages in memory, of the standard library alone (Robertson and Zaragoza 2009): the facts
+of a case, a file of passages. retrieval/text.py is for corpora."""
 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from medxiaohe.errors import DataError
 from medxiaohe.types import Evidence
 
 K1, B = 1.5, 0.75
@@ -26,8 +27,19 @@ class BM25:
                 self.postings.setdefault(term, []).append((i, count))
         self.mean_length = sum(self.lengths) / max(1, len(self.lengths))
 
-    def search(self, query: str, top: int = 5) -> tuple[Evidence, ...]:
-        """The `top` passages that share a word with the query, best first; equals in the order they came."""
+    def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        """For each query the `top` passages that share a word with it, best first; equals in the order they
+        came."""
+        return [self._search(query, top) for query in queries]
+
+    def get(self, id: str) -> Evidence:
+        """The passage of an id; DataError when there is none."""
+        for passage in self.passages:
+            if passage.id == id:
+                return passage
+        raise DataError(f"there is no passage {id!r}")
+
+    def _search(self, query: str, top: int) -> tuple[Evidence, ...]:
         scores: dict[int, float] = {}
         for term in sorted(set(words(query))):  # sorted: the sum of floats does not depend on the hash seed
             found = self.postings.get(term, ())

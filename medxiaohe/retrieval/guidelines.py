@@ -33,12 +33,12 @@ class Guidelines:
 
     def sections(self, question: str, top: int) -> tuple[Evidence, ...]:
         """The `top` parts of sections that match a question best, each with its span in its section."""
-        return self._index.search(_content(question), top)
+        return self._index.search([_content(question)], top)[0]
 
     def differential(self, complaint: str, top: int) -> tuple[Evidence, ...]:
         """Diagnoses of the differential that matches a complaint best, those that must not be missed first;
         empty where no differential shares a word with it."""
-        matches = self._complaints.search(_content(complaint), 1)
+        matches = self._complaints.search([_content(complaint)], 1)[0]
         return tuple(self.diagnoses(matches[0].id))[:top] if matches else ()
 
     @cached_property

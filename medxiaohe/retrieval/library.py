@@ -1,28 +1,34 @@
-"""Libraries, which the tool `search` searches: `BM25`, `Service`, or any object with the method `search`."""
+"""Libraries, which the tool `search` searches: a store, a file of passages, or a service."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
-from medxiaohe.retrieval import passages
+from medxiaohe.errors import DataError
+from medxiaohe.retrieval import passages, text
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.retrieval.service import Service
-from medxiaohe.types import Evidence
+from medxiaohe.retrieval.store import Store
 
 
-class Library(Protocol):
-    def search(self, query: str, top: int) -> Sequence[Evidence]:
-        """The `top` passages for the query, best first."""
-        ...
-
-
-def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> Library:
-    """The library of a file of passages (retrieval/passages.py), or the one that a service at `url` searches.
+def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> Store:
+    """The store of a folder that `knowledge build` wrote, the library of a file of passages
+    (retrieval/passages.py), or the one that a service at `url` searches.
 
     Raises:
-        DataError: the file has no passage, or a row that is none.
+        DataError: the folder is no store or holds several; the file has no passage, or a row that is none.
         PrivacyError: `privacy` does not let queries go to `url`.
     """
-    return Service(url, privacy) if url else BM25(passages.read(Path(path)))
+    if url:
+        return Service(url, privacy)
+    return open_store(Path(path)) if Path(path).is_dir() else BM25(passages.read(Path(path)))
+
+
+def open_store(folder: Path) -> text.TextStore:
+    """The store in a folder: its own, or the only version below it; DataError where there is none."""
+    below = sorted(path.parent for path in folder.glob(f"*/{text.RECORD}"))
+    if (folder / text.RECORD).is_file() or not below:
+        return text.TextStore(folder)
+    if len(below) > 1:
+        raise DataError(f"{folder} holds several stores ({', '.join(p.name for p in below)}): name one")
+    return text.TextStore(below[0])

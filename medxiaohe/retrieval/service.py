@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from medxiaohe.errors import RetrieverDown
+from medxiaohe.errors import DataError, RetrieverDown
 from medxiaohe.privacy import guard, post
 from medxiaohe.types import Evidence
 
@@ -32,12 +33,14 @@ class Service:
     def __post_init__(self) -> None:
         guard.check(self.url, self.privacy, False, "the query of a model")
 
-    def search(self, query: str, top: int = 3) -> tuple[Evidence, ...]:
-        """The `top` passages for the query, best first. RetrieverDown when the service does not say which."""
+    def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        """For each query the `top` passages, best first, asked for in one request. RetrieverDown when the
+        service does not say which."""
         problem = ""
         for attempt in range(self.retries + 1):
             try:
-                return tuple(_evidence(row) for row in _passages(self._ask(query, top)))[:top]
+                lists = _passages(self._ask(queries, top), len(queries))
+                return [tuple(map(_evidence, rows))[:top] for rows in lists]
             except (*post.FAULTS, post.TooLarge, _Wrong) as error:
                 problem = str(error) or type(error).__name__
             if attempt < self.retries:
@@ -47,9 +50,13 @@ class Service:
             " run this again"
         )
 
-    def _ask(self, query: str, top: int) -> bytes:
+    def get(self, id: str) -> Evidence:
+        """DataError: the protocol of the service has no whole documents."""
+        raise DataError(f"the retriever at {self.url} gives passages and no whole document: {id!r}")
+
+    def _ask(self, queries: Sequence[str], top: int) -> bytes:
         there = guard.check(self.url, self.privacy, False, "the query of a model")
-        body = json.dumps({"queries": [query], "k": top}, ensure_ascii=False).encode()
+        body = json.dumps({"queries": list(queries), "k": top}, ensure_ascii=False).encode()
         status, answer, _ = post.post(there, "", body, {"Content-Type": "application/json"}, self.timeout)
         if status != 200:
             raise _Wrong(f"status {status}")
@@ -60,14 +67,16 @@ class _Wrong(Exception):
     pass
 
 
-def _passages(answer: bytes) -> list[Any]:
+def _passages(answer: bytes, queries: int) -> list[list[Any]]:
     try:
-        (rows,) = json.loads(answer)["passages"]
+        lists = json.loads(answer)["passages"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _Wrong('its answer is not {"passages": [[...]]} for one query') from error
-    if not isinstance(rows, list):
-        raise _Wrong("its passages are no list")
-    return rows
+        raise _Wrong('its answer is not {"passages": [[...], ...]}') from error
+    if not isinstance(lists, list) or not all(isinstance(rows, list) for rows in lists):
+        raise _Wrong("its passages are no lists")
+    if len(lists) != queries:
+        raise _Wrong(f"it answers {len(lists)} queries and was asked {queries}")
+    return lists
 
 
 def _evidence(row: Any) -> Evidence:

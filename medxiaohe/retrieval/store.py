@@ -18,11 +18,6 @@ DEPTH = 100  # results of each store that are fused or filtered
 class Store(Protocol):
     """Documents that can be searched, many queries at once, and read whole."""
 
-    @property
-    def size(self) -> int:
-        """How many results it could return at most."""
-        ...
-
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
         """For each query at most `top` results, best first; equal scores in the order of their ids.
 
@@ -63,10 +58,6 @@ class Fused:
     weights: Sequence[float] = ()
     depth: int = DEPTH
 
-    @property
-    def size(self) -> int:
-        return sum(store.size for store in self.stores)
-
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
         check(queries, top)
         weights = self.weights or [1.0] * len(self.stores)
@@ -95,10 +86,6 @@ class Filtered:
     store: Store
     accepts: Callable[[Evidence], bool]
 
-    @property
-    def size(self) -> int:
-        return self.store.size
-
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
         check(queries, top)
         return [self._search(query, top) for query in queries]
@@ -122,10 +109,6 @@ class Routed:
 
     stores: Mapping[str, Store]
     route: Callable[[str], str]
-
-    @property
-    def size(self) -> int:
-        return sum(store.size for store in self.stores.values())
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
         check(queries, top)

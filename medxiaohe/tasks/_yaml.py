@@ -16,7 +16,8 @@ from typing import Any
 
 from medxiaohe import images, io, plugins
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.retrieval.library import Library, open_library
+from medxiaohe.retrieval.library import open_library
+from medxiaohe.retrieval.store import Store
 from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.tasks import _definition, _fields, _prompts, _rows
 from medxiaohe.tasks._common import alternating, hash_split, item, known_split, shuffled, stored
@@ -71,9 +72,11 @@ def task(
     )
 
 
-def _library(path: str) -> Library:
-    if (found := _rows.local(path)) is None or not found.is_file():
-        raise DataError(f"the task's library {path} is not a file of passages: see retrieval/passages.py")
+def _library(path: str) -> Store:
+    if (found := _rows.local(path)) is None or not found.exists():
+        raise DataError(
+            f"the task's library {path} is no file of passages (retrieval/passages.py) and no store"
+        )
     return open_library(str(found))
 
 

@@ -1,7 +1,8 @@
 """Search a library of passages, which the task or the settings name."""
 
+from medxiaohe.errors import DataError, ToolError
 from medxiaohe.retrieval.bm25 import BM25
-from medxiaohe.retrieval.library import Library
+from medxiaohe.retrieval.store import Store, check
 from medxiaohe.tools import tool
 from medxiaohe.types import Evidence
 
@@ -17,6 +18,11 @@ EXAMPLE_RESOURCES = {
 
 
 @tool(example={"query": "what causes scurvy"}, seconds=90)  # a service is asked three times
-def search(query: str, *, library: Library, top: int = 5) -> tuple[Evidence, ...]:
+def search(query: str, *, library: Store, top: int = 5) -> tuple[Evidence, ...]:
     """Passages of the medical library that match the query, best first. Cite them as [id]."""
-    return tuple(library.search(query, top))
+    try:
+        check([query], top)
+        (found,) = library.search([query], top)
+    except DataError as error:  # the model can ask otherwise
+        raise ToolError(str(error)) from error
+    return tuple(found)

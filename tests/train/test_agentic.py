@@ -409,7 +409,7 @@ def test_a_retriever_that_dies_stops_training_and_says_so(
         server.shutdown()
     assert not (tmp_path / "out").exists() and Answers.left < 0
     with pytest.raises(RetrieverDown, match="failed 3 times"):
-        service.Service("http://127.0.0.1:1/retrieve").search("x")
+        service.Service("http://127.0.0.1:1/retrieve").search(["x"], 3)
 
 
 def test_a_query_does_not_leave_this_machine_unasked() -> None:

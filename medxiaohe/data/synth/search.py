@@ -89,7 +89,7 @@ class Pool:
             yield Evidence(str(number), sample.text, sample.source)
 
     def _scores(self, query: str, top: int) -> dict[int, float]:
-        return {int(one.id): one.score for one in self._search.search(query, top)}
+        return {int(one.id): one.score for one in self._search.search([query], top)[0]}
 
     def _match(
         self, number: int, entity: Entity, below: set[str], above: list[Entity]

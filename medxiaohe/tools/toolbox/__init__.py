@@ -27,7 +27,8 @@ from medxiaohe.types import ImageRef, Message, Task, Tool, ToolCall, ToolResult
 
 IMAGES = "images"  # the resource that is given at each call: the images of the conversation
 HOW_TO_GIVE = {
-    "library": "set `library` of the task or evaluation, or `retriever` of training, to a file of passages",
+    "library": "set `library` of the task or evaluation, or `retriever` of training, to a file of passages or"
+    " a store",
 }
 
 

@@ -69,7 +69,7 @@ class Knowledge:
         if self.reports and sample.images:
             found["reports"] = self._nearest(sample.images[0])
         if self.docs is not None:
-            found["docs"] = self.docs.search(sample.prompt.messages[-1].text, self.top_docs)
+            (found["docs"],) = self.docs.search([sample.prompt.messages[-1].text], self.top_docs)
         return {kind: evidence for kind, evidence in found.items() if evidence}
 
     def least_like(self, image: ImageRef) -> ImageRef | None:
