@@ -15,9 +15,13 @@ ISO = re.compile(
 )
 MONTH_FIRST = re.compile(rf"\b{MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE)
 DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTH},?\s+(\d{{4}})\b", re.IGNORECASE)
+SEVENTHS = re.compile(
+    r"(?<![\w.])(\d{1,2})\s*(?:(weeks?|wks?)\s*)?(?:and\s+)?\+?\s*([0-6])\s?/\s?7\s*(weeks?|wks?|周)?",
+    re.IGNORECASE,
+)
 DURATION = re.compile(
     r"(?<![\w.])(\d{1,3})['\"]?\s?(?:weeks?|wks?|w)\b['\"]?(?:\s*(?:,|and|\+|plus|&)?\s*['\"]?(\d)['\"]?\s?(?:days?|d)\b)?"
-    r"|(?<![\w.])(\d{1,3})w(\d)d\b|(?<![\w.])(\d{1,3})\s?\+\s?(\d)\s?(?:weeks?|wks?)\b|(?<![\w.])(\d{1,3})\s?周\s?(?:(\d)\s?天)?"
+    r"|(?<![\w.])(\d{1,3})w(\d)d\b|(?<![\w.])(\d{1,3})\s?\+\s?(\d)\s?(?:(?:weeks?|wks?)\b|周)|(?<![\w.])(\d{1,3})\s?周\s?(?:(\d)\s?天)?"
     r"|(?<![\w.])(\d{1,4})['\"]?\s?(?:days?|天)",
     re.IGNORECASE,
 )
@@ -52,6 +56,8 @@ def _date(year: int, month: int, day: int) -> date | None:
 def durations(text: str) -> list[int]:
     """The durations of a text that are in weeks and days, in days: "('4 weeks', '3 days')" is 31."""
     found = []
+    # 39 2/7 weeks is 39 weeks and 2 days
+    text = SEVENTHS.sub(lambda m: f"{m[1]} weeks {m[3]} days" if m[2] or m[4] else m[0], text)
     for match in DURATION.finditer(text):
         weeks, days = next(
             ((w, d) for w, d in zip(match.groups()[:8:2], match.groups()[1:8:2], strict=True) if w),

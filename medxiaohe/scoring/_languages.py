@@ -24,7 +24,7 @@ SCRIPTS = {
 SIGNS = 2  # different common words of a language that show that a reply is written in it
 NEVER = "(?!)"  # a pattern that matches nothing
 ENGLISH = "en"
-SHARED = {"no", "si"}  # words of several languages
+SHARED = {"no", "si", "also", "así", "luego", "logo"}  # words of several languages
 
 
 @lru_cache(maxsize=1)
@@ -73,13 +73,16 @@ def _written(script: str, text: str) -> bool:
 
 def _shown(name: str, low: str, words: set[str]) -> int:
     """How many different words of a language a text shows; one that announces an answer counts as enough."""
-    return len(words & set(map(str, rules()[name]["signs"]))) + SIGNS * bool(_announcing(name).search(low))
+    signs = words & set(map(str, rules()[name]["signs"]))
+    # a word with letters that English lacks counts twice: "opción"
+    return sum(1 if sign.isascii() else 2 for sign in signs) + SIGNS * bool(_announcing(name).search(low))
 
 
 @lru_cache(maxsize=64)
 def _announcing(name: str) -> re.Pattern[str]:
     rule = rules()[name]
-    entries = [*rule["answer"], *rule["final"], *rule["choose"], *(set(rule["yes"] + rule["no"]) - SHARED)]
+    more = set(rule["yes"] + rule["no"] + rule["therefore"]) - SHARED
+    entries = [*rule["answer"], *rule["final"], *rule["choose"], *sorted(more)]
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(str, entries))})(?!\w)")
 
 

@@ -10,12 +10,13 @@ from medxiaohe.scoring._units import Unit, convert, unit
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 DIGITS = (
-    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:"
+    r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:"
     r" \d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?|\.\d+"
 )
 POWER = r"(?:\s*[x×*·]\s*10\s*\^?\s*\{?\(?([+-]?\d+)\)?\}?|[eE]([+-]?\d+)(?![\w])|\^([+-]?\d+))?"
 NUMBER = re.compile(
-    rf"(?<![A-Za-z0-9_.,^])(?<![A-Za-z]-)(?:(minus|negative)\s+)?(?<!\d)([-+]?)\s?({DIGITS}){POWER}(?!\d)(?!(?:st|nd|rd|th)\b)",
+    rf"(?<![A-Za-z0-9_.,^])(?<![A-Za-z]-)(?:(minus|negative)\s+)?(?<!\d)([-+]?)\s?({DIGITS}){POWER}"
+    rf"(?!\d)(?!(?:st|nd|rd|th)\b)",
     re.IGNORECASE,
 )
 UNIT = re.compile(
@@ -52,6 +53,32 @@ SPELT = re.compile(
     r"(?=\W|$|[个处枚条颗])(?!-|\s+(?:or|to|of|can|should|could|would|may|might|must)\b)",
     re.IGNORECASE,
 )
+SCALES = {
+    "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "lakh": 1e5, "crore": 1e7,
+    "millions": 1e6, "thousands": 1e3, "millones": 1e6, "milhões": 1e6, "millionen": 1e6, "tausend": 1e3,
+    "mil": 1e3, "百": 1e2, "千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8, "만": 1e4, "억": 1e8,
+}  # fmt: skip
+SCALE = re.compile(rf"\s?({'|'.join(sorted(SCALES, key=len, reverse=True))})(?![A-Za-z]|分)", re.IGNORECASE)
+VULGAR = {
+    "½": (1, 2),
+    "⅓": (1, 3),
+    "⅔": (2, 3),
+    "¼": (1, 4),
+    "¾": (3, 4),
+    "⅛": (1, 8),
+    "⅜": (3, 8),
+    "⅝": (5, 8),
+    "⅞": (7, 8),
+}
+FRACTION = re.compile(
+    r"((?<!\d)\d{1,6})?\s?([½⅓⅔¼¾⅛⅜⅝⅞])|((?<!\d)\d{1,6}\s+)?\\[dt]?frac\s*\{\s*(-?\d+(?:\.\d+)?)\s"
+    r"*\}\s*\{\s*(\d+(?:\.\d+)?)\s*\}"
+)
+NUMBERED = re.compile(
+    r"\b(?:question|item|problem|step|case|table|figure|fig\.?|no\.|number|page|stage|grade|class"
+    r"|type)\s*#?$",
+    re.IGNORECASE,
+)
 NEAR = 80  # characters around a number that say what it is
 EQUATION = re.compile(r"[=≈]\s*(?=[-+−]?\s?[\d.])")
 
@@ -69,6 +96,9 @@ class Quantity:
 def readable(text: str) -> str:
     """Superscripts as ^3 and minus signs as -; to be done before NFKC turns 10³ into 103."""
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+", lambda m: "^" + m[0].translate(SUPERSCRIPTS), text)
+    text = FRACTION.sub(_fraction, text)
+    # a dash of any kind before a number that nothing but a blank or a bracket precedes is its sign
+    text = re.sub(r"(?<![^\s(\[=:,{$])(?<!\d\s)[\u2010-\u2015\u2212\ufe63\uff0d](?=\s?[\d.])", "-", text)
     return (
         text.replace("−", "-")
         .replace("\\,", "")
@@ -77,6 +107,16 @@ def readable(text: str) -> str:
         .replace("µ", "μ")
         .replace("$", " ")
     )
+
+
+def _fraction(match: re.Match[str]) -> str:
+    """A fraction in one sign, or a LaTeX one that stands for a number, in decimals: "1½" is 1.5."""
+    whole, sign, before, top, bottom = match.groups()
+    if sign:
+        return f"{int(whole or 0) + VULGAR[sign][0] / VULGAR[sign][1]:.10g}"
+    if not float(bottom):
+        return match[0]
+    return f"{float(before or 0) + float(top) / float(bottom):.10g}"
 
 
 def spelt(text: str) -> str:
@@ -105,7 +145,12 @@ def _found(text: str) -> Iterator[Quantity]:
             text[max(0, match.start() - NEAR) : match.start()],
             text[match.end() : match.end() + NEAR],
         )
-        unit_name = _unit(rest)
+        if scale := SCALE.match(rest):
+            value *= SCALES[scale[1].lower()]
+            rest = " " * scale.end() + rest[scale.end() :]
+        if NUMBERED.search(before):
+            continue  # "question 5"
+        unit_name = " " * scale.end() + _unit(rest[scale.end() :]) if scale else _unit(rest)
         pair = re.match(r"\s?/\s?(\d+(?:\.\d+)?)(?![\d/]|\s?\d)", rest)
         opened, end = "", match.end() + len(unit_name)
         if pair and not re.match(r"\s?/\s?1\.73", rest):
@@ -135,7 +180,9 @@ def _rest_of_number(text: str) -> str:
 
 def _value(match: re.Match[str]) -> float:
     digits = match[3]
-    if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits) and not digits.startswith("0,"):
+    if re.fullmatch(r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?", digits):
+        digits = digits.replace(",", "")  # 12,34,567
+    elif re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits) and not digits.startswith("0,"):
         digits = digits.replace(",", "")
     elif re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d+", digits):
         digits = digits.replace(".", "").replace(",", ".")

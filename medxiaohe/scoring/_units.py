@@ -78,6 +78,10 @@ TEMPERATURE = {
 }
 SPELLING = [
     (r"\s*/\s*1\.73\s*m\^?2|\s*per 1\.73\s*m\^?2", ""),  # of body surface: part of the name of a clearance
+    (r"\b(?:cubic centimet(?:er|re)s?|c\.?cm)\b", "mL"),
+    (r"\b(?:cubic millimet(?:er|re)s?|cu\.? ?mm)\b", "μL"),
+    (r"(?<![A-Za-z])([mcd]?)m\^?3(?!\d)", r"\1m3"),
+    (r"(?<![A-Za-z])mm3", "μL"), (r"(?<![A-Za-z])cm3", "mL"), (r"(?<![A-Za-z])dm3", "L"),
     (r"mm\s+Hg", "mmHg"), (r"cm\s*(?:of )?H2O|cm\s+H20", "cmH2O"),
     (r"\bdeg(?:rees?)?\s*(?=[CF]\b|Celsius|Fahrenheit)", "°"),
     (r"°\s+", "°"), (r"µ", "μ"), (r"\s*\bper\b\s*", "/"), (r"\bK/(?=[μu]L)", "10^3/"), (r"\bmsecs?\b", "ms"),

@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 
 from medxiaohe.scoring._answer import final
+from medxiaohe.scoring._languages import spoken
 from medxiaohe.scoring._text import missing, plain
-from medxiaohe.scoring.choice import LETTERS
+from medxiaohe.scoring.choice import LETTERS, _label, words
 from medxiaohe.types import Message, Sample, Score, Trace
 
 ANNOUNCED = re.compile(
@@ -20,9 +21,17 @@ ANNOUNCED = re.compile(
     r" be)\b|[:=]|应?该?(?:是|为))*\s*(?:\b(?:options?|choices?|letters?|both)\b\s*)?([^\n。；;]*)",
     re.IGNORECASE,
 )
-JOIN = r"(?:\s|[,，、;/&+]|\band\b|和|与|及|以及)*"
+JOIN = r"(?:[^\S\n]|[,，、;/&+]|\band\b|和|与|及|以及)*"
 LIST = re.compile(rf"^[\s(\[{{\"']*((?:[(\[\"']?[A-Z][)\]\"']?{JOIN})+)(?![A-Za-z'])(.*)$", re.DOTALL)
 LABELS = re.compile(r"(?<![A-Za-z0-9'\-])[(\[]?([A-Z])(?:[)\]]|\s*[.:、])\s*")
+EXPLAINS = re.compile(
+    r"[.。;；]\s+(?=\S)|\n|[,，]?\s*(?:because|since|as they|which are|being|given|due to)\b|\s*\("
+    r"[^()]*\b(?:excluded|wrong|incorrect|not)\b[^()]*\)\W*$"
+    r"|\s*(?:均|都|全)?(?:为|是)?(?:正确|对|符合题意)"
+    r"|\s*(?:are|is) (?:all )?(?:correct|right|true)\b|解析|因为",
+    re.IGNORECASE,
+)
+BRACKETED = re.compile(r"(?<![A-Za-z])([A-Z])\s*[(（]([^()（）]{1,80})[)）]")
 NEGATED = re.compile(
     r"\b(?:not|except|neither|nor|no|none|without|wrong|incorrect|false)\b|n't\b|不|除|非|错", re.IGNORECASE
 )
@@ -53,6 +62,9 @@ def f1(sample: Sample, trace: Trace) -> Score:
 def parse(answer: str, options: Sequence[str]) -> str:
     """The letters the answer commits to, in order ("ABD"), or ""."""
     text, letters = final(answer), LETTERS[: len(options) or 5]
+    text = BRACKETED.sub(lambda m: f"{m[1]}. {m[2]}" if _own(m[1], m[2], options) else m[0], text)
+    if marked := _marked(text, options, letters):
+        return marked
     said = [match for match in ANNOUNCED.finditer(text) if _about_options(match[1], options)]
     if said:
         found = {
@@ -65,9 +77,21 @@ def parse(answer: str, options: Sequence[str]) -> str:
     )
     if copied:
         return ""
-    return _letters(re.sub(r"^\W*both\b", "", text, flags=re.IGNORECASE), options, letters) or _lines(
-        text, options, letters
-    )
+    head = re.sub(r"^\W*both\b", "", text, flags=re.IGNORECASE)
+    return _letters(head, options, letters) or _lines(text, options, letters)
+
+
+def _own(letter: str, said: str, options: Sequence[str]) -> bool:
+    return letter in LETTERS[: len(options)] and plain(said) == plain(options[LETTERS.index(letter)])
+
+
+def _marked(text: str, options: Sequence[str], letters: str) -> str:
+    """The letters of a list that calls every option right or wrong: "A: True", "B: False"."""
+    texts = [plain(option) for option in options]
+    rows = [_label(line, texts, letters, words(spoken(text))) for line in text.splitlines() if line.strip()]
+    marks = {row[0]: row[3] for row in rows if row and row[3]}
+    right = "".join(sorted(letter for letter, mark in marks.items() if mark == "right"))
+    return right if len(marks) == len(letters) == len(options) and len(right) < len(letters) else ""
 
 
 def _about_options(said: str, options: Sequence[str]) -> bool:
@@ -79,7 +103,10 @@ def _letters(said: str, options: Sequence[str], letters: str) -> str:
     contradictory."""
     if not (match := LIST.match(said)):
         return _texts(said, options)
-    rest = match[2].strip(" .。!)]}\"'")
+    behind = match[2].lstrip(" )]}\"'")
+    single = LABELS.match(said) and len(re.findall(r"[A-Z]", match[1])) == 1
+    explained = None if single else EXPLAINS.match(behind)  # what follows is a reason, not a part of the list
+    rest = "" if explained else behind.strip(" .。!)]}\"'")
     found = re.findall(r"[A-Z]", re.sub(r"\band\b", "", match[1]))
     if LABELS.match(said) and rest:
         return _labelled(said, options, letters)

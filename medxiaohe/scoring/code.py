@@ -14,7 +14,8 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 PATTERNS = {  # a code in a text, and what is left of it when compared
     "icd10": (
-        r"(?<![\w.])(?<!vitamin )([A-TV-Za-tv-z]\d[0-9A-Za-z])(?:\.?([0-9A-Za-z]{1,4}))?(?![\w]|\.\d)",
+        r"(?<![\w.])(?<!vitamin )([A-Za-z]\d[0-9A-Ba-b])(?:\.([0-9A-Za-z]{1,4})"
+        r"|([0-9]{1,2}[0-9A-Za-z]{0,2}))?(?![\w]|\.\d)",
         "",
     ),
     "loinc": (r"(?<![\d-])(\d{1,7}-\d)(?![\d-])", ""),
@@ -29,6 +30,15 @@ PATTERNS = {  # a code in a text, and what is left of it when compared
 }
 ANNOUNCED = re.compile(
     r"(?:\b(?:answer|code)|答案|编码)[\"']?\s*(?:(?:is|would be)\b|[:=]|是|为)+\s*([^\n]+)", re.IGNORECASE
+)
+# letters and digits of the clinic that look like codes: A1c, G6PD, H1N1, D5W, T2N0M0, O157
+NO_CODES = re.compile(
+    r"(?<!\w)(?:Hb\s?)?A1[cC](?!\w)|(?<!\w)[HN]\d{1,2}N\d{1,2}(?!\w)|(?<!\w)[cpyr]?T[0-4Xx]\w"
+    r"?(?:N[0-3Xx]\w?)(?:M[01Xx]\w?)?(?!\w)|(?<!\w)D(?:5|10|50)W(?!\w)"
+    r"|(?<!\w)G6PD(?!\w)|(?<!\w)O(?:157|104|26|111)(?::H\d+)?(?!\w|\.)|(?<!\w)[CTLS]\d{1,2}\s"
+    r"?[-–/]\s?[CTLS]?\d{1,2}(?!\w|\.)"
+    r"|(?<!\w)P2Y12(?!\w)|(?<!\w)(?:B12|D10|Q10|K2)(?!\w|\.)(?=\s+(?:vitamin|deficiency|level))|\b"
+    r"(?:vitamin|coenzyme)\s+[A-Z]\d+",
 )
 DENIED = re.compile(
     r"(?:\bnot|n't|\brather than|\binstead of|\bexcludes?\d?|不是)\s*(?:code\s*)?$", re.IGNORECASE
@@ -58,6 +68,8 @@ def codes(text: str, system: str) -> list[str]:
     if system not in PATTERNS:
         raise ConfigError(f"no code system {system!r}; there are {', '.join(PATTERNS)}")
     pattern, prefix = PATTERNS[system]
+    if system == "icd10":
+        text = NO_CODES.sub(lambda m: " " * len(m[0]), text)
     found = [
         prefix + "".join(filter(None, match.groups())).upper()
         for match in re.finditer(pattern, text, re.IGNORECASE)

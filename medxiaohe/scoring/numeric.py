@@ -14,7 +14,7 @@ from typing import TypeVar
 from medxiaohe.errors import DataError
 from medxiaohe.scoring._answer import final
 from medxiaohe.scoring._dates import dates, durations
-from medxiaohe.scoring._numbers import EQUATION, Quantity, quantities, readable, same, spelt
+from medxiaohe.scoring._numbers import EQUATION, NEAR, Quantity, quantities, readable, same, spelt
 from medxiaohe.scoring._text import missing
 from medxiaohe.scoring._units import convert, unit
 from medxiaohe.types import Message, Sample, Score, Trace
@@ -28,7 +28,34 @@ CONCLUDES = re.compile(
     r"\b(?:therefore|thus|hence|so|in conclusion|overall|in total|total|altogether)\b|因此|所以|故|总分|共",
     re.IGNORECASE,
 )
+STATES = re.compile(
+    r"(?:\b(?:is|are|was|be|equals|equ\w+ to|(?:total|score) (?:at|to|of))\b|[:=≈]|是|为|é|es|ist|est)\s*",
+    re.IGNORECASE,
+)
+LEADING = re.compile(
+    r"(?:answer\s*:)?\s*[*\"'(]*(?=[-+~≈]?\s?\d|(?:about|approximately|roughly|around|i count|there are)\b)",
+    re.IGNORECASE,
+)
+ABOUT = re.compile(
+    r"^[\s:*\"'(~≈]*(?:(?:about|approximately|approx\.?|roughly|around|nearly|estimated at"
+    r"|rounded to|i count|there are|now|then|约|大约|cerca de|environ|etwa|ca\.)\s*)*",
+    re.IGNORECASE,
+)
+# behind the value: the end, a bracket, punctuation, or words that comment on it
+COMMENT = re.compile(
+    r"\s*(?:$|[.,;:)(\]*\"'”。，；（\n—–]|(?:points?|score|units?|lesions?|nodules?|criteria|cells?)\b"
+    r"|(?:which|indicating|so|for|in|at|and (?:indicates|means)|because|since|as|"
+    r"based|with|using|when|suggesting|corresponding|meaning|per|on|by|from|rounded|according|this"
+    r"|that|because|under|among)\b|(?:of\s+)?[^\W\d]\w*(?:\s+[^\W\d]\w*){0,3}\s*(?:[.,;:(]|$)|分|点)",
+    re.IGNORECASE,
+)
+ALTERNATIVE = re.compile(
+    r"[\s,;(]*(?:or|maybe|perhaps|possibly|but|versus|vs|and (?:maybe|possibly)|或|/)\b|\s*/\s*\d|[\s"
+    r",]*(?:to|until|and)\s+-?\d|\s*,\s*-?\d",
+    re.IGNORECASE,
+)
 LIMITS = re.compile(r"^(.*?)\s*\((\S+) to (\S+)\)$")
+PERCENT = re.compile(r"%|\bper ?cent(?:age)?s?\b", re.IGNORECASE)
 ASIDE = re.compile(r"\([^()]*\)")
 
 
@@ -64,6 +91,15 @@ def numeric(
     if found.pair is not None and gold.pair is None:
         return missing("numeric", trace, "two numbers and a stroke, for one number,")
     said = found if found.unit or not gold.unit else replace(found, unit=gold.unit)
+    if (
+        not gold.unit
+        and found.unit in ("%", "percent")
+        and (
+            abs(gold.value) >= 1
+            or PERCENT.search(sample.prompt.messages[-1].text if sample.prompt.messages else "")
+        )
+    ):
+        said = replace(found, unit="")  # the question asks for per cent, or the gold can be no fraction
     shown = f"{found.value:g}{f'/{found.pair:g}' if found.pair is not None else ''} {found.unit}".strip()
     value = _in_unit(said, gold.unit, analyte)
     if value is None:
@@ -94,28 +130,84 @@ def limits(target: str) -> tuple[Quantity, float, float]:
 
 
 def parse(answer: str, analyte: str = "") -> Quantity | None:
-    """The one quantity an answer commits to; None for none, several, a range or a bound."""
+    """Return the one quantity an answer commits to; None for none, several, a range or a bound."""
     text = spelt(final(readable(answer)))
     segments = [segment for segment in announced(text) if quantities(segment)]
     if segments:
-        said = [_single(segment, analyte) for segment in segments]
+        said = [_committed(segment, analyte) for segment in segments]
         first = said[0]
-        return (
-            first
-            if first is not None and all(one is not None and same(first, one, analyte) for one in said)
-            else None
-        )
+        if len(said) > 1 and first is not None and all(one is not None for one in said):
+            return first if all(one is not None and same(first, one, analyte) for one in said) else None
+        return first if len(said) == 1 else None
     if (one := _single(text, analyte)) is not None:
         return one
+    if (leading := LEADING.match(text)) and (one := _value(text[leading.end() :], analyte)) is not None:
+        return one
+    return _concluded(text, analyte)
+
+
+def _concluded(text: str, analyte: str) -> Quantity | None:
+    """The quantity of a last sentence that concludes: "Hence, the clearance is 25 mL/min.", "Final
+    score: 97"."""
     lines = [line for line in text.splitlines() if line.strip()]
-    sentences = re.split(r"(?<=[.!?。])\s+", lines[-1]) if lines else []
-    if sentences and (EQUATION.search(sentences[-1]) or CONCLUDES.search(sentences[-1])):
-        return _single(sentences[-1], analyte)
-    return None
+    sentences = [one for one in re.split(r"(?<=[.!?。])\s+", lines[-1]) if one.strip()] if lines else []
+    if not sentences:
+        return None
+    last = sentences[-1]
+    if EQUATION.search(last) or CONCLUDES.search(last):
+        one = _single(last, analyte)
+        return one if one is not None else _stated(last, analyte)
+    return _stated(last, analyte)
+
+
+def _stated(sentence: str, analyte: str) -> Quantity | None:
+    """The quantity that the last "is" or colon of a sentence gives, where it is the only one behind a
+    verb."""
+    marks = list(STATES.finditer(sentence))
+    given = [mark.end() for mark in marks if _begins(sentence[mark.end() : mark.end() + NEAR])]
+    return _value(sentence[given[0] :], analyte) if len(given) == 1 else None
+
+
+def _begins(text: str) -> bool:
+    """Whether a passage begins with a number."""
+    text = ABOUT.sub("", text)
+    found = quantities(text)
+    return bool(found) and not text[: found[0].start].strip(" ($*\"'“")
+
+
+def _committed(segment: str, analyte: str) -> Quantity | None:
+    """The quantity that an announcement gives: the first, with a comment behind it, or the only one."""
+    one = _single(segment, analyte)
+    return one if one is not None else _value(segment, analyte)
+
+
+def _value(text: str, analyte: str) -> Quantity | None:
+    """The quantity that a passage begins with, where what follows is a comment and leaves nothing open."""
+    text = ABOUT.sub("", text)
+    head = re.split(r"(?<=[.;。；])\s|\n", text)[0]
+    if steps := list(EQUATION.finditer(head.split(",")[0])):
+        text = text[steps[-1].end() :]
+    found = quantities(text)
+    if not found or text[: found[0].start].strip(" ($*\"'“") or found[0].open:
+        return None
+    rest = text[found[0].end :]
+    if ALTERNATIVE.match(rest) or not COMMENT.match(rest):
+        return None
+    aside = ASIDE.match(rest.lstrip())
+    beside = quantities(aside[0]) if aside else []
+    if (
+        beside
+        and beside[0].start <= 2
+        and not beside[0].open
+        and beside[0].unit
+        and not same(found[0], beside[0], analyte)
+    ):
+        return None  # "7.4 mmol/L (200 mg/dL)"
+    return found[0]
 
 
 def announced(text: str) -> list[str]:
-    """What follows each "the answer is", to the end of its line or the next of them."""
+    """Return what follows each "the answer is", to the end of its line or the next of them."""
     marks = list(ANNOUNCED.finditer(text))
     ends = [*(mark.start() for mark in marks[1:]), len(text)] if marks else []
     return [text[mark.end() : end].split("\n")[0] for mark, end in zip(marks, ends, strict=True)]
@@ -146,7 +238,14 @@ def _in_unit(said: Quantity, wanted: str, analyte: str) -> float | None:
 def _last(text: str, read: Callable[[str], list[T]]) -> list[T]:
     """What the announced part says, where there is one, else the whole text."""
     said = [found for segment in announced(text) if (found := read(segment))]
-    return said[-1] if said else read(text)
+    if said:
+        return said[-1]
+    lines = [line for line in text.splitlines() if line.strip()]
+    last = re.split(r"(?<=[.!?。])\s+", lines[-1].strip())[-1] if lines else ""
+    concluded = read(last)
+    return (
+        concluded if len(concluded) == 1 and (CONCLUDES.search(last) or STATES.search(last)) else read(text)
+    )
 
 
 def _one_of(name: str, found: set[str], gold: str, trace: Trace) -> Score:

@@ -11,6 +11,15 @@ from medxiaohe.types import Message, Sample, Score, Trace
 ANNOUNCED = re.compile(
     r"\banswer[\"']?\s*(?:(?:is|would be|should be|must be)\b|[:=])\s*([^\n]+)", re.IGNORECASE
 )
+RETRACTED = re.compile(
+    r"^[^?.\n]{0,60}\?\s*(?:no|nope|wrong)\b\W*|^[^.;\n]{0,60}\b(?:could|may|might|would) (?:look"
+    r"|seem|appear|be)\b[^.;\n]{0,40}\bbut\b",
+    re.IGNORECASE,
+)
+# a comparison behind the answer: "; a benign lesion would have smooth margins"
+BESIDE = re.compile(
+    r"(?<=[;.])\s+[^.;\n]*\b(?:would|should)\s+(?:have|show|be|look|appear)\b[^.;\n]*", re.IGNORECASE
+)
 NEGATION = re.compile(
     r"\b(?:not|never|neither|nor|non|no|isn't|rather than|instead"
     r" of|without)(?:\s+(?:a|an|the|really|just|kind|type|of))*\s*$"
@@ -24,6 +33,9 @@ def one_of(sample: Sample, trace: Trace) -> Score:
 def parse(answer: str, choices: Sequence[str]) -> str:
     """The one choice the answer names and does not deny, or ""."""
     text = re.sub(r"^.*\bor not\b.*$", "", final(answer), flags=re.IGNORECASE | re.MULTILINE)
+    if retracted := RETRACTED.search(text):  # "CT? No. MRI.", "it could look benign, but it is malignant"
+        text = text[retracted.end() :]
+    text = BESIDE.sub("", text)
     announced = ANNOUNCED.findall(text)
     found = _named(announced[-1], choices) if announced else _named(text, choices)
     return found.pop() if len(found) == 1 else ""

@@ -65,6 +65,10 @@ def _question(row: Mapping[str, str], task: str) -> Sample:
     )
 
 
+# calculators whose value is in per cent, which the data does not say: "0.247" of FENa is 0.247 %
+PERCENT = ("Fractional Excretion of Sodium", "Framingham Risk Score")
+
+
 def answer(row: Mapping[str, str]) -> tuple[str, str]:
     """(target with its limits, answer in words): "25.017 (23.766 to 26.268)", a date, or weeks and days."""
     said = row["Ground Truth Answer"].strip()
@@ -74,7 +78,8 @@ def answer(row: Mapping[str, str]) -> tuple[str, str]:
     if row["Output Type"] == "date":
         return said, said
     low, high = sorted((float(row["Lower Limit"]), float(row["Upper Limit"])))
-    return (said if low == high else f"{said} ({low:.10g} to {high:.10g})"), said
+    gold = f"{said} %" if row["Calculator Name"].startswith(PERCENT) else said
+    return (gold if low == high else f"{gold} ({low:.10g} to {high:.10g})"), said
 
 
 def example(task: str) -> Sample:
