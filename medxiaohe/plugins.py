@@ -71,6 +71,7 @@ EXTRA_OF = {  # import name -> the extra that brings it
     "bitsandbytes": "qlora",
     "tantivy": "knowledge",
     "Stemmer": "knowledge",
+    "cryptography": "sign",
 }
 
 

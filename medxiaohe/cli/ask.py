@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import images, io, plugins
+from medxiaohe.cli.trace import write
 from medxiaohe.errors import ModelError
 from medxiaohe.evals.running.workflows import chosen, resources
 from medxiaohe.recipe import load
@@ -30,6 +31,8 @@ def ask(args: argparse.Namespace) -> int:
     tools = open_tools(names, resources(str(args.library or "")))
     model = plugins.load("models", args.backend)(model_folder(args.model), **options)
     (trace,) = workflow.traces([Prompt("question", (message,))], model, tools)
+    if args.trace:
+        write([trace], args.trace, key=args.key, digests={"model": str(args.model), "backend": args.backend})
     if trace.error:
         raise ModelError(f"{args.model}: {trace.error}")
     if args.json:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import medxiaohe
-from medxiaohe.cli import eval_options
+from medxiaohe.cli import eval_options, trace_options
 from medxiaohe.plugins import nearest
 
 ABOUT = """\
@@ -333,6 +333,11 @@ def parser() -> Parser:
     ask.add_argument("--workflow", default="answer", metavar="NAME", help="of `medxiaohe list workflows`")
     ask.add_argument("--tools", default="", metavar="A,B", help="names of `medxiaohe list tools`")
     ask.add_argument("--library", type=Path, metavar="FILE", help="passages for the tool search")
+    ask.add_argument(
+        "--trace", type=Path, metavar="DIR", help="append the trace to this folder: see `medxiaohe trace`"
+    )
+    ask.add_argument("--key", type=Path, metavar="FILE", help="a private key that signs the traces")
+    trace_options.add(verbs, _verb)
     return top
 
 

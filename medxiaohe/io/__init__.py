@@ -34,6 +34,7 @@ from medxiaohe.io.rows import (
     unwritable,
 )
 from medxiaohe.io.writing import (
+    append_bytes,
     append_jsonl,
     drop_torn_line,
     in_turn,
@@ -50,6 +51,7 @@ __all__ = [
     "RECORD",
     "Confined",
     "annotations_from_json",
+    "append_bytes",
     "append_jsonl",
     "blocks",
     "code",

@@ -132,7 +132,11 @@ def append_jsonl(path: Path, rows: Iterable[Any], sync: bool = True) -> None:
 
     Without `sync` the lines survive a kill of this process, but not of the machine.
     """
-    data = b"".join(_dump(row, path) for row in rows)
+    append_bytes(path, b"".join(_dump(row, path) for row in rows), sync)
+
+
+def append_bytes(path: Path, data: bytes, sync: bool = True) -> None:
+    """Add whole lines, as `append_jsonl` does, that are bytes already."""
     with storage(path), open(path, "ab") as out:
         durable_step()
         out.write(data)

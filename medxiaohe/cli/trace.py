@@ -1,0 +1,157 @@
+"""`medxiaohe trace`: show, verify, redact and export traces."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io, traces
+from medxiaohe.cli.trace_replay import pixels, replayed
+from medxiaohe.errors import ConfigError
+from medxiaohe.traces import checkpoint, exports, store
+from medxiaohe.traces.records import KINDS
+from medxiaohe.traces.redact import redacted
+from medxiaohe.types import Trace
+
+_SIGNS = {"verified": "+", "partly": "~", "not checked": "-", "failed": "x"}
+
+
+def write(
+    found: Sequence[Trace], folder: Path, *, key: Path | None = None, digests: Mapping[str, str] | None = None
+) -> list[str]:
+    """Append traces to a folder; the names they got."""
+    log = traces.Log(folder, _read(key) if key else "")
+    return log.append([traces.seal(one, log.secret, digests=digests, pixels=pixels) for one in found])
+
+
+def show(args: argparse.Namespace) -> int:
+    _there(args.folder)
+    if not args.which:
+        rows = [_line(trace) for trace in store.stored(args.folder)]
+        if args.json:
+            print(json.dumps(rows, ensure_ascii=False))
+        else:
+            print("\n".join(f"{r['index']:>5}  {r['trace'][:16]}  {r['records']:>5} records" for r in rows))
+        return 0
+    records, openings = exports.read(_one(args.folder, args.which))
+    if args.json:
+        opened = [{**r, "opened": openings[r["id"]][1]} if r["id"] in openings else r for r in records]
+        print(json.dumps(opened, ensure_ascii=False))
+        return 0
+    for record in records:
+        public = {k: v for k, v in record.items() if k not in ("id", "kind", "sealed", "leaves")}
+        print(f"{record['id']:<16} {json.dumps(public, ensure_ascii=False)}")
+        if record["id"] in openings:
+            text = json.dumps(openings[record["id"]][1], ensure_ascii=False)
+            print(f"{'':<16} {text if len(text) <= 300 else text[:300] + ' ...'}")
+        elif "sealed" in record:
+            print(f"{'':<16} (closed)")
+    return 0
+
+
+def verify(args: argparse.Namespace) -> int:
+    _there(args.folder)
+    found = traces.verify(
+        args.folder,
+        public_key=_public(args.key),
+        since=args.since,
+        pixels=pixels,
+        replay=None if args.no_replay else lambda trace: replayed(trace, args.folder),
+    )
+    names = list(traces.LEVELS)
+    wanted = names[: names.index(args.level) + 1] if args.level else []
+    short = [name for name in wanted if found.state(name) != "verified"]
+    if args.json:
+        levels = {name: {"state": found.state(name), **io.to_json(found.levels[name])} for name in names}
+        problems = [io.to_json(problem) for problem in found.problems]
+        print(json.dumps({"traces": found.traces, "records": found.records, "levels": levels,
+                          "problems": problems}, ensure_ascii=False))  # fmt: skip
+    else:
+        print(f"{found.traces:,} traces, {found.records:,} records")
+        for name in names:
+            level, state = found.levels[name], found.state(name)
+            print(
+                f"{_SIGNS[state]} {name:<9} {state:<11}  {level.checked:,} checked, {level.not_checked:,} not"
+                f" checked, {level.closed:,} closed"
+            )
+            for why, n in sorted(level.reasons.items()):
+                print(f"    not checked: {why} ({n:,})")
+        if not args.key:
+            print("the signature was NOT checked: give the public key with --key", file=sys.stderr)
+        for problem in found.problems[:20]:
+            print(f"bad: {problem}")
+        if len(found.problems) > 20:
+            print(f"{len(found.problems) - 20:,} more problems: --json has all of them")
+        if short and not found.problems:
+            print(f"not all of the level {short[0]} could be checked")
+    return 1 if found.problems or short else 0
+
+
+def redact(args: argparse.Namespace) -> int:
+    _there(args.folder)
+    keep = [kind.strip() for kind in args.keep.split(",") if kind.strip()]
+    if unknown := [kind for kind in keep if kind not in KINDS[:-1]]:
+        raise ConfigError(f"--keep {unknown[0]}: kinds of records are {', '.join(KINDS[:-1])}")
+    result = redacted(args.folder, args.out, keep)
+    if args.json:
+        print(json.dumps({"open": result[0], "closed": result[1], "out": str(args.out)}))
+    else:
+        print(f"{args.out}: {result[0]:,} records open, {result[1]:,} closed")
+    return 0
+
+
+def export(args: argparse.Namespace) -> int:
+    _there(args.folder)
+    if args.to == "intoto":
+        for trace in store.stored(args.folder):
+            print(json.dumps(exports.in_toto(trace), ensure_ascii=False))
+    else:
+        print(json.dumps(exports.open_telemetry(args.folder, content=args.content), ensure_ascii=False))
+    return 0
+
+
+def key(args: argparse.Namespace) -> int:
+    private, public = checkpoint.new_key(args.name)
+    secret, shown = args.out.with_name(args.out.name + ".key"), args.out.with_name(args.out.name + ".pub")
+    if secret.exists() or shown.exists():
+        raise ConfigError(f"{secret} is there already: choose another --out")
+    with io.storage(secret):
+        secret.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(handle, "w") as file:
+            file.write(private + "\n")
+    io.write_text(shown, public + "\n")
+    print(json.dumps({"key": str(secret), "public": public}) if args.json else public)
+    return 0
+
+
+def _there(folder: Path) -> None:
+    if not (folder / store.LOG).is_file():
+        raise ConfigError(f"{folder} is no folder of traces: there is no {store.LOG} in it")
+
+
+def _line(trace: store.Stored) -> dict[str, Any]:
+    return {"index": trace.index, "trace": store.head_name(trace.lines[-1]), "records": len(trace.lines)}
+
+
+def _one(folder: Path, which: str) -> store.Stored:
+    for trace in store.stored(folder):
+        if which == str(trace.index) or (len(which) > 5 and _line(trace)["trace"].startswith(which)):
+            return trace
+    raise ConfigError(f"no trace {which!r} in {folder}: `medxiaohe trace show {folder}` lists them")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the key {path}") from error
+
+
+def _public(key: str) -> str:
+    return _read(Path(key)) if key and Path(key).is_file() else key

@@ -1,0 +1,81 @@
+"""The options of `medxiaohe trace`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Add = Callable[[Any, str, str, str, str], argparse.ArgumentParser]
+
+
+def add(verbs: Any, verb: Add) -> None:
+    """Add `trace` and its second words to the verbs."""
+    about = "show, verify, redact and export traces of what a workflow did"
+    group = verbs.add_parser("trace", help=about, description=about)
+    words = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    show = verb(
+        words, "show", "the traces of a folder, or one", "medxiaohe trace show traces 0", "trace:show"
+    )
+    _folder(show)
+    show.add_argument(
+        "which", nargs="?", default="", metavar="TRACE", help="its number, or its name or begin"
+    )
+
+    verify = verb(
+        words,
+        "verify",
+        "whether traces are what was recorded: exit code 0, or 1 with the first bad record",
+        "medxiaohe trace verify traces --key signer.pub",
+        "trace:verify",
+    )
+    _folder(verify)
+    verify.add_argument("--key", default="", metavar="KEY", help="public key of whoever signed, or its file")
+    verify.add_argument("--since", type=Path, metavar="FILE", help="a checkpoint of the log that you kept")
+    verify.add_argument(
+        "--level",
+        default="",
+        choices=("", "intact", "resolved", "replayed"),
+        help="exit 1 unless all of this level, and of those before it, could be checked",
+    )
+    verify.add_argument("--no-replay", action="store_true", help="do not run tools and workflows again")
+
+    redact = verb(
+        words,
+        "redact",
+        "a copy with fewer records open, which still verifies",
+        "medxiaohe trace redact traces --keep claim,ruling --out public",
+        "trace:redact",
+    )
+    _folder(redact)
+    redact.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    redact.add_argument("--keep", default="", metavar="A,B", help="kinds of records that stay open")
+
+    export = verb(
+        words,
+        "export",
+        "traces for programs of others, on stdout",
+        "medxiaohe trace export traces --to otel",
+        "trace:export",
+    )
+    _folder(export)
+    export.add_argument("--to", required=True, choices=("otel", "intoto"), help="the format")
+    export.add_argument("--content", action="store_true", help="with the words of messages, tools, arguments")
+
+    key = verb(
+        words,
+        "key",
+        "a new key that signs checkpoints",
+        "medxiaohe trace key clinic --out clinic",
+        "trace:key",
+    )
+    key.add_argument("name", help="of whoever signs")
+    key.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="FILE.key stays secret, FILE.pub is for all"
+    )
+
+
+def _folder(made: argparse.ArgumentParser) -> None:
+    made.add_argument("folder", type=Path, metavar="DIR", help="a folder of traces")

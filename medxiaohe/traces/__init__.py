@@ -1,0 +1,22 @@
+"""Traces that anyone verifies offline: what a workflow did, as records that nobody can change unseen.
+
+records.py seals a trace, store.py appends it to a log, verify.py checks a log; docs/traces.md has the format.
+"""
+
+from medxiaohe.traces.records import Sealed, by_digest, restore, seal
+from medxiaohe.traces.store import Log
+from medxiaohe.traces.verdict import LEVELS, Problem, Verdict
+from medxiaohe.traces.verify import Replayed, verify
+
+__all__ = [
+    "LEVELS",
+    "Log",
+    "Problem",
+    "Replayed",
+    "Sealed",
+    "Verdict",
+    "by_digest",
+    "restore",
+    "seal",
+    "verify",
+]

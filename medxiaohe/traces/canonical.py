@@ -1,0 +1,135 @@
+"""Canonical JSON (RFC 8785, JCS): equal values have equal bytes, so that a digest of a value means something.
+
+Numbers are integers that a double holds exactly. Floats are refused: two programs print them in two ways.
+`packed` writes them as decimal text, which `unpacked` reads back without loss.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from medxiaohe.errors import DataError
+
+MAX_DEPTH = 64
+MAX_INTEGER = 2**53 - 1  # RFC 8785, section 3.2.2.3 and appendix D
+_TAGS = {"$float", "$int", "$object"}
+
+
+def dumps(value: Any) -> bytes:
+    """Canonical bytes of JSON data.
+
+    Args:
+        value: of str, int, bool, None, list, tuple and Mapping with text keys.
+
+    Raises:
+        DataError: a float, an integer above 2**53 - 1, half of a surrogate pair, nested deeper than 64, or
+            what JSON cannot hold.
+    """
+    rare = _check(value, 0)
+    # keys are sorted by UTF-16 code units; for keys below U+D800 that is the order of code points
+    ordered = _sorted(value) if rare else value
+    try:
+        text = json.dumps(ordered, ensure_ascii=False, sort_keys=not rare, separators=(",", ":"))
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError("the text holds half of a surrogate pair, which no UTF-8 file can") from error
+
+
+def loads(data: bytes) -> Any:
+    """Read canonical JSON; anything that `dumps` would not have written is refused.
+
+    Raises:
+        DataError: not JSON, not canonical, a key twice, or what `dumps` refuses.
+    """
+    try:
+        value = json.loads(
+            data.decode(), object_pairs_hook=_object, parse_float=_refused, parse_constant=_refused
+        )
+    except (ValueError, RecursionError) as error:
+        raise error if isinstance(error, DataError) else DataError(f"not JSON: {error}") from error
+    if dumps(value) != data:
+        raise DataError("not canonical JSON (RFC 8785): keys must be sorted, without blanks between them")
+    return value
+
+
+def packed(value: Any) -> Any:
+    """JSON data in which floats and large integers are written as text; `unpacked` is the inverse.
+
+    Raises:
+        DataError: NaN or infinity.
+    """
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise DataError(f"{value} is not a finite number, so it cannot be recorded")
+        return {"$float": repr(value)}
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_INTEGER:
+        return {"$int": str(value)}
+    if isinstance(value, Mapping):
+        row = {str(key): packed(item) for key, item in value.items()}
+        return {"$object": row} if len(row) == 1 and not _TAGS.isdisjoint(row) else row
+    if isinstance(value, (list, tuple)):
+        return [packed(item) for item in value]
+    return value
+
+
+def unpacked(value: Any) -> Any:
+    """The inverse of `packed`; DataError where a number is none."""
+    if isinstance(value, dict):
+        if len(value) == 1 and not _TAGS.isdisjoint(value):
+            ((tag, item),) = value.items()
+            if tag == "$object" and isinstance(item, dict):
+                return {key: unpacked(inner) for key, inner in item.items()}
+            try:
+                return float(item) if tag == "$float" else int(item)
+            except (TypeError, ValueError) as error:
+                raise DataError(f"{str(item)[:40]!r} is no number") from error
+        return {key: unpacked(item) for key, item in value.items()}
+    return [unpacked(item) for item in value] if isinstance(value, list) else value
+
+
+def _check(value: Any, depth: int) -> bool:
+    """Refuse what has no canonical form; whether a key must be sorted by UTF-16 code units."""
+    if depth > MAX_DEPTH:
+        raise DataError(f"nested deeper than {MAX_DEPTH}")
+    if isinstance(value, str) or value is None or isinstance(value, bool):
+        return False
+    if isinstance(value, int):
+        if abs(value) > MAX_INTEGER:
+            raise DataError(f"the integer {str(value)[:30]} is above 2**53 - 1: write it as text")
+        return False
+    if isinstance(value, (list, tuple)):
+        return any([_check(item, depth + 1) for item in value])
+    if isinstance(value, Mapping):
+        rare = False
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise DataError(f"the key {str(key)[:40]!r} is not text")
+            rare |= not key.isascii() and max(key) >= "\ud800"
+            rare |= _check(item, depth + 1)
+        return rare
+    if isinstance(value, float):
+        raise DataError(f"the number {value!r} is not an integer: write it as text (canonical.packed)")
+    raise DataError(f"a {type(value).__name__} is not JSON")
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _sorted(value[key])
+            for key in sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))
+        }
+    return [_sorted(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise DataError("an object has a key twice")
+    return value
+
+
+def _refused(text: str) -> NoReturn:
+    raise DataError(f"the number {text[:40]} is not an integer: floats, NaN and infinity are refused")

@@ -1,0 +1,121 @@
+"""Merkle trees of RFC 9162 (Certificate Transparency 2.0): the root, and proofs of inclusion and consistency.
+
+Leaves are bytes. SHA-256(0x00 || leaf) is the hash of a leaf, SHA-256(0x01 || left || right) that of a node.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Frontier:
+    """The root of a growing tree, in memory that grows with the logarithm of its size."""
+
+    def __init__(self, hashes: Iterable[bytes] = ()) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []  # of the complete subtrees, the largest first
+        for one in hashes:
+            self.add(one)
+
+    def add(self, hash: bytes) -> None:
+        """Add the hash of the next leaf."""
+        size = self.size
+        while size & 1:  # a complete subtree of the same size is to the left
+            hash = node_hash(self._peaks.pop(), hash)
+            size >>= 1
+        self._peaks.append(hash)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root hash (RFC 9162, section 2.1.1); of an empty tree SHA-256 of nothing."""
+        if not self._peaks:
+            return hashlib.sha256(b"").digest()
+        root = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            root = node_hash(peak, root)
+        return root
+
+
+def root(hashes: Iterable[bytes]) -> bytes:
+    """The root hash over hashes of leaves."""
+    return Frontier(hashes).root()
+
+
+def _split(size: int) -> int:
+    """The largest power of two below `size`."""
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def inclusion(index: int, hashes: Sequence[bytes]) -> list[bytes]:
+    """Proof that leaf `index` is in the tree over `hashes` (RFC 9162, section 2.1.3.1)."""
+    if len(hashes) <= 1:
+        return []
+    k = _split(len(hashes))
+    if index < k:
+        return [*inclusion(index, hashes[:k]), root(hashes[k:])]
+    return [*inclusion(index - k, hashes[k:]), root(hashes[:k])]
+
+
+def includes(leaf: bytes, index: int, *, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Verify a proof of inclusion (RFC 9162, section 2.1.3.2); `leaf` is the hash of the leaf."""
+    if not 0 <= index < size:
+        return False
+    at, last, hash = index, size - 1, leaf
+    for step in proof:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            hash = node_hash(step, hash)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            hash = node_hash(hash, step)
+        at, last = at >> 1, last >> 1
+    return last == 0 and hash == root
+
+
+def consistency(first: int, hashes: Sequence[bytes]) -> list[bytes]:
+    """Proof that the tree over `hashes` begins with its first `first` leaves (RFC 9162, section 2.1.4.1)."""
+
+    def proof(m: int, part: Sequence[bytes], whole: bool) -> list[bytes]:
+        if m == len(part):
+            return [] if whole else [root(part)]
+        k = _split(len(part))
+        if m <= k:
+            return [*proof(m, part[:k], whole), root(part[k:])]
+        return [*proof(m - k, part[k:], False), root(part[:k])]
+
+    return proof(first, hashes, True) if 0 < first < len(hashes) else []
+
+
+def consistent(first: int, second: int, *, old: bytes, new: bytes, proof: Sequence[bytes]) -> bool:
+    """Verify a proof of consistency between two roots (RFC 9162, section 2.1.4.2)."""
+    if first == second:
+        return not proof and old == new
+    if not 0 < first < second or not proof:
+        return first == 0 and not proof
+    path = list(proof) if first & (first - 1) else [old, *proof]
+    at, last = first - 1, second - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    one = two = path[0]
+    for step in path[1:]:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            one, two = node_hash(step, one), node_hash(step, two)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            two = node_hash(two, step)
+        at, last = at >> 1, last >> 1
+    return last == 0 and one == old and two == new

@@ -1,0 +1,273 @@
+"""A folder of traces that only grows.
+
+    log.jsonl        records, one canonical line each; a trace ends with its head
+    openings.jsonl   one line a trace: what opens its sealed records
+    checkpoint       the signed note: how many traces, and the Merkle root over their heads
+    blobs/ab/SHA256  images and documents
+    secret           what the salts are made of; stays with whoever records
+
+An append is done when the checkpoint is on disk. What a kill left behind the checkpoint is cut off by the
+next append, which writes it again: no line that a checkpoint covers ever changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.traces import checkpoint as notes
+from medxiaohe.traces import merkle
+from medxiaohe.traces.canonical import dumps, loads
+from medxiaohe.traces.checkpoint import Checkpoint
+from medxiaohe.traces.records import MAX_RECORDS, Opening, Sealed
+
+LOG, OPENINGS, CHECKPOINT, BLOBS, SECRET = "log.jsonl", "openings.jsonl", "checkpoint", "blobs", "secret"
+SHA256 = re.compile(r"[0-9a-f]{64}")
+_HEAD = re.compile(rb'"id":"head/\d+","kind":"head"')
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The lines of one trace, as they lie in the log."""
+
+    index: int  # from 0
+    line: int  # number of the first line in log.jsonl, from 1
+    lines: tuple[bytes, ...]
+    openings: bytes  # the line of openings.jsonl; b"" where there is none
+
+
+class Log:
+    """Appends traces to a folder. One process at a time: who comes second waits for its turn."""
+
+    def __init__(self, folder: Path, private_key: str = "") -> None:
+        """Open or make a log.
+
+        Args:
+            private_key: signs checkpoints; without one they are unsigned.
+
+        Raises:
+            DataError: the log is not the one that its checkpoint covers.
+            MissingExtra: there is a key and the package cryptography is not installed.
+        """
+        self.folder, self._key = folder, private_key
+        if private_key:
+            notes.public_key(private_key)  # a wrong key stops here
+        folder.mkdir(parents=True, exist_ok=True)
+        self.secret = _secret(folder / SECRET)
+        self._known = -1  # size of log.jsonl when this object last looked
+        self._frontier = merkle.Frontier()
+
+    def append(self, traces: Sequence[Sealed], blobs: Mapping[str, bytes] | None = None) -> list[str]:
+        """Add traces, with one checkpoint for all of them (group commit).
+
+        Args:
+            blobs: documents and images by SHA-256; images whose file can still be read are added as well.
+
+        Returns:
+            The SHA-256 of each head: the name of the trace.
+
+        Raises:
+            DataError: a blob has another digest than its name.
+        """
+        with io.in_turn(self.folder / LOG):
+            self._recover()
+            for name, data in (blobs or {}).items():
+                self._blob(name, data)
+            for trace in traces:
+                for name, file in trace.files.items():
+                    self._copy(name, Path(file))
+            lines = b"".join(line + b"\n" for trace in traces for line in trace.lines)
+            opened = b"".join(_opening_line(trace.head, trace.openings) for trace in traces)
+            io.append_bytes(self.folder / OPENINGS, opened)
+            io.append_bytes(self.folder / LOG, lines)
+            for trace in traces:
+                self._frontier.add(merkle.leaf_hash(trace.head))
+            self._known += len(lines)
+            note = notes.sign(Checkpoint(self._frontier.size, self._frontier.root()), self._key)
+            io.write_text(self.folder / CHECKPOINT, note)
+        return [head_name(trace.head) for trace in traces]
+
+    def _recover(self) -> None:
+        """Cut off what a killed append left behind the checkpoint."""
+        log = self.folder / LOG
+        if self._known == (log.stat().st_size if log.exists() else 0):
+            return
+        size = read_checkpoint(self.folder)[0].size if (self.folder / CHECKPOINT).exists() else 0
+        frontier, end = merkle.Frontier(), 0
+        if size:
+            for line in _raw_lines(log):
+                end += len(line)
+                if _HEAD.search(line):
+                    frontier.add(merkle.leaf_hash(line.rstrip(b"\n")))
+                if frontier.size == size:
+                    break
+            root = read_checkpoint(self.folder)[0].root
+            if frontier.size != size or frontier.root() != root:
+                raise DataError(
+                    f"{self.folder}: the log is not the one that its checkpoint covers, so nothing is added:"
+                    " see `medxiaohe trace verify`"
+                )
+        _truncate(log, end)
+        opened = self.folder / OPENINGS
+        keep = sum(len(line) for line, _ in zip(_raw_lines(opened), range(size), strict=False))
+        _truncate(opened, keep)
+        self._frontier, self._known = frontier, end
+
+    def _blob(self, name: str, data: bytes) -> None:
+        if hashlib.sha256(data).hexdigest() != name:
+            raise DataError(f"the blob {name[:80]!r} has other bytes than its digest says")
+        path = blob_path(self.folder, name)
+        if not path.exists():
+            io.write(path, partial(_fill, data))
+
+    def _copy(self, name: str, file: Path) -> None:
+        if not SHA256.fullmatch(name) or blob_path(self.folder, name).exists():
+            return
+        try:
+            with io.open_regular(file) as opened:
+                data = opened.read()
+        except (OSError, DataError):
+            return  # the verifier counts it as not checked
+        if hashlib.sha256(data).hexdigest() == name:
+            self._blob(name, data)
+
+
+def stored(folder: Path) -> Iterator[Stored]:
+    """The traces of a folder, in order, one at a time.
+
+    Raises:
+        DataError: no log, a torn last line, or more records without a head than a trace may have.
+    """
+    log = folder / LOG
+    if not log.is_file():
+        raise DataError(f"{folder} is no folder of traces: there is no {LOG} in it")
+    openings = iter(_raw_lines(folder / OPENINGS))
+    lines: list[bytes] = []
+    first, number, index = 1, 0, 0
+    for number, line in enumerate(_raw_lines(log), start=1):
+        if not line.endswith(b"\n"):
+            raise DataError(f"{log}:{number}: the last line is cut short: the log was truncated")
+        lines.append(line[:-1])
+        if _HEAD.search(line):
+            yield Stored(index, first, tuple(lines), next(openings, b"").rstrip(b"\n"))
+            lines, first, index = [], number + 1, index + 1
+        elif len(lines) > MAX_RECORDS:
+            raise DataError(f"{log}:{first}: more than {MAX_RECORDS:,} records without a head")
+    if lines:
+        raise DataError(f"{log}:{first}: the last {len(lines)} records have no head: the log was truncated")
+
+
+def read_checkpoint(folder: Path) -> tuple[Checkpoint, str]:
+    """The checkpoint of a folder, or of a file, and its text; DataError where there is none."""
+    path = folder / CHECKPOINT if folder.is_dir() else folder
+    try:
+        note = path.read_bytes().decode()
+    except FileNotFoundError as error:
+        raise DataError(f"no checkpoint: {path}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a checkpoint: not a readable text file") from error
+    try:
+        return notes.parse(note)[0], note
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def parse_openings(line: bytes) -> tuple[str, dict[str, Opening]]:
+    """The name of the trace, and its openings by record.
+
+    Raises:
+        DataError: the line is no line of openings.
+    """
+    if not line:
+        return "", {}
+    row = loads(line)
+    try:
+        return str(row["trace"]), {
+            str(id): (str(salt), value) for id, (salt, value) in row["openings"].items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError("not a line of openings") from error
+
+
+def read_blob(folder: Path, name: str) -> bytes | None:
+    """The bytes of a blob, whatever they are, or None where there is none."""
+    if not SHA256.fullmatch(name):
+        return None  # never a path that somebody wrote into a record
+    try:
+        with io.open_regular(blob_path(folder, name)) as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def blob_path(folder: Path, name: str) -> Path:
+    return folder / BLOBS / name[:2] / name
+
+
+def head_name(head: bytes) -> str:
+    """The name of a trace: the SHA-256 of its head."""
+    return hashlib.sha256(head).hexdigest()
+
+
+def _opening_line(head: bytes, openings: Mapping[str, Opening]) -> bytes:
+    rows: dict[str, Any] = {id: list(opening) for id, opening in openings.items()}
+    return dumps({"trace": head_name(head), "openings": rows}) + b"\n"
+
+
+def write_copy(folder: Path, out: Path, kept: Sequence[dict[str, Opening]], blobs: Sequence[str]) -> None:
+    """A copy of a log with other openings: the log and the checkpoint are the same bytes."""
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"{out} is not empty: a copy goes into a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in blobs:
+        if (data := read_blob(folder, name)) is not None:
+            io.write(blob_path(out, name), partial(_fill, data))
+    heads = [trace.lines[-1] for trace in stored(folder)]
+    rows = b"".join(_opening_line(head, opened) for head, opened in zip(heads, kept, strict=True))
+    io.write(out / OPENINGS, partial(_fill, rows))
+    io.write(out / LOG, lambda file: file.writelines(_raw_lines(folder / LOG)))
+    if (folder / CHECKPOINT).exists():
+        io.write_text(out / CHECKPOINT, read_checkpoint(folder)[1])
+
+
+def _fill(data: bytes, out: IO[bytes]) -> None:
+    out.write(data)
+
+
+def _raw_lines(path: Path) -> Iterator[bytes]:
+    if not path.exists():
+        return
+    with io.open_regular(path) as file:
+        number = 0
+        while line := file.readline(io.MAX_LINE_BYTES + 1):
+            number += 1
+            if len(line) > io.MAX_LINE_BYTES:
+                raise DataError(f"{path}:{number}: a line longer than {io.MAX_LINE_BYTES >> 20} MiB")
+            yield line
+
+
+def _truncate(path: Path, size: int) -> None:
+    with io.storage(path), open(path, "ab") as file:
+        if file.tell() > size:
+            file.truncate(size)
+            os.fsync(file.fileno())
+
+
+def _secret(path: Path) -> bytes:
+    if not path.exists():
+        with io.in_turn(path):
+            if not path.exists():
+                io.write_text(path, os.urandom(32).hex() + "\n")
+                path.chmod(0o600)
+    try:
+        return bytes.fromhex(path.read_text().strip())
+    except ValueError as error:
+        raise DataError(f"{path}: not a secret: 64 hex digits") from error

@@ -1,0 +1,61 @@
+"""What a verification found: problems by record, and by level how much was checked, and how much was not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+LEVELS = {
+    "intact": "canonical records, openings, references, root, place in the log, signature",
+    "resolved": "every locator opens: quote in its document, box in its image",
+    "replayed": "pure tools and the workflow give the same bytes again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One record that is not what it should be."""
+
+    trace: int  # from 0; -1: the log as a whole
+    record: str  # its id, or "log", "checkpoint", "openings"
+    level: str
+    why: str
+
+    def __str__(self) -> str:
+        where = f"trace {self.trace}, {self.record}" if self.trace >= 0 else self.record
+        return f"{where}: {self.why}"
+
+
+@dataclass(slots=True)
+class Level:
+    """How far one level got."""
+
+    checked: int = 0
+    not_checked: int = 0  # what it needs is not here
+    closed: int = 0  # redacted
+    reasons: dict[str, int] = field(default_factory=dict)  # why not -> how often
+
+    def skip(self, why: str) -> None:
+        self.not_checked += 1
+        self.reasons[why] = self.reasons.get(why, 0) + 1
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The result for a folder of traces."""
+
+    traces: int = 0
+    records: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    levels: dict[str, Level] = field(default_factory=lambda: {name: Level() for name in LEVELS})
+
+    def add(self, trace: int, record: str, level: str, why: str) -> None:
+        self.problems.append(Problem(trace, record, level, why))
+
+    def state(self, level: str) -> str:
+        """One of: failed, not checked (nothing of it was), partly (some of it was not), verified."""
+        counts = self.levels[level]
+        if any(problem.level == level for problem in self.problems):
+            return "failed"
+        if not counts.checked:
+            return "not checked"
+        return "partly" if counts.not_checked or counts.closed else "verified"

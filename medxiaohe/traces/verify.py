@@ -1,0 +1,126 @@
+"""Verification of a folder of traces, without a network and without trusting who wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from medxiaohe.errors import DataError
+from medxiaohe.traces import checkpoint as notes
+from medxiaohe.traces import merkle, store
+from medxiaohe.traces.intact import Opened, check_records
+from medxiaohe.traces.records import Pixels, restore
+from medxiaohe.traces.resolve import Resolver
+from medxiaohe.traces.verdict import Verdict
+from medxiaohe.types import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of doing a part of a trace again."""
+
+    step: int  # -1: the whole trace
+    same: bool | None  # None: it cannot be done again here
+    why: str = ""
+
+
+Replay = Callable[[Trace], Iterable[Replayed]]
+
+
+def verify(
+    folder: Path,
+    *,
+    public_key: str = "",
+    since: Path | None = None,
+    pixels: Pixels | None = None,
+    replay: Replay | None = None,
+) -> Verdict:
+    """Check every trace of a folder, up to each level that the arguments allow.
+
+    Args:
+        public_key: of whoever signed; without one the signature counts as not checked.
+        since: an earlier checkpoint that somebody else kept: shows truncation and forks by the signer too.
+        pixels: reads the RGB bytes of a region; without it regions are checked by their frame only.
+        replay: does tools and the workflow of a trace again; without it that level is not checked.
+
+    Raises:
+        DataError: there is no log, or `since` is no checkpoint.
+        MissingExtra: a key is given and the package cryptography is not installed.
+    """
+    found = Verdict()
+    resolver = Resolver(folder, pixels)
+    old = store.read_checkpoint(since) if since else None
+    if old and public_key and (why := notes.check_signature(old[1], public_key)):
+        raise DataError(f"{since}: {why}")
+    if not (folder / store.LOG).is_file():
+        raise DataError(f"{folder} is no folder of traces: there is no {store.LOG} in it")
+    frontier, early = merkle.Frontier(), merkle.root([])
+    try:
+        for trace in store.stored(folder):
+            frontier.add(merkle.leaf_hash(trace.lines[-1]))
+            if old and frontier.size == old[0].size:
+                early = frontier.root()
+            found.traces += 1
+            found.records += len(trace.lines)
+            opened = check_records(trace, found)
+            if opened is not None:
+                resolver.check(opened, found)
+                _replay(opened, replay, found)
+            else:
+                for level in ("resolved", "replayed"):
+                    found.levels[level].skip("a trace is not intact")
+    except DataError as error:
+        found.add(-1, "log", "intact", str(error).removeprefix(f"{folder}/"))
+    _log(folder, public_key, frontier, found)
+    if old and frontier.size < old[0].size:
+        why = f"{frontier.size} traces, and the checkpoint that you kept has {old[0].size}: truncated"
+        found.add(-1, "log", "intact", why)
+    elif old and early != old[0].root:
+        why = "the log does not continue the checkpoint that you kept: it was written again (a fork)"
+        found.add(-1, "log", "intact", why)
+    return found
+
+
+def _log(folder: Path, public_key: str, frontier: merkle.Frontier, found: Verdict) -> None:
+    """Compare the log with its checkpoint, and the checkpoint with its signature."""
+    intact = found.levels["intact"]
+    try:
+        checkpoint, note = store.read_checkpoint(folder)
+        why = notes.check_signature(note, public_key) if public_key else ""
+    except DataError as error:
+        found.add(-1, "checkpoint", "intact", str(error).removeprefix(f"{folder}/"))
+        return
+    if not public_key:
+        intact.skip("no public key was given, so the signature was not looked at")
+    if why:
+        found.add(-1, "checkpoint", "intact", why)
+    if checkpoint.origin != notes.ORIGIN:
+        found.add(-1, "checkpoint", "intact", f"of the log {checkpoint.origin!a}, not of {notes.ORIGIN}")
+    if checkpoint.size != frontier.size:
+        why = f"the log has {frontier.size} traces, its checkpoint covers {checkpoint.size}"
+        found.add(-1, "log", "intact", why)
+    elif checkpoint.root != frontier.root():
+        why = "a head was changed, or heads changed places: the root is another"
+        found.add(-1, "log", "intact", why)
+    else:
+        intact.checked += 1
+
+
+def _replay(opened: Opened, replay: Replay | None, found: Verdict) -> None:
+    level = found.levels["replayed"]
+    if replay is None:
+        level.skip("replay was not asked for")
+        return
+    if opened.closed:
+        level.closed += 1
+        return
+    trace = restore(opened.records, opened.openings)
+    steps = {record["step"]: record["id"] for record in opened.records if "step" in record}
+    for one in replay(trace):
+        if one.same is None:
+            level.skip(one.why)
+        elif one.same:
+            level.checked += 1
+        else:
+            found.add(opened.index, steps.get(one.step, opened.answer), "replayed", one.why)
