@@ -261,6 +261,8 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
         facts["example"] = example.text if example else ""
     elif kind == "scoring":
         facts |= {"example": _said(example), "target": example.target} if example else {}
+    elif kind == "workflows":
+        facts["example"] = example.ends if example else ""
     elif example:
         facts["example"] = [f"{name}: {str(content)[:300]}" for name, content in example.items()]
     return facts

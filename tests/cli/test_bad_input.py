@@ -245,7 +245,7 @@ def test_a_file_size_limit_is_one_sentence(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
 
     command = [sys.executable, "-m", "medxiaohe", "run", str(filling(tmp_path))]
-    env = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {"PYTHONPATH": str(Path(__file__).parents[2]), "MEDXIAOHE_CODE": "any"}
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, env=env)
     assert done.returncode == 3 and "big.bin: the file would pass the size limit" in done.stderr
     assert not engine.drafts(tmp_path / "out") and (tmp_path / "out/words/1/stage.json").exists()
@@ -285,7 +285,10 @@ def test_a_second_run_on_the_same_folder_names_the_process_that_has_it(tmp_path:
     path = engine.recipe(tmp_path)
     command = [sys.executable, "-m", "medxiaohe", "run", str(path), "--set", "words.wait=30"]
     first = subprocess.Popen(
-        command, env={"PYTHONPATH": str(Path(__file__).parents[2])}, stderr=subprocess.PIPE, text=True
+        command,
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "MEDXIAOHE_CODE": "any"},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert first.stderr is not None and first.stderr.readline().startswith("running")
@@ -354,7 +357,7 @@ def test_a_file_of_ones_own_that_does_not_import_is_named(
 def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(tmp_path: Path) -> None:
     path = engine.recipe(tmp_path)
     command = [sys.executable, "-m", "medxiaohe", "run", str(path)]
-    env = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {"PYTHONPATH": str(Path(__file__).parents[2]), "MEDXIAOHE_CODE": "any"}
     # a background job of a shell may be deaf to it
     heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     running = subprocess.Popen(

@@ -19,6 +19,7 @@ def kills(folder: Path, *arguments: str, start: str = "", preload: str = "") -> 
     command = [sys.executable, str(driver), str(folder), start, *arguments]
     env = {
         "PYTHONPATH": str(driver.parent.parent),
+        "MEDXIAOHE_CODE": "any",
         "PRELOAD": preload,
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
