@@ -21,6 +21,7 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.progress import track
 from medxiaohe.recipe.settings import InputPath
 from medxiaohe.retrieval import guidelines, passages, text
+from medxiaohe.retrieval.assets import texts
 from medxiaohe.retrieval.chunks import CHARACTERS, OVERLAP
 from medxiaohe.types import Evidence, Sample
 
@@ -65,7 +66,7 @@ def _documents(settings: IndexSettings, corpus: Path | None) -> Iterator[Evidenc
     name = settings.path.removeprefix("asset:")
     path = assets.folder(name) if name != settings.path else Path(settings.path)
     if settings.path == GUIDELINES:
-        yield from guidelines.documents(path)
+        yield from guidelines.documents(texts(path))
     elif _has_samples(path):
         yield from map(_document, io.read_samples(path))
     else:

@@ -4,7 +4,7 @@ of a case, a file of passages. retrieval/text.py is for corpora."""
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from medxiaohe.errors import DataError
@@ -14,14 +14,26 @@ K1, B = 1.5, 0.75
 
 
 class BM25:
-    def __init__(self, passages: Iterable[Evidence], searched: Iterable[str] = ()):
-        """Index passages; `searched` has the text to search for each, where it is not the passage's own."""
+    def __init__(
+        self,
+        passages: Iterable[Evidence],
+        searched: Iterable[str] = (),
+        split: Callable[[str], list[str]] | None = None,
+    ):
+        """Index passages.
+
+        Args:
+            passages: what is returned.
+            searched: the text to search for each, where it is not the passage's own.
+            split: text -> terms; `words` unless given.
+        """
+        self.split = split or words
         self.passages = list(passages)
         self.lengths: list[int] = []
         self.postings: dict[str, list[tuple[int, int]]] = {}  # term -> passages that have it, and how often
         texts = list(searched) or [passage.text for passage in self.passages]
         for i, text in enumerate(texts):
-            terms = Counter(words(text))
+            terms = Counter(self.split(text))
             self.lengths.append(terms.total())
             for term, count in terms.items():
                 self.postings.setdefault(term, []).append((i, count))
@@ -41,7 +53,9 @@ class BM25:
 
     def _search(self, query: str, top: int) -> tuple[Evidence, ...]:
         scores: dict[int, float] = {}
-        for term in sorted(set(words(query))):  # sorted: the sum of floats does not depend on the hash seed
+        for term in sorted(
+            set(self.split(query))
+        ):  # sorted: the sum of floats does not depend on the hash seed
             found = self.postings.get(term, ())
             rarity = math.log(1 + (len(self.passages) - len(found) + 0.5) / (len(found) + 0.5))
             for i, count in found:

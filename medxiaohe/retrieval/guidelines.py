@@ -4,47 +4,50 @@ open_medicine."""
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
-from medxiaohe import io
 from medxiaohe.errors import DataError
-from medxiaohe.retrieval.bm25 import BM25, words
+from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.retrieval.chunks import chunks
 from medxiaohe.retrieval.json_parts import json_parts
-from medxiaohe.retrieval.words import STOP_WORDS
+from medxiaohe.retrieval.words import terms
 from medxiaohe.types import Evidence, Locator
 
+DIFFERENTIALS = "mcp/differentials/data"
 LICENSE = "MIT (summaries by the authors of open-medicine)"
 LEVEL = "B"  # a summary of a guideline, not the guideline
 ORDER = ("must_not_miss", "common", "less_common", "rare")
 
 
 class Guidelines:
-    """Guideline sections and differentials of a folder of the asset; read when they are first asked for."""
+    """Guideline sections and differentials of the asset's files (retrieval/assets.py)."""
 
     pure = True
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, files: Mapping[str, str]):
+        """Take file name -> text; nothing is parsed before it is asked for."""
+        self.files = files
 
     def sections(self, question: str, top: int) -> tuple[Evidence, ...]:
         """The `top` parts of sections that match a question best, each with its span in its section."""
-        return self._index.search([_content(question)], top)[0]
+        return self._index.search([question], top)[0]
 
     def differential(self, complaint: str, top: int) -> tuple[Evidence, ...]:
         """Diagnoses of the differential that matches a complaint best, those that must not be missed first;
         empty where no differential shares a word with it."""
-        matches = self._complaints.search([_content(complaint)], 1)[0]
+        matches = self._complaints.search([complaint], 1)[0]
         return tuple(self.diagnoses(matches[0].id))[:top] if matches else ()
 
     @cached_property
     def complaints(self) -> tuple[str, ...]:
         """What there are differentials for."""
-        return tuple(path.stem for path in sorted((self.folder / "mcp/differentials/data").glob("*.json")))
+        folder = PurePosixPath(DIFFERENTIALS)
+        return tuple(sorted(p.stem for p in map(PurePosixPath, self.files) if p.parent == folder))
 
     def diagnoses(self, complaint: str) -> list[Evidence]:
         """Every diagnosis of a differential, with its span in the file; the most urgent first."""
@@ -70,8 +73,8 @@ class Guidelines:
         ]  # fmt: skip
 
     def _differential(self, complaint: str) -> tuple[str, Mapping[str, Any]]:
-        path = self.folder / "mcp/differentials/data" / f"{complaint}.json"
-        return path.read_text(encoding="utf-8"), io.read_json(path)
+        text = self.files[f"{DIFFERENTIALS}/{complaint}.json"]
+        return text, json.loads(text)
 
     @cached_property
     def _complaints(self) -> BM25:
@@ -80,30 +83,31 @@ class Guidelines:
             [
                 Evidence(name, " ".join([table["title"], *table["keywords"]]), "differentials")
                 for name, table in tables
-            ]
+            ],
+            split=terms,
         )
 
     @cached_property
     def _index(self) -> BM25:
         parts = []
-        for document in documents(self.folder):
+        for document in documents(self.files):
             spans = chunks(document.text)
             for number, (start, end) in enumerate(spans):
                 id = document.id if len(spans) == 1 else f"{document.id}#{number}"
                 at = Locator(span=(start, end))
                 parts.append(replace(document, id=id, text=document.text[start:end], at=at))
         # the title is searched with each part, since a part may not repeat what it is about
-        return BM25(parts, [f"{part.source} {part.text}" for part in parts])
+        return BM25(parts, [f"{part.source} {part.text}" for part in parts], terms)
 
 
-def documents(folder: Path) -> Iterator[Evidence]:
+def documents(files: Mapping[str, str]) -> Iterator[Evidence]:
     """Every section as a whole document; DataError where the registry and the files differ."""
-    for guideline in io.read_json(folder / "guidelines/registry.json"):
+    for guideline in json.loads(files["guidelines/registry.json"]):
         for section in guideline["sections"]:
-            path = folder / "guidelines/content" / guideline["id"] / f"{section}.md"
-            if not path.is_file():
-                raise DataError(f"{path} is in the registry and not there")
-            text = path.read_bytes().decode()
+            name = f"guidelines/content/{guideline['id']}/{section}.md"
+            if name not in files:
+                raise DataError(f"{name} is in the registry of guidelines and not there")
+            text = files[name]
             by = f"{guideline['organization']} {guideline['year']}"
             source = f"{guideline['title']} ({by}), doi:{guideline['doi']}"
             yield Evidence(
@@ -115,7 +119,3 @@ def documents(folder: Path) -> Iterator[Evidence]:
                 license=LICENSE,
                 date=str(guideline["year"]),
             )
-
-
-def _content(question: str) -> str:
-    return " ".join(word for word in words(question) if word not in STOP_WORDS)

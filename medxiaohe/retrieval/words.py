@@ -7,6 +7,8 @@ import re
 from functools import cache
 from typing import Any
 
+from medxiaohe import plugins
+
 # function words and question words, which say nothing about what a text is about
 STOP_WORDS = frozenset(
     "a an and any are as at be been being but by can could did do does for from had has have how if in into"
@@ -40,6 +42,7 @@ def terms(text: str) -> list[str]:
 
 @cache
 def _stemmer() -> Any:
+    plugins.need("Stemmer", why="searching by the stems of words")
     import Stemmer
 
     return Stemmer.Stemmer("english")

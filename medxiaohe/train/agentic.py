@@ -26,6 +26,7 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.backends.transformers import generation, special_ids
 from medxiaohe.recipe.settings import InputPath, decisive
+from medxiaohe.retrieval import assets
 from medxiaohe.retrieval.library import open_library
 from medxiaohe.rewards.rwr import RwrWeights
 from medxiaohe.scoring.judges import use as judges
@@ -220,11 +221,11 @@ def tools_by_task(
     tasks: Mapping[str, Task], names: Sequence[str], retriever: Retriever
 ) -> dict[str, tuple[Tool, ...]]:
     """The tools of each task: `search` where there is a retriever, those the settings name, and its own."""
-    resources: dict[str, Any] = {}
+    resources: dict[str, Any] = dict(assets.resources())
     if retriever.path or retriever.url:
         library = open_library(retriever.path, retriever.url, retriever.privacy)
         names = ["search", *names]
-        resources = {"search.library": library, "search.top": retriever.top}
+        resources |= {"search.library": library, "search.top": retriever.top}
     return {name: task_tools(task, names, resources) for name, task in tasks.items()}
 
 

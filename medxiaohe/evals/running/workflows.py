@@ -11,6 +11,7 @@ from medxiaohe import plugins
 from medxiaohe.agents.engine import Budget, Journal, Tools, is_flow, options, run
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import build
+from medxiaohe.retrieval import assets
 from medxiaohe.retrieval.library import open_library
 from medxiaohe.types import Model, Prompt, Task, Trace
 
@@ -64,5 +65,7 @@ def chosen(name: str, workflow: Mapping[str, Any]) -> Chosen:
 
 
 def resources(library: str | None) -> dict[str, Any]:
-    """What tools work on beside arguments and images: the passages of a file, read when a tool needs them."""
-    return {"library": cache(partial(open_library, library))} if library else {}
+    """What tools work on beside arguments and images, read when a tool needs it: a library, and knowledge
+    that comes with assets."""
+    own = {"library": cache(partial(open_library, library))} if library else {}
+    return {**assets.resources(), **own}
