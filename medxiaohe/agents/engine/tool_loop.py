@@ -43,15 +43,21 @@ CALLS = Grammar()  # the model's own way to call a tool
 
 
 def tool_loop(
-    case: Case, grammar: Grammar, rounds: int, use: Need = "allowed", role: str = ""
+    case: Case,
+    grammar: Grammar,
+    rounds: int,
+    use: Need = "allowed",
+    role: str = "",
+    messages: Sequence[Message] | None = None,
 ) -> Generator[Any, Any, Answer]:
     """Ask, run the calls of the reply, show the results, until a reply calls nothing.
 
     Args:
         rounds: of tools; a reply that calls after the last one ends the conversation with an error.
+        messages: with which the conversation begins; those of the prompt by default.
         use: "none" runs no tool; "forced" sends a first answer without any back once.
     """
-    talk = list(case.prompt.messages)
+    talk = list(case.prompt.messages if messages is None else messages)
     round_, used, sent_back = 0, False, False
     try:
         while True:

@@ -23,6 +23,7 @@ class Workflow(Protocol):
         self,
         prompts: Sequence[Prompt],
         model: Model | Mapping[str, Model],
+        /,
         tools: Tools = (),
         budget: Budget | None = None,
         **settings: Any,
@@ -53,6 +54,7 @@ def workflow(
         def outer(
             prompts: Sequence[Prompt],
             model: Model | Mapping[str, Model],
+            /,  # `prompts` is also a setting of workflows, a folder
             tools: Tools = (),
             budget: Budget | None = None,
             **settings: Any,

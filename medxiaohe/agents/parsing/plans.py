@@ -1,0 +1,57 @@
+"""Plans of indicators, weights and tools: what makes one valid, and the decision from its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medxiaohe import plugins
+from medxiaohe.agents.parsing.structured import number_in, text_in
+from medxiaohe.models.asking import Unreadable
+
+CLOSE = 1e-9  # a sum of weights this far below the threshold still reaches it
+
+
+def decide(rows: Sequence[Mapping[str, Any]], threshold: float) -> tuple[float, str]:
+    """The sum of weight times result over the rows that have a result, and "yes" where it reaches the
+    threshold; "" where the rows without a result could change that.
+
+    Args:
+        rows: with `weight` and `result`, which is 0, 1 or None.
+    """
+    total = sum(float(row["weight"]) * row["result"] for row in rows if row["result"] is not None)
+    open_ = sum(float(row["weight"]) for row in rows if row["result"] is None)
+    if total >= threshold - CLOSE:
+        return total, "yes"
+    return total, "" if total + open_ >= threshold - CLOSE else "no"
+
+
+def valid(value: Any, tools: Sequence[str]) -> dict[str, Any]:
+    """A plan with all its fields; Unreadable where it cannot be carried out.
+
+    Args:
+        value: of the JSON that the planner wrote.
+        tools: names of those that a step may use.
+    """
+    steps = value.get("steps") if isinstance(value, dict) else None
+    if not isinstance(steps, list) or not steps:
+        raise Unreadable('the object needs "steps": a list of objects')
+    threshold, read = number_in("threshold", 0, 1e9)(value), []
+    for step in steps:
+        row = {"indicator": text_in("indicator")(step), "weight": number_in("weight", 0, 1e9)(step)}
+        row |= {"tool": step.get("tool") or "", "arguments": step.get("arguments") or {}, "image": 0}
+        if row["tool"] and row["tool"] not in tools:
+            raise Unreadable(
+                f"there is no tool {str(row['tool'])!r}{plugins.nearest(str(row['tool']), tools)}"
+            )
+        sides = [side for side in ("at_least", "at_most") if side in step]
+        if row["tool"] and (len(sides) != 1 or not isinstance(row["arguments"], dict)):
+            raise Unreadable(
+                f'the step {row["indicator"]!r} needs "arguments" and one of "at_least" and "at_most"'
+            )
+        row |= {"side": sides[0], "limit": number_in(sides[0], -1e9, 1e9)(step)} if row["tool"] else {}
+        row["image"] = int(number_in("image", 1, 1000)(step)) if "image" in step else 0
+        read.append(row)
+    if sum(row["weight"] for row in read) < threshold - CLOSE or threshold <= 0:
+        raise Unreadable(f"the weights cannot reach the threshold {threshold:g}, or it is not above 0")
+    return {"threshold": threshold, "steps": read}
