@@ -228,14 +228,12 @@ def is_marked(tokens: list[Token], i: int, text: str) -> bool:
     if GRADE.match(text, tokens[last].end):
         return True
     after = tokens[last + 1 : last + 4]
-    reach = 0
-    for one in after:
+    for reach, one in enumerate(after):
         before = tokens[last + reach]
         if gap(before, one, text).strip(" -'’") or (one.low not in HEADS and not one.text.islower()):
             break
-        reach += 1
         if one.low in HEADS:
-            return reach == 1 or all(other.low in BETWEEN for other in after[: reach - 1])
+            return all(other.low in BETWEEN for other in after[:reach])
     return (
         first >= 2
         and tokens[first - 1].low in ("of", "de")
