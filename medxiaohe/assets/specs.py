@@ -15,6 +15,7 @@ from typing import Any
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError
+from medxiaohe.io import bounded_yaml
 from medxiaohe.plugins import nearest
 
 KINDS = ("language_model", "vision_tower", "embedder", "vocabulary", "text", "images", "knowledge")
@@ -70,7 +71,7 @@ def _read(path: Path) -> AssetSpec:
     import yaml
 
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = bounded_yaml.read(path)
     except FileNotFoundError as error:
         raise ConfigError(f"no such asset file: {path}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -15,6 +15,7 @@ from medxiaohe.cli.summary import table
 from medxiaohe.data.coverage.corpora import corpus
 from medxiaohe.data.formats.validate import HINTS, Report, check
 from medxiaohe.errors import ConfigError
+from medxiaohe.io import bounded_yaml
 
 SHOWN = 50  # problems printed; --json has up to a thousand
 
@@ -43,7 +44,7 @@ def _option(text: str) -> tuple[str, Any]:
     if not equals:
         raise ConfigError(f"--set {text!r}: write option=value")
     try:
-        return key, yaml.safe_load(value)
+        return key, bounded_yaml.load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {text!r}: {value!r} is not a YAML value") from error
 

@@ -12,6 +12,7 @@ import yaml
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError
+from medxiaohe.io import bounded_yaml
 from medxiaohe.privacy import collection, pixels, secret
 
 PROBLEMS = 1
@@ -20,7 +21,7 @@ PROBLEMS = 1
 def deid(args: argparse.Namespace) -> int:
     key = secret.load(args.key)
     try:
-        rules = yaml.safe_load(args.boxes.read_text(encoding="utf-8")) if args.boxes else []
+        rules = bounded_yaml.read(args.boxes) if args.boxes else []
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{args.boxes} is not a readable YAML file") from error
     policy = pixels.policy(args.pixels, rules or [])

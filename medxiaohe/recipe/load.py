@@ -26,6 +26,7 @@ from typing import Any
 
 from medxiaohe import io, permission, plugins
 from medxiaohe.errors import ConfigError
+from medxiaohe.io import bounded_yaml
 from medxiaohe.recipe import settings as typed
 
 TOP_KEYS = ("extends", "name", "about", "out", "params", "stages")
@@ -220,7 +221,7 @@ def option(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise ConfigError(f"--set {text}: write name=value or stage.setting=value")
     try:
-        return key, _numbers(yaml.safe_load(value))
+        return key, _numbers(bounded_yaml.load(value))
     except yaml.YAMLError as error:
         raise ConfigError(
             f"--set {key}: {value!r} is not a YAML value: {' '.join(str(error).split())}"
@@ -294,19 +295,8 @@ def read_yaml(path: Path) -> Any:
     lost."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            seen = set[str]()
-            for key, _ in node.value:
-                if str(key.value) in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} is there twice", key.start_mark
-                    )
-                seen.add(str(key.value))
-            return dict(super().construct_mapping(node, deep))
-
     try:
-        return _numbers(yaml.load(path.read_text(encoding="utf-8"), Loader))
+        return _numbers(bounded_yaml.read(path, unique_keys=True))
     except FileNotFoundError as error:
         raise ConfigError(f"no such file: {path}") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe.errors import ConfigError
+from medxiaohe.io import bounded_yaml
 from medxiaohe.plugins import nearest
 from medxiaohe.tasks import _fields, _prompts
 
@@ -125,7 +126,7 @@ def read(path: Path) -> Definition:
     import yaml
 
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = bounded_yaml.read(path)
     except FileNotFoundError as error:
         raise ConfigError(f"no such file: {path} (from {Path.cwd()})") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -1,0 +1,109 @@
+"""YAML within limits: what a file of a few kilobytes may say is a few thousand values, not a billion.
+
+Aliases share a value, and whoever walks it meets it once for each alias; merges (`<<`) copy; numbers of base
+60 (`1:2:3`) and very long ones take time that grows with the square of their length. All are counted before a
+value is made (YAML 1.1, sections 3.2.2 and 10.2; the type repository for `<<`, int and float).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.io.confine import open_regular
+
+MAX_BYTES = 2**18  # of a file; recipes and tasks have 1 to 10 KiB
+MAX_NODES = 20_000  # values, those behind an alias counted at each of its places
+MAX_DEPTH = 50
+MAX_NUMBER = 100  # characters
+
+
+def read(path: Path, *, unique_keys: bool = False) -> Any:
+    """The value of a YAML file; raises as `load`, and OSError or UnicodeDecodeError where it is no text."""
+    with open_regular(path) as file:
+        return load(file.read(MAX_BYTES + 1).decode("utf-8"), unique_keys=unique_keys)
+
+
+def load(text: str, *, unique_keys: bool = False) -> Any:
+    """The value of a YAML document of plain types.
+
+    Args:
+        text: the document.
+        unique_keys: refuse a key that is there twice, because one of the two would be lost.
+
+    Raises:
+        yaml.YAMLError: not YAML, or past a limit; the message names the line where it is known.
+    """
+    import yaml
+
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise yaml.YAMLError(f"longer than {MAX_BYTES >> 10} KiB")
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times faster
+    _count_events(text, base)
+
+    class Loader(base):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            if unique_keys:
+                _no_key_twice(node)
+            return dict(super().construct_mapping(node, deep))
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+            if number and isinstance(node.value, str) and len(node.value) > MAX_NUMBER:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"a number of {len(node.value):,} characters", node.start_mark
+                )
+            return super().construct_object(node, deep)
+
+    loader = Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _weight(node, {}) > MAX_NODES:
+            raise yaml.YAMLError(
+                f"more than {MAX_NODES:,} values, those behind aliases counted at each place"
+            )
+        return loader.construct_document(node)
+    except (RecursionError, ValueError, OverflowError, AttributeError) as error:
+        # a date such as 2024-99-99, a number that Python does not make, a key that cannot be one
+        raise yaml.YAMLError(f"not a value: {error}") from error
+    finally:
+        loader.dispose()
+
+
+def _count_events(text: str, loader: Any) -> None:
+    """Depth and number of what the text itself holds, before any of it is kept."""
+    import yaml
+
+    depth = number = 0
+    for event in yaml.parse(text, Loader=loader):
+        number += isinstance(event, (yaml.NodeEvent, yaml.CollectionStartEvent))
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH or number > MAX_NODES:
+            what = (
+                f"nested deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else f"more than {MAX_NODES:,} values"
+            )
+            raise yaml.YAMLError(f"{what} at line {event.start_mark.line + 1}")
+
+
+def _weight(node: Any, known: dict[int, float]) -> float:
+    """How many values a node is, those behind aliases counted each time; a node inside itself has no end."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # until its own is known: it may hold itself
+        value = node.value if isinstance(node.value, list) else []
+        inner = (child for item in value for child in (item if isinstance(item, tuple) else (item,)))
+        known[id(node)] = 1 + sum(_weight(child, known) for child in inner)
+    return known[id(node)]
+
+
+def _no_key_twice(node: Any) -> None:
+    import yaml
+
+    seen = set[str]()
+    for key, _ in node.value:
+        if str(key.value) in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key.value!r} is there twice", key.start_mark
+            )
+        seen.add(str(key.value))
