@@ -5,8 +5,11 @@ Results go to stdout, progress and errors to stderr. Each verb's code is importe
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from medxiaohe import permission
@@ -23,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     module, _, function = args.do.rpartition(":")
     try:
-        code = getattr(import_module(module), function)(args)
+        with _terminated_as_interrupted():
+            code = getattr(import_module(module), function)(args)
         sys.stdout.flush()
         return int(code or DONE)
     except MedError as error:
@@ -45,6 +49,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         sentence = f"failed unexpectedly: {what[:500]} (run again with --debug for the traceback)"
         return _fail(sentence, FAILED, as_json=args.json, debug=args.debug)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, which schedulers send, raises KeyboardInterrupt as SIGINT does, unless somebody handles it."""
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _fail(sentence: str, code: int, *, as_json: bool, debug: bool) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from medxiaohe.io.confine import open_regular
 
 MAX_BYTES = 2**18  # of a file; recipes and tasks have 1 to 10 KiB
+MAX_EXPLAINED = 2**14
 MAX_NODES = 20_000  # values, those behind an alias counted at each of its places
 MAX_DEPTH = 50
 MAX_NUMBER = 100  # characters
@@ -39,7 +40,12 @@ def load(text: str, *, unique_keys: bool = False) -> Any:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise yaml.YAMLError(f"longer than {MAX_BYTES >> 10} KiB")
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times faster
-    _count_events(text, base)
+    try:
+        _count_events(text, base)
+    except yaml.MarkedYAMLError:
+        if len(text) <= MAX_EXPLAINED:
+            _count_events(text, yaml.SafeLoader)  # fails as well, and its words say where more clearly
+        raise
 
     class Loader(base):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -81,10 +87,9 @@ def _count_events(text: str, loader: Any) -> None:
         number += isinstance(event, (yaml.NodeEvent, yaml.CollectionStartEvent))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH or number > MAX_NODES:
-            what = (
-                f"nested deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else f"more than {MAX_NODES:,} values"
-            )
-            raise yaml.YAMLError(f"{what} at line {event.start_mark.line + 1}")
+            what = f"depth {MAX_DEPTH}" if depth > MAX_DEPTH else f"{MAX_NODES:,} values"
+            where = f" at line {event.start_mark.line + 1}" if event.start_mark else ""
+            raise yaml.YAMLError(f"more than {what}{where}")
 
 
 def _weight(node: Any, known: dict[int, float]) -> float:

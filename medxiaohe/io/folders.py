@@ -11,7 +11,7 @@ from typing import Any
 from medxiaohe.errors import DataError, StorageError
 from medxiaohe.io.reading import read_json
 from medxiaohe.io.rows import fingerprint, sha256, to_json
-from medxiaohe.io.writing import durable_step, fsync_file, fsync_folder, storage, write_json
+from medxiaohe.io.writing import durable_step, fsync_file, fsync_folder, make_folder, storage, write_json
 
 MANIFEST = "MANIFEST.json"
 RECORD = "stage.json"
@@ -35,7 +35,7 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
             )
         if draft.exists():
             shutil.rmtree(draft)  # what a killed run left behind
-        draft.mkdir(parents=True)
+        make_folder(draft)
         try:
             yield draft
             files = {}
@@ -88,7 +88,7 @@ def scratch(draft: Path, key: Any) -> Path:
         for other in sorted(place.iterdir()) if place.is_dir() else ():
             if other != work:
                 shutil.rmtree(other)
-        work.mkdir(parents=True, exist_ok=True)
+        make_folder(work)
     return work
 
 

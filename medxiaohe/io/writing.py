@@ -7,6 +7,7 @@ n and compare what a resumed run leaves.
 import errno
 import fcntl
 import os
+import re
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from typing import IO, Any
 from medxiaohe.errors import DataError, MedError, StorageError
 from medxiaohe.io.rows import encoded, which
 
+OF_RUST = re.compile(r"\(os error (\d+)\)")
+ONLY_OF_WRITES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _steps = 0
 
 
@@ -31,8 +34,9 @@ def storage(path: Path) -> Iterator[None]:
     """Turn what the operating system says about a disk into one sentence, naming the file at fault."""
     try:
         yield
-    except OSError as error:
-        if isinstance(error, MedError):
+    except Exception as error:
+        number = _errno(error)
+        if isinstance(error, MedError) or not number:
             raise
         reason = {
             errno.ENOSPC: "the disk is full: free some space and run again",
@@ -45,21 +49,42 @@ def storage(path: Path) -> Iterator[None]:
             errno.EEXIST: "there is a file where a folder should be: choose another --out folder",
             errno.ENAMETOOLONG: "the name is too long for this file system: choose a shorter --out folder",
             errno.EIO: "the disk reports an input/output error: check it, or choose another --out folder",
-        }.get(error.errno or 0)
+        }.get(number)
         if reason is None:
             raise
-        culprit = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else path
+        named = getattr(error, "filename", None)
+        culprit = Path(os.fsdecode(named)) if isinstance(named, (str, bytes)) else path
         if path.parent not in (culprit, *culprit.parents) and culprit not in path.parents:
             # an input, not the output
-            raise StorageError(f"{culprit}: {(error.strerror or reason).lower()}") from error
+            raise StorageError(f"{culprit}: {(getattr(error, 'strerror', '') or reason).lower()}") from error
         raise StorageError(f"cannot write {path}: {reason}") from error
+
+
+def _errno(error: Exception) -> int:
+    """The number of an operating system's error, 0 for another error.
+
+    Libraries in Rust (safetensors, tokenizers) have it in their words, and are believed where only a
+    write can fail so.
+    """
+    if isinstance(error, OSError):
+        return error.errno or 0
+    found = OF_RUST.search(str(error))
+    return int(found[1]) if found and int(found[1]) in ONLY_OF_WRITES else 0
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it so that they survive a power cut: the parent of each is synced."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in reversed(new):
+        fsync_folder(one.parent)
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
     """Let `fill` write a draft, then publish it as `path`; returns what `fill` returns. Two that write one
     path take turns."""
     with storage(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         draft = path.with_name(f".{path.name}.draft")
         with _held(draft) as out:
             try:
@@ -98,7 +123,7 @@ def _held(draft: Path) -> IO[bytes]:
 def in_turn(place: Path) -> Iterator[None]:
     """One process at a time works on a place that several share; the others wait. The lock lies beside it."""
     with storage(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(place.parent)
         turn = open(place.with_name(f".{place.name}.lock"), "wb")
     with turn:
         fcntl.flock(turn, fcntl.LOCK_EX)

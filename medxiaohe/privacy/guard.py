@@ -31,6 +31,8 @@ Mode = Literal["local_only", "deid", "off"]
 MODES: tuple[str, ...] = ("local_only", "deid", "off")
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
+# a host name or IPv4 address, or an IPv6 address in brackets, and maybe a port: `[::1].evil` is two hosts
+AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:[0-9]{1,5})?")
 # browsers and C libraries read such a host as an IPv4 address
 ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
 PUBLIC_NAME = re.compile(
@@ -124,6 +126,8 @@ def destination(url: str, resolve: Resolver = system_resolver) -> Destination:
         raise _refused(url, "it must end with its path, without ? or #")
     if not host or parts.netloc.endswith(":") or port == 0:
         raise _refused(url, "it must have a host, and a port above 0 after a colon")
+    if not AUTHORITY.fullmatch(parts.netloc):
+        raise _refused(url, "it must have one host, and nothing between that and its port")
     address = _ip(host, bracketed=parts.netloc.startswith("["))
     if address is None and (
         ENDS_IN_NUMBER.fullmatch(host) or not HOST_NAME.fullmatch(host) or len(host) > 253

@@ -154,7 +154,7 @@ def _inputs(stage: Stage, recipe: Recipe, given: Mapping[str, Path]) -> dict[str
 def lock(folder: Path) -> Iterator[None]:
     """Hold the folder for this process; RunLocked names the process that already does."""
     with io.storage(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        io.make_folder(folder)
         handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:

@@ -354,17 +354,22 @@ def test_a_file_of_ones_own_that_does_not_import_is_named(
         assert f"mine{i}.py" in said and says in said
 
 
-def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(
+    stop: signal.Signals, tmp_path: Path
+) -> None:
     path = engine.recipe(tmp_path)
     command = [sys.executable, "-m", "medxiaohe", "run", str(path)]
     env = {"PYTHONPATH": str(Path(__file__).parents[2]), "MEDXIAOHE_CODE": "any"}
     # a background job of a shell may be deaf to it
-    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    heard = functools.partial(signal.signal, stop, signal.SIG_DFL)
     running = subprocess.Popen(
         [*command, "--set", "words.wait=30"], env=env, stderr=subprocess.PIPE, text=True, preexec_fn=heard
     )
     assert running.stderr is not None and running.stderr.readline().startswith("running")
-    running.send_signal(signal.SIGINT)
-    assert running.wait(30) == 130 and "interrupted: the same command goes on" in running.stderr.read()
+    running.send_signal(stop)
+    assert running.wait(30) == 130
+    (said,) = [line for line in running.stderr.read().splitlines() if line]
+    assert said == "medxiaohe: interrupted: the same command goes on where it stopped"
     assert not engine.drafts(tmp_path / "out")
     assert engine.medxiaohe("run", path).returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from medxiaohe import io
 from medxiaohe.errors import DataError, StorageError
+from medxiaohe.io import writing
 from medxiaohe.types import Evidence, ImageRef, Message, Prompt, Sample, Step, ToolCall, ToolResult, Trace
 
 SAMPLE = Sample(
@@ -318,3 +320,38 @@ def test_the_hash_of_a_published_file_is_not_computed_again(
     assert io.content(tmp_path / "loose", "a.txt") == value and io.digest(tmp_path / "loose") == ""
     monkeypatch.setattr("medxiaohe.io.folders.sha256", lambda path: pytest.fail(f"{path} was read"))
     assert io.content(tmp_path / "done", "a.txt") == value
+
+
+def test_a_library_in_rust_that_finds_the_disk_full_is_one_sentence(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    save_file = pytest.importorskip("safetensors.numpy").save_file
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    try:
+        with (
+            pytest.raises(StorageError, match="the file would pass the size limit"),
+            io.publish(tmp_path / "a"),
+        ):
+            save_file({"x": numpy.zeros(2**16)}, tmp_path / ".a.draft" / "x.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "a").exists() and not (tmp_path / ".a.draft").exists()
+
+
+def test_only_what_a_write_alone_can_say_is_believed_of_a_library_in_rust(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="os error 2"), io.storage(tmp_path):
+        raise RuntimeError("No such file or directory (os error 2)")
+    with pytest.raises(StorageError, match="the disk is full: free some space"), io.storage(tmp_path / "x"):
+        raise RuntimeError("I/O error: No space left on device (os error 28)")
+
+
+def test_every_new_folder_is_synced_into_the_one_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(writing, "fsync_folder", synced.append)
+    io.write_text(tmp_path / "runs" / "mine" / "words" / "a.txt", "x")
+    made = [tmp_path, tmp_path / "runs", tmp_path / "runs" / "mine", tmp_path / "runs" / "mine" / "words"]
+    assert synced == made
+    io.write_text(tmp_path / "runs" / "mine" / "words" / "b.txt", "x")
+    assert synced == [*made, made[-1]], "what is there already is not synced again"

@@ -351,3 +351,14 @@ def test_no_other_file_of_the_package_opens_connections_of_its_own() -> None:
         p.relative_to(root).as_posix() for p in root.rglob("*.py") if any(c in p.read_text() for c in clients)
     }
     assert {name for name in found if not name.startswith(("serve/", "assets/"))} <= allowed
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1].evil/", "http://[::1]evil/v1", "http://evil[::1]/", "http://[::1]:80:81/", "http://[::1]]/",
+     "http://[::1].evil:8000/v1", "http://[[::1]]/", "http://127.0.0.1:8000:9/"],
+)  # fmt: skip
+@pytest.mark.parametrize("mode", guard.MODES)
+def test_nothing_stands_beside_an_address_in_brackets(url: str, mode: str) -> None:
+    with pytest.raises(PrivacyError):
+        guard.check(url, mode, True, "a question", everything_is_here)
