@@ -391,3 +391,22 @@ def test_a_processor_whose_arithmetic_is_wrong_is_counted_by_its_render(
     monkeypatch.setattr(families, "of", lambda _: wrong)
     rows = Rows(list(io.read_samples(mixture / "instructions.jsonl")), processor, 4096, "count")
     assert all(size.tokens == len(rows.row(number).tokens) for number, size in enumerate(rows.sizes))
+
+
+def test_images_are_made_smaller_where_the_processor_resizes_by_area(
+    family: Family, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """In the tokens that are counted, in the pixels, and in what the checkpoint says to whoever loads it."""
+    settings = FitSettings(
+        model=str(family.folder), parts=Parts(language="lora", lora_r=2), max_steps=1, max_length=1024,
+        max_pixels=64 * 64,
+    )  # fmt: skip
+    place = data(family, request)
+    if not family.name.startswith("qwen") or family.is_blind:
+        with pytest.raises(ConfigError, match="does not resize images by their area"):
+            sft(settings, tmp_path / "o", data=place)
+        return
+    whole = sft(replace(settings, max_pixels=0), tmp_path / "whole", data=place)["tokens"]
+    assert sft(settings, tmp_path / "o", data=place)["tokens"] < whole
+    again = checkpoint.processor(str(tmp_path / "o" / "model"))
+    assert again.image_processor.size["longest_edge"] == 64 * 64

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from medxiaohe.errors import ConfigError
+
 if TYPE_CHECKING:
     import torch
 
@@ -63,6 +65,14 @@ def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
     return [token * number for number in told.num_image_tokens]
 
 
+def cannot_limit(processor: Any, smallest: int, largest: int) -> None:
+    """For processors that do not resize by area."""
+    raise ConfigError(
+        f"min_pixels and max_pixels are not for a {type(processor).__name__}, which does not resize images by"
+        " their area: leave them at 0"
+    )
+
+
 def stacked(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """Features of several conversations along their first dimension, the others padded with zeros at their
     end.
@@ -97,6 +107,8 @@ class Family:
         image_token_id: the id of an image's tokens, None where there are no images.
         placeholder: what stands for an image in a text that no chat template writes.
         expanded: what stands in the tokens for images of given sizes, without their pixels.
+        limit_pixels: makes the processor resize images to at least and at most so many pixels, 0 as it is;
+            saved with the processor, so what comes after training sees the same.
         join: features of several conversations as one tensor, called for each of the processor's outputs.
         cannot_pack: why rows cannot share a sequence, "" where they can.
         packages: import names that the processor needs besides transformers and Pillow.
@@ -112,6 +124,7 @@ class Family:
     image_token_id: Callable[[Any], int | None] = image_token_id
     placeholder: Callable[[Any], str] = placeholder
     expanded: Callable[[Any, Sequence[tuple[int, int]]], list[str]] = expanded
+    limit_pixels: Callable[[Any, int, int], None] = cannot_limit
     join: Callable[[str, Sequence[torch.Tensor]], torch.Tensor] = stacked
     cannot_pack: str = ""
     packages: tuple[str, ...] = ()

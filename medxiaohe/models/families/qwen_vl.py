@@ -15,11 +15,20 @@ def placeholder(processor: Any) -> str:
     return f"<|vision_start|>{processor.image_token}<|vision_end|>"
 
 
+def limit_pixels(processor: Any, smallest: int, largest: int) -> None:
+    """Areas in pixels, as the `size` of the processor has them under the names of edges."""
+    size = dict(processor.image_processor.size)
+    size["shortest_edge"] = smallest or size["shortest_edge"]
+    size["longest_edge"] = largest or size["longest_edge"]
+    processor.image_processor.size = size
+
+
 FAMILY = Family(
     name="Qwen-VL",
     processors=("Qwen2VLProcessor", "Qwen2_5_VLProcessor", "Qwen3VLProcessor"),
     token_types="mm_token_type_ids",
     placeholder=placeholder,
+    limit_pixels=limit_pixels,
     cannot_pack="its positions are those of M-RoPE, which packed rows would not keep",
     packages=("torchvision",),
     # without images, M-RoPE counts as plain positions do

@@ -58,6 +58,9 @@ class FitSettings:
     lr_scheduler_type: Literal[
         "linear", "cosine", "constant", "constant_with_warmup", "cosine_with_min_lr", "polynomial"
     ] = "linear"
+    # area that images are resized to, for processors that resize by area; 0: as the checkpoint says
+    min_pixels: int = 0
+    max_pixels: int = 0
     # a row with images that is longer than max_length: an error, or it is left out and counted
     oversize: Literal["error", "drop"] = "error"
     dataloader_num_workers: Annotated[int, HOW] = 0  # processes that render batches ahead of the training
@@ -122,8 +125,8 @@ def train_on(
     refuse_unchecked(data, settings.allow_contaminated, label)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
-    if settings.packing:
-        refuse_packing(base)
+    if settings.packing or settings.min_pixels or settings.max_pixels:
+        refuse_what_cannot_be(base, settings)
     loaded = checkpoint.load(
         base,
         device(),
@@ -132,6 +135,9 @@ def train_on(
         master=settings.parts.language == "full" or settings.sharding == "fsdp",  # FSDP2 shards one precision
     )
     faults.agree(loaded)
+    if settings.min_pixels or settings.max_pixels:
+        limit = families.of(loaded.processor).limit_pixels
+        limit(loaded.processor, settings.min_pixels, settings.max_pixels)
     rows = Rows(
         list(io.read_samples(data / file)),
         loaded.processor,
@@ -147,11 +153,14 @@ def train_on(
     return fit(rows, loaded, settings, out, place, label)
 
 
-def refuse_packing(base: str) -> None:
-    """ConfigError for a family whose rows cannot share a sequence, before its weights are read."""
+def refuse_what_cannot_be(base: str, settings: FitSettings) -> None:
+    """ConfigError for settings that the family of a model has no place for, before its weights are read."""
     processor = checkpoint.processor(base)
-    if why := families.of(processor).cannot_pack:
-        raise ConfigError(f"packing is not for {base!r}: {why}; set packing to false")
+    family = families.of(processor)
+    if settings.packing and family.cannot_pack:
+        raise ConfigError(f"packing is not for {base!r}: {family.cannot_pack}; set packing to false")
+    if settings.min_pixels or settings.max_pixels:
+        family.limit_pixels(processor, settings.min_pixels, settings.max_pixels)
 
 
 def identity(base: str) -> str:
