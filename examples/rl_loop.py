@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 from tokenizers import ByteLevelBPETokenizer, Tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from medxiaohe import plugins
 from medxiaohe.models.render import IGNORED, Rendered, batch, render, render_prompt
 from medxiaohe.models.starter import CHAT_TEMPLATE
 from medxiaohe.models.text_only import TextProcessor
@@ -63,6 +63,9 @@ def lab_of(sample: Sample) -> Tool:
 
 def build() -> tuple[Any, TextProcessor]:
     """A Llama of two layers with random weights, and a byte-level BPE tokenizer."""
+    plugins.need("torch", "transformers", why="this example")
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator([TEXT] * 2, special_tokens=MARKS, show_progress=False)
     words = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(bpe.to_str()))

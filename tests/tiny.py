@@ -4,7 +4,7 @@ model."""
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.models import torchvision_ops
+from medxiaohe import torchvision_ops
 from medxiaohe.models.starter import CHAT_TEMPLATE
 
 TEXT = """The patient is a 54 year old woman with fever, cough and dyspnea. Chest radiograph: no pleural effusion.

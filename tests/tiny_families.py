@@ -15,7 +15,8 @@ from typing import Any
 
 import tiny
 
-from medxiaohe.models import checkpoint, torchvision_ops
+from medxiaohe import torchvision_ops
+from medxiaohe.models import checkpoint
 from medxiaohe.models.families import family as families
 
 SPREAD = 0.15  # of the drawn weights

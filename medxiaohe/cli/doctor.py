@@ -90,7 +90,7 @@ def _extras() -> Iterator[Finding]:
 def _torchvision() -> Iterator[Finding]:
     """Whether torchvision's compiled part loads beside this torch."""
     if version("torch") and version("torchvision"):
-        from medxiaohe.models import torchvision_ops
+        from medxiaohe import torchvision_ops
 
         alone = torchvision_ops.declare()
         yield Finding(

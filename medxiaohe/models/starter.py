@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import assets, io, plugins
-from medxiaohe.models import torchvision_ops
 
 VERSION = "3"  # part of the folder name: bump it when what is built changes
 PARTS = ("smollm2_135m_instruct", "dinov2_small_registers")  # package assets
@@ -62,7 +61,7 @@ def folder() -> Path:
 
 def quiet() -> None:
     """Only the errors of the libraries: their bars and deprecations are not for the reader of a run's log."""
-    torchvision_ops.declare()  # every use of transformers starts here
+    plugins.need("transformers", why="a model")
     from transformers.utils import logging
 
     logging.set_verbosity_error()

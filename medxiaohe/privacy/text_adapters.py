@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from medxiaohe import plugins
 from medxiaohe.errors import MissingExtra
 from medxiaohe.privacy.spans import Span
 
@@ -53,10 +54,9 @@ def analyzer(engine: object, language: str = "en", least: float = 0.35) -> Finde
 def transformers_ner(model: str, least: float = 0.5) -> Finder:
     """A token classifier in hub layout (a folder, or the name of a public one), such as one trained on i2b2
     2014."""
-    try:
-        from transformers import pipeline
-    except ImportError as error:
-        raise MissingExtra("this finder needs transformers: pip install 'medxiaohe[train]'") from error
+    plugins.need("torch", "transformers", why="this finder")
+    from transformers import pipeline
+
     tagger = pipeline("token-classification", model=model, aggregation_strategy="simple", device="cpu")
 
     def find(text: str) -> list[Span]:

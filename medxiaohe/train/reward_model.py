@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import mean, pstdev
 from typing import Annotated, Any
 
-from medxiaohe import io, progress
+from medxiaohe import io, plugins, progress
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
@@ -199,6 +199,7 @@ class Learned:
     """Rewards of a trained reward model: unbounded numbers, of which only differences mean something."""
 
     def __init__(self, folder: Path, max_length: int = 1024):
+        plugins.need("torch", "transformers", why="a reward model")
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         self.model = AutoModelForSequenceClassification.from_pretrained(folder).eval().to(device())

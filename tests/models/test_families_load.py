@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import tiny_families
 
+from medxiaohe import torchvision_ops
 from medxiaohe.errors import ConfigError, DataError, MissingExtra, ModelError
-from medxiaohe.models import checkpoint, torchvision_ops
+from medxiaohe.models import checkpoint
 from medxiaohe.models.families import family as families
 from medxiaohe.models.render import render_prompt
 from medxiaohe.types import ImageRef, Message

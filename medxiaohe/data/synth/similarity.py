@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medxiaohe import assets, io
+from medxiaohe import assets, io, plugins
 from medxiaohe.errors import DataError
 from medxiaohe.models.embed import Embedder
 from medxiaohe.progress import Meter
@@ -118,6 +118,7 @@ def picture_features(
 
 def dino(folder: Path | None = None, side: int = 2 * SIDE) -> Callable[[Any], np.ndarray]:
     """DINOv2-small with registers of the package assets (docs/assets.md), on the CPU."""
+    plugins.need("torch", "transformers", why="comparing images by DINOv2")
     import torch
     from transformers import AutoModel
 

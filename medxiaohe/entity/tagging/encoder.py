@@ -242,6 +242,7 @@ def _hidden(
 
 
 def _transformer(folder: Path) -> tuple[Any, Any]:
+    plugins.need("torch", "transformers", why="a tagger with an encoder")
     from transformers import AutoConfig, AutoModel, AutoTokenizer
     from transformers.utils import logging
 
