@@ -11,6 +11,7 @@ from collections.abc import Generator
 from typing import Any
 
 from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, Example, Note, workflow
+from medxiaohe.agents.parsing.blocks import block
 from medxiaohe.agents.parsing.prompts import instructed, prompt, user
 from medxiaohe.agents.parsing.structured import ask_json, json_or, number_in
 from medxiaohe.types import Message, ToolCall
@@ -27,14 +28,13 @@ def best_of_n(case: Case, samples: int = 10, prompts: str = "") -> Generator[Any
     try:
         replies = yield [Ask("", instructed(chain, number)) for number in numbers]
         for n, reply in enumerate(replies, start=1):
-            last = user("best_of_n_verify", prompts, number=n, solution=reply.text)
-            asked = (*case.prompt.messages, last)
+            shown = block("solution", reply.text)
+            asked = (*case.prompt.messages, user("best_of_n_verify", prompts, number=n, solution=shown))
             score = json_or(None, ask_json("verifier", asked, number_in("score", 0, 10)))
             scores.append((yield from score) if reply.text.strip() and not reply.calls else None)
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")
     yield Note("scores", scores)
-    best = max((score for score in scores if score is not None), default=None)
-    return (
-        Answer(error="no solution has a score") if best is None else Answer(replies[scores.index(best)].text)
-    )
+    if not (given := [score for score in scores if score is not None]):
+        return Answer(error="no solution has a score")
+    return Answer(replies[scores.index(max(given))].text)

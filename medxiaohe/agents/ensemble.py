@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, Example, Note, workflow
+from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, Example, workflow
+from medxiaohe.agents.parsing.blocks import block
 from medxiaohe.agents.parsing.prompts import instructed, prompt, user
-from medxiaohe.agents.parsing.verdict import answer_of, count
+from medxiaohe.agents.parsing.voting import plurality
 from medxiaohe.types import Message, ToolCall
 
 EXAMPLE = Example("Answer: B", Message("assistant", (ToolCall("1", "again", {"word": "a"}),)))
@@ -27,14 +28,12 @@ def ensemble(
     numbers = [prompt("sample", prompts, number=n, samples=chains) for n in range(1, chains + 1)]
     try:
         views = yield [Ask("", instructed(first, number)) for number in numbers]
-        told = {"number": chains, "views": "\n\n".join(f"{n}. {v.text}" for n, v in enumerate(views, 1))}
+        told = {
+            "number": chains,
+            "views": "\n\n".join(block(f"chain {n}", v.text) for n, v in enumerate(views, 1)),
+        }
         asked = [user("ensemble_refine", prompts, attempt=n, **told) for n in range(1, refinements + 1)]
         replies = yield [Ask("", (*case.prompt.messages, last)) for last in asked]
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")
-    answers = [answer_of(reply, case.prompt.choices) for reply in replies]
-    counted = count(answers)
-    yield Note("votes", {"votes": counted.votes, "abstained": counted.abstained})
-    if not counted.winner:
-        return Answer(error=f"none of {refinements} refinements has an answer that can be read")
-    return Answer(replies[answers.index(counted.winner)].text)
+    return (yield from plurality(replies, case.prompt.choices, "refinements"))

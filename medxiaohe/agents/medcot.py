@@ -18,7 +18,8 @@ from typing import Any
 from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, Example, Note, workflow
 from medxiaohe.agents.parsing.blocks import block
 from medxiaohe.agents.parsing.prompts import user
-from medxiaohe.agents.parsing.verdict import answer_of, count, vote
+from medxiaohe.agents.parsing.verdict import vote
+from medxiaohe.agents.parsing.voting import plurality
 from medxiaohe.errors import ConfigError
 from medxiaohe.types import Message, ToolCall
 
@@ -51,9 +52,4 @@ def medcot(
         replies = yield [Ask(role, (*talk, last)) for role, last in zip(EXPERTS, asked, strict=False)]
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")
-    answers = [answer_of(reply, case.prompt.choices) for reply in replies]
-    counted = count(answers)
-    yield Note("votes", {"answers": answers, "votes": counted.votes, "abstained": counted.abstained})
-    if not counted.winner:
-        return Answer(error=f"none of {experts} experts has an answer that can be read")
-    return Answer(replies[answers.index(counted.winner)].text)
+    return (yield from plurality(replies, case.prompt.choices, "experts"))

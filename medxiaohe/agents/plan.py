@@ -25,6 +25,7 @@ from medxiaohe.agents.parsing.plans import decide, valid
 from medxiaohe.agents.parsing.prompts import user
 from medxiaohe.agents.parsing.structured import ask_json, json_or, one_of
 from medxiaohe.agents.parsing.verdict import vote
+from medxiaohe.errors import ConfigError
 from medxiaohe.models.asking import Unreadable
 from medxiaohe.types import Message
 
@@ -52,6 +53,8 @@ def plan(case: Case, reflect: bool = True, prompts: str = "") -> Generator[Any, 
 def _plan(case: Case, reflect: bool, folder: str) -> Generator[Any, Any, Answer]:
     talk = case.prompt.messages
     names = [tool.name for tool in case.tools if tool.name != "search"]
+    if writing := [tool.name for tool in case.tools if tool.effects == "writes"]:
+        raise ConfigError(f"plan: a plan measures and changes nothing: leave out the tool {writing[0]}")
     guidelines = "none"
     if len(names) < len(case.tools):
         found = yield Use("search", {"query": talk[-1].text[:300]})

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, Example, Note, workflow
+from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, Example, workflow
 from medxiaohe.agents.parsing.prompts import instructed, prompt
-from medxiaohe.agents.parsing.verdict import answer_of, count
+from medxiaohe.agents.parsing.voting import plurality
 from medxiaohe.types import Message, ToolCall
 
 EXAMPLE = Example("Answer: B", Message("assistant", (ToolCall("1", "again", {"word": "a"}),)))
@@ -28,9 +28,4 @@ def self_consistency(case: Case, samples: int = 40, prompts: str = "") -> Genera
         replies = yield [Ask("", instructed(chain, number)) for number in numbers]
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")
-    answers = [answer_of(reply, case.prompt.choices) for reply in replies]
-    counted = count(answers)
-    yield Note("votes", {"votes": counted.votes, "abstained": counted.abstained})
-    if not counted.winner:
-        return Answer(error=f"none of {samples} chains has an answer that can be read")
-    return Answer(replies[answers.index(counted.winner)].text)
+    return (yield from plurality(replies, case.prompt.choices, "chains"))

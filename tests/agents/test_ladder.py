@@ -1,6 +1,7 @@
 """Oracle ladder: roles that are right with a known probability; what comes out must be what was computed.
 
-A wrong role gives the one other option, so a majority of three is right with 3p²q + p³. An outcome lies within
+A wrong role gives the one other option, so a majority of three is right with
+3p²q + p³. An outcome lies within
 the binomial interval of its computed value: four standard errors of N cases.
 """
 
@@ -24,7 +25,7 @@ from medxiaohe.agents.self_consistency import self_consistency
 from medxiaohe.models.backends.scripted import Scripted
 from medxiaohe.types import Message, Prompt, Trace
 
-N = 600
+N = 400
 LADDER = [(p, correlated) for p in (0.5, 0.6, 0.8) for correlated in (False, True)]
 RIGHT, WRONG = "A", "B"
 Key = tuple[str, ...]

@@ -1,0 +1,25 @@
+"""The answer that most of several replies give."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from medxiaohe.agents.engine import Answer, Note
+from medxiaohe.agents.parsing.verdict import answer_of, count
+from medxiaohe.types import Message
+
+
+def plurality(replies: Sequence[Message], choices: Sequence[str], what: str) -> Generator[Any, Any, Answer]:
+    """The first reply whose answer is that of the plurality; the votes are noted.
+
+    Args:
+        choices: of the prompt; without them answers are compared by their words.
+        what: gave the replies, for the error where none has an answer: "experts".
+    """
+    answers = [answer_of(reply, choices) for reply in replies]
+    counted = count(answers)
+    yield Note("votes", {"answers": answers, "votes": counted.votes, "abstained": counted.abstained})
+    if not counted.winner:
+        return Answer(error=f"none of {len(replies)} {what} has an answer that can be read")
+    return Answer(replies[answers.index(counted.winner)].text)
