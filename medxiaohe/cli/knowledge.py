@@ -6,8 +6,9 @@ import argparse
 import json
 
 from medxiaohe import io
+from medxiaohe.retrieval.graph import GraphStore
 from medxiaohe.retrieval.library import open_store
-from medxiaohe.retrieval.text import DOCUMENTS, TextStore
+from medxiaohe.retrieval.text import TextStore
 from medxiaohe.types import Evidence
 
 
@@ -45,15 +46,13 @@ def check(args: argparse.Namespace) -> int:
     """DataError for a file that changed, and for a document that cannot be found by its id."""
     store = _store(args)
     io.verify(store.folder)
-    documents = 0
-    for row in io.read_jsonl(store.folder / DOCUMENTS):
-        store.get(row["id"])
-        documents += 1
-    print(json.dumps({"documents": documents}) if args.json else f"{documents:,} documents, all as written")
+    count = store.verify()
+    what = "nodes" if isinstance(store, GraphStore) else "documents"
+    print(json.dumps({what: count}) if args.json else f"{count:,} {what}, all as written")
     return 0
 
 
-def _store(args: argparse.Namespace) -> TextStore:
+def _store(args: argparse.Namespace) -> TextStore | GraphStore:
     return open_store(args.store)
 
 

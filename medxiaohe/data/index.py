@@ -1,12 +1,13 @@
 """Stage data.index: a store of knowledge that tools and workflows search (retrieval/text.py).
 
-documents.jsonl, index/, store.json    see retrieval/text.py
+documents.jsonl, index/, store.json    kind text: see retrieval/text.py
+graph.sqlite, store.json               kind graph: see retrieval/graph.py
 
 The documents are the `corpus` stage's samples, or those of `path`: a JSON lines file of passages {"id",
-"text", "source", "license", "date", "level"} or of Samples, or asset:open_medicine. What another reader
-reads goes through data.read first, which counts and lists what cannot be used. The stage stands in `data`
-because a file at the top of a folder of stages is a stage, and those of `retrieval` are libraries that tools
-import.
+"text", "source", "license", "date", "level"} or of Samples, or asset:open_medicine. A graph has the facts of
+the `tree` stage, of asset:cmekg, or of both. What another reader reads goes through data.read first, which
+counts and lists what cannot be used. The stage stands in `data` because a file at the top of a folder of
+stages is a stage, and those of `retrieval` are libraries that tools import.
 """
 
 from __future__ import annotations
@@ -14,22 +15,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from medxiaohe import assets, io
 from medxiaohe.errors import ConfigError
 from medxiaohe.progress import track
 from medxiaohe.recipe.settings import InputPath
-from medxiaohe.retrieval import guidelines, passages, text
+from medxiaohe.retrieval import graph, guidelines, passages, text
 from medxiaohe.retrieval.assets import texts
 from medxiaohe.retrieval.chunks import CHARACTERS, OVERLAP
-from medxiaohe.types import Evidence, Sample
+from medxiaohe.types import Evidence, Relation, Sample
 
+CMEKG = "asset:cmekg"
 GUIDELINES = "asset:open_medicine"
 
 
 @dataclass(frozen=True)
 class IndexSettings:
+    kind: Literal["text", "graph"] = "text"
     path: InputPath = ""  # of the documents, when there is no `corpus` stage
     characters: int = CHARACTERS
     overlap: int = OVERLAP
@@ -44,7 +47,11 @@ class IndexSettings:
             raise ConfigError(f"level is A, B, C, D or E, not {self.level!r}")
 
 
-def index(settings: IndexSettings, out: Path, *, corpus: Path | None = None) -> dict[str, Any]:
+def index(
+    settings: IndexSettings, out: Path, *, corpus: Path | None = None, tree: Path | None = None
+) -> dict[str, Any]:
+    if settings.kind == "graph":
+        return graph.build_graph(out, track(_facts(settings, tree), "facts"))
     if (corpus is None) == (not settings.path):
         raise ConfigError("give an index either a `corpus` stage or a `path`")
     documents = (
@@ -71,6 +78,15 @@ def _documents(settings: IndexSettings, corpus: Path | None) -> Iterator[Evidenc
         yield from map(_document, io.read_samples(path))
     else:
         yield from passages.rows(path)
+
+
+def _facts(settings: IndexSettings, tree: Path | None) -> Iterator[Relation | tuple[str, str]]:
+    if settings.path not in ("", CMEKG) or not (tree or settings.path):
+        raise ConfigError(f"a graph has a `tree` stage, or `path` {CMEKG}, or both")
+    if tree:
+        yield from graph.tree(tree)
+    if settings.path:
+        yield from graph.cmekg(assets.folder(graph.CMEKG))
 
 
 def _has_samples(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Knowledge that comes with assets: what the tools clinical and drug look up."""
+"""Knowledge that comes with assets: what the tools clinical, drug and relations look up."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import assets
+from medxiaohe import assets, io
+from medxiaohe.retrieval import graph
 from medxiaohe.retrieval.drugs import Interactions, RenalDoses
 from medxiaohe.retrieval.guidelines import Guidelines
+from medxiaohe.retrieval.text import FORMAT
 
 TEXTS = (".json", ".md", ".tsv")
 
@@ -22,7 +24,12 @@ def texts(folder: Path) -> dict[str, str]:
 
 def resources() -> dict[str, Callable[[], Any]]:
     """Resources of tools by name; the asset of one is obtained when a tool first needs it."""
-    return {"guidelines": _guidelines, "interactions": _interactions, "renal_doses": _renal_doses}
+    return {
+        "guidelines": _guidelines,
+        "interactions": _interactions,
+        "renal_doses": _renal_doses,
+        "graph": _graph,
+    }
 
 
 @cache
@@ -38,3 +45,15 @@ def _renal_doses() -> RenalDoses:
 @cache
 def _interactions() -> Interactions:
     return Interactions(texts(assets.folder("ddi_ansm")))
+
+
+@cache
+def _graph() -> graph.GraphStore:
+    """The graph of CMeKG; its store is built once, beside the asset's folder."""
+    facts = assets.folder(graph.CMEKG)
+    place = facts.with_name(f"{facts.name}-graph-{io.digest(facts)[:8]}-{FORMAT}")
+    with io.in_turn(place):
+        if not (place / io.MANIFEST).is_file():
+            with io.publish(place) as draft:
+                graph.build_graph(draft, graph.cmekg(facts))
+    return graph.GraphStore(place)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from medxiaohe import io
 from medxiaohe.errors import DataError
-from medxiaohe.retrieval import passages, text
+from medxiaohe.retrieval import graph, passages, text
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.retrieval.service import Service
 from medxiaohe.retrieval.store import Store
@@ -24,11 +25,13 @@ def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> 
     return open_store(Path(path)) if Path(path).is_dir() else BM25(passages.read(Path(path)))
 
 
-def open_store(folder: Path) -> text.TextStore:
+def open_store(folder: Path) -> text.TextStore | graph.GraphStore:
     """The store in a folder: its own, or the only version below it; DataError where there is none."""
     below = sorted(path.parent for path in folder.glob(f"*/{text.RECORD}"))
-    if (folder / text.RECORD).is_file() or not below:
-        return text.TextStore(folder)
     if len(below) > 1:
         raise DataError(f"{folder} holds several stores ({', '.join(p.name for p in below)}): name one")
-    return text.TextStore(below[0])
+    place = below[0] if below else folder
+    record = io.read_json(place / text.RECORD) if (place / text.RECORD).is_file() else None
+    if isinstance(record, dict) and record.get("kind") == "graph":
+        return graph.GraphStore(place)
+    return text.TextStore(place)

@@ -150,6 +150,15 @@ class TextStore:
                 return self._document(self._searcher.doc(hits[0][1])["offset"][0])
         raise DataError(f"{self.folder} has no document {id!r}")
 
+    def verify(self) -> int:
+        """The number of documents; DataError where one cannot be found by its id."""
+        documents = 0
+        for row in io.read_jsonl(self.folder / DOCUMENTS):
+            if self.get(row["id"]).id != row["id"]:
+                raise _broken(self.folder, f"{row['id']!r} is not at its place")
+            documents += 1
+        return documents
+
     def _search(self, query: str, top: int) -> tuple[Evidence, ...]:
         looked_for = list(dict.fromkeys(terms(query)))
         if not looked_for:

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
+import pickle
 import signal
 import stat
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ import pytest
 import yaml
 
 from medxiaohe import assets, io
-from medxiaohe.assets import cache, convert, specs
+from medxiaohe.assets import cache, convert, sdist, specs
 from medxiaohe.assets.converters.dinov2_with_registers import dinov2_with_registers
 from medxiaohe.errors import AssetError, ConfigError, DataError, StorageError
 
@@ -445,7 +448,8 @@ def test_an_asset_without_a_converter_keeps_no_pickle(root: Path) -> None:
 @pytest.mark.parametrize("name", assets.available())
 def test_every_shipped_asset_is_pinned_and_credited(name: str) -> None:
     spec = assets.spec(name)
-    assert spec.wheel.startswith(f"{spec.package.replace('-', '_')}-{spec.version}-")
+    assert spec.wheel.startswith(f"{spec.package.replace('-', '_')}-{spec.version}")
+    assert spec.wheel.endswith((".whl", ".tar.gz"))
     assert spec.bytes < 2**30 and len(spec.license) >= 4 and len(spec.source) > 10 and len(spec.note) > 10
     if spec.convert:
         assert (Path(specs.__file__).parent / "converters" / f"{spec.convert}.py").is_file()
@@ -488,3 +492,81 @@ def test_a_wrong_spec_says_what_is_wrong(root: Path, change: dict[str, Any], sen
 
 def test_a_damaged_cache_is_a_data_error_for_the_command_line() -> None:
     assert issubclass(AssetError, DataError) and AssetError.exit_code == 3
+
+
+# ---- source distributions ------------------------------------------------------------------------
+
+
+def source_distribution(root: Path, value: bytes, kind: bytes = tarfile.REGTYPE) -> str:
+    """A spec for a .tar.gz with one pickle, which the user has put into the cache."""
+    path = root / "cache" / "wheels" / "toy_graph-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in {
+            "setup.py": b"raise SystemExit(9)",
+            "LICENSE": b"MIT",
+            "graph.pkl": value,
+        }.items():
+            member = tarfile.TarInfo(f"toy_graph-1.0/{name}")
+            member.size, member.type = len(content), kind if name == "graph.pkl" else tarfile.REGTYPE
+            archive.addfile(member, BytesIO(content))
+    return describe(
+        root, path, package="toy-graph", wheel=path.name, root="toy_graph-1.0", convert="cmekg",
+        members={"graph.pkl": hashlib.sha256(value).hexdigest()}, bytes=len(value),
+    )  # fmt: skip
+
+
+def test_a_pickle_of_plain_data_in_a_source_distribution_becomes_rows(root: Path) -> None:
+    graph = {"b": {"p": ["x", "y"]}, "a": {"q": "z"}}
+    folder = assets.folder(source_distribution(root, pickle.dumps(graph)))
+    assert list(io.read_jsonl(folder / "relations.jsonl")) == [
+        {"subject": "a", "relations": {"q": ["z"]}},
+        {"subject": "b", "relations": {"p": ["x", "y"]}},
+    ]
+    assert (folder / "package-licenses" / "LICENSE").read_bytes() == b"MIT"
+    assert not list(folder.rglob("*.pkl"))
+
+
+@pytest.mark.parametrize(
+    "value, problem",
+    [
+        (pickle.dumps({"a": Path("x")}), "names pathlib"),
+        (b"cos\nsystem\n(S'touch /tmp/never'\ntR.", "names os.system"),
+        (pickle.dumps({"a": {"p": [1]}}), "something other than text"),
+        (pickle.dumps(["a"]), "no mapping"),
+        (pickle.dumps({"a": {}})[:-3], "not a pickle of plain data"),
+    ],
+)
+def test_a_pickle_that_names_code_or_is_broken_is_refused(root: Path, value: bytes, problem: str) -> None:
+    with pytest.raises(AssetError, match=problem):
+        assets.folder(source_distribution(root, value))
+
+
+def test_a_link_in_a_source_distribution_is_refused(root: Path) -> None:
+    with pytest.raises(AssetError, match="unsafe member"):
+        assets.folder(source_distribution(root, b"x", tarfile.SYMTYPE))
+
+
+def test_the_stand_in_for_the_build_backend_runs_nothing_of_the_package(root: Path) -> None:
+    """pip downloads a source distribution whose setup.py would fail, from a folder and without a network."""
+    source_distribution(root, b"x")
+    backend = sdist.stand_in(root / "backend", "toy-graph", "1.0")
+    wheels = root / "cache" / "wheels"
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pip",
+        *cache.PIP,
+        *sdist.PIP,
+        "--no-index",
+        "--find-links",
+        str(wheels),
+    ]
+    done = subprocess.run(
+        [*command, "--dest", str(root / "got"), "toy-graph==1.0"],
+        env={**os.environ, "PYTHONPATH": str(backend)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (root / "got" / "toy_graph-1.0.tar.gz").read_bytes() == (
+        wheels / "toy_graph-1.0.tar.gz"
+    ).read_bytes()

@@ -1,0 +1,28 @@
+"""CMeKG from the pickle of PyCMeKG: subject -> predicate -> objects, as one JSON line for each subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from medxiaohe.errors import AssetError
+
+PLAIN = True  # the pickle holds texts, lists and mappings alone
+
+
+def cmekg(graph: Any) -> dict[str, Iterator[dict[str, Any]]]:
+    """The rows of relations.jsonl: {"subject", "relations": {predicate: [object]}}, by subject."""
+    if not isinstance(graph, Mapping):
+        raise AssetError(f"the graph is a {type(graph).__name__} and no mapping of subjects")
+    return {"relations.jsonl": _rows(graph)}
+
+
+def _rows(graph: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
+    for subject in sorted(graph, key=str):
+        relations = {}
+        for predicate, objects in graph[subject].items():
+            every = objects if isinstance(objects, list) else [objects]
+            if not isinstance(subject, str) or not all(isinstance(one, str) for one in (predicate, *every)):
+                raise AssetError(f"the graph has something other than text about {str(subject)[:60]!r}")
+            relations[predicate] = every
+        yield {"subject": subject, "relations": relations}
