@@ -9,7 +9,7 @@ from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError, MedError, MissingExtra, ModelError
-from medxiaohe.models import render, starter
+from medxiaohe.models import render, starter, templates
 from medxiaohe.models.families import family as families
 from medxiaohe.models.render import Thinking
 from medxiaohe.models.text_only import TextProcessor
@@ -76,6 +76,7 @@ def processor(name: str) -> Any:
     plugins.need("torch", "transformers", why=f"reading with the processor of {name!r}")
     place = resolve(name)
     starter.quiet()
+    templates.bound()
     from transformers import AutoProcessor, AutoTokenizer
 
     kind = _kind(place, name)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from medxiaohe import images
 from medxiaohe.errors import DataError, ModelError
-from medxiaohe.models import tool_prompt
+from medxiaohe.models import templates, tool_prompt
 from medxiaohe.models.families import family as families
 from medxiaohe.models.wire import schemas
 from medxiaohe.types import ImageRef, Message, Tool, ToolCall, ToolResult
@@ -317,6 +317,7 @@ def _template(
             " instruction-tuned"
             " checkpoint, or add chat_template.jinja to its folder"
         )
+    templates.bound()
     rows = chat(messages, processor, tools)
     offered = schemas(tools) if tools and tool_prompt.writes_tools(processor) else None
     wanted = getattr(processor, THINKING, None)
