@@ -48,19 +48,23 @@ def texts(most: int) -> list[str]:
     return rows
 
 
+def document(text: str) -> Sample:
+    return Sample("", (Message("document", (text,)),))
+
+
 def ours(rows: list[str]) -> set[int]:
     """The steps of data.curate, on texts in memory."""
     import numpy as np
 
     signatures = near_text.Signatures(THRESHOLD, Lens())
     for number, text in enumerate(rows):
-        signatures.add(Sample(str(number), (Message("document", (text,)),)), 0, number)
+        signatures.add(document(text), 0, number)
     found = signatures.arrays()
     exact = near_text.repeated(np.column_stack([found["keys"], np.arange(len(rows), dtype=np.uint64)]))
     stay = ~np.isin(found["banded"], exact[:, 0])
     bands, numbers = found["bands"][stay], found["banded"][stay].astype(np.uint64)
     pairs = near_text.crowded(np.column_stack([bands.ravel(), np.repeat(numbers, near_text.BANDS)]))
-    near = near_text.resolved(near_text.alike_texts(rows.__getitem__, pairs, THRESHOLD))
+    near = near_text.resolved(near_text.alike_texts(lambda number: document(rows[number]), pairs, THRESHOLD))
     return {*exact[:, 0].tolist(), *(one.row for one in near)}
 
 

@@ -228,12 +228,12 @@ def is_marked(tokens: list[Token], i: int, text: str) -> bool:
     if GRADE.match(text, tokens[last].end):
         return True
     after = tokens[last + 1 : last + 4]
-    for reach, one in enumerate(after):
-        before = tokens[last + reach]
+    for reach, one in enumerate(after, start=1):
+        before = tokens[last + reach - 1]
         if gap(before, one, text).strip(" -'’") or (one.low not in HEADS and not one.text.islower()):
             break
         if one.low in HEADS:
-            return all(other.low in BETWEEN for other in after[:reach])
+            return reach == 1 or all(other.low in BETWEEN for other in after[: reach - 1])
     return (
         first >= 2
         and tokens[first - 1].low in ("of", "de")

@@ -156,7 +156,7 @@ def compare_shard(
         else np.empty((0, 2), np.int64)
     )
     kept = _kept(tuple(checked))
-    found = near_text.alike_texts(lambda number: kept.sample(number).text, proposed, threshold)
+    found = near_text.alike_texts(kept.sample, proposed, threshold)
     return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", found)}
 
 

@@ -10,10 +10,12 @@ patient, study   the same id
 
 Only words that tell one item from the others count. Word triples that occur in more than 1 % of a task's
 studies (and in more than one) are its template ("Does this chest X-ray show pneumonia?"), and an n-gram
-counts when more than half of its words lie outside of it; the lines with the options are left out. A question
+counts when more than half of its words lie outside of it; the lines with the options are left out. In a
+task that asks one thing of many terms ("What kind of term is 'nasion'?", with the same options for all) the
+term must be there as it is: no typing error is forgiven on the word that tells two terms apart. A question
 about an image gives nothing away without the image: its text counts only in tasks of ten studies or more,
-where a template can be told, and never by equality. Answers of eight words or more, reports say, are compared
-too.
+where a template can be told, and never by equality. Answers of eight words or more, reports say, are
+compared too.
 
 Ids are compared as written. One of six characters or more (a PMID, "person1453") means the same everywhere; a
 shorter one ("12") only within its source.
@@ -22,7 +24,7 @@ shorter one ("12") only within its source.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,6 +63,8 @@ DISTINCTIVE = 6  # characters of an id
 PREFIX = re.compile(
     r"^(https?://)?(pubmed\.ncbi\.nlm\.nih\.gov/|www\.ncbi\.nlm\.nih\.gov/(pubmed|pmc/articles)/|(dx\.)?doi\.org/)?(pmid|doi|uid)?[:\s]*(?=\S)"
 )  # what an article id is written with
+MIN_FRAME = 5  # words that the questions of a task share
+FRAME_SHARE = 0.7  # of the words that the questions of a task share: the same question, asked of something
 SHOWN = 600  # characters of each text of a pair
 
 
@@ -100,6 +104,7 @@ class TestItems:
         # numbers of short questions that tell nothing alone: "Which of the following is true?"
         self._general = set[int]()
         self._rare = edited_copies.RareWords()
+        self._of_terms = set[str]()  # tasks that ask one thing of many terms
         for task, found in by_task.items():
             if task not in without_words:
                 self._add_texts(found)
@@ -130,6 +135,8 @@ class TestItems:
             grams.add(parts, shared)
         common = common_lines(parts, max(1.0, MAX_TEMPLATE_SHARE * len(studies)))
         parts = [with_words(part, common) for part in parts]
+        if _shares_options(parts):
+            self._of_terms.add(items[0].source)
         self._hints.add(parts, shared[:0])
         self._shared[items[0].source] = shared
         self._weights[items[0].source] = edited_copies.Weights(part.words for part in parts)
@@ -195,7 +202,7 @@ class TestItems:
                 self._runs.excerpt(sample.text, found),
             )
         found, share = self._triples.find(sample.text)
-        if found:
+        if found and not self._is_of_another(found, sample):
             how = f"{share:.0%} of the item's word triples"
             return _match(sample, found.item, how, "test_text", self._triples.excerpt(sample.text, found))
         return self._by_words(sample)
@@ -204,7 +211,7 @@ class TestItems:
         text = overlap.words(sample.text)
         asked = [len(overlap.words(message.text)) for message in sample.messages if message.role == "user"]
         for part, anchors in self._candidates(sample.text):
-            if part.item.images or len(part.words) < ANCHOR:
+            if part.item.images or len(part.words) < ANCHOR or self._is_of_another(part, sample):
                 continue
             alike = edited_copies.share(part.words, text, anchors, self._weights[part.item.source])
             if alike < MIN_WORDS_SHARE:
@@ -222,6 +229,23 @@ class TestItems:
                 )
                 return _match(sample, part.item, how, "test_text", self._triples.excerpt(sample.text, part))
         return None
+
+    def _is_of_another(self, part: Part, sample: Sample) -> bool:
+        """Whether the same question is asked of something else: of a task that asks all its items in the same
+        words, what an item is about must be there as it is, and nothing beside it."""
+        if part.item.source not in self._of_terms:
+            return False
+        weights = self._weights[part.item.source]
+        frame = {word for word in part.words if weights.is_frame(word)}
+        if len(frame) < MIN_FRAME:  # yes, no and maybe are the options of questions about anything
+            return False
+        about = _about(part.words, frame, part.options)
+        for message in sample.messages:
+            said = overlap.words(message.text)
+            framed = len(frame & set(said)) >= FRAME_SHARE * len(frame)
+            if _about(said, frame, part.options) == about if framed else about <= set(said):
+                return False
+        return True
 
     def _candidates(self, text: str) -> Iterator[tuple[Part, list[int]]]:
         """Parts that share word triples, or rare words, with the text, and where in it these are."""
@@ -245,6 +269,20 @@ class TestItems:
             len(theirs),
             float(own.mean()) if len(own) > 1 else len(own) - 1.0,
         )
+
+
+def _about(
+    words: Iterable[str], frame: Collection[str], options: Iterable[Collection[str]]
+) -> frozenset[str]:
+    """The words of a question that are neither its frame nor its options."""
+    chosen = {word for option in options for word in option}
+    return frozenset(word for word in words if word not in frame and word not in chosen)
+
+
+def _shares_options(parts: Iterable[Part]) -> bool:
+    """Whether most questions of a task offer the same options: they ask one thing of many terms."""
+    sets = Counter(frozenset(part.options) for part in parts if part.options)
+    return sets.total() >= MIN_STUDIES and max(sets.values()) > sets.total() / 2
 
 
 def _needed(share: float, size: int, half: bool, alone: bool) -> float:

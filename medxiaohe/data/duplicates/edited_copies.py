@@ -32,6 +32,10 @@ class Weights:
     def count(self, word: str) -> int:
         return self._counts[word]
 
+    def is_frame(self, word: str) -> bool:
+        """Whether most of the task's questions have the word."""
+        return self._counts[word] > self._num / 2
+
     def of(self, word: str) -> float:
         return math.log((self._num + 1) / max(1, self._counts[word])) + 0.05
 

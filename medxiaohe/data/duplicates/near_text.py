@@ -2,9 +2,10 @@
 rank.
 
 Text is a near-duplicate when the Jaccard index of its word 5-grams with those of a kept row reaches
-`threshold` (MinHash with 20 bands of 6 proposes: it finds 99.8 % at 0.8; the index itself is then counted on
-the two texts). A row with images is a duplicate only when both its text and its images are: a hundred
-radiographs with one question are a hundred rows, and so are twenty questions about one radiograph.
+`threshold` and the two do not differ in a number, side, drug, denial or answer (contrasts.py; MinHash with
+20 bands of 6 proposes: it finds 99.8 % at 0.8; the index itself is then counted on the two texts). A row
+with images is a duplicate only when both its text and its images are: a hundred radiographs with one
+question are a hundred rows, and so are twenty questions about one radiograph.
 
 Each shard leaves the signatures of its rows (`Signatures`). What two rows have in common is found by sorting:
 signatures go into parts on disk by their first bits, a part at a time is sorted in memory, and equal ones lie
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from medxiaohe import io
-from medxiaohe.data.duplicates import overlap
+from medxiaohe.data.duplicates import contrasts, overlap
 from medxiaohe.data.duplicates.near_images import SIDE, Gallery, Lens, Look
 from medxiaohe.types import ImageRef, Sample
 
@@ -106,7 +107,8 @@ def _key(sample: Sample, text: str, *, with_images: bool = False) -> bytes:
     images: Any = (
         [(i.sha256 or i.uri, i.frame, i.box) for i in sample.images] if with_images else len(sample.images)
     )
-    rest = f"\0{sample.target}\0{images}".encode("utf-8", "backslashreplace")
+    signs = "".join(contrasts.signs(text))  # p < 0.05 and p > 0.05 have the same words
+    rest = f"\0{sample.target}\0{images}\0{signs}".encode("utf-8", "backslashreplace")
     return hashlib.blake2b(overlap.word_codes(text).tobytes() + rest, digest_size=16).digest()
 
 
@@ -301,16 +303,17 @@ def _ends(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # ------------------------------------------------------------------------------------------------------
 
 
-def alike_texts(text_of: Callable[[int], str], pairs: np.ndarray, threshold: float) -> Iterator[Verdict]:
-    """The proposed pairs (earlier, later) that reach the threshold, by the later row."""
+def alike_texts(row_of: Callable[[int], Sample], pairs: np.ndarray, threshold: float) -> Iterator[Verdict]:
+    """The proposed pairs (earlier, later) that reach the threshold and say nothing else (contrasts.py), by
+    the later row."""
 
     @lru_cache(maxsize=512)
     def grams(number: int) -> np.ndarray:
-        return distinct_grams(text_of(number))
+        return distinct_grams(row_of(number).text)
 
     for earlier, later in sorted(pairs.tolist(), key=lambda pair: (pair[1], pair[0])):
         value = overlap.jaccard(grams(later), grams(earlier))
-        if value >= threshold:
+        if value >= threshold and not contrasts.contrast(row_of(earlier), row_of(later)):
             yield Verdict(later, "near_duplicate_text", earlier, value)
 
 

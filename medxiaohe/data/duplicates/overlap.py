@@ -11,6 +11,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from medxiaohe.data.duplicates.readable import readable
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -23,8 +25,8 @@ FACTOR, MIX = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F  # odd, from splitmix64 and
 
 @lru_cache(maxsize=8)  # every check of a row asks for the words of the same text
 def words(text: str) -> tuple[str, ...]:
-    """Lower case, punctuation and layout dropped."""
-    return tuple(WORD.findall(text.casefold()))
+    """Lower case, punctuation, layout and ways of writing the same letter dropped (readable.py)."""
+    return tuple(WORD.findall(readable(text).casefold()))
 
 
 def normal(text: str) -> str:
@@ -54,7 +56,7 @@ def word_codes(text: str) -> np.ndarray:
     """A number for each word, the same for the same word."""
     import numpy as np
 
-    if text.isascii() and (fast := _fast()):
+    if "&" not in text and text.isascii() and (fast := _fast()):
         codes = np.empty(len(text) // 2 + 1, np.uint64)
         return codes[
             : fast.word_codes(np.frombuffer(text.encode(), np.uint8), _crc_table(), np.uint64(MIX), codes)
@@ -113,6 +115,7 @@ def _crc_table() -> np.ndarray:
 
 def excerpt(text: str, first: int, end: int) -> str:
     """The text from its word number `first` to before the one number `end`, and a little of what follows."""
+    text = readable(text)
     marks = list(WORD.finditer(text.casefold()))
     start = marks[first].start()
     return ("..." if start > 20 else "") + text[start if start > 20 else 0 : marks[end - 1].end() + 20]
@@ -121,7 +124,7 @@ def excerpt(text: str, first: int, end: int) -> str:
 def stands_alone(text: str, first: int, end: int) -> bool:
     """Whether the words from `first` to before `end` are a line, or a sentence that ends in a question mark,
     of their own."""
-    folded = text.casefold()
+    folded = readable(text).casefold()
     marks = list(WORD.finditer(folded))
     before = folded[marks[first - 1].end() : marks[first].start()] if first else "\n"
     after = (

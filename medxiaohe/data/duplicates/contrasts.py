@@ -1,0 +1,86 @@
+"""Two texts that are nearly the same and yet say something else: a case with another side, number, dose,
+drug, denial or answer is no copy of the first, but the row that teaches the difference.
+
+    differ("... 2.5 mg a week ...", "... 25 mg a week ...")      -> "numbers"
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from medxiaohe.data.duplicates import overlap
+from medxiaohe.types import Sample
+
+FEW = 8  # words that one text has more: with more of them it is another version, not a contrast
+SIDES = frozenset(
+    """left right bilateral unilateral both anterior posterior upper lower proximal distal medial lateral
+    superior inferior male female man woman boy girl he she his her 左 右 双 男 女 上 下""".split()
+)
+DENIALS = frozenset(
+    """no not never without denies denied absent negative positive none neither nor cannot isn aren wasn
+    weren doesn don didn hasn haven hadn present increased decreased elevated reduced high low higher
+    lower normal abnormal acute chronic allergic pregnant before after increase decrease 无 未 不 没 非 否 阴
+    阳 有""".split()
+)
+DRUG = re.compile(
+    r".{2,}(?:cillin|mycin|micin|cycline|floxacin|oxacin|cef\w+|penem|azole|vir|pril|sartan|olol|dipine|statin"
+    r"|gliptin|gliflozin|glutide|formin|parin|xaban|gatran|farin|caine|azepam|zolam|barbital|oxetine|pramine"
+    r"|triptyline|idone|apine|azine|peridol|profen|fenac|coxib|sone|solone|onide|terol|tropium|lukast|thiazide"
+    r"|semide|actone|mab|tinib|platin|taxel|rubicin|trexate|phosphamide|mustine|dronate|triptan|setron|prazole"
+    r"|tidine|toin|zepine|amine|codone|morphone|orphine|fentanil|tanyl|curium|steride|zosin|afil|grel|fibrate"
+    r"|ide|ine)$"
+)
+DRUGS = frozenset(
+    """aspirin insulin heparin warfarin digoxin lithium iron potassium magnesium calcium sodium glucose
+    oxygen acetaminophen paracetamol epinephrine norepinephrine dopamine vasopressin naloxone
+    methadone ketamine propofol colchicine allopurinol methotrexate tamoxifen levothyroxine
+    testosterone estrogen vancomycin linezolid""".split()
+)
+
+
+def contrast(one: Sample, other: Sample) -> str:
+    """In what two rows differ that makes them no copies: "answers", or as `differ` of their texts; "" for
+    copies."""
+    if _answers(one) != _answers(other):
+        return "answers"
+    return differ(one.text, other.text)
+
+
+def differ(one: str, other: str) -> str:
+    """numbers, sides, denials or drugs that only one of two texts has; "" when it is neither."""
+    mine, theirs = Counter(overlap.words(one)), Counter(overlap.words(other))
+    only = (set((mine - theirs).elements()), set((theirs - mine).elements()))
+    both = only[0] | only[1]
+    few = sum((mine - theirs).values()) + sum((theirs - mine).values()) <= 2 * FEW
+    if signs(one) != signs(other) and few:
+        return "numbers"
+    for name, telling in (
+        ("numbers", _has_digit),
+        ("sides", SIDES.__contains__),
+        ("denials", DENIALS.__contains__),
+    ):
+        if any(map(telling, both)) and (few or all(any(map(telling, side)) for side in only)):
+            return name
+    if all(any(map(is_drug, side)) for side in only):
+        return "drugs"
+    return ""
+
+
+def is_drug(word: str) -> bool:
+    return word in DRUGS or bool(len(word) >= 6 and DRUG.fullmatch(word))
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
+
+
+def signs(text: str) -> list[str]:
+    """Comparisons and signs before numbers, and results in brackets, which are no words: < 5, -2, (+)."""
+    return re.findall(r"[<>≤≥]=?(?=\s*\d)|(?<![\w)])[-−+](?=\d)|(?<=\()[-−+](?=\))", text)
+
+
+def _answers(sample: Sample) -> tuple[str, str]:
+    last = sample.messages[-1] if sample.messages else None
+    said = overlap.normal(last.text) if last is not None and last.role == "assistant" else ""
+    return said, overlap.normal(str(sample.target or ""))
