@@ -26,6 +26,8 @@ MAX_FOUND = 20
 
 
 def list_names(args: argparse.Namespace) -> int:
+    if args.kind == "reasoning":
+        return _list_reasoning(as_json=args.json)
     found = {kind: _names(kind) for kind in ([_kind(args.kind)] if args.kind else KINDS)}
     if args.json:
         print(json.dumps(found[_kind(args.kind)] if args.kind else found))
@@ -33,6 +35,21 @@ def list_names(args: argparse.Namespace) -> int:
         print("\n".join(found[_kind(args.kind)]))
     else:
         print("\n".join(f"{kind:<13} {', '.join(names) or 'none'}" for kind, names in found.items()))
+    return 0
+
+
+def _list_reasoning(*, as_json: bool) -> int:
+    """Branches of reasoning with what runs each, and what is missing."""
+    from medxiaohe.agents.parsing.taxonomy import leaves
+
+    rows = leaves()
+    if as_json:
+        print(json.dumps([io.to_json(row) for row in rows], ensure_ascii=False))
+        return 0
+    for row in rows:
+        print(f"{row.name:<45} {f'{row.kind} {row.runs}' if row.kind else f'missing: {row.missing}'}")
+    there = sum(bool(row.kind) for row in rows)
+    print(f"{len(rows)} branches, {there} run")
     return 0
 
 

@@ -239,7 +239,8 @@ def parser() -> Parser:
 
     kinds = "readers, filters, vocabularies, scoring, tools, tasks, workflows, models, stages or assets"
     list_ = _verb(verbs, "list", "the names of a kind", "medxiaohe list tasks", "look:list_names")
-    list_.add_argument("kind", nargs="?", default="", help=f"{kinds}; all of them when left out")
+    every = f"{kinds}, all of them when left out; or reasoning: the branches of a review with what runs each"
+    list_.add_argument("kind", nargs="?", default="", help=every)
     show = _verb(
         verbs,
         "show",
