@@ -306,15 +306,16 @@ class Trace:
         return tuple({item.id: item for result in results for item in result.evidence}.values())
 
 
-Status = Literal["judged", "unparsed", "refused", "unjudged", "error"]
+Status = Literal["judged", "unparsed", "refused", "truncated", "unjudged", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """One judgement of one trace.
 
-    `judged`: value is what the scorer says. `unparsed` and `refused`: the model gave no usable
-    answer, value is 0 and the item stays in every mean. `unjudged`: the judge failed, value is
+    `judged`: value is what the scorer says. `unparsed`, `refused` and `truncated` (the reply stops
+    before its answer): the model gave no usable answer, value is 0 and the item stays in every mean.
+    `unjudged`: the judge failed, value is
     None; the item is counted beside the mean and never averaged in. `error`: there is no answer,
     because the server of the model failed on this item; value is None, counted and never averaged in.
     """

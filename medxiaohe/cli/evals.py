@@ -171,11 +171,11 @@ def _exports(args: argparse.Namespace, folder: Path, whole: Mapping[str, Any]) -
 
 
 def _told(whole: Mapping[str, Any], folders: list[Path]) -> str:
-    head = ("task", "n", "score", "95% interval", "unparsed", "refused", "unjudged", "constant")
+    head = ("task", "n", "score", "95% interval", "unparsed", "refused", "truncated", "unjudged", "constant")
     rows = [head]
     for name, task in whole["tasks"].items():
         row = task["scores"]
-        faults = (str(row["unparsed"]), str(row["refused"]), str(row["unjudged"]))
+        faults = tuple(str(row.get(key, 0)) for key in ("unparsed", "refused", "truncated", "unjudged"))
         rows.append((name, *estimate(row), *faults, figure(row.get("constant"))))  # type: ignore[arg-type]
     paths = [("results", folders[0] / "results.json"), ("table", folders[0] / "results.md")]
     paths += [("page", folder / "index.html") for folder in folders[1:]]
@@ -209,6 +209,10 @@ def compare(args: argparse.Namespace) -> int:
         stages[name if name not in stages else f"{name} ({path})"] = file.parent
     with tempfile.TemporaryDirectory() as place:
         found = compare_stages(CompareSettings(), Path(place), **stages)
+        if args.out is not None:
+            io.write_jsonl(args.out / "unread.jsonl", io.read_jsonl(Path(place) / "unread.jsonl"))
+    for line in found["warnings"]:
+        runs.say(f"warning: {line}")
     if args.out is not None:
         io.write_json(args.out / "comparison.json", found)
     print(json.dumps(found, ensure_ascii=False) if args.json else f"{scores(found)}\n\n{_detectable(found)}")

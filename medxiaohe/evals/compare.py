@@ -2,7 +2,10 @@
 
 The inputs are `evals.run` stages under any names; the first is the base. Each is compared with the base and
 with the one before it, on the items both answered. `corpus`, a stage with coverage.json, splits scores by how
-often the corpus mentions the rarest entity of an item.
+often the corpus mentions the rarest entity of an item. `readings` has the shares of unparsed, refused and
+truncated
+replies and the means with them as wrong and left out; `unread.jsonl` has 20 unread replies of each task and
+model.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any
 from medxiaohe import io
 from medxiaohe.entity.tree.frequency import BUCKETS, buckets
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.evals.statistics import clusters, stats
+from medxiaohe.evals.statistics import clusters, readings, stats
 
 RARITY = {"head": 0, "torso": 1, "tail": 2}
 
@@ -51,6 +54,7 @@ def compare(
                 " evals.run"
             )
     runs = {name: _items(folder / "traces.jsonl") for name, folder in stages.items()}
+    read = {name: readings.read_rows(folder / "traces.jsonl") for name, folder in stages.items()}
     summaries = {name: io.read_json(folder / "summary.json") for name, folder in stages.items()}
     perplexity = {name: _documents(folder / "perplexity.jsonl") for name, folder in stages.items()}
     tasks = sorted({task for run in runs.values() for task in run})
@@ -81,8 +85,11 @@ def compare(
             ],
             "paired": perplexity_paired,
         },
+        "readings": readings.readings(read),
         "tests": len(everything),
     }
+    result["warnings"] = readings.warnings(result["readings"])
+    io.write_jsonl(out / "unread.jsonl", readings.unread(read))
     io.write_json(out / "comparison.json", result)
     return result
 

@@ -14,6 +14,7 @@
     results.json      every number and all that is needed to make it again (docs/evaluation.md); results.md
                       for reading
     summary.json      what the stage returns: {task: {n, mean, low, high, clusters, unparsed, refused,
+    truncated,
                       unjudged, constant}}
 
 A run that is killed goes on where it stopped: what is finished is kept beside the draft of the stage

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from medxiaohe.scoring._answer import final, outside_thoughts, refuses, speaks_to_grader
+from medxiaohe.scoring._answer import cut_off, final, outside_thoughts, refuses, speaks_to_grader
 from medxiaohe.types import Sample, Score, Trace
 
 ALTERNATIVE = re.compile(
@@ -100,4 +100,6 @@ def missing(name: str, trace: Trace, why: str = "no single clear answer") -> Sco
         )
     if refuses(said):
         return Score(name, 0.0, "refused", why=f"a refusal: {trace.answer[-120:]!r}")
+    if cut_off(trace.answer):
+        return Score(name, 0.0, "truncated", why=f"it stops before its answer: {trace.answer[-120:]!r}")
     return Score(name, 0.0, "unparsed", why=f"{why} in {trace.answer[-120:]!r}")

@@ -74,7 +74,7 @@ def test_the_gold_of_its_example_scores_one(task: Task) -> None:
 @pytest.mark.parametrize("answer", NO_ANSWERS)
 def test_no_answer_scores_zero_and_is_not_judged(task: Task, answer: str) -> None:
     for score in scores(task, answer, task.example):
-        assert score.value == 0.0 and score.status in ("unparsed", "refused") and score.why
+        assert score.value == 0.0 and score.status in ("unparsed", "refused", "truncated") and score.why
 
 
 def test_its_example_hides_the_gold_in_the_prompt(task: Task) -> None:

@@ -126,7 +126,7 @@ def test_no_answer_scores_nothing_on_real_items(name: str, answer: str) -> None:
     for sample in rows(name, "test")[:10]:
         if sample.target != "decline":  # on which a refusal is right
             assert all(
-                score.value == 0.0 and score.status in ("unparsed", "refused")
+                score.value == 0.0 and score.status in ("unparsed", "refused", "truncated")
                 for score in scores(task, answer, sample)
             ), sample.id
 

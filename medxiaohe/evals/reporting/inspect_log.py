@@ -19,6 +19,7 @@ STATUS = {
     "judged": "",
     "unparsed": "unparsed",
     "refused": "refused",
+    "truncated": "truncated",
     "unjudged": "unjudged",
     "error": "error",
 }
@@ -44,7 +45,7 @@ def _log(name: str, whole: Mapping[str, Any], samples: Sequence[Mapping[str, Any
     task, model = whole["tasks"][name], whole["model"]
     scored = task["scores"]
     metrics = {"mean": scored["mean"], "low": scored["low"], "high": scored["high"]}
-    metrics |= {key: scored[key] for key in ("unparsed", "refused", "unjudged")}
+    metrics |= {key: scored.get(key, 0) for key in ("unparsed", "refused", "truncated", "unjudged")}
     first = next(iter(task["scorers"]), "score")
     config = {
         "max_tokens": model["max_new_tokens"],

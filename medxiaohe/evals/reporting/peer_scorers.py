@@ -227,7 +227,7 @@ def difference(name: str, rows: Iterable[tuple[Sample, Trace, Score]], examples:
         "only_published_credits": sum((theirs.value or 0.0) > (ours.value or 0.0) for _, _, ours,
         theirs in apart),
         "only_ours_credits": sum((theirs.value or 0.0) < (ours.value or 0.0) for _, _, ours, theirs in apart),
-        "no_answer_credited": sum(ours.status in ("unparsed", "refused") for _, _, ours,
+        "no_answer_credited": sum(ours.status in ("unparsed", "refused", "truncated") for _, _, ours,
         theirs in apart if theirs.value),
         "examples": [
             {

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-HEAD = ("task", "n", "score", "95 % interval", "clusters", "unparsed", "refused", "unjudged", "constant")
+HEAD = (
+    "task",
+    "n",
+    "score",
+    "95 % interval",
+    "clusters",
+    "unparsed",
+    "refused",
+    "truncated",
+    "unjudged",
+    "constant",
+)
 
 
 def markdown(whole: Mapping[str, Any]) -> str:
@@ -68,7 +79,7 @@ def _row(name: str, task: Mapping[str, Any]) -> list[str]:
         name,
         *estimate(row),
         str(row["clusters"]),
-        *(str(row[key]) for key in ("unparsed", "refused", "unjudged")),
+        *(str(row.get(key, 0)) for key in ("unparsed", "refused", "truncated", "unjudged")),
         number(row["constant"]),
     ]
 

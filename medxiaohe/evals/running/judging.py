@@ -15,7 +15,7 @@ from medxiaohe.scoring.judges.questions import Verdict
 from medxiaohe.scoring.judges.scorer import JudgedScorer
 from medxiaohe.types import Message, Sample, Score, Task, Trace
 
-FAULTS = ("unparsed", "refused", "unjudged")
+FAULTS = ("unparsed", "refused", "truncated", "unjudged")
 
 
 def judge(task: Task, sample: Sample, trace: Trace) -> list[Score]:
@@ -88,8 +88,8 @@ def said(sample: Sample, answer: str) -> Trace:
 
 @dataclass
 class Tally:
-    """Values of items as they come: a mean is over the judged, unparsed and refused; the unjudged are only
-    counted."""
+    """Values of items as they come: a mean is over the judged, unparsed, refused and truncated; the unjudged
+    are only counted."""
 
     values: array[float] = field(default_factory=lambda: array("d"))
     clusters: list[Units] = field(default_factory=list)

@@ -26,8 +26,8 @@ def cluster_of(row: Mapping[str, Any]) -> tuple[str, ...]:
 def scores(
     rows: Sequence[Path], shown: str, within: Mapping[str, tuple[float, float]] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Name -> {n, mean, low, high, clusters, unparsed, refused, unjudged, errors where there are any}, the
-    first scorer under the task's own name.
+    """Name -> {n, mean, low, high, clusters, unparsed, refused, truncated, unjudged, errors where there are
+    any}, the first scorer under the task's own name.
 
     `rows` are the files of each draw of answers; an item's value is the mean of its draws, and a fault of any
     draw counts as the share of draws that had it. `within` says of a scorer what the mean of its values is

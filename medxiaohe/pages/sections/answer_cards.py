@@ -81,7 +81,9 @@ def _gold(example: Example) -> Html:
 
 def _answer(stage: str, trace: Trace, judged: Judgement) -> Html:
     verdict = judged.verdict
-    tone = verdict if verdict in ("right", "wrong", "unparsed", "refused", "unjudged") else "partly"
+    tone = (
+        verdict if verdict in ("right", "wrong", "unparsed", "refused", "truncated", "unjudged") else "partly"
+    )
     tone = "unjudged" if verdict == "error" else tone
     mark = {"right": "\u2713", "wrong": "\u2717", "partly": "\u25d0"}.get(tone, "\u2013")
     said = (

@@ -55,6 +55,7 @@ def scores(results: Results) -> Html:
         "Clusters",
         "Unparsed",
         "Refused",
+        "Truncated",
         "Unjudged",
         "Constant",
         "Random",
@@ -106,14 +107,17 @@ def _lead(results: Results) -> Html:
     asked = sum(task["n"] for task in tasks)
     judged = [task["scores"] for task in tasks if task["scores"]["n"]]
     mean = sum(row["mean"] for row in judged) / len(judged) if judged else None
-    faults = {key: sum(row[key] for row in judged) for key in ("unparsed", "refused", "unjudged")}
+    faults = {
+        key: sum(row.get(key, 0) for row in judged)
+        for key in ("unparsed", "refused", "truncated", "unjudged")
+    }
     tiles = [
         ("Tasks", count(len(tasks)), f"{count(asked)} items"),
         ("Mean of the tasks", decimal(mean) or "none", "each task counts once"),
         (
             "No readable answer",
-            count(faults["unparsed"] + faults["refused"]),
-            f"{faults['unparsed']} unparsed, {faults['refused']} refused",
+            count(faults["unparsed"] + faults["refused"] + faults["truncated"]),
+            f"{faults['unparsed']} unparsed, {faults['refused']} refused, {faults['truncated']} truncated",
         ),
         ("Unjudged", count(faults["unjudged"]), "left out of every mean"),
     ]
@@ -136,8 +140,8 @@ def _score_row(name: str, task: Mapping[str, Any]) -> tuple[Any, ...]:
     row, others = task["scores"], _baselines(task)
     whole = row["n"] + row["unjudged"]
     faults = [
-        f"{row[key]:,} ({share(row[key], whole)})" if row[key] else "0"
-        for key in ("unparsed", "refused", "unjudged")
+        f"{row[key]:,} ({share(row[key], whole)})" if row.get(key) else "0"
+        for key in ("unparsed", "refused", "truncated", "unjudged")
     ]
     means = (decimal(row["mean"]), interval(row["low"], row["high"]), count(row["clusters"]))
     return (

@@ -64,7 +64,7 @@ def judgement(scores: Sequence[Mapping[str, Any]]) -> Judgement:
 
 
 def outcome(first: Judgement, last: Judgement) -> str:
-    if last.status in ("unparsed", "refused"):
+    if last.status in ("unparsed", "refused", "truncated"):
         return "unparsed"
     if last.status == "error":
         return "no answer"

@@ -266,6 +266,7 @@ def _evaluation(run: Run, found: Sequence[Verdict]) -> str:
         "95 % interval",
         "Unparsed",
         "Refused",
+        "Truncated",
         "A constant answer",
         "Made by",
     )
@@ -288,7 +289,7 @@ def _score(run: Run, task: str, row: Mapping[str, Any]) -> list[str]:
         decimal(row.get("mean")) or "not judged",
         interval(row.get("low"), row.get("high")) or "not computed",
     ]
-    faults = [rate(row.get(key), n) or "0" for key in ("unparsed", "refused")]
+    faults = [rate(row.get(key), n) or "0" for key in ("unparsed", "refused", "truncated")]
     return [
         _inline(task),
         _inline(who),

@@ -40,7 +40,18 @@ def scores_section(run: Run, found: Sequence[Verdict]) -> Html:
     )
     figures = [_task_chart(run, task, rows) for task, rows in tasks.items()]
     table_rows = [_score_row(task, row) for task, rows in tasks.items() for row in rows]
-    head = ("Task", "Stage", "n", "Mean", "95 % interval", "Clusters", "Unparsed", "Refused", "Unjudged")
+    head = (
+        "Task",
+        "Stage",
+        "n",
+        "Mean",
+        "95 % interval",
+        "Clusters",
+        "Unparsed",
+        "Refused",
+        "Truncated",
+        "Unjudged",
+    )
     return section(
         "scores",
         "Scores of each stage",
@@ -142,7 +153,7 @@ def rate(value: float | None, n: int) -> str:
 
 def _score_row(task: str, row: Mapping[str, Any]) -> Sequence[Any]:
     n = int(row.get("n", 0))
-    faults = [rate(row.get(key), n) for key in ("unparsed", "refused", "unjudged")]
+    faults = [rate(row.get(key), n) for key in ("unparsed", "refused", "truncated", "unjudged")]
     return (
         task,
         label(row["stage"]),

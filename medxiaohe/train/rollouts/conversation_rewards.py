@@ -94,7 +94,11 @@ class Earning:
 
 
 def _status(reward: Reward) -> Any:
-    return reward.status if reward.status in ("judged", "unparsed", "refused", "unjudged") else "judged"
+    return (
+        reward.status
+        if reward.status in ("judged", "unparsed", "refused", "truncated", "unjudged")
+        else "judged"
+    )
 
 
 def asked_for(talk: Talk, form: Form) -> str:

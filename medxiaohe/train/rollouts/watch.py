@@ -35,7 +35,7 @@ def diagnosis(rollouts: Rows, num_prompts: int, num_generations: int, patience: 
             f"{seen}: nothing, because no answer could be judged ({last[-1].get('why', '')[:120]}): see to"
             " the judge"
         )
-    unreadable = [row for row in judged if row["status"] in ("unparsed", "refused")]
+    unreadable = [row for row in judged if row["status"] in ("unparsed", "refused", "truncated")]
     if len(unreadable) >= UNREADABLE * len(judged):
         example = unreadable[-1]
         return (
@@ -62,7 +62,7 @@ def components(rollouts: Rows, step: int, size: int, num_iterations: int) -> dic
         return {}
     found = {
         status: sum(row["status"] == status for row in rows) / len(rows)
-        for status in ("unparsed", "refused", "unjudged", "unsafe")
+        for status in ("unparsed", "refused", "truncated", "unjudged", "unsafe")
     }
     found = {status: share for status, share in found.items() if share or status == "unparsed"}
     columns: dict[str, list[float]] = {}

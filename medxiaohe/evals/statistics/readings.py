@@ -1,0 +1,114 @@
+"""Compare how much of each model's replies could be read: accuracy with unread replies as wrong, and left
+out.
+
+A parser that reads one model's style and not another's ranks styles. So every comparison states, of each
+task and
+model, the shares of replies that were unparsed, refused and truncated, and the mean under both readings;
+where the
+shares of two models differ by more than `APART`, the order of the models may be that of their styles.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+
+UNREAD = ("unparsed", "refused", "truncated")
+APART = 0.03  # of the replies: a larger difference between models is warned of
+SHOWN = 20  # unread replies of each task and model, to look at
+END = 600  # characters of a reply that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What became of one item: the status and value of the first scorer, and the end of the reply."""
+
+    id: str
+    status: str
+    value: float | None
+    answer: str
+    target: str
+
+
+def read_rows(path: Path) -> dict[str, list[Read]]:
+    """Return the items of each task of a traces.jsonl, in its order."""
+    found: dict[str, list[Read]] = {}
+    for row in io.read_jsonl(path):
+        if not row["scores"]:
+            continue
+        score, trace = row["scores"][0], io.trace_from_json(row["trace"])
+        target = str(row["sample"].get("target", ""))
+        item = Read(row["sample"]["id"], score["status"], score["value"], trace.answer[-END:], target)
+        found.setdefault(row["task"], []).append(item)
+    return found
+
+
+def reading(items: Iterable[Read]) -> dict[str, Any]:
+    """Return {n, unparsed, refused, truncated, wrong, left_out} of the items of one model on one task.
+
+    `unparsed`, `refused` and `truncated` are shares of the n items with a value; `wrong` is the mean
+    with them as 0,
+    as scores are reported, `left_out` the mean of the replies that were read (None where none was).
+    """
+    known = [item for item in items if item.value is not None]
+    n = len(known)
+    read = [float(item.value or 0.0) for item in known if item.status not in UNREAD]
+    shares = {name: sum(item.status == name for item in known) / n if n else 0.0 for name in UNREAD}
+    whole = math.fsum(float(item.value or 0.0) for item in known) / n if n else None
+    return {"n": n, **shares, "wrong": whole, "left_out": math.fsum(read) / len(read) if read else None}
+
+
+def readings(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict[str, Any]]:
+    """Return task -> {stages: {name: reading}, apart}; `apart` are the faults whose shares differ by
+    more than 3
+    points between two stages."""
+    tasks = sorted({task for run in runs.values() for task in run})
+    found = {}
+    for task in tasks:
+        stages = {name: reading(run[task]) for name, run in runs.items() if task in run}
+        apart = [name for name in UNREAD if _spread(row[name] for row in stages.values()) > APART]
+        found[task] = {"stages": stages, "apart": apart}
+    return found
+
+
+def unread(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> list[dict[str, Any]]:
+    """Return up to 20 unread replies of each task and stage: {task, stage, id, status, target, answer}."""
+    rows = []
+    for stage, run in runs.items():
+        for task, items in run.items():
+            rows += [
+                {"task": task, "stage": stage, "id": item.id, "status": item.status, "target": item.target,
+                 "answer": item.answer}
+                for item in [item for item in items if item.status in UNREAD][:SHOWN]
+            ]  # fmt: skip
+    return rows
+
+
+def warnings(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return one line for each task whose models were not read alike, with the means under both readings."""
+    lines = []
+    for task, row in found.items():
+        for fault in row["apart"]:
+            stages = row["stages"]
+            shares = ", ".join(f"{name} {one[fault]:.1%}" for name, one in stages.items())
+            means = ", ".join(
+                f"{name} {_shown(one['wrong'])} / {_shown(one['left_out'])}" for name, one in stages.items()
+            )
+            lines.append(
+                f"{task}: {fault} replies differ between models ({shares}"
+                f"); mean with unread replies as wrong / left"
+                f" out: {means}; unread.jsonl has replies to look at"
+            )
+    return lines
+
+
+def _spread(values: Iterable[float]) -> float:
+    known = list(values)
+    return max(known) - min(known) if known else 0.0
+
+
+def _shown(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"
