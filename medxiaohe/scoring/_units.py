@@ -77,7 +77,7 @@ TEMPERATURE = {
     "fahrenheit": (5 / 9, 459.67 * 5 / 9),
 }
 SPELLING = [
-    (r"\s*/\s*1\.73(?:\s*m\^?2)?|\s*per 1\.73\s*m\^?2", ""),  # of body surface: part of the name of a clearance
+    (r"\s*/\s*1\.73(?:\s*m\^?2)?|\s*per 1\.73\s*m\^?2", ""),  # of body surface: named by a clearance
     (r"\b(?:cubic centimet(?:er|re)s?|c\.?cm)\b", "mL"),
     (r"\b(?:cubic millimet(?:er|re)s?|cu\.? ?mm)\b", "μL"),
     (r"(?<![A-Za-z])([mcd]?)m\^?3(?!\d)", r"\1m3"),
