@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,8 @@ class TextStore:
             self._searcher = self._index.searcher()
         except (ValueError, OSError) as error:
             raise _broken(folder, " ".join(str(error).split())) from error
+        with open(folder / DOCUMENTS, "rb") as file:
+            self._documents = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._tantivy = tantivy
         self._schema = self._index.schema
         if self._searcher.num_docs != self.size:
@@ -190,9 +193,8 @@ class TextStore:
         )  # fmt: skip
 
     def _document(self, offset: int) -> Evidence:
-        with open(self.folder / DOCUMENTS, "rb") as file:
-            file.seek(offset)
-            return _evidence(io.parse_row(file.readline().decode()))
+        end = self._documents.find(b"\n", offset)
+        return _evidence(io.parse_row(self._documents[offset:end].decode()))
 
 
 def read_record(folder: Path, kind: str) -> dict[str, Any]:

@@ -1,0 +1,198 @@
+"""Which PubMed documents answer a BioASQ question: the text store beside bm25s and tantivy in the same run.
+
+    pip install bm25s
+    MEDXIAOHE_DATA=/path/to/data python benchmarks/retrieval.py --split test --among asset:pubmed_2021
+
+A document is the snippets that experts marked in a PubMed abstract, joined, since the pack has no whole
+abstracts: finding is easier than in PubMed, and figures compare only within a table. `--among` adds abstracts
+that answer nothing. Gold are the documents with a snippet for the question. The questions are those of a
+split by hash; anything is chosen on validation. Differences in nDCG@10 to the first row are paired, with an
+interval by bootstrap over questions. `shuffled` is the text store with its ids permuted: chance.
+"""
+
+import argparse
+import math
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import assets
+from medxiaohe.retrieval.bm25 import BM25
+from medxiaohe.retrieval.pubmed import articles
+from medxiaohe.retrieval.text import TextStore, build_text
+from medxiaohe.retrieval.words import terms
+from medxiaohe.tasks._bioasq import _all
+from medxiaohe.tasks._common import hash_split, place
+from medxiaohe.types import Evidence
+
+K = 10
+DEPTH = 20  # chunks that are looked at for ten documents
+RESAMPLES = 2000
+Search = Callable[[str], list[str]]  # question -> ids of documents, best first
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--split", default="validation", choices=("train", "validation", "test"))
+    parser.add_argument("--among", action="append", default=[], metavar="asset:NAME", help="more abstracts")
+    parser.add_argument("--memory", type=int, default=50, help="questions asked of the store in memory")
+    args = parser.parse_args()
+    documents, questions, gold = bioasq(args.split)
+    for name in args.among:
+        for article in articles(assets.folder(name.removeprefix("asset:"))):
+            if article.abstract and article.pmid not in documents:
+                documents[article.pmid] = f"{article.title}\n{article.abstract}"
+    characters = sum(map(len, documents.values()))
+    print(
+        f"{len(documents):,} documents, {characters / 1e6:.1f} M characters,"
+        f" {len(questions)} questions of {args.split}"
+    )
+    print(f"{'engine':<34}{'build CPU s':>12}{'ms/query':>10}{'nDCG@10':>9}{'R@10':>7}   less the first row")
+    first: list[float] = []
+    for name, build in SYSTEMS.items():
+        start = time.process_time()
+        search = build(documents)
+        built = time.process_time() - start
+        asked = questions[: args.memory] if name.startswith("in memory") else questions
+        search(asked[0])
+        start = time.process_time()
+        found = [search(question) for question in asked]
+        each = 1000 * (time.process_time() - start) / len(asked)
+        scores = [ndcg(ids, right) for ids, right in zip(found, gold, strict=False)]
+        recalls = [len(set(ids[:K]) & right) / len(right) for ids, right in zip(found, gold, strict=False)]
+        first = first or scores
+        low, mean, high = bootstrap([b - a for a, b in zip(first, scores, strict=False)])
+        print(
+            f"{name:<34}{built:>12.1f}{each:>10.2f}{sum(scores) / len(scores):>9.3f}"
+            f"{sum(recalls) / len(recalls):>7.3f}   {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+            f"{f' on {len(asked)} questions' if len(asked) < len(questions) else ''}",
+            flush=True,
+        )
+    print(f"peak memory of the run {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+def bioasq(split: str) -> tuple[dict[str, str], list[str], list[set[str]]]:
+    """Documents by PubMed id, questions of a split, and the ids of each one's documents."""
+    snippets: dict[str, dict[str, None]] = {}
+    questions, gold = [], []
+    for row in _all(place("", "corpus/bioasq")):
+        ids = [snippet["document"].rpartition("/")[2] for snippet in row["snippets"]]
+        for id, snippet in zip(ids, row["snippets"], strict=True):
+            snippets.setdefault(id, {})[" ".join(snippet["text"].split())] = None
+        if ids and hash_split("bioasq", row["id"], train=0.6, validation=0.1) == split:
+            questions.append(row["body"].strip())
+            gold.append(set(ids))
+    return {id: " ".join(texts) for id, texts in snippets.items()}, questions, gold
+
+
+def ndcg(found: Sequence[str], right: set[str]) -> float:
+    """Normalised discounted cumulative gain of the first ten, with 0/1 relevance (Järvelin and Kekäläinen
+    2002)."""
+    gain = sum(1 / math.log2(rank + 2) for rank, id in enumerate(found[:K]) if id in right)
+    return gain / sum(1 / math.log2(rank + 2) for rank in range(min(K, len(right))))
+
+
+def bootstrap(values: Sequence[float]) -> tuple[float, float, float]:
+    """2.5 %, mean and 97.5 % of the mean of resampled values."""
+    draw = random.Random(0)
+    means = sorted(sum(draw.choices(values, k=len(values))) / len(values) for _ in range(RESAMPLES))
+    return means[RESAMPLES * 25 // 1000], sum(values) / len(values), means[RESAMPLES * 975 // 1000]
+
+
+def distinct(ids: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(ids))[:K]
+
+
+def text_store(documents: dict[str, str]) -> Search:
+    folder = Path(tempfile.mkdtemp(prefix="medxiaohe-retrieval-"))
+    build_text(folder, (Evidence(id, text, "PubMed") for id, text in documents.items()))
+    store = TextStore(folder)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"  the text store takes {size / 1e6:.1f} MB on disk", file=sys.stderr)
+    return lambda question: distinct([one.id.partition("#")[0] for one in store.search([question], DEPTH)[0]])
+
+
+def shuffled(documents: dict[str, str]) -> Search:
+    ids = list(documents)
+    random.Random(0).shuffle(ids)
+    return text_store(dict(zip(ids, documents.values(), strict=True)))
+
+
+def memory(documents: dict[str, str]) -> Search:
+    index = BM25(Evidence(id, text, "PubMed") for id, text in documents.items())
+    return lambda question: [one.id for one in index.search([question], K)[0]]
+
+
+def bm25s(split: Callable[[list[str]], Any]) -> Callable[[dict[str, str]], Search]:
+    def build(documents: dict[str, str]) -> Search:
+        import bm25s
+
+        ids = list(documents)
+        index = bm25s.BM25(k1=1.5, b=0.75)
+        index.index(split(list(documents.values())), show_progress=False)
+
+        def search(question: str) -> list[str]:
+            rows, _ = index.retrieve(split([question]), k=K, show_progress=False)
+            return [ids[row] for row in rows[0]]
+
+        return search
+
+    return build
+
+
+def stop_and_stem(words: str) -> Callable[[list[str]], Any]:
+    def split(texts: list[str]) -> Any:
+        import bm25s
+        import Stemmer
+
+        return bm25s.tokenize(texts, stopwords=words, stemmer=Stemmer.Stemmer("english"), show_progress=False)
+
+    return split
+
+
+def our_terms(texts: list[str]) -> Any:
+    return [terms(text) for text in texts]
+
+
+def tantivy_plain(documents: dict[str, str]) -> Search:
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("text", tokenizer_name="en_stem")
+    builder.add_text_field("id", stored=True, tokenizer_name="raw")
+    index = tantivy.Index(builder.build())
+    writer = index.writer(256_000_000, 1)
+    for id, text in documents.items():
+        writer.add_document(tantivy.Document(text=text, id=id))
+    writer.commit()
+    writer.wait_merging_threads()
+    index.reload()
+    searcher = index.searcher()
+
+    def search(question: str) -> list[str]:
+        words = "".join(sign if sign.isalnum() else " " for sign in question)
+        hits = searcher.search(index.parse_query(words.lower(), ["text"]), K).hits
+        return [searcher.doc(address)["id"][0] for _, address in hits]
+
+    return search
+
+
+SYSTEMS: dict[str, Callable[[dict[str, str]], Search]] = {
+    "bm25s, stop words en_plus + stemmer": bm25s(stop_and_stem("en_plus")),
+    "bm25s, stop words en + stemmer": bm25s(stop_and_stem("en")),
+    "bm25s, terms of the text store": bm25s(our_terms),
+    "tantivy, en_stem": tantivy_plain,
+    "text store": text_store,
+    "in memory (retrieval/bm25.py)": memory,
+    "shuffled": shuffled,
+}
+
+if __name__ == "__main__":
+    main()
