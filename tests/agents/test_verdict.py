@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from medxiaohe.agents.parsing.structured import confidences, json_of, number_in, one_of, text_in
 from medxiaohe.agents.parsing.verdict import answer_of, count, vote
 from medxiaohe.models.asking import Unreadable
+from medxiaohe.scoring import yes_no
 from medxiaohe.types import Message, ToolCall
 
 VOTES = [
@@ -28,6 +30,14 @@ def test_there_are_at_least_150_golden_votes_of_each_kind() -> None:
 @pytest.mark.parametrize(("said", "reply"), VOTES)
 def test_a_reply_votes_what_a_reader_of_it_says(said: str, reply: str) -> None:
     assert vote(reply) == said
+
+
+def test_a_vote_is_what_a_score_of_the_same_reply_reads() -> None:
+    """On the replies of the golden file of the scorer, which were not written for votes."""
+    path = Path(__file__).parent.parent / "golden" / "yes_no.yaml"
+    replies = [row[1] for group in yaml.safe_load(path.read_text("utf-8")) for row in group["rows"]]
+    assert len(replies) > 80
+    assert [vote(reply) for reply in replies] == [yes_no.parse(reply) or "abstain" for reply in replies]
 
 
 @pytest.mark.parametrize("word", ["yes", "no"])

@@ -34,7 +34,8 @@ FOR = re.compile(
 DOUBT = re.compile(
     r"\babstain|\babstention|\b(?:not|n't)\s+(?:\w+\s+)?(?:sure|certain)\b|\bunsure\b|\buncertain\b"
     r"|\bcannot (?:tell|decide|say|judge)\b|\bcan't (?:tell|decide|say|judge)\b|\bagree to disagree\b"
-    r"|弃权|不确定|无法(?:判断|确定)|不知道|说不准|也许|可能吧",
+    r"|\bagree\b(?:\W+\w+){0,3}?\W+(?:if|unless|provided|only|in part|part(?:ly|ially)|except|with no)\b"
+    r"|(?:部分|是否|如果)同意|弃权|不确定|无法(?:判断|确定)|不知道|说不准|也许|可能吧",
     re.IGNORECASE,
 )
 ANNOUNCED = re.compile(r"^\W*(?:the )?(?:final )?answer\s*(?:is|[:：])?", re.IGNORECASE)
