@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,22 @@ def replayed(trace: Trace, folder: Path) -> Iterator[Replayed]:
     yield _workflow(trace)
 
 
-def _call(step: Step, versions: dict[str, str]) -> Replayed:
+@cache
+def _tool(name: str) -> Tool | None:
+    """A tool as it is installed here; the tools of other people's files are never run."""
     try:
-        (tool,) = describe_tools([step.who]) if step.who in plugins.available("tools") else (None,)
+        return describe_tools([name])[0] if name in plugins.available("tools") else None
     except MedError:
-        tool = None
+        return None
+
+
+@cache
+def _flow(name: str) -> Any:
+    return plugins.load("workflows", name) if name in plugins.available("workflows") else None
+
+
+def _call(step: Step, versions: dict[str, str]) -> Replayed:
+    tool = _tool(step.who)
     if tool is None:
         return Replayed(step.n, None, "a tool is not installed here")
     if why := _not_here(tool, versions.get(step.who)):
@@ -65,13 +77,13 @@ def _not_here(tool: Tool, version: str | None) -> str:
 
 def _workflow(trace: Trace) -> Replayed:
     name = trace.origin.get("workflow", "")
-    if name not in plugins.available("workflows"):
+    function = _flow(name)
+    if function is None:
         return Replayed(-1, None, "the trace names no workflow that is installed here")
-    function = plugins.load("workflows", name)
     if not is_flow(function):
         return Replayed(-1, None, "the workflow has no record to replay")
-    if trace.stop == "budget" or trace.error:
-        return Replayed(-1, None, "the workflow was stopped from outside")
+    if trace.stop == "budget":
+        return Replayed(-1, None, "the workflow was stopped by its budget")
     try:
         again = by_digest(replay(trace, function))
     except DataError as error:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from medxiaohe.errors import DataError
 
 MAX_DEPTH = 64
 MAX_INTEGER = 2**53 - 1  # RFC 8785, section 3.2.2.3 and appendix D
+_RARE = re.compile("[\ud800-\U0010ffff]")
 _TAGS = {"$float", "$int", "$object"}
 
 
@@ -44,15 +46,48 @@ def loads(data: bytes) -> Any:
     Raises:
         DataError: not JSON, not canonical, a key twice, or what `dumps` refuses.
     """
+    value, again = parse(data)
+    if again(value) != data:
+        raise DataError("not canonical JSON (RFC 8785): sorted keys, each once, without blanks between")
+    return value
+
+
+def parse(data: bytes) -> tuple[Any, Callable[[Any], bytes]]:
+    """Read JSON that may not be canonical, and what writes it, or a part of it, in canonical form.
+
+    Whoever calls this compares what is written with the data: that shows keys out of order and keys that
+    come twice.
+
+    Raises:
+        DataError: not JSON, or what `dumps` refuses.
+    """
     try:
-        value = json.loads(
-            data.decode(), object_pairs_hook=_object, parse_float=_refused, parse_constant=_refused
-        )
+        text = data.decode()
+        value = json.loads(text, parse_float=_refused, parse_constant=_refused, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise error if isinstance(error, DataError) else DataError(f"not JSON: {error}") from error
-    if dumps(value) != data:
-        raise DataError("not canonical JSON (RFC 8785): keys must be sorted, without blanks between them")
-    return value
+    _shallow(value, 0)
+    rare = "\\u" in text or _RARE.search(text) is not None
+    return value, dumps if rare else _written
+
+
+def _written(value: Any) -> bytes:
+    """Canonical bytes of what `parse` has read and checked, where no key needs another order."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _shallow(value: Any, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise DataError(f"nested deeper than {MAX_DEPTH}")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(item, (dict, list)):
+            _shallow(item, depth + 1)
+
+
+def _integer(text: str) -> int:
+    if len(text) > 17 or abs(number := int(text)) > MAX_INTEGER:
+        raise DataError(f"the integer {text[:30]} is above 2**53 - 1: write it as text")
+    return number
 
 
 def packed(value: Any) -> Any:
@@ -122,13 +157,6 @@ def _sorted(value: Any) -> Any:
             for key in sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))
         }
     return [_sorted(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise DataError("an object has a key twice")
-    return value
 
 
 def _refused(text: str) -> NoReturn:

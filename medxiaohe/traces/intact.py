@@ -73,13 +73,13 @@ def check_records(trace: Stored, found: Verdict) -> Opened | None:
 def _checked(trace: Stored) -> Opened:
     records = _records(trace)
     try:
-        name, openings = parse_openings(trace.openings)
+        name, openings, values = parse_openings(trace.openings)
     except DataError as error:
         raise _Bad("openings", str(error)) from error
     if name not in ("", head_name(trace.lines[-1])):
         raise _Bad("openings", "they are of another trace")
     for record in records[:-1]:
-        _opening(record, openings)
+        _opening(record, openings, values)
     if extra := sorted(set(openings) - {record["id"] for record in records[:-1]}):
         raise _Bad(extra[0], "an opening of a record that is not there")
     by_id: dict[str, Record] = {}
@@ -158,12 +158,12 @@ def _shaped(record: Record, fields: Mapping[str, Any]) -> None:
             raise _Bad(id, f"{key} has a value of the wrong type")
 
 
-def _opening(record: Record, openings: Mapping[str, Opening]) -> None:
+def _opening(record: Record, openings: Mapping[str, Opening], values: Mapping[str, bytes]) -> None:
     if not SHA256.fullmatch(record["sealed"]):
         raise _Bad(record["id"], "its commitment is no SHA-256")
     if record["id"] in openings:
-        salt, value = openings[record["id"]]
-        if not _SALT.fullmatch(salt) or commitment(bytes.fromhex(salt), value) != record["sealed"]:
+        salt, data = openings[record["id"]][0], values[record["id"]]
+        if not _SALT.fullmatch(salt) or commitment(bytes.fromhex(salt), data) != record["sealed"]:
             raise _Bad(record["id"], "its opening is not what was sealed")
 
 
@@ -216,11 +216,13 @@ def _refers(record: Record, earlier: Mapping[str, Record], steps: int) -> None:
 def _agree(opened: Opened, by_id: Mapping[str, Record]) -> None:
     for record in opened.records[:-1]:
         value = opened.value(record["id"])
-        if value is None:
+        if record["id"] not in opened.openings:
             continue
+        if not isinstance(value, dict):
+            raise _Bad(record["id"], "its opening is no object")
         try:
             _consistent(record, value, opened, by_id)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise _Bad(record["id"], f"its opening has not the fields of a {record['kind']}") from error
     if not opened.closed:
         try:
@@ -243,6 +245,10 @@ def _consistent(record: Record, value: Any, opened: Opened, by_id: Mapping[str, 
         if shown != stated or row.get("kind", "passage") != record["of"]:
             raise _Bad(id, "it is of another kind or another source than its record states")
     elif kind == "answer":
+        if (record["stop"] == "answered" and value["error"]) or (
+            record["stop"] == "failed" and not value["error"]
+        ):
+            raise _Bad(id, "its error does not fit why it stopped")
         own = [words_of(m) for m in value["messages"] if m["role"] == "assistant"]
         asked = opened.value("source/0")
         if not own and asked is not None:

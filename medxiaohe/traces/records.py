@@ -42,6 +42,7 @@ class Sealed:
 
     lines: tuple[bytes, ...]  # canonical records, the head last
     openings: Mapping[str, Opening]  # id of a record -> its opening
+    values: Mapping[str, bytes]  # id of a record -> canonical bytes of its value
     files: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of an image -> the file it was in
 
     @property
@@ -49,9 +50,15 @@ class Sealed:
         return self.lines[-1]
 
 
-def commitment(salt: bytes, value: Any) -> str:
-    """SHA-256 in hex over the salt and the canonical bytes of the value."""
-    return hashlib.sha256(salt + dumps(value)).hexdigest()
+def commitment(salt: bytes, data: bytes) -> str:
+    """SHA-256 in hex over the salt and the canonical bytes of a value."""
+    return hashlib.sha256(salt + data).hexdigest()
+
+
+def opening_line(trace: str, salts: Mapping[str, str], values: Mapping[str, bytes]) -> bytes:
+    """The canonical line that opens records of a trace: id -> salt in hex, id -> canonical value."""
+    rows = b",".join(b'"%b":["%b",%b]' % (i.encode(), salts[i].encode(), values[i]) for i in sorted(salts))
+    return b'{"openings":{%b},"trace":"%b"}' % (rows, trace.encode())
 
 
 def head_of(lines: Sequence[bytes], origin: Mapping[str, str]) -> bytes:
@@ -180,6 +187,7 @@ class _Writer:
         self.trace, self.secret, self.pixels = trace, secret, pixels
         self.lines: list[bytes] = []
         self.openings: dict[str, Opening] = {}
+        self.values: dict[str, bytes] = {}
         self.files: dict[str, str] = {}
         self._sources: dict[str, str] = {}  # SHA-256 -> id of its record
         self._evidence: dict[str, str] = {}  # id in the trace -> id of its record
@@ -222,7 +230,7 @@ class _Writer:
         if len(self.lines) > MAX_RECORDS:
             raise DataError(f"a trace of {len(self.lines):,} records: at most {MAX_RECORDS:,}")
         self.lines.append(head_of(self.lines, origin))
-        return Sealed(tuple(self.lines), self.openings, self.files)
+        return Sealed(tuple(self.lines), self.openings, self.values, self.files)
 
     def _conclusions(self, answer: str) -> None:
         """Claims of the answer and the rulings on them."""
@@ -284,9 +292,10 @@ class _Writer:
         id = f"{kind}/{len(self.lines)}"
         value = packed(renamed(value))
         path = f"{self.trace.prompt.id}\x1f{id}\x1f".encode("utf-8", "surrogatepass")
-        salt = hmac.digest(self.secret, path + dumps(value), "sha256")[:SALT_BYTES]
-        self.openings[id] = (salt.hex(), value)
-        self.lines.append(dumps({"id": id, "kind": kind, **public, "sealed": commitment(salt, value)}))
+        data = dumps(value)
+        salt = hmac.digest(self.secret, path + data, "sha256")[:SALT_BYTES]
+        self.openings[id], self.values[id] = (salt.hex(), value), data
+        self.lines.append(dumps({"id": id, "kind": kind, **public, "sealed": commitment(salt, data)}))
         return id
 
 

@@ -19,15 +19,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from medxiaohe import io
 from medxiaohe.errors import DataError
 from medxiaohe.traces import checkpoint as notes
 from medxiaohe.traces import merkle
-from medxiaohe.traces.canonical import dumps, loads
+from medxiaohe.traces.canonical import dumps, parse
 from medxiaohe.traces.checkpoint import Checkpoint
-from medxiaohe.traces.records import MAX_RECORDS, Opening, Sealed
+from medxiaohe.traces.records import MAX_RECORDS, Opening, Sealed, opening_line
 
 LOG, OPENINGS, CHECKPOINT, BLOBS, SECRET = "log.jsonl", "openings.jsonl", "checkpoint", "blobs", "secret"
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -85,7 +85,7 @@ class Log:
                 for name, file in trace.files.items():
                     self._copy(name, Path(file))
             lines = b"".join(line + b"\n" for trace in traces for line in trace.lines)
-            opened = b"".join(_opening_line(trace.head, trace.openings) for trace in traces)
+            opened = b"".join(_opened(trace) for trace in traces)
             io.append_bytes(self.folder / OPENINGS, opened)
             io.append_bytes(self.folder / LOG, lines)
             for trace in traces:
@@ -180,21 +180,24 @@ def read_checkpoint(folder: Path) -> tuple[Checkpoint, str]:
         raise DataError(f"{path}: {error}") from error
 
 
-def parse_openings(line: bytes) -> tuple[str, dict[str, Opening]]:
-    """The name of the trace, and its openings by record.
+def parse_openings(line: bytes) -> tuple[str, dict[str, Opening], dict[str, bytes]]:
+    """The name of the trace, its openings by record, and the canonical bytes of each value.
 
     Raises:
-        DataError: the line is no line of openings.
+        DataError: the line is no canonical line of openings.
     """
     if not line:
-        return "", {}
-    row = loads(line)
+        return "", {}, {}
+    row, canonical = parse(line)
     try:
-        return str(row["trace"]), {
-            str(id): (str(salt), value) for id, (salt, value) in row["openings"].items()
-        }
+        trace = str(row["trace"])
+        openings = {id: (str(salt), value) for id, (salt, value) in row["openings"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError("not a line of openings") from error
+    values = {id: canonical(value) for id, (_, value) in openings.items()}
+    if opening_line(trace, {id: salt for id, (salt, _) in openings.items()}, values) != line:
+        raise DataError("not a canonical line of openings")
+    return trace, openings, values
 
 
 def read_blob(folder: Path, name: str) -> bytes | None:
@@ -217,9 +220,9 @@ def head_name(head: bytes) -> str:
     return hashlib.sha256(head).hexdigest()
 
 
-def _opening_line(head: bytes, openings: Mapping[str, Opening]) -> bytes:
-    rows: dict[str, Any] = {id: list(opening) for id, opening in openings.items()}
-    return dumps({"trace": head_name(head), "openings": rows}) + b"\n"
+def _opened(trace: Sealed) -> bytes:
+    salts = {id: salt for id, (salt, _) in trace.openings.items()}
+    return opening_line(head_name(trace.head), salts, trace.values) + b"\n"
 
 
 def write_copy(folder: Path, out: Path, kept: Sequence[dict[str, Opening]], blobs: Sequence[str]) -> None:
@@ -231,7 +234,11 @@ def write_copy(folder: Path, out: Path, kept: Sequence[dict[str, Opening]], blob
         if (data := read_blob(folder, name)) is not None:
             io.write(blob_path(out, name), partial(_fill, data))
     heads = [trace.lines[-1] for trace in stored(folder)]
-    rows = b"".join(_opening_line(head, opened) for head, opened in zip(heads, kept, strict=True))
+    rows = b""
+    for head, opened in zip(heads, kept, strict=True):
+        values = {id: dumps(value) for id, (_, value) in opened.items()}
+        salts = {id: salt for id, (salt, _) in opened.items()}
+        rows += opening_line(head_name(head), salts, values) + b"\n"
     io.write(out / OPENINGS, partial(_fill, rows))
     io.write(out / LOG, lambda file: file.writelines(_raw_lines(folder / LOG)))
     if (folder / CHECKPOINT).exists():
