@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,24 @@ def test_a_full_disk_while_a_checkpoint_is_written(
         start(kind, data, tiny_vlm, draft)
     assert "is full: free some space" in one_sentence(caught.value)
     assert checkpoints(tmp_path / "out") == ["00000001"]
+
+
+def test_weights_that_the_disk_does_not_take_are_one_sentence_too(
+    data: Path, tiny_vlm: Path, tmp_path: Path
+) -> None:
+    """The error of safetensors is no OSError; a limit of the process stands for the end of the disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    try:
+        with pytest.raises(StorageError) as caught, io.publish(tmp_path / "out") as draft:
+            start("dpo", data, tiny_vlm, draft)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = one_sentence(caught.value)
+    assert "cannot write" in said and "SafetensorError" in repr(caught.value.__cause__)
+    assert checkpoints(tmp_path / "out") == [] and not (tmp_path / "out").exists()
+    with io.publish(tmp_path / "out") as draft:
+        assert start("dpo", data, tiny_vlm, draft)["steps"] == 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
