@@ -20,6 +20,7 @@ PRINTS = {
     "own_reader.py": "('my:1',) Most often Streptococcus pneumoniae.",
     "make_own_data.py": "120 rows of 60 patients",
     "docstrings.py": "json/decoder:",
+    "own_workflow.py": "Scurvy after 3 requests",
     "rl_loop.py": "after: reward",
 }
 
