@@ -35,6 +35,12 @@ def test_two_texts_differ_in_what_changes_an_answer(old: str, new: str, reason: 
     assert changed != CASE and differ(CASE, changed) == differ(changed, CASE) == reason
 
 
+def test_sides_that_change_places_are_another_report() -> None:
+    one, other = ("left", "right"), ("right", "left")
+    reports = ("There is a small {} effusion. The {} lung is clear.".format(*sides) for sides in (one, other))
+    assert differ(*reports) == "sides"
+
+
 def test_signs_are_numbers_and_other_answers_are_another_row() -> None:
     assert differ("The effect was seen at p < 0.05.", "The effect was seen at p > 0.05.") == "numbers"
     one, other = (

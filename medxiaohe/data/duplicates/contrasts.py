@@ -62,6 +62,11 @@ def differ(one: str, other: str) -> str:
     ):
         if any(map(telling, both)) and (few or all(any(map(telling, side)) for side in only)):
             return name
+        # left effusion and a clear right lung, against the other way round: the same words in another order
+        if mine == theirs and list(filter(telling, overlap.words(one))) != list(
+            filter(telling, overlap.words(other))
+        ):
+            return name
     if all(any(map(is_drug, side)) for side in only):
         return "drugs"
     return ""
