@@ -31,6 +31,7 @@ from medxiaohe.traces.records import MAX_RECORDS, Opening, Sealed, opening_line
 
 LOG, OPENINGS, CHECKPOINT, BLOBS, SECRET = "log.jsonl", "openings.jsonl", "checkpoint", "blobs", "secret"
 SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAMED = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 _HEAD = re.compile(rb'"id":"head/\d+","kind":"head"')
 
 
@@ -69,7 +70,8 @@ class Log:
         """Add traces, with one checkpoint for all of them (group commit).
 
         Args:
-            blobs: documents and images by SHA-256; images whose file can still be read are added as well.
+            blobs: documents and images by SHA-256, of which those that the traces name are stored; images
+                whose file can still be read are added as well.
 
         Returns:
             The SHA-256 of each head: the name of the trace.
@@ -79,8 +81,12 @@ class Log:
         """
         with io.in_turn(self.folder / LOG):
             self._recover()
+            sources = {
+                one.decode() for trace in traces for line in trace.lines for one in _NAMED.findall(line)
+            }
             for name, data in (blobs or {}).items():
-                self._blob(name, data)
+                if name in sources:
+                    self._blob(name, data)
             for trace in traces:
                 for name, file in trace.files.items():
                     self._copy(name, Path(file))
