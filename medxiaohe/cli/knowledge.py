@@ -6,6 +6,7 @@ import argparse
 import json
 
 from medxiaohe import io
+from medxiaohe.retrieval.dense import DenseStore
 from medxiaohe.retrieval.graph import GraphStore
 from medxiaohe.retrieval.library import open_store
 from medxiaohe.retrieval.text import TextStore
@@ -52,7 +53,7 @@ def check(args: argparse.Namespace) -> int:
     return 0
 
 
-def _store(args: argparse.Namespace) -> TextStore | GraphStore:
+def _store(args: argparse.Namespace) -> TextStore | DenseStore | GraphStore:
     return open_store(args.store)
 
 

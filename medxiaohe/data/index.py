@@ -1,6 +1,7 @@
 """Stage data.index: a store of knowledge that tools and workflows search (retrieval/text.py).
 
 documents.jsonl, index/, store.json    kind text: see retrieval/text.py
+documents.jsonl, chunks.jsonl, vectors.f16, store.json    kind dense: see retrieval/dense.py
 graph.sqlite, store.json               kind graph: see retrieval/graph.py
 
 The documents are the `corpus` stage's samples, or those of `path`: a JSON lines file of passages {"id",
@@ -21,7 +22,7 @@ from medxiaohe import assets, io
 from medxiaohe.errors import ConfigError
 from medxiaohe.progress import track
 from medxiaohe.recipe.settings import InputPath
-from medxiaohe.retrieval import graph, guidelines, passages, text
+from medxiaohe.retrieval import dense, graph, guidelines, passages, text
 from medxiaohe.retrieval.assets import texts
 from medxiaohe.retrieval.chunks import CHARACTERS, OVERLAP
 from medxiaohe.types import Evidence, Relation, Sample
@@ -32,7 +33,8 @@ GUIDELINES = "asset:open_medicine"
 
 @dataclass(frozen=True)
 class IndexSettings:
-    kind: Literal["text", "graph"] = "text"
+    kind: Literal["text", "dense", "graph"] = "text"
+    embedder: str = "minilm"  # of a dense store: minilm, ngrams, or a folder
     path: InputPath = ""  # of the documents, when there is no `corpus` stage
     characters: int = CHARACTERS
     overlap: int = OVERLAP
@@ -63,7 +65,10 @@ def index(
         )
         for document in _documents(settings, corpus)
     )
-    return text.build_text(out, track(documents, "documents"), settings.characters, settings.overlap)
+    followed = track(documents, "documents")
+    if settings.kind == "dense":
+        return dense.build_dense(out, followed, settings.embedder, settings.characters, settings.overlap)
+    return text.build_text(out, followed, settings.characters, settings.overlap)
 
 
 def _documents(settings: IndexSettings, corpus: Path | None) -> Iterator[Evidence]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medxiaohe import io
 from medxiaohe.errors import DataError
-from medxiaohe.retrieval import graph, passages, text
+from medxiaohe.retrieval import dense, graph, passages, text
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.retrieval.service import Service
 from medxiaohe.retrieval.store import Store
@@ -25,13 +25,16 @@ def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> 
     return open_store(Path(path)) if Path(path).is_dir() else BM25(passages.read(Path(path)))
 
 
-def open_store(folder: Path) -> text.TextStore | graph.GraphStore:
+def open_store(folder: Path) -> text.TextStore | dense.DenseStore | graph.GraphStore:
     """The store in a folder: its own, or the only version below it; DataError where there is none."""
     below = sorted(path.parent for path in folder.glob(f"*/{text.RECORD}"))
     if len(below) > 1:
         raise DataError(f"{folder} holds several stores ({', '.join(p.name for p in below)}): name one")
     place = below[0] if below else folder
     record = io.read_json(place / text.RECORD) if (place / text.RECORD).is_file() else None
-    if isinstance(record, dict) and record.get("kind") == "graph":
+    kind = record.get("kind") if isinstance(record, dict) else ""
+    if kind == "graph":
         return graph.GraphStore(place)
+    if kind == "dense":
+        return dense.DenseStore(place)
     return text.TextStore(place)

@@ -60,9 +60,9 @@ def build_text(
     def fill(file: Any) -> None:
         writer = tantivy.Index(_schema(), path=str(folder / INDEX)).writer(HEAP, 1)
         for document in documents:
-            _check_document(document, seen)
+            check_document(document, seen)
             offset = file.tell()
-            file.write(json.dumps(_row(document), ensure_ascii=False).encode() + b"\n")
+            file.write(json.dumps(row(document), ensure_ascii=False).encode() + b"\n")
             spans = chunks(document.text, characters, overlap)
             title = terms(document.text.lstrip().partition("\n")[0][:MOST_TITLE])
             for number, (start, end) in enumerate(spans):
@@ -194,7 +194,7 @@ class TextStore:
 
     def _document(self, offset: int) -> Evidence:
         end = self._documents.find(b"\n", offset)
-        return _evidence(io.parse_row(self._documents[offset:end].decode()))
+        return evidence(io.parse_row(self._documents[offset:end].decode()))
 
 
 def read_record(folder: Path, kind: str) -> dict[str, Any]:
@@ -251,7 +251,8 @@ def _name_segments(index: Path) -> None:
     io.write_text(index / ".managed.json", json.dumps(sorted(json.loads(managed))))
 
 
-def _check_document(document: Evidence, seen: set[bytes]) -> None:
+def check_document(document: Evidence, seen: set[bytes]) -> None:
+    """Refuse a document that no store can hold, or whose id is among the `seen`."""
     if not document.id or not document.text.strip():
         raise DataError(f"document {document.id or '(without id)'!r} has no id or no text")
     if len(document.id) > MOST_ID:
@@ -264,8 +265,9 @@ def _check_document(document: Evidence, seen: set[bytes]) -> None:
     seen.add(key)
 
 
-def _row(document: Evidence) -> dict[str, Any]:
-    row = {
+def row(document: Evidence) -> dict[str, Any]:
+    """A document as JSON, without what is empty."""
+    found = {
         "id": document.id,
         "text": document.text,
         "source": document.source,
@@ -275,10 +277,11 @@ def _row(document: Evidence) -> dict[str, Any]:
         "level": document.level,
         "images": [io.to_json(image) for image in document.images],
     }
-    return {key: value for key, value in row.items() if value}
+    return {key: value for key, value in found.items() if value}
 
 
-def _evidence(row: Mapping[str, Any]) -> Evidence:
+def evidence(row: Mapping[str, Any]) -> Evidence:
+    """The document of a row."""
     images = tuple(ImageRef(**one) for one in row.get("images", ()))
     noted = {key: row.get(key, "") for key in ("sha256", "license", "date", "level")}
     return Evidence(row["id"], row["text"], row.get("source", ""), images, **noted)
