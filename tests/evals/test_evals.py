@@ -39,7 +39,9 @@ def evaluated(monkeypatch: pytest.MonkeyPatch, out: Path, settings: RunSettings,
     engine = scripted(answer=reply)
     load = plugins.load
     monkeypatch.setattr(
-        plugins, "load", lambda kind, name: (lambda model: engine) if kind == "models" else load(kind, name)
+        plugins,
+        "load",
+        lambda kind, name, **how: (lambda model: engine) if kind == "models" else load(kind, name, **how),
     )
     return engine, run(settings, out, **roles)
 
