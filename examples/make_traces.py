@@ -17,7 +17,7 @@ PATIENTS = ((70.0, 1.75), (54.5, 1.62), (101.0, 1.80))
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("folder", type=Path)
+    options.add_argument("folder", type=Path, nargs="?", default=Path("traces"))
     options.add_argument("--key", type=Path, help="a private key that signs")
     given = options.parse_args()
     tools = open_tools(["bmi"])

@@ -85,10 +85,10 @@ def compare(
             ],
             "paired": perplexity_paired,
         },
-        "readings": readings.readings(read),
+        "readings": (read_alike := readings.readings(read)),
+        "warnings": readings.warnings(read_alike),
         "tests": len(everything),
     }
-    result["warnings"] = readings.warnings(result["readings"])
     io.write_jsonl(out / "unread.jsonl", readings.unread(read))
     io.write_json(out / "comparison.json", result)
     return result

@@ -56,7 +56,9 @@ def test_help_takes_less_than_a_third_of_a_second() -> None:
 @pytest.mark.parametrize("verb", parser().choices())
 def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = [second for first, second in STAGE_VERBS if first == verb and second] or [""]
-    for word in ["run", "compare", "reproduce"] if verb == "eval" else words:
+    groups = {"eval": ["run", "compare", "reproduce"], "trace": ["show", "verify", "redact", "export"]}
+    groups["knowledge"] = ["build", "search", "get"]
+    for word in groups.get(verb, words):
         with pytest.raises(SystemExit) as stopped:
             main([verb, *filter(None, [word]), "--help"])
         assert stopped.value.code == 0
