@@ -18,7 +18,7 @@ from medxiaohe.tasks._rows import table
 from medxiaohe.types import Sample, Task
 
 LICENSE = "CC BY-SA 4.0"
-FINGERPRINTS = {"test": "fb593e6977f0d860"}
+FINGERPRINTS = {"test": "8c0f81635384552c"}
 TAGS = ("text", "english", "calculation")
 
 

@@ -11,7 +11,7 @@ from medxiaohe.scoring.numeric import numeric
 from medxiaohe.tasks import medcalc
 from medxiaohe.types import Task
 
-FINGERPRINTS = {"test": "75b8d9a05d8e7033"}
+FINGERPRINTS = {"test": "ef069242e793d2fd"}
 
 
 def medcalc_tools(path: str = "") -> Task:
