@@ -23,7 +23,9 @@ from typing import Any
 
 from medxiaohe import assets
 from medxiaohe.retrieval.bm25 import BM25
+from medxiaohe.retrieval.dense import DenseStore, build_dense
 from medxiaohe.retrieval.pubmed import articles
+from medxiaohe.retrieval.store import Fused, Store
 from medxiaohe.retrieval.text import TextStore, build_text
 from medxiaohe.retrieval.words import terms
 from medxiaohe.tasks._bioasq import _all
@@ -43,8 +45,12 @@ def main() -> None:
     parser.add_argument("--split", default="validation", choices=("train", "validation", "test"))
     parser.add_argument("--among", action="append", default=[], metavar="asset:NAME", help="more abstracts")
     parser.add_argument("--memory", type=int, default=50, help="questions asked of the store in memory")
+    parser.add_argument("--answers-only", action="store_true", help="only documents of the split's questions")
+    parser.add_argument("--dense", action="store_true", help="also MiniLM, and it fused with the text store")
     args = parser.parse_args()
     documents, questions, gold = bioasq(args.split)
+    if args.answers_only:
+        documents = {id: documents[id] for id in sorted(set().union(*gold))}
     for name in args.among:
         for article in articles(assets.folder(name.removeprefix("asset:"))):
             if article.abstract and article.pmid not in documents:
@@ -56,7 +62,8 @@ def main() -> None:
     )
     print(f"{'engine':<34}{'build CPU s':>12}{'ms/query':>10}{'nDCG@10':>9}{'R@10':>7}   less the first row")
     first: list[float] = []
-    for name, build in SYSTEMS.items():
+    by_name: dict[str, list[float]] = {}
+    for name, build in {**SYSTEMS, **(dense() if args.dense else {})}.items():
         start = time.process_time()
         search = build(documents)
         built = time.process_time() - start
@@ -68,6 +75,7 @@ def main() -> None:
         scores = [ndcg(ids, right) for ids, right in zip(found, gold, strict=False)]
         recalls = [len(set(ids[:K]) & right) / len(right) for ids, right in zip(found, gold, strict=False)]
         first = first or scores
+        by_name[name] = scores
         low, mean, high = bootstrap([b - a for a, b in zip(first, scores, strict=False)])
         print(
             f"{name:<34}{built:>12.1f}{each:>10.2f}{sum(scores) / len(scores):>9.3f}"
@@ -75,6 +83,10 @@ def main() -> None:
             f"{f' on {len(asked)} questions' if len(asked) < len(questions) else ''}",
             flush=True,
         )
+    if args.dense:
+        pairs = zip(by_name["text store"], by_name["text and dense store, fused"], strict=True)
+        low, mean, high = bootstrap([b - a for a, b in pairs])
+        print(f"fused less text store: {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
     print(f"peak memory of the run {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
@@ -116,7 +128,7 @@ def text_store(documents: dict[str, str]) -> Search:
     store = TextStore(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"  the text store takes {size / 1e6:.1f} MB on disk", file=sys.stderr)
-    return lambda question: distinct([one.id.partition("#")[0] for one in store.search([question], DEPTH)[0]])
+    return found_in(store)
 
 
 def shuffled(documents: dict[str, str]) -> Search:
@@ -182,6 +194,28 @@ def tantivy_plain(documents: dict[str, str]) -> Search:
         return [searcher.doc(address)["id"][0] for _, address in hits]
 
     return search
+
+
+def dense() -> dict[str, Callable[[dict[str, str]], Search]]:
+    """The dense store with MiniLM, and the two stores fused; vectors are computed once."""
+    stores: dict[str, Store] = {}
+
+    def minilm(documents: dict[str, str]) -> Search:
+        folder = Path(tempfile.mkdtemp(prefix="medxiaohe-retrieval-"))
+        build_dense(folder, (Evidence(id, text, "PubMed") for id, text in documents.items()))
+        stores["dense"] = DenseStore(folder)
+        return found_in(stores["dense"])
+
+    def fused(documents: dict[str, str]) -> Search:
+        folder = Path(tempfile.mkdtemp(prefix="medxiaohe-retrieval-"))
+        build_text(folder, (Evidence(id, text, "PubMed") for id, text in documents.items()))
+        return found_in(Fused([TextStore(folder), stores["dense"]]))
+
+    return {"dense store, MiniLM": minilm, "text and dense store, fused": fused}
+
+
+def found_in(store: Store) -> Search:
+    return lambda question: distinct([one.id.partition("#")[0] for one in store.search([question], DEPTH)[0]])
 
 
 SYSTEMS: dict[str, Callable[[dict[str, str]], Search]] = {
