@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from medxiaohe.errors import ToolError
 from medxiaohe.retrieval.graph import GraphStore, build_graph
@@ -15,9 +15,11 @@ MOST_NAME = 200  # characters
 @cache
 def _example() -> GraphStore:
     """A graph of one fact for the contract test; no task gets it."""
-    folder = Path(mkdtemp(prefix="medxiaohe-example-"))
-    build_graph(folder, [Relation("scurvy", "has symptom", "bleeding gums", source="example")])
-    return GraphStore(folder)
+    with TemporaryDirectory() as folder:
+        build_graph(Path(folder), [Relation("scurvy", "has symptom", "bleeding gums", source="example")])
+        store = GraphStore(Path(folder))
+        store.verify()  # opens the file, which may then go
+    return store
 
 
 EXAMPLE_RESOURCES = {"graph": _example}
