@@ -268,7 +268,7 @@ def test_text_that_is_no_utf8_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["chat_jsonl", "pubmed_xml"])
 def test_a_truncated_gzip_is_named(name: str, tmp_path: Path) -> None:
-    """Rows have no end without the file's, so it is an error; articles before the cut are whole and are kept."""
+    """Rows of a cut file are an error; articles before the cut are whole and kept."""
     reader = plugins.load("readers", name)
     content = next(iter(__import__(reader.__module__, fromlist=["EXAMPLE"]).EXAMPLE.values())).encode()
     (tmp_path / "cut.gz").write_bytes(gzip.compress(content)[:-20])
