@@ -119,7 +119,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: with two workers none of them is left to run alone at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    marked = ("slow", "long")
+    slow = {item.path for item in items if any(map(item.get_closest_marker, marked))}
     items.sort(key=lambda item: item.path not in slow)
 
 

@@ -1,5 +1,5 @@
-"""`deid`: de-identify DICOM, images and text. Says what was done and what is held back; never a path or a value of
-the files."""
+"""`deid`: de-identify DICOM, images and text. Says what was done and what is held back; never a path or a
+value of the files."""
 
 from __future__ import annotations
 

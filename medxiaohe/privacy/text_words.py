@@ -202,8 +202,8 @@ def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
 
 
 def is_marked(tokens: list[Token], i: int, text: str) -> bool:
-    """Whether a name that people have too is that of a sign, a stage or a part of the body here: Salter-Harris
-    II, Bell's palsy, foramen of Monro."""
+    """Whether a name that people have too is that of a sign, a stage or a part of the body here:
+    Salter-Harris II, Bell's palsy, foramen of Monro."""
     token, shared = tokens[i], lists().shared
     if token.low not in shared or not token.text[0].isupper():
         return False

@@ -172,7 +172,7 @@ print(times)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_over_and_over_a_recipe_ends_with_the_same_bytes(path: Path, whole: Path) -> None:
     """Each process is killed at its 151st durable step; the next goes on."""
     out, tests = path.parent / "killed", Path(__file__).parent.parent

@@ -181,7 +181,7 @@ def test_ray_leaves_the_same_bytes(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_at_any_write_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     data = corpus(tmp_path, texts=6, pictures=False)
     io.write_json(data / io.MANIFEST, {"files": {}})

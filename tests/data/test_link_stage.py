@@ -74,7 +74,7 @@ def test_a_stage_of_samples_keeps_the_entities_it_had(tmp_path: Path, tree: Path
     assert len(sample.entities) == 2 and sample.entities[0] == "my:0" and sample.source == "s"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_at_any_write_goes_on_to_the_same_bytes(tmp_path: Path, tree: Path) -> None:
     path = texts(tmp_path, 16)
     command = (

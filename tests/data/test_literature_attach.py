@@ -249,7 +249,7 @@ def test_an_undecided_conflict_is_not_attached_and_a_decided_one_is_where_the_ru
             )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_stage_killed_at_writes_resumes_to_identical_bytes(tmp_path: Path) -> None:
     import engine
 

@@ -240,7 +240,7 @@ def test_ray_draws_the_same_mixture(tmp_path: Path) -> None:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "ray" / name).read_bytes(), name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_mixture_killed_at_any_write_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     data = corpus(tmp_path / "data", [row("mesh_topic", n, entities=(f"E:{n % 3}",)) for n in range(30)])
     command = ["data", "mix", "--input", f"data={data}"]

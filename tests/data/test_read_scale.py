@@ -139,7 +139,7 @@ def command(folder: Path, tree: Path, *more: str) -> list[str]:
     return ["data", "read", "--with", str(folder / "read.yaml"), "--input", f"tree={tree}", *more]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_reading_killed_at_any_write_goes_on_to_the_same_bytes(tmp_path: Path, tree: Path) -> None:
     words = command(tmp_path, tree)
     whole = engine.medxiaohe(*words, "--out", tmp_path / "whole")
@@ -149,7 +149,7 @@ def test_reading_killed_at_any_write_goes_on_to_the_same_bytes(tmp_path: Path, t
     assert_all_like(tmp_path / "killed", tmp_path / "whole", num)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_driver_with_workers_killed_at_random_loses_and_repeats_nothing(tmp_path: Path, tree: Path) -> None:
     """Reading, curation and mixing of one recipe, its process group killed again and again until it gets
     through."""

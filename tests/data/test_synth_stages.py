@@ -266,7 +266,7 @@ def test_the_stages_run_in_a_recipe_and_the_mixture_takes_their_rows(tmp_path: P
     assert engine.files(tmp_path / "one") == engine.files(tmp_path / "two"), "two runs leave the same bytes"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_stages_killed_at_any_write_resume_to_identical_bytes(tmp_path: Path) -> None:
     pytest.importorskip("numpy")
     recipe = _recipe(tmp_path)

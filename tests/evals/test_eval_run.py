@@ -84,7 +84,7 @@ def command(place: Path, out: object) -> list[str]:
     return ["eval", "run", *words, "--perturb", "option_shuffle", "--out", str(out)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_any_write_it_ends_with_the_same_bytes(place: Path) -> None:
     assert engine.medxiaohe(*command(place, place / "whole")).returncode == 0
     num = kills(place / "killed", *command(place, "@"))

@@ -343,7 +343,7 @@ def test_a_server_that_misbehaves_in_every_way_leaves_every_good_answer_paid_onc
     check_misbehaviour(rude, tmp_path / "journal.sqlite", 200)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ten_thousand_items_of_a_server_that_misbehaves_end_with_exact_counts(
     rude: Rude, tmp_path: Path
 ) -> None:

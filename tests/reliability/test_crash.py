@@ -44,6 +44,7 @@ def test_a_run_killed_at_any_write_resumes_to_identical_bytes(tmp_path: Path) ->
     assert_all_like(tmp_path / "killed", tmp_path / "whole", num)
 
 
+@pytest.mark.long
 def test_replacing_finished_stages_killed_at_any_write_resumes_to_identical_bytes(tmp_path: Path) -> None:
     recipe = str(engine.recipe(tmp_path))
     engine.medxiaohe("run", recipe, "--out", tmp_path / "before")
@@ -54,7 +55,7 @@ def test_replacing_finished_stages_killed_at_any_write_resumes_to_identical_byte
     assert_all_like(tmp_path / "killed", tmp_path / "whole", num)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_data_stages_killed_at_any_write_resume_to_identical_bytes(tmp_path: Path) -> None:
     pytest.importorskip("numpy")
     pytest.importorskip("PIL")
@@ -66,7 +67,7 @@ def test_the_data_stages_killed_at_any_write_resume_to_identical_bytes(tmp_path:
     assert_all_like(tmp_path / "killed", tmp_path / "whole", num)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_stage_killed_at_any_write_resumes_to_identical_weights(
     tiny_vlm: Path, tmp_path: Path
 ) -> None:
