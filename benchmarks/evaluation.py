@@ -36,6 +36,7 @@ QUIZ = """
 from medxiaohe.scoring.choice import choice
 from medxiaohe.tasks._common import multiple_choice
 from medxiaohe.types import Task
+from medxiaohe import plugins
 
 def quiz(size: int = 1000):
     def samples(split):
@@ -167,6 +168,7 @@ def serve(args: argparse.Namespace) -> None:
 
 def model(args: argparse.Namespace) -> None:
     """SmolLM2-135M-Instruct, dequantised, as a folder that both programs load."""
+    plugins.need("transformers", why="this benchmark")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -197,6 +199,7 @@ def items(args: argparse.Namespace) -> list[Any]:
 
 def lm_eval(args: argparse.Namespace) -> None:
     """Rank and generate with both, in turn; the same rendered prompts, so that both see the same tokens."""
+    plugins.need("transformers", why="this benchmark")
     from transformers import AutoTokenizer
 
     from medxiaohe.models import render

@@ -33,7 +33,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from medxiaohe import io
+from medxiaohe import io, plugins
 from medxiaohe.data.curate import Against, CurateSettings, curate
 from medxiaohe.data.mixture import MixtureSettings, mixture
 from medxiaohe.data.read import ReadSettings, Source, read
@@ -244,6 +244,7 @@ def selection(arm: str, seed: int, pool: Pool, chosen: argparse.Namespace) -> tu
 
 
 def trained(tokens: list[int], seed: int, rate: float, label: str) -> Any:
+    plugins.need("transformers", why="this benchmark")
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 

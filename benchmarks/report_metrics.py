@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from medxiaohe import assets, io
+from medxiaohe import assets, io, plugins
 from medxiaohe.progress import track
 from medxiaohe.scoring import _overlap, facts, findings
 from medxiaohe.scoring._findings import lexicon
@@ -90,6 +90,7 @@ def by_rules(tree: Path | None) -> Metric:
 def minilm_greedy() -> Metric:
     """F1 of the best cosine of each token's last hidden state, as BERTScore (Zhang et al. 2020), without its
     weights or baseline."""
+    plugins.need("transformers", why="this benchmark")
     import torch
     from transformers import AutoModel, AutoTokenizer
 

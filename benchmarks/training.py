@@ -38,6 +38,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from medxiaohe import plugins
+
 ARMS = {
     "equal": ("trl", "hf", "ours"),
     "mixed": ("trl", "hf", "ours", "trl packed", "ours packed"),
@@ -94,6 +96,7 @@ def main() -> None:
     if chosen.gpu:
         return on_gpu(chosen.gpu, chosen.steps)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    plugins.need("transformers", why="this benchmark")
     import transformers  # noqa: F401  every fork has it
     import trl  # noqa: F401
 

@@ -8,6 +8,7 @@ A test that needs package files says `@pytest.mark.filled_cache` (all assets) or
 import ipaddress
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,20 @@ import pytest
 import tiny
 import tiny_families
 
+from medxiaohe import torchvision_ops
 from medxiaohe.types import ImageRef
+
+
+class BeforeTransformers:
+    """Declare torchvision's operators before a test itself imports transformers, as `plugins.need` does."""
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        if name == "transformers":
+            sys.meta_path.remove(self)
+            torchvision_ops.declare()
+
+
+sys.meta_path.insert(0, BeforeTransformers())
 
 LOOKUPS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
 

@@ -56,6 +56,10 @@ def enumerate_kills(folder: Path, arguments: list[str], start: str) -> int:
 
 
 if __name__ == "__main__":
+    if "transformers" in os.environ.get("PRELOAD", ""):
+        from medxiaohe import torchvision_ops
+
+        torchvision_ops.declare()
     more = [name for name in os.environ.get("PRELOAD", "").split(",") if name]
     for module in ("pydantic", "yaml", "numpy", "PIL.Image", *more):  # loaded once, before the forks
         if importlib.util.find_spec(module.partition(".")[0]):
