@@ -29,6 +29,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from medxiaohe import plugins
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -36,7 +38,6 @@ QUIZ = """
 from medxiaohe.scoring.choice import choice
 from medxiaohe.tasks._common import multiple_choice
 from medxiaohe.types import Task
-from medxiaohe import plugins
 
 def quiz(size: int = 1000):
     def samples(split):
