@@ -35,8 +35,8 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
             )
         if draft.exists():
             shutil.rmtree(draft)  # what a killed run left behind
-        make_folder(draft)
-        try:
+        try:  # an interruption while the draft is made leaves none either
+            make_folder(draft)
             yield draft
             files = {}
             for path in sorted(p for p in draft.rglob("*") if p.is_file()):

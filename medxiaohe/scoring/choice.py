@@ -119,6 +119,10 @@ def parse(answer: str, choices: Sequence[str] = (), markers: str = "letters") ->
     texts = [plain(choice) for choice in choices]
     # an option "C" is named by its own letter
     texts = ["" if re.fullmatch("[a-z]", text) else text for text in texts]
+    # the words of one option and nothing else, whatever other options they list
+    for whole in (plain(text), re.sub(r"^(?:it|this|that) (?:is|was) (?:the |an? )?", "", plain(text))):
+        if whole and texts.count(whole) == 1:
+            return LETTERS[texts.index(whole)]
     letter = _read(text, texts, LETTERS[: len(choices) or 5], words(spoken(text)))
     if not letter and set(filter(None, texts)) and set(texts) <= YES_NO:
         said = yes_no.parse(answer, maybe="maybe" in texts)
