@@ -119,15 +119,32 @@ def parse(answer: str, choices: Sequence[str] = (), markers: str = "letters") ->
     texts = [plain(choice) for choice in choices]
     # an option "C" is named by its own letter
     texts = ["" if re.fullmatch("[a-z]", text) else text for text in texts]
-    # the words of one option and nothing else, whatever other options they list
-    for whole in (plain(text), re.sub(r"^(?:it|this|that) (?:is|was) (?:the |an? )?", "", plain(text))):
-        if whole and texts.count(whole) == 1:
-            return LETTERS[texts.index(whole)]
+    if letter := _whole_option(text, choices):
+        return letter
     letter = _read(text, texts, LETTERS[: len(choices) or 5], words(spoken(text)))
     if not letter and set(filter(None, texts)) and set(texts) <= YES_NO:
         said = yes_no.parse(answer, maybe="maybe" in texts)
         return LETTERS[texts.index(said)] if said in texts else ""
     return letter
+
+
+def _whole_option(text: str, choices: Sequence[str]) -> str:
+    """The letter of the option whose words are the whole reply, whatever other options they list; or "".
+
+    The letter may stand behind in brackets, if it is the same; a letter in front is left to other rules.
+    """
+    written = [_bare(choice) for choice in choices]
+    for match in (re.fullmatch(r"(.+?)\s*\(([A-Z])\)[.\s]*", text.strip(), re.DOTALL), None):
+        whole, letter = (match[1], match[2]) if match else (text, "")
+        for words in (whole, re.sub(r"^\s*(?:It|This|That) (?:is|was) ", "", whole)):
+            if len(bare := _bare(words)) > 1 and written.count(bare) == 1:
+                stands_for = LETTERS[written.index(bare)]
+                return stands_for if letter in ("", stands_for) else ""
+    return ""
+
+
+def _bare(text: str) -> str:
+    return " ".join(text.split()).strip(" .。").casefold()
 
 
 def _read(text: str, texts: Sequence[str], letters: str, words: Words) -> str:
