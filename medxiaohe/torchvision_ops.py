@@ -1,10 +1,8 @@
 """torchvision beside a torch of another build, such as the registry's CUDA build beside a CPU torch.
 
-Its compiled operators do not load there, and without their names `import torchvision` fails, and with it
-every
+Its compiled operators do not load there. Without their names `import torchvision` fails, and with it every
 processor of transformers. Image processors use only its Python transforms, so the names are all that is
-needed:
-`declare()` gives them, and an operator that is called all the same says that it has no kernel.
+needed: `declare()` gives them, and an operator that is called all the same says that it has no kernel.
 """
 
 from __future__ import annotations
