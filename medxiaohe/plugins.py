@@ -26,7 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from medxiaohe import permission, torchvision_ops
+from medxiaohe import permission, threads, torchvision_ops
 from medxiaohe.errors import ConfigError, MedError, MissingExtra
 
 KINDS = {
@@ -223,6 +223,8 @@ def need(*modules: str, why: str) -> None:
         if importlib.util.find_spec(module) is None:
             extra = EXTRA_OF.get(module, "all")
             raise MissingExtra(f"{why} needs {module}: pip install 'medxiaohe[{extra}]'")
+    if "torch" in modules:
+        threads.fit()
     if "transformers" in modules:
         torchvision_ops.declare()  # where it would not load, transformers would not either
 

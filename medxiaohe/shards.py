@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from medxiaohe import io
+from medxiaohe import io, threads
 from medxiaohe.errors import DataError, MedError, MissingExtra, StorageError, UsageError
 from medxiaohe.progress import Meter
 
@@ -133,7 +133,7 @@ def run(
 def job(function: str, shard: Shard, work: Path, options: Mapping[str, Any]) -> Shard:
     """Do one job and publish its folder."""
     summary = dict[str, Any]()
-    with io.publish(_place(work, shard), record=lambda: {"summary": summary}) as draft:
+    with threads.single(), io.publish(_place(work, shard), record=lambda: {"summary": summary}) as draft:
         summary.update(_named(function)(shard, draft, **options))
     return shard
 
@@ -162,7 +162,8 @@ def _local(
     try:
         while queue or crew:
             while queue and len(crew) < workers:
-                crew.append(_Worker(function, work, options, queue.popleft()))
+                share = max(1, threads.allowed() // workers)
+                crew.append(_Worker(function, work, options, queue.popleft(), share))
             multiprocessing.connection.wait([end for worker in crew for end in worker.ends])
             for worker in list(crew):
                 shard, answer = worker.shard, worker.answer()
@@ -197,13 +198,13 @@ class _Worker:
     Nothing is shared with other workers: no queue, whose lock a killed process would keep.
     """
 
-    def __init__(self, function: str, work: Path, options: Options, shard: Shard):
+    def __init__(self, function: str, work: Path, options: Options, shard: Shard, num_threads: int):
         import multiprocessing
 
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         # no options here: `start` waits until they are written, and a process that was killed reads nothing
-        self._process = context.Process(target=_serve, args=(other,), daemon=True)
+        self._process = context.Process(target=_serve, args=(other, num_threads), daemon=True)
         self._process.start()
         other.close()  # so that its death closes the pipe
         self._send((function, work, options))
@@ -253,10 +254,12 @@ class _InWorker(Exception):
         return f"\n{self.args[0]}"
 
 
-def _serve(pipe: Any) -> None:
+def _serve(pipe: Any, num_threads: int) -> None:
     """The life of a worker: what to do, then one shard after the other until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver hears it, and ends the workers
     _die_with_parent()
+    os.environ[threads.VARIABLE] = str(num_threads)
+    threads.fit()
     try:
         function, work, options = pipe.recv()
         while True:

@@ -49,3 +49,12 @@ def upper(
             yield {"id": row["id"], "text": row["text"].upper()}
 
     return {"rows": io.write_jsonl(out / "upper.jsonl", fill())}
+
+
+def threads_of_blas(shard: shards.Shard, out: Path) -> dict[str, Any]:
+    """How many threads the matrix products of a job use, and what is left for OpenMP."""
+    import numpy  # noqa: F401
+    import threadpoolctl
+
+    found = [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
+    return {"blas": found, "openmp": int(os.environ["OMP_NUM_THREADS"])}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
-from medxiaohe import permission
+from medxiaohe import permission, threads
 from medxiaohe.errors import MedError
 from medxiaohe.plugins import extra_of
 
@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     permission.restrict(permission.names_in(sys.argv[1:] if argv is None else argv))
     args = parser().parse_args(argv)
+    threads.fit()  # before a numeric library is loaded
     module, _, function = args.do.rpartition(":")
     try:
         with _terminated_as_interrupted():

@@ -16,10 +16,11 @@ from importlib import metadata
 from pathlib import Path
 
 import medxiaohe
+from medxiaohe import threads
 from medxiaohe.errors import MedError
 from medxiaohe.progress import clock
 
-CORE = ("pydantic", "pyyaml", "zstandard")
+CORE = ("pydantic", "pyyaml", "threadpoolctl", "zstandard")
 EXTRAS = {
     "train": (
         "torch",
@@ -143,11 +144,10 @@ def _machine() -> Iterator[Finding]:
         space >= 3,
         "" if space >= 3 else "free some space: 3 GiB",
     )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("cores", f"{cores}, load {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
-    yield Finding(
-        "threads", f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS') or 'not set: torch uses every core'}"
-    )
+    yield Finding("cores", f"{os.cpu_count()}, load {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
+    quota = threads.cgroup_cores()
+    limit = "no quota of a container" if quota is None else f"a quota of {quota:g} cores"
+    yield Finding("threads", f"{threads.allowed()} of numeric libraries ({limit})")
 
 
 def memory_gib() -> tuple[float, float]:

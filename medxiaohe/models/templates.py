@@ -23,6 +23,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+from medxiaohe import threads
 from medxiaohe.errors import ModelError
 
 SECONDS, MEMORY_MIB = 1.0, 100
@@ -109,7 +110,7 @@ def render(template: str, values: dict[str, Any]) -> str:
 class _Child:
     def __init__(self) -> None:
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        env |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        env |= threads.SINGLE
         env.pop("CRASH_AT", None)
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "medxiaohe.models.templates"],

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io
+from medxiaohe import io, threads
 from medxiaohe.errors import ConfigError, DataError, RunLocked
 from medxiaohe.plugins import nearest
 from medxiaohe.progress import clock
@@ -53,6 +53,7 @@ def run(
     `given` are published folders that stand for stages the recipe does not have.
     """
     check_until(recipe, until)
+    threads.fit()
     for folder in (given or {}).values():
         io.verify(folder)
     done: list[Done] = []

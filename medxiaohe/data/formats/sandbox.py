@@ -25,6 +25,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from medxiaohe import threads
 from medxiaohe.data.readers import CODES, Rejected
 from medxiaohe.errors import MissingExtra
 
@@ -67,10 +68,9 @@ def _child(function: str, memory_mib: int) -> _Child:
 
 class _Child:
     def __init__(self, function: str, memory_mib: int):
-        threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
         env = {
             **os.environ,
-            **threads,
+            **threads.SINGLE,
             "MALLOC_ARENA_MAX": "2",
             "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
         }
