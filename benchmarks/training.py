@@ -38,7 +38,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from medxiaohe import plugins
+from medxiaohe import io, plugins
 
 ARMS = {
     "equal": ("trl", "hf", "ours"),
@@ -277,12 +277,14 @@ def _settings(steps: int, packed: bool, batch: int = BATCH) -> Any:
 def _ours(model: Path, rows: Sequence[Any], steps: int, packed: bool, place: Path, clock: Clock) -> Any:
     from medxiaohe.models import checkpoint
     from medxiaohe.train.loop import batch_plan, fit
+    from medxiaohe.train.loop.row_index import Reading
     from medxiaohe.train.loop.rows import Rows
 
     settings = _settings(steps, packed)
     loaded = checkpoint.load(str(model), fit.device())
-    own = Rows(rows, loaded.processor, MAX_LENGTH, "render")
-    lengths = [size.tokens for size in own.sizes]
+    io.write_jsonl(place / "rows.jsonl", rows)
+    own = Rows(place / "rows.jsonl", loaded.processor, Reading(str(model), MAX_LENGTH), "render")
+    lengths = own.tokens
     batches = batch_plan.plan(
         lengths, settings.per_device_train_batch_size, steps, 0, MAX_LENGTH if packed else 0
     )
@@ -396,6 +398,7 @@ def on_gpu(size: str, steps: int) -> None:
 
     from medxiaohe.models import checkpoint
     from medxiaohe.train.loop import batch_plan, fit, parts
+    from medxiaohe.train.loop.row_index import Reading
     from medxiaohe.train.loop.rows import Rows
 
     hidden, layers, _ = SIZES[size]
@@ -405,8 +408,10 @@ def on_gpu(size: str, steps: int) -> None:
         model = tiny.build(Path(folder) / "model", hidden=hidden, layers=layers, spread=0.02)
         settings = _settings(steps + 2, True)
         loaded = checkpoint.load(str(model), fit.device())
-        own = Rows(data("images", Path(folder) / "images"), loaded.processor, MAX_LENGTH, "render")
-        lengths = [one.tokens for one in own.sizes]
+        io.write_jsonl(Path(folder) / "rows.jsonl", data("images", Path(folder) / "images"))
+        reading = Reading(str(model), MAX_LENGTH)
+        own = Rows(Path(folder) / "rows.jsonl", loaded.processor, reading, "render")
+        lengths = own.tokens
         batches = batch_plan.plan(lengths, settings.per_device_train_batch_size, steps + 2, 0, MAX_LENGTH)
         trainer, _ = fit._trainer(own, batches, loaded, settings, Path(folder) / "out", steps + 2, "train")
         clock = Clock()

@@ -138,7 +138,7 @@ dpo.together = True  # type: ignore[attr-defined]
 
 def _trainer(
     rows: pairs.PairRows,
-    batches: Sequence[plans.Batch],
+    batches: plans.Plan,
     loaded: checkpoint.Loaded,
     settings: DpoSettings,
     place: Path,

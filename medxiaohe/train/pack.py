@@ -2,8 +2,8 @@
 and which share a sequence.
 
 Training with `packing: true`, the same max_length and seed packs by the same function (plan.py), so this says
-beforehand how full its sequences are. Needs the tokenizer of a checkpoint and none of its weights; images are
-opened, for their tokens count.
+beforehand how full its sequences are. Needs the tokenizer of a checkpoint and none of its weights; tokens of
+images are counted from the headers of their files.
 
     documents.plan.jsonl, instructions.plan.jsonl     a sequence a line: {rows, tokens}; whoever was
                                                       interrupted goes on at a line
@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
+from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.train.loop import batch_plan
+from medxiaohe.train.loop.row_index import Reading
 from medxiaohe.train.loop.rows import Rows
 
 FILES = ("documents", "instructions")
@@ -30,6 +32,7 @@ class PackSettings:
     model: str = "starter"  # whose tokenizer counts
     max_length: int = 2048  # tokens of a sequence
     seed: int = 0
+    workers: Annotated[int, HOW] = 0  # processes that count
 
     def __post_init__(self) -> None:
         if self.max_length < 2:
@@ -40,12 +43,15 @@ def pack(settings: PackSettings, out: Path, *, data: Path) -> dict[str, Any]:
     processor = checkpoint.processor(settings.model)
     told = dict[str, Any]()
     for name in FILES:
-        samples = list(io.read_samples(data / f"{name}.jsonl")) if (data / f"{name}.jsonl").is_file() else []
-        if samples:
-            lengths = [
-                size.tokens for size in Rows(samples, processor, settings.max_length, f"count {name}").sizes
-            ]
-            told[name] = _planned(lengths, settings, out / f"{name}.plan.jsonl")
+        file = data / f"{name}.jsonl"
+        if file.is_file() and file.stat().st_size:
+            reading = Reading(settings.model, settings.max_length)
+            work = io.scratch(
+                out, [decisive(settings), io.content(data, file.name), io.code.digest(__name__)]
+            )
+            rows = Rows(file, processor, reading, f"count {name}", work=work, workers=settings.workers)
+            if len(rows):
+                told[name] = _planned(rows.tokens, settings, out / f"{name}.plan.jsonl")
     if not told:
         raise DataError(
             f"{data} has neither documents nor instructions to pack: look at the mixture stage's counts"
@@ -55,8 +61,10 @@ def pack(settings: PackSettings, out: Path, *, data: Path) -> dict[str, Any]:
 
 def _planned(lengths: Sequence[int], settings: PackSettings, path: Path) -> dict[str, Any]:
     epoch = batch_plan.batches_of_an_epoch(lengths, 1, settings.seed, settings.max_length)
-    sequences = [batch[0] for batch in batch_plan.plan(lengths, 1, epoch, settings.seed, settings.max_length)]
-    io.write_jsonl(path, ({"rows": rows, "tokens": sum(lengths[row] for row in rows)} for rows in sequences))
+    sequences = batch_plan.plan(lengths, 1, epoch, settings.seed, settings.max_length)
+    io.write_jsonl(
+        path, ({"rows": rows, "tokens": sum(lengths[row] for row in rows)} for (rows,) in sequences)
+    )
     tokens = sum(lengths)
     return {
         "rows": len(lengths),

@@ -17,6 +17,7 @@ pytest.importorskip("torch")
 from medxiaohe.models import checkpoint
 from medxiaohe.models.render import render, render_prompt
 from medxiaohe.train.demonstrate import DemonstrateSettings, demonstrate
+from medxiaohe.train.loop.row_index import Reading
 from medxiaohe.train.loop.rows import Rows
 
 EXPERT = "medxiaohe.tasks.bedside:expert"
@@ -74,9 +75,9 @@ def test_training_sees_the_tokens_of_the_rollout_tools_included(
     demonstrate(DemonstrateSettings("bedside", EXPERT, number=3, replay=0.0), tmp_path / "o", data=mixture)
     processor = checkpoint.load(str(tiny_vlm)).processor
     tools = task_tools(bedside())
-    samples = list(io.read_samples(tmp_path / "o" / "instructions.jsonl"))
-    rows = Rows(samples, processor, 4096, "render")
-    for number, sample in enumerate(samples):
+    file = tmp_path / "o" / "instructions.jsonl"
+    rows = Rows(file, processor, Reading(str(tiny_vlm), 4096), "render")
+    for number, sample in enumerate(io.read_samples(file)):
         seen = rows.row(number)
         assert seen == render(sample.messages, processor, tools=tools)
         for turns in (1, 3):

@@ -21,6 +21,7 @@ from medxiaohe.train.loop import resume
 from medxiaohe.train.loop.checks import token_nats
 from medxiaohe.train.loop.fit import FitSettings
 from medxiaohe.train.loop.parts import Parts, part_of
+from medxiaohe.train.loop.row_index import Reading
 from medxiaohe.train.loop.rows import Rows
 from medxiaohe.train.rl import RLSettings, rl
 from medxiaohe.train.sft import sft
@@ -100,7 +101,8 @@ def moved(family: Family, folder: Path) -> set[str]:
 
 
 def rows_of(family: Family, place: Path) -> Rows:
-    return Rows(list(io.read_samples(place / "instructions.jsonl")), family.processor, 4096, "render")
+    reading = Reading(str(family.folder), 4096)
+    return Rows(place / "instructions.jsonl", family.processor, reading, "render")
 
 
 def test_packed_rows_are_those_alone_token_by_token_or_packing_is_refused(
@@ -360,7 +362,7 @@ def test_workers_that_render_ahead_change_no_bit(tiny_vlm: Path, mixture: Path, 
 
 
 def test_rows_are_counted_without_opening_images_and_oversized_ones_dropped(
-    tiny_vlm: Path, mixture: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_vlm: Path, mixture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from medxiaohe.train.loop import rows as rows_file
 
@@ -368,18 +370,20 @@ def test_rows_are_counted_without_opening_images_and_oversized_ones_dropped(
     real = rows_file.images.open_image
     monkeypatch.setattr(rows_file, "COMPARED", 1)
     monkeypatch.setattr(rows_file.images, "open_image", lambda ref: (opened.append(ref.uri), real(ref))[1])
-    samples = list(io.read_samples(mixture / "instructions.jsonl")) * 4
+    file = tmp_path / "rows.jsonl"
+    io.write_jsonl(file, list(io.read_samples(mixture / "instructions.jsonl")) * 4)
     processor = checkpoint.processor(str(tiny_vlm))
-    rows = Rows(samples, processor, 4096, "count")
+    rows = Rows(file, processor, Reading(str(tiny_vlm), 4096), "count")
     assert len(rows) == 24 and len(opened) <= 4
-    for number, size in enumerate(rows.sizes):
-        assert size.tokens == len(rows.row(number).tokens)
-    longest = max(size.tokens for size in rows.sizes if size.num_images)
+    for number, tokens in enumerate(rows.tokens):
+        assert tokens == len(rows.row(number).tokens)
+    longest = max(tokens for tokens, seen in zip(rows.tokens, rows.images, strict=True) if seen)
+    reading = Reading(str(tiny_vlm), longest - 1)
     with pytest.raises(DataError, match="raise max_length, or set oversize to drop"):
-        Rows(samples, processor, longest - 1, "count")
-    fewer = Rows(samples, processor, longest - 1, "count", oversize="drop")
-    assert fewer.dropped == 4 and len(fewer) == 20
-    assert all(size.tokens < longest or not size.num_images for size in fewer.sizes)
+        Rows(file, processor, reading, "count")
+    fewer = Rows(file, processor, replace(reading, oversize="drop"), "count")
+    assert fewer.index.dropped == 4 and len(fewer) == 20
+    assert all(tokens < longest or not seen for tokens, seen in zip(fewer.tokens, fewer.images, strict=True))
 
 
 def test_a_processor_whose_arithmetic_is_wrong_is_counted_by_its_render(
@@ -389,8 +393,8 @@ def test_a_processor_whose_arithmetic_is_wrong_is_counted_by_its_render(
     own = families.of(processor)
     wrong = replace(own, expanded=lambda processor, sizes: [processor.image_token] * len(sizes))
     monkeypatch.setattr(families, "of", lambda _: wrong)
-    rows = Rows(list(io.read_samples(mixture / "instructions.jsonl")), processor, 4096, "count")
-    assert all(size.tokens == len(rows.row(number).tokens) for number, size in enumerate(rows.sizes))
+    rows = Rows(mixture / "instructions.jsonl", processor, Reading(str(tiny_vlm), 4096), "count")
+    assert all(tokens == len(rows.row(number).tokens) for number, tokens in enumerate(rows.tokens))
 
 
 def test_images_are_made_smaller_where_the_processor_resizes_by_area(

@@ -52,13 +52,14 @@ def test_sequences_hold_every_row_once_and_are_at_least_99_percent_full(
 def test_the_plan_is_the_one_that_training_follows(tiny_vlm: Path, tmp_path: Path) -> None:
     from medxiaohe.models.checkpoint import load
     from medxiaohe.train.loop import batch_plan
+    from medxiaohe.train.loop.row_index import Reading
     from medxiaohe.train.loop.rows import Rows
 
     data, out = mixture(tmp_path / "mixture", 50), tmp_path / "out"
     out.mkdir()
     pack(PackSettings(model=str(tiny_vlm), max_length=256, seed=3), out, data=data)
-    rows = Rows(list(io.read_samples(data / "documents.jsonl")), load(str(tiny_vlm)).processor, 256, "render")
-    lengths = [size.tokens for size in rows.sizes]
+    reading = Reading(str(tiny_vlm), 256)
+    lengths = Rows(data / "documents.jsonl", load(str(tiny_vlm)).processor, reading, "render").tokens
     trained = batch_plan.plan(lengths, 4, batch_plan.batches_of_an_epoch(lengths, 4, 3, 256), 3, 256)
     assert [sequence for batch in trained for sequence in batch] == [
         row["rows"] for row in io.read_jsonl(out / "documents.plan.jsonl")

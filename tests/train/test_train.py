@@ -14,6 +14,7 @@ from medxiaohe.train.cpt import cpt
 from medxiaohe.train.loop import fit as fitting
 from medxiaohe.train.loop.fit import FitSettings
 from medxiaohe.train.loop.parts import Parts, calibrate_projector, part_of, projector_is_fresh
+from medxiaohe.train.loop.row_index import Reading
 from medxiaohe.train.loop.rows import Rows
 from medxiaohe.train.rl import RLSettings, judge, rl
 from medxiaohe.train.sft import sft
@@ -189,7 +190,7 @@ def test_a_part_no_gradient_reaches_stops_the_run(
     loaded = checkpoint.load(str(tiny_vlm))
     tower = loaded.model.model.vision_tower
     monkeypatch.setattr(tower, "forward", torch.no_grad()(tower.forward))
-    rows = Rows(list(io.read_samples(mixture / "instructions.jsonl")), loaded.processor, 512, "render")
+    rows = Rows(mixture / "instructions.jsonl", loaded.processor, Reading(str(tiny_vlm), 512), "render")
     with pytest.raises(ModelError, match="no gradient reaches the vision"):
         fitting.check_gradients(loaded.model, rows, Parts(language="full", vision=True))
 

@@ -30,7 +30,7 @@ from medxiaohe.rewards.exports import column
 from medxiaohe.train.loop import pairs
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
 from medxiaohe.train.loop.fit import FitSettings
-from medxiaohe.train.loop.rows import offered
+from medxiaohe.train.loop.row_index import offered
 from medxiaohe.train.rl import RLSettings
 from medxiaohe.types import ImageRef, Message, Sample, ToolResult
 
@@ -151,20 +151,17 @@ def _rows(kind: str, data: Path, pictures: _Pictures, left: list[dict[str, str]]
             except Unsaid as why:
                 left.append({"id": pair.id, "why": str(why)})
         return
-    samples = list(io.read_samples(data / FILES[kind]))
-    tools = {source: wire.schemas(found) for source, found in offered(samples).items()}
-    for sample in samples:
+    for sample in io.read_samples(data / FILES[kind]):
         try:
-            yield _row(kind, sample, pictures, tools)
+            yield _row(kind, sample, pictures)
         except Unsaid as why:
             left.append({"id": sample.id, "why": str(why)})
 
 
-def _row(
-    kind: str, sample: Sample, pictures: _Pictures, tools: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> Row:
+def _row(kind: str, sample: Sample, pictures: _Pictures) -> Row:
     turns, paths = _turns(sample.prompt.messages if kind == "rl" else sample.messages, pictures)
-    shown = tuple(tools.get(sample.source, ())) if any(turn.role == "call" for turn in turns) else ()
+    calls = any(turn.role == "call" for turn in turns)
+    shown = tuple(wire.schemas(offered(sample.source))) if calls else ()
     return Row(
         sample.id, turns, paths, shown, column(sample) if kind == "rl" else "", sample.source, sample.target
     )

@@ -1,20 +1,67 @@
 """Which rows make which batch, for the whole run, decided before it starts: resuming is an offset into the
 plan.
 
-A plan is a list of batches, a batch a list of sequences, a sequence a list of row numbers: one row, or with
-packing several that share a sequence without seeing each other.
+A plan is a sequence of batches, a batch a list of sequences, a sequence a list of row numbers: one row, or
+with packing several that share a sequence without seeing each other. It is held as arrays of integers, four
+bytes for each row and each boundary, so that plans of ten million rows fit beside a model.
 """
 
 from __future__ import annotations
 
 import math
 import random
+from array import array
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 Batch = list[list[int]]
 WINDOW = 8  # batches whose rows are sorted by length together: padding costs as much as text
 PACK_WINDOW = 100_000  # rows that are packed together
+
+
+class Plan:
+    """Batches by number, read from arrays.
+
+    Attributes:
+        rows: row numbers, batch after batch.
+        sequences: where each sequence ends in `rows`; empty where every sequence is one row.
+        batches: where each batch ends, in sequences.
+    """
+
+    def __init__(self) -> None:
+        self.rows, self.sequences, self.batches = array("i"), array("I"), array("I")
+        self._packed = False
+
+    def extend(self, batches: Iterable[Batch], num_batches: int) -> None:
+        """Append batches until there are `num_batches`."""
+        for batch in batches:
+            if len(self) == num_batches:
+                return
+            before = self.batches[-1] if self.batches else 0
+            if not self._packed and any(len(rows) != 1 for rows in batch):
+                self._packed = True  # until here every sequence was one row
+                self.sequences.extend(range(1, len(self.rows) + 1))
+            for rows in batch:
+                self.rows.extend(rows)
+                if self._packed:
+                    self.sequences.append(len(self.rows))
+            self.batches.append(before + len(batch))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> Batch:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        start, end = self.batches[number - 1] if number else 0, self.batches[number]
+        if not self._packed:
+            return [[row] for row in self.rows[start:end]]
+        ends = [self.sequences[start - 1] if start else 0, *self.sequences[start:end]]
+        return [list(self.rows[a:b]) for a, b in pairwise(ends)]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[number] for number in range(len(self)))
 
 
 def plan(
@@ -23,56 +70,70 @@ def plan(
     num_batches: int,
     seed: int,
     pack_to: int = 0,
-    rising: Sequence[bool] = (),
-) -> list[Batch]:
+    rising: Sequence[int] = (),
+) -> Plan:
     """`num_batches` batches of `batch_size` sequences; every row once, then every row once more in another
     order, and so on.
 
-    lengths: tokens of each row. pack_to: tokens of a packed sequence, or 0 for one row a sequence. rising: of
-    each row whether it belongs to what is seldom at the start and frequent at the end, in a straight line
-    (MX-20: the share of reasoning).
+    Args:
+        lengths: tokens of each row.
+        batch_size: sequences of a batch.
+        num_batches: of the whole run.
+        seed: of the order; equal arguments, equal plans.
+        pack_to: tokens of a packed sequence, or 0 for one row a sequence.
+        rising: of each row whether it belongs to what is seldom at the start and frequent at the end, in a
+            straight line (MX-20: the share of reasoning).
     """
-    batches: list[Batch] = []
+    found = Plan()
     if any(rising) and not all(rising):
-        return _rising(lengths, batch_size, num_batches, random.Random(seed), pack_to, rising)
+        shuffle = random.Random(seed)
+        found.extend(_rising(lengths, batch_size, num_batches, shuffle, pack_to, rising), num_batches)
+        return found
     epoch = 0
-    while len(batches) < num_batches:
+    while len(found) < num_batches:
         shuffle = random.Random(seed if epoch == 0 else f"{seed} epoch {epoch}")
-        batches += (
-            _packed(lengths, batch_size, pack_to, shuffle)
-            if pack_to
-            else _sorted(lengths, batch_size, shuffle)
-        )
+        found.extend(_epoch(lengths, batch_size, pack_to, shuffle), num_batches)
         epoch += 1
-    return batches[:num_batches]
+    return found
+
+
+def _epoch(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: random.Random) -> Iterator[Batch]:
+    if pack_to:
+        return _packed(lengths, batch_size, pack_to, shuffle)
+    return _sorted(lengths, batch_size, shuffle)
 
 
 def batches_of_an_epoch(lengths: Sequence[int], batch_size: int, seed: int, pack_to: int = 0) -> int:
-    shuffle = random.Random(seed)
-    return len(_packed(lengths, batch_size, pack_to, shuffle)) if pack_to else -(-len(lengths) // batch_size)
+    """How many batches hold every row once."""
+    if not pack_to:
+        return -(-len(lengths) // batch_size)
+    return sum(1 for _ in _packed(lengths, batch_size, pack_to, random.Random(seed)))
 
 
-def fill(batches: Sequence[Batch], lengths: Sequence[int]) -> float:
+def fill(batches: Iterable[Batch], lengths: Sequence[int]) -> float:
     """Share of the positions of all batches that hold tokens and not padding."""
-    used = sum(lengths[row] for batch in batches for sequence in batch for row in sequence)
-    room = sum(
-        len(batch) * max(sum(lengths[row] for row in sequence) for sequence in batch) for batch in batches
-    )
+    used = room = 0
+    for batch in batches:
+        sizes = [sum(lengths[row] for row in rows) for rows in batch]
+        used, room = used + sum(sizes), room + len(batch) * max(sizes)
     return used / room if room else 1.0
 
 
-def _sorted(lengths: Sequence[int], batch_size: int, shuffle: random.Random) -> list[Batch]:
+def _sorted(lengths: Sequence[int], batch_size: int, shuffle: random.Random) -> Iterator[Batch]:
     """Shuffled, cut into windows, sorted by length inside a window, the batches of a window shuffled
     again."""
-    rows = list(range(len(lengths)))
-    shuffle.shuffle(rows)
-    out: list[Batch] = []
+    rows = _shuffled(len(lengths), shuffle)
     for start in range(0, len(rows), WINDOW * batch_size):
         window = sorted(rows[start : start + WINDOW * batch_size], key=lambda row: lengths[row])
         batches = [[[row] for row in window[i : i + batch_size]] for i in range(0, len(window), batch_size)]
         shuffle.shuffle(batches)
-        out += batches
-    return out
+        yield from batches
+
+
+def _shuffled(number: int, shuffle: random.Random) -> array[int]:
+    rows = array("i", range(number))
+    shuffle.shuffle(rows)
+    return rows
 
 
 def _rising(
@@ -81,23 +142,26 @@ def _rising(
     num_batches: int,
     shuffle: random.Random,
     pack_to: int,
-    rising: Sequence[bool],
-) -> list[Batch]:
+    rising: Sequence[int],
+) -> Iterator[Batch]:
     """Every row as often as without a schedule; a rising row's places in the run have a density that grows in
     a straight line."""
+    import numpy as np
+
     per_sequence = max(1.0, pack_to * len(lengths) / sum(lengths)) if pack_to else 1.0
     epochs = num_batches * batch_size * per_sequence / len(lengths)
-    places = []
-    for row, rises in enumerate(rising):
-        for epoch in range(math.ceil(epochs) + 1):
-            place = (epoch + shuffle.random()) / epochs  # of the whole run; 1 is its end
-            places.append((math.sqrt(place) if rises and place < 1 else place, row))
-    order = [row for _, row in sorted(places)]
+    each = math.ceil(epochs) + 1
+    places = array("d")  # in the run, 1 is its end; `each` of every row
+    for rises in rising:
+        for epoch in range(each):
+            place = (epoch + shuffle.random()) / epochs
+            places.append(math.sqrt(place) if rises and place < 1 else place)
+    order = np.argsort(np.frombuffer(places), kind="stable") // each
+    del places
     window = max(1, round(WINDOW * batch_size * per_sequence))
-    batches: list[Batch] = []
     rest: list[list[int]] = []
     for start in range(0, len(order), window):
-        rows = order[start : start + window]
+        rows = order[start : start + window].tolist()
         found = (
             _best_fit(rows, lengths, pack_to)
             if pack_to
@@ -107,21 +171,23 @@ def _rising(
         cut = [sequences[i : i + batch_size] for i in range(0, len(sequences), batch_size)]
         rest = cut.pop() if cut and len(cut[-1]) < batch_size and start + window < len(order) else []
         shuffle.shuffle(cut)
-        batches += cut
-    return batches[:num_batches]
+        yield from cut
 
 
-def _packed(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: random.Random) -> list[Batch]:
-    """Rows packed by best fit, longest first, in large windows of the shuffled rows; then the sequences are
-    shuffled."""
-    rows = list(range(len(lengths)))
-    shuffle.shuffle(rows)
-    sequences: list[list[int]] = []
+def _packed(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: random.Random) -> Iterator[Batch]:
+    """Rows packed by best fit, longest first, in large windows of the shuffled rows; the sequences of a
+    window are shuffled."""
+    rows = _shuffled(len(lengths), shuffle)
+    rest: list[list[int]] = []
     for start in range(0, len(rows), PACK_WINDOW):
         packs = _best_fit(rows[start : start + PACK_WINDOW], lengths, pack_to)
         shuffle.shuffle(packs)
-        sequences += packs
-    return [sequences[i : i + batch_size] for i in range(0, len(sequences), batch_size)]
+        sequences = rest + packs
+        whole = len(sequences) // batch_size * batch_size
+        yield from (sequences[i : i + batch_size] for i in range(0, whole, batch_size))
+        rest = sequences[whole:]
+    if rest:
+        yield rest
 
 
 def _best_fit(rows: Sequence[int], lengths: Sequence[int], pack_to: int) -> list[list[int]]:

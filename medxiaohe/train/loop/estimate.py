@@ -22,7 +22,7 @@ included.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,19 +96,18 @@ def _patches(vision: Any) -> int:
     return (side // patch) ** 2 + 1
 
 
-def largest(batches: Sequence[plans.Batch], lengths: Sequence[int], images: Sequence[int]) -> tuple[int, int]:
+def largest(batches: Iterable[plans.Batch], lengths: Sequence[int], images: Sequence[int]) -> tuple[int, int]:
     """Positions and images of the batch with most positions."""
-    sizes = [
+    return max(
         (
             len(batch) * max(sum(lengths[row] for row in rows) for rows in batch),
             sum(images[row] for rows in batch for row in rows),
         )
         for batch in batches
-    ]
-    return max(sizes)
+    )
 
 
-def positions(batches: Sequence[plans.Batch], lengths: Sequence[int]) -> int:
+def positions(batches: Iterable[plans.Batch], lengths: Sequence[int]) -> int:
     """Of all batches, padding included."""
     return sum(len(batch) * max(sum(lengths[row] for row in rows) for rows in batch) for batch in batches)
 

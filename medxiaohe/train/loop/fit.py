@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -29,6 +30,7 @@ from medxiaohe.train.loop.augment import Augment
 from medxiaohe.train.loop.checks import check_gradients, check_packing
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
 from medxiaohe.train.loop.resume import newest, resumable
+from medxiaohe.train.loop.row_index import Reading
 from medxiaohe.train.loop.rows import Rows
 
 CALIBRATION_IMAGES = 64
@@ -138,19 +140,33 @@ def train_on(
     if settings.min_pixels or settings.max_pixels:
         limit = families.of(loaded.processor).limit_pixels
         limit(loaded.processor, settings.min_pixels, settings.max_pixels)
+    place = io.scratch(out, [label, decisive(settings), io.content(data, file), identity(base), code()])
     rows = Rows(
-        list(io.read_samples(data / file)),
+        data / file,
         loaded.processor,
-        settings.max_length,
+        reading(base, settings),
         f"render {file}",
         settings.augment,
-        settings.oversize,
+        work=place,
+        workers=settings.dataloader_num_workers,
     )
     if not len(rows):
-        why = f"all {rows.dropped} are longer than max_length" if rows.dropped else "the mixture has none"
+        dropped = rows.index.dropped
+        why = f"all {dropped} are longer than max_length" if dropped else "the mixture has none"
         raise DataError(f"{label}: no rows to train on: {why}")
-    place = io.scratch(out, [label, decisive(settings), io.content(data, file), identity(base), code()])
     return fit(rows, loaded, settings, out, place, label)
+
+
+def reading(base: str, settings: FitSettings) -> Reading:
+    """How a stage's rows are rendered."""
+    return Reading(
+        base,
+        settings.max_length,
+        settings.oversize,
+        settings.thinking,
+        settings.min_pixels,
+        settings.max_pixels,
+    )
 
 
 def refuse_what_cannot_be(base: str, settings: FitSettings) -> None:
@@ -186,19 +202,20 @@ def fit(
 def _fit(
     rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str
 ) -> dict[str, Any]:
-    lengths = [size.tokens for size in rows.sizes]
+    lengths = rows.tokens
     pack_to = settings.max_length if settings.packing else 0
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed, pack_to)
     steps = settings.max_steps or max(
         1, round(epoch * settings.num_train_epochs / settings.gradient_accumulation_steps)
     )
     num_batches = steps * settings.gradient_accumulation_steps * ranks.world()
-    if unknown := set(settings.rising) - set(rows.sources):
+    sources = rows.index.sources
+    if unknown := set(settings.rising) - set(sources):
         raise ConfigError(
-            f"rising: no rows of {', '.join(sorted(unknown))}: the sources are"
-            f" {', '.join(sorted(set(rows.sources)))}"
+            f"rising: no rows of {', '.join(sorted(unknown))}: the sources are {', '.join(sorted(sources))}"
         )
-    rising = [source in settings.rising for source in rows.sources] if settings.rising else ()
+    wanted = {number for number, name in enumerate(sources) if name in settings.rising}
+    rising = bytes(number in wanted for number in rows.index.source) if wanted else b""
     batches = plans.plan(
         lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to, rising
     )
@@ -209,7 +226,7 @@ def _fit(
     if settings.packing:
         check_packing(trainer.model, rows)
     before = parts_of.sizes(trainer.model)
-    most = estimate.largest(batches, lengths, [size.num_images for size in rows.sizes])
+    most = estimate.largest(batches, lengths, rows.images)
     needed = estimate.memory(
         trainer.model, *most, 4 if device() == "cpu" else 2, trainer.args.gradient_checkpointing
     )
@@ -233,10 +250,10 @@ def _fit(
         "base": loaded.name,
         "steps": trainer.state.global_step,
         "rows": len(rows),
-        **({"dropped_oversize": rows.dropped} if rows.dropped else {}),
-        "rows_with_pixels": sum(bool(size.num_images) for size in rows.sizes),
-        "tokens": sum(lengths),
-        "trained_tokens": sum(size.trained for size in rows.sizes),
+        **({"dropped_oversize": rows.index.dropped} if rows.index.dropped else {}),
+        "rows_with_pixels": rows.index.with_images,
+        "tokens": rows.index.total_tokens,
+        "trained_tokens": rows.index.total_trained,
         "fill": round(plans.fill(batches, lengths), 4),
         "estimated_bytes": needed.total,
         **before,
@@ -247,7 +264,7 @@ def _fit(
 
 def _trainer(
     rows: Rows,
-    batches: Sequence[plans.Batch],
+    batches: plans.Plan,
     loaded: checkpoint.Loaded,
     settings: FitSettings,
     place: Path,
@@ -371,18 +388,19 @@ def refuse_checkpoints(save_steps: int, steps: int) -> None:
         )
 
 
-def dataset(rows: Sequence[Any]) -> Any:
+def dataset(rows: Sized) -> Any:
     """Row numbers as a datasets.Dataset: the collator looks the rows up."""
+    import numpy as np
     from datasets import Dataset
 
-    return Dataset.from_dict({"row": list(range(len(rows)))})
+    return Dataset.from_dict({"row": np.arange(len(rows), dtype=np.int32)})
 
 
 def calibrate(rows: Rows, model: Any, parts: parts_of.Parts) -> None:
     """The data-dependent start of a fresh projector that is to be trained."""
     import torch
 
-    numbers = [number for number, size in enumerate(rows.sizes) if size.num_images][:CALIBRATION_IMAGES]
+    numbers = list(islice((n for n, images in enumerate(rows.images) if images), CALIBRATION_IMAGES))
     if numbers and parts.projector and parts_of.projector_is_fresh(model):
         pixels = [rows.row(number).features["pixel_values"] for number in numbers]
         parts_of.calibrate_projector(model, torch.cat(pixels).to(model.device))

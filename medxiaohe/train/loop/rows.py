@@ -1,107 +1,102 @@
-"""The rows of a training stage, rendered when a batch needs them; small corpora are kept in memory."""
+"""The rows of a training stage, rendered when a batch needs them; what was rendered is held in memory while
+there is room for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from medxiaohe import images, plugins, progress
+from medxiaohe import images
 from medxiaohe.errors import DataError
-from medxiaohe.models.render import Rendered, batch, pack, render_turns
-from medxiaohe.tasks import make
-from medxiaohe.tools.toolbox import describe_tools
+from medxiaohe.models.render import Rendered, batch, pack
+from medxiaohe.train.loop import row_index
 from medxiaohe.train.loop.augment import Augment, augmented
 from medxiaohe.train.loop.batch_plan import Batch
-from medxiaohe.types import ImageRef, Sample, Tool
+from medxiaohe.train.loop.row_index import Reading
+from medxiaohe.types import ImageRef
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 COMPARED = 8  # rows whose counted tokens are compared with their render
-KEPT_BYTES = 512 << 20  # of pixels; beyond it images are opened again for every batch
-
-
-@dataclass(frozen=True)
-class Size:
-    tokens: int
-    trained: int
-    num_images: int
+KEPT_BYTES = 512 << 20  # of rendered rows, in all processes that render; beyond it rows are rendered again
+TOKEN_BYTES = 44  # of a token in a Rendered: an integer of Python, and pointers to it and to its mask
 
 
 class Rows:
-    """Samples as the model sees them: one row each, or a row for each of its turns where the chat template
-    rewrites earlier ones.
+    """The rows of a file of Samples as the model sees them: one row each, or a row for each of a sample's
+    turns where the chat template rewrites earlier ones.
 
-    `sizes` comes from one pass at the start, which finds every row that cannot be rendered before training.
-    It counts an image's tokens from the size in its header, by the processor's own arithmetic, and compares
-    some rows with their render; a file whose pixels are spoilt is found when its batch is made.
+    Samples stay on disk (`row_index`): `tokens`, `images` and the other columns of `index` come from one
+    pass at the start, which finds every row that cannot be rendered before training. It counts an image's
+    tokens from the size in its header, by the processor's own arithmetic, and compares some rows with their
+    render; a file whose pixels are spoilt is found when its batch is made.
 
     Args:
-        oversize: what becomes of a row with images that is longer than `max_length`: an error, or it is left
-            out and counted in `dropped`. Text is cut.
+        file: JSONL of Samples.
+        processor: the one that `reading` names.
+        reading: the longest row, what becomes of longer ones, and what workers need to open the processor.
+        label: of the progress bar.
+        augment: changes of images.
+        work: a folder for the index, which a run that goes on finds again; without one it lasts as long as
+        this.
+        workers: processes that count rows now and render batches later.
     """
 
     def __init__(
         self,
-        samples: Sequence[Sample],
+        file: Path,
         processor: Any,
-        max_length: int,
+        reading: Reading,
         label: str,
         augment: Augment | None = None,
-        oversize: Literal["error", "drop"] = "error",
+        *,
+        work: Path | None = None,
+        workers: int = 0,
     ):
-        self._tools = offered(samples)
-        self.processor, self.max_length, self.oversize = processor, max_length, oversize
-        self._samples = samples
+        self.processor, self.reading = processor, reading
+        self._samples = row_index.StoredSamples(file)
         self._augment = augment if augment is not None and augment.is_on else None
         # processes that share a model must all run its vision tower, or none of them
         self.keep_in_step = False
         self._kept: dict[int, Rendered] = {}
         self._used = 0  # bytes of those kept
-        self._count(label, None)
+        self._room = KEPT_BYTES // max(1, workers)
+        if work is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="medxiaohe-rows-")
+            work = Path(self._folder.name)
+        options = {"processor": processor, "workers": workers}
+        self.index = row_index.build(file, work / "rows", reading, label, **options)
         if not self._counts_are_right():
-            self._count(f"{label}, images opened", images.open_image)
-
-    def _count(self, label: str, opener: Callable[[ImageRef], Image] | None) -> None:
-        """Fill `sizes`, the sources and the places of all rows; `opener` as in `render_turns`."""
-        self.sources: list[str] = []
-        self.sizes: list[Size] = []
-        self.dropped = 0
-        self._of: list[tuple[int, int]] = []  # of each row, its sample and which of the sample's rows it is
-        for number, sample in enumerate(progress.track(self._samples, label)):
-            for turn, row in enumerate(self._rendered(number, opener)):
-                if self.oversize == "drop" and row.num_images and len(row.tokens) > self.max_length:
-                    self.dropped += 1
-                    continue
-                self._of.append((number, turn))
-                self.sources.append(sample.source)
-                self.sizes.append(Size(len(row.tokens), sum(row.mask), row.num_images))
-                if not row.num_images:
-                    self._keep(len(self.sizes) - 1, row)
+            label = f"{label}, images opened"
+            self.index = row_index.build(file, work / "rows-opened", reading, label, **options, opened=True)
+        self.tokens, self.images = self.index.tokens, self.index.images
 
     def _counts_are_right(self) -> bool:
         """Whether some rows with images, from first to last, have as many tokens as were counted."""
-        numbers = [number for number, size in enumerate(self.sizes) if size.num_images]
+        numbers = [number for number, images in enumerate(self.index.images) if images]
         some = numbers[:: max(1, len(numbers) // COMPARED)]
         return all(
-            len(self._render(number, images.open_image).tokens) == self.sizes[number].tokens
+            len(self._render(number, images.open_image).tokens) == self.index.tokens[number]
             for number in some
         )
 
     def _keep(self, number: int, row: Rendered) -> None:
         """In memory, while there is room for it."""
-        num_bytes = sum(t.nbytes for t in row.features.values()) + 16 * len(row.tokens)
-        if self._used + num_bytes <= KEPT_BYTES:
+        num_bytes = sum(t.nbytes for t in row.features.values()) + TOKEN_BYTES * len(row.tokens)
+        if self._used + num_bytes <= self._room:
             self._used += num_bytes
             self._kept[number] = row
 
     def __len__(self) -> int:
-        return len(self.sizes)
+        return len(self.index)
 
     def row(self, number: int, key: str = "") -> Rendered:
         """The row, its images changed as `key` says where the stage augments."""
-        if self._augment is None or not self.sizes[number].num_images:
+        if self._augment is None or not self.images[number]:
             if number not in self._kept:
                 row = self._render(number, images.open_image)
                 self._keep(number, row)
@@ -133,38 +128,12 @@ class Rows:
         )
 
     def first_with(self, has_images: bool) -> int | None:
-        return next(
-            (number for number, size in enumerate(self.sizes) if bool(size.num_images) == has_images), None
-        )
+        return self.index.first[has_images]
 
     def _render(self, number: int, opener: Callable[[ImageRef], Image]) -> Rendered:
-        sample, turn = self._of[number]
-        return self._rendered(sample, opener)[turn]
-
-    def _rendered(self, number: int, opener: Callable[[ImageRef], Image] | None) -> list[Rendered]:
-        """All rows of a sample."""
-        sample = self._samples[number]
+        sample = self._samples.at(self.index.place[number])
         try:
-            tools = self._tools[sample.source] if _calls(sample) else ()
-            rows = render_turns(sample.messages, self.processor, opener, tools)
-            return [
-                row if row.num_images and self.oversize == "drop" else row.cut(self.max_length)
-                for row in rows
-            ]
+            rows = row_index.rows_of(sample, self.processor, self.reading, opener)
         except DataError as error:
             raise DataError(f"row {number + 1} ({sample.id}): {error}") from error
-
-
-def offered(samples: Sequence[Sample]) -> dict[str, tuple[Tool, ...]]:
-    """The tools of each task whose rows call some: a row of calls is shown the tools that its rollout would
-    be shown."""
-    found: dict[str, tuple[Tool, ...]] = {}
-    for sample in samples:
-        if sample.source not in found and _calls(sample):
-            known = sample.source in plugins.available("tasks")
-            found[sample.source] = describe_tools(make(sample.source).tools) if known else ()
-    return found
-
-
-def _calls(sample: Sample) -> bool:
-    return any(message.calls for message in sample.messages)
+        return rows[self.index.turn[number]]
