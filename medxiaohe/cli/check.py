@@ -12,7 +12,8 @@ import yaml
 
 from medxiaohe import assets, io
 from medxiaohe.cli.summary import table
-from medxiaohe.data.coverage.corpora import corpus
+from medxiaohe.data.coverage.corpora import corpus, rows
+from medxiaohe.data.formats.guess import PUBLISHED, as_option
 from medxiaohe.data.formats.validate import HINTS, Report, check
 from medxiaohe.errors import ConfigError
 from medxiaohe.io import bounded_yaml
@@ -24,9 +25,12 @@ def data(args: argparse.Namespace) -> int:
     path = args.path
     if not path.startswith("asset:") and not Path(path).exists():
         raise ConfigError(f"no file or folder {path}")
-    reader = args.reader or corpus(path).reader
+    guessed = corpus(path, args.reader)
+    options = {**guessed.options, **dict(map(_option, args.set))}
     place = assets.folder(path.removeprefix("asset:")) if path.startswith("asset:") else Path(path)
-    report = check(place, reader, dict(map(_option, args.set)), args.limit)
+    ours = (lambda path, **_: rows(guessed)) if guessed.reader == PUBLISHED else None
+    report = check(place, guessed.reader, options, args.limit, read=ours)
+    report.options, report.notes = options, guessed.notes
     if args.json:
         print(
             json.dumps(
@@ -56,9 +60,14 @@ def as_text(report: Report) -> str:
         f"{report.path}, read by {report.reader}: {report.read:,} rows, {report.good:,} good{share}, {num:,}"
         " problems"
     ]
+    if report.notes:
+        lines.append(f"seen: {'; '.join(report.notes)}")
+    if report.reader != PUBLISHED:
+        given = f", options: {{{as_option(report.options)}}}" if report.options else ""
+        lines.append(f"in a recipe: {{reader: {report.reader}, path: {report.path}{given}}}")
     if report.problems:
-        rows = [("row", "what", "why"), *((p.where, p.code, p.reason) for p in report.problems[:SHOWN])]
-        lines += ["", table(rows, right=())]
+        shown = [("row", "what", "why"), *((p.where, p.code, p.reason) for p in report.problems[:SHOWN])]
+        lines += ["", table(shown, right=())]
         if num > SHOWN:
             lines.append(
                 f"and {num - SHOWN:,} more: "

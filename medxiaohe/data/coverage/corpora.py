@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import gzip
 import inspect
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import assets, io, plugins
+from medxiaohe.data.formats.guess import PUBLISHED, guess
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.types import Sample
 
-PUBLISHED = "samples"  # not a reader: rows as medxiaohe writes them
-HEAD, LOOKED_AT = 65_536, 50  # bytes of a file, and files of a folder, to guess a reader from
 MARKS = {  # what stands once for each row in the files of a reader, to say how much is left
     PUBLISHED: b"\n", "chat_jsonl": b"\n", "medquad_xml": b"<QAPair ", "pubmed_xml": b"<PubmedArticle>",
     "pubtator": b"|t|",
@@ -34,6 +31,8 @@ MARKS = {  # what stands once for each row in the files of a reader, to say how 
 class Corpus:
     reader: str
     path: str
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the reader, as guessed
+    notes: tuple[str, ...] = ()  # what the guess saw
 
     @property
     def place(self) -> Path:
@@ -80,7 +79,9 @@ def corpus(spec: str, reader: str = "") -> Corpus:
         )
     if reader:
         plugins.load("readers", reader)
-    return Corpus(reader or _guess(Corpus("", spec).place), spec)
+        return Corpus(reader, spec)
+    found = guess(Corpus("", spec).place)
+    return Corpus(found.reader, spec, found.options, found.notes)
 
 
 def rows(one: Corpus) -> Iterator[Sample | DeadLetter]:
@@ -90,7 +91,9 @@ def rows(one: Corpus) -> Iterator[Sample | DeadLetter]:
         yield from _published(one.files()[0])
         return
     reader = plugins.load("readers", one.reader)
-    options = {"bad_rows": "skip"} if "bad_rows" in inspect.signature(reader).parameters else {}
+    options = dict(one.options)
+    if "bad_rows" in inspect.signature(reader).parameters:
+        options["bad_rows"] = "skip"
     for row in reader(Path(one.path) if one.reader == "hub" else one.place, **options):
         if isinstance(row, Sample) and not (row.text.strip() or row.images):
             row = DeadLetter(row.id, "the sample is empty")
@@ -142,52 +145,3 @@ def _sample(line: bytes, where: str) -> Sample | DeadLetter:
     except DataError as error:
         return DeadLetter(where, str(error)[:300])
     return sample if sample.text.strip() or sample.images else DeadLetter(where, "the sample is empty")
-
-
-# ---- which reader ----------------------------------------------------------------------------------
-
-
-def _guess(place: Path) -> str:
-    if (place / "samples.jsonl").is_file():
-        return PUBLISHED
-    files = (
-        islice(sorted(p for p in place.rglob("*") if p.is_file()), LOOKED_AT) if place.is_dir() else [place]
-    )
-    for path in files:
-        if found := _known(path):
-            return found
-    raise ConfigError(
-        f"{place}: cannot tell what reads it; say --reader with one of"
-        f" {', '.join(plugins.available('readers'))}"
-    )
-
-
-def _known(path: Path) -> str:
-    name = path.name.removesuffix(".gz")
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            head = file.read(HEAD)
-    except (OSError, EOFError):
-        return ""
-    if name.endswith(".xml"):
-        return (
-            "pubmed_xml"
-            if b"<PubmedArticle" in head
-            else "medquad_xml"
-            if b"<QAPair" in head or b"<Focus>" in head
-            else ""
-        )
-    if name.endswith(".jsonl"):
-        return PUBLISHED if _is_ours(head) else "chat_jsonl" if head.lstrip().startswith(b"{") else ""
-    if name.endswith((".txt", ".pubtator")):
-        return "pubtator" if b"|t|" in head.partition(b"\n")[0] else ""
-    return "phenopackets" if name.endswith(".json") and b'"phenotypicFeatures"' in head else ""
-
-
-def _is_ours(head: bytes) -> bool:
-    """A message of ours has `parts`, one of the chat layout has `content`."""
-    try:
-        first = json.loads(head.partition(b"\n")[0])
-        return all("parts" in message for message in first["messages"])
-    except (ValueError, KeyError, TypeError):
-        return False

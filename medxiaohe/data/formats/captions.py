@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from medxiaohe.data.formats.columns import cell
 from medxiaohe.data.formats.records import records
 from medxiaohe.data.readers import DeadLetter, Rejected
-from medxiaohe.data.readers.table import said
 from medxiaohe.errors import DataError
 
 
@@ -46,7 +46,7 @@ def captions(table: Path | None, file: str, caption: str, files: Iterable[str] =
         if isinstance(record, DeadLetter):
             raise DataError(f"{table}: {record.where}: {record.reason}")
         try:
-            name, text = _place(said(record.row, file)), said(record.row, caption)
+            name, text = _place(cell(record.row, file)), cell(record.row, caption)
             if found.setdefault(name, text) != text:
                 raise Rejected("row", f"two captions for {name!r}")
         except Rejected as error:

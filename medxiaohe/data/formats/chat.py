@@ -9,8 +9,9 @@ path of its own, and every `<image>` in a text, takes the next entry of `images`
 meta.
 
 The layouts of other projects are rewritten to this one first (`LAYOUTS`): ShareGPT and LLaVA `conversations`
-of {from, value} with `image` or `images`, and Alpaca's `instruction`, `input`, `output` (`system` and
-`history` where given). One image may stand alone where a list is meant.
+of {from, value} with `image` or `images`, Alpaca's `instruction`, `input`, `output` (`system` and `history`
+where given), and TRL's `prompt` and `completion`, as texts or messages. One image may stand alone where a
+list is meant. An image may be a DICOM or NIfTI file: its middle frame or slice is taken (volumes.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
+from medxiaohe.data.formats import volumes
 from medxiaohe.data.readers import Rejected
 from medxiaohe.errors import DataError
 from medxiaohe.io import Confined
@@ -47,6 +49,7 @@ LAYOUTS = {
     "sharegpt": "conversations",
     "llava": "conversations",
     "alpaca": "instruction",
+    "completion": "completion",
     "document": "text",
 }
 
@@ -65,6 +68,8 @@ def rewritten(row: Mapping[str, Any]) -> Mapping[str, Any]:
         found = {**row, "messages": [*_system(row, turns), *turns]}
     elif "instruction" in row:
         found = {**row, "messages": _alpaca(row)}
+    elif "completion" in row:
+        found = {**row, "messages": _prompt_and_completion(row)}
     else:
         return row
     pictures = found.get("images", found.get("image"))
@@ -107,6 +112,19 @@ def _alpaca(row: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"role": "user", "content": asked},
         {"role": "assistant", "content": _text(row, "output")},
     ]
+
+
+def _prompt_and_completion(row: Mapping[str, Any]) -> list[Any]:
+    """The messages of a row of TRL: `prompt` and `completion`, each a text or a list of messages."""
+    if not row["completion"]:
+        raise Rejected("empty", "completion is empty: give the answer or leave the row out")
+    turns = _system(row, [])
+    for key, role in (("prompt", "user"), ("completion", "assistant")):
+        if isinstance(row.get(key), (list, tuple)):
+            turns += [_turn(turn) for turn in row[key]]
+        elif _text(row, key):
+            turns.append({"role": role, "content": _text(row, key)})
+    return turns
 
 
 def sample(row: Mapping[str, Any], folder: Path, default_id: str, within: Confined) -> Sample:
@@ -228,7 +246,7 @@ def _image(value: Any, folder: Path, within: Confined) -> ImageRef:
         return ImageRef(value)
     if value.startswith(("http:", "https:")):
         raise DataError(f"remote images are not fetched: download {value[:120]} and give its path")
-    return ImageRef(str(within.path(value, folder)))
+    return volumes.picture(within.path(value, folder))
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:

@@ -4,6 +4,7 @@ become data: URIs."""
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from medxiaohe.io.packed import RATIO
 from medxiaohe.plugins import need
 
 FLOOR = 64 * 2**20
+BATCH_ROWS = 64
 SMALL_ROWS = 100_000  # beyond these a file needs a byte for each row
 MAX_GROUP_ROWS, MAX_GROUP_BYTES = 2**21, 2**29  # writers make groups of 2**20 rows, or of 128 MiB
 
@@ -33,9 +35,53 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
     with pyarrow.parquet.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
         _affordable(file.metadata, path.stat().st_size)
-        for batch in file.iter_batches(batch_size=64, use_threads=False):
+        names = class_names(file.schema_arrow.metadata)
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
             for row in batch.to_pylist():
-                yield {key: _plain(value) for key, value in row.items()}
+                yield {key: _named(_plain(value), names.get(key)) for key, value in row.items()}
+
+
+def arrow_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of an Arrow stream, as `datasets` caches and saves data sets; a batch in memory at a time.
+
+    Raises:
+        Rejected: truncated for a file that is no Arrow stream, or breaks off.
+    """
+    import pyarrow
+
+    try:
+        with pyarrow.memory_map(str(path)) as source, pyarrow.ipc.open_stream(source) as stream:
+            names = class_names(stream.schema.metadata)
+            for batch in stream:
+                batch.validate(full=True)
+                for start in range(0, batch.num_rows, BATCH_ROWS):
+                    for row in batch.slice(start, BATCH_ROWS).to_pylist():
+                        yield {key: _named(_plain(value), names.get(key)) for key, value in row.items()}
+    except pyarrow.ArrowException as error:
+        raise Rejected("truncated", f"not an Arrow stream, or cut: {str(error)[:160]}") from error
+
+
+def class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
+    """Column -> names of its classes, from the features that `datasets` writes into the schema.
+
+    Source: datasets.Features.arrow_schema, key "huggingface".
+    """
+    try:
+        features = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        return {
+            str(column): [str(name) for name in feature["names"]]
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}  # metadata of another writer, or damaged: numbers stay numbers
+
+
+def _named(value: Any, names: list[str] | None) -> Any:
+    """The name of a class label; the value itself where it is none."""
+    if names and isinstance(value, int) and 0 <= value < len(names):
+        return names[value]
+    return value
 
 
 def _affordable(metadata: Any, size: int) -> None:

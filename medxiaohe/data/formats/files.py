@@ -10,16 +10,18 @@ bytes if that is more (io/packed.py; reliability.md section 2).
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, cast
 
 from medxiaohe import io
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.errors import DataError
-from medxiaohe.io.packed import PACKED, damage, opened
+from medxiaohe.io.packed import PACKED, Bounded, damage, opened
 from medxiaohe.types import Sample
 
 
@@ -106,12 +108,13 @@ def content(file: Path, limit: int) -> bytes:
     return data
 
 
-def lines(file: Path) -> Iterator[Line | DeadLetter]:
-    """Lines of UTF-8 text; one that is too long or not UTF-8 is a DeadLetter, and so is the place where the
-    file breaks off."""
+def lines(file: Path, encoding: str = "utf-8") -> Iterator[Line | DeadLetter]:
+    """Lines of text; one that is too long or not in the encoding is a DeadLetter, and so is the byte at which
+    the file breaks off. Offsets of UTF-16 and UTF-32 are those of the same text in UTF-8."""
     number = offset = blank = 0
     try:
-        with opened(file) as source:
+        with opened(file) as packed:
+            source, encoding = _byte_lines(packed, encoding)
             while data := source.readline(MAX_LINES_LONG + 1):
                 number, start = number + 1, offset
                 offset += len(data)
@@ -131,11 +134,12 @@ def lines(file: Path) -> Iterator[Line | DeadLetter]:
                         "bomb", f"{file.name}: more than {MAX_BLANK:,} blank lines in a row", start
                     )
                 try:
+                    text = data.decode(encoding)
                     yield Line(
-                        number, start, data.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                        number, start, (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\r\n")
                     )
                 except UnicodeDecodeError as error:
-                    text = f"not UTF-8: {error.reason} at byte {error.start} of the line"
+                    text = f"not {encoding.upper()}: {error.reason} at byte {error.start} of the line"
                     yield DeadLetter(
                         where, text, "encoding", hashlib.sha256(data).hexdigest(), start + error.start
                     )
@@ -151,6 +155,13 @@ def lines(file: Path) -> Iterator[Line | DeadLetter]:
             digest_of(file),
             offset,
         )
+
+
+def _byte_lines(packed: Bounded, encoding: str) -> tuple[Bounded | IO[bytes], str]:
+    """What gives lines of bytes: the file, or the file in UTF-8 where a line break is more than one byte."""
+    if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
+        return cast("IO[bytes]", codecs.EncodedFile(cast(Any, packed), "utf-8", encoding)), "utf-8"
+    return packed, encoding
 
 
 def rejected(where: str, error: Exception, row: str | bytes = b"", offset: int | None = None) -> DeadLetter:

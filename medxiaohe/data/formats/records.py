@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
-from medxiaohe.data.formats import files
+from medxiaohe.data.formats import files, sniff
 from medxiaohe.data.formats.sandbox import decode
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.io.packed import PACKED
@@ -23,7 +23,7 @@ from medxiaohe.plugins import nearest
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 MAX_JSON = 64 * 2**20  # bytes of a .json file, which is parsed whole
-PARQUET_MIB = 1024
+PARQUET_MIB = ARROW_MIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,26 @@ class Record:
     raw: str = ""
 
 
-def records(file: Path, rows: str = "", otherwise: str = "") -> Iterator[Record | DeadLetter]:
+def records(
+    file: Path, rows: str = "", otherwise: str = "", *, delimiter: str = "", encoding: str = "utf-8"
+) -> Iterator[Record | DeadLetter]:
     """`rows` is where the rows stand in a .json file, such as "questions" or "data.items"; "" where it is a
     list or an object of rows.
 
-    `otherwise` is the ending to assume when the name has none that is known.
+    `otherwise` is the ending to assume when the name has none that is known. `delimiter` between the columns
+    of a text table: "" looks at its first lines. `encoding` of the text, as Python names it.
     """
     kind = Path(file.name.removesuffix(file.suffix)).suffix if file.suffix in PACKED else file.suffix
     if kind.lower() not in (*ENDINGS, ".txt"):
         kind = otherwise
+    encoding = sniff.known(encoding)
     if kind.lower() == ".jsonl":
-        yield from _jsonl(file)
+        yield from _jsonl(file, encoding)
     elif kind.lower() == ".json":
-        yield from _json(file, rows)
+        yield from _json(file, rows, encoding)
     elif kind.lower() in (".csv", ".tsv", ".txt"):
-        yield from _csv(file, "," if kind.lower() == ".csv" else "\t")
+        default = "," if kind.lower() == ".csv" else "\t"
+        yield from _csv(file, delimiter or sniff.delimiter(file, default, encoding), encoding)
     elif kind.lower() == ".parquet":
         for number, row in enumerate(
             decode("medxiaohe.data.formats.decode_parquet:rows", file, memory_mib=PARQUET_MIB, seconds=30.0),
@@ -95,8 +100,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _jsonl(file: Path) -> Iterator[Record | DeadLetter]:
-    for line in files.lines(file):
+def _jsonl(file: Path, encoding: str) -> Iterator[Record | DeadLetter]:
+    for line in files.lines(file, encoding):
         if isinstance(line, DeadLetter):
             yield line
         elif line.text.strip():
@@ -111,12 +116,14 @@ def _jsonl(file: Path) -> Iterator[Record | DeadLetter]:
                 yield files.rejected(where, Rejected(error.code, str(error), place), line.text)
 
 
-def _json(file: Path, rows: str) -> Iterator[Record | DeadLetter]:
+def _json(file: Path, rows: str, encoding: str) -> Iterator[Record | DeadLetter]:
     data = files.content(file, MAX_JSON)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
-        raise Rejected("encoding", f"{file.name}: not UTF-8: {error.reason}", error.start) from error
+        raise Rejected(
+            "encoding", f"{file.name}: not {encoding.upper()}: {error.reason}", error.start
+        ) from error
     try:
         value = parsed(text)
     except Rejected as error:
@@ -136,12 +143,12 @@ def _json(file: Path, rows: str) -> Iterator[Record | DeadLetter]:
         raise Rejected("json", f"{file.name}: rows must be a list or an object, not {type(value).__name__}")
 
 
-def _csv(file: Path, delimiter: str) -> Iterator[Record | DeadLetter]:
+def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLetter]:
     letters: list[DeadLetter] = []
     place = {"number": 1, "offset": 0}
 
     def texts() -> Iterator[str]:
-        for line in files.lines(file):
+        for line in files.lines(file, encoding):
             if isinstance(line, DeadLetter):
                 letters.append(line)
                 continue
@@ -198,16 +205,17 @@ def at(value: Any, path: str) -> Any:
             value = value[int(step)]
         else:
             known = list(map(str, value))[:40] if isinstance(value, Mapping) else []
-            raise Rejected("row", f"no column {step!r} (of {path!r}){nearest(step, known)}")
+            seen = f": the columns are {', '.join(known)[:200]}" if known else ""
+            raise Rejected("row", f"no column {step!r} (of {path!r}){nearest(step, known)}{seen}")
     return value
 
 
-def told(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A cell as text; a list is one entry a line."""
     if value is None:
         return ""
     if isinstance(value, (list, tuple)):
-        return "\n".join(filter(None, map(told, value)))
+        return "\n".join(filter(None, map(as_text, value)))
     if isinstance(value, Mapping):
         return json.dumps(io.to_json(value), ensure_ascii=False)
     return str(value)

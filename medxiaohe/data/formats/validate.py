@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from medxiaohe.io.packed import PACKED
 from medxiaohe.progress import track
 from medxiaohe.types import ImageRef, Sample
 
-CHAT_READERS = ("chat_jsonl", "sharegpt", "alpaca", "llava", "table")
+ROW_READERS = ("chat_jsonl", "sharegpt", "alpaca", "llava", "table")
 MAX_PROBLEMS = 1000  # kept with their text; all are counted
+# text or a list of parts, one image or several, a prompt as text or messages: both are read
+EITHER = ("messages[].content", "conversations[].value", "prompt", "completion", "image", "images")
 HINTS = {
     "placeholder": (
         "write one <image> in the text for each entry of `images`, or use content parts, which cannot be"
@@ -59,6 +61,8 @@ class Report:
     problems: list[Problem] = field(default_factory=list)
     with_images: int = 0
     sample: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)  # of the reader, as guessed or given
+    notes: tuple[str, ...] = ()  # what the guess saw
 
     def add(self, where: str, code: str, reason: str) -> None:
         self.counts[code] += 1
@@ -67,10 +71,23 @@ class Report:
 
 
 def check(
-    path: Path, reader: str, options: Mapping[str, Any] | None = None, limit: int | None = None
+    path: Path,
+    reader: str,
+    options: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    *,
+    read: Callable[..., Iterable[Sample | DeadLetter]] | None = None,
 ) -> Report:
-    """Reads all of it (or the first `limit` rows), decodes every image once, and keeps what is wrong."""
-    read, given = plugins.load("readers", reader), dict(options or {})
+    """Read all of it (or the first `limit` rows), decode every image once, and keep what is wrong.
+
+    Args:
+        path: a file or folder.
+        reader: the name of what reads it.
+        options: of the reader.
+        limit: look at no more rows than that.
+        read: what reads it, for rows that no reader of that name reads.
+    """
+    read, given = read or plugins.load("readers", reader), dict(options or {})
     parameters = inspect.signature(read).parameters
     for key in given:
         if key not in parameters:
@@ -86,8 +103,8 @@ def check(
             _look(row, report, ids, opened)
         if limit and report.read >= limit:
             break
-    if reader in CHAT_READERS:
-        for where, reason in drift(path, str(given.get("rows", ""))):
+    if reader in ROW_READERS:
+        for where, reason in drift(path, given):
             report.add(where, "drift", reason)
     if not report.read:
         report.add(path.name, "empty", "there are no rows")
@@ -169,9 +186,11 @@ def _shown(sample: Sample) -> dict[str, Any]:
 # ---- columns that change their type -------------------------------------------------------------------
 
 
-def drift(path: Path, rows: str = "") -> Iterator[tuple[str, str]]:
+def drift(path: Path, options: Mapping[str, Any] | None = None) -> Iterator[tuple[str, str]]:
     """(row, what changed): the first row in which a column has another type than in the rows before; each
-    change once."""
+    change once. Columns that a chat layout allows in two types (`EITHER`) may change."""
+    options = options or {}
+    text = {key: str(options[key]) for key in ("delimiter", "encoding") if options.get(key)}
     if path.is_dir():
         found = [p for p in sorted(path.rglob("*")) if p.is_file() and _is_table(p)]
     else:
@@ -180,7 +199,7 @@ def drift(path: Path, rows: str = "") -> Iterator[tuple[str, str]]:
         types: dict[str, tuple[str, str]] = {}
         said = set[tuple[str, str]]()
         try:
-            for record in records(file, rows, otherwise=".jsonl"):
+            for record in records(file, str(options.get("rows", "")), otherwise=".jsonl", **text):
                 if isinstance(record, Record):
                     yield from _changes(record, types, said)
         except DataError:  # the reader has said so already
@@ -195,6 +214,8 @@ def _changes(
     record: Record, types: dict[str, tuple[str, str]], said: set[tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
     for place, kind in _types(record.row, ""):
+        if place.startswith(EITHER):
+            continue
         first, where = types.setdefault(place, (kind, record.where))
         if kind != first and (place, kind) not in said:
             said.add((place, kind))

@@ -1,19 +1,21 @@
-"""Your own data: .jsonl or .json rows in any chat layout of data/formats/chat.py, images as paths beside the
-file, never outside its folder.
+"""Your own data: .jsonl or .json rows in any layout of data/formats/rows.py, images as paths beside the file,
+never outside its folder.
 
-OpenAI content parts, ShareGPT, LLaVA, Alpaca and plain documents are told apart row by row. A bad row stops
-the reading with its line number; `bad_rows: skip` lists it in dead.jsonl instead. A row that no file can hold
-(NaN, half of a surrogate pair) is always listed, and so is one that names a file outside of the folder.
+OpenAI content parts, ShareGPT, LLaVA, Alpaca, TRL's prompt and completion, questions with answers and plain
+documents are told apart row by row. A bad row stops the reading with its line number; `bad_rows: skip` lists
+it in dead.jsonl instead. A row that no file can hold (NaN, half of a surrogate pair) is always listed, and so
+is one that names a file outside of the folder.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from medxiaohe import io
-from medxiaohe.data.formats import chat, files
-from medxiaohe.data.formats.records import Record, records
+from medxiaohe.data.formats import files
+from medxiaohe.data.formats.records import records
+from medxiaohe.data.formats.rows import RowOptions, samples
 from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
@@ -39,20 +41,32 @@ ALWAYS_LISTED = ("not_finite", "surrogate", "unsafe_path")
 
 
 def chat_jsonl(
-    path: Path, *, bad_rows: BadRows = "stop", license: str = "", allow_outside: Sequence[str] = ()
+    path: Path,
+    *,
+    columns: Mapping[str, Any] | None = None,
+    images: str = "",
+    encoding: str = "utf-8",
+    meta: Sequence[str] = (),
+    bad_rows: BadRows = "stop",
+    split: str = "",
+    license: str = "",
+    allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`allow_outside`: folders beside the data's own from which rows may name images."""
-    yield from rows_of(path, "", bad_rows, license, allow_outside)
+    """`columns`: which column is what (data/formats/columns.py). `images`: the folder of the images, from the
+    file's. `allow_outside`: folders beside the data's own from which rows may name images."""
+    options = RowOptions(columns, images, "", 0, split, license, meta, allow_outside)
+    yield from rows_of(path, options, bad_rows, encoding)
 
 
 def rows_of(
-    path: Path, layout: str, bad_rows: BadRows, license: str, allow_outside: Sequence[str]
+    path: Path, options: RowOptions, bad_rows: BadRows, encoding: str = "utf-8"
 ) -> Iterator[Sample | DeadLetter]:
-    """Samples of every row; `layout` is the only one allowed, "" allows all."""
-    within = io.confined(path, allow_outside)
-    for file in files.files(path, *APART) if not layout else files.files(path, ".jsonl", ".json"):
+    """Samples of every row of a .jsonl or .json file, or of the files of a folder."""
+    within = options.confined(path)
+    found = files.files(path, *APART) if not options.layout else files.files(path, ".jsonl", ".json")
+    for file in found:
         try:
-            yield from _file(file, layout, bad_rows, license, within)
+            yield from _file(file, options, bad_rows, encoding, within)
         except Rejected as error:  # the file as a whole
             if bad_rows == "stop":
                 raise
@@ -60,29 +74,10 @@ def rows_of(
 
 
 def _file(
-    file: Path, layout: str, bad_rows: BadRows, license: str, within: io.Confined
+    file: Path, options: RowOptions, bad_rows: BadRows, encoding: str, within: io.Confined
 ) -> Iterator[Sample | DeadLetter]:
-    for record in records(file, otherwise=".jsonl"):
-        found: Sample | DeadLetter = (
-            record if isinstance(record, DeadLetter) else _sample(record, file, layout, license, within)
-        )
-        if isinstance(found, DeadLetter) and bad_rows == "stop" and found.code not in ALWAYS_LISTED:
-            line = "" if found.code == "truncated" else f":{found.where.rpartition(':')[2]}"
-            raise DataError(f"{file}{line}: {found.reason}")
-        yield found
-
-
-def _sample(
-    record: Record, file: Path, layout: str, license: str, within: io.Confined
-) -> Sample | DeadLetter:
-    try:
-        if layout and chat.LAYOUTS[layout] not in record.row:
-            found = chat.layout(record.row)
-            raise Rejected(
-                "row",
-                f"no `{chat.LAYOUTS[layout]}`" + (f": the row is in the layout of {found}" if found else ""),
-            )
-        row = record.row if record.row.get("license") or not license else {**record.row, "license": license}
-        return chat.sample(row, file.parent, record.where, within)
-    except DataError as error:
-        return files.rejected(record.where, error, record.raw, record.offset)
+    for row in samples(records(file, otherwise=".jsonl", encoding=encoding), file.parent, options, within):
+        if isinstance(row, DeadLetter) and bad_rows == "stop" and row.code not in ALWAYS_LISTED:
+            line = "" if row.code == "truncated" else f":{row.where.rpartition(':')[2]}"
+            raise DataError(f"{file}{line}: {row.reason}")
+        yield row

@@ -108,14 +108,15 @@ def _files(path: Path) -> list[Path]:
     found = [
         p
         for p in sorted(path.rglob("*"))
-        if p.is_file() and not p.is_symlink() and p.name != "DICOMDIR" and _is_dicom(p)
+        if p.is_file() and not p.is_symlink() and p.name != "DICOMDIR" and is_dicom(p)
     ]
     if not found:
         raise DataError(f"no DICOM file in {path}")
     return found
 
 
-def _is_dicom(file: Path) -> bool:
+def is_dicom(file: Path) -> bool:
+    """Whether a file has an ending of DICOM, or no ending and its mark."""
     if file.suffix.lower() in (".dcm", ".dicom", ".ima"):
         return True
     if file.suffix and not file.suffix[1:].isdigit():

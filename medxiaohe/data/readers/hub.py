@@ -1,16 +1,19 @@
-"""A Hugging Face data set in the chat layout: hub:ORG/NAME, or a local folder as the hub lays it out.
+"""A Hugging Face data set: hub:ORG/NAME, or a local folder as the hub lays it out.
 
-The columns are those of data/formats/chat.py. The licence is the one of the card (README.md) where a row
-states none.
+    {reader: hub, path: "hub:flaviagiammarino/vqa-rad", options: {revision: COMMIT}}
+
+Rows are understood as those of chat_jsonl: a chat layout, or columns by their usual names, or by `columns`.
+Class labels are their names. The licence is the one of the card (README.md) where a row states none.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from medxiaohe import io, plugins
-from medxiaohe.data.formats import chat
+from medxiaohe import plugins
+from medxiaohe.data.formats.records import Record
+from medxiaohe.data.formats.rows import RowOptions, sample_of
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import DataError
 from medxiaohe.types import Sample
@@ -29,6 +32,10 @@ def hub(
     *,
     config: str | None = None,
     revision: str | None = None,
+    columns: Mapping[str, Any] | None = None,
+    images: str = "",
+    meta: Sequence[str] = (),
+    first_index: int = 0,
     bad_rows: Literal["stop", "skip"] = "stop",
     allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
@@ -41,26 +48,24 @@ def hub(
     local = not str(path).startswith("hub:")
     if local and not path.is_dir():
         raise DataError(f"no folder {path}; a data set on the hub is written hub:ORG/NAME")
-    within = io.confined(path if local else None, allow_outside)
-    known = {
-        "license": _card_license(path) if local else _hub_license(name, revision),
-        "source": Path(name).name,
-    }
+    license = _card_license(path) if local else _hub_license(name, revision)
+    options = RowOptions(columns, images, "", first_index, "", license, meta, allow_outside)
+    within = options.confined(path if local else None)
     try:
         splits = datasets.load_dataset(name, config, revision=revision, streaming=True)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise DataError(f"cannot load the data set {name}: {' '.join(str(error).split())[:300]}") from error
     for split, rows in splits.items():
+        labels = _class_labels(rows)
         for number, row in enumerate(_undecoded(rows), start=1):
-            where = f"{split}:{number}"
-            try:
-                yield chat.sample(
-                    {**known, "split": str(split), **_given(row)}, path if local else Path(), where, within
-                )
-            except DataError as error:
-                if bad_rows == "stop":
-                    raise DataError(f"{name} {where}: {error}") from error
-                yield DeadLetter(where, str(error))
+            named = {key: _name(value, labels.get(key)) for key, value in row.items() if value is not None}
+            if not named.get("split") and "split" not in (columns or {}):
+                named["split"] = str(split)
+            record = Record(f"{split}:{number}", {"source": Path(name).name, **named})
+            made = sample_of(record, path if local else Path(), options, within)
+            if isinstance(made, DeadLetter) and bad_rows == "stop":
+                raise DataError(f"{name} {made.where}: {made.reason}")
+            yield made
 
 
 def _undecoded(rows: Any) -> Any:
@@ -68,8 +73,15 @@ def _undecoded(rows: Any) -> Any:
     return rows.decode(False) if rows.features else rows
 
 
-def _given(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if value is not None}
+def _class_labels(rows: Any) -> dict[str, list[str]]:
+    """Column -> names of its classes."""
+    features = rows.features or {}
+    return {key: list(one.names) for key, one in features.items() if hasattr(one, "int2str")}
+
+
+def _name(value: Any, names: list[str] | None) -> Any:
+    """The name of a class label; the value itself where it is none."""
+    return names[value] if names and isinstance(value, int) and 0 <= value < len(names) else value
 
 
 def _card_license(folder: Path) -> str:

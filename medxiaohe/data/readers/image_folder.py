@@ -20,10 +20,10 @@ from typing import Any
 
 from medxiaohe import io
 from medxiaohe.data.formats import chat, files
+from medxiaohe.data.formats.columns import chat_row, normalised, usual
 from medxiaohe.data.formats.embedded_images import png
-from medxiaohe.data.formats.records import ENDINGS, at, records, told
+from medxiaohe.data.formats.records import ENDINGS, as_text, at, records
 from medxiaohe.data.readers import DeadLetter, Rejected
-from medxiaohe.data.readers.table import row_of_chat, usual
 from medxiaohe.errors import DataError
 from medxiaohe.types import ImageRef, Message, Sample
 
@@ -67,12 +67,11 @@ def image_folder(
             try:
                 picture = _picture(record.row, file, places, folder)
                 seen.add(picture)
-                made = row_of_chat(
-                    record.row, {k: v for k, v in (columns or usual(record.row)).items() if k != "image"}, 0
-                )
+                named = normalised(columns) or usual(record.row)
+                made = chat_row(record.row, {k: v for k, v in named.items() if k != "image"})
                 id = made.get("id") or picture.relative_to(folder).as_posix()
                 sample = chat.sample({**extra, **made, "id": id}, folder, record.where, within)
-                image = ImageRef(str(picture), sha256=told(record.row.get("sha256")))
+                image = ImageRef(str(picture), sha256=as_text(record.row.get("sha256")))
                 beside = {key: at(record.row, key) for key in meta}
                 yield io.lifted(replace(_with(sample, image), source="image_folder", meta=beside))
             except DataError as error:
@@ -124,7 +123,7 @@ def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, list[Path
             "row",
             f"no column with the name of the image: say which in `file`; there are {', '.join(row)[:200]}",
         )
-    said = told(at(row, name)).strip()
+    said = as_text(at(row, name)).strip()
     if said not in places:
         raise Rejected("missing", f"no such image: {said[:120]!r}")
     if len(same := places[said]) > 1:

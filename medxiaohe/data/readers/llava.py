@@ -7,6 +7,7 @@ The rows are read as those of chat_jsonl; a row in another layout is a bad row h
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from medxiaohe.data.formats.rows import RowOptions
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.data.readers.chat_jsonl import BadRows, rows_of
 from medxiaohe.types import Sample
@@ -19,8 +20,15 @@ EXAMPLE = {"llava.json": f"[{ROW}]"}
 def llava(
     path: Path,
     *,
+    images: str = "",
+    encoding: str = "utf-8",
+    meta: Sequence[str] = (),
     bad_rows: BadRows = "skip",
+    split: str = "",
     license: str = "not stated",
     allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    yield from rows_of(path, "llava", bad_rows, license, allow_outside)
+    """`images`: the folder of the images, from the file's. `allow_outside`: folders beside the data's own
+    from which rows may name images."""
+    options = RowOptions(None, images, "llava", 0, split, license, meta, allow_outside)
+    yield from rows_of(path, options, bad_rows, encoding)

@@ -1,0 +1,121 @@
+"""Rows of any layout become samples: chats, prompts with completions, questions with answers, documents.
+
+One set of options for all readers of rows, and one order in which a row is understood:
+
+1. by `columns`, where the user names them (columns.py);
+2. in a chat layout: messages, conversations, prompt and completion, instruction and output (chat.py);
+3. by the usual names of published tables (columns.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.data.formats import chat, files
+from medxiaohe.data.formats.columns import chat_row, normalised, usual
+from medxiaohe.data.formats.records import Record, at
+from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.errors import DataError
+from medxiaohe.types import Sample
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """How rows become samples.
+
+    Attributes:
+        columns: key -> column (columns.py); empty: by layout, or by the usual names.
+        images: the folder that relative image paths start from; "" is the folder of the data file.
+        layout: the only chat layout allowed; "" allows all, "table" only columns.
+        first_index: the number of the first option where `answer_index` is a number.
+        split: for rows that state none.
+        license: for rows that state none.
+        meta: columns that are copied to `Sample.meta`.
+        allow_outside: folders beside the data's own from which rows may name images.
+    """
+
+    columns: Mapping[str, Any] | None = None
+    images: str = ""
+    layout: str = ""
+    first_index: int = 0
+    split: str = ""
+    license: str = ""
+    meta: Sequence[str] = ()
+    allow_outside: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", normalised(self.columns))
+
+    def image_root(self, folder: Path) -> Path:
+        """What relative image paths start from, for a data file in `folder`."""
+        return folder / Path(self.images).expanduser() if self.images else folder
+
+    def confined(self, path: Path | None) -> io.Confined:
+        """The folders that rows of `path` may name files in, the root of the images among them."""
+        if path is None:
+            return io.confined(None, self.allow_outside)
+        folder = path if path.is_dir() else path.parent
+        own = [self.image_root(folder)] if self.images else []
+        return io.confined(path, [*own, *self.allow_outside])
+
+
+def sample_of(record: Record, folder: Path, options: RowOptions, within: io.Confined) -> Sample | DeadLetter:
+    """The sample of a row, or why it is none.
+
+    Args:
+        record: the row with its position.
+        folder: the folder of the data file.
+        options: how rows become samples.
+        within: the folders that the row may name images in.
+    """
+    try:
+        made = understood(record.row, options)
+        for key, value in (("license", options.license), ("split", options.split)):
+            if value and not made.get(key):
+                made[key] = value
+        sample = chat.sample(made, options.image_root(folder), record.where, within)
+        if options.meta:
+            beside = {key: at(record.row, key) for key in options.meta}
+            sample = io.lifted(replace(sample, meta={**sample.meta, **beside}))
+        return sample
+    except DataError as error:
+        return files.rejected(record.where, error, record.raw, record.offset)
+
+
+def understood(row: Mapping[str, Any], options: RowOptions) -> dict[str, Any]:
+    """A row in the layout of `messages`.
+
+    Raises:
+        Rejected: the row is in another layout than the only one allowed, or says no text.
+    """
+    if options.columns:
+        return chat_row(row, options.columns, options.first_index)
+    found = chat.layout(row)
+    if options.layout and options.layout != "table":
+        if chat.LAYOUTS[options.layout] not in row:
+            key = chat.LAYOUTS[options.layout]
+            raise Rejected("row", f"no `{key}`" + (f": the row is in the layout of {found}" if found else ""))
+        return dict(row)
+    if options.layout != "table" and found and found != "document":
+        return dict(row)
+    names = usual(row)
+    if found == "document" and not ("user" in names and {"assistant", "answer_index"} & names.keys()):
+        return dict(row)
+    return {**chat_row(row, names, options.first_index), **_own_keys(row)}
+
+
+def _own_keys(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row of ours states beside its text."""
+    return {key: row[key] for key in ("source", "meta") if isinstance(row.get(key), (str, Mapping))}
+
+
+def samples(
+    records: Iterator[Record | DeadLetter], folder: Path, options: RowOptions, within: io.Confined
+) -> Iterator[Sample | DeadLetter]:
+    """The samples of all rows of a file."""
+    for record in records:
+        yield record if isinstance(record, DeadLetter) else sample_of(record, folder, options, within)

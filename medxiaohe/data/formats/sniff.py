@@ -1,0 +1,103 @@
+"""Guess the delimiter and the character encoding of a text file from its first bytes."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from itertools import islice
+from pathlib import Path
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.io.packed import damage, opened
+
+DELIMITERS = (",", ";", "\t", "|")
+# encodings before UTF-8 of the languages that scoring reads, the likeliest first
+LEGACY = ("cp1252", "gb18030", "big5", "shift_jis", "cp949", "cp1250", "cp1251")
+SAME_CHAOS = 0.02  # charset-normalizer's share of unlikely characters, 0 to 1
+HEAD_BYTES, HEAD_ROWS = 64 * 1024, 50
+MARKS = {  # byte-order mark -> encoding
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def head(file: Path, size: int = HEAD_BYTES) -> bytes:
+    """The first bytes of a file, unpacked; b"" where it cannot be read."""
+    try:
+        with opened(file) as source:
+            return source.read(size)
+    except damage():  # DataError is a ValueError, which is one of them
+        return b""
+
+
+def delimiter(file: Path, default: str, encoding: str = "utf-8") -> str:
+    """The delimiter of a text table.
+
+    The `default` of its ending is kept where the first rows have at least two columns with it, all as many.
+    Otherwise the delimiter with which they do, the most columns first.
+
+    Args:
+        file: a .csv, .tsv or .txt file, compressed or not.
+        default: what the ending of its name promises.
+        encoding: of the text, as Python names it.
+    """
+    text = head(file).decode(encoding, "replace").removeprefix("\ufeff")
+    lines = text.splitlines()
+    if len(text.encode(encoding, "replace")) >= HEAD_BYTES // 2 and len(lines) > 1:
+        lines = lines[:-1]  # the last line may be cut
+    widths = {mark: _width(lines, mark) for mark in DELIMITERS}
+    if widths[default] > 1:
+        return default
+    best = max(DELIMITERS, key=lambda mark: widths[mark])
+    return best if widths[best] > 1 else default
+
+
+def _width(lines: list[str], mark: str) -> int:
+    """How many columns all of the first rows have; 0 where they differ."""
+    try:
+        rows = [row for row in islice(csv.reader(lines, delimiter=mark), HEAD_ROWS) if row]
+    except csv.Error:
+        return 0
+    widths = {len(row) for row in rows[: max(1, len(rows) - 1)]}  # a quoted cell may run on past the head
+    return widths.pop() if len(widths) == 1 else 0
+
+
+def encoding(file: Path) -> str:
+    """The character encoding of a text file: UTF-8 where its first bytes are, else the likeliest one.
+
+    A byte-order mark decides; what is not UTF-8 is left to charset-normalizer, which compares how much each
+    encoding's text looks like a language.
+    """
+    data = head(file)
+    for mark, name in MARKS.items():
+        if data.startswith(mark):
+            return name
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        decoder.decode(data)  # not final: the last character may be cut
+        return "utf-8"
+    except UnicodeDecodeError:
+        pass
+    from charset_normalizer import from_bytes
+
+    found = {match.encoding: match.chaos for match in from_bytes(data, cp_isolation=list(LEGACY))}
+    if not found:
+        return "utf-8"
+    # single-byte encodings of one script decode the same bytes: the first of the list wins what is as likely
+    return next(name for name in LEGACY if found.get(name, 1.0) <= min(found.values()) + SAME_CHAOS)
+
+
+def known(encoding: str) -> str:
+    """The encoding itself.
+
+    Raises:
+        ConfigError: Python knows no text encoding of that name.
+    """
+    try:
+        "".encode(encoding)
+    except LookupError as error:
+        raise ConfigError(f"encoding: Python knows no text encoding {encoding!r}") from error
+    return encoding

@@ -1,0 +1,85 @@
+"""COCO captions: {"images": [{id, file_name}], "annotations": [{id, image_id, caption}]}, a sample a caption.
+
+    {reader: coco, path: annotations/captions_train.json, options: {images: ../train}}
+
+Captions of one image have one study_id, so they never straddle a split. An annotation without `caption`
+(boxes, key points) is listed as a rejected row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.data.formats import files
+from medxiaohe.data.formats.embedded_images import png
+from medxiaohe.data.formats.records import Record, parsed
+from medxiaohe.data.formats.rows import RowOptions, sample_of
+from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.types import Sample
+
+MAX_JSON = 512 * 2**20  # bytes; captions of 118,000 images of COCO 2017 are 92 MB
+EXAMPLE = {
+    "captions.json": '{"images": [{"id": 1, "file_name": "a.png", "license": 1}],'
+    ' "licenses": [{"id": 1, "name": "CC0-1.0"}],'
+    ' "annotations": [{"id": 7, "image_id": 1, "caption": "Frontal view of the chest."}]}',
+    "a.png": png(8, 6),
+}
+
+
+def coco(
+    path: Path,
+    *,
+    images: str = "",
+    question: str = "",
+    split: str = "",
+    license: str = "",
+    allow_outside: Sequence[str] = (),
+) -> Iterator[Sample | DeadLetter]:
+    """`images`: the folder of the images, from the file's. `question`: a text that asks for the caption, for
+    rows to fine-tune on; without it a caption is a document."""
+    columns: dict[str, Any] = {"image": "file_name", "id": "id", "study_id": "image_id", "license": "license"}
+    if question:
+        columns |= {"user": {"constant": question}, "assistant": "caption"}
+    else:
+        columns |= {"text": "caption"}
+    options = RowOptions(columns, images, "", 0, split, license, (), allow_outside)
+    within = options.confined(path)
+
+    def read(file: Path) -> Iterator[Sample | DeadLetter]:
+        value = parsed(files.content(file, MAX_JSON).decode("utf-8-sig", "strict"))
+        pictures, licenses = _by_id(value, "images", file), _by_id(value, "licenses", file)
+        for number, one in enumerate(_list(value, "annotations", file), start=1):
+            where = f"{file.stem}:{number}"
+            try:
+                row = _row(one, pictures, licenses)
+            except Rejected as error:
+                yield files.rejected(where, error)
+                continue
+            yield sample_of(Record(where, row), file.parent, options, within)
+
+    yield from files.each(files.files(path, ".json"), read, path)
+
+
+def _row(one: Any, pictures: dict[str, Any], licenses: dict[str, Any]) -> dict[str, Any]:
+    """One annotation with what its image states."""
+    if not isinstance(one, dict) or not one.get("caption"):
+        raise Rejected("empty", "the annotation has no caption")
+    picture = pictures.get(str(one.get("image_id")))
+    if picture is None:
+        raise Rejected("missing", f"no image with the id {str(one.get('image_id'))[:40]!r}")
+    terms = licenses.get(str(picture.get("license")), {}).get("name", "")
+    return {**one, "file_name": picture.get("file_name"), "license": terms or ""} | {"id": one.get("id")}
+
+
+def _by_id(value: Any, key: str, file: Path) -> dict[str, Any]:
+    found = _list(value, key, file) if key == "images" or (isinstance(value, dict) and value.get(key)) else []
+    return {str(one.get("id")): one for one in found if isinstance(one, dict)}
+
+
+def _list(value: Any, key: str, file: Path) -> list[Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(found, list):
+        raise Rejected("row", f"{file.name}: not COCO: no list `{key}`")
+    return found

@@ -1,0 +1,131 @@
+"""A data set that `datasets` wrote with save_to_disk: a Dataset, or a DatasetDict with its splits.
+
+    {reader: save_to_disk, path: saved, options: {columns: {question: query, answer: reply}}}
+
+The rows are read from the .arrow files themselves, without `datasets`; rows are understood as those of
+chat_jsonl. Class labels are their names. The split is the folder's, where the data set has splits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.data.formats import chat, files
+from medxiaohe.data.formats.records import ARROW_MIB, Record
+from medxiaohe.data.formats.rows import RowOptions, sample_of
+from medxiaohe.data.formats.sandbox import decode
+from medxiaohe.data.readers import DeadLetter
+from medxiaohe.errors import DataError
+from medxiaohe.types import Sample
+
+MAX_STATE = 2**22  # bytes of dataset_dict.json, state.json and dataset_info.json
+
+
+def arrow(*rows: Mapping[str, Any]) -> Callable[[], bytes]:
+    """What writes an Arrow stream of rows, as save_to_disk does."""
+
+    def written() -> bytes:
+        import pyarrow
+
+        table, out = pyarrow.Table.from_pylist(list(rows)), pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(out, table.schema) as writer:
+            writer.write_table(table)
+        return bytes(out.getvalue().to_pybytes())
+
+    return written
+
+
+EXAMPLE = {
+    "dataset_dict.json": '{"splits": ["train"]}',
+    "train/dataset_info.json": '{"license": "cc0-1.0"}',
+    "train/state.json": '{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}',
+    "train/data-00000-of-00001.arrow": arrow(
+        {"question": "Which valve lies between the left chambers?", "answer": "The mitral valve."}
+    ),
+}
+
+
+def save_to_disk(
+    path: Path,
+    *,
+    columns: Mapping[str, Any] | None = None,
+    images: str = "",
+    meta: Sequence[str] = (),
+    first_index: int = 0,
+    split: str = "",
+    license: str = "",
+    allow_outside: Sequence[str] = (),
+) -> Iterator[Sample | DeadLetter]:
+    """`images`: the folder of the images that rows name, from the data set's; pixels inside the rows need
+    none. `allow_outside`: folders beside the data's own from which rows may name images."""
+    if not path.is_dir():
+        raise DataError(f"{path} is not a folder: give the one that save_to_disk wrote")
+    saved = _splits(path)
+    for name, folder in saved.items():
+        stated = license or _license(folder)
+        options = RowOptions(columns, images, "", first_index, split or name, stated, meta, allow_outside)
+        within = options.confined(path)
+
+        def read(
+            file: Path, options: RowOptions = options, within: Any = within, name: str = name
+        ) -> Iterator[Sample | DeadLetter]:
+            rows = decode(
+                "medxiaohe.data.formats.decode_parquet:arrow_rows", file, memory_mib=ARROW_MIB, seconds=30.0
+            )
+            for number, row in enumerate(rows, start=1):
+                where = f"{name or path.name}/{file.stem}:{number}"
+                yield sample_of(Record(where, row), path, options, within)
+
+        yield from files.each(_data_files(folder), read, path)
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a folder was written by save_to_disk."""
+    return (path / "dataset_dict.json").is_file() or (
+        (path / "state.json").is_file() and (path / "dataset_info.json").is_file()
+    )
+
+
+def _splits(path: Path) -> dict[str, Path]:
+    """Split of the data set -> its folder; "" for a Dataset, which has none."""
+    if not is_saved(path):
+        raise DataError(f"{path} has no dataset_dict.json or state.json: it was not written by save_to_disk")
+    if not (path / "dataset_dict.json").is_file():
+        return {"": path}
+    names = _json(path / "dataset_dict.json").get("splits", [])
+    found: dict[str, Path] = {}
+    for name in names if isinstance(names, list) else []:
+        if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
+            raise DataError(f"{path / 'dataset_dict.json'}: {str(name)[:60]!r} is not the name of a folder")
+        found[name if name.lower() in chat.SPLIT_NAMES else ""] = path / name
+    if not found:
+        raise DataError(f"{path / 'dataset_dict.json'}: no splits")
+    return found
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """The .arrow files in the order of state.json."""
+    state = _json(folder / "state.json").get("_data_files", [])
+    names = (
+        [one.get("filename") for one in state if isinstance(one, Mapping)] if isinstance(state, list) else []
+    )
+    return [files.inside(str(name), folder) for name in names] or files.files(folder, ".arrow")
+
+
+def _license(folder: Path) -> str:
+    stated = _json(folder / "dataset_info.json").get("license", "")
+    return stated if isinstance(stated, str) else ""
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """A small JSON object; {} where the file is not there."""
+    if not file.is_file():
+        return {}
+    try:
+        value = json.loads(files.content(file, MAX_STATE))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: not JSON: {str(error)[:100]}") from error
+    return value if isinstance(value, dict) else {}
