@@ -35,6 +35,8 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
     compare.add_argument(
         "runs", nargs="*", type=Path, metavar="RESULTS", help="folders or results.json of `eval run`"
     )
+    _parser(compare)
+    _judge(compare, "for the parser `judge`")
     stage_options(compare, required=False)
 
     example = "medxiaohe eval reproduce out/eval/base/run/1/results.json"
@@ -118,6 +120,28 @@ def _asked(run: argparse.ArgumentParser) -> None:
     run.add_argument("--seed", type=int, metavar="N", help="of draws, perturbations and bootstraps (0)")
 
 
+def _parser(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--parser",
+        default="",
+        metavar="A,B",
+        help="readings of the replies beside the strict one, which is the score: lenient, judge (the model of"
+        " --judge reads replies that the strict parser did not)",
+    )
+
+
+def _judge(verb: argparse.ArgumentParser, what: str) -> None:
+    verb.add_argument(
+        "--judge", default="", metavar="NAME", help=f"rules, a URL with #NAME, or file.py:function, {what}"
+    )
+    verb.add_argument(
+        "--judge-calls",
+        type=int,
+        metavar="N",
+        help="at most so many calls of the judge for a task; the rest is unjudged",
+    )
+
+
 def _beside(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--baselines", action="store_true", help="any answer on offer, and items without their image"
@@ -137,18 +161,8 @@ def _beside(run: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="published scorers beside ours: medevalkit, mirage, huatuo",
     )
-    run.add_argument(
-        "--judge",
-        default="",
-        metavar="NAME",
-        help="rules, a URL with #NAME, or file.py:function, for tasks that need a judge",
-    )
-    run.add_argument(
-        "--judge-calls",
-        type=int,
-        metavar="N",
-        help="at most so many calls of the judge for a task; the rest is unjudged",
-    )
+    _parser(run)
+    _judge(run, "for tasks that need a judge, and for the parser `judge`")
     run.add_argument(
         "--tree", type=Path, metavar="DIR", help="a built tree: scores by node, layer, kind and rarity"
     )

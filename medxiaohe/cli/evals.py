@@ -24,13 +24,15 @@ from medxiaohe.evals.compare import compare as compare_stages
 from medxiaohe.evals.reporting import peer_scorers, results
 from medxiaohe.evals.reporting import reproduce as again
 from medxiaohe.evals.reporting.inspect_log import export
-from medxiaohe.evals.reporting.table import cautions, estimate
+from medxiaohe.evals.reporting.table import READING_HEAD, cautions, estimate, reading_rows
 from medxiaohe.evals.reporting.table import number as figure
 from medxiaohe.evals.running import human_labels
+from medxiaohe.evals.statistics.readings import UNREAD
 from medxiaohe.evals.statistics.slices import weak_nodes
 from medxiaohe.recipe import load
 from medxiaohe.recipe import run as recipes
 from medxiaohe.scoring.judges import selftest, use
+from medxiaohe.scoring.parsers import PARSERS, STRICT
 
 RUN, PAGE = "run", "page"  # the folders below --out
 
@@ -82,6 +84,7 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
         "confidence": args.confidence or bool(args.calibrate) or None,
         "calibrate": args.calibrate,
         "compat": _names(args.compat) or None,
+        "parsers": other_parsers(_names(args.parser)) or None,
         "cache": not args.no_cache and not values.get("temperature") and not args.temperature,
     }
     if args.tasks:
@@ -93,6 +96,11 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
     if judge := {**values.get("judge", {}), **_judge(args)}:
         values["judge"] = judge
     return values | {key: value for key, value in told.items() if value is not None} | _model(args, values)
+
+
+def other_parsers(names: list[str]) -> list[str]:
+    """The parsers beside the strict one, which is always there and is the score."""
+    return [name for name in names if name != STRICT]
 
 
 def _judge(args: argparse.Namespace) -> dict[str, Any]:
@@ -187,6 +195,8 @@ def _told(whole: Mapping[str, Any], folders: list[Path]) -> str:
         for one in task.get("compat", {}).values()
         for line in peer_scorers.lines(one)
     ]
+    if read := reading_rows(whole):
+        apart = [table([READING_HEAD, *read], right=set(range(2, 10))), "", *apart]
     if apart:
         places = "\n".join([*apart, "", places])
     return f"{table(rows, right={1, 2, 4, 5, 6, 7})}\n\n{places}\n(research software: not for clinical use)"
@@ -208,14 +218,20 @@ def compare(args: argparse.Namespace) -> int:
         name = Path(whole["model"]["name"]).name
         stages[name if name not in stages else f"{name} ({path})"] = file.parent
     with tempfile.TemporaryDirectory() as place:
-        found = compare_stages(CompareSettings(), Path(place), **stages)
+        asked = tuple(other_parsers(_names(args.parser)))
+        settings = CompareSettings(parsers=asked, judge=use.JudgeSettings(**_judge(args)))
+        found = compare_stages(settings, Path(place), **stages)
         if args.out is not None:
             io.write_jsonl(args.out / "unread.jsonl", io.read_jsonl(Path(place) / "unread.jsonl"))
     for line in found["warnings"]:
         runs.say(f"warning: {line}")
     if args.out is not None:
         io.write_json(args.out / "comparison.json", found)
-    print(json.dumps(found, ensure_ascii=False) if args.json else f"{scores(found)}\n\n{_detectable(found)}")
+    print(
+        json.dumps(found, ensure_ascii=False)
+        if args.json
+        else f"{scores(found)}\n\n{_detectable(found)}\n\n{_readings(found)}"
+    )
     return 0
 
 
@@ -229,6 +245,26 @@ def _detectable(found: Mapping[str, Any]) -> str:
             (row["task"], f"{row['difference']:+.3f}", interval, row["test"], f"{row['p_holm']:.3f}", seen)
         )
     return table(rows, right={1, 4, 5})
+
+
+def _readings(found: Mapping[str, Any]) -> str:
+    """How the replies of each model were read, and what every reading makes of its mean."""
+    names = [
+        n
+        for n in PARSERS
+        if any(n in s["parsers"] for r in found["readings"].values() for s in r["stages"].values())
+    ]
+    head = ("task", "model", *UNREAD, *names, "strict, unread left out")
+    rows: list[tuple[str, ...]] = [head]
+    for task, row in found["readings"].items():
+        for stage, one in row["stages"].items():
+            means = (figure(one["parsers"].get(name)) for name in names)
+            rows.append(
+                (task, stage, *(f"{one[key]:.1%}" for key in UNREAD), *means, figure(one["left_out"]))
+            )
+    for stage, one in found["by_model"].items():
+        rows.append(("all tasks", stage, *(f"{one[key]:.1%}" for key in UNREAD), *("" for _ in names), ""))
+    return table(rows, right=set(range(2, len(head))))
 
 
 def reproduce(args: argparse.Namespace) -> int:

@@ -3,23 +3,27 @@
 The inputs are `evals.run` stages under any names; the first is the base. Each is compared with the base and
 with the one before it, on the items both answered. `corpus`, a stage with coverage.json, splits scores by how
 often the corpus mentions the rarest entity of an item. `readings` has the shares of unparsed, refused and
-truncated
-replies and the means with them as wrong and left out; `unread.jsonl` has 20 unread replies of each task and
-model.
+truncated replies, the means with them as wrong and left out, and the mean by each parser, `by_model` the
+shares over all tasks; `unread.jsonl` has 20 unread replies of each task and model.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
 from medxiaohe.entity.tree.frequency import BUCKETS, buckets
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.evals.running import other_readings
 from medxiaohe.evals.statistics import clusters, readings, stats
+from medxiaohe.models.asking import Client
+from medxiaohe.scoring.judges.use import JudgeSettings
+from medxiaohe.scoring.parsers import STRICT, lenient
+from medxiaohe.tasks import make
 
 RARITY = {"head": 0, "torso": 1, "tail": 2}
 
@@ -27,6 +31,12 @@ RARITY = {"head": 0, "torso": 1, "tail": 2}
 @dataclass(frozen=True)
 class CompareSettings:
     seed: int = 0  # of the random sign flips
+    # readings of the replies beside the strict one, which is what the tests are about: lenient, judge
+    parsers: tuple[str, ...] = ()
+    judge: JudgeSettings = field(default_factory=JudgeSettings)  # of the parser `judge`
+
+    def __post_init__(self) -> None:
+        other_readings.check(self.parsers, self.judge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,8 @@ def compare(
     read = {name: readings.read_rows(folder / "traces.jsonl") for name, folder in stages.items()}
     summaries = {name: io.read_json(folder / "summary.json") for name, folder in stages.items()}
     perplexity = {name: _documents(folder / "perplexity.jsonl") for name, folder in stages.items()}
+    read_alike = readings.readings(read)
+    _parsed(settings, stages, read_alike)
     tasks = sorted({task for run in runs.values() for task in run})
     paired = [
         row
@@ -85,13 +97,56 @@ def compare(
             ],
             "paired": perplexity_paired,
         },
-        "readings": (read_alike := readings.readings(read)),
+        "readings": read_alike,
+        "by_model": readings.by_model(read),
         "warnings": readings.warnings(read_alike),
         "tests": len(everything),
     }
     io.write_jsonl(out / "unread.jsonl", readings.unread(read))
     io.write_json(out / "comparison.json", result)
     return result
+
+
+def _parsed(settings: CompareSettings, stages: Mapping[str, Path], found: dict[str, dict[str, Any]]) -> None:
+    """Add to each stage of each task `parsers`, the mean by each parser: of the run itself, or read now."""
+    who = other_readings.client(settings.parsers, settings.judge)
+    for name, folder in stages.items():
+        results = io.read_json(folder / "results.json") if (folder / "results.json").is_file() else {}
+        for task, row in found.items():
+            if name not in row["stages"]:
+                continue
+            one = row["stages"][name]
+            facts = results.get("tasks", {}).get(task, {})
+            known = {parser: told["mean"] for parser, told in (facts.get("readings") or {}).items()}
+            missing = [parser for parser in settings.parsers if parser not in known]
+            if missing and facts:
+                inputs = results.get("inputs", {})
+                known |= _read_now(folder, _inputs(folder, inputs), task, facts, missing, who)
+            one["parsers"] = {**known, STRICT: one["wrong"]}
+
+
+def _inputs(folder: Path, inputs: Mapping[str, Mapping[str, str]]) -> dict[str, Path]:
+    """The folders of the tree and the data that a run read, where they still are there."""
+    found = {role: folder.parent / inputs[role]["folder"] for role in ("tree", "data") if role in inputs}
+    return {role: place for role, place in found.items() if place.is_dir()}
+
+
+def _read_now(
+    folder: Path,
+    inputs: Mapping[str, Path],
+    task: str,
+    facts: Mapping[str, Any],
+    parsers: Sequence[str],
+    who: Client | None,
+) -> dict[str, float | None]:
+    """The mean by each parser of a run that was not read by them; {} for a scorer with one reading."""
+    made = make(facts["task"], inputs.get("tree"), facts.get("args"), inputs.get("data"))
+    scorer = made.scorers[0]
+    if lenient.reader(scorer) is None:
+        return {}
+    rows = (row for row in io.read_jsonl(folder / "traces.jsonl") if row["task"] == task and row["scores"])
+    told = other_readings.summary(other_readings.read_again(rows, scorer, parsers, who, task))
+    return {parser: row["mean"] for parser, row in told.items()}
 
 
 PERPLEXITY = ("documents", "tokens", "bits_per_token")

@@ -9,6 +9,8 @@
     draws.jsonl       {task, id, draw, answer, scores} of the draws after the first
     variants.jsonl    {task, variant, sample, trace, scores} of perturbed and blind items
     likelihoods.jsonl {task, id, cluster, answers, nats, values}, where calibration was asked for
+    readings.jsonl    {task, id, strict, lenient, judge}: what each parser read, of replies that they read
+                      differently, where other parsers were asked for
     perplexity.jsonl  see evals/running/perplexity.py
     slices.json       scores by tree node, layer, kind and rarity, where a tree was given
     results.json      every number and all that is needed to make it again (docs/evaluation.md); results.md
@@ -175,7 +177,10 @@ def _collect(found: Mapping[str, Examined], out: Path) -> None:
     io.write_jsonl(out / "traces.jsonl", (row for one in found.values() for row in one.traces()))
     if judges := {name: one.judge for name, one in found.items() if one.judge}:
         io.write_json(out / "judges.json", judges)
-    others = {"draws": Examined.draws, "variants": Examined.variants, "likelihoods": Examined.likely}
+    others = {
+        "draws": Examined.draws, "variants": Examined.variants, "likelihoods": Examined.likely,
+        "readings": Examined.readings,
+    }  # fmt: skip
     for name, rows in others.items():
         if any(next(rows(one), None) for one in found.values()):
             io.write_jsonl(out / f"{name}.jsonl", (row for one in found.values() for row in rows(one)))

@@ -11,6 +11,7 @@ from typing import Any
 from medxiaohe.errors import ConfigError
 from medxiaohe.io import bounded_yaml
 from medxiaohe.plugins import nearest
+from medxiaohe.scoring.parsers import STRICT, strict_only
 from medxiaohe.tasks import _fields, _prompts
 
 ACCESS = ("public", "gated", "private")
@@ -114,7 +115,7 @@ class Definition:
     def metrics(self) -> list[tuple[str, dict[str, Any]]]:
         """Names of scorers, with the options of each."""
         rows = [row if isinstance(row, Mapping) else {"metric": row} for row in self.metric_list]
-        neutral = ("metric", "aggregation", "higher_is_better")
+        neutral = ("metric", "aggregation", "higher_is_better", "parser")
         return [
             (METRICS.get(row["metric"]) or row["metric"], {k: v for k, v in row.items() if k not in neutral})
             for row in rows
@@ -214,6 +215,9 @@ def _values(made: Definition, where: str) -> None:
         isinstance(row, str) or (isinstance(row, dict) and row.get("metric")) for row in made.metric_list
     ):
         raise ConfigError(f"{where}: metric_list names at least one scorer, such as [{{metric: choice}}]")
+    for row in made.metric_list:
+        if isinstance(row, dict):
+            strict_only(str(row.get("parser", STRICT)), f"{where}: metric {row['metric']}")
     if made.doc_to_target == "":
         raise ConfigError(f"{where}: doc_to_target is missing")
     if not made.split_names:

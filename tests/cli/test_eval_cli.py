@@ -293,3 +293,49 @@ def test_data_that_is_not_what_a_task_was_written_with_is_told(
     assert read(Path("c"))[1]["tasks"]["quiz"]["fingerprint"] == "", (
         "a part of the data has no fingerprint of the whole"
     )
+
+
+READER = """
+import json, re
+
+def answer(messages):
+    reply = re.search(r"<<reply>>\\n(.*)\\n<<end", messages[-1].text, re.DOTALL)[1]
+    return json.dumps({"answer": reply[-3], "words": reply[-6:-1]} if "it:" in reply else {"answer": "",
+    "words": ""})
+"""
+TERSE = BOT.replace(
+    "return next((letter for", "return next((('My mind is on it: ' + letter + ' !') if n % 2 else letter for"
+)
+
+
+def test_readings_by_other_parsers_stand_beside_the_strict_one(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "terse.py").write_text(TERSE)
+    (place / "reader.py").write_text(READER)
+    assert evaluate("--parser", "judge") == 2
+    assert "asks a model what a reply says" in capsys.readouterr().err
+    assert evaluate("--parser", "generous") == 2 and "no parser 'generous'" in capsys.readouterr().err
+    beside = ("--parser", "strict,lenient,judge", "--judge", "reader.py:answer")
+    assert evaluate(*beside, bot="terse.py:answer", out="a") == 0
+    said = capsys.readouterr().out
+    assert "strict" in said and "lenient" in said and "judge (asked" in said
+    whole = io.read_json(place / "a/run/1/results.json")["tasks"]["quiz"]
+    strict, second, third = (whole["readings"][name] for name in ("strict", "lenient", "judge"))
+    assert strict["mean"] == whole["scores"]["mean"], "the score is the strict reading"
+    assert strict["unparsed"] == 6 and third["unparsed"] == 0 and third["asked"] == 6 and third["failed"] == 0
+    assert strict["mean"] < second["mean"] <= third["mean"] and second["more"] == second["right"] + 2
+    rows = list(io.read_jsonl(place / "a/run/1/readings.jsonl"))
+    assert {row["strict"]["parsed"] for row in rows} == {""} and len(rows) == 6
+    assert "Read by other parsers" in (place / "a/run/1/results.md").read_text()
+    assert "read by other parsers" in (place / "a/page/1/index.html").read_text()
+
+    assert evaluate("--no-page", out="b") == 0
+    capsys.readouterr()
+    assert main(["eval", "compare", "a", "b", "--parser", "lenient", "--out", "c"]) == 0
+    found = io.read_json(place / "c/comparison.json")
+    first, other = found["readings"]["quiz"]["stages"].values()
+    assert first["parsers"]["lenient"] > first["parsers"]["strict"] == first["wrong"]
+    assert other["parsers"]["lenient"] == other["parsers"]["strict"], "read now, from the traces"
+    assert [row["unparsed"] for row in found["by_model"].values()] == [0.5, 0.0]
+    assert "all tasks" in capsys.readouterr().out

@@ -33,6 +33,7 @@ def markdown(whole: Mapping[str, Any]) -> str:
     ]
     parts += [
         *cautions(whole["tasks"]),
+        _readings(whole),
         _groups(whole),
         _samples(whole),
         _baselines(whole),
@@ -93,6 +94,31 @@ def estimate(row: Mapping[str, Any] | None) -> list[str]:
 
 def number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+READING_HEAD = (
+    "task", "parser", "n", "score", "95 % interval", "unparsed", "refused", "truncated", "read more",
+    "of these right",
+)  # fmt: skip
+
+
+def reading_rows(whole: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each task and parser, the strict one first; the counts of the judge's requests behind its
+    name.
+    """
+    rows = []
+    for name, task in whole["tasks"].items():
+        for parser, row in (task.get("readings") or {}).items():
+            asked = f" (asked {row['asked']}, failed {row['failed']})" if "asked" in row else ""
+            counts = (str(row.get(key, 0)) for key in ("unparsed", "refused", "truncated", "more", "right"))
+            rows.append([name, parser + asked, *estimate(row), *counts])
+    return rows
+
+
+def _readings(whole: Mapping[str, Any]) -> str:
+    rows = reading_rows(whole)
+    words = "The score of a task is that of the strict parser; the others read the same replies."
+    return f"## Read by other parsers\n\n{words}\n\n{_table(READING_HEAD, rows)}" if rows else ""
 
 
 def _groups(whole: Mapping[str, Any]) -> str:

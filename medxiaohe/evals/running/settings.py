@@ -11,6 +11,7 @@ from typing import Any, Literal
 from medxiaohe import plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.reporting import peer_scorers
+from medxiaohe.evals.running import other_readings
 from medxiaohe.evals.running.workflows import chosen
 from medxiaohe.recipe.identity import Reads
 from medxiaohe.recipe.settings import InputPath
@@ -69,7 +70,9 @@ class RunSettings:
     confidence: bool = False  # calibration, from the likelihood of the answers on offer
     calibrate: int = 0  # validation items to fit a temperature and conformal sets on
     compat: tuple[str, ...] = ()  # published scorers to show beside ours (evals/reporting/peer_scorers.py)
-    judge: JudgeSettings = field(default_factory=JudgeSettings)  # of scorers that need one
+    judge: JudgeSettings = field(default_factory=JudgeSettings)  # of scorers that need one, and of `parsers`
+    # readings of the replies beside the strict one, which is the score: lenient, judge
+    parsers: tuple[str, ...] = ()
     cache: bool = False  # replies of deterministic decoding are kept between runs
     min_items: int = 10  # of a tree node, to be reported
 
@@ -91,6 +94,7 @@ class RunSettings:
         if self.mode == "rank" and (self.samples > 1 or self.temperature):
             raise ConfigError("mode rank draws nothing: leave `samples` at 1 and `temperature` at 0")
         describe_tools(self.tools)
+        other_readings.check(self.parsers, self.judge)
         for name in self.baselines:
             if name not in BASELINES:
                 raise ConfigError(f"no baseline {name!r}{plugins.nearest(name, BASELINES)}")

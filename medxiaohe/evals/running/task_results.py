@@ -10,7 +10,7 @@ from typing import Any
 from medxiaohe import io
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.reporting import peer_scorers
-from medxiaohe.evals.running import answer_options, fingerprints
+from medxiaohe.evals.running import answer_options, fingerprints, other_readings
 from medxiaohe.evals.running.examine import (
     BLIND,
     Examination,
@@ -41,6 +41,7 @@ class Examined:
     others: tuple[Path, ...] = ()
     changed: Mapping[str, Path] = field(default_factory=dict)
     nats: Path | None = None
+    read: Path | None = None  # what each parser read
     # what it said of itself and took (scoring/judges/use.py)
     judge: Mapping[str, Any] = field(default_factory=dict)
 
@@ -69,6 +70,10 @@ class Examined:
             for row in io.read_jsonl(path):
                 yield {"task": self.name, "variant": name, **{k: row[k] for k in VARIANT if k in row}}
 
+    def readings(self) -> Iterator[dict[str, Any]]:
+        if self.read is not None:
+            yield from other_readings.differing(io.read_jsonl(self.read))
+
     def likely(self) -> Iterator[dict[str, Any]]:
         for row in io.read_jsonl(self.nats) if self.nats is not None else ():
             yield {"task": self.name, **row}
@@ -95,6 +100,7 @@ def examined(
         more["perturb"] = robustness.robustness(robustness.verdicts(draws[0]), rows, settings.seed)
     if settings.compat:
         more["compat"] = {name: peer_scorers.difference(name, _judged(draws[0])) for name in settings.compat}
+    read = _readings(exam, draws, more) if settings.parsers else None
     nats = _likelihoods(exam, offered, more)
     facts = {
         "task": wanted.name,
@@ -137,7 +143,18 @@ def examined(
         if not use.kinds(task.scorers[:1])
         else baselines.NONE
     )
-    return Examined(wanted.shown, facts, scores, constant, more, draws[0], tuple(draws[1:]), changed, nats)
+    others = tuple(draws[1:])
+    return Examined(wanted.shown, facts, scores, constant, more, draws[0], others, changed, nats, read)
+
+
+def _readings(exam: Examination, draws: list[Path], more: dict[str, Any]) -> Path | None:
+    """What other parsers read, as `readings` of the results; None there for a scorer with one reading."""
+    settings, path = exam.settings, exam.rows("readings")
+    who = other_readings.client(settings.parsers, settings.judge)
+    scorer, name = exam.task.scorers[0], exam.wanted.shown
+    made = other_readings.written(path, draws, scorer, settings.parsers, who, name)
+    more["readings"] = made and other_readings.summary(io.read_jsonl(path), who.name if who else "")
+    return made
 
 
 def _judged(rows: Path) -> Iterator[tuple[Sample, Trace, Score]]:

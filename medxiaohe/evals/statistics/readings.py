@@ -74,6 +74,17 @@ def readings(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict
     return found
 
 
+def by_model(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict[str, Any]]:
+    """Return stage -> {n, unparsed, refused, truncated} over all its tasks: the number of items, and
+    shares.
+    """
+    found = {}
+    for name, run in runs.items():
+        whole = reading(item for items in run.values() for item in items)
+        found[name] = {key: whole[key] for key in ("n", *UNREAD)}
+    return found
+
+
 def unread(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> list[dict[str, Any]]:
     """Return up to 20 unread replies of each task and stage: {task, stage, id, status, target, answer}."""
     rows = []

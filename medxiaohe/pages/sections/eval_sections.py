@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from medxiaohe.evals.reporting.table import cautions, several
+from medxiaohe.evals.reporting.table import READING_HEAD, cautions, reading_rows, several
 from medxiaohe.pages.elements import charts, eval_charts
 from medxiaohe.pages.elements.html import (
     Html,
@@ -86,6 +86,7 @@ def scores(results: Results) -> Html:
         _others(more),
         _draws(tasks),
         _published(tasks),
+        _readings(results),
         (
             quiet(
                 f"Bits per token on {count(results['perplexity']['documents'])} documents:"
@@ -195,6 +196,13 @@ def _draws(tasks: Mapping[str, Any]) -> Html | None:
         if rows
         else None
     )
+
+
+def _readings(results: Results) -> Html | None:
+    """Every reading of the replies under its own name: the strict one is the score."""
+    head = [words.capitalize() for words in READING_HEAD]
+    rows = reading_rows(results)
+    return table("The same replies read by other parsers", head, rows, numbers=range(2, 10)) if rows else None
 
 
 def _published(tasks: Mapping[str, Any]) -> Html | None:

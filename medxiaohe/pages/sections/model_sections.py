@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from medxiaohe.entity.tree.frequency import BUCKETS
+from medxiaohe.evals.statistics.readings import UNREAD
 from medxiaohe.pages.elements import charts
 from medxiaohe.pages.elements.html import (
     Html,
@@ -27,6 +28,7 @@ from medxiaohe.pages.sections.artefacts import Run, StageFolder, label
 from medxiaohe.pages.sections.example_answers import OUTCOMES, RIGHT, find
 from medxiaohe.pages.sections.training_section import settings_table
 from medxiaohe.pages.sections.verdicts import ALPHA, Verdict, constant_of, no_better_than_constant, shown
+from medxiaohe.scoring.parsers import PARSERS
 
 # ---- scores ----------------------------------------------------------------------------------------
 
@@ -58,9 +60,31 @@ def scores_section(run: Run, found: Sequence[Verdict]) -> Html:
         tag("p", words, class_="quiet"),
         tag("div", figures, class_="charts"),
         table("Scores: every mean with how many items it covers", head, table_rows, numbers=range(2, 9)),
+        _readings(run),
         _paired(found),
         _perplexity(run),
     )
+
+
+def _readings(run: Run) -> Html | None:
+    """How the replies of each stage were read: the shares that were not, and the mean under every reading."""
+    found = run.scores.get("readings") or {}
+    rows: list[Sequence[Any]] = []
+    for task, row in found.items():
+        for stage, one in row["stages"].items():
+            parsers = one.get("parsers") or {"strict": one["wrong"]}
+            means = "; ".join(
+                f"{name} {decimal(parsers[name]) or 'none'}" for name in PARSERS if name in parsers
+            )
+            shares = [share(one[key], 1) or "0" for key in UNREAD]
+            rows.append((task, label(stage), count(one["n"]), *shares, means, decimal(one["left_out"])))
+    for stage, one in (run.scores.get("by_model") or {}).items():
+        shares = [share(one[key], 1) or "0" for key in UNREAD]
+        rows.append(("all tasks", label(stage), count(one["n"]), *shares, "", ""))
+    head = ("Task", "Stage", "n", "Unparsed", "Refused", "Truncated", "Mean by parser", "Unread left out")
+    notices = [tag("p", words, class_="notice") for words in run.scores.get("warnings") or ()]
+    caption = "How replies were read, by task and by stage: a parser that reads one style better ranks styles"
+    return Html(table(caption, head, rows, numbers=range(2, 6)) + "".join(notices)) if rows else None
 
 
 MARKS = {

@@ -15,6 +15,7 @@ from medxiaohe.rewards import rubrics
 from medxiaohe.rewards.hybrid import Reward, Weights, answered, hybrid_many
 from medxiaohe.scoring.judges import use
 from medxiaohe.scoring.judges.use import JudgeSettings
+from medxiaohe.scoring.parsers import strict_only
 from medxiaohe.types import Sample, Score, Scorer, Task, Trace
 
 
@@ -28,8 +29,10 @@ class RewardSettings:
     rubrics: InputPath = ""  # a file of rewards/rubrics.py
     rubric_weight: float = 1.0  # the task's own scorer has 1
     judge: JudgeSettings = field(default_factory=JudgeSettings)
+    parser: str = "strict"  # how answers are read; a reward takes no other reading (scoring/parsers)
 
     def __post_init__(self) -> None:
+        strict_only(self.parser, "reward")
         if self.rubric_weight <= 0:
             raise ConfigError(f"rubric_weight must be above 0, not {self.rubric_weight}")
         if self.rubrics and self.kind != "hybrid":

@@ -1,0 +1,115 @@
+"""The replies of a task read again: leniently, and by a model that is asked, beside the strict reading.
+
+The strict reading is the score. What another one gives is a column of its own name in `readings` of the
+results, and `readings.jsonl` has every item that the two read differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError
+from medxiaohe.evals.running.judging import Tally
+from medxiaohe.evals.statistics import clusters
+from medxiaohe.models.asking import Client
+from medxiaohe.plugins import nearest
+from medxiaohe.scoring.judges import use
+from medxiaohe.scoring.judges.model_judge import ModelJudge
+from medxiaohe.scoring.judges.use import JudgeSettings
+from medxiaohe.scoring.parsers import JUDGE, LENIENT, PARSERS, STRICT, asked, lenient
+from medxiaohe.types import Score, Scorer
+
+TOGETHER = 256  # replies that are read before their rows are written
+
+
+def check(parsers: Sequence[str], judge: JudgeSettings) -> None:
+    """Raise ConfigError for a parser that is none, and for `judge` without a model to ask."""
+    for name in parsers:
+        if name not in PARSERS:
+            raise ConfigError(f"no parser {name!r}{nearest(name, PARSERS)}; there are {', '.join(PARSERS)}")
+    if JUDGE in parsers and judge.model in ("", use.RULES):
+        raise ConfigError(
+            "the parser `judge` asks a model what a reply says: name one as `judge`, by a URL with #NAME or"
+            " file.py:function"
+        )
+
+
+def client(parsers: Sequence[str], judge: JudgeSettings) -> Client | None:
+    """Who is asked by the parser `judge`, with its cache and budget; None where it is not among the
+    parsers.
+    """
+    made = use.make(judge) if JUDGE in parsers else None
+    return made.client if isinstance(made, ModelJudge) else None
+
+
+def read_again(
+    rows: Iterable[Mapping[str, Any]], scorer: Scorer, parsers: Sequence[str], who: Client | None, task: str
+) -> Iterator[dict[str, Any]]:
+    """Yield for each row of an evaluation what each parser read: {task, id, cluster, strict, lenient, judge}.
+
+    Each reading is {value, status, parsed}; that of the judge has `asked` and `failed` too.
+    """
+    rows = iter(rows)
+    while some := list(islice(rows, TOGETHER)):
+        pairs = [(io.sample_from_json(row["sample"]), io.trace_from_json(row["trace"])) for row in some]
+        strict = [Score(**row["scores"][0]) for row in some]
+        found = [{STRICT: _reading(score)} for score in strict]
+        if LENIENT in parsers:
+            for one, pair, score in zip(found, pairs, strict, strict=True):
+                one[LENIENT] = _reading(lenient.lenient(scorer, *pair, score) or score)
+        if who is not None:
+            outcome = asked.judged(who, scorer, pairs, strict)
+            for one, score, failed in zip(found, outcome.scores, outcome.failed, strict=True):
+                one[JUDGE] = _reading(score) | {"asked": failed is not None, "failed": bool(failed)}
+        for row, (sample, _), one in zip(some, pairs, found, strict=True):
+            yield {"task": task, "id": row["sample"]["id"], "cluster": clusters.of(sample), **one}
+
+
+def summary(rows: Iterable[Mapping[str, Any]], who: str = "") -> dict[str, dict[str, Any]]:
+    """Return parser -> {n, mean, low, high, clusters, unparsed, refused, truncated, more}, the strict one
+    first.
+
+    `more` is how many replies it read that the strict parser did not, `right` how many of these are
+    right. Of the judge there are `asked`, `failed` and `by` too.
+    """
+    tallies: dict[str, Tally] = {}
+    counts: dict[str, dict[str, int]] = {}
+    for row in rows:
+        for name in (one for one in PARSERS if one in row):
+            one, count = row[name], counts.setdefault(name, {"more": 0, "right": 0})
+            tallies.setdefault(name, Tally()).add(one["value"], tuple(row["cluster"]), one["status"])
+            if one["status"] == "judged" and row[STRICT]["status"] != "judged":
+                count["more"] += 1
+                count["right"] += one["value"] == 1
+            for key in ("asked", "failed") if name == JUDGE else ():
+                count[key] = count.get(key, 0) + one[key]
+    return {
+        name: tally.summary() | counts[name] | ({"by": who} if name == JUDGE else {})
+        for name, tally in tallies.items()
+    }
+
+
+def differing(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The items that parsers read differently, for a person to look at."""
+    for row in rows:
+        if any(row[name]["parsed"] != row[STRICT]["parsed"] for name in PARSERS if name in row):
+            yield {key: value for key, value in row.items() if key != "cluster"}
+
+
+def written(
+    path: Path, draws: Sequence[Path], scorer: Scorer, parsers: Sequence[str], who: Client | None, task: str
+) -> Path | None:
+    """Write the readings of every draw of a task; None where its scorer has one reading only."""
+    if lenient.reader(scorer) is None:
+        return None
+    rows = (row for file in draws for row in io.read_jsonl(file) if row["scores"])
+    io.write_jsonl(path, read_again(rows, scorer, parsers, who, task))
+    return path
+
+
+def _reading(score: Score) -> dict[str, Any]:
+    return {"value": score.value, "status": score.status, "parsed": score.parsed}
