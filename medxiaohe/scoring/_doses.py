@@ -13,6 +13,14 @@ LATIN = {
     "qd": 1.0,
     "od": 1.0,
     "daily": 1.0,
+    "qam": 1.0,
+    "qpm": 1.0,
+    "qhs": 1.0,
+    "qday": 1.0,
+    "mane": 1.0,
+    "nocte": 1.0,
+    "qod": 0.5,
+    "eod": 0.5,
     "nightly": 1.0,
     "bid": 2.0,
     "bd": 2.0,
@@ -30,9 +38,11 @@ TIMES = re.compile(
     re.IGNORECASE,
 )
 WORDS = re.compile(
-    r"\b(?:(?:every|each|per|a) day|at (?:bedtime|night)|in the (?:morning|evening)|once)\b|/\s*day\b",
+    r"\b(?:(?:every|each|per|a) (?:day|morning|evening|night)|at (?:bedtime|night)|in the (?:morning|evening)|once)\b"
+    r"|/\s*day\b",
     re.IGNORECASE,
 )
+OTHER_DAY = re.compile(r"\b(?:every (?:other|second)|alternate) days?\b", re.IGNORECASE)
 SHORT = re.compile(rf"\b({'|'.join(LATIN)}|q\.?\s?d|b\.i\.d|t\.i\.d|q\.i\.d)\b", re.IGNORECASE)
 WEEKLY = re.compile(r"\b(?:once (?:a|per|every) week|(?:once )?weekly|every week)\b", re.IGNORECASE)
 DIVIDED = re.compile(
@@ -78,6 +88,8 @@ def doses(text: str) -> list[Dose]:
 def frequency(text: str) -> float | None:
     """How many times a day the text says first; None where it does not say."""
     places: list[tuple[int, float]] = []
+    if OTHER_DAY.search(text):
+        return 0.5
     if mark := EVERY.search(text):
         places.append((mark.start(), 24 / max(1, int(mark[1] or mark[2]))))
     if mark := WEEKLY.search(text):

@@ -19,10 +19,20 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 NUMBER = r"[-+]?\d+(?:\.\d+)?"
 FOUR = re.compile(rf"[\[(]\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*[\])]")
-# Qwen-VL
-CORNERS = re.compile(
-    rf"<box>\s*\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)\s*,\s*\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)\s*</box>"
+PAIR = rf"\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)\s*,\s*\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)"
+CORNERS = re.compile(rf"<box>\s*{PAIR}\s*</box>")  # Qwen-VL, and Qwen2-VL with its marks as `_marked` writes them
+NAMED = re.compile(r"<ref>\s*([^<>]*?)\s*</ref>\s*((?:<box>[^<>]*</box>[\s,;]*)+)")
+MARKS = (("object_ref_start", "<ref>"), ("object_ref_end", "</ref>"), ("box_start", "<box>"), ("box_end", "</box>"))
+FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+COMMA = re.compile(r",(?=\s*[\]}])")  # behind the last of a list, which JSON does not allow
+SHORT = 12  # words of a reply that says in words that there is nothing
+NOTHING = re.compile(
+    r"^\W*(?:(?:there (?:is|are|was|were)|i (?:see|find|detect)|(?:the|this) (?:image|picture|scan) (?:shows|has))"
+    r" no(?:ne|thing)?\b|no(?:ne)?\b[^.,;]*(?:(?:present|seen|visible|found|detected|identified)\b|$)|nothing\b"
+    r"|没有|未见|无)",
+    re.IGNORECASE,
 )
+BUT = re.compile(r"\b(?:but|however|except|although|only|other than|apart from|doubt|sure)\b|但|除", re.IGNORECASE)
 KEYS = ("box", "bbox", "bbox_2d", "box_2d", "boxes")
 MOST = 1000
 
@@ -121,22 +131,53 @@ def gold_boxes(sample: Sample) -> list[Box]:
 
 
 def parse(answer: str) -> list[Box] | None:
-    """The boxes of an answer, [] when it says there are none by an empty list, None when it has no list."""
-    text = outside_thoughts(answer)
+    """The boxes of an answer, [] when it says that there are none, by an empty list or in words, None when it has no
+    list."""
+    text = outside_thoughts(_marked(answer))
     start, end = text.find("["), text.rfind("]")
     found = _json(text[start : end + 1]) if 0 <= start < end else None
+    if found is None and len(fenced := [one for one in map(_json, FENCE.findall(text)) if one is not None]) == 1:
+        found = fenced[0]
     if found is None and text.count("[") == text.count("]"):  # else it was cut off
-        found = [_box(match) for match in (*CORNERS.findall(text), *FOUR.findall(text))] or None
+        found = _corners(text) + [_box(match) for match in FOUR.findall(text)] or None
+    if found is None and _says_nothing(text):
+        return []
     if found is None or (not found and refuses(text)) or len(found) > MOST:
         return None
     return found
+
+
+def _marked(answer: str) -> str:
+    """The answer with the marks of Qwen2-VL as those of Qwen-VL: <|box_start|> is <box>."""
+    for mark, shown in MARKS:
+        answer = answer.replace(f"<|{mark}|>", shown)
+    return answer
+
+
+def _corners(text: str) -> list[Box]:
+    """Boxes given by two corners, with the label in front of them where there is one."""
+    found = []
+    for match in NAMED.finditer(text):
+        found += [_box(four, match[1]) for four in CORNERS.findall(match[2])]
+    return found + [_box(four) for four in CORNERS.findall(NAMED.sub(" ", text))]
+
+
+def _says_nothing(text: str) -> bool:
+    """Whether a short reply says in words that there is nothing: "There are no lesions." """
+    return (
+        len(text.split()) <= SHORT
+        and not re.search(r"[\d\[\]?？]", text)
+        and bool(NOTHING.match(text))
+        and not BUT.search(text)
+        and not refuses(text)
+    )
 
 
 def _json(text: str) -> list[Box] | None:
     """Boxes of JSON: [[l, t, r, b], ...], [{"label": ..., "box": [l, t, r, b]}, ...] or one of those
     alone."""
     try:
-        rows = json.loads(text)
+        rows = json.loads(COMMA.sub("", text))
         rows = [rows] if _is_box(rows) or isinstance(rows, dict) else rows
         return [box for row in rows for box in _boxes(row)]
     except (ValueError, TypeError, KeyError, RecursionError):

@@ -13,6 +13,7 @@ from medxiaohe.errors import DataError
 from medxiaohe.scoring._answer import final
 from medxiaohe.scoring._doses import Dose, doses, same_amount
 from medxiaohe.scoring._equivalence import Names, tree_names
+from medxiaohe.scoring._numbers import readable
 from medxiaohe.scoring._text import golds, missing
 from medxiaohe.types import Message, Sample, Score, Trace
 
@@ -23,6 +24,7 @@ ROUTE = (
 )
 BEFORE = re.compile(rf"((?:[\w'\-/]+\s+){{0,{LONGEST - 1}}}[\w'\-/]+?)\s*{ROUTE}$", re.IGNORECASE)
 AFTER = re.compile(rf"^\s*(?:of\s+)?{ROUTE}(?:of\s+)?((?:[\w'\-/]+\s*){{1,{LONGEST}}})", re.IGNORECASE)
+BRACKETS = re.compile(r"(?<=\w)\s*\([^()]*\)")
 DENIED = re.compile(
     r"(?:\bnot|n't|\bnever|\bno|\bavoid|\brather than|\binstead of|不|避免|禁)\s*(?:\w+\s+){0,2}$",
     re.IGNORECASE,
@@ -34,7 +36,7 @@ def dose(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
     """1 where drug, amount and frequency are those of one line of the target. DataError for a target without
     one dose."""
     known = tree_names(Path(tree)) if tree is not None else Names()
-    text = final(trace.answer)
+    text = final(readable(trace.answer))
     found = [one for one in doses(text) if not DENIED.search(text[: one.start])]
     if (
         not found
@@ -75,8 +77,13 @@ def _differs(text: str, said: Dose, gold: str, known: Names) -> str:
 
 
 def _names(text: str, said: Dose) -> list[str]:
-    """What may be the name of the drug: the words right before the amount, and right behind it."""
-    before, after = _first(BEFORE, text[: said.start]).split(), _first(AFTER, text[said.end :]).split()
+    """What may be the name of the drug: the words right before the amount, and right behind it.
+
+    A second name in brackets is left out: "Amoxicillin (Amoxil) 500 mg".
+    """
+    front = BRACKETS.sub(" ", text[: said.start])
+    before, after = _first(BEFORE, front).split(), _first(AFTER, text[said.end :]).split()
+    before = before or _first(BEFORE, text[: said.start]).split()
     return [" ".join(before[-n:]) for n in range(1, len(before) + 1)] + [
         " ".join(after[:n]) for n in range(1, len(after) + 1)
     ]
