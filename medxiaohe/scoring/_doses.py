@@ -38,7 +38,8 @@ TIMES = re.compile(
     re.IGNORECASE,
 )
 WORDS = re.compile(
-    r"\b(?:(?:every|each|per|a) (?:day|morning|evening|night)|at (?:bedtime|night)|in the (?:morning|evening)|once)\b"
+    r"\b(?:(?:every|each|per|a) (?:day|morning|evening|night)|at (?:bedtime|night)|in the (?:morning|evening)"
+    r"|once)\b"
     r"|/\s*day\b",
     re.IGNORECASE,
 )

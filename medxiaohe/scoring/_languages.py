@@ -81,7 +81,7 @@ def _shown(name: str, low: str, words: set[str]) -> int:
 @lru_cache(maxsize=64)
 def _announcing(name: str) -> re.Pattern[str]:
     rule = rules()[name]
-    more = set(rule["yes"] + rule["no"] + rule["therefore"]) - SHARED
+    more = set(rule["yes"] + rule["no"] + rule["maybe"] + rule["therefore"]) - SHARED
     entries = [*rule["answer"], *rule["final"], *rule["choose"], *sorted(more)]
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(str, entries))})(?!\w)")
 

@@ -20,19 +20,30 @@ from medxiaohe.types import Message, Sample, Score, Trace
 NUMBER = r"[-+]?\d+(?:\.\d+)?"
 FOUR = re.compile(rf"[\[(]\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*[\])]")
 PAIR = rf"\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)\s*,\s*\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)"
-CORNERS = re.compile(rf"<box>\s*{PAIR}\s*</box>")  # Qwen-VL, and Qwen2-VL with its marks as `_marked` writes them
+CORNERS = re.compile(
+    rf"<box>\s*{PAIR}\s*</box>"
+)  # Qwen-VL, and Qwen2-VL with its marks as `_marked` writes them
 NAMED = re.compile(r"<ref>\s*([^<>]*?)\s*</ref>\s*((?:<box>[^<>]*</box>[\s,;]*)+)")
-MARKS = (("object_ref_start", "<ref>"), ("object_ref_end", "</ref>"), ("box_start", "<box>"), ("box_end", "</box>"))
+MARKS = (
+    ("object_ref_start", "<ref>"),
+    ("object_ref_end", "</ref>"),
+    ("box_start", "<box>"),
+    ("box_end", "</box>"),
+)
 FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 COMMA = re.compile(r",(?=\s*[\]}])")  # behind the last of a list, which JSON does not allow
 SHORT = 12  # words of a reply that says in words that there is nothing
 NOTHING = re.compile(
-    r"^\W*(?:(?:there (?:is|are|was|were)|i (?:see|find|detect)|(?:the|this) (?:image|picture|scan) (?:shows|has))"
-    r" no(?:ne|thing)?\b|no(?:ne)?\b[^.,;]*(?:(?:present|seen|visible|found|detected|identified)\b|$)|nothing\b"
+    r"^\W*(?:(?:there (?:is|are|was|were)|i (?:see|find|detect)"
+    r"|(?:the|this) (?:image|picture|scan) (?:shows|has))"
+    r" no(?:ne|thing)?\b|no(?:ne)?\b[^.,;]*(?:(?:present|seen|visible|found|detected|identified)\b|$)"
+    r"|nothing\b"
     r"|没有|未见|无)",
     re.IGNORECASE,
 )
-BUT = re.compile(r"\b(?:but|however|except|although|only|other than|apart from|doubt|sure)\b|但|除", re.IGNORECASE)
+BUT = re.compile(
+    r"\b(?:but|however|except|although|only|other than|apart from|doubt|sure)\b|但|除", re.IGNORECASE
+)
 KEYS = ("box", "bbox", "bbox_2d", "box_2d", "boxes")
 MOST = 1000
 
@@ -131,12 +142,15 @@ def gold_boxes(sample: Sample) -> list[Box]:
 
 
 def parse(answer: str) -> list[Box] | None:
-    """The boxes of an answer, [] when it says that there are none, by an empty list or in words, None when it has no
-    list."""
+    """The boxes of an answer, [] when it says by an empty list or in words that there are none, None
+    without a list."""
     text = outside_thoughts(_marked(answer))
     start, end = text.find("["), text.rfind("]")
     found = _json(text[start : end + 1]) if 0 <= start < end else None
-    if found is None and len(fenced := [one for one in map(_json, FENCE.findall(text)) if one is not None]) == 1:
+    if (
+        found is None
+        and len(fenced := [one for one in map(_json, FENCE.findall(text)) if one is not None]) == 1
+    ):
         found = fenced[0]
     if found is None and text.count("[") == text.count("]"):  # else it was cut off
         found = _corners(text) + [_box(match) for match in FOUR.findall(text)] or None

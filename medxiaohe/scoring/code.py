@@ -42,23 +42,27 @@ NO_CODES = re.compile(
 )
 # genes, proteins, cell lines and strains: p53, P53 mutation, K562 cells, A549, C57 mice
 OF_BIOLOGY = (
-    r"cells?|line|lines|mice|mouse|strains?|genes?|proteins?|mutations?|mutants?|mutated|expression|pathways?|positive"
-    r"|negative|positivity|staining|stain|antibod(?:y|ies)|antigen|receptors?|knockout|xenografts?|plasmid|promoter"
-    r"|tumou?r suppressor|suppressor|immunostain\w*|immunohistochem\w*|overexpression|loss|status|wild[- ]type|null"
+    r"cells?|line|lines|mice|mouse|strains?|genes?|proteins?|mutations?|mutants?|mutated|expression|pathways?"
+    r"|positive|negative|positivity|staining|stain|antibod(?:y|ies)|antigen|receptors?|knockout|xenografts?|plasmid|promoter"
+    r"|tumou?r suppressor|suppressor|immunostain\w*|immunohistochem\w*|overexpression|loss|status"
+    r"|wild[- ]type|null"
 )
 NAMED = r"[A-Za-z]\d{2,3}(?![\w.])"  # a code without its stop
 BIOLOGY = re.compile(
     rf"(?<![\w.])[A-Za-z]\d{{2,3}}(?!\.\d)(?=[- ](?:{OF_BIOLOGY})\b)|(?<![\w.]){NAMED}(?=[+⁺])"
-    rf"|\b(?:genes?|lines?|anti|cells?|mutant|mutated|mutations? (?:in|of)|wild[- ]type|human|murine|leuka?emi[ac]"
-    rf"|(?:over)?express(?:es|ed|ing|ion of)?|(?:stain\w*|positive|negative|immunoreactive) for|proteins?|TP"
-    rf"|markers?)[- ]{NAMED}",
+    rf"|\b(?:genes?|lines?|anti|cells?|mutant|mutated|mutations? (?:in|of)|wild[- ]type|human|murine"
+    rf"|leuka?emi[ac]|(?:over)?express(?:es|ed|ing|ion of)?|(?:stain\w*|positive|negative|immunoreactive) for"
+    rf"|proteins?|TP|markers?)[- ]{NAMED}",
     re.IGNORECASE,
 )
-# names of proteins and cell lines with the form of a code: none beside a real code, or in a sentence about them
+# proteins and cell lines whose names have the form of a code: none where a sentence does not call them that
 PROTEINS_AND_LINES = set(
-    "P16 P21 P27 P38 P40 P53 P57 P63 P65 P73 S100 K562 U87 U937 A549 A431 H460 H358 H226 H292 C57 B16 E14 L929".split()
+    "P16 P21 P27 P38 P40 P53 P57 P63 P65 P73 S100 K562 U87 U937 A549 A431 H460 H358 H226 H292 C57 B16 E14"
+    " L929".split()
 )
-SAYS_CODE = re.compile(r"\b(?:codes?|ICD(?:-?10)?(?:-?CM)?|category|answer)\b\W*(?:is|=|:)?\W*$|编码\W*$", re.IGNORECASE)
+SAYS_CODE = re.compile(
+    r"\b(?:codes?|ICD(?:-?10)?(?:-?CM)?|category|answer)\b\W*(?:is|=|:)?\W*$|编码\W*$", re.IGNORECASE
+)
 WORDS_OF_CODE = 3  # of a reply that is a code and little more
 DENIED = re.compile(
     r"(?:\bnot|n't|\brather than|\binstead of|\bexcludes?\d?|不是)\s*(?:code\s*)?$", re.IGNORECASE
@@ -95,7 +99,9 @@ def codes(text: str, system: str) -> list[str]:
         prefix + "".join(filter(None, match.groups())).upper()
         for match in re.finditer(pattern, text, re.IGNORECASE)
         if not DENIED.search(text[: match.start()])
-        and not (system == "icd10" and match[0].upper() in PROTEINS_AND_LINES and _is_name(text, match.start()))
+        and not (
+            system == "icd10" and match[0].upper() in PROTEINS_AND_LINES and _is_name(text, match.start())
+        )
     ]
     return [one for one in dict.fromkeys(found) if system != "loinc" or _mod10(one)]
 

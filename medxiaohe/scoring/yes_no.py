@@ -33,7 +33,7 @@ SENTENCE_STARTS = re.compile(
 )
 WORDS_OF_SENTENCE = 4  # behind a "no" that begins a reply as a label: "no Septoplasty does not change ..."
 WORDS_OF_TEXT = 12  # the same, where the next word is an abbreviation: "no APBI is feasible after ..."
-BESIDE = r"(?:[,/&|\\\-]|\bor\b|\band\b|\bou\b|\boder\b|\be\b|\by\b|\bet\b|\bund\b|\s|\.)*"
+BESIDE = r"(?:[,/&|\\\-]|\bor\b|\band\b|\bou\b|\boder\b|\bo\b|\be\b|\by\b|\bet\b|\bund\b|\s|\.)*"
 CHINESE_NO = re.compile(
     r"^(?:没有|无|未见|不存在|未发现|没发现)(?!.{0,4}(?:异常|问题|法))[\u4e00-\u9fff]{2,}$"
 )

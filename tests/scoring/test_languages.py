@@ -4,7 +4,7 @@ gets."""
 
 import pytest
 
-from medxiaohe.scoring import choice
+from medxiaohe.scoring import choice, yes_no
 from medxiaohe.scoring._languages import any_of, rules, spoken
 
 EXAMPLES = [
@@ -20,6 +20,21 @@ def test_an_example_of_a_language_file_is_read_as_it_says(
     name: str, options: list[str], reply: str, right: str
 ) -> None:
     assert choice.parse(reply, options) == right
+
+
+ANSWERS = [
+    (name, key == "yes_no_maybe_examples", reply, right)
+    for name, rule in rules().items()
+    for key in ("yes_no_examples", "yes_no_maybe_examples")
+    for reply, right in rule[key]
+]
+
+
+@pytest.mark.parametrize(("name", "maybe", "reply", "right"), ANSWERS, ids=lambda one: str(one)[:40])
+def test_an_example_of_yes_no_or_maybe_is_read_as_its_file_says(
+    name: str, maybe: bool, reply: str, right: str
+) -> None:
+    assert yes_no.parse(reply, maybe) == right
 
 
 @pytest.mark.parametrize("name", sorted(rules()))
@@ -40,6 +55,8 @@ def test_a_language_file_has_the_words_that_parsers_look_for(name: str) -> None:
     assert needed <= rules()[name].keys()
     rows = [row for group in rules()[name]["examples"] for row in group["rows"]]
     assert len(rows) >= 10 and {right for _, right in rows} >= {"", "B"}
+    assert {right for _, right in rules()[name]["yes_no_examples"]} == {"yes", "no", ""}
+    assert {right for _, right in rules()[name]["yes_no_maybe_examples"]} >= {"maybe"}
 
 
 @pytest.mark.parametrize(
