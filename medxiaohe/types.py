@@ -20,6 +20,7 @@ ROLES: tuple[str, ...] = ("document", "system", "user", "assistant", "tool")
 TRAINED_ROLES = ("document", "assistant")  # the only roles that carry loss
 
 Split = Literal["", "train", "validation", "test"]
+HELD_OUT: tuple[Split, ...] = ("validation", "test")  # splits that nothing is trained on
 SPLITS: tuple[str, ...] = ("", "train", "validation", "test")
 
 

@@ -21,7 +21,7 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
     _asked(run)
     _beside(run)
     _left(run)
-    stage_options(run, required=False)
+    stage_options(run, rows=False)
 
     example = "medxiaohe eval compare out/eval/base out/eval/tuned"
     compare = verb(
@@ -37,7 +37,7 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
     )
     _parser(compare)
     _judge(compare, "for the parser `judge`")
-    stage_options(compare, required=False)
+    stage_options(compare, rows=False)
 
     example = "medxiaohe eval reproduce out/eval/base/run/1/results.json"
     about = "run again from a results.json: refuses what changed, says whether numbers are identical"

@@ -509,14 +509,18 @@ def _trainer_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     )
 
 
-def _stage_options(made: Parser, required: bool = True) -> None:
+def _stage_options(made: Parser, rows: bool = True) -> None:
     made.add_argument(
         "--out",
         type=Path,
-        required=required,
         metavar="DIR",
-        help="finished as DIR/<stage>/1; a second call resumes",
+        help="finished as DIR/<stage>/1; a second call resumes" + (" (default: out/STAGE)" if rows else ""),
     )
+    if rows:
+        made.add_argument(
+            "--data", metavar="PATH", help="rows to work on: a file or folder of any known format"
+        )
+        made.add_argument("--model", default="", help="what to start from: starter, a folder or a hub id")
     made.add_argument("--with", type=Path, dest="settings", metavar="FILE",
                       help="a YAML mapping of the stage's settings, or a recipe with such a stage")  # fmt: skip  # noqa: E501
     made.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")

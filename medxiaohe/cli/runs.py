@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medxiaohe import io, permission
+from medxiaohe.cli import own_rows
 from medxiaohe.cli.summary import as_json, as_text
 from medxiaohe.errors import ConfigError
 from medxiaohe.recipe import load, ranks
@@ -35,6 +36,14 @@ def stage(args: argparse.Namespace) -> int:
     given = dict(map(given_input, args.input))
     if len(given) < len(args.input):
         raise ConfigError("--input: a role is there twice")
+    if args.out is None:
+        args.out = Path("out") / args.uses.rpartition(":")[2].replace(".", "_")
+    if args.model:
+        args.set = [*args.set, f"model={args.model}"]
+    if args.data:
+        role, folder = own_rows.prepare(args.data, args.uses, args.out, given, say=say)
+        given[role] = folder
+        args.set = [*own_rows.consent(args.uses, say=say), *args.set]
     values = load.read_yaml(args.settings) if args.settings else {}
     if not isinstance(values, dict):
         raise ConfigError(f"{args.settings}: must be a mapping of settings, not {values!r}")
@@ -44,6 +53,7 @@ def stage(args: argparse.Namespace) -> int:
     else:
         permission.check_file(values, str(args.settings), allow_code=args.allow_code)
         name = args.uses.rpartition(":")[2].replace(".", "_")
+        own_rows.check_inputs(args.uses, given)
         made = load.stage(name, args.uses, values, {role: role for role in given}, args.set)
         recipe = load.Recipe(name, args.out, (made,))
     done = recipes.run(recipe, say=say, accept_change=args.accept_change, given=given)

@@ -27,9 +27,8 @@ from medxiaohe.data.synth.thin import Thin, count_thin, failed, thin
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
 from medxiaohe.recipe.settings import InputPath
-from medxiaohe.types import Sample
+from medxiaohe.types import HELD_OUT, Sample
 
-HELD_OUT = ("validation", "test")
 TOGETHER = 100  # nodes between two marks of what is done
 
 

@@ -291,7 +291,10 @@ def _summary(
         intended.update(plans[kind].intended)
         realised.update(counted.cells[kind])
     written = sum(counted.kinds.values())
-    account = stage.settle(read=seen.rows, written=written, dropped={"not drawn": seen.rows - written})
+    dropped = {"not drawn": seen.rows - written}
+    if seen.held_out:
+        dropped["held_out_split"] = seen.held_out
+    account = stage.settle(read=seen.rows + seen.held_out, written=written, dropped=dropped)
     stage.carry(None, coverage=counted.entities)
     summary: dict[str, Any] = {kind: counted.kinds[kind] for kind in KINDS} | {"account": account}
     summary |= {"by_source": _sides(intended, realised)["by_source"]}

@@ -27,6 +27,7 @@ from medxiaohe.data.formats.files import digest_of, rejected
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.data.sharding.stage import begin, check
 from medxiaohe.entity.linking.finder import Finder, finder
+from medxiaohe.entity.linking.link import Mention
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
 from medxiaohe.recipe.identity import Reads, plugin_code
@@ -107,16 +108,17 @@ class ReadSettings:
         return found
 
 
-def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
+def read(settings: ReadSettings, out: Path, *, tree: Path | None = None) -> dict[str, Any]:
+    """Read all sources; without a tree the samples have no entities."""
     for source in settings.sources:  # a wrong name is found before the first row is read
         plugins.load("readers" if source.reader else "tasks", source.reader_name or source.task)
     parts = read_parts.parts(settings.sources, int(settings.part_mb * (1 << 20)))
-    linker = finder(tree)  # the index is built once, before the workers look for it
+    linker = _finder(tree)  # the index is built once, before the workers look for it
     stage = begin(__name__, settings, out, inputs=_inputs(settings, parts, tree), code=_readers(settings))
     options = {
         "sources": settings.sources,
         "parts": [[one.source, list(one.files)] for one in parts],
-        "tree": str(tree.absolute()),
+        "tree": str(tree.absolute()) if tree else "",
     }
     places = [shards.Shard(number, "", 0, one.num_bytes) for number, one in enumerate(parts)]
     done = stage.run("medxiaohe.data.read:read_part", places, options=options, label="read")
@@ -140,11 +142,12 @@ def read(settings: ReadSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     }
 
 
-def _inputs(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path) -> list[Any]:
+def _inputs(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path | None) -> list[Any]:
     """What unfinished work depends on: the tree, the data of tasks, size and time of each input file."""
     divided = [[one.source, one.files] for one in parts]
     stamps = {path: files.stamp(path) for path in sorted(set(input_paths(settings)))}
-    return [divided, tree / "entities.jsonl", stamps, settings.reads({"tree": tree})]
+    tasks = settings.reads({"tree": tree} if tree else {})
+    return [divided, tree / "entities.jsonl" if tree else None, stamps, tasks]
 
 
 def _readers(settings: ReadSettings) -> list[str]:
@@ -162,7 +165,8 @@ def read_part(
     """The job of one part (read_parts.py): a source, or some of its files."""
     number = parts[shard.number][0]
     source, tally = sources[number], _Tally()
-    linker = finder(Path(tree))
+    folder = Path(tree) if tree else None
+    linker = _finder(folder)
     share = _share(parts, shard.number)
     token = files.SHARE.set(share)
 
@@ -171,7 +175,7 @@ def read_part(
             row = {"source": source.label, **io.to_json(letter)}
             dead.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
 
-        return io.write_jsonl(out / "samples.jsonl", _source_rows(source, Path(tree), linker, tally, reject))
+        return io.write_jsonl(out / "samples.jsonl", _source_rows(source, folder, linker, tally, reject))
 
     try:
         written = int(io.write(out / "dead.jsonl", fill))
@@ -188,6 +192,17 @@ def read_part(
     licenses = sorted(tally.licenses)
     io.write(out / "ids.bin", lambda file: file.write(read_parts.marks(tally.ids)))
     return {**found, "licenses": licenses, "written": written}
+
+
+class _NoNames:
+    """The linker of a run without a tree: no text mentions an entity."""
+
+    def find(self, text: str) -> list[Mention]:
+        return []
+
+
+def _finder(tree: Path | None) -> Finder:
+    return finder(tree) if tree else _NoNames()
 
 
 def _share(parts: Sequence[tuple[int, list[str]]], number: int) -> files.Share | None:
@@ -217,7 +232,7 @@ class _Tally:
 
 
 def _source_rows(
-    source: Source, tree: Path, linker: Finder, tally: _Tally, reject: Callable[[DeadLetter], None]
+    source: Source, tree: Path | None, linker: Finder, tally: _Tally, reject: Callable[[DeadLetter], None]
 ) -> Iterator[Sample]:
     counts = tally.counts
     for item in track(_items(source, tree), f"read {source.label}", source.limit):
@@ -248,7 +263,7 @@ class _Dead(Exception):
         self.letter = letter
 
 
-def _items(source: Source, tree: Path) -> Iterator[Sample | DeadLetter]:
+def _items(source: Source, tree: Path | None) -> Iterator[Sample | DeadLetter]:
     if source.task:
         task = make(source.task, tree, source.options)
         for sample in task.samples("train"):

@@ -34,7 +34,7 @@ from medxiaohe import io
 from medxiaohe.data.coverage.row_accounts import settle
 from medxiaohe.data.curate import Against
 from medxiaohe.data.duplicates.decontamination import Match
-from medxiaohe.data.gather import HELD_OUT, coverage_of
+from medxiaohe.data.gather import coverage_of
 from medxiaohe.data.mixing.stored_rows import Rows
 from medxiaohe.data.synth import anew, cards, cases, chains, checks, choices, paths, rows
 from medxiaohe.data.synth.graph import Graph
@@ -45,7 +45,7 @@ from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.progress import track
 from medxiaohe.scoring._findings import Lexicon, lexicon
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import HELD_OUT, Message, Sample
 
 CHUNK = 200  # nodes between two marks of what is done
 

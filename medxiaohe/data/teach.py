@@ -23,7 +23,7 @@ from typing import Any
 from medxiaohe import io
 from medxiaohe.data.curate import Against
 from medxiaohe.data.duplicates.decontamination import Match
-from medxiaohe.data.gather import HELD_OUT, coverage_of
+from medxiaohe.data.gather import coverage_of
 from medxiaohe.data.mixing.stored_rows import Rows
 from medxiaohe.data.synth import anew, cases, gates
 from medxiaohe.data.synth.gates import Draft, Gates, How
@@ -36,7 +36,7 @@ from medxiaohe.models.asking import Client, Outcome
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.scoring.judges import selftest, use
 from medxiaohe.scoring.judges.use import JudgeSettings
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import HELD_OUT, Message, Sample
 
 SOURCE = "synth_chain"
 NO_DRAFT = {

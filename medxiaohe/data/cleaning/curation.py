@@ -19,12 +19,11 @@ from medxiaohe.errors import DataError
 from medxiaohe.progress import track
 from medxiaohe.recipe.settings import build
 from medxiaohe.tasks import make, named
-from medxiaohe.types import Sample, Task
+from medxiaohe.types import HELD_OUT, Sample, Task
 
 if TYPE_CHECKING:
     from medxiaohe.data.curate import CurateSettings
 
-HELD_OUT = ("validation", "test")
 Check = Callable[[Sample], tuple[str, str]]  # reason and detail, or two empty strings
 
 

@@ -126,7 +126,7 @@ def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: in
         )
     )
     if not asked.strip() or not answer.strip():
-        raise Rejected("empty", _nothing(row, columns, "question" if not asked.strip() else "answer"))
+        raise _nothing(row, columns, "question" if not asked.strip() else "answer")
     system = cell(row, columns.get("system"))
     user = [*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": _escaped(asked)}]
     turns: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
@@ -137,23 +137,26 @@ def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: in
 def _document(row: Mapping[str, Any], columns: Mapping[str, Any], pictures: list[Any]) -> dict[str, Any]:
     text = cell(row, columns.get("text"))
     if not text.strip():
-        raise Rejected("empty", _nothing(row, columns, "text"))
+        raise _nothing(row, columns, "text")
     parts = [*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": _escaped(text)}]
     return {"role": "document", "content": parts}
 
 
-def _nothing(row: Mapping[str, Any], columns: Mapping[str, Any], what: str) -> str:
+def _nothing(row: Mapping[str, Any], columns: Mapping[str, Any], what: str) -> Rejected:
     """Why a row has no text, question or answer: an empty cell, or no column for it."""
     key = {"question": "user", "answer": "assistant"}.get(what, what)
     if key in columns:
-        return f"{what} is empty"
+        return Rejected("empty", f"{what} is empty")
     seen = ", ".join(map(str, row))[:200]
     example = "text: COLUMN" if what == "text" else "question: COLUMN, answer: COLUMN"
     if what == "text":
         example += "}, or columns={question: COLUMN or a text, answer: COLUMN"
     if not seen:
-        return "no messages and no text: the row is empty"
-    return f"no messages, and no column with the {what}: the columns are {seen}; set columns={{{example}}}"
+        return Rejected("empty", "no messages and no text: the row is empty")
+    return Rejected(
+        "row",
+        f"no messages, and no column with the {what}: the columns are {seen}; set columns={{{example}}}",
+    )
 
 
 def _answer_index(

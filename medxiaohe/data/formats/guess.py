@@ -223,7 +223,8 @@ def _rows(file: Path, head: bytes) -> Guess | None:
         notes.append(reader)
     else:
         reader = "table"
-        notes.append("columns " + ", ".join(f"{key}: {value}" for key, value in names.items()))
+        named = ", ".join(f"{key}: {value}" for key, value in names.items())
+        notes.append(f"columns {named}" if names else "no column with a usual name")
     root = _image_root(file, list(_image_names(rows, names)))
     return Guess(reader, {**options, **root[0]}, tuple(notes) + root[1])
 

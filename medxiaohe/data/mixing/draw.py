@@ -21,7 +21,7 @@ from medxiaohe import io, shards
 from medxiaohe.data.mixing import external_sort
 from medxiaohe.data.mixing.quotas import Cell
 from medxiaohe.data.mixing.stored_rows import Rows
-from medxiaohe.types import Sample
+from medxiaohe.types import HELD_OUT, Sample
 
 KINDS = ("documents", "instructions", "prompts")
 TEXT, IMAGE = "text", "image"  # modality of a row without images; of one whose modality nothing says
@@ -44,6 +44,7 @@ class Seen:
     """What all shards of a corpus hold together."""
 
     rows: int = 0
+    held_out: int = 0  # rows of a validation or test split, which no mixture has
     first: list[int] = field(default_factory=list)  # number of the first row of each shard
     cells: dict[str, Counter[Cell]] = field(default_factory=lambda: defaultdict(Counter))  # by kind
     # kind, source
@@ -57,6 +58,7 @@ class Seen:
         """The summary of `scan_shard`, shard after shard."""
         self.first.append(self.rows)
         self.rows += found["rows"]
+        self.held_out += found["held_out"]
         for kind, source, modality, number in found["cells"]:
             self.cells[kind][source, modality] += number
         for kind, by_source in found["entities"].items():
@@ -103,12 +105,15 @@ def scan_shard(
         Counter[tuple[str, str, str]](),
         defaultdict[str, dict[str, Counter[str]]](lambda: defaultdict(Counter)),
     )
-    lots, number = defaultdict[str, list[float]](list), 0
+    lots, number, held_out = defaultdict[str, list[float]](list), 0, 0
 
     def compact() -> Iterator[external_sort.Row]:
-        nonlocal number
+        nonlocal number, held_out
         for place, row in shards.placed(shard):
             sample = io.sample_from_json(row)
+            if sample.split in HELD_OUT:  # data.curate has dropped them; rows may come from elsewhere
+                held_out += 1
+                continue
             kind, of = (
                 "documents" if sample.is_document else "instructions",
                 modality(sample, known, of_source),
@@ -122,7 +127,7 @@ def scan_shard(
 
     external_sort.write(out / "rows.jsonl", compact())
     rows_of = [[*cell, found] for cell, found in sorted(cells.items())]
-    return {"rows": number, "cells": rows_of, "entities": entities, "lots": lots}
+    return {"rows": number, "held_out": held_out, "cells": rows_of, "entities": entities, "lots": lots}
 
 
 def rank_shard(shard: shards.Shard, out: Path, scanned: str, kind: str, facts: str) -> dict[str, Any]:
