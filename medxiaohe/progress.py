@@ -8,6 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
+MIN_SECONDS = 2.0  # before an estimate is shown
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
@@ -40,6 +41,13 @@ class Meter:
             self.last = now
             self._show(now)
 
+    def _left(self, now: float) -> str:
+        """The time left at the mean speed so far; nothing is said of it before the first step is done, nor
+        after so short a time that start-up is most of it."""
+        if not self.done or not self.total or now - self.start < MIN_SECONDS:
+            return "estimating the time left"
+        return f"{clock((now - self.start) * max(0, self.total - self.done) / self.done)} left"
+
     def close(self) -> None:
         if self.tty and not self.silent:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
@@ -48,14 +56,14 @@ class Meter:
         line = f"  {self.label} {self.done:,}"
         if self.total:
             share = min(1.0, self.done / self.total)
-            left = (now - self.start) / max(share, 1e-9) * (1 - share)
             bar = "=" * round(24 * share)
-            line = f"  {self.label} [{bar:<24}] {self.done:,}/{self.total:,} {clock(left)} left"
+            line = f"  {self.label} [{bar:<24}] {self.done:,}/{self.total:,} {self._left(now)}"
         print(
             f"\r\x1b[K{line}" if self.tty else line, end="" if self.tty else "\n", file=sys.stderr, flush=True
         )
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds: 0:07, 12:30."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    """Minutes and seconds, with hours where there are any: 0:07, 12:30, 5:59:39."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

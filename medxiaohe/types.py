@@ -100,6 +100,12 @@ class Message:
     parts: tuple[Part, ...]
     error: str = ""  # why there is no reply: the model or its server failed; never part of a prompt
 
+    def __post_init__(self) -> None:
+        if isinstance(self.parts, str):  # a str is a sequence of characters, and each would be a part
+            raise TypeError(
+                f"Message.parts is a tuple of parts: write Message({self.role!r}, ({self.parts[:40]!r},))"
+            )
+
     @property
     def text(self) -> str:
         return "\n".join(part for part in self.parts if isinstance(part, str))

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from medxiaohe import permission, threads
+from medxiaohe.cli import colour
 from medxiaohe.errors import MedError
 from medxiaohe.plugins import extra_of
 
@@ -23,7 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from medxiaohe.cli.parser import parser
 
     permission.restrict(permission.names_in(sys.argv[1:] if argv is None else argv))
-    args = parser().parse_args(argv)
+    made = parser()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may follow; nothing is run
+        import argcomplete
+
+        argcomplete.autocomplete(made)
+    args = made.parse_args(argv)
     threads.fit()  # before a numeric library is loaded
     module, _, function = args.do.rpartition(":")
     try:
@@ -73,5 +79,5 @@ def _fail(sentence: str, code: int, *, as_json: bool, debug: bool) -> int:
         traceback.print_exc()
     if as_json:
         print(json.dumps({"error": sentence, "exit_code": code}))
-    print(f"medxiaohe: {sentence}", file=sys.stderr)
+    print(f"{colour.red('medxiaohe:', sys.stderr)} {sentence}", file=sys.stderr)
     return code

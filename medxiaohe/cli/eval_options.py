@@ -12,7 +12,7 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
     group = verbs.add_parser(
         "eval", help="score models and compare them", description="score models and compare them"
     )
-    words = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    words = group.add_subparsers(title="verbs", metavar="VERB")
 
     example = "medxiaohe eval run --model starter --tasks medqa,vqa_rad --limit 100 --baselines --perturb all"
     run = verb(words, "run", "answer and score the held-out items of tasks", example, "evals:run")

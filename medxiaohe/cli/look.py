@@ -53,6 +53,21 @@ def _list_reasoning(*, as_json: bool) -> int:
     return 0
 
 
+def print_help(args: argparse.Namespace) -> int:
+    """A verb that needs a second word prints its help."""
+    args.shown.print_help()
+    return 0
+
+
+def completion(args: argparse.Namespace) -> int:
+    """The script that a shell evaluates to complete verbs, options and files."""
+    plugins.need("argcomplete", why="completion")
+    from argcomplete.shell_integration import shellcode
+
+    print(shellcode(["medxiaohe"], shell=args.shell))
+    return 0
+
+
 def show(args: argparse.Namespace) -> int:
     kind = _kind(args.kind)
     facts: dict[str, Any]
@@ -281,8 +296,17 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
     elif kind == "workflows":
         facts["example"] = example.ends if example else ""
     elif example:
-        facts["example"] = [f"{name}: {str(content)[:300]}" for name, content in example.items()]
+        facts["example"] = [f"{name}: {_shown_content(content)}" for name, content in example.items()]
     return facts
+
+
+def _shown_content(content: Any) -> str:
+    """The beginning of a text; how many bytes there are of anything else."""
+    if callable(content):
+        return "written by a function"
+    if isinstance(content, bytes):
+        return f"{len(content):,} bytes"
+    return str(content)[:300]
 
 
 def _task(task: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import medxiaohe
 from medxiaohe.cli import eval_options, trace_options
@@ -165,6 +165,7 @@ GROUPS = {"tree": "build, search and count the Medical Entity Tree", "data": "re
           "knowledge": "build, search and check stores of documents",
           "train": "pretrain, fine-tune, reinforce"}  # fmt: skip
 
+HELP = "medxiaohe.cli.look:print_help"
 RENAMED_VERBS = {"report": "page"}  # verbs of earlier versions -> their names of today
 
 
@@ -197,7 +198,8 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"medxiaohe {medxiaohe.__version__}")
-    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    top.set_defaults(do=HELP, shown=top, json=False, debug=False)
+    verbs = top.add_subparsers(title="verbs", metavar="VERB")
 
     run = _verb(
         verbs,
@@ -339,15 +341,33 @@ def parser() -> Parser:
     )
     ask.add_argument("--key", type=Path, metavar="FILE", help="a private key that signs the traces")
     trace_options.add(verbs, _verb)
+    completion = _verb(verbs, "completion", "print what makes a shell complete verbs and options",
+                       'eval "$(medxiaohe completion bash)"', "look:completion")  # fmt: skip
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    about = "list tasks with modality, licence and where their data is"
+    tasks = _verb(verbs, "tasks", about, "medxiaohe tasks --check", "tasks:tasks")
+    tasks.add_argument("names", nargs="*", metavar="TASK", help="all of them when left out")
+    tasks.add_argument(
+        "--check", action="store_true", help="read the items: how many there are, and whether they changed"
+    )
+    _name_words(verbs)
     return top
+
+
+def _name_words(verbs: argparse._SubParsersAction[Parser]) -> None:
+    """List the second words of each verb in the help of the first, and let a verb alone print its help."""
+    for action in verbs._choices_actions:
+        made = verbs.choices[action.dest]
+        if words := made.choices():
+            action.help = f"{action.help} ({', '.join(words)})"
+            made.set_defaults(do=HELP, shown=made, json=False, debug=False)
 
 
 def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     groups: dict[str, argparse._SubParsersAction[Parser]] = {}
     for (verb, word), (uses, about, inputs) in STAGE_VERBS.items():
         if word and verb not in groups:
-            made = verbs.add_parser(verb, help=GROUPS[verb], description=GROUPS[verb])
-            groups[verb] = made.add_subparsers(title="verbs", metavar="VERB", required=True)
+            groups[verb] = group_of(verbs, verb, GROUPS[verb])
         example = " ".join(filter(None, ["medxiaohe", verb, word, "--out work --with settings.yaml", inputs]))
         made = _verb(groups[verb] if word else verbs, word or verb, about, example, "runs:stage")
         made.set_defaults(uses=uses)
@@ -537,6 +557,13 @@ def _stage_options(made: Parser, rows: bool = True) -> None:
     _code_options(made)
 
 
+def group_of(verbs: Any, verb: str, about: str) -> argparse._SubParsersAction[Parser]:
+    """The second words of a verb, such as `build` of `tree`; the verb alone prints its help."""
+    made = verbs.add_parser(verb, help=about, description=about)
+    words: argparse._SubParsersAction[Parser] = made.add_subparsers(title="verbs", metavar="VERB")
+    return words
+
+
 def _code_options(made: Parser) -> None:
     made.add_argument(
         "--allow-code",
@@ -553,6 +580,7 @@ def _code_options(made: Parser) -> None:
 
 
 def _verb(verbs: argparse._SubParsersAction[Parser], name: str, about: str, example: str, do: str) -> Parser:
+    about = about.replace("%", "%%")  # argparse formats help texts
     made = verbs.add_parser(
         name,
         help=about,

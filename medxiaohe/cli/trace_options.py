@@ -14,7 +14,7 @@ def add(verbs: Any, verb: Add) -> None:
     """Add `trace` and its second words to the verbs."""
     about = "show, verify, redact and export traces of what a workflow did"
     group = verbs.add_parser("trace", help=about, description=about)
-    words = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    words = group.add_subparsers(title="verbs", metavar="VERB")
 
     show = verb(
         words, "show", "the traces of a folder, or one", "medxiaohe trace show traces 0", "trace:show"
