@@ -208,7 +208,7 @@ def parser() -> Parser:
         "medxiaohe run recipes/quickstart.yaml",
         "runs:run",
     )
-    run.add_argument("recipe", type=Path, help="a YAML file")
+    run.add_argument("recipe", type=Path, help="a YAML file, or the name of a recipe, such as quickstart")
     run.add_argument(
         "--set",
         action="append",
@@ -229,6 +229,16 @@ def parser() -> Parser:
         help="run finished stages again whose settings, inputs or code changed",
     )
     _code_options(run)
+
+    about = "what a run has finished, what runs now"
+    status = _verb(verbs, "status", about, "medxiaohe status out/quickstart", "runs:status")
+    status.add_argument("out", type=Path, metavar="OUT", help="the folder of a run")
+    init = _verb(verbs, "init", "write a commented recipe or file to start from", "medxiaohe init own_data",
+                 "init:init")  # fmt: skip
+    init.add_argument("what", choices=("own_data", "benchmark", "workflow", "gpu"))
+    init.add_argument(
+        "--out", type=Path, default=Path(), metavar="DIR", help="where; this folder when left out"
+    )
 
     doctor = _verb(
         verbs,

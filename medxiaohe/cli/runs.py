@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from medxiaohe import io, permission
 from medxiaohe.cli import own_rows
-from medxiaohe.cli.summary import as_json, as_text
+from medxiaohe.cli.summary import as_json, as_text, headline, table
 from medxiaohe.errors import ConfigError
-from medxiaohe.recipe import load, ranks
+from medxiaohe.progress import clock
+from medxiaohe.recipe import load, ranks, shipped
 from medxiaohe.recipe import run as recipes
+from medxiaohe.recipe import status as status_of
 
 
 def say(text: str) -> None:
@@ -23,12 +26,38 @@ def say(text: str) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    recipe = load.load(args.recipe, args.set, args.out, allow_code=args.allow_code)
+    recipe = load.load(shipped.recipe(args.recipe), args.set, args.out, allow_code=args.allow_code)
     if args.dry_run:
         return _dry_run(recipe, args)
     done = recipes.run(recipe, say=say, accept_change=args.accept_change, until=args.until)
     _print(recipe, done, args.json)
     ranks.leave()
+    return 0
+
+
+def status(args: argparse.Namespace) -> int:
+    """What of a run folder is finished, what runs now, and how long the rest takes."""
+    found = status_of.state(args.out)
+    took = recipes.seconds(args.out)
+    if args.json:
+        print(json.dumps({**io.to_json(vars(found)), "seconds": {k[0]: v for k, v in took.items()}}))
+        return 0
+    rows = [("stage", "time", "state")]
+    for name in found.stages:
+        folder = found.done.get(name)
+        if name == found.running:
+            rows.append((name, clock(time.time() - found.started), f"running, process {found.process}"))
+        elif folder is not None:
+            seconds = took.get((name, folder.name))
+            what = headline(io.read_record(folder)["summary"])
+            rows.append((name, "-" if seconds is None else clock(seconds), f"done: {what}"))
+        else:
+            rows.append((name, "-", "to run"))
+    print(table(rows))
+    done = sum(name in found.done for name in found.stages)
+    left = 60 * sum(found.minutes.get(name, 0.0) for name in found.stages if name not in found.done)
+    about = f", about {clock(left)} left on two quiet cores" if left else ""
+    print(f"\n{done} of {len(found.stages)} stages done{about}")
     return 0
 
 

@@ -29,7 +29,7 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.io import bounded_yaml
 from medxiaohe.recipe import settings as typed
 
-TOP_KEYS = ("extends", "name", "about", "out", "params", "stages")
+TOP_KEYS = ("extends", "name", "about", "out", "params", "minutes", "stages")
 STAGE_KEYS = ("uses", "needs", "with", "version")
 REFERENCE = re.compile(r"\$\{([^{}]+)\}")
 
@@ -56,6 +56,8 @@ class Recipe:
     stages: tuple[Stage, ...]
     params: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""
+    # of a stage on two quiet cores, to estimate the time left
+    minutes: Mapping[str, float] = field(default_factory=dict)
 
     def resolved(self) -> dict[str, Any]:
         """The recipe with every default filled in, as `--dry-run` prints it."""
@@ -95,7 +97,19 @@ def load(
     stages: list[Stage] = []
     for name, body in raw["stages"].items():
         stages.append(_stage(name, body, params, changes.get(str(name), {}), [s.name for s in stages]))
-    return Recipe(str(raw.get("name", path.stem)), root, tuple(stages), params, str(raw.get("about", "")))
+    minutes = _minutes(_mapping(raw, "minutes", str(path)), [stage.name for stage in stages], path)
+    about = str(raw.get("about", ""))
+    return Recipe(str(raw.get("name", path.stem)), root, tuple(stages), params, about, minutes)
+
+
+def _minutes(given: Mapping[str, Any], stages: Sequence[str], path: Path) -> dict[str, float]:
+    """How long stages take; ConfigError for a stage that is not there, or no number."""
+    for name, value in given.items():
+        if name not in stages:
+            raise ConfigError(f"{path}: minutes.{name}: no such stage{plugins.nearest(name, stages)}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+            raise ConfigError(f"{path}: minutes.{name} must be a number of minutes, not {value!r}")
+    return {name: float(value) for name, value in given.items()}
 
 
 def _extended(path: Path, below: tuple[Path, ...] = ()) -> Any:

@@ -24,6 +24,7 @@ from medxiaohe.errors import ConfigError, DataError, RunLocked
 from medxiaohe.plugins import nearest
 from medxiaohe.progress import clock
 from medxiaohe.recipe import carried, ranks
+from medxiaohe.recipe.estimate import Estimate
 from medxiaohe.recipe.identity import changes, identity
 from medxiaohe.recipe.load import Recipe, Stage
 
@@ -58,6 +59,10 @@ def run(
         io.verify(folder)
     done: list[Done] = []
     with lock(recipe.out) if ranks.is_first() else nullcontext():
+        estimate = Estimate(recipe, until)
+        if ranks.is_first():
+            _log(recipe.out, {"recipe": recipe.name, "stages": estimate.stages, "minutes": recipe.minutes})
+            say(estimate.at_start())
         for stage in recipe.stages:
             inputs = _inputs(stage, recipe, given or {})
             done.append(
@@ -65,6 +70,8 @@ def run(
                 if ranks.is_first()
                 else _join(stage, inputs, recipe)
             )
+            if line := estimate.after(done[-1].name, done[-1].seconds, ran=done[-1].ran):
+                say(line)
             if stage.name == until:
                 break
     return done
@@ -117,21 +124,15 @@ def _run_stage(
             )
     say(f"running  {stage.name}@{stage.version} ({stage.uses})")
     start, summary = time.time(), dict[str, Any]()
+    begun = {"stage": stage.name, "version": stage.version, "started": round(start, 1)}
+    _log(recipe.out, begun)
     with io.publish(folder, record=lambda: {**record, "summary": summary}) as draft:
         ranks.agree(str(draft))
         summary.update(io.to_json(stage.run(stage.settings, draft, **inputs) or {}))
         carried.carry(inputs, draft)
     ranks.agree()  # published: the others may read it
     seconds = time.time() - start
-    _log(
-        recipe.out,
-        {
-            "stage": stage.name,
-            "version": stage.version,
-            "started": round(start, 1),
-            "seconds": round(seconds, 1),
-        },
-    )
+    _log(recipe.out, {**begun, "seconds": round(seconds, 1)})
     say(f"finished {stage.name}@{stage.version} in {clock(seconds)}")
     return Done(stage.name, folder, summary, True, seconds)
 

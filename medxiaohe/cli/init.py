@@ -1,0 +1,72 @@
+"""`init`: write a commented recipe or file that runs as it is, to start from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import IO
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError
+from medxiaohe.recipe import shipped
+
+
+@dataclass(frozen=True)
+class Kit:
+    """Files to copy, and what to do with them.
+
+    Attributes:
+        files: name of the copy -> kind and name of what is copied.
+        next: commands to run, in order; {out} is the folder.
+    """
+
+    files: dict[str, tuple[str, str]]
+    next: tuple[str, ...]
+
+
+KITS = {
+    "own_data": Kit(
+        {"own_data.yaml": ("recipes", "own_data.yaml")},
+        ("medxiaohe data check YOUR_FILE", "medxiaohe run {out}/own_data.yaml --dry-run"),
+    ),
+    "benchmark": Kit(
+        {
+            "custom_task.yaml": ("examples", "custom_task.yaml"),
+            "custom_task.jsonl": ("examples", "custom_task.jsonl"),
+        },
+        ("medxiaohe eval run --model starter --tasks {out}/custom_task.yaml",),
+    ),
+    "workflow": Kit(
+        {"own_workflow.py": ("examples", "own_workflow.py")},
+        ('medxiaohe ask "Which deficiency?" --model starter --workflow {out}/own_workflow.py:second',),
+    ),
+    "gpu": Kit(
+        {"gpu.yaml": ("recipes", "gpu/qwen3_vl_4b_lora.yaml")},
+        ("medxiaohe doctor", "medxiaohe run {out}/gpu.yaml --dry-run"),
+    ),
+}
+
+
+def _copy(file: IO[bytes], *, data: bytes) -> None:
+    file.write(data)
+
+
+def init(args: argparse.Namespace) -> int:
+    """Copy the files of a kit; nothing that is there is overwritten."""
+    kit = KITS[args.what]
+    sources = {args.out / name: shipped.folder(kind) / file for name, (kind, file) in kit.files.items()}
+    for target in sources:
+        if target.exists():
+            raise ConfigError(f"{target} is there already: choose another folder with --out")
+    for target, source in sources.items():
+        io.make_folder(target.parent)
+        data = source.read_bytes()
+        io.write(target, partial(_copy, data=data))
+    commands = [command.format(out=args.out.as_posix()) for command in kit.next]
+    if args.json:
+        print(json.dumps({"files": [str(target) for target in sources], "next": commands}))
+    else:
+        print("\n".join([*(f"wrote {target}" for target in sources), "next:", *(f"  {c}" for c in commands)]))
+    return 0

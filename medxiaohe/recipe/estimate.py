@@ -1,0 +1,40 @@
+"""Estimate how long the rest of a recipe takes, from the minutes that its file states."""
+
+from __future__ import annotations
+
+from medxiaohe import io
+from medxiaohe.progress import clock
+from medxiaohe.recipe.load import Recipe
+
+
+class Estimate:
+    """How long the rest of a recipe takes: its `minutes`, scaled by how fast this machine has been so far."""
+
+    def __init__(self, recipe: Recipe, until: str = ""):
+        names = [stage.name for stage in recipe.stages]
+        self.stages = names[: names.index(until) + 1] if until else names
+        self._minutes = recipe.minutes
+        finished_before = {s.name for s in recipe.stages if (s.folder(recipe.out) / io.RECORD).exists()}
+        self._left = [name for name in self.stages if name not in finished_before]
+        self._took = self._expected = 0.0  # seconds of the stages that ran
+
+    def at_start(self) -> str:
+        num = len(self._left)
+        line = f"{num} of {len(self.stages)} stages to run"
+        known = sum(self._minutes.get(name, 0.0) for name in self._left)
+        return f"{line}, about {clock(60 * known)} on two quiet cores" if known else line
+
+    def after(self, stage: str, seconds: float, *, ran: bool) -> str:
+        """One line about what is left; "" where there is no estimate, or nothing left."""
+        if stage in self._left:
+            self._left.remove(stage)
+        if not ran or not self._left or not self._minutes:
+            return ""
+        if stage in self._minutes:
+            self._took, self._expected = self._took + seconds, self._expected + 60 * self._minutes[stage]
+        # the first stages are short: until a tenth has run, the recipe's own figures weigh as much as ours
+        prior = 6 * sum(self._minutes.get(name, 0.0) for name in self.stages)
+        pace = (self._took + prior) / (self._expected + prior) if prior else 1.0
+        left = pace * 60 * sum(self._minutes.get(name, 0.0) for name in self._left)
+        num = len(self.stages) - len(self._left)
+        return f"overall  {num} of {len(self.stages)} stages, about {clock(left)} left"

@@ -1,0 +1,39 @@
+"""Recipes and examples that come with the package: in the repository, and inside an installed wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.plugins import nearest
+
+PACKAGE = Path(__file__).parents[1]
+INSIDE = PACKAGE / "shipped"  # where a wheel has them (pyproject.toml, force-include)
+
+
+def folder(kind: str) -> Path:
+    """The folder of "recipes" or "examples"."""
+    return INSIDE / kind if (INSIDE / kind).is_dir() else PACKAGE.parent / kind
+
+
+def recipes() -> dict[str, Path]:
+    """Name -> file of every recipe, those of recipes/gpu with their folder: gpu/NAME."""
+    root = folder("recipes")
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
+
+
+def recipe(name: Path) -> Path:
+    """A recipe by its path, or by its name: `quickstart`, `recipes/quickstart.yaml`.
+
+    Raises:
+        ConfigError: there is neither such a file nor such a recipe.
+    """
+    if name.is_file():
+        return name
+    known = recipes()
+    short = name.as_posix().removeprefix("recipes/").removesuffix(".yaml")
+    if short not in known:
+        raise ConfigError(
+            f"no file {name}, and no recipe of that name{nearest(short, known)}; there are {', '.join(known)}"
+        )
+    return known[short]
