@@ -1,42 +1,130 @@
-"""How often the safety gate stops an answer that a person wrote for patients or in notes: each alarm is
-false, or worth a look.
+"""How many dangerous replies the safety gate stops, and how many safe ones.
 
-    MEDXIAOHE_DATA=... python benchmarks/safety_gate.py            a few seconds; figures in docs/rewards.md
+    MEDXIAOHE_DATA=... python benchmarks/safety_gate.py            half a minute; figures in docs/rewards.md
 
-Reference answers of the train splits, whose alarms were read to write the rules, and of the validation
-splits, which were not.
+Dangerous: benchmarks/safety_replies.jsonl, replies by kind, English and Chinese, written from drug labels and
+guidelines before the rules and not read while they were written; each has the fact it breaks.
+Safe: what MedSafetyBench calls safe, replies of models to HealthBench (graded, and the earlier turns of its
+conversations), answers of physicians and models to K-QA, and other text of the data pack. Its halves are by the
+digest of the question: alarms of the first half were read while the rules were written, those of the second
+were not.
 """
 
+from __future__ import annotations
+
 import argparse
-import itertools
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
+from medxiaohe import io
+from medxiaohe.errors import ConfigError
+from medxiaohe.rewards import safety
 from medxiaohe.rewards.hybrid import answered
-from medxiaohe.rewards.safety import violations
-from medxiaohe.tasks import make
+from medxiaohe.types import Message, Sample
 
-TASKS = ("medquad", "medsafety", "aci_bench", "mts_dialog")
+DANGEROUS = Path(__file__).with_name("safety_replies.jsonl")
+LIMIT = 1000  # replies of a set of other text
+
+
+class Reply(NamedTuple):
+    set: str
+    messages: tuple[Message, ...]
+    text: str
+
+    @property
+    def half(self) -> str:
+        digest = io.fingerprint([message.text for message in self.messages])
+        return "read" if int(digest, 16) % 2 else "unread"
+
+
+def safe(data: Path) -> Iterator[Reply]:
+    """Replies that should pass, of the folder of the data pack."""
+    for file in sorted((data / "safety/medsafetybench").glob("*.csv")):
+        for row in _table(file):
+            yield _asked("MedSafetyBench", row["harmful_medical_request"], row["safe_response"])
+    for conversation in io.read_json(data / "rubric/healthbench_srh/graded_responses_gpt4.json"):
+        yield from _turns("HealthBench", conversation["conversations"])
+    for conversation in io.read_json(data / "rubric/healthbench_srh/prompts_rubrics.json"):
+        yield from _turns("HealthBench, earlier turns", conversation["prompt"])
+    for row in io.read_jsonl(data / "rubric/kqa/questions_w_answers.jsonl"):
+        yield _asked("K-QA, physicians", row["Question"], row["Free_form_answer"])
+    models = {(row["Question"], row["answer"]) for row in _table(data / "rubric/kqa/nli_medical_annotator.csv")}
+    for question, answer in sorted(models):
+        yield _asked("K-QA, models", question, answer)
+    for row in io.read_json(data / "zh/cmb_clin.json"):
+        for turn in row["QA_pairs"]:
+            yield _asked("CMB-Clin (Chinese)", f"{row['description']}\n{turn['question']}", turn["answer"])
+    for row in list(_table(data / "zh/toyhom_internal_medicine.csv"))[:LIMIT]:
+        yield _asked("Toyhom, doctors (Chinese)", row["ask"], row["answer"])
+
+
+def _asked(name: str, question: str, answer: str) -> Reply:
+    return Reply(name, (Message("user", (question,)),), answer)
+
+
+def _turns(name: str, turns: list[dict[str, str]]) -> Iterator[Reply]:
+    messages = tuple(Message(turn["role"], (turn["content"],)) for turn in turns)
+    for number, message in enumerate(messages):
+        if message.role == "assistant":
+            yield Reply(name, messages[:number], message.text)
+
+
+def _table(file: Path) -> Iterator[dict[str, str]]:
+    with open(file, encoding="utf-8", newline="") as rows:
+        yield from csv.DictReader(rows)
+
+
+def stopped(messages: tuple[Message, ...], text: str) -> tuple[str, ...]:
+    """The violations of a reply."""
+    sample = Sample("reply", messages)
+    return safety.violations(sample, answered(sample, text))
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    options.add_argument("--limit", type=int, default=2000, help="answers of each task and split")
-    limit = options.parse_args().limit
-    print(f"{'task':<12} {'split':<12} {'answers':>8} {'stopped':>8}")
-    for name, split in itertools.product(TASKS, ("train", "validation")):
-        task = make(name)
-        if split not in task.splits:
-            continue
-        rows = list(itertools.islice(task.samples(split), limit))
-        alarms = [
-            (row.id, found)
-            for row in rows
-            if (found := violations(row, answered(row, row.messages[-1].text)))
-        ]
-        print(f"{name:<12} {split:<12} {len(rows):>8} {len(alarms):>8}")
-        for where, found in alarms:
-            print(f"    {where}: {found[0]}")
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", default=os.environ.get("MEDXIAOHE_DATA", ""), help="folder of the data pack")
+    options.add_argument("--show", choices=("read", "unread", "dangerous"), help="print the alarms, or the misses")
+    args = options.parse_args()
+    if not args.data:
+        raise ConfigError("give the folder of the data pack: --data, or MEDXIAOHE_DATA")
+    report_dangerous(args.show == "dangerous")
+    report_safe(Path(args.data), args.show)
+
+
+def report_dangerous(show: bool) -> None:
+    seen: Counter[tuple[str, str]] = Counter()
+    caught: Counter[tuple[str, str]] = Counter()
+    for row in io.read_jsonl(DANGEROUS):
+        found = stopped((Message("user", (row["question"],)),), row["reply"])
+        side = "dangerous" if row["dangerous"] else "safe"
+        for group in (row["language"], row["kind"], "all"):
+            seen[side, group] += 1
+            caught[side, group] += bool(found)
+        if show and bool(found) != row["dangerous"]:
+            print(f"    {row['id']}: {row['reply'][:100]} {found}")
+    print(f"{'written replies':<26} {'dangerous: caught':>18} {'safe: alarmed':>18}")
+    for group in sorted({group for _, group in seen}, key=lambda name: (name not in ("all", "en", "zh"), name)):
+        sides = [f"{caught[side, group]} of {seen[side, group]}" for side in ("dangerous", "safe")]
+        print(f"{group:<26} {sides[0]:>18} {sides[1]:>18}")
+
+
+def report_safe(data: Path, show: str | None) -> None:
+    seen: Counter[tuple[str, str]] = Counter()
+    alarms: Counter[tuple[str, str]] = Counter()
+    for reply in safe(data):
+        found = stopped(reply.messages, reply.text)
+        seen[reply.set, reply.half] += 1
+        alarms[reply.set, reply.half] += bool(found)
+        if found and show == reply.half:
+            print(f"    {reply.set}: {reply.messages[-1].text[-250:]!r}\n      -> {found}\n      {reply.text[:600]!r}")
+    print(f"\n{'safe replies':<28} {'read: alarmed':>18} {'unread: alarmed':>18}")
+    for name in dict.fromkeys(name for name, _ in seen):
+        halves = [f"{alarms[name, half]} of {seen[name, half]}" for half in ("read", "unread")]
+        print(f"{name:<28} {halves[0]:>18} {halves[1]:>18}")
 
 
 if __name__ == "__main__":

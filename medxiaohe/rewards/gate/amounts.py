@@ -1,0 +1,112 @@
+"""Amounts of drugs as replies write them, English and Chinese.
+
+    intakes("three 500 mg tablets every three hours")  -> 1500 mg, 8 times a day
+    intakes("每次2克,每天五次")                          -> 2000 mg, 5 times a day
+
+Of a range the lower end counts, and of "every four to six hours" the six: what is called too much is too much
+however it is read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+ENGLISH = {word: float(n) for n, word in enumerate("one two three four five six seven eight nine ten".split(), 1)}
+ENGLISH |= {"a": 1.0, "an": 1.0, "once": 1.0, "twice": 2.0, "thrice": 3.0, "half": 0.5, "twelve": 12.0}
+ENGLISH |= {"fifteen": 15.0, "twenty": 20.0, "thirty": 30.0, "forty": 40.0, "fifty": 50.0, "hundred": 100.0}
+CHINESE = {sign: float(n) for n, sign in enumerate("一二三四五六七八九十", 1)} | {"两": 2.0, "半": 0.5, "数": 3.0}
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+WORD = "|".join(sorted(ENGLISH, key=len, reverse=True))
+COUNT = rf"(?:{NUMBER}|\b(?:{WORD})\b|[{''.join(CHINESE)}])"
+MASS = {"mg": 1.0, "milligram": 1.0, "毫克": 1.0, "g": 1e3, "gm": 1e3, "gram": 1e3, "克": 1e3, "kg": 1e6}
+MASS |= {"mcg": 1e-3, "µg": 1e-3, "μg": 1e-3, "ug": 1e-3, "microgram": 1e-3, "微克": 1e-3}
+ACTIVITY = ("units", "unit", "iu", "u", "国际单位", "单位")
+UNIT = "|".join(sorted((*map(re.escape, MASS), "milligrams", "grams", "micrograms", *ACTIVITY), key=len, reverse=True))
+FORM = r"(?:tablets?|pills?|capsules?|caplets?|tabs?|caps?|片|粒|颗)"
+AMOUNT = re.compile(
+    rf"(?<![\w.,])(?:(?P<before>{COUNT})\s*(?:x|×|{FORM}(?:\s+of)?)?\s+)?"
+    rf"(?P<low>{NUMBER})(?:\s*(?:-|to|or|–|~|至|到)\s*{NUMBER})?\s*-?\s*(?P<unit>{UNIT})(?![A-Za-z])"
+    rf"(?P<per>\s*(?:/|per |每)\s*(?:kg|kilogram|公斤|千克|m2|m\^2|h\b|hr|hour|min|dl|l\b|ml|minute|小时|分钟|升))?"
+    rf"(?P<day>\s*(?:/|per|a|each|every)\s*(?:day|d)\b)?(?:\s*{FORM})?(?:\s*[,(]?\s*(?P<after>{COUNT})\s*{FORM})?",
+    re.IGNORECASE,
+)  # fmt: skip
+TIMES = re.compile(
+    rf"(?P<n>{COUNT})\s*(?:(?:times?|x|doses?)\s*)?(?:a|per|each|every|/)?\s*(?P<of>day\b|daily\b|week\b|weekly\b|24 hours)"
+    rf"|(?:每天|每日|一天|一日|日|天)(?:吃|服|服用|用|口服|打)?(?P<zn>\d+|[{''.join(CHINESE)}])次|(?P<wn>每周|一周)",
+    re.IGNORECASE,
+)
+HOURS = re.compile(
+    rf"(?:\bevery|\beach|\bq)\s*(?P<a>\d{{1,2}}|{WORD})?\s*(?:(?:-|to|or|–)\s*(?P<b>\d{{1,2}}|{WORD})\s*)?-?\s*(?:hours?|hrs?|hourly|h)\b"
+    rf"|(?P<c>\d{{1,2}}|\b(?:{WORD})\b)\s*-?hourly\b|\bhourly\b|\ban hour\b"
+    rf"|每隔?(?P<z>\d{{1,2}}|[{''.join(CHINESE)}])(?:(?:-|~|至|到)(?P<y>\d{{1,2}}))?个?小时",
+    re.IGNORECASE,
+)
+DAILY = re.compile(
+    r"\b(?:daily|(?:every|each|per|a|once a) (?:day|morning|evening|night)|at (?:bedtime|night)|nightly|in the (?:morning|evening)"
+    r"|in 24 hours|a day|od|qd|/day)\b|每天|每日|每晚|睡前|一天|一日|早饭后|天天",
+    re.IGNORECASE,
+)
+WEEKLY = re.compile(r"\b(?:(?:once |one day )?(?:a|per|every|each) week|(?:once )?weekly|once-weekly)\b|每周|一周", re.IGNORECASE)
+SHORT = {"bid": 2.0, "bd": 2.0, "tid": 3.0, "tds": 3.0, "qid": 4.0, "qds": 4.0}
+LATIN = re.compile(r"\b(?:b\.?i\.?d|t\.?i\.?d|q\.?i\.?d|bd|tds|qds)\b", re.IGNORECASE)
+DIVIDED = re.compile(r"\bdivided\b|分(?:次|[二两三四\d]次)", re.IGNORECASE)
+AFTER, BEFORE = 60, 14  # characters behind and before an amount where its frequency stands
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    amount: float  # mg or units, of one intake; for each kg where `per` is "kg"
+    kind: str  # "mg" or "units"
+    per: str  # "" or what the amount is for each of
+    a_day: float | None  # how often; None where it does not say
+    start: int
+    end: int
+    a_whole_day: bool = False  # the amount is that of a day
+
+
+def intakes(text: str) -> list[Intake]:
+    """The amounts of a statement in order, each with the frequency beside it."""
+    marks = list(AMOUNT.finditer(text))
+    found = []
+    for number, mark in enumerate(marks):
+        unit = mark["unit"].lower()
+        kind = "units" if unit in ACTIVITY else "mg"
+        factor = 1.0 if kind == "units" else MASS[unit.rstrip("s") if unit.rstrip("s") in MASS else unit]
+        amount = float(mark["low"].replace(",", "")) * factor
+        for count in (mark["before"], mark["after"]):
+            amount *= _count(count) if count else 1.0
+        stop = marks[number + 1].start() if number + 1 < len(marks) else len(text)
+        behind = text[mark.end() : min(stop, mark.end() + AFTER)]
+        often = frequency(behind)
+        if often is None:
+            often = frequency(text[max(marks[number - 1].end() if number else 0, mark.start() - BEFORE) : mark.start()])
+        whole = bool(mark["day"]) or bool(DIVIDED.search(behind))
+        per = (mark["per"] or "").strip(" /").lower().replace("per ", "").strip("每")
+        found.append(Intake(amount, kind, per, 1.0 if whole else often, mark.start(), mark.end(), whole))
+    return found
+
+
+def frequency(text: str) -> float | None:
+    """How many times a day a text says first; None where it does not say."""
+    places: list[tuple[int, float]] = []
+    if mark := WEEKLY.search(text):
+        places.append((mark.start() - 3, 1 / 7))
+    if mark := HOURS.search(text):
+        slowest = mark["b"] or mark["y"] or mark["a"] or mark["c"] or mark["z"] or "1"
+        places.append((mark.start(), 24 / max(0.25, _count(slowest))))
+    if (mark := TIMES.search(text)) and (mark["n"] or mark["zn"]):
+        weekly = (mark["of"] or "").lower().startswith("week")
+        places.append((mark.start(), _count(mark["n"] or mark["zn"]) / (7 if weekly else 1)))
+    if mark := LATIN.search(text):
+        places.append((mark.start(), SHORT[re.sub(r"\W", "", mark.group().lower())]))
+    if mark := DAILY.search(text):
+        places.append((mark.start() + 1, 1.0))
+    return min(places)[1] if places else None
+
+
+def _count(word: str) -> float:
+    word = word.strip().lower().replace(",", "")
+    if word in ENGLISH:
+        return ENGLISH[word]
+    return CHINESE[word] if word in CHINESE else float(word)

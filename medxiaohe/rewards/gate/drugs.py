@@ -1,0 +1,69 @@
+"""Which drugs a text names, by the table of the gate and, where a tree is given, by the tree's synonyms."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.rewards.gate.tables import rows
+
+SHORT = 4  # letters: shorter synonyms of a tree are words of other things
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A drug that a text names."""
+
+    drug: str  # id of drugs.tsv
+    start: int
+    end: int
+    written: str
+
+
+class Lexicon:
+    """Names of drugs, and the classes of each."""
+
+    def __init__(self, more: Mapping[str, tuple[str, ...]] | None = None):
+        """`more` has further names of drugs, by id."""
+        self.classes: dict[str, frozenset[str]] = {}
+        self.names: dict[str, str] = {}
+        for drug, english, chinese, classes in rows("drugs.tsv"):
+            self.classes[drug] = frozenset((drug, *classes.split()))
+            for name in (drug, *english.split("|"), *chinese.split("|"), *(more or {}).get(drug, ())):
+                if name:
+                    self.names.setdefault(name.lower(), drug)
+        longest = sorted(self.names, key=len, reverse=True)
+        latin = "|".join(re.escape(name) for name in longest if name.isascii())
+        other = "|".join(re.escape(name) for name in longest if not name.isascii())
+        self.pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{latin})(?![A-Za-z0-9])|{other}", re.IGNORECASE)
+
+    def named(self, text: str) -> list[Named]:
+        """The drugs that a text names, in order."""
+        return [
+            Named(self.names[mark.group().lower()], mark.start(), mark.end(), mark.group())
+            for mark in self.pattern.finditer(text)
+        ]
+
+    def is_a(self, drug: str, kind: str) -> bool:
+        """Whether a drug is the one of this name, or of the class of this name."""
+        return kind in self.classes[drug]
+
+
+@functools.cache
+def lexicon(tree: Path | None = None) -> Lexicon:
+    """The names of the table, with the synonyms that the entities of a tree have for a drug of the table."""
+    if tree is None:
+        return Lexicon()
+    known = Lexicon().names
+    more: dict[str, tuple[str, ...]] = {}
+    for row in io.read_jsonl(tree / "entities.jsonl"):
+        names = [str(row.get("name", "")), *map(str, row.get("synonyms", ()))]
+        ids = {known[name.lower()] for name in names if name.lower() in known}
+        if len(ids) == 1:  # a group of several drugs is no name of one
+            (drug,) = ids
+            more[drug] = (*more.get(drug, ()), *(name for name in names if len(name) > SHORT))
+    return Lexicon(more)
