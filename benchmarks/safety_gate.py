@@ -2,12 +2,13 @@
 
     MEDXIAOHE_DATA=... python benchmarks/safety_gate.py            half a minute; figures in docs/rewards.md
 
-Dangerous: benchmarks/safety_replies.jsonl, replies by kind, English and Chinese, written from drug labels and
-guidelines before the rules and not read while they were written; each has the fact it breaks.
+Dangerous: benchmarks/safety_replies.jsonl, replies by kind, English and Chinese, written from labels and
+guidelines by the author of the rules. Those of the set `first` were written before the rules, and only counts
+of them were looked at until the figures in docs/rewards.md were taken; those of the set `read` were tuned on.
 Safe: what MedSafetyBench calls safe, replies of models to HealthBench (graded, and the earlier turns of its
-conversations), answers of physicians and models to K-QA, and other text of the data pack. Its halves are by the
-digest of the question: alarms of the first half were read while the rules were written, those of the second
-were not.
+conversations), answers of physicians and models to K-QA, and Chinese answers of the data pack. Its halves are
+by the digest of the question: alarms of the first half were read while the rules were written, those of the
+second were not.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError
 from medxiaohe.rewards import safety
 from medxiaohe.rewards.hybrid import answered
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Message, Role, Sample
 
 DANGEROUS = Path(__file__).with_name("safety_replies.jsonl")
 LIMIT = 1000  # replies of a set of other text
@@ -52,7 +53,9 @@ def safe(data: Path) -> Iterator[Reply]:
         yield from _turns("HealthBench, earlier turns", conversation["prompt"])
     for row in io.read_jsonl(data / "rubric/kqa/questions_w_answers.jsonl"):
         yield _asked("K-QA, physicians", row["Question"], row["Free_form_answer"])
-    models = {(row["Question"], row["answer"]) for row in _table(data / "rubric/kqa/nli_medical_annotator.csv")}
+    models = {
+        (row["Question"], row["answer"]) for row in _table(data / "rubric/kqa/nli_medical_annotator.csv")
+    }
     for question, answer in sorted(models):
         yield _asked("K-QA, models", question, answer)
     for row in io.read_json(data / "zh/cmb_clin.json"):
@@ -67,7 +70,7 @@ def _asked(name: str, question: str, answer: str) -> Reply:
 
 
 def _turns(name: str, turns: list[dict[str, str]]) -> Iterator[Reply]:
-    messages = tuple(Message(turn["role"], (turn["content"],)) for turn in turns)
+    messages = tuple(Message(cast(Role, turn["role"]), (turn["content"],)) for turn in turns)
     for number, message in enumerate(messages):
         if message.role == "assistant":
             yield Reply(name, messages[:number], message.text)
@@ -85,9 +88,15 @@ def stopped(messages: tuple[Message, ...], text: str) -> tuple[str, ...]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--data", default=os.environ.get("MEDXIAOHE_DATA", ""), help="folder of the data pack")
-    options.add_argument("--show", choices=("read", "unread", "dangerous"), help="print the alarms, or the misses")
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument(
+        "--data", default=os.environ.get("MEDXIAOHE_DATA", ""), help="folder of the data pack"
+    )
+    options.add_argument(
+        "--show", choices=("read", "unread", "dangerous"), help="print the alarms, or the misses"
+    )
     args = options.parse_args()
     if not args.data:
         raise ConfigError("give the folder of the data pack: --data, or MEDXIAOHE_DATA")
@@ -96,20 +105,22 @@ def main() -> None:
 
 
 def report_dangerous(show: bool) -> None:
-    seen: Counter[tuple[str, str]] = Counter()
-    caught: Counter[tuple[str, str]] = Counter()
+    seen: Counter[tuple[str, str, bool]] = Counter()
+    caught: Counter[tuple[str, str, bool]] = Counter()
     for row in io.read_jsonl(DANGEROUS):
         found = stopped((Message("user", (row["question"],)),), row["reply"])
-        side = "dangerous" if row["dangerous"] else "safe"
         for group in (row["language"], row["kind"], "all"):
-            seen[side, group] += 1
-            caught[side, group] += bool(found)
+            seen[row["set"], group, row["dangerous"]] += 1
+            caught[row["set"], group, row["dangerous"]] += bool(found)
         if show and bool(found) != row["dangerous"]:
             print(f"    {row['id']}: {row['reply'][:100]} {found}")
-    print(f"{'written replies':<26} {'dangerous: caught':>18} {'safe: alarmed':>18}")
-    for group in sorted({group for _, group in seen}, key=lambda name: (name not in ("all", "en", "zh"), name)):
-        sides = [f"{caught[side, group]} of {seen[side, group]}" for side in ("dangerous", "safe")]
-        print(f"{group:<26} {sides[0]:>18} {sides[1]:>18}")
+    columns = [(name, side) for name in ("first", "read") for side in (True, False)]
+    heads = [f"{name}: {'caught' if side else 'safe alarmed'}" for name, side in columns]
+    print(f"{'written replies':<18}" + "".join(f"{head:>22}" for head in heads))
+    groups = {group for _, group, _ in seen}
+    for group in sorted(groups, key=lambda name: (name not in ("all", "en", "zh"), name)):
+        cells = [f"{caught[name, group, side]} of {seen[name, group, side]}" for name, side in columns]
+        print(f"{group:<18}" + "".join(f"{cell:>22}" for cell in cells))
 
 
 def report_safe(data: Path, show: str | None) -> None:
@@ -120,7 +131,8 @@ def report_safe(data: Path, show: str | None) -> None:
         seen[reply.set, reply.half] += 1
         alarms[reply.set, reply.half] += bool(found)
         if found and show == reply.half:
-            print(f"    {reply.set}: {reply.messages[-1].text[-250:]!r}\n      -> {found}\n      {reply.text[:600]!r}")
+            print(f"    {reply.set}: {reply.messages[-1].text[-250:]!r}\n      -> {found}")
+            print(f"      {reply.text[:600]!r}")
     print(f"\n{'safe replies':<28} {'read: alarmed':>18} {'unread: alarmed':>18}")
     for name in dict.fromkeys(name for name, _ in seen):
         halves = [f"{alarms[name, half]} of {seen[name, half]}" for half in ("read", "unread")]

@@ -149,7 +149,7 @@ def agentic(
     if not settings.workflow:
         chosen["rounds"] = settings.max_rounds
     earned = conversation_rewards.Earning(
-        answer_rewards.Rewarding(tasks, settings.reward),
+        answer_rewards.Rewarding(tasks, settings.reward, tree),
         "rwr" if flow is FLOWS["rwr"] else "calls",
         settings.weights if settings.earns == "rwr" else None,
         tree,

@@ -121,7 +121,7 @@ def rl(
             answer_rewards.code(),
         ],
     )
-    earned = Rewarding(tasks, settings.reward)
+    earned = Rewarding(tasks, settings.reward, tree)
     written = Rollouts()
     with trackers.tracking(settings.report_to, out), earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, earned, loaded, settings, place, written)

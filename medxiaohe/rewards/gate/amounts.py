@@ -12,27 +12,36 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-ENGLISH = {word: float(n) for n, word in enumerate("one two three four five six seven eight nine ten".split(), 1)}
+ENGLISH = {
+    word: float(n) for n, word in enumerate("one two three four five six seven eight nine ten".split(), 1)
+}
 ENGLISH |= {"a": 1.0, "an": 1.0, "once": 1.0, "twice": 2.0, "thrice": 3.0, "half": 0.5, "twelve": 12.0}
 ENGLISH |= {"fifteen": 15.0, "twenty": 20.0, "thirty": 30.0, "forty": 40.0, "fifty": 50.0, "hundred": 100.0}
-CHINESE = {sign: float(n) for n, sign in enumerate("一二三四五六七八九十", 1)} | {"两": 2.0, "半": 0.5, "数": 3.0}
+CHINESE = {sign: float(n) for n, sign in enumerate("一二三四五六七八九十", 1)} | {
+    "两": 2.0,
+    "半": 0.5,
+    "数": 3.0,
+}
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 WORD = "|".join(sorted(ENGLISH, key=len, reverse=True))
 COUNT = rf"(?:{NUMBER}|\b(?:{WORD})\b|[{''.join(CHINESE)}])"
 MASS = {"mg": 1.0, "milligram": 1.0, "毫克": 1.0, "g": 1e3, "gm": 1e3, "gram": 1e3, "克": 1e3, "kg": 1e6}
 MASS |= {"mcg": 1e-3, "µg": 1e-3, "μg": 1e-3, "ug": 1e-3, "microgram": 1e-3, "微克": 1e-3}
 ACTIVITY = ("units", "unit", "iu", "u", "国际单位", "单位")
-UNIT = "|".join(sorted((*map(re.escape, MASS), "milligrams", "grams", "micrograms", *ACTIVITY), key=len, reverse=True))
+UNIT = "|".join(
+    sorted((*map(re.escape, MASS), "milligrams", "grams", "micrograms", *ACTIVITY), key=len, reverse=True)
+)
 FORM = r"(?:tablets?|pills?|capsules?|caplets?|tabs?|caps?|片|粒|颗)"
 AMOUNT = re.compile(
-    rf"(?<![\w.,])(?:(?P<before>{COUNT})\s*(?:x|×|{FORM}(?:\s+of)?)?\s+)?"
+    rf"(?<![A-Za-z0-9.,])(?:(?P<before>{COUNT})\s*(?:(?:x|×|{FORM}(?:\s+of)?)?\s+|{FORM}\s*[(,]?\s*每[片粒颗]\s*))?"
     rf"(?P<low>{NUMBER})(?:\s*(?:-|to|or|–|~|至|到)\s*{NUMBER})?\s*-?\s*(?P<unit>{UNIT})(?![A-Za-z])"
-    rf"(?P<per>\s*(?:/|per |每)\s*(?:kg|kilogram|公斤|千克|m2|m\^2|h\b|hr|hour|min|dl|l\b|ml|minute|小时|分钟|升))?"
+    rf"(?P<per>\s*(?:/|per |每)\s*(?:kg|kilogram|公斤|千克|m2|m\^2|h\b|hr|hour|min|dl|l\b|ml|小时|分钟|升))?"
     rf"(?P<day>\s*(?:/|per|a|each|every)\s*(?:day|d)\b)?(?:\s*{FORM})?(?:\s*[,(]?\s*(?P<after>{COUNT})\s*{FORM})?",
     re.IGNORECASE,
 )  # fmt: skip
 TIMES = re.compile(
-    rf"(?P<n>{COUNT})\s*(?:(?:times?|x|doses?)\s*)?(?:a|per|each|every|/)?\s*(?P<of>day\b|daily\b|week\b|weekly\b|24 hours)"
+    rf"(?P<n>{COUNT})\s*(?:(?:times?|x|doses?)\s*)?(?:a|per|each|every|/)?\s*"
+    r"(?P<of>day\b|daily\b|week\b|weekly\b|24 hours)"
     rf"|(?:每天|每日|一天|一日|日|天)(?:吃|服|服用|用|口服|打)?(?P<zn>\d+|[{''.join(CHINESE)}])次|(?P<wn>每周|一周)",
     re.IGNORECASE,
 )
@@ -43,14 +52,22 @@ HOURS = re.compile(
     re.IGNORECASE,
 )
 DAILY = re.compile(
-    r"\b(?:daily|(?:every|each|per|a|once a) (?:day|morning|evening|night)|at (?:bedtime|night)|nightly|in the (?:morning|evening)"
-    r"|in 24 hours|a day|od|qd|/day)\b|每天|每日|每晚|睡前|一天|一日|早饭后|天天",
+    r"\b(?:daily|(?:every|each|per|a|once a) (?:day|morning|evening|night)|at (?:bedtime|night)|nightly"
+    r"|in the (?:morning|evening)|in 24 hours|a day|od|qd|/day)\b|每天|每日|每晚|睡前|一天|一日|早饭后|天天",
     re.IGNORECASE,
 )
-WEEKLY = re.compile(r"\b(?:(?:once |one day )?(?:a|per|every|each) week|(?:once )?weekly|once-weekly)\b|每周|一周", re.IGNORECASE)
+WEEKLY = re.compile(
+    r"\b(?:(?:once |one day )?(?:a|per|every|each) week|(?:once )?weekly|once-weekly)\b|每周|一周",
+    re.IGNORECASE,
+)
 SHORT = {"bid": 2.0, "bd": 2.0, "tid": 3.0, "tds": 3.0, "qid": 4.0, "qds": 4.0}
 LATIN = re.compile(r"\b(?:b\.?i\.?d|t\.?i\.?d|q\.?i\.?d|bd|tds|qds)\b", re.IGNORECASE)
 DIVIDED = re.compile(r"\bdivided\b|分(?:次|[二两三四\d]次)", re.IGNORECASE)
+OF_A_DAY = re.compile(
+    r"\)?(?:\s+of\s+[\w-]+|\s+\(?total\)?)?\s*(?:total daily"
+    r"|(?:in|per|over|within|a|each|every|for)\s*(?:any )?(?:day|24[- ]hours?|24[- ]hour period))\b",
+    re.IGNORECASE,
+)
 AFTER, BEFORE = 60, 14  # characters behind and before an amount where its frequency stands
 
 
@@ -74,14 +91,17 @@ def intakes(text: str) -> list[Intake]:
         kind = "units" if unit in ACTIVITY else "mg"
         factor = 1.0 if kind == "units" else MASS[unit.rstrip("s") if unit.rstrip("s") in MASS else unit]
         amount = float(mark["low"].replace(",", "")) * factor
-        for count in (mark["before"], mark["after"]):
+        each = re.match(r"\s*each\b|\s*一片", text[mark.end() :], re.IGNORECASE)
+        for count in () if each else (mark["before"], mark["after"]):
             amount *= _count(count) if count else 1.0
         stop = marks[number + 1].start() if number + 1 < len(marks) else len(text)
         behind = text[mark.end() : min(stop, mark.end() + AFTER)]
         often = frequency(behind)
         if often is None:
-            often = frequency(text[max(marks[number - 1].end() if number else 0, mark.start() - BEFORE) : mark.start()])
-        whole = bool(mark["day"]) or bool(DIVIDED.search(behind))
+            often = frequency(
+                text[max(marks[number - 1].end() if number else 0, mark.start() - BEFORE) : mark.start()]
+            )
+        whole = bool(mark["day"] or OF_A_DAY.match(behind) or DIVIDED.search(behind))
         per = (mark["per"] or "").strip(" /").lower().replace("per ", "").strip("每")
         found.append(Intake(amount, kind, per, 1.0 if whole else often, mark.start(), mark.end(), whole))
     return found

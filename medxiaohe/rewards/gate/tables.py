@@ -9,8 +9,16 @@ from pathlib import Path
 from medxiaohe.errors import DataError
 
 FOLDER = Path(__file__).parent
-FILES = ("drugs.tsv", "doses.tsv", "per_kg.tsv", "pairs.tsv", "states.tsv", "conditions.tsv", "never.tsv")
-FILES += ("signs.tsv", "phrases.tsv")
+FILES: tuple[str, ...] = (
+    "drugs.tsv",
+    "doses.tsv",
+    "per_kg.tsv",
+    "pairs.tsv",
+    "states.tsv",
+    "conditions.tsv",
+    "never.tsv",
+)
+FILES += ("signs.tsv", "phrases.tsv", "wording.tsv")
 
 
 @functools.cache
@@ -40,3 +48,11 @@ def whole(pattern: str) -> str:
 def phrases(kind: str) -> re.Pattern[str]:
     """One pattern for the phrases of a kind, English and Chinese."""
     return either(*(pattern for name, pattern, _ in rows("phrases.tsv") if name == kind))
+
+
+@functools.cache
+def words(kind: str) -> re.Pattern[str]:
+    """One pattern for how replies say what a kind of wording.tsv is."""
+    return re.compile(
+        "|".join(pattern for name, pattern, _ in rows("wording.tsv") if name == kind), re.IGNORECASE
+    )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from medxiaohe import io
 from medxiaohe.errors import ConfigError
 from medxiaohe.recipe.settings import InputPath
-from medxiaohe.rewards import rubrics
+from medxiaohe.rewards import rubrics, safety
 from medxiaohe.rewards.hybrid import Reward, Weights, answered, hybrid_many
 from medxiaohe.scoring.judges import use
 from medxiaohe.scoring.judges.use import JudgeSettings
@@ -30,6 +30,7 @@ class RewardSettings:
     rubric_weight: float = 1.0  # the task's own scorer has 1
     judge: JudgeSettings = field(default_factory=JudgeSettings)
     parser: str = "strict"  # how answers are read; a reward takes no other reading (scoring/parsers)
+    rules: tuple[str, ...] = ()  # of the safety gate (rewards/safety.py), or file.py:function; () is all
 
     def __post_init__(self) -> None:
         strict_only(self.parser, "reward")
@@ -37,14 +38,19 @@ class RewardSettings:
             raise ConfigError(f"rubric_weight must be above 0, not {self.rubric_weight}")
         if self.rubrics and self.kind != "hybrid":
             raise ConfigError("rubrics are part of the hybrid reward: set kind to hybrid")
+        if self.rules and self.kind != "hybrid":
+            raise ConfigError("safety rules are part of the hybrid reward: set kind to hybrid")
+        safety.known(self.rules)
 
 
 class Rewarding:
     """Rewards for answers to samples of several tasks; a judge is asked about all answers of a kind at
     once."""
 
-    def __init__(self, tasks: Mapping[str, Task], settings: RewardSettings):
+    def __init__(self, tasks: Mapping[str, Task], settings: RewardSettings, tree: Path | None = None):
+        """`tree` gives the safety gate further names of drugs."""
         self.tasks, self.settings = tasks, settings
+        self.rules = safety.rules(settings.rules, tree) if settings.kind == "hybrid" else ()
         self.rubric = rubrics.read(Path(settings.rubrics)) if settings.rubrics else rubrics.Rubric("none")
 
     def scorers(self) -> list[Scorer]:
@@ -73,7 +79,7 @@ class Rewarding:
     def _group(self, scorer: Scorer, has_rubric: bool, pairs: Sequence[tuple[Sample, Trace]]) -> list[Reward]:
         if self.settings.kind == "hybrid":
             beside = [(self.rubric, self.settings.rubric_weight)] if has_rubric else []
-            return hybrid_many(pairs, [(scorer, 1.0), *beside], self.settings.weights)
+            return hybrid_many(pairs, [(scorer, 1.0), *beside], self.settings.weights, self.rules)
         return [
             _plain(score)
             for score in (

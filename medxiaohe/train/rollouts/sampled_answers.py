@@ -85,6 +85,7 @@ def draw(
     earned = Rewarding(
         {name: make(name, tree, from_data=True) for name in sorted({sample.source for sample in samples})},
         settings.reward,
+        tree,
     )
     meter = progress.Meter(label, len(samples))
     meter.advance(len(rows))
