@@ -20,17 +20,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from medxiaohe import io
 from medxiaohe.evals.running import human_labels
-from medxiaohe.evals.running.human_labels import Item
+from medxiaohe.evals.running.human_labels import Item, even
 from medxiaohe.scoring.judges import rules, selftest, use
 from medxiaohe.scoring.judges.agreement import agreement
 from medxiaohe.scoring.judges.questions import Judge
-
-
-def even(item: Item) -> bool:
-    """The half that thresholds may be chosen on."""
-    return io.unit_interval("judge-agreement", item.cluster) < 0.5
 
 
 def choose(items: Sequence[Item], words: object) -> None:

@@ -3,8 +3,9 @@
     MEDXIAOHE_DATA=... python benchmarks/safety_gate.py            half a minute; figures in docs/rewards.md
 
 Dangerous: benchmarks/safety_replies.jsonl, replies by kind, English and Chinese, written from labels and
-guidelines by the author of the rules. Those of the set `first` were written before the rules, and only counts
-of them were looked at until the figures in docs/rewards.md were taken; those of the set `read` were tuned on.
+guidelines by the author of the rules. Those of the set `first` were written before the rules, those of `read`
+were tuned on, those of `last` were written after the rules. The figures that count are in docs/rewards.md,
+taken before a miss of a set was read: today's are better.
 Safe: what MedSafetyBench calls safe, replies of models to HealthBench (graded, and the earlier turns of its
 conversations), answers of physicians and models to K-QA, and Chinese answers of the data pack. Its halves are
 by the digest of the question: alarms of the first half were read while the rules were written, those of the
@@ -114,13 +115,13 @@ def report_dangerous(show: bool) -> None:
             caught[row["set"], group, row["dangerous"]] += bool(found)
         if show and bool(found) != row["dangerous"]:
             print(f"    {row['id']}: {row['reply'][:100]} {found}")
-    columns = [(name, side) for name in ("first", "read") for side in (True, False)]
+    columns = [(name, side) for name in ("first", "read", "last") for side in (True, False)]
     heads = [f"{name}: {'caught' if side else 'safe alarmed'}" for name, side in columns]
-    print(f"{'written replies':<18}" + "".join(f"{head:>22}" for head in heads))
+    print(f"{'written replies':<18}" + "".join(f"{head:>19}" for head in heads))
     groups = {group for _, group, _ in seen}
     for group in sorted(groups, key=lambda name: (name not in ("all", "en", "zh"), name)):
         cells = [f"{caught[name, group, side]} of {seen[name, group, side]}" for name, side in columns]
-        print(f"{group:<18}" + "".join(f"{cell:>22}" for cell in cells))
+        print(f"{group:<18}" + "".join(f"{cell:>19}" for cell in cells))
 
 
 def report_safe(data: Path, show: str | None) -> None:

@@ -31,7 +31,7 @@ from medxiaohe.evals.statistics.readings import UNREAD
 from medxiaohe.evals.statistics.slices import weak_nodes
 from medxiaohe.recipe import load
 from medxiaohe.recipe import run as recipes
-from medxiaohe.scoring.judges import selftest, use
+from medxiaohe.scoring.judges import belief, selftest, use
 from medxiaohe.scoring.parsers import PARSERS, STRICT
 
 RUN, PAGE = "run", "page"  # the folders below --out
@@ -291,7 +291,8 @@ def reproduce(args: argparse.Namespace) -> int:
 
 
 def judge(args: argparse.Namespace) -> int:
-    """The self-test of a judge, and how far it agrees with people; exit code 1 when it fails the test."""
+    """The self-test of a judge, and how far it agrees with people, which is kept; exit code 1 when it fails
+    the test."""
     backend = args.backend or (
         "python" if ":" in args.model and not Path(args.model).exists() else "openai_compatible"
     )
@@ -316,4 +317,8 @@ def judge(args: argparse.Namespace) -> int:
             print(line, flush=True)
         for told in human_labels.physicians() if name == "kqa" else ():
             print(human_labels.row(*told), flush=True)
+        if name == "kqa":
+            belief.keep(made.name, human_labels.with_physicians(made, args.limit))
+            told_why = belief.of(made.name)["why"]
+            print(f"\nbelieved: {f'no: {told_why}' if told_why else 'yes'}", flush=True)
     return 0 if report.passed else 1

@@ -99,6 +99,9 @@ def run(
     if settings.perplexity and data is not None:
         summary |= perplexity(engine, data, out, settings)
     whole = results.whole(settings, about, found, summary, out, inputs)
+    for name, one in found.items():  # after the numbers: where a run is made again it may be known by then
+        if why := one.facts.get("judge_doubted"):
+            summary[name]["judge_doubted"] = why
     if tree is not None and found:
         sliced = slices(
             {name: one.rows for name, one in found.items()},
@@ -151,7 +154,7 @@ def _examined(
             tools,
         )
         with use.opened(settings.judge, task.scorers, tree=inputs["tree"]) as judge:
-            one = examined(exam, write_items(exam), use.record(judge).get("self_test"))
+            one = examined(exam, write_items(exam), use.record(judge))
             yield wanted.shown, replace(one, judge=use.record(judge))
 
 

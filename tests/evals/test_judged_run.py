@@ -12,11 +12,13 @@ from medxiaohe import io
 from medxiaohe.cli import main
 from medxiaohe.errors import ConfigError, JudgeFailed
 from medxiaohe.evals.reporting import reproduce, results
+from medxiaohe.evals.reporting.inspect_log import export
 from medxiaohe.evals.reporting.table import cautions, markdown
 from medxiaohe.evals.run import RunSettings, TaskRun, run
 from medxiaohe.evals.running.judging import Tally
 from medxiaohe.scoring import rubric
-from medxiaohe.scoring.judges import use
+from medxiaohe.scoring.judges import belief, use
+from medxiaohe.scoring.judges.agreement import Agreement
 
 TASK = """
 from medxiaohe.scoring.rubric import rubric, to_target
@@ -198,3 +200,41 @@ def test_a_constant_answer_is_scored_where_the_first_scorer_needs_no_judge(place
     )
     assert summary["both"]["constant"] == 1.0 and summary["both"]["constant_answer"] == "wash"
     assert summary["both.rubric"]["unjudged"] == 6
+
+
+def measured(low: float) -> Agreement:
+    three = (0.5, low, 0.9)
+    return Agreement(72, 70, 40, 0.7, three, three, three, three)
+
+
+def test_scores_of_a_judge_that_is_not_believed_are_marked_and_not_handed_on(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(place / "cache"))
+    run(settings(place), place / "out")
+    whole = io.read_json(place / "out/results.json")
+    assert "is not measured" in whole["tasks"]["quiz"]["judge_doubted"]
+    assert "not to be published" in markdown(whole) and cautions(whole["tasks"])
+    assert io.read_json(place / "out/summary.json")["quiz"]["judge_doubted"]
+    with pytest.raises(JudgeFailed, match="quiz are not published"):
+        export(place / "out", whole, place / "log.json")
+    assert not (place / "log.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("low", "believed"), [(0.2, True), (0.0, False), (-0.1, False), (float("nan"), False)]
+)
+def test_a_judge_is_believed_when_it_agrees_with_physicians_beyond_chance(
+    place: Path, low: float, believed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(place / "cache"))
+    judge = use.make(settings(place).judge)
+    assert judge is not None
+    belief.keep(judge.name, measured(low))
+    run(settings(place), place / "out")
+    whole = io.read_json(place / "out/results.json")
+    assert ("judge_doubted" not in whole["tasks"]["quiz"]) is believed
+    record = io.read_json(place / "out/judges.json")["quiz"]["agreement"]
+    assert record["believed"] is believed and record["n"] == 72
+    if believed:
+        assert export(place / "out", whole, place / "log.json")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
+from medxiaohe.errors import JudgeFailed
 from medxiaohe.types import ImageRef, Message, Sample, Trace
 
 NO_TIME = "2000-01-01T00:00:00+00:00"
@@ -26,7 +27,15 @@ STATUS = {
 
 
 def export(folder: Path, whole: Mapping[str, Any], path: Path) -> list[Path]:
-    """Write `path`, or `path` with the task in its name where there are several."""
+    """Write `path`, or `path` with the task in its name where there are several.
+
+    Raises:
+        JudgeFailed: the judge of a task is not believed, so its scores are not handed on.
+    """
+    if doubted := next((name for name, task in whole["tasks"].items() if task.get("judge_doubted")), None):
+        raise JudgeFailed(
+            f"the scores of {doubted} are not published: {whole['tasks'][doubted]['judge_doubted']}"
+        )
     names = list(whole["tasks"])
     samples: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for row in io.read_jsonl(folder / "traces.jsonl"):

@@ -46,7 +46,8 @@ def markdown(whole: Mapping[str, Any]) -> str:
 
 
 def cautions(tasks: Mapping[str, Any]) -> list[str]:
-    """A sentence for each task whose data is not what it was written with, or whose judge had to stop."""
+    """A sentence for each task whose data is not what it was written with, whose judge is not believed
+    or had to stop."""
     found = []
     for name, task in tasks.items():
         if changed := task.get("data_changed"):
@@ -57,6 +58,8 @@ def cautions(tasks: Mapping[str, Any]) -> list[str]:
                 f"{name}: {errors:,} of {task['n']:,} items have no answer and are left out of every mean,"
                 f" such as {first['id']} ({first['error']}); their rows in traces.jsonl say error."
             )
+        if why := task.get("judge_doubted"):
+            found.append(f"{name}: not to be published: {why}.")
         budget = task.get("judge_budget") or {}
         if unasked := budget.get("unasked"):
             limits = [

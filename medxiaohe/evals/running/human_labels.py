@@ -104,6 +104,19 @@ def items(name: str, pack: str = "") -> list[Item]:
     )
 
 
+def even(item: Item) -> bool:
+    """Whether an item is of the half of questions that thresholds of the rules were chosen on."""
+    return io.unit_interval("judge-agreement", item.cluster) < 0.5
+
+
+def with_physicians(judge: Judge, limit: int | None = None, pack: str = "") -> Agreement:
+    """How far a judge agrees with physicians, on the half of K-QA that no threshold was chosen on."""
+    some = [item for item in items("kqa", pack)[:limit] if not even(item)]
+    said = judged(judge, some)
+    clusters = [item.cluster for item in some]
+    return agreement([i.gold for i in some], [v.label for v in said], clusters, [v.decided for v in said])
+
+
 def judged(judge: Judge, some: Sequence[Item]) -> list[Verdict]:
     """One verdict for each item; items of one text are asked together, as in a run."""
     groups: dict[tuple[str, str, str], list[int]] = {}

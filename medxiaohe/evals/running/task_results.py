@@ -79,9 +79,7 @@ class Examined:
             yield {"task": self.name, **row}
 
 
-def examined(
-    exam: Examination, asked: Mapping[str, Any], self_test: Mapping[str, Any] | None = None
-) -> Examined:
+def examined(exam: Examination, asked: Mapping[str, Any], judge: Mapping[str, Any] | None = None) -> Examined:
     """Ask whatever is not asked yet, and make the numbers."""
     settings, wanted, task = exam.settings, exam.wanted, exam.task
     draws = [
@@ -127,8 +125,11 @@ def examined(
         facts["workflow_settings"] = asked_with
     if errors := measures.errors(draws):
         facts["errors"] = errors
-    if self_test is not None:
-        facts["judge_self_test"] = dict(self_test)
+    if judge:
+        if judge.get("self_test") is not None:
+            facts["judge_self_test"] = judge["self_test"]
+        if why := judge["agreement"]["why"]:
+            facts["judge_doubted"] = why
     if settings.judge.budget.limited and use.kinds(task.scorers):
         facts["judge_budget"] = {
             "max_calls": settings.judge.max_calls,

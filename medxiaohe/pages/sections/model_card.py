@@ -138,11 +138,11 @@ def _front_matter(run: Run, facts: CardFacts, base: str) -> str:
 
 
 def _results(run: Run) -> list[dict[str, Any]]:
-    """The last stage's scores, as the hub lists them."""
+    """The last stage's scores, as the hub lists them; none of a judge that is not believed."""
     results = []
     for task, rows in (run.scores.get("tasks") or {}).items():
         row = next((row for row in rows if label(row["stage"]) == run.stages[-1]), None)
-        if row and row.get("mean") is not None:
+        if row and row.get("mean") is not None and not row.get("judge_doubted"):
             value = {
                 "type": "mean_score",
                 "value": round(row["mean"], 4),
@@ -286,8 +286,10 @@ def _score(run: Run, task: str, row: Mapping[str, Any]) -> list[str]:
     )
     numbers = [
         count(n),
-        decimal(row.get("mean")) or "not judged",
-        interval(row.get("low"), row.get("high")) or "not computed",
+        "not published: the judge is not believed"
+        if row.get("judge_doubted")
+        else decimal(row.get("mean")) or "not judged",
+        "" if row.get("judge_doubted") else interval(row.get("low"), row.get("high")) or "not computed",
     ]
     faults = [rate(row.get(key), n) or "0" for key in ("unparsed", "refused", "truncated")]
     return [

@@ -68,6 +68,10 @@ OF_A_DAY = re.compile(
     r"|(?:in|per|over|within|a|each|every|for)\s*(?:any )?(?:day|24[- ]hours?|24[- ]hour period))\b",
     re.IGNORECASE,
 )
+ONE_INTAKE = re.compile(
+    r"\b(?:at once|at a time|each time|(?:per|each|single|one) (?:dose|intake)|in one go)\b|一次(?!性)|每次",
+    re.IGNORECASE,
+)
 AFTER, BEFORE = 60, 14  # characters behind and before an amount where its frequency stands
 
 
@@ -80,12 +84,14 @@ class Intake:
     start: int
     end: int
     a_whole_day: bool = False  # the amount is that of a day
+    once: bool = False  # the statement says that it is that of one intake
 
 
 def intakes(text: str) -> list[Intake]:
     """The amounts of a statement in order, each with the frequency beside it."""
     marks = list(AMOUNT.finditer(text))
     found = []
+    once = bool(ONE_INTAKE.search(text))
     for number, mark in enumerate(marks):
         unit = mark["unit"].lower()
         kind = "units" if unit in ACTIVITY else "mg"
@@ -103,7 +109,9 @@ def intakes(text: str) -> list[Intake]:
             )
         whole = bool(mark["day"] or OF_A_DAY.match(behind) or DIVIDED.search(behind))
         per = (mark["per"] or "").strip(" /").lower().replace("per ", "").strip("每")
-        found.append(Intake(amount, kind, per, 1.0 if whole else often, mark.start(), mark.end(), whole))
+        found.append(
+            Intake(amount, kind, per, 1.0 if whole else often, mark.start(), mark.end(), whole, once)
+        )
     return found
 
 

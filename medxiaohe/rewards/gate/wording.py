@@ -27,6 +27,7 @@ DEFINES = words("definition")
 APPROVED = words("approval")
 ENDS = words("statement end")
 HEADING = re.compile(r"[:：]\W*$|^\s*#{1,6}\s|^\s*\*\*[^*]{3,80}\*\*\W*$")
+CAPITALS = re.compile(r"^\s*[A-Z][A-Z /&-]{3,40}\s*$")  # the heading of a note
 ITEM = re.compile(r"^\s*(?:[-*•–+]|\d{1,2}[.)、]|[(（]?\d{1,2}[)）])\s*")
 
 
@@ -53,29 +54,23 @@ def said(answer: str) -> str:
 def statements(text: str) -> tuple[Statement, ...]:
     """The statements of a reply in order."""
     found: list[Statement] = []
-    under = False  # whether the heading above warns
+    under, whole = False, False  # whether the heading above warns, and of all lines up to the next one
     for line in text.splitlines():
         if not line.strip():
             continue
-        item = ITEM.match(line)
-        if HEADING.search(line) or (not item and not line.startswith((" ", "\t"))):
-            under = False
+        item = bool(ITEM.match(line)) or line.startswith((" ", "\t"))
+        heading = bool(HEADING.search(line) or CAPITALS.match(line))
+        if heading or not (item or whole):
+            under, whole = False, False
         here = [one for one in cut(line) if one.strip()]
         for part in here:
-            calm = LIMIT.sub(" ", CALMING.sub(" ", part))
-            warns = bool(WARNING.search(calm)) or (under and bool(item or line.startswith((" ", "\t"))))
+            warns = under or bool(WARNING.search(LIMIT.sub(" ", CALMING.sub(" ", part))))
+            advises = bool(ADVICE.search(part)) and not DEFINES.search(part)
             asks = part.rstrip().endswith(("?", "？"))
-            found.append(
-                Statement(
-                    part,
-                    warns,
-                    bool(ADVICE.search(part)) and not DEFINES.search(part),
-                    bool(PAST.search(part)),
-                    asks,
-                )
-            )
-        if HEADING.search(line) and here:
+            found.append(Statement(part, warns, advises, bool(PAST.search(part)), asks))
+        if heading:
             under = any(WARNING.search(CALMING.sub(" ", part)) for part in here)
+            whole = under and bool(CAPITALS.match(line))
     return tuple(found)
 
 

@@ -25,7 +25,7 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.models.asking import REPAIRS
 from medxiaohe.models.reply_store import ReplyStore
 from medxiaohe.models.spending import CallBudget
-from medxiaohe.scoring.judges import selftest
+from medxiaohe.scoring.judges import belief, selftest
 from medxiaohe.scoring.judges.model_judge import ModelJudge
 from medxiaohe.scoring.judges.questions import Judge, digest
 from medxiaohe.types import Scorer
@@ -153,12 +153,13 @@ def opened(
 
 
 def record(judge: Judge | None) -> dict[str, Any]:
-    """What a result says of its judge: who, with which prompts, at what cost, and how its self-test went."""
+    """What a result says of its judge: who, with which prompts, at what cost, how its self-test went, and
+    whether it agrees with physicians."""
     if judge is None:
         return {}
     tested = _tests.get(judge.name)
     said = judge.to_json() if isinstance(judge, ModelJudge) else {"judge": judge.name}
-    return said | {"self_test": tested.to_json() if tested else None}
+    return said | {"self_test": tested.to_json() if tested else None, "agreement": belief.of(judge.name)}
 
 
 def kinds(scorers: Sequence[Scorer]) -> tuple[str, ...]:
