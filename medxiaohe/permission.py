@@ -24,6 +24,9 @@ from typing import Any
 from medxiaohe.errors import CodeRefused
 
 VARIABLE = "MEDXIAOHE_CODE"
+READABLE = "MEDXIAOHE_ENV"  # names of variables that a recipe may read besides its own, A,B
+OWN_VARIABLE = re.compile(r"MEDXIAOHE_(?!.*(?:KEY|TOKEN|SECRET|PASS))\w+")
+KEY_VARIABLE = re.compile(r"\w+_API_KEY")  # of a model server, which the guard has let in
 # "mine/eye.py:eye" or "my_pkg.eye:eye"; not asset:mondo or MONDO:0005015
 NAME = re.compile(r"(?:[^\s:,]+\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_][\w.]*")
 NOT_CODE = ("asset", "hub", "http", "https", "file", "data")
@@ -101,6 +104,28 @@ def is_code(text: str) -> bool:
     if not NAME.fullmatch(text) or module in NOT_CODE:
         return False
     return module.endswith(".py") or importlib.util.find_spec(module.partition(".")[0]) is not None
+
+
+def allow_variables(names: Iterable[str]) -> None:
+    """Let recipes read these variables of the environment, in this process and those it starts."""
+    known = [*os.environ.get(READABLE, "").split(","), *names]
+    os.environ[READABLE] = ",".join(dict.fromkeys(name for name in known if name))
+
+
+def check_variable(name: str, where: str, *, as_key: bool = False) -> None:
+    """Raise CodeRefused unless a recipe may read a variable of the environment.
+
+    Args:
+        name: of the variable.
+        where: what asks for it, for the message.
+        as_key: it goes to a model server as its key, and nowhere else.
+    """
+    mine = OWN_VARIABLE.fullmatch(name) or (as_key and KEY_VARIABLE.fullmatch(name))
+    if not mine and name not in os.environ.get(READABLE, "").split(","):
+        raise CodeRefused(
+            f"{where} reads the environment variable {name}, which may be a secret: add --allow-env {name} if"
+            " it may"
+        )
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     threads.fit()  # before a numeric library is loaded
     module, _, function = args.do.rpartition(":")
     try:
-        with _terminated_as_interrupted():
+        with _allowed(args.allow_host, args.allow_env), _terminated_as_interrupted():
             code = getattr(import_module(module), function)(args)
         sys.stdout.flush()
         return int(code or DONE)
@@ -56,6 +56,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         sentence = f"failed unexpectedly: {what[:500]} (run again with --debug for the traceback)"
         return _fail(sentence, FAILED, as_json=args.json, debug=args.debug)
+
+
+@contextmanager
+def _allowed(hosts: Sequence[str], variables: Sequence[str]) -> Iterator[None]:
+    """For as long as the verb runs: other machines and variables that the user allows and no recipe can."""
+    from medxiaohe.privacy import guard
+
+    before = {name: os.environ.get(name) for name in (guard.HOSTS, permission.READABLE)}
+    try:
+        guard.restrict(hosts)
+        permission.allow_variables(variables)
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

@@ -600,5 +600,19 @@ def _verb(verbs: argparse._SubParsersAction[Parser], name: str, about: str, exam
     )
     made.add_argument("--json", action="store_true", help="machine-readable result on stdout")
     made.add_argument("--debug", action="store_true", help="a traceback when something fails")
+    made.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a machine that may be sent what is asked, such as 10.0.0.7:8000; repeatable",
+    )
+    made.add_argument(
+        "--allow-env",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a variable of the environment that a recipe may read; repeatable",
+    )
     made.set_defaults(do=f"medxiaohe.cli.{do}")
     return made

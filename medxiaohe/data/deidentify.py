@@ -7,14 +7,15 @@ redactions.json      {source: {rows, changed, spans {kind: number}}}; no value i
 contamination.json and coverage.json of what it was given: curate first, so that leaks are looked for in what
 was said
 
-Pictures are not looked at: a folder of images is cleaned by `medxiaohe deid` before it is read. Mentions that
-are counted in characters go where the text has changed.
+What tools were asked and answered, their evidence and data are cleaned as texts are. Pictures are not
+looked at: a folder of images is cleaned by `medxiaohe deid` before it is read. Mentions that are counted in
+characters go where the text has changed.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +25,9 @@ from medxiaohe.data.sharding.stage import begin, check, rows_of
 from medxiaohe.errors import ConfigError
 from medxiaohe.privacy.text import Redactor
 from medxiaohe.recipe.settings import HOW
-from medxiaohe.types import Message, Sample
+from medxiaohe.types import Evidence, Message, Part, Sample, ToolCall, ToolResult
+
+OF_PATIENTS = ("record", "prior", "turn")  # kinds of evidence that are cut from what is known of a patient
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,12 @@ def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
         found.update(f"span:{span.kind}" for span in done.spans)
         return done.text
 
-    messages = tuple(_message(message, clean) for message in sample.messages)
+    def value(before: Any) -> Any:
+        after = redact.value(before)
+        found["span:field"] += after != io.to_json(before)
+        return after
+
+    messages = tuple(_message(message, clean, value) for message in sample.messages)
     choices = tuple(map(clean, sample.choices))
     target = clean(sample.target)
     counts.update(found)
@@ -119,10 +127,29 @@ def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
     )  # fmt: skip
 
 
-def _message(message: Message, clean: Any) -> Message:
-    return replace(
-        message, parts=tuple(clean(part) if isinstance(part, str) else part for part in message.parts)
-    )
+def _message(message: Message, clean: Callable[[str], str], value: Callable[[Any], Any]) -> Message:
+    """Every text in a message: what is said, what tools were asked and answered, and their evidence."""
+    parts = tuple(_part(part, clean, value) for part in message.parts)
+    return replace(message, parts=parts, error=clean(message.error))
+
+
+def _part(part: Part, clean: Callable[[str], str], value: Callable[[Any], Any]) -> Part:
+    if isinstance(part, str):
+        return clean(part)
+    if isinstance(part, ToolCall):
+        return replace(part, arguments=value(part.arguments))
+    if isinstance(part, ToolResult):
+        parts = tuple(clean(one) if isinstance(one, str) else one for one in part.parts)
+        evidence = tuple(_evidence(one, clean) for one in part.evidence)
+        return replace(part, parts=parts, evidence=evidence, error=clean(part.error), data=value(part.data))
+    return part
+
+
+def _evidence(one: Evidence, clean: Callable[[str], str]) -> Evidence:
+    """The evidence without people; of a record also without its date, its id and source redacted."""
+    if one.kind in OF_PATIENTS:
+        one = replace(one, id=clean(one.id), source=clean(one.source), date="", sha256="")
+    return replace(one, text=clean(one.text))
 
 
 def _as_told(found: Counter[str]) -> dict[str, Any]:

@@ -1,10 +1,16 @@
-"""The guard in front of every remote call: what is asked of a model stays on this machine unless a recipe
+"""The guard in front of every remote call: what is asked of a model stays on this machine unless the user
 says otherwise.
 
     local_only   the default: only servers on this machine (127.0.0.0/8, ::1, or localhost when it resolves to
-                 those)
+                 those), and those the user has let in
     deid         other machines too, but only content that has passed de-identification (`outgoing`)
     off          any server; in YAML write "off" in quotes, because a bare off means false
+
+A recipe cannot open the guard by itself. The command line lets in the hosts of --allow-host NAME and no
+others, whatever the mode says; it hands them to its processes in MEDXIAOHE_HOSTS:
+
+    MEDXIAOHE_HOSTS not set      a Python program runs, and the mode alone decides
+    MEDXIAOHE_HOSTS=a.b,c:8000   only these hosts, of a mode `deid` only with de-identified content
 
 An address is parsed here, once, and the caller connects to the Destination that comes back, never to the text
 it came from: two parsers that disagree about a host are how such guards are passed. Anything odd is refused
@@ -20,7 +26,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -29,6 +35,7 @@ from medxiaohe.errors import ConfigError, PrivacyError
 
 Mode = Literal["local_only", "deid", "off"]
 MODES: tuple[str, ...] = ("local_only", "deid", "off")
+HOSTS = "MEDXIAOHE_HOSTS"
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
 # a host name or IPv4 address, or an IPv6 address in brackets, and maybe a port: `[::1].evil` is two hosts
@@ -94,19 +101,50 @@ def check(
         hint = ': in YAML write "off" in quotes' if mode is False else ""
         raise ConfigError(f"privacy.mode must be one of {', '.join(MODES)}, not {mode!r}{hint}")
     there = destination(url, resolve)
-    if there.local or mode == "off" or (mode == "deid" and deidentified):
+    named = os.environ.get(HOSTS)
+    let_in = let_in_by_user(there)
+    if there.local:
         return there
-    if mode == "deid":
+    if named is not None and not let_in:
+        raise PrivacyError(
+            f"{what} would leave this machine for {there.authority}: use a server on this machine"
+            f" (http://127.0.0.1:PORT/v1), or add --allow-host {there.authority} if it may be seen there"
+        )
+    if mode == "deid" and not deidentified:
         raise PrivacyError(
             f"{what} would go to {there.authority} without having passed de-identification, and privacy.mode"
             " is deid:"
             f' use a server on this machine, or set privacy.mode to "off" if {there.authority} may see it'
         )
+    if mode != "local_only" or let_in:
+        return there
     raise PrivacyError(
         f"{what} would leave this machine for {there.authority}, and privacy.mode is local_only:"
-        ' use a server on this machine (http://127.0.0.1:PORT/v1), or set privacy.mode to "off" if'
-        f" {there.authority} may see it"
+        " use a server on this machine (http://127.0.0.1:PORT/v1), or, if"
+        f' {there.authority} may see it, add --allow-host {there.authority} or set privacy.mode to "off"'
     )
+
+
+def restrict(hosts: Iterable[str]) -> None:
+    """Let in these hosts and those of MEDXIAOHE_HOSTS, and no others, in this process and those it starts.
+
+    Raises:
+        PrivacyError: a name is no host, such as 10.0.0.7 or models.example:8000.
+    """
+    names = [name for name in os.environ.get(HOSTS, "").split(",") if name]
+    for host in hosts:
+        there = destination(f"http://{host}")
+        if there.path or "/" in host:
+            raise _refused(host, "--allow-host takes a host and maybe a port, such as 10.0.0.7:8000")
+        names.append(there.authority)
+    os.environ[HOSTS] = ",".join(dict.fromkeys(names))
+
+
+def let_in_by_user(there: Destination) -> bool:
+    """Whether the user has named the host, with any port or with this one."""
+    host = f"[{there.host}]" if ":" in there.host else there.host
+    names = os.environ.get(HOSTS, "").lower().split(",")
+    return bool({host, f"{host}:{there.port}"} & set(names))
 
 
 def destination(url: str, resolve: Resolver = system_resolver) -> Destination:
@@ -144,14 +182,13 @@ def egress(name: str) -> None:
     index.
 
     Downloads are allowed in every mode, because the name is all that goes out. PrivacyError when the name is
-    no such name (a path, a sentence, a URL). Hugging Face libraries are told not to report on their use.
+    no such name (a path, a sentence, a URL). Hugging Face libraries are told not to report on their use
+    (medxiaohe/__init__.py).
     """
     if not PUBLIC_NAME.fullmatch(name) or ".." in name:
         raise PrivacyError(
             f"{_shown(name)} is not the name of public files, so it is not sent to a hub: write ORG/NAME"
         )
-    for variable in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
-        os.environ.setdefault(variable, "1")
 
 
 def is_loopback(address: str) -> bool:

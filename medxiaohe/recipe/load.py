@@ -281,6 +281,7 @@ def _fill(value: Any, params: Mapping[str, Any], where: str) -> Any:
 
 def _lookup(name: str, params: Mapping[str, Any], where: str) -> Any:
     if name.startswith("env:"):
+        permission.check_variable(name[4:], where)
         if (found := os.environ.get(name[4:])) is None:
             raise ConfigError(
                 f"{where}: the environment variable {name[4:]} is not set: export {name[4:]}=..."

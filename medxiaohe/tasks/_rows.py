@@ -16,6 +16,7 @@ from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import DataError
+from medxiaohe.privacy import guard
 from medxiaohe.tasks._common import place
 from medxiaohe.tasks._reads import note
 
@@ -50,6 +51,7 @@ def hub(name: str, split: str, config: str = "", revision: str | None = None) ->
         raise DataError(
             f"{name} is on the hub and this process is offline: give the task `path`, the folder of a copy"
         )
+    guard.egress(name)
     plugins.need("datasets", why=f"the data set {name}")
     import datasets
 

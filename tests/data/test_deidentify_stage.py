@@ -11,7 +11,16 @@ import pytest
 from medxiaohe import io
 from medxiaohe.data.deidentify import DeidentifySettings, deidentify
 from medxiaohe.errors import ConfigError
-from medxiaohe.types import Annotations, Mention, Message, Provenance, Sample
+from medxiaohe.types import (
+    Annotations,
+    Evidence,
+    Mention,
+    Message,
+    Provenance,
+    Sample,
+    ToolCall,
+    ToolResult,
+)
 
 SECRET = ("Quxley", "4711223", "3/4/2021")
 TEXT = "Mr. Quxley (MRN 4711223) was seen on 3/4/2021 with pneumonia. Mr. Quxley took amoxicillin."
@@ -80,3 +89,31 @@ def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
     corpus(tmp_path)
     with pytest.raises(ConfigError, match=r"no rows of a source 'clinics'; did you mean 'clinic'"):
         cleaned(tmp_path, "out", sources=("clinics",))
+
+
+def test_what_tools_said_and_their_evidence_lose_people_too(tmp_path: Path) -> None:
+    where = Evidence("MRN 4711223", TEXT, "Mr. Quxley's record", kind="record", date="2021-03-04")
+    book = Evidence("pubmed:123", TEXT, "PubMed", date="2019-01-01")
+    result = ToolResult("c", (TEXT,), (where, book), "no row of Mr. Quxley", {"name": "Mr. Quxley", "n": 3})
+    call = ToolCall("c", "look_up", {"patient": "Mr. Quxley", "mrn": "MRN 4711223"})
+    row = Sample(
+        "clinic/1",
+        (
+            Message("user", ("Who?",)),
+            Message("assistant", (call,)),
+            Message("tool", (result,)),
+            Message("assistant", ("Pneumonia.",), error="the server of Mr. Quxley failed"),
+        ),
+        source="clinic",
+        license="CC0-1.0",
+    )
+    corpus(tmp_path)
+    io.write_jsonl(tmp_path / "corpus" / "samples.jsonl", [row])
+    summary = cleaned(tmp_path, "out")
+    (found,) = io.read_samples(tmp_path / "out" / "samples.jsonl")
+    said = io.encoded(found).decode()
+    assert not any(secret in said for secret in SECRET)
+    told = found.messages[2].parts[0]
+    assert isinstance(told, ToolResult) and told.data["n"] == 3 and "pneumonia" in told.parts[0]
+    assert [(one.source, one.date) for one in told.evidence[1:]] == [("PubMed", "2019-01-01")]
+    assert summary["changed"] == 1

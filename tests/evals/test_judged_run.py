@@ -90,8 +90,8 @@ def test_what_lies_beyond_the_budget_is_unjudged_and_said(place: Path) -> None:
         "its self-test took nothing from the budget"
     )
     said = cautions(whole["tasks"])
-    assert said == ["quiz: 3 of 6 items are unjudged because the judge's budget of 5 calls was spent."]
-    assert said[0] in markdown(whole)
+    assert said[1:] == ["quiz: 3 of 6 items are unjudged because the judge's budget of 5 calls was spent."]
+    assert all(words in markdown(whole) for words in said)
     assert io.read_json(place / "out/judges.json")["quiz"]["spent"] == "the budget of 5 calls is spent"
 
 

@@ -63,6 +63,7 @@ def test_environment_variables_are_filled_into_parameters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEPARATOR", "-")
+    monkeypatch.setenv("MEDXIAOHE_ENV", "SEPARATOR")
     path = edited(
         engine.recipe(tmp_path),
         lambda raw: raw["params"].update(sep="${env:SEPARATOR}", both="${sep}${most}"),

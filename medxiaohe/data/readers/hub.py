@@ -16,6 +16,7 @@ from medxiaohe.data.formats.records import Record
 from medxiaohe.data.formats.rows import RowOptions, sample_of
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import DataError
+from medxiaohe.privacy import guard
 from medxiaohe.types import Sample
 
 EXAMPLE = {
@@ -48,6 +49,8 @@ def hub(
     local = not str(path).startswith("hub:")
     if local and not path.is_dir():
         raise DataError(f"no folder {path}; a data set on the hub is written hub:ORG/NAME")
+    if not local:
+        guard.egress(name)
     license = _card_license(path) if local else _hub_license(name, revision)
     options = RowOptions(columns, images, "", first_index, "", license, meta, allow_outside)
     within = options.confined(path if local else None)

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from medxiaohe import io
+from medxiaohe import io, permission
 from medxiaohe.errors import ConfigError, DataError, ModelError, RequestRejected, ServerGone
 from medxiaohe.models import wire
 from medxiaohe.models.replies import Keep, Reply
@@ -256,6 +256,7 @@ class OpenAICompatible:
         }
         if not self.api_key_env:
             return fixed
+        permission.check_variable(self.api_key_env, "api_key_env", as_key=True)
         key = os.environ.get(self.api_key_env, "").strip()
         if not re.fullmatch(r"[!-~]+", key):
             raise ConfigError(

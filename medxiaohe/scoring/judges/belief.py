@@ -1,8 +1,9 @@
 """Whether a judge is believed: it passed its self-test, and it agrees with physicians beyond chance.
 
-`medxiaohe eval judge NAME` measures the agreement on the labels of three physicians (K-QA) and keeps it beside
-the judge's replies, under the name of the judge, which changes with its model, options and weights. A run looks
-it up. Scores of a judge that is not believed are marked, and stay out of what is made to be published.
+`medxiaohe eval judge NAME` measures the agreement on the labels of three physicians (K-QA) and keeps it
+beside the judge's replies, under the name of the judge, which changes with its model, options and weights. A
+run looks it up. Scores of a judge that is not believed are marked, and stay out of what is made to be
+published.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def of(judge: str) -> dict[str, Any]:
     """What is known of a judge's agreement with physicians.
 
     Returns:
-        `believed`, whether the lower bound of Cohen's kappa is above 0; `why`, a sentence, where it is not; and
-        the figures where they were measured.
+        `believed`, whether the lower bound of Cohen's kappa is above 0; `why`, a sentence, where it is not;
+        and the figures where they were measured.
     """
     path = file(judge)
     known = dict(io.read_json(path)) if path.is_file() else {}
@@ -48,8 +49,8 @@ def doubt(known: dict[str, Any]) -> str:
     """Why a judge is not believed, or ""."""
     if not known:
         return (
-            "the judge's agreement with physicians is not measured: medxiaohe eval judge does it, with labels of"
-            " the data pack"
+            "the judge's agreement with physicians is not measured: medxiaohe eval judge does it, with labels"
+            " of the data pack"
         )
     kappa = known["kappa"]
     if None in kappa:

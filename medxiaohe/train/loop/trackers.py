@@ -2,8 +2,8 @@
 never in it: it holds times.
 
 A tracker on this machine (tensorboard; mlflow and trackio with their local stores) is switched on by its
-name. Others send curves, settings and the name of the machine away, so they need MEDXIAOHE_TRACKERS=remote in
-the environment: a recipe cannot switch them on.
+name. Others send curves, settings and the name of the machine away (codecarbon asks where the machine is), so
+they need MEDXIAOHE_TRACKERS=remote in the environment: a recipe cannot switch them on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from medxiaohe.errors import ConfigError, MissingExtra
 from medxiaohe.plugins import nearest
 
 # name -> package
-LOCAL = {"tensorboard": "tensorboard", "mlflow": "mlflow", "trackio": "trackio", "codecarbon": "codecarbon"}
+LOCAL = {"tensorboard": "tensorboard", "mlflow": "mlflow", "trackio": "trackio"}
 ALLOWED = "MEDXIAOHE_TRACKERS"
 
 
