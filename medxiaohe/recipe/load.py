@@ -281,11 +281,11 @@ def _fill(value: Any, params: Mapping[str, Any], where: str) -> Any:
 
 def _lookup(name: str, params: Mapping[str, Any], where: str) -> Any:
     if name.startswith("env:"):
-        permission.check_variable(name[4:], where)
         if (found := os.environ.get(name[4:])) is None:
             raise ConfigError(
                 f"{where}: the environment variable {name[4:]} is not set: export {name[4:]}=..."
             )
+        permission.check_variable(name[4:], where)
         return found
     if name not in params:
         raise ConfigError(f"{where}: no parameter {name!r}{plugins.nearest(name, params)}")

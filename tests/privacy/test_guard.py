@@ -221,6 +221,8 @@ def test_in_the_mode_deid_no_planted_value_is_in_requests_errors_logs_or_files(
                 f"url={url}",
                 "--set",
                 "privacy=deid",
+                "--allow-host",
+                url.split("/")[2],
             ]
         )
         == 0
