@@ -33,7 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     threads.fit()  # before a numeric library is loaded
     module, _, function = args.do.rpartition(":")
     try:
-        with _allowed(args.allow_host, args.allow_env), _terminated_as_interrupted():
+        with (
+            _allowed(getattr(args, "allow_host", ()), getattr(args, "allow_env", ())),
+            _terminated_as_interrupted(),
+        ):
             code = getattr(import_module(module), function)(args)
         sys.stdout.flush()
         return int(code or DONE)

@@ -328,7 +328,9 @@ def test_a_key_is_sent_and_a_wrong_one_is_not_shown(server: Server, monkeypatch:
     assert model.reply([user("Why?")])[0].text and "s3cr3t" not in repr(model)
     monkeypatch.setenv("SOME_API_KEY", "wr0ng-key")
     message = failure(server, "wants-key", api_key_env="SOME_API_KEY")
-    assert "answered 401 (invalid_api_key): check the key in SOME_API_KEY" in message and "wr0ng" not in message
+    assert (
+        "answered 401 (invalid_api_key): check the key in SOME_API_KEY" in message and "wr0ng" not in message
+    )
     assert "name its variable in api_key_env" in failure(server, "wants-key")
     assert len(server.requests("wants-key")) == 3
 
