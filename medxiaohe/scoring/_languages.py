@@ -82,7 +82,7 @@ def _shown(name: str, low: str, words: set[str]) -> int:
 def _announcing(name: str) -> re.Pattern[str]:
     rule = rules()[name]
     more = set(rule["yes"] + rule["no"] + rule["maybe"] + rule["therefore"]) - SHARED
-    entries = [*rule["answer"], *rule["final"], *rule["choose"], *sorted(more)]
+    entries = [*rule["answer"], *rule["final"], *rule["choose"], *rule["it_is"], *sorted(more)]
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(str, entries))})(?!\w)")
 
 

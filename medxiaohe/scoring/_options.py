@@ -14,6 +14,7 @@ STOP = re.compile(
     r"[.;]?\n|[.;](?=\s)|[。；]|,(?= )|，|(?= (?:because|since)\b)|\s*\((?=[^)]*\)\W*$)|\s+\((?=[^)]*\)"
     r")|\s[-–—:]\s|:\s"
     r"|(?= (?:is|are|was|would be|should be)\b)"
+    r"|(?=(?:です|である|だ|입니다|이다|이에요|예요)\s*(?:[。.]|$|\n))"
 )
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 WORDS_OF_SHORT = 60  # a reply of so many words may name its option without announcing it

@@ -9,9 +9,11 @@ import re
 from collections.abc import Sequence
 
 from medxiaohe.scoring._answer import final
+from medxiaohe.scoring._choice_labels import label_of
+from medxiaohe.scoring._choice_words import words
 from medxiaohe.scoring._languages import spoken
+from medxiaohe.scoring._options import LETTERS
 from medxiaohe.scoring._text import missing, plain
-from medxiaohe.scoring.choice import LETTERS, _label, words
 from medxiaohe.types import Message, Sample, Score, Trace
 
 ANNOUNCED = re.compile(
@@ -88,7 +90,7 @@ def _own(letter: str, said: str, options: Sequence[str]) -> bool:
 def _marked(text: str, options: Sequence[str], letters: str) -> str:
     """The letters of a list that calls every option right or wrong: "A: True", "B: False"."""
     texts = [plain(option) for option in options]
-    rows = [_label(line, texts, letters, words(spoken(text))) for line in text.splitlines() if line.strip()]
+    rows = [label_of(line, texts, letters, words(spoken(text))) for line in text.splitlines() if line.strip()]
     marks = {row[0]: row[3] for row in rows if row and row[3]}
     right = "".join(sorted(letter for letter, mark in marks.items() if mark == "right"))
     return right if len(marks) == len(letters) == len(options) and len(right) < len(letters) else ""

@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 
 from medxiaohe.scoring import choice, choices, numeric, yes_no
 from medxiaohe.scoring._answer import final
+from medxiaohe.scoring._choice_words import words
 from medxiaohe.scoring._languages import any_of, latin, spoken
 from medxiaohe.scoring._numbers import quantities, readable
 from medxiaohe.scoring._options import LETTERS, named
@@ -177,7 +178,7 @@ def _letters(sentence: str, letters: str, names: tuple[str, ...]) -> list[str]:
 
 def _word(letter: str, rest: str, names: tuple[str, ...]) -> bool:
     """Whether a letter is the article of "A fracture" or the speaker of "I think"."""
-    return letter in "AI" and bool(ARTICLE.match(rest)) and not choice.words(names).after_letter.match(rest)
+    return letter in "AI" and bool(ARTICLE.match(rest)) and not words(names).after_letter.match(rest)
 
 
 def _words(sentence: str, names: tuple[str, ...], maybe: bool) -> set[str]:
