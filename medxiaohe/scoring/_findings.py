@@ -78,6 +78,8 @@ GONE = re.compile(
     r"\b(?:resol|clear|disappear|gone|remov|vanish|cured|withdrawn|no longer|is out|pulled)|消失|拔除",
     re.IGNORECASE,
 )
+GONE_DEVICE = "gone:"  # before the name of a device that a word says is removed
+JOINED = re.compile(r"[\s,]*(?:(?:and|&|contours?|size|silhouette|outlines?)[\s,]*)*")  # "normal heart and hila"
 STATE = re.compile(
     r"\b(?P<normal>within (?:the )?normal limits|normal|unremarkable|clear|intact|well[- ]expanded)\b"
     r"|\b(?P<open>upper limits? of normal|borderline(?: enlarged)?|top[- ]normal)\b"
@@ -211,6 +213,8 @@ class Lexicon:
 
     def _own_value(self, id: str) -> tuple[str, str]:
         kind, _, name = id.partition(":")
+        if kind == "gone":
+            return "finding", f"{GONE_DEVICE}{name}"
         return ("finding" if kind == "device" else kind), name
 
 
@@ -317,6 +321,8 @@ def _sentence(
         sides = {mark.value for mark in traits[anchor] if mark.kind == "side"}
         degrees = [LEVELS.index(mark.value) for mark in traits[anchor] if mark.kind == "degree"]
         side = "both" if len(sides) > 1 else "".join(sides)
+        if side == "both" and one.status == "absent":
+            side = ""  # what is on neither side is nowhere
         # "no large effusion" is no effusion
         degree = LEVELS[max(degrees)] if degrees and one.status != "absent" else ""
         values = {kind: [m.value for m in traits[anchor] if m.kind == kind] for kind in TRAITS}
@@ -346,9 +352,11 @@ def _sided(place: _Mark, traits: Sequence[_Mark]) -> str:
 
 
 def _finding(mark: _Mark, context: Context) -> Finding:
-    status = _status(context)
+    status, name = _status(context), mark.value.removeprefix(GONE_DEVICE)
+    if name != mark.value:  # "extubated": the tube is not there
+        status = "present" if status == "absent" else "absent" if status == "present" else status
     time = "chronic" if context.temporality == "historical" and status != "absent" else ""
-    return Finding(mark.value, status, time=time, person=context.experiencer)
+    return Finding(name, status, time=time, person=context.experiencer)
 
 
 def _status(context: Context) -> str:
@@ -372,7 +380,7 @@ def _organs(
     found = {}
     states = [mark for mark in marks if mark.kind == "state"]
     for organ in (mark for mark in marks if mark.kind == "organ"):
-        before = [s for s in states if s.end <= organ.start and not LOOSE.search(text[s.end : organ.start])]
+        before = [s for s in states if s.end <= organ.start and _stands_before(text, s, organ, marks)]
         after = [s for s in states if s.start >= organ.end and _reaches(text, organ, s, marks)]
         if state := (before[-1] if before else after[0] if after else None):
             context, normal = said[state], state.value == "normal"
@@ -381,6 +389,16 @@ def _organs(
             )
             found[organ] = Finding(parents[f"organ:{organ.value}"], status, person=context.experiencer)
     return found
+
+
+def _stands_before(text: str, state: _Mark, organ: _Mark, marks: Sequence[_Mark]) -> bool:
+    """Whether a state is said of an organ behind it, or of one that is joined to that: "normal heart and hila"."""
+    between = text[state.end : organ.start]
+    if not LOOSE.search(between):
+        return True
+    for other in reversed([m for m in marks if m.kind == "organ" and state.end <= m.start < organ.start]):
+        between = between[: other.start - state.end] + between[other.end - state.end :]
+    return bool(JOINED.fullmatch(between))
 
 
 def _reaches(text: str, organ: _Mark, state: _Mark, marks: Sequence[_Mark]) -> bool:
