@@ -1,4 +1,5 @@
-"""Processor time of data.curate over X-rays: as the machine is, beside two busy processes, and in a container.
+"""Processor time of data.curate over X-rays: as the machine is, beside two busy processes, and in a
+container.
 
     python benchmarks/threads.py                    # 900 made-up X-rays of 1,024 x 1,024: about 4 minutes
     python benchmarks/threads.py --pictures 300 --turns 1

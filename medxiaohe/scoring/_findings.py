@@ -16,6 +16,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,10 +79,17 @@ GONE = re.compile(
     r"\b(?:resol|clear|disappear|gone|remov|vanish|cured|withdrawn|no longer|is out|pulled)|消失|拔除",
     re.IGNORECASE,
 )
+EITHER = re.compile(r"\s*(?:,\s*)?(?:or|versus|vs\.?)\s+(?:an? |\w+ )?", re.IGNORECASE)
+AS_ARE = re.compile(
+    r"\s*,?\s*as (?:is|are) (?:the )?", re.IGNORECASE
+)  # "the heart is normal, as are the bones"
 GONE_DEVICE = "gone:"  # before the name of a device that a word says is removed
-JOINED = re.compile(r"[\s,]*(?:(?:and|&|contours?|size|silhouette|outlines?)[\s,]*)*")  # "normal heart and hila"
+JOINED = re.compile(
+    r"[\s,]*(?:(?:and|&|contours?|size|silhouette|outlines?)[\s,]*)*"
+)  # "normal heart and hila"
 STATE = re.compile(
-    r"\b(?P<normal>within (?:the )?normal limits|normal|unremarkable|clear|intact|well[- ]expanded)\b"
+    r"\b(?P<normal>within (?:the )?normal limits|normal|(?:not|un)\s?remarkable|clear|intact|well[- ]expanded"
+    r"|(?:(?<=is )|(?<=are ))without (?:evidence of )?(?:an? )?(?:acute |focal )?abnormalit(?:y|ies))\b"
     r"|\b(?P<open>upper limits? of normal|borderline(?: enlarged)?|top[- ]normal)\b"
     r"|\b(?P<abnormal>enlarged|abnormal|widened|prominent|dilated|engorged|tortuous|ectatic)\b",
     re.IGNORECASE,
@@ -176,7 +184,8 @@ class Lexicon:
                 largest = max(map(float, re.findall(r"\d+(?:\.\d+)?", match["numbers"])))
                 scale = 10 if match["unit"].lower().startswith(("c", "厘")) else 1
                 marks.append(_Mark(match.start(), match.end(), "size", f"{largest * scale:g}"))
-        return sorted(marks)
+        states = [mark for mark in marks if mark.kind == "state"]
+        return sorted(m for m in marks if m.value != "acute abnormality" or not _within(m, states))
 
     def _tree_value(self, id: str) -> tuple[str, str] | None:
         """Kind and value of an entity of the tree: those of the lexicon where it has one of its names, so
@@ -283,6 +292,11 @@ def _compounded(
     return marks
 
 
+def _within(mark: _Mark, others: Iterable[_Mark]) -> bool:
+    """Whether one of the others has all of a mark in it: "without acute abnormality" is a state."""
+    return any(other.start <= mark.start and mark.end <= other.end for other in others)
+
+
 def _is_named_by(mark: _Mark) -> bool:
     """Whether a compound says all that a mark does: an organ, or a place that only the tree knows."""
     return mark.kind == "organ" or (mark.kind == "place" and ":" in mark.value)
@@ -339,6 +353,23 @@ def _sentence(
         found.append(
             replace(one, side=side, degree=degree, places=places, surface=text[anchor.start : anchor.end])
         )
+    return _either(text, anchors, found)
+
+
+def _either(text: str, anchors: Sequence[_Mark], found: list[Finding]) -> list[Finding]:
+    """Two findings joined by "or" or "versus" are both possible; what is said of one is said of the other."""
+    for i, (before, after) in enumerate(pairwise(anchors)):
+        one, other = found[i], found[i + 1]
+        if not EITHER.fullmatch(text[before.end : after.start]):
+            continue
+        if "present" in (one.status, other.status) and {one.status, other.status} <= {"present", "possible"}:
+            one, other = replace(one, status="possible"), replace(other, status="possible")
+        for a, b in ((0, 1), (1, 0)):
+            two = [one, other]
+            traits = {key: getattr(two[b], key) for key in ("side", "places", "change", "time")}
+            two[a] = replace(two[a], **{k: v for k, v in traits.items() if v and not getattr(two[a], k)})
+            one, other = two
+        found[i], found[i + 1] = one, other
     return found
 
 
@@ -392,13 +423,13 @@ def _organs(
 
 
 def _stands_before(text: str, state: _Mark, organ: _Mark, marks: Sequence[_Mark]) -> bool:
-    """Whether a state is said of an organ behind it, or of one that is joined to that: "normal heart and hila"."""
+    """Whether a state is said of an organ behind it, or of one joined to that: "normal heart and hila"."""
     between = text[state.end : organ.start]
     if not LOOSE.search(between):
         return True
     for other in reversed([m for m in marks if m.kind == "organ" and state.end <= m.start < organ.start]):
         between = between[: other.start - state.end] + between[other.end - state.end :]
-    return bool(JOINED.fullmatch(between))
+    return bool(JOINED.fullmatch(AS_ARE.sub("", between, count=1) if AS_ARE.match(between) else between))
 
 
 def _reaches(text: str, organ: _Mark, state: _Mark, marks: Sequence[_Mark]) -> bool:
