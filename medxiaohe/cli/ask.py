@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from medxiaohe import images, io, plugins
+from medxiaohe import STATEMENT, images, io
 from medxiaohe.cli.trace import write
-from medxiaohe.errors import ModelError
+from medxiaohe.errors import ConfigError, ModelError
 from medxiaohe.evals.running.workflows import chosen, resources
+from medxiaohe.models.players import by_role, load_player, player_of
 from medxiaohe.recipe import load
 from medxiaohe.tools.toolbox import open_tools
 from medxiaohe.types import Message, Prompt
@@ -29,18 +30,32 @@ def ask(args: argparse.Namespace) -> int:
     workflow = chosen(args.workflow, settings)
     names = [name.strip() for name in args.tools.split(",") if name.strip()]
     tools = open_tools(names, resources(str(args.library or "")))
-    model = plugins.load("models", args.backend)(model_folder(args.model), **options)
-    (trace,) = workflow.traces([Prompt("question", (message,))], model, tools)
+    named, roles = by_role(args.model)
+    if not named:
+        raise ConfigError("--model names no model for the default role: add one, such as --model starter")
+    workflow.check_roles(roles)
+    default = replace(player_of(named), **({"backend": args.backend} if args.backend else {}))
+    default = replace(default, options=default.options | options)
+    cast = {"": load_player(default), **{role: load_player(player_of(text)) for role, text in roles.items()}}
+    (trace,) = workflow.traces([Prompt("question", (message,))], cast, tools)
     if args.trace:
-        write([trace], args.trace, key=args.key, digests={"model": str(args.model), "backend": args.backend})
+        who = {"model": named, "backend": default.backend}
+        who |= {f"model {role}": text for role, text in roles.items()}
+        write([trace], args.trace, key=args.key, digests=who)
     if trace.error:
-        raise ModelError(f"{args.model}: {trace.error}")
+        raise ModelError(f"{named}: {trace.error}")
     if args.json:
         used = args.workflow != "answer" or tools
         more = {"workflow": args.workflow, "trace": io.to_json(trace)} if used else {}
         print(
             json.dumps(
-                {"model": args.model, "question": args.question, "answer": trace.answer, **more},
+                {
+                    "model": named,
+                    "question": args.question,
+                    "answer": trace.answer,
+                    "statement": STATEMENT,
+                    **more,
+                },
                 ensure_ascii=False,
             )
         )
@@ -48,9 +63,3 @@ def ask(args: argparse.Namespace) -> int:
         print(trace.answer)
         print("(research software: not for clinical use)", file=sys.stderr)
     return 0
-
-
-def model_folder(name: str) -> str:
-    """A finished training stage keeps its checkpoint in model/; everything else stands for itself."""
-    inside = Path(name) / "model"
-    return str(inside) if (inside / "config.json").is_file() else name

@@ -70,8 +70,10 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
 def _model(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--model",
-        default="",
-        help="starter, a folder, a finished training stage, a hub id, a URL, or file.py:function",
+        default=[],
+        action="append",
+        help="starter, a folder, a finished training stage, a hub id, a URL, or file.py:function; ROLE=MODEL"
+        " for a role of the workflow, repeatable",
     )
     run.add_argument("--name", default="", help="of the model behind a URL")
     run.add_argument(

@@ -16,7 +16,6 @@ from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.cli import runs
-from medxiaohe.cli.ask import model_folder
 from medxiaohe.cli.summary import scores, table
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.compare import CompareSettings
@@ -29,6 +28,7 @@ from medxiaohe.evals.reporting.table import number as figure
 from medxiaohe.evals.running import human_labels
 from medxiaohe.evals.statistics.readings import UNREAD
 from medxiaohe.evals.statistics.slices import weak_nodes
+from medxiaohe.models.players import by_role, player_of
 from medxiaohe.recipe import load
 from medxiaohe.recipe import run as recipes
 from medxiaohe.scoring.judges import belief, selftest, use
@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Answer, score and lay out; a second call with the same words goes on where a kill stopped the first."""
     if not args.model and not args.tasks:
         return _as_stage(args)
+    args.model, args.cast = by_role(args.model)
     if args.offline:
         os.environ.update(
             HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", MEDXIAOHE_OFFLINE="1"
@@ -116,23 +117,15 @@ def _judge(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _model(args: argparse.Namespace, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`model`, `backend` and `options` of what --model names."""
+    """`model`, `backend`, `options` and `cast` of what --model names."""
     options = {**values.get("options", {}), **dict(map(load.option, args.option))}
-    name, url = args.model, re.match(r"https?://", args.model)
-    if url:
-        address, _, served = args.model.partition("#")
-        if not (served := args.name or served):
-            raise ConfigError(
-                f"--model {args.model}: which of the models there? add --name NAME, or write"
-                f" {args.model}#NAME"
-            )
-        options |= {"url": address, **({"workers": args.concurrency} if args.concurrency else {})}
-        name, backend = served, "openai_compatible"
-    elif ":" in name and not Path(name).exists():
-        backend = "python"
-    else:
-        name, backend = model_folder(name), "transformers"
-    return {"model": name, "backend": args.backend or backend, "options": options}
+    found = player_of(args.model, args.name)
+    options |= found.options
+    if "url" in found.options and args.concurrency:
+        options["workers"] = args.concurrency
+    roles = {role: io.to_json(player_of(text)) for role, text in args.cast.items()}
+    cast = {"cast": {**values.get("cast", {}), **roles}} if roles else {}
+    return {"model": found.model, "backend": args.backend or found.backend, "options": options, **cast}
 
 
 def _names(text: str) -> list[str]:

@@ -332,10 +332,12 @@ def parser() -> Parser:
     ask.add_argument(
         "--model",
         required=True,
-        help="starter, a folder in hub layout, a finished training stage, or a hub id",
+        action="append",
+        help="starter, a folder in hub layout, a finished training stage, a hub id, URL#NAME, or"
+        " file.py:function; ROLE=MODEL for a role of the workflow, repeatable",
     )
     ask.add_argument("--image", action="append", default=[], type=Path, help="a file; repeatable")
-    ask.add_argument("--backend", default="transformers", help="a name of `medxiaohe list models`")
+    ask.add_argument("--backend", default="", help="of `medxiaohe list models`, when another is meant")
     ask.add_argument(
         "--set",
         action="append",

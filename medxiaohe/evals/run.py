@@ -40,7 +40,7 @@ from medxiaohe.evals.reporting.table import markdown
 from medxiaohe.evals.running import examined_model as engines
 from medxiaohe.evals.running import fingerprints
 from medxiaohe.evals.running.examine import BATCHES_A_CALL, Examination, write_items
-from medxiaohe.evals.running.examined_model import load_model
+from medxiaohe.evals.running.examined_model import load_cast, load_model
 from medxiaohe.evals.running.perplexity import perplexity
 from medxiaohe.evals.running.settings import RunSettings, TaskRun
 from medxiaohe.evals.running.task_results import Examined, examined
@@ -74,7 +74,7 @@ def run(
     tools = [
         task_tools(task, (), given) for task in tasks
     ]  # refuses one that lacks what it needs, before any work
-    engine = load_model(settings, model)
+    engine, cast = load_model(settings, model), load_cast(settings)
     inputs = {"model": model, "tree": tree, "data": data, "corpus": corpus}
     about = engines.identity(settings, model, out)
     packages = fingerprints.packages()
@@ -90,7 +90,7 @@ def run(
         },
     )
     offered = list(zip(settings.tasks, tasks, tools, strict=True))
-    found = dict(_examined(settings, offered, engine, place, about, inputs))
+    found = dict(_examined(settings, offered, engine, cast, place, about, inputs))
     summary: dict[str, Any] = {}
     for name, one in found.items():
         summary |= one.scores
@@ -123,6 +123,7 @@ def _examined(
     settings: RunSettings,
     offered: Sequence[tuple[TaskRun, Task, tuple[Tool, ...]]],
     engine: Model,
+    cast: Mapping[str, Model],
     place: Path,
     about: Mapping[str, Any],
     inputs: Mapping[str, Path | None],
@@ -152,6 +153,7 @@ def _examined(
             cache,
             window,
             tools,
+            cast,
         )
         with use.opened(settings.judge, task.scorers, tree=inputs["tree"]) as judge:
             one = examined(exam, write_items(exam), use.record(judge))

@@ -4,7 +4,7 @@
     digest("medxiaohe.data.mixture")          16 hex digits of all of them
 
 The closure is static: import statements anywhere in a file count, lazy ones too, and nothing is imported. A
-data file counts when a module beside it names it (`"safety.tsv"`).
+data file counts when a module beside it names it (`"safety.tsv"`, or `"../prompts/*.txt"` for several).
 One function serves the identity of stages, the keys of unfinished work and the fingerprints of evaluations.
 """
 
@@ -29,6 +29,7 @@ PLUGIN = re.compile(r"""plugins\.load\(\s*["'](\w+)["']""")
 FILE_NAME = re.compile(
     r"""["']([\w./~-]+\.(?:tsv|csv|txt|json|jsonl|yaml|yml|xml|parquet|npz|gz|zip|js|css|html|md))["']"""
 )
+FILE_GLOB = re.compile(r"""["']((?:[\w.-]+/)+)(\*\.(?:tsv|txt|yaml))["']""")  # "prompts/*.txt": all of them
 BARE = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -145,12 +146,16 @@ class _Source:
     modules: tuple[str, ...]  # of medxiaohe, that it imports or names as a job
     bare: tuple[str, ...]  # imported names that are not of medxiaohe
     files: tuple[str, ...]  # names of data files
+    globs: tuple[tuple[str, str], ...]  # a folder and a pattern of data files in it
     sha256: str
 
     def data(self, folders: Sequence[Path]) -> list[Path]:
         """The data files it names that are there, each below the first folder that has it."""
         places = [[folder / name for folder in folders] for name in self.files]
-        return [file for some in places for file in [next(filter(Path.is_file, some), None)] if file]
+        found = [file for some in places for file in [next(filter(Path.is_file, some), None)] if file]
+        for folder, pattern in self.globs:
+            found += sorted((folders[0] / folder).glob(pattern))
+        return found
 
 
 def _source(path: Path) -> _Source:
@@ -190,5 +195,6 @@ def _parsed(path: Path, mtime_ns: int, size: int, inode: int) -> _Source:
         modules=tuple(dict.fromkeys([*imported, *sorted(parents)])),
         bare=tuple(dict.fromkeys(name for name in BARE.findall(text) if name != "medxiaohe")),
         files=tuple(dict.fromkeys(FILE_NAME.findall(text))),
+        globs=tuple(dict.fromkeys(FILE_GLOB.findall(text))),
         sha256=_hashed(path, mtime_ns, size, inode),
     )

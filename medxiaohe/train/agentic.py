@@ -25,6 +25,7 @@ from medxiaohe.agents.engine.tool_loop import Need
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.backends.transformers import generation, special_ids
+from medxiaohe.models.players import Player, load_player
 from medxiaohe.recipe.settings import InputPath, decisive
 from medxiaohe.retrieval import assets
 from medxiaohe.retrieval.library import open_library
@@ -65,15 +66,6 @@ class Retriever:
             raise ConfigError("a retriever has a path or a url: keep one")
         if self.top < 1:
             raise ConfigError(f"top must be at least 1, not {self.top}")
-
-
-@dataclass(frozen=True)
-class Player:
-    """A model that plays a role of the workflow and is not trained."""
-
-    model: str
-    backend: str = "transformers"
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -197,10 +189,7 @@ def cast_of(settings: AgenticSettings) -> Cast | None:
     """The models of the roles that are not trained."""
     if not settings.cast:
         return None
-    made = {
-        role: plugins.load("models", player.backend)(player.model, **player.options)
-        for role, player in settings.cast.items()
-    }
+    made = {role: load_player(player) for role, player in settings.cast.items()}
     return Cast(made, (*roles, settings.policy) if (roles := about(flow_of(settings)).roles) else None)
 
 

@@ -16,7 +16,7 @@ from flows_for_tests import ROLES, WORDS, Hashing, double, drawn, prompts, user
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medxiaohe import io, plugins
+from medxiaohe import STATEMENT, io, plugins
 from medxiaohe.agents.engine import (
     Answer,
     Ask,
@@ -490,7 +490,9 @@ def test_settings_are_parameters_of_the_flow() -> None:
     with pytest.raises(WorkflowError, match="the setting 'depth' of the workflow open_ended has no default"):
         run(open_ended, prompts(1), scripted(), settings={"depth": 1})
     (trace,) = answer(prompts(1), scripted(answer=["B"]), rounds=2)
-    assert dict(trace.origin) == {"workflow": "answer", "settings": '{"rounds": 2}'}
+    assert dict(trace.origin) == {
+        "workflow": "answer", "settings": '{"rounds": 2}', "statement": STATEMENT,
+    }  # fmt: skip
 
 
 # ---- replay and resume ------------------------------------------------------------------------------
@@ -640,3 +642,26 @@ def test_protocol_of_a_model_is_enough(tmp_path: Path) -> None:
     calling = scripted(answer=[Message("assistant", (call,)), "8"])
     (trace,) = answer(prompts(1), calling, [double])
     assert trace.answer == "8" and [step.kind for step in trace.steps] == ["ask", "use", "ask"]
+
+
+def test_the_third_identical_call_of_a_tool_is_an_error_and_is_not_run() -> None:
+    ran: list[str] = []
+
+    @tool(effects="writes")
+    def order(drug: str) -> str:
+        """Order a drug."""
+        ran.append(drug)
+        return f"ordered {drug}"
+
+    def flow(case: Case) -> Generator[Any, Any, Answer]:
+        got = []
+        for drug in ("aspirin", "aspirin", "heparin", "aspirin", "aspirin"):
+            got.append((yield Use("order", {"drug": drug})))
+        got += yield [Use("order", {"drug": "heparin"}), Use("order", {"drug": "heparin"})]
+        return Answer(" ".join("error" if one.error else "done" for one in got))
+
+    step, flowing = (run(flow, prompts(1), Hashing(concurrent=many), [order]) for many in (False, True))
+    assert step[0].answer == flowing[0].answer == "done done done error error done error"
+    assert ran == ["aspirin", "aspirin", "heparin", "heparin"] * 2
+    assert "called with these arguments twice" in step[0].steps[3].got.error
+    assert rows([replay(step[0], flow)]) == rows(step)

@@ -170,6 +170,7 @@ def test_ask_takes_a_workflow_and_tools(place: Path, capsys: pytest.CaptureFixtu
     assert main([*common, *flow, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     trace = io.trace_from_json(told["trace"])
+    assert "not for clinical use" in told["statement"] and trace.origin["statement"] == told["statement"]
     assert told["answer"] == trace.answer == "B" and told["workflow"] == "mine.py:panel"
     assert sum(step.kind == "use" for step in trace.steps) == 2
     assert main(common) == 0 and capsys.readouterr().out == "B\n"
@@ -179,3 +180,75 @@ def test_ask_takes_a_workflow_and_tools(place: Path, capsys: pytest.CaptureFixtu
     io.write_jsonl(passages, [{"id": "1", "text": "Scurvy is a lack of vitamin C.", "source": "made up"}])
     assert main([*common, "--tools", "search", "--library", str(passages)]) == 0
     assert main([*common, "--tools", "search"]) == 2 and "needs a library" in capsys.readouterr().err
+
+
+CRITIC = """
+def critic(messages):
+    return "CRITIC " + messages[0].text.split()[0]
+"""
+
+
+def test_a_role_has_a_model_of_its_own_from_the_command_line_and_from_a_recipe(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "other.py").write_text(CRITIC)
+    assert main(words("out", "--model", "critic=other.py:critic")) == 0
+    whole = io.read_json(place / "out/run/1/results.json")
+    assert whole["model"]["name"] == "mine.py:answer"
+    assert whole["model"]["cast"]["critic"]["name"] == "other.py:critic"
+    for row in io.read_jsonl(place / "out/run/1/traces.jsonl"):
+        for step in io.trace_from_json(row["trace"]).steps:
+            if step.kind == "ask":
+                assert step.got.text.startswith("CRITIC") == (step.who == "critic")
+    assert main(["eval", "reproduce", "out"]) == 0
+    (place / "recipe.yaml").write_text(
+        "name: talks\nout: out2\nstages:\n  exam:\n    uses: evals.run\n    with:\n"
+        "      model: mine.py:answer\n      backend: python\n"
+        "      cast: {critic: {model: 'other.py:critic', backend: python}}\n"
+        "      tasks: [{name: 'quiz.py:quiz', limit: 6}]\n      batch_size: 1\n"
+        "      workflow: {name: 'mine.py:panel'}\n      tools: ['mine.py:look']\n"
+    )
+    assert main(["run", "recipe.yaml"]) == 0
+    traces = [place / name / "1/traces.jsonl" for name in ("out/run", "out2/exam")]
+    assert traces[0].read_bytes() == traces[1].read_bytes()
+    (place / "other.py").write_text(CRITIC.replace("CRITIC", "ANOTHER"))
+    assert main(["eval", "reproduce", "out"]) == 2
+    assert "the model of the role critic" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--model", "critc=other.py:critic"), "has no role 'critc'; did you mean 'critic'"),
+        (("--model", "critic=a", "--model", "critic=b"), "the role 'critic' has a model already"),
+        (("--model", "other.py:critic"), "the default role has a model already"),
+        (("--workflow", "mine.py:plain", "--model", "critic=a"), "a function without roles"),
+        (("--workflow", "cot", "--model", "critic=other.py:critic"), "it has the default role alone"),
+        (("--model", "critic=http://localhost:1/v1"), "which of the models there?"),
+    ],
+)
+def test_a_role_that_is_not_there_is_a_sentence(
+    place: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], said: str
+) -> None:
+    (place / "other.py").write_text(CRITIC)
+    assert main(words("out", *more)) == 2
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err and not (place / "out/run/1").exists()
+    base = ["ask", "Why?", "--backend", "python", "--workflow", "mine.py:panel", "--tools", "mine.py:look"]
+    assert main([*base, "--model", "critic=other.py:critic"]) == 2
+    assert "no model for the default role" in capsys.readouterr().err
+
+
+def test_replaced_prompts_belong_to_what_a_result_depends_on(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "mine").mkdir()
+    (place / "mine/cot.txt").write_text("Think. Then answer.")
+    asked = ["eval", "run", "--model", "mine.py:answer", "--tasks", "quiz.py:quiz", "--limit", "2"]
+    asked += ["--workflow", "cot", "--set", "workflow.prompts=mine", "--no-page", "--out", "out"]
+    assert main(asked) == 0 and main(asked) == 0
+    (place / "mine/cot.txt").write_text("Think twice. Then answer.")
+    assert main(asked) == 2
+    assert "mine/cot.txt" in capsys.readouterr().err
+    shipped = io.code.dependencies("medxiaohe.agents.cot")
+    assert "agents/prompts/cot.txt" in shipped and "agents/prompts/panel_vote.txt" in shipped

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,11 @@ from medxiaohe.errors import MedError, WorkflowError
 from medxiaohe.types import Message, Step, StopReason, ToolResult, Trace
 
 MAX_FREE = 1000  # yields in a row of one case that cost nothing: notes, and lists without a request
+MOST_IDENTICAL = 2  # calls of one tool with the same arguments that are run
+REPEATED = (
+    "ToolError: {name} was called with these arguments twice already: read its earlier results, or call it"
+    " otherwise"
+)
 BYTES_PER_TOKEN = 4  # of text, where the backend does not count
 
 
@@ -50,6 +56,7 @@ class Conversation:
         self._spent = ""  # which limit was reached
         self._used = {"asks": 0, "calls": 0, "tokens": 0}
         self._free = 0
+        self._calls: Counter[str] = Counter()  # of tools, by name and arguments
         self._began = time.monotonic()
         self._batch: range = range(0)  # numbers of the steps of the last yield
         self._single = True
@@ -124,7 +131,22 @@ class Conversation:
             first + i: request for i, request in enumerate(requests) if not isinstance(request, Note)
         }
         self.rounds += any(isinstance(request, Use) for request in requests)
+        self._refuse_repeated()
+        if requests and not self.waiting:
+            return self._value([self.steps[n] for n in self._batch])
         return None if single else [None] * len(requests)
+
+    def _refuse_repeated(self) -> None:
+        """Answer the third identical call of a tool, and those after it, with an error: a loop that learns
+        nothing ends, and what a tool does is not done again and again."""
+        for n, request in list(self.waiting.items()):
+            if not isinstance(request, Use):
+                continue
+            call = request.call(n)
+            key = json.dumps([call.name, io.to_json(dict(call.arguments))], sort_keys=True, default=str)
+            self._calls[key] += 1
+            if self._calls[key] > MOST_IDENTICAL:
+                self.put(n, ToolResult(call.id, (), error=REPEATED.format(name=call.name)))
 
     def _step(self, n: int, request: Request, after: tuple[int, ...]) -> Step:
         if isinstance(request, Note):

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from medxiaohe import io
+from medxiaohe import STATEMENT, io
 from medxiaohe.agents.engine.requests import Flow
 from medxiaohe.errors import WorkflowError
 from medxiaohe.recipe.settings import build
@@ -75,8 +75,8 @@ def options(flow: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def named(name: str, settings: Mapping[str, Any], tools: Sequence[Tool]) -> dict[str, str]:
-    """The origin of a trace: workflow, settings, and tools with their versions."""
-    found = {"workflow": name}
+    """The origin of a trace: workflow, settings, tools with their versions; and what the answer is for."""
+    found = {"workflow": name, "statement": STATEMENT}
     if settings:
         found["settings"] = json.dumps(io.to_json(settings), ensure_ascii=False, sort_keys=True)
     if tools:

@@ -11,10 +11,12 @@ import string
 from collections.abc import Sequence
 from pathlib import Path
 
+from medxiaohe import io
 from medxiaohe.errors import ConfigError
 from medxiaohe.types import Message
 
-SHIPPED = Path(__file__).parent.parent / "prompts"
+FILES = "../prompts/*.txt"  # counted among the code of every workflow (io/code.py)
+SHIPPED = (Path(__file__).parent / FILES).parent.resolve()
 
 
 def prompt(name: str, folder: str = "", **values: object) -> str:
@@ -35,6 +37,15 @@ def prompt(name: str, folder: str = "", **values: object) -> str:
     return text.format(**values)
 
 
+def prompt_files(folder: str) -> dict[str, str]:
+    """The prompts of a user's folder and their digests: part of what a stage's result depends on.
+
+    Raises:
+        ConfigError: the folder is not there.
+    """
+    return {str(path): io.sha256(path)[:16] for path in sorted(_own(folder).glob("*.txt"))} if folder else {}
+
+
 def instructed(messages: Sequence[Message], text: str) -> tuple[Message, ...]:
     """A conversation that begins with an instruction, behind the system message that it may have."""
     first = messages[0] if messages and messages[0].role == "system" else None
@@ -51,11 +62,15 @@ def user(name: str, folder: str = "", **values: object) -> Message:
 def _read(name: str, folder: str) -> tuple[str, Path]:
     if not folder:
         return _shipped(name)
+    path = _own(folder) / f"{name}.txt"
+    return (path.read_text(encoding="utf-8").strip(), path) if path.is_file() else _shipped(name)
+
+
+def _own(folder: str) -> Path:
     own = Path(folder).expanduser()
     if not own.is_dir():
-        raise ConfigError(f"prompts: {folder} is no folder: give one with files such as {name}.txt")
-    path = own / f"{name}.txt"
-    return (path.read_text(encoding="utf-8").strip(), path) if path.is_file() else _shipped(name)
+        raise ConfigError(f"prompts: {folder} is no folder: give one with files such as cot.txt")
+    return own
 
 
 @functools.cache

@@ -65,6 +65,8 @@ def check(file: Path, whole: Mapping[str, Any]) -> None:
             f"the model {whole['model']['name']} has other weights ({whole['model']['weights']} then,"
             f" {weights} now)"
         )
+    then, now = whole["model"].get("cast", {}), examined_model.cast_identity(settings)
+    problems += [f"the model of the role {role} is another" for role in now if then.get(role) != now[role]]
     for wanted in settings.tasks:
         before = whole["tasks"][wanted.shown]
         now = facts(wanted, settings, inputs)

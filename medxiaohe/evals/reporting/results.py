@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io
+from medxiaohe import STATEMENT, io
 from medxiaohe.errors import DataError
 from medxiaohe.evals.running import fingerprints
 from medxiaohe.evals.running.settings import RunSettings
@@ -19,7 +19,6 @@ from medxiaohe.evals.running.task_results import Examined
 from medxiaohe.evals.statistics.groups import groups
 
 SCHEMA = 1
-STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
 
 
 def whole(

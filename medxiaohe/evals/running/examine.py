@@ -8,7 +8,7 @@ from those files alone, so a run that was killed ends with the same ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -51,6 +51,7 @@ class Examination:
     cache: Mapping[str, Any] | None = None  # the identity that the cache of replies is kept under
     window: int = 0
     tools: tuple[Tool, ...] = ()  # of the task, with what they need
+    cast: Mapping[str, Model] = field(default_factory=dict)  # role of the workflow -> its model
 
     @property
     def items(self) -> Path:
@@ -125,23 +126,29 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
         return rank(exam, name, items)
     engine = with_seed(exam.engine, seed) if seed != exam.settings.seed else exam.engine
     workflow = chosen(exam.task.workflow, exam.settings.workflow)
-    replies = ReplyStore(exam.folder / f"{name}.replies.sqlite")
-    journal = Journal(exam.folder / f"{name}.results.jsonl", ("rank", "use"))  # replies are in the other one
-    client = _client(exam, engine, seed, replies)
+    journal = Journal(exam.folder / f"{name}.results.jsonl", ("rank", "use"))  # replies are in the others
+    stores = [ReplyStore(exam.folder / f"{name}.replies.sqlite")]
+    cast = {"": _client(exam, engine, seed, stores[0])}
+    for role, model in exam.cast.items():
+        stores.append(ReplyStore(exam.folder / f"{name}.{role}.replies.sqlite"))
+        cast[role] = Client(with_seed(model, seed), journal=stores[-1])
     tools = exam.tools
 
     def begin(at: int, steps: work.Steps) -> None:
         # the main pass goes before the others, and ends only where something was answered
-        client.begin(f"window {at}", steps.tick, going=at > 0 or name != "main")
+        for client in cast.values():
+            client.begin(f"window {at}", steps.tick, going=at > 0 or name != "main")
         journal.begin(at)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
-        traces = workflow.traces([item.sample.prompt for item in chunk], client, tools, journal)
-        client.check()
+        traces = workflow.traces([item.sample.prompt for item in chunk], cast, tools, journal)
+        for client in cast.values():
+            client.check()
         return _judged(exam, chunk, traces)
 
     _fill(exam, name, items, do, begin)
-    replies.delete()
+    for store in stores:
+        store.delete()
     journal.end()
     return exam.rows(name)
 

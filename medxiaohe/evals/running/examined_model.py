@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from medxiaohe.assets import digests
 from medxiaohe.errors import ConfigError, MedError
 from medxiaohe.evals.running.settings import RunSettings
 from medxiaohe.models import starter
+from medxiaohe.models.players import Player, load_player
 from medxiaohe.types import Model
 
 SECRETS = ("api_key_env",)  # the name of a variable is no secret, but where a key lives changes no answer
@@ -29,23 +31,32 @@ def load_model(settings: RunSettings, stage: Path | None) -> Model:
     name = str(stage / "model" if stage is not None else settings.model)
     if not name:
         raise ConfigError("no model: name a training stage in `needs:` as `model`, or set `model`")
-    backend = plugins.load("models", settings.backend)
-    known = inspect.signature(backend).parameters
+    known = inspect.signature(plugins.load("models", settings.backend)).parameters
+    if settings.temperature and "temperature" not in known:
+        raise ConfigError(f"the backend {settings.backend} has no temperature: leave it at 0")
+    return load_player(Player(name, settings.backend, settings.options), _common(settings))
+
+
+def load_cast(settings: RunSettings) -> dict[str, Model]:
+    """The models of single roles of the workflow; a player that two roles share is loaded once."""
+    made: dict[str, Model] = {}
+    cast = {}
+    for role, player in settings.cast.items():
+        key = io.fingerprint(player)
+        if key not in made:
+            made[key] = load_player(player, _common(settings))
+        cast[role] = made[key]
+    return cast
+
+
+def _common(settings: RunSettings) -> dict[str, Any]:
+    """Options of every backend that has them."""
     common = {
         "max_new_tokens": settings.max_new_tokens,
         "batch_size": settings.batch_size,
         "seed": settings.seed,
     }
-    if settings.temperature:
-        if "temperature" not in known:
-            raise ConfigError(f"the backend {settings.backend} has no temperature: leave it at 0")
-        common["temperature"] = settings.temperature  # type: ignore[assignment]
-    options = {key: value for key, value in common.items() if key in known} | settings.options
-    if unknown := [key for key in options if key not in known]:
-        raise ConfigError(
-            f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
-        )
-    return backend(name, **options)  # type: ignore[no-any-return]
+    return common | ({"temperature": settings.temperature} if settings.temperature else {})  # type: ignore[dict-item]
 
 
 def with_seed(engine: Model, seed: int) -> Model:
@@ -65,12 +76,31 @@ def identity(settings: RunSettings, stage: Path | None, out: Path) -> dict[str, 
         "temperature": settings.temperature,
         "mode": settings.mode,
     }
+    cast = cast_identity(settings)
     return {
         "name": name,
         "backend": settings.backend,
         **asked,
         "options": options,
         "weights": weights(settings, stage),
+        **({"cast": cast} if cast else {}),
+    }
+
+
+def cast_identity(settings: RunSettings) -> dict[str, dict[str, Any]]:
+    """Role -> which model plays it, and how."""
+    return {role: _of_role(settings, player) for role, player in settings.cast.items()}
+
+
+def _of_role(settings: RunSettings, player: Player) -> dict[str, Any]:
+    """The same of the model of one role."""
+    options = {k: v for k, v in player.options.items() if k not in HOW + SECRETS}
+    alone = replace(settings, model=player.model, backend=player.backend, options=options, cast={})
+    return {
+        "name": player.model,
+        "backend": player.backend,
+        "options": options,
+        "weights": weights(alone, None),
     }
 
 

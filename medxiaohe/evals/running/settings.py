@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medxiaohe import plugins
+from medxiaohe.agents.parsing.prompts import prompt_files
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.reporting import peer_scorers
 from medxiaohe.evals.running import other_readings
 from medxiaohe.evals.running.workflows import chosen
+from medxiaohe.models.players import Player
 from medxiaohe.recipe.identity import Reads
 from medxiaohe.recipe.settings import InputPath
 from medxiaohe.scoring.judges.use import JudgeSettings
@@ -60,6 +62,8 @@ class RunSettings:
     mode: Literal["generate", "rank"] = "generate"
     # {name: panel, rounds: 2, budget: {asks: 20}}: how each item is asked, instead of the task's workflow
     workflow: dict[str, Any] = field(default_factory=dict)
+    # role of the workflow -> its model; `model` plays the roles that are not named
+    cast: dict[str, Player] = field(default_factory=dict)
     tools: tuple[str, ...] = ()  # instead of the task's
     library: InputPath | None = None  # passages for the tool `search`, instead of the task's
     samples: int = 1  # answers drawn for each item; more than one needs a temperature
@@ -89,8 +93,8 @@ class RunSettings:
             raise ConfigError(
                 f"{self.samples} samples of greedy decoding are one answer: set `temperature`, such as 0.7"
             )
-        if self.mode == "rank" and (self.workflow or self.tools):
-            raise ConfigError("mode rank asks no workflow: leave out workflow and tools")
+        if self.mode == "rank" and (self.workflow or self.tools or self.cast):
+            raise ConfigError("mode rank asks no workflow: leave out workflow, tools and cast")
         if self.mode == "rank" and (self.samples > 1 or self.temperature):
             raise ConfigError("mode rank draws nothing: leave `samples` at 1 and `temperature` at 0")
         describe_tools(self.tools)
@@ -109,7 +113,7 @@ class RunSettings:
         for task in self.tasks:
             made = check_options(task.name, task.args)
             if workflow := str(self.workflow.get("name") or (made.workflow if made else "")):
-                chosen(workflow, self.workflow)
+                chosen(workflow, self.workflow).check_roles(self.cast)
             if task.limit is not None and task.limit < 1:
                 raise ConfigError(f"the limit of task {task.shown!r} must be at least 1, not {task.limit}")
         if len({task.shown for task in self.tasks}) < len(self.tasks):
@@ -118,7 +122,7 @@ class RunSettings:
     def reads(self, inputs: Mapping[str, Path]) -> Reads:
         """The data, the scorers, the tools and the workflow of the tasks (recipe/identity.py)."""
         folders = {"tree": inputs.get("tree"), "data": inputs.get("data")}
-        found = Reads()
+        found = Reads(prompt_files(str(self.workflow.get("prompts") or "")))
         for task in self.tasks:
             for split in dict.fromkeys([task.split, *(["validation"] if self.calibrate else [])]):
                 found |= reads(task.name, task.args, split=split, **folders)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
 from medxiaohe import plugins
-from medxiaohe.agents.engine import Budget, Journal, Tools, is_flow, options, run
+from medxiaohe.agents.engine import Budget, Journal, Tools, about, is_flow, options, run
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import build
 from medxiaohe.retrieval import assets
@@ -26,17 +26,35 @@ class Chosen:
     budget: Budget | None = None
 
     def traces(
-        self, prompts: Sequence[Prompt], model: Model, tools: Tools, journal: Journal | None = None
+        self,
+        prompts: Sequence[Prompt],
+        models: Mapping[str, Model],
+        tools: Tools,
+        journal: Journal | None = None,
     ) -> list[Trace]:
-        """One trace for each prompt, in order; DataError where a workflow of the user's leaves one out."""
+        """One trace for each prompt, in order; DataError where a workflow of the user's leaves one out.
+
+        Args:
+            models: role -> model; "" plays the roles that are not named.
+        """
         if is_flow(self.function):
             return run(
-                self.function, prompts, model, tools, self.budget, settings=self.settings, journal=journal
+                self.function, prompts, models, tools, self.budget, settings=self.settings, journal=journal
             )
-        traces: list[Trace] = self.function(prompts, model, tools)
+        traces: list[Trace] = self.function(prompts, models[""], tools)
         if [trace.prompt.id for trace in traces] != [prompt.id for prompt in prompts]:
             raise DataError(f"the workflow {self.name} must return one trace for each prompt, in order")
         return traces
+
+    def check_roles(self, roles: Collection[str]) -> None:
+        """ConfigError, with the nearest role, unless the workflow has all of these roles."""
+        if roles and not is_flow(self.function):
+            raise ConfigError(f"the workflow {self.name} is a function without roles: give it one model")
+        known = about(self.function).roles
+        if unknown := [role for role in roles if known is not None and role not in known]:
+            there = f"its roles are {', '.join(known)}" if known else "it has the default role alone"
+            near = plugins.nearest(unknown[0], known or ())
+            raise ConfigError(f"the workflow {self.name} has no role {unknown[0]!r}{near}: {there}")
 
 
 def with_workflow(task: Task, workflow: Mapping[str, Any], tools: Sequence[str]) -> Task:

@@ -7,9 +7,8 @@ import hashlib
 from collections.abc import Sequence
 from importlib import resources
 
+from medxiaohe import STATEMENT
 from medxiaohe.pages.elements.html import Html, tag
-
-STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
 
 
 def document(

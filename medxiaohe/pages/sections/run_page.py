@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from medxiaohe import STATEMENT  # noqa: F401  other pages take them from here
 from medxiaohe.pages.elements import frame
-from medxiaohe.pages.elements.frame import STATEMENT, asset, policy  # noqa: F401  other pages take them from here
+from medxiaohe.pages.elements.frame import asset, policy  # noqa: F401  other pages take them from here
 from medxiaohe.pages.elements.html import Html, count, plural, section, share, tag
 from medxiaohe.pages.sections import data_sections, model_sections
 from medxiaohe.pages.sections.artefacts import Run

@@ -1,0 +1,96 @@
+"""Models by name: who plays a role of a workflow, in settings (`Player`) and as typed (`player_of`)."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import plugins
+from medxiaohe.errors import ConfigError
+from medxiaohe.types import Model
+
+URL = re.compile(r"https?://")
+ROLE = re.compile(r"([A-Za-z_]\w*)=(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Player:
+    """A model that plays a role of a workflow."""
+
+    model: str
+    backend: str = "transformers"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def load_player(player: Player, common: Mapping[str, Any] | None = None) -> Model:
+    """The backend of a player.
+
+    Args:
+        player: name, backend and options.
+        common: options that are set where the backend has them and the player does not set them.
+
+    Raises:
+        ConfigError: no such backend, or an option that it does not have.
+    """
+    backend = plugins.load("models", player.backend)
+    known = inspect.signature(backend).parameters
+    if unknown := [key for key in player.options if key not in known]:
+        raise ConfigError(
+            f"the backend {player.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
+        )
+    shared = {key: value for key, value in (common or {}).items() if key in known}
+    return backend(model_folder(player.model), **(shared | player.options))  # type: ignore[no-any-return]
+
+
+def model_folder(name: str) -> str:
+    """A finished training stage keeps its checkpoint in model/; everything else stands for itself."""
+    inside = Path(name) / "model"
+    return str(inside) if (inside / "config.json").is_file() else name
+
+
+def player_of(text: str, served: str = "") -> Player:
+    """The player that a word of the command line names: URL#NAME, file.py:function, a folder, starter, or a
+    hub id.
+
+    Args:
+        text: as typed behind --model.
+        served: name of the model behind a URL, where the URL does not say it.
+
+    Raises:
+        ConfigError: a URL without a name.
+    """
+    if URL.match(text):
+        address, _, own = text.partition("#")
+        if not (name := served or own):
+            raise ConfigError(
+                f"--model {text}: which of the models there? add --name NAME, or write {text}#NAME"
+            )
+        return Player(name, "openai_compatible", {"url": address})
+    if ":" in text and not Path(text).exists():
+        return Player(text, "python")
+    return Player(model_folder(text))
+
+
+def by_role(texts: list[str]) -> tuple[str, dict[str, str]]:
+    """The model of all roles, and those of single roles, of words such as `starter` and `director=out/sft`.
+
+    Raises:
+        ConfigError: two models for all roles, or two for one role.
+    """
+    default, roles = "", dict[str, str]()
+    for text in texts:
+        named = None if Path(text).exists() else ROLE.fullmatch(text)
+        if (named and named[1] in roles) or (not named and default):
+            raise ConfigError(
+                f"--model {text}: {f'the role {named[1]!r}' if named else 'the default role'} has a model"
+                " already: give one for each role, as --model director=FOLDER"
+            )
+        if named:
+            roles[named[1]] = named[2]
+        else:
+            default = text
+    return default, roles
