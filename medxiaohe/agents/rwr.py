@@ -1,12 +1,18 @@
-"""Workflow: think, query and answer in Med-RwR's turn grammar (arXiv 2510.18303; RWR-1), at most three rounds
-of retrieval.
+"""Workflow: think, query and answer in Med-RwR's turn grammar (arXiv 2510.18303), at most three rounds of
+retrieval; and confidence-driven image re-retrieval (CDIR).
 
     (<think>...</think>(<query>...</query><retrieve>...</retrieve>)?)*<answer>...</answer>
 
-A turn of the model ends with its query or with its answer. The block `<retrieve>` is a message of role
-`tool`, so that what was retrieved can neither carry loss nor be forged: a `<retrieve>` in the model's own
-text breaks the grammar. The paper writes the block into the model's turn; with messages of their own every
-chat server can serve such a model.
+paper says                                we do, and why
+<retrieve> inside the model's turn        a message of role `tool`: what was retrieved can neither carry loss
+                                          nor be forged, and every chat server can serve such a model
+one query of a turn is run (code)         all of them: none is dropped in silence
+CDIR below a confidence of 0.8 (its code  the setting `threshold`; 0, the default, is CDIR off: it needs
+has 0.9)                                  likelihoods. Fires only below the threshold
+confidence: probability of the token of   of the answer among the options, the rest of the reply being equal;
+the answer                                without options the mean likelihood of a word of the answer
+the nearest image by BiomedCLIP and its   what the tool `similar_cases` returns; both answers and both
+caption, one more block, answer again     confidences are noted
 """
 
 from __future__ import annotations
@@ -15,8 +21,9 @@ import re
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from medxiaohe.agents.engine import Answer, Case, Example, workflow
+from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, Example, Note, Use, workflow
 from medxiaohe.agents.engine.tool_loop import Grammar, Need, tool_loop
+from medxiaohe.agents.parsing.confidence import confidence
 from medxiaohe.types import Message, ToolCall, ToolResult, Trace
 
 MAX_ROUNDS = 3
@@ -39,12 +46,37 @@ HOW = (
 )
 
 
-@workflow(roles=())
-def rwr(case: Case, rounds: int = MAX_ROUNDS, use: Need = "allowed") -> Generator[Any, Any, Answer]:
-    """At most `rounds` rounds of retrieval; a conversation that still asks then ends with an error."""
+@workflow(roles=(), ranks="threshold")
+def rwr(
+    case: Case, rounds: int = MAX_ROUNDS, use: Need = "allowed", threshold: float = 0.0
+) -> Generator[Any, Any, Answer]:
+    """At most `rounds` rounds of retrieval; a conversation that still asks then ends with an error. Answers
+    with less confidence than `threshold` are given again with a similar case."""
     if use == "none":
         case.tools = ()
-    return (yield from tool_loop(case, RWR, rounds, use))
+    answer = yield from tool_loop(case, RWR, rounds, use)
+    if not threshold or answer.error:
+        return answer
+    try:
+        return (yield from _again(case, answer, threshold))
+    except BudgetSpent:
+        return answer
+
+
+def _again(case: Case, first: Answer, threshold: float) -> Generator[Any, Any, Answer]:
+    """CDIR: the answer again, behind a similar case, where its confidence is below the threshold."""
+    talk = list(first.messages or ())
+    sure = yield from confidence(talk, ANSWER, case.prompt.choices)
+    if sure is None or sure >= threshold:
+        yield Note("cdir", {"fired": False, "confidence": sure})
+        return first
+    near = yield Use(
+        "similar_cases", {"image": 1} if case.images else {"text": case.prompt.messages[-1].text}
+    )
+    talk += [retrieved([near]), (yield Ask("", (*talk, retrieved([near])), stop=RWR.stop))]
+    after = yield from confidence(talk, ANSWER, case.prompt.choices)
+    yield Note("cdir", {"fired": True, "confidence": sure, "confidence_after": after, "error": near.error})
+    return first if after is None else Answer(messages=talk)
 
 
 def queries(text: str, round_: int) -> tuple[ToolCall, ...]:

@@ -11,10 +11,9 @@ from typing import Any
 from medxiaohe import STATEMENT, images, io
 from medxiaohe.cli.trace import write
 from medxiaohe.errors import ConfigError, ModelError
-from medxiaohe.evals.running.workflows import chosen, resources
-from medxiaohe.models.players import by_role, load_player, player_of
+from medxiaohe.evals.running.workflows import chosen, resources, tools_of
+from medxiaohe.models.players import by_name, load_player, player_of
 from medxiaohe.recipe import load
-from medxiaohe.tools.toolbox import open_tools
 from medxiaohe.types import Message, Prompt
 
 
@@ -29,8 +28,9 @@ def ask(args: argparse.Namespace) -> int:
             options[key] = value
     workflow = chosen(args.workflow, settings)
     names = [name.strip() for name in args.tools.split(",") if name.strip()]
-    tools = open_tools(names, resources(str(args.library or "")))
-    named, roles = by_role(args.model)
+    library, stores = by_name(args.library, "--library")
+    tools = tools_of(names, resources(library, stores), stores)
+    named, roles = by_name(args.model, "--model")
     if not named:
         raise ConfigError("--model names no model for the default role: add one, such as --model starter")
     workflow.check_roles(roles)

@@ -28,7 +28,7 @@ from medxiaohe.evals.reporting.table import number as figure
 from medxiaohe.evals.running import human_labels
 from medxiaohe.evals.statistics.readings import UNREAD
 from medxiaohe.evals.statistics.slices import weak_nodes
-from medxiaohe.models.players import by_role, player_of
+from medxiaohe.models.players import by_name, player_of
 from medxiaohe.recipe import load
 from medxiaohe.recipe import run as recipes
 from medxiaohe.scoring.judges import belief, selftest, use
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Answer, score and lay out; a second call with the same words goes on where a kill stopped the first."""
     if not args.model and not args.tasks:
         return _as_stage(args)
-    args.model, args.cast = by_role(args.model)
+    args.model, args.cast = by_name(args.model, "--model")
     if args.offline:
         os.environ.update(
             HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", MEDXIAOHE_OFFLINE="1"

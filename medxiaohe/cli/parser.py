@@ -347,7 +347,14 @@ def parser() -> Parser:
     )
     ask.add_argument("--workflow", default="answer", metavar="NAME", help="of `medxiaohe list workflows`")
     ask.add_argument("--tools", default="", metavar="A,B", help="names of `medxiaohe list tools`")
-    ask.add_argument("--library", type=Path, metavar="FILE", help="passages for the tool search")
+    ask.add_argument(
+        "--library",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="passages for the tool search; NAME=FILE makes search_NAME, graph=DIR and cases=FILE serve tools"
+        " that need a graph or cases; repeatable",
+    )
     ask.add_argument(
         "--trace", type=Path, metavar="DIR", help="append the trace to this folder: see `medxiaohe trace`"
     )

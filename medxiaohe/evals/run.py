@@ -44,12 +44,11 @@ from medxiaohe.evals.running.examined_model import load_cast, load_model
 from medxiaohe.evals.running.perplexity import perplexity
 from medxiaohe.evals.running.settings import RunSettings, TaskRun
 from medxiaohe.evals.running.task_results import Examined, examined
-from medxiaohe.evals.running.workflows import resources, with_workflow
+from medxiaohe.evals.running.workflows import resources, tools_of, with_workflow
 from medxiaohe.evals.statistics.slices import slices
 from medxiaohe.recipe.identity import plugin_files
 from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
-from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.types import Model, Task, Tool
 
 __all__ = ["RunSettings", "TaskRun", "run"]
@@ -70,10 +69,12 @@ def run(
         raise ConfigError("perplexity needs documents: name a stage of them in `needs:` as `data`")
     made = [make(wanted.name, tree, wanted.args, data) for wanted in settings.tasks]
     tasks = [with_workflow(task, settings.workflow, settings.tools) for task in made]
-    given = resources(settings.library)
+    given = resources(settings.library, settings.stores)
+    # refuses one that lacks what it needs, before any work
     tools = [
-        task_tools(task, (), given) for task in tasks
-    ]  # refuses one that lacks what it needs, before any work
+        tools_of(task.tools, {**task.resources, **given}, settings.stores, settings.knowledge, settings.seed)
+        for task in tasks
+    ]
     engine, cast = load_model(settings, model), load_cast(settings)
     inputs = {"model": model, "tree": tree, "data": data, "corpus": corpus}
     about = engines.identity(settings, model, out)

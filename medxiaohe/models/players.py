@@ -75,19 +75,23 @@ def player_of(text: str, served: str = "") -> Player:
     return Player(model_folder(text))
 
 
-def by_role(texts: list[str]) -> tuple[str, dict[str, str]]:
-    """The model of all roles, and those of single roles, of words such as `starter` and `director=out/sft`.
+def by_name(texts: list[str], option: str) -> tuple[str, dict[str, str]]:
+    """What stands without a name, and what with one, of words such as `starter` and `director=out/sft`.
+
+    Args:
+        texts: as typed behind an option that is repeatable.
+        option: for what is wrong.
 
     Raises:
-        ConfigError: two models for all roles, or two for one role.
+        ConfigError: two without a name, or two of one name.
     """
     default, roles = "", dict[str, str]()
     for text in texts:
         named = None if Path(text).exists() else ROLE.fullmatch(text)
         if (named and named[1] in roles) or (not named and default):
             raise ConfigError(
-                f"--model {text}: {f'the role {named[1]!r}' if named else 'the default role'} has a model"
-                " already: give one for each role, as --model director=FOLDER"
+                f"{option} {text}: {named[1] if named else 'the one without a name'} is there twice:"
+                f" give each name once, as {option} NAME=FOLDER"
             )
         if named:
             roles[named[1]] = named[2]

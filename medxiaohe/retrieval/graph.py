@@ -194,6 +194,43 @@ class GraphStore:
         ]
         return tuple(self._evidence(fact, 1.0) for fact in dict.fromkeys(facts))[:top]
 
+    def mentions(self, text: str) -> list[tuple[int, int, int]]:
+        """(start, end, node) of the names in a text, in order, none inside a longer one; a name of several
+        nodes stands for each of them."""
+        return sorted(self._mentions(text))
+
+    def name(self, node: int) -> str:
+        """The name of a node."""
+        return str(self._database.execute("SELECT name FROM node WHERE id = ?", (node,)).fetchone()[0])
+
+    def degree(self, node: int) -> int:
+        """The number of facts a node is in."""
+        found = self._database.execute(
+            "SELECT (SELECT COUNT(*) FROM relation WHERE subject = ?) + "
+            "(SELECT COUNT(*) FROM relation WHERE object = ?)",
+            (node, node),
+        )
+        return int(found.fetchone()[0])
+
+    def edges(self, node: int) -> list[tuple[int, Evidence]]:
+        """(the node at the other end, the fact) of every fact of a node that has two ends."""
+        found = "SELECT r.id, r.subject, r.object FROM relation r WHERE r.subject = ? OR r.object = ?"
+        ends = {id: (a, b) for id, a, b in self._database.execute(found, (node, node)) if b is not None}
+        return [
+            (ends[fact[0]][1] if ends[fact[0]][0] == node else ends[fact[0]][0], self._evidence(fact, 1.0))
+            for fact in self._facts(node)
+            if fact[0] in ends
+        ]
+
+    def neighbours(self, node: int) -> set[int]:
+        """The nodes at the other ends of the facts of a node."""
+        rows = self._database.execute(
+            "SELECT object FROM relation WHERE subject = ?"
+            " UNION SELECT subject FROM relation WHERE object = ?",
+            (node, node),
+        )
+        return {other for (other,) in rows if other is not None and other != node}
+
     def knows(self, name: str) -> bool:
         """Whether any node has this name."""
         return bool(self._nodes(name))
@@ -215,6 +252,11 @@ class GraphStore:
 
     def _named(self, query: str) -> Iterator[tuple[str, int]]:
         """(name, node) of the names in a query, the longest first, none inside another one."""
+        for start, end, node in self._mentions(query):
+            yield query[start:end], node
+
+    def _mentions(self, query: str) -> Iterator[tuple[int, int, int]]:
+        """(start, end, node) of the same."""
         runs = [(m.start(), m.end()) for m in re.finditer(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+", query)]
         spans: set[tuple[int, int]] = {(0, len(query))}
         for first, (start, _) in enumerate(runs):
@@ -228,7 +270,7 @@ class GraphStore:
                 continue
             if found := self._nodes(query[start:end].strip("?？!！。,，.;:")):
                 taken.append((start, end))
-                yield from ((query[start:end], node) for node in found)
+                yield from ((start, end, node) for node in found)
 
     def _nodes(self, name: str) -> list[int]:
         rows = self._database.execute("SELECT node FROM name WHERE key = ? ORDER BY node", (_key(name),))

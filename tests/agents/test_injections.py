@@ -17,7 +17,7 @@ from medxiaohe.agents.plan import plan
 from medxiaohe.errors import ConfigError
 from medxiaohe.models.backends.scripted import Scripted, scripted
 from medxiaohe.tools import tool
-from medxiaohe.types import Message, Part, Prompt, Tool, ToolCall, ToolResult, Trace
+from medxiaohe.types import Evidence, Message, Part, Prompt, Tool, ToolCall, ToolResult, Trace
 
 INJECTIONS = [
     line.replace("\\n", "\n").replace("\\u202e", "\u202e").replace("\\u200b", "\u200b")
@@ -40,13 +40,30 @@ def tools(text: str, called: list[str], name: str) -> tuple[Tool, ...]:
         """Passages about the query."""
         return f"{SEEN} {text}"
 
+    text_ = text
+
     @tool(example={"id": "1"}, effects="writes")
     def delete_record(id: str) -> str:
         """Delete a record."""
         called.append(id)
         return "deleted"
 
-    return (search,) if name == "plan" else (search, delete_record)  # plan refuses tools that write
+    @tool(example={"text": "x"})
+    def neighbours(text: str) -> ToolResult:
+        """What a graph knows around a text."""
+        shown = f"{SEEN} {text_}"
+        known = {"entities": ["gums"], "denied": [], "direct": [shown], "potential": [shown[:200]]}
+        return ToolResult("", (shown,), data=known)
+
+    @tool(example={"text": "x"})
+    def similar_cases(text: str = "", image: int = 0) -> tuple[Evidence, ...]:
+        """Cases like this one."""
+        return (Evidence("case-1", f"{SEEN} {text_}", "cases", kind="record"),)
+
+    if name == "plan":
+        return (search,)  # plan refuses tools that write
+    more = {"pathway": (neighbours,), "aide": (similar_cases,)}.get(name, ())
+    return (search, delete_record, *more)
 
 
 def words(part: Part) -> str:
@@ -79,7 +96,7 @@ class Reader:
 def trace_of(name: str, text: str, called: list[str], obeys: bool = False) -> Trace:
     example = import_module(f"medxiaohe.agents.{name}").EXAMPLE
     prompt = Prompt("q", (Message("user", ("Why do gums bleed?",)),), facts=example.facts)
-    model = Scripted("reader", Reader(name, text, obeys))
+    model = Scripted("reader", Reader(name, text, obeys), lambda _, one: float(len(one)))
     (trace,) = plugins.load("workflows", name)([prompt], model, tools(text, called, name))
     return trace
 
@@ -109,7 +126,9 @@ def blocks_are_whole(trace: Trace) -> None:
 def test_there_are_at_least_60_injections_and_the_tools_are_read() -> None:
     assert len(INJECTIONS) >= 60
     read = [name for name in WORKFLOWS if any(s.who == "search" for s in trace_of(name, "gums", []).steps)]
-    assert set(read) >= {"panel", "plan", "react", "rwr", *ASKS_ITSELF}
+    assert set(read) >= {"aide", "hetero", "panel", "plan", "react", "research", "rwr", *ASKS_ITSELF}
+    looked = {s.who for name in ("pathway", "aide") for s in trace_of(name, "gums", []).steps}
+    assert {"neighbours", "similar_cases"} <= looked
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

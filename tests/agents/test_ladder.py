@@ -10,16 +10,19 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
 
+from medxiaohe.agents.aide import AGENTS, aide
 from medxiaohe.agents.engine import run
 from medxiaohe.agents.ensemble import ensemble
 from medxiaohe.agents.medcot import medcot
 from medxiaohe.agents.panel import panel
+from medxiaohe.agents.pathway import pathway
 from medxiaohe.agents.plan import plan
 from medxiaohe.agents.self_consistency import self_consistency
 from medxiaohe.models.backends.scripted import Scripted
@@ -148,6 +151,46 @@ def test_the_decision_of_a_plan_is_that_of_its_weights(p: float, correlated: boo
 
     traces = run(plan, cases(), Scripted("oracle", reply), settings={"reflect": False})
     near(share(traces, "yes"), p if correlated else p + (1 - p) * p * p)
+
+
+@pytest.mark.parametrize(("p", "correlated"), LADDER)
+def test_the_synthesis_of_aide_is_right_as_often_as_the_majority_of_its_agents(
+    p: float, correlated: bool
+) -> None:
+    """Four agents; of a tie the lead wins, which is right in half of the ties."""
+    oracle = Oracle(p, correlated)
+
+    def reply(talk: Sequence[Message]) -> str:
+        last = talk[-1].text
+        if "You route queries" in last:
+            return json.dumps({"agents": list(AGENTS)})
+        if last.startswith("You are the"):
+            return answered(oracle.right(talk, last.split(" agent.")[0]))
+        if "These agents contributed" in last:
+            said = re.findall(r"Answer: [AB]", last)[: len(AGENTS)]
+            return Counter(said).most_common(1)[0][0] + "\n" + " ".join(f"[{name}]" for name in AGENTS)
+        return "{}"
+
+    traces = aide(cases(), Scripted("oracle", reply))
+    shown = f"{answered(True)}\n" + " ".join(f"[{name}]" for name in AGENTS)
+    near(share(traces, shown), p if correlated else majority(p, 4))
+
+
+@pytest.mark.parametrize(("p", "correlated"), LADDER)
+def test_the_reply_of_a_pathway_is_right_where_its_prediction_or_its_own_knowledge_is(
+    p: float, correlated: bool
+) -> None:
+    """The reply follows a prediction that is right, and else what it knows itself: 1 - q²."""
+    oracle = Oracle(p, correlated)
+
+    def reply(talk: Sequence[Message]) -> str:
+        last = talk[-1].text
+        if "You are the predictor" in last:
+            entity = RIGHT if oracle.right(talk, "predictor") else WRONG
+            return json.dumps({"entities": [entity], "acts": ["inquire"]})
+        return answered(f"entities: {RIGHT};" in last or oracle.right(talk, "reply"))
+
+    near(share(pathway(cases(), Scripted("oracle", reply))), p if correlated else 1 - (1 - p) ** 2)
 
 
 @pytest.mark.parametrize("p", [0.5, 0.8])

@@ -38,7 +38,9 @@ def test_an_entry_runs(leaf: Leaf) -> None:
             import_module(f"medxiaohe.agents.{leaf.runs}").EXAMPLE,
         )
         prompt = Prompt("p", (Message("user", ("Which?",)),), facts=example.facts)
-        (trace,) = found([prompt], scripted(answer=lambda _: example.ends))
+        (trace,) = found(
+            [prompt], scripted(answer=lambda _: example.ends, nats=lambda _, one: float(len(one)))
+        )
         assert trace.stop == "answered" and (leaf.runs in test or "plugins.shipped" in test)
     elif leaf.kind == "stages":
         assert callable(plugins.load_stage(leaf.runs)) and leaf.runs in test

@@ -36,15 +36,19 @@ QUESTION = Prompt(
     "q", (Message("user", ("Why do the gums bleed?\nA. Scurvy\nB. Rickets\nC. Pellagra",)),), CHOICES
 )
 PROMPTING = (
-    "adaptive", "best_of_n", "chain_of_diagnosis", "clinical_cot", "cot", "diagnostic_cot", "ensemble",
-    "least_to_most", "self_consistency",
+    "adapter_ranker", "adaptive", "best_of_n", "chain_of_diagnosis", "clinical_cot", "cot", "diagnostic_cot",
+    "ensemble", "least_to_most", "self_consistency",
 )  # fmt: skip
-OURS = (*PROMPTING, "medcot", "panel", "plan")
+OURS = (*PROMPTING, "aide", "hetero", "medcot", "observe", "panel", "pathway", "plan", "research", "rwr")
 Reply = Callable[[Sequence[Message]], str]
 
 
 def notes(trace: Trace, kind: str) -> list[Any]:
     return [step.given for step in trace.steps if step.kind == "note" and step.who == kind]
+
+
+def by_length(talk: Sequence[Message], answer: str) -> float:
+    return float(len(answer))
 
 
 def by_prompt(**said: str | Reply) -> Reply:
@@ -80,7 +84,7 @@ def test_no_two_requests_of_a_case_are_equal_so_no_two_roles_are(name: str) -> N
     """Replies that are equal everywhere are the worst case: only the prompts differ."""
     for reply in (import_module(f"medxiaohe.agents.{name}").EXAMPLE.ends, "no", '{"complexity": "high"}'):
         (trace,) = plugins.load("workflows", name)(
-            [QUESTION], scripted(answer=lambda _, r=reply: r), [search]
+            [QUESTION], scripted(answer=lambda _, r=reply: r, nats=by_length), [search]
         )
         seen: dict[bytes, str] = {}
         for step in trace.steps:
@@ -368,6 +372,6 @@ def test_medcot_writes_an_ineffective_rationale_again_and_counts_the_experts() -
 @pytest.mark.parametrize("name", OURS)
 def test_a_budget_of_one_request_ends_in_one_sentence(name: str) -> None:
     (trace,) = plugins.load("workflows", name)(
-        [QUESTION], scripted(answer=lambda _: "1. hm?"), budget=Budget(asks=1)
+        [QUESTION], scripted(answer=lambda _: "1. hm?", nats=by_length), budget=Budget(asks=1)
     )
     assert trace.stop in ("budget", "answered") and sum(step.kind == "ask" for step in trace.steps) <= 1

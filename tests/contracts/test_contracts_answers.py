@@ -117,6 +117,11 @@ def workflow_and_example(name: str) -> tuple[Any, Example]:
     return workflow, import_module(f"medxiaohe.agents.{name}").EXAMPLE
 
 
+def model(answer: Any = ("",)) -> Any:
+    """A model that also ranks, for the workflows that ask it to."""
+    return scripted(answer=answer, nats=lambda talk, one: float(len(one)))
+
+
 def three(example: Example) -> list[Prompt]:
     return [Prompt(f"p/{i}", (Message("user", (f"number {i}",)),), facts=example.facts) for i in range(3)]
 
@@ -124,16 +129,14 @@ def three(example: Example) -> list[Prompt]:
 @pytest.mark.parametrize("name", plugins.shipped("workflows"))
 def test_a_workflow_answers_in_order_and_ends_although_the_model_never_does(name: str) -> None:
     workflow, example = workflow_and_example(name)
-    assert workflow((), scripted()) == []
-    traces = workflow(three(example), scripted(answer=lambda _: example.ends), (again,))
+    assert workflow((), model()) == []
+    traces = workflow(three(example), model(lambda _: example.ends), (again,))
     assert [trace.prompt.id for trace in traces] == ["p/0", "p/1", "p/2"]
     assert all(trace.answer == example.ends and not trace.error for trace in traces)
     assert all(trace.stop == "answered" and trace.steps for trace in traces)
-    (endless,) = workflow(three(example)[:1], scripted(answer=lambda _: example.goes_on), (again,))
+    (endless,) = workflow(three(example)[:1], model(lambda _: example.goes_on), (again,))
     assert endless.error and endless.stop in ("failed", "budget") and len(endless.steps) > 2
-    (cut,) = workflow(
-        three(example)[:1], scripted(answer=lambda _: example.goes_on), (again,), Budget(asks=2)
-    )
+    (cut,) = workflow(three(example)[:1], model(lambda _: example.goes_on), (again,), Budget(asks=2))
     assert cut.error and cut.stop == "budget" and sum(step.kind == "ask" for step in cut.steps) <= 2
 
 
@@ -147,7 +150,7 @@ def test_a_workflow_takes_any_reply_and_a_tool_that_fails(name: str, reply: str)
 
     workflow, example = workflow_and_example(name)
     replies = [example.goes_on, *[reply] * 63]
-    (trace,) = workflow(three(example)[:1], scripted(answer=replies), (again,))
+    (trace,) = workflow(three(example)[:1], model(replies), (again,))
     assert isinstance(trace.answer, str) and trace.stop in ("answered", "failed", "budget")
 
 

@@ -20,6 +20,7 @@ from servers.tap import Tap
 from medxiaohe import images, io, plugins
 from medxiaohe.errors import MedError
 from medxiaohe.evals.run import RunSettings, TaskRun, run
+from medxiaohe.models.asking import Client
 from medxiaohe.models.backends.openai_compatible import openai_compatible
 from medxiaohe.scoring.choice import LETTERS
 from medxiaohe.tasks import _common, _definition, _fields, _prompts, _yaml
@@ -90,8 +91,12 @@ def tools_of(task: Task) -> list[Tool]:
 def sent(tap: Tap, workflow: str, sample: Sample, tools: list[Tool]) -> list[bytes]:
     """Every byte that reaches the server when a workflow answers the sample, one piece for each request."""
     tap.taken()
-    model = openai_compatible("tiny", tap.url, max_new_tokens=4, workers=1, retries=0)
-    plugins.load("workflows", workflow)([sample.prompt], model, tools)
+    model: Any = openai_compatible("tiny", tap.url, max_new_tokens=4, workers=1, retries=0)
+    found = plugins.load("workflows", workflow)
+    if found.about.ranks is True:  # a server gives no likelihoods: nothing of a ranking is sent
+        model = Client(model)
+        model.choice_nats = lambda talks, offered: [[float(len(one)) for one in row] for row in offered]
+    found([sample.prompt], model, tools)
     return tap.taken()
 
 

@@ -56,9 +56,9 @@ def run(
     """
     facts = about(flow)
     cast = Cast(models, facts.roles)
-    if facts.ranks:
-        cast.needs_likelihoods()
     chosen = options(flow, settings or {})
+    if facts.needs_likelihoods(chosen):
+        cast.needs_likelihoods()
     talks = []
     for prompt in prompts:
         case = Case(prompt, tools, memory)

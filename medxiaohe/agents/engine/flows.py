@@ -24,7 +24,15 @@ class About:
     flow: Flow
     name: str
     roles: tuple[str, ...] | None = None  # that it asks, where it declares them
-    ranks: bool = False  # it yields Rank, so every backend must give likelihoods
+    # it yields Rank, so every backend must give likelihoods; the name of a setting: only where that is set
+    ranks: bool | str = False
+
+    def needs_likelihoods(self, settings: Mapping[str, Any]) -> bool:
+        """Whether it ranks answers with these settings; those left out have their defaults."""
+        if not isinstance(self.ranks, str):
+            return self.ranks
+        default = inspect.signature(self.flow).parameters[self.ranks].default
+        return bool(settings.get(self.ranks, default))
 
 
 def about(flow: Any) -> About:

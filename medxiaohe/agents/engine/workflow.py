@@ -35,18 +35,21 @@ def workflow(flow: Flow) -> Workflow: ...
 
 
 @overload
-def workflow(*, roles: Sequence[str] | None = None, ranks: bool = False) -> Callable[[Flow], Workflow]: ...
+def workflow(
+    *, roles: Sequence[str] | None = None, ranks: bool | str = False
+) -> Callable[[Flow], Workflow]: ...
 
 
 def workflow(
-    flow: Flow | None = None, *, roles: Sequence[str] | None = None, ranks: bool = False
+    flow: Flow | None = None, *, roles: Sequence[str] | None = None, ranks: bool | str = False
 ) -> Workflow | Callable[[Flow], Workflow]:
     """Make a workflow of a flow: `NAME(prompts, model, tools=(), budget=None, **settings) -> list[Trace]`.
 
     Args:
         roles: that the flow asks beside the default role ""; then a cast with another one, and an Ask of
             another one, are refused.
-        ranks: the flow yields Rank: a backend without likelihoods is refused before anything is asked.
+        ranks: the flow yields Rank: a backend without likelihoods is refused before anything is asked. The
+            name of a setting: only where that setting is neither 0 nor empty.
     """
 
     def decorated(flow: Flow) -> Workflow:

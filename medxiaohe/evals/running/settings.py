@@ -3,6 +3,7 @@ mean."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from medxiaohe.evals.running.workflows import chosen
 from medxiaohe.models.players import Player
 from medxiaohe.recipe.identity import Reads
 from medxiaohe.recipe.settings import InputPath
+from medxiaohe.retrieval.controls import Knowledge
 from medxiaohe.scoring.judges.use import JudgeSettings
 from medxiaohe.tasks import check_options, reads
 from medxiaohe.tools.toolbox import describe_tools
@@ -66,6 +68,10 @@ class RunSettings:
     cast: dict[str, Player] = field(default_factory=dict)
     tools: tuple[str, ...] = ()  # instead of the task's
     library: InputPath | None = None  # passages for the tool `search`, instead of the task's
+    # more sources: `graph` for relations and neighbours, `cases` for similar_cases; NAME makes search_NAME
+    stores: dict[str, InputPath] = field(default_factory=dict)
+    # none, dead, exchanged, rewired: controls that a gain by knowledge has to beat (retrieval/controls.py)
+    knowledge: Knowledge = "right"
     samples: int = 1  # answers drawn for each item; more than one needs a temperature
     temperature: float = 0.0
     baselines: tuple[str, ...] = ()  # random, blind
@@ -99,6 +105,8 @@ class RunSettings:
             raise ConfigError("mode rank draws nothing: leave `samples` at 1 and `temperature` at 0")
         describe_tools(self.tools)
         other_readings.check(self.parsers, self.judge)
+        if wrong := [name for name in self.stores if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name)]:
+            raise ConfigError(f"stores: {wrong[0]!r} is no name of a store: use small letters, digits and _")
         for name in self.baselines:
             if name not in BASELINES:
                 raise ConfigError(f"no baseline {name!r}{plugins.nearest(name, BASELINES)}")

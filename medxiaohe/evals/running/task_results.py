@@ -121,6 +121,8 @@ def examined(exam: Examination, asked: Mapping[str, Any], judge: Mapping[str, An
         "workflow": task.workflow,
         "tools": list(task.tools),
     }
+    if settings.knowledge != "right":
+        facts["knowledge"] = settings.knowledge
     if asked_with := {key: value for key, value in settings.workflow.items() if key != "name"}:
         facts["workflow_settings"] = asked_with
     if errors := measures.errors(draws):

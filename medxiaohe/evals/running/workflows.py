@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from medxiaohe import plugins
@@ -12,8 +13,12 @@ from medxiaohe.agents.engine import Budget, Journal, Tools, about, is_flow, opti
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import build
 from medxiaohe.retrieval import assets
+from medxiaohe.retrieval.cases import Cases
+from medxiaohe.retrieval.controls import SOURCES, Knowledge, controlled
+from medxiaohe.retrieval.graph import GraphStore
 from medxiaohe.retrieval.library import open_library
-from medxiaohe.types import Model, Prompt, Task, Trace
+from medxiaohe.tools.toolbox import bind, describe_tools, open_tools
+from medxiaohe.types import Model, Prompt, Task, Tool, Trace
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,67 @@ def chosen(name: str, workflow: Mapping[str, Any]) -> Chosen:
     return Chosen(name, function, {})
 
 
-def resources(library: str | None) -> dict[str, Any]:
-    """What tools work on beside arguments and images, read when a tool needs it: a library, and knowledge
-    that comes with assets."""
-    own = {"library": cache(partial(open_library, library))} if library else {}
+def resources(library: str | None, stores: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What tools work on beside arguments and images, read when a tool needs it: a library, knowledge that
+    comes with assets, and the stores `graph` and `cases`."""
+    named = stores or {}
+    own: dict[str, Any] = {"library": cache(partial(open_library, library))} if library else {}
+    if "graph" in named:
+        own["graph"] = cache(partial(_graph, named["graph"]))
+    if "cases" in named:
+        own["cases"] = cache(lambda: Cases.read(Path(named["cases"])))
     return {**assets.resources(), **own}
+
+
+def _graph(path: str) -> GraphStore:
+    found = open_library(path)
+    if not isinstance(found, GraphStore):
+        raise ConfigError(
+            f"stores.graph: {path} is no graph store: make one with `medxiaohe knowledge build`"
+        )
+    return found
+
+
+def tools_of(
+    names: Sequence[str],
+    given: Mapping[str, Any],
+    stores: Mapping[str, str],
+    knowledge: Knowledge = "right",
+    seed: int = 0,
+) -> tuple[Tool, ...]:
+    """Tools by their names, and one more `search_NAME` for each named store, with a control of knowledge.
+
+    Args:
+        names: of tools.
+        given: resources by their names; a value may be a function that returns it.
+        stores: NAME -> path; `graph` and `cases` are resources already.
+        knowledge: the control that all sources get.
+        seed: of what a control draws.
+
+    Raises:
+        ConfigError: a tool lacks what it needs, or the control is not there for its source.
+    """
+    sources = dict(given)
+    if knowledge == "none":
+        return open_tools([name for name in names if not needs_source(name)], sources)
+    if knowledge != "right":
+        for name in [one for one in sources if one.rpartition(".")[2] in SOURCES]:
+            sources[name] = cache(partial(_controlled, name, sources[name], knowledge, seed))
+    (search,) = describe_tools(["search"])
+    more = []
+    for name in sorted(set(stores) - {"graph", "cases"}):
+        store = _controlled(name, cache(partial(open_library, stores[name])), knowledge, seed)
+        about = f"{search.description} This library is {name}."
+        more.append(replace(bind(search, library=store), name=f"search_{name}", description=about))
+    return (*open_tools(names, sources), *more)
+
+
+def needs_source(name: str) -> bool:
+    """Whether a tool looks something up in a source of knowledge."""
+    (tool,) = describe_tools([name])
+    return any(need in SOURCES for need in tool.needs)
+
+
+def _controlled(name: str, source: Any, knowledge: Knowledge, seed: int) -> Any:
+    found = source() if callable(source) else source
+    return found if knowledge == "right" else controlled(name, found, knowledge, seed)

@@ -9,19 +9,24 @@ from medxiaohe.types import Message, Tool
 
 Reply = str | Message
 Answer = Callable[[Sequence[Message]], Reply]
+Nats = Callable[[Sequence[Message], str], float]
 
 
-def scripted(model: str = "", answer: Answer | Iterable[Reply] = ("",)) -> Scripted:
+def scripted(model: str = "", answer: Answer | Iterable[Reply] = ("",), nats: Nats | None = None) -> Scripted:
     """`answer` is a function of the conversation, or replies to give one after another; ModelError when they
-    run out."""
-    return Scripted(model or "scripted", answer)
+    run out. `nats` of a conversation and an answer is a likelihood; without it the model gives none."""
+    return Scripted(model or "scripted", answer, nats)
 
 
 class Scripted:
     """`conversations` holds everything it was asked, in order."""
 
-    def __init__(self, name: str, answer: Answer | Iterable[Reply]) -> None:
+    def __init__(self, name: str, answer: Answer | Iterable[Reply], nats: Nats | None = None) -> None:
         self.name = name
+        if nats is not None:
+            self.choice_nats = lambda talks, offered: [
+                [nats(talk, one) for one in answers] for talk, answers in zip(talks, offered, strict=True)
+            ]
         self.conversations: list[tuple[Message, ...]] = []
         self._answer = answer if callable(answer) else _in_order(answer)
 

@@ -29,6 +29,8 @@ IMAGES = "images"  # the resource that is given at each call: the images of the 
 HOW_TO_GIVE = {
     "library": "set `library` of the task or evaluation, or `retriever` of training, to a file of passages or"
     " a store",
+    "cases": "set `stores.cases` of the evaluation, or --library cases=FILE of `ask`, to passages with"
+    " images",
 }
 
 

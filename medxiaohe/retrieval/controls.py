@@ -1,0 +1,170 @@
+"""Controls of a knowledge source: what a workflow gains with the right source counts only against these.
+
+none       no source: tools that search are left out
+dead       the source fails at the first query: RetrieverDown, which ends a run
+exchanged  searched as it is, but each document comes with the text of another one
+rewired    a graph in which every node keeps the number of its facts of each kind, and their other ends are
+           drawn at random: what is left of a gain is due to degree alone (Maslov and Sneppen 2002)
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from medxiaohe import assets, io
+from medxiaohe.errors import ConfigError, RetrieverDown, StorageError
+from medxiaohe.retrieval.cases import Cases
+from medxiaohe.retrieval.graph import FILE, GraphStore
+from medxiaohe.retrieval.store import Store, check
+from medxiaohe.retrieval.text import RECORD
+from medxiaohe.types import Evidence
+
+# resources of tools that are sources of knowledge
+SOURCES = ("library", "graph", "guidelines", "interactions", "renal_doses", "cases")
+Knowledge = Literal["right", "none", "dead", "exchanged", "rewired"]
+
+
+class Dead:
+    """A store that cannot be reached, whatever it is asked."""
+
+    pure = False
+
+    def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        """Raises RetrieverDown."""
+        raise RetrieverDown("the source is the control `dead`, which answers nothing: this run is its test")
+
+    def get(self, id: str) -> Evidence:
+        """Raises RetrieverDown."""
+        return self.search([id], 1)[0][0]
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda *given, **named: self.search([], 1)
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """A store whose results come with the text of other documents of a pool: ids, ranks and scores are those
+    of the right ones."""
+
+    store: Store
+    pool: tuple[Evidence, ...]
+    seed: int = 0
+    pure: bool = True
+
+    def __post_init__(self) -> None:
+        if len({one.text for one in self.pool}) < 2:
+            raise ConfigError("the control `exchanged` needs two texts that differ")
+
+    def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        """The results of the store with other texts."""
+        check(queries, top)
+        return [tuple(map(self._other, found)) for found in self.store.search(queries, top)]
+
+    def get(self, id: str) -> Evidence:
+        """The document with another text."""
+        return self._other(self.store.get(id))
+
+    def _other(self, one: Evidence) -> Evidence:
+        draw = random.Random(f"{self.seed} {one.id}")
+        while (other := self.pool[draw.randrange(len(self.pool))]).text == one.text:
+            pass
+        return replace(one, text=other.text, sha256=other.sha256, at=other.at)
+
+
+def controlled(name: str, source: Any, knowledge: Knowledge, seed: int = 0) -> Any:
+    """A source of knowledge as a control has it.
+
+    Args:
+        name: of the resource: library, graph, guidelines, cases ...
+        source: the right one.
+        knowledge: which control; `none` is no matter of a source.
+
+    Raises:
+        ConfigError: the control is not there for such a source.
+    """
+    if knowledge == "dead":
+        return Dead()
+    if knowledge == "rewired" and isinstance(source, GraphStore):
+        place = assets.cache_root() / "controls"
+        return rewired(
+            source, place / f"{io.fingerprint([source.record, io.digest(source.folder), seed])}", seed
+        )
+    if knowledge == "exchanged" and not isinstance(source, GraphStore):
+        if isinstance(source, Cases):
+            texts = [one.text for one in source.cases]
+            turned = zip(source.cases, (*texts[1:], texts[0]), strict=True)
+            return Cases([replace(one, text=text) for one, text in turned])
+        return exchanged(source, seed)
+    if knowledge == "exchanged":
+        raise ConfigError(
+            f"the control of {name}, a graph, is `rewired`: leave its tools out for `exchanged`"
+        )
+    return source
+
+
+def exchanged(store: Store, seed: int = 0) -> Exchanged:
+    """The control of a store: a library of passages, or a text or dense store.
+
+    Raises:
+        ConfigError: its documents cannot be listed, or it has but one text.
+    """
+    folder = getattr(store, "folder", None)
+    if folder is not None and (Path(folder) / "documents.jsonl").is_file():
+        rows = io.read_jsonl(Path(folder) / "documents.jsonl")
+        return Exchanged(store, tuple(Evidence(str(row["id"]), row["text"], "") for row in rows), seed)
+    pool = getattr(store, "passages", None)
+    if pool is None:
+        raise ConfigError(
+            "the control `exchanged` is for a file of passages, a text or a dense store; for a graph it is"
+            " `rewired`"
+        )
+    return Exchanged(store, tuple(pool), seed)
+
+
+def rewired(store: GraphStore, folder: Path, seed: int = 0) -> GraphStore:
+    """The control of a graph, in a folder that is written whole and opened again when it is there.
+
+    The objects of all facts of a predicate are dealt out anew among its subjects, so each node is the subject
+    and the object of as many facts of each predicate as before.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    with io.in_turn(folder):
+        if not (folder / io.MANIFEST).is_file():
+            with io.publish(folder) as draft:
+                shutil.copyfile(store.folder / FILE, draft / FILE)
+                _deal(draft / FILE, seed)
+                files = {FILE: (draft / FILE).stat().st_size}
+                io.write_json(draft / RECORD, {**store.record, "files": files, "rewired": seed})
+    return GraphStore(folder)
+
+
+def _deal(file: Path, seed: int) -> None:
+    try:
+        database = sqlite3.connect(file)
+        try:
+            database.execute("PRAGMA journal_mode = OFF")
+            predicates = database.execute("SELECT DISTINCT predicate FROM relation ORDER BY predicate")
+            for (predicate,) in predicates.fetchall():
+                found = (
+                    "SELECT id, object FROM relation WHERE predicate = ? AND object IS NOT NULL ORDER BY id"
+                )
+                rows = database.execute(found, (predicate,)).fetchall()
+                objects = [other for _, other in rows]
+                random.Random(f"{seed} {predicate}").shuffle(objects)
+                dealt = zip(objects, (id for id, _ in rows), strict=True)
+                database.executemany("UPDATE relation SET object = ? WHERE id = ?", dealt)
+            database.commit()
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        raise StorageError(f"{file} cannot be written: {error}") from error
