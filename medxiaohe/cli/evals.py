@@ -16,7 +16,7 @@ from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.cli import runs
-from medxiaohe.cli.summary import scores, table
+from medxiaohe.cli.summary import budgets, costs, scores, table
 from medxiaohe.errors import ConfigError
 from medxiaohe.evals.compare import CompareSettings
 from medxiaohe.evals.compare import compare as compare_stages
@@ -218,14 +218,19 @@ def compare(args: argparse.Namespace) -> int:
             io.write_jsonl(args.out / "unread.jsonl", io.read_jsonl(Path(place) / "unread.jsonl"))
     for line in found["warnings"]:
         runs.say(f"warning: {line}")
+    for rows in found["costs"].values():
+        for row in rows:
+            row["seconds"] = _seconds(stages[row["stage"]])
     if args.out is not None:
         io.write_json(args.out / "comparison.json", found)
-    print(
-        json.dumps(found, ensure_ascii=False)
-        if args.json
-        else f"{scores(found)}\n\n{_detectable(found)}\n\n{_readings(found)}"
-    )
+    parts = [scores(found), _detectable(found), costs(found), budgets(found), _readings(found)]
+    print(json.dumps(found, ensure_ascii=False) if args.json else "\n\n".join(filter(None, parts)))
     return 0
+
+
+def _seconds(folder: Path) -> float | None:
+    """Wall time of the stage that answered, by the log of its run folder; None where it is not there."""
+    return recipes.seconds(folder.parent.parent).get((folder.parent.name, folder.name))
 
 
 def _detectable(found: Mapping[str, Any]) -> str:

@@ -118,6 +118,33 @@ def scores(comparison: Mapping[str, Any]) -> str:
     return table(rows, right={1, 2, 4, 5})
 
 
+def costs(comparison: Mapping[str, Any]) -> str:
+    """What an item took: requests, calls of tools, tokens, and the wall time of the whole stage."""
+    head = ("task: stage", "workflow", "calls", "tools", "tokens in", "tokens out", "seconds of the run")
+    rows: list[tuple[str, ...]] = [head]
+    for task, stages in comparison.get("costs", {}).items():
+        for i, row in enumerate(stages):
+            about = "~" if row["estimated"] else ""  # not counted by the backend
+            figures = [f"{row['calls']:.1f}", f"{row['tools']:.1f}"]
+            figures += [f"{about}{row[key]:,.0f}" for key in ("tokens_in", "tokens_out")]
+            seconds = row.get("seconds")
+            figures.append("-" if seconds is None else f"{seconds:,.0f}")
+            rows.append((_name(task, row, i), row["workflow"] or "answer", *figures))
+    return table(rows, right={2, 3, 4, 5, 6}) if len(rows) > 1 else ""
+
+
+def budgets(comparison: Mapping[str, Any]) -> str:
+    """Workflows against `answer`, and against self-consistency with as many requests; losses included."""
+    head = ("task: workflow", "against", "calls", "difference", "95% interval", "p (Holm)")
+    rows: list[tuple[str, ...]] = [head]
+    for row in comparison.get("equal_budget", ()):
+        interval = f"[{number(row['low'])}, {number(row['high'])}]"
+        calls = f"{row['calls']:.1f} : {row['calls_a']:.1f}"
+        shown = (f"{row['difference']:+.3f}", interval, p_value(row["p_holm"]))
+        rows.append((f"{row['task']}: {row['b']}", row["a"], calls, *shown))
+    return table(rows, right={2, 3, 5}) if len(rows) > 1 else ""
+
+
 def _name(task: str, row: Mapping[str, Any], i: int) -> str:
     return f"{'' if i else task + ': ':<{len(task) + 2}}{row['stage']}"
 

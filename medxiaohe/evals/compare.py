@@ -2,9 +2,11 @@
 
 The inputs are `evals.run` stages under any names; the first is the base. Each is compared with the base and
 with the one before it, on the items both answered. `corpus`, a stage with coverage.json, splits scores by how
-often the corpus mentions the rarest entity of an item. `readings` has the shares of unparsed, refused and
-truncated replies, the means with them as wrong and left out, and the mean by each parser, `by_model` the
-shares over all tasks; `unread.jsonl` has 20 unread replies of each task and model.
+often the corpus mentions the rarest entity of an item. `costs` has what an item took in requests, calls of
+tools and tokens; `equal_budget` compares each workflow with `answer`, and with self-consistency of as many
+requests. `readings` has the shares of unparsed, refused and truncated replies, the means with them as wrong
+and left out, and the mean by each parser, `by_model` the shares over all tasks; `unread.jsonl` has 20 unread
+replies of each task and model.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from medxiaohe import io
 from medxiaohe.entity.tree.frequency import BUCKETS, buckets
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.evals.running import other_readings
-from medxiaohe.evals.statistics import clusters, readings, stats
+from medxiaohe.evals.statistics import clusters, costs, readings, stats
 from medxiaohe.models.asking import Client
 from medxiaohe.scoring.judges.use import JudgeSettings
 from medxiaohe.scoring.parsers import STRICT, lenient
@@ -81,6 +83,7 @@ def compare(
     everything = paired + perplexity_paired
     for row, p in zip(everything, stats.holm([row["p"] for row in everything]), strict=True):
         row["p_holm"] = p
+    spent = _spent(stages, tasks)
     result = {
         "stages": list(stages),
         "tasks": {
@@ -88,6 +91,8 @@ def compare(
             for task in tasks
         },
         "paired": paired,
+        "costs": {task: [{"stage": n, **row} for n, row in rows.items()] for task, rows in spent.items()},
+        "equal_budget": _budgets(runs, spent, settings.seed),
         "buckets": _buckets(runs, tasks, corpus) if corpus else {},
         "perplexity": {
             "stages": [
@@ -196,27 +201,51 @@ def _paired(task: str, runs: Mapping[str, Items], seed: int) -> Iterator[dict[st
         pair for i, b in enumerate(names[1:], 1) for pair in ((names[0], b), (names[i - 1], b))
     )
     for a, b in pairs:
-        common = sorted(set(runs[a]) & set(runs[b]))
-        if other := [id for id in common if runs[a][id].asked != runs[b][id].asked]:
-            raise DataError(
-                f"{task}: {a} and {b} were asked different things as {other[0]!r}: run both on the same data"
-                " and tokenizer"
-            )
-        known = [id for id in common if runs[a][id].value is not None and runs[b][id].value is not None]
-        if not known:
-            raise DataError(f"{task}: {a} and {b} have no judged item in common")
-        before, after = ([float(runs[name][id].value or 0.0) for id in known] for name in (a, b))
-        found = asdict(
-            stats.paired(before, after, clusters.joined([runs[a][id].cluster for id in known]), seed)
+        yield _pair(task, a, b, runs, seed)
+
+
+def _pair(task: str, a: str, b: str, runs: Mapping[str, Items], seed: int) -> dict[str, Any]:
+    """Run b against run a on the items that both answered."""
+    common = sorted(set(runs[a]) & set(runs[b]))
+    if other := [id for id in common if runs[a][id].asked != runs[b][id].asked]:
+        raise DataError(
+            f"{task}: {a} and {b} were asked different things as {other[0]!r}: run both on the same data"
+            " and tokenizer"
         )
-        left_out = len(set(runs[a]) | set(runs[b])) - len(known)
-        yield {
-            "task": task,
-            "a": a,
-            "b": b,
-            **{k: _finite(v) for k, v in found.items()},
-            "unpaired": left_out,
-        }
+    known = [id for id in common if runs[a][id].value is not None and runs[b][id].value is not None]
+    if not known:
+        raise DataError(f"{task}: {a} and {b} have no judged item in common")
+    before, after = ([float(runs[name][id].value or 0.0) for id in known] for name in (a, b))
+    found = asdict(stats.paired(before, after, clusters.joined([runs[a][id].cluster for id in known]), seed))
+    left_out = len(set(runs[a]) | set(runs[b])) - len(known)
+    return {"task": task, "a": a, "b": b, **{k: _finite(v) for k, v in found.items()}, "unpaired": left_out}
+
+
+def _budgets(
+    runs: Mapping[str, Mapping[str, Items]], found: Mapping[str, Mapping[str, Any]], seed: int
+) -> list[dict[str, Any]]:
+    """Every workflow against `answer`, and against self-consistency with as many calls; p corrected for the
+    number of these tests (Holm)."""
+    rows = []
+    for task in found:
+        for b, against, a in costs.equal_budget(found[task]):
+            pair = _pair(task, a, b, {name: run[task] for name, run in runs.items() if task in run}, seed)
+            calls = {"calls": found[task][b]["calls"], "calls_a": found[task][a]["calls"]}
+            rows.append({"against": against, **pair, **calls})
+    for row, p in zip(rows, stats.holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = p
+    return rows
+
+
+def _spent(stages: Mapping[str, Path], tasks: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Task -> stage -> its workflow and what an item took."""
+    found: dict[str, dict[str, Any]] = {task: {} for task in tasks}
+    for name, folder in stages.items():
+        path = folder / "results.json"
+        facts = io.read_json(path).get("tasks", {}) if path.is_file() else {}
+        for task, spent in costs.costs(folder / "traces.jsonl").items():
+            found[task][name] = {"workflow": facts.get(task, {}).get("workflow", ""), **spent}
+    return found
 
 
 def _buckets(runs: Mapping[str, Mapping[str, Items]], tasks: Sequence[str], corpus: Path) -> dict[str, Any]:

@@ -9,7 +9,8 @@ the same bytes.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ from medxiaohe.models import checkpoint, ranking, render, turns, wire
 from medxiaohe.models.families import family as families
 from medxiaohe.models.prefix import Beginnings
 from medxiaohe.models.render import Rendered, Thinking
-from medxiaohe.types import Message, Tool
+from medxiaohe.types import Message, Part, Tool, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     import torch
 
 TOKENS_PER_PASS = 2048  # of a likelihood pass: bounds the memory that the logits of a large vocabulary take
+MOST_COUNTED = 10_000  # texts whose number of tokens is remembered
 IMAGE_LENGTH = 250  # tokens an image counts as, when conversations are sorted by length
 
 
@@ -59,6 +61,7 @@ class Transformers:
         self.settings = generation(loaded, max_new_tokens, temperature)
         self.beginnings = Beginnings(self.model)
         self._tails: dict[tuple[str, int], tuple[int, ...]] = {}
+        self._lengths: dict[str, int] = {}  # tokens of texts
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
         """One reply for each conversation; those of like length are answered together."""
@@ -85,6 +88,18 @@ class Transformers:
         other = copy.copy(self)
         other.seed = seed
         return other
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """The number of tokens of the words of messages; marks of the chat template and images are not
+        counted."""
+        return sum(self._tokens_of(text) for message in messages for text in _words(message.parts))
+
+    def _tokens_of(self, text: str) -> int:
+        if text not in self._lengths:
+            if len(self._lengths) > MOST_COUNTED:
+                self._lengths.clear()
+            self._lengths[text] = len(self.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self._lengths[text]
 
     def token_nats(self, texts: Sequence[str], max_tokens: int = 256) -> list[tuple[float, int]]:
         """Of each text, cut to `max_tokens`: its summed negative log-likelihood in nats, and how many tokens
@@ -278,3 +293,14 @@ def generation(loaded: checkpoint.Loaded, max_new_tokens: int, temperature: floa
         pad_token_id=pad, eos_token_id=sorted(ends), suppress_tokens=None if image is None else [image],
         **sampling,
     )  # fmt: skip
+
+
+def _words(parts: Iterable[Part]) -> Iterator[str]:
+    """The texts of a message, those inside results of tools and calls too."""
+    for part in parts:
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, ToolResult):
+            yield from _words((*part.parts, part.error))
+        elif isinstance(part, ToolCall):
+            yield json.dumps([part.name, io.to_json(dict(part.arguments))], ensure_ascii=False)
