@@ -25,7 +25,7 @@ def texts(folder: Path) -> dict[str, str]:
 def resources() -> dict[str, Callable[[], Any]]:
     """Resources of tools by name; the asset of one is obtained when a tool first needs it."""
     return {
-        "guidelines": _guidelines,
+        "guidelines": guidelines,
         "interactions": _interactions,
         "renal_doses": _renal_doses,
         "graph": _graph,
@@ -33,7 +33,8 @@ def resources() -> dict[str, Callable[[], Any]]:
 
 
 @cache
-def _guidelines() -> Guidelines:
+def guidelines() -> Guidelines:
+    """Summaries of guidelines and differentials; the asset is obtained when it is first needed."""
     return Guidelines(texts(assets.folder("open_medicine")))
 
 

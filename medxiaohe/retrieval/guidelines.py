@@ -35,7 +35,7 @@ class Guidelines:
 
     def sections(self, question: str, top: int) -> tuple[Evidence, ...]:
         """The `top` parts of sections that match a question best, each with its span in its section."""
-        return self._index.search([question], top)[0]
+        return self.index.search([question], top)[0]
 
     def differential(self, complaint: str, top: int) -> tuple[Evidence, ...]:
         """Diagnoses of the differential that matches a complaint best, those that must not be missed first;
@@ -88,7 +88,7 @@ class Guidelines:
         )
 
     @cached_property
-    def _index(self) -> BM25:
+    def index(self) -> BM25:
         parts = []
         for document in documents(self.files):
             spans = chunks(document.text)

@@ -6,15 +6,18 @@ from pathlib import Path
 
 from medxiaohe import io
 from medxiaohe.errors import DataError
-from medxiaohe.retrieval import dense, graph, passages, text
+from medxiaohe.retrieval import assets, dense, graph, passages, text
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.retrieval.service import Service
 from medxiaohe.retrieval.store import Store
 
+GUIDELINES = "asset:open_medicine"
+
 
 def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> Store:
     """The store of a folder that `knowledge build` wrote, the library of a file of passages
-    (retrieval/passages.py), or the one that a service at `url` searches.
+    (retrieval/passages.py), the guideline summaries of asset:open_medicine, or what a service at `url`
+    searches.
 
     Raises:
         DataError: the folder is no store or holds several; the file has no passage, or a row that is none.
@@ -22,6 +25,8 @@ def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> 
     """
     if url:
         return Service(url, privacy)
+    if path == GUIDELINES:
+        return assets.guidelines().index
     return open_store(Path(path)) if Path(path).is_dir() else BM25(passages.read(Path(path)))
 
 
