@@ -57,6 +57,10 @@ def test_the_computed_values_are_those_of_three_independent_roles() -> None:
     assert RUNGS["plan"].computed(0.6, False) == pytest.approx(0.6 + 0.4 * 0.36)
 
 
+def test_these_workflows_are_on_the_ladder() -> None:
+    assert set(RUNGS) == {"self_consistency", "medcot", "panel", "plan", "aide", "pathway"}
+
+
 def test_an_interval_that_is_missed_is_seen() -> None:
     assert not near(0.8, 0.6, N) and near(0.62, 0.6, N) and not near(0.99, 1.0, N)
     with pytest.raises(ConfigError, match="did you mean 'panel'"):
