@@ -51,6 +51,7 @@ class Source:
     license: str = ""  # for rows that state none
     # share of the patients (studies, rows) to hold out as test, for rows that state no split
     hold_out: float = 0.0
+    hold_out_validation: float = 0.0  # the same as validation: for early stopping, never for a score
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,8 +68,12 @@ class Source:
             raise ConfigError(
                 f"reader {self.reader!r} needs a path: a file, a folder, asset:NAME or hub:ORG/NAME"
             )
-        if not 0 <= self.hold_out < 1:
-            raise ConfigError(f"hold_out is a share from 0 to below 1, not {self.hold_out}")
+        shares = (self.hold_out, self.hold_out_validation)
+        if min(shares) < 0 or sum(shares) >= 1:
+            raise ConfigError(
+                "hold_out and hold_out_validation are shares from 0 whose sum is below 1, not"
+                f" {self.hold_out} and {self.hold_out_validation}"
+            )
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit must be at least 1, not {self.limit}; leave it out for all samples")
 
@@ -332,10 +337,13 @@ def _of_image(sample: Sample, error: DataError) -> DeadLetter:
 def _split(sample: Sample, source: Source) -> Split:
     """The side of a row that states none: by its patient, study or id, so that none of them straddles the
     split."""
-    if not source.hold_out:
+    if not source.hold_out and not source.hold_out_validation:
         return ""
     unit = sample.patient_id or sample.study_id or sample.id
-    return "test" if io.unit_interval("hold_out", source.label, unit) < source.hold_out else "train"
+    drawn = io.unit_interval("hold_out", source.label, unit)
+    if drawn < source.hold_out:
+        return "test"
+    return "validation" if drawn < source.hold_out + source.hold_out_validation else "train"
 
 
 def _opened(message: Message, opened: dict[ImageRef, ImageRef]) -> Message:

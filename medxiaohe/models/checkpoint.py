@@ -33,6 +33,8 @@ def load(
     four_bit: bool = False,
     thinking: Thinking = "auto",
     master: bool = False,
+    attn_implementation: str = "",
+    device_map: str = "",
 ) -> Loaded:
     """Load a checkpoint, one that reads images or a language model that reads text only.
 
@@ -44,6 +46,9 @@ def load(
         thinking: whether the chat template asks for thoughts; "auto" leaves it to the template.
         master: float32 on an accelerator too, for weights that are trained: steps of bfloat16 weights are
             lost in rounding.
+        attn_implementation: eager, sdpa, flash_attention_2 ...; "": as transformers chooses.
+        device_map: auto, balanced, sequential: layers are spread over all accelerators, and the memory of
+            the machine where they are full; "": all of it on `device`.
 
     Raises:
         ConfigError: there is no such checkpoint.
@@ -61,9 +66,13 @@ def load(
     render.set_thinking(own, thinking)
     reader = AutoModelForCausalLM if isinstance(own, TextProcessor) else AutoModelForImageTextToText
     dtype = torch.float32 if device == "cpu" or master else torch.bfloat16
-    options = {"quantization_config": _four_bit(dtype), "device_map": {"": device}} if four_bit else {}
+    options: dict[str, Any] = {"device_map": device_map} if device_map else {}
+    options |= {"attn_implementation": attn_implementation} if attn_implementation else {}
+    if four_bit:
+        options |= {"quantization_config": _four_bit(dtype), "device_map": device_map or {"": device}}
     try:
-        model = reader.from_pretrained(place, dtype=dtype, **options).to(device).eval()
+        model = reader.from_pretrained(place, dtype=dtype, **options).eval()
+        model = model if device_map else model.to(device)
     except ImportError as error:
         raise _missing(error, name) from error
     except (OSError, ValueError, KeyError) as error:

@@ -33,7 +33,7 @@ from medxiaohe.rewards.rwr import RwrWeights
 from medxiaohe.scoring.judges import use as judges
 from medxiaohe.tasks import make
 from medxiaohe.tools.toolbox import task_tools
-from medxiaohe.train.loop import faults, trackers
+from medxiaohe.train.loop import faults, trackers, trainer_settings
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, device, identity
@@ -121,6 +121,7 @@ def agentic(
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
+    trainer_settings.refuse(settings, device())
     uses = use_of(settings, data)
     prompts = [sample for sample in io.read_samples(data / "prompts.jsonl") if uses(sample) is not None]
     samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed)
@@ -131,8 +132,12 @@ def agentic(
     tasks = {name: make(name, tree, from_data=True) for name in sorted({s.source for s in samples})}
     tools = tools_by_task(tasks, settings.tools, settings.retriever)
     master = settings.parts.language == "full"
-    loaded = checkpoint.load(base, device(), thinking=settings.thinking, master=master)
+    attention = settings.attn_implementation
+    loaded = checkpoint.load(
+        base, device(), thinking=settings.thinking, master=master, attn_implementation=attention
+    )
     faults.agree(loaded)
+    trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
     inputs = [io.content(data, name) for name in ("prompts.jsonl", NEEDS) if (data / name).is_file()]
     place = io.scratch(
         out, ["agentic", decisive(settings), inputs, identity(base), code(), answer_rewards.code()]
@@ -279,7 +284,9 @@ def _trainer(
 
     generations = math.ceil(settings.max_steps / settings.num_iterations)
     trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor)(
-        model=parts_of.prepare(loaded.model, settings.parts, settings.seed),
+        model=trainer_settings.compiled(
+            parts_of.prepare(loaded.model, settings.parts, settings.seed), settings
+        ),
         args=grpo.config(settings, place),
         reward_funcs=reward,
         train_dataset=grpo.numbers(range(generations * num_prompts)),

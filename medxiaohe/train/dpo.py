@@ -20,7 +20,7 @@ from medxiaohe.models.render import IGNORED, Thinking
 from medxiaohe.recipe import ranks
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.train.loop import batch_plan as plans
-from medxiaohe.train.loop import faults, pairs, trackers
+from medxiaohe.train.loop import faults, pairs, trackers, trainer_settings
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
 from medxiaohe.train.loop.fit import (
@@ -34,6 +34,7 @@ from medxiaohe.train.loop.fit import (
     save,
 )
 from medxiaohe.train.loop.resume import newest, resumable
+from medxiaohe.train.loop.trainer_settings import SCHEDULE_OPTIONS, Schedule, TrainerSettings
 
 LABEL = "preference learning"
 KEPT = {
@@ -43,7 +44,7 @@ KEPT = {
 
 
 @dataclass(frozen=True)
-class DpoSettings:
+class DpoSettings(TrainerSettings):
     """Names are those of TRL's DPOConfig. The defaults are HeteroRAG's: LoRA at 2e-5, four epochs (HR-6)."""
 
     model: str = ""
@@ -62,6 +63,7 @@ class DpoSettings:
     max_steps: int = 0  # 0: as many as num_train_epochs takes
     num_train_epochs: float = 4.0
     max_length: int = 1024
+    lr_scheduler_type: Schedule = "linear"
     gradient_checkpointing: bool | None = None  # recompute activations; null: on an accelerator
     seed: int = 0
     allow_contaminated: bool = False  # train on pairs that were compared with no test split
@@ -88,10 +90,15 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
+    trainer_settings.refuse(settings, device())
     preferences = pairs.read(data / pairs.FILE)
     master = settings.parts.language == "full"
-    loaded = checkpoint.load(base, device(), thinking=settings.thinking, master=master)
+    attention = settings.attn_implementation
+    loaded = checkpoint.load(
+        base, device(), thinking=settings.thinking, master=master, attn_implementation=attention
+    )
     faults.agree(loaded)
+    trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
     rows = pairs.PairRows(preferences, loaded.processor, settings.max_length, f"render {pairs.FILE}")
     if parts_of.projector_is_fresh(loaded.model) and rows.first_with(True) is not None:
         raise ConfigError(
@@ -151,14 +158,20 @@ def _trainer(
     on_cpu = device() == "cpu"
     parts = settings.parts
     adapters_alone = parts.language == "lora" and not parts.projector and not parts.vision
-    reference = None if adapters_alone else checkpoint.load(loaded.name, device()).model
+    attention = settings.attn_implementation
+    reference = None
+    if not adapters_alone:
+        reference = checkpoint.load(loaded.name, device(), attn_implementation=attention).model
     config = DPOConfig(
         output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu,
         gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
         max_length=None,
         learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup_steps,
-        max_grad_norm=settings.max_grad_norm, lr_scheduler_type="linear", beta=settings.beta,
+        max_grad_norm=settings.max_grad_norm, beta=settings.beta,
+        lr_scheduler_type=settings.lr_scheduler_type,
+        lr_scheduler_kwargs=SCHEDULE_OPTIONS.get(settings.lr_scheduler_type),
+        optim=settings.optim, use_liger_kernel=settings.use_liger_kernel,
         loss_type=[settings.loss_type],
         label_smoothing=settings.label_smoothing,
         gradient_accumulation_steps=settings.gradient_accumulation_steps,
@@ -186,7 +199,7 @@ def _trainer(
         return tensors
 
     trainer = planned(resumable(Rendered, place), settings)(
-        model=parts_of.prepare(loaded.model, parts, settings.seed),
+        model=trainer_settings.compiled(parts_of.prepare(loaded.model, parts, settings.seed), settings),
         ref_model=reference,
         args=config,
         train_dataset=dataset(batches),

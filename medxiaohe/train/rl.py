@@ -22,11 +22,12 @@ from medxiaohe.models.render import Thinking, render_prompt
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
-from medxiaohe.train.loop import faults, trackers
+from medxiaohe.train.loop import faults, trackers, trainer_settings
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.resume import resumable
+from medxiaohe.train.loop.trainer_settings import TrainerSettings
 from medxiaohe.train.rollouts import answer_rewards, grpo
 from medxiaohe.train.rollouts.answer_rewards import Rewarding, RewardSettings
 from medxiaohe.train.rollouts.grpo import Rollouts
@@ -41,9 +42,10 @@ LABEL = "reinforcement learning"
 
 
 @dataclass(frozen=True)
-class RLSettings(ScoresPrompts):
-    """Names are those of TRL's GRPOConfig. One step sees `per_device_train_batch_size / num_generations`
-    prompts."""
+class RLSettings(TrainerSettings, ScoresPrompts):
+    """Names are those of TRL's GRPOConfig. One step sees `per_device_train_batch_size *
+    gradient_accumulation_steps` answers, `num_generations` to each prompt; `per_device_train_batch_size` of
+    them go through the model together. The step is the same whatever their product is made of."""
 
     model: str = ""
     thinking: Thinking = "auto"  # whether the chat template asks for thoughts; auto: as it does by itself
@@ -51,6 +53,7 @@ class RLSettings(ScoresPrompts):
     learning_rate: float = 1e-4
     num_generations: int = 4
     per_device_train_batch_size: int = 16
+    gradient_accumulation_steps: int = 1  # passes whose gradients make one step
     max_steps: int = 10
     max_completion_length: int = 8
     temperature: float = 1.0
@@ -64,7 +67,7 @@ class RLSettings(ScoresPrompts):
     entropy_target: float = 0.0
     entropy_coef_delta: float = 0.005
     entropy_coef_max: float = 1.0
-    gradient_checkpointing: bool = False  # recompute activations instead of keeping them
+    gradient_checkpointing: bool | None = None  # recompute activations; null: on an accelerator
     beta: float = 0.0
     num_iterations: int = 1  # optimizer steps that use the rollouts of one generation
     reward: RewardSettings = field(default_factory=RewardSettings)
@@ -85,9 +88,16 @@ class RLSettings(ScoresPrompts):
             raise ConfigError(f"save_steps must be at least 1, not {self.save_steps}")
         if min(self.hint_steps, self.rest, self.patience, self.entropy_target) < 0:
             raise ConfigError("hint_steps, rest, patience and entropy_target must be at least 0")
-        if self.num_generations < 2 or self.per_device_train_batch_size % self.num_generations:
+        if min(self.per_device_train_batch_size, self.gradient_accumulation_steps) < 1:
             raise ConfigError(
-                f"per_device_train_batch_size {self.per_device_train_batch_size} must be a multiple of"
+                "per_device_train_batch_size and gradient_accumulation_steps must be at least 1, not"
+                f" {self.per_device_train_batch_size} and {self.gradient_accumulation_steps}"
+            )
+        size = self.per_device_train_batch_size * self.gradient_accumulation_steps
+        if self.num_generations < 2 or size % self.num_generations:
+            raise ConfigError(
+                f"per_device_train_batch_size {self.per_device_train_batch_size} times"
+                f" gradient_accumulation_steps {self.gradient_accumulation_steps} must be a multiple of"
                 f" num_generations {self.num_generations}, which is at least 2"
             )
 
@@ -100,6 +110,7 @@ def rl(
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
+    trainer_settings.refuse(settings, device())
     prompts = list(io.read_samples(data / "prompts.jsonl"))
     samples = in_batches(prompts, grpo.prompts_of_a_generation(settings), settings.seed)
     if not samples:
@@ -108,8 +119,12 @@ def rl(
         )
     tasks = {name: make(name, tree, from_data=True) for name in sorted({s.source for s in samples})}
     master = settings.parts.language == "full"
-    loaded = checkpoint.load(base, device(), thinking=settings.thinking, master=master)
+    attention = settings.attn_implementation
+    loaded = checkpoint.load(
+        base, device(), thinking=settings.thinking, master=master, attn_implementation=attention
+    )
     faults.agree(loaded)
+    trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
     place = io.scratch(
         out,
         [
@@ -193,7 +208,9 @@ def _trainer(
 
     generations = math.ceil(settings.max_steps / settings.num_iterations)
     trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor)(
-        model=parts_of.prepare(loaded.model, settings.parts, settings.seed),
+        model=trainer_settings.compiled(
+            parts_of.prepare(loaded.model, settings.parts, settings.seed), settings
+        ),
         args=grpo.config(settings, place),
         reward_funcs=reward,
         train_dataset=grpo.numbers(range(generations * num_prompts)),

@@ -19,7 +19,7 @@ from medxiaohe.types import Model
 
 SECRETS = ("api_key_env",)  # the name of a variable is no secret, but where a key lives changes no answer
 # settings that change no answer
-HOW = ("batch_size", "workers", "timeout", "retries", "first_wait", "device", "resolve", "gpus")
+HOW = ("batch_size", "workers", "timeout", "retries", "first_wait", "device", "device_map", "resolve", "gpus")
 
 
 def load_model(settings: RunSettings, stage: Path | None) -> Model:

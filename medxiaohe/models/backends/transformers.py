@@ -38,15 +38,20 @@ def transformers(
     seed: int = 0,
     device: str = "auto",
     thinking: Thinking = "auto",
+    device_map: str = "",
+    attn_implementation: str = "",
 ) -> Transformers:
     """`model` is `starter`, a folder, or a hub id; `device` auto takes the GPU when there is one; `thinking`
-    on or off asks the chat template for thoughts or for none."""
+    on or off asks the chat template for thoughts or for none; `device_map` auto spreads a model that is
+    larger than one GPU over all of them."""
     plugins.need("torch", "transformers", why=f"running the model {model!r}")
     import torch
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    loaded = checkpoint.load(model, device, thinking=thinking)
+    loaded = checkpoint.load(
+        model, device, thinking=thinking, device_map=device_map, attn_implementation=attn_implementation
+    )
     return Transformers(loaded, batch_size, max_new_tokens, temperature, seed)
 
 

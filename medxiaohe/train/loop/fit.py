@@ -24,20 +24,23 @@ from medxiaohe.models.render import Thinking
 from medxiaohe.recipe import ranks
 from medxiaohe.recipe.settings import HOW, content_hash, decisive
 from medxiaohe.train.loop import batch_plan as plans
-from medxiaohe.train.loop import estimate, faults, trackers
+from medxiaohe.train.loop import estimate, faults, resume, trackers, trainer_settings
 from medxiaohe.train.loop import parts as parts_of
+from medxiaohe.train.loop import validation as validating
 from medxiaohe.train.loop.augment import Augment
 from medxiaohe.train.loop.checks import check_gradients, check_packing
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
 from medxiaohe.train.loop.resume import newest, resumable
 from medxiaohe.train.loop.row_index import Reading
 from medxiaohe.train.loop.rows import Rows
+from medxiaohe.train.loop.trainer_settings import SCHEDULE_OPTIONS, Schedule, TrainerSettings
+from medxiaohe.train.loop.validation import Validation, ValidationSettings
 
 CALIBRATION_IMAGES = 64
 
 
 @dataclass(frozen=True)
-class FitSettings:
+class FitSettings(TrainerSettings, ValidationSettings):
     """Names are those of Hugging Face TrainingArguments; `max_steps` counts optimizer steps."""
 
     model: str = ""
@@ -57,9 +60,7 @@ class FitSettings:
     max_length: int = 512
     # recompute activations instead of keeping them; null: on an accelerator
     gradient_checkpointing: bool | None = None
-    lr_scheduler_type: Literal[
-        "linear", "cosine", "constant", "constant_with_warmup", "cosine_with_min_lr", "polynomial"
-    ] = "linear"
+    lr_scheduler_type: Schedule = "linear"
     # area that images are resized to, for processors that resize by area; 0: as the checkpoint says
     min_pixels: int = 0
     max_pixels: int = 0
@@ -120,13 +121,21 @@ def checkpoints_activations(wanted: bool | None) -> bool:
 
 
 def train_on(
-    file: str, label: str, settings: FitSettings, out: Path, data: Path, model: Path | None
+    file: str,
+    label: str,
+    settings: FitSettings,
+    out: Path,
+    data: Path,
+    model: Path | None,
+    validation: Path | None = None,
 ) -> dict[str, Any]:
     """A training stage: render the samples of one file of a mixture, fit, save. A text over `max_length`
-    tokens is cut."""
+    tokens is cut. `validation` is a data.read stage, for the loss of its validation split."""
     refuse_unchecked(data, settings.allow_contaminated, label)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
+    validating.checked(settings, validation)
+    trainer_settings.refuse(settings, device(), settings.sharding)
     if settings.packing or settings.min_pixels or settings.max_pixels:
         refuse_what_cannot_be(base, settings)
     loaded = checkpoint.load(
@@ -135,12 +144,16 @@ def train_on(
         four_bit=settings.quantize == "4bit",
         thinking=settings.thinking,
         master=settings.parts.language == "full" or settings.sharding == "fsdp",  # FSDP2 shards one precision
+        attn_implementation=settings.attn_implementation,
     )
     faults.agree(loaded)
+    trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
     if settings.min_pixels or settings.max_pixels:
         limit = families.of(loaded.processor).limit_pixels
         limit(loaded.processor, settings.min_pixels, settings.max_pixels)
-    place = io.scratch(out, [label, decisive(settings), io.content(data, file), identity(base), code()])
+    inputs = [io.content(data, file)]
+    inputs += [io.content(validation, validating.FILE)] if validation is not None else []
+    place = io.scratch(out, [label, decisive(settings), *inputs, identity(base), code()])
     rows = Rows(
         data / file,
         loaded.processor,
@@ -154,7 +167,10 @@ def train_on(
         dropped = rows.index.dropped
         why = f"all {dropped} are longer than max_length" if dropped else "the mixture has none"
         raise DataError(f"{label}: no rows to train on: {why}")
-    return fit(rows, loaded, settings, out, place, label)
+    held = None
+    if validation is not None:
+        held = validating.rows(validation, settings, file, loaded.processor, reading(base, settings), place)
+    return fit(rows, loaded, settings, out, place, label, held)
 
 
 def reading(base: str, settings: FitSettings) -> Reading:
@@ -191,16 +207,28 @@ def code() -> str:
 
 
 def fit(
-    rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str
+    rows: Rows,
+    loaded: checkpoint.Loaded,
+    settings: FitSettings,
+    out: Path,
+    place: Path,
+    label: str,
+    held: Rows | None = None,
 ) -> dict[str, Any]:
     """Train on the rows, write `model/` and `metrics.jsonl` below `out`, return the stage's summary. `place`
-    keeps checkpoints."""
+    keeps checkpoints; `held` are rows of the validation split."""
     with trackers.tracking(settings.report_to, out):
-        return _fit(rows, loaded, settings, out, place, label)
+        return _fit(rows, loaded, settings, out, place, label, held)
 
 
 def _fit(
-    rows: Rows, loaded: checkpoint.Loaded, settings: FitSettings, out: Path, place: Path, label: str
+    rows: Rows,
+    loaded: checkpoint.Loaded,
+    settings: FitSettings,
+    out: Path,
+    place: Path,
+    label: str,
+    held: Rows | None,
 ) -> dict[str, Any]:
     lengths = rows.tokens
     pack_to = settings.max_length if settings.packing else 0
@@ -219,7 +247,10 @@ def _fit(
     batches = plans.plan(
         lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to, rising
     )
-    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label)
+    batch_size = settings.per_device_train_batch_size
+    every = validating.steps_between(settings, epoch / settings.gradient_accumulation_steps / ranks.world())
+    validation = None if held is None else Validation(held, settings, batch_size, every)
+    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label, validation)
     if getattr(trainer, "is_deepspeed_enabled", False):
         refuse_checkpoints(settings.save_steps, steps)
     seconds_each = check_gradients(trainer.model, rows, settings.parts)
@@ -236,16 +267,26 @@ def _fit(
             estimate.sentence(label, needed, seconds, estimate.room_on(device())), file=sys.stderr, flush=True
         )
     rows.keep_in_step = ranks.world() > 1
+    if held is not None:
+        held.keep_in_step = rows.keep_in_step
     found = newest(place)
     meter.advance(int(Path(found).name) if found else 0)
     with faults.explained(label, place):
-        trainer.train(resume_from_checkpoint=found)
+        if found and validation is not None and _had_stopped(found, settings):
+            resume.restore(trainer, found)
+        else:
+            trainer.train(resume_from_checkpoint=found)
     meter.close()
-    losses = [row for row in trainer.state.log_history if "loss" in row]
+    history = trainer.state.log_history
+    losses = [row for row in history if "loss" in row]
+    if settings.load_best_model_at_end:
+        validating.return_to_best(trainer, place)
     save(trainer, loaded, settings.parts, out, label, settings.adapter)
     if ranks.is_first():
         kept = ("step", "loss", "learning_rate")
-        io.write_jsonl(out / "metrics.jsonl", ({key: row[key] for key in kept} for row in losses))
+        found_at = {step: {validating.LOSS: loss} for step, loss in validating.losses(history)}
+        rows_of_steps = ({key: row[key] for key in kept} | found_at.get(row["step"], {}) for row in losses)
+        io.write_jsonl(out / "metrics.jsonl", rows_of_steps)
     return {
         "base": loaded.name,
         "steps": trainer.state.global_step,
@@ -259,7 +300,14 @@ def _fit(
         **before,
         "loss_first": round(losses[0]["loss"], 4),
         "loss_last": round(losses[-1]["loss"], 4),
+        **validating.summary(history, settings),
     }
+
+
+def _had_stopped(folder: str, settings: FitSettings) -> bool:
+    """Whether the run of a checkpoint had stopped by itself at that step."""
+    history = io.read_json(Path(folder) / "trainer_state.json")["log_history"]
+    return bool(validating.stopped(history, settings))
 
 
 def _trainer(
@@ -270,6 +318,7 @@ def _trainer(
     place: Path,
     steps: int,
     label: str,
+    validation: Validation | None = None,
 ) -> tuple[Any, progress.Meter]:
     from transformers import TrainerCallback
     from transformers.trainer_callback import PrinterCallback
@@ -288,6 +337,9 @@ def _trainer(
         warmup_steps=settings.warmup_steps,
         max_grad_norm=settings.max_grad_norm,
         lr_scheduler_type=settings.lr_scheduler_type,
+        lr_scheduler_kwargs=SCHEDULE_OPTIONS.get(settings.lr_scheduler_type),
+        optim=settings.optim,
+        use_liger_kernel=settings.use_liger_kernel,
         per_device_train_batch_size=1,  # a row of the trainer's data set is a batch of the plan
         gradient_accumulation_steps=settings.gradient_accumulation_steps,
         max_steps=steps,
@@ -318,13 +370,15 @@ def _trainer(
         (number,) = (item["row"] for item in items)
         return rows.batch(batches[number], key=f"{settings.seed} {number}", packed=settings.packing)
 
-    trainer = planned(resumable(SFTTrainer, place), settings)(
-        model=model,
+    evaluated = validating.evaluating(resumable(SFTTrainer, place), validation, place)
+    asked = [] if validation is None else [validating.at_its_steps(validation)]
+    trainer = planned(evaluated, settings)(
+        model=trainer_settings.compiled(model, settings),
         args=config,
         train_dataset=dataset(batches),
         data_collator=collate,
         processing_class=checkpoint.for_trainer(loaded.processor),
-        callbacks=[Show(), faults.alarms(label)],
+        callbacks=[Show(), faults.alarms(label), *asked],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, meter
@@ -372,7 +426,8 @@ def planned(trainer: type, settings: Planning) -> Any:
 
         def create_optimizer(self, model: Any = None) -> Any:
             rates = (settings.learning_rate, settings.projector_learning_rate, settings.weight_decay)
-            self.optimizer = parts_of.optimizer(model or self.model, *rates)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args)
+            self.optimizer = parts_of.optimizer(model or self.model, *rates, kind=kind, options=options)
             return self.optimizer
 
     return Planned

@@ -6,6 +6,7 @@ frozen: it is the best part of the starter and the most expensive one to train.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -96,11 +97,24 @@ def merged(model: Any) -> Any:
 
 
 def optimizer(
-    model: Any, learning_rate: float, projector_learning_rate: float | None, weight_decay: float
+    model: Any,
+    learning_rate: float,
+    projector_learning_rate: float | None,
+    weight_decay: float,
+    *,
+    kind: Any,
+    options: Mapping[str, Any],
 ) -> Any:
-    """AdamW with a rate of its own for the projector, which starts from nothing."""
-    import torch
+    """An optimizer with a rate of its own for the projector, which starts from nothing.
 
+    Args:
+        model: prepared for training.
+        learning_rate: of all weights but the projector's.
+        projector_learning_rate: None or 0: that of the others.
+        weight_decay: of all weights.
+        kind: class of the optimizer.
+        options: of its constructor, besides rates and decay.
+    """
     groups: dict[float, list[Any]] = {}
     for name, weight in model.named_parameters():
         if weight.requires_grad:
@@ -110,9 +124,8 @@ def optimizer(
                 else learning_rate
             )
             groups.setdefault(own, []).append(weight)
-    return torch.optim.AdamW(
-        [{"params": weights, "lr": rate} for rate, weights in groups.items()], weight_decay=weight_decay
-    )
+    each = [{"params": weights, "lr": rate} for rate, weights in groups.items()]
+    return kind(each, **{**options, "weight_decay": weight_decay})
 
 
 def sizes(model: Any) -> dict[str, int]:

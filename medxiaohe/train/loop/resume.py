@@ -78,13 +78,30 @@ def resumable(trainer: type, place: Path, extra: Extra | None = None) -> Any:
     return Resumable
 
 
-def restore(trainer: Any, folder: str, extra: Extra) -> None:
+def restore(trainer: Any, folder: str, extra: Extra | None = None) -> None:
     """Weights, log and extras of the last checkpoint of a run that had come to its end: the Trainer would
     train one step more."""
     own = _own(trainer, folder)
     _load_weights(trainer.model, own)
-    extra.restore(trainer, *_read(own, "extra"))
+    if extra is not None:
+        extra.restore(trainer, *_read(own, "extra"))
     trainer.state = type(trainer.state).load_from_json(str(Path(folder) / "trainer_state.json"))
+
+
+def save_weights(trainer: Any, folder: Path) -> None:
+    """Publish what is trained as it is now, without optimizer and random states; all processes take part."""
+    rank = trainer.args.process_index
+    parts = folder.with_name(f".{folder.name}.parts")
+    own = parts / f"rank{rank}"
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(parents=True)
+    _write(own, "weights", {}, {name: _local(weight) for name, weight in _trained(trainer.model).items()})
+    _publish(trainer, parts, folder)
+
+
+def load_weights(trainer: Any, folder: Path) -> None:
+    """What `save_weights` published; DataError where other weights are trained now."""
+    _load_weights(trainer.model, _own(trainer, str(folder)))
 
 
 def _own(trainer: Any, folder: str) -> Path:
@@ -113,15 +130,22 @@ def _save(trainer: Any, place: Path, extra: Extra | None) -> None:
     _write(own, "random", *_random_state())
     if extra is not None:
         _write(own, "extra", *extra.state(trainer))
-    trainer.accelerator.wait_for_everyone()
+    _publish(trainer, parts, place / f"{step:08d}", whole=True)
     if rank == 0:
-        with io.publish(place / f"{step:08d}") as draft:
-            for part in sorted(parts.iterdir()):
-                shutil.move(part, draft / part.name)
-            trainer.state.save_to_json(str(draft / "trainer_state.json"))
-        shutil.rmtree(parts, ignore_errors=True)
         for old in sorted(place.glob("[0-9]*"))[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _publish(trainer: Any, parts: Path, folder: Path, whole: bool = False) -> None:
+    """Rank 0 publishes the parts that all processes have written; `whole` adds the trainer's own state."""
+    trainer.accelerator.wait_for_everyone()
+    if trainer.args.process_index == 0:
+        with io.publish(folder) as draft:
+            for part in sorted(parts.iterdir()):
+                shutil.move(part, draft / part.name)
+            if whole:
+                trainer.state.save_to_json(str(draft / "trainer_state.json"))
+        shutil.rmtree(parts, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
 
 
@@ -143,12 +167,33 @@ def _optimizer_state(trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     tensors = {}
     for number, entries in state["state"].items():
-        for name, value in entries.items():
+        for name, value in _flat(entries).items():
             if isinstance(value, torch.Tensor):
                 tensors[f"{number} {name}"] = _local(value)
             else:
                 values["state"].setdefault(str(number), {})[name] = value
     return values, tensors
+
+
+def _flat(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of a weight with the scales that bitsandbytes has in a mapping of its own as "NAME INNER"."""
+    found: dict[str, Any] = {}
+    for name, value in entries.items():
+        inner = value.items() if isinstance(value, Mapping) else [("", value)]
+        found |= {f"{name} {key}".strip(): one for key, one in inner}
+    return found
+
+
+def _nested(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """What `_flat` was given."""
+    found: dict[str, Any] = {}
+    for key, value in entries.items():
+        name, _, inner = key.partition(" ")
+        if inner:
+            found.setdefault(name, {})[inner] = value
+        else:
+            found[name] = value
+    return found
 
 
 def _random_state() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -218,6 +263,7 @@ def _load_optimizer(trainer: Any, folder: Path) -> None:
     for key, tensor in tensors.items():
         number, _, name = key.partition(" ")
         state.setdefault(int(number), {})[name] = _sharded_like(weights[int(number)], tensor)
+    state = {number: _nested(entries) for number, entries in state.items()}
     trainer.optimizer.load_state_dict({"state": state, "param_groups": values["groups"]})
     trainer.lr_scheduler.load_state_dict(values["scheduler"])
 

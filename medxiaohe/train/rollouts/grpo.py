@@ -14,13 +14,13 @@ from medxiaohe.models.checkpoint import Loaded
 from medxiaohe.recipe import ranks
 from medxiaohe.train.loop import faults
 from medxiaohe.train.loop import parts as parts_of
-from medxiaohe.train.loop.fit import dataset, device, save
+from medxiaohe.train.loop.fit import checkpoints_activations, dataset, device, save
 from medxiaohe.train.loop.resume import newest, restore
 from medxiaohe.train.rollouts import watch
 
 PASSED_ON = (  # settings that have the name of TRL's
     "learning_rate", "num_generations", "per_device_train_batch_size", "max_steps", "max_completion_length",
-    "temperature", "gradient_checkpointing",
+    "temperature", "gradient_accumulation_steps", "optim", "use_liger_kernel",
     "epsilon_high", "loss_type", "scale_rewards", "mask_truncated_completions", "entropy_coef",
     "entropy_target", "entropy_coef_delta",
     "entropy_coef_max", "beta", "num_iterations", "seed", "save_steps",
@@ -43,6 +43,7 @@ def config(settings: Any, place: Path) -> Any:
         output_dir=str(place),
         use_cpu=on_cpu,
         bf16=not on_cpu,
+        gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
         lr_scheduler_type="constant",
         use_adaptive_entropy=settings.entropy_target > 0,
         data_seed=settings.seed,
@@ -61,9 +62,14 @@ def config(settings: Any, place: Path) -> Any:
     )
 
 
+def answers_of_a_step(settings: Any) -> int:
+    """Answers that one optimizer step learns from, over all processes and passes."""
+    return int(settings.per_device_train_batch_size * settings.gradient_accumulation_steps * ranks.world())
+
+
 def prompts_of_a_generation(settings: Any) -> int:
     """Of all processes together."""
-    return int(settings.per_device_train_batch_size * ranks.world() // settings.num_generations)
+    return answers_of_a_step(settings) // int(settings.num_generations)
 
 
 def numbers(rows: Sequence[int]) -> Any:
@@ -142,7 +148,7 @@ def finish(
 ) -> dict[str, Any]:
     """Write metrics, rollouts and the model; the summary of the stage."""
     history = [row for row in trainer.state.log_history if "reward" in row]
-    size = settings.per_device_train_batch_size * ranks.world()
+    size = answers_of_a_step(settings)
     if ranks.is_first():
         parts = [
             watch.components(written.rows, row["step"], size, settings.num_iterations) for row in history

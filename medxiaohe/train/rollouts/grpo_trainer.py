@@ -45,6 +45,7 @@ def rolling(trainer: type, roll: Roll, processor: Any) -> Any:
 
     class Rolling(trainer):  # type: ignore[misc, valid-type]
         rolled: Sequence[Rolled] = ()
+        entropy_coef: float
         _images: Sequence[Mapping[str, Any]] = ()  # of each row that goes through the model
 
         def _generate_and_score_completions(self, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def rolling(trainer: type, roll: Roll, processor: Any) -> Any:
             if len(firsts := episodes(self.rolled)) < len(self.rolled):
                 places = {id(episode_of(one)): i for i, one in enumerate(firsts)}
                 out["advantages"] = out["advantages"][[places[id(episode_of(one))] for one in self.rolled]]
-            return out
+            return in_passes(out, self.args.steps_per_generation)
 
         def _generate(self, prompts: Sequence[Any]) -> tuple[Any, ...]:
             ids = [list(one.tokens[: one.num_prompt]) for one in self.rolled]
@@ -67,8 +68,25 @@ def rolling(trainer: type, roll: Roll, processor: Any) -> Any:
             return ids, completions, masks, texts, known, {}, None, []
 
         def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+            """TRL's, with every pass weighted so that those of a step sum to the loss of the whole step."""
             self._images = inputs["images"]
-            return super()._compute_loss(model, inputs)
+            if self.current_gradient_accumulation_steps == 1:
+                return super()._compute_loss(model, inputs)
+            policy, entropy = weights_of_pass(
+                inputs, self.loss_type, self.current_gradient_accumulation_steps
+            )
+            before: float = self.entropy_coef
+            # the entropy bonus is a part of the loss that TRL returns, and has a weight of its own
+            self.entropy_coef = before * entropy / policy
+            loss = super()._compute_loss(model, inputs) * policy
+            self.entropy_coef = before
+            if self.use_adaptive_entropy and self.accelerator.sync_gradients:
+                # as TRL adapts it, from the coefficient without the weight
+                below = self._last_world_entropy <= self.args.entropy_target
+                moved = before + (1 if below else -1) * self.args.entropy_coef_delta
+                self.entropy_coef = max(self.args.entropy_coef_min, min(moved, self.args.entropy_coef_max))
+                self._metrics["train"]["entropy_coef"][-1] = self.entropy_coef
+            return loss
 
         def _get_per_token_logps_and_entropies(
             self,
@@ -107,6 +125,52 @@ def rolling(trainer: type, roll: Roll, processor: Any) -> Any:
             )
 
     return Rolling
+
+
+def in_passes(out: dict[str, Any], passes: int) -> dict[str, Any]:
+    """The rows of a generation, filled up so that `passes` divides them, for TRL drops what is left over.
+
+    Rows that fill up carry no loss: their masks are 0. What a step is a mean over is noted before.
+
+    Args:
+        out: tensors [rows, ...] and a list of images of each row.
+        passes: forward passes that the rows of a process are cut into.
+    """
+    import torch
+
+    if passes == 1:
+        return out
+    rows, mask = len(out["images"]), loss_mask(out)
+    gap = -rows % passes
+    noted = {"rows_of_step": torch.tensor(float(rows)), "tokens_of_step": mask.sum().float().cpu()}
+    filled: dict[str, Any] = {}
+    for name, value in out.items():
+        if isinstance(value, list):
+            filled[name] = value + value[:1] * gap
+        elif isinstance(value, torch.Tensor) and value.ndim:
+            silent = name in ("completion_mask", "tool_mask", "advantages")
+            more = value[:1] * 0 if silent else value[:1]
+            filled[name] = torch.cat([value, *[more] * gap])
+        else:
+            filled[name] = value
+    return filled | noted
+
+
+def loss_mask(inputs: Mapping[str, Any]) -> Any:
+    """1 at the tokens [rows, length] that carry loss."""
+    mask = inputs["completion_mask"]
+    return mask * inputs["tool_mask"] if inputs.get("tool_mask") is not None else mask
+
+
+def weights_of_pass(inputs: Mapping[str, Any], loss_type: str, passes: int) -> tuple[float, float]:
+    """What TRL's loss of one pass is multiplied with, and its entropy bonus, so that passes sum to the step.
+
+    TRL divides each pass by the number of passes: right where passes have equal shares. A mean over the
+    tokens of a pass counts as many times as it has tokens, a mean over rows as many times as it has rows.
+    """
+    tokens = float(loss_mask(inputs).sum()) * passes / max(1.0, float(inputs["tokens_of_step"]))
+    rows = len(inputs["images"]) * passes / float(inputs["rows_of_step"])
+    return {"bnpo": tokens, "grpo": rows, "dr_grpo": rows}.get(loss_type, 1.0) or 1.0, tokens
 
 
 def episode_of(row: Rolled) -> Any:
