@@ -39,7 +39,7 @@ COLUMNS = {  # heading -> what its test checks, by the name of the test
     "cpt": "test_pretraining_reads_documents_with_images",
     "sft LoRA": "test_lora_moves_the_language_model_alone_and_is_merged",
     "sft full": "test_everything_is_trained_and_recomputed_activations_change_nothing",
-    "packing": "test_packed_rows_are_those_alone_token_by_token_or_packing_is_refused",
+    "packing": "test_packed_rows_are_those_alone_token_by_token",
     "dpo": "test_preferences_between_replies_are_learnt",
     "rl": "test_the_policys_likelihoods_are_those_of_each_row_alone",
     "agentic": "test_agents_are_trained_with_a_tool",
@@ -54,7 +54,6 @@ TITLES = {
     "llama": "Llama 3 (text)", "gemma": "Gemma (text)",
 }  # fmt: skip
 REFUSED = {  # cells whose test checks a refusal
-    "packing": ("qwen2_5_vl", "qwen3_vl", "gemma3"),
     "preferences": ("qwen3", "llama", "gemma"),
 }
 

@@ -77,6 +77,7 @@ def load(
         raise _missing(error, name) from error
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"cannot load the model {name!r}, a {kind}: {_short(error)}") from error
+    families.of(own).prepare(model)
     return Loaded(model, own, name)
 
 

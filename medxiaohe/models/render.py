@@ -211,17 +211,18 @@ def batch(
 
 
 def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, torch.Tensor]:
-    """Tensors of sequences that each hold several conversations: input_ids, position_ids, labels [batch,
-    length], image features.
+    """Tensors of sequences that each hold several conversations: input_ids, labels [batch, length],
+    position_ids [batch, length] or [4, batch, length], image features.
 
     Positions start again with every conversation, and there is no attention mask: that is how transformers
     knows what must not see what. No conversation is asked to predict the first token of the next.
     """
     import torch
 
-    pad = processor.tokenizer.pad_token_id
+    pad, family = processor.tokenizer.pad_token_id, families.of(processor)
     length = max(sum(len(row.tokens) for row in rows) for rows in sequences)
-    out: dict[str, list[list[int]]] = {"input_ids": [], "position_ids": [], "labels": []}
+    out: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
+    positions = []
     for rows in sequences:
         gap = length - sum(len(row.tokens) for row in rows)
         labels = [
@@ -229,9 +230,13 @@ def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, t
             for r in rows
         ]
         out["input_ids"].append([token for row in rows for token in row.tokens] + [pad] * gap)
-        out["position_ids"].append([i for row in rows for i in range(len(row.tokens))] + list(range(gap)))
+        each = [family.positions(processor, row.tokens, row.features) for row in rows]
+        each.append(torch.arange(gap).expand(each[0].shape[0], -1))
+        positions.append(torch.cat(each, dim=1))
         out["labels"].append([label for row in labels for label in row] + [IGNORED] * gap)
     tensors = {name: torch.tensor(values) for name, values in out.items()}
+    kinds = torch.stack(positions, dim=1)  # [1 or 4, batch, length]
+    tensors["position_ids"] = kinds[0] if kinds.shape[0] == 1 else kinds
     every = [row for rows in sequences for row in rows]
     return tensors | _inputs(every, tensors["input_ids"], processor)
 

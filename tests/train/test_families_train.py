@@ -10,7 +10,7 @@ import tiny_families
 from tiny_families import Family
 
 from medxiaohe import io
-from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.families import family as families
 from medxiaohe.models.render import render_prompt
@@ -105,22 +105,59 @@ def rows_of(family: Family, place: Path) -> Rows:
     return Rows(place / "instructions.jsonl", family.processor, reading, "render")
 
 
-def test_packed_rows_are_those_alone_token_by_token_or_packing_is_refused(
+def test_packed_rows_are_those_alone_token_by_token(
     family: Family, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
+    """In sequences of three, in attention of both kinds, and in training."""
     place = data(family, request)
-    settings = FitSettings(model=str(family.folder), packing=True, max_length=1024, max_steps=1)
-    if families.of(family.processor).cannot_pack:
-        with pytest.raises(ConfigError, match="packing is not for"):
-            sft(settings, tmp_path / "o", data=place)
-        return
     rows = rows_of(family, place)
     numbers = list(range(len(rows)))
+    packed = rows.batch([numbers[:3], numbers[3:]], packed=True)
     with torch.no_grad():
-        together = token_nats(family.model, rows.batch([numbers[:3], numbers[3:]], packed=True))
         alone = torch.cat([token_nats(family.model, rows.batch([[number]])) for number in numbers])
-    assert (together - alone).abs().max() < 1e-4 and len(alone) > 10
+        for attention in ("sdpa", "eager"):
+            model = checkpoint.load(str(family.folder), attn_implementation=attention).model
+            assert (token_nats(model, packed) - alone).abs().max() < 1e-4 and len(alone) > 10
+    settings = FitSettings(model=str(family.folder), packing=True, max_length=1024, max_steps=1)
     assert sft(settings, tmp_path / "o", data=place)["fill"] > 0.5
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "qwen3_vl"])
+def test_positions_of_packed_rows_are_those_the_model_gives_each_alone(
+    name: str, families_folder: Path, mixture: Path
+) -> None:
+    if package := tiny_families.missing(name):
+        pytest.skip(f"{name} needs {package}")
+    family = tiny_families.load(name, families_folder)
+    rows = rows_of(family, mixture)
+    for number in range(len(rows)):
+        row = rows.batch([[number]])
+        grid = {"image_grid_thw": row["image_grid_thw"]} if "image_grid_thw" in row else {}
+        own, _ = family.model.model.get_rope_index(row["input_ids"], row["mm_token_type_ids"], **grid)
+        given = rows.batch([[number]], packed=True)["position_ids"]
+        assert given[1:].equal(own) and given[0, 0].tolist() == list(range(row["input_ids"].shape[1]))
+
+
+def test_a_row_that_sees_its_neighbour_is_found_before_training(
+    family: Family, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Positions that do not start again; for M-RoPE and for Gemma's masks, those that transformers makes."""
+    from medxiaohe.train.loop.checks import check_packing
+
+    rows = rows_of(family, data(family, request))
+    check_packing(family.model, rows)
+    real = rows.batch
+
+    def spoilt(sequences: Any, key: str = "", packed: bool = False) -> dict[str, Any]:
+        out = real(sequences, key, packed)
+        if packed:
+            length = out["input_ids"].shape[1]
+            out["position_ids"] = torch.arange(length).expand_as(out["position_ids"]).clone()
+        return out
+
+    monkeypatch.setattr(rows, "batch", spoilt)
+    with pytest.raises(ModelError, match="rows packed together change each other"):
+        check_packing(family.model, rows)
 
 
 def test_lora_moves_the_language_model_alone_and_is_merged(

@@ -96,6 +96,17 @@ def stacked(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.cat(widened)
 
 
+def plain_positions(processor: Any, tokens: Sequence[int], features: Tensors) -> torch.Tensor:
+    """[1, tokens]: 0, 1, 2 ..."""
+    import torch
+
+    return torch.arange(len(tokens))[None]
+
+
+def leave(model: Any) -> None:
+    """For models that need no change."""
+
+
 @dataclass(frozen=True)
 class Family:
     """What a processor and its model want; each field has the value that most of them share.
@@ -110,7 +121,9 @@ class Family:
         limit_pixels: makes the processor resize images to at least and at most so many pixels, 0 as it is;
             saved with the processor, so what comes after training sees the same.
         join: features of several conversations as one tensor, called for each of the processor's outputs.
-        cannot_pack: why rows cannot share a sequence, "" where they can.
+        positions: of conversations that share a sequence, from their tokens and image features; each
+            conversation is numbered as if it stood alone.
+        prepare: changes a model that was loaded, such as a mask that packed rows need.
         packages: import names that the processor needs besides transformers and Pillow.
         language: model type of the language half -> the plain language model of the same weights, where it
         has
@@ -126,7 +139,8 @@ class Family:
     expanded: Callable[[Any, Sequence[tuple[int, int]]], list[str]] = expanded
     limit_pixels: Callable[[Any, int, int], None] = cannot_limit
     join: Callable[[str, Sequence[torch.Tensor]], torch.Tensor] = stacked
-    cannot_pack: str = ""
+    positions: Callable[[Any, Sequence[int], Tensors], torch.Tensor] = plain_positions
+    prepare: Callable[[Any], None] = leave
     packages: tuple[str, ...] = ()
     language: Mapping[str, str] = field(default_factory=dict)
     backend: str | None = None

@@ -4,7 +4,14 @@ other.
 `image_token_id` of the processor is that of `<start_of_image>`, which the text has; features stand at the
 tokens of `<image_soft_token>`. `token_type_ids` tells the model which tokens are of an image: inside an image
 attention goes both ways, and training demands it for rows of text too.
+
+Where several conversations share a sequence, transformers 5.23 looks an image's tokens up at the positions of
+their conversation instead of their places in the sequence, so that tokens of an image miss each other in
+layers with a sliding window (`masking_utils.create_causal_mask` remaps its `or_mask_function`; compare
+huggingface/transformers#46850). The mask is made here then, of the functions that transformers makes it of.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,11 +27,57 @@ def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
     return [str(processor.full_image_sequence)] * len(sizes)
 
 
+def prepare(model: Any) -> None:
+    """Have the model make the mask of packed conversations as `packed_masks` does."""
+    inner = getattr(model, "model", model)
+
+    def masked(module: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
+        packed = given.get("position_ids") is not None and given.get("token_type_ids") is not None
+        if packed and given.get("attention_mask") is None and given.get("past_key_values") is None:
+            masks = packed_masks(module.config.get_text_config(), given, module.dtype)
+            return args, given | ({"attention_mask": masks} if masks else {})
+        return None
+
+    inner.register_forward_pre_hook(masked, with_kwargs=True)
+
+
+def packed_masks(config: Any, given: dict[str, Any], dtype: Any) -> dict[str, Any] | None:
+    """Masks of the two kinds of layers for sequences of several conversations; None where each has one.
+
+    Full attention: what came before, and all of the own image. Sliding attention: the same inside the window.
+    Both inside the own conversation alone.
+
+    Args:
+        config: of the language model.
+        given: position_ids and token_type_ids [batch, length].
+        dtype: of the model.
+    """
+    import torch
+    from transformers import masking_utils as masks
+    from transformers.models.gemma3.modeling_gemma3 import get_block_sequence_ids_for_mask
+
+    rows = masks.find_packed_sequence_indices(given["position_ids"])
+    if rows is None:
+        return None
+    images = get_block_sequence_ids_for_mask(given["token_type_ids"], device=rows.device)
+    size = torch.empty(*rows.shape, 0, dtype=dtype, device=rows.device)  # what a mask knows its size from
+    own = masks.packed_sequence_mask_function(rows)
+    window = masks.sliding_window_overlay(config.sliding_window)
+
+    def made(*inside: Any) -> Any:
+        return masks.create_causal_mask(
+            config, size, None, None,
+            or_mask_function=masks.blockwise_overlay(images), and_mask_function=masks.and_masks(*inside),
+        )  # fmt: skip
+
+    return {"full_attention": made(own), "sliding_attention": made(own, window)}
+
+
 FAMILY = Family(
     name="Gemma 3",
     processors=("Gemma3Processor",),
     token_types="token_type_ids",
     image_token_id=image_token_id,
     expanded=expanded,
-    cannot_pack="transformers 5 looks an image's tokens up by their place in the row, which packing changes",
+    prepare=prepare,
 )

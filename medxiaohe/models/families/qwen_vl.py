@@ -2,13 +2,21 @@
 M-RoPE.
 
 The patches of an image are rows of `pixel_values` and `image_grid_thw` says how many, so batches need no
-padding. Positions are triples (time, row, column) that the model works out from `mm_token_type_ids`; plain
-positions, by which packed rows are told apart, would be wrong for images (last position 326 instead of 46).
+padding. Positions are triples (time, row, column; Qwen2-VL, arXiv 2409.12191, section 2.1) that the model
+works out by itself for one conversation. Where several share a sequence they are given, with a plain position
+in front by which the model knows what must not see what.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from medxiaohe.models.families.family import Family
+
+if TYPE_CHECKING:
+    import torch
 
 
 def placeholder(processor: Any) -> str:
@@ -23,13 +31,44 @@ def limit_pixels(processor: Any, smallest: int, largest: int) -> None:
     processor.image_processor.size = size
 
 
+def positions(processor: Any, tokens: Sequence[int], features: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Plain positions and those of M-RoPE, of a conversation of text and images.
+
+    Args:
+        processor: of the model.
+        tokens: of the conversation.
+        features: `image_grid_thw` [images, 3], patches of each image in time, height and width.
+
+    Returns:
+        [4, tokens]: plain position, then time, row and column. All three count on through text; in an image
+        time stands still, and text goes on behind the larger of its height and width.
+    """
+    import torch
+
+    plain = torch.arange(len(tokens))
+    grids = iter(features["image_grid_thw"].tolist() if "image_grid_thw" in features else [])
+    merged, parts, start = processor.image_processor.merge_size, [], 0
+    for is_image, group in groupby(tokens, lambda token: token == processor.image_token_id):
+        left = len(list(group))
+        while is_image and left:  # images that follow each other directly are one group
+            frames, height, width = next(grids)
+            sizes = (frames, height // merged, width // merged)
+            places = torch.stack(torch.meshgrid(*map(torch.arange, sizes), indexing="ij")).reshape(3, -1)
+            parts.append(places + start)
+            start, left = start + max(sizes[1:]), left - places.shape[1]
+        if not is_image:
+            parts.append((torch.arange(left) + start).expand(3, -1))
+            start += left
+    return torch.cat([plain[None], torch.cat(parts, dim=1)])
+
+
 FAMILY = Family(
     name="Qwen-VL",
     processors=("Qwen2VLProcessor", "Qwen2_5_VLProcessor", "Qwen3VLProcessor"),
     token_types="mm_token_type_ids",
     placeholder=placeholder,
     limit_pixels=limit_pixels,
-    cannot_pack="its positions are those of M-RoPE, which packed rows would not keep",
+    positions=positions,
     packages=("torchvision",),
     # without images, M-RoPE counts as plain positions do
     language={"qwen2_vl_text": "qwen2", "qwen2_5_vl_text": "qwen2", "qwen3_vl_text": "qwen3"},

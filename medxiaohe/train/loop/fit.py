@@ -136,7 +136,7 @@ def train_on(
     trackers.checked(settings.report_to)
     validating.checked(settings, validation)
     trainer_settings.refuse(settings, device(), settings.sharding)
-    if settings.packing or settings.min_pixels or settings.max_pixels:
+    if settings.min_pixels or settings.max_pixels:
         refuse_what_cannot_be(base, settings)
     loaded = checkpoint.load(
         base,
@@ -189,8 +189,6 @@ def refuse_what_cannot_be(base: str, settings: FitSettings) -> None:
     """ConfigError for settings that the family of a model has no place for, before its weights are read."""
     processor = checkpoint.processor(base)
     family = families.of(processor)
-    if settings.packing and family.cannot_pack:
-        raise ConfigError(f"packing is not for {base!r}: {family.cannot_pack}; set packing to false")
     if settings.min_pixels or settings.max_pixels:
         family.limit_pixels(processor, settings.min_pixels, settings.max_pixels)
 
