@@ -161,8 +161,11 @@ def agentic(
     with trackers.tracking(settings.report_to, out), earned.earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, place, written)
         before = parts_of.sizes(trainer.model)
+        asked = (sample.prompt.messages for sample in samples)
+        needed = grpo.estimated(trainer.model, asked, loaded.processor, settings, settings.max_length)
+        grpo.announce(LABEL, needed)
         grpo.train(trainer, meter, written, settings, place, LABEL)
-    found = grpo.finish(trainer, written, loaded, settings, out, LABEL)
+    found = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
     used = sum(row["parts"]["used"] for row in written.rows) / max(1, len(written.rows))
     judged = {"judge": judges.record(judge_of_run)} if judge_of_run is not None else {}
     return {**found, **before, "conversations_with_tools": round(used, 4), **judged}

@@ -88,6 +88,11 @@ class RLSettings(TrainerSettings, ScoresPrompts):
             raise ConfigError(f"save_steps must be at least 1, not {self.save_steps}")
         if min(self.hint_steps, self.rest, self.patience, self.entropy_target) < 0:
             raise ConfigError("hint_steps, rest, patience and entropy_target must be at least 0")
+        if self.beta and self.parts.language == "lora" and (self.parts.projector or self.parts.vision):
+            raise ConfigError(
+                "beta compares with the model without its adapters, and a projector or vision tower that is"
+                " trained would move that too: set beta to 0, or train the language model with lora alone"
+            )
         if min(self.per_device_train_batch_size, self.gradient_accumulation_steps) < 1:
             raise ConfigError(
                 "per_device_train_batch_size and gradient_accumulation_steps must be at least 1, not"
@@ -141,8 +146,11 @@ def rl(
     with trackers.tracking(settings.report_to, out), earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, earned, loaded, settings, place, written)
         before = parts_of.sizes(trainer.model)
+        asked = (sample.prompt.messages for sample in samples)
+        needed = grpo.estimated(trainer.model, asked, loaded.processor, settings)
+        grpo.announce(LABEL, needed)
         grpo.train(trainer, meter, written, settings, place, LABEL)
-    found = grpo.finish(trainer, written, loaded, settings, out, LABEL)
+    found = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
     return {**found, **before, **({"judge": use.record(judge_of_run)} if judge_of_run is not None else {})}
 
 

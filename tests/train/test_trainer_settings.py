@@ -284,3 +284,10 @@ def test_a_package_that_is_missing_is_named_with_its_command(
         for stage, made in pairs:
             with pytest.raises(MissingExtra, match=says):
                 stage(made, tmp_path / "out", data=data)
+
+
+def test_a_reference_that_would_move_is_refused() -> None:
+    for parts in (Parts(projector=True), Parts(projector=False, vision=True)):
+        with pytest.raises(ConfigError, match="set beta to 0, or train the language model with lora alone"):
+            RLSettings(beta=0.1, parts=parts)
+    assert RLSettings(beta=0.1, parts=Parts(projector=False)).beta == 0.1

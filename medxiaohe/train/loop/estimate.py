@@ -1,19 +1,24 @@
 """How much memory and time training will take, before it starts (pain 15). Formula and measurements:
 docs/training.md.
 
-    memory = weights + gradients + optimizer + activations + logits
+    memory = weights + optimizer + reference + the larger of
+             gradients + casts + activations + logits (a step) and cache (drawing answers)
 
     weights      all, in the precision they are loaded in; those that are trained are float32, 4-bit ones of
                  the language model take 0.56 bytes (scales included)
     gradients    those that are trained, in their precision
-    optimizer    two moments for each trained weight, in its precision
+    optimizer    two float32 moments for each trained weight, or what `optim` keeps instead
+    casts        on an accelerator a bfloat16 copy of each trained weight, for as long as a forward pass lasts
+    reference    of reinforcement learning with beta above 0: the model once more, unless adapters alone are
+                 trained
+    cache        keys and values of all answers that are drawn together, bytes a position and layer
     activations  of each layer a gradient passes: 8 hidden + 2 keys and values + 4 intermediate, a position;
                  with checkpointing the input
                  of each layer and all of one
     adapters     the output of each layer that LoRA adapts, once more, a position (measured, not derived);
                  part of the activations
     logits       positions x vocabulary x (precision + 8 bytes): the loss is computed in float32, with its
-                 gradient
+                 gradient; of reinforcement learning at most a tile of 4096 positions, as TRL cuts them
 
 Nothing here counts what torch itself takes, nor what the allocator leaves between. Time is that of one
 forward and backward pass a token, measured on the rows of check_gradients, for all positions, padding
@@ -23,14 +28,17 @@ included.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from medxiaohe import progress
 from medxiaohe.train.loop import batch_plan as plans
 from medxiaohe.train.loop.parts import part_of
+from medxiaohe.train.loop.trainer_settings import STATE_BYTES
 
 FOUR_BIT = 0.56  # bytes a weight
+ALWAYS = ("weights", "gradients", "optimizer", "activations", "logits")  # parts that are always named
+TILE = 4096  # positions whose logits TRL 1.16 computes at once
 GIB = 2**30
 
 
@@ -43,21 +51,83 @@ class Estimate:
     optimizer: int
     activations: int
     logits: int
+    casts: int = 0
+    reference: int = 0
+    cache: int = 0
 
     @property
     def total(self) -> int:
-        return self.weights + self.gradients + self.optimizer + self.activations + self.logits
+        step = self.gradients + self.casts + self.activations + self.logits
+        return self.weights + self.optimizer + self.reference + max(step, self.cache)
 
 
-def memory(model: Any, positions: int, images: int, bytes_each: int, checkpointing: bool = False) -> Estimate:
-    """Of a model prepared for training, whose largest batch has so many positions (padding included) and
-    images."""
-    weights = trained = 0.0
+@dataclass(frozen=True)
+class PolicyStep:
+    """What a step of reinforcement learning has in one process.
+
+    Attributes:
+        sequences: prompts with answers that go through the model together.
+        answers: drawn together, for all passes of a step.
+        prompt: tokens of the longest prompt, image tokens included.
+        completion: tokens of the longest answer.
+        images: of the prompt with most.
+        reference: whether a second model is held, to stay near.
+    """
+
+    sequences: int
+    answers: int
+    prompt: int
+    completion: int
+    images: int = 0
+    reference: bool = False
+
+
+def policy_memory(
+    model: Any, step: PolicyStep, bytes_each: int, checkpointing: bool = False, optim: str = "adamw_torch"
+) -> Estimate:
+    """Of a model prepared for reinforcement learning; arguments as in `memory`."""
+    positions = step.sequences * (step.prompt + step.completion)
+    images = step.sequences * step.images
+    found = memory(model, positions, images, bytes_each, checkpointing, optim)
+    text = getattr(model.config, "text_config", model.config)
+    scored = min(step.sequences * step.completion, TILE)
+    heads = text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // heads
+    keys = 2 * getattr(text, "num_key_value_heads", heads) * width * text.num_hidden_layers
+    number = sum(weight.numel() for weight in model.parameters())
+    return replace(
+        found,
+        logits=scored * int(text.vocab_size) * (bytes_each + 8),
+        reference=number * bytes_each if step.reference else 0,
+        cache=step.answers * (step.prompt + step.completion) * keys * bytes_each,
+    )
+
+
+def memory(
+    model: Any,
+    positions: int,
+    images: int,
+    bytes_each: int,
+    checkpointing: bool = False,
+    optim: str = "adamw_torch",
+) -> Estimate:
+    """Bytes of a model prepared for training.
+
+    Args:
+        model: with what is trained marked by `requires_grad`; may be on the meta device.
+        positions: of the largest batch that goes through it at once, padding included.
+        images: of that batch.
+        bytes_each: of an activation: 4 on a CPU, 2 on an accelerator.
+        checkpointing: whether activations are recomputed.
+        optim: as in TrainerSettings.
+    """
+    weights = trained = num_trained = 0.0
     for weight in model.parameters():
         quantized = type(weight).__name__ == "Params4bit"
         number = weight.numel() * (2 if quantized else 1)  # two weights in a byte
         weights += number * (FOUR_BIT if quantized else weight.element_size())
         trained += number * weight.element_size() * weight.requires_grad
+        num_trained += number * weight.requires_grad
     text = getattr(model.config, "text_config", model.config)
     activations = _layers(text, positions, bytes_each, checkpointing)
     vision = getattr(model.config, "vision_config", None)
@@ -75,9 +145,10 @@ def memory(model: Any, positions: int, images: int, bytes_each: int, checkpointi
     return Estimate(
         round(weights),
         round(trained),
-        round(2 * trained),
+        round(STATE_BYTES[optim] * num_trained),
         activations,
         positions * vocabulary * (bytes_each + 8),
+        casts=round(2 * num_trained) if bytes_each == 2 else 0,
     )
 
 
@@ -112,16 +183,24 @@ def positions(batches: Iterable[plans.Batch], lengths: Sequence[int]) -> int:
     return sum(len(batch) * max(sum(lengths[row] for row in rows) for rows in batch) for batch in batches)
 
 
-def sentence(label: str, found: Estimate, seconds: float, room: int | None) -> str:
-    """What is printed before the first step; `room` is the free memory of the device in bytes, where it is
-    known."""
-    parts = ("weights", "gradients", "optimizer", "activations", "logits")
-    named = ", ".join(f"{name} {getattr(found, name) / GIB:.2f}" for name in parts)
-    said = f"{label}: about {found.total / GIB:.2f} GiB ({named}) and {progress.clock(seconds)}"
+def sentence(label: str, found: Estimate, seconds: float | None, room: int | None) -> str:
+    """What is printed before the first step.
+
+    Args:
+        label: of the stage.
+        found: the estimate.
+        seconds: of the run, None where they cannot be told beforehand.
+        room: the free memory of the device in bytes, where it is known.
+    """
+    parts = [field.name for field in fields(found)]
+    named = ", ".join(f"{n} {getattr(found, n) / GIB:.2f}" for n in parts if getattr(found, n) or n in ALWAYS)
+    said = f"{label}: about {found.total / GIB:.2f} GiB ({named})"
+    said += f" and {progress.clock(seconds)}" if seconds is not None else ""
     if room is not None and found.total > room:
         said += (
-            f"; only {room / GIB:.2f} GiB are free, so it may not fit: lower per_device_train_batch_size or"
-            " max_length, train fewer parts, or set quantize: 4bit"
+            f"; only {room / GIB:.2f} GiB are free, so it may not fit: lower per_device_train_batch_size and"
+            " raise gradient_accumulation_steps, lower max_length, recompute activations"
+            " (gradient_checkpointing), train fewer parts, or set optim: adamw_8bit or quantize: 4bit"
         )
     return said
 

@@ -188,9 +188,7 @@ def reading(base: str, settings: FitSettings) -> Reading:
 def refuse_what_cannot_be(base: str, settings: FitSettings) -> None:
     """ConfigError for settings that the family of a model has no place for, before its weights are read."""
     processor = checkpoint.processor(base)
-    family = families.of(processor)
-    if settings.min_pixels or settings.max_pixels:
-        family.limit_pixels(processor, settings.min_pixels, settings.max_pixels)
+    families.of(processor).limit_pixels(processor, settings.min_pixels, settings.max_pixels)
 
 
 def identity(base: str) -> str:
@@ -256,9 +254,9 @@ def _fit(
         check_packing(trainer.model, rows)
     before = parts_of.sizes(trainer.model)
     most = estimate.largest(batches, lengths, rows.images)
-    needed = estimate.memory(
-        trainer.model, *most, 4 if device() == "cpu" else 2, trainer.args.gradient_checkpointing
-    )
+    bytes_each = 4 if device() == "cpu" else 2
+    recomputes = trainer.args.gradient_checkpointing
+    needed = estimate.memory(trainer.model, *most, bytes_each, recomputes, settings.optim)
     if ranks.is_first():
         seconds = seconds_each * estimate.positions(batches, lengths) / ranks.world()
         print(

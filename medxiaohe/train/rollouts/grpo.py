@@ -4,19 +4,22 @@ the end of a run."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins, progress
 from medxiaohe.errors import ConfigError
 from medxiaohe.models.checkpoint import Loaded
+from medxiaohe.models.render import render_prompt
 from medxiaohe.recipe import ranks
-from medxiaohe.train.loop import faults
+from medxiaohe.train.loop import estimate, faults
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.fit import checkpoints_activations, dataset, device, save
 from medxiaohe.train.loop.resume import newest, restore
 from medxiaohe.train.rollouts import watch
+from medxiaohe.types import Message
 
 PASSED_ON = (  # settings that have the name of TRL's
     "learning_rate", "num_generations", "per_device_train_batch_size", "max_steps", "max_completion_length",
@@ -55,6 +58,8 @@ def config(settings: Any, place: Path) -> Any:
         disable_tqdm=True,
         use_vllm=settings.use_vllm,
         vllm_mode="colocate",
+        # of the reference, whose weights are not trained: the policy is loaded already
+        model_init_kwargs=None if on_cpu else {"dtype": "bfloat16"},
         vllm_gpu_memory_utilization=settings.vllm_gpu_memory_utilization,
         # a batch of text asks neither
         ddp_find_unused_parameters=settings.parts.vision or settings.parts.projector,
@@ -70,6 +75,39 @@ def answers_of_a_step(settings: Any) -> int:
 def prompts_of_a_generation(settings: Any) -> int:
     """Of all processes together."""
     return answers_of_a_step(settings) // int(settings.num_generations)
+
+
+def estimated(
+    model: Any, prompts: Iterable[Sequence[Message]], processor: Any, settings: Any, limit: int = 0
+) -> estimate.Estimate:
+    """Memory that a step takes; prompts are counted from their images' headers.
+
+    Args:
+        model: prepared for training.
+        prompts: of the run.
+        processor: of the model.
+        settings: RLSettings.
+        limit: tokens of a whole conversation; 0: an answer of `max_completion_length` behind the prompt.
+    """
+    rows = [render_prompt(messages, processor, opener=None) for messages in prompts]
+    longest = max(len(row.tokens) for row in rows)
+    step = estimate.PolicyStep(
+        settings.per_device_train_batch_size,
+        settings.per_device_train_batch_size * settings.gradient_accumulation_steps,
+        longest,
+        max(1, limit - longest) if limit else settings.max_completion_length,
+        max(row.num_images for row in rows),
+        settings.beta > 0 and settings.parts.language != "lora",
+    )
+    recomputes = checkpoints_activations(settings.gradient_checkpointing)
+    bytes_each = 4 if device() == "cpu" else 2
+    return estimate.policy_memory(model, step, bytes_each, recomputes, settings.optim)
+
+
+def announce(label: str, found: estimate.Estimate) -> None:
+    """Print an estimate, by the first process."""
+    if ranks.is_first():
+        print(estimate.sentence(label, found, None, estimate.room_on(device())), file=sys.stderr, flush=True)
 
 
 def numbers(rows: Sequence[int]) -> Any:
@@ -144,7 +182,13 @@ def train(
 
 
 def finish(
-    trainer: Any, written: Rollouts, loaded: Loaded, settings: Any, out: Path, label: str
+    trainer: Any,
+    written: Rollouts,
+    loaded: Loaded,
+    settings: Any,
+    out: Path,
+    label: str,
+    needed: estimate.Estimate,
 ) -> dict[str, Any]:
     """Write metrics, rollouts and the model; the summary of the stage."""
     history = [row for row in trainer.state.log_history if "reward" in row]
@@ -171,6 +215,7 @@ def finish(
         "groups_without_signal": round(
             sum(r.get("frac_reward_zero_std", 0.0) for r in history) / len(history), 4
         ),
+        "estimated_bytes": needed.total,
         **({"stopped": written.stopped} if written.stopped else {}),
     }
 
