@@ -217,6 +217,22 @@ PATTERNS += (
         0,
     ),
 )
+PROPER = r"[A-Z][\w'’-]+"
+PATTERNS += (
+    # a unit of a building away from its street, a long run of digits, streets and corners without a number
+    ("ADDRESS", r"\b(?:Apt|Apartment|Suite|Ste)\b\.?\s*#?\s?\d{1,5}[A-Z]?\b", 0),
+    ("ID", r"(?<![\w.])\d{13,19}(?![\w.]\d|\w)", 0),
+    ("ID", r"\b(?:card|account|iban|passport)\b\W{0,3}(?:(?:no|number|num|is)\b\W{0,3}){0,2}(\d{6,19})\b", re.I),
+    ("PHONE", r"(?<![\w.])(\d{10})(?=[\s,-]*(?:-\s?)?(?:office|fax|mobile|cell|home|work|tel|phone)\b)", re.I),
+    ("PHONE", r"\b(?:office|fax|mobile|cell|home|work|tel|phone)\b[\W\\]{0,3}(\d{10})(?!\w)", re.I),
+    (
+        "ADDRESS",
+        rf"\b(?:corner of|(?:north|south|east|west) side of|intersection of)\s+({PROPER}(?:\s+{PROPER}){{0,3}}\.?"
+        rf"(?:\s+and\s+{PROPER}(?:\s+{PROPER}){{0,3}}\.?)?)",
+        0,
+    ),
+    ("ADDRESS", rf"\b((?:{PROPER}\s+){{1,3}}(?:St|Ave|Rd|Blvd)\.)(?=\s+(?:and|the|[a-z])|\s*$|\s*[,;\n])", 0),
+)  # fmt: skip
 COMPILED = tuple((kind, re.compile(pattern, flags)) for kind, pattern, flags in PATTERNS)
 
 PUBLIC = re.compile(  # ids of genes, variants, vocabularies and papers name no patient

@@ -74,3 +74,38 @@ def test_files_of_one_sop_instance_uid_are_both_on_disk(tmp_path: Path) -> None:
         files = sorted((tmp_path / "out" / "dicom").rglob("*.dcm"))
         assert summary["written"] == 3 == len(files)
         assert summary["counts"]["same_sop_instance_uid"] == 2
+
+
+def test_names_of_diseases_tests_stages_and_organisms_stay() -> None:
+    lines = (Path(__file__).parent / "eponyms.txt").read_text(encoding="utf-8").splitlines()
+    terms = [line for line in lines if not line.startswith("#")]
+    frames = ("Examination showed {}.", "The patient has {} and is stable.", "{} was noted.")
+    sentences = [frame.format(term[0].upper() + term[1:]) if frame[0] == "{" else frame.format(term)
+                 for term in terms for frame in frames]  # fmt: skip
+    lost = [sentence for sentence in sentences if text.redact(sentence).text != sentence]
+    assert len(terms) >= 300 and len(lost) <= 0.02 * len(sentences), lost
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "He lives at the corner of <<Flores Junctions St. and Spencer Inlet St.>>",
+        "Deliver to Main Hospital, <<Suite 137>>",
+        "My card is <<6011401460280096>>",
+        "office <<2306168686>> fax",
+        "The entrance is on <<Timothy Crossing St.>> the first day",
+    ],
+)
+def test_streets_units_and_long_numbers_go_without_an_address_around_them(marked: str) -> None:
+    sentence = marked.replace("<<", "").replace(">>", "")
+    start = marked.index("<<")
+    end = marked.index(">>") - 2
+    covered = {i for span in text.find(sentence) for i in range(span.start, span.end)}
+    assert all(i in covered for i in range(start, end) if sentence[i].isalnum())
+
+
+@pytest.mark.parametrize(
+    "sentence", ["Platelets were 150000000000 per litre.", "Pain in the corner of the eye."]
+)
+def test_counts_and_corners_of_the_body_stay(sentence: str) -> None:
+    assert text.redact(sentence).text == sentence
