@@ -11,6 +11,8 @@ nationalities, organisations and jobs are filled and are no identifiers of a per
 deid_text.py.
 """
 
+# ruff: noqa: E501 - lists of names and slots, one a line
+
 import argparse
 import random
 import re
