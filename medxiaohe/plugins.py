@@ -39,6 +39,7 @@ KINDS = {
     "workflows": "agents",
     "models": "models.backends",
     "perturbations": "evals.perturb",
+    "verifiers": "evidence.verifiers",
 }
 # kinds of which one may also be a YAML file, and what makes it of the file
 BY_YAML = {"tasks": "medxiaohe.tasks._yaml:factory"}

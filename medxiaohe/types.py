@@ -238,8 +238,11 @@ class Finding:
     status: str = "present"  # present, absent, uncertain
     side: str = ""  # left, right, both
     degree: str = ""  # mild, moderate, severe
-    location: str = ""
-    person: str = "patient"  # or family
+    location: str = ""  # places, with ", " between them
+    person: str = "patient"  # or family, other
+    time: str = ""  # acute, chronic
+    change: str = ""  # new, larger, smaller, stable
+    size_mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -88,7 +88,7 @@ JOINED = re.compile(
     r"[\s,]*(?:(?:and|&|contours?|size|silhouette|outlines?)[\s,]*)*"
 )  # "normal heart and hila"
 STATE = re.compile(
-    r"\b(?P<normal>within (?:the )?normal limits|normal|(?:not|un)\s?remarkable|clear|intact|well[- ]expanded"
+    r"\b(?P<normal>within (?:the )?normal limits|normal|(?:not|un)\s?remarkable|clear(?! of\b)|negative(?= chest\b)|intact|well[- ]expanded"
     r"|(?:(?<=is )|(?<=are ))without (?:evidence of )?(?:an? )?(?:acute |focal )?abnormalit(?:y|ies))\b"
     r"|\b(?P<open>upper limits? of normal|borderline(?: enlarged)?|top[- ]normal)\b"
     r"|\b(?P<abnormal>enlarged|abnormal|widened|prominent|dilated|engorged|tortuous|ectatic)\b",
@@ -119,6 +119,9 @@ class Finding:
     person: str = "patient"  # patient, family, other
     sentence: int = 0
     surface: str = ""
+    # where it is named, and that with its sides, degrees and the rest: code points of the text as given
+    at: tuple[int, int] = field(default=(0, 0), compare=False)
+    around: tuple[int, int] = field(default=(0, 0), compare=False)
 
     @property
     def said(self) -> str:
@@ -147,9 +150,17 @@ class Lexicon:
         self._entities = _entities(tree) if tree is not None else {}
         self._shared: dict[str, tuple[str, str]] = {}
 
+    def name_of(self, finding: str) -> str:
+        """The name of a finding in words that `findings` reads: the first form of the lexicon, or the name of
+        the entity of the tree; the name itself where neither has it."""
+        if (own := _first_forms().get(finding)) is not None:
+            return own
+        return self._entities[finding].name if finding in self._entities else finding
+
     def findings(self, text: str) -> list[Finding]:
-        """In the order of the text; what is said twice is there twice. `text` is read as `prepared(text)`."""
-        text = prepared(text)
+        """In the order of the text; what is said twice is there twice. `text` is read as `prepared(text)`,
+        and `at` and `around` are offsets in `text` itself."""
+        text, offsets = _prepared(text)
         marks = self._marks(text)
         spoken = [mark for mark in marks if mark.kind in ("finding", "state")]
         said = dict(zip(spoken, contexts(text, [(mark.start, mark.end) for mark in spoken]), strict=True))
@@ -157,7 +168,10 @@ class Lexicon:
         found, start = [], 0
         for number, end in enumerate(ends):
             here = [mark for mark in marks if start <= mark.start < end]
-            found += [replace(one, sentence=number) for one in _sentence(text, here, said, self.parents)]
+            found += [
+                replace(one, sentence=number, at=offsets.span(one.at), around=offsets.span(one.around))
+                for one in _sentence(text, here, said, self.parents)
+            ]
             start = end
         return found
 
@@ -234,7 +248,43 @@ def lexicon(tree: Path | None = None) -> Lexicon:
 
 def prepared(text: str) -> str:
     """Single blanks, lines kept, and a blank after a full stop that has none."""
-    return "\n".join(" ".join(line.split()) for line in GLUED.sub(". ", text).splitlines())
+    return _prepared(text)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Offsets:
+    """Where the words of a prepared text begin: in it, and in the text that it was made of."""
+
+    prepared: tuple[int, ...]
+    original: tuple[int, ...]
+
+    def span(self, at: tuple[int, int]) -> tuple[int, int]:
+        """The same letters in the original text; the last one is looked up, since a blank may follow it."""
+        return (self._one(at[0]), self._one(at[1] - 1) + 1) if at[1] > at[0] else (0, 0)
+
+    def _one(self, position: int) -> int:
+        word = bisect_right(self.prepared, position) - 1
+        return self.original[word] + position - self.prepared[word]
+
+
+def _prepared(text: str) -> tuple[str, _Offsets]:
+    """The text of `prepared` and the offsets of its words."""
+    lines, here, there, length = list[str](), list[int](), list[int](), 0
+    start = 0
+    for line in text.splitlines(keepends=True):
+        words = []
+        for match in re.finditer(r"\S+", line):
+            # a glued full stop ends a word
+            cuts = [0, *(m.end() - match.start() for m in GLUED.finditer(line, *match.span())), len(match[0])]
+            for a, b in pairwise(cuts):
+                here.append(length)
+                there.append(start + match.start() + a)
+                words.append(match[0][a:b])
+                length += b - a + 1
+        lines.append(" ".join(words))
+        length += not words  # the line break of a line without words
+        start += len(line)
+    return "\n".join(lines), _Offsets(tuple(here), tuple(there))
 
 
 @functools.cache
@@ -260,6 +310,17 @@ def _own() -> tuple[Linker, dict[str, str], list[tuple[re.Pattern[str], str]]]:
         if parent:
             parents[name if kind != "organ" else f"organ:{name}"] = parent
     return Linker(Tree(entities)), parents, compounds
+
+
+@functools.cache
+def _first_forms() -> dict[str, str]:
+    """Finding or place of the lexicon -> its first form."""
+    found: dict[str, str] = {}
+    for line in FILE.read_text(encoding="utf-8").splitlines():
+        if line.startswith(("finding\t", "device\t", "place\t")):
+            _, name, _, forms = line.split("\t")
+            found.setdefault(name, forms.partition("|")[0])
+    return found
 
 
 def _compound(form: str) -> re.Pattern[str]:
@@ -323,7 +384,8 @@ def _longest(names: Iterable[_Mark]) -> list[_Mark]:
 def _sentence(
     text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], parents: dict[str, str]
 ) -> list[Finding]:
-    organs = _organs(text, marks, said, parents)
+    state = _organ_states(text, marks)
+    organs = {organ: _organ(organ, one, said[one], parents) for organ, one in state.items()}
     anchors = sorted([mark for mark in marks if mark.kind == "finding"] + list(organs))
     traits: dict[_Mark, list[_Mark]] = {anchor: [] for anchor in anchors}
     for mark in marks:
@@ -350,8 +412,17 @@ def _sentence(
             )
         marked = [mark for mark in traits[anchor] if mark.kind == "place"]
         places = frozenset(_sided(mark, traits[anchor]) if len(sides) > 1 else mark.value for mark in marked)
+        ends = [*traits[anchor], *([state[anchor]] if anchor in state else []), anchor]
         found.append(
-            replace(one, side=side, degree=degree, places=places, surface=text[anchor.start : anchor.end])
+            replace(
+                one,
+                side=side,
+                degree=degree,
+                places=places,
+                surface=text[anchor.start : anchor.end],
+                at=(anchor.start, anchor.end),
+                around=(min(mark.start for mark in ends), max(mark.end for mark in ends)),
+            )
         )
     return _either(text, anchors, found)
 
@@ -404,21 +475,15 @@ def _status(context: Context) -> str:
     )
 
 
-def _organs(
-    text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], parents: dict[str, str]
-) -> dict[_Mark, Finding]:
-    """Organs that are said to be normal or not, as findings."""
+def _organ_states(text: str, marks: Sequence[_Mark]) -> dict[_Mark, _Mark]:
+    """Organs that are said to be normal or not, with the word that says so."""
     found = {}
     states = [mark for mark in marks if mark.kind == "state"]
     for organ in (mark for mark in marks if mark.kind == "organ"):
         before = [s for s in states if s.end <= organ.start and _stands_before(text, s, organ, marks)]
         after = [s for s in states if s.start >= organ.end and _reaches(text, organ, s, marks)]
         if state := (before[-1] if before else after[0] if after else None):
-            context, normal = said[state], state.value == "normal"
-            status = (
-                "possible" if state.value == "open" else "absent" if normal != context.negated else "present"
-            )
-            found[organ] = Finding(parents[f"organ:{organ.value}"], status, person=context.experiencer)
+            found[organ] = state
     return found
 
 
@@ -430,6 +495,13 @@ def _stands_before(text: str, state: _Mark, organ: _Mark, marks: Sequence[_Mark]
     for other in reversed([m for m in marks if m.kind == "organ" and state.end <= m.start < organ.start]):
         between = between[: other.start - state.end] + between[other.end - state.end :]
     return bool(JOINED.fullmatch(AS_ARE.sub("", between, count=1) if AS_ARE.match(between) else between))
+
+
+def _organ(organ: _Mark, state: _Mark, context: Context, parents: dict[str, str]) -> Finding:
+    """An organ that is normal or not, as a finding."""
+    normal = state.value == "normal"
+    status = "possible" if state.value == "open" else "absent" if normal != context.negated else "present"
+    return Finding(parents[f"organ:{organ.value}"], status, person=context.experiencer)
 
 
 def _reaches(text: str, organ: _Mark, state: _Mark, marks: Sequence[_Mark]) -> bool:

@@ -1,6 +1,8 @@
 """The sentences of a reply or report as texts, and the short statements they are made of."""
 
 import re
+from bisect import bisect_right
+from itertools import pairwise
 
 from medxiaohe.entity.linking.sentences import sentence_ends
 
@@ -10,14 +12,27 @@ GLUED = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")  # "apex.There are", as rep
 
 def sentences(text: str) -> list[str]:
     """In order, without the marks of lists; what has no letter is none."""
-    text, start, found = GLUED.sub(". ", text), 0, []
-    for end in sentence_ends(text):
-        piece = " ".join(text[start:end].split())
-        start = end
-        if item := ITEM.match(f"{piece} "):
-            piece = piece[item.end() :]
-        if any(letter.isalpha() for letter in piece):
-            found.append(piece)
+    return [" ".join(text[start:end].split()) for start, end in sentence_spans(text)]
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Start and end of each sentence in code points of `text`, without blanks and marks of lists around it.
+
+    What has no letter is none.
+    """
+    # a blank is inserted behind each glued full stop, so an offset moves by the number of those before it
+    inserted = [match.end() + n for n, match in enumerate(GLUED.finditer(text))]
+    spaced = GLUED.sub(". ", text)
+    found = []
+    for start, end in pairwise([0, *sentence_ends(spaced)]):
+        piece = spaced[start:end]
+        first = start + len(piece) - len(piece.lstrip())
+        last = start + len(piece.rstrip())
+        if item := ITEM.match(f"{spaced[first:last]} "):
+            first = min(last, first + item.end())
+        if any(letter.isalpha() for letter in spaced[first:last]):
+            a, b = (n - bisect_right(inserted, n - 1) for n in (first, last))
+            found.append((a, b))
     return found
 
 

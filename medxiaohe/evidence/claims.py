@@ -1,0 +1,155 @@
+"""The claims of a text: each a statement that evidence could support or contradict, with where it stands.
+
+    by_findings   one claim for each finding of English radiology, one for each other sentence that states
+    something
+    by_rules      sentences, their coordinated parts, of any text
+    by_judge      atomic claims in the words of a judge (Baichuan-M3, 2.2.2), placed where the text has them
+
+Questions, recited options and filler are no claims.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from medxiaohe.errors import DataError
+from medxiaohe.evidence.sentences import Sentence, compares, split
+from medxiaohe.scoring import _findings
+from medxiaohe.scoring._findings import Lexicon, lexicon
+from medxiaohe.scoring._sentences import sentence_spans
+from medxiaohe.scoring._text import plain
+from medxiaohe.scoring._words import content, stem
+from medxiaohe.scoring.claims import atomic
+from medxiaohe.scoring.judges.questions import Judge
+from medxiaohe.types import Claim, Finding, Need
+
+STATUS = {"present": "present", "absent": "absent", "possible": "uncertain", "hypothetical": "uncertain"}
+NO_CLAIMS = ("question", "filler")
+MAX_CLAIMS = 2000  # of one text
+VERB = re.compile(
+    r"\b(?:is|are|was|were|be|has|have|had|can|may|might|could|should|must|will|does|do|did|shows?|causes?|caused"
+    r"|increases?|decreases?|reduces?|lowers?|raises?|treats?|prevents?|requires?|needs?|remains?|appears?|leads?"
+    r"|occurs?|affects?|includes?|means|helps?|works?|inhibits?|blocks?|improves?|worsens?)\b",
+    re.IGNORECASE,
+)
+JOINT = re.compile(r"\s*(?:;|,?\s+(?:and|but|while|whereas|however)\s+|[，；]\s*)", re.IGNORECASE)
+OPTION = re.compile(r"^\s*\(?[A-Ja-j]\s*[.):：、]\s*")
+VERDICT = re.compile(r"(?:yes|no|true|false)\b[\s,.;:–—-]+(?=\w)", re.IGNORECASE)  # answers before they state
+PLACED = 0.6  # share of a claim's words that a sentence must have to be where it stands
+
+
+def by_findings(text: str, words: Lexicon | None = None, recited: Sequence[str] = ()) -> list[Claim]:
+    """Claims of a radiology report: one for each finding, one for each sentence that states something else.
+
+    Args:
+        words: where names of findings are looked up; by default the lexicon of radiology that ships.
+        recited: texts that are no claims though the text says them, such as options.
+    """
+    found: list[Claim] = []
+    for sentence in split(text, words or lexicon()):
+        if sentence.kind in NO_CLAIMS or _recites(sentence.text, recited):
+            continue
+        found += _of_sentence(sentence, text, len(found))
+        if len(found) > MAX_CLAIMS:
+            raise DataError(f"the text has more than {MAX_CLAIMS:,} claims: give it in parts")
+    return found
+
+
+def by_rules(text: str, recited: Sequence[str] = ()) -> list[Claim]:
+    """Claims of any text: its sentences, and the parts of a sentence that have a verb of their own."""
+    found: list[Claim] = []
+    for start, end in sentence_spans(text):
+        said = " ".join(text[start:end].split())
+        if said.rstrip("\"')] ").endswith(("?", "？")) or _recites(said, recited):
+            continue
+        if verdict := VERDICT.match(text, start, end):
+            start = verdict.end() if "," in verdict[0] or "." in verdict[0] else start
+        for a, b in _parts(text, start, end):
+            piece = " ".join(text[a:b].split())
+            if content(piece) or re.search(r"[^\x00-\u2fff]", piece):
+                found.append(Claim(f"c{len(found) + 1}", piece, (a, b), needs=_need(piece, "text")))
+        if len(found) > MAX_CLAIMS:
+            raise DataError(f"the text has more than {MAX_CLAIMS:,} claims: give it in parts")
+    return found
+
+
+def by_judge(judge: Judge, text: str, recited: Sequence[str] = ()) -> list[Claim] | None:
+    """The atomic claims of a text by a judge; None where the judge failed.
+
+    A claim is placed at the sentence that has most of its words, and nowhere where none has.
+    """
+    (said,) = atomic(judge, [text], [recited])
+    if said is None:
+        return None
+    rows = [(span, _stems(text[slice(*span)])) for span in sentence_spans(text)]
+    found = []
+    for number, claim in enumerate(said, 1):
+        wanted = _stems(claim)
+        share, at = max(
+            ((len(wanted & there) / max(1, len(wanted)), (-a, -b)) for (a, b), there in rows),
+            default=(0.0, (0, 0)),
+        )
+        place = (-at[0], -at[1]) if share >= PLACED else None
+        found.append(Claim(f"c{number}", claim, place, needs=_need(claim, "text")))
+    return found
+
+
+def as_finding(one: _findings.Finding) -> Finding:
+    """A finding of the extractor as the claim holds it."""
+    return Finding(
+        one.name,
+        STATUS[one.status],
+        one.side,
+        one.degree,
+        ", ".join(sorted(one.places)),
+        one.person,
+        one.time,
+        one.change,
+        one.size_mm,
+    )
+
+
+def _of_sentence(sentence: Sentence, text: str, before: int) -> list[Claim]:
+    """One claim for each finding of a sentence, or one for all of it."""
+    need = "prior" if sentence.kind == "comparison" else "none" if sentence.kind == "technique" else "image"
+    if not sentence.findings:
+        at = (sentence.start, sentence.end)
+        return [Claim(f"c{before + 1}", sentence.text, at, needs=_need(sentence.text, need))]
+    return [
+        Claim(
+            f"c{before + number}",
+            sentence.text,
+            (max(sentence.start, one.around[0]), min(sentence.end, one.around[1])),
+            finding=as_finding(one),
+            needs=_need(sentence.text, need),
+        )
+        for number, one in enumerate(sentence.findings, 1)
+    ]
+
+
+def _need(text: str, otherwise: str) -> Need:
+    return "prior" if compares(text) else otherwise  # type: ignore[return-value]
+
+
+def _recites(text: str, recited: Sequence[str]) -> bool:
+    """Whether a sentence says no more than an option does."""
+    if not recited:
+        return False
+    said = {plain(text), plain(OPTION.sub("", text))}
+    return any(plain(option) in said for option in recited)
+
+
+def _parts(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The coordinated parts of a sentence that have a verb each, as spans; else the sentence."""
+    cuts = [(m.start(), m.end()) for m in JOINT.finditer(text, start, end)]
+    parts, begin = [], start
+    for a, b in cuts:
+        if VERB.search(text, begin, a) and VERB.search(text, b, end) and len(text[begin:a].split()) > 2:
+            parts.append((begin, a))
+            begin = b
+    return [*parts, (begin, end)]
+
+
+def _stems(text: str) -> set[str]:
+    return {stem(mark.group()) for mark in content(text)}

@@ -1,0 +1,34 @@
+"""A finding in words that the extractor reads back as the same finding: "No left pleural effusion." """
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from medxiaohe.scoring._findings import Lexicon
+from medxiaohe.types import Finding
+
+SIDES = {"both": "bilateral"}
+CHANGES = {"larger": "increased", "smaller": "decreased"}
+UNCERTAIN = "possible"
+NOT_VERIFIED = "Not verified:"  # before a sentence that nobody could judge
+
+
+def phrase(one: Finding, words: Lexicon) -> str:
+    """One telegraphic sentence, as impressions of radiology reports are written."""
+    name = words.name_of(one.name)
+    size = f"{one.size_mm:g} mm" if one.size_mm is not None else ""
+    before = {"absent": "no", "uncertain": UNCERTAIN}.get(one.status, "")
+    traits = (before, CHANGES.get(one.change, one.change), one.time, one.degree, size, SIDES.get(one.side, one.side))
+    where = f"in the {_joined(one.location)}" if one.location else ""
+    said = " ".join(filter(None, (*traits, name, where)))
+    return f"{said[:1].upper()}{said[1:]}."
+
+
+def hedged(one: Finding, words: Lexicon) -> str:
+    """The same as a possibility; a denial stays one."""
+    return phrase(one if one.status == "absent" else replace(one, status="uncertain"), words)
+
+
+def _joined(location: str) -> str:
+    places = location.split(", ")
+    return " and ".join([", ".join(places[:-1]), places[-1]]) if len(places) > 1 else location

@@ -1,0 +1,134 @@
+"""Planted errors of report sentences, for measuring verifiers and for training ones (perturbed reports are free
+labels: Yan et al., arXiv 2307.14634): the changed sentence, or "" where the kind does not fit.
+
+    finding          another finding, which the report does not name, is stated
+    denial removed   "No pneumothorax." -> "Pneumothorax."
+    denial added     "A small effusion is seen." -> "No small effusion is seen."
+    side             left <-> right
+    degree           mild <-> severe
+    number           a number with or without a unit becomes another
+    prior            a comparison with an earlier study is added
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Collection
+
+from medxiaohe.evidence.sentences import compares
+from medxiaohe.scoring._findings import Finding, Lexicon
+
+KINDS = ("finding", "denial removed", "denial added", "side", "degree", "number", "prior")
+STATED = (  # findings of the lexicon in plain words
+    ("pneumothorax", "There is a small apical pneumothorax."),
+    ("pleural effusion", "There is a moderate pleural effusion."),
+    ("consolidation", "There is a focal consolidation in the upper lobe."),
+    ("pulmonary edema", "Pulmonary edema is present."),
+    ("cardiomegaly", "The heart is enlarged."),
+    ("fracture", "There is a displaced rib fracture."),
+    ("lung mass", "A mass is seen in the perihilar region."),
+    ("emphysema", "There is emphysema."),
+    ("endotracheal tube", "An endotracheal tube is in place."),
+    ("hiatal hernia", "A hiatal hernia is noted."),
+)
+DENIAL = re.compile(
+    r"^(?P<lead>.*?)\b(?:there (?:is|are) no(?: evidence (?:of|for))?|no(?: evidence (?:of|for))?|without(?: evidence (?:of|for))?"
+    r"|negative for|free of)\s+(?P<rest>.+)$",
+    re.IGNORECASE,
+)
+STATEMENT = re.compile(r"^(?P<lead>there (?:is|are|has been)(?: an?)?|an?)\s+(?P<rest>.+)$", re.IGNORECASE)
+SIDES = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
+DEGREES = {"mild": "severe", "mildly": "severely", "small": "large", "tiny": "large", "minimal": "marked",
+           "minimally": "markedly", "slight": "marked", "slightly": "markedly", "severe": "mild", "large": "small",
+           "marked": "mild", "markedly": "mildly", "moderate": "mild", "moderately": "mildly", "massive": "tiny"}  # fmt: skip
+NUMBER = re.compile(r"(?<![\w.\-/])\d+(?:\.\d+)?(?=\s*(?:-\s*)?(?:mm|cm|millimet|centimet|leads?|views?|surgical|\b))")
+COMPARISONS = (
+    "This has increased since the prior exam.",
+    "Compared to the previous study, this is new.",
+    "There has been interval worsening.",
+    "This is unchanged from the prior radiograph.",
+)
+
+
+def changed(kind: str, sentence: str, *, named: Collection[str], draw: random.Random) -> str:
+    """A sentence with one planted error, "" where this kind does not fit it.
+
+    Args:
+        kind: one of KINDS.
+        named: findings that the whole report names, whatever it says of them.
+    """
+    return _CHANGES[kind](sentence, named, draw)
+
+
+def names_of(report: str, words: Lexicon) -> set[str]:
+    """Findings that a report names, and their parents."""
+    found = set[str]()
+    for one in words.findings(report):
+        name = one.name
+        while name and name not in found:
+            found.add(name)
+            name = words.parents.get(name, "")
+    return found
+
+
+def is_denial(found: Collection[Finding]) -> bool:
+    """Whether a sentence denies all that it names."""
+    return bool(found) and all(one.status == "absent" for one in found)
+
+
+def _finding(sentence: str, named: Collection[str], draw: random.Random) -> str:
+    free = [text for name, text in STATED if name not in named]
+    return draw.choice(free) if free else ""
+
+
+def _denial_removed(sentence: str, named: Collection[str], draw: random.Random) -> str:
+    match = DENIAL.match(sentence)
+    if not match or match["lead"].strip():
+        return ""
+    rest = re.sub(r"\bor\b", "and", match["rest"])
+    rest = re.sub(r"^(?:definite|obvious|convincing|significant|other|further) ", "", rest)
+    return rest[:1].upper() + rest[1:]
+
+
+def _denial_added(sentence: str, named: Collection[str], draw: random.Random) -> str:
+    match = STATEMENT.match(sentence)
+    if not match or re.search(r"\b(?:no|not|without|or|but|clear|normal)\b", sentence, re.IGNORECASE):
+        return ""
+    return f"There is no {match['rest']}"
+
+
+def _swapped(table: dict[str, str]) -> Callable[[str, Collection[str], random.Random], str]:
+    pattern = re.compile(rf"\b(?:{'|'.join(table)})\b")
+
+    def change(sentence: str, named: Collection[str], draw: random.Random) -> str:
+        found = list(pattern.finditer(sentence))
+        if len({match.group().lower() for match in found}) != 1:
+            return ""  # none, or both: "the left is larger than the right"
+        return pattern.sub(lambda match: table[match.group()], sentence)
+
+    return change
+
+
+def _number(sentence: str, named: Collection[str], draw: random.Random) -> str:
+    found = list(NUMBER.finditer(sentence))
+    if not found:
+        return ""
+    match = draw.choice(found)
+    value = float(match.group()) * draw.choice((2, 3)) + 1
+    return f"{sentence[: match.start()]}{value:g}{sentence[match.end() :]}"
+
+
+def _prior(sentence: str, named: Collection[str], draw: random.Random) -> str:
+    return "" if compares(sentence) else f"{sentence} {draw.choice(COMPARISONS)}"
+
+
+_CHANGES: dict[str, Callable[[str, Collection[str], random.Random], str]] = {
+    "finding": _finding,
+    "denial removed": _denial_removed,
+    "denial added": _denial_added,
+    "side": _swapped(SIDES),
+    "degree": _swapped(DEGREES),
+    "number": _number,
+    "prior": _prior,
+}

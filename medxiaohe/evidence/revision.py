@@ -1,0 +1,236 @@
+"""What becomes of a draft by the rulings on its claims: keep, hedge, cut, replace, add.
+
+    revise(draft, evidence)   -> lines, each with the claims it states and the evidence they rest on
+
+A sentence stays as it is written where all its claims stay; else those that stay are written as phrases. A
+claim that says more than the evidence (a side, a degree, a change) is replaced by what the evidence says.
+What the evidence states and the draft does not is added. Every line that a revision writes is supported by
+evidence; at most two rounds, and a second revision of the same text changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Literal
+
+from medxiaohe.evidence import phrases
+from medxiaohe.evidence.claims import by_findings
+from medxiaohe.evidence.rule import Ruled, Verifier, named, ruled
+from medxiaohe.evidence.verifiers.findings import Seen, judge, read
+from medxiaohe.scoring._findings import Lexicon, lexicon
+from medxiaohe.types import Claim, Evidence, Finding, Ruling
+
+Action = Literal["keep", "hedge", "cut", "replace", "add"]
+ROUNDS = 2
+ADDED_FROM = ("passage", "record", "region", "measurement", "relation")  # kinds of evidence; never a prior study
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is done with a claim by its ruling: keep, hedge, cut, or replace (by what the evidence says, else
+    cut)."""
+
+    contradicted: Action = "replace"
+    unsupported: Action = "replace"  # of what is affirmed
+    denials: Action = "keep"  # unsupported ones; they are marked as not verified
+    unjudged: Action = "keep"
+    add: bool = True  # what the evidence affirms and the draft leaves out
+
+
+DRAFT = Policy("keep", "keep", add=False)
+CUT_CONTRADICTED = Policy("cut", "keep", add=False)
+CUT_UNSUPPORTED = Policy("cut", "cut", add=False)
+KEEP_SUPPORTED = Policy("cut", "cut", "cut", "cut", add=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One sentence of the revised text."""
+
+    text: str
+    action: Action
+    label: str  # ruling on the weakest of its claims
+    findings: tuple[Finding, ...] = ()
+    evidence: tuple[str, ...] = ()
+    why: str = ""
+    draft: tuple[str, ...] = ()  # ids of the claims of the draft that it comes from
+    needs: str = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """A revised text, and what was cut out of the draft."""
+
+    lines: tuple[Line, ...]
+    cut: tuple[Line, ...]
+    claims: tuple[Claim, ...]  # of the draft
+    ruled: Ruled  # on them
+    rounds: int
+
+    @property
+    def text(self) -> str:
+        return " ".join(line.text for line in self.lines)
+
+
+def revise(
+    draft: str,
+    evidence: Sequence[Evidence],
+    *,
+    verifiers: Sequence[Verifier] | None = None,
+    policy: Policy | None = None,
+    words: Lexicon | None = None,
+) -> Revised:
+    """Revise a draft by evidence.
+
+    Args:
+        draft: a text of English radiology; other texts have claims, but no findings to write anew.
+        verifiers: in the order in which they decide; by default those that ask no model.
+        words: the lexicon of findings.
+    """
+    words, policy = words or lexicon(), policy or Policy()
+    verifiers = named() if verifiers is None else verifiers
+    claims = by_findings(draft, words)
+    first = ruled(claims, evidence, verifiers)
+    rows = list(_decided(claims, first.decided, evidence, policy, words))
+    if policy.add:
+        rows += _added(rows, evidence, words)
+    # the second round looks at what the first one wrote, and cuts what no evidence bears out
+    lines, cut = [], [one for one in rows if one.action == "cut"]
+    for one in rows:
+        if one.action in ("replace", "add") and not _holds(one, evidence, verifiers, words):
+            cut.append(replace(one, action="cut", why="no evidence bears out the revised sentence"))
+        elif one.action != "cut":
+            lines.append(one)
+    seen: set[str] = set()
+    once = [one for one in lines if not (one.text in seen or seen.add(one.text))]  # type: ignore[func-returns-value]
+    return Revised(tuple(once), tuple(cut), tuple(claims), first, ROUNDS)
+
+
+def _decided(
+    claims: Sequence[Claim],
+    rulings: Sequence[Ruling],
+    evidence: Sequence[Evidence],
+    policy: Policy,
+    words: Lexicon,
+) -> Iterator[Line]:
+    """The lines of each sentence of the draft, in order."""
+    seen = [Seen(one, item.id) for item in evidence for one in read(item.text, words)]
+    number = 0
+    for text, group in groupby(claims, key=lambda claim: claim.text):
+        rows = [
+            (claim, ruling, _action(claim, ruling, policy))
+            for claim, ruling in zip(group, rulings[number:], strict=False)
+        ]
+        number += len(rows)
+        if all(action == "keep" for *_, action in rows):
+            yield _kept(text, rows)
+            continue
+        for claim, ruling, action in rows:
+            yield _rewritten(claim, ruling, action, seen, words)
+
+
+def _action(claim: Claim, ruling: Ruling, policy: Policy) -> Action:
+    if ruling.label == "supported":
+        return "keep"
+    if ruling.label == "contradicted":
+        return policy.contradicted
+    if claim.text.startswith(phrases.NOT_VERIFIED):
+        return "keep"
+    if ruling.label == "unjudged":
+        return policy.unjudged
+    if claim.needs == "prior":
+        return policy.unsupported
+    if claim.finding is not None and claim.finding.status == "absent":
+        return policy.denials
+    if claim.finding is not None and claim.finding.status == "uncertain" and policy.unsupported == "hedge":
+        return "keep"
+    return policy.unsupported
+
+
+def _kept(text: str, rows: Sequence[tuple[Claim, Ruling, Action]]) -> Line:
+    labels = [ruling.label for _, ruling, _ in rows]
+    return Line(
+        text,
+        "keep",
+        next(one for one in ("contradicted", "unsupported", "unjudged", "supported") if one in labels),
+        tuple(claim.finding for claim, *_ in rows if claim.finding is not None),
+        tuple(dict.fromkeys(id for _, ruling, _ in rows for id in ruling.evidence)),
+        "; ".join(dict.fromkeys(ruling.why for _, ruling, _ in rows)),
+        tuple(claim.id for claim, *_ in rows),
+        rows[0][0].needs,
+    )
+
+
+def _rewritten(
+    claim: Claim, ruling: Ruling, action: Action, seen: Sequence[Seen], words: Lexicon
+) -> Line:
+    """The line of one claim of a sentence that does not stay as it is written."""
+    one = claim.finding
+    line = Line(claim.text, "cut", ruling.label, (), ruling.evidence, ruling.why, (claim.id,), claim.needs)
+    if action == "hedge":
+        if one is None:
+            return replace(line, action="hedge", text=f"{phrases.NOT_VERIFIED} {claim.text}")
+        shown = one if one.status == "absent" else replace(one, status="uncertain")
+        return replace(line, action="hedge", text=phrases.hedged(one, words), findings=(shown,))
+    if one is None:
+        return replace(line, action="keep") if action == "keep" else line
+    if action == "keep":
+        return replace(line, action="keep", text=phrases.phrase(one, words), findings=(one,))
+    if action == "replace" and (other := _as_evidenced(one, seen, words)):
+        finding, ids = other
+        text = phrases.phrase(finding, words)
+        return replace(line, action="replace", text=text, findings=(finding,), evidence=ids, label="supported")
+    return line
+
+
+def _as_evidenced(
+    one: Finding, seen: Sequence[Seen], words: Lexicon
+) -> tuple[Finding, tuple[str, ...]] | None:
+    """What the evidence says of a finding that the claim affirms with other or more details."""
+    if one.status == "absent":
+        return None
+    for item in seen:
+        other = item.finding
+        if other.status != "absent" and other.name == one.name and other.person == one.person:
+            label, ids, _ = judge(other, seen, words)
+            if label == "supported":
+                return other, ids
+    return None
+
+
+def _added(lines: Sequence[Line], evidence: Sequence[Evidence], words: Lexicon) -> list[Line]:
+    """A line for each finding that the evidence affirms and no line states."""
+    named_ = {one.name for line in lines if line.action != "cut" for one in line.findings if one.status != "absent"}
+    found: list[Line] = []
+    for item in evidence:
+        if item.kind not in ADDED_FROM:
+            continue
+        for one in read(item.text, words):
+            if one.status == "absent" or one.person != "patient" or named_ & _family(one.name, named_, words):
+                continue
+            named_.add(one.name)
+            found.append(
+                Line(phrases.phrase(one, words), "add", "supported", (one,), (item.id,), "in the evidence only")
+            )
+    return found
+
+
+def _family(name: str, names: set[str], words: Lexicon) -> set[str]:
+    """A finding, its parents, and those of `names` that are below it."""
+    own, below = {name}, {other for other in names if name in _above(other, words)}
+    return own | set(_above(name, words)) | below
+
+
+def _above(name: str, words: Lexicon) -> list[str]:
+    found: list[str] = []
+    while (name := words.parents.get(name, "")) and name not in found:
+        found.append(name)
+    return found
+
+
+def _holds(line: Line, evidence: Sequence[Evidence], verifiers: Sequence[Verifier], words: Lexicon) -> bool:
+    """Whether a sentence that the revision wrote is supported, as it will be read."""
+    claims = by_findings(line.text, words)
+    return bool(claims) and all(one.label == "supported" for one in ruled(claims, evidence, verifiers).decided)

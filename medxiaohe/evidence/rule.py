@@ -1,0 +1,62 @@
+"""Several verifiers over the same claims: whose ruling counts.
+
+    ruled(claims, evidence, [entities, findings])   -> every ruling, and the one that counts for each claim
+
+The first verifier that says supported or contradicted decides; a comparison without an earlier study is
+unsupported whatever the others say. Where none does, a claim is unsupported if one
+called it that, else unjudged: what nobody could judge is never called unsupported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from medxiaohe import plugins
+from medxiaohe.errors import ModelError
+from medxiaohe.types import Claim, Evidence, Ruling
+
+Verifier = Callable[[Sequence[Claim], Sequence[Evidence]], list[Ruling]]
+RULES = ("comparison", "entities", "findings")  # verifiers that ask no model, in the order in which they decide
+DECIDES = ("supported", "contradicted")
+# a comparison without an earlier study is unsupported, whatever else agrees
+ALSO_DECIDES = {"comparison": ("unsupported",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """All rulings, and for each claim the one that counts."""
+
+    all: tuple[Ruling, ...]
+    decided: tuple[Ruling, ...]  # in the order of the claims
+
+
+def named(names: Sequence[str] = RULES, settings: Mapping[str, Mapping[str, Any]] | None = None) -> list[Verifier]:
+    """Verifiers by name, each with its settings."""
+    return [partial(plugins.load("verifiers", name), **(settings or {}).get(name, {})) for name in names]
+
+
+def ruled(claims: Sequence[Claim], evidence: Sequence[Evidence], verifiers: Sequence[Verifier]) -> Ruled:
+    """Ask every verifier about the claims.
+
+    Raises:
+        ModelError: a verifier gave another number of rulings, or one on another claim.
+    """
+    rows = [list(verifier(claims, evidence)) for verifier in verifiers]
+    for row in rows:
+        if [one.claim for one in row] != [claim.id for claim in claims]:
+            raise ModelError(f"a verifier gave {len(row)} rulings on {len(claims)} claims, or on others")
+    decided = [_first([row[n] for row in rows], claim) for n, claim in enumerate(claims)]
+    return Ruled(tuple(one for row in rows for one in row), tuple(decided))
+
+
+def _first(rulings: Sequence[Ruling], claim: Claim) -> Ruling:
+    for one in rulings:
+        if one.label in ALSO_DECIDES.get(one.by, DECIDES):
+            return one
+    for one in rulings:
+        if one.label == "unsupported":
+            return one
+    return rulings[0] if rulings else Ruling(claim.id, "unjudged", why="no verifier was asked")

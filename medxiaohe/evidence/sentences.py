@@ -1,0 +1,112 @@
+"""What each sentence of a report is: a finding, a denial, a device, a comparison, advice, technique, or filler.
+
+A sentence has offsets in the text as it was given. Filler ("Thank you for this referral.") needs no evidence;
+every other sentence is at least one claim.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from medxiaohe.scoring._findings import Finding, Lexicon, lexicon
+from medxiaohe.scoring._sentences import sentence_spans
+
+SentenceKind = Literal[
+    "finding", "negative", "device", "comparison", "recommendation", "technique", "question", "filler", "other"
+]
+DEVICES = frozenset(
+    "pacemaker,endotracheal tube,nasogastric tube,chest tube,central line,prosthetic valve,hardware,sternotomy"
+    ",bypass grafts,surgical clips".split(",")
+)
+# words that compare with an earlier study; "increased lung markings" and "decreased lung volumes" do not
+COMPARES = re.compile(
+    r"\b(?:compar(?:ed|ison|ing)\b(?! *:)|unchanged|interval\b(?! between)|since (?:the )?(?:prior|previous|last"
+    r"|prior|earlier)|(?:prior|previous|earlier|preceding|last) (?:exam\w*|stud(?:y|ies)|film|x-?ray|radiograph\w*|ct"
+    r"|images?|imaging|chest|report|mri|scan)|(?:no|without)(?: significant| interval| appreciable| definite| acute)*"
+    r" change|(?:not|has|have|little|is|are) (?:significantly |substantially )?changed|stable|again (?:seen|noted"
+    r"|identified|demonstrated|visuali[sz]ed)|once again|re-?demonstrat\w+|persist(?:s|ent|ing|ed)?|has(?: now)?"
+    r" (?:resolved|cleared|improved|worsened|progressed|decreased|increased|enlarged|developed)|have(?: now)?"
+    r" (?:resolved|cleared|improved|worsened|progressed|decreased|increased|enlarged|developed)|is now|are now"
+    r"|previously|resolv(?:ed|ing)|resolution|(?:newly|new) (?!york|onset)\w+|worsen(?:ed|ing)|improv(?:ed|ing|ement)"
+    r"|progress(?:ed|ion)|in the interim|remains?|increas(?:ed|ing) (?:in size|since|from|compared)|decreas(?:ed|ing)"
+    r" (?:in size|since|from|compared)|(?:larger|smaller) than (?:before|previous|prior))\b",
+    re.IGNORECASE,
+)
+# what looks like a comparison and says how things are
+NOT_COMPARED = re.compile(
+    r"\bno new\b|\bcomparison (?:is )?(?:none|not available|unavailable)\b|\bno (?:prior|previous|comparison)"
+    r" (?:stud\w+|exam\w*|films?|images?|radiographs?|x-rays?)?\b",
+    re.IGNORECASE,
+)
+ADVICE = re.compile(
+    r"\b(?:recommend\w*|suggest (?:follow|further|clinical|correlation|ct)|advis(?:e|ed)|follow[- ]?up|correlat\w+"
+    r"|consider(?!ed|able|ably|ing the)|further evaluation|clinically indicated|could be obtained|may be helpful"
+    r"|should be (?:considered|obtained|repeated))\b",
+    re.IGNORECASE,
+)
+TECHNIQUE = re.compile(
+    r"^(?:\W*(?:two|2|one|1|single|pa|ap|frontal|lateral|portable|upright|supine|3|three)\b[^.]{0,60}\b(?:views?|radiographs?"
+    r"|projections?|images?|films?)\b[^.]*)$|\b(?:was|were) (?:obtained|performed|submitted|acquired)\b"
+    r"|\b(?:patient is rotated|rotated (?:to|view)|underpenetrated|suboptimal|limited (?:by|exam|study|evaluation)"
+    r"|motion artifact|lordotic|inspiratory effort|contrast (?:material )?(?:was|is))\b",
+    re.IGNORECASE,
+)
+FILLER = re.compile(
+    r"^\W*(?:thank you|thanks|please (?:see|do)|dear|regards|sincerely|the following|findings|impression|report|see (?:above|below)"
+    r"|as above|dictated|electronically|signed|discussed with|xxxx|x-?xxxx|here is|i hope|let me know|note that this"
+    r"|end of|none|n/?a|sure|certainly|of course)\b[^.]{0,80}\W*$|^[\WxX_]*$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of a text, with the findings that are named in it."""
+
+    start: int  # code points of the text
+    end: int
+    text: str
+    kind: SentenceKind
+    findings: tuple[Finding, ...] = ()
+
+
+def split(text: str, words: Lexicon | None = None) -> list[Sentence]:
+    """The sentences of a text in order, each with its kind and its findings.
+
+    Args:
+        words: where names of findings are looked up; by default the lexicon of radiology that ships.
+    """
+    found = list((words or lexicon()).findings(text))
+    rows = []
+    for start, end in sentence_spans(text):
+        inside = tuple(one for one in found if start <= one.at[0] < end)
+        said = " ".join(text[start:end].split())
+        rows.append(Sentence(start, end, said, kind_of(said, inside), inside))
+    return rows
+
+
+def kind_of(text: str, found: Sequence[Finding]) -> SentenceKind:
+    """The kind of one sentence, by its words and the findings in it."""
+    if text.rstrip("\"')] ").endswith(("?", "？")):
+        return "question"
+    if compares(text):
+        return "comparison"
+    if ADVICE.search(text) and not any(one.status == "present" for one in found):
+        return "recommendation"
+    if found:
+        if all(one.name in DEVICES for one in found):
+            return "device"
+        return "negative" if all(one.status == "absent" for one in found) else "finding"
+    if FILLER.search(text):
+        return "filler"
+    if TECHNIQUE.search(text):
+        return "technique"
+    return "other"
+
+
+def compares(text: str) -> bool:
+    """Whether a sentence compares with an earlier study."""
+    return COMPARES.search(NOT_COMPARED.sub(" ", text)) is not None

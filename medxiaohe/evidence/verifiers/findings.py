@@ -1,0 +1,198 @@
+"""Verifier: a claim with a finding against the findings of the evidence, by name, side, degree, place, time,
+change and size.
+
+    supported     evidence has the finding or a kind of it, with every detail that the claim gives; a denial is
+                  supported by the same or a wider one ("the lungs are clear" denies an infiltrate)
+    contradicted  evidence denies it, or affirms what the claim denies, for the same side and place; or has it
+                  with another degree, size, change or side
+    unsupported   evidence says nothing of it, or less than the claim does
+
+Support comes first: evidence that says both is taken at its word for what agrees. "No acute abnormality" is
+supported where nothing acute is in the evidence and an organ of the chest is called normal, contradicted where
+something acute is there. Claims without a finding are unjudged.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medxiaohe.evidence.claims import as_finding
+from medxiaohe.scoring._findings import Lexicon, lexicon
+from medxiaohe.scoring.findings import same_size
+from medxiaohe.types import Claim, Evidence, Finding, Label, Ruling
+
+NAME = "findings"
+ACUTE = frozenset(
+    "pneumonia,consolidation,infiltrate,lung opacity,pulmonary edema,vascular congestion,pneumothorax,pleural"
+    " effusion,heart failure,aspiration,contusion,pneumomediastinum,pneumoperitoneum,pulmonary embolism,lung mass"
+    ",lung nodule,cavity,metastasis,abscess".split(",")
+)
+ANY_ACUTE = "acute abnormality"
+ORGANS = frozenset(
+    "lung abnormality,cardiomegaly,abnormal mediastinum,pleural abnormality,abnormal hila,abnormal vasculature".split(",")
+)
+# other words for nearly the same on a radiograph, where reports use either
+ALIKE = (frozenset({"consolidation", "infiltrate"}),)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A finding of a piece of evidence."""
+
+    finding: Finding
+    evidence: str  # its id
+
+
+def findings(
+    claims: Sequence[Claim], evidence: Sequence[Evidence], *, tree: Path | None = None
+) -> list[Ruling]:
+    """Rule on claims by the findings of the texts of the evidence.
+
+    Args:
+        tree: folder of a tree whose names are found beside those of the lexicon of radiology.
+    """
+    words = lexicon(tree)
+    seen = [Seen(one, item.id) for item in evidence for one in read(item.text, words)]
+    return [_ruling(claim, seen, words) for claim in claims]
+
+
+@functools.lru_cache(maxsize=512)
+def read(text: str, words: Lexicon) -> tuple[Finding, ...]:
+    """The findings of a text, as claims hold them."""
+    return tuple(as_finding(one) for one in words.findings(text))
+
+
+def _ruling(claim: Claim, seen: Sequence[Seen], words: Lexicon) -> Ruling:
+    if claim.finding is None:
+        return Ruling(claim.id, "unjudged", by=NAME, why="the claim names no finding")
+    label, ids, why = judge(claim.finding, seen, words)
+    return Ruling(claim.id, label, ids, NAME, why)
+
+
+def judge(claim: Finding, seen: Sequence[Seen], words: Lexicon) -> tuple[Label, tuple[str, ...], str]:
+    """Label, ids of evidence and reason for one finding."""
+    above = functools.partial(_is_or_above, parents=words.parents)
+    same = [one for one in seen if (one.finding.person == "patient") == (claim.person == "patient")]
+    short: list[tuple[Seen, str]] = []  # evidence of the same thing that says less, and of what
+    against: list[tuple[Seen, str]] = []
+    for one in same:
+        other = one.finding
+        if claim.status == "absent":
+            if other.status == "absent" and above(other.name, claim.name):
+                if why := _narrower(claim, other):
+                    short.append((one, why))
+                else:
+                    return "supported", (one.evidence,), f"no {other.name}"
+            elif other.status != "absent" and above(claim.name, other.name) and _meet(claim, other):
+                against.append((one, f"{_said(other)} is in the evidence"))
+        elif other.status == "absent":
+            if above(other.name, claim.name) and _covers(other, claim):
+                against.append((one, f"{other.name} is denied"))
+        elif above(claim.name, other.name):
+            kind, why = _details(claim, other)
+            if kind == "agree":
+                return "supported", (one.evidence,), _said(other)
+            (short if kind == "open" else against).append((one, why))
+    if claim.name == ANY_ACUTE and claim.status == "absent" and not against:
+        if acute := [one for one in same if _is_acute(one.finding)]:
+            return "contradicted", (acute[0].evidence,), f"{_said(acute[0].finding)} is in the evidence"
+        normal = [one for one in same if one.finding.status == "absent" and one.finding.name in ORGANS]
+        if normal:
+            ids = tuple(dict.fromkeys(one.evidence for one in normal))
+            return "supported", ids, "nothing acute is in the evidence, and organs are normal"
+    if against:
+        return "contradicted", (against[0][0].evidence,), against[0][1]
+    if short:
+        return "unsupported", (short[0][0].evidence,), short[0][1]
+    return "unsupported", (), f"the evidence says nothing of {claim.name}"
+
+
+def _is_or_above(general: str, special: str, parents: dict[str, str]) -> bool:
+    """Whether a name is the other one, one of its parents, or other words for it."""
+    name, passed = special, set[str]()
+    while name and name not in passed:
+        if name == general or any({name, general} <= alike for alike in ALIKE):
+            return True
+        passed.add(name)
+        name = parents.get(name, "")
+    return False
+
+
+def _narrower(claim: Finding, other: Finding) -> str:
+    """Why a denial of the evidence does not reach as far as that of the claim, or ""."""
+    if other.side not in ("", "both") and claim.side != other.side:
+        return f"it is denied on the {other.side} only"
+    if other.location and not _places(claim) <= _places(other):
+        return f"it is denied in the {other.location} only"
+    return ""
+
+
+def _covers(denied: Finding, claim: Finding) -> bool:
+    """Whether a denial reaches what the claim affirms."""
+    if denied.side in ("left", "right") and claim.side not in (denied.side, "both"):
+        return False
+    return not _places(denied) or bool(_places(denied) & _places(claim))
+
+
+def _meet(denied: Finding, other: Finding) -> bool:
+    """Whether what the claim denies and the evidence affirms lie in one place."""
+    if {denied.side, other.side} == {"left", "right"}:
+        return False
+    if denied.side in ("left", "right") and not other.side:
+        return False
+    return not (_places(denied) and _places(other)) or bool(_places(denied) & _places(other))
+
+
+def _details(claim: Finding, other: Finding) -> tuple[str, str]:
+    """Whether evidence of the same thing agrees with a claim, leaves something open, or differs."""
+    if claim.side and claim.side != other.side and other.side != "both":
+        if not other.side:
+            return "open", f"the evidence gives no side, not {claim.side}"
+        return "differ", f"{other.side} in the evidence, not {claim.side}"
+    for name in ("degree", "time"):
+        mine, theirs = getattr(claim, name), getattr(other, name)
+        if mine and theirs and mine != theirs:
+            return "differ", f"{theirs} in the evidence, not {mine}"
+    if claim.size_mm and other.size_mm and not same_size(claim.size_mm, other.size_mm):
+        return "differ", f"{other.size_mm:g} mm in the evidence, not {claim.size_mm:g} mm"
+    if claim.change and other.change and claim.change != other.change:
+        return "differ", f"{other.change} in the evidence, not {claim.change}"
+    if _places(claim) and _places(other) and not _places(claim) & _places(other):
+        return "open", f"in the {other.location} in the evidence, not in the {claim.location}"
+    if claim.status == "present" and other.status == "uncertain":
+        return "open", "the evidence calls it possible only"
+    for name in ("degree", "time", "change", "size_mm"):
+        if getattr(claim, name) and not getattr(other, name):
+            value = f"{claim.size_mm:g} mm" if name == "size_mm" else getattr(claim, name)
+            return "open", f"the evidence does not say {value}"
+    if _places(claim) and not _places(other):
+        return "open", f"the evidence does not say {claim.location}"
+    return "agree", ""
+
+
+def _is_acute(one: Finding) -> bool:
+    return one.status == "present" and one.time != "chronic" and (one.name in ACUTE or one.time == "acute")
+
+
+def _places(one: Finding) -> set[str]:
+    # "left lower lobe" of a place with its side is the place
+    return {place.removeprefix("left ").removeprefix("right ") for place in one.location.split(", ") if place}
+
+
+def _said(one: Finding) -> str:
+    words = (one.change, one.time, one.degree, one.side, one.name, f"({one.location})" if one.location else "")
+    return " ".join(filter(None, words))
+
+
+EXAMPLE = (
+    (
+        Claim("c1", "Small left effusion.", finding=Finding("pleural effusion", side="left", degree="mild")),
+        Claim("c2", "No pneumothorax.", finding=Finding("pneumothorax", "absent")),
+        Claim("c3", "Cardiomegaly.", finding=Finding("cardiomegaly")),
+    ),
+    (Evidence("e1", "There is a small left pleural effusion and a pneumothorax.", "report"),),
+    ("supported", "contradicted", "unsupported"),
+)
