@@ -1,26 +1,32 @@
 """Do verifiers see errors, and do reports that are revised by them hallucinate less?
 
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only verifier
+    MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only text
 
 Reports of the Indiana University collection are split by hash as the task iu_impression splits them (60 %
-train, 10 % validation, the rest test). Reports of train were read while rules were written, those of test were
-not.
+train, 10 % validation, the rest test). Reports of train were read while rules were written, those of
+test were not.
 """
 
 import argparse
 import csv
+import functools
 import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from medxiaohe import io
-from medxiaohe.evidence import planted
+from medxiaohe.evals.statistics.stats import holm, paired
+from medxiaohe.evidence import planted, revision
 from medxiaohe.evidence.claims import by_findings
 from medxiaohe.evidence.rule import Verifier, named, ruled
 from medxiaohe.evidence.sentences import split
+from medxiaohe.progress import track
+from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.scoring._findings import lexicon
+from medxiaohe.scoring.findings import compare
 from medxiaohe.tasks._common import hash_split
 from medxiaohe.types import Evidence
 
@@ -35,7 +41,9 @@ def reports(split_: str) -> list[dict[str, str]]:
     """Reports with findings and impression of one split, in hash order of their ids."""
     with open(data("cxr", "iu_reports", "indiana_reports.csv"), newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["findings"].strip() and row["impression"].strip()]
-    rows = [row for row in rows if hash_split("iu_impression", row["uid"], train=0.6, validation=0.1) == split_]
+    rows = [
+        row for row in rows if hash_split("iu_impression", row["uid"], train=0.6, validation=0.1) == split_
+    ]
     random.Random(0).shuffle(rows)
     return rows
 
@@ -50,8 +58,11 @@ def label_of(text: str, evidence: list[Evidence], verifiers: list[Verifier]) -> 
     return "unseen"
 
 
-def planted_errors(rows: list[dict[str, str]], verifiers: list[Verifier], show: int = 0) -> dict[str, Counter[str]]:
-    """By kind of change, how often a changed sentence got each label against the findings of its own report."""
+def planted_errors(
+    rows: list[dict[str, str]], verifiers: list[Verifier], show: int = 0
+) -> dict[str, Counter[str]]:
+    """By kind of change, how often a changed sentence got each label against the findings of its own
+    report."""
     words = lexicon()
     table: dict[str, Counter[str]] = defaultdict(Counter)
     shown: Counter[str] = Counter()
@@ -85,7 +96,9 @@ def radfact(verifiers: list[Verifier]) -> tuple[Counter[tuple[str, str]], int]:
     counts: Counter[tuple[str, str]] = Counter()
     for row in io.read_json(data("report_eval", "radfact_nli_examples.json")):
         for side, other in (("A", "B"), ("B", "A")):
-            evidence = [Evidence(f"e{n}", text, "") for n, text in enumerate(row["input"][f"phrases_{other}"])]
+            evidence = [
+                Evidence(f"e{n}", text, "") for n, text in enumerate(row["input"][f"phrases_{other}"])
+            ]
             for one in row["output"][f"phrases_{side}_evidenced"]:
                 label = label_of(one["phrase"], evidence, verifiers)
                 counts[gold[one["status"]], "unsupported" if label == "unseen" else label] += 1
@@ -97,21 +110,189 @@ def verifier_part(split_: str, show: int) -> Iterator[str]:
     counts, n = radfact(verifiers)
     right = sum(v for (a, b), v in counts.items() if a == b)
     called = sum(v for (_, b), v in counts.items() if b == "supported")
-    yield f"RadFact phrases: accuracy {right / n:.3f} of {n}, precision of supported {counts['supported', 'supported'] / max(1, called):.3f} of {called}"
+    precision = counts["supported", "supported"] / max(1, called)
+    yield f"RadFact phrases: accuracy {right / n:.3f} of {n}"
+    yield f"precision of supported {precision:.3f} of {called}"
     table = planted_errors(reports(split_)[:REPORTS], verifiers, show)
     yield "| change | n | caught | contradicted | supported | unseen |"
     yield "|---|---|---|---|---|---|"
     for kind, row in table.items():
         n = sum(row.values())
         caught = row["contradicted"] + row["unsupported"]
-        yield f"| {kind} | {n:,} | {caught / n:.3f} | {row['contradicted'] / n:.3f} | {row['supported'] / n:.3f} | {row['unseen'] / n:.3f} |"
+        cells = [caught, row["contradicted"], row["supported"], row["unseen"]]
+        yield f"| {kind} | {n:,} | {' | '.join(f'{cell / n:.3f}' for cell in cells)} |"
 
+
+# ---- text: findings -> impression ---------------------------------------------------------------------
+
+ARMS = {
+    "draft": revision.DRAFT,
+    "cut contradicted": revision.CUT_CONTRADICTED,
+    "cut unsupported": revision.CUT_UNSUPPORTED,
+    "keep supported only": revision.KEEP_SUPPORTED,
+    "cut + add": revision.Policy("cut", "cut"),
+    "replace + add": revision.Policy(),
+}
+MEASURES = ("H text", "H findings", "O text", "H labels", "O labels", "sentences")
+# names of Rad-ReStruct's tree -> words that the extractor reads
+LABELS = {
+    "pulmonary atelectasis": "atelectasis",
+    "pulmonary disease, chronic obstructive": "copd",
+    "fractures, bone": "fracture",
+    "cicatrix": "scarring",
+    "markings": "interstitial markings",
+    "lung, hyperlucent": "emphysema",
+    "catheters, indwelling": "catheter",
+    "tube, inserted": "endotracheal tube",
+    "atherosclerosis": "aortic atherosclerosis",
+    "calcinosis": "calcification",
+    "aorta": "aortic abnormality",
+    "aorta, thoracic": "aortic abnormality",
+    "diaphragm": "diaphragmatic abnormality",
+    "thoracic vertebrae": "bony abnormality",
+    "spine": "bony abnormality",
+    "deformity": "bony deformity",
+}
+WHOLE = {"lung abnormality", "pleural abnormality", "abnormal bones"}  # of an area, with no name of its own
+
+
+@functools.cache
+def labels() -> dict[str, frozenset[str]]:
+    """Findings that the people behind Rad-ReStruct marked, by report."""
+    found = {}
+    for row in io.read_jsonl(data("cxr", "radrestruct", "qa_pairs.jsonl")):
+        names = set()
+        for _, answer, _, about in row["qa"]:
+            path = about["path"].split("_")
+            if (
+                answer == ["yes"]
+                and len(path) >= 3
+                and path[-1] not in ("region", "attributes", "degree", "localization")
+            ):
+                name = "_".join(path[2:])
+                names |= {one.name for one in lexicon().findings(LABELS.get(name, name) + ".")}
+        found[str(row["uid"])] = frozenset(names)
+    return found
+
+
+def related(a: str, b: str) -> bool:
+    """Whether one of two findings is the other or a parent of it."""
+    return a in up(b) or b in up(a)
+
+
+@functools.cache
+def up(name: str) -> frozenset[str]:
+    found = {name}
+    while (name := lexicon().parents.get(name, "")) and name not in found:
+        found.add(name)
+    return frozenset(found)
+
+
+def measured(text: str, row: dict[str, str]) -> dict[str, float]:
+    """Hallucination and omission of an impression by the report's text, and by its labels where it has
+    them."""
+    found = {
+        "H text": compare(text, row["findings"] + " " + row["impression"]).hallucination_rate
+        if text
+        else 0.0,
+        # against the findings section alone: what a reader of it could know, and the floor that people reach
+        "H findings": compare(text, row["findings"]).hallucination_rate if text else 0.0,
+        "O text": compare(text, row["impression"]).omission_rate if text else 1.0,
+        "sentences": float(len(split(text))),
+    }
+    gold = labels().get(row["uid"])
+    if gold is not None:
+        mine = [one.name for one in lexicon().findings(text) if one.status in ("present", "possible")]
+        found["H labels"] = sum(not any(related(name, g) for g in gold) for name in mine) / max(1, len(mine))
+        if wanted := gold - WHOLE:
+            found["O labels"] = sum(not any(related(name, g) for name in mine) for g in wanted) / len(wanted)
+    return found
+
+
+def drafts(rows: Sequence[dict[str, str]], train: Sequence[dict[str, str]]) -> dict[str, list[str]]:
+    """Impressions that are not this report's: of the nearest report of train, and that with one drawn."""
+    index = BM25([Evidence(row["uid"], row["findings"], "") for row in train])
+    by_id = {row["uid"]: row for row in train}
+    nearest = [
+        by_id[index.search([row["findings"]], 1)[0][0].id]["impression"] for row in track(rows, "nearest")
+    ]
+    drawn = [random.Random(row["uid"]).choice(train)["impression"] for row in rows]
+    return {"nearest": nearest, "nearest + drawn": [f"{a} {b}" for a, b in zip(nearest, drawn, strict=True)]}
+
+
+def text_part(split_: str, most: int) -> Iterator[str]:
+    """P1: how far revision by the findings section lowers hallucination in impressions, and what it costs."""
+    rows = reports(split_)[: most or None]
+    labelled = sum(row["uid"] in labels() for row in rows)
+    yield f"{len(rows)} reports of {split_}, {labelled} of them with labels"
+    floor = [measured(row["impression"], row) for row in rows]
+    yield "| draft | arm | " + " | ".join(MEASURES) + " |"
+    yield "|---|---|" + "---|" * len(MEASURES)
+    yield _row("human impression", "as written", floor)
+    tests = []
+    for name, texts in drafts(rows, reports("train")).items():
+        results = {}
+        for arm, policy in ARMS.items():
+            outs = [
+                draft if arm == "draft" else revision.revise(
+                    draft, [Evidence("findings", row["findings"], row["uid"])], policy=policy
+                ).text
+                for draft, row in track(list(zip(texts, rows, strict=True)), f"{name}, {arm}")
+            ]  # fmt: skip
+            results[arm] = [measured(text, row) for text, row in zip(outs, rows, strict=True)]
+            yield _row(name, arm, results[arm])
+        for arm in list(ARMS)[1:]:
+            for measure in ("H text", "O text", "H labels"):
+                pairs = [
+                    (a[measure], b[measure])
+                    for a, b in zip(results["draft"], results[arm], strict=True)
+                    if measure in a
+                ]
+                tests.append((name, arm, measure, paired([a for a, _ in pairs], [b for _, b in pairs]),
+                              sum(a for a, _ in pairs) / len(pairs)))  # fmt: skip
+    yield ""
+    yield "| draft | arm | measure | change [95 %] | of the draft's | p (Holm) |"
+    yield "|---|---|---|---|---|---|"
+    for (name, arm, measure, one, before), p in zip(tests, holm([t[3].p for t in tests]), strict=True):
+        share = f"{one.difference / before:+.0%}" if before else "-"
+        change = f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+        yield f"| {name} | {arm} | {measure} | {change} | {share} | {p:.4f} |"
+
+
+def _row(name: str, arm: str, found: Sequence[dict[str, float]]) -> str:
+    cells = []
+    for measure in MEASURES:
+        values = [one[measure] for one in found if measure in one]
+        if not values:
+            cells.append("-")
+        elif measure == "sentences":
+            cells.append(f"{sum(values) / len(values):.2f}")
+        else:
+            low, high = bootstrapped(values)
+            cells.append(f"{sum(values) / len(values):.3f} [{low:.3f}, {high:.3f}]")
+    return f"| {name} | {arm} | {' | '.join(cells)} |"
+
+
+def bootstrapped(values: Sequence[float], resamples: int = 1000) -> tuple[float, float]:
+    """Interval of a mean at 95 %: percentiles over resampled reports."""
+    rng = random.Random(1)
+    means = sorted(sum(rng.choices(values, k=len(values))) / len(values) for _ in range(resamples))
+    return means[int(0.025 * resamples)], means[int(0.975 * resamples) - 1]
+
+
+PARTS = {"verifier": lambda given: verifier_part(given.split, given.show),
+         "text": lambda given: text_part(given.split, given.most)}  # fmt: skip
 
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--only", choices=("verifier",), default="verifier")
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--only", choices=tuple(PARTS), help="by default all parts")
     options.add_argument("--split", default="test", choices=("train", "validation", "test"))
     options.add_argument("--show", type=int, default=0, help="print so many missed changes of each kind")
+    options.add_argument("--most", type=int, default=0, help="reports of the part text; 0: all")
     given = options.parse_args()
-    for line in verifier_part(given.split, given.show):
-        print(line, flush=True)
+    for part in [given.only] if given.only else list(PARTS):
+        print(f"\n## {part}\n")
+        for line in PARTS[part](given):
+            print(line, flush=True)

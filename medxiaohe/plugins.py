@@ -73,6 +73,7 @@ EXTRA_OF = {  # import name -> the extra that brings it
     "tantivy": "knowledge",
     "Stemmer": "knowledge",
     "cryptography": "sign",
+    "highdicom": "sr",
 }
 
 

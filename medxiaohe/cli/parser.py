@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import medxiaohe
-from medxiaohe.cli import eval_options, trace_options
+from medxiaohe.cli import describe_options, eval_options, trace_options
 from medxiaohe.plugins import nearest
 
 ABOUT = """\
@@ -359,6 +359,7 @@ def parser() -> Parser:
         "--trace", type=Path, metavar="DIR", help="append the trace to this folder: see `medxiaohe trace`"
     )
     ask.add_argument("--key", type=Path, metavar="FILE", help="a private key that signs the traces")
+    describe_options.add(verbs, _verb)
     trace_options.add(verbs, _verb)
     completion = _verb(verbs, "completion", "print what makes a shell complete verbs and options",
                        'eval "$(medxiaohe completion bash)"', "look:completion")  # fmt: skip

@@ -22,11 +22,18 @@ _SIGNS = {"verified": "+", "partly": "~", "not checked": "-", "failed": "x"}
 
 
 def write(
-    found: Sequence[Trace], folder: Path, *, key: Path | None = None, digests: Mapping[str, str] | None = None
+    found: Sequence[Trace],
+    folder: Path,
+    *,
+    key: Path | None = None,
+    digests: Mapping[str, str] | None = None,
+    documents: Mapping[str, bytes] | None = None,
 ) -> list[str]:
-    """Append traces to a folder; the names they got."""
+    """Append traces to a folder, with the documents that evidence was cut from, by SHA-256; the names they
+    got."""
     log = traces.Log(folder, _read(key) if key else "")
-    return log.append([traces.seal(one, log.secret, digests=digests, pixels=pixels) for one in found])
+    sealed = [traces.seal(one, log.secret, digests=digests, pixels=pixels) for one in found]
+    return log.append(sealed, documents)
 
 
 def show(args: argparse.Namespace) -> int:

@@ -18,7 +18,14 @@ def phrase(one: Finding, words: Lexicon) -> str:
     name = words.name_of(one.name)
     size = f"{one.size_mm:g} mm" if one.size_mm is not None else ""
     before = {"absent": "no", "uncertain": UNCERTAIN}.get(one.status, "")
-    traits = (before, CHANGES.get(one.change, one.change), one.time, one.degree, size, SIDES.get(one.side, one.side))
+    traits = (
+        before,
+        CHANGES.get(one.change, one.change),
+        one.time,
+        one.degree,
+        size,
+        SIDES.get(one.side, one.side),
+    )
     where = f"in the {_joined(one.location)}" if one.location else ""
     said = " ".join(filter(None, (*traits, name, where)))
     return f"{said[:1].upper()}{said[1:]}."

@@ -1,5 +1,5 @@
-"""Planted errors of report sentences, for measuring verifiers and for training ones (perturbed reports are free
-labels: Yan et al., arXiv 2307.14634): the changed sentence, or "" where the kind does not fit.
+"""Planted errors of report sentences, for measuring verifiers and for training ones (perturbed reports
+are free labels: Yan et al., arXiv 2307.14634): the changed sentence, or "" where the kind does not fit.
 
     finding          another finding, which the report does not name, is stated
     denial removed   "No pneumothorax." -> "Pneumothorax."
@@ -33,16 +33,21 @@ STATED = (  # findings of the lexicon in plain words
     ("hiatal hernia", "A hiatal hernia is noted."),
 )
 DENIAL = re.compile(
-    r"^(?P<lead>.*?)\b(?:there (?:is|are) no(?: evidence (?:of|for))?|no(?: evidence (?:of|for))?|without(?: evidence (?:of|for))?"
+    r"^(?P<lead>.*?)\b(?:there (?:is|are) no(?: evidence (?:of|for))?|no(?: evidence (?:of|for))?"
+    r"|without(?: evidence (?:of|for))?"
     r"|negative for|free of)\s+(?P<rest>.+)$",
     re.IGNORECASE,
 )
 STATEMENT = re.compile(r"^(?P<lead>there (?:is|are|has been)(?: an?)?|an?)\s+(?P<rest>.+)$", re.IGNORECASE)
 SIDES = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
-DEGREES = {"mild": "severe", "mildly": "severely", "small": "large", "tiny": "large", "minimal": "marked",
-           "minimally": "markedly", "slight": "marked", "slightly": "markedly", "severe": "mild", "large": "small",
-           "marked": "mild", "markedly": "mildly", "moderate": "mild", "moderately": "mildly", "massive": "tiny"}  # fmt: skip
-NUMBER = re.compile(r"(?<![\w.\-/])\d+(?:\.\d+)?(?=\s*(?:-\s*)?(?:mm|cm|millimet|centimet|leads?|views?|surgical|\b))")
+DEGREES = {
+    "mild": "severe", "mildly": "severely", "small": "large", "tiny": "large", "minimal": "marked",
+    "minimally": "markedly", "slight": "marked", "slightly": "markedly", "severe": "mild", "large": "small",
+    "marked": "mild", "markedly": "mildly", "moderate": "mild", "moderately": "mildly", "massive": "tiny",
+}  # fmt: skip
+NUMBER = re.compile(
+    r"(?<![\w.\-/])\d+(?:\.\d+)?(?=\s*(?:-\s*)?(?:mm|cm|millimet|centimet|leads?|views?|surgical|\b))(?!/)"
+)
 COMPARISONS = (
     "This has increased since the prior exam.",
     "Compared to the previous study, this is new.",

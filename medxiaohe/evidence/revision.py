@@ -18,13 +18,21 @@ from typing import Literal
 from medxiaohe.evidence import phrases
 from medxiaohe.evidence.claims import by_findings
 from medxiaohe.evidence.rule import Ruled, Verifier, named, ruled
+from medxiaohe.evidence.sentences import ADVICE
 from medxiaohe.evidence.verifiers.findings import Seen, judge, read
 from medxiaohe.scoring._findings import Lexicon, lexicon
 from medxiaohe.types import Claim, Evidence, Finding, Ruling
 
 Action = Literal["keep", "hedge", "cut", "replace", "add"]
+ACTIONS = ("keep", "hedge", "cut", "replace")  # that a policy may name
 ROUNDS = 2
-ADDED_FROM = ("passage", "record", "region", "measurement", "relation")  # kinds of evidence; never a prior study
+ADDED_FROM = (
+    "passage",
+    "record",
+    "region",
+    "measurement",
+    "relation",
+)  # kinds of evidence; never a prior study
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,8 @@ def _action(claim: Claim, ruling: Ruling, policy: Policy) -> Action:
     if claim.text.startswith(phrases.NOT_VERIFIED):
         return "keep"
     if ruling.label == "unjudged":
-        return policy.unjudged
+        # advice that nothing bears out goes wherever anything unsupported goes
+        return policy.unsupported if ADVICE.search(claim.text) else policy.unjudged
     if claim.needs == "prior":
         return policy.unsupported
     if claim.finding is not None and claim.finding.status == "absent":
@@ -163,9 +172,7 @@ def _kept(text: str, rows: Sequence[tuple[Claim, Ruling, Action]]) -> Line:
     )
 
 
-def _rewritten(
-    claim: Claim, ruling: Ruling, action: Action, seen: Sequence[Seen], words: Lexicon
-) -> Line:
+def _rewritten(claim: Claim, ruling: Ruling, action: Action, seen: Sequence[Seen], words: Lexicon) -> Line:
     """The line of one claim of a sentence that does not stay as it is written."""
     one = claim.finding
     line = Line(claim.text, "cut", ruling.label, (), ruling.evidence, ruling.why, (claim.id,), claim.needs)
@@ -181,7 +188,9 @@ def _rewritten(
     if action == "replace" and (other := _as_evidenced(one, seen, words)):
         finding, ids = other
         text = phrases.phrase(finding, words)
-        return replace(line, action="replace", text=text, findings=(finding,), evidence=ids, label="supported")
+        return replace(
+            line, action="replace", text=text, findings=(finding,), evidence=ids, label="supported"
+        )
     return line
 
 
@@ -202,7 +211,9 @@ def _as_evidenced(
 
 def _added(lines: Sequence[Line], evidence: Sequence[Evidence], words: Lexicon) -> list[Line]:
     """A line for each finding that the evidence affirms and no line states."""
-    named_ = {one.name for line in lines if line.action != "cut" for one in line.findings if one.status != "absent"}
+    named_ = {
+        one.name for line in lines if line.action != "cut" for one in line.findings if one.status != "absent"
+    }
     found: list[Line] = []
     for item in evidence:
         if item.kind not in ADDED_FROM:
@@ -212,7 +223,9 @@ def _added(lines: Sequence[Line], evidence: Sequence[Evidence], words: Lexicon) 
                 continue
             named_.add(one.name)
             found.append(
-                Line(phrases.phrase(one, words), "add", "supported", (one,), (item.id,), "in the evidence only")
+                Line(
+                    phrases.phrase(one, words), "add", "supported", (one,), (item.id,), "in the evidence only"
+                )
             )
     return found
 
@@ -233,4 +246,6 @@ def _above(name: str, words: Lexicon) -> list[str]:
 def _holds(line: Line, evidence: Sequence[Evidence], verifiers: Sequence[Verifier], words: Lexicon) -> bool:
     """Whether a sentence that the revision wrote is supported, as it will be read."""
     claims = by_findings(line.text, words)
-    return bool(claims) and all(one.label == "supported" for one in ruled(claims, evidence, verifiers).decided)
+    return bool(claims) and all(
+        one.label == "supported" for one in ruled(claims, evidence, verifiers).decided
+    )

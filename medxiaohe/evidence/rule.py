@@ -2,9 +2,9 @@
 
     ruled(claims, evidence, [entities, findings])   -> every ruling, and the one that counts for each claim
 
-The first verifier that says supported or contradicted decides; a comparison without an earlier study is
-unsupported whatever the others say. Where none does, a claim is unsupported if one
-called it that, else unjudged: what nobody could judge is never called unsupported.
+The first verifier that says supported or contradicted decides; a comparison without an earlier study is never
+supported. Where none does, a claim is unsupported if one called it that, else unjudged: what nobody
+could judge is never called unsupported.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from medxiaohe.errors import ModelError
 from medxiaohe.types import Claim, Evidence, Ruling
 
 Verifier = Callable[[Sequence[Claim], Sequence[Evidence]], list[Ruling]]
-RULES = ("comparison", "entities", "findings")  # verifiers that ask no model, in the order in which they decide
+RULES = (
+    "comparison",
+    "entities",
+    "findings",
+)  # verifiers that ask no model, in the order in which they decide
 DECIDES = ("supported", "contradicted")
-# a comparison without an earlier study is unsupported, whatever else agrees
-ALSO_DECIDES = {"comparison": ("unsupported",)}
+BLOCKS = ("comparison",)  # a comparison without an earlier study is not supported, whatever else agrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,9 @@ class Ruled:
     decided: tuple[Ruling, ...]  # in the order of the claims
 
 
-def named(names: Sequence[str] = RULES, settings: Mapping[str, Mapping[str, Any]] | None = None) -> list[Verifier]:
+def named(
+    names: Sequence[str] = RULES, settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Verifier]:
     """Verifiers by name, each with its settings."""
     return [partial(plugins.load("verifiers", name), **(settings or {}).get(name, {})) for name in names]
 
@@ -53,10 +58,13 @@ def ruled(claims: Sequence[Claim], evidence: Sequence[Evidence], verifiers: Sequ
 
 
 def _first(rulings: Sequence[Ruling], claim: Claim) -> Ruling:
-    for one in rulings:
-        if one.label in ALSO_DECIDES.get(one.by, DECIDES):
-            return one
+    decisive = next((one for one in rulings if one.label in DECIDES), None)
+    blocked = next((one for one in rulings if one.by in BLOCKS and one.label == "unsupported"), None)
+    if decisive is not None and (blocked is None or decisive.label == "contradicted"):
+        return decisive
+    if blocked is not None:
+        return blocked
     for one in rulings:
         if one.label == "unsupported":
             return one
-    return rulings[0] if rulings else Ruling(claim.id, "unjudged", why="no verifier was asked")
+    return rulings[-1] if rulings else Ruling(claim.id, "unjudged", why="no verifier was asked")

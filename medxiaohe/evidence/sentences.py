@@ -1,4 +1,5 @@
-"""What each sentence of a report is: a finding, a denial, a device, a comparison, advice, technique, or filler.
+"""What each sentence of a report is: a finding, a denial, a device, a comparison, advice, technique, or
+filler.
 
 A sentence has offsets in the text as it was given. Filler ("Thank you for this referral.") needs no evidence;
 every other sentence is at least one claim.
@@ -15,23 +16,40 @@ from medxiaohe.scoring._findings import Finding, Lexicon, lexicon
 from medxiaohe.scoring._sentences import sentence_spans
 
 SentenceKind = Literal[
-    "finding", "negative", "device", "comparison", "recommendation", "technique", "question", "filler", "other"
+    "finding",
+    "negative",
+    "device",
+    "comparison",
+    "recommendation",
+    "technique",
+    "question",
+    "filler",
+    "other",
 ]
 DEVICES = frozenset(
-    "pacemaker,endotracheal tube,nasogastric tube,chest tube,central line,prosthetic valve,hardware,sternotomy"
+    "pacemaker,endotracheal tube,nasogastric tube,chest tube,central line,prosthetic valve"
+    ",hardware,sternotomy"
     ",bypass grafts,surgical clips".split(",")
 )
 # words that compare with an earlier study; "increased lung markings" and "decreased lung volumes" do not
 COMPARES = re.compile(
-    r"\b(?:compar(?:ed|ison|ing)\b(?! *:)|unchanged|interval\b(?! between)|since (?:the )?(?:prior|previous|last"
-    r"|prior|earlier)|(?:prior|previous|earlier|preceding|last) (?:exam\w*|stud(?:y|ies)|film|x-?ray|radiograph\w*|ct"
-    r"|images?|imaging|chest|report|mri|scan)|(?:no|without)(?: significant| interval| appreciable| definite| acute)*"
-    r" change|(?:not|has|have|little|is|are) (?:significantly |substantially )?changed|stable|again (?:seen|noted"
-    r"|identified|demonstrated|visuali[sz]ed)|once again|re-?demonstrat\w+|persist(?:s|ent|ing|ed)?|has(?: now)?"
+    r"\b(?:compar(?:ed|ison|ing)\b(?! *:)|unchanged|interval\b(?! between)|since (?:the )?(?:prior"
+    r"|previous|last"
+    r"|prior|earlier)|(?:prior|previous|earlier|preceding|last) (?:exam\w*|stud(?:y|ies)|film"
+    r"|x-?ray|radiograph\w*|ct"
+    r"|images?|imaging|chest|report|mri|scan)|(?:no|without)(?: significant| interval| appreciable"
+    r"| definite| acute)*"
+    r" change|(?:not|has|have|little|is|are) (?:significantly |substantially )?changed|stable"
+    r"|again (?:seen|noted"
+    r"|identified|demonstrated|visuali[sz]ed)|once again|re-?demonstrat\w+|persist(?:s|ent|ing"
+    r"|ed)?|has(?: now)?"
     r" (?:resolved|cleared|improved|worsened|progressed|decreased|increased|enlarged|developed)|have(?: now)?"
-    r" (?:resolved|cleared|improved|worsened|progressed|decreased|increased|enlarged|developed)|is now|are now"
-    r"|previously|resolv(?:ed|ing)|resolution|(?:newly|new) (?!york|onset)\w+|worsen(?:ed|ing)|improv(?:ed|ing|ement)"
-    r"|progress(?:ed|ion)|in the interim|remains?|increas(?:ed|ing) (?:in size|since|from|compared)|decreas(?:ed|ing)"
+    r" (?:resolved|cleared|improved|worsened|progressed|decreased|increased|enlarged|developed)"
+    r"|is now|are now"
+    r"|previously|resolv(?:ed|ing)|resolution|(?:newly|new) (?!york|onset)\w+|worsen(?:ed|ing)"
+    r"|improv(?:ed|ing|ement)"
+    r"|progress(?:ed|ion)|in the interim|remains?|increas(?:ed|ing) (?:in size|since|from"
+    r"|compared)|decreas(?:ed|ing)"
     r" (?:in size|since|from|compared)|(?:larger|smaller) than (?:before|previous|prior))\b",
     re.IGNORECASE,
 )
@@ -42,21 +60,26 @@ NOT_COMPARED = re.compile(
     re.IGNORECASE,
 )
 ADVICE = re.compile(
-    r"\b(?:recommend\w*|suggest (?:follow|further|clinical|correlation|ct)|advis(?:e|ed)|follow[- ]?up|correlat\w+"
-    r"|consider(?!ed|able|ably|ing the)|further evaluation|clinically indicated|could be obtained|may be helpful"
+    r"\b(?:recommend\w*|suggest (?:follow|further|clinical|correlation|ct)|advis(?:e|ed)"
+    r"|follow[- ]?up|correlat\w+"
+    r"|consider(?!ed|able|ably|ing the)|further evaluation|clinically indicated|could be obtained"
+    r"|may be helpful"
     r"|should be (?:considered|obtained|repeated))\b",
     re.IGNORECASE,
 )
 TECHNIQUE = re.compile(
     r"^(?:\W*(?:two|2|one|1|single|pa|ap|frontal|lateral|portable|upright|supine|3|three)\b[^.]{0,60}\b(?:views?|radiographs?"
-    r"|projections?|images?|films?)\b[^.]*)$|\b(?:was|were) (?:obtained|performed|submitted|acquired)\b"
-    r"|\b(?:patient is rotated|rotated (?:to|view)|underpenetrated|suboptimal|limited (?:by|exam|study|evaluation)"
+    r"|projections?|images?|films?)\b[^.]*\.?)$|\b(?:was|were) (?:obtained|performed|submitted|acquired)\b"
+    r"|\b(?:patient is rotated|rotated (?:to|view)|underpenetrated|suboptimal|limited (?:by|exam"
+    r"|study|evaluation)"
     r"|motion artifact|lordotic|inspiratory effort|contrast (?:material )?(?:was|is))\b",
     re.IGNORECASE,
 )
 FILLER = re.compile(
-    r"^\W*(?:thank you|thanks|please (?:see|do)|dear|regards|sincerely|the following|findings|impression|report|see (?:above|below)"
-    r"|as above|dictated|electronically|signed|discussed with|xxxx|x-?xxxx|here is|i hope|let me know|note that this"
+    r"^\W*(?:thank you|thanks|please (?:see|do)|dear|regards|sincerely|the following|findings"
+    r"|impression|report|see (?:above|below)"
+    r"|as above|dictated|electronically|signed|discussed with|xxxx|x-?xxxx|here is|i hope"
+    r"|let me know|note that this"
     r"|end of|none|n/?a|sure|certainly|of course)\b[^.]{0,80}\W*$|^[\WxX_]*$",
     re.IGNORECASE,
 )

@@ -88,7 +88,8 @@ JOINED = re.compile(
     r"[\s,]*(?:(?:and|&|contours?|size|silhouette|outlines?)[\s,]*)*"
 )  # "normal heart and hila"
 STATE = re.compile(
-    r"\b(?P<normal>within (?:the )?normal limits|normal|(?:not|un)\s?remarkable|clear(?! of\b)|negative(?= chest\b)|intact|well[- ]expanded"
+    r"\b(?P<normal>within (?:the )?normal limits|normal|(?:not|un)\s?remarkable|clear(?! of\b)"
+    r"|negative(?= chest\b)|intact|well[- ]expanded"
     r"|(?:(?<=is )|(?<=are ))without (?:evidence of )?(?:an? )?(?:acute |focal )?abnormalit(?:y|ies))\b"
     r"|\b(?P<open>upper limits? of normal|borderline(?: enlarged)?|top[- ]normal)\b"
     r"|\b(?P<abnormal>enlarged|abnormal|widened|prominent|dilated|engorged|tortuous|ectatic)\b",

@@ -265,6 +265,7 @@ class Conversation:
             answer.error,
             tuple(self.steps),
             answer.claims,
+            answer.rulings,
             stop=stop if self.done else "",
             origin=self._origin,
         )

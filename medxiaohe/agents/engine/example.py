@@ -17,8 +17,10 @@ class Example:
         ends: a reply that is a last word.
         goes_on: a reply after which the workflow asks again, for ever if it is always given.
         facts: of the prompt, where the workflow needs some.
+        answers: what the workflow then answers, where that is not the reply itself.
     """
 
     ends: str
     goes_on: Message
     facts: Mapping[str, Any] = field(default_factory=dict)
+    answers: str = ""

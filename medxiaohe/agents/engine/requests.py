@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from medxiaohe.types import Claim, Message, Tool, ToolCall
+from medxiaohe.types import Claim, Message, Ruling, Tool, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class Answer:
     claims: tuple[Claim, ...] = ()
     messages: Sequence[Message] | None = None
     error: str = ""  # why there is no answer: the trace then has stop "failed"
+    rulings: tuple[Ruling, ...] = ()  # on the claims
 
 
 Request = Ask | Rank | Use | Note

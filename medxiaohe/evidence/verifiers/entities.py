@@ -6,8 +6,8 @@ nearly all of the claim's words and little else.
 
     supported     the same words, and no difference in any of these
     contradicted  a denial, side, degree, opposite, or a number of the same unit differs
-    unsupported   the claim compares with an earlier study and the sentence does not, or gives a number that it
-                  does not give
+    unsupported   the claim compares with an earlier study and the sentence does not, or gives a number
+                  that it does not give
     unjudged      no sentence of the evidence has these words
 """
 
@@ -22,6 +22,7 @@ from medxiaohe.entity.linking.context import contexts
 from medxiaohe.evidence.sentences import compares
 from medxiaohe.scoring._findings import DEGREE, SIDE, STATE, prepared
 from medxiaohe.scoring._sentences import sentence_spans
+from medxiaohe.scoring._text import plain
 from medxiaohe.scoring._words import NUMBER, content, stem
 from medxiaohe.scoring.judges.rules import OPPOSITES
 from medxiaohe.types import Claim, Evidence, Label, Ruling
@@ -30,10 +31,10 @@ NAME = "entities"
 NEARLY = 0.8  # Dice coefficient of the words of the claim and of the sentence
 # words of reports that tell how something was seen, and triggers of denials: as words, they would hide those
 REPORTING = frozenset(
-    """evidence negative free absent seen identified noted present demonstrated visualized visualised appreciated
-    evident radiographic definite definitely clearly there appears appear again remains remain grossly overall
-    otherwise denies denied lack new change unchanged stable prior previous interval compared comparison
-    study exam examination""".split()
+    """evidence negative free absent seen identified noted present demonstrated visualized visualised
+    appreciated evident radiographic definite definitely clearly there appears appear again remains
+    remain grossly overall otherwise denies denied lack new change unchanged stable prior previous
+    interval compared comparison study exam examination""".split()
 )
 TURNED = {"normal": "abnormal", "abnormal": "normal"}  # "not enlarged" is normal
 WRITTEN = {w: str(n) for n, w in enumerate("zero one two three four five six seven eight nine ten".split())}
@@ -49,6 +50,7 @@ class Words:
     states: frozenset[str]  # normal, open, abnormal
     numbers: frozenset[tuple[str, str]]  # value, stem of the unit
     compares: bool
+    text: str  # in plain letters, to tell the same sentence
 
     @property
     def stems(self) -> frozenset[str]:
@@ -80,7 +82,9 @@ def words_of(text: str) -> Words:
         if m.group().lower() not in REPORTING and not any(a <= m.start() < b for a, b in spans)
     ]
     denials = contexts(text, [mark.span() for mark in marks])
-    said = {kind: frozenset((m.lastgroup or "").removesuffix("_zh") for m in rows) for kind, rows in found.items()}
+    said = {
+        kind: frozenset((m.lastgroup or "").removesuffix("_zh") for m in rows) for kind, rows in found.items()
+    }
     turned = contexts(text, [match.span() for match in found["state"]])
     states = frozenset(
         TURNED.get(str(m.lastgroup), str(m.lastgroup)) if one.negated else str(m.lastgroup)
@@ -90,12 +94,14 @@ def words_of(text: str) -> Words:
     numbers |= {(WRITTEN[w], "") for w in re.findall(r"[a-z]+", text.lower()) if w in WRITTEN}
     return Words(
         tuple((stem(mark.group()), one.negated) for mark, one in zip(marks, denials, strict=True)),
-        said["side"], said["degree"], states, frozenset(numbers), compares(text),
+        said["side"], said["degree"], states, frozenset(numbers), compares(text), plain(text),
     )  # fmt: skip
 
 
 def _ruling(claim: Claim, rows: Sequence[tuple[str, Words]]) -> Ruling:
     mine = words_of(claim.text)
+    if same := next((id for id, theirs in rows if mine.text and mine.text == theirs.text), ""):
+        return Ruling(claim.id, "supported", (same,), NAME, "the same sentence")
     if not mine.denied:
         return Ruling(claim.id, "unjudged", by=NAME, why="the claim has no words to look for")
     best: tuple[float, int, Label, str, str] | None = None

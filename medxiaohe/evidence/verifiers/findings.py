@@ -1,15 +1,15 @@
 """Verifier: a claim with a finding against the findings of the evidence, by name, side, degree, place, time,
 change and size.
 
-    supported     evidence has the finding or a kind of it, with every detail that the claim gives; a denial is
-                  supported by the same or a wider one ("the lungs are clear" denies an infiltrate)
+    supported     evidence has the finding or a kind of it, with every detail that the claim gives; a
+                  denial is supported by the same or a wider one ("the lungs are clear" denies an infiltrate)
     contradicted  evidence denies it, or affirms what the claim denies, for the same side and place; or has it
                   with another degree, size, change or side
     unsupported   evidence says nothing of it, or less than the claim does
 
 Support comes first: evidence that says both is taken at its word for what agrees. "No acute abnormality" is
-supported where nothing acute is in the evidence and an organ of the chest is called normal, contradicted where
-something acute is there. Claims without a finding are unjudged.
+supported where nothing acute is in the evidence and an organ of the chest is called normal, contradicted
+where something acute is there. Claims without a finding are unjudged.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from medxiaohe.types import Claim, Evidence, Finding, Label, Ruling
 NAME = "findings"
 ACUTE = frozenset(
     "pneumonia,consolidation,infiltrate,lung opacity,pulmonary edema,vascular congestion,pneumothorax,pleural"
-    " effusion,heart failure,aspiration,contusion,pneumomediastinum,pneumoperitoneum,pulmonary embolism,lung mass"
+    " effusion,heart failure,aspiration,contusion,pneumomediastinum,pneumoperitoneum,pulmonary"
+    " embolism,lung mass"
     ",lung nodule,cavity,metastasis,abscess".split(",")
 )
 ANY_ACUTE = "acute abnormality"
 ORGANS = frozenset(
-    "lung abnormality,cardiomegaly,abnormal mediastinum,pleural abnormality,abnormal hila,abnormal vasculature".split(",")
+    "lung abnormality,cardiomegaly,abnormal mediastinum,pleural abnormality,abnormal hila"
+    ",abnormal vasculature".split(",")
 )
 # other words for nearly the same on a radiograph, where reports use either
 ALIKE = (frozenset({"consolidation", "infiltrate"}),)
@@ -183,7 +185,14 @@ def _places(one: Finding) -> set[str]:
 
 
 def _said(one: Finding) -> str:
-    words = (one.change, one.time, one.degree, one.side, one.name, f"({one.location})" if one.location else "")
+    words = (
+        one.change,
+        one.time,
+        one.degree,
+        one.side,
+        one.name,
+        f"({one.location})" if one.location else "",
+    )
     return " ".join(filter(None, words))
 
 

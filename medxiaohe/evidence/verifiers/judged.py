@@ -16,7 +16,11 @@ from medxiaohe.scoring.judges.questions import Judge, Question, Verdict
 from medxiaohe.scoring.judges.rules import RuleJudge
 from medxiaohe.types import Claim, Evidence, Label, Ruling
 
-LABELS: dict[str, Label] = {"supported": "supported", "contradicted": "contradicted", "neither": "unsupported"}
+LABELS: dict[str, Label] = {
+    "supported": "supported",
+    "contradicted": "contradicted",
+    "neither": "unsupported",
+}
 
 
 def judged(
@@ -33,7 +37,9 @@ def judged(
         return [Ruling(claim.id, "unjudged", by="judged", why="no judge is in use") for claim in claims]
     by = f"judged:{judge.name}"
     if not claims or not any(item.text.strip() for item in evidence):
-        return [Ruling(claim.id, "unsupported", by=by, why="there is no evidence in words") for claim in claims]
+        return [
+            Ruling(claim.id, "unsupported", by=by, why="there is no evidence in words") for claim in claims
+        ]
     text = "\n".join(item.text for item in evidence)
     (verdicts,) = judge.ask([Question("claim", text, tuple(claim.text for claim in claims))])
     return [_ruling(claim, one, evidence, by) for claim, one in zip(claims, verdicts, strict=True)]

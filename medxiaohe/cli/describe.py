@@ -1,0 +1,158 @@
+"""`medxiaohe describe`: a report of a study in which every statement is checked against evidence."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import images, io, plugins
+from medxiaohe.agents.engine import run
+from medxiaohe.agents.report import report
+from medxiaohe.cli.ask import model_folder
+from medxiaohe.cli.trace import write
+from medxiaohe.errors import ConfigError, DataError, ModelError
+from medxiaohe.evidence import gather
+from medxiaohe.recipe import load
+from medxiaohe.reports.document import of_trace, to_json
+from medxiaohe.reports.fhir import fhir
+from medxiaohe.reports.markdown import markdown
+from medxiaohe.tools.toolbox import open_tools
+from medxiaohe.types import Message, Model, Prompt
+
+QUESTION = "Write the report of this study. Headings: Findings, Impression."
+TEXTS = (".txt", ".md")
+DICOM = (".dcm", ".dicom")
+
+
+def describe(args: argparse.Namespace) -> int:
+    if not (args.model or args.draft):
+        raise ConfigError("nobody writes the draft: give --model NAME, or --draft FILE")
+    if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]):
+        raise ConfigError(f"{args.out} is there already: choose another --out")
+    study = study_of(args)
+    evidence = gather.gather(study)
+    tools = open_tools(["study", *_image_tools(study)], {"study_evidence": evidence})
+    options, settings = _options(args.set)
+    model, name = _writer(args, options)
+    facts = {"indication": study.indication, "comparison": study.comparison, "technique": study.technique}
+    shown = [f"{key.capitalize()}: {value}" for key, value in facts.items() if value]
+    message = Message("user", (*study.images, "\n".join([*shown, QUESTION])))
+    prompt = Prompt(args.study, (message,), facts={key: value for key, value in facts.items() if value})
+    (trace,) = run(report, [prompt], model, tools, settings=settings)
+    if trace.error:
+        raise ModelError(f"{name}: {trace.error}")
+    found = of_trace(trace)
+    args.out.mkdir(parents=True, exist_ok=True)
+    write([trace], args.out / "trace", key=args.key, digests={"model": name},
+          documents=gather.documents(study))  # fmt: skip
+    io.write_text(args.out / "report.txt", found.text + "\n")
+    io.write_text(args.out / "report.md", markdown(found))
+    io.write_json(args.out / "report.json", to_json(found))
+    io.write_json(args.out / "report.fhir.json", fhir(found))
+    if args.dicom:
+        _write_sr(found, args.dicom, args.out / "report.dcm")
+    counts = {label: sum(one.label == label for one in found.rulings)
+              for label in ("supported", "contradicted", "unsupported", "unjudged")}  # fmt: skip
+    if args.json:
+        print(json.dumps({"out": str(args.out), "verified": found.verified, "rulings": counts,
+                          "removed": len(found.cut), "text": found.text}, ensure_ascii=False))  # fmt: skip
+    else:
+        print(found.text)
+        rows = ", ".join(f"{n} {label}" for label, n in counts.items() if n)
+        print(f"{args.out}: {rows or 'no claims'}, {len(found.cut)} removed", file=sys.stderr)
+    if not found.verified:
+        print("nothing could be verified", file=sys.stderr)
+        return 1
+    return 0
+
+
+def study_of(args: argparse.Namespace) -> gather.Study:
+    """The study that the options describe."""
+    texts: dict[str, str] = {}
+    for path in args.evidence:
+        files = sorted(p for p in path.rglob("*") if p.suffix in TEXTS) if path.is_dir() else [path]
+        if not files:
+            raise ConfigError(f"{path}: no file of text in it ({', '.join(TEXTS)})")
+        texts |= {str(file.relative_to(path) if path.is_dir() else file.name): _text(file) for file in files}
+    record = dict(load.option(one) for one in args.record)
+    return gather.Study(
+        tuple(_image(path) for path in args.image),
+        args.indication,
+        args.comparison or ("An earlier report." if args.prior else ""),
+        args.technique,
+        texts,
+        {key: str(value) for key, value in record.items()},
+        _text(args.prior) if args.prior else "",
+        args.patient,
+        args.prior_patient or ("" if not args.prior else args.patient),
+        args.date,
+        args.prior_date,
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {path} as text: {error}") from error
+
+
+def _image(path: Path) -> Any:
+    """A reference to an image that opens."""
+    if path.suffix.lower() in DICOM:
+        raise ConfigError(
+            f"{path} is DICOM: make a picture of it first (reader dicom of `medxiaohe data read`),"
+            f" and give that as"
+            " --image, this as --dicom"
+        )
+    found = images.ref(path)
+    images.open_image(found).close()
+    return found
+
+
+def _image_tools(study: gather.Study) -> list[str]:
+    from medxiaohe.agents.report import OF_IMAGES
+
+    known = plugins.available("tools")
+    return [name for name in OF_IMAGES if study.images and name in known]
+
+
+def _options(rows: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of the backend, and settings of the workflow."""
+    backend: dict[str, Any] = {}
+    workflow: dict[str, Any] = {}
+    for key, value in map(load.option, rows):
+        if key.startswith("workflow."):
+            workflow[key.removeprefix("workflow.")] = value
+        else:
+            backend[key] = value
+    return backend, workflow
+
+
+def _writer(args: argparse.Namespace, options: Mapping[str, Any]) -> tuple[Model, str]:
+    """Who writes the draft, and its name."""
+    if args.draft:
+        from medxiaohe.models.backends.scripted import scripted
+
+        return scripted("draft", [_text(args.draft)]), f"draft:{args.draft.name}"
+    return plugins.load("models", args.backend)(model_folder(args.model), **options), str(args.model)
+
+
+def _write_sr(found: Any, source: Path, out: Path) -> None:
+    from medxiaohe.reports.dicom_sr import dicom_sr
+
+    plugins.need("pydicom", why="a report as DICOM SR")
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        image = pydicom.dcmread(source, stop_before_pixels=True)
+    except (OSError, InvalidDicomError) as error:
+        raise DataError(f"{source}: not a DICOM file: {error}") from error
+    made = dicom_sr(found, image)
+    with io.storage(out):
+        made.save_as(out)

@@ -1,0 +1,46 @@
+"""The options of `medxiaohe describe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.cli.trace_options import Add
+
+
+def add(verbs: Any, verb: Add) -> None:
+    """Add `describe` to the verbs."""
+    example = "medxiaohe describe --draft draft.txt --evidence findings.txt --out out/report"
+    made = verb(
+        verbs, "describe", "write a report of a study, every statement checked against evidence", example,
+        "describe:describe",
+    )  # fmt: skip
+    made.add_argument("--image", action="append", default=[], type=Path, help="a picture; repeatable")
+    made.add_argument("--dicom", type=Path, metavar="FILE", help="the DICOM image it is of, for report.dcm")
+    made.add_argument("--model", default="", help="who writes the draft: as for `medxiaohe ask`")
+    made.add_argument("--draft", type=Path, metavar="FILE", help="a draft that was written already")
+    made.add_argument("--backend", default="transformers", help="a name of `medxiaohe list models`")
+    made.add_argument("--indication", default="", metavar="TEXT")
+    made.add_argument("--comparison", default="", metavar="TEXT", help="which earlier study there is")
+    made.add_argument("--technique", default="", metavar="TEXT")
+    made.add_argument(
+        "--evidence", action="append", default=[], type=Path, metavar="PATH",
+        help="texts about this study, a file or a folder; repeatable",
+    )  # fmt: skip
+    made.add_argument(
+        "--record", action="append", default=[], metavar="K=V", help="a field of the record; repeatable"
+    )
+    made.add_argument("--prior", type=Path, metavar="FILE", help="the report of an earlier study")
+    made.add_argument("--patient", default="", metavar="ID", help="of the study")
+    made.add_argument(
+        "--prior-patient", default="", metavar="ID", help="of the earlier study, if not the same"
+    )
+    made.add_argument("--date", default="", metavar="DATE", help="of the study, YYYY-MM-DD")
+    made.add_argument("--prior-date", default="", metavar="DATE", help="of the earlier study")
+    made.add_argument("--study", default="study", metavar="ID", help="what to call the study")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="K=V",
+        help="an option of the backend, or workflow.K=V one of the workflow report; repeatable",
+    )  # fmt: skip
+    made.add_argument("--key", type=Path, metavar="FILE", help="a private key that signs the trace")
+    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")

@@ -1,0 +1,99 @@
+"""What is on record about a study, as evidence with where each piece stands: texts, an earlier report, notes.
+
+    gather(Study(texts={"findings.txt": "..."}, prior="..."))   -> evidence, one piece for each sentence
+
+Each piece names the SHA-256 of its whole document and its span, so that whoever has the document can look it
+up. An earlier report is evidence of kind `prior`: it supports comparisons, and never a finding of this study.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.scoring._sentences import sentence_spans
+from medxiaohe.types import Evidence, EvidenceKind, ImageRef, Locator
+
+MAX_IMAGES = 20
+MAX_WORDS = 50_000  # of all texts of a study
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One study and what may be known of it beside its images."""
+
+    images: tuple[ImageRef, ...] = ()
+    indication: str = ""
+    comparison: str = ""
+    technique: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)  # name of a document -> its words
+    record: Mapping[str, str] = field(default_factory=dict)  # structured: name of a field -> its value
+    prior: str = ""  # report of an earlier study of the same patient
+    patient_id: str = ""
+    prior_patient_id: str = ""
+    date: str = ""  # of the study, ISO 8601
+    prior_date: str = ""
+
+
+def check(study: Study) -> None:
+    """ConfigError where the parts of a study cannot belong together, or are too many."""
+    if len(study.images) > MAX_IMAGES:
+        raise ConfigError(f"{len(study.images)} images: a report is of at most {MAX_IMAGES}")
+    words = sum(len(text.split()) for text in (*study.texts.values(), study.prior))
+    if words > MAX_WORDS:
+        raise ConfigError(f"the texts of the study have {words:,} words: at most {MAX_WORDS:,}")
+    if study.prior and study.prior_patient_id != study.patient_id:
+        raise ConfigError(
+            f"the earlier report is of the patient {study.prior_patient_id or '(none named)'!r}, the study of"
+            f" {study.patient_id or '(none named)'!r}: give one of the same patient"
+        )
+    if study.prior and study.date and study.prior_date and study.prior_date >= study.date:
+        raise ConfigError(
+            f"the earlier report is of {study.prior_date}, which is not before the study ({study.date})"
+        )
+
+
+def gather(study: Study) -> tuple[Evidence, ...]:
+    """Everything on record about a study, as evidence.
+
+    Raises:
+        ConfigError: see `check`.
+    """
+    check(study)
+    found: list[Evidence] = []
+    for name, text in study.texts.items():
+        found += _passages(name, text, "passage", "")
+    for name, value in study.record.items():
+        if value.strip():
+            found.append(Evidence(f"record:{name}", f"{name}: {value}", "record", kind="record"))
+    if study.prior.strip():
+        found += _passages("prior", study.prior, "prior", study.prior_date)
+    return tuple(found)
+
+
+def documents(study: Study) -> dict[str, bytes]:
+    """SHA-256 -> bytes of each text that evidence of the study was cut from."""
+    texts = [*study.texts.values(), *([study.prior] if study.prior.strip() else [])]
+    return {_digest(text): text.encode() for text in texts}
+
+
+def _passages(name: str, text: str, kind: EvidenceKind, date: str) -> list[Evidence]:
+    digest = _digest(text)
+    return [
+        Evidence(
+            f"{name}#{number}",
+            text[start:end],
+            name,
+            kind=kind,
+            sha256=digest,
+            at=Locator(span=(start, end)),
+            date=date,
+        )
+        for number, (start, end) in enumerate(sentence_spans(text), 1)
+    ]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

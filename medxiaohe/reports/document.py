@@ -1,0 +1,143 @@
+"""A report as it is written in every format: read out of a trace, so that formats cannot say different
+things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.evidence.assembly import GIVEN, STATEMENT
+from medxiaohe.types import Claim, Evidence, Finding, ImageRef, Ruling, Trace
+
+FORMAT = "medxiaohe/report/1"
+WORKFLOW = "report"
+NOTE = "decisions"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of a section, with what it rests on."""
+
+    text: str
+    action: str  # keep, hedge, cut, replace, add
+    label: str  # the ruling on it
+    findings: tuple[Finding, ...]
+    evidence: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A report: `text` is the whole of it; `claims` have offsets in it and `rulings` are one for each."""
+
+    study: str
+    given: Mapping[str, str]  # Indication, Comparison, Technique
+    findings: tuple[Sentence, ...]
+    impression: tuple[Sentence, ...]
+    cut: tuple[Sentence, ...]
+    text: str
+    claims: tuple[Claim, ...]
+    rulings: tuple[Ruling, ...]
+    evidence: tuple[Evidence, ...]
+    images: tuple[ImageRef, ...]
+    limits: str
+    model: str
+
+    @property
+    def verified(self) -> int:
+        """How many claims are supported."""
+        return sum(ruling.label == "supported" for ruling in self.rulings)
+
+    def ruling_of(self, claim: Claim) -> Ruling:
+        """The ruling that counts for a claim."""
+        return next(one for one in self.rulings if one.claim == claim.id)
+
+
+def of_trace(trace: Trace) -> Document:
+    """The report of a trace of the workflow `report`.
+
+    Raises:
+        DataError: the trace is of another workflow, or ended before there was a report.
+    """
+    if trace.origin.get("workflow", WORKFLOW) != WORKFLOW:
+        raise DataError(f"the trace is of the workflow {trace.origin['workflow']}: it has no report")
+    if trace.error:
+        raise DataError(f"there is no report: {trace.error}")
+    notes = [step for step in trace.steps if step.kind == "note" and step.who == NOTE]
+    if not notes:
+        raise DataError("the trace has no decisions, so there is no report in it")
+    rows: dict[str, list[Sentence]] = {"findings": [], "impression": [], "cut": []}
+    for row in notes[-1].given or ():
+        rows[row["section"]].append(_sentence(row))
+    asked = next((step.model for step in trace.steps if step.kind == "ask"), "")
+    return Document(
+        trace.prompt.id,
+        {
+            name: " ".join(str(trace.prompt.facts.get(name.lower(), "")).split()) or GIVEN[name]
+            for name in GIVEN
+        },
+        tuple(rows["findings"]),
+        tuple(rows["impression"]),
+        tuple(rows["cut"]),
+        trace.answer,
+        trace.claims,
+        trace.rulings,
+        trace.evidence,
+        tuple(image for message in trace.prompt.messages for image in message.images),
+        trace.answer.rpartition("Limits: ")[2],
+        asked,
+    )
+
+
+def to_json(found: Document) -> dict[str, Any]:
+    """A report as JSON: sections with their sentences, claims, rulings and evidence."""
+    sections = {"Findings": found.findings, "Impression": found.impression}
+    return {
+        "format": FORMAT,
+        "statement": STATEMENT,
+        "study": found.study,
+        "model": found.model,
+        "given": dict(found.given),
+        "sections": {name: [_row(one) for one in rows] for name, rows in sections.items()},
+        "limits": found.limits,
+        "cut": [_row(one) for one in found.cut],
+        "text": found.text,
+        "verified": found.verified,
+        "claims": io.to_json(list(found.claims)),
+        "rulings": io.to_json(list(found.rulings)),
+        "evidence": [_evidence(one) for one in found.evidence],
+    }
+
+
+def _evidence(one: Evidence) -> dict[str, Any]:
+    """Evidence without file names, which may name a patient."""
+    row: dict[str, Any] = io.to_json(one)
+    for image in row.get("images", ()):
+        image["uri"] = f"sha256:{image['sha256']}" if image.get("sha256") else ""
+    return row
+
+
+def _row(one: Sentence) -> dict[str, Any]:
+    return {
+        "text": one.text,
+        "action": one.action,
+        "label": one.label,
+        "findings": io.to_json(list(one.findings)),
+        "evidence": list(one.evidence),
+        "why": one.why,
+    }
+
+
+def _sentence(row: Mapping[str, Any]) -> Sentence:
+    found: Sequence[Mapping[str, Any]] = row.get("findings", ())
+    return Sentence(
+        row["text"],
+        row["action"],
+        row["label"],
+        tuple(Finding(**one) for one in found),
+        tuple(row.get("evidence", ())),
+        row.get("why", ""),
+    )

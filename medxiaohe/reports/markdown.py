@@ -1,0 +1,67 @@
+"""A report as Markdown: sentences with a symbol and a word for their ruling, and the evidence below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from medxiaohe.evidence.assembly import STATEMENT
+from medxiaohe.reports.document import Document, Sentence
+from medxiaohe.types import Evidence
+
+SIGNS = {"supported": "✓", "contradicted": "✗", "unsupported": "?", "unjudged": "?"}
+WORDS = {
+    "supported": "supported",
+    "contradicted": "contradicted",
+    "unsupported": "not verified",
+    "unjudged": "not judged",
+}
+# what Markdown and HTML would act upon
+ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|&])")
+
+
+def markdown(found: Document) -> str:
+    """The report as a Markdown document; all text of models and documents is escaped."""
+    numbers = {item.id: n for n, item in enumerate(_cited(found), 1)}
+    rows = ["# Report", "", f"**{STATEMENT}**", ""]
+    for name, text in found.given.items():
+        rows += [f"## {name}", "", escaped(text), ""]
+    for name, sentences in (("Findings", found.findings), ("Impression", found.impression)):
+        rows += [f"## {name}", ""]
+        rows += [_line(one, numbers) for one in sentences] or ["Nothing could be verified."]
+        rows.append("")
+    rows += ["## Limits", "", escaped(found.limits), ""]
+    if numbers:
+        rows += ["## Evidence", ""]
+        rows += [f"{n}. {_shown(item)}" for n, item in enumerate(_cited(found), 1)] + [""]
+    if found.cut:
+        rows += ["## Removed from the draft", ""]
+        rows += [f"- ~~{escaped(one.text)}~~ {WORDS[one.label]}: {escaped(one.why)}" for one in found.cut] + [
+            ""
+        ]
+    return "\n".join(rows)
+
+
+def escaped(text: str) -> str:
+    """Text on one line that Markdown shows as it is."""
+    return ACTIVE.sub(r"\\\1", " ".join(text.split()))
+
+
+def _line(one: Sentence, numbers: dict[str, int]) -> str:
+    cited = ", ".join(str(numbers[id]) for id in one.evidence if id in numbers)
+    cited = f", evidence {cited}" if cited else ""
+    return f"- {SIGNS[one.label]} {escaped(one.text)} *({WORDS[one.label]}{cited})*"
+
+
+def _cited(found: Document) -> Sequence[Evidence]:
+    ids = {id for one in (*found.findings, *found.impression) for id in one.evidence}
+    return [item for item in found.evidence if item.id in ids]
+
+
+def _shown(item: Evidence) -> str:
+    where = ""
+    if item.at is not None and item.at.span is not None:
+        where = f", letters {item.at.span[0]} to {item.at.span[1]}"
+    if item.at is not None and item.at.box is not None:
+        where = f", box {', '.join(map(str, item.at.box))}"
+    return f"{escaped(item.text)} ({escaped(item.source or item.by or item.kind)}{where})"
