@@ -110,7 +110,9 @@ def _image(path: Path) -> Any:
             " --image, this as --dicom"
         )
     found = images.ref(path)
-    images.open_image(found).close()
+    shown = images.open_image(found)
+    if all(low == high for low, high in shown.getextrema()):
+        raise ConfigError(f"{path} is blank: every pixel has one colour, so there is nothing to describe")
     return found
 
 

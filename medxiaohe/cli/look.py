@@ -295,6 +295,10 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
         facts |= {"example": _said(example), "target": example.target} if example else {}
     elif kind == "workflows":
         facts["example"] = example.ends if example else ""
+    elif kind == "verifiers":
+        claims, evidence, labels = example or ((), (), ())
+        facts["evidence"] = [item.text for item in evidence]
+        facts["example"] = [f"{one.text} {label}" for one, label in zip(claims, labels, strict=True)]
     elif example:
         facts["example"] = [f"{name}: {_shown_content(content)}" for name, content in example.items()]
     return facts

@@ -75,6 +75,16 @@ class Report:
         return sum(one.label == "supported" for one in self.rulings)
 
     @property
+    def findings_text(self) -> str:
+        """The section Findings."""
+        return " ".join(line.text for line in self.findings)
+
+    @property
+    def impression_text(self) -> str:
+        """The section Impression, without numbers."""
+        return " ".join(line.text for line in self.impression)
+
+    @property
     def structured(self) -> tuple[Finding, ...]:
         """The findings that the section Findings states, in its order, each once."""
         return tuple(dict.fromkeys(one for line in self.findings for one in line.findings))
@@ -119,6 +129,7 @@ def assemble(
 
 def _sections(draft: str) -> tuple[str, str]:
     """The body of a draft and its impression; what a draft says under the other headings is not used."""
+    draft = draft.replace(NOTHING, "")
     marks = list(HEADING.finditer(draft))
     if not marks:
         return draft, ""

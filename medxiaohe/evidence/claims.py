@@ -26,7 +26,7 @@ from medxiaohe.types import Claim, Finding, Need
 
 STATUS = {"present": "present", "absent": "absent", "possible": "uncertain", "hypothetical": "uncertain"}
 NO_CLAIMS = ("question", "filler")
-MAX_CLAIMS = 2000  # of one text
+MAX_CLAIMS = 20_000  # of one text
 VERB = re.compile(
     r"\b(?:is|are|was|were|be|has|have|had|can|may|might|could|should|must|will|does|do|did|shows?|causes?|caused"
     r"|increases?|decreases?|reduces?|lowers?|raises?|treats?|prevents?|requires?|needs?|remains?|appears?|leads?"

@@ -26,7 +26,8 @@ def phrase(one: Finding, words: Lexicon) -> str:
         size,
         SIDES.get(one.side, one.side),
     )
-    where = f"in the {_joined(one.location)}" if one.location else ""
+    places = [words.name_of(place) for place in one.location.split(", ")]
+    where = f"in the {_joined(places)}" if one.location else ""
     said = " ".join(filter(None, (*traits, name, where)))
     return f"{said[:1].upper()}{said[1:]}."
 
@@ -36,6 +37,5 @@ def hedged(one: Finding, words: Lexicon) -> str:
     return phrase(one if one.status == "absent" else replace(one, status="uncertain"), words)
 
 
-def _joined(location: str) -> str:
-    places = location.split(", ")
-    return " and ".join([", ".join(places[:-1]), places[-1]]) if len(places) > 1 else location
+def _joined(places: list[str]) -> str:
+    return " and ".join([", ".join(places[:-1]), places[-1]]) if len(places) > 1 else places[0]

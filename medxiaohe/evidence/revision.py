@@ -133,7 +133,7 @@ def _decided(
         ]
         number += len(rows)
         if all(action == "keep" for *_, action in rows):
-            yield _kept(text, rows)
+            yield _said(_kept(text, rows), words)
             continue
         for claim, ruling, action in rows:
             yield _rewritten(claim, ruling, action, seen, words)
@@ -164,7 +164,7 @@ def _kept(text: str, rows: Sequence[tuple[Claim, Ruling, Action]]) -> Line:
         text,
         "keep",
         next(one for one in ("contradicted", "unsupported", "unjudged", "supported") if one in labels),
-        tuple(claim.finding for claim, *_ in rows if claim.finding is not None),
+        (),
         tuple(dict.fromkeys(id for _, ruling, _ in rows for id in ruling.evidence)),
         "; ".join(dict.fromkeys(ruling.why for _, ruling, _ in rows)),
         tuple(claim.id for claim, *_ in rows),
@@ -179,19 +179,21 @@ def _rewritten(claim: Claim, ruling: Ruling, action: Action, seen: Sequence[Seen
     if action == "hedge":
         if one is None:
             return replace(line, action="hedge", text=f"{phrases.NOT_VERIFIED} {claim.text}")
-        shown = one if one.status == "absent" else replace(one, status="uncertain")
-        return replace(line, action="hedge", text=phrases.hedged(one, words), findings=(shown,))
+        return _said(replace(line, action="hedge", text=phrases.hedged(one, words)), words)
     if one is None:
         return replace(line, action="keep") if action == "keep" else line
     if action == "keep":
-        return replace(line, action="keep", text=phrases.phrase(one, words), findings=(one,))
+        return _said(replace(line, action="keep", text=phrases.phrase(one, words)), words)
     if action == "replace" and (other := _as_evidenced(one, seen, words)):
         finding, ids = other
         text = phrases.phrase(finding, words)
-        return replace(
-            line, action="replace", text=text, findings=(finding,), evidence=ids, label="supported"
-        )
+        return _said(replace(line, action="replace", text=text, evidence=ids, label="supported"), words)
     return line
+
+
+def _said(line: Line, words: Lexicon) -> Line:
+    """The line with the findings that a reader of its text reads."""
+    return replace(line, findings=read(line.text, words))
 
 
 def _as_evidenced(
@@ -222,11 +224,10 @@ def _added(lines: Sequence[Line], evidence: Sequence[Evidence], words: Lexicon) 
             if one.status == "absent" or one.person != "patient" or named_ & _family(one.name, named_, words):
                 continue
             named_.add(one.name)
-            found.append(
-                Line(
-                    phrases.phrase(one, words), "add", "supported", (one,), (item.id,), "in the evidence only"
-                )
+            line = Line(
+                phrases.phrase(one, words), "add", "supported", (), (item.id,), "in the evidence only"
             )
+            found.append(_said(line, words))
     return found
 
 

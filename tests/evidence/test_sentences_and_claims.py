@@ -32,6 +32,7 @@ def test_spans_hold_the_words_they_are_of_in_ten_thousand_sentences() -> None:
 MESS = ("\t", "  ", "\r\n", "\n\n ", "\u2028", "\u3000", "\x0b")
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=4), st.sampled_from(MESS), st.booleans())
 def test_spans_hold_the_words_they_are_of_whatever_stands_between(
     seeds: list[int], blank: str, glued: bool
@@ -40,6 +41,7 @@ def test_spans_hold_the_words_they_are_of_whatever_stands_between(
     spans_fit(text.replace(". ", ".") if glued else text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_has_spans_inside_of_it(text: str) -> None:
     spans_fit(text)
@@ -119,7 +121,7 @@ def test_claims_of_a_judge_stand_where_the_text_has_their_words() -> None:
     ]  # fmt: skip
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10**9))
 def test_claims_of_a_report_lie_in_their_sentences(seed: int) -> None:
     text = report(seed)
