@@ -110,8 +110,8 @@ def _image(path: Path) -> Any:
             " --image, this as --dicom"
         )
     found = images.ref(path)
-    shown = images.open_image(found)
-    if all(low == high for low, high in shown.getextrema()):
+    extremes: Any = images.open_image(found).getextrema()  # of each band
+    if all(low == high for low, high in extremes):
         raise ConfigError(f"{path} is blank: every pixel has one colour, so there is nothing to describe")
     return found
 

@@ -22,8 +22,8 @@ from medxiaohe.types import Message, Prompt
 FINDINGS = (
     "There is a small left pleural effusion. Heart size is normal. No pneumothorax. Trachea is midline."
 )
-DRAFT = """FINDINGS: The large left pleural effusion has increased since the prior exam. The heart is enlarged.
-No pneumothorax. Trachea is midline. There is a nasogastric tube. Recommend CT.
+DRAFT = """FINDINGS: The large left pleural effusion has increased since the prior exam. The heart is
+enlarged. No pneumothorax. Trachea is midline. There is a nasogastric tube. Recommend CT.
 IMPRESSION: Right pleural effusion. <b>Cardiomegaly</b>."""
 
 
