@@ -249,7 +249,8 @@ def parser() -> Parser:
     )
     doctor.add_argument("--online", action="store_true", help="also try to reach the model hub")
 
-    kinds = "readers, filters, vocabularies, scoring, tools, tasks, workflows, models, verifiers, stages or assets"
+    kinds = "readers, filters, vocabularies, scoring, tools, tasks, workflows, models, verifiers, stages"
+    kinds += " or assets"
     list_ = _verb(verbs, "list", "list the names of a kind", "medxiaohe list tasks", "look:list_names")
     every = f"{kinds}, all of them when left out; or reasoning: the branches of a review with what runs each"
     list_.add_argument("kind", nargs="?", default="", help=every)
