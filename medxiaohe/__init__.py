@@ -1,6 +1,10 @@
-"""The open recipe for medical multimodal language models that can be checked."""
+"""The open recipe for medical multimodal language models that can be checked.
+
+The public names are those of `medxiaohe.api`; each is imported when it is first used.
+"""
 
 import os
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
@@ -8,3 +12,24 @@ STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis
 # Libraries of the hub read these when they are imported: nothing is told to them about how they are used.
 for _variable in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
     os.environ.setdefault(_variable, "1")
+
+if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ imports what is asked for
+    from medxiaohe.api import *  # noqa: F403
+
+EXPORTS = (
+    "Evidence", "ImageRef", "Mention", "Message", "Prompt", "Results", "Sample", "Score", "Task", "Tool",
+    "ToolCall", "ToolResult", "Trace", "ask", "evaluate", "link", "load_task", "load_tree", "messages", "run",
+    "score",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in EXPORTS:
+        raise AttributeError(f"module 'medxiaohe' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module("medxiaohe.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *EXPORTS])

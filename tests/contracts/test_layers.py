@@ -20,7 +20,7 @@ LAYERS = [
     {"reports", "data", "train", "evals"},
     {"pages"},
     {"serve"},
-    {"cli"},
+    {"cli", "api"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted(p for p in ROOT.rglob("*.py") if p not in (ROOT / "__init__.py", ROOT / "__main__.py"))

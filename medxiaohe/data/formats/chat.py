@@ -157,6 +157,15 @@ def sample(row: Mapping[str, Any], folder: Path, default_id: str, within: Confin
     return io.lifted(made) if made.meta else made
 
 
+def conversation(rows: list[Any], folder: Path) -> list[Message]:
+    """Messages of a list of {role, content}, as the OpenAI API writes them; images below `folder` only.
+
+    Raises:
+        DataError: a role or a part that is none, or an image that is not there.
+    """
+    return list(_messages({"messages": rows}, [], folder, io.confined(folder)))
+
+
 def split(name: str) -> Split:
     if name.lower() not in SPLIT_NAMES:
         raise DataError(f"unknown split {name!r}{nearest(name, [known for known in SPLIT_NAMES if known])}")

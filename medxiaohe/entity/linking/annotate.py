@@ -119,7 +119,7 @@ class Annotator:
     @classmethod
     def of(
         cls,
-        tree: Tree | Path,
+        tree: Tree | Path | str,
         *,
         index: Any = None,
         tagger: Tagger | None = None,
@@ -132,7 +132,8 @@ class Annotator:
         entity/linking/finder.py for a folder, which is kept from run to run, and a new one for a tree; a
         Linker where numba is missing.
         """
-        folder, tree = (tree, Tree.load(tree)) if isinstance(tree, Path) else (None, tree)
+        folder = Path(tree) if isinstance(tree, (str, Path)) else None
+        tree = Tree.load(folder) if isinstance(tree, (str, Path)) and folder else tree
         meanings = Meanings(tree)
         if folder:
             meanings.related = related_entities(

@@ -1,0 +1,53 @@
+"""Load a Medical Entity Tree and link texts to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+
+from medxiaohe import io
+from medxiaohe.entity.linking.annotate import Annotator
+from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.errors import DataError
+from medxiaohe.types import Mention
+
+
+def load_tree(path: str | PathLike[str]) -> Tree:
+    """Load the tree of a finished stage.
+
+    Args:
+        path: the folder of `entity.build`, such as out/quickstart/tree/1, or the folder above it.
+
+    Raises:
+        DataError: there is no tree.
+    """
+    return Tree.load(_folder(Path(path)))
+
+
+def link(text: str, tree: Tree | str | PathLike[str]) -> Sequence[Mention]:
+    """Find mentions of entities in a text, each with its span, entity, score and context (negated, family ...).
+
+    Args:
+        text: English or Chinese.
+        tree: a loaded tree, or its folder. A folder's index is kept between runs, so it is the faster way.
+    """
+    annotator = Annotator.of(tree) if isinstance(tree, Tree) else _annotator(_folder(Path(tree)))
+    return annotator.annotate(text)
+
+
+@lru_cache(maxsize=2)
+def _annotator(folder: Path) -> Annotator:
+    return Annotator.of(folder)
+
+
+def _folder(path: Path) -> Path:
+    """The folder with the entities: the path, or its only version."""
+    found = [path] if (path / "entities.jsonl").is_file() else []
+    found = found or [one.parent for one in sorted(path.glob("*/entities.jsonl"))]
+    if len(found) != 1:
+        raise DataError(f"{path} is not a tree: no entities.jsonl (build one with `medxiaohe tree build`)")
+    if (found[0] / io.MANIFEST).is_file():
+        io.verify(found[0])
+    return found[0]
