@@ -63,7 +63,7 @@ class Results:
 
     @property
     def tasks(self) -> dict[str, Mapping[str, Any]]:
-        """Task -> n, mean, low and high (95 % interval), unparsed, refused, truncated, constant (baseline)."""
+        """Task -> n, mean, low and high (95 % interval), unparsed, refused, truncated, constant."""
         return {name: row["scores"] for name, row in self.record["tasks"].items()}
 
     def __getitem__(self, task: str) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ def load_tree(path: str | PathLike[str]) -> Tree:
 
 
 def link(text: str, tree: Tree | str | PathLike[str]) -> Sequence[Mention]:
-    """Find mentions of entities in a text, each with its span, entity, score and context (negated, family ...).
+    """Find mentions of entities in a text, each with its span, entity, score and context (such as negated).
 
     Args:
         text: English or Chinese.

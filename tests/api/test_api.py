@@ -21,8 +21,8 @@ MODEL = "tests/api/model_for_tests.py:model"
 def test_the_export_list_is_this_one() -> None:
     assert set(mx.EXPORTS) == set(api.__all__) == {
         "Evidence", "ImageRef", "Mention", "Message", "Prompt", "Results", "Sample", "Score", "Task", "Tool",
-        "ToolCall", "ToolResult", "Trace", "ask", "evaluate", "link", "load_task", "load_tree", "messages", "run",
-        "score",
+        "ToolCall", "ToolResult", "Trace", "ask", "evaluate", "link", "load_task", "load_tree", "messages",
+        "run", "score",
     }  # fmt: skip
     assert set(mx.EXPORTS) <= set(dir(mx))
     for name in mx.EXPORTS:
@@ -36,7 +36,8 @@ def test_a_name_that_is_none_is_an_attribute_error() -> None:
 
 
 def test_the_import_loads_nothing_heavy_and_types_are_shipped() -> None:
-    check = "import sys, medxiaohe; print([n for n in ('torch', 'numpy', 'PIL', 'transformers') if n in sys.modules])"
+    heavy = "('torch', 'numpy', 'PIL', 'transformers')"
+    check = f"import sys, medxiaohe; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", check], text=True).strip() == "[]"
     assert Path(mx.__file__).with_name("py.typed").is_file()
 
