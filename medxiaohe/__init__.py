@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ impo
     from medxiaohe.api import *  # noqa: F403
 
 EXPORTS = (
-    "Evidence", "ImageRef", "Mention", "Message", "Prompt", "Results", "Sample", "Score", "Task", "Tool",
+    "Annotation", "Evidence", "ImageRef", "Message", "Prompt", "Results", "Sample", "Score", "Task", "Tool",
     "ToolCall", "ToolResult", "Trace", "ask", "evaluate", "link", "load_task", "load_tree", "messages", "run",
     "score",
 )  # fmt: skip

@@ -14,10 +14,10 @@ from medxiaohe.api.asking import ask, messages
 from medxiaohe.api.evaluating import Results, evaluate, load_task, score
 from medxiaohe.api.knowledge import link, load_tree
 from medxiaohe.api.running import run
+from medxiaohe.entity.linking.annotate import Annotation
 from medxiaohe.types import (
     Evidence,
     ImageRef,
-    Mention,
     Message,
     Prompt,
     Sample,
@@ -30,9 +30,9 @@ from medxiaohe.types import (
 )
 
 __all__ = [
+    "Annotation",
     "Evidence",
     "ImageRef",
-    "Mention",
     "Message",
     "Prompt",
     "Results",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError
@@ -16,9 +16,6 @@ from medxiaohe.recipe import load
 from medxiaohe.recipe.run import run as run_recipe
 from medxiaohe.tasks import make
 from medxiaohe.types import Message, Sample, Score, Task, Trace
-
-if TYPE_CHECKING:
-    import pandas
 
 STAGE = "run"  # the folder of the stage below the run folder
 
@@ -78,10 +75,10 @@ class Results:
     def __len__(self) -> int:
         return len(self.tasks)
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """One row a task: score with its interval, the majority baseline, and what was not read."""
+    def to_pandas(self) -> Any:
+        """A pandas.DataFrame, one row a task: score, interval, majority baseline, unparsed and refused."""
         plugins.need("pandas", why="Results.to_pandas")
-        import pandas
+        import pandas  # type: ignore[import-untyped]
 
         rows = [
             {"model": self.record["model"]["name"], "task": name, **row} for name, row in self.tasks.items()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 
 from medxiaohe import io
-from medxiaohe.entity.linking.annotate import Annotator
+from medxiaohe.entity.linking.annotate import Annotation, Annotator
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import DataError
-from medxiaohe.types import Mention
 
 
 def load_tree(path: str | PathLike[str]) -> Tree:
@@ -26,7 +24,7 @@ def load_tree(path: str | PathLike[str]) -> Tree:
     return Tree.load(_folder(Path(path)))
 
 
-def link(text: str, tree: Tree | str | PathLike[str]) -> Sequence[Mention]:
+def link(text: str, tree: Tree | str | PathLike[str]) -> list[Annotation]:
     """Find mentions of entities in a text, each with its span, entity, score and context (such as negated).
 
     Args:

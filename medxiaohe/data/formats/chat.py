@@ -161,8 +161,10 @@ def conversation(rows: list[Any], folder: Path) -> list[Message]:
     """Messages of a list of {role, content}, as the OpenAI API writes them; images below `folder` only.
 
     Raises:
-        DataError: a role or a part that is none, or an image that is not there.
+        DataError: a role or a part that is none, an image outside of the folder, or no folder.
     """
+    if not folder.is_dir():
+        raise DataError(f"no folder {folder}: images of messages start from it")
     return list(_messages({"messages": rows}, [], folder, io.confined(folder)))
 
 

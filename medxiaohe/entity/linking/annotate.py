@@ -132,8 +132,8 @@ class Annotator:
         entity/linking/finder.py for a folder, which is kept from run to run, and a new one for a tree; a
         Linker where numba is missing.
         """
-        folder = Path(tree) if isinstance(tree, (str, Path)) else None
-        tree = Tree.load(folder) if isinstance(tree, (str, Path)) and folder else tree
+        folder = None if isinstance(tree, Tree) else Path(tree)
+        tree = tree if isinstance(tree, Tree) else Tree.load(Path(tree))
         meanings = Meanings(tree)
         if folder:
             meanings.related = related_entities(
