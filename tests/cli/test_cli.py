@@ -312,7 +312,7 @@ def test_a_model_of_a_training_stage_answers_about_an_image(
     out = said(
         capsys, "ask", "What is it?", "--model", tmp_path / "stage", "--image", tmp_path / "x.png", "--json"
     )
-    assert set(json.loads(out)) == {"model", "question", "answer"}
+    assert set(json.loads(out)) == {"model", "question", "answer", "statement"}
 
 
 def test_a_model_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,3 +13,4 @@ for (const talk of document.querySelectorAll(".talk")) {
     });
   }
 }
+document.documentElement.dataset.ready = "yes";

@@ -24,6 +24,7 @@ from medxiaohe.pages.elements.html import (
 from medxiaohe.pages.sections.verdicts import ALPHA
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = charts.WIDTH, 44, charts.WIDTH - 14, 22, 250
+NEAR = 12  # pixels between two labels
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -80,11 +81,18 @@ def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Ht
     if len(line) > 1:
         d = "M" + "L".join(f"{x(calls):.1f} {y(score):.1f}" for calls, score in line)
         parts.append(tag("path", d=d, class_="frontier"))
+    labels: dict[tuple[int, int], list[str]] = {}  # numbers of the runs that lie on one spot
     for number, ((calls, score), row, on) in enumerate(zip(points, shown, best, strict=True), 1):
         about = f"{number}. {row['stage']}: {decimal(score)} for {decimal(calls, 1)} calls"
         dot = tag("circle", tag("title", about), cx=x(calls), cy=y(score), r=4,
                   class_=f"dot s{2 if on else 0}")  # fmt: skip
-        parts += [dot, tag("text", str(number), x=x(calls) + 6, y=y(score) - 5, class_="tick")]
+        parts.append(dot)
+        spot = (round(x(calls) / NEAR), round(y(score) / NEAR))
+        labels.setdefault(spot, []).append(str(number))
+    for (across, down), numbers in labels.items():
+        more = f" +{len(numbers) - 2}" if len(numbers) > 2 else ""
+        said = ", ".join(numbers[:2]) + more
+        parts.append(tag("text", said, x=across * NEAR + 6.0, y=down * NEAR - 5.0, class_="tick"))
     parts += [tag("text", "score", x=4, y=14, class_="name")]
     parts.append(tag("text", "calls of an item", x=RIGHT, y=BOTTOM + 34, class_="name end"))
     drawn = charts.svg(

@@ -84,7 +84,8 @@ def _step(step: Step, words: bool) -> Html:
         tag("span", first, class_="first"),
         tag("span", facts, class_="quiet") if facts else None,
     )
-    body = [_block("asked", given, "given"), _block("replied", got, "")] if words else []
+    asked = {"ask": "asked", "rank": "asked", "use": "called with", "note": "noted"}[step.kind]
+    body = [_block(asked, given, "given"), _block("replied", got, "")] if words else []
     return tag("details", head, *body, class_=f"step {step.kind}", data_role=_role(step))
 
 
@@ -97,7 +98,7 @@ def _given(step: Step) -> str:
         offered = step.given.get("answers")
         return known + added + (f"\n\noffered: {', '.join(offered)}" if offered else "")
     data = step.given["arguments"] if step.kind == "use" else step.given
-    return json.dumps(io.to_json(data), ensure_ascii=False, indent=1)
+    return json.dumps(io.to_json(data), ensure_ascii=False)
 
 
 def _got(step: Step) -> str:
