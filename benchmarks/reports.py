@@ -130,7 +130,7 @@ ARMS = {
     "cut contradicted": revision.CUT_CONTRADICTED,
     "cut unsupported": revision.CUT_UNSUPPORTED,
     "keep supported only": revision.KEEP_SUPPORTED,
-    "cut + add": revision.Policy("cut", "cut"),
+    "cut + add": revision.Policy("cut", "cut", "keep", "keep"),
     "replace + add": revision.Policy(),
 }
 MEASURES = ("H text", "H findings", "O text", "H labels", "O labels", "sentences")

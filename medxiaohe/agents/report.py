@@ -36,7 +36,7 @@ def report(
     contradicted: str = "replace",
     unsupported: str = "replace",
     denials: str = "keep",
-    unjudged: str = "keep",
+    unjudged: str = "cut",
     add: bool = True,
     rounds: int = ROUNDS,
     verifiers: tuple[str, ...] = RULES,

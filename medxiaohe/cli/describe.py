@@ -6,16 +6,17 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import images, io, plugins
 from medxiaohe.agents.engine import run
 from medxiaohe.agents.report import report
-from medxiaohe.cli.ask import model_folder
 from medxiaohe.cli.trace import write
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.evidence import gather
+from medxiaohe.models.players import load_player, player_of
 from medxiaohe.recipe import load
 from medxiaohe.reports.document import of_trace, to_json
 from medxiaohe.reports.fhir import fhir
@@ -141,7 +142,9 @@ def _writer(args: argparse.Namespace, options: Mapping[str, Any]) -> tuple[Model
         from medxiaohe.models.backends.scripted import scripted
 
         return scripted("draft", [_text(args.draft)]), f"draft:{args.draft.name}"
-    return plugins.load("models", args.backend)(model_folder(args.model), **options), str(args.model)
+    player = player_of(args.model)
+    player = replace(player, **({"backend": args.backend} if args.backend else {}))
+    return load_player(replace(player, options={**player.options, **options})), str(args.model)
 
 
 def _write_sr(found: Any, source: Path, out: Path) -> None:

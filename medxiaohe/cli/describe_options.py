@@ -19,7 +19,7 @@ def add(verbs: Any, verb: Add) -> None:
     made.add_argument("--dicom", type=Path, metavar="FILE", help="the DICOM image it is of, for report.dcm")
     made.add_argument("--model", default="", help="who writes the draft: as for `medxiaohe ask`")
     made.add_argument("--draft", type=Path, metavar="FILE", help="a draft that was written already")
-    made.add_argument("--backend", default="transformers", help="a name of `medxiaohe list models`")
+    made.add_argument("--backend", default="", help="a name of `medxiaohe list models`")
     made.add_argument("--indication", default="", metavar="TEXT")
     made.add_argument("--comparison", default="", metavar="TEXT", help="which earlier study there is")
     made.add_argument("--technique", default="", metavar="TEXT")

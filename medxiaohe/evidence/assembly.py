@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from medxiaohe import STATEMENT
 from medxiaohe.evidence import phrases
 from medxiaohe.evidence.claims import by_findings
 from medxiaohe.evidence.revision import Line, Policy, revise
@@ -20,7 +21,6 @@ from medxiaohe.types import Claim, Evidence, Finding, Ruling
 
 SECTIONS = ("Indication", "Comparison", "Technique", "Findings", "Impression", "Limits")
 GIVEN = {"Indication": "Not given.", "Comparison": "None given.", "Technique": "Not stated."}
-STATEMENT = "Written by research software. Not for clinical use."
 NOTHING = "Nothing could be verified."
 NOTHING_ACUTE = "No acute abnormality."
 MOST_IMPRESSIONS = 5

@@ -43,13 +43,13 @@ class Policy:
     contradicted: Action = "replace"
     unsupported: Action = "replace"  # of what is affirmed
     denials: Action = "keep"  # unsupported ones; they are marked as not verified
-    unjudged: Action = "keep"
+    unjudged: Action = "cut"
     add: bool = True  # what the evidence affirms and the draft leaves out
 
 
-DRAFT = Policy("keep", "keep", add=False)
-CUT_CONTRADICTED = Policy("cut", "keep", add=False)
-CUT_UNSUPPORTED = Policy("cut", "cut", add=False)
+DRAFT = Policy("keep", "keep", "keep", "keep", add=False)
+CUT_CONTRADICTED = Policy("cut", "keep", "keep", "keep", add=False)
+CUT_UNSUPPORTED = Policy("cut", "cut", "keep", "keep", add=False)
 KEEP_SUPPORTED = Policy("cut", "cut", "cut", "cut", add=False)
 
 

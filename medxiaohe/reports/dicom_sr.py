@@ -14,7 +14,6 @@ from typing import Any
 
 from medxiaohe import plugins
 from medxiaohe.errors import DataError
-from medxiaohe.evidence.assembly import STATEMENT
 from medxiaohe.reports.document import Document, Sentence
 from medxiaohe.types import Evidence, Finding
 
@@ -106,7 +105,7 @@ def dicom_sr(found: Document, image: Any) -> Any:
             manufacturer="medxiaohe",
             is_complete=True,
             is_verified=False,
-            series_description=STATEMENT,
+            series_description="Research report, not for clinical use",
         )
     return made
 

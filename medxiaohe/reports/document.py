@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medxiaohe import io
+from medxiaohe import STATEMENT, io
 from medxiaohe.errors import DataError
-from medxiaohe.evidence.assembly import GIVEN, STATEMENT
+from medxiaohe.evidence.assembly import GIVEN
 from medxiaohe.types import Claim, Evidence, Finding, ImageRef, Ruling, Trace
 
 FORMAT = "medxiaohe/report/1"

@@ -10,7 +10,7 @@ import base64
 from typing import Any
 
 import medxiaohe
-from medxiaohe.evidence.assembly import STATEMENT
+from medxiaohe import STATEMENT
 from medxiaohe.reports.document import Document, Sentence
 from medxiaohe.types import Finding
 

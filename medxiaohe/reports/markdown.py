@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from medxiaohe.evidence.assembly import STATEMENT
+from medxiaohe import STATEMENT
 from medxiaohe.reports.document import Document, Sentence
 from medxiaohe.types import Evidence
 

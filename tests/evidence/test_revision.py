@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medxiaohe.evidence.assembly import NOTHING, STATEMENT, assemble
+from medxiaohe import STATEMENT
+from medxiaohe.evidence.assembly import NOTHING, assemble
 from medxiaohe.evidence.claims import as_finding, by_findings
 from medxiaohe.evidence.phrases import phrase
 from medxiaohe.evidence.revision import KEEP_SUPPORTED, Policy, revise

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from medxiaohe import cli, io, traces
+from medxiaohe import STATEMENT, cli, io, traces
 from medxiaohe.agents.report import report
 from medxiaohe.cli.trace_replay import pixels, replayed
 from medxiaohe.errors import DataError
-from medxiaohe.evidence.assembly import STATEMENT
 from medxiaohe.models.backends.scripted import scripted
 from medxiaohe.reports.document import of_trace, to_json
 from medxiaohe.reports.fhir import fhir
