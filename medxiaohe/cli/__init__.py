@@ -66,7 +66,9 @@ def _allowed(hosts: Sequence[str], variables: Sequence[str]) -> Iterator[None]:
     """For as long as the verb runs: other machines and variables that the user allows and no recipe can."""
     from medxiaohe.privacy import guard
 
-    before = {name: os.environ.get(name) for name in (guard.HOSTS, permission.READABLE)}
+    names = (guard.HOSTS, permission.READABLE, "PYTHONSAFEPATH")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # a folder of data holds no modules for our child processes
     try:
         guard.restrict(hosts)
         permission.allow_variables(variables)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import medxiaohe
 from medxiaohe import threads
-from medxiaohe.errors import MedError
+from medxiaohe.errors import ConfigError, MedError
 from medxiaohe.progress import clock
 
 CORE = ("pydantic", "pyyaml", "threadpoolctl", "zstandard")
@@ -54,6 +54,8 @@ class Finding:
 
 
 def doctor(args: argparse.Namespace) -> int:
+    if args.licences or args.sbom:
+        return _inventory(args)
     findings = [*_python(), *_extras(), *_torchvision(), *_machine(), *_gpu(), *_places(), _hub(args.online)]
     if args.json:
         print(json.dumps([vars(f) for f in findings], ensure_ascii=False))
@@ -61,6 +63,22 @@ def doctor(args: argparse.Namespace) -> int:
         for f in findings:
             print(f"{'  ' if f.ok else '! '}{f.what:<16} {f.value}{f'  ->  {f.fix}' if f.fix else ''}")
     return 0 if all(f.ok for f in findings) else 1
+
+
+def _inventory(args: argparse.Namespace) -> int:
+    """What is installed, in words or as a file; exit code 1 where medxiaohe itself is not installed."""
+    from medxiaohe.cli import inventory
+
+    found = inventory.packages()
+    if not found:
+        raise ConfigError("medxiaohe is not installed here, so what it brings is unknown: pip install -e .")
+    if args.sbom:
+        print(f"{args.sbom}: {inventory.write_sbom(args.sbom)} packages")
+    if args.licences and args.json:
+        print(json.dumps([vars(one) for one in found], ensure_ascii=False))
+    elif args.licences:
+        print(inventory.licences())
+    return 0
 
 
 def _python() -> Iterator[Finding]:

@@ -248,6 +248,12 @@ def parser() -> Parser:
         "doctor:doctor",
     )
     doctor.add_argument("--online", action="store_true", help="also try to reach the model hub")
+    doctor.add_argument(
+        "--licences", action="store_true", help="the licence of each package that is installed"
+    )
+    doctor.add_argument(
+        "--sbom", type=Path, metavar="FILE", help="write a bill of materials (CycloneDX JSON)"
+    )
 
     kinds = "readers, filters, vocabularies, scoring, tools, tasks, workflows, models, verifiers, stages"
     kinds += " or assets"

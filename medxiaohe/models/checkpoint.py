@@ -15,6 +15,7 @@ from medxiaohe.models.render import Thinking
 from medxiaohe.models.text_only import TextProcessor
 from medxiaohe.privacy import guard
 
+CONFIG_BYTES = 32 * 2**20  # of a JSON file that may be a config; a tokenizer is smaller
 OPTIONAL = ("torchvision", "num2words", "timm", "sentencepiece", "tiktoken", "einops", "librosa", "av")
 
 
@@ -71,7 +72,7 @@ def load(
     if four_bit:
         options |= {"quantization_config": _four_bit(dtype), "device_map": device_map or {"": device}}
     try:
-        model = reader.from_pretrained(place, dtype=dtype, **options).eval()
+        model = reader.from_pretrained(place, dtype=dtype, use_safetensors=True, **options).eval()
         model = model if device_map else model.to(device)
     except ImportError as error:
         raise _missing(error, name) from error
@@ -203,15 +204,43 @@ def resolve(name: str) -> str:
     return name
 
 
+CODE = (".py", ".pyc", ".so", ".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack", ".joblib")
+NAMES_CODE = ("auto_map", "custom_pipelines", "trust_remote_code")  # keys of a config
+
+
 def refuse_code(folder: Path) -> None:
-    """A checkpoint is data: one that ships Python, names code to run, or holds pickled weights is refused."""
-    configs = (p for p in folder.glob("*.json") if p.name.endswith("config.json"))
-    bad = [p.name for p in configs if "auto_map" in io.read_json(p)]
-    bad += [p.name for p in folder.iterdir() if p.suffix in (".py", ".bin", ".pt", ".pth", ".pkl")]
+    """A checkpoint is data: one that ships Python, names code to run, or holds pickled weights is refused.
+
+    Args:
+        folder: looked through with its sub-folders, where an index or a generation script may lead.
+
+    Raises:
+        ModelError: a file is code or a pickle, a config names code, or an index leads out of the folder.
+    """
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    bad = [p for p in files if p.suffix in CODE]
+    for path in files:
+        if path.suffix == ".json" and path.stat().st_size <= CONFIG_BYTES:
+            found = io.read_json(path)
+            weights = found.get("weight_map", {}) if isinstance(found, dict) else {}
+            leads = [str(name) for name in weights.values()] if isinstance(weights, dict) else []
+            if _names_code(found) or any(_leads_out(name) for name in leads):
+                bad.append(path)
     if bad:
-        raise ModelError(
-            f"{folder} holds code or pickles ({', '.join(sorted(bad))}): only safetensors and JSON are loaded"
-        )
+        names = ", ".join(sorted(path.relative_to(folder).as_posix() for path in bad)[:5])
+        raise ModelError(f"{folder} holds code or pickles ({names}): only safetensors and JSON are loaded")
+
+
+def _names_code(config: Any) -> bool:
+    """Whether a config names code, at any depth: configs of parts lie inside that of the whole."""
+    if isinstance(config, dict):
+        return any(config.get(key) for key in NAMES_CODE) or any(map(_names_code, config.values()))
+    return isinstance(config, list) and any(map(_names_code, config))
+
+
+def _leads_out(name: str) -> bool:
+    """Whether a file that an index of weights names is no safetensors file of its folder."""
+    return not name.endswith(".safetensors") or Path(name).is_absolute() or ".." in Path(name).parts
 
 
 def save(loaded: Loaded, folder: Path) -> None:

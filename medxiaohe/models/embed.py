@@ -91,7 +91,7 @@ def _transformer(folder: Path, name: str, device: str) -> Embedder:
     from transformers import AutoModel, AutoTokenizer
 
     try:
-        model = AutoModel.from_pretrained(folder).to(device).eval()
+        model = AutoModel.from_pretrained(folder, use_safetensors=True).to(device).eval()
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(

@@ -113,7 +113,7 @@ class _Child:
         env |= threads.SINGLE
         env.pop("CRASH_AT", None)
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "medxiaohe.models.templates"],
+            [sys.executable, "-P", "-W", "ignore", "-m", "medxiaohe.models.templates"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -202,7 +202,9 @@ class Learned:
         plugins.need("torch", "transformers", why="a reward model")
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        self.model = AutoModelForSequenceClassification.from_pretrained(folder).eval().to(device())
+        checkpoint.refuse_code(Path(folder))
+        reader = AutoModelForSequenceClassification
+        self.model = reader.from_pretrained(folder, use_safetensors=True).eval().to(device())
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.max_length = max_length
 

@@ -77,6 +77,7 @@ class _Child:
         env.pop("CRASH_AT", None)
         command = [
             sys.executable,
+            "-P",
             "-W",
             "ignore",
             "-m",

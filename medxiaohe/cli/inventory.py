@@ -1,0 +1,182 @@
+"""What an install brings: `medxiaohe doctor --licences` prints the licence of each package, and
+`medxiaohe doctor --sbom FILE` writes a software bill of materials (CycloneDX 1.6, ECMA-424) of them.
+
+Read from the metadata of installed packages, without a network: the packages that medxiaohe and its extras
+ask for, and what those ask for in turn, as far as they are installed. The same install gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import medxiaohe
+from medxiaohe import io
+from medxiaohe.cli.summary import table
+
+REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?")
+EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
+UNKNOWN = "not stated"
+# of classifiers, whose names are no identifiers of SPDX
+SPDX = {
+    "Apache Software License": "Apache-2.0",
+    "BSD License": "BSD-3-Clause OR BSD-2-Clause",
+    "ISC License (ISCL)": "ISC",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+    "The Unlicense (Unlicense)": "Unlicense",
+}
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package."""
+
+    name: str  # normalised as PEP 503 says
+    version: str
+    license: str
+    needs: tuple[str, ...]  # installed packages that it asks for
+
+    @property
+    def url(self) -> str:
+        """The package URL, https://github.com/package-url/purl-spec."""
+        return f"pkg:pypi/{quote(self.name)}@{quote(self.version)}"
+
+
+def packages(root: str = "medxiaohe") -> list[Package]:
+    """The packages that an install of `root` with any of its extras brings, as far as they are here, by name.
+
+    Returns:
+        Installed packages, `root` left out; empty where `root` runs from a checkout that is not installed.
+    """
+    found: dict[str, Package] = {}
+    waiting = [name for name, _ in _asked(root, every=True)]
+    while waiting:
+        name = normal(waiting.pop())
+        if name in found or name == normal(root):
+            continue
+        try:
+            about = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        needs = sorted({normal(need) for need, _ in _asked(name) if _installed(need)} - {name})
+        found[name] = Package(name, about.version, license_of(about.metadata), tuple(needs))
+        waiting += needs
+    return [found[name] for name in sorted(found)]
+
+
+def license_of(about: Any) -> str:
+    """The licence that a package states: an SPDX expression, a classifier, or the first line of free text."""
+    if expression := about.get("License-Expression"):
+        return str(expression)
+    classified = [
+        line.rpartition(" :: ")[2]
+        for line in about.get_all("Classifier") or ()
+        if line.startswith("License ::") and not line.endswith("OSI Approved")
+    ]
+    if classified:
+        return " AND ".join(sorted({SPDX.get(name, name) for name in classified}))
+    lines = str(about.get("License") or "").strip().splitlines()
+    return lines[0][:60] if lines and lines[0] != "UNKNOWN" else UNKNOWN
+
+
+def licences() -> str:
+    """A table of packages by licence, and how many state each."""
+    found = packages()
+    rows = [(one.name, one.version, one.license) for one in found]
+    counted: dict[str, int] = {}
+    for one in found:
+        counted[one.license] = counted.get(one.license, 0) + 1
+    ranked = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
+    summary = "\n".join(f"{number:>4}  {name}" for name, number in ranked)
+    return f"{table([('package', 'version', 'licence'), *sorted(rows)])}\n\n{summary}"
+
+
+def sbom() -> dict[str, Any]:
+    """The bill of materials as JSON; no time and no serial number, so that it can be compared."""
+    found = packages()
+    here = {one.name: one.url for one in found}
+    whole = f"pkg:pypi/medxiaohe@{medxiaohe.__version__}"
+    direct = sorted({normal(name) for name, _ in _asked("medxiaohe", every=True)} & set(here))
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "component": {
+                "type": "application",
+                "bom-ref": whole,
+                "name": "medxiaohe",
+                "version": medxiaohe.__version__,
+                "purl": whole,
+                "licenses": [{"expression": "Apache-2.0"}],
+            }
+        },
+        "components": [_component(one) for one in found],
+        "dependencies": [
+            {"ref": whole, "dependsOn": [here[name] for name in direct]},
+            *({"ref": one.url, "dependsOn": [here[name] for name in one.needs]} for one in found),
+        ],
+    }
+
+
+def write_sbom(path: Path) -> int:
+    """Write the bill of materials; how many packages it has."""
+    made = sbom()
+    io.write_json(path, made)
+    return len(made["components"])
+
+
+def _component(one: Package) -> Mapping[str, Any]:
+    license = (
+        {"expression": one.license} if _is_expression(one.license) else {"license": {"name": one.license}}
+    )
+    return {
+        "type": "library",
+        "bom-ref": one.url,
+        "name": one.name,
+        "version": one.version,
+        "purl": one.url,
+        "licenses": [license],
+    }
+
+
+def _is_expression(text: str) -> bool:
+    """Whether a licence reads as an SPDX expression, and is not free text."""
+    words = re.split(r"\s+(?:AND|OR|WITH)\s+", text.replace("(", "").replace(")", ""))
+    return (
+        all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", word) for word in words) and "-" in text
+    ) or text == "MIT"
+
+
+def _asked(name: str, *, every: bool = False) -> Iterator[tuple[str, Sequence[str]]]:
+    """(package, extras) that a package asks for; those of extras only where `every` is set."""
+    try:
+        lines = metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return
+    for line in lines:
+        wanted, _, marker = line.partition(";")
+        if EXTRA.search(marker) and not every:
+            continue
+        if mark := REQUIREMENT.match(wanted):
+            yield mark[1], (mark[2] or "").split(",")
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def normal(name: str) -> str:
+    """The name of a package as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
