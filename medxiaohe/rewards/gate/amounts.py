@@ -72,6 +72,10 @@ ONE_INTAKE = re.compile(
     r"\b(?:at once|at a time|each time|(?:per|each|single|one) (?:dose|intake)|in one go)\b|一次(?!性)|每次",
     re.IGNORECASE,
 )
+DAYS_MOST = re.compile(
+    r"(?:每日|每天|一天|一日|24小时内?)[^,。]{0,4}(?:不超过|最多|总量|不得超过|不要超过|不应超过)[^,。]{0,4}$"
+)
+AROUND = 25  # characters before and behind an amount where its kind stands
 AFTER, BEFORE = 60, 14  # characters behind and before an amount where its frequency stands
 
 
@@ -91,7 +95,6 @@ def intakes(text: str) -> list[Intake]:
     """The amounts of a statement in order, each with the frequency beside it."""
     marks = list(AMOUNT.finditer(text))
     found = []
-    once = bool(ONE_INTAKE.search(text))
     for number, mark in enumerate(marks):
         unit = mark["unit"].lower()
         kind = "units" if unit in ACTIVITY else "mg"
@@ -107,7 +110,11 @@ def intakes(text: str) -> list[Intake]:
             often = frequency(
                 text[max(marks[number - 1].end() if number else 0, mark.start() - BEFORE) : mark.start()]
             )
-        whole = bool(mark["day"] or OF_A_DAY.match(behind) or DIVIDED.search(behind))
+        before = text[max(marks[number - 1].end() if number else 0, mark.start() - AROUND) : mark.start()]
+        whole = bool(
+            mark["day"] or OF_A_DAY.match(behind) or DIVIDED.search(behind) or DAYS_MOST.search(before)
+        )
+        once = bool(ONE_INTAKE.search(before) or ONE_INTAKE.search(behind[:AROUND]))
         per = (mark["per"] or "").strip(" /").lower().replace("per ", "").strip("每")
         found.append(
             Intake(amount, kind, per, 1.0 if whole else often, mark.start(), mark.end(), whole, once)
