@@ -388,6 +388,32 @@ def graph(canary: Path, folder: Path) -> None:
     stored(canary, folder, "graph", "graph.sqlite")
 
 
+def relations(canary: Path, folder: Path) -> None:
+    """A graph whose trigger loads an extension when facts are dealt out anew."""
+    base = sqlite3.connect(folder / "graph.sqlite")
+    base.execute("CREATE TABLE relation (id INTEGER, predicate TEXT, object INTEGER)")
+    base.executemany("INSERT INTO relation VALUES (?, 'p', ?)", [(1, 2), (2, 3), (3, 1)])
+    evil = f"SELECT load_extension('{canary.parent}/evil.so')"
+    base.execute(f"CREATE TRIGGER t AFTER UPDATE ON relation BEGIN {evil}; END")
+    base.commit()
+    base.close()
+    (canary.parent / "evil.so").write_bytes(payloads(canary)["python"])
+    stored(canary, folder, "graph", "graph.sqlite")
+
+
+def dealt(folder: Path) -> Any:
+    from medxiaohe.retrieval.controls import rewired
+    from medxiaohe.retrieval.graph import GraphStore
+
+    return rewired(GraphStore(folder), folder / "control")
+
+
+def report_of(path: Path) -> Any:
+    from medxiaohe.cli import describe
+
+    return describe._write_sr(None, path, path.with_suffix(".sr"))
+
+
 def searched(folder: Path) -> Any:
     return library(folder).search(["fever"], 3)
 
@@ -538,6 +564,8 @@ FILES: dict[str, tuple[Write, Open]] = {
     "reply store": (lambda c, f: sqlite(c, f / "r.sqlite", "replies"), lambda f: reply_store(f / "r.sqlite")),
     "reply store that is a pickle": (lambda c, f: every(c, f, "r.sqlite", "pickle"), lambda f: reply_store(f / "r.sqlite")),  # noqa: E501
     "graph store": (graph, searched),
+    "graph whose facts are dealt out": (relations, dealt),
+    "DICOM of a report": (lambda c, f: dicom(c, f / "x.dcm"), lambda f: report_of(f / "x.dcm")),
     "text store": (lambda c, f: stored(c, f, "text", "documents.jsonl index/meta.json index/x.term"), searched),  # noqa: E501
     "dense store": (lambda c, f: stored(c, f, "dense", "documents.jsonl chunks.jsonl vectors.f16", model="ngrams", embedder="ngrams", dim=4, chunks=1), searched),  # noqa: E501
     "store record": (lambda c, f: every(c, f, "store.json", "json"), library),
@@ -633,6 +661,8 @@ LOOKED_AT = {
     "entity/tagging/encoder.py": "checkpoints, safetensors header", "models/families/family.py": "modules of this package",  # noqa: E501
     "models/reply_store.py": "reply store", "models/templates.py": "chat templates", "permission.py": "test_code_by_name",  # noqa: E501
     "plugins.py": "test_code_by_name", "privacy/dicom.py": "DICOM private tags", "recipe/load.py": "tags of YAML",  # noqa: E501
+    "retrieval/controls.py": "graph whose facts are dealt out",
+    "cli/describe.py": "DICOM of a report",
     "retrieval/dense.py": "dense store", "retrieval/graph.py": "graph store", "retrieval/text.py": "text store",  # noqa: E501
     "scoring/_languages.py": "files of this package", "scoring/peers/radeval.py": "an installed package",
     "shards.py": "names of this package, given in code", "tasks/_definition.py": "tags of YAML: task",
