@@ -27,6 +27,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from medxiaohe.data.duplicates import edited_copies, overlap
@@ -64,6 +65,7 @@ PREFIX = re.compile(
     r"^(https?://)?(pubmed\.ncbi\.nlm\.nih\.gov/|www\.ncbi\.nlm\.nih\.gov/(pubmed|pmc/articles)/|(dx\.)?doi\.org/)?(pmid|doi|uid)?[:\s]*(?=\S)"
 )  # what an article id is written with
 MIN_FRAME = 5  # words that the questions of a task share
+MIN_FRAME_OF_QUESTION = 0.5  # of the words of a question that asks one thing of a term
 FRAME_SHARE = 0.7  # of the words that the questions of a task share: the same question, asked of something
 SHOWN = 600  # characters of each text of a pair
 
@@ -135,11 +137,12 @@ class TestItems:
             grams.add(parts, shared)
         common = common_lines(parts, max(1.0, MAX_TEMPLATE_SHARE * len(studies)))
         parts = [with_words(part, common) for part in parts]
-        if _shares_options(parts):
-            self._of_terms.add(items[0].source)
         self._hints.add(parts, shared[:0])
         self._shared[items[0].source] = shared
-        self._weights[items[0].source] = edited_copies.Weights(part.words for part in parts)
+        weights = edited_copies.Weights(part.words for part in parts)
+        self._weights[items[0].source] = weights
+        if _shares_options(parts) and _asks_of_terms(parts, weights):
+            self._of_terms.add(items[0].source)
         for part in parts:
             if part.equality:
                 asked = part.words or [word for line in part.lines for word in overlap.words(line)]
@@ -283,6 +286,12 @@ def _shares_options(parts: Iterable[Part]) -> bool:
     """Whether most questions of a task offer the same options: they ask one thing of many terms."""
     sets = Counter(frozenset(part.options) for part in parts if part.options)
     return sets.total() >= MIN_STUDIES and max(sets.values()) > sets.total() / 2
+
+
+def _asks_of_terms(parts: Iterable[Part], weights: edited_copies.Weights) -> bool:
+    """Whether most questions of a task are the same words but for a few: "What kind of term is 'nasion'?"."""
+    shares = [sum(map(weights.is_frame, part.words)) / len(part.words) for part in parts if part.words]
+    return bool(shares) and median(shares) >= MIN_FRAME_OF_QUESTION
 
 
 def _needed(share: float, size: int, half: bool, alone: bool) -> float:
