@@ -92,6 +92,8 @@ ZH_TEMPLATES = {
     "report": ("患者姓名:{N} 手机:{PHONE} 身份证{ID}", "{DATE}由{N}主任接诊。", "家庭住址：{ADDR}", "曾在{HOSP}住院，住院号{NO}。", "患者{N}今日复诊，家属{N}陪同。", "联系人：{N}，电话：{PHONE}", "{N}护士于{DATE}记录，患者{AGE}岁。"),
     "last": ("{N}，男，{AGE}岁，因咳嗽入院。", "主诊医生{N}与家属{N}谈话。", "电话：{PHONE}，住址：{ADDR}", "{DATE}，{N}主任查房。", "患者{N}之女{N}签字。", "证件{ID}，病历号{NO}。", "{N}女士曾于{DATE}在{HOSP}手术。"),
     "newest": ("昨日{N}再次来院，诉仍有头晕。", "{N}的母亲代诉病史。", "经{N}同意后行穿刺。", "老人名字是{N}，今年{AGE}岁。", "会诊意见由{N}给出。", "我同事{N}也是这个病。", "{N}已于{DATE}出院，回到{ADDR}。", "请{N}下周三到{HOSP}复查。", "病案{NO}归档人{N}。", "随访时{N}诉无不适，联系{PHONE}。", "小儿{N}，身份证{ID}。", "感谢{N}大夫和{N}的帮助！", "{N}昨晚给我打电话，号码{PHONE}。"),
+    "closing": ("首诊{N}，女，{AGE}岁。", "{N}家属要求出院。", "查房时{N}述腹痛减轻。", "术前谈话记录：{N}", "患者由其女{N}送来我院。", "{N}于{DATE}自{HOSP}转来。", "主管：{N}；责任护士：{N}", "请转告{N}，复诊时间为{DATE}。", "{N}（{PHONE}）来电。", "致谢：{N}、{N}。", "本院职工{N}，住{ADDR}。", "病案号{NO}，{N}。", "医嘱由{N}下达。"),
+    "latest": ("接诊时{N}神志清楚。", "病历由{N}书写，{N}审阅。", "陪诊的是{N}，手机{PHONE}。", "昨晚{N}值夜班。", "与{N}沟通后同意手术。", "患者{N}（身份证{ID}）于{DATE}在{HOSP}就诊。", "家住{ADDR}的{N}今日复诊。", "{N}的化验单已寄出。", "问诊：{N}，病案号{NO}", "转给{N}主任会诊。", "{AGE}岁的{N}独居。", "通知{N}来院取药。", "护士{N}与{N}交接班。"),
     "final": ("家长{N}补充病史。", "手术签字由{N}完成，时间{DATE}。", "病房里{N}和{N}关系很好。", "抄送：{N}、{N}", "本例为{N}，身份证{ID}。", "请{HOSP}{N}协助。", "微信联系{N}（{PHONE}）。", "{DATE}收治{N}一例。", "护工{N}陪护，住{ADDR}。", "门诊卡{NO}持有人{N}。", "据{N}讲，夜间症状加重。", "外院{N}曾建议手术。", "{N}，{AGE}岁，退休。"),
     "fresh": ("病人{N}，{AGE}岁，{DATE}入我科。", "{N}，女，住{ADDR}。", "手术由{N}教授主刀，助手{N}。", "其丈夫{N}（电话{PHONE}）签字同意。", "证件号{ID}；病案号{NO}", "转自{HOSP}，转诊医师{N}。", "{N}先生{DATE}来电咨询。", "检查医生：{N} 审核：{N}"),
 }  # fmt: skip
@@ -120,9 +122,9 @@ def notes(
 ) -> Iterator[Note]:
     """Each carrier with six to ten filled templates between its sentences."""
     rng = random.Random(seed)
-    fresh = half in ("fresh", "last", "newest", "final")
+    fresh = half in ("fresh", "last", "newest", "final", "latest", "closing")
     fill = (
-        zh_filler(rng, seed if fresh else None, newest=half in ("newest", "final"))
+        zh_filler(rng, seed if fresh else None, newest=half in ("newest", "final", "latest", "closing"))
         if chinese
         else faker_filler(seed, half)
         if faker or fresh

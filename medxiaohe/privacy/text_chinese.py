@@ -24,7 +24,7 @@ BEFORE = (
 ENDS = r"(?=$|之|签|[\s,，。.;；:：、()（）\[\]【】!！?？/|]|男|女|先生|女士|小姐|的|于|因|诉|自|为|是|和|与|及|系|来|今|已|电话|手机|年龄|性别|身份|住|主诉|入院|出院|医生|医师|主任|教授|护士|\d)"
 NOT_NAMES = frozenset("明显 常规 高热 黄疸 白细 水肿 安静 平素 时有 时间 严重 全身 和家 方可 向家 高血 于是 应用 经过 任何 常有 何时 何种 金黄 强烈 温度 连续 成年 能够 "
                       "都有 国内 文化 广泛 易感 古稀 向前 别人 花粉 水痘 白带 红肿 游走 管理 平时 云南 曾有 曾经 单纯 双侧 双下 双肺 双眼 全程 通过 包括 包块 终身 后续 后来 "
-                      "年轻 年龄 景况 计划 习惯 步态 满意 关节 支气 干咳 左侧 左下 左上 石膏 解剖 解释 应该 安全 宁可 家人 家族 家属 富有 从未 从事".split())  # fmt: skip
+                      "年轻 年龄 景况 计划 习惯 步态 满意 关节 支气 干咳 左侧 左下 左上 石膏 解剖 解释 应该 安全 宁可 家人 家族 家属 富有 从未 从事 麻醉 方式 全科 相关 常规 经管 双方 单位 康复 时曾 后曾 时诉 时述".split())  # fmt: skip
 DIGITS = r"[0-9０-９]"
 PATTERNS: tuple[tuple[str, str], ...] = (
     ("ID", r"(?<!\d)\d{6}(?:19|20)\d{2}(?:0\d|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dXx](?!\d)"),
@@ -70,6 +70,11 @@ OPENS = re.compile(
     re.M,
 )
 NEAR = re.compile(rf"(?:{BEFORE})\s*[:：]?\s*({NAME}){ENDS}", re.M)
+# a person who does something or is told of: "由张三签字", "据李四讲", "联系王五（139...)"
+ACTS = re.compile(
+    rf"(?:由|据|收治|家长|护工|陪护|陪人|联系|外院|本例为|病例为|医院|科室?|委托|通知|接诊时|陪诊的是|陪同的是|昨晚|今晨|昨夜|与|问诊[:：]|护士)\s*({NAME})"
+    r"(?=完成|签字|签署|签收|主刀|操作|执刀|补充|陪护|陪同|代诉|讲|述|诉|称|说|反映|一例|协助|会诊|曾|转告|负责|审阅|书写|来院|取药|沟通|交接班|值夜?班|神志|谈话|[，,]\s?(?:手机|病案号|电话)|[（(]\s?[01]\d)"
+)
 TITLED = re.compile(rf"({NAME}|{SHORT})(?:{TITLE})")
 VERBS = re.compile(
     r"[去到在于至往赴找看挂哪来的得先可及由经从是我您你他她它们您做用个家好]|就诊|入住|转入|当地|建议|应该|期望|这种|本地|一个|病人"
@@ -87,7 +92,7 @@ def find(text: str) -> Iterator[Span]:
         yield from _shaped(piece, at)
         found = [
             match.span(1)
-            for pattern in (LABELLED, WIDE, OPENS, NEAR, BARE, TITLED)
+            for pattern in (LABELLED, WIDE, OPENS, NEAR, BARE, ACTS, TITLED)
             for match in pattern.finditer(piece)
         ]
         found = [
