@@ -19,6 +19,9 @@ HEAD = (
 )
 
 
+SWEEP = ("threshold", "fired", "before", "after", "all")
+
+
 def markdown(whole: Mapping[str, Any]) -> str:
     model = whole["model"]
     parts = [
@@ -40,6 +43,8 @@ def markdown(whole: Mapping[str, Any]) -> str:
         _perturbed(whole),
         _calibrated(whole),
         _published(whole),
+        _second_answers(whole),
+        _failures(whole),
         _perplexity(whole),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -246,6 +251,34 @@ def _calibrated(whole: Mapping[str, Any]) -> str:
         "90 % sets hold",
     )
     return "## Calibration\n\n" + _table(head, rows) if rows else ""
+
+
+def _second_answers(whole: Mapping[str, Any]) -> str:
+    """Answers that were given again below a confidence, and what lower thresholds would have given."""
+    parts = []
+    for name, task in whole["tasks"].items():
+        if not (found := task.get("second_answers")) or not found["fired"]:
+            continue
+        change = f"{number(found['before'])} before, {number(found['after'])} after"
+        interval = f"[{number(found['low'])}, {number(found['high'])}]"
+        rise = "" if found["rise"] is None else f"; their confidence rose by {number(found['rise'])}"
+        said = (
+            f"{name}: {found['fired']} of {found['n']} answers were given again; of these {change}"
+            f" ({found['difference']:+.3f} {interval}){rise}."
+        )
+        rows = [
+            [number(row[key]) if key != "fired" else str(row[key]) for key in SWEEP] for row in found["sweep"]
+        ]
+        parts.append(f"{said}\n\n{_table(SWEEP, rows)}")
+    return "## Answers given again\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _failures(whole: Mapping[str, Any]) -> str:
+    """Why answers behind a search are wrong."""
+    found = {name: task["failures"] for name, task in whole["tasks"].items() if task.get("failures")}
+    head = ("task", *next(iter(found.values()), ()))
+    rows = [[name, *map(str, counts.values())] for name, counts in found.items()]
+    return "## Wrong answers behind a search\n\n" + _table(head, rows) if rows else ""
 
 
 def _published(whole: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from medxiaohe.evals.running.examine import (
     perturbed,
     validation_items,
 )
-from medxiaohe.evals.statistics import baselines, confidence, measures, robustness
+from medxiaohe.evals.statistics import baselines, confidence, failures, measures, robustness, second_answers
 from medxiaohe.scoring.judges import use
 from medxiaohe.scoring.judges.scorer import JudgedScorer
 from medxiaohe.tasks import differs
@@ -98,6 +98,12 @@ def examined(exam: Examination, asked: Mapping[str, Any], judge: Mapping[str, An
         more["perturb"] = robustness.robustness(robustness.verdicts(draws[0]), rows, settings.seed)
     if settings.compat:
         more["compat"] = {name: peer_scorers.difference(name, _judged(draws[0])) for name in settings.compat}
+    if not use.kinds(task.scorers[:1]):
+        pairs = ((sample, trace) for sample, trace, _ in _judged(draws[0]))
+        if again := second_answers.reread(pairs, task.scorers[0]):
+            more["second_answers"] = again
+    if wrong := failures.labels(_judged(draws[0])):
+        more["failures"] = wrong
     read = _readings(exam, draws, more) if settings.parsers else None
     nats = _likelihoods(exam, offered, more)
     facts = {

@@ -1,0 +1,82 @@
+"""Answers that a workflow gave again because it was not sure of them (the re-retrieval of rwr), before and
+after; and why answers behind a search are wrong.
+
+A run with `threshold` t has two answers of every item whose confidence is below t, so what any lower
+threshold would have given is known without asking again: `sweep`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from medxiaohe.evals.statistics import stats
+from medxiaohe.types import Sample, Scorer, Trace
+
+STEPS = 10  # thresholds of a sweep
+
+
+def reread(rows: Iterable[tuple[Sample, Trace]], scorer: Scorer) -> dict[str, Any]:
+    """What a second answer changed, of items whose first confidence is known.
+
+    Args:
+        rows: items with their traces.
+        scorer: of the task; one that needs no judge.
+
+    Returns:
+        {"n", "fired", "before", "after", "difference", "low", "high", "p", "rise", "sweep"}: accuracy of
+        those that fired before and after, and how much their confidence rose; {} where no trace has the note
+        `cdir`. `sweep` has {threshold, fired, before, after, all} for thresholds up to the highest confidence
+        that fired.
+    """
+    items = [one for row in rows if (one := _item(*row, scorer)) is not None]
+    if not items:
+        return {}
+    fired = [one for one in items if one["fired"]]
+    found: dict[str, Any] = {"n": len(items), "fired": len(fired)}
+    if fired:
+        before, after = ([one[key] for one in fired] for key in ("before", "after"))
+        paired = asdict(stats.paired(before, after))
+        found |= {"before": _mean(before), "after": _mean(after)}
+        found |= {key: paired[key] if math.isfinite(paired[key]) else None for key in ("low", "high")}
+        found |= {"difference": paired["difference"], "p": paired["p"]}
+        rises = [one["rise"] for one in fired if one["rise"] is not None]
+        found["rise"] = _mean(rises) if rises else None
+    highest = max((one["confidence"] for one in fired), default=0.0)
+    found["sweep"] = [_at(items, highest * step / STEPS) for step in range(STEPS + 1)] if fired else []
+    return found
+
+
+def _item(sample: Sample, trace: Trace, scorer: Scorer) -> dict[str, Any] | None:
+    note = next((s.given for s in reversed(trace.steps) if s.kind == "note" and s.who == "cdir"), None)
+    if not isinstance(note, Mapping) or note.get("confidence") is None:
+        return None
+    after = scorer(sample, trace).value
+    again = note["fired"] and note.get("confidence_after") is not None
+    # the second answer is the last message, behind the block that it was shown
+    first = scorer(sample, replace(trace, messages=trace.messages[:-2])).value if again else after
+    if first is None or after is None:
+        return None
+    rise = note["confidence_after"] - note["confidence"] if again else None
+    return {"fired": note["fired"], "confidence": note["confidence"], "before": first, "after": after,
+            "rise": rise}  # fmt: skip
+
+
+def _at(items: Sequence[Mapping[str, Any]], threshold: float) -> dict[str, Any]:
+    """What a threshold would have given: it fires strictly below."""
+    below = [one for one in items if one["fired"] and one["confidence"] < threshold]
+    kept = [one["before"] for one in items if not (one["fired"] and one["confidence"] < threshold)]
+    after = [one["after"] for one in below]
+    return {
+        "threshold": round(threshold, 6),
+        "fired": len(below),
+        "before": _mean([one["before"] for one in below]) if below else None,
+        "after": _mean(after) if below else None,
+        "all": _mean([*kept, *after]),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
