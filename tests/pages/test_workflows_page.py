@@ -104,10 +104,10 @@ def test_a_button_folds_all_steps_of_a_role(tab: Browser, finished: Path, tmp_pa
     assert tab.do("document.querySelectorAll('main b').length") == 0
 
 
-def test_the_recipe_runs_every_workflow_that_ships_but_the_talk_with_a_patient() -> None:
+def test_the_recipe_runs_every_workflow_that_ships_but_talks_and_reports() -> None:
     recipe = load(ROOT / "recipes/agents.yaml")
     used = {stage.settings.workflow["name"] for stage in recipe.stages if stage.uses == "evals.run"}
-    shipped = {path.stem for path in (ROOT / "medxiaohe/agents").glob("*.py")} - {"__init__", "patient"}
+    shipped = {path.stem for path in (ROOT / "medxiaohe/agents").glob("*.py")} - {"__init__", "patient", "report"}
     assert used == shipped and recipe.stages[-1].uses == "pages.workflows"
 
 
