@@ -21,8 +21,8 @@ MODEL = "tests/api/model_for_tests.py:model"
 def test_the_export_list_is_this_one() -> None:
     assert set(mx.EXPORTS) == set(api.__all__) == {
         "Annotation", "Evidence", "ImageRef", "Message", "Prompt", "Results", "Sample", "Score", "Task",
-        "Tool", "ToolCall", "ToolResult", "Trace", "ask", "evaluate", "link", "load_task", "load_tree", "messages",
-        "run", "score",
+        "Tool", "ToolCall", "ToolResult", "Trace", "ask", "evaluate", "link", "load_task", "load_tree",
+        "messages", "run", "score",
     }  # fmt: skip
     assert set(mx.EXPORTS) <= set(dir(mx))
     for name in mx.EXPORTS:
