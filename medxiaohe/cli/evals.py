@@ -29,6 +29,7 @@ from medxiaohe.evals.running import human_labels
 from medxiaohe.evals.statistics.readings import UNREAD
 from medxiaohe.evals.statistics.slices import weak_nodes
 from medxiaohe.models.players import by_name, player_of
+from medxiaohe.pages import compare as pairs
 from medxiaohe.recipe import load
 from medxiaohe.recipe import run as recipes
 from medxiaohe.scoring.judges import belief, selftest, use
@@ -223,6 +224,9 @@ def compare(args: argparse.Namespace) -> int:
             row["seconds"] = _seconds(stages[row["stage"]])
     if args.out is not None:
         io.write_json(args.out / "comparison.json", found)
+        base, other = list(stages.values())[:2]
+        pairs.compare(pairs.ComparisonSettings(), args.out, base=base, other=other)
+        runs.say(f"items side by side: {args.out / 'index.html'}")
     parts = [scores(found), _detectable(found), costs(found), budgets(found), _readings(found)]
     print(json.dumps(found, ensure_ascii=False) if args.json else "\n\n".join(filter(None, parts)))
     return 0

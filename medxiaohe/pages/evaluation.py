@@ -20,7 +20,7 @@ class EvaluationSettings:
     title: str = ""  # of the page; "" is the name of the model
     items: int = 3000  # in the page; the others are in traces.jsonl
     thumbnails: int = 400
-    side: int = 160  # pixels of a thumbnail
+    side: int = 256  # pixels of a picture, which is shown smaller until it is chosen
     images: bool = True  # False where the licence of a task forbids to pass its images on
     words: bool = True  # False where items are confidential: numbers stay, nothing an item says is shown
 
@@ -31,10 +31,10 @@ class EvaluationSettings:
 
 CONTENTS = (
     ("scores", "Scores"),
+    ("items", "Items"),
     ("perturbed", "Asked another way"),
     ("calibration", "Calibration"),
     ("slices", "By tree node"),
-    ("items", "Items"),
     ("provenance", "Provenance"),
 )
 
@@ -49,20 +49,23 @@ def evaluation(settings: EvaluationSettings, out: Path, *, run: Path) -> dict[st
         settings.thumbnails if settings.images else 0,
         settings.side,
     )
-    sections = [
-        eval_sections.scores(results),
-        eval_sections.perturbed(results),
-        eval_sections.calibration(results),
-        eval_sections.by_node(sliced),
-        eval_items.section_of(shown),
-        eval_sections.provenance(results),
-    ]
+    parts = {
+        "scores": eval_sections.scores(results),
+        "items": eval_items.section_of(shown),
+        "perturbed": eval_sections.perturbed(results),
+        "calibration": eval_sections.calibration(results),
+        "slices": eval_sections.by_node(sliced),
+        "provenance": eval_sections.provenance(results),
+    }
+    there = {
+        id: part for id, part in parts.items() if part is not None
+    }  # what was not asked for has no section
     title = settings.title or str(results["model"]["name"])
     page = frame.document(
         title,
         "medxiaohe evaluation",
-        CONTENTS,
-        sections,
+        [(id, name) for id, name in CONTENTS if id in there],
+        list(there.values()),
         ("report.css", "evaluation.css"),
         ("evaluation.js",),
     )

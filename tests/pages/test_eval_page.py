@@ -4,12 +4,16 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import Browser, browser, executable
 
 from medxiaohe import images, io
+from medxiaohe.errors import DataError
 from medxiaohe.evals.run import RunSettings, TaskRun, run
+from medxiaohe.pages.compare import ComparisonSettings, compare
 from medxiaohe.pages.evaluation import EvaluationSettings, evaluation
 from medxiaohe.pages.sections.eval_items import _shares
 
@@ -55,6 +59,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(settings, place / "run")
     assert images.ref(place / "0.png").sha256
     return place / "run"
+
+
+needs_browser = pytest.mark.skipif(not executable(), reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as one:
+        yield one
 
 
 def page(finished: Path, out: Path, **settings: object) -> str:
@@ -157,3 +170,80 @@ def test_a_browser_shows_a_page_of_items_and_runs_nothing_else(finished: Path, t
         and 'src="data:image/jpeg;base64,' in shown
         and "<button" in shown.split("<tbody>")[0]
     )
+
+
+def other_run(finished: Path, out: Path) -> Path:
+    """The same items, where the model looks at nothing and says no."""
+    whole = io.read_json(finished / "results.json")
+    out.mkdir(parents=True)
+    rows = list(io.read_jsonl(finished / "traces.jsonl"))
+    from medxiaohe.scoring.yes_no import yes_no
+    from medxiaohe.types import Message, Trace
+
+    for row in rows:
+        sample = io.sample_from_json(row["sample"])
+        trace = Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", ("=No.",))))
+        row["trace"] = io.to_json(trace)
+        row["scores"] = [io.to_json(yes_no(sample, trace))]
+    io.write_jsonl(out / "traces.jsonl", rows)
+    whole["model"] = {**whole["model"], "name": "naysayer"}
+    io.write_json(out / "results.json", whole)
+    return out
+
+
+def test_a_comparison_says_of_each_item_what_became_of_it(finished: Path, tmp_path: Path) -> None:
+    other = other_run(finished, tmp_path / "other")
+    compare(ComparisonSettings(), tmp_path / "page", base=finished, other=other)
+    text = (tmp_path / "page" / "index.html").read_text()
+    items = data(text)
+    # the base says yes to everything: right on the odd items, whose gold is yes
+    assert {(item["g"], item["c"]) for item in items} == {("yes", "broke"), ("no", "fixed")} and len(
+        items
+    ) == 30
+    assert all(item["b"]["a"] == "=No." for item in items)
+    assert "#items?task=looked&amp;verdict=broke" in text and "not for clinical use" in text
+    again = tmp_path / "again"
+    compare(ComparisonSettings(), again, base=finished, other=other)
+    assert (again / "index.html").read_text() == text
+    (other / "traces.jsonl").write_text("")
+    with pytest.raises(DataError, match="no item in common"):
+        compare(ComparisonSettings(), tmp_path / "none", base=finished, other=other)
+
+
+def test_sections_that_were_not_asked_for_are_not_there(finished: Path, tmp_path: Path) -> None:
+    text = page(finished, tmp_path)
+    assert 'id="calibration"' not in text and 'href="#calibration"' not in text
+    assert text.index('id="scores"') < text.index('id="items"') < text.index('id="perturbed"')
+
+
+@needs_browser
+def test_the_address_keeps_filters_and_names_an_item(tab: Browser, finished: Path, tmp_path: Path) -> None:
+    page(finished, tmp_path)
+    address = (tmp_path / "index.html").as_uri()
+    tab.open(address)
+    choose = "document.querySelector('[name=verdict]').value = 'wrong';"
+    changed = "document.querySelector('.filters').dispatchEvent(new Event('input', {bubbles: true}))"
+    tab.do(choose + changed)
+    assert tab.do("location.hash") == "#items?verdict=wrong"
+    number = int(tab.do("document.querySelectorAll('.answered').length"))
+    tab.open(address + "#items?verdict=wrong")
+    assert tab.do("document.querySelector('[name=verdict]').value") == "wrong"
+    assert int(tab.do("document.querySelectorAll('.answered').length")) == number
+    link = tab.do("document.querySelector('.answered a').getAttribute('href')")
+    tab.open(address + link)
+    assert tab.do("document.querySelectorAll('.answered').length") == 1
+    tab.do("document.querySelector('.answered .picture').click()")
+    assert tab.do("document.querySelector('dialog.zoom').open") is True
+
+
+@needs_browser
+def test_a_cell_that_a_spreadsheet_would_run_is_text(tab: Browser, finished: Path, tmp_path: Path) -> None:
+    other = other_run(finished, tmp_path / "other")
+    compare(ComparisonSettings(), tmp_path / "page", base=finished, other=other)
+    tab.open((tmp_path / "page" / "index.html").as_uri())
+    keep = "(blob) => { blob.text().then((text) => saved.push(text)); return 'data:,'; }"
+    stop = "HTMLAnchorElement.prototype.click = () => {}"
+    tab.do(f"window.saved = []; URL.createObjectURL = {keep}; {stop}; 0")
+    tab.do("document.querySelector('.saves button').click()")
+    text = tab.do("new Promise((done) => setTimeout(() => done(saved[0]), 200))")
+    assert text.count("\r\n") == 31 and '"\'=No."' in text and ',"=No."' not in text

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import io as memory
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from medxiaohe import images, io
 from medxiaohe.errors import DataError
@@ -158,6 +160,43 @@ def _add_variants(run: Path, by_id: Mapping[tuple[str, str], dict[str, Any]]) ->
             )
 
 
+def add_other(shown: Shown, base: Path, other: Path) -> dict[str, Counter[str]]:
+    """Give each item of `base` the answer of another evaluation, and what changed.
+
+    Returns:
+        task -> how many of all items in common are fixed, broke, both right, both wrong.
+    """
+    first: dict[tuple[str, str], bool] = {}
+    for row in io.read_jsonl(base / "traces.jsonl"):
+        first[row["task"], row["sample"]["id"]] = judgement(row["scores"]).verdict == "right"
+    by_id = {(item["t"], item["i"]): item for item in shown.items}
+    counts: dict[str, Counter[str]] = {}
+    for row in io.read_jsonl(other / "traces.jsonl"):
+        key = row["task"], row["sample"]["id"]
+        if key not in first:
+            continue
+        found = _item(row)
+        change = _change(first[key], found["s"] == "right")
+        counts.setdefault(row["task"], Counter())[change] += 1
+        if (item := by_id.get(key)) is not None:
+            item["c"] = change
+            item["b"] = {name: found[name] for name in ("a", "r", "s")}
+    shown.items = [item for item in shown.items if "c" in item]
+    return counts
+
+
+def _change(base: bool, other: bool) -> str:
+    """What became of an item."""
+    if base == other:
+        return "both right" if base else "both wrong"
+    return "broke" if base else "fixed"
+
+
+def query(**filters: str) -> str:
+    """The filters of the page's items, as its address keeps them."""
+    return urlencode(filters, quote_via=quote)
+
+
 def section_of(shown: Shown) -> Html:
     """The empty list, its filters, and the data that the page's script fills it from."""
     if not shown.items:
@@ -189,7 +228,8 @@ def section_of(shown: Shown) -> Html:
 
 
 def _filters(shown: Shown) -> list[Html]:
-    verdicts = sorted({item["s"] if "of 1" not in item["s"] else "partly" for item in shown.items})
+    said = [item.get("c", item["s"]) for item in shown.items]
+    verdicts = sorted({one if "of 1" not in one else "partly" for one in said})
     task = [tag("option", "all tasks", value=""), *(tag("option", name, value=name) for name in shown.tasks)]
     verdict = [
         tag("option", "every verdict", value=""),

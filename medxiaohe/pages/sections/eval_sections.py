@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from medxiaohe.evals.reporting.table import READING_HEAD, cautions, reading_rows, several
 from medxiaohe.pages.elements import charts, eval_charts
@@ -146,7 +147,7 @@ def _score_row(name: str, task: Mapping[str, Any]) -> tuple[Any, ...]:
     ]
     means = (decimal(row["mean"]), interval(row["low"], row["high"]), count(row["clusters"]))
     return (
-        name,
+        tag("a", name, href=f"#items?task={quote(name, safe='')}", title="the items of this task"),
         count(row["n"]),
         *means,
         *faults,
@@ -236,11 +237,11 @@ def _published(tasks: Mapping[str, Any]) -> Html | None:
 # ---- perturbations ---------------------------------------------------------------------------------
 
 
-def perturbed(results: Results) -> Html:
+def perturbed(results: Results) -> Html | None:
     title = "Asked another way"
     found = {name: task["perturb"] for name, task in results["tasks"].items() if task.get("perturb")}
     if not found:
-        return section("perturbed", title, quiet("No perturbation was asked for: add --perturb all."))
+        return None
     words = (
         "The same items with one thing changed. A flip is a verdict that changes between right and not right."
         " Where the image is taken away or swapped, right answers cannot come from looking. The worst case"
@@ -307,14 +308,10 @@ def _changed(task: str, name: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
 # ---- calibration -----------------------------------------------------------------------------------
 
 
-def calibration(results: Results) -> Html:
+def calibration(results: Results) -> Html | None:
     found = {name: task["calibration"] for name, task in results["tasks"].items() if task.get("calibration")}
     if not found:
-        return section(
-            "calibration",
-            "Calibration",
-            quiet("No likelihoods were asked for: add --confidence, or --calibrate N."),
-        )
+        return None
     words = (
         "Confidence is the probability of the most likely answer among those on offer. ECE is the mean"
         " distance of accuracy from confidence in at most 15 bins of equal numbers of items; \u201cif"
@@ -381,10 +378,10 @@ def _calibrated(name: str, one: Mapping[str, Any]) -> Iterator[Html]:
 # ---- tree nodes ------------------------------------------------------------------------------------
 
 
-def by_node(sliced: Mapping[str, Any]) -> Html:
+def by_node(sliced: Mapping[str, Any]) -> Html | None:
     title = "By tree node"
     if not sliced:
-        return section("slices", title, quiet("No tree was given: add --tree, the folder of a built tree."))
+        return None
     found = sliced["all"]
     nodes = found["nodes"]
     words = (

@@ -20,13 +20,13 @@ DECIDED = (
 )
 CONTENTS = (
     ("summary", "Summary"),
-    ("tree", "Entity tree"),
+    ("scores", "Scores"),
+    ("examples", "Examples"),
+    ("buckets", "By frequency"),
+    ("training", "Training"),
     ("funnel", "Records"),
     ("contamination", "Contamination"),
-    ("training", "Training"),
-    ("scores", "Scores"),
-    ("buckets", "By frequency"),
-    ("examples", "Examples"),
+    ("tree", "Entity tree"),
     ("provenance", "Provenance"),
 )
 
@@ -36,13 +36,13 @@ def page(
 ) -> str:
     sections = [
         _summary(run, found),
-        data_sections.tree_section(run),
+        model_sections.scores_section(run, found),
+        model_sections.examples_section(run, examples if words else 0, pictures=pictures),
+        model_sections.buckets_section(run),
+        training_section(run, words),
         data_sections.funnel_section(run, words=words),
         data_sections.contamination_section(run, words=words),
-        training_section(run, words),
-        model_sections.scores_section(run, found),
-        model_sections.buckets_section(run),
-        model_sections.examples_section(run, examples if words else 0, pictures=pictures),
+        data_sections.tree_section(run),
         model_sections.provenance_section(run),
     ]
     return frame.document(title, "medxiaohe run report", CONTENTS, sections, ("report.css",), ("report.js",))
