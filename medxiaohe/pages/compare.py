@@ -17,7 +17,7 @@ from medxiaohe import io
 from medxiaohe.errors import DataError
 from medxiaohe.pages.elements import frame
 from medxiaohe.pages.elements.html import Html, count, decimal, interval, section, table, tag
-from medxiaohe.pages.evaluation import EvaluationSettings
+from medxiaohe.pages.evaluation import EvaluationSettings, model_name
 from medxiaohe.pages.sections import eval_items
 
 FIXED, BROKE, RIGHT, WRONG = "fixed", "broke", "both right", "both wrong"
@@ -45,7 +45,7 @@ def compare(settings: ComparisonSettings, out: Path, *, base: Path, other: Path)
     changes = eval_items.add_other(shown, base, other)
     if not any(changes.values()):
         raise DataError(f"{base} and {other} have no item in common: evaluate both on the same tasks")
-    names = [str(whole["model"]["name"]) for whole in results]
+    names = [model_name(whole) for whole in results]
     sections = [_scores(results, names, changes), eval_items.section_of(shown)]
     title = settings.title or f"{names[1]} against {names[0]}"
     contents = (("changes", "What changed"), ("items", "Items"))

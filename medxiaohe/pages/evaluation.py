@@ -6,8 +6,10 @@ bytes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError
@@ -39,6 +41,12 @@ CONTENTS = (
 )
 
 
+def model_name(results: Mapping[str, Any]) -> str:
+    """The name of the evaluated model; of a path, its end: pages hold no absolute paths."""
+    name = str(results["model"]["name"])
+    return "/".join(name.rsplit("/", 2)[-2:]) if name.startswith("/") else name
+
+
 def evaluation(settings: EvaluationSettings, out: Path, *, run: Path) -> dict[str, str]:
     """Write index.html about the evals.run stage in `run`."""
     results = io.read_json(run / "results.json")
@@ -60,7 +68,7 @@ def evaluation(settings: EvaluationSettings, out: Path, *, run: Path) -> dict[st
     there = {
         id: part for id, part in parts.items() if part is not None
     }  # what was not asked for has no section
-    title = settings.title or str(results["model"]["name"])
+    title = settings.title or model_name(results)
     page = frame.document(
         title,
         "medxiaohe evaluation",

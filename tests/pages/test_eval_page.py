@@ -201,6 +201,7 @@ def test_a_comparison_says_of_each_item_what_became_of_it(finished: Path, tmp_pa
         items
     ) == 30
     assert all(item["b"]["a"] == "=No." for item in items)
+    assert f"naysayer against {finished.parent.name}/bot.py:answer</h1>" in text
     assert "#items?task=looked&amp;verdict=broke" in text and "not for clinical use" in text
     again = tmp_path / "again"
     compare(ComparisonSettings(), again, base=finished, other=other)
