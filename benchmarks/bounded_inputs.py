@@ -3,8 +3,8 @@
     python benchmarks/bounded_inputs.py            half a minute; figures in docs/reliability.md
 
 Each case runs in a process of its own: the inputs are those of tests/io/test_bounded_yaml.py and
-tests/models/test_templates.py. Memory is the peak of the process that reads (YAML) or renders (templates); the
-time of a template has the start of that process in it.
+tests/models/test_templates.py. Memory is the peak of the process that reads (YAML) or renders (templates); a
+template's time has the start of that process in it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from medxiaohe.models.render import Thinking
 from medxiaohe.models.text_only import TextProcessor
 from medxiaohe.privacy import guard
 
+FETCHED = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "*.tiktoken")
+REVISION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/-]{0,99}")
 CONFIG_BYTES = 32 * 2**20  # of a JSON file that may be a config; a tokenizer is smaller
 OPTIONAL = ("torchvision", "num2words", "timm", "sentencepiece", "tiktoken", "einops", "librosa", "av")
 
@@ -188,7 +191,15 @@ def _text_processor(tokenizer: Any, name: str) -> TextProcessor:
 
 
 def resolve(name: str) -> str:
-    """A local folder for `starter` and for paths; a hub id is handed to huggingface_hub as it is."""
+    """The local folder of `starter`, of a path, or of a hub id, whose files are fetched.
+
+    Args:
+        name: "starter", a folder in hub layout, "ORG/NAME" or "ORG/NAME@REVISION", a commit, branch or tag.
+
+    Raises:
+        ConfigError: it is none of them.
+        ModelError: the folder holds code or pickles, or the hub does not give the files.
+    """
     if name == "starter":
         return str(starter.folder())
     place = Path(name).expanduser()
@@ -198,33 +209,50 @@ def resolve(name: str) -> str:
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise ConfigError(
             f"no model {name!r}: it must be starter, an existing folder in hub layout, or a hub id like"
-            " ORG/NAME"
+            " ORG/NAME or ORG/NAME@REVISION"
         )
-    guard.egress(name)
-    return name
+    folder = _fetched(name)
+    refuse_code(folder, weights=False)  # other programs may have fetched pickles too; they are not read
+    return str(folder)
+
+
+def _fetched(name: str) -> Path:
+    """The folder of a hub id: configs, tokenizers, templates and safetensors, and nothing that could run."""
+    repository, _, revision = name.partition("@")
+    guard.egress(repository)
+    if revision and not REVISION.fullmatch(revision):
+        raise ConfigError(f"{name!r} names no revision: write ORG/NAME@ and a commit, a branch or a tag")
+    plugins.need("huggingface_hub", why=f"the model {name!r}")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(FETCHED)))
+    except (OSError, ValueError) as error:  # of huggingface_hub: no network, no access, no such id
+        raise ModelError(f"cannot fetch the model {name!r}: {_short(error)}") from error
 
 
 CODE = (".py", ".pyc", ".so", ".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack", ".joblib")
 NAMES_CODE = ("auto_map", "custom_pipelines", "trust_remote_code")  # keys of a config
 
 
-def refuse_code(folder: Path) -> None:
+def refuse_code(folder: Path, *, weights: bool = True) -> None:
     """A checkpoint is data: one that ships Python, names code to run, or holds pickled weights is refused.
 
     Args:
         folder: looked through with its sub-folders, where an index or a generation script may lead.
+        weights: whether files of code and pickles count, besides configs that name them.
 
     Raises:
         ModelError: a file is code or a pickle, a config names code, or an index leads out of the folder.
     """
     files = sorted(p for p in folder.rglob("*") if p.is_file())
-    bad = [p for p in files if p.suffix in CODE]
+    bad = [p for p in files if p.suffix in CODE and weights]
     for path in files:
         if path.suffix == ".json" and path.stat().st_size <= CONFIG_BYTES:
             found = io.read_json(path)
-            weights = found.get("weight_map", {}) if isinstance(found, dict) else {}
-            leads = [str(name) for name in weights.values()] if isinstance(weights, dict) else []
-            if _names_code(found) or any(_leads_out(name) for name in leads):
+            places = found.get("weight_map", {}) if isinstance(found, dict) else {}
+            leads = [str(name) for name in places.values()] if isinstance(places, dict) else []
+            if _names_code(found) or (weights and any(_leads_out(name) for name in leads)):
                 bad.append(path)
     if bad:
         names = ", ".join(sorted(path.relative_to(folder).as_posix() for path in bad)[:5])

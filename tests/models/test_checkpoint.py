@@ -77,3 +77,39 @@ def test_the_starter_is_built_to_the_same_weights_every_time() -> None:
     kept = checkpoint.load("starter").model.state_dict()
     for name, weight in built.state_dict().items():
         assert torch.equal(weight, kept[name]), name
+
+
+def hub_cache(tiny_vlm: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the hub with two revisions of ORG/TINY, the second of which names code."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    place = folder / "models--ORG--TINY"
+    first, second = "a" * 40, "b" * 40
+    shutil.copytree(tiny_vlm, place / "snapshots" / first)
+    config = json.loads((tiny_vlm / "config.json").read_text())
+    shutil.copytree(tiny_vlm, place / "snapshots" / second)
+    evil = {**config, "auto_map": {"AutoConfig": "evil.Evil"}}
+    (place / "snapshots" / second / "config.json").write_text(json.dumps(evil))
+    (place / "snapshots" / first / "pytorch_model.bin").write_bytes(b"fetched by another program")
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(second)
+    (place / "refs" / "v1").write_text(first)
+    return place
+
+
+def test_a_hub_id_is_the_folder_of_its_revision(
+    tiny_vlm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("huggingface_hub")
+    place = hub_cache(tiny_vlm, tmp_path, monkeypatch)
+    for revision in ("v1", "a" * 40):
+        assert checkpoint.resolve(f"ORG/TINY@{revision}") == str(place / "snapshots" / ("a" * 40))
+    assert checkpoint.load("ORG/TINY@v1", "cpu").name == "ORG/TINY@v1"
+    with pytest.raises(ModelError, match="code or pickles"):
+        checkpoint.resolve("ORG/TINY")
+    with pytest.raises(ModelError, match="cannot fetch the model 'ORG/OTHER'"):
+        checkpoint.resolve("ORG/OTHER")
+    for odd in ("ORG/TINY@", "ORG/TINY@a b", "ORG/TINY@-x"):
+        with pytest.raises((ConfigError, ModelError)):
+            checkpoint.resolve(odd)
