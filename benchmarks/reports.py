@@ -1,6 +1,7 @@
 """Do verifiers see errors, and do reports that are revised by them hallucinate less?
 
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only verifier
+    MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only answers
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only text
 
 Reports of the Indiana University collection are split by hash as the task iu_impression splits them (60 %
@@ -13,6 +14,7 @@ import csv
 import functools
 import os
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,15 +22,19 @@ from pathlib import Path
 from medxiaohe import io
 from medxiaohe.evals.statistics.stats import holm, paired
 from medxiaohe.evidence import planted, revision
-from medxiaohe.evidence.claims import by_findings
+from medxiaohe.evidence.claims import by_findings, by_rules
 from medxiaohe.evidence.rule import Verifier, named, ruled
 from medxiaohe.evidence.sentences import split
+from medxiaohe.evidence.verifiers.judged import judged
 from medxiaohe.progress import track
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.scoring._findings import lexicon
+from medxiaohe.scoring._sentences import sentences
 from medxiaohe.scoring.findings import compare
+from medxiaohe.scoring.judges.rules import RuleJudge
+from medxiaohe.tasks import _bioasq
 from medxiaohe.tasks._common import hash_split
-from medxiaohe.types import Evidence
+from medxiaohe.types import Claim, Evidence
 
 REPORTS = 500
 
@@ -103,6 +109,125 @@ def radfact(verifiers: list[Verifier]) -> tuple[Counter[tuple[str, str]], int]:
                 label = label_of(one["phrase"], evidence, verifiers)
                 counts[gold[one["status"]], "unsupported" if label == "unseen" else label] += 1
     return counts, sum(counts.values())
+
+
+ORDER = ("contradicted", "unsupported", "unjudged", "supported")
+TURNS = (  # denials of sentences that are no reports
+    (re.compile(r"\b(is|are|was|were|has|have|had|can|may|does|do|did) not "), r"\1 "),
+    (re.compile(r"\b(is|are|was|were|has|have|had|can|may) (?!not)"), r"\1 not "),
+)
+
+
+def general() -> dict[str, list[Verifier]]:
+    """Verifiers of texts that are no reports: rules alone, and the judge of rules behind them."""
+    judge = RuleJudge.of()
+    return {
+        "rules": named(),
+        "rules, then the judge of rules": [*named(), functools.partial(judged, judge=judge)],
+    }
+
+
+def bioasq(verifiers: list[Verifier], split_: str, most: int) -> dict[str, Counter[str]]:
+    """Sentences of answers against the snippets of their question, of another, and with a planted error."""
+    rows = [row for kind in ("yesno", "factoid", "list") for row in _bioasq.questions("", kind, split_)][
+        :most
+    ]
+    table: dict[str, Counter[str]] = {"own": Counter(), "other": Counter(), "changed": Counter()}
+    for number, row in enumerate(rows):
+        evidence, other = (
+            [Evidence(f"s{n}", one["text"], "") for n, one in enumerate(some["snippets"][:10])]
+            for some in (row, rows[(number + 1) % len(rows)])
+        )
+        answer = row.get("ideal_answer") or [""]
+        for text in sentences(answer if isinstance(answer, str) else answer[0]):
+            for kind, said, known in (("own", text, evidence), ("other", text, other)):
+                if label := worst(said, known, verifiers):
+                    table[kind][label] += 1
+            for said in turned(text):
+                table["changed"][worst(said, evidence, verifiers)] += 1
+    return table
+
+
+def worst(text: str, evidence: list[Evidence], verifiers: list[Verifier]) -> str:
+    labels = {one.label for one in ruled(by_rules(text), evidence, verifiers).decided}
+    return next((label for label in ORDER if label in labels), "")
+
+
+def turned(text: str) -> Iterator[str]:
+    """A sentence with one error of each kind that fits it."""
+    rng = random.Random(text)
+    for kind in ("side", "degree", "number"):
+        if said := planted.changed(kind, text, named=(), draw=rng):
+            yield said
+    for pattern, by in TURNS:
+        if said := pattern.sub(by, text, count=1):
+            if said != text:
+                yield said
+                return
+
+
+def kqa(verifiers: list[Verifier]) -> tuple[list[tuple[str, str, str]], list[float]]:
+    """(gold, label, question) of claims that physicians labelled, and the physicians' shares of it."""
+    gold = {"Entailment": "supported", "Contradiction": "contradicted", "Neutral": "unsupported"}
+    with open(data("rubric", "kqa", "nli_medical_annotator.csv"), newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = []
+    for row in rows:
+        (one,) = ruled([Claim("c", row["claim"])], [Evidence("a", row["answer"], "")], verifiers).decided
+        label = "unsupported" if one.label == "unjudged" else one.label
+        found.append((gold[row["majority_label"]], label, row["Question"]))
+    people = [sum(row[f"label_{n}"] == row["majority_label"] for row in rows) / len(rows) for n in range(3)]
+    return found, people
+
+
+def kappa(pairs: Sequence[tuple[str, str, str]]) -> float:
+    """Cohen's kappa: agreement beyond that of two raters who label by their own shares."""
+    n = len(pairs)
+    right = sum(a == b for a, b, _ in pairs) / n
+    gold, said = Counter(a for a, _, _ in pairs), Counter(b for _, b, _ in pairs)
+    chance = sum(gold[label] * said[label] for label in gold) / n**2
+    return (right - chance) / (1 - chance) if chance < 1 else 0.0
+
+
+def by_question(pairs: Sequence[tuple[str, str, str]], resamples: int = 2000) -> tuple[float, float]:
+    """Interval of kappa at 95 %: percentiles over resampled questions."""
+    groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for pair in pairs:
+        groups[pair[2]].append(pair)
+    names, rng = sorted(groups), random.Random(1)
+    found = sorted(
+        kappa([pair for name in rng.choices(names, k=len(names)) for pair in groups[name]])
+        for _ in range(resamples)
+    )
+    return found[int(0.025 * resamples)], found[int(0.975 * resamples) - 1]
+
+
+def answers_part(split_: str, most: int) -> Iterator[str]:
+    """Claims of answers to questions: BioASQ with snippets, K-QA with physicians."""
+    yield "| verifiers | BioASQ sentences | n | contradicted | unsupported | unjudged | supported |"
+    yield "|---|---|---|---|---|---|---|"
+    after = []
+    for name, verifiers in general().items():
+        table = bioasq(verifiers, split_, most or 300)
+        for kind, row in table.items():
+            n = sum(row.values())
+            yield f"| {name} | {kind} | {n:,} | {' | '.join(f'{row[label] / n:.3f}' for label in ORDER)} |"
+        said = sum(row["contradicted"] for row in table.values())
+        share = table["changed"]["contradicted"] / max(1, said)
+        after.append(f"{name}: precision of contradicted {share:.3f} of {said}")
+        pairs, people = kqa(verifiers)
+        low, high = by_question(pairs)
+        right = sum(a == b for a, b, _ in pairs) / len(pairs)
+        called = [a for a, b, _ in pairs if b == "supported"]
+        after.append(
+            f"{name}: K-QA, {len(pairs)} claims: right {right:.3f}, kappa {kappa(pairs):.3f}"
+            f" [{low:.3f}, {high:.3f}];"
+            f" of {len(called)} called supported {called.count('supported')} are;"
+            " physicians are right"
+            f" {', '.join(f'{one:.3f}' for one in people)}"
+        )
+    yield ""
+    yield from after
 
 
 def verifier_part(split_: str, show: int) -> Iterator[str]:
@@ -281,7 +406,8 @@ def bootstrapped(values: Sequence[float], resamples: int = 1000) -> tuple[float,
 
 
 PARTS = {"verifier": lambda given: verifier_part(given.split, given.show),
-         "text": lambda given: text_part(given.split, given.most)}  # fmt: skip
+         "answers": lambda given: answers_part(given.split, given.most),
+    "text": lambda given: text_part(given.split, given.most)}  # fmt: skip
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(
