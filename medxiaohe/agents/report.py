@@ -21,7 +21,7 @@ from medxiaohe.types import Evidence, Message, ToolCall, ToolResult
 
 # tools that are asked once for each case, with these arguments, without a model asking for them
 MEASURES: tuple[tuple[str, dict[str, Any]], ...] = (("study", {"kind": "all"}),)
-OF_IMAGES = ("cells",)  # and those that are asked once for each image
+OF_IMAGES = (("detect", {"what": "white cells"}),)  # and those that are asked once for each image
 ROUNDS = 8  # of tools that the writer calls
 EXAMPLE = Example(
     "The lungs are clear.",
@@ -79,7 +79,7 @@ def decisions(made: Report) -> list[Mapping[str, Any]]:
 def _calls(case: Case) -> list[tuple[str, dict[str, Any]]]:
     names = {tool.name for tool in case.tools}
     per_image: list[tuple[str, dict[str, Any]]] = [
-        (name, {"image": n}) for name in OF_IMAGES for n in range(1, len(case.images) + 1)
+        (name, {"image": n, **more}) for name, more in OF_IMAGES for n in range(1, len(case.images) + 1)
     ]
     return [(name, dict(given)) for name, given in [*MEASURES, *per_image] if name in names]
 

@@ -121,7 +121,7 @@ def _image_tools(study: gather.Study) -> list[str]:
     from medxiaohe.agents.report import OF_IMAGES
 
     known = plugins.available("tools")
-    return [name for name in OF_IMAGES if study.images and name in known]
+    return [name for name, _ in OF_IMAGES if study.images and name in known]
 
 
 def _options(rows: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -19,6 +19,7 @@ from medxiaohe.evidence import phrases
 from medxiaohe.evidence.claims import by_findings
 from medxiaohe.evidence.rule import Ruled, Verifier, named, ruled
 from medxiaohe.evidence.sentences import ADVICE
+from medxiaohe.evidence.verifiers import measured
 from medxiaohe.evidence.verifiers.findings import Seen, judge, read
 from medxiaohe.scoring._findings import Lexicon, lexicon
 from medxiaohe.types import Claim, Evidence, Finding, Ruling
@@ -136,7 +137,11 @@ def _decided(
             yield _said(_kept(text, rows), words)
             continue
         for claim, ruling, action in rows:
-            yield _rewritten(claim, ruling, action, seen, words)
+            counts = claim.finding is None and action == "replace"
+            if counts and (line := _as_measured(claim, ruling, evidence, words)):
+                yield line
+            else:
+                yield _rewritten(claim, ruling, action, seen, words)
 
 
 def _action(claim: Claim, ruling: Ruling, policy: Policy) -> Action:
@@ -193,7 +198,7 @@ def _rewritten(claim: Claim, ruling: Ruling, action: Action, seen: Sequence[Seen
 
 def _said(line: Line, words: Lexicon) -> Line:
     """The line with the findings that a reader of its text reads."""
-    return replace(line, findings=read(line.text, words))
+    return replace(line, findings=(*read(line.text, words), *measured.findings_of(line.text)))
 
 
 def _as_evidenced(
@@ -211,12 +216,27 @@ def _as_evidenced(
     return None
 
 
+def _as_measured(claim: Claim, ruling: Ruling, evidence: Sequence[Evidence], words: Lexicon) -> Line | None:
+    """What was measured of the cells that a claim counts."""
+    for text, ids in measured.statements(evidence):
+        if measured.kinds_of(text) & measured.kinds_of(claim.text):
+            line = Line(text, "replace", "supported", (), ids, ruling.why, (claim.id,), claim.needs)
+            return _said(line, words)
+    return None
+
+
 def _added(lines: Sequence[Line], evidence: Sequence[Evidence], words: Lexicon) -> list[Line]:
     """A line for each finding that the evidence affirms and no line states."""
     named_ = {
         one.name for line in lines if line.action != "cut" for one in line.findings if one.status != "absent"
     }
     found: list[Line] = []
+    counted = {kind for line in lines if line.action != "cut" for kind in measured.kinds_of(line.text)}
+    for text, ids in measured.statements(evidence):
+        if not measured.kinds_of(text) & counted:
+            found.append(
+                _said(Line(text, "add", "supported", (), ids, "measured, and not in the draft"), words)
+            )
     for item in evidence:
         if item.kind not in ADDED_FROM:
             continue

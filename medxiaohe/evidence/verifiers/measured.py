@@ -1,0 +1,220 @@
+"""Verifier: a claim that counts or places cells, or gives a measurement, against what tools measured.
+
+    regions       "white cell at [30, 40, 150, 160] of 640 x 480 pixels": counted, and placed by their middle
+    measurements  "cardiothoracic ratio: 0.48"
+
+    supported     the claim counts as many as there are, every part of the picture that it names has one; or
+                  the measured value is the claimed one within TOLERANCE
+    contradicted  another number, none in a part that it names, another value
+    unsupported   nothing of that kind was measured
+    unjudged      the claim neither counts nor measures
+
+A tool that finds cells says nothing of other cells: platelets that no tool looked for are unsupported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medxiaohe.scoring._words import content, stem
+from medxiaohe.types import Claim, Evidence, Finding, Label, Locator, Ruling
+
+NAME = "measured"
+TOLERANCE = 0.05  # of a measured value
+KINDS = {  # of cells, as tools name them -> words for them
+    "white cell": r"white (?:blood )?cells?|WBCs?|leu[ck]ocytes?",
+    "red cell": r"red (?:blood )?cells?|RBCs?|erythrocytes?",
+    "platelet": r"platelets?|thrombocytes?",
+}
+SHOWN = {"white cell": "white blood cell", "red cell": "red blood cell", "platelet": "platelet"}
+VAGUE = ("several", "multiple")
+MANY = 5  # cells, of which a sentence no longer says where they are
+NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
+COUNTED = {
+    kind: re.compile(
+        rf"\b(?P<number>\d+|no|an?|{'|'.join(NUMBERS[1:])}|several|multiple)\s+(?:\w+\s+){{0,2}}?(?:{words})\b",
+        re.IGNORECASE,
+    )
+    for kind, words in KINDS.items()
+}
+NAMED = {kind: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for kind, words in KINDS.items()}
+PART = re.compile(
+    r"\b(?P<high>upper|lower|top|bottom)[- ](?P<wide>left|right)\b|\b(?P<middle>cent(?:er|re)|middle)\b",
+    re.IGNORECASE,
+)
+REGION = re.compile(
+    r"^(?P<kind>[\w ]+?) at \[(?P<box>[\d, ]+)\](?: of (?P<width>\d+) x (?P<height>\d+) pixels)?"
+)
+MEASURED = re.compile(r"^(?P<name>[^:=\d]{3,60})[:=]\s*(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>[^\W\d]*)")
+VALUE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One thing that a tool found in a picture."""
+
+    kind: str
+    box: tuple[int, int, int, int]
+    size: tuple[int, int] | None  # of the picture
+    evidence: str
+
+    @property
+    def part(self) -> str:
+        """Quarter of the picture in which its middle lies; "" where the picture's size is not known."""
+        if self.size is None:
+            return ""
+        left, top, right, bottom = self.box
+        high = "upper" if top + bottom < self.size[1] else "lower"
+        return f"{high} {'left' if left + right < self.size[0] else 'right'}"
+
+    def is_central(self) -> bool:
+        """Whether its middle lies in the middle half of the picture, each way."""
+        if self.size is None:
+            return False
+        left, top, right, bottom = self.box
+        return all(
+            0.25 <= (a + b) / 2 / whole <= 0.75
+            for a, b, whole in ((left, right, self.size[0]), (top, bottom, self.size[1]))
+        )
+
+
+def measured(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruling]:
+    """Rule on claims by regions and measurements of tools."""
+    found = regions(evidence)
+    return [_ruling(claim, found, evidence) for claim in claims]
+
+
+def regions(evidence: Sequence[Evidence]) -> list[Region]:
+    """The regions among pieces of evidence, in their order."""
+    rows = []
+    for item in evidence:
+        match = REGION.match(item.text) if item.kind == "region" else None
+        if match and item.at is not None and item.at.box is not None:
+            size = (int(match["width"]), int(match["height"])) if match["width"] else None
+            rows.append(Region(match["kind"].strip().lower(), item.at.box, size, item.id))
+    return rows
+
+
+def statements(evidence: Sequence[Evidence]) -> list[tuple[str, tuple[str, ...]]]:
+    """What regions say in words: a sentence for each kind of cell, and the evidence that it rests on."""
+    rows = []
+    found = regions(evidence)
+    for kind in dict.fromkeys(one.kind for one in found if one.kind in KINDS):
+        mine = [one for one in found if one.kind == kind]
+        count = NUMBERS[len(mine)] if len(mine) < len(NUMBERS) else str(len(mine))
+        parts = sorted({one.part for one in mine} - {""}) if len(mine) < MANY else []
+        where = f", {' and '.join(f'in the {part}' for part in parts)}" if parts else ""
+        name = SHOWN[kind] + ("s" if len(mine) > 1 else "")
+        verb = "is" if len(mine) == 1 else "are"
+        rows.append((f"There {verb} {count} {name}{where}.", tuple(one.evidence for one in mine)))
+    return rows
+
+
+def findings_of(text: str) -> tuple[Finding, ...]:
+    """The counts of a text as findings: "2 white blood cells" in the upper left."""
+    rows = []
+    for kind, pattern in COUNTED.items():
+        match = pattern.search(text)
+        number = match["number"].lower() if match else ""
+        if match and number not in VAGUE:
+            count = _number(number)
+            parts = [" ".join(filter(None, part.groups())).lower() for part in PART.finditer(text)]
+            name = f"{count} {SHOWN[kind]}{'' if count == 1 else 's'}"
+            rows.append(Finding(name, location=", ".join(sorted(parts))))
+    return tuple(rows)
+
+
+def kinds_of(text: str) -> set[str]:
+    """The kinds of cells that a text names."""
+    return {kind for kind, pattern in NAMED.items() if pattern.search(text)}
+
+
+def _ruling(claim: Claim, found: Sequence[Region], evidence: Sequence[Evidence]) -> Ruling:
+    kinds = kinds_of(claim.text)
+    if kinds:
+        rows = [
+            _counted(claim.text, kind, [one for one in found if one.kind == kind]) for kind in sorted(kinds)
+        ]
+        for wanted in ("contradicted", "unsupported", "supported"):
+            for label, ids, why in rows:
+                if label == wanted:
+                    return Ruling(claim.id, label, ids, NAME, why)
+    label, ids, why = _value(claim.text, evidence)
+    return Ruling(claim.id, label, ids, NAME, why)
+
+
+def _counted(text: str, kind: str, mine: Sequence[Region]) -> tuple[Label, tuple[str, ...], str]:
+    """Label, evidence and reason for what a text says of one kind of cell."""
+    ids = tuple(one.evidence for one in mine)
+    if not mine:
+        return "unsupported", (), f"no tool found a {SHOWN[kind]}"
+    match = COUNTED[kind].search(text)
+    number = match["number"].lower() if match else ""
+    if number in VAGUE:
+        right = len(mine) > 1
+    elif number:
+        right = _number(number) == len(mine)
+    else:
+        right = True
+    if not right:
+        return "contradicted", ids, f"{len(mine)} measured, not {number}"
+    parts = list(PART.finditer(text))
+    if parts and any(one.size is None for one in mine):
+        return "unsupported", ids, "the size of the picture is not known, so neither are parts of it"
+    for part in parts:
+        if part["middle"]:
+            there = any(one.is_central() for one in mine)
+        else:
+            high = {"top": "upper", "bottom": "lower"}.get(part["high"].lower(), part["high"].lower())
+            there = any(one.part == f"{high} {part['wide'].lower()}" for one in mine)
+        if not there:
+            return "contradicted", ids, f"none in the {part.group().lower()}"
+    return "supported", ids, f"{len(mine)} measured"
+
+
+def _number(word: str) -> int:
+    if word.isdigit():
+        return int(word)
+    return 1 if word in ("a", "an") else NUMBERS.index(word)
+
+
+def _value(text: str, evidence: Sequence[Evidence]) -> tuple[Label, tuple[str, ...], str]:
+    """The same for a measurement that a text gives."""
+    words = {stem(mark.group()) for mark in content(text)}
+    values = [float(one) for one in VALUE.findall(text)]
+    for item in evidence:
+        match = MEASURED.match(item.text) if item.kind == "measurement" else None
+        if match is None or not values:
+            continue
+        name = {stem(mark.group()) for mark in content(match["name"])}
+        if name and name <= words:
+            value = float(match["value"])
+            near = any(abs(one - value) <= TOLERANCE * abs(value) for one in values)
+            why = f"{match['value']} {match['unit']}".strip() + " measured"
+            return ("supported" if near else "contradicted"), (item.id,), why
+    return "unjudged", (), "the claim neither counts nor measures anything that was measured"
+
+
+def _seen(id: str, box: tuple[int, int, int, int]) -> Evidence:
+    text = f"white cell at {list(box)} of 640 x 480 pixels"
+    return Evidence(id, text, "smear.jpg", kind="region", at=Locator(box=box))
+
+
+EXAMPLE = (
+    (
+        Claim("c1", "There are two white blood cells, in the upper left and in the lower right."),
+        Claim("c2", "Three leukocytes are seen."),
+        Claim("c3", "A white cell lies in the upper right."),
+        Claim("c4", "There are many platelets."),
+        Claim("c5", "The cardiothoracic ratio is 0.48."),
+        Claim("c6", "The smear is thin."),
+    ),
+    (
+        _seen("r1", (10, 20, 130, 140)),
+        _seen("r2", (400, 300, 520, 420)),
+        Evidence("m1", "cardiothoracic ratio: 0.55", "measure", kind="measurement"),
+    ),
+    ("supported", "contradicted", "contradicted", "unsupported", "contradicted", "unjudged"),
+)
