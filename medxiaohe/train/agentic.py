@@ -140,7 +140,15 @@ def agentic(
     trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
     inputs = [io.content(data, name) for name in ("prompts.jsonl", NEEDS) if (data / name).is_file()]
     place = io.scratch(
-        out, ["agentic", decisive(settings), inputs, identity(base), code(), answer_rewards.code()]
+        out,
+        [
+            "agentic",
+            decisive(settings),
+            inputs,
+            identity(base),
+            code(),
+            answer_rewards.code(settings.reward.rules),
+        ],
     )
     flow, chosen = flow_of(settings), {k: v for k, v in settings.workflow.items() if k != "name"}
     if not settings.workflow:

@@ -138,7 +138,7 @@ def rl(
             io.content(data, "prompts.jsonl"),
             identity(base),
             code(),
-            answer_rewards.code(),
+            answer_rewards.code(settings.reward.rules),
         ],
     )
     earned = Rewarding(tasks, settings.reward, tree)

@@ -107,7 +107,11 @@ def test_a_button_folds_all_steps_of_a_role(tab: Browser, finished: Path, tmp_pa
 def test_the_recipe_runs_every_workflow_that_ships_but_talks_and_reports() -> None:
     recipe = load(ROOT / "recipes/agents.yaml")
     used = {stage.settings.workflow["name"] for stage in recipe.stages if stage.uses == "evals.run"}
-    shipped = {path.stem for path in (ROOT / "medxiaohe/agents").glob("*.py")} - {"__init__", "patient", "report"}
+    shipped = {path.stem for path in (ROOT / "medxiaohe/agents").glob("*.py")} - {
+        "__init__",
+        "patient",
+        "report",
+    }
     assert used == shipped and recipe.stages[-1].uses == "pages.workflows"
 
 

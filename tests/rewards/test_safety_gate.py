@@ -16,6 +16,7 @@ from medxiaohe.rewards.hybrid import answered, hybrid
 from medxiaohe.scoring._doses import doses, frequency
 from medxiaohe.scoring.choice import EXAMPLE, choice
 from medxiaohe.tasks import make
+from medxiaohe.train.rollouts import answer_rewards
 from medxiaohe.train.rollouts.answer_rewards import Rewarding, RewardSettings
 from medxiaohe.types import Message, Sample
 
@@ -199,6 +200,9 @@ def test_a_recipe_names_its_rules_and_its_own(tmp_path: Path) -> None:
     sample = replace(EXAMPLE, source="t")
     answers = ["TAKE TEA", "Take 20 g of paracetamol.", EXAMPLE.messages[-1].text]
     assert [one.status for one in rewarding.of([sample] * 3, answers)] == ["unsafe", "unsafe", "judged"]
+    before = answer_rewards.code(settings.rules)
+    mine.write_text(mine.read_text() + "# another\n")
+    assert answer_rewards.code(settings.rules) != before != answer_rewards.code()
     with pytest.raises(ConfigError, match="overdose"):
         RewardSettings("hybrid", rules=("overdosse",))
     with pytest.raises(ConfigError, match="hybrid"):

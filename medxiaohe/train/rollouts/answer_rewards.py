@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError
+from medxiaohe.recipe.identity import plugin_code
 from medxiaohe.recipe.settings import InputPath
 from medxiaohe.rewards import rubrics, safety
 from medxiaohe.rewards.hybrid import Reward, Weights, answered, hybrid_many
@@ -110,7 +111,9 @@ def row(sample: Sample, answer: str, reward: Reward, hybrid: bool) -> dict[str, 
     return said | ({"correct": reward.correct, "parts": reward.parts} if hybrid else {})
 
 
-def code() -> str:
-    """A hash of the code that says what an answer earns: every reward and every scorer."""
+def code(rules: Sequence[str] = ()) -> str:
+    """A hash of the code that says what an answer earns: every reward, every scorer, and the user's own
+    `rules`."""
     names = [name for folder in ("rewards", "scoring") for name in io.code.modules_below(folder)]
-    return io.code.digest(*names)
+    own = [plugin_code("", name) for name in rules if ":" in name]
+    return io.fingerprint([io.code.digest(*names), *own]) if own else io.code.digest(*names)

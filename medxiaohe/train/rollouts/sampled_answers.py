@@ -77,7 +77,7 @@ def draw(
         io.content(data, "prompts.jsonl"),
         identity(base),
         code(),
-        answer_rewards.code(),
+        answer_rewards.code(settings.reward.rules),
     ]
     file = io.scratch(out, key) / "draws.jsonl"
     io.drop_torn_line(file)
