@@ -1,8 +1,8 @@
 """MedCalc-Bench with tools: the model may call an arithmetic calculator and a calendar, and body mass index
 by name.
 
-The same items and limits as `medcalc`, so the difference is what the tools are worth. None of the 54 formulas
-is a tool.
+The same items and limits as `medcalc`, so the difference is what the tools are worth. None of the 54 formulae
+is one of its tools.
 """
 
 from functools import partial
