@@ -21,6 +21,8 @@ from medxiaohe.errors import DataError, Rejected
 from medxiaohe.types import ImageRef
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
@@ -146,6 +148,22 @@ def _decoded(data: bytes, image: ImageRef, small: int) -> Image:
             pil.DecompressionBombWarning,
         ) as error:
             raise DataError(f"{image.uri}: not a readable image: {error}") from error
+
+
+def keep(rgb: NDArray[np.uint8], folder: Path) -> ImageRef:
+    """A picture of height x width x 3 as a PNG in `folder`, named by its content: the same pixels are the
+    same file, with nothing of where they come from."""
+    from PIL import Image as pil
+
+    grey = (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all()
+    out = BytesIO()
+    pil.fromarray(rgb[..., 0] if grey else rgb).save(out, "PNG", compress_level=4)
+    data = out.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    path = folder / digest
+    if not path.exists():
+        io.write(path, lambda file: file.write(data))
+    return ImageRef(str(path), sha256=digest)
 
 
 def size_of(image: ImageRef) -> tuple[int, int]:

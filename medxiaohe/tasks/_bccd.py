@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medxiaohe.errors import DataError
-from medxiaohe.tasks._common import hash_split, known_split, pictured, place, shuffled
-from medxiaohe.types import ImageRef
+from medxiaohe.tasks._common import hash_split, item, known_split, pictured, place, shuffled
+from medxiaohe.types import ImageRef, Sample
 
 LICENSE = "MIT"
 TAGS = ("image", "english", "microscopy")
@@ -46,6 +46,19 @@ def smears(path: str, split: str) -> Iterator[Smear]:
     for file in shuffled(files, key=lambda file: file.stem):
         if hash_split("bccd", file.stem, train=0.6, validation=0.1) == split:
             yield Smear(file.stem, pictured(f"{file.stem}.jpg", folder / "JPEGImages"), _boxes(file))
+
+
+def question(task: str, smear: Smear, kind: str, asked: str, answer: str, split: str) -> Sample:
+    """An item about one kind of cell in a smear."""
+    return item(
+        f"{task}/{smear.name}-{kind}",
+        (smear.image, asked),
+        answer,
+        license=LICENSE,
+        study_id=smear.name,
+        split=split,
+        meta={"cell": kind},
+    )
 
 
 def _boxes(file: Path) -> tuple[tuple[str, tuple[int, int, int, int]], ...]:

@@ -11,7 +11,6 @@ from functools import partial
 
 from medxiaohe.scoring.boxes import boxes
 from medxiaohe.tasks import _bccd
-from medxiaohe.tasks._common import item
 from medxiaohe.types import Sample, Task
 
 KINDS = ("WBC", "Platelets")
@@ -42,21 +41,12 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 
 def _question(smear: _bccd.Smear, kind: str, split: str) -> Sample:
-    question = (
+    asked = (
         f"Where are the {_bccd.CELLS[kind]} in this blood smear of 640 x 480 pixels? Answer with a JSON list"
         " of boxes, [left, top, right, bottom] in pixels."
     )
     answer = json.dumps([list(box) for name, box in smear.boxes if name == kind])
-    id = f"bccd_boxes/{smear.name}-{kind}"
-    return item(
-        id,
-        (smear.image, question),
-        answer,
-        license=_bccd.LICENSE,
-        study_id=smear.name,
-        split=split,
-        meta={"cell": kind},
-    )
+    return _bccd.question("bccd_boxes", smear, kind, asked, answer, split)
 
 
 def example() -> Sample:

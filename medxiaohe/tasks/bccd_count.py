@@ -11,7 +11,6 @@ from functools import partial
 
 from medxiaohe.scoring.count import count
 from medxiaohe.tasks import _bccd
-from medxiaohe.tasks._common import item
 from medxiaohe.types import Sample, Score, Task, Trace
 
 FINGERPRINTS = {"train": "c6ed76083f29b4d9", "validation": "52ec6d68a2534530", "test": "df1668c6f3e0e6a8"}
@@ -44,17 +43,8 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 def _question(smear: _bccd.Smear, kind: str, split: str) -> Sample:
     answer = str(sum(name == kind for name, _ in smear.boxes))
-    question = f"How many {_bccd.CELLS[kind]} are in this blood smear? Answer with the number."
-    id = f"bccd_count/{smear.name}-{kind}"
-    return item(
-        id,
-        (smear.image, question),
-        answer,
-        license=_bccd.LICENSE,
-        study_id=smear.name,
-        split=split,
-        meta={"cell": kind},
-    )
+    asked = f"How many {_bccd.CELLS[kind]} are in this blood smear? Answer with the number."
+    return _bccd.question("bccd_count", smear, kind, asked, answer, split)
 
 
 def example() -> Sample:

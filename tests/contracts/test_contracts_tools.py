@@ -24,12 +24,14 @@ def found(request: pytest.FixtureRequest) -> Tool:
     return made
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[ImageRef, ...]:
+@pytest.fixture
+def pictures(found: Tool, tmp_path: Path) -> tuple[ImageRef, ...]:
+    """A picture that the tool takes: the one its file draws, or a gradient."""
     from PIL import Image
 
-    path: Path = tmp_path_factory.mktemp("pictures") / "gradient.png"
-    Image.linear_gradient("L").save(path)
+    draw = getattr(importlib.import_module(f"medxiaohe.tools.{found.name}"), "EXAMPLE_PICTURE", None)
+    path = tmp_path / "picture.png"
+    (Image.fromarray(draw()) if draw else Image.linear_gradient("L")).save(path)
     return (ref(path),)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe.data.formats import windows
-from medxiaohe.data.formats.save_png import save
+from medxiaohe.data.formats.frames import save_frame
 from medxiaohe.data.readers import Rejected
 from medxiaohe.plugins import need
 
@@ -135,7 +135,7 @@ def frames(
             "frames": total,
         }
         yield {
-            "picture": save(rgb, folder),
+            "picture": save_frame(rgb, folder),
             "frame": frame,
             "frames": total,
             "told": told,

@@ -13,7 +13,7 @@ from typing import Any
 
 from medxiaohe.data.formats import windows
 from medxiaohe.data.formats.decode_dicom import _spread
-from medxiaohe.data.formats.save_png import save
+from medxiaohe.data.formats.frames import save_frame
 from medxiaohe.data.readers import Rejected
 from medxiaohe.io.packed import damage
 from medxiaohe.plugins import need
@@ -99,7 +99,7 @@ def slices(
         }
         used |= {"spacing_mm": [round(rest[1], 4), round(rest[0], 4), round(zooms[axis], 4)], "shape": shape}
         yield {
-            "picture": save(np.ascontiguousarray(rgb), folder),
+            "picture": save_frame(np.ascontiguousarray(rgb), folder),
             "index": index,
             "modality": kind,
             "preprocessing": used,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.data.formats.save_png import save
+from medxiaohe.data.formats import frames
 from medxiaohe.data.readers import Rejected
 from medxiaohe.plugins import need
 
@@ -101,7 +101,7 @@ def _pictures(page: Any, folder: str, keep_scan: bool) -> tuple[list[dict[str, s
                 raise
             skipped += 1
             continue
-        kept.append(save(rgb, folder))
+        kept.append(frames.save_frame(rgb, folder))
         if keep_scan and (scan is None or rgb.size > scan.size):
             scan = rgb
     return kept, scan, skipped

@@ -14,16 +14,17 @@ still name a patient: de-identify first (files that say so themselves are refuse
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from medxiaohe.data.formats import embedded_images, files
 from medxiaohe.data.formats.captions import captions as read_captions
+from medxiaohe.data.formats.frames import Row, grouped, shown
 from medxiaohe.data.formats.sandbox import decode
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import ConfigError, DataError
-from medxiaohe.types import ImageRef, Message, Part, Sample
+from medxiaohe.types import Message, Sample
 
 WORDS = {"CT": "CT image", "MR": "MR image", "CR": "Radiograph", "DX": "Radiograph", "MG": "Mammogram",
 "US": "Ultrasound image",
@@ -94,8 +95,7 @@ def dicom(
     def read(one: Path) -> Iterator[Sample | DeadLetter]:
         rows = list(decode("medxiaohe.data.formats.decode_dicom:frames", one, **options))
         name = one.relative_to(folder).as_posix()
-        for group in [rows] if together else [[row] for row in rows]:
-            id = name if together or len(rows) == 1 else f"{name}#{group[0]['frame']}"
+        for id, group in grouped(name, rows, "frame", together or len(rows) == 1):
             yield _sample(id, group, known.get(name), license)
 
     yield from files.each(every, read, path)
@@ -125,7 +125,7 @@ def is_dicom(file: Path) -> bool:
         return opened.read(132)[128:] == b"DICM"
 
 
-def _sample(id: str, rows: list[dict[str, Any]], caption: str, license: str) -> Sample:
+def _sample(id: str, rows: Sequence[Row], caption: str, license: str) -> Sample:
     told = rows[0]["told"]
     words = [WORDS.get(told.get("Modality", ""), "Medical image")]
     words += [
@@ -134,11 +134,9 @@ def _sample(id: str, rows: list[dict[str, Any]], caption: str, license: str) -> 
         if (said := told.get(k))
     ]
     words += [f"{told['ViewPosition']} view"] if told.get("ViewPosition") else []
-    parts: list[Part] = []
-    for row in rows:
-        parts.append(ImageRef(row["picture"]["path"], sha256=row["picture"]["sha256"]))
-        if row["frames"] > 1:
-            parts.append(f"Frame {row['frame'] + 1} of {row['frames']}.")
+    parts = shown(
+        rows, lambda row: f"Frame {row['frame'] + 1} of {row['frames']}." if row["frames"] > 1 else ""
+    )
     parts.append(caption or ", ".join(words) + ".")
     ids = {name: told[name] for name in ("patient", "study", "series") if name in told}
     return Sample(

@@ -12,17 +12,18 @@ numbers, spacing in mm) is in `meta.preprocessing`. Of a series over time the vo
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from medxiaohe.data.formats import embedded_images, files
 from medxiaohe.data.formats.captions import captions as read_captions
+from medxiaohe.data.formats.frames import Row, grouped, shown
 from medxiaohe.data.formats.sandbox import decode
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.data.readers.dicom import WORDS
 from medxiaohe.errors import ConfigError
-from medxiaohe.types import ImageRef, Message, Part, Sample
+from medxiaohe.types import Message, Sample
 
 
 def tiny(
@@ -92,18 +93,17 @@ def nifti(
             )
         )
         name = one.relative_to(folder).as_posix()
-        for group in [rows] if together else [[row] for row in rows]:
-            id = name if together else f"{name}#{group[0]['index']}"
+        for id, group in grouped(name, rows, "index", together):
             yield _sample(id, name, group, plane, known.get(name), license)
 
     yield from files.each(every, read, path)
 
 
-def _sample(id: str, name: str, rows: list[dict[str, Any]], plane: str, caption: str, license: str) -> Sample:
-    parts: list[Part] = []
-    for row in rows:
-        parts.append(ImageRef(row["picture"]["path"], sha256=row["picture"]["sha256"]))
-        parts.append(f"{plane.capitalize()} slice {row['index'] + 1} of {row['preprocessing']['slices']}.")
+def _sample(id: str, name: str, rows: Sequence[Row], plane: str, caption: str, license: str) -> Sample:
+    parts = shown(
+        rows,
+        lambda row: f"{plane.capitalize()} slice {row['index'] + 1} of {row['preprocessing']['slices']}.",
+    )
     parts.append(caption or WORDS.get(rows[0]["modality"], "Medical volume") + ".")
     meta = {"preprocessing": [row["preprocessing"] for row in rows], "modality": rows[0]["modality"]}
     message = Message("document", tuple(parts))

@@ -1,0 +1,70 @@
+"""The pixels that a tool looks at and those that it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from medxiaohe import assets
+from medxiaohe.errors import DataError, ToolError
+from medxiaohe.images import keep, open_image
+from medxiaohe.plugins import need
+from medxiaohe.types import Evidence, ImageRef, Locator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def chosen(images: Sequence[ImageRef], image: int) -> ImageRef:
+    """The image of a number, from 1.
+
+    Raises:
+        ToolError: there is none of this number.
+    """
+    if not 1 <= image <= len(images):
+        raise ToolError(f"there is no image {image}: there are 1 to {len(images)}")
+    return images[image - 1]
+
+
+def pixels(ref: ImageRef) -> NDArray[np.uint8]:
+    """Height x width x 3.
+
+    Raises:
+        ToolError: the file is no picture that can be opened.
+    """
+    need("numpy", "PIL", why="tools that look at pixels")
+    import numpy as np
+
+    try:
+        return np.asarray(open_image(ref), np.uint8)
+    except DataError as error:
+        raise ToolError(str(error)) from error
+
+
+def returned(rgb: NDArray[np.uint8]) -> ImageRef:
+    """A picture that a tool made, kept in the cache of medxiaohe by its content."""
+    import numpy as np
+
+    return keep(np.ascontiguousarray(rgb), assets.cache_root() / "images")
+
+
+def region(
+    ref: ImageRef, text: str, *, by: str, box: tuple[int, int, int, int] | None = None, score: float = 0.0
+) -> Evidence:
+    """What a tool saw in an image, with its place in the original file. `box` is in pixels of what the ref
+    shows."""
+    left, top = ref.box[:2] if ref.box else (0, 0)
+    where = (box[0] + left, box[1] + top, box[2] + left, box[3] + top) if box else ref.box
+    place = "" if where is None else ",".join(map(str, where))
+    return Evidence(
+        f"{by}/{ref.sha256[:12] or ref.uri.rpartition('/')[2]}{f'/{place}' if place else ''}",
+        text,
+        ref.uri.rpartition("/")[2],
+        images=(ref,),
+        score=score,
+        kind="region",
+        sha256=ref.sha256,
+        at=Locator(box=where, frame=ref.frame),
+        by=by,
+    )

@@ -1,0 +1,170 @@
+"""Vessels of a fundus photograph: a bank of ridge filters and a small convolutional network on their answers.
+
+The filters are second derivatives of elongated Gaussians in twelve directions and five widths, a
+matched filter for lines as in Chaudhuri et al. 1989 (doi:10.1109/42.34715) and Soares et al. 2006
+(doi:10.1109/TMI.2006.879967). The network has four layers of 3 x 3 and one of 1 x 1 and was fitted on
+pictures of DRIVE (Staal et al. 2004, doi:10.1109/TMI.2004.825627) by benchmarks/fit_vessels.py; it runs with
+numpy alone.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medxiaohe.errors import ToolError
+from medxiaohe.tools.vision.pixels import Mask, Plane, boxes_of, components, eroded, filled, smoothed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+WEIGHTS = Path(__file__).with_name("vessels.npz")
+DIAMETER = 540  # pixels of the field of view that the filters and the network are for
+DARKEST = 35  # of 255: the surround of the field of view is darker
+DIRECTIONS = 12
+# standard deviation across a vessel in pixels, and how many times longer the filter is along it
+SCALES = ((1.0, 4.0), (1.5, 4.0), (2.2, 3.5), (3.2, 3.0), (4.5, 2.5))
+DILATIONS = (1, 2, 4, 1)  # of the layers of 3 x 3
+PAD = 32
+
+
+def field_of_view(pixels: NDArray[np.uint8]) -> Mask:
+    """Where a fundus photograph has light: the largest bright part, without holes.
+
+    Raises:
+        ToolError: no part is a quarter of the picture.
+    """
+    import numpy as np
+
+    labels, count = components(pixels.max(axis=2) > DARKEST)
+    areas = [area for *_, area in boxes_of(labels, count)]
+    if not areas or max(areas) < pixels.shape[0] * pixels.shape[1] / 4:
+        raise ToolError("the field of view of this photograph was not found: it is too dark or cut")
+    return filled(labels == 1 + int(np.argmax(areas)))
+
+
+def features(pixels: NDArray[np.uint8], seen: Mask) -> NDArray[np.float32]:
+    """What the network looks at: planes of the darkness of green and of the filters' answers, 11 x height x
+    width."""
+    import numpy as np
+
+    green = _continued(pixels[..., 1].astype(np.float64), eroded(seen, 2))
+    darkness = smoothed(green, 10) - green
+    darkness /= np.sqrt(smoothed(darkness**2, 25)) + 1  # contrast is made even over the picture
+    wide = np.pad(darkness, PAD, mode="reflect")
+    spectrum = np.fft.rfft2(wide)
+    planes = [darkness, smoothed(darkness, 1.0), smoothed(darkness, 6.0)]
+    total: Plane = np.zeros((DIRECTIONS, *darkness.shape))
+    for scale, longer in SCALES:
+        answers = np.stack([
+            np.fft.irfft2(spectrum * ridge, s=wide.shape)[PAD:-PAD, PAD:-PAD]
+            for ridge in _ridges(wide.shape, scale, longer)
+        ])  # fmt: skip
+        planes.append(answers.max(axis=0))
+        if scale == 2.2:
+            planes.append(answers.mean(axis=0))
+        total += answers
+    best = total.max(axis=0)
+    planes += [best, smoothed(np.maximum(best, 0), 5.0)]
+    return np.stack(planes).astype(np.float32)
+
+
+def _ridges(shape: tuple[int, ...], scale: float, longer: float) -> list[Plane]:
+    """Transfer functions: minus the second derivative across, of a Gaussian that is `longer` along."""
+    import numpy as np
+
+    fy = np.fft.fftfreq(shape[0])[:, None] * 2 * np.pi
+    fx = np.fft.rfftfreq(shape[1])[None, :] * 2 * np.pi
+    found = []
+    for turn in range(DIRECTIONS):
+        angle = np.pi * turn / DIRECTIONS
+        along, across = fx * np.cos(angle) + fy * np.sin(angle), fy * np.cos(angle) - fx * np.sin(angle)
+        found.append(
+            (across * scale) ** 2 * np.exp(-0.5 * ((across * scale) ** 2 + (along * scale * longer) ** 2))
+        )
+    return found
+
+
+def _continued(plane: Plane, known: Mask) -> Plane:
+    """The plane with its values at the border of `known` carried outwards, so that the border is no edge."""
+    import numpy as np
+
+    out, have = np.where(known, plane, 0.0), known.copy()
+    for _ in range(40):
+        wide, there = np.pad(out, 1), np.pad(have, 1).astype(np.float64)
+        rows, columns = plane.shape
+        parts = [(slice(y, y + rows), slice(x, x + columns)) for y in range(3) for x in range(3)]
+        total, number = sum(wide[part] for part in parts), sum(there[part] for part in parts)
+        new = ~have & (number > 0)
+        if not new.any():
+            break
+        out[new] = (total / np.maximum(number, 1))[new]
+        have |= new
+    out[~have] = out[have].mean()
+    return out
+
+
+def probabilities(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Mask]:
+    """How likely each pixel is of a vessel, and the field of view, at the size of the picture.
+
+    Args:
+        pixels: a fundus photograph, height x width x 3. It is resized so that its field of view is as wide as
+            those that the network was fitted on.
+    """
+    import numpy as np
+    from PIL import Image
+
+    seen = field_of_view(pixels)
+    columns = np.flatnonzero(seen.any(axis=0))
+    factor = DIAMETER / (columns[-1] - columns[0] + 1)
+    height, width = pixels.shape[:2]
+    if abs(factor - 1) > 0.05:
+        size = (max(8, round(width * factor)), max(8, round(height * factor)))
+        small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+        there = np.asarray(Image.fromarray(seen).resize(size, Image.Resampling.NEAREST))
+        found = network(features(small, there), weights())
+        image = Image.fromarray(found.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+        found = np.asarray(image, np.float64)
+    else:
+        found = network(features(pixels, seen), weights())
+    return np.where(seen, found, 0.0), seen
+
+
+@cache
+def weights() -> tuple[NDArray[np.float32], ...]:
+    """Mean and spread of the planes, then kernel and bias of each layer."""
+    import numpy as np
+
+    with np.load(WEIGHTS, allow_pickle=False) as stored:
+        return tuple(stored[f"arr_{n}"] for n in range(len(stored.files)))
+
+
+def network(planes: NDArray[np.float32], fitted: tuple[NDArray[np.float32], ...]) -> NDArray[np.float64]:
+    """The probability of each pixel. A layer is a sum over taps of a matrix product, then the positive
+    part."""
+    import numpy as np
+
+    mean, spread, *layers = fitted
+    x = (planes - mean[:, None, None]) / spread[:, None, None]
+    for dilation, kernel, bias in zip(DILATIONS, layers[:-2:2], layers[1:-2:2], strict=True):
+        x = np.maximum(_convolved(x, kernel, dilation) + bias[:, None, None], 0)
+    kernel, bias = layers[-2:]
+    logits = np.tensordot(kernel[:, :, 0, 0], x, axes=1)[0] + bias[0]
+    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))))
+
+
+def _convolved(x: NDArray[np.float32], kernel: NDArray[np.float32], dilation: int) -> NDArray[np.float32]:
+    """Correlation with a kernel of out x in x 3 x 3; outside the picture is zero."""
+    import numpy as np
+
+    channels, height, width = x.shape
+    wide = np.pad(x, ((0, 0), (dilation, dilation), (dilation, dilation)))
+    out = np.zeros((len(kernel), height * width), np.float32)
+    for y in range(3):
+        for at in range(3):
+            top, left = y * dilation, at * dilation
+            part = wide[:, top : top + height, left : left + width].reshape(channels, -1)
+            out += kernel[:, :, y, at] @ part
+    return out.reshape(len(kernel), height, width)
