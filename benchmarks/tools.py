@@ -3,7 +3,7 @@ pictures of another kind.
 
     python benchmarks/tools.py                  all that the data pack has gold for
     python benchmarks/tools.py medcalc cells    some of them
-    python benchmarks/tools.py --fit            fit what tools/vision ships again, from the pack
+    python benchmarks/fit_vessels.py --write    fit the weights of tools/vision/vessels.py again
 
 The pack lies in ${MEDXIAOHE_DATA}. What was fitted on a picture is never measured on it: cells are fitted on
 the training split (by hash) and measured on the test split; vessels are measured leaving one picture out.
@@ -16,19 +16,29 @@ import ast
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import numpy as np
+from fit_vessels import left_out
 from medcalc_faults import gold_of
 from medcalc_inputs import inputs
 
-from medxiaohe.errors import ToolError
+from medxiaohe.data.readers.nifti import nifti
+from medxiaohe.errors import DataError, ToolError
+from medxiaohe.images import open_image
+from medxiaohe.scoring.boxes import Box, matches
+from medxiaohe.tasks import _bccd
 from medxiaohe.tasks._rows import table
 from medxiaohe.tools.calculation.declare import evaluate
 from medxiaohe.tools.calculation.registry import find
+from medxiaohe.tools.vision import cells as cells_of
+from medxiaohe.tools.vision import kinds
+from medxiaohe.tools.vision.pixels import otsu
+from medxiaohe.types import ImageRef, Sample
 
 
 def medcalc(pack: Path, show: bool = False) -> Counter[str]:
@@ -90,7 +100,109 @@ def print_medcalc(pack: Path) -> None:
     )
 
 
-PARTS = {"medcalc": print_medcalc}
+def white_cells(split: str) -> dict[str, float]:
+    """F1 of the boxes of `detect` at an overlap of 0.5, and how many of their middles lie in a white cell."""
+    matched = said = there = pointed = 0
+    for smear in _bccd.smears("", split):
+        cells = cells_of.white_cells(np.asarray(open_image(smear.image)))
+        gold = [Box(*map(float, box)) for kind, box in smear.boxes if kind == "WBC"]
+        found = [Box(*map(float, cell.box)) for cell in cells]
+        matched += matches(found, gold)
+        said, there = said + len(found), there + len(gold)
+        for box in found:
+            x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+            pointed += any(one.left <= x <= one.right and one.top <= y <= one.bottom for one in gold)
+    return {
+        "f1": 2 * matched / (said + there), "precision": matched / said, "recall": matched / there,
+        "pointing": pointed / said, "boxes": said, "gold": there,
+    }  # fmt: skip
+
+
+def print_cells(pack: Path) -> None:
+    for split in ("train", "validation", "test"):
+        figures = white_cells(split)
+        print(
+            f"cells: white cells of BCCD, {split}: " + ", ".join(f"{k} {v:.3g}" for k, v in figures.items())
+        )
+    shares, counts = [], []
+    for smear in _bccd.smears("", "train"):
+        pixels = np.asarray(open_image(smear.image), np.float64)
+        stained = np.kron(cells_of.nuclei(pixels.astype(np.uint8)), np.ones((4, 4), bool))
+        green = pixels[..., 1]
+        shares.append(float((green < otsu(green[~stained]))[~stained].mean()))
+        counts.append(sum(kind == "RBC" for kind, _ in smear.boxes))
+    r = np.corrcoef(shares, counts)[0, 1]
+    print(
+        f"cells: red cells of BCCD, train: the share they cover and the number marked correlate with r = {r:.2f}"
+        f" over {len(counts)} pictures, of which {counts.count(0)} have none marked"
+    )
+
+
+def pictures(pack: Path) -> Iterator[tuple[str, str, Any]]:
+    """Set, kind and pixels of every picture of the pack that Pillow opens, and slices of its volumes."""
+    for name, kind, folder, ending in (
+        ("bccd", kinds.SMEAR, "vqa/bccd/JPEGImages", ".jpg"),
+        ("drive", kinds.FUNDUS, "retina/drive/images", ".tif"),
+        ("ham10000", kinds.OTHER, "derm/ham10000/images", ""),
+        ("covid_chestxray", kinds.GREY, "cxr/covid_chestxray/images", ""),
+        ("vqa_rad", kinds.GREY, "vqa/vqa_rad/images", ""),
+    ):
+        for file in sorted((pack / folder).iterdir()):
+            if file.name.endswith(ending):
+                try:
+                    yield name, kind, np.asarray(open_image(ImageRef(str(file))))
+                except DataError:
+                    continue
+    with np.load(pack / "cxr/pneumoniamnist_train_val.npz", allow_pickle=False) as stored:
+        for picture in stored["val_images"]:
+            yield "pneumoniamnist", kinds.GREY, np.repeat(picture[..., None], 3, axis=-1)
+    for sample in nifti(pack / "volumes/niivue"):
+        if isinstance(sample, Sample):
+            for image in sample.images:
+                yield "volumes", kinds.GREY, np.asarray(open_image(image))
+
+
+TAKES = {"detect": kinds.SMEAR, "segment white cells": kinds.SMEAR, "segment vessels": kinds.FUNDUS}
+
+
+def refusals(pack: Path, every: int = 1) -> dict[str, float]:
+    """The share of pictures of other kinds that a tool refuses, by tool and set; each `every`-th picture."""
+    refused: dict[str, list[bool]] = {}
+    for n, (name, kind, pixels) in enumerate(pictures(pack)):
+        if n % every:
+            continue
+        for tool, takes in TAKES.items():
+            if kind == takes:
+                continue
+            try:
+                kinds.require(pixels, takes, tool)
+                refused.setdefault(f"{tool} / {name}", []).append(False)
+            except ToolError:
+                refused.setdefault(f"{tool} / {name}", []).append(True)
+    return {key: sum(values) / len(values) for key, values in refused.items()}
+
+
+def print_refusals(pack: Path) -> None:
+    for key, share in refusals(pack).items():
+        print(f"refusals: {key}: {share:.1%}")
+
+
+def print_kinds(pack: Path) -> None:
+    right: dict[str, list[bool]] = {}
+    for name, kind, pixels in pictures(pack):
+        right.setdefault(name, []).append(kinds.kind_of(pixels) == kind)
+    for name, values in right.items():
+        print(f"classify: {name}: {sum(values)} of {len(values)} kinds right ({np.mean(values):.1%})")
+
+
+def print_vessels(pack: Path) -> None:
+    left_out(pack)
+
+
+PARTS = {
+    "medcalc": print_medcalc, "cells": print_cells, "classify": print_kinds, "refusals": print_refusals,
+    "vessels": print_vessels,
+}  # fmt: skip
 
 
 def main() -> None:

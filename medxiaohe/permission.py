@@ -29,7 +29,9 @@ OWN_VARIABLE = re.compile(r"MEDXIAOHE_(?!.*(?:KEY|TOKEN|SECRET|PASS))\w+")
 KEY_VARIABLE = re.compile(r"\w+_API_KEY")  # of a model server, which the guard has let in
 # "mine/eye.py:eye" or "my_pkg.eye:eye"; not asset:mondo or MONDO:0005015
 NAME = re.compile(r"(?:[^\s:,]+\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_][\w.]*")
-NOT_CODE = ("asset", "hub", "http", "https", "file", "data")
+# a server of tools that is a command, "mcp:python mine/server.py", and not an address
+COMMAND = re.compile(r"mcp:(?!\s*https?://).*\S.*", re.DOTALL)
+NOT_CODE = ("asset", "hub", "http", "https", "file", "data", "mcp")
 # packages of medxiaohe whose functions are made to be named: plug-ins and their experts
 OWN = re.compile(
     r"medxiaohe\.(?:tasks|scoring|tools|agents|rewards|models\.backends|data\.readers|data\.filters"
@@ -76,8 +78,10 @@ def check(name: str, *, from_data: bool = False) -> None:
 
 def names_in(words: Iterable[str]) -> set[str]:
     """Names of code inside texts, such as the words of a command line."""
-    found = {match for text in words for match in NAME.findall(text)}
-    return {name for name in found if name.partition(":")[0] not in NOT_CODE}
+    every = list(words)
+    found = {match for text in every for match in NAME.findall(text)}
+    commands = {part.strip() for text in every for part in text.split(",") if COMMAND.fullmatch(part.strip())}
+    return {name for name in found if name.partition(":")[0] not in NOT_CODE} | commands
 
 
 def check_file(raw: Any, where: str, *, allow_code: bool) -> None:
@@ -100,6 +104,8 @@ def check_file(raw: Any, where: str, *, allow_code: bool) -> None:
 
 def is_code(text: str) -> bool:
     """Whether a text is the name of code that could be imported here."""
+    if COMMAND.fullmatch(text):
+        return True
     module = text.rpartition(":")[0]
     if not NAME.fullmatch(text) or module in NOT_CODE:
         return False

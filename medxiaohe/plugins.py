@@ -74,6 +74,8 @@ EXTRA_OF = {  # import name -> the extra that brings it
     "Stemmer": "knowledge",
     "cryptography": "sign",
     "highdicom": "sr",
+    "mcp": "mcp",
+    "uvicorn": "mcp",
 }
 
 

@@ -163,6 +163,7 @@ STAGE_VERBS = {
 }
 GROUPS = {"tree": "build, search and count the Medical Entity Tree", "data": "read, curate and mix corpora",
           "knowledge": "build, search and check stores of documents",
+          "tools": "offer tools to other programs",
           "train": "pretrain, fine-tune, reinforce"}  # fmt: skip
 
 HELP = "medxiaohe.cli.look:print_help"
@@ -460,6 +461,8 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     )
     leaks.add_argument("--out", type=Path, metavar="FILE", help="the page (default contamination.html)")
     _knowledge_verbs(groups["knowledge"])
+    made = verbs.add_parser("tools", help=GROUPS["tools"], description=GROUPS["tools"])
+    _tools_verbs(made.add_subparsers(title="verbs", metavar="VERB", required=True))
     _trainer_verbs(groups["train"])
     for made in (find, stats, show, coverage):
         made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
@@ -494,6 +497,23 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     amcs.add_argument(
         "--out", type=Path, metavar="FILE", help="write the result as JSON, for `tree coverage --amcs`"
     )
+
+
+def _tools_verbs(group: argparse._SubParsersAction[Parser]) -> None:
+    serve = _verb(group, "serve", "an MCP server of tools, over stdin and stdout or on this machine's HTTP",
+                  "medxiaohe tools serve --tools clinical,drug,calculators --http 8765",
+                  "tools:serve")  # fmt: skip
+    serve.add_argument(
+        "--tools",
+        default="",
+        metavar="A,B",
+        help="names of `medxiaohe list tools` (default: all that can be)",
+    )
+    serve.add_argument(
+        "--library", type=Path, metavar="PATH", help="a store or passages, for search and visit"
+    )
+    serve.add_argument("--images", type=Path, metavar="FOLDER", help="images that tools may look at, by name")
+    serve.add_argument("--http", type=int, metavar="PORT", help="serve http://127.0.0.1:PORT/mcp")
 
 
 def _knowledge_verbs(group: argparse._SubParsersAction[Parser]) -> None:

@@ -231,6 +231,7 @@ def tools_by_task(
         library = open_library(retriever.path, retriever.url, retriever.privacy)
         names = ["search", *names]
         resources |= {"search.library": library, "search.top": retriever.top}
+    resources["privacy"] = retriever.privacy
     return {name: task_tools(task, names, resources) for name, task in tasks.items()}
 
 

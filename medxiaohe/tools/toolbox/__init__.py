@@ -20,11 +20,13 @@ from typing import Any
 
 from medxiaohe import plugins
 from medxiaohe.errors import ConfigError, MedError, ToolError
+from medxiaohe.tools import mcp
 from medxiaohe.tools.toolbox.parameters import checked
 from medxiaohe.tools.toolbox.results import as_result, limited
 from medxiaohe.tools.toolbox.time_limit import OutOfTime, within
 from medxiaohe.types import ImageRef, Message, Task, Tool, ToolCall, ToolResult
 
+PRIVACY = "privacy"  # the resource that says what may leave this machine (privacy/guard.py)
 IMAGES = "images"  # the resource that is given at each call: the images of the conversation
 HOW_TO_GIVE = {
     "library": "set `library` of the task or evaluation, or `retriever` of training, to a file of passages or"
@@ -39,7 +41,8 @@ def open_tools(names: Iterable[str], resources: Mapping[str, Any] | None = None)
 
     Args:
         names: of tools that ship ("zoom"), of a file ("mine/eye.py:eye") or of a package ("my_pkg.eye:eye").
-            A name may also stand for a function without parameters that returns a Tool.
+            A name may also stand for a function without parameters that returns a Tool. "mcp:" and an address
+            or a command are all tools of an MCP server (tools/mcp/client.py).
         resources: by name ("library"), or by tool and name ("search.library"); a value that is a function is
             called, once, when a tool needs it.
 
@@ -50,7 +53,9 @@ def open_tools(names: Iterable[str], resources: Mapping[str, Any] | None = None)
         ConfigError: no such tool; two tools of one name; a resource that is needed and not there.
     """
     given = _Resources(resources or {})
-    tools = tuple(_complete(tool, given) for tool in map(_named, dict.fromkeys(names)))
+    privacy = given.get(PRIVACY, "local_only")
+    named = [tool for name in dict.fromkeys(names) for tool in _tools_of(name, privacy)]
+    tools = tuple(_complete(tool, given) for tool in named)
     called = [tool.name for tool in tools]
     if twice := next((name for name in called if called.count(name) > 1), ""):
         raise ConfigError(f"two tools are called {twice!r}: leave one of them out")
@@ -153,6 +158,12 @@ class _Resources:
     def __contains__(self, name: str) -> bool:
         return name in self._given
 
+    def get(self, name: str, default: Any) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
     def __getitem__(self, name: str) -> Any:
         if callable(self._given[name]):
             self._given[name] = self._given[name]()
@@ -173,6 +184,15 @@ def _complete(tool: Tool, given: _Resources) -> Tool:
 def _missing(tool: Tool, name: str) -> ConfigError:
     how = HOW_TO_GIVE.get(name, f"give `{name}` in the task's resources")
     return ConfigError(f"the tool {tool.name} needs a {name} and has none: {how}")
+
+
+def _tools_of(name: str, privacy: str) -> tuple[Tool, ...]:
+    """The tool of a name, or all tools of an MCP server."""
+    if not name.startswith(mcp.PREFIX):
+        return (_named(name),)
+    from medxiaohe.tools.mcp.client import server_tools
+
+    return server_tools(name, privacy)
 
 
 def _named(name: str) -> Tool:

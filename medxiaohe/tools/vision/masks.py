@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from medxiaohe.errors import ToolError
 from medxiaohe.tools.vision import cells as blood
 from medxiaohe.tools.vision import vessels as fundus
 from medxiaohe.tools.vision.pixels import Mask, boxes_of, components
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 THRESHOLD = 0.4  # probability of a vessel; chosen for F1 on DRIVE
 MOST_PARTS = 50_000
@@ -44,8 +42,6 @@ def vessels(pixels: NDArray[np.uint8]) -> Segmented:
 
 def cells(pixels: NDArray[np.uint8]) -> Segmented:
     """Stained parts of the size of a cell; the confidence is the mean of the cells'."""
-    import numpy as np
-
     small = blood.nuclei(pixels)
     labels, count = components(small)
     areas = np.array([0] + [area for *_, area in boxes_of(labels, count)])
@@ -64,8 +60,6 @@ def mask_of(pixels: NDArray[np.uint8]) -> Mask:
     Raises:
         ToolError: it has other values than black and white.
     """
-    import numpy as np
-
     grey = pixels.max(axis=2)
     if (np.ptp(pixels.astype(np.int16), axis=2) > 8).any() or ((grey > 8) & (grey < 247)).any():
         raise ToolError("that is no mask: measure takes a white-on-black image, such as segment returns")

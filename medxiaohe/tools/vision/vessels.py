@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from medxiaohe.errors import ToolError
 from medxiaohe.tools.vision.pixels import Mask, Plane, boxes_of, components, eroded, filled, smoothed
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 WEIGHTS = Path(__file__).with_name("vessels.npz")
 DIAMETER = 540  # pixels of the field of view that the filters and the network are for
@@ -36,8 +34,6 @@ def field_of_view(pixels: NDArray[np.uint8]) -> Mask:
     Raises:
         ToolError: no part is a quarter of the picture.
     """
-    import numpy as np
-
     labels, count = components(pixels.max(axis=2) > DARKEST)
     areas = [area for *_, area in boxes_of(labels, count)]
     if not areas or max(areas) < pixels.shape[0] * pixels.shape[1] / 4:
@@ -48,8 +44,6 @@ def field_of_view(pixels: NDArray[np.uint8]) -> Mask:
 def features(pixels: NDArray[np.uint8], seen: Mask) -> NDArray[np.float32]:
     """What the network looks at: planes of the darkness of green and of the filters' answers, 11 x height x
     width."""
-    import numpy as np
-
     green = _continued(pixels[..., 1].astype(np.float64), eroded(seen, 2))
     darkness = smoothed(green, 10) - green
     darkness /= np.sqrt(smoothed(darkness**2, 25)) + 1  # contrast is made even over the picture
@@ -73,8 +67,6 @@ def features(pixels: NDArray[np.uint8], seen: Mask) -> NDArray[np.float32]:
 
 def _ridges(shape: tuple[int, ...], scale: float, longer: float) -> list[Plane]:
     """Transfer functions: minus the second derivative across, of a Gaussian that is `longer` along."""
-    import numpy as np
-
     fy = np.fft.fftfreq(shape[0])[:, None] * 2 * np.pi
     fx = np.fft.rfftfreq(shape[1])[None, :] * 2 * np.pi
     found = []
@@ -89,8 +81,6 @@ def _ridges(shape: tuple[int, ...], scale: float, longer: float) -> list[Plane]:
 
 def _continued(plane: Plane, known: Mask) -> Plane:
     """The plane with its values at the border of `known` carried outwards, so that the border is no edge."""
-    import numpy as np
-
     out, have = np.where(known, plane, 0.0), known.copy()
     for _ in range(40):
         wide, there = np.pad(out, 1), np.pad(have, 1).astype(np.float64)
@@ -113,7 +103,6 @@ def probabilities(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Mask]
         pixels: a fundus photograph, height x width x 3. It is resized so that its field of view is as wide as
             those that the network was fitted on.
     """
-    import numpy as np
     from PIL import Image
 
     seen = field_of_view(pixels)
@@ -135,8 +124,6 @@ def probabilities(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Mask]
 @cache
 def weights() -> tuple[NDArray[np.float32], ...]:
     """Mean and spread of the planes, then kernel and bias of each layer."""
-    import numpy as np
-
     with np.load(WEIGHTS, allow_pickle=False) as stored:
         return tuple(stored[f"arr_{n}"] for n in range(len(stored.files)))
 
@@ -144,8 +131,6 @@ def weights() -> tuple[NDArray[np.float32], ...]:
 def network(planes: NDArray[np.float32], fitted: tuple[NDArray[np.float32], ...]) -> NDArray[np.float64]:
     """The probability of each pixel. A layer is a sum over taps of a matrix product, then the positive
     part."""
-    import numpy as np
-
     mean, spread, *layers = fitted
     x = (planes - mean[:, None, None]) / spread[:, None, None]
     for dilation, kernel, bias in zip(DILATIONS, layers[:-2:2], layers[1:-2:2], strict=True):
@@ -157,8 +142,6 @@ def network(planes: NDArray[np.float32], fitted: tuple[NDArray[np.float32], ...]
 
 def _convolved(x: NDArray[np.float32], kernel: NDArray[np.float32], dilation: int) -> NDArray[np.float32]:
     """Correlation with a kernel of out x in x 3 x 3; outside the picture is zero."""
-    import numpy as np
-
     channels, height, width = x.shape
     wide = np.pad(x, ((0, 0), (dilation, dilation), (dilation, dilation)))
     out = np.zeros((len(kernel), height * width), np.float32)

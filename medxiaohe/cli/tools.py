@@ -1,0 +1,33 @@
+"""`tools serve`: tools for other programs, as an MCP server."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from medxiaohe import plugins
+from medxiaohe.errors import UsageError
+from medxiaohe.evals.running.workflows import resources
+from medxiaohe.tools.mcp import server
+from medxiaohe.tools.toolbox import IMAGES, describe_tools, open_tools
+
+LARGEST_PORT = 65_535
+
+
+def serve(args: argparse.Namespace) -> int:
+    if args.http is not None and not 1 <= args.http <= LARGEST_PORT:
+        raise UsageError(f"--http takes a port from 1 to {LARGEST_PORT}, not {args.http}")
+    if args.images is not None and not args.images.is_dir():
+        raise UsageError(f"--images takes a folder, and {args.images} is none")
+    given = resources(str(args.library or ""))
+    names = [name.strip() for name in args.tools.split(",") if name.strip()]
+    if not names:  # every tool whose resources are there
+        shown = describe_tools(plugins.shipped("tools"))
+        names = [tool.name for tool in shown if set(tool.needs) <= {IMAGES, *given}]
+    made = server.server(open_tools(names, given), args.images)
+    if args.http is None:
+        server.serve_stdio(made)
+        return 0
+    print(f"http://127.0.0.1:{args.http}/mcp (this machine alone; Ctrl-C ends it)", file=sys.stderr)
+    server.serve_http(made, args.http)
+    return 0

@@ -1,0 +1,171 @@
+"""Tools of medxiaohe as an MCP server, over stdin and stdout or over HTTP on this machine.
+
+A tool that looks at images has no conversation here: where a folder of images is served, such a tool takes
+`files` too, names in that folder, which it counts from 1. Images that a tool returns are sent as PNG.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import medxiaohe
+from medxiaohe import io
+from medxiaohe.errors import ConfigError, DataError, MedError, ToolError
+from medxiaohe.images import open_image, ref
+from medxiaohe.plugins import need
+from medxiaohe.tools.toolbox import IMAGES, call_tool
+from medxiaohe.types import ImageRef, Tool, ToolCall, ToolResult
+
+if TYPE_CHECKING:
+    from mcp.server import Server
+
+FILES = "files"
+FILES_SCHEMA = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "names of images in the folder that is served",
+}
+MOST_FILES = 32
+INSTRUCTIONS = (
+    "Medical tools of medxiaohe. Research software: not for clinical use. What is not listed is not known."
+)
+
+
+def server(tools: Sequence[Tool], images: Path | None = None) -> Server[Any]:
+    """An MCP server of these tools.
+
+    Args:
+        tools: bound to their resources (tools.toolbox.open_tools).
+        images: the folder whose files may be named; without it tools that look at images are not offered.
+
+    Raises:
+        MissingExtra: the SDK is not installed.
+        ConfigError: nothing is left to offer.
+    """
+    need("mcp", why="an MCP server")
+    import anyio
+    from mcp import types
+    from mcp.server import Server
+
+    offered = {tool.name: tool for tool in tools if images is not None or IMAGES not in tool.needs}
+    if not offered:
+        raise ConfigError("no tool to serve: tools that look at images need --images FOLDER")
+    listed = [
+        types.Tool(name=tool.name, description=tool.description, input_schema=schema(tool))
+        for tool in offered.values()
+    ]
+
+    async def list_tools(context: Any, params: Any) -> Any:
+        return types.ListToolsResult(tools=listed)
+
+    async def call(context: Any, params: Any) -> Any:
+        arguments = dict(params.arguments or {})
+        result = await anyio.to_thread.run_sync(answered, params.name, arguments, offered, images)
+        content: list[Any] = []
+        for part in result.parts:
+            if isinstance(part, str):
+                content.append(types.TextContent(type="text", text=part))
+            else:
+                content.append(types.ImageContent(type="image", data=_png(part), mime_type="image/png"))
+        if result.error:
+            content = [types.TextContent(type="text", text=result.error)]
+        return types.CallToolResult(
+            content=content, is_error=bool(result.error), structured_content=_structured(result)
+        )
+
+    return Server(
+        "medxiaohe",
+        version=medxiaohe.__version__,
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call,
+    )
+
+
+def schema(tool: Tool) -> dict[str, Any]:
+    """The parameters of a tool, and `files` where it looks at images."""
+    given = json.loads(json.dumps(dict(tool.parameters)))
+    if IMAGES in tool.needs:
+        given["properties"][FILES] = FILES_SCHEMA
+        given["required"] = [*given.get("required", ()), FILES]
+    return dict(given)
+
+
+def answered(
+    name: str, arguments: dict[str, Any], tools: Mapping[str, Tool], images: Path | None
+) -> ToolResult:
+    """The result of one call; what goes wrong is an error of the result, in a sentence."""
+    try:
+        shown: tuple[ImageRef, ...] = ()
+        if name in tools and IMAGES in tools[name].needs:
+            shown = named(arguments.pop(FILES, None), images)
+        return call_tool(ToolCall("mcp", name, arguments), list(tools.values()), shown)
+    except MedError as error:
+        return ToolResult("mcp", (), error=f"{type(error).__name__}: {error}")
+
+
+def named(files: Any, folder: Path | None) -> tuple[ImageRef, ...]:
+    """References to the files of these names in the folder.
+
+    Raises:
+        ToolError: no list of names, or one that leads out of the folder.
+    """
+    if folder is None or not isinstance(files, list) or not files or len(files) > MOST_FILES:
+        raise ToolError(
+            f"{FILES} is a list of 1 to {MOST_FILES} names of images in the folder that is served"
+        )
+    found = []
+    for file in files:
+        path = (folder / str(file)).resolve()
+        if not path.is_relative_to(folder.resolve()) or not path.is_file():
+            raise ToolError(f"there is no image {str(file)[:80]!r} in the folder that is served")
+        try:
+            found.append(ref(path))
+        except DataError as error:
+            raise ToolError(str(error)) from error
+    return tuple(found)
+
+
+def _structured(result: ToolResult) -> dict[str, Any] | None:
+    """Data and evidence as JSON."""
+    made: dict[str, Any] = {}
+    if result.data is not None:
+        made["data"] = result.data
+    if result.evidence:
+        made["evidence"] = [
+            {key: value for key, value in io.to_json(one).items() if key != "images"}
+            for one in result.evidence
+        ]
+    return made or None
+
+
+def _png(image: ImageRef) -> str:
+    out = BytesIO()
+    open_image(image).save(out, "PNG")
+    return b64encode(out.getvalue()).decode()
+
+
+def serve_stdio(made: Server[Any]) -> None:
+    """Answer the program that started this one, until it closes its end."""
+    import anyio
+    from mcp.server.stdio import stdio_server
+
+    async def run() -> None:
+        async with stdio_server() as (read, write):
+            await made.run(read, write, made.create_initialization_options())
+
+    anyio.run(run)
+
+
+def serve_http(made: Server[Any], port: int) -> None:
+    """Answer HTTP at http://127.0.0.1:PORT/mcp, for programs on this machine alone."""
+    need("uvicorn", why="an MCP server over HTTP")
+    import uvicorn
+
+    app = made.streamable_http_app(host="127.0.0.1")
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
