@@ -133,8 +133,8 @@ def print_cells(pack: Path) -> None:
         counts.append(sum(kind == "RBC" for kind, _ in smear.boxes))
     r = np.corrcoef(shares, counts)[0, 1]
     print(
-        f"cells: red cells of BCCD, train: the share they cover and the number marked correlate with r = {r:.2f}"
-        f" over {len(counts)} pictures, of which {counts.count(0)} have none marked"
+        f"cells: red cells of BCCD, train: the share they cover and the number marked"
+        f" correlate with r = {r:.2f} over {len(counts)} pictures; {counts.count(0)} have none marked"
     )
 
 

@@ -159,11 +159,37 @@ def test_icd_codes_are_below_their_block_and_chapter_and_residual_terms_are_no_s
         "A00-B99": (), "A00-A09": ("ICD10CM:A00-B99",), "A01": ("ICD10CM:A00-A09",), "A01.0": ("ICD10CM:A01",
         ), "A08": ("ICD10CM:A00-A09",),
     }  # fmt: skip
-    assert (
-        found["A01.0"].synonyms == ("Infection due to Salmonella typhi",)
-        and found["A00-B99"].source == "ICD-10-CM 2026"
-    )
+    assert found["A01.0"].related == ("Infection due to Salmonella typhi",)
+    assert found["A01.0"].synonyms == () and found["A00-B99"].source == "ICD-10-CM 2026"
     assert found["A08"].synonyms == () and found["A08"].related == ("Rotaviral enteritis",)
+
+
+def test_an_icd_inclusion_term_is_a_synonym_only_with_the_words_of_the_title(tmp_path: Path) -> None:
+    path = example("icd10cm", tmp_path)
+    more = """<diag><name>F43.0</name><desc>Acute stress reaction</desc>
+    <inclusionTerm><note>Acute reaction to stress</note><note>Combat fatigue</note></inclusionTerm></diag>
+    <diag><name>Q87.0</name><desc>Congenital malformation syndromes affecting facial appearance</desc>
+    <inclusionTerm><note>Goldenhar syndrome</note><note>Moebius syndrome</note></inclusionTerm></diag>"""
+    path.write_text(path.read_text().replace("</section>", f"{more}</section>"))
+    found = {term.id.partition(":")[2]: term for term in entities(read("icd10cm", path)[0])}
+    assert found["F43.0"].synonyms == ("Acute reaction to stress",)
+    assert found["F43.0"].related == ("Combat fatigue",)
+    assert found["Q87.0"].synonyms == ()
+    assert found["Q87.0"].related == ("Goldenhar syndrome", "Moebius syndrome")
+
+
+def test_icd_codes_of_seven_characters_are_cross_references_of_the_last_code(tmp_path: Path) -> None:
+    path = example("icd10cm", tmp_path)
+    more = """<diag><name>T20</name><desc>Burn of head</desc>
+    <sevenChrDef><extension char="A">initial</extension><extension char="S">sequela</extension></sevenChrDef>
+    <diag><name>T20.0</name><desc>Burn of unspecified degree of head</desc></diag>
+    <diag><name>T20.01</name><desc>Burn of ear</desc><diag><name>T20.011</name><desc>Burn of right ear</desc>
+    <sevenChrDef><extension char="D">subsequent</extension></sevenChrDef></diag></diag></diag>"""
+    path.write_text(path.read_text().replace("</section>", f"{more}</section>"))
+    found = {term.id.partition(":")[2]: term.xrefs for term in entities(read("icd10cm", path)[0])}
+    assert found["T20.0"] == ("ICD10CM:T20.0XXA", "ICD10CM:T20.0XXS")
+    assert found["T20.011"] == ("ICD10CM:T20.011D",)
+    assert found["T20"] == () and found["T20.01"] == () and found["A01"] == ()
 
 
 def test_mesh_tree_numbers_are_parents_and_kinds(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,17 @@ def test_without_images_only_tools_that_need_none_are_offered() -> None:
 @pytest.fixture
 def address() -> Iterator[str]:
     """A server of tools over HTTP in a process of its own."""
+    with serving(*SERVE, "calculate,calculators", "--http") as found:
+        yield found
+
+
+@contextmanager
+def serving(*command: str) -> Iterator[str]:
+    """The address of a process that serves MCP at the port that is its last argument."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [*SERVE, "calculate,calculators", "--http", str(port)], stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([*command, str(port)], stderr=subprocess.PIPE, text=True)
     try:
         for _ in range(240):
             if process.poll() is not None:
@@ -158,3 +164,42 @@ def test_a_command_is_code_wherever_names_of_code_are_looked_for() -> None:
     assert permission.names_in(["--tools", "search,mcp:python mine.py"]) >= {"mcp:python mine.py"}
     assert permission.names_in(["mcp:http://127.0.0.1:1/mcp"]) == set()
     assert permission.is_code("mcp:python mine.py") and not permission.is_code("mcp:https://a.org/mcp")
+
+
+ECHO = """
+import sys
+from medxiaohe.tools import tool
+from medxiaohe.tools.mcp import server
+
+@tool
+def echo(text: str) -> str:
+    "What was said."
+    return "heard: " + text
+
+server.serve_http(server.server([echo]), int(sys.argv[1]))
+"""
+
+
+def test_planted_names_reach_a_server_elsewhere_only_where_the_guard_is_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medxiaohe.privacy import guard
+
+    (tmp_path / "echo.py").write_text(ECHO)
+    said = [
+        ("Okonkwo", "Mr. James Okonkwo with dyspnoea"),
+        ("8841234", "MRN 8841234 creatinine 2.1"),
+        ("123-45-6789", "SSN 123-45-6789 sepsis"),
+    ]
+    with serving(sys.executable, str(tmp_path / "echo.py")) as address:
+        monkeypatch.setattr(guard, "is_loopback", lambda address: False)
+        with pytest.raises(PrivacyError):
+            open_tools([f"mcp:{address}"])
+        heard = {}
+        for mode in ("deid", "off"):
+            tools = open_tools([f"mcp:{address}"], {"privacy": mode})
+            results = [call_tool(ToolCall("1", "echo", {"text": text}), tools) for _, text in said]
+            heard[mode] = [str(result.parts) for result in results]
+    assert all(part.startswith("('heard: ") for parts in heard.values() for part in parts)
+    assert not any(secret in part for (secret, _), part in zip(said, heard["deid"], strict=True))
+    assert all(secret in part for (secret, _), part in zip(said, heard["off"], strict=True))

@@ -1,7 +1,10 @@
 """ICD-10-CM, the diagnosis codes: tabular list in XML (package simple-icd-10-cm, or CDC's own file).
 
-Chapters, blocks (A00-A09) and codes, each below the one before. An inclusion term is a synonym, except below
-a code for "other" or "unspecified" things, where it is only one of several: there it is a related name.
+Chapters, blocks (A00-A09) and codes, each below the one before. An inclusion term is a condition that the
+code is used for: one of several, or a narrower one (Goldenhar syndrome is one of the syndromes of Q87.0). It
+is a synonym only where it has the words of the title in another order or form, else a related name, which
+nobody looks for in texts. Codes with a seventh character (S72.001A, initial encounter) are cross-references
+of the code without it.
 """
 
 import re
@@ -20,6 +23,9 @@ KINDS = {"18": "phenotype", "20": "exposure", "21": "factor"}
 RANGE = re.compile(r"\s*\(([A-Z]\w+-[A-Z]\w+)\)\s*$")
 RESIDUAL = re.compile(r"\b(?:other|unspecified|not elsewhere classified|unsp)\b", re.IGNORECASE)
 NOS = re.compile(r",? NOS$")
+WORD = re.compile(r"[a-z0-9]+")
+# words that a title and an inclusion term may differ in and still be one thing
+EMPTY = frozenset("an and by due for from in nos of on or the to unspecified with".split())
 
 EXAMPLE: dict[str, str | bytes] = {
     "icd10c-tabular.xml": """<?xml version="1.0" encoding="utf-8"?>
@@ -73,7 +79,7 @@ def icd10cm(path: Path | None = None) -> Iterator[Entity]:
                     license=LICENSE,
                 )
             for diag in section.findall("diag"):
-                yield from _codes(diag, block, kind, source, f"{file}:{line}")
+                yield from _codes(diag, block, kind, source, f"{file}:{line}", ())
 
 
 def _range(id: str) -> str:
@@ -81,13 +87,30 @@ def _range(id: str) -> str:
     return id if "-" in id else f"{id}-{id}"
 
 
-def _codes(diag: Element, parent: str, kind: str, source: str, where: str) -> Iterator[Entity]:
+def _codes(
+    diag: Element, parent: str, kind: str, source: str, where: str, seventh: tuple[str, ...]
+) -> Iterator[Entity]:
+    """A code and those below it. `seventh` are the seventh characters that a code above defines for them."""
     code, title = _xml.text(diag.find("name")), _xml.text(diag.find("desc"))
     if not code:
         raise DataError(f"{where}: a code of the chapter that ends here has no name")
     id = f"ICD10CM:{code}"
     notes = tuple(NOS.sub("", _xml.text(note)) for note in diag.findall("inclusionTerm/note"))
-    synonyms, related = ((), notes) if RESIDUAL.search(title) else (notes, ())
-    yield Entity(id, title, kind, (parent,), synonyms, source=source, license=LICENSE, related=related)
-    for child in diag.findall("diag"):
-        yield from _codes(child, id, kind, source, where)
+    of_title = frozenset[str]() if RESIDUAL.search(title) else _words(title)
+    synonyms = tuple(note for note in notes if of_title and _words(note) == of_title)
+    related = tuple(note for note in notes if note not in synonyms)
+    own = tuple(one.get("char", "") for one in diag.findall("sevenChrDef/extension"))
+    seventh = own or seventh
+    below = diag.findall("diag")
+    codes = () if below else tuple(f"{id.ljust(len('ICD10CM:A00.000'), 'X')}{one}" for one in seventh)
+    yield Entity(
+        id, title, kind, (parent,), synonyms, source=source, license=LICENSE, related=related,
+        xrefs=tuple(full if "." in id else f"{id}.XXX{full[-1]}" for full in codes),
+    )  # fmt: skip
+    for child in below:
+        yield from _codes(child, id, kind, source, where, seventh)
+
+
+def _words(text: str) -> frozenset[str]:
+    """Content words, without the endings of plurals."""
+    return frozenset(word.removesuffix("s") for word in WORD.findall(text.lower())) - EMPTY
