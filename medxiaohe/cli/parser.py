@@ -562,6 +562,28 @@ def _trainer_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     export.add_argument(
         "--template", default="", help="of LLaMA-Factory, for models it does not know by name"
     )
+    forecast = _verb(verbs, "estimate", "memory and hours of a recipe's training on GPUs that are not here",
+                     "medxiaohe train estimate recipes/lingshu.yaml --gpu h200:8 --set model=Qwen/Qwen2.5-VL-7B-Instruct",  # noqa: E501
+                     "forecast:estimate")  # fmt: skip
+    forecast.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file")
+    forecast.add_argument(
+        "--gpu",
+        required=True,
+        metavar="NAME[:N]",
+        help="b200, h200, h100, a100, a100-40, l40s, l4, 4090 or 3090, and how many: h200:8",
+    )
+    forecast.add_argument("--set", action="append", default=[], metavar="K=V", help="as in `run`; repeatable")
+    forecast.add_argument(
+        "--tokens", type=int, default=1024, metavar="N", help="of a row or prompt, on average (default 1024)"
+    )
+    forecast.add_argument("--images", type=int, default=1, metavar="N", help="of a row (default 1)")
+    forecast.add_argument(
+        "--pixels", type=int, default=1_000_000, metavar="N", help="of an image (default 1000000)"
+    )
+    forecast.add_argument(
+        "--mfu", type=float, default=0.35, metavar="SHARE", help="of the GPU's peak (assumed: 0.35)"
+    )
+    _code_options(forecast)
     merge = _verb(verbs, "merge", "fold an adapter into its model",
                   "medxiaohe train merge Qwen/Qwen3-VL-4B-Instruct adapter --out merged",
                   "exporting:merge")  # fmt: skip

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError, MedError, MissingExtra, ModelError
-from medxiaohe.models import render, starter, templates
+from medxiaohe.models import hub, render, starter, templates
 from medxiaohe.models.families import family as families
 from medxiaohe.models.render import Thinking
 from medxiaohe.models.text_only import TextProcessor
-from medxiaohe.privacy import guard
 
-FETCHED = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "*.tiktoken")
-REVISION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/-]{0,99}")
 CONFIG_BYTES = 32 * 2**20  # of a JSON file that may be a config; a tokenizer is smaller
 OPTIONAL = ("torchvision", "num2words", "timm", "sentencepiece", "tiktoken", "einops", "librosa", "av")
 
@@ -43,7 +39,8 @@ def load(
     """Load a checkpoint, one that reads images or a language model that reads text only.
 
     Args:
-        name: `starter`, a folder in hub layout, or a hub id such as Qwen/Qwen3-VL-4B-Instruct.
+        name: `starter`, a folder in hub layout, or a hub id such as Qwen/Qwen3-VL-4B-Instruct, with @REVISION
+            where it is pinned.
         device: float32 on "cpu", bfloat16 on an accelerator.
         four_bit: the linear layers of the language model are NF4 of bitsandbytes (Dettmers et al. 2023),
             to be trained with LoRA.
@@ -82,7 +79,7 @@ def load(
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"cannot load the model {name!r}, a {kind}: {_short(error)}") from error
     families.of(own).prepare(model)
-    return Loaded(model, own, name)
+    return Loaded(model, own, pinned(name))
 
 
 def processor(name: str) -> Any:
@@ -206,29 +203,22 @@ def resolve(name: str) -> str:
     if place.is_dir():
         refuse_code(place)
         return str(place)
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+    if not hub.is_id(name):
         raise ConfigError(
             f"no model {name!r}: it must be starter, an existing folder in hub layout, or a hub id like"
             " ORG/NAME or ORG/NAME@REVISION"
         )
-    folder = _fetched(name)
-    refuse_code(folder, weights=False)  # other programs may have fetched pickles too; they are not read
-    return str(folder)
+    plugins.need("huggingface_hub", why=f"fetching {name!r}")
+    found = hub.snapshot(name).folder
+    refuse_code(found, weights=False)  # other programs may have fetched pickles too; they are not read
+    return str(found)
 
 
-def _fetched(name: str) -> Path:
-    """The folder of a hub id: configs, tokenizers, templates and safetensors, and nothing that could run."""
-    repository, _, revision = name.partition("@")
-    guard.egress(repository)
-    if revision and not REVISION.fullmatch(revision):
-        raise ConfigError(f"{name!r} names no revision: write ORG/NAME@ and a commit, a branch or a tag")
-    plugins.need("huggingface_hub", why=f"the model {name!r}")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(FETCHED)))
-    except (OSError, ValueError) as error:  # of huggingface_hub: no network, no access, no such id
-        raise ModelError(f"cannot fetch the model {name!r}: {_short(error)}") from error
+def pinned(name: str) -> str:
+    """The name of a checkpoint, of a hub id with the commit that it stands for today."""
+    if name == "starter" or Path(name).expanduser().is_dir() or not hub.is_id(name):
+        return name
+    return hub.snapshot(name).name
 
 
 CODE = (".py", ".pyc", ".so", ".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack", ".joblib")
@@ -252,7 +242,8 @@ def refuse_code(folder: Path, *, weights: bool = True) -> None:
             found = io.read_json(path)
             places = found.get("weight_map", {}) if isinstance(found, dict) else {}
             leads = [str(name) for name in places.values()] if isinstance(places, dict) else []
-            if _names_code(found) or (weights and any(_leads_out(name) for name in leads)):
+            is_read = weights or ".safetensors." in path.name
+            if _names_code(found) or (is_read and any(_leads_out(name) for name in leads)):
                 bad.append(path)
     if bad:
         names = ", ".join(sorted(path.relative_to(folder).as_posix() for path in bad)[:5])

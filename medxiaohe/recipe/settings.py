@@ -12,6 +12,8 @@ import json
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +26,17 @@ InputPath = Annotated[str, "input"]
 # Annotated[int, HOW]: how the work is done, such as by how many workers, which cannot change what comes out
 HOW = "how"
 ELSEWHERE = ("asset:", "hub:")  # inputs that are not paths on this machine
+_must_exist = ContextVar("must_exist", default=True)
+
+
+@contextmanager
+def without_inputs() -> Iterator[None]:
+    """Settings are built although the files they name are not there yet: for estimates, which read none."""
+    token = _must_exist.set(False)
+    try:
+        yield
+    finally:
+        _must_exist.reset(token)
 
 
 def build(kind: type, values: Any, where: str) -> Any:
@@ -94,7 +107,8 @@ def _container(hint: Any, inner: Any, value: Any, where: str) -> Any:
 def _input(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value:
         raise ConfigError(f"{where}: must be a path, asset:NAME or hub:ORG/NAME, not {value!r}")
-    if not value.startswith(ELSEWHERE) and not Path(value).expanduser().exists():
+    is_here = value.startswith(ELSEWHERE) or not _must_exist.get() or Path(value).expanduser().exists()
+    if not is_here:
         raise ConfigError(f"{where}: no such file or folder: {value} (from {Path.cwd()})")
     return value if value.startswith(ELSEWHERE) else str(Path(value).expanduser())
 

@@ -3,7 +3,8 @@
 
 It answers with the model of the folder and prints `port N` when it listens. The name of the model asked for
 chooses how it behaves; GET /seen tells what arrived. It reads requests with code of its own, not with that of
-the package.
+the package. `served:FOLDER` answers with the model of another folder, and is offered the tools of the
+request.
 """
 
 import base64
@@ -16,11 +17,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
 
-from medxiaohe.models.backends.transformers import transformers
-from medxiaohe.types import ImageRef, Message
+from medxiaohe.models.backends.transformers import Transformers, transformers
+from medxiaohe.types import ImageRef, Message, Tool, ToolCall, ToolResult
 
 KEY = "s3cr3t-key"
 MODEL = transformers(sys.argv[1], max_new_tokens=8, device="cpu")
+SERVED: dict[str, Transformers] = {}
 FOLDER = Path(tempfile.mkdtemp())
 LOCK = Lock()
 SEEN: dict[str, list] = {"requests": [], "images": [], "elsewhere": []}
@@ -122,6 +124,30 @@ class Handler(BaseHTTPRequestHandler):
         }
         self.answer(200, json.dumps({"object": "chat.completion", "choices": [choice]}).encode())
 
+    def served(self, request: dict, earlier: int) -> None:
+        """The model of a folder renders with its own template and answers; calls go out as tool_calls."""
+        folder = request["model"].partition(":")[2]
+        if folder not in SERVED:
+            SERVED.clear()  # one family after the other
+            SERVED[folder] = transformers(folder, max_new_tokens=request["max_tokens"], device="cpu")
+        offered = [row["function"] for row in request.get("tools", ())]
+        tools = [
+            Tool(row["name"], row["description"], row["parameters"], lambda **_: ToolResult("", ()))
+            for row in offered
+        ]
+        (message,) = SERVED[folder].reply([list(map(whole_message, request["messages"]))], tools)
+        calls = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.dumps(dict(call.arguments))},
+            }
+            for call in message.calls
+        ]
+        told = {"role": "assistant", "content": message.text, **({"tool_calls": calls} if calls else {})}
+        choice = {"index": 0, "message": told, "finish_reason": "tool_calls" if calls else "stop"}
+        self.answer(200, json.dumps({"object": "chat.completion", "choices": [choice]}).encode())
+
     def error(self, status: int, message: str, code: str = "") -> None:
         self.answer(status, json.dumps({"error": {"message": message, "code": code}}).encode())
 
@@ -133,6 +159,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         pass
+
+
+def whole_message(row: dict) -> Message:
+    """A message of any role, with calls and results."""
+    if row["role"] == "tool":
+        return Message("tool", (ToolResult(row["tool_call_id"], (row["content"],)),))
+    said = tuple(map(part, parts(row))) if row["content"] else ()
+    calls = [
+        ToolCall(call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
+        for call in row.get("tool_calls", ())
+    ]
+    return Message(row["role"], (*said, *calls))
 
 
 def parts(message: dict) -> list[dict]:

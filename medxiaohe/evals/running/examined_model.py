@@ -13,7 +13,7 @@ from medxiaohe import assets, io, plugins
 from medxiaohe.assets import digests
 from medxiaohe.errors import ConfigError, MedError
 from medxiaohe.evals.running.settings import RunSettings
-from medxiaohe.models import starter
+from medxiaohe.models import checkpoint, starter
 from medxiaohe.models.players import Player, load_player
 from medxiaohe.types import Model
 
@@ -143,11 +143,8 @@ def _folder(place: Path) -> str:
 
 
 def _snapshot(name: str) -> str:
-    """The commit of a hub model that is in the local cache, else "unknown"."""
+    """The commit of a hub model, else "unknown"."""
     try:
-        from huggingface_hub import try_to_load_from_cache
-
-        found = try_to_load_from_cache(name, "config.json")
-    except (ImportError, ValueError, MedError):
+        return checkpoint.pinned(name).partition("@")[2] or "unknown"
+    except (ImportError, MedError):
         return "unknown"
-    return Path(found).parent.name if isinstance(found, str) else "unknown"

@@ -40,6 +40,7 @@ FOUR_BIT = 0.56  # bytes a weight
 ALWAYS = ("weights", "gradients", "optimizer", "activations", "logits")  # parts that are always named
 TILE = 4096  # positions whose logits TRL 1.16 computes at once
 GIB = 2**30
+PIXELS = 1_000_000  # of an image, where a tower takes any size
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,18 @@ class PolicyStep:
 
 
 def policy_memory(
-    model: Any, step: PolicyStep, bytes_each: int, checkpointing: bool = False, optim: str = "adamw_torch"
+    model: Any,
+    step: PolicyStep,
+    bytes_each: int,
+    checkpointing: bool = False,
+    optim: str = "adamw_torch",
+    *,
+    pixels: int = PIXELS,
 ) -> Estimate:
     """Of a model prepared for reinforcement learning; arguments as in `memory`."""
     positions = step.sequences * (step.prompt + step.completion)
     images = step.sequences * step.images
-    found = memory(model, positions, images, bytes_each, checkpointing, optim)
+    found = memory(model, positions, images, bytes_each, checkpointing, optim, pixels=pixels)
     text = getattr(model.config, "text_config", model.config)
     scored = min(step.sequences * step.completion, TILE)
     heads = text.num_attention_heads
@@ -110,6 +117,8 @@ def memory(
     bytes_each: int,
     checkpointing: bool = False,
     optim: str = "adamw_torch",
+    *,
+    pixels: int = PIXELS,
 ) -> Estimate:
     """Bytes of a model prepared for training.
 
@@ -120,6 +129,7 @@ def memory(
         bytes_each: of an activation: 4 on a CPU, 2 on an accelerator.
         checkpointing: whether activations are recomputed.
         optim: as in TrainerSettings.
+        pixels: of an image, where a tower takes any size.
     """
     weights = trained = num_trained = 0.0
     for weight in model.parameters():
@@ -134,7 +144,7 @@ def memory(
     if vision is not None and any(
         w.requires_grad and part_of(n) == "vision" for n, w in model.named_parameters()
     ):
-        activations += _layers(vision, images * _patches(vision), bytes_each, checkpointing)
+        activations += _layers(vision, images * patches(vision, pixels), bytes_each, checkpointing)
     adapted = sum(
         layer.base_layer.out_features
         for layer in model.modules()
@@ -161,10 +171,11 @@ def _layers(config: Any, positions: int, bytes_each: int, checkpointing: bool) -
     return int(positions * bytes_each * (layers * hidden + one if checkpointing else layers * one))
 
 
-def _patches(vision: Any) -> int:
-    side, patch = getattr(vision, "image_size", 224), getattr(vision, "patch_size", 14)
-    side, patch = (value[0] if isinstance(value, (list, tuple)) else value for value in (side, patch))
-    return (side // patch) ** 2 + 1
+def patches(vision: Any, pixels: int = PIXELS) -> int:
+    """Patches of an image: of the size that a tower wants, or of `pixels` where it takes any."""
+    sizes: list[Any] = [getattr(vision, "image_size", None), getattr(vision, "patch_size", 14)]
+    side, patch = (value[0] if isinstance(value, (list, tuple)) else value for value in sizes)
+    return int((side // patch) ** 2 + 1 if side else pixels // patch**2)
 
 
 def largest(batches: Iterable[plans.Batch], lengths: Sequence[int], images: Sequence[int]) -> tuple[int, int]:

@@ -192,9 +192,10 @@ def refuse_what_cannot_be(base: str, settings: FitSettings) -> None:
 
 
 def identity(base: str) -> str:
-    """What a checkpoint is: the hash of its files where it is here."""
-    folder = checkpoint.resolve(base)
-    return content_hash(folder) if Path(folder).is_dir() else base
+    """What a checkpoint is: a hub id with its commit, or the hash of its files."""
+    if base == "starter" or Path(base).expanduser().is_dir():
+        return content_hash(checkpoint.resolve(base))
+    return checkpoint.pinned(base)
 
 
 def code() -> str:

@@ -197,7 +197,7 @@ def _joined(done: Sequence[tuple[Path, dict[str, Any]]], work: Path) -> RowIndex
                 break
             before += summary["rows"]
     return RowIndex(
-        **{name: _mapped(work / name, kind) for name, kind in COLUMNS.items()},
+        **{name: mapped(work / name, kind) for name, kind in COLUMNS.items()},
         sources=tuple(sources),
         dropped=sum(summary["dropped"] for summary in summaries),
         total_tokens=sum(summary["tokens"] for summary in summaries),
@@ -207,7 +207,7 @@ def _joined(done: Sequence[tuple[Path, dict[str, Any]]], work: Path) -> RowIndex
     )
 
 
-def _mapped(path: Path, kind: str) -> Sequence[int]:
+def mapped(path: Path, kind: str) -> Sequence[int]:
     """The integers of a file, read from disk as they are looked at."""
     with open(path, "rb") as file:
         if not os.fstat(file.fileno()).st_size:

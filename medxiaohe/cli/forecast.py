@@ -1,0 +1,69 @@
+"""`medxiaohe train estimate`: memory and hours of the training stages of a recipe on GPUs that are not
+here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from medxiaohe import io, plugins
+from medxiaohe.errors import ConfigError
+from medxiaohe.recipe import load
+from medxiaohe.recipe.settings import without_inputs
+
+if TYPE_CHECKING:
+    from medxiaohe.train.loop.forecast import Forecast
+
+GIB = 2**30
+
+
+def estimate(args: argparse.Namespace) -> int:
+    plugins.need("torch", "transformers", "peft", why="estimates of memory")
+    from medxiaohe.train.loop import forecast, gpus
+
+    if not 0 < args.mfu <= 1:
+        raise ConfigError(f"--mfu is a share of the peak, above 0 and at most 1, not {args.mfu}")
+    if min(args.tokens, args.pixels) < 1 or args.images < 0:
+        raise ConfigError("--tokens and --pixels must be at least 1, --images at least 0")
+    gpu, count = gpus.parsed(args.gpu)
+    with without_inputs():
+        recipe = load.load(args.recipe, args.set, allow_code=args.allow_code)
+    rows = forecast.Rows(args.tokens, args.pixels, args.images)
+    found = forecast.of_recipe(recipe, gpu, count, rows, args.mfu)
+    if args.json:
+        print(json.dumps({"gpu": gpu.name, "count": count, "stages": [io.to_json(asdict(f)) for f in found]}))
+    else:
+        print(
+            f"{recipe.name} on {count} x {gpu.name} ({gpu.memory / 1e9:.0f} GB each); assumed: rows of"
+            f" {args.tokens} tokens with {args.images} image(s) of {args.pixels / 1e6:.1f} MP, MFU"
+            f" {args.mfu:.0%}"
+        )
+        for one in found:
+            print("\n".join(_lines(one)))
+    return 0 if all(one.fits and not one.changes for one in found) else 1
+
+
+def _time(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{max(1, round(60 * hours))} min"
+
+
+def _lines(one: Forecast) -> list[str]:
+    needs = ", ".join(f"{name} {size / GIB:.1f}" for name, size in one.needs.items() if size >= GIB // 20)
+    steps = "" if one.steps is None else f" for {one.steps:,} steps"
+    hours = "hours depend on the number of rows" if one.hours is None else _time(one.hours) + steps
+    lines = [
+        f"{one.stage} ({one.uses}, {one.model}): {one.total / GIB:.1f} of {one.room / GIB:.1f} GiB a GPU,"
+        f" {hours}",
+        f"  {needs}",
+    ]
+    if one.changes:
+        then = "then it takes" if one.fits else "even then it takes"
+        end = "" if one.fits else ": take GPUs with more memory, a smaller model, or a shorter max_length"
+        lines.append(
+            f"  does not fit: set {'; '.join(one.changes)}; {then} {one.needs_then / GIB:.1f} GiB{end}"
+        )
+    elif not one.fits:
+        lines.append("  does not fit, and no setting is left to change: take GPUs with more memory")
+    return lines

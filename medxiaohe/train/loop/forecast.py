@@ -1,0 +1,291 @@
+"""Memory and hours of every training stage of a recipe on GPUs that are not here, before anything is run.
+
+    memory    `estimate.memory` of the model on torch's device meta: no weight is loaded
+    hours     operations / (GPUs x peak x MFU)
+
+Operations of a token (Chowdhery et al. 2022, PaLM, appendix B; Kaplan et al. 2020): 2 for each weight
+forward, 2 backward, 2 for the gradient of each weight that is trained, 2 more where activations are
+recomputed; attention 12 x layers x width x length. A vision tower takes 2 for each weight and patch, 6
+where it is trained. A sampled token of reinforcement learning reads every weight from memory once for all
+sequences that are drawn together.
+
+MFU (model FLOP utilisation) and the share of the bandwidth that sampling reaches are assumptions: `MFU`,
+`READS`. They were not measured; `python benchmarks/gpu.py` measures the first on a GPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.models import shapes
+from medxiaohe.recipe.load import Recipe, Stage
+from medxiaohe.train.loop import estimate
+from medxiaohe.train.loop import parts as parts_of
+from medxiaohe.train.loop.gpus import Gpu
+
+ROWS = {"train.cpt": "documents", "train.sft": "instructions"}  # of the mixture, for each kind of stage
+SAMPLES = ("train.rl", "train.agentic")
+KINDS = (*ROWS, "train.dpo", *SAMPLES)
+MFU = 0.35  # of training; assumed
+READS = 0.5  # share of the memory bandwidth that sampling reaches; assumed
+USABLE = 0.92  # of a GPU's memory; the rest is what CUDA and its allocator take
+BYTES = 2  # bfloat16
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is assumed of the rows.
+
+    Attributes:
+        tokens: of a row, or of a prompt, on average, images included; at most max_length.
+        pixels: of an image.
+        images: of a row.
+    """
+
+    tokens: int = 1024
+    pixels: int = 1_000_000
+    images: int = 1
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of one stage; bytes are of the fullest GPU.
+
+    Attributes:
+        needs: bytes by what they are for.
+        steps: of the optimizer; None where the number of rows is not known.
+        hours: None likewise.
+        changes: settings under which it fits, in the order in which they were tried; empty where it fits as
+        is.
+        fits: with `changes`.
+    """
+
+    stage: str
+    uses: str
+    model: str
+    needs: Mapping[str, int]
+    room: int
+    steps: int | None
+    hours: float | None
+    changes: tuple[str, ...] = ()
+    needs_then: int = 0
+    fits: bool = True
+
+    @property
+    def total(self) -> int:
+        return sum(self.needs.values())
+
+
+def of_recipe(recipe: Recipe, gpu: Gpu, count: int, rows: Rows, mfu: float = MFU) -> list[Forecast]:
+    """A forecast for each training stage.
+
+    Args:
+        recipe: loaded and checked.
+        gpu: of which there are `count`.
+        count: processes that train together.
+        rows: what is assumed of the data.
+        mfu: share of the peak that training reaches.
+
+    Raises:
+        ConfigError: the recipe trains nothing, or the size of its model is not known.
+    """
+    stages = {stage.name: stage for stage in recipe.stages}
+    found = [
+        _of_stage(stage, stages, gpu, count, rows, mfu) for stage in recipe.stages if stage.uses in KINDS
+    ]
+    if not found:
+        raise ConfigError(f"{recipe.name} has no stage to estimate: one of {', '.join(KINDS)}")
+    return found
+
+
+def _of_stage(
+    stage: Stage, stages: Mapping[str, Stage], gpu: Gpu, count: int, rows: Rows, mfu: float
+) -> Forecast:
+    name, settings, room = base_of(stage, stages), stage.settings, int(gpu.memory * USABLE)
+    needs = memory(stage.uses, settings, name, gpu, count, rows)
+    steps = _steps(stage, stages, count)
+    seconds = (
+        None if steps is None else steps * step_seconds(stage.uses, settings, name, gpu, count, rows, mfu)
+    )
+    found = Forecast(
+        stage.name, stage.uses, name, needs, room, steps, None if seconds is None else seconds / 3600
+    )
+    if found.total <= room:
+        return found
+    changes, total = [], found.total
+    for change, changed in _remedies(settings, count):
+        changes.append(change)
+        total = sum(memory(stage.uses, changed, name, gpu, count, rows).values())
+        if total <= room:
+            break
+    return replace(found, changes=tuple(changes), needs_then=total, fits=total <= room)
+
+
+def base_of(stage: Stage, stages: Mapping[str, Stage]) -> str:
+    """The model whose size a stage trains: its own, or that of the stage it goes on from."""
+    while not stage.settings.model:
+        earlier = stages.get(stage.needs.get("model", ""))
+        if earlier is None or not hasattr(earlier.settings, "model"):
+            raise ConfigError(f"{stage.name}: no model is named, and no earlier stage trains one")
+        stage = earlier
+    return str(stage.settings.model)
+
+
+# ---- memory ------------------------------------------------------------------------------------------
+
+
+def memory(uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows) -> dict[str, int]:
+    """Bytes of a GPU by what they are for."""
+    model = _prepared(settings, name)
+    batch, length = settings.per_device_train_batch_size, _longest(uses, settings, rows)
+    pairs = 2 if uses == "train.dpo" else 1
+    positions, images = pairs * batch * length, pairs * batch * rows.images
+    recomputes = _recomputes(settings)
+    one = estimate.memory(model, positions, images, BYTES, recomputes, pixels=rows.pixels)
+    shares = count if getattr(settings, "sharding", "none") == "fsdp" else 1
+    found = {
+        "weights": one.weights // shares,
+        "gradients": one.gradients // shares,
+        "optimizer": one.optimizer // shares,
+        "activations": one.activations,
+        "logits": one.logits,
+    }
+    if shares > 1:  # of the layer that is computed
+        found["gathered"] = one.weights // model.config.get_text_config().num_hidden_layers
+    is_full = settings.parts.language == "full"
+    if uses in SAMPLES:
+        found["logits"] = one.logits * settings.max_completion_length // length
+        if getattr(settings, "use_vllm", False):
+            found["vllm"] = int(settings.vllm_gpu_memory_utilization * gpu.memory)
+        else:
+            drawn = batch * getattr(settings, "gradient_accumulation_steps", 1)
+            found["cache"] = drawn * length * _cache_bytes(model.config.get_text_config())
+    needs_copy = uses == "train.dpo" or (uses in SAMPLES and settings.beta > 0)
+    if needs_copy and is_full:  # with LoRA the reference is the model without its adapters
+        found["reference"] = parts_of.sizes(model)["total_parameters"] * BYTES
+    return found
+
+
+def _prepared(settings: Any, name: str) -> Any:
+    """The model as the stage trains it, on torch's device meta."""
+    import torch
+
+    master = settings.parts.language == "full" or getattr(settings, "sharding", "none") == "fsdp"
+    model = shapes.empty(name, torch.float32 if master else torch.bfloat16)
+    return parts_of.prepare(model, settings.parts, 0)
+
+
+def _longest(uses: str, settings: Any, rows: Rows) -> int:
+    if uses == "train.rl":
+        return int(rows.tokens + settings.max_completion_length)
+    return int(settings.max_length)
+
+
+def _recomputes(settings: Any) -> bool:
+    wanted = getattr(settings, "gradient_checkpointing", None)
+    return True if wanted is None else bool(wanted)  # null: on an accelerator
+
+
+def _cache_bytes(text: Any) -> int:
+    """Of keys and values of a position in all layers."""
+    heads = text.num_attention_heads
+    wide = getattr(text, "head_dim", None) or text.hidden_size // heads
+    return int(
+        2 * text.num_hidden_layers * (getattr(text, "num_key_value_heads", None) or heads) * wide * BYTES
+    )
+
+
+def _remedies(settings: Any, count: int) -> Iterator[tuple[str, Any]]:
+    """Settings that take less memory, each on top of those before, with what to write."""
+
+    def may(**values: Any) -> bool:
+        return all(hasattr(now, key) and getattr(now, key) != value for key, value in values.items())
+
+    now = settings
+    if hasattr(now, "gradient_checkpointing") and not _recomputes(now):
+        now = replace(now, gradient_checkpointing=True)
+        yield "gradient_checkpointing: true", now
+    batch = now.per_device_train_batch_size
+    if batch > 1 and hasattr(now, "gradient_accumulation_steps"):
+        times = now.gradient_accumulation_steps * batch
+        now = replace(now, per_device_train_batch_size=1, gradient_accumulation_steps=times)
+        yield f"per_device_train_batch_size: 1, gradient_accumulation_steps: {times}", now
+    if count > 1 and may(sharding="fsdp"):
+        now = replace(now, sharding="fsdp")
+        yield "sharding: fsdp", now
+    if now.parts.language == "full":
+        now = replace(now, parts=replace(now.parts, language="lora"))
+        yield "parts.language: lora", now
+    if now.parts.vision:
+        now = replace(now, parts=replace(now.parts, vision=False))
+        yield "parts.vision: false", now
+    if now.parts.language == "lora" and may(quantize="4bit"):
+        now = replace(now, quantize="4bit")
+        yield "quantize: 4bit", now
+
+
+# ---- time --------------------------------------------------------------------------------------------
+
+
+def _steps(stage: Stage, stages: Mapping[str, Stage], count: int) -> int | None:
+    """Optimizer steps: those that are set, or those that the rows of the mixture take."""
+    settings = stage.settings
+    if settings.max_steps:
+        return int(settings.max_steps)
+    mixture = stages.get(stage.needs.get("data", ""))
+    number = getattr(mixture.settings, ROWS.get(stage.uses, ""), 0) if mixture else 0
+    if not number:
+        return None
+    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps * count
+    if getattr(settings, "packing", False):
+        batch *= max(1, settings.max_length // min(settings.max_length, Rows.tokens))
+    return max(1, math.ceil(int(number) * float(settings.num_train_epochs) / int(batch)))
+
+
+def step_seconds(
+    uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows, mfu: float = MFU
+) -> float:
+    """Seconds of an optimizer step, of which every GPU does its share."""
+    model = _prepared(settings, name)
+    accumulated = getattr(settings, "gradient_accumulation_steps", 1)
+    sequences = settings.per_device_train_batch_size * accumulated
+    longest = _longest(uses, settings, rows)
+    length = longest if getattr(settings, "packing", False) or uses in SAMPLES else min(longest, rows.tokens)
+    pairs = 2 if uses == "train.dpo" else 1
+    text = model.config.get_text_config()
+    forward, backward = _operations(model, _recomputes(settings), rows, length)
+    attention = 12 * text.num_hidden_layers * text.hidden_size * length
+    passes = pairs * sequences * length * (forward + backward + attention)
+    if uses == "train.dpo" or (uses in SAMPLES and settings.beta > 0):  # the reference, forward only
+        passes += pairs * sequences * length * forward
+    seconds = passes / (gpu.flops * mfu)
+    if uses in SAMPLES:
+        weights = parts_of.sizes(model)["total_parameters"] * BYTES
+        reads = settings.max_completion_length * weights / (gpu.bandwidth * READS)
+        seconds += reads / max(1, settings.num_iterations)
+        seconds += sequences * rows.tokens * forward / (gpu.flops * mfu)
+    return float(seconds)
+
+
+def _operations(model: Any, recomputes: bool, rows: Rows, length: int) -> tuple[float, float]:
+    """Of a token: forward, and backward with what is recomputed; those of images shared out over the
+    tokens."""
+    sums: dict[str, list[int]] = {part: [0, 0] for part in ("language", "projector", "vision")}
+    for key, weight in model.named_parameters():
+        if "embed_tokens" in key and not getattr(model.config, "tie_word_embeddings", False):
+            continue  # looked up, not multiplied
+        one = sums[parts_of.part_of(key)]
+        one[0] += weight.numel()
+        one[1] += weight.numel() * weight.requires_grad
+    (language, trained), projector = sums["language"], sums["projector"]
+    vision, seen = sums["vision"]
+    config = getattr(model.config, "vision_config", None)
+    patches = rows.images * estimate.patches(config, rows.pixels) / length if config is not None else 0.0
+    forward = 2.0 * language + 2.0 * patches * vision + 2.0 * patches * projector[0]
+    backward = 2.0 * language + 2.0 * trained + 2.0 * patches * (projector[0] + projector[1])
+    backward += 4.0 * patches * vision if seen else 0.0
+    return forward, backward + (2.0 * language if recomputes else 0.0)
