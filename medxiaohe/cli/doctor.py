@@ -4,6 +4,7 @@ heavy."""
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -56,7 +57,16 @@ class Finding:
 def doctor(args: argparse.Namespace) -> int:
     if args.licences or args.sbom:
         return _inventory(args)
-    findings = [*_python(), *_extras(), *_torchvision(), *_machine(), *_gpu(), *_places(), _hub(args.online)]
+    findings = [
+        *_python(),
+        *_extras(),
+        *_torchvision(),
+        *_families(),
+        *_machine(),
+        *_gpu(),
+        *_places(),
+        _hub(args.online),
+    ]
     if args.json:
         print(json.dumps([vars(f) for f in findings], ensure_ascii=False))
     else:
@@ -119,6 +129,17 @@ def _torchvision() -> Iterator[Finding]:
             else "loads",
             fix="install torch and torchvision of one build: docs/gpu.md" if alone else "",
         )
+
+
+def _families() -> Iterator[Finding]:
+    """What each family of models needs beside the extra `train`, and which of it is missing."""
+    from medxiaohe.models.families import family
+
+    for one in family.known():
+        missing = [name for name in one.packages if importlib.util.find_spec(name) is None]
+        fix = f"pip install {' '.join(missing)}" if missing else ""
+        needs = ", ".join(f"{name} {version(name) or 'missing'}" for name in one.packages)
+        yield Finding(f"family {one.name}", needs or "needs no other package", fix=fix)
 
 
 def _versions(packages: tuple[str, ...]) -> str:

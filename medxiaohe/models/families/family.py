@@ -33,6 +33,11 @@ def named(processor_class: str) -> Family:
     return _table().get(processor_class, DEFAULT)
 
 
+def known() -> list[Family]:
+    """The families that have a file of their own, by name."""
+    return sorted({family.name: family for family in _table().values()}.values(), key=lambda one: one.name)
+
+
 @functools.cache
 def _table() -> dict[str, Family]:
     """Name of a processor class -> adapter, from the files beside this one."""
