@@ -3,8 +3,6 @@ training a part costs.
 
     python benchmarks/training.py                 under five minutes on one core; figures in
                                                   docs/results/training.md
-    python benchmarks/training.py --gpu 1b        bf16 on a GPU: tokens a second, MFU, share of the time that
-                                                  waits for data
     python benchmarks/training.py --parts         tokens by what of the starter is trained; figures in
                                                   docs/results/quickstart.md
 
@@ -51,21 +49,6 @@ WORDS = (
     "the patient has fever cough and pain in chest with no effusion on image of lung heart liver kidney a"
     " dose was given".split()
 )
-SIZES = {  # of the language model: hidden, layers, heads; the tower has a third of the width
-    "0.5b": (1024, 24, 16),
-    "1b": (2048, 18, 16),
-    "3b": (3072, 24, 24),
-}
-PEAK = {
-    "H100": 989e12,
-    "H200": 989e12,
-    "H800": 989e12,
-    "A100": 312e12,
-    "B200": 2250e12,
-    "L40S": 362e12,
-    "L4": 121e12,
-    "4090": 165e12,
-}
 
 
 @dataclass(frozen=True)
@@ -86,15 +69,12 @@ def main() -> None:
     options.add_argument("--hidden", type=int, default=256)
     options.add_argument("--layers", type=int, default=4)
     options.add_argument("--parts", action="store_true")
-    options.add_argument("--gpu", choices=SIZES)
     options.add_argument("--model", default="starter", help="of --parts")
     chosen = options.parse_args()
     import torch
 
     if chosen.parts:
         return parts(chosen.model, 2)
-    if chosen.gpu:
-        return on_gpu(chosen.gpu, chosen.steps)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     plugins.need("transformers", why="this benchmark")
     import transformers  # noqa: F401  every fork has it
@@ -107,7 +87,7 @@ def main() -> None:
         compare(model, Path(folder), chosen)
     if not torch.cuda.is_available():
         print(
-            "\nMFU and the time lost to data loading on a GPU: skipped, torch sees none (run with --gpu 1b"
+            "\nMFU and the time lost to data loading on a GPU: skipped, torch sees none (benchmarks/gpu.py"
             " where there is one)"
         )
 
@@ -383,49 +363,6 @@ def _real(batch: Any) -> int:
 
 
 # ---- a GPU ------------------------------------------------------------------------------------------
-
-
-def on_gpu(size: str, steps: int) -> None:
-    """Model FLOP utilisation of full training in bf16 with packing: 6 FLOPs a weight and token, and 12 a
-    layer, width, token, position."""
-    import torch
-
-    if not torch.cuda.is_available():
-        print("MFU: skipped, torch sees no GPU")
-        return
-    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-    import tiny
-
-    from medxiaohe.models import checkpoint
-    from medxiaohe.train.loop import batch_plan, fit, parts
-    from medxiaohe.train.loop.row_index import Reading
-    from medxiaohe.train.loop.rows import Rows
-
-    hidden, layers, _ = SIZES[size]
-    name = torch.cuda.get_device_name()
-    peak = next((value for key, value in PEAK.items() if key in name), None)
-    with tempfile.TemporaryDirectory() as folder:
-        model = tiny.build(Path(folder) / "model", hidden=hidden, layers=layers, spread=0.02)
-        settings = _settings(steps + 2, True)
-        loaded = checkpoint.load(str(model), fit.device())
-        io.write_jsonl(Path(folder) / "rows.jsonl", data("images", Path(folder) / "images"))
-        reading = Reading(str(model), MAX_LENGTH)
-        own = Rows(Path(folder) / "rows.jsonl", loaded.processor, reading, "render")
-        lengths = own.tokens
-        batches = batch_plan.plan(lengths, settings.per_device_train_batch_size, steps + 2, 0, MAX_LENGTH)
-        trainer, _ = fit._trainer(own, batches, loaded, settings, Path(folder) / "out", steps + 2, "train")
-        clock = Clock()
-        sizes = iter([sum(lengths[row] for sequence in batch for row in sequence) for batch in batches])
-        clock.attach(trainer, lambda _: next(sizes)).train()
-        found = clock.found(steps + 2, torch.cuda.max_memory_allocated())
-        weights = parts.sizes(trainer.model)["total_parameters"]
-    flops = found.tokens * (6 * weights + 12 * layers * hidden * MAX_LENGTH)
-    used = f"{flops / found.seconds / peak:.1%}" if peak else f"unknown, no peak is known for {name}"
-    print(
-        f"{name}, {weights / 1e9:.2f} B weights, bf16: {found.tokens / found.seconds:,.0f} tokens/s, MFU"
-        f" {used},"
-    )
-    print(f"{found.peak / 2**30:.1f} GiB at the peak, {found.waiting:.1%} of the time waits for data")
 
 
 # ---- what a part costs ------------------------------------------------------------------------------

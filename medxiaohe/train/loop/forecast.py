@@ -48,7 +48,7 @@ class Rows:
 
     tokens: int = 1024
     pixels: int = 1_000_000
-    images: int = 1
+    images: float = 1
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def base_of(stage: Stage, stages: Mapping[str, Stage]) -> str:
 
 def memory(uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows) -> dict[str, int]:
     """Bytes of a GPU by what they are for."""
-    model = _prepared(settings, name)
+    model = prepared(settings, name)
     batch, length = settings.per_device_train_batch_size, _longest(uses, settings, rows)
     pairs = 2 if uses == "train.dpo" else 1
     positions, images = pairs * batch * length, pairs * batch * rows.images
@@ -170,7 +170,7 @@ def memory(uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows
     return found
 
 
-def _prepared(settings: Any, name: str) -> Any:
+def prepared(settings: Any, name: str) -> Any:
     """The model as the stage trains it, on torch's device meta."""
     import torch
 
@@ -250,16 +250,15 @@ def step_seconds(
     uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows, mfu: float = MFU
 ) -> float:
     """Seconds of an optimizer step, of which every GPU does its share."""
-    model = _prepared(settings, name)
+    model = prepared(settings, name)
     accumulated = getattr(settings, "gradient_accumulation_steps", 1)
     sequences = settings.per_device_train_batch_size * accumulated
     longest = _longest(uses, settings, rows)
     length = longest if getattr(settings, "packing", False) or uses in SAMPLES else min(longest, rows.tokens)
     pairs = 2 if uses == "train.dpo" else 1
-    text = model.config.get_text_config()
-    forward, backward = _operations(model, _recomputes(settings), rows, length)
-    attention = 12 * text.num_hidden_layers * text.hidden_size * length
-    passes = pairs * sequences * length * (forward + backward + attention)
+    forward = _forward(model, rows, length)
+    each = operations(model, rows, length) + (forward if _recomputes(settings) else 0.0)
+    passes = pairs * sequences * length * each
     if uses == "train.dpo" or (uses in SAMPLES and settings.beta > 0):  # the reference, forward only
         passes += pairs * sequences * length * forward
     seconds = passes / (gpu.flops * mfu)
@@ -271,21 +270,40 @@ def step_seconds(
     return float(seconds)
 
 
-def _operations(model: Any, recomputes: bool, rows: Rows, length: int) -> tuple[float, float]:
-    """Of a token: forward, and backward with what is recomputed; those of images shared out over the
-    tokens."""
-    sums: dict[str, list[int]] = {part: [0, 0] for part in ("language", "projector", "vision")}
+def operations(model: Any, rows: Rows, length: int) -> float:
+    """Of a token of a row, forward and backward, attention included; those of images shared out over tokens.
+
+    Args:
+        model: as it is trained.
+        rows: images of a row.
+        length: tokens of a row.
+    """
+    text = model.config.get_text_config()
+    sums, patches = _weights(model), _patches(model, rows) / length
+    (language, trained), (projector, learnt), (vision, seen) = sums.values()
+    backward = 2.0 * (language + trained) + 2.0 * patches * (projector + learnt)
+    backward += 4.0 * patches * vision if seen else 0.0
+    attention = 12.0 * float(text.num_hidden_layers * text.hidden_size) * length
+    return _forward(model, rows, length) + backward + attention
+
+
+def _forward(model: Any, rows: Rows, length: int) -> float:
+    (language, _), (projector, _), (vision, _) = _weights(model).values()
+    return float(2.0 * language + 2.0 * _patches(model, rows) / length * (vision + projector))
+
+
+def _weights(model: Any) -> dict[str, tuple[int, int]]:
+    """Of language, projector and vision: weights that are multiplied, and those of them that are trained."""
+    sums = {"language": (0, 0), "projector": (0, 0), "vision": (0, 0)}
     for key, weight in model.named_parameters():
         if "embed_tokens" in key and not getattr(model.config, "tie_word_embeddings", False):
             continue  # looked up, not multiplied
-        one = sums[parts_of.part_of(key)]
-        one[0] += weight.numel()
-        one[1] += weight.numel() * weight.requires_grad
-    (language, trained), projector = sums["language"], sums["projector"]
-    vision, seen = sums["vision"]
-    config = getattr(model.config, "vision_config", None)
-    patches = rows.images * estimate.patches(config, rows.pixels) / length if config is not None else 0.0
-    forward = 2.0 * language + 2.0 * patches * vision + 2.0 * patches * projector[0]
-    backward = 2.0 * language + 2.0 * trained + 2.0 * patches * (projector[0] + projector[1])
-    backward += 4.0 * patches * vision if seen else 0.0
-    return forward, backward + (2.0 * language if recomputes else 0.0)
+        part, number = parts_of.part_of(key), weight.numel()
+        sums[part] = (sums[part][0] + number, sums[part][1] + number * weight.requires_grad)
+    return sums
+
+
+def _patches(model: Any, rows: Rows) -> float:
+    """Of all images of a row."""
+    vision = getattr(model.config, "vision_config", None)
+    return 0.0 if vision is None else float(rows.images * estimate.patches(vision, rows.pixels))
