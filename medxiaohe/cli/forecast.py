@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError
-from medxiaohe.recipe import load
+from medxiaohe.recipe import load, shipped
 from medxiaohe.recipe.settings import without_inputs
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def estimate(args: argparse.Namespace) -> int:
         raise ConfigError("--tokens and --pixels must be at least 1, --images at least 0")
     gpu, count = gpus.parsed(args.gpu)
     with without_inputs():
-        recipe = load.load(args.recipe, args.set, allow_code=args.allow_code)
+        recipe = load.load(shipped.recipe(args.recipe), args.set, allow_code=args.allow_code)
     rows = forecast.Rows(args.tokens, args.pixels, args.images)
     found = forecast.of_recipe(recipe, gpu, count, rows, args.mfu)
     if args.json:

@@ -565,7 +565,7 @@ def _trainer_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     forecast = _verb(verbs, "estimate", "memory and hours of a recipe's training on GPUs that are not here",
                      "medxiaohe train estimate recipes/lingshu.yaml --gpu h200:8 --set model=Qwen/Qwen2.5-VL-7B-Instruct",  # noqa: E501
                      "forecast:estimate")  # fmt: skip
-    forecast.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file")
+    forecast.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file, or the name of a recipe")
     forecast.add_argument(
         "--gpu",
         required=True,

@@ -14,6 +14,7 @@ import tiny_families
 
 from medxiaohe import io
 from medxiaohe.cli import main
+from medxiaohe.models.families import family as families
 from medxiaohe.recipe.load import load
 from medxiaohe.recipe.settings import without_inputs
 
@@ -142,6 +143,8 @@ def small(name: str, own_rows: Path) -> list[str]:
             "curated.against=[{task: chest_xray}]", "images.instructions=8", "mixture.instructions=12",
             "mixture.by_source={chest_xray: 1.0}",
         ]  # fmt: skip
+        if families.named("Qwen2_5_VLProcessor").cannot_pack:
+            changes.append("instruction.packing=false")
     for stage in recipe.stages:
         if stage.uses == "train.sft":
             changes += [f"{stage.name}.max_steps=2", f"{stage.name}.gradient_accumulation_steps=2"]
