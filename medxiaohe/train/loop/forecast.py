@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from medxiaohe.errors import ConfigError
@@ -34,6 +34,7 @@ MFU = 0.35  # of training; assumed
 READS = 0.5  # share of the memory bandwidth that sampling reaches; assumed
 USABLE = 0.92  # of a GPU's memory; the rest is what CUDA and its allocator take
 BYTES = 2  # bfloat16
+STEP = ("gradients", "casts", "activations", "logits")  # there while a step is computed
 
 
 @dataclass(frozen=True)
@@ -139,35 +140,39 @@ def base_of(stage: Stage, stages: Mapping[str, Stage]) -> str:
 
 
 def memory(uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows) -> dict[str, int]:
-    """Bytes of a GPU by what they are for."""
-    model = prepared(settings, name)
-    batch, length = settings.per_device_train_batch_size, _longest(uses, settings, rows)
-    pairs = 2 if uses == "train.dpo" else 1
-    positions, images = pairs * batch * length, pairs * batch * rows.images
-    recomputes = _recomputes(settings)
-    one = estimate.memory(model, positions, images, BYTES, recomputes, pixels=rows.pixels)
-    shares = count if getattr(settings, "sharding", "none") == "fsdp" else 1
-    found = {
-        "weights": one.weights // shares,
-        "gradients": one.gradients // shares,
-        "optimizer": one.optimizer // shares,
-        "activations": one.activations,
-        "logits": one.logits,
-    }
-    if shares > 1:  # of the layer that is computed
-        found["gathered"] = one.weights // model.config.get_text_config().num_hidden_layers
-    is_full = settings.parts.language == "full"
+    """Bytes of a GPU by what they are for, of what is there at the same time."""
+    model, is_full = prepared(settings, name), settings.parts.language == "full"
+    batch, optim = settings.per_device_train_batch_size, getattr(settings, "optim", "adamw_torch")
+    options: dict[str, Any] = {"checkpointing": _recomputes(settings), "optim": optim, "pixels": rows.pixels}
+    images = math.ceil(batch * rows.images)
     if uses in SAMPLES:
-        found["logits"] = one.logits * settings.max_completion_length // length
-        if getattr(settings, "use_vllm", False):
-            found["vllm"] = int(settings.vllm_gpu_memory_utilization * gpu.memory)
-        else:
-            drawn = batch * getattr(settings, "gradient_accumulation_steps", 1)
-            found["cache"] = drawn * length * _cache_bytes(model.config.get_text_config())
-    needs_copy = uses == "train.dpo" or (uses in SAMPLES and settings.beta > 0)
-    if needs_copy and is_full:  # with LoRA the reference is the model without its adapters
+        length = _longest(uses, settings, rows)
+        step = estimate.PolicyStep(
+            sequences=batch,
+            answers=batch * getattr(settings, "gradient_accumulation_steps", 1),
+            prompt=length - settings.max_completion_length,
+            completion=settings.max_completion_length,
+            images=math.ceil(rows.images),
+            reference=is_full and settings.beta > 0,  # with LoRA it is the model without its adapters
+        )
+        one = estimate.policy_memory(model, step, BYTES, **options)
+    else:
+        pairs = 2 if uses == "train.dpo" else 1
+        positions = pairs * batch * _longest(uses, settings, rows)
+        one = estimate.memory(model, positions, pairs * images, BYTES, **options)
+    found = {field.name: int(getattr(one, field.name)) for field in fields(one)}
+    if uses == "train.dpo" and is_full:
         found["reference"] = parts_of.sizes(model)["total_parameters"] * BYTES
-    return found
+    if getattr(settings, "use_vllm", False):
+        found |= {"cache": 0, "vllm": int(settings.vllm_gpu_memory_utilization * gpu.memory)}
+    if getattr(settings, "sharding", "none") == "fsdp":
+        gathered = found["weights"] // model.config.get_text_config().num_hidden_layers  # of one layer
+        found |= {part: found[part] // count for part in ("weights", "gradients", "optimizer", "casts")}
+        found["gathered"] = gathered
+    # answers are drawn before a step is computed: the larger of the two counts
+    step_bytes = sum(found[part] for part in STEP)
+    found |= {"cache": 0} if found["cache"] <= step_bytes else dict.fromkeys(STEP, 0)
+    return {part: size for part, size in found.items() if size}
 
 
 def prepared(settings: Any, name: str) -> Any:
@@ -188,15 +193,6 @@ def _longest(uses: str, settings: Any, rows: Rows) -> int:
 def _recomputes(settings: Any) -> bool:
     wanted = getattr(settings, "gradient_checkpointing", None)
     return True if wanted is None else bool(wanted)  # null: on an accelerator
-
-
-def _cache_bytes(text: Any) -> int:
-    """Of keys and values of a position in all layers."""
-    heads = text.num_attention_heads
-    wide = getattr(text, "head_dim", None) or text.hidden_size // heads
-    return int(
-        2 * text.num_hidden_layers * (getattr(text, "num_key_value_heads", None) or heads) * wide * BYTES
-    )
 
 
 def _remedies(settings: Any, count: int) -> Iterator[tuple[str, Any]]:
