@@ -94,6 +94,10 @@ class AgenticSettings(RLSettings):
         super().__post_init__()
         if self.max_rounds < 1 or self.max_length < 2:
             raise ConfigError("max_rounds must be at least 1 and max_length at least 2")
+        if self.server.url:
+            raise ConfigError(
+                "server is for train.rl: conversations with tools are drawn by transformers, so leave it out"
+            )
         if self.use_vllm:
             raise ConfigError(
                 "use_vllm is for train.rl: conversations with tools are drawn by transformers, so leave"

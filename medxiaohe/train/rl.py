@@ -35,6 +35,11 @@ from medxiaohe.train.rollouts.grpo_trainer import rolling
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
 from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
+from medxiaohe.train.rollouts.served_policy import (
+    PolicyServer,
+    ServedPolicy,
+    refuse_what_cannot_be_served,
+)
 from medxiaohe.train.rollouts.single_turn import Answered, answered, answers
 from medxiaohe.types import Message, Sample, Score, Task, Trace
 
@@ -77,6 +82,7 @@ class RLSettings(TrainerSettings, ScoresPrompts):
     patience: int = 20
     use_vllm: bool = False  # answers are drawn by vLLM on the same GPU (extra vllm), not by transformers
     vllm_gpu_memory_utilization: float = 0.3  # share of the GPU's memory that vLLM takes
+    server: PolicyServer = field(default_factory=PolicyServer)  # a vLLM server that draws the answers
     seed: int = 0
     allow_contaminated: bool = False  # learn from prompts that were compared with no test split
     # a killed run goes on from its newest checkpoint, rollouts in use included
@@ -86,6 +92,10 @@ class RLSettings(TrainerSettings, ScoresPrompts):
     def __post_init__(self) -> None:
         if self.save_steps < 1:
             raise ConfigError(f"save_steps must be at least 1, not {self.save_steps}")
+        if self.server.url:
+            refuse_what_cannot_be_served(self.parts)
+            if self.use_vllm:
+                raise ConfigError("server.url and use_vllm both say who draws the answers: keep one")
         if min(self.hint_steps, self.rest, self.patience, self.entropy_target) < 0:
             raise ConfigError("hint_steps, rest, patience and entropy_target must be at least 0")
         if self.beta and self.parts.language == "lora" and (self.parts.projector or self.parts.vision):
@@ -198,10 +208,26 @@ def _trainer(
 
     _, ends = special_ids(loaded)
     sampling = generation(loaded, settings.max_completion_length, settings.temperature)
+    served = None
+    if settings.server.url:
+        served = ServedPolicy(
+            settings.server,
+            loaded.processor,
+            place,
+            max_new_tokens=settings.max_completion_length,
+            temperature=settings.temperature,
+            seed=settings.seed,
+        )
 
     def rollouts(trainer: Any, numbers: Sequence[int]) -> list[Answered]:
         asked = [ask(number)[0].prompt.messages for number in numbers]
         prompts = [render_prompt(messages, loaded.processor) for messages in asked]
+        if served is not None:
+            drawn_there = served.draw(trainer, asked, prompts, numbers)
+            return [
+                answered(prompt, one.tokens, loaded.processor, ends, one.logprobs)
+                for prompt, one in zip(prompts, drawn_there, strict=True)
+            ]
         if settings.use_vllm:
             pictures = [[images.open_image(ref) for m in messages for ref in m.images] for messages in asked]
             drawn, logprobs = trainer._generate_single_turn(

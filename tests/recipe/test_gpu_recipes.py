@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import tiny_families
 
 from medxiaohe import io
 from medxiaohe.cli import main
-from medxiaohe.models.families import family as families
 from medxiaohe.recipe.load import load
 from medxiaohe.recipe.settings import without_inputs
 
@@ -129,6 +129,18 @@ def own_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def url(tiny_vlm: Path) -> Iterator[str]:
+    command = [sys.executable, ROOT / "tests" / "servers" / "openai_server.py", tiny_vlm]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().split()[1]}/v1"
+    finally:
+        process.kill()
+        process.wait()
+
+
 def small(name: str, own_rows: Path) -> list[str]:
     """Sizes of a test: few rows, two steps, short answers; a reader of one's own tree."""
     with without_inputs():
@@ -143,8 +155,6 @@ def small(name: str, own_rows: Path) -> list[str]:
             "curated.against=[{task: chest_xray}]", "images.instructions=8", "mixture.instructions=12",
             "mixture.by_source={chest_xray: 1.0}",
         ]  # fmt: skip
-        if families.named("Qwen2_5_VLProcessor").cannot_pack:
-            changes.append("instruction.packing=false")
     for stage in recipe.stages:
         if stage.uses == "train.sft":
             changes += [f"{stage.name}.max_steps=2", f"{stage.name}.gradient_accumulation_steps=2"]
@@ -166,14 +176,14 @@ def small(name: str, own_rows: Path) -> list[str]:
 @pytest.mark.filled_cache("chest_xray")
 @pytest.mark.parametrize("name", MADE_FOR)
 def test_a_recipe_runs_whole_with_a_tiny_model_of_its_family(
-    name: str, own_rows: Path, families_folder: Path, tmp_path: Path
+    name: str, own_rows: Path, families_folder: Path, url: str, tmp_path: Path
 ) -> None:
     if package := tiny_families.missing(FAMILY[name]):
         pytest.skip(f"{FAMILY[name]} needs {package}")
     model = tiny_families.build(FAMILY[name], families_folder)
     sets = [f"model={model}", *small(name, own_rows)]
-    if name == "rl_vllm":  # vLLM needs a GPU: the same answers are drawn by transformers
-        sets.append("vllm=false")
+    if name == "rl_vllm":  # vLLM needs a GPU: another server of its protocol draws the answers
+        sets += ["vllm=false", f"server={url}"]
     flags = [flag for value in sets for flag in ("--set", value)]
     recipe = ("run", str(GPU / f"{name}.yaml"), "--out", str(tmp_path / "out"), *flags)
     if "fsdp" in (GPU / f"{name}.yaml").read_text():  # two processes share the weights, as eight would

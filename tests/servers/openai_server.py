@@ -23,6 +23,7 @@ from medxiaohe.types import ImageRef, Message, Tool, ToolCall, ToolResult
 KEY = "s3cr3t-key"
 MODEL = transformers(sys.argv[1], max_new_tokens=8, device="cpu")
 SERVED: dict[str, Transformers] = {}
+ADAPTERS: dict[str, Transformers] = {}  # name of an adapter -> its base model with it folded in
 FOLDER = Path(tempfile.mkdtemp())
 LOCK = Lock()
 SEEN: dict[str, list] = {"requests": [], "images": [], "elsewhere": []}
@@ -38,6 +39,10 @@ class Handler(BaseHTTPRequestHandler):
         request["path"], request["key"] = self.path, self.headers.get("Authorization", "")
         with LOCK:
             SEEN["requests"].append(request)
+            if self.path.endswith("_lora_adapter"):
+                return self.adapter(request)
+            if request["model"] in ADAPTERS:
+                return self.policy(request)
             earlier = sum(r["model"] == request["model"] for r in SEEN["requests"]) - 1
             how = request["model"].split(":")[0]
             getattr(self, how.replace("-", "_"), self.complete)(request, earlier)
@@ -147,6 +152,50 @@ class Handler(BaseHTTPRequestHandler):
         told = {"role": "assistant", "content": message.text, **({"tool_calls": calls} if calls else {})}
         choice = {"index": 0, "message": told, "finish_reason": "tool_calls" if calls else "stop"}
         self.answer(200, json.dumps({"object": "chat.completion", "choices": [choice]}).encode())
+
+    def adapter(self, request: dict) -> None:
+        """POST /v1/load_lora_adapter and /v1/unload_lora_adapter of vLLM."""
+        from peft import PeftModel
+
+        if self.path.endswith("unload_lora_adapter"):
+            del ADAPTERS[request["lora_name"]]
+            return self.answer(200, b"Success")
+        folder = Path(request["lora_path"])
+        base = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
+        made = transformers(base, device="cpu")
+        made.model = PeftModel.from_pretrained(made.model, str(folder)).merge_and_unload().eval()
+        ADAPTERS[request["lora_name"]] = made
+        self.answer(200, b"Success")
+
+    def policy(self, request: dict) -> None:
+        """A sampled answer with the tokens read and written and their log-likelihoods, as vLLM tells them."""
+        import torch
+
+        from medxiaohe.models.backends.transformers import generation
+        from medxiaohe.models.checkpoint import Loaded
+        from medxiaohe.models.render import batch, render_prompt
+
+        made = ADAPTERS[request["model"]]
+        prompt = render_prompt(list(map(whole_message, request["messages"])), made.processor)
+        inputs = batch([prompt], made.processor, "left")
+        inputs.pop("labels")
+        loaded = Loaded(made.model, made.processor, "policy")
+        settings = generation(loaded, request["max_tokens"], request["temperature"])
+        torch.manual_seed(request["seed"])
+        with torch.no_grad():
+            out = made.model.generate(
+                **inputs, generation_config=settings, output_logits=True, return_dict_in_generate=True
+            )
+        new = out.sequences[0, len(prompt.tokens) :].tolist()
+        nats = torch.cat(out.logits).log_softmax(-1)
+        content = [{"token": "", "logprob": float(nats[i, token])} for i, token in enumerate(new)]
+        choice = {
+            "message": {"role": "assistant", "content": made.processor.tokenizer.decode(new)},
+            "token_ids": new,
+            "logprobs": {"content": content},
+        }
+        told = {"prompt_token_ids": list(prompt.tokens), "choices": [choice]}
+        self.answer(200, json.dumps(told).encode())
 
     def error(self, status: int, message: str, code: str = "") -> None:
         self.answer(status, json.dumps({"error": {"message": message, "code": code}}).encode())
