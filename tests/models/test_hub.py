@@ -112,9 +112,7 @@ def test_pickled_weights_of_a_hub_are_refused_before_they_are_fetched(served: Hu
         assert not [file for file in served.fetched if file.endswith(hub.PICKLES)], name
 
 
-@pytest.mark.parametrize(
-    "place", ["parts/model.bin", "../x.safetensors", "x.bin", 7]
-)
+@pytest.mark.parametrize("place", ["parts/model.bin", "../x.safetensors", "x.bin", 7])
 def test_an_index_that_leaves_its_folder_or_names_pickles_is_refused(
     place: Any, tiny_vlm: Path, tmp_path: Path
 ) -> None:
