@@ -5,7 +5,8 @@
     python benchmarks/data_loading.py --images 40 --texts 200 --longest 2000 --files 4 --batches 6
 
 Rows and images are made in a temporary folder. Every measurement is a process of its own, and its memory the
-highest that the system saw of it, mapped files included.
+highest that the system saw of it, mapped files included. Seconds of processors do not change with what else
+the machine does: two idle cores are twice as fast with two workers, less what these cost more.
 
     images    rows with one image of about 1 MP each, counted from headers, by one worker and by two
     texts     rows of text, counted in this process: a tenth of them, then all, to see what memory a row takes
@@ -109,7 +110,11 @@ def measure(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
             one = _in_child(call="load", file=str(file), model=model, workers=workers)
             found[f"load, workers {workers}"] = one
             rate = BATCH * chosen.batches / one["result"]["seconds"]
-            print(f"load: {rate:.1f} images a second, {workers} worker(s)", flush=True)
+            print(
+                f"load: {rate:.1f} images a second, {workers} worker(s), {one['processor_seconds']:.0f} s of"
+                " processors in all",
+                flush=True,
+            )
         _ratio(found, "load")
     found["load"].append(os.getloadavg()[0])
     print(f"load {found['load'][1]:.1f} after the last measurement")
@@ -119,7 +124,13 @@ def measure(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
 def _ratio(found: dict[str, Any], part: str) -> None:
     one, two = (found[f"{part}, workers {workers}"]["result"]["seconds"] for workers in (1, 2))
     found[f"{part}, two workers against one"] = one / two
-    print(f"{part}: two workers are {one / two:.2f} times as fast as one", flush=True)
+    costs = [found[f"{part}, workers {workers}"]["processor_seconds"] for workers in (1, 2)]
+    found[f"{part}, two idle cores"] = 2 * costs[0] / costs[1]
+    print(
+        f"{part}: two workers are {one / two:.2f} times as fast as one here, and would be"
+        f" {2 * costs[0] / costs[1]:.2f} times on two idle cores by the processors' seconds",
+        flush=True,
+    )
 
 
 def _in_child(**work: Any) -> dict[str, Any]:
