@@ -58,9 +58,9 @@ def snapshot(name: str) -> Snapshot:
         name: ORG/NAME, with @REVISION for another than the newest of the main branch.
 
     Raises:
-        ConfigError: there is no such repository or revision, or the hub cannot be reached and the cache has
-        none.
-        ModelError: its weights are pickles; nothing of them was fetched.
+        ConfigError: what stands behind the @ is no revision.
+        ModelError: there is none of that name, or the hub cannot be reached and the cache has none; or its
+            weights are pickles, and nothing of them was fetched.
         PrivacyError: it is no name of public files.
     """
     repository, _, revision = name.partition("@")
