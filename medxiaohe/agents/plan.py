@@ -15,13 +15,12 @@ sum of weights times results >= theta    recomputed from the record by `decide`,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Mapping
 from typing import Any
 
 from medxiaohe.agents.engine import Answer, Ask, BudgetSpent, Case, Example, Note, Use, workflow
 from medxiaohe.agents.parsing.blocks import block, text_of
-from medxiaohe.agents.parsing.plans import decide, valid
+from medxiaohe.agents.parsing.plans import decide, number_of, valid
 from medxiaohe.agents.parsing.prompts import user
 from medxiaohe.agents.parsing.structured import ask_json, json_or, one_of
 from medxiaohe.agents.parsing.verdict import vote
@@ -31,7 +30,6 @@ from medxiaohe.types import Message
 
 ROLES = ("planner", "observer", "reviewer")
 STATES = ("Continue", "Terminate", "Complete")
-NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 PLAN = '"threshold": 0.5, "state": "Continue", "steps": [{"indicator": "fever", "weight": 1}]'
 EXAMPLE = Example(
     f'{{{PLAN}, "answer": "yes"}}',
@@ -111,12 +109,11 @@ def _measured(
         row["why"] = f"seen: {seen}"
         return ""
     result = yield Use(step["tool"], step["arguments"])
-    numbers = NUMBER.findall(text_of(result))
-    if result.error or len(numbers) != 1:
-        return result.error or f"{step['tool']} must give one number, not {len(numbers)}"
-    value = float(numbers[0])
+    value, problem = number_of(result, step["field"])
+    if value is None:
+        return f"{step['tool']}: {problem}"
     row["result"] = int(value >= step["limit"] if step["side"] == "at_least" else value <= step["limit"])
-    row["why"] = f"{step['tool']} gives {numbers[0]}, {step['side'].replace('_', ' ')} {step['limit']:g}"
+    row["why"] = f"{step['tool']} gives {value:g}, {step['side'].replace('_', ' ')} {step['limit']:g}"
     return ""
 
 

@@ -29,7 +29,7 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.io import encoded
 from medxiaohe.models.backends.scripted import scripted
 from medxiaohe.tools import tool
-from medxiaohe.types import ImageRef, Message, Prompt, Trace
+from medxiaohe.types import ImageRef, Message, Prompt, ToolResult, Trace
 
 CHOICES = ("Scurvy", "Rickets", "Pellagra")
 QUESTION = Prompt(
@@ -323,6 +323,27 @@ def test_a_tool_that_fails_and_a_reviewer_who_terminates_end_without_a_diagnosis
     replies = by_prompt(planner=measured(), reviewer='{"state": "Terminate"}')
     (ended,) = plan([QUESTION], scripted(answer=replies), [cup_disc_ratio])
     assert "the reviewer ended the plan" in ended.error
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("count", "yes"),
+        ("shape", "it gives no number 'shape': its fields are count, shape"),
+        ("", "one number"),
+    ],
+)
+def test_a_tool_of_several_fields_gives_the_one_that_the_step_names(field: str, said: str) -> None:
+    @tool(example={})
+    def cells() -> ToolResult:
+        """Cells of a smear."""
+        return ToolResult("", ("3 cells in 640 x 480 pixels",), data={"count": 3, "shape": "round"})
+
+    step = {"indicator": "cells", "weight": 1, "tool": "cells", "arguments": {}, "at_least": 2}
+    written = json.dumps({"threshold": 1, "steps": [{**step, **({"field": field} if field else {})}]})
+    replies = by_prompt(planner=written, reviewer='{"state": "Continue"}', The_decision="yes")
+    (trace,) = plan([QUESTION], scripted(answer=replies), [cells])
+    assert said in (trace.answer or trace.error)
 
 
 def test_complete_counts_only_where_nothing_can_change_the_decision() -> None:

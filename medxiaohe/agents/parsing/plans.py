@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medxiaohe import plugins
+from medxiaohe.agents.parsing.blocks import text_of
 from medxiaohe.agents.parsing.structured import number_in, text_in
 from medxiaohe.models.asking import Unreadable
+from medxiaohe.types import ToolResult
 
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 CLOSE = 1e-9  # a sum of weights this far below the threshold still reaches it
 
 
@@ -24,6 +28,26 @@ def decide(rows: Sequence[Mapping[str, Any]], threshold: float) -> tuple[float, 
     if total >= threshold - CLOSE:
         return total, "yes"
     return total, "" if total + open_ >= threshold - CLOSE else "no"
+
+
+def number_of(result: ToolResult, field: str) -> tuple[float | None, str]:
+    """The number that a tool gives, and "" or why there is none.
+
+    Args:
+        field: of the fields that the tool returned, such as "count"; "" takes the one number of its text.
+    """
+    if result.error:
+        return None, result.error
+    if field:
+        value = result.data.get(field) if isinstance(result.data, Mapping) else None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            there = ", ".join(result.data) if isinstance(result.data, Mapping) else "none"
+            return None, f"it gives no number {field!r}: its fields are {there}"
+        return float(value), ""
+    numbers = NUMBER.findall(text_of(result))
+    if len(numbers) != 1:
+        return None, f"it must give one number, not {len(numbers)}; or name a field"
+    return float(numbers[0]), ""
 
 
 def valid(value: Any, tools: Sequence[str]) -> dict[str, Any]:
@@ -50,6 +74,7 @@ def valid(value: Any, tools: Sequence[str]) -> dict[str, Any]:
                 f'the step {row["indicator"]!r} needs "arguments" and one of "at_least" and "at_most"'
             )
         row |= {"side": sides[0], "limit": number_in(sides[0], -1e9, 1e9)(step)} if row["tool"] else {}
+        row["field"] = text_in("field")(step) if "field" in step else ""
         row["image"] = int(number_in("image", 1, 1000)(step)) if "image" in step else 0
         read.append(row)
     if sum(row["weight"] for row in read) < threshold - CLOSE or threshold <= 0:
