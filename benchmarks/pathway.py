@@ -1,9 +1,9 @@
-"""What comes next in a consultation: neighbours in a medical graph against controls (MedKP, arXiv 2403.06611).
+"""What comes next in a consultation: neighbours in a medical graph against controls (MedKP, 2403.06611).
 
     MEDXIAOHE_DATA=pack python benchmarks/pathway.py --limit 150
 
-The question of a Chinese consultation (Toyhom) names entities of CMeKG; the physician's answer names new ones,
-which are the gold. Each source ranks entities that the question does not name:
+The question of a Chinese consultation (Toyhom) names entities of CMeKG; the physician's answer names new
+ones, which are the gold. Each source ranks entities that the question does not name:
 
     graph        neighbours, specificity times evidence (retrieval/neighbours.py)
     rewired      the same on a graph whose nodes keep their degrees and whose facts are dealt out anew

@@ -150,6 +150,11 @@ STAGE_VERBS = {
         "record expert demonstrations with real tool calls",
         "--input data=work/data_mixture/1",
     ),
+    ("train", "queries"): (
+        "train.queries",
+        "rows and pairs that teach which queries each knowledge source answers",
+        "--input data=work/data_mixture/1",
+    ),
     ("train", "reward"): (
         "train.reward_model",
         "a reward model from pairs and their fact-invariant variants",

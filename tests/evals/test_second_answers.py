@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from medxiaohe.agents.rwr import rwr
-from medxiaohe.evals.statistics.failures import gold_words, label, labels
+from medxiaohe.evals.statistics.failures import label, labels
 from medxiaohe.evals.statistics.second_answers import reread
+from medxiaohe.evidence.answer_words import gold_words
 from medxiaohe.models.backends.scripted import scripted
 from medxiaohe.scoring.choice import choice
 from medxiaohe.tools import tool

@@ -14,18 +14,15 @@ counts as one that does not.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from medxiaohe.retrieval.words import STOP_WORDS
-from medxiaohe.scoring._text import golds
+from medxiaohe.evidence.answer_words import gold_words, words_of
 from medxiaohe.types import Sample, Score, Trace
 
 LABELS = ("retrieval", "integration", "perception", "no answer", "not labelled")
 RIGHT = 0.5  # a score of at least this is right
-WORD = re.compile(r"[\u3400-\u9fff]|[^\W\d_]{2,}")
 
 
 def labels(rows: Iterable[tuple[Sample, Trace, Score]]) -> dict[str, int]:
@@ -44,26 +41,12 @@ def label(sample: Sample, trace: Trace, score: Score) -> str:
     wanted = gold_words(sample)
     if not wanted:
         return "not labelled"
-    if any(wanted <= _words(one.text) for one in trace.evidence):
+    if any(wanted <= words_of(one.text) for one in trace.evidence):
         return "integration"
-    asked = _words(" ".join(_texts(step.given) for step in searched))
+    asked = words_of(" ".join(_texts(step.given) for step in searched))
     if sample.images and not wanted & asked:
         return "perception"
     return "retrieval"
-
-
-def gold_words(sample: Sample) -> frozenset[str]:
-    """The words of the right answer, that of an option where its letter is the gold; none where it is yes, no
-    or a number."""
-    target = sample.target.strip()
-    letter = ord(target.upper()) - ord("A") if len(target) == 1 and target.isascii() else -1
-    text = sample.choices[letter] if 0 <= letter < len(sample.choices) else next(iter(golds(sample)), "")
-    found = _words(text)
-    return frozenset() if found <= {"yes", "no", "maybe", "true", "false"} else found
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(WORD.findall(text.casefold())) - STOP_WORDS
 
 
 def _texts(given: Any) -> str:
