@@ -18,16 +18,19 @@ STORES = ("books", "guidelines", "papers", "wiki")
 EXPLORER = """
 import re
 
+TECHNICAL = {"alpha": "oral", "beta": "renal", "gamma": "nasal", "delta": "dental"}
+
 def explore(messages):
     "Attempt 1 repeats the question, attempt 2 uses the technical name, attempt 3 names something else."
     last = messages[-1].text
     tag = re.search(r"<(\\w+)></", last)[1]
     number = int(re.search(r"attempt (\\d)", last)[1])
     kind = re.search(r"shaking illness (\\w+)", messages[0].text)[1]
-    query = {1: "shaking illness", 2: f"tremulosis {kind[::-1]}", 3: "zebra"}[number]
+    query = {1: "shaking illness", 2: "tremulosis " + TECHNICAL[kind], 3: "zebra"}[number]
     return f"<{tag}>{query}</{tag}>"
 """
-KINDS = ("alpha", "beta", "gamma", "delta")
+TECHNICAL = {"alpha": "oral", "beta": "renal", "gamma": "nasal", "delta": "dental"}
+KINDS = tuple(TECHNICAL)
 
 
 @pytest.fixture
@@ -35,7 +38,11 @@ def world(tmp_path: Path) -> Path:
     (tmp_path / "explorer.py").write_text(EXPLORER)
     for n, (store, kind) in enumerate(zip(STORES, KINDS, strict=True)):
         rows = [
-            {"id": f"{store}/1", "text": f"Tremulosis {kind[::-1]} yields to zo{kind}mab.", "source": store},
+            {
+                "id": f"{store}/1",
+                "text": f"Tremulosis {TECHNICAL[kind]} yields to zo{kind}mab.",
+                "source": store,
+            },
             {"id": f"{store}/2", "text": "A zebra is no horse.", "source": store},
         ]
         io.write_jsonl(tmp_path / f"{store}.jsonl", rows)
@@ -62,7 +69,7 @@ def test_each_question_is_taught_the_query_and_the_source_that_answer_it(
     assert found["raw"] == dict.fromkeys(STORES, 0.0) and found["best"] == dict.fromkeys(STORES, 0.25)
     taught = list(io.read_samples(tmp_path / "out/instructions.jsonl"))
     for sample, store, kind in zip(taught, STORES, KINDS, strict=True):
-        assert sample.messages[-1].text == f"<{store}>tremulosis {kind[::-1]}</{store}>"
+        assert sample.messages[-1].text == f"<{store}>tremulosis {TECHNICAL[kind]}</{store}>"
         assert all(f"<{name}></{name}>" in sample.messages[-2].text for name in STORES)
     pairs = read(tmp_path / "out/pairs.jsonl")
     assert found["kinds"] == {"needless": 12, "wrong query": 4} and len(pairs) == 16
