@@ -35,7 +35,7 @@ from medxiaohe.types import Claim, Evidence, Message, ToolCall, ToolResult
 AGENTS = ("pre_diagnosis", "diagnosis", "medicament", "post_diagnosis")
 ROUNDS = 8  # of tools, where no agent is activated and it answers as `answer` does
 MOST = 3  # sub-queries, and drugs that are looked up
-TEXTS = ("search", "clinical")
+TEXTS = ("search", "scholar", "clinical")
 EXAMPLE = Example(
     '{"symptoms": [], "state": "", "history": "", "queries": ["scurvy"], "agents": ["diagnosis"],'
     ' "drugs": []} [diagnosis]',

@@ -27,7 +27,7 @@ from medxiaohe.privacy.text import redact
 from medxiaohe.types import Evidence, Message, Tool, ToolCall, ToolResult
 
 GRAPH, REPORTS = "relations", "similar_cases"
-TEXTS = ("search", "clinical")  # and every search_NAME
+TEXTS = ("search", "scholar", "clinical")  # and every search_NAME
 ROUNDS = 8  # of tools, where there is no source and it answers as `answer` does
 MOST = 4  # queries for a text source
 LONGEST = 300  # characters of a query

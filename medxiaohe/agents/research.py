@@ -2,8 +2,8 @@
 arXiv 2602.12705).
 
 paper says                               we do, and why
-general and scholar search, visit, drug  every tool offered that takes a query; `visit` reads a result whole
-and clinical search                      where it is there
+general and scholar search, visit, drug  every tool offered that takes one query; where `visit` is there, the
+and clinical search                      document of the best result of each query is read as well
 several steps of tools                   at most `rounds` of up to `queries` queries each; ends when a round
                                          brings no new claim, for the paper does not say when it stops
 grounded answers                         a claim counts only with a quotation that its passage really has;
@@ -28,6 +28,7 @@ from medxiaohe.types import Claim, Evidence, Message, Tool, ToolCall
 
 ROUNDS = 8  # of tools, where none searches and it answers as `answer` does
 LONGEST = 300  # characters of a query
+VISIT = "visit"
 LEAST_QUOTE = 12  # characters of a quotation that can tell a passage from another
 EXAMPLE = Example(
     '{"queries": ["scurvy"], "claims": []}', Message("assistant", (ToolCall("1", "again", {"word": "a"}),))
@@ -59,6 +60,7 @@ def _research(case: Case, rounds: int, most: int, folder: str) -> Generator[Any,
         calls = [(tool, query) for query in wanted for tool in tools]
         results = yield [Use(tool.name, {_parameter(tool): query}) for tool, query in calls]
         fresh = {one.id: one for result in results for one in result.evidence if one.id not in read}
+        fresh |= yield from _visited(case, [r.evidence[0].id for r in results if r.evidence], read)
         read |= set(fresh)
         yield Note("read", sorted(fresh))
         if not fresh:
@@ -80,6 +82,14 @@ def _research(case: Case, rounds: int, most: int, folder: str) -> Generator[Any,
     last = user("research_answer", folder, claims=block("claims", _listed(claims)))
     reply = yield Ask("", (*talk, last))
     return last_word(reply, tuple(claims))
+
+
+def _visited(case: Case, best: Sequence[str], read: set[str]) -> Generator[Any, Any, dict[str, Evidence]]:
+    """The documents of the best result of each query, from their beginning, by the tool `visit`."""
+    if not any(tool.name == VISIT for tool in case.tools):
+        return {}
+    results = yield [Use(VISIT, {"id": id}) for id in dict.fromkeys(best) if id not in read]
+    return {one.id: one for result in results for one in result.evidence}
 
 
 def searching(tools: Sequence[Tool]) -> list[Tool]:

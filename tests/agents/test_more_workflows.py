@@ -183,6 +183,21 @@ def test_a_claim_counts_only_with_words_that_its_passage_has() -> None:
     assert len(dropped) == 2 and "does not have the quotation" in dropped[0]
 
 
+def test_the_document_of_the_best_result_is_read_as_well() -> None:
+    long = "Scurvy bleeds. " + "It is a matter of diet. " * 20 + "Limes cured sailors at sea."
+    library_ = BM25([Evidence("d1", long, "papers")])
+    tools = open_tools(["search", "visit"], {"library": library_})
+    claim = {"claim": "Limes cure.", "quote": "Limes cured sailors", "id": f"d1@0-{len(long)}"}
+    replies = by_prompt(
+        You_are_the_planner='{"queries": ["scurvy"]}',
+        You_are_the_reader=json.dumps({"claims": [claim]}),
+        came_out_of="(1)\nAnswer: A",
+    )
+    (trace,) = research([QUESTION], scripted(answer=replies), tools, rounds=1)
+    assert [s.who for s in trace.steps if s.kind == "use"] == ["search", "visit"]
+    assert [one.evidence for one in trace.claims] == [(f"d1@0-{len(long)}",)]
+
+
 def test_research_ends_when_nothing_new_is_found() -> None:
     def planned(talk: Sequence[Message]) -> str:
         number = talk[-1].text.split("This is round ")[1][0]
