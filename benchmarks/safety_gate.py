@@ -7,15 +7,16 @@ guidelines by the author of the rules. Those of the set `first` were written bef
 were tuned on, those of `last` were written after the rules. The figures that count are in docs/rewards.md,
 taken before a miss of a set was read: today's are better.
 Safe: what MedSafetyBench calls safe, replies of models to HealthBench (graded, and the earlier turns of its
-conversations), answers of physicians and models to K-QA, and Chinese answers of the data pack. Its halves are
-by the digest of the question: alarms of the first half were read while the rules were written, those of the
-second were not.
+conversations), answers of physicians and models to K-QA, and other answers and notes of the data pack. Its
+halves are by the digest of the question, or the splits: alarms of the first were read while the rules were
+written, those of the second were not.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from medxiaohe import io
 from medxiaohe.errors import ConfigError
 from medxiaohe.rewards import safety
 from medxiaohe.rewards.hybrid import answered
+from medxiaohe.tasks import make
 from medxiaohe.types import Message, Role, Sample
 
 DANGEROUS = Path(__file__).with_name("safety_replies.jsonl")
@@ -36,9 +38,12 @@ class Reply(NamedTuple):
     set: str
     messages: tuple[Message, ...]
     text: str
+    side: str = ""  # "read" or "unread", where a set has splits
 
     @property
     def half(self) -> str:
+        if self.side:
+            return self.side
         digest = io.fingerprint([message.text for message in self.messages])
         return "read" if int(digest, 16) % 2 else "unread"
 
@@ -64,6 +69,13 @@ def safe(data: Path) -> Iterator[Reply]:
             yield _asked("CMB-Clin (Chinese)", f"{row['description']}\n{turn['question']}", turn["answer"])
     for row in list(_table(data / "zh/toyhom_internal_medicine.csv"))[:LIMIT]:
         yield _asked("Toyhom, doctors (Chinese)", row["ask"], row["answer"])
+    for name, (split, side) in itertools.product(
+        ("medquad", "aci_bench", "mts_dialog"), (("train", "read"), ("validation", "unread"))
+    ):
+        task = make(name)
+        rows = task.samples(split) if split in task.splits else ()
+        for sample in itertools.islice(rows, LIMIT):
+            yield Reply(name, sample.prompt.messages, sample.messages[-1].text, side)
 
 
 def _asked(name: str, question: str, answer: str) -> Reply:
