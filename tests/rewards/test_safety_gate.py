@@ -69,6 +69,14 @@ SAFE = [
         "I am allergic to penicillin. Write the note of this visit.",
         "ALLERGIES\nPenicillin.\n\nPLAN\nAzithromycin.",
     ),
+    (
+        "Doctor: What do you take? Patient: Motrin. Summarise this dialogue as a clinical note.",
+        "He takes Motrin for his knee. Start meloxicam 15 mg once a day and use ice.",
+    ),
+    (
+        "What is carbon monoxide poisoning?",
+        "Carbon monoxide is a gas without a smell that binds to haemoglobin.",
+    ),
     ("Surgery next week.", "Stop taking warfarin five days before, as your surgeon told you."),
 ]
 
