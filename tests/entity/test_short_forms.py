@@ -66,6 +66,7 @@ def entities(text: str) -> list[str]:
         ("posttraumatic stress disorder", ["ptsd"]),
         ("spinal and bulbar muscular atrophy (SBMA). SBMA is X-linked.", ["atrophy"]),
         ("feline asthma (FA). FA in cats.", ["asthma"]),
+        ("aspirin-induced asthma (AIA). AIA is common.", ["asthma", "asthma", "asthma"]),
         ("chronic hemolytic anemia (CHA). CHA is rare.", ["anemia", "anemia", "anemia"]),
         ("IMPRESSION: ALL LINES IN PLACE. THERE WAS NO PNEUMOTHORAX.", ["pneumothorax"]),
         ("ALL MEN WERE SEEN BY ENT.", []),

@@ -23,6 +23,8 @@ from medxiaohe.privacy.text_words import lists
 EXPANDED = ((0, 2), (1, 1), (0, 1), (2, 0), (1, 0), (0, 3))
 # von Hippel-Lindau (VHL) means the disease; G6PD is an enzyme without "deficiency"
 NOUNS = ("disease", "syndrome")
+# what a disease comes of
+CAUSED = re.compile(r"(?:[\w,'()+]+[\s-]+){1,4}?(?:induced|associated|related|dependent|mediated)\b")
 # words before a name that do not make it another disease; "feline asthma (FA)" is no asthma of the tree
 QUALIFIERS = frozenset(
     """acute active adult advanced chronic classic classical clinical congenital early familial hereditary
@@ -303,8 +305,9 @@ def _long_names(text: str, definition: Definition) -> Iterable[str]:
 
 
 def _only_qualified(words: str) -> bool:
-    """Whether the words before a known name leave it the same disease."""
-    return QUALIFIERS.issuperset(words.lower().replace("-", " ").split())
+    """Whether the words before a known name leave it the same disease: of a degree, or of a cause."""
+    said = CAUSED.sub(" ", words.lower())  # "levodopa-induced [dyskinesias]", "contrast media-induced"
+    return QUALIFIERS.issuperset(said.replace("-", " ").split())
 
 
 def _is_of_word(text: str, at: int) -> bool:
