@@ -86,7 +86,7 @@ def test_a_shipped_recipe_is_known_by_its_name() -> None:
         shipped.recipe(Path("quickstat"))
 
 
-@pytest.mark.parametrize("what", ["own_data", "benchmark", "workflow"])
+@pytest.mark.parametrize("what", ["own_data", "benchmark", "workflow", "gpu"])
 def test_init_writes_files_to_start_from_and_overwrites_nothing(
     what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
