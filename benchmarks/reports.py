@@ -2,6 +2,7 @@
 
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only verifier
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only answers
+    MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only grounding
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only text
 
 Reports of the Indiana University collection are split by hash as the task iu_impression splits them (60 %
@@ -19,22 +20,27 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from medxiaohe import io
-from medxiaohe.evals.statistics.stats import holm, paired
+from medxiaohe.evals.statistics.stats import holm, paired, wilson
 from medxiaohe.evidence import planted, revision
 from medxiaohe.evidence.claims import by_findings, by_rules
 from medxiaohe.evidence.rule import Verifier, named, ruled
 from medxiaohe.evidence.sentences import split
+from medxiaohe.evidence.verifiers import measured as measured_by
 from medxiaohe.evidence.verifiers.judged import judged
 from medxiaohe.progress import track
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.scoring._sentences import sentences
+from medxiaohe.scoring.boxes import Box, matches
 from medxiaohe.scoring.findings import compare
 from medxiaohe.scoring.judges.rules import RuleJudge
-from medxiaohe.tasks import _bioasq
+from medxiaohe.tasks import _bccd, _bioasq
 from medxiaohe.tasks._common import hash_split
-from medxiaohe.types import Claim, Evidence
+from medxiaohe.tools.toolbox import call_tool, open_tools
+from medxiaohe.types import Claim, Evidence, ToolCall
 
 REPORTS = 500
 
@@ -405,8 +411,108 @@ def bootstrapped(values: Sequence[float], resamples: int = 1000) -> tuple[float,
     return means[int(0.025 * resamples)], means[int(0.975 * resamples) - 1]
 
 
+# ---- grounding: boxes and counts of blood smears --------------------------------------------------------
+
+
+def smears(split_: str) -> Iterator[tuple[_bccd.Smear, tuple[Evidence, ...]]]:
+    """Pictures of a split with what the tool `detect` finds in them."""
+    tools = open_tools(["detect"], {})
+    for smear in _bccd.smears("", split_):
+        call = ToolCall("1", "detect", {"image": 1, "what": "white cells"})
+        yield smear, call_tool(call, tools, (smear.image,)).evidence
+
+
+def gold_regions(smear: _bccd.Smear, size: tuple[int, int]) -> list[measured_by.Region]:
+    boxes = [box for kind, box in smear.boxes if kind == "WBC"]
+    return [measured_by.Region("white cell", box, size, f"gold{n}") for n, box in enumerate(boxes)]
+
+
+def covered(box: Sequence[int], others: Sequence[Sequence[int]]) -> float:
+    """Share of the pixels of a box that lie in the union of others (RadFact: entailed above one half)."""
+    left, top, right, bottom = box
+    mask = np.zeros((max(1, bottom - top), max(1, right - left)), bool)
+    for a, b, c, d in others:
+        mask[max(0, b - top) : max(0, d - top), max(0, a - left) : max(0, c - left)] = True
+    return float(mask.mean())
+
+
+def matched(boxes: Sequence[tuple[int, ...]], wanted: Sequence[tuple[int, ...]]) -> int:
+    """Boxes that overlap one of `wanted` with an IoU of at least 0.5, one to one."""
+    return matches([Box(*map(float, box)) for box in boxes], [Box(*map(float, box)) for box in wanted])
+
+
+def drafted(regions: Sequence[measured_by.Region], rng: random.Random) -> dict[str, list[str]]:
+    """Right sentences about the white cells of a picture, and sentences with one error each."""
+    n = len(regions)
+    name = "white blood cell" + ("s" if n != 1 else "")
+    verb = "is" if n == 1 else "are"
+    parts = sorted({one.part for one in regions})
+    empty = [f"{a} {b}" for a in ("upper", "lower") for b in ("left", "right") if f"{a} {b}" not in parts]
+    return {
+        "right": [f"There {verb} {n} {name}.", f"A white cell lies in the {rng.choice(parts)}."],
+        "count": [
+            f"There are {n + rng.choice((1, 2))} white blood cells.",
+            f"There are {n - 1} white blood cells." if n > 1 else "There are no white blood cells.",
+        ],
+        "part": [f"A white cell lies in the {rng.choice(empty)}."] if empty else [],
+        "kind": ["Many platelets are seen.", "There are three platelets."],
+    }
+
+
+def grounding_part(split_: str) -> Iterator[str]:
+    """P3: what reports of blood smears say of white cells, beside the boxes that people drew."""
+    labels_: dict[str, Counter[str]] = defaultdict(Counter)
+    rows = [
+        (smear, found) for smear, found in smears(split_) if any(kind == "WBC" for kind, _ in smear.boxes)
+    ]
+    spatial = Counter[str]()
+    swapped = elsewhere = counts = 0
+    for number, (smear, found) in enumerate(track(rows, "smears")):
+        size = (640, 480)
+        gold = gold_regions(smear, size)
+        boxes, wanted = [one.box for one in measured_by.regions(found)], [one.box for one in gold]
+        counts += len(boxes) == len(wanted)
+        spatial["boxes"] += len(boxes)
+        spatial["gold"] += len(wanted)
+        spatial["box entailed"] += sum(covered(box, wanted) > 0.5 for box in boxes)
+        spatial["gold entailed"] += sum(covered(box, boxes) > 0.5 for box in wanted)
+        spatial["pointing"] += sum(
+            any(a <= (x + z) / 2 <= c and b <= (y + w) / 2 <= d for a, b, c, d in wanted)
+            for x, y, z, w in boxes
+        )
+        other = [one.box for one in measured_by.regions(rows[(number + 1) % len(rows)][1])]
+        swapped += not other or any(covered(box, wanted) <= 0.5 for box in other)
+        elsewhere += matched(other, wanted) < max(len(other), len(wanted))
+        spatial["matched"] += matched(boxes, wanted)
+        for kind, texts in drafted(gold, random.Random(smear.name)).items():
+            for text in texts:
+                labels_[kind][label_of(text, list(found), named())] += 1
+    yield f"{len(rows)} pictures of {split_} with white cells; the count is right in {counts / len(rows):.3f}"
+    for name, part, whole in (
+        ("spatial precision", "box entailed", "boxes"), ("spatial recall", "gold entailed", "gold"),
+        ("pointing", "pointing", "boxes"),
+    ):  # fmt: skip
+        low, high = wilson(spatial[part], spatial[whole])
+        yield f"{name} {spatial[part] / spatial[whole]:.3f} [{low:.3f}, {high:.3f}] of {spatial[whole]}"
+    f1 = 2 * spatial["matched"] / (spatial["boxes"] + spatial["gold"])
+    yield f"F1 at an overlap (IoU) of 0.5: {f1:.3f}"
+    yield f"boxes of the next picture fail: {elsewhere / len(rows):.3f} of {len(rows)} by IoU of 0.5"
+    yield f"and {swapped / len(rows):.3f} by half of their pixels (most cells are large and in the middle)"
+    yield "| sentence | n | caught | supported |"
+    yield "|---|---|---|---|"
+    for kind, row in labels_.items():
+        n = sum(row.values())
+        yield f"| {kind} | {n} | {(n - row['supported']) / n:.3f} | {row['supported'] / n:.3f} |"
+    errors = Counter[str]()
+    for kind in ("count", "part", "kind"):
+        errors += labels_[kind]
+    n = sum(errors.values())
+    yield f"planted errors caught: {(n - errors['supported']) / n:.3f} of {n}"
+
+
 PARTS = {"verifier": lambda given: verifier_part(given.split, given.show),
          "answers": lambda given: answers_part(given.split, given.most),
+    "grounding": lambda given: grounding_part(given.split),
     "text": lambda given: text_part(given.split, given.most)}  # fmt: skip
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from medxiaohe.types import Claim, Evidence, Ruling
 Verifier = Callable[[Sequence[Claim], Sequence[Evidence]], list[Ruling]]
 RULES = (
     "comparison",
+    "measured",
     "entities",
     "findings",
 )  # verifiers that ask no model, in the order in which they decide

@@ -27,7 +27,13 @@ def detect(
     require(seen, SMEAR, "detect")
     cells = white_cells(seen)
     evidence = tuple(
-        region(ref, f"white cell at {list(one.box)}", by="detect", box=one.box, score=one.confidence)
+        region(
+            ref,
+            f"white cell at {list(one.box)} of {seen.shape[1]} x {seen.shape[0]} pixels",
+            by="detect",
+            box=one.box,
+            score=one.confidence,
+        )
         for one in cells
     )
     lines = [f"{len(cells)} {what} in image {image} of {seen.shape[1]} x {seen.shape[0]} pixels"]

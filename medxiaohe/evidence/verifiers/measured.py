@@ -23,6 +23,7 @@ from medxiaohe.types import Claim, Evidence, Finding, Label, Locator, Ruling
 
 NAME = "measured"
 TOLERANCE = 0.05  # of a measured value
+ON_LINE = 0.01  # of a picture's width or height: a cell so near to a line is on both sides of it
 KINDS = {  # of cells, as tools name them -> words for them
     "white cell": r"white (?:blood )?cells?|WBCs?|leu[ck]ocytes?",
     "red cell": r"red (?:blood )?cells?|RBCs?|erythrocytes?",
@@ -65,19 +66,25 @@ class Region:
         """Quarter of the picture in which its middle lies; "" where the picture's size is not known."""
         if self.size is None:
             return ""
+        x, y = self._middle()
+        return f"{'upper' if y < 0.5 else 'lower'} {'left' if x < 0.5 else 'right'}"
+
+    def is_in(self, high: str, wide: str) -> bool:
+        """Whether its middle lies in a quarter of the picture, or no further than ON_LINE outside."""
+        x, y = self._middle()
+        return (y < 0.5 + ON_LINE if high == "upper" else y > 0.5 - ON_LINE) and (
+            x < 0.5 + ON_LINE if wide == "left" else x > 0.5 - ON_LINE
+        )
+
+    def _middle(self) -> tuple[float, float]:
+        """Its middle, as shares of the picture's width and height."""
+        width, height = self.size or (1, 1)
         left, top, right, bottom = self.box
-        high = "upper" if top + bottom < self.size[1] else "lower"
-        return f"{high} {'left' if left + right < self.size[0] else 'right'}"
+        return (left + right) / 2 / width, (top + bottom) / 2 / height
 
     def is_central(self) -> bool:
         """Whether its middle lies in the middle half of the picture, each way."""
-        if self.size is None:
-            return False
-        left, top, right, bottom = self.box
-        return all(
-            0.25 <= (a + b) / 2 / whole <= 0.75
-            for a, b, whole in ((left, right, self.size[0]), (top, bottom, self.size[1]))
-        )
+        return all(0.25 <= share <= 0.75 for share in self._middle())
 
 
 def measured(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruling]:
@@ -168,7 +175,7 @@ def _counted(text: str, kind: str, mine: Sequence[Region]) -> tuple[Label, tuple
             there = any(one.is_central() for one in mine)
         else:
             high = {"top": "upper", "bottom": "lower"}.get(part["high"].lower(), part["high"].lower())
-            there = any(one.part == f"{high} {part['wide'].lower()}" for one in mine)
+            there = any(one.is_in(high, part["wide"].lower()) for one in mine)
         if not there:
             return "contradicted", ids, f"none in the {part.group().lower()}"
     return "supported", ids, f"{len(mine)} measured"
