@@ -7,15 +7,17 @@ import gzip
 import lzma
 import os
 import zlib
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, Any, cast
 
-from medxiaohe.errors import Rejected
+from medxiaohe.errors import DataError, Rejected
 from medxiaohe.io.confine import open_regular
 
 RATIO, FLOOR = 100, 16 * 2**20
 PACKED = (".gz", ".bz2", ".xz", ".zst")
+MAX_WINDOW = 2**27  # bytes that Zstandard may look back
+PIECE = 4096  # bytes unpacked at once; they may become ten thousand times as many
 
 
 class Bounded:
@@ -33,7 +35,7 @@ class Bounded:
         return data
 
     def read(self, size: int = -1) -> bytes:
-        return self._count(self._file.read(self._left + 1 if size < 0 else size))
+        return self._count(self._file.read(self._left + 1 if size < 0 else min(size, self._left + 1)))
 
     def readline(self, size: int = -1) -> bytes:
         return self._count(self._file.readline(size))
@@ -50,6 +52,35 @@ class Bounded:
         self.close()
 
 
+class _Zstd(RawIOBase):
+    """Unpacks Zstandard frames; EOFError where one breaks off, of which the library says nothing."""
+
+    def __init__(self, file: IO[bytes]):
+        import zstandard
+
+        self._file, self._unpacker = file, zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+        self._frame: Any = None  # one that is not at its end
+        self._packed, self._ready = b"", b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            self._packed = self._packed or self._file.read(PIECE)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the frame of Zstandard breaks off")
+                return 0
+            self._frame = self._frame or self._unpacker.decompressobj()
+            self._ready, self._packed = self._frame.decompress(self._packed), b""
+            if self._frame.eof:  # what follows is another frame
+                self._frame, self._packed = None, self._frame.unused_data
+        count = min(len(buffer), len(self._ready))
+        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
+        return count
+
+
 def opened(file: Path, *, ratio: int = RATIO, floor: int = FLOOR) -> Bounded:
     """The bytes of a file, unpacked if its name says so."""
     try:
@@ -58,10 +89,7 @@ def opened(file: Path, *, ratio: int = RATIO, floor: int = FLOOR) -> Bounded:
         if file.suffix not in PACKED:
             return Bounded(source, size + 1, file.name)
         if file.suffix == ".zst":
-            import zstandard
-
-            unpacker: Any = zstandard.ZstdDecompressor(max_window_size=2**27)
-            raw: Any = BufferedReader(unpacker.stream_reader(source))
+            raw: Any = BufferedReader(_Zstd(source))
         else:
             raw = cast(Any, {".gz": gzip, ".bz2": bz2, ".xz": lzma}[file.suffix]).open(source, "rb")
     except OSError as error:
@@ -76,3 +104,24 @@ def damage() -> tuple[type[Exception], ...]:
     import zstandard
 
     return (EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, zstandard.ZstdError)
+
+
+def read(path: Path, most: int) -> bytes:
+    """The first bytes of a file, unpacked if its name says so.
+
+    Args:
+        path: a file, plain or with an ending of PACKED.
+        most: number of bytes that are read at most.
+
+    Raises:
+        DataError: there is no such file, it is damaged, or it unpacks to more than RATIO times its size.
+    """
+    try:
+        with opened(path) as file:
+            return file.read(most)
+    except Rejected as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise DataError(f"no such file: {path}") from error
+        raise DataError(f"{path}: {error}") from error
+    except damage() as error:
+        raise DataError(f"{path}: truncated or not {path.suffix.lstrip('.')}: {error}") from error

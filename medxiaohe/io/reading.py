@@ -1,14 +1,13 @@
 """Reading JSON, lines and rows: what is not what it should be is a DataError that names file and line."""
 
-import gzip
 import json
 import math
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.errors import DataError
+from medxiaohe.errors import DataError, Rejected
+from medxiaohe.io import packed
 from medxiaohe.io.rows import sample_from_json
 from medxiaohe.types import Sample
 
@@ -31,10 +30,14 @@ def _unreadable(path: Path, error: OSError) -> str:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a UTF-8 file, plain or .gz; a byte-order mark is dropped, CRLF is LF."""
-    opener = gzip.open if path.suffix == ".gz" else open
+    """Numbered lines of a UTF-8 file, plain or packed; a byte-order mark is dropped, CRLF is LF.
+
+    Raises:
+        DataError: it is missing, damaged or not UTF-8, has a line of more than MAX_LINE_BYTES, or unpacks
+            to more than packed.RATIO times its size.
+    """
     try:
-        with opener(path, "rb") as file:
+        with packed.opened(path) if path.suffix in packed.PACKED else open(path, "rb") as file:
             number = 0
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
@@ -48,10 +51,17 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                     raise DataError(
                         f"{path}:{number}: not UTF-8 ({error.reason} at byte {error.start})"
                     ) from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: truncated or not gzip: {error}") from error
-    except OSError as error:
-        raise DataError(_unreadable(path, error)) from error
+    except Rejected as error:
+        cause = error.__cause__
+        raise DataError(
+            _unreadable(path, cause) if isinstance(cause, OSError) else f"{path}: {error}"
+        ) from error
+    except DataError:
+        raise
+    except packed.damage() as error:
+        if path.suffix not in packed.PACKED and isinstance(error, OSError):
+            raise DataError(_unreadable(path, error)) from error
+        raise DataError(f"{path}: truncated or not {path.suffix.lstrip('.')}: {error}") from error
 
 
 def blocks(path: Path) -> Iterator[tuple[int, list[str]]]:

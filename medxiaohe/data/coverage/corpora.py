@@ -8,7 +8,6 @@ pubmed_xml:asset:pubmed_2021   or named, and the path may be a package file
 
 from __future__ import annotations
 
-import gzip
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,8 @@ from typing import Any
 from medxiaohe import assets, io, plugins
 from medxiaohe.data.formats.guess import PUBLISHED, guess
 from medxiaohe.data.readers import DeadLetter
-from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.errors import ConfigError, DataError, Rejected
+from medxiaohe.io import packed
 from medxiaohe.types import Sample
 
 MARKS = {  # what stands once for each row in the files of a reader, to say how much is left
@@ -108,33 +108,36 @@ def expected(one: Corpus) -> int | None:
         return None
     total = 0
     for path in one.files():
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            end = b""
-            try:
+        end = b""
+        try:
+            with packed.opened(path) as file:
                 while chunk := file.read(1 << 20):
                     total += (end + chunk).count(mark)
                     end = chunk[1 - len(mark) :] if len(mark) > 1 else b""
-            except (EOFError, OSError):  # the reader will say what is wrong with it
-                return None
+        except packed.damage():  # the reader will say what is wrong with it; Rejected is a ValueError
+            return None
     return total
 
 
 def _published(path: Path) -> Iterator[Sample | DeadLetter]:
+    number = 0
     try:
-        file = gzip.open(path) if path.suffix == ".gz" else open(path, "rb")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    with file:
-        number = 0
-        while line := file.readline(io.MAX_LINE_BYTES + 1):
-            number += 1
-            where = f"{path.name}:{number}"
-            if len(line) > io.MAX_LINE_BYTES:
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(io.MAX_LINE_BYTES)
-                yield DeadLetter(where, f"line longer than {io.MAX_LINE_BYTES >> 20} MiB")
-            elif line.strip():
-                yield _sample(line, where)
+        with packed.opened(path) as file:
+            while line := file.readline(io.MAX_LINE_BYTES + 1):
+                number += 1
+                where = f"{path.name}:{number}"
+                if len(line) > io.MAX_LINE_BYTES:
+                    while line and not line.endswith(b"\n"):
+                        line = file.readline(io.MAX_LINE_BYTES)
+                    yield DeadLetter(where, f"line longer than {io.MAX_LINE_BYTES >> 20} MiB")
+                elif line.strip():
+                    yield _sample(line, where)
+    except Rejected as error:
+        if not number:
+            raise
+        yield DeadLetter(f"{path.name}:{number + 1}", str(error))
+    except packed.damage() as error:  # what stands before it is read
+        yield DeadLetter(f"{path.name}:{number + 1}", f"the file breaks off: {error}")
 
 
 def _sample(line: bytes, where: str) -> Sample | DeadLetter:

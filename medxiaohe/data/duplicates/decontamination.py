@@ -5,7 +5,7 @@ text     a run of 13 words in common (Brown et al. 2020, GPT-3, appendix C), or 
          there are fewer than twelve), or a quarter of them and 68 % of its words (edited.py), which finds
          edited copies, or, however short, the same question; a short question counts with half of its
          options, or as a line or sentence of its own
-image    the same file, or a near-identical one (looks.py)
+image    the same file, or a near-identical one (near_images.py)
 patient, study   the same id
 
 Only words that tell one item from the others count. Word triples that occur in more than 1 % of a task's

@@ -1,13 +1,15 @@
-"""The same image again: resized, re-encoded, cropped by up to a tenth at each edge, mirrored, or with another
-window or brightness.
+"""The same image again: resized, re-encoded, turned by a few degrees, cropped by up to 15 % at each edge,
+mirrored, upside down, with inverted grey values, another window or brightness, or as a picture of a panel of
+two.
 
 Radiographs look alike: of 210,000 pairs of different patients' chest X-rays 1.3 % are within 4 bits of each
 other by a 64-bit difference hash, the usual test, and a small crop moves a copy further away than that. So an
-image is compared in two steps. Candidates: the middle of each known image (a tenth left out at each edge), at
-8 x 8, is held against the 81 places where a crop can have put it in the asked one, by correlation, as it is
-and mirrored. Confirmed: the place is refined, and the local contrast (24 x 24, each pixel less the mean
-around it, over the deviation around it) must correlate by 0.92: that leaves out what all chests share, and
-what a window or a brightness changes. benchmarks/decontamination.py has what it finds.
+image is compared in three steps. Proposed: points of the image (keypoints.py) are looked up by code among the
+points of all known images, and each match votes for a known image, a scale and a shift; the time hardly grows
+with the number of known images. Agreed: of the images with the most votes, those whose points agree on one
+scale and shift. Confirmed: the two are laid over each other (alignment.py) and their local contrast must
+correlate by 0.94: that leaves out what all chests share, and what a window or a brightness changes. A panel
+is looked at as a whole and in its halves, down and across. benchmarks/near_images.py has what it finds.
 """
 
 from __future__ import annotations
@@ -19,40 +21,60 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from medxiaohe import images
+from medxiaohe.data.duplicates import alignment
+from medxiaohe.data.duplicates.code_index import CodeIndex
+from medxiaohe.data.duplicates.keypoints import FLIPS, TABLES, Keypoints, codes, keypoints
 from medxiaohe.types import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
 
-SIDE, COARSE, FINE = 64, 8, 24
-MARGIN = 0.1  # left out at each edge; a crop may have removed it
-# where the middle of one image can begin in a crop of it (0) or in what it is a crop of (0.18)
-STARTS = (0.0, 0.09, 0.18)
-# of the refined place, in parts of the side; each moves it down and up, then across
-STEPS = (0.045, 0.045, 0.02, 0.01)
-MIN_COARSE, MIN_CORRELATION, HOPELESS = 0.78, 0.92, 0.55
-MAX_CANDIDATES = 12
-REMEMBERED = 4096  # looks of a Lens
-
-Place = tuple[float, float]  # the interval of a side
+SIDE, HALF, SMALL = 96, 48, 64  # of a look, of half of a panel, and of what is remembered to be compared
+POINTS, POINTS_OF_HALF = 80, 56
+MIN_VOTES = 3
+MAX_AGREEING, MAX_COMPARED = 40, 10
+MIN_CORRELATION = 0.94
+WIDE = 0.2  # of a shift, in sides, that matches vote for together
+REMEMBERED = 1024  # looks of a Lens
+SEAM = (0.25, 0.75)  # where two pictures of a panel may meet
+CLEAR_SEAM = 2.0  # times the median step between columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    grey: np.ndarray  # SIDE x SIDE of uint8
+    """An image as it is compared.
+
+    Attributes:
+        grey: (SIDE, SIDE) uint8, whatever shape the image has.
+    """
+
+    grey: np.ndarray
 
     @property
     def flat(self) -> bool:
+        """Whether all is one grey value: such an image is like every other, and tells nothing."""
         return float(self.grey.std()) < 1
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Proposal:
+    """A known image that a part of the asked one, flipped or not, may show."""
+
+    number: int
+    part: int
+    flip: int
+    known: np.ndarray  # (n, 3) points of both that agree
+    seen: np.ndarray
+
+
 def look(image: ImageRef) -> Look:
+    """The look of an image. Raises as images.open_image does."""
     import numpy as np
     from PIL import Image
 
     opened = images.open_image(image, small=2 * SIDE).convert("L")
-    how = Image.Resampling.BOX if min(opened.size) >= 2 * SIDE else Image.Resampling.LANCZOS
-    return Look(np.asarray(opened.resize((SIDE, SIDE), how)))
+    way = Image.Resampling.BOX if min(opened.size) >= 2 * SIDE else Image.Resampling.LANCZOS
+    return Look(np.asarray(opened.resize((SIDE, SIDE), way)))
 
 
 class Gallery:
@@ -61,47 +83,145 @@ class Gallery:
     def __init__(self) -> None:
         import numpy as np
 
-        self._middles = np.zeros((16, COARSE * COARSE), np.float32)
-        self._looks: list[tuple[Look, str]] = []
+        self._names: list[str] = []
+        self._codes = CodeIndex()
+        self._places = np.zeros((16, POINTS, 3), np.float16)
+        self._small = np.zeros((16, SMALL, SMALL), np.uint8)
 
     def __len__(self) -> int:
-        return len(self._looks)
+        return len(self._names)
 
     def add(self, one: Look, name: str) -> None:
+        """Remember a look; a flat one is like every other, and is never a match."""
         import numpy as np
 
-        if len(self._looks) == len(self._middles):
-            self._middles = np.concatenate([self._middles, np.zeros_like(self._middles)])
-        self._middles[len(self._looks)] = 0 if one.flat else _middle(one)
-        self._looks.append((one, name))
+        number = len(self._names)
+        if number == len(self._small):
+            self._places = np.concatenate([self._places, np.zeros_like(self._places)])
+            self._small = np.concatenate([self._small, np.zeros_like(self._small)])
+        self._names.append(name)
+        if one.flat:
+            return
+        grey = one.grey.astype(np.float32)
+        points = keypoints(grey, POINTS)
+        slots = np.arange(len(points.places), dtype=np.uint32) + np.uint32(number * POINTS)
+        self._codes.add(codes(points.numbers).ravel(), np.repeat(slots, TABLES))
+        self._places[number, : len(slots)] = points.places
+        self._small[number] = np.rint(_resized(grey, (0.0, 1.0), (0.0, 1.0), SMALL))
 
     def find(self, one: Look) -> Iterator[tuple[str, float]]:
-        """Names of the images that are the same with their correlation, the likeliest looked at first."""
+        """Names of the images that are the same with their correlation, the likeliest looked at first.
+
+        An image is compared with MAX_COMPARED others at most.
+        """
         import numpy as np
 
-        if one.flat or not self._looks:
-            return  # a flat image is like every other flat image, and tells nothing
-        known = self._middles[: len(self._looks)].T
-        ways = [(grey, found @ known) for grey, found in _both_ways(one)]
-        best = np.maximum(ways[0][1].max(axis=0), ways[1][1].max(axis=0))
-        likely = np.argsort(-best, kind="stable")[:MAX_CANDIDATES]
-        for index in likely[best[likely] >= MIN_COARSE]:
-            other, name = self._looks[index]
-            for grey, alike in ways:
-                if alike[:, index].max() >= MIN_COARSE:
-                    value = _refined(grey, other, int(alike[:, index].argmax()))
-                    if value >= MIN_CORRELATION:
-                        yield name, value
-                        break
+        if one.flat or not self._names:
+            return
+        pictures = _parts(one.grey.astype(np.float32))
+        same = set[int]()
+        for proposal in self._proposals(pictures):
+            if proposal.number in same:
+                continue
+            down, across = FLIPS[proposal.flip]
+            seen = np.ascontiguousarray(pictures[proposal.part][::down, ::across])
+            known = self._small[proposal.number].astype(np.float32)
+            start = alignment.affine(proposal.known, proposal.seen)
+            value = alignment.correlation(known, seen, start)
+            if value >= MIN_CORRELATION:
+                same.add(proposal.number)
+                yield self._names[proposal.number], value
+
+    def _proposals(self, pictures: list[np.ndarray]) -> list[_Proposal]:
+        """Known images whose points agree with those of a part of the asked one, most points first."""
+        import numpy as np
+
+        views = [
+            points.flipped(flip)
+            for points in (
+                keypoints(each, POINTS if each is pictures[0] else POINTS_OF_HALF) for each in pictures
+            )
+            for flip in FLIPS
+        ]
+        matches = self._matches(views)
+        if not len(matches.view):
+            return []
+        order = np.argsort(matches.group, kind="stable")
+        group = matches.group[order]
+        agreed: list[tuple[int, _Proposal]] = []
+        for wanted in _most_voted(matches):
+            mine = order[np.searchsorted(group, wanted) : np.searchsorted(group, wanted, "right")]
+            agree = mine[alignment.agreeing(matches.known[mine], matches.seen[mine])]
+            # several matches of one point are one
+            size = min(len(np.unique(matches.point[agree])), len(np.unique(matches.slot[agree])))
+            if size >= MIN_VOTES:
+                number, view = divmod(wanted, len(views))
+                part, flip = divmod(view, len(FLIPS))
+                proposal = _Proposal(number, part, flip, matches.known[agree], matches.seen[agree])
+                agreed.append((size, proposal))
+        agreed.sort(key=lambda pair: -pair[0])
+        return [proposal for _, proposal in agreed[:MAX_COMPARED]]
+
+    def _matches(self, views: list[Keypoints]) -> _Matches:
+        import numpy as np
+
+        # one lookup of the codes of all points of all views
+        sizes = [len(view.places) for view in views]
+        wanted = codes(np.concatenate([view.numbers for view in views]), near=True)
+        at, slots = self._codes.find(wanted.ravel())
+        pairs = np.unique(
+            (at // wanted.shape[1]).astype(np.uint64) << np.uint64(32) | slots.astype(np.uint64)
+        )
+        point, slot = (
+            (pairs >> np.uint64(32)).astype(np.int64),
+            (pairs & np.uint64(2**32 - 1)).astype(np.int64),
+        )
+        view = np.repeat(np.arange(len(views)), sizes)[point]
+        number = slot // POINTS
+        seen = np.concatenate([view.places for view in views])[point]
+        known = self._places[number, slot % POINTS].astype(np.float32)
+        return _Matches(number * len(views) + view, view, point, slot, known, seen)
 
 
-def correlation(a: Look, b: Look) -> float:
-    """Of the local contrast of two images, one laid over the other as well as a crop allows; -1 to 1,
-    mirrored copies included."""
-    if a.flat or b.flat:
-        return 0.0
-    ways = [(grey, found @ _middle(b)) for grey, found in _both_ways(a)]
-    return max(_refined(grey, b, int(alike.argmax())) for grey, alike in ways)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Matches:
+    """Points of the asked image and of known ones that have a code in common, n of them.
+
+    Attributes:
+        group: known image and view, as one number.
+        view: part and flip of the asked image.
+        point, slot: the point there, and the one of the known image.
+        known, seen: (n, 3) where both are.
+    """
+
+    group: np.ndarray
+    view: np.ndarray
+    point: np.ndarray
+    slot: np.ndarray
+    known: np.ndarray
+    seen: np.ndarray
+
+
+def _most_voted(matches: _Matches) -> list[int]:
+    """Groups in which the most points vote for one scale and shift (a Hough transform), most votes first."""
+    import numpy as np
+
+    scale = matches.known[:, 2] / matches.seen[:, 2]
+    # where the middle of the asked picture would lie
+    middle = matches.known[:, :2] + scale[:, None] * (0.5 - matches.seen[:, :2])
+    votes = dict[int, int]()
+    for offset in (0.0, 0.5):  # cells that overlap, so that no map lies on an edge of both
+        cells = [np.floor(1.5 * np.log2(scale) + offset), *np.floor(middle.T / WIDE + offset)]
+        key = matches.group
+        for cell in cells:
+            key = key * 32 + np.clip(cell.astype(np.int64) + 12, 0, 31)
+        # a point votes once in a cell; there are fewer than 2048 of all views
+        pairs = np.unique(key << 11 | matches.point)
+        cell_of, count = np.unique(pairs >> 11, return_counts=True)
+        enough = count >= MIN_VOTES
+        for group, number in zip((cell_of[enough] >> 15).tolist(), count[enough].tolist(), strict=True):
+            votes[group] = max(votes.get(group, 0), number)
+    return sorted(votes, key=lambda group: (-votes[group], group))[:MAX_AGREEING]
 
 
 class Lens:
@@ -119,142 +239,47 @@ class Lens:
         return self._seen[key]
 
 
-def _places() -> list[Place]:
-    return [(start, 1 - end) for start in STARTS for end in STARTS]
-
-
-@lru_cache(maxsize=4096)
-def _cells(start: float, end: float, count: int) -> np.ndarray:
-    """The mean over `count` equal parts of an interval of a side, as a matrix (count, SIDE)."""
-    import numpy as np
-
-    edges = np.linspace(start, end, count + 1)[:, None] * SIDE
-    pixels = np.arange(SIDE)
-    inside = np.clip(np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels), 0, None)
-    shares: np.ndarray = (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares
-
-
-@lru_cache(maxsize=1)
-def _coarse_cells() -> np.ndarray:
-    import numpy as np
-
-    return np.stack([_cells(*place, COARSE) for place in _places()])
-
-
-def _middle(one: Look) -> np.ndarray:
-    cells = _cells(MARGIN, 1 - MARGIN, COARSE)
-    return _unit((cells @ one.grey.astype("float32") @ cells.T).ravel())
-
-
-def _both_ways(one: Look) -> list[tuple[np.ndarray, np.ndarray]]:
-    """An image and its mirror image, each with (81, COARSE * COARSE): nine places down by nine across."""
-    import numpy as np
-
-    cells = _coarse_cells()
-    cut = _cut(one.grey.astype(np.float32), cells, cells).transpose(0, 2, 1, 3)
-    found = _unit(cut.reshape(len(cells) ** 2, -1)).reshape(cut.shape)
-    # from the other edge, a place begins where it ended
-    swapped = np.arange(len(cells)).reshape(len(STARTS), -1).T.ravel()
-    mirrored = found[:, swapped, :, ::-1]
+def _parts(grey: np.ndarray) -> list[np.ndarray]:
+    """An image as a whole, and the two pictures it may consist of, side by side or one above the other."""
+    across, down, whole = _seam(grey), _seam(grey.T), (0.0, 1.0)
     return [
-        (grey, each.reshape(len(cells) ** 2, -1))
-        for grey, each in ((one.grey, found), (one.grey[:, ::-1], mirrored))
+        grey,
+        _resized(grey, whole, (0.0, across), HALF),
+        _resized(grey, whole, (across, 1.0), HALF),
+        _resized(grey, (0.0, down), whole, HALF),
+        _resized(grey, (down, 1.0), whole, HALF),
     ]
 
 
-def _cut(pixels: np.ndarray, downs: np.ndarray, acrosses: np.ndarray) -> np.ndarray:
-    """(D, n, A, n): the mean grey of the cells of D places down, each by A places across, both (places, n,
-    SIDE)."""
-    num, size = downs.shape[:2]
-    grid: np.ndarray = (downs.reshape(-1, SIDE) @ pixels) @ acrosses.reshape(-1, SIDE).T
-    return grid.reshape(num, size, -1, size)
-
-
-def _refined(grey: np.ndarray, other: Look, variant: int) -> float:
-    """The best correlation near a place; stops early when it is clear either way."""
+def _seam(grey: np.ndarray) -> float:
+    """Where the left picture of a panel ends: at the column of the largest steps; the middle without one."""
     import numpy as np
 
-    pixels = grey.astype(np.float32)
-    cells = _cells(MARGIN, 1 - MARGIN, FINE)
-    wanted = _unit(_contrast(_cut(other.grey.astype(np.float32), cells[None], cells[None])).ravel()).reshape(
-        FINE, FINE
-    )
-    places = _places()
-    down, across = places[variant // len(places)], places[variant % len(places)]
-    best = -1.0
-    for step in STEPS:
-        for moves_down in (True, False):
-            downs = _near(down, step) if moves_down else (down,)
-            acrosses = (across,) if moves_down else _near(across, step)
-            alike = _alike(_contrast(_cut(pixels, _stacked(downs), _stacked(acrosses))), wanted)
-            i, j = divmod(int(alike.argmax()), len(acrosses))
-            best = max(best, float(alike[i, j]))
-            down, across = downs[i], acrosses[j]
-        if best < HOPELESS or best >= 0.5 * (1 + MIN_CORRELATION):
-            break
-    return best
+    side = len(grey)
+    step = np.minimum(np.abs(grey[:, 2:] - grey[:, :-2]), 40).mean(axis=0)
+    first, end = round(SEAM[0] * side), round(SEAM[1] * side)
+    largest = first + int(step[first:end].argmax())
+    if step[largest] < CLEAR_SEAM * np.median(step[first:end]) + 1:
+        return 0.5
+    near = np.arange(largest - 1, largest + 2)
+    return round(float((near * step[near]).sum() / step[near].sum() + 1.5) / side, 2)
+
+
+def _resized(
+    grey: np.ndarray, down: tuple[float, float], across: tuple[float, float], side: int
+) -> np.ndarray:
+    """(side, side): the mean grey of the cells of a part of an image."""
+    part: np.ndarray = _cells(*down, side, len(grey)) @ grey @ _cells(*across, side, len(grey)).T
+    return part
 
 
 @lru_cache(maxsize=1024)
-def _stacked(places: tuple[Place, ...]) -> np.ndarray:
+def _cells(start: float, end: float, count: int, side: int) -> np.ndarray:
+    """The mean over `count` equal parts of an interval of a side, as a matrix (count, side)."""
     import numpy as np
 
-    return np.stack([_cells(*place, FINE) for place in places])
-
-
-def _near(place: Place, step: float) -> tuple[Place, ...]:
-    moves = (0.0, -step, step)
-    return tuple(
-        (round(max(0.0, place[0] + a), 3), round(min(1.0, place[1] + b), 3)) for a in moves for b in moves
-    )
-
-
-def _contrast(pictures: np.ndarray) -> np.ndarray:
-    """(D, n, A, n), as _cut has it: each pixel less the mean of the 7 x 7 around it, over their deviation."""
-    import numpy as np
-
-    rest = pictures - _blurred(pictures)
-    deviation = np.sqrt(np.maximum(0, _blurred(rest * rest)))
-    contrast: np.ndarray = rest / (deviation + 2.0)
-    return contrast
-
-
-def _blurred(pictures: np.ndarray, width: int = 7) -> np.ndarray:
-    num, size = pictures.shape[:2]
-    around = _window(width)
-    down = around @ pictures.reshape(num, size, -1)
-    both: np.ndarray = down.reshape(-1, size) @ around.T
-    return both.reshape(pictures.shape)
-
-
-def _alike(pictures: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """(D, A): the correlation of each of (D, n, A, n) pictures with one (n, n) of length 1 and mean 0."""
-    import numpy as np
-
-    spread = (
-        np.einsum("diaj,diaj->da", pictures, pictures) - np.einsum("diaj->da", pictures) ** 2 / wanted.size
-    )
-    found: np.ndarray = np.einsum("diaj,ij->da", pictures, wanted) / np.maximum(
-        1e-3, np.sqrt(np.maximum(0, spread))
-    )
-    return found
-
-
-@lru_cache(maxsize=1)
-def _window(width: int) -> np.ndarray:
-    """Mean over `width` neighbours, edges repeated, as a matrix (FINE, FINE)."""
-    import numpy as np
-
-    matrix = np.zeros((FINE, FINE), np.float32)
-    for offset in range(-(width // 2), width // 2 + 1):
-        np.add.at(matrix, (np.arange(FINE), np.clip(np.arange(FINE) + offset, 0, FINE - 1)), 1 / width)
-    return matrix
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    centred = vectors - vectors.mean(axis=-1, keepdims=True)
-    result: np.ndarray = centred / np.maximum(1e-3, np.linalg.norm(centred, axis=-1, keepdims=True))
-    return result
+    edges = np.linspace(start, end, count + 1)[:, None] * side
+    pixels = np.arange(side)
+    inside = np.clip(np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels), 0, None)
+    shares: np.ndarray = (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares

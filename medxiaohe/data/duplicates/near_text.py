@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 from medxiaohe import io
 from medxiaohe.data.duplicates import contrasts, overlap
 from medxiaohe.data.duplicates.near_images import SIDE, Gallery, Lens, Look
+from medxiaohe.progress import track
 from medxiaohe.types import ImageRef, Sample
 
 if TYPE_CHECKING:
@@ -334,9 +335,9 @@ def resolved(found: Iterable[Verdict]) -> Iterator[Verdict]:
 
 def alike_pictures(kept: Kept, group: Sequence[Sequence[int]], lens: Lens) -> Iterator[Verdict]:
     """Of rows with the same words, those whose images are all those of an earlier one: resized, cropped,
-    another window (looks.py)."""
+    another window (near_images.py)."""
     gallery, images = Gallery(), dict[int, tuple[ImageRef, ...]]()
-    for row, shard, number in group:
+    for row, shard, number in track(group, "images compared"):
         look = kept.look(shard, number)
         for name, value in gallery.find(look):
             if all(

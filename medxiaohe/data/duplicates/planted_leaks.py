@@ -3,7 +3,7 @@ finds (systems.md 1e item 7).
 
 An edit is light when the item can still be recognised as the same one: typing errors in one word of ten,
 synonyms, one clause replaced (a fifth of the words), the options in another order under other labels, words
-before and after it. Image transforms keep the picture: at most a tenth is cut from an edge.
+before and after it. Image transforms keep the picture: at most 15 % is cut from an edge.
 """
 
 from __future__ import annotations
@@ -181,6 +181,44 @@ def _brighter(picture: Image, dice: random.Random) -> Image:
     )
 
 
+def panel(picture: Image, other: Image, dice: random.Random) -> Image:
+    """A figure of two pictures, side by side or one above the other, the picture first or second."""
+    from PIL import Image as pil
+
+    if dice.random() < 0.5:
+        other = other.resize((max(1, round(other.width * picture.height / other.height)), picture.height))
+        figure = pil.new("RGB", (picture.width + other.width, picture.height))
+        step = (1, 0)
+    else:
+        other = other.resize((picture.width, max(1, round(other.height * picture.width / other.width))))
+        figure = pil.new("RGB", (picture.width, picture.height + other.height))
+        step = (0, 1)
+    first, second = (picture, other) if dice.random() < 0.5 else (other, picture)
+    figure.paste(first, (0, 0))
+    figure.paste(second, (step[0] * first.width, step[1] * first.height))
+    return figure
+
+
+def _inverted(picture: Image, dice: random.Random) -> Image:
+    from PIL import ImageOps
+
+    return ImageOps.invert(picture)
+
+
+def _turned(picture: Image, dice: random.Random) -> Image:
+    from PIL import Image as pil
+
+    return picture.rotate(dice.choice((-5, 5)), resample=pil.Resampling.BICUBIC)
+
+
+def _middle(picture: Image, dice: random.Random) -> Image:
+    """Without 15 % at each edge."""
+    width, height = picture.size
+    return picture.crop(
+        (round(0.15 * width), round(0.15 * height), round(0.85 * width), round(0.85 * height))
+    )
+
+
 IMAGE_EDITS: dict[str, Callable[[Image, random.Random], Image]] = {
     "resized": lambda picture, dice: picture.resize(
         (round(picture.width * (s := dice.uniform(0.3, 1.5))), round(picture.height * s))
@@ -189,6 +227,10 @@ IMAGE_EDITS: dict[str, Callable[[Image, random.Random], Image]] = {
     "cropped 5 %": lambda picture, dice: _cropped(picture, 0.05, dice),
     "cropped 10 %": lambda picture, dice: _cropped(picture, 0.10, dice),
     "mirrored": lambda picture, dice: picture.transpose(0),  # type: ignore[arg-type]
+    "upside down": lambda picture, dice: picture.transpose(1),  # type: ignore[arg-type]
+    "inverted grey values": _inverted,
+    "turned by 5 degrees": _turned,
+    "cropped 15 % at each edge": _middle,
     "brightness, contrast": _brighter,
     "window": _windowed,
     "all but mirrored": lambda picture, dice: _jpeg(

@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import assets, plugins
+from medxiaohe import assets
 from medxiaohe.entity.readers._terms import Terms, below
 from medxiaohe.errors import DataError
+from medxiaohe.io import packed
 from medxiaohe.types import Entity
 
 TAG = re.compile(r"</?[A-Za-z]+>")  # ChEBI definitions are sprinkled with <small>, <i>, <sub>
 Term = Mapping[str, Any]
+MAX_BYTES = 2**30  # unpacked; that of ChEBI has 0.3 GiB
 
 
 def read(
@@ -93,7 +95,7 @@ def _file(path: Path, name: str) -> Path:
 
 
 def _terms(path: Path) -> Mapping[str, Term]:
-    raw = _bytes(path)
+    raw = packed.read(path, MAX_BYTES)
     try:
         terms = json.loads(raw, object_hook=_slim)
     except json.JSONDecodeError as error:
@@ -124,20 +126,3 @@ def _slim(found: dict[str, Any]) -> dict[str, Any]:
     if isinstance(ancestors := found.get("ancestors"), dict):
         found["ancestors"] = tuple(id for id, distance in ancestors.items() if distance == 1)
     return found
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.suffix != ".zst":
-            return path.read_bytes()
-        plugins.need("zstandard", why=f"reading {path.name}")
-        import zstandard
-
-        try:
-            with open(path, "rb") as file:
-                raw = zstandard.ZstdDecompressor().stream_reader(file).read()
-        except zstandard.ZstdError as error:
-            raise DataError(f"{path}: truncated or not zstd: {error}") from error
-        return raw
-    except FileNotFoundError as error:
-        raise DataError(f"no such file: {path}") from error

@@ -1,27 +1,17 @@
 """A whole JSON file, plain or .gz, of a size that fits."""
 
-import gzip
 import json
-import zlib
 from pathlib import Path
 from typing import Any
 
 from medxiaohe.errors import DataError
+from medxiaohe.io import packed
 
 MAX_BYTES = 256 * 2**20  # unpacked; objects in memory take about eight times as much
 
 
 def load(path: Path) -> Any:
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: truncated or not gzip: {error}") from error
-    except FileNotFoundError as error:
-        raise DataError(f"no such file: {path}") from error
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+    raw = packed.read(path, MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         line = raw.count(b"\n") + 1
         raise DataError(

@@ -1,0 +1,193 @@
+"""One picture laid over another: from points that both have to the correlation of their local contrast.
+
+The map is affine: it takes a crop, another shape of the pixels and a small rotation. It starts from points
+that agree on a scale and a shift, and is refined by the Gauss-Newton method on the local contrast (Lucas and
+Kanade 1981, in the compositional form of Baker and Matthews 2004).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from medxiaohe.data.duplicates.keypoints import gaussian
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FINE = 24  # cells of a side that are compared
+MIN_AREA = 0.44  # of the known picture that the other one shows; a crop of 15 % at each edge leaves 0.49
+EDGE = 0.05  # of what both show, left out at each side: a crop cuts through pixels
+NEAR, SAME_SCALE = 0.05, 0.35  # sides, and natural logarithm: how far points may be from where a map says
+STIFFNESS = 0.08  # of the map against what few points say
+COARSE_STEPS, STEPS, HOPELESS = 4, 10, 0.25
+SETTLED = 0.003  # in half sides
+
+
+def agreeing(known: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Which pairs of points agree on one scale and shift: those of the pair that most agree with.
+
+    Args:
+        known, seen: (n, 3) across, down, scale of the same points in two pictures.
+
+    Returns:
+        (n,) of bool.
+    """
+    import numpy as np
+
+    scale = known[:, 2] / seen[:, 2]
+    shift = known[:, :2] - scale[:, None] * seen[:, :2]
+    off = known[None, :, :2] - (scale[:, None, None] * seen[None, :, :2] + shift[:, None])
+    ratio = np.abs(np.log(scale)[:, None] - np.log(scale)[None])
+    near = (np.hypot(off[:, :, 0], off[:, :, 1]) < NEAR) & (ratio < SAME_SCALE)
+    agree: np.ndarray = near[near.sum(axis=1).argmax()]
+    return agree
+
+
+def affine(known: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(2, 3): the map that takes the points of one picture to those of the other, by least squares.
+
+    Args:
+        known, seen: (n, 3), as `agreeing` takes them.
+    """
+    import numpy as np
+
+    # a scale alone, from which few points cannot move it far
+    stiff = STIFFNESS * np.eye(2)
+    scale = np.exp(np.median(np.log(known[:, 2] / seen[:, 2])))
+    middle_known, middle_seen = known[:, :2].mean(axis=0), seen[:, :2].mean(axis=0)
+    from_seen, to_known = seen[:, :2] - middle_seen, known[:, :2] - middle_known
+    matrix = (to_known.T @ from_seen + scale * stiff) @ np.linalg.inv(from_seen.T @ from_seen + stiff)
+    return np.column_stack([matrix, middle_known - matrix @ middle_seen])
+
+
+def correlation(known: np.ndarray, seen: np.ndarray, start: np.ndarray) -> float:
+    """The correlation of the local contrast of two pictures where they lie over each other best, near a map.
+
+    Grey values may be inverted. -1 where less than MIN_AREA of the known picture is seen, or it is flat.
+
+    Args:
+        known, seen: (side, side) float32, of any two sides.
+        start: (2, 3), takes places of `seen` to places of `known`, in sides.
+    """
+    import numpy as np
+
+    # the part of the known picture that the other shows, as a rectangle
+    corners = start @ np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]], float)
+    left, right = max(0, corners[0, [0, 3]].mean()), min(1, corners[0, [1, 2]].mean())
+    top, bottom = max(0, corners[1, [0, 1]].mean()), min(1, corners[1, [2, 3]].mean())
+    width, height = right - left, bottom - top
+    if width <= 0 or height <= 0 or width * height < MIN_AREA:
+        return -1.0
+    # a grid over it, -1 to 1 each way, and the maps from the grid to both pictures
+    to_known = np.array(
+        [
+            [width * (0.5 - EDGE), 0, left + width / 2],
+            [0, height * (0.5 - EDGE), top + height / 2],
+            [0, 0, 1],
+        ]
+    )
+    turned = np.vstack([start, [0, 0, 1]])
+    if abs(np.linalg.det(turned)) < 1e-3:
+        return -1.0
+    to_seen = np.linalg.inv(turned) @ to_known
+    template = _sampled(_smooth(known, width * len(known) / FINE), to_known)
+    if template.std() < 1:
+        return -1.0
+    cell = 2 * float(np.sqrt(abs(np.linalg.det(to_seen[:2, :2])))) * len(seen) / FINE
+    return _refined(_contrast(template), _smooth(seen, cell), to_seen)
+
+
+def _refined(wanted: np.ndarray, picture: np.ndarray, to_picture: np.ndarray) -> float:
+    """The best correlation of a grid of local contrast with a picture, over steps of the map."""
+    import numpy as np
+
+    across, down = (values.ravel() for values in _grid())
+    rough = _window(3)
+    fine, coarse = _unit(wanted), _unit(rough @ wanted @ rough.T)
+    best, sign = -1.0, 0.0
+    for step in range(STEPS):
+        contrast = _contrast(_sampled(picture, to_picture))
+        plain = _unit(contrast)
+        sign = sign or (1.0 if float((plain * fine).sum()) >= 0 else -1.0)  # -1: inverted grey values
+        best = max(best, sign * float((plain * fine).sum()))
+        if step == COARSE_STEPS - 1 and best < HOPELESS:
+            break
+        target, current = (
+            (coarse, _unit(rough @ contrast @ rough.T)) if step < COARSE_STEPS else (fine, plain)
+        )
+        # the six numbers of the map that bring the picture nearer to the grid, to first order
+        slope_down, slope_across = (slope.ravel() * (FINE / 2) for slope in np.gradient(current))
+        columns = [slope_across * across, slope_across * down, slope_across]
+        columns += [slope_down * across, slope_down * down, slope_down]
+        slopes = np.stack(columns, axis=1)
+        normal = slopes.T @ slopes
+        normal[np.diag_indices(6)] = normal.diagonal() * 1.001 + 1e-9
+        change = np.linalg.solve(normal, slopes.T @ (sign * target - current).ravel())
+        change *= min(1.0, 0.5 / max(1e-9, float(np.abs(change).max())))
+        to_picture = to_picture @ (np.eye(3) + np.vstack([change.reshape(2, 3), np.zeros(3)]))
+        if step >= COARSE_STEPS and np.abs(change).max() < SETTLED:
+            break
+    return best
+
+
+@lru_cache(maxsize=1)
+def _grid() -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
+    ticks = (np.arange(FINE) + 0.5) / FINE * 2 - 1
+    across, down = np.meshgrid(ticks, ticks)
+    return across, down
+
+
+def _sampled(picture: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
+    """(FINE, FINE): a picture at the places of the grid, bilinear; its edges go on outside."""
+    import numpy as np
+
+    side, (across, down) = len(picture), _grid()
+    xs = to_picture[0, 0] * across + to_picture[0, 1] * down + to_picture[0, 2]
+    ys = to_picture[1, 0] * across + to_picture[1, 1] * down + to_picture[1, 2]
+    xs, ys = np.clip(xs * side - 0.5, 0, side - 1.001), np.clip(ys * side - 0.5, 0, side - 1.001)
+    left, top = xs.astype(np.int64), ys.astype(np.int64)
+    right_share, low_share = xs - left, ys - top
+    flat, at = picture.reshape(-1), top * side + left
+    upper = flat[at] * (1 - right_share) + flat[at + 1] * right_share
+    lower = flat[at + side] * (1 - right_share) + flat[at + side + 1] * right_share
+    values: np.ndarray = upper * (1 - low_share) + lower * low_share
+    return values
+
+
+def _smooth(picture: np.ndarray, cell: float) -> np.ndarray:
+    """A picture without what is finer than a cell of so many pixels."""
+    blur = gaussian(len(picture), max(0.5, round(cell / 2, 1)))
+    smooth: np.ndarray = blur @ picture @ blur.T
+    return smooth
+
+
+def _contrast(picture: np.ndarray) -> np.ndarray:
+    """Each cell less the mean of the 7 x 7 around it, over their deviation."""
+    import numpy as np
+
+    around = _window(7)
+    rest = picture - around @ picture @ around.T
+    contrast: np.ndarray = rest / (np.sqrt(np.maximum(0, around @ (rest * rest) @ around.T)) + 2.0)
+    return contrast
+
+
+@lru_cache(maxsize=4)
+def _window(width: int) -> np.ndarray:
+    """Mean over `width` neighbours, edges repeated, as a matrix (FINE, FINE)."""
+    import numpy as np
+
+    matrix = np.zeros((FINE, FINE), np.float32)
+    for offset in range(-(width // 2), width // 2 + 1):
+        np.add.at(matrix, (np.arange(FINE), np.clip(np.arange(FINE) + offset, 0, FINE - 1)), 1 / width)
+    return matrix
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    centred = values - values.mean()
+    unit: np.ndarray = centred / max(1e-3, float(np.linalg.norm(centred)))
+    return unit

@@ -1,0 +1,246 @@
+"""Points of a picture that its copies have too, with what surrounds them in 20 numbers and as codes.
+
+Points are extrema over place and scale of differences of Gaussians (Lowe 2004, section 3), of the local
+contrast, so that another window, brightness or inverted grey values leave them where they are. What surrounds
+a point is cut out upright, in the size of its scale, 8 x 8; its low frequencies (a cosine transform) are the
+descriptor. Its sign is that of the point, dark or bright, so an inverted picture has the same descriptors,
+and a mirrored one the same numbers with other signs. Codes are the signs of random projections (Charikar
+2002): equal codes propose that two points are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LEVELS = 8  # blurred pictures, three to a doubling
+FINEST = 1.6 / 128  # deviation of the first Gaussian, in sides of the picture
+AROUND = 9 / 128  # deviation of the Gaussian that says what is around a pixel
+FEW = 30  # points; a picture that has no more is smooth, and is looked at in twice the scales too
+MIN_RESPONSE = 0.02  # of a difference of Gaussians, in deviations of the local contrast
+CELLS, SPREAD = 8, 1.1  # cells of a side of the surroundings, and their distance in scales of the point
+MAX_FREQUENCY = 5
+TABLES, BITS = 4, 24  # codes of a point, and bits of each
+UNSURE = 2  # bits of a code, those nearest to 0, that are tried both ways
+FLIPS = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # upside down, mirrored: the step along each axis
+# of a descriptor's numbers over points of radiographs, photographs of skin, blood smears and fundus images
+# benchmarks/near_images.py tunes with, by their frequencies down and across: mean and deviation
+_STATISTICS = {
+    (0, 1): (0.0, 0.461), (0, 2): (-0.141, 0.292), (0, 3): (0.0, 0.167), (0, 4): (0.114, 0.131),
+    (0, 5): (0.0, 0.058), (1, 0): (0.0, 0.408), (1, 1): (0.0, 0.319), (1, 2): (0.0, 0.241),
+    (1, 3): (0.0, 0.164), (1, 4): (0.0, 0.095), (2, 0): (-0.093, 0.249), (2, 1): (0.0, 0.216),
+    (2, 2): (0.177, 0.145), (2, 3): (0.0, 0.086), (3, 0): (0.0, 0.16), (3, 1): (0.0, 0.143),
+    (3, 2): (0.0, 0.086), (4, 0): (0.085, 0.11), (4, 1): (0.0, 0.08), (5, 0): (0.0, 0.048),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keypoints:
+    """Points of a picture, the clearest first.
+
+    Attributes:
+        places: (n, 3) float32: across, down and scale, in sides of the picture.
+        numbers: (n, 20) float32: what surrounds each, of length 1.
+    """
+
+    places: np.ndarray
+    numbers: np.ndarray
+
+    def flipped(self, flip: tuple[int, int]) -> Keypoints:
+        """The points of the picture upside down (-1, 1), mirrored (1, -1) or both.
+
+        Args:
+            flip: one of FLIPS.
+        """
+        import numpy as np
+
+        down, across = flip
+        places = self.places.copy()
+        if across < 0:
+            places[:, 0] = 1 - places[:, 0]
+        if down < 0:
+            places[:, 1] = 1 - places[:, 1]
+        signs = [float(down**a * across**b) for a, b in _STATISTICS]  # odd frequencies change theirs
+        return Keypoints(places, self.numbers * np.array(signs, np.float32))
+
+
+def keypoints(picture: np.ndarray, most: int) -> Keypoints:
+    """The clearest points of a square picture.
+
+    Args:
+        picture: (side, side) float32, grey.
+        most: number of points that are returned at most.
+    """
+    import numpy as np
+
+    points = _at_scales(picture, most, 1.0)
+    if len(points.places) > FEW:
+        return points
+    wider = _at_scales(picture, most - len(points.places), 2.0)
+    places = np.concatenate([points.places, wider.places])
+    return Keypoints(places, np.concatenate([points.numbers, wider.numbers]))
+
+
+def _at_scales(picture: np.ndarray, most: int, factor: float) -> Keypoints:
+    """The clearest points among LEVELS scales from `factor` times FINEST on."""
+    import numpy as np
+
+    side = len(picture)
+    blurred = _blurred(_contrast(picture, factor), factor)
+    # extrema of |difference of Gaussians| among their 26 neighbours in place and scale
+    difference = blurred[1:] - blurred[:-1]
+    size = np.abs(difference)
+    around = np.maximum(np.maximum(size[:-2], size[1:-1]), size[2:])
+    around = np.maximum(np.maximum(around[:, :-2], around[:, 1:-1]), around[:, 2:])
+    around = np.maximum(np.maximum(around[:, :, :-2], around[:, :, 1:-1]), around[:, :, 2:])
+    inner = size[1:-1, 1:-1, 1:-1]
+    level, y, x = np.nonzero((inner >= around) & (inner > MIN_RESPONSE))
+    clearest = np.argsort(-inner[level, y, x], kind="stable")[:most]
+    level, y, x = level[clearest] + 1, y[clearest] + 1, x[clearest] + 1
+    # the place between pixels and levels: the top of the parabola through three values
+    middle = difference[level, y, x]
+    across = x + _top(difference[level, y, x - 1], middle, difference[level, y, x + 1])
+    down = y + _top(difference[level, y - 1, x], middle, difference[level, y + 1, x])
+    finer = level + 0.5 + _top(difference[level - 1, y, x], middle, difference[level + 1, y, x])
+    scale = factor * FINEST * side * 2 ** (finer / 3)
+    cut = _surroundings(blurred, level, down, across, scale)
+    places = np.stack([(across + 0.5) / side, (down + 0.5) / side, scale / side], axis=1)
+    return Keypoints(places.astype(np.float32), _descriptors(cut * -np.sign(middle)[:, None, None]))
+
+
+def codes(numbers: np.ndarray, *, near: bool = False) -> np.ndarray:
+    """TABLES codes of each descriptor, (n, TABLES) uint32; the first bits of a code are its table.
+
+    Args:
+        numbers: (n, 20), as Keypoints has them.
+        near: also the codes that differ in the UNSURE least sure bits, (n, TABLES * 2 ** UNSURE).
+    """
+    import numpy as np
+
+    mean, deviation, projection = _projection()
+    values = (((numbers - mean) / deviation) @ projection).reshape(len(numbers), TABLES, BITS)
+    powers = np.uint32(1) << np.arange(BITS, dtype=np.uint32)
+    base = ((values > 0) * powers).sum(axis=2, dtype=np.uint32)
+    base |= np.arange(TABLES, dtype=np.uint32) << np.uint32(BITS)
+    if not near:
+        return base  # type: ignore[no-any-return]
+    unsure = powers[np.argpartition(np.abs(values), UNSURE, axis=2)[:, :, :UNSURE]]
+    ways = [base]
+    for bit in range(UNSURE):
+        ways += [way ^ unsure[:, :, bit] for way in ways]
+    return np.concatenate(ways, axis=1)
+
+
+def gaussian(side: int, deviation: float) -> np.ndarray:
+    """A blur of `side` pixels as a matrix (side, side), to be multiplied from the left; edges count less."""
+    return _gaussian(side, round(deviation, 4))
+
+
+@lru_cache(maxsize=256)
+def _gaussian(side: int, deviation: float) -> np.ndarray:
+    import numpy as np
+
+    pixels = np.arange(side)
+    weights = np.exp(-0.5 * ((pixels[:, None] - pixels) / deviation) ** 2)
+    shares: np.ndarray = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
+
+
+def _contrast(picture: np.ndarray, factor: float) -> np.ndarray:
+    """Each pixel less the mean around it, over the deviation around it; noise of a grey value or two counts
+    little."""
+    import numpy as np
+
+    around = gaussian(len(picture), factor * AROUND * len(picture))
+    rest = picture - around @ picture @ around.T
+    contrast: np.ndarray = rest / (np.sqrt(np.maximum(0, around @ (rest * rest) @ around.T)) + 4.0)
+    return contrast
+
+
+def _blurred(picture: np.ndarray, factor: float) -> np.ndarray:
+    """(LEVELS, side, side): the picture under ever wider Gaussians."""
+    import numpy as np
+
+    side = len(picture)
+    down = (_all_gaussians(side, factor) @ picture).reshape(LEVELS, side, side)
+    matrices = _all_gaussians(side, factor).reshape(LEVELS, side, side)
+    blurred: np.ndarray = np.matmul(down, matrices.transpose(0, 2, 1))
+    return blurred
+
+
+@lru_cache(maxsize=8)
+def _all_gaussians(side: int, factor: float) -> np.ndarray:
+    import numpy as np
+
+    return np.concatenate(
+        [gaussian(side, factor * FINEST * side * 2 ** (level / 3)) for level in range(LEVELS)]
+    )
+
+
+def _top(before: np.ndarray, middle: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Where the parabola through values at -1, 0 and 1 has its top, -0.5 to 0.5."""
+    import numpy as np
+
+    bend = before - 2 * middle + after
+    safe = np.where(np.abs(bend) > 1e-6, bend, 1.0)
+    return np.clip(np.where(np.abs(bend) > 1e-6, 0.5 * (before - after) / safe, 0.0), -0.5, 0.5)
+
+
+def _surroundings(
+    blurred: np.ndarray, level: np.ndarray, down: np.ndarray, across: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    """(n, CELLS, CELLS): what is around points, cut out of the picture that is blurred as their scale is."""
+    import numpy as np
+
+    side = blurred.shape[1]
+    offsets = (np.arange(CELLS) - (CELLS - 1) / 2) * SPREAD
+    xs = np.clip(across[:, None] + offsets * scale[:, None], 0, side - 1.001)
+    ys = np.clip(down[:, None] + offsets * scale[:, None], 0, side - 1.001)
+    left, top = xs.astype(np.int64), ys.astype(np.int64)
+    right_share, low_share = (xs - left)[:, None, :], (ys - top)[:, :, None]
+    # bilinear between the four pixels around each cell
+    flat, at = blurred.reshape(-1), (level * side * side)[:, None, None] + (top * side)[:, :, None]
+    at = at + left[:, None, :]
+    upper = flat[at] * (1 - right_share) + flat[at + 1] * right_share
+    lower = flat[at + side] * (1 - right_share) + flat[at + side + 1] * right_share
+    cut: np.ndarray = upper * (1 - low_share) + lower * low_share
+    return cut
+
+
+def _descriptors(cut: np.ndarray) -> np.ndarray:
+    """(n, 20) low frequencies of (n, CELLS, CELLS), of length 1."""
+    import numpy as np
+
+    cosine = _cosine()
+    frequencies = cosine @ cut @ cosine.T
+    down, across = zip(*_STATISTICS, strict=True)
+    numbers = frequencies[:, list(down), list(across)]
+    length = np.maximum(1e-6, np.linalg.norm(numbers, axis=1, keepdims=True))
+    descriptors: np.ndarray = (numbers / length).astype(np.float32)
+    return descriptors
+
+
+@lru_cache(maxsize=1)
+def _cosine() -> np.ndarray:
+    """The discrete cosine transform of CELLS values as a matrix; frequency by row."""
+    import numpy as np
+
+    rows, columns = np.arange(CELLS)[:, None], np.arange(CELLS)
+    matrix = np.cos(np.pi * (columns + 0.5) * rows / CELLS) * np.sqrt(2 / CELLS)
+    matrix[0] /= np.sqrt(2)
+    transform: np.ndarray = matrix.astype(np.float32)
+    return transform
+
+
+@lru_cache(maxsize=1)
+def _projection() -> tuple[Any, Any, Any]:
+    """Mean and deviation of a descriptor's numbers, and the random directions that codes are the signs of."""
+    import numpy as np
+
+    statistics = np.array(list(_STATISTICS.values()), np.float32)
+    directions = np.random.default_rng(0).normal(size=(len(statistics), TABLES * BITS))
+    return statistics[:, 0], statistics[:, 1], directions.astype(np.float32)
