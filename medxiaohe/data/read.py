@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Annotated, Any
 
 from medxiaohe import assets, images, io, plugins, shards
-from medxiaohe.data.formats import embedded_images, files, read_parts
+from medxiaohe.data.formats import embedded_images, files, pictures, read_parts
 from medxiaohe.data.formats.files import digest_of, rejected
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.data.sharding.stage import begin, check
@@ -359,7 +359,7 @@ def _image(image: ImageRef, opened: dict[ImageRef, ImageRef]) -> ImageRef:
     if image not in opened:
         file = images.ref(Path(image.uri).expanduser().absolute())
         checked = replace(image, uri=file.uri, sha256=image.sha256 or file.sha256)
-        images.open_image(checked)
+        pictures.check(checked)
         opened[image] = checked
     return opened[image]
 

@@ -36,8 +36,10 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         DataError: it is missing, damaged or not UTF-8, has a line of more than MAX_LINE_BYTES, or unpacks
             to more than packed.RATIO times its size.
     """
+    is_packed = path.suffix in packed.PACKED
+    damage = packed.damage() if is_packed else (OSError,)
     try:
-        with packed.opened(path) if path.suffix in packed.PACKED else open(path, "rb") as file:
+        with packed.opened(path) if is_packed else open(path, "rb") as file:
             number = 0
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
@@ -58,8 +60,8 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from error
     except DataError:
         raise
-    except packed.damage() as error:
-        if path.suffix not in packed.PACKED and isinstance(error, OSError):
+    except damage as error:
+        if not is_packed and isinstance(error, OSError):
             raise DataError(_unreadable(path, error)) from error
         raise DataError(f"{path}: truncated or not {path.suffix.lstrip('.')}: {error}") from error
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import images, plugins
+from medxiaohe.data.formats import pictures
 from medxiaohe.data.formats.records import ENDINGS, Record, records
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import ConfigError, DataError
@@ -140,7 +141,7 @@ def _look(sample: Sample, report: Report, ids: dict[str, str], opened: dict[str,
 
 def _wrong(image: ImageRef) -> str:
     try:
-        images.open_image(_file(image))
+        pictures.check(_file(image))
         return ""
     except DataError as error:
         return str(error)

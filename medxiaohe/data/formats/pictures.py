@@ -1,0 +1,56 @@
+"""Pictures of other people are unpacked for the first time in a child process with limits.
+
+A decoder that a file makes crash, loop or grow takes the child with it, and the row is a dead letter. What
+got through is opened in this process later on, by the digest of its bytes: another file under its name is an
+error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import images
+from medxiaohe.data.formats.sandbox import decode
+from medxiaohe.errors import DataError, Rejected
+from medxiaohe.plugins import need
+from medxiaohe.types import ImageRef
+
+
+def check(image: ImageRef) -> tuple[int, int]:
+    """Width and height of a picture, once all its pixels have been unpacked.
+
+    Raises:
+        DataError: as images.open_image, and Rejected where the decoder dies, takes longer than
+            sandbox.SECONDS or more than sandbox.MEMORY_MIB.
+    """
+    options: dict[str, Any] = {"frame": image.frame, "box": image.box, "sha256": image.sha256}
+    (answer,) = decode(f"{__name__}:unpacked", Path(image.uri), **options)
+    if "error" in answer:
+        raise Rejected(answer["code"], answer["error"]) if answer["code"] else DataError(answer["error"])
+    return answer["width"], answer["height"]
+
+
+# ---- inside the child ------------------------------------------------------------------------------
+
+
+def prepare() -> None:
+    """Load the decoder before the limits are set."""
+    need("PIL", why="opening pictures")
+    from PIL import Image
+
+    Image.init()
+
+
+def unpacked(
+    path: Path, *, frame: int | None, box: list[int] | None, sha256: str
+) -> Iterator[dict[str, Any]]:
+    """One row: width and height, or the error of images.open_image with the code of its reason."""
+    ref = ImageRef(str(path), frame=frame, box=tuple(box) if box else None, sha256=sha256)  # type: ignore[arg-type]
+    try:
+        opened = images.open_image(ref)
+    except DataError as error:
+        yield {"error": str(error), "code": getattr(error, "code", "")}
+        return
+    yield {"width": opened.width, "height": opened.height}
