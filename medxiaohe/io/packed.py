@@ -15,7 +15,8 @@ from medxiaohe.errors import DataError, Rejected
 from medxiaohe.io.confine import open_regular
 
 RATIO, FLOOR = 100, 16 * 2**20
-PACKED = (".gz", ".bz2", ".xz", ".zst")
+FORMS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+PACKED = tuple(FORMS)
 MAX_WINDOW = 2**27  # bytes that Zstandard may look back
 PIECE = 4096  # bytes unpacked at once; they may become ten thousand times as many
 
@@ -124,4 +125,4 @@ def read(path: Path, most: int) -> bytes:
             raise DataError(f"no such file: {path}") from error
         raise DataError(f"{path}: {error}") from error
     except damage() as error:
-        raise DataError(f"{path}: truncated or not {path.suffix.lstrip('.')}: {error}") from error
+        raise DataError(f"{path}: truncated or not {FORMS.get(path.suffix, 'readable')}: {error}") from error

@@ -63,7 +63,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     except damage as error:
         if not is_packed and isinstance(error, OSError):
             raise DataError(_unreadable(path, error)) from error
-        raise DataError(f"{path}: truncated or not {path.suffix.lstrip('.')}: {error}") from error
+        raise DataError(f"{path}: truncated or not {packed.FORMS[path.suffix]}: {error}") from error
 
 
 def blocks(path: Path) -> Iterator[tuple[int, list[str]]]:

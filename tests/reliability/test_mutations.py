@@ -10,6 +10,7 @@ import gzip
 import io
 import os
 import random
+import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,18 @@ SEEDS: dict[str, tuple[str, str, Callable[[], bytes], dict[str, Any]]] = {
 }
 
 
+OTHERS = sorted(set(plugins.shipped("readers")) - {reader for reader, *_ in SEEDS.values()} - {"hub"})
+
+
+def examples(reader: str) -> dict[str, bytes]:
+    """The files of a reader's EXAMPLE."""
+    made = {
+        name: content() if callable(content) else content
+        for name, content in plugins.load("readers", reader).__globals__["EXAMPLE"].items()
+    }
+    return {name: text.encode() if isinstance(text, str) else text for name, text in made.items()}
+
+
 def mutated(data: bytes, dice: random.Random) -> bytes:
     """Bytes changed near the head or anywhere, a piece cut out, doubled or cut off."""
     found = bytearray(data)
@@ -113,7 +126,7 @@ def test_damaged_files_are_read_or_refused_with_a_reason(
     path = tmp_path / "in" / file
     path.parent.mkdir()
     outcomes = {"read": 0, "refused": 0}
-    for _ in range(-(-TOTAL // len(SEEDS))):
+    for _ in range(-(-TOTAL // (len(SEEDS) + len(OTHERS)))):
         path.write_bytes(mutated(data, dice))
         refused = False
         try:
@@ -129,3 +142,29 @@ def test_damaged_files_are_read_or_refused_with_a_reason(
             refused = True
         outcomes["refused" if refused else "read"] += 1
     assert outcomes["refused"], "a test in which nothing is refused tests nothing"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reader", OTHERS)
+def test_damaged_examples_of_all_other_readers_are_read_or_refused_with_a_reason(
+    reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path / "cache"))
+    files, dice, read = examples(reader), random.Random(reader), plugins.load("readers", reader)
+    refused = 0
+    for number in range(-(-TOTAL // (len(SEEDS) + len(OTHERS)))):
+        folder = tmp_path / str(number)
+        damaged = dice.choice(sorted(files))
+        for name, data in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(mutated(data, dice) if name == damaged else data)
+        try:
+            for row in read(folder):
+                assert not isinstance(row, DeadLetter) or (row.code in CODES and row.reason)
+                refused += isinstance(row, DeadLetter)
+        except DataError as error:
+            assert str(error)
+            refused += 1
+        shutil.rmtree(folder)
+    assert refused, "a test in which nothing is refused tests nothing"

@@ -8,7 +8,7 @@ image is compared in three steps. Proposed: points of the image (keypoints.py) a
 points of all known images, and each match votes for a known image, a scale and a shift; the time hardly grows
 with the number of known images. Agreed: of the images with the most votes, those whose points agree on one
 scale and shift. Confirmed: the two are laid over each other (alignment.py) and their local contrast must
-correlate by 0.94: that leaves out what all chests share, and what a window or a brightness changes. A panel
+correlate by 0.96: that leaves out what all chests share, and what a window or a brightness changes. A panel
 is looked at as a whole and in its halves, down and across. benchmarks/near_images.py has what it finds.
 """
 
@@ -33,7 +33,7 @@ SIDE, HALF, SMALL = 96, 48, 64  # of a look, of half of a panel, and of what is 
 POINTS, POINTS_OF_HALF = 80, 56
 MIN_VOTES = 3
 MAX_AGREEING, MAX_COMPARED = 40, 10
-MIN_CORRELATION = 0.94
+MIN_CORRELATION = 0.96
 WIDE = 0.2  # of a shift, in sides, that matches vote for together
 REMEMBERED = 1024  # looks of a Lens
 SEAM = (0.25, 0.75)  # where two pictures of a panel may meet

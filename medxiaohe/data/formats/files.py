@@ -108,6 +108,16 @@ def content(file: Path, limit: int) -> bytes:
     return data
 
 
+def words(file: Path, limit: int) -> str:
+    """The text of a UTF-8 file, unpacked, without a byte-order mark; Rejected as `content`, or when it is
+    another encoding."""
+    data = content(file, limit)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Rejected("encoding", f"{file.name}: not UTF-8: {error.reason}", error.start) from error
+
+
 def lines(file: Path, encoding: str = "utf-8") -> Iterator[Line | DeadLetter]:
     """Lines of text; one that is too long or not in the encoding is a DeadLetter, and so is the byte at which
     the file breaks off. Offsets of UTF-16 and UTF-32 are those of the same text in UTF-8."""

@@ -48,7 +48,7 @@ def coco(
     within = options.confined(path)
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
-        value = parsed(files.content(file, MAX_JSON).decode("utf-8-sig", "strict"))
+        value = parsed(files.words(file, MAX_JSON))
         pictures, licenses = _by_id(value, "images", file), _by_id(value, "licenses", file)
         for number, one in enumerate(_list(value, "annotations", file), start=1):
             where = f"{file.stem}:{number}"

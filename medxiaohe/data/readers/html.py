@@ -42,11 +42,7 @@ def html(path: Path, *, license: str = "not stated") -> Iterator[Sample | DeadLe
 
 
 def _page(file: Path, base: Path, license: str) -> Iterator[Sample | DeadLetter]:
-    data = files.content(file, MAX_HTML)
-    try:
-        words = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Rejected("encoding", f"{file.name}: not UTF-8: {error.reason}", error.start) from error
+    words = files.words(file, MAX_HTML)
     page = _Page()
     page.feed(words)
     page.close()

@@ -150,8 +150,8 @@ def _beside(
     name = picture.relative_to(folder).as_posix()
     try:
         note = within.path(picture.with_suffix(".txt").name, picture.parent)
-        said = files.content(note, MAX_CAPTION).decode("utf-8-sig").strip() if note.is_file() else text
-    except ValueError as error:  # Rejected is one, UnicodeDecodeError too
+        said = files.words(note, MAX_CAPTION).strip() if note.is_file() else text
+    except ValueError as error:  # Rejected is one
         return files.rejected(name, error)
     if not said:
         return DeadLetter(
