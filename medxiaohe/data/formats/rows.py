@@ -34,7 +34,7 @@ class RowOptions:
         first_index: the number of the first option where `answer_index` is a number.
         split: for rows that state none.
         license: for rows that state none.
-        meta: columns that are copied to `Sample.meta`.
+        keep: columns that are copied to `Sample.meta`.
         allow_outside: folders beside the data's own from which rows may name images.
     """
 
@@ -44,7 +44,7 @@ class RowOptions:
     first_index: int = 0
     split: str = ""
     license: str = ""
-    meta: Sequence[str] = ()
+    keep: Sequence[str] = ()
     allow_outside: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -78,9 +78,8 @@ def sample_of(record: Record, folder: Path, options: RowOptions, within: io.Conf
             if value and not made.get(key):
                 made[key] = value
         sample = chat.sample(made, options.image_root(folder), record.where, within)
-        if options.meta:
-            beside = {key: at(record.row, key) for key in options.meta}
-            sample = io.lifted(replace(sample, meta={**sample.meta, **beside}))
+        if options.keep:
+            sample = io.lifted(replace(sample, meta={key: at(record.row, key) for key in options.keep}))
         return sample
     except DataError as error:
         return files.rejected(record.where, error, record.raw, record.offset)
