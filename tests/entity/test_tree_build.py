@@ -192,6 +192,14 @@ def test_icd_codes_of_seven_characters_are_cross_references_of_the_last_code(tmp
     assert found["T20"] == () and found["T20.01"] == () and found["A01"] == ()
 
 
+def test_omim_numbers_are_those_of_the_one_disease_with_the_name_and_no_name_is_kept(tmp_path: Path) -> None:
+    path = example("hpoa_diseases", tmp_path)
+    found = read("hpoa_diseases", path.parent if path.is_file() else path)[0]
+    assert found == [
+        Match("OMIM:155600", "MONDO:0005105", "exact", "HPO annotations 2025-01-16", found[0].license)
+    ]
+
+
 def test_mesh_tree_numbers_are_parents_and_kinds(tmp_path: Path) -> None:
     top, melanoma = entities(read("mesh", example("mesh", tmp_path))[0])
     assert (top.kind, top.synonyms, top.definition) == (

@@ -1,0 +1,68 @@
+"""Which OMIM number is which disease of MONDO: those of phenotype.hpoa (the HPO's annotations) whose name is
+a name of exactly one disease of MONDO.
+
+The package file of MONDO has no cross-references, and tables that have OMIM numbers are older than it. Names
+of OMIM are under OMIM's own terms: they are compared and not kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from medxiaohe import assets
+from medxiaohe.entity.readers import _tables, mondo
+from medxiaohe.entity.readers._terms import Terms
+from medxiaohe.entity.readers.hpo import LICENSE
+from medxiaohe.types import Entity, Match
+
+SIGNS = re.compile(r"[^a-z0-9]+")
+EXAMPLE: dict[str, str | bytes] = {
+    **mondo.EXAMPLE,
+    "phenotype.hpoa": (
+        "#version: 2025-01-16\n"
+        "database_id\tdisease_name\tqualifier\thpo_id\tfrequency\taspect\n"
+        "OMIM:155600\tMelanoma\t\tHP:0002861\t\tP\n"
+        "OMIM:999999\tAnother disease; AD\t\tHP:0001945\t\tP\n"
+    ),
+}
+
+
+def hpoa_diseases(path: Path | None = None) -> Terms:
+    """`path` is phenotype.hpoa, or a folder that holds it and maybe a file of MONDO; MONDO is the asset's
+    else."""
+    path = path or assets.folder("hpo")
+    file = path / "phenotype.hpoa" if path.is_dir() else path
+    beside = path if path.is_dir() and any(path.glob("MONDO-ontology-*")) else None
+    known = _by_name(beside)
+    source = f"HPO annotations {_tables.comments(file).get('version', '')}".strip()
+    skipped = Counter[str]()
+    seen: set[str] = set()
+    for _, row in _tables.rows(file, "hpoa", ("database_id", "disease_name")):
+        id = row["database_id"]
+        if not id.startswith("OMIM:") or id in seen:
+            continue
+        seen.add(id)
+        if found := known.get(_plain(row["disease_name"].partition(";")[0]), ""):
+            yield Match(id, found, "exact", source, LICENSE)
+        else:
+            skipped["outside the domain"] += 1
+    return skipped
+
+
+def _by_name(path: Path | None) -> dict[str, str]:
+    """Name in lower case without signs -> id of the one disease that is called so; "" where two are. A name
+    of its own goes before a synonym of another."""
+    own: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for one in mondo.mondo(path):
+        if isinstance(one, Entity):
+            for name, names in ((one.name, own), *((synonym, others) for synonym in one.synonyms)):
+                plain = _plain(name)
+                names[plain] = one.id if names.get(plain, one.id) == one.id else ""
+    return {**others, **own}
+
+
+def _plain(name: str) -> str:
+    return SIGNS.sub(" ", name.lower()).strip()
