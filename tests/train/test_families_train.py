@@ -20,6 +20,7 @@ from medxiaohe.train.dpo import DpoSettings, dpo
 from medxiaohe.train.loop import resume
 from medxiaohe.train.loop.checks import token_nats
 from medxiaohe.train.loop.fit import FitSettings
+from medxiaohe.train.loop.merge import merge
 from medxiaohe.train.loop.parts import Parts, part_of
 from medxiaohe.train.loop.row_index import Reading
 from medxiaohe.train.loop.rows import Rows
@@ -165,10 +166,31 @@ def test_lora_moves_the_language_model_alone_and_is_merged(
 ) -> None:
     parts = Parts(language="lora", lora_r=2, projector=False)
     settings = FitSettings(
-        model=str(family.folder), parts=parts, max_steps=2, learning_rate=1e-2, max_length=1024
+        model=str(family.folder), parts=parts, max_steps=2, learning_rate=1e-2, max_length=1024, adapter=True
     )
     sft(settings, tmp_path / "o", data=data(family, request))
     assert moved(family, tmp_path / "o") == {"language"}
+    # the adapter that was left beside it, folded in by itself, gives the same weights
+    merge(str(family.folder), tmp_path / "o" / "adapter", tmp_path / "merged")
+    files = [folder / "model.safetensors" for folder in (tmp_path / "o" / "model", tmp_path / "merged")]
+    assert io.sha256(files[0]) == io.sha256(files[1])
+
+
+def test_a_language_model_in_four_bits_learns_with_lora(
+    family: Family, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """QLoRA: what is saved are whole weights, moved where the adapters are and nowhere else."""
+    pytest.importorskip("bitsandbytes")
+    parts = Parts(language="lora", lora_r=2, projector=False)
+    settings = FitSettings(
+        model=str(family.folder), parts=parts, max_steps=3, learning_rate=1e-2, max_length=1024,
+        quantize="4bit",
+    )  # fmt: skip
+    found = sft(settings, tmp_path / "o", data=data(family, request))
+    small = checkpoint.load(str(family.folder), four_bit=True).model
+    packed = {part_of(n) for n, w in small.named_parameters() if type(w).__name__ == "Params4bit"}
+    assert packed == {"language"}
+    assert found["loss_last"] < found["loss_first"] and moved(family, tmp_path / "o") == {"language"}
 
 
 def test_everything_is_trained_and_recomputed_activations_change_nothing(
