@@ -24,6 +24,7 @@ TESTS = (
     "tests/models/test_families.py",
     "tests/models/test_tools_and_thinking.py",
     "tests/train/test_families_train.py",
+    "tests/train/test_families_together.py",
 )
 COLUMNS = {  # heading -> what its test checks, by the name of the test
     "batch = alone": "test_a_batch_of_all_shapes_gives_each_row_the_logits_it_has_alone",
@@ -31,20 +32,26 @@ COLUMNS = {  # heading -> what its test checks, by the name of the test
     "image tokens": "test_every_image_has_as_many_tokens_as_features",
     "loss on answers": "test_a_prompt_is_the_beginning_of_training_and_only_assistants_carry_loss",
     "ask": "test_replies_to_a_batch_are_those_to_each_alone_in_any_order",
+    "several images": "test_a_batch_of_all_shapes_gives_each_row_the_logits_it_has_alone",
     "rank": "test_answers_are_ranked_by_the_likelihood_they_have_alone",
     "tools": "test_tools_reach_every_model",
     "counted from headers": "test_tokens_are_counted_from_headers_as_they_are_rendered",
     "calls": "test_calls_are_trained_and_read_back_and_results_are_seen_with_their_images",
+    "images of tools": "test_calls_are_trained_and_read_back_and_results_are_seen_with_their_images",
     "rollout = training": "test_rollouts_are_the_rows_of_training_whatever_the_template_does_to_thoughts",
     "cpt": "test_pretraining_reads_documents_with_images",
     "sft LoRA": "test_lora_moves_the_language_model_alone_and_is_merged",
     "sft full": "test_everything_is_trained_and_recomputed_activations_change_nothing",
+    "recomputed": "test_everything_is_trained_and_recomputed_activations_change_nothing",
     "packing": "test_packed_rows_are_those_alone_token_by_token",
     "dpo": "test_preferences_between_replies_are_learnt",
     "rl": "test_the_policys_likelihoods_are_those_of_each_row_alone",
     "agentic": "test_agents_are_trained_with_a_tool",
     "preferences": "test_images_are_compared_by_what_the_model_sees",
     "reward model": "test_a_reward_model_starts_from_the_language_half_with_its_exact_hidden_states",
+    "merge": "test_lora_moves_the_language_model_alone_and_is_merged",
+    "4-bit": "test_a_language_model_in_four_bits_learns_with_lora",
+    "DDP, FSDP2": "test_two_processes_make_of_a_family_what_one_makes_of_the_same_batches",
     "resume": "test_a_killed_run_goes_on_to_the_same_bits",
 }
 TITLES = {
@@ -53,8 +60,10 @@ TITLES = {
     "llava_onevision": "LLaVA-OneVision", "qwen3": "Qwen3 (text)",
     "llama": "Llama 3 (text)", "gemma": "Gemma (text)",
 }  # fmt: skip
+TEXT_ONLY = ("qwen3", "llama", "gemma")
+OF_IMAGES = ("several images", "images of tools")  # columns that say nothing of a model that reads text only
 REFUSED = {  # cells whose test checks a refusal
-    "preferences": ("qwen3", "llama", "gemma"),
+    "preferences": TEXT_ONLY,
 }
 
 
@@ -83,6 +92,8 @@ def results(report: Path) -> dict[tuple[str, str], str]:
 
 
 def cell(column: str, family: str, outcome: str) -> str:
+    if column in OF_IMAGES and family in TEXT_ONLY:
+        return "-"
     if outcome == "passed":
         return "refused" if family in REFUSED.get(column, ()) else "yes"
     return {"failed": "no", "skipped": "-"}.get(outcome, "-")

@@ -2,7 +2,7 @@
 
     torchrun --nproc_per_node 2 tests/families_driver.py JOBS.json
 
-JOBS.json is a list of {settings of train.sft, data, out}. What a job raises is written to out/error.txt and
+JOBS.json is a list of {settings of train.sft, data, out, validation}. What a job raises is written to out/error.txt and
 ends the run, for the other processes would wait for this one.
 """
 
@@ -25,7 +25,8 @@ def train(job: dict[str, Any]) -> None:
 
     out = Path(job["out"])
     out.mkdir(parents=True, exist_ok=True)
-    sft(build(FitSettings, job["settings"], "with"), out, data=Path(job["data"]))
+    held = Path(job["validation"]) if job.get("validation") else None
+    sft(build(FitSettings, job["settings"], "with"), out, data=Path(job["data"]), validation=held)
     AcceleratorState._reset_state()  # which layers are sharded differs between families
 
 

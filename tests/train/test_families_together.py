@@ -1,10 +1,13 @@
 """Two processes train every family together, as copies (DDP) or one model shared out (FSDP2): what comes out
 is what one process makes of the same batches."""
 
+import functools
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +31,42 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["none", "fsdp"])
+EVALUATED: dict[str, Any] = {
+    "eval_strategy": "steps", "eval_steps": 1, "load_best_model_at_end": True, "learning_rate": 1.0,
+}  # fmt: skip
+
+
+def validation(folder: Path, mixture: Path) -> Path:
+    """A corpus whose validation split has a row of text and two with images."""
+    rows = [replace(row, split="validation") for row in io.read_samples(mixture / "instructions.jsonl")]
+    io.write_jsonl(folder / "samples.jsonl", rows[:3])
+    return folder
+
+
+@pytest.fixture(scope="module")
 def together(
-    request: pytest.FixtureRequest,
-    families_folder: Path,
-    mixture: Path,
-    texts: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    families_folder: Path, mixture: Path, texts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """A folder with what two processes made of each family, by how they share the model; made once."""
+    arguments = (families_folder, mixture, texts, tmp_path_factory)
+    return functools.cache(lambda sharding: trained(sharding, *arguments))
+
+
+def trained(
+    sharding: str, families_folder: Path, mixture: Path, texts: Path, factory: pytest.TempPathFactory
 ) -> Path:
-    """A folder with what two processes made of each family."""
-    out = tmp_path_factory.mktemp(request.param)
+    out = factory.mktemp(sharding)
     jobs = []
     for name in tiny_families.NAMES:
         if not tiny_families.missing(name):
             model = str(tiny_families.build(name, families_folder))
             data = str(texts if name in tiny_families.TEXT_ONLY else mixture)
-            settings = {**SETTINGS, "model": model, "sharding": request.param}
+            settings = {**SETTINGS, "model": model, "sharding": sharding}
             jobs.append({"settings": settings, "data": data, "out": str(out / name)})
+    # and the tiny LLaVA once more, with a validation split of three rows, which two processes cannot halve
+    held = validation(out / "held", mixture)
+    settings = {**jobs[0]["settings"], **EVALUATED}
+    jobs.append({**jobs[0], "settings": settings, "validation": str(held), "out": str(out / "evaluated")})
     (out / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
     command = [*launch, str(ROOT / "tests" / "families_driver.py"), str(out / "jobs.json")]
@@ -56,20 +78,40 @@ def together(
 
 
 def test_two_processes_make_of_a_family_what_one_makes_of_the_same_batches(
-    family: Family, together: Path, request: pytest.FixtureRequest, tmp_path: Path
+    family: Family,
+    together: Callable[[str], Path],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> None:
-    made = together / family.name
-    error = made / "error.txt"
-    assert (made / "model").is_dir(), (error if error.is_file() else together / "log.txt").read_text()[-3000:]
     data = Path(request.getfixturevalue("texts" if family.is_blind else "mixture"))
     # a step of two processes has two batches of the plan
     values = {**SETTINGS, "model": str(family.folder), "gradient_accumulation_steps": 2}
     sft(build(FitSettings, values, "with"), tmp_path / "o", data=data)
-    losses = [
-        [row["loss"] for row in io.read_jsonl(place / "metrics.jsonl")] for place in (made, tmp_path / "o")
-    ]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-    assert apart(made, tmp_path / "o") < 1e-5 < apart(family.folder, tmp_path / "o", "")
+    alone = [row["loss"] for row in io.read_jsonl(tmp_path / "o" / "metrics.jsonl")]
+    assert apart(family.folder, tmp_path / "o", "") > 1e-3, "it moves"
+    for sharding in ("none", "fsdp"):
+        made = together(sharding) / family.name
+        error = made / "error.txt" if (made / "error.txt").is_file() else made.parent / "log.txt"
+        assert (made / "model").is_dir(), error.read_text()[-3000:]
+        losses = [row["loss"] for row in io.read_jsonl(made / "metrics.jsonl")]
+        assert losses == pytest.approx(alone, rel=1e-4), sharding
+        assert apart(made, tmp_path / "o") < 1e-5, sharding
+
+
+def test_two_processes_evaluate_as_one_and_return_to_the_same_weights(
+    together: Callable[[str], Path], families_folder: Path, mixture: Path, tmp_path: Path
+) -> None:
+    model = str(tiny_families.build("starter", families_folder))
+    values = {**SETTINGS, **EVALUATED, "model": model, "gradient_accumulation_steps": 2}
+    held = validation(tmp_path / "held", mixture)
+    found = sft(build(FitSettings, values, "with"), tmp_path / "o", data=mixture, validation=held)
+    alone = [row["eval_loss"] for row in io.read_jsonl(tmp_path / "o" / "metrics.jsonl")]
+    assert len(alone) == 2 and found["best_step"] == 1, "a rate that spoils the second step"
+    for sharding in ("none", "fsdp"):
+        made = together(sharding) / "evaluated"
+        losses = [row["eval_loss"] for row in io.read_jsonl(made / "metrics.jsonl")]
+        assert losses == pytest.approx(alone, rel=1e-3), sharding
+        assert apart(made, tmp_path / "o") < 1e-4, sharding
 
 
 def apart(a: Path, b: Path, inner: str = "model") -> float:

@@ -378,7 +378,31 @@ def _trainer(
         callbacks=[Show(), faults.alarms(label), *asked],
     )
     trainer.remove_callback(PrinterCallback)
+    if settings.sharding == "fsdp":
+        keep_head_with_root(trainer)
     return trainer, meter
+
+
+def keep_head_with_root(trainer: Any) -> None:
+    """Have FSDP2 shard an output layer of its own weights together with the root of the model.
+
+    accelerate 1.15 makes a unit of the last norm and the output layer (huggingface/accelerate#4015), and TRL
+    1.16 reads the weights of the output layer without calling it, so the unit never learns that it was used
+    and its gradients are lost (compare verl-project/verl#7520). The root is called, and its gradients come.
+    """
+    model, prepare = trainer.model, trainer.accelerator.prepare
+    embedded, put_out = model.get_input_embeddings(), model.get_output_embeddings()
+    if put_out is None or put_out.weight is embedded.weight:
+        return
+
+    def prepared(*args: Any, **options: Any) -> Any:
+        model.get_output_embeddings = lambda: None  # as accelerate asks the model
+        try:
+            return prepare(*args, **options)
+        finally:
+            del model.get_output_embeddings
+
+    trainer.accelerator.prepare = prepared
 
 
 def blocks(model: Any) -> list[str]:
