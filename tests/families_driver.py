@@ -2,8 +2,8 @@
 
     torchrun --nproc_per_node 2 tests/families_driver.py JOBS.json
 
-JOBS.json is a list of {settings of train.sft, data, out, validation}. What a job raises is written to out/error.txt and
-ends the run, for the other processes would wait for this one.
+JOBS.json is a list of {settings of train.sft, data, out, validation}. What a job raises is written to
+out/error.txt and ends the run, for the other processes would wait for this one.
 """
 
 import json

@@ -117,7 +117,8 @@ def for_trainer(processor: Any) -> Any:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """The first sentence of a message, on one line."""
+    return " ".join(str(error).split()).split(". ")[0][:300]
 
 
 def _missing(error: ImportError, name: str) -> MedError:

@@ -73,7 +73,7 @@ def test_two_processes_resume_to_the_same_bits(
     (tmp_path / "settings.json").write_text(json.dumps(values))
     whole = run(tmp_path / "whole", tmp_path / "settings.json", mixture)
     # while a checkpoint is published
-    killed = run(tmp_path / "killed", tmp_path / "settings.json", mixture, crash_at=12)
+    killed = run(tmp_path / "killed", tmp_path / "settings.json", mixture, crash_at=20)
     assert not killed.exists() and list(killed.parent.glob(".1.work/*/0000000[1-5]"))
     assert outcome(run(tmp_path / "killed", tmp_path / "settings.json", mixture)) == outcome(whole)
 
