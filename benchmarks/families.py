@@ -2,7 +2,7 @@
 
     python benchmarks/families.py                      runs the tests (minutes) and prints the page
     python benchmarks/families.py --write docs/models.md
-    python benchmarks/families.py --report FILE.xml    makes the page of an earlier report of pytest
+    python benchmarks/families.py --report A.xml B.xml  makes the page of reports of pytest that are there
 
 Each cell is one test on a tiny random checkpoint of the family's real classes, with its real chat template.
 It is "yes" where the test passed, "refused" where it checked that one sentence refuses what cannot be, "no"
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as xml
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,11 +76,16 @@ def measure(report: Path) -> float:
     return time.monotonic() - start
 
 
-def results(report: Path) -> dict[tuple[str, str], str]:
+def cases(reports: Sequence[Path]) -> list[xml.Element]:
+    """The tests of all reports."""
+    return [case for report in reports for case in xml.parse(report).iter("testcase")]
+
+
+def results(reports: Sequence[Path]) -> dict[tuple[str, str], str]:
     """(name of the test, family) -> passed, failed or skipped; the worst where a test has several."""
     worst = ("passed", "skipped", "failed")
     found: dict[tuple[str, str], str] = {}
-    for case in xml.parse(report).iter("testcase"):
+    for case in cases(reports):
         name, _, options = str(case.get("name")).partition("[")
         family = next((one for one in re.split(r"[-\]]", options)[::-1] if one in TITLES), "")
         children = {child.tag for child in case}
@@ -99,10 +105,10 @@ def cell(column: str, family: str, outcome: str) -> str:
     return {"failed": "no", "skipped": "-"}.get(outcome, "-")
 
 
-def page(report: Path) -> str:
+def page(reports: Sequence[Path]) -> str:
     """The page of docs/models.md."""
-    found = results(report)
-    seconds = sum(float(case.get("time") or 0) for case in xml.parse(report).iter("testcase"))
+    found = results(reports)
+    seconds = sum(float(case.get("time") or 0) for case in cases(reports))
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
         for name in ("torch", "torchvision", "transformers", "trl")
@@ -124,14 +130,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--report", type=Path, help="a JUnit report of these tests that is there already")
+    parser.add_argument("--report", type=Path, nargs="+", help="JUnit reports of these tests that are there")
     parser.add_argument("--write", type=Path, help="write the page to this file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        report = args.report or Path(folder) / "report.xml"
+        reports = args.report or [Path(folder) / "report.xml"]
         if args.report is None:
-            measure(report)
-        text = page(report)
+            measure(reports[0])
+        text = page(reports)
     if args.write:
         args.write.write_text(text, encoding="utf-8")
     else:

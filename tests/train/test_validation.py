@@ -9,6 +9,8 @@ import pytest
 from medxiaohe import io
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models import checkpoint
+from medxiaohe.pages.sections.artefacts import Run, StageFolder
+from medxiaohe.pages.sections.training_section import training_section
 from medxiaohe.train.cpt import cpt
 from medxiaohe.train.loop import resume, validation
 from medxiaohe.train.loop.checks import token_nats
@@ -84,6 +86,9 @@ def test_the_loss_is_that_of_each_answer_of_the_validation_split(
     assert found["eval_loss_last"] == round(losses[4], 4) and found["eval_loss_best"] == min(
         round(loss, 4) for loss in losses.values()
     )
+    section = page(tmp_path / "o", found)
+    assert "sft: validation loss, nats per token by step" in section
+    assert f"at step {found['best_step']}" in section
     # what is measured changes nothing of what is trained
     plain = settings(tiny_vlm, eval_strategy="no")
     sft(plain, tmp_path / "plain", data=data)
@@ -97,6 +102,12 @@ def test_documents_are_evaluated_once_an_epoch_and_at_the_end(
     asked = settings(tiny_vlm, eval_strategy="epoch", max_steps=0, num_train_epochs=3.0)
     cpt(asked, tmp_path / "o", data=data, validation=corpus)
     assert list(curve(tmp_path / "o")) == [1, 2, 3]
+
+
+def page(folder: Path, summary: dict[str, Any]) -> str:
+    """The section about training of the page of a run with this stage."""
+    stage = StageFolder("sft", folder, {"summary": summary})
+    return str(training_section(Run(stage, stage, stage, stage, None, (stage,), (), {})))
 
 
 class Killed(BaseException):
@@ -125,6 +136,9 @@ def test_training_stops_when_the_loss_rises_and_ends_with_the_best_weights_howev
     losses = curve(tmp_path / "whole")
     assert 4 <= found["steps"] < 12 and "has not fallen in 3 evaluations" in found["stopped"]
     assert found["best_step"] == found["steps"] - 3 == min(losses, key=losses.__getitem__)
+    assert "stopped before its last step: the validation loss has not fallen" in page(
+        tmp_path / "whole", found
+    )
     best = exact(tmp_path / "whole" / "model", corpus, tmp_path)
     assert best == pytest.approx(min(losses.values()), abs=1e-4)
 

@@ -27,7 +27,7 @@ from medxiaohe.pages.sections.artefacts import Run, StageFolder
 COMPLETIONS = 6  # shown of the first quarter of a stage's answers, and of its last
 UNITS = {
     "loss": "loss, nats per token",
-    "eval_loss": "held-out loss, nats per token",
+    "eval_loss": "validation loss, nats per token",
     "reward": "mean reward",
     "entropy": "entropy, nats per token",
     "learning_rate": "learning rate",
@@ -151,6 +151,9 @@ def _facts(stage: StageFolder) -> list[Html]:
                     f"{decimal(facts[f'{name}_first'])} \u2192 {decimal(facts[f'{name}_last'])}",
                 )
             )
+    if facts.get("eval_loss_best") is not None:
+        lowest = f"{decimal(facts['eval_loss_best'])} at step {count(facts['best_step'])}"
+        rows.append(("Validation loss, lowest", lowest))
     return [tag("div", tag("dt", name), tag("dd", value)) for name, value in rows]
 
 
