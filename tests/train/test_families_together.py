@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {
 
 
 EVALUATED: dict[str, Any] = {
-    "eval_strategy": "steps", "eval_steps": 1, "load_best_model_at_end": True, "learning_rate": 1.0,
+    "eval_strategy": "steps", "eval_steps": 1, "load_best_model_at_end": True, "learning_rate": 40.0,
 }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_two_processes_evaluate_as_one_and_return_to_the_same_weights(
     for sharding in ("none", "fsdp"):
         made = together(sharding) / "evaluated"
         losses = [row["eval_loss"] for row in io.read_jsonl(made / "metrics.jsonl")]
-        assert losses == pytest.approx(alone, rel=1e-3), sharding
+        assert losses == pytest.approx(alone, rel=1e-2), sharding
         assert apart(made, tmp_path / "o") < 1e-4, sharding
 
 
