@@ -78,9 +78,20 @@ class Validation:
                 if number < len(self._batches):
                     sums[0] -= found.log_probs.double().sum()
                     sums[1] += found.label_mask.sum()
+        reshard(model)
         total, count = trainer.accelerator.reduce(sums, reduction="sum").tolist()
         model.train(was_training)
         return float(total / count)
+
+
+def reshard(model: Any) -> None:
+    """Free the gathered weights of FSDP2 that a forward pass without a backward pass leaves behind: what is
+    saved or loaded next are the shards."""
+    from torch.distributed.fsdp import FSDPModule
+
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def checked(settings: ValidationSettings, validation: Path | None) -> None:
