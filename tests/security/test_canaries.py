@@ -414,6 +414,12 @@ def report_of(path: Path) -> Any:
     return describe._write_sr(None, path, path.with_suffix(".sr"))
 
 
+def header_of(path: Path) -> Any:
+    from medxiaohe.tools.dicom import header
+
+    return header(path)
+
+
 def searched(folder: Path) -> Any:
     return library(folder).search(["fever"], 3)
 
@@ -565,6 +571,7 @@ FILES: dict[str, tuple[Write, Open]] = {
     "reply store that is a pickle": (lambda c, f: every(c, f, "r.sqlite", "pickle"), lambda f: reply_store(f / "r.sqlite")),  # noqa: E501
     "graph store": (graph, searched),
     "graph whose facts are dealt out": (relations, dealt),
+    "DICOM of a tool": (lambda c, f: dicom(c, f / "x.dcm"), lambda f: header_of(f / "x.dcm")),
     "DICOM of a report": (lambda c, f: dicom(c, f / "x.dcm"), lambda f: report_of(f / "x.dcm")),
     "text store": (lambda c, f: stored(c, f, "text", "documents.jsonl index/meta.json index/x.term"), searched),  # noqa: E501
     "dense store": (lambda c, f: stored(c, f, "dense", "documents.jsonl chunks.jsonl vectors.f16", model="ngrams", embedder="ngrams", dim=4, chunks=1), searched),  # noqa: E501
@@ -663,6 +670,8 @@ LOOKED_AT = {
     "plugins.py": "test_code_by_name", "privacy/dicom.py": "DICOM private tags", "recipe/load.py": "tags of YAML",  # noqa: E501
     "retrieval/controls.py": "graph whose facts are dealt out",
     "cli/describe.py": "DICOM of a report",
+    "tools/dicom.py": "DICOM of a tool",
+    "tools/vision/vessels.py": "files of this package",
     "retrieval/dense.py": "dense store", "retrieval/graph.py": "graph store", "retrieval/text.py": "text store",  # noqa: E501
     "scoring/_languages.py": "files of this package", "scoring/peers/radeval.py": "an installed package",
     "shards.py": "names of this package, given in code", "tasks/_definition.py": "tags of YAML: task",
@@ -680,7 +689,7 @@ def test_every_module_that_reads_has_its_canary() -> None:
             if name in READS or name.endswith((".from_pretrained", "GGUFReader")):
                 found.add(path.relative_to(package).as_posix())
     checkpoints = {"models/checkpoint.py", "models/embed.py", "models/starter.py", "train/reward_model.py"}
-    checkpoints |= {"train/loop/merge.py", "data/synth/similarity.py"}
+    checkpoints |= {"models/shapes.py", "train/loop/merge.py", "data/synth/similarity.py"}
     assert found - checkpoints - set(LOOKED_AT) == set(), (
         "plant a canary in what these read, and name it here"
     )
