@@ -28,6 +28,7 @@ from medxiaohe import io, permission, plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.io import bounded_yaml
 from medxiaohe.recipe import settings as typed
+from medxiaohe.recipe import shipped
 
 TOP_KEYS = ("extends", "name", "about", "out", "params", "minutes", "stages")
 STAGE_KEYS = ("uses", "needs", "with", "version")
@@ -124,7 +125,10 @@ def _extended(path: Path, below: tuple[Path, ...] = ()) -> Any:
         return raw
     if not isinstance(raw["extends"], str):
         raise ConfigError(f"{path}: extends must be the file name of a recipe, not {raw['extends']!r}")
-    base = _extended(path.parent / raw["extends"], (*below, path))
+    file = path.parent / raw["extends"]
+    if not file.is_file():  # a copy of a shipped recipe extends what shipped beside it
+        file = shipped.recipes().get(file.stem, file)
+    base = _extended(file, (*below, path))
     return _merged(base, {key: value for key, value in raw.items() if key != "extends"})
 
 

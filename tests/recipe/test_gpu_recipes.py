@@ -202,3 +202,11 @@ def test_a_recipe_runs_whole_with_a_tiny_model_of_its_family(
         if stage.uses.startswith("train."):
             assert record["summary"]["steps"] == 2, stage.name
     assert (tmp_path / "out/report/1/index.html").stat().st_size > 10_000
+
+
+def test_a_copy_of_a_recipe_extends_what_shipped_beside_it(tmp_path: Path) -> None:
+    copy = tmp_path / "mine.yaml"
+    copy.write_bytes((GPU / "qwen3_vl_4b_lora.yaml").read_bytes())
+    with without_inputs():
+        mine, shipped = load(copy), load(GPU / "qwen3_vl_4b_lora.yaml")
+    assert [stage.settings for stage in mine.stages] == [stage.settings for stage in shipped.stages]

@@ -1,0 +1,106 @@
+"""Verifier: a model that sees pictures is asked about each claim on the picture, on its cited part, on a
+blank one, and the other way round.
+
+    supported     yes on the picture (and on every cited part), no on a blank one, no to the negated claim
+    contradicted  no on the picture, yes to the negated claim on it, and another answer to that on a blank one
+    unjudged      everything else: a model that says yes to a blank picture, or to both ways of asking,
+                  has not looked; without a model or a picture nobody has
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medxiaohe import assets
+from medxiaohe.evidence.sentences import compares
+from medxiaohe.images import keep
+from medxiaohe.scoring.yes_no import parse
+from medxiaohe.traces.records import regions as parts_of
+from medxiaohe.types import Claim, Evidence, ImageRef, Label, Message, Model, Ruling
+
+NAME = "region"
+ASKED = "Statement about this picture: {claim}\nIs the statement true? Answer yes or no."
+NEGATED = "It is not true that this holds: {claim}"
+GREY, SIDE = 128, 224  # of the blank picture: value and pixels
+
+
+def region(
+    claims: Sequence[Claim], evidence: Sequence[Evidence], *, model: Model | None = None
+) -> list[Ruling]:
+    """Rule on claims by a model that looks at the pictures of the evidence.
+
+    Args:
+        model: that is asked; without one nothing is ruled on.
+    """
+    shown = [item for item in evidence if item.images]
+    if model is None or not shown:
+        why = "no model is given" if model is None else "no evidence has a picture"
+        return [Ruling(claim.id, "unjudged", by=NAME, why=why) for claim in claims]
+    return [_ruling(claim, shown, model) for claim in claims]
+
+
+def blank() -> ImageRef:
+    """A picture in which nothing is."""
+    import numpy as np
+
+    return keep(np.full((SIDE, SIDE, 3), GREY, np.uint8), assets.cache_root() / "images")
+
+
+def _ruling(claim: Claim, shown: Sequence[Evidence], model: Model) -> Ruling:
+    if compares(claim.text):
+        return Ruling(claim.id, "unjudged", by=NAME, why="one picture shows no change")
+    cited = [item for item in shown if item.id in claim.evidence] or list(shown[:1])
+    whole = cited[0].images[0]
+    parts = [part for item in cited for part in parts_of(item.images[0], item.at)[1:]]
+    nothing, turned = blank(), NEGATED.format(claim=claim.text)
+    asked = [(whole, claim.text), (nothing, claim.text), (whole, turned), (nothing, turned)]
+    asked += [(part, claim.text) for part in parts]
+    talks = [[Message("user", (image, ASKED.format(claim=text)))] for image, text in asked]
+    answers = [parse(reply.text) if not reply.error else "" for reply in model.reply(talks)]
+    label, why = _label(answers)
+    return Ruling(claim.id, label, tuple(item.id for item in cited) if label != "unjudged" else (), NAME, why)
+
+
+def _label(answers: Sequence[str]) -> tuple[Label, str]:
+    """Label and reason, of the answers on the picture, blank, negated, negated and blank, and on parts."""
+    whole, on_blank, turned, turned_blank, *parts = answers
+    if "" in answers[:4]:
+        return "unjudged", "an answer is neither yes nor no"
+    if whole == on_blank and turned == turned_blank:
+        return "unjudged", f"a blank picture gives the same answers ({whole}, negated {turned})"
+    if whole == turned:
+        return "unjudged", f"{whole} to the claim and to its negation"
+    if whole == "yes" and on_blank == "no" and all(part == "yes" for part in parts):
+        return "supported", "yes on the picture, no on a blank one and to the negation"
+    if whole == "no" and turned == "yes" and turned_blank == "no":
+        return "contradicted", "no on the picture, yes to the negation, and not on a blank one"
+    return "unjudged", f"answers disagree: {', '.join(answers)}"
+
+
+class _Example:
+    """Looks at the size of a picture: the blank one shows nothing, the other one a cell."""
+
+    name = "example"
+
+    def reply(self, conversations: Sequence[Sequence[Message]], tools: object = ()) -> list[Message]:
+        """Yes to what names a cell on the picture that has one; always yes about the weather."""
+        return [Message("assistant", (self._one(talk[0]),)) for talk in conversations]
+
+    def _one(self, asked: Message) -> str:
+        if "weather" in asked.text:
+            return "Yes."
+        seen = "blood.png" in asked.images[0].uri
+        right = seen and "cell" in asked.text and "no cell" not in asked.text
+        return "Yes." if right != ("It is not true" in asked.text and seen) else "No."
+
+
+EXAMPLE = (
+    (
+        Claim("c1", "A cell is seen."),
+        Claim("c2", "There is no cell."),
+        Claim("c3", "The weather is fine."),
+    ),
+    (Evidence("i1", "the picture", "blood.png", images=(ImageRef("blood.png"),)),),
+    ("supported", "contradicted", "unjudged"),
+)
+EXAMPLE_SETTINGS = {"model": _Example()}
