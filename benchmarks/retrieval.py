@@ -11,8 +11,10 @@ interval by bootstrap over questions. `shuffled` is the text store with its ids 
 """
 
 import argparse
+import hashlib
 import math
 import random
+import re
 import resource
 import sys
 import tempfile
@@ -21,8 +23,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from medxiaohe import assets
+from medxiaohe.models.embed import Embedder, embedder
 from medxiaohe.retrieval.bm25 import BM25
+from medxiaohe.retrieval.chunks import chunks
 from medxiaohe.retrieval.dense import DenseStore, build_dense
 from medxiaohe.retrieval.pubmed import articles
 from medxiaohe.retrieval.store import Fused, Store
@@ -47,6 +53,11 @@ def main() -> None:
     parser.add_argument("--memory", type=int, default=50, help="questions asked of the store in memory")
     parser.add_argument("--answers-only", action="store_true", help="only documents of the split's questions")
     parser.add_argument("--dense", action="store_true", help="also MiniLM, and it fused with the text store")
+    parser.add_argument("--embedder", default="minilm", help="of the dense store")
+    parser.add_argument("--vectors", type=Path, help="folder in which vectors of texts are kept between runs")
+    parser.add_argument(
+        "--encode", type=float, metavar="SECONDS", help="only compute vectors into --vectors, for so long"
+    )
     args = parser.parse_args()
     documents, questions, gold = bioasq(args.split)
     if args.answers_only:
@@ -55,6 +66,10 @@ def main() -> None:
         for article in articles(assets.folder(name.removeprefix("asset:"))):
             if article.abstract and article.pmid not in documents:
                 documents[article.pmid] = f"{article.title}\n{article.abstract}"
+    if args.encode:
+        texts = [text[a:b] for text in documents.values() for a, b in chunks(text)]
+        print(Kept(embedder(args.embedder), args.vectors).fill([*texts, *questions], args.encode), "left")
+        return
     characters = sum(map(len, documents.values()))
     print(
         f"{len(documents):,} documents, {characters / 1e6:.1f} M characters,"
@@ -116,6 +131,48 @@ def bootstrap(values: Sequence[float]) -> tuple[float, float, float]:
     draw = random.Random(0)
     means = sorted(sum(draw.choices(values, k=len(values))) / len(values) for _ in range(RESAMPLES))
     return means[RESAMPLES * 25 // 1000], sum(values) / len(values), means[RESAMPLES * 975 // 1000]
+
+
+class Kept:
+    """An embedder whose vectors stay in a folder, so that a run does not compute again what another one
+    did."""
+
+    PIECE = 512  # texts that are encoded and written together
+
+    def __init__(self, encoder: Embedder, folder: Path):
+        self.encoder, self.name, self.dim = encoder, encoder.name, encoder.dim
+        self.folder = folder / re.sub(r"\W+", "_", encoder.name)
+        self.rows: dict[str, np.ndarray] = {}
+        for path in sorted(self.folder.glob("*.npz")):
+            piece = np.load(path)
+            self.rows.update(zip(piece["keys"].tolist(), piece["rows"], strict=True))
+
+    def fill(self, texts: Sequence[str], seconds: float, kind: str = "document") -> int:
+        """Compute vectors for at most so long; the number of texts that are left."""
+        end = time.monotonic() + seconds
+        missing = [text for text in dict.fromkeys(texts) if self.key(text, kind) not in self.rows]
+        while missing and time.monotonic() < end:
+            piece, missing = missing[: self.PIECE], missing[self.PIECE :]
+            self.add(piece, kind)
+        return len(missing)
+
+    def add(self, texts: Sequence[str], kind: str) -> None:
+        keys = [self.key(text, kind) for text in texts]
+        rows = self.encoder.encode(texts, 32, kind).astype(np.float16)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / f".{keys[0]}"
+        with open(draft, "wb") as file:
+            np.savez(file, keys=np.array(keys), rows=rows)
+        draft.rename(self.folder / f"{keys[0]}.npz")
+        self.rows.update(zip(keys, rows, strict=True))
+
+    def encode(self, texts: Sequence[str], batch_size: int = 128, kind: str = "") -> np.ndarray:
+        if missing := [text for text in dict.fromkeys(texts) if self.key(text, kind) not in self.rows]:
+            self.add(missing, kind)
+        return np.stack([self.rows[self.key(text, kind)] for text in texts]).astype(np.float32)
+
+    def key(self, text: str, kind: str) -> str:
+        return hashlib.sha256((self.encoder.prompts.get(kind, "") + text).encode()).hexdigest()[:32]
 
 
 def distinct(ids: Sequence[str]) -> list[str]:

@@ -3,7 +3,8 @@
 The pickle is opened weights-only, so a checkpoint that carries code is refused and its code never runs; the
 process around it is for what a hostile or broken file may still do to memory and time. A converter is one
 file, assets/converters/NAME.py, with `def NAME(state) -> (tensors, {file name: JSON})`; with PLAIN = True it
-is `def NAME(value) -> {file name: rows}`, and the unpickler refuses every class and function.
+is `def NAME(value) -> {file name: rows}`, and the unpickler refuses every class and function; with
+BYTES = True the file is no pickle and is given as bytes: `def NAME(content) -> (tensors, {file name: JSON})`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,7 @@ from medxiaohe.errors import AssetError, MedError
 
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib")
 SECONDS = 600
+Packed = tuple[Mapping[str, Any], Mapping[str, Any]]  # tensors by name, and JSON files by name
 OLDEST_TORCH = (2, 6)  # before it, weights_only could be got round (CVE-2025-32434)
 
 
@@ -60,6 +62,9 @@ def convert(name: str, folder: Path) -> None:
         for file, rows in make(read_plain(pickles[0])).items():
             io.write_jsonl(folder / file, rows)
         pickles[0].unlink()
+    elif getattr(_module(name), "BYTES", False):
+        _save(make(pickles[0].read_bytes()), folder)
+        pickles[0].unlink()
     else:
         _convert_tensors(make, pickles[0], folder)
 
@@ -91,9 +96,8 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(f"medxiaohe.assets.converters.{name}")
 
 
-def _convert_tensors(make: Callable[[Any], Any], path: Path, folder: Path) -> None:
+def _convert_tensors(make: Callable[[Any], Packed], path: Path, folder: Path) -> None:
     import torch
-    from safetensors.torch import save_file
 
     if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
         raise AssetError(f"opening a pickle safely needs torch 2.6 or newer, this is {torch.__version__}")
@@ -103,13 +107,23 @@ def _convert_tensors(make: Callable[[Any], Any], path: Path, folder: Path) -> No
         raise AssetError(
             f"{path.name} is not a checkpoint of plain tensors ({type(error).__name__})"
         ) from error
-    tensors, files = make(state)
-    # no shared storage
-    tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    for file, content in files.items():
-        io.write_json(folder / file, content)
+    _save(make(state), folder)
     path.unlink()
+
+
+def _save(packed: Packed, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    tensors, files = packed
+    # no shared storage
+    save_file(
+        {key: value.detach().clone().contiguous() for key, value in tensors.items()},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    for file, content in files.items():
+        (folder / file).parent.mkdir(exist_ok=True)
+        io.write_json(folder / file, content)
 
 
 if __name__ == "__main__":

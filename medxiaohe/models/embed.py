@@ -2,6 +2,7 @@
 
     embedder("minilm").encode(["renal failure", "kidney failure"])      float32 (2, 384)
     embedder("ngrams").encode(...)                                      no weights, no torch: letters only
+    embedder("e5").encode(["肾衰竭"], kind="query")                     a hundred languages
 
 A result that rests on similarities names what made them: `Embedder.name`.
 """
@@ -9,8 +10,8 @@ A result that rests on similarities names what made them: `Embedder.name`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from medxiaohe.progress import Meter
 if TYPE_CHECKING:
     import numpy as np
 
-NAMES = ("minilm", "ngrams")
+NAMES = ("minilm", "e5", "ngrams")
 NGRAM_SIZES, NGRAM_DIM = (2, 3, 4), 1024
 MAX_TOKENS = 256  # of all-MiniLM-L6-v2, as its own sentence_bert_config.json says
 NGRAM_CHUNK = 4096  # texts hashed together
@@ -34,14 +35,25 @@ class Embedder:
     name: str  # what to print beside a similarity
     dim: int
     _encode: Callable[[Sequence[str], int, Callable[[int], None]], np.ndarray]
+    prompts: Mapping[str, str] = field(default_factory=dict)  # kind -> what every text of it begins with
 
-    def encode(self, texts: Sequence[str], batch_size: int = 128) -> np.ndarray:
-        """Rows of length one, float32 (len(texts), dim), in the order of the texts.
+    def encode(self, texts: Sequence[str], batch_size: int = 128, kind: str = "") -> np.ndarray:
+        """Vectors of texts.
 
-        The same list gives the same bytes. A text that occurs twice is encoded once; texts of about one
-        length share a batch, so that little is padded.
+        Args:
+            texts: any number; one that occurs twice is encoded once.
+            batch_size: texts that are encoded together; those of about one length, so that little is padded.
+            kind: `query` or `document`, for an encoder that was trained to tell them apart ("query: ",
+                "passage: "); "" for texts that are compared with each other.
+
+        Returns:
+            Rows of length one, float32 (len(texts), dim), in the order of the texts. The same list gives the
+            same bytes.
         """
         import numpy as np
+
+        prompt = self.prompts.get(kind, "")
+        texts = [prompt + text for text in texts] if prompt else texts
 
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
@@ -58,11 +70,12 @@ class Embedder:
 
 
 def embedder(name: str = "minilm", device: str = "cpu") -> Embedder:
-    """`minilm` (a package file, general English), `ngrams` (hashed letters), or a folder with a sentence
-    encoder.
+    """`minilm` (a package file, general English), `e5` (the same, a hundred languages), `ngrams` (hashed
+    letters), or a folder with a sentence encoder.
 
     A folder is in hub layout; its 1_Pooling/config.json says whether the first token or the mean is taken,
-    the mean when there is none. Raises ConfigError when there is no such encoder.
+    the mean when there is none; its config_sentence_transformers.json what queries and documents begin with.
+    Raises ConfigError when there is no such encoder.
     """
     if name == "ngrams":
         return Embedder(
@@ -72,6 +85,8 @@ def embedder(name: str = "minilm", device: str = "cpu") -> Embedder:
         )
     if name == "minilm":
         return _transformer(assets.folder("minilm"), "all-MiniLM-L6-v2", device)
+    if name == "e5":
+        return _transformer(assets.folder("e5_small"), "multilingual-e5-small", device)
     if Path(name).is_dir():
         checkpoint.refuse_code(Path(name))
         return _transformer(Path(name), Path(name).name, device)
@@ -91,7 +106,7 @@ def _transformer(folder: Path, name: str, device: str) -> Embedder:
     from transformers import AutoModel, AutoTokenizer
 
     try:
-        model = AutoModel.from_pretrained(folder, use_safetensors=True).to(device).eval()
+        model = AutoModel.from_pretrained(folder, use_safetensors=True).float().to(device).eval()
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
@@ -102,9 +117,16 @@ def _transformer(folder: Path, name: str, device: str) -> Embedder:
     limits = folder / "sentence_bert_config.json"
     longest = int(io.read_json(limits)["max_seq_length"]) if limits.is_file() else MAX_TOKENS
     encode = functools.partial(_encode_transformer, model, tokenizer, longest, first)
-    return Embedder(
-        f"{name}, {'first token' if first else 'mean pooling'}", int(model.config.hidden_size), encode
-    )
+    pooled = f"{name}, {'first token' if first else 'mean pooling'}"
+    return Embedder(pooled, int(model.config.hidden_size), encode, _prompts(folder))
+
+
+def _prompts(folder: Path) -> dict[str, str]:
+    """What texts of a kind begin with, as sentence-transformers writes it; "" stands for its default."""
+    path = folder / "config_sentence_transformers.json"
+    settings = io.read_json(path) if path.is_file() else {}
+    prompts = {kind: str(text) for kind, text in (settings.get("prompts") or {}).items()}
+    return {**prompts, "": prompts.get(settings.get("default_prompt_name") or "", "")}
 
 
 def _encode_transformer(

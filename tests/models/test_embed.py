@@ -75,3 +75,16 @@ def test_wrong_names_are_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text("print()")
     with pytest.raises(ModelError, match="code or pickles"):
         embedder(str(tmp_path))
+
+
+def test_e5_finds_a_passage_of_the_same_language_and_tells_queries_from_passages() -> None:
+    if not any(row.name == "e5_small" and row.folder for row in assets.status()):
+        pytest.skip("the package file e5_small is not in the cache")
+    encoder = embedder("e5")
+    (query,) = encoder.encode(["糖尿病的常见症状是什么？"], kind="query")
+    right, wrong = encoder.encode(
+        ["糖尿病患者常见多饮、多尿、体重下降。", "阑尾炎可以手术治疗。"], kind="document"
+    )
+    assert query @ right > query @ wrong + 0.05
+    (passage,) = encoder.encode(["糖尿病的常见症状是什么？"], kind="document")
+    assert query @ passage < 0.999
