@@ -40,6 +40,7 @@ from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.resume import resumable
 from medxiaohe.train.rl import RLSettings
 from medxiaohe.train.rollouts import answer_rewards, conversation_rewards, grpo
+from medxiaohe.train.rollouts.distillation import Distillation, Teacher, outcome
 from medxiaohe.train.rollouts.grpo_trainer import episodes, rolling
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
@@ -87,11 +88,18 @@ class AgenticSettings(RLSettings):
     retriever: Retriever = field(default_factory=Retriever)
     earns: Literal["task", "rwr"] = "task"  # rwr: the paper's four rewards around the task's
     weights: RwrWeights = field(default_factory=RwrWeights)
+    # generations in which few turns call tools and turns are long, compared with the ones that called most,
+    # after which training stops and says so (train/rollouts/watch.py); 0: never
+    collapse: int = 10
+    # a term from an average of the policy that knows the outcome (train/rollouts/distillation.py)
+    distillation: Distillation = field(default_factory=Distillation)
     # mine/clip.py:near, a function of an image and a text, for the third term of the query reward
     similarity: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.collapse < 0:
+            raise ConfigError("collapse must be at least 0")
         if self.max_rounds < 1 or self.max_length < 2:
             raise ConfigError("max_rounds must be at least 1 and max_length at least 2")
         if self.server.url:
@@ -164,7 +172,8 @@ def agentic(
         tree,
         settings.similarity,
     )
-    written = grpo.Rollouts()
+    teacher = Teacher(settings.distillation, loaded.processor) if settings.distillation.coef else None
+    written = grpo.Rollouts(teacher)
 
     def start(sample: Sample) -> Talk:
         need = uses(sample) or "allowed"
@@ -280,14 +289,24 @@ def _trainer(
             )
 
         found = earned.of(pairs, gains)
+        if written.teacher is not None:
+            written.teacher.outcomes = {
+                id(talk): outcome(tasks[sample.source].gold(sample), one.total)
+                for (sample, talk), one in zip(pairs, found, strict=True)
+            }
+        sampled = conversation_rewards.sampled_tokens(trainer.rolled)
         written.write(
-            [record(sample, talk, reward) for (sample, talk), reward in zip(pairs, found, strict=True)]
+            [
+                record(sample, talk, reward, sampled[id(talk)])
+                for (sample, talk), reward in zip(pairs, found, strict=True)
+            ]
         )
         return [one.total for one in found]
 
-    def record(sample: Sample, talk: Talk, found: Any) -> dict[str, Any]:
+    def record(sample: Sample, talk: Talk, found: Any, tokens: int) -> dict[str, Any]:
         parts = {
             **found.parts,
+            **talk.measured(tokens),
             "used": float(talk.used),
             "rounds": float(talk.rounds),
             "cut_off": float(bool(talk.error)),
@@ -299,7 +318,7 @@ def _trainer(
         }
 
     generations = math.ceil(settings.max_steps / settings.num_iterations)
-    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor)(
+    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor, written.teacher)(
         model=trainer_settings.compiled(
             parts_of.prepare(loaded.model, settings.parts, settings.seed), settings
         ),

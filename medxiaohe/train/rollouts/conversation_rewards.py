@@ -111,6 +111,18 @@ def asked_for(talk: Talk, form: Form) -> str:
     )
 
 
+def sampled_tokens(rows: Sequence[Any]) -> dict[int, int]:
+    """Tokens that the policy sampled in each conversation, by its id.
+
+    Args:
+        rows: Rollouts; a conversation may have several.
+    """
+    found: dict[int, int] = {}
+    for row in rows:
+        found[id(row.talk)] = found.get(id(row.talk), 0) + sum(row.mask)
+    return found
+
+
 def retrieved_text(talk: Talk) -> str:
     return "\n".join(part for result in talk.results for part in result.parts if isinstance(part, str))
 

@@ -19,6 +19,7 @@ from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.fit import checkpoints_activations, dataset, device, save
 from medxiaohe.train.loop.resume import newest, restore
 from medxiaohe.train.rollouts import watch
+from medxiaohe.train.rollouts.distillation import PREFIX, Teacher
 from medxiaohe.types import Message
 
 PASSED_ON = (  # settings that have the name of TRL's
@@ -157,10 +158,14 @@ def callback(meter: progress.Meter, written: Rollouts, settings: Any) -> Any:
     num_prompts = prompts_of_a_generation(settings)
 
     class Show(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, _: Any, __: Any, control: Any, **___: Any) -> None:
+        def on_step_end(self, _: Any, __: Any, control: Any, model: Any = None, **___: Any) -> None:
             meter.advance()
+            if written.teacher is not None:
+                written.teacher.update(model)
             written.stopped = watch.diagnosis(
                 written.rows, num_prompts, settings.num_generations, settings.patience
+            ) or watch.collapse(
+                written.rows, num_prompts * settings.num_generations, getattr(settings, "collapse", 0)
             )
             control.should_training_stop = control.should_training_stop or bool(written.stopped)
 
@@ -228,7 +233,8 @@ def mean(values: Sequence[float]) -> float | None:
 
 def metrics(row: Mapping[str, Any]) -> dict[str, Any]:
     names = {name: name for name in ("reward", "reward_std", "entropy", "entropy_coef", "loss")} | {
-        "completions/mean_length": "answer_tokens"
+        "completions/mean_length": "answer_tokens",
+        "teacher_gap": "teacher_gap",
     }
     found = {new: float(row[old]) for old, new in names.items() if old in row}
     return {
@@ -242,7 +248,8 @@ class Rollouts:
     so far, and the coefficient of an entropy bonus that adapts. Hints, rests and the diagnosis follow from
     the rollouts written down."""
 
-    def __init__(self) -> None:
+    def __init__(self, teacher: Teacher | None = None) -> None:
+        self.teacher = teacher  # whose weights a checkpoint holds
         self.rows: list[dict[str, Any]] = []
         self.stopped = ""  # why training stopped before its last step
 
@@ -267,6 +274,7 @@ class Rollouts:
             tensors |= {f"{number} {key}": one for key, one in plain.items() if isinstance(one, torch.Tensor)}
             for i, features in enumerate(pictures):
                 tensors |= {f"{number} images {i} {name}": tensor for name, tensor in features.items()}
+        tensors |= self.teacher.state() if self.teacher is not None else {}
         seen = trainer._last_world_entropy if trainer.use_adaptive_entropy else math.inf
         entropy = [trainer.entropy_coef, seen if math.isfinite(seen) else None]
         return {
@@ -282,7 +290,11 @@ class Rollouts:
         trainer._buffered_inputs = values["buffered"] or None
         for row in trainer._buffered_inputs or []:
             row["images"] = [{} for _ in range(row["images"])]
+        if self.teacher is not None:
+            self.teacher.restore(dict(tensors), trainer.args.device)
         for key, tensor in tensors.items():
+            if key.startswith(PREFIX):
+                continue
             number, _, name = key.partition(" ")
             row = trainer._buffered_inputs[int(number)]
             if name.startswith("images "):

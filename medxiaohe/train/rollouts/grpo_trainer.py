@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from medxiaohe.models.families import family as families
+from medxiaohe.train.rollouts.distillation import Teacher
 
 
 class Rolled(Protocol):
@@ -35,8 +36,10 @@ class Rolled(Protocol):
 Roll = Callable[[Any, Sequence[int]], Sequence[Rolled]]  # trainer, row numbers -> rollouts in that order
 
 
-def rolling(trainer: type, roll: Roll, processor: Any) -> Any:
+def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None = None) -> Any:
     """A class of GRPOTrainer whose completions are those of `roll`.
+
+    With a `teacher` each token has an advantage of its own (train/rollouts/distillation.py).
 
     `rolled` has the rows of the batch in hand, in the order of the inputs. Rows with the same `episode` are
     of one input: they share its reward and its advantage.
@@ -55,6 +58,9 @@ def rolling(trainer: type, roll: Roll, processor: Any) -> Any:
             if len(firsts := episodes(self.rolled)) < len(self.rolled):
                 places = {id(episode_of(one)): i for i, one in enumerate(firsts)}
                 out["advantages"] = out["advantages"][[places[id(episode_of(one))] for one in self.rolled]]
+            if teacher is not None:
+                out["advantages"] = teacher.advantages(self, out, self.rolled)
+                self._metrics["train"]["teacher_gap"].append(teacher.last)
             return in_passes(out, self.args.steps_per_generation)
 
         def _generate(self, prompts: Sequence[Any]) -> tuple[Any, ...]:

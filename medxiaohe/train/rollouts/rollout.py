@@ -20,7 +20,7 @@ from medxiaohe.models.families import family as families
 from medxiaohe.models.render import Rendered, RewritesTurns, batch, render_prompt
 from medxiaohe.models.turns import render_next
 from medxiaohe.train.rollouts.talk import Talk, answer_others
-from medxiaohe.types import Message
+from medxiaohe.types import Message, Tool
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +40,8 @@ class Rollout:
     num_images: int = 0
     logprobs: None = None  # they are those of the policy itself
     messages: tuple[Message, ...] = ()  # of its last ask, and the reply
+    asked: tuple[Message, ...] = ()  # of its first ask, which its prompt is the render of
+    tools: tuple[Tool, ...] = ()  # that the first ask offers
     marked: bool = False  # the policy has sampled the end of its last turn
     finished: bool = False  # its last turn has an end, sampled or not
 
@@ -151,10 +153,11 @@ def _turns(
             talk.cut(f"longer than max_length {max_tokens} tokens with what the tools answered")
             return []
         found.append((one, n, ask, piece))
-    for one, _, _, piece in found:
+    for one, _, ask, piece in found:
         if one.tokens:
             one.add(piece, False)
         else:
+            one.asked, one.tools = tuple(ask.messages), tuple(ask.tools)
             one.begin(piece)
             rows.append(one)
     return [(one, n, ask) for one, n, ask, _ in found]

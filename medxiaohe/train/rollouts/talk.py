@@ -134,6 +134,26 @@ class Talk:
         got = (step.got for step in self._run.steps)
         return any(isinstance(one, ToolResult) and not one.error for one in got)
 
+    def measured(self, tokens: int) -> dict[str, float]:
+        """How the policy talks, for the curves of training.
+
+        Args:
+            tokens: that it sampled in this conversation.
+
+        Returns:
+            tool_turns: share of its turns behind which a tool was called; turn_tokens: tokens a turn;
+            distinct_calls: calls of tools that differ in name or arguments.
+        """
+        steps = self._run.steps
+        turns = max(1, sum(step.kind == "ask" and step.who == self.policy for step in steps))
+        uses = [step for step in steps if step.kind == "use"]
+        calls = {repr((step.who, step.given["arguments"])) for step in uses}
+        return {
+            "tool_turns": min(1.0, self.rounds / turns),
+            "turn_tokens": tokens / turns,
+            "distinct_calls": float(len(calls)),
+        }
+
     @property
     def trace(self) -> Trace:
         trace = self._run.trace

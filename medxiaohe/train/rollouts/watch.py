@@ -14,6 +14,9 @@ from medxiaohe.train.rollouts.prompt_schedule import without_signal
 
 UNREADABLE = 0.95  # of the answers
 SOLVED = 0.99  # mean reward
+TOOLS_AT_ALL = 0.05  # share of turns with tools below which there was nothing to lose
+FEWER = 0.5  # of the share of turns with tools
+LONGER = 1.5  # times the tokens of a turn
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -52,6 +55,52 @@ def diagnosis(rollouts: Rows, num_prompts: int, num_generations: int, patience: 
             " fine-tune longer first"
         )
     return f"{seen} (mean {mean:.2f}): raise temperature or num_generations, or set entropy_target"
+
+
+def collapse(rollouts: Rows, size: int, window: int) -> str:
+    """Why training should stop because talk swallows tools, and what to do; "" where it does not.
+
+    Under plain GRPO replies grow and calls of tools vanish (Healthcare AI GYM, arXiv 2605.02943). The last
+    `window` generations are compared with the `window` generations that had most turns with tools: at most
+    `FEWER` of their share of turns with tools, turns at least `LONGER` times as long, and no higher reward.
+
+    Args:
+        rollouts: rows of rollouts.jsonl, whose `parts` have `tool_turns` and `turn_tokens`.
+        size: rows of a generation.
+        window: generations; 0: never.
+    """
+    count = len(rollouts) // size if window else 0
+    if count < 2 * window or not window:
+        return ""
+    means = [_talk(rollouts[i * size : (i + 1) * size]) for i in range(count)]
+    spans = [means[i : i + window] for i in range(0, count - window + 1)]
+    tools, tokens, reward = (
+        [sum(one[k] for one in span) / window for span in spans] for k in range(3)
+    )  # of each span
+    best = max(range(len(spans)), key=lambda i: tools[i])
+    fewer = tools[best] >= TOOLS_AT_ALL and tools[-1] <= FEWER * tools[best]
+    longer = tokens[-1] >= LONGER * tokens[best]
+    if best + window > len(spans) - 1 or not (fewer and longer and reward[-1] <= reward[best]):
+        return ""
+    return (
+        f"talk has swallowed the tools: {tools[best]:.0%} of the turns of generations {best + 1} to"
+        f" {best + window} called one, with {tokens[best]:.0f} tokens a turn; of the last {window}"
+        f" generations {tools[-1]:.0%} do, with {tokens[-1]:.0f} tokens, and earn no more"
+        f" ({reward[best]:.2f} then, {reward[-1]:.2f} now): set distillation.coef, lower"
+        " max_completion_length or learning_rate, or go"
+        " on from an earlier checkpoint"
+    )
+
+
+def _talk(rows: Rows) -> tuple[float, float, float]:
+    """Of a generation: share of turns with tools, tokens a turn, reward."""
+    parts = [row.get("parts", {}) for row in rows]
+    rewards = [row["reward"] for row in rows if row["reward"] is not None]
+    return (
+        sum(one.get("tool_turns", 0.0) for one in parts) / len(parts),
+        sum(one.get("turn_tokens", 0.0) for one in parts) / len(parts),
+        sum(rewards) / max(1, len(rewards)),
+    )
 
 
 def components(rollouts: Rows, step: int, size: int, num_iterations: int) -> dict[str, float]:
