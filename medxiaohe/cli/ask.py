@@ -11,6 +11,7 @@ from typing import Any
 from medxiaohe import STATEMENT, images, io
 from medxiaohe.cli.trace import write
 from medxiaohe.errors import ConfigError, ModelError
+from medxiaohe.evals.running.origin import digests, identity_of
 from medxiaohe.evals.running.workflows import chosen, resources, tools_of
 from medxiaohe.models.players import by_name, load_player, player_of
 from medxiaohe.recipe import load
@@ -39,8 +40,9 @@ def ask(args: argparse.Namespace) -> int:
     cast = {"": load_player(default), **{role: load_player(player_of(text)) for role, text in roles.items()}}
     (trace,) = workflow.traces([Prompt("question", (message,))], cast, tools)
     if args.trace:
-        who = {"model": named, "backend": default.backend}
-        who |= {f"model {role}": text for role, text in roles.items()}
+        stated = identity_of({"": default, **{role: player_of(text) for role, text in roles.items()}})
+        where = {**stores, **({"library": library} if library else {})}
+        who = digests(stated, workflow=args.workflow, tools=tools, stores=where, settings=settings)
         write([trace], args.trace, key=args.key, digests=who)
     if trace.error:
         raise ModelError(f"{named}: {trace.error}")

@@ -15,6 +15,7 @@ from medxiaohe.agents.engine import run
 from medxiaohe.agents.report import report
 from medxiaohe.cli.trace import write
 from medxiaohe.errors import ConfigError, DataError, ModelError
+from medxiaohe.evals.running.origin import digests, identity_of
 from medxiaohe.evidence import gather
 from medxiaohe.models.players import load_player, player_of
 from medxiaohe.recipe import load
@@ -38,7 +39,8 @@ def describe(args: argparse.Namespace) -> int:
     evidence = gather.gather(study)
     tools = open_tools(["study", *_image_tools(study)], {"study_evidence": evidence})
     options, settings = _options(args.set)
-    model, name = _writer(args, options)
+    model, identity = _writer(args, options)
+    name = str(identity["name"])
     facts = {"indication": study.indication, "comparison": study.comparison, "technique": study.technique}
     shown = [f"{key.capitalize()}: {value}" for key, value in facts.items() if value]
     message = Message("user", (*study.images, "\n".join([*shown, QUESTION])))
@@ -48,8 +50,8 @@ def describe(args: argparse.Namespace) -> int:
         raise ModelError(f"{name}: {trace.error}")
     found = of_trace(trace)
     args.out.mkdir(parents=True, exist_ok=True)
-    write([trace], args.out / "trace", key=args.key, digests={"model": name},
-          documents=gather.documents(study))  # fmt: skip
+    who = digests(identity, workflow="report", tools=tools, settings=settings)
+    write([trace], args.out / "trace", key=args.key, digests=who, documents=gather.documents(study))
     io.write_text(args.out / "report.txt", found.text + "\n")
     io.write_text(args.out / "report.md", markdown(found))
     io.write_json(args.out / "report.json", to_json(found))
@@ -136,15 +138,17 @@ def _options(rows: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     return backend, workflow
 
 
-def _writer(args: argparse.Namespace, options: Mapping[str, Any]) -> tuple[Model, str]:
-    """Who writes the draft, and its name."""
+def _writer(args: argparse.Namespace, options: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+    """Who writes the draft, and what tells it from others."""
     if args.draft:
         from medxiaohe.models.backends.scripted import scripted
 
-        return scripted("draft", [_text(args.draft)]), f"draft:{args.draft.name}"
+        name = f"draft:{args.draft.name}"
+        return scripted("draft", [_text(args.draft)]), {"name": name, "weights": io.sha256(args.draft)[:16]}
     player = player_of(args.model)
     player = replace(player, **({"backend": args.backend} if args.backend else {}))
-    return load_player(replace(player, options={**player.options, **options})), str(args.model)
+    player = replace(player, options={**player.options, **options})
+    return load_player(player), identity_of({"": player})
 
 
 def _write_sr(found: Any, source: Path, out: Path) -> None:

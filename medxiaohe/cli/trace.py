@@ -7,18 +7,26 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, traces
-from medxiaohe.cli.trace_replay import pixels, replayed
+from medxiaohe import io, plugins, traces
+from medxiaohe.cli.trace_again import entailed, regenerated
+from medxiaohe.cli.trace_replay import LIBRARY, Replayer, pixels
 from medxiaohe.errors import ConfigError
+from medxiaohe.evidence.rule import named
+from medxiaohe.models.players import by_name, load_player, player_of
+from medxiaohe.recipe import load
 from medxiaohe.traces import checkpoint, exports, store
+from medxiaohe.traces.blobs import Blobs
 from medxiaohe.traces.records import KINDS
 from medxiaohe.traces.redact import redacted
-from medxiaohe.types import Trace
+from medxiaohe.types import Model, Trace
 
-_SIGNS = {"verified": "+", "partly": "~", "not checked": "-", "failed": "x"}
+SIGNS = {"verified": "+", "partly": "~", "not checked": "-", "failed": "x", "reported": "%"}
+MOST_NOTES = 5
 
 
 def write(
@@ -62,14 +70,7 @@ def show(args: argparse.Namespace) -> int:
 
 
 def verify(args: argparse.Namespace) -> int:
-    _there(args.folder)
-    found = traces.verify(
-        args.folder,
-        public_key=_public(args.key),
-        since=args.since,
-        pixels=pixels,
-        replay=None if args.no_replay else lambda trace: replayed(trace, args.folder),
-    )
+    found = verdict_of(args)
     names = list(traces.LEVELS)
     wanted = names[: names.index(args.level) + 1] if args.level else []
     short = [name for name in wanted if found.state(name) != "verified"]
@@ -78,25 +79,76 @@ def verify(args: argparse.Namespace) -> int:
         problems = [io.to_json(problem) for problem in found.problems]
         print(json.dumps({"traces": found.traces, "records": found.records, "levels": levels,
                           "problems": problems}, ensure_ascii=False))  # fmt: skip
-    else:
-        print(f"{found.traces:,} traces, {found.records:,} records")
-        for name in names:
-            level, state = found.levels[name], found.state(name)
-            print(
-                f"{_SIGNS[state]} {name:<9} {state:<11}  {level.checked:,} checked, {level.not_checked:,} not"
-                f" checked, {level.closed:,} closed"
-            )
-            for why, n in sorted(level.reasons.items()):
-                print(f"    not checked: {why} ({n:,})")
-        if not args.key:
-            print("the signature was NOT checked: give the public key with --key", file=sys.stderr)
-        for problem in found.problems[:20]:
-            print(f"bad: {problem}")
-        if len(found.problems) > 20:
-            print(f"{len(found.problems) - 20:,} more problems: --json has all of them")
-        if short and not found.problems:
-            print(f"not all of the level {short[0]} could be checked")
+        return 1 if found.problems or short else 0
+    print(f"{found.traces:,} traces, {found.records:,} records")
+    for name in names:
+        _print_level(name, found)
+    if not args.key:
+        print("the signature was NOT checked: give the public key with --key", file=sys.stderr)
+    for problem in found.problems[:20]:
+        print(f"bad: {problem}")
+    if len(found.problems) > 20:
+        print(f"{len(found.problems) - 20:,} more problems: --json has all of them")
+    if short and not found.problems:
+        print(f"not all of the level {short[0]} could be checked")
     return 1 if found.problems or short else 0
+
+
+def verdict_of(args: argparse.Namespace) -> traces.Verdict:
+    """Verify a folder as the options say."""
+    _there(args.folder)
+    for folder in args.sources:
+        if not folder.is_dir():
+            raise ConfigError(f"--sources {folder}: no such folder")
+    blobs = Blobs(args.folder, args.sources)
+    library, stores = by_name(args.library, "--library")
+    replay = Replayer(blobs, {**stores, **({LIBRARY: library} if library else {})})
+    options = dict(map(load.option, args.set))
+    model = None
+    if args.model:
+        player = player_of(args.model)
+        player = replace(player, **({"backend": args.backend} if args.backend else {}))
+        model = load_player(replace(player, options={**player.options, **options}))
+    return traces.verify(
+        args.folder,
+        public_key=_public(args.key),
+        since=args.since,
+        pixels=pixels,
+        replay=None if args.no_replay else replay,
+        regenerate=partial(regenerated, model=model, blobs=blobs) if model else None,
+        entail=_second(args.second, model) if args.second else None,
+        blobs=blobs,
+    )
+
+
+def _second(name: str, model: Model | None) -> traces.Compare:
+    """What asks a second verifier."""
+    known = plugins.available("verifiers")
+    if name not in known:
+        raise ConfigError(f"--second: no verifier {name!r}{plugins.nearest(name, known)}")
+    settings: dict[str, Any] = {
+        "judged": {"rules": True}, "region": {"model": model}, "searched": {"model": model},
+    }  # fmt: skip
+    (verifier,) = named([name], settings)
+    return partial(entailed, name=name, verifier=verifier)
+
+
+def _print_level(name: str, found: traces.Verdict) -> None:
+    level, state = found.levels[name], found.state(name)
+    checked = f"{level.checked:,} checked"
+    if state == "reported":
+        share, low, high = level.interval()
+        checked = f"{level.agrees:,} of {level.checked:,} agree ({share:.3f}, 95 % {low:.3f} to {high:.3f})"
+    print(
+        f"{SIGNS[state]} {name:<11} {state:<11}  {checked}, {level.not_checked:,} not checked,"
+        f" {level.closed:,} closed"
+    )
+    for why, n in sorted(level.reasons.items()):
+        print(f"    not checked: {why} ({n:,})")
+    for how, n in sorted(level.notes.items(), key=lambda row: (-row[1], row[0]))[:MOST_NOTES]:
+        print(f"    differs: {how} ({n:,})")
+    if (more := len(level.notes) - MOST_NOTES) > 0:
+        print(f"    differs: in {more:,} other ways")
 
 
 def redact(args: argparse.Namespace) -> int:

@@ -32,15 +32,13 @@ def add(verbs: Any, verb: Add) -> None:
         "trace:verify",
     )
     _folder(verify)
-    verify.add_argument("--key", default="", metavar="KEY", help="public key of whoever signed, or its file")
-    verify.add_argument("--since", type=Path, metavar="FILE", help="a checkpoint of the log that you kept")
+    _how_to_verify(verify)
     verify.add_argument(
         "--level",
         default="",
         choices=("", "intact", "resolved", "replayed"),
         help="exit 1 unless all of this level, and of those before it, could be checked",
     )
-    verify.add_argument("--no-replay", action="store_true", help="do not run tools and workflows again")
 
     redact = verb(
         words,
@@ -74,6 +72,28 @@ def add(verbs: Any, verb: Add) -> None:
     key.add_argument("name", help="of whoever signs")
     key.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="FILE.key stays secret, FILE.pub is for all"
+    )
+
+
+def _how_to_verify(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--key", default="", metavar="KEY", help="public key of whoever signed, or its file")
+    made.add_argument("--since", type=Path, metavar="FILE", help="a checkpoint of the log that you kept")
+    made.add_argument("--no-replay", action="store_true", help="do not run tools and workflows again")
+    made.add_argument(
+        "--sources", action="append", default=[], type=Path, metavar="DIR",
+        help="a folder of documents and images that blobs/ lacks, looked up by their bytes; repeatable",
+    )  # fmt: skip
+    made.add_argument(
+        "--library", action="append", default=[], metavar="FILE",
+        help="what the tool search searched, to search it again; NAME=FILE for search_NAME; repeatable",
+    )  # fmt: skip
+    made.add_argument("--model", default="", help="ask this model again: the level regenerated")
+    made.add_argument("--backend", default="", help="of that model, when another is meant")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="K=V", help="an option of that backend; repeatable"
+    )
+    made.add_argument(
+        "--second", default="", metavar="VERIFIER", help="ask it about the claims: the level entailed"
     )
 
 

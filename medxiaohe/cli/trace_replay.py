@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,9 +12,15 @@ from medxiaohe import io, plugins
 from medxiaohe.agents.engine import is_flow
 from medxiaohe.agents.engine.replay import replay
 from medxiaohe.errors import DataError, MedError
-from medxiaohe.tools.toolbox import call_tool, describe_tools
+from medxiaohe.evals.running.origin import STORE_TOOL, store_digest, tool_digest
+from medxiaohe.retrieval.library import open_library
+from medxiaohe.tools.toolbox import bind, call_tool, conversation_images, describe_tools
 from medxiaohe.traces import Replayed, by_digest
-from medxiaohe.types import ImageRef, Step, Tool, ToolCall, Trace
+from medxiaohe.traces.blobs import Blobs
+from medxiaohe.traces.records import renamed
+from medxiaohe.types import ImageRef, Step, Tool, ToolCall, ToolResult, Trace
+
+LIBRARY = "library"
 
 
 def pixels(image: ImageRef) -> bytes | None:
@@ -32,20 +38,116 @@ def pixels(image: ImageRef) -> bytes | None:
     return shown.width.to_bytes(4, "big") + shown.tobytes()
 
 
+class Replayer:
+    """Runs the pure tools of traces, and their workflows over the recorded results."""
+
+    def __init__(self, blobs: Blobs, stores: Mapping[str, str] | None = None) -> None:
+        """`stores` are files or folders that `search` and its like search, by name; "library" is the one of
+        `search`."""
+        self.blobs = blobs
+        self.stores = {name: Path(path) for name, path in (stores or {}).items()}
+        self._libraries: dict[str, Any] = {}
+
+    def __call__(self, trace: Trace) -> Iterator[Replayed]:
+        versions = dict(one.rpartition("@")[::2] for one in trace.origin.get("tools", "").split(", ") if one)
+        for step in trace.steps:
+            if step.kind == "use":
+                yield self._call(trace, step, versions)
+        yield _workflow(trace)
+
+    def _call(self, trace: Trace, step: Step, versions: dict[str, str]) -> Replayed:
+        tool = _tool(step.who)
+        if tool is None:
+            return Replayed(step.n, None, "a tool is not installed here")
+        recorded = trace.origin.get(f"tool.{step.who}", "")
+        if versions.get(step.who, tool.version) != tool.version or recorded not in ("", tool_digest(tool)):
+            return Replayed(step.n, None, "a tool is of another version here")
+        if LIBRARY in tool.needs:
+            store, why = self._library(trace, step.who)
+            if why:
+                return Replayed(step.n, None, why)
+            tool = bind(tool, library=store)
+        if not tool.pure or tool.effects != "none":
+            return Replayed(step.n, None, "a tool is not pure")
+        if set(tool.needs) - {"images"}:
+            return Replayed(step.n, None, "a tool needs resources that the trace does not hold")
+        shown = self._images(trace, step)
+        if tool.needs and shown is None:
+            return Replayed(step.n, None, "an image is not in blobs/")
+        given: Any = step.given
+        result = call_tool(ToolCall(given["id"], step.who, given["arguments"]), [tool], shown or ())
+        return self._same(step, result)
+
+    def _same(self, step: Step, result: ToolResult) -> Replayed:
+        """Compare a result with the recorded one; pictures by their pixels, for PNG files of equal pixels
+        differ between versions of a library."""
+        now, then = renamed(io.to_json(result)), renamed(io.to_json(step.got))
+        if now == then:
+            return Replayed(step.n, True)
+        why = f"the tool {step.who} gives another result"
+        if _without_pictures(now) != _without_pictures(then):
+            return Replayed(step.n, False, why)
+        for one, other in zip(_pictures(result), _pictures(step.got), strict=True):
+            path = self.blobs.path(other.sha256)
+            if path is None:
+                return Replayed(step.n, None, "an image is not in blobs/")
+            if pixels(one) != pixels(replace(other, uri=str(path))):
+                return Replayed(step.n, False, why)
+        return Replayed(step.n, True)
+
+    def _library(self, trace: Trace, tool: str) -> tuple[Any, str]:
+        """The store that a tool searches, and why it cannot be searched."""
+        name = tool.removeprefix(STORE_TOOL) if tool.startswith(STORE_TOOL) else LIBRARY
+        if name not in self.stores:
+            return None, "a store was not given: name it with --library"
+        recorded = trace.origin.get(f"store.{name}", "")
+        if not recorded:
+            return None, "the trace has no digest of a store"
+        if name not in self._libraries:
+            place = self.stores[name]
+            self._libraries[name] = store_digest(place), open_library(str(place))
+        digest, store = self._libraries[name]
+        return store, "" if digest == recorded else "a store is another one here"
+
+    def _images(self, trace: Trace, step: Step) -> tuple[ImageRef, ...] | None:
+        """The images that a step could look at, as files; None where one is not here."""
+        before = trace.steps[: max(step.after, default=-1) + 1]
+        found = list(conversation_images(trace.prompt.messages))
+        for one in before:
+            if one.kind == "use" and isinstance(one.got, ToolResult):
+                found += [part for part in one.got.parts if isinstance(part, ImageRef)]
+        paths = [self.blobs.path(image.sha256) for image in found]
+        if not all(paths):
+            return None
+        return tuple(replace(image, uri=str(path)) for image, path in zip(found, paths, strict=True))
+
+
 def replayed(trace: Trace, folder: Path) -> Iterator[Replayed]:
-    """Run the pure tools of a trace, and its workflow over the recorded results."""
-    versions = dict(one.rpartition("@")[::2] for one in trace.origin.get("tools", "").split(", ") if one)
-    for step in trace.steps:
-        if step.kind == "use":
-            yield _call(step, versions)
-    yield _workflow(trace)
+    """Do a trace of a folder again, with the files of its blobs/ alone."""
+    return Replayer(Blobs(folder))(trace)
+
+
+def _pictures(result: Any) -> list[ImageRef]:
+    images = [part for part in result.parts if isinstance(part, ImageRef)]
+    return images + [image for item in result.evidence for image in item.images]
+
+
+def _without_pictures(value: Any) -> Any:
+    """JSON rows in which images have neither name nor digest."""
+    if isinstance(value, dict):
+        named = value.get("type") == "ImageRef" or {"uri", "sha256"} <= value.keys()
+        return {k: _without_pictures(v) for k, v in value.items() if not (named and k in ("uri", "sha256"))}
+    return [_without_pictures(item) for item in value] if isinstance(value, list) else value
 
 
 @cache
 def _tool(name: str) -> Tool | None:
     """A tool as it is installed here; the tools of other people's files are never run."""
+    known = plugins.available("tools")
     try:
-        return describe_tools([name])[0] if name in plugins.available("tools") else None
+        if name not in known and name.startswith(STORE_TOOL):
+            return replace(describe_tools(["search"])[0], name=name)
+        return describe_tools([name])[0] if name in known else None
     except MedError:
         return None
 
@@ -53,26 +155,6 @@ def _tool(name: str) -> Tool | None:
 @cache
 def _flow(name: str) -> Any:
     return plugins.load("workflows", name) if name in plugins.available("workflows") else None
-
-
-def _call(step: Step, versions: dict[str, str]) -> Replayed:
-    tool = _tool(step.who)
-    if tool is None:
-        return Replayed(step.n, None, "a tool is not installed here")
-    if why := _not_here(tool, versions.get(step.who)):
-        return Replayed(step.n, None, why)
-    given: Any = step.given
-    result = call_tool(ToolCall(given["id"], step.who, given["arguments"]), [tool])
-    same = io.to_json(result) == io.to_json(step.got)
-    return Replayed(step.n, same, "" if same else f"the tool {step.who} gives another result")
-
-
-def _not_here(tool: Tool, version: str | None) -> str:
-    if version is not None and version != tool.version:
-        return "a tool is of another version here"
-    if not tool.pure or tool.effects != "none":
-        return "a tool is not pure"
-    return "a tool needs resources that the trace does not hold" if tool.needs else ""
 
 
 def _workflow(trace: Trace) -> Replayed:

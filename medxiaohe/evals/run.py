@@ -3,7 +3,9 @@
     traces.jsonl      {task, sample, trace, scores}, and `values` of all draws where there are several: the
                       gold is in the
                       sample, the model saw trace.prompt. Where a judge was asked: `verdicts` of each scorer
-                      {label, why, prompt, judge} and `judge_replies`, by the digest of the prompt
+                      {label, why, prompt, judge} and `judge_replies`, by the digest of the prompt. `head` is
+                      the name of the trace in traces/
+    traces/           the same traces as a log that anyone verifies offline (docs/traces.md)
     judges.json       {task: what its judge said of itself, its self-test, and what it took in calls, cost and
                       cache}
     draws.jsonl       {task, id, draw, answer, scores} of the draws after the first
@@ -41,7 +43,9 @@ from medxiaohe.evals.running import examined_model as engines
 from medxiaohe.evals.running import fingerprints
 from medxiaohe.evals.running.examine import BATCHES_A_CALL, Examination, write_items
 from medxiaohe.evals.running.examined_model import load_cast, load_model
+from medxiaohe.evals.running.origin import digests
 from medxiaohe.evals.running.perplexity import perplexity
+from medxiaohe.evals.running.sealing import FOLDER, Sealing
 from medxiaohe.evals.running.settings import RunSettings, TaskRun
 from medxiaohe.evals.running.task_results import Examined, examined
 from medxiaohe.evals.running.workflows import resources, tools_of, with_workflow
@@ -96,10 +100,10 @@ def run(
     for name, one in found.items():
         summary |= one.scores
         summary[name] = {**one.scores[name], **one.constant}
-    _collect(found, out)
+    sealing = _collect(found, out, _origins(settings, about, offered))
     if settings.perplexity and data is not None:
         summary |= perplexity(engine, data, out, settings)
-    whole = results.whole(settings, about, found, summary, out, inputs)
+    whole = results.whole(settings, about, found, summary, sealing, out, inputs)
     for name, one in found.items():  # after the numbers: where a run is made again it may be known by then
         if why := one.facts.get("judge_doubted"):
             summary[name]["judge_doubted"] = why
@@ -178,9 +182,31 @@ def _manifests(inputs: Mapping[str, Path | None]) -> dict[str, str]:
     }
 
 
-def _collect(found: Mapping[str, Examined], out: Path) -> None:
-    """The rows of all tasks into the files of the stage."""
-    io.write_jsonl(out / "traces.jsonl", (row for one in found.values() for row in one.traces()))
+def _origins(
+    settings: RunSettings, about: Mapping[str, Any], offered: Sequence[tuple[TaskRun, Task, tuple[Tool, ...]]]
+) -> dict[str, dict[str, str]]:
+    """What produced the traces of each task, as digests."""
+    stores = {**settings.stores, **({"library": settings.library} if settings.library else {})}
+    return {
+        wanted.shown: {
+            **digests(
+                about, workflow=task.workflow, tools=tools, stores=stores, settings=settings.workflow
+            ),
+            "task": wanted.shown,
+            "task.prompt": fingerprints.template(task),
+        }
+        for wanted, task, tools in offered
+    }
+
+
+def _collect(
+    found: Mapping[str, Examined], out: Path, origins: Mapping[str, Mapping[str, str]]
+) -> Sealing:
+    """The rows of all tasks into the files of the stage, and their traces into a log."""
+    sealing = Sealing(out / FOLDER, origins)
+    whole = (row for one in found.values() for row in one.traces())
+    io.write_jsonl(out / "traces.jsonl", sealing.rows(whole))
+    sealing.close()
     if judges := {name: one.judge for name, one in found.items() if one.judge}:
         io.write_json(out / "judges.json", judges)
     others = {
@@ -190,3 +216,4 @@ def _collect(found: Mapping[str, Examined], out: Path) -> None:
     for name, rows in others.items():
         if any(next(rows(one), None) for one in found.values()):
             io.write_jsonl(out / f"{name}.jsonl", (row for one in found.values() for row in rows(one)))
+    return sealing

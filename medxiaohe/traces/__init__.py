@@ -6,10 +6,12 @@ records.py seals a trace, store.py appends it to a log, verify.py checks a log; 
 from medxiaohe.traces.records import Sealed, by_digest, restore, seal
 from medxiaohe.traces.store import Log
 from medxiaohe.traces.verdict import LEVELS, Problem, Verdict
-from medxiaohe.traces.verify import Replayed, verify
+from medxiaohe.traces.verify import Compare, Compared, Replayed, verify
 
 __all__ = [
     "LEVELS",
+    "Compare",
+    "Compared",
     "Log",
     "Problem",
     "Replayed",

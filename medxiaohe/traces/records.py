@@ -180,6 +180,11 @@ def renamed(value: Any) -> Any:
     return [renamed(item) for item in value] if isinstance(value, list) else value
 
 
+def _pictures(got: Any) -> list[ImageRef]:
+    """Images that a tool returned for the model to look at."""
+    return [part for part in getattr(got, "parts", ()) if isinstance(part, ImageRef)]
+
+
 class _Writer:
     """Numbers records and looks up which earlier record each one refers to."""
 
@@ -211,6 +216,8 @@ class _Writer:
             }
             value = {key: row[key] for key in ("given", "got", "digest") if key in row}
             id = self._add(_STEPS[step.kind], public, value)
+            for image in _pictures(step.got):
+                self._image(image)
             self._found(getattr(step.got, "evidence", ()), id)
         begins = len(trace.prompt.messages)
         if trace.messages[:begins] != trace.prompt.messages:

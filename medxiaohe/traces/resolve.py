@@ -4,14 +4,13 @@ holds the quote, a box lies in its image and shows the same pixels."""
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 from medxiaohe.errors import DataError
+from medxiaohe.traces.blobs import Blobs
 from medxiaohe.traces.frames import frame_size
 from medxiaohe.traces.intact import Opened
 from medxiaohe.traces.records import Pixels, Record, pixels_digest, regions
-from medxiaohe.traces.store import blob_path, read_blob
 from medxiaohe.traces.verdict import Verdict
 from medxiaohe.types import ImageRef, Locator
 
@@ -19,10 +18,10 @@ _ABSENT = "a source is not in blobs/"
 
 
 class Resolver:
-    """Checks traces against the blobs of a folder."""
+    """Checks traces against files by digest."""
 
-    def __init__(self, folder: Path, pixels: Pixels | None) -> None:
-        self.folder, self.pixels = folder, pixels
+    def __init__(self, blobs: Blobs, pixels: Pixels | None) -> None:
+        self.blobs, self.pixels = blobs, pixels
         self._frames: dict[str, tuple[bool, tuple[int, int] | None]] = {}  # digest -> right bytes, frame
 
     def check(self, opened: Opened, found: Verdict) -> None:
@@ -49,7 +48,7 @@ class Resolver:
         """Whether the file of a source is what was recorded; None where it is not there."""
         name = record["sha256"]
         if name not in self._frames:
-            data = read_blob(self.folder, name)
+            data = self.blobs.read(name)
             if data is None:
                 return None
             self._frames[name] = hashlib.sha256(data).hexdigest() == name, frame_size(data)
@@ -82,7 +81,7 @@ class Resolver:
 
     def _quote(self, row: dict[str, Any], name: str) -> str:
         try:
-            text = (read_blob(self.folder, name) or b"").decode()
+            text = (self.blobs.read(name) or b"").decode()
         except ValueError:
             return "its document is not UTF-8"
         span = row.get("at", {}).get("span")
@@ -109,7 +108,7 @@ class Resolver:
         if self.pixels is None:
             return "", "pixels were not decoded"
         box = tuple(shown["box"]) if shown.get("box") else None
-        image = ImageRef(str(blob_path(self.folder, name)), frame=shown.get("frame"), box=box)
+        image = ImageRef(str(self.blobs.path(name)), frame=shown.get("frame"), box=box)
         at = row.get("at", {})
         locator = Locator(box=tuple(at["box"]) if at.get("box") else None, frame=at.get("frame"))
         try:

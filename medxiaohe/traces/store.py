@@ -48,11 +48,12 @@ class Stored:
 class Log:
     """Appends traces to a folder. One process at a time: who comes second waits for its turn."""
 
-    def __init__(self, folder: Path, private_key: str = "") -> None:
+    def __init__(self, folder: Path, private_key: str = "", *, secret: bytes = b"") -> None:
         """Open or make a log.
 
         Args:
             private_key: signs checkpoints; without one they are unsigned.
+            secret: that salts are made of, kept elsewhere; by default a file of the folder.
 
         Raises:
             DataError: the log is not the one that its checkpoint covers.
@@ -62,7 +63,7 @@ class Log:
         if private_key:
             notes.public_key(private_key)  # a wrong key stops here
         folder.mkdir(parents=True, exist_ok=True)
-        self.secret = _secret(folder / SECRET)
+        self.secret = secret or secret_of(folder / SECRET)
         self._known = -1  # size of log.jsonl when this object last looked
         self._frontier = merkle.Frontier()
 
@@ -274,7 +275,8 @@ def _truncate(path: Path, size: int) -> None:
             os.fsync(file.fileno())
 
 
-def _secret(path: Path) -> bytes:
+def secret_of(path: Path) -> bytes:
+    """The secret in a file, which is made where there is none; DataError where it holds something else."""
     if not path.exists():
         with io.in_turn(path):
             if not path.exists():

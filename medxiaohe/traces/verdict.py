@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 LEVELS = {
     "intact": "canonical records, openings, references, root, place in the log, signature",
     "resolved": "every locator opens: quote in its document, box in its image",
     "replayed": "pure tools and the workflow give the same bytes again",
+    "regenerated": "the model gives the same replies again: reported, never a failure",
+    "entailed": "a second verifier agrees with the rulings: a share, never a failure",
 }
+REPORTED = ("regenerated", "entailed")  # levels that are rates
+Z = 1.959964  # of a two-sided interval of 95 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,27 @@ class Level:
     checked: int = 0
     not_checked: int = 0  # what it needs is not here
     closed: int = 0  # redacted
+    agrees: int = 0  # of those that were checked, where the level is a rate
     reasons: dict[str, int] = field(default_factory=dict)  # why not -> how often
+    notes: dict[str, int] = field(default_factory=dict)  # how they differ -> how often
 
     def skip(self, why: str) -> None:
         self.not_checked += 1
         self.reasons[why] = self.reasons.get(why, 0) + 1
+
+    def compare(self, same: bool, how: str = "") -> None:
+        """Count one comparison of a level that is a rate."""
+        self.checked += 1
+        self.agrees += same
+        if not same:
+            self.notes[how] = self.notes.get(how, 0) + 1
+
+    def interval(self) -> tuple[float, float, float]:
+        """The share that agrees, with its 95 % interval (Wilson 1927)."""
+        n, share = self.checked, self.agrees / self.checked
+        middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
+        half = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
+        return share, max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(slots=True)
@@ -52,10 +73,13 @@ class Verdict:
         self.problems.append(Problem(trace, record, level, why))
 
     def state(self, level: str) -> str:
-        """One of: failed, not checked (nothing of it was), partly (some of it was not), verified."""
+        """One of: failed, not checked (nothing of it was), partly (some of it was not), verified; of a level
+        that is a rate: reported, or not checked."""
         counts = self.levels[level]
         if any(problem.level == level for problem in self.problems):
             return "failed"
         if not counts.checked:
             return "not checked"
+        if level in REPORTED:
+            return "reported"
         return "partly" if counts.not_checked or counts.closed else "verified"

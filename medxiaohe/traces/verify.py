@@ -9,11 +9,14 @@ from pathlib import Path
 from medxiaohe.errors import DataError
 from medxiaohe.traces import checkpoint as notes
 from medxiaohe.traces import merkle, store
+from medxiaohe.traces.blobs import Blobs
 from medxiaohe.traces.intact import Opened, check_records
 from medxiaohe.traces.records import Pixels, restore
 from medxiaohe.traces.resolve import Resolver
-from medxiaohe.traces.verdict import Verdict
+from medxiaohe.traces.verdict import LEVELS, Verdict
 from medxiaohe.types import Trace
+
+ASKED_FOR = {"regenerated": "no model", "entailed": "no second verifier"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,16 @@ class Replayed:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One comparison of a level that is a rate."""
+
+    same: bool | None  # None: there was nothing to compare
+    why: str = ""
+
+
 Replay = Callable[[Trace], Iterable[Replayed]]
+Compare = Callable[[Trace], Iterable[Compared]]
 
 
 def verify(
@@ -35,6 +47,9 @@ def verify(
     since: Path | None = None,
     pixels: Pixels | None = None,
     replay: Replay | None = None,
+    regenerate: Compare | None = None,
+    entail: Compare | None = None,
+    blobs: Blobs | None = None,
 ) -> Verdict:
     """Check every trace of a folder, up to each level that the arguments allow.
 
@@ -43,13 +58,16 @@ def verify(
         since: an earlier checkpoint that somebody else kept: shows truncation and forks by the signer too.
         pixels: reads the RGB bytes of a region; without it regions are checked by their frame only.
         replay: does tools and the workflow of a trace again; without it that level is not checked.
+        regenerate: asks the model of a trace again.
+        entail: asks a second verifier about the claims of a trace.
+        blobs: where files are looked up by digest; by default blobs/ of the folder.
 
     Raises:
         DataError: there is no log, or `since` is no checkpoint.
         MissingExtra: a key is given and the package cryptography is not installed.
     """
     found = Verdict()
-    resolver = Resolver(folder, pixels)
+    resolver = Resolver(blobs or Blobs(folder), pixels)
     old = store.read_checkpoint(since) if since else None
     if old and public_key and (why := notes.check_signature(old[1], public_key)):
         raise DataError(f"{since}: {why}")
@@ -66,9 +84,12 @@ def verify(
             opened = check_records(trace, found)
             if opened is not None:
                 resolver.check(opened, found)
-                _replay(opened, replay, found)
+                trace_again = None if opened.closed else restore(opened.records, opened.openings)
+                _replay(opened, trace_again, replay, found)
+                _compare(trace_again, "regenerated", regenerate, found)
+                _compare(trace_again, "entailed", entail, found)
             else:
-                for level in ("resolved", "replayed"):
+                for level in list(LEVELS)[1:]:
                     found.levels[level].skip("a trace is not intact")
     except DataError as error:
         found.add(-1, "log", "intact", str(error).removeprefix(f"{folder}/"))
@@ -107,15 +128,14 @@ def _log(folder: Path, public_key: str, frontier: merkle.Frontier, found: Verdic
         intact.checked += 1
 
 
-def _replay(opened: Opened, replay: Replay | None, found: Verdict) -> None:
+def _replay(opened: Opened, trace: Trace | None, replay: Replay | None, found: Verdict) -> None:
     level = found.levels["replayed"]
     if replay is None:
         level.skip("replay was not asked for")
         return
-    if opened.closed:
+    if trace is None:
         level.closed += 1
         return
-    trace = restore(opened.records, opened.openings)
     steps = {record["step"]: record["id"] for record in opened.records if "step" in record}
     for one in replay(trace):
         if one.same is None:
@@ -124,3 +144,18 @@ def _replay(opened: Opened, replay: Replay | None, found: Verdict) -> None:
             level.checked += 1
         else:
             found.add(opened.index, steps.get(one.step, opened.answer), "replayed", one.why)
+
+
+def _compare(trace: Trace | None, name: str, compare: Compare | None, found: Verdict) -> None:
+    level = found.levels[name]
+    if compare is None:
+        level.skip(f"{ASKED_FOR[name]} was given")
+        return
+    if trace is None:
+        level.closed += 1
+        return
+    for one in compare(trace):
+        if one.same is None:
+            level.skip(one.why)
+        else:
+            level.compare(one.same, one.why)

@@ -14,6 +14,7 @@ from typing import Any
 from medxiaohe import STATEMENT, io
 from medxiaohe.errors import DataError
 from medxiaohe.evals.running import fingerprints
+from medxiaohe.evals.running.sealing import Sealing
 from medxiaohe.evals.running.settings import RunSettings
 from medxiaohe.evals.running.task_results import Examined
 from medxiaohe.evals.statistics.groups import groups
@@ -26,6 +27,7 @@ def whole(
     model: Mapping[str, Any],
     found: Mapping[str, Examined],
     summary: Mapping[str, Any],
+    sealing: Sealing,
     out: Path,
     inputs: Mapping[str, Path | None],
 ) -> dict[str, Any]:
@@ -42,7 +44,8 @@ def whole(
         "perplexity": {
             key: summary[key] for key in ("documents", "tokens", "bits_per_token") if key in summary
         },
-        "traces": io.sha256(out / "traces.jsonl"),
+        "traces": sealing.digest,
+        **({"traces_not_recorded": dict(sealing.refused)} if sealing.refused else {}),
     }
 
 

@@ -113,17 +113,20 @@ def repeatable(settings: RunSettings, about: Mapping[str, Any]) -> bool:
 
 def weights(settings: RunSettings, stage: Path | None) -> str:
     """A digest of the weights or of the code that answers; "unknown" for a model behind a server."""
-    if stage is not None:
-        return _folder(stage / "model")
-    if settings.backend == "openai_compatible":
+    return _folder(stage / "model") if stage is not None else weights_of(settings.model, settings.backend)
+
+
+def weights_of(model: str, backend: str) -> str:
+    """The same of a model by its name and backend."""
+    if backend == "openai_compatible":
         return "unknown"
-    if ":" in settings.model and (file := Path(settings.model.rpartition(":")[0])).suffix == ".py":
+    if ":" in model and (file := Path(model.rpartition(":")[0])).suffix == ".py":
         return io.sha256(file)[:16] if file.is_file() else "unknown"
-    if settings.model == "starter" and settings.backend in ("transformers", "vllm"):
+    if model == "starter" and backend in ("transformers", "vllm"):
         name = f"starter-{starter.VERSION}"
         return io.digest(assets.cache_root() / "models" / name) or name
-    place = Path(settings.model).expanduser()
-    return _folder(place) if place.is_dir() else _snapshot(settings.model)
+    place = Path(model).expanduser()
+    return _folder(place) if place.is_dir() else _snapshot(model)
 
 
 def _folder(place: Path) -> str:

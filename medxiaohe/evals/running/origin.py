@@ -1,0 +1,108 @@
+"""What produced a trace, as digests for its head: model, prompts, workflow, tools, stores, versions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import medxiaohe
+from medxiaohe import assets, io, plugins
+from medxiaohe.agents.parsing.prompts import prompt_files
+from medxiaohe.errors import ConfigError
+from medxiaohe.evals.running.examined_model import HOW, SECRETS, weights_of
+from medxiaohe.models.players import Player
+from medxiaohe.recipe.identity import plugin_files
+from medxiaohe.types import Tool
+
+KEY = "MEDXIAOHE_TRACE_KEY"  # names the file of a private key that signs the traces of evaluations
+STORE_TOOL = "search_"  # a named store is searched by a tool of this name
+
+
+def digests(
+    model: Mapping[str, Any],
+    *,
+    workflow: str,
+    tools: Iterable[Tool] = (),
+    stores: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
+    """Name -> digest or name, for `Trace.origin`; equal for equal runs, wherever their files lie.
+
+    Args:
+        model: {name, weights, ...} and, for roles of their own, `cast` (evals/running/examined_model.py).
+        stores: name -> file or folder that a tool searches.
+        settings: of the workflow; `prompts` is a folder of the user's own prompts.
+    """
+    found = {"medxiaohe": medxiaohe.__version__, "model": shown(str(model.get("name", "")))}
+    found["model.weights"] = str(model.get("weights", "unknown"))
+    asked = {k: v for k, v in model.items() if k not in ("name", "weights", "cast")}
+    found["model.settings"] = io.fingerprint(asked)
+    for role, one in model.get("cast", {}).items():
+        found[f"model.{role}"], found[f"model.{role}.weights"] = shown(str(one["name"])), str(one["weights"])
+    found["workflow.code"] = io.fingerprint(plugin_files("workflows", workflow))
+    if own := str((settings or {}).get("prompts") or ""):
+        found["workflow.prompts"] = io.fingerprint(sorted(prompt_files(own).values()))
+    for tool in tools:
+        found[f"tool.{tool.name}"] = tool_digest(tool)
+    for name, place in sorted((stores or {}).items()):
+        found[f"store.{name}"] = store_digest(Path(str(place)))
+    return found
+
+
+def identity_of(players: Mapping[str, Player]) -> dict[str, Any]:
+    """Which models answer, as `examined_model.identity` has it, of players by role; "" is the default."""
+    rows: dict[str, dict[str, Any]] = {
+        role: {
+            "name": one.model,
+            "backend": one.backend,
+            "options": {k: v for k, v in one.options.items() if k not in HOW + SECRETS},
+            "weights": weights_of(one.model, one.backend),
+        }
+        for role, one in players.items()
+    }
+    return {**rows.pop(""), **({"cast": rows} if rows else {})}
+
+
+def tool_digest(tool: Tool) -> str:
+    """16 hex digits of the source of a tool, of all that it imports, and of what a model is shown of it."""
+    name = tool.name
+    if name not in plugins.available("tools"):
+        name = "search" if name.startswith(STORE_TOOL) else ""
+    source = plugin_files("tools", name) if name else {}
+    return io.fingerprint([source, tool.version, tool.description, io.to_json(dict(tool.parameters))])
+
+
+def shown(name: str) -> str:
+    """The name of a model; of an absolute path its end: a head is public, and a path may name a person."""
+    return "/".join(name.rsplit("/", 2)[-2:]) if name.startswith(("/", "~")) else name
+
+
+def signing_key() -> str:
+    """The private key that the environment names, or "".
+
+    Raises:
+        ConfigError: the file is not there.
+    """
+    path = os.environ.get(KEY, "")
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{KEY} names a key that cannot be read: {path}") from error
+
+
+def secret() -> bytes:
+    """What the salts of this machine's evaluations are made of, so that equal runs have equal heads."""
+    from medxiaohe.traces.store import secret_of
+
+    return secret_of(assets.cache_root() / "traces.secret")
+
+
+def store_digest(place: Path) -> str:
+    """16 hex digits of a store's file, or of the manifest of its folder; "unknown" where it has neither."""
+    if place.is_dir():
+        return io.digest(place) or "unknown"
+    return io.sha256(place)[:16] if place.is_file() else "unknown"
