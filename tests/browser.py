@@ -92,9 +92,9 @@ class Browser:
     def _send(self, data: bytes) -> None:
         mask = os.urandom(4)
         size = len(data)
-        length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
-        if size > 65535:
-            length = b"\xff" + size.to_bytes(8, "big")
+        length = bytes([0x80 | min(size, 125)])
+        if size > 125:
+            length = b"\xfe" + size.to_bytes(2, "big") if size < 65536 else b"\xff" + size.to_bytes(8, "big")
         self._socket.sendall(
             b"\x81" + length + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
         )

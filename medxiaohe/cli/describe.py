@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import images, io, plugins
+from medxiaohe import images, io, plugins, traces
 from medxiaohe.agents.engine import run
 from medxiaohe.agents.report import report
-from medxiaohe.cli.trace import write
+from medxiaohe.cli.trace import read_key, write, write_page
+from medxiaohe.cli.trace_replay import Replayer, pixels
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.evals.running.origin import digests, identity_of
 from medxiaohe.evidence import gather
@@ -23,6 +24,8 @@ from medxiaohe.reports.document import of_trace, to_json
 from medxiaohe.reports.fhir import fhir
 from medxiaohe.reports.markdown import markdown
 from medxiaohe.tools.toolbox import open_tools
+from medxiaohe.traces import checkpoint, store
+from medxiaohe.traces.blobs import Blobs
 from medxiaohe.types import Message, Model, Prompt
 
 QUESTION = "Write the report of this study. Headings: Findings, Impression."
@@ -58,6 +61,7 @@ def describe(args: argparse.Namespace) -> int:
     io.write_json(args.out / "report.fhir.json", fhir(found))
     if args.dicom:
         _write_sr(found, args.dicom, args.out / "report.dcm")
+    _write_page(args.out, args.key)
     counts = {label: sum(one.label == label for one in found.rulings)
               for label in ("supported", "contradicted", "unsupported", "unjudged")}  # fmt: skip
     if args.json:
@@ -149,6 +153,16 @@ def _writer(args: argparse.Namespace, options: Mapping[str, Any]) -> tuple[Model
     player = replace(player, **({"backend": args.backend} if args.backend else {}))
     player = replace(player, options={**player.options, **options})
     return load_player(player), identity_of({"": player})
+
+
+def _write_page(out: Path, key: Path | None) -> None:
+    """Write the page of the trace of a report, verified as it lies there."""
+    folder = out / "trace"
+    blobs = Blobs(folder)
+    (recorded,) = store.stored(folder)
+    public = checkpoint.public_key(read_key(key)) if key else ""
+    verdict = traces.verify(folder, public_key=public, pixels=pixels, replay=Replayer(blobs), blobs=blobs)
+    write_page(recorded, out / "report.html", blobs, verdict)
 
 
 def _write_sr(found: Any, source: Path, out: Path) -> None:

@@ -39,13 +39,15 @@ def write(
 ) -> list[str]:
     """Append traces to a folder, with the documents that evidence was cut from, by SHA-256; the names they
     got."""
-    log = traces.Log(folder, _read(key) if key else "")
+    log = traces.Log(folder, read_key(key) if key else "")
     sealed = [traces.seal(one, log.secret, digests=digests, pixels=pixels) for one in found]
     return log.append(sealed, documents)
 
 
 def show(args: argparse.Namespace) -> int:
     _there(args.folder)
+    if args.html and not args.which:
+        raise ConfigError("--html is a page of one trace: give its number, such as 0")
     if not args.which:
         rows = [_line(trace) for trace in store.stored(args.folder)]
         if args.json:
@@ -53,7 +55,12 @@ def show(args: argparse.Namespace) -> int:
         else:
             print("\n".join(f"{r['index']:>5}  {r['trace'][:16]}  {r['records']:>5} records" for r in rows))
         return 0
-    records, openings = exports.read(_one(args.folder, args.which))
+    found = _one(args.folder, args.which)
+    if args.html:
+        write_page(found, args.html, Blobs(args.folder, args.sources), verdict_of(args))
+        print(json.dumps({"page": str(args.html)}) if args.json else f"page     {args.html}")
+        return 0
+    records, openings = exports.read(found)
     if args.json:
         opened = [{**r, "opened": openings[r["id"]][1]} if r["id"] in openings else r for r in records]
         print(json.dumps(opened, ensure_ascii=False))
@@ -67,6 +74,16 @@ def show(args: argparse.Namespace) -> int:
         elif "sealed" in record:
             print(f"{'':<16} (closed)")
     return 0
+
+
+def write_page(found: store.Stored, path: Path, blobs: Blobs, verdict: traces.Verdict) -> None:
+    """Write the page of a trace."""
+    from medxiaohe.pages.sections.trace_page import trace_page
+    from medxiaohe.pages.sections.trace_view import view
+
+    records, openings = exports.read(found)
+    shown = view(found.index, store.head_name(found.lines[-1]), records, openings, blobs, verdict)
+    io.write_text(path, trace_page(shown))
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -205,7 +222,8 @@ def _one(folder: Path, which: str) -> store.Stored:
     raise ConfigError(f"no trace {which!r} in {folder}: `medxiaohe trace show {folder}` lists them")
 
 
-def _read(path: Path) -> str:
+def read_key(path: Path) -> str:
+    """The text of a file with a key; ConfigError where it cannot be read."""
     try:
         return path.read_text().strip()
     except (OSError, ValueError) as error:
@@ -213,4 +231,4 @@ def _read(path: Path) -> str:
 
 
 def _public(key: str) -> str:
-    return _read(Path(key)) if key and Path(key).is_file() else key
+    return read_key(Path(key)) if key and Path(key).is_file() else key

@@ -23,6 +23,11 @@ def add(verbs: Any, verb: Add) -> None:
     show.add_argument(
         "which", nargs="?", default="", metavar="TRACE", help="its number, or its name or begin"
     )
+    show.add_argument(
+        "--html", type=Path, metavar="FILE",
+        help="a page of it: sentences beside their evidence, roles, budget, levels of verification",
+    )  # fmt: skip
+    _how_to_verify(show)
 
     verify = verb(
         words,

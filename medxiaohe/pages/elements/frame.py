@@ -36,7 +36,7 @@ def document(
     body = tag(
         "body",
         tag("a", "Skip to the report", href=f"#{contents[0][0]}", class_="skip"),
-        tag("p", STATEMENT, class_="statement", role="note"),
+        tag("aside", STATEMENT, class_="statement", aria_label="Intended use"),
         tag("header", tag("p", kind, class_="eyebrow"), tag("h1", title), class_="masthead"),
         tag(
             "div", tag("nav", tag("ol", links), aria_label="Contents"), tag("main", sections), class_="frame"

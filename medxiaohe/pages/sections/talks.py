@@ -60,7 +60,7 @@ def _talk(row: Mapping[str, Any], words: bool) -> Html:
     body = [
         tag("div", buttons, class_="roles", hidden=True),
         *([_block("question", asked, "given")] if words else []),
-        *(_step(step, words) for step in trace.steps),
+        *(step_details(step, words) for step in trace.steps),
         *([_block("answer", trace.answer, "")] if words and trace.answer else []),
     ]
     return tag("details", head, body, class_="talk")
@@ -73,12 +73,14 @@ def _role(step: Step) -> str:
     return f"tool {step.who}" if step.kind == "use" else "notes"
 
 
-def _step(step: Step, words: bool) -> Html:
+def step_details(step: Step, words: bool, number: Html | None = None) -> Html:
+    """A step that opens: its role, its first words, and what was asked and replied."""
     given, got = _given(step), _got(step)
     first = excerpt(" ".join((got or given).split()), FIRST) if words else ""
     facts = f"{count(step.tokens_in)} + {count(step.tokens_out)} tokens" if step.tokens_out else ""
     head = tag(
         "summary",
+        number,
         tag("span", _role(step), class_="who"),
         tag("span", {"ask": "", "rank": "ranks", "use": "", "note": step.who}[step.kind], class_="quiet"),
         tag("span", first, class_="first"),
@@ -129,4 +131,4 @@ def _block(name: str, words: str, kind: str) -> Html:
     if not words:
         return Html("")
     cut = f"\n[{len(words) - MOST:,} more letters]" if len(words) > MOST else ""
-    return Html(tag("h5", name) + tag("p", words[:MOST] + cut, class_=f"words {kind}".strip()))
+    return Html(tag("p", name, class_="label") + tag("p", words[:MOST] + cut, class_=f"words {kind}".strip()))

@@ -1,0 +1,143 @@
+"""A trace as its page shows it: what is open of its records, and where each sentence rests.
+
+Built of records and openings, not of a Trace, so that a redacted copy has a page too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medxiaohe.scoring._sentences import sentence_spans
+from medxiaohe.traces.blobs import Blobs
+from medxiaohe.traces.canonical import unpacked
+from medxiaohe.traces.records import Opening, Record
+from medxiaohe.traces.verdict import Verdict
+
+WEAKEST = ("contradicted", "unsupported", "unjudged", "supported")  # the label of a sentence is its weakest
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of the answer with the claims that stand in it."""
+
+    text: str
+    label: str  # of the weakest ruling; "" where there is no claim
+    claims: tuple[str, ...]  # ids of claim records
+    evidence: tuple[str, ...]  # ids of evidence records that its rulings rest on
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image with the boxes that evidence has in it."""
+
+    source: str  # id of its record
+    sha256: str
+    frame: int | None
+    boxes: tuple[tuple[str, Box, str], ...]  # id of the evidence, box in pixels, words
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One trace and what is known of it."""
+
+    index: int
+    name: str
+    records: Sequence[Record]
+    values: Mapping[str, Any]  # id of a record -> what it opens to
+    blobs: Blobs
+    verdict: Verdict
+
+    def of_kind(self, *kinds: str) -> list[Record]:
+        return [record for record in self.records if record["kind"] in kinds]
+
+    @property
+    def head(self) -> Record:
+        return self.records[-1]
+
+    @property
+    def answer(self) -> Record:
+        return self.of_kind("answer")[0]
+
+    def rulings_on(self, claim: str) -> list[Record]:
+        return [record for record in self.of_kind("ruling") if record["claim"] == claim]
+
+
+def view(
+    index: int,
+    name: str,
+    records: Sequence[Record],
+    openings: Mapping[str, Opening],
+    blobs: Blobs,
+    verdict: Verdict,
+) -> View:
+    """A trace as its page shows it, of its records and what opens them."""
+    values = {id: unpacked(value) for id, (_, value) in openings.items()}
+    return View(index, name, records, values, blobs, verdict)
+
+
+def sentences(shown: View) -> list[Sentence]:
+    """The sentences of the answer, in order; none where it is closed."""
+    value = shown.values.get(shown.answer["id"])
+    if value is None:
+        return []
+    text = str(value["text"])
+    found = []
+    for start, end in sentence_spans(text):
+        claims = [c for c in shown.of_kind("claim") if c["at"] and start <= c["at"][0] < end]
+        rulings = [ruling for claim in claims for ruling in shown.rulings_on(claim["id"])]
+        labels = {ruling["label"] for ruling in rulings} | ({"unjudged"} if claims and not rulings else set())
+        label = next((one for one in WEAKEST if one in labels), "")
+        cited = dict.fromkeys(id for one in (*rulings, *claims) for id in one["evidence"])
+        ids = tuple(claim["id"] for claim in claims)
+        found.append(Sentence(text[start:end], label, ids, tuple(cited)))
+    return found
+
+
+def pictures(shown: View) -> list[Picture]:
+    """Each image once, the prompt's first, with the boxes of evidence that is open."""
+    boxes: dict[tuple[str, int | None], list[tuple[str, Box, str]]] = {}
+    sources = {record["id"]: record for record in shown.of_kind("source") if record["of"] == "image"}
+    for id in sources:
+        boxes[id, None] = []
+    for record in shown.of_kind("evidence"):
+        value = shown.values.get(record["id"])
+        if value is None or record["source"] not in sources or not value["evidence"].get("images"):
+            continue
+        row = value["evidence"]
+        at, image = row.get("at") or {}, row["images"][0]
+        frame = image.get("frame") if at.get("frame") is None else at["frame"]
+        box = at.get("box") or image.get("box")
+        place = boxes.setdefault((record["source"], frame), [])
+        if box:
+            place.append((record["id"], (box[0], box[1], box[2], box[3]), str(row.get("text", ""))))
+    shared = {id for (id, frame), rows in boxes.items() if frame is not None and rows}
+    return [
+        Picture(id, sources[id]["sha256"], frame, tuple(rows))
+        for (id, frame), rows in boxes.items()
+        if rows or frame is not None or id not in shared
+    ]
+
+
+def passage(shown: View, record: Record) -> tuple[str, str, str]:
+    """Evidence in words: what stands before it in its document, itself, and what stands behind.
+
+    Before and behind are "" where the document is not here, or holds something else there.
+    """
+    row = shown.values[record["id"]]["evidence"]
+    text = str(row.get("text", ""))
+    at = row.get("at") or {}
+    source = next((one for one in shown.records if one["id"] == record["source"]), None)
+    if source is None or source.get("of") != "document":
+        return "", text, ""
+    try:
+        whole = (shown.blobs.read(source["sha256"]) or b"").decode()
+    except ValueError:
+        return "", text, ""
+    start = at["span"][0] if at.get("span") else whole.find(text)
+    end = start + len(text)
+    if start < 0 or whole[start:end] != text:
+        return "", text, ""
+    return whole[:start], text, whole[end:]
