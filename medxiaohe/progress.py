@@ -1,14 +1,83 @@
-"""Progress of long work, with the time left: a bar on a terminal, a line now and then in a log."""
+"""Progress of long work, with the time left: a bar on a terminal, a line now and then in a log.
 
+A run of a recipe also keeps what its running stage has done in a folder, which the page about the run reads:
+
+    FOLDER/meter.json        {label, done, total, seconds}: of the meter that advanced last
+    FOLDER/measured.jsonl    {step, loss, ...}: what training logged so far
+"""
+
+import json
+import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
 MIN_SECONDS = 2.0  # before an estimate is shown
+SECONDS_BETWEEN_NOTES = 2.0  # in the folder that a page reads
+METER, MEASURED = "meter.json", "measured.jsonl"
+
+
+class _Watch:
+    """Where the running stage writes what it has done, and what is called then. Only the process that runs
+    the recipe has one."""
+
+    def __init__(self, folder: Path, changed: Callable[[], None]):
+        self.folder, self.changed, self.last = folder, changed, 0.0
+        self.process = os.getpid()
+
+    def note(self, meter: "Meter", now: float) -> None:
+        if now - self.last < SECONDS_BETWEEN_NOTES or os.getpid() != self.process:
+            return
+        self.last = now
+        row = {"label": meter.label, "done": meter.done, "total": meter.total, "seconds": now - meter.start}
+        with suppress(OSError):  # a full disk is the business of the stage, not of its page
+            draft = self.folder / f".{METER}"
+            draft.write_text(json.dumps(row), encoding="utf-8")
+            os.replace(draft, self.folder / METER)
+        self.changed()
+
+
+_watch: _Watch | None = None
+
+
+@contextmanager
+def watched(folder: Path, changed: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Keep the progress of what runs inside the block in `folder`, which is emptied first.
+
+    Args:
+        folder: for files that a page reads; no result of a stage.
+        changed: called after each change, at most every two seconds.
+    """
+    global _watch
+    before = _watch
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (METER, MEASURED):
+            (folder / name).unlink(missing_ok=True)
+    _watch = _Watch(folder, changed)
+    try:
+        yield
+    finally:
+        _watch = before
+
+
+def measured(step: int, values: Mapping[str, Any]) -> None:
+    """Keep what training logged at a step, for the page about the run."""
+    numbers = {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    }
+    if _watch is None or os.getpid() != _watch.process or not numbers:
+        return
+    with suppress(OSError), open(_watch.folder / MEASURED, "a", encoding="utf-8") as log:
+        log.write(json.dumps({"step": step, **numbers}) + "\n")
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
@@ -37,6 +106,8 @@ class Meter:
     def advance(self, steps: int = 1) -> None:
         self.done += steps
         now = time.monotonic()
+        if _watch is not None:
+            _watch.note(self, now)
         if not self.silent and now - self.last >= (0.2 if self.tty else SECONDS_BETWEEN_LINES):
             self.last = now
             self._show(now)

@@ -39,9 +39,9 @@ def medxiaohe(*args: Any, seconds: float = 120, **env: str) -> subprocess.Comple
 
 
 def files(out: Path) -> dict[str, bytes]:
-    """Every file below a run folder but the two that may differ: when it ran, and who holds it."""
+    """Every file below a run folder but those that may differ: when it ran, and who holds it."""
     found = {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
-    return {name: data for name, data in found.items() if name not in ("log.jsonl", ".lock")}
+    return {name: data for name, data in found.items() if name not in ("log.jsonl", "progress.html", ".lock")}
 
 
 def drafts(out: Path) -> list[str]:

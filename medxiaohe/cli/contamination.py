@@ -37,7 +37,8 @@ def contamination(args: argparse.Namespace) -> int:
             f"{path}: the corpus was compared with no test split: name tasks in data.curate's `against`"
         )
     out = args.out or Path("contamination.html")
-    io.write_text(out, page(found, str(path.parent)))
+    # RUN/STAGE/VERSION: where the machine keeps it concerns no reader of the page
+    io.write_text(out, page(found, "/".join(path.resolve().parent.parts[-3:])))
     print(json.dumps(_counts(found)) if args.json else _text(found, out))
     return 1 if found["matches"] else 0
 

@@ -226,8 +226,9 @@ def parser() -> Parser:
     run.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the recipe with every default and what would run; write nothing",
+        help="print what would run; write nothing",
     )
+    run.add_argument("--full", action="store_true", help="with --dry-run: every setting, defaults too")
     run.add_argument("--until", default="", metavar="STAGE", help="stop after this stage")
     run.add_argument(
         "--accept-change",

@@ -6,14 +6,16 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from medxiaohe import io, permission
 from medxiaohe.cli import own_rows
 from medxiaohe.cli.summary import as_json, as_text, headline, table
-from medxiaohe.errors import ConfigError
+from medxiaohe.errors import ConfigError, DataError, MedError, RunLocked, StorageError
+from medxiaohe.pages.sections import progress_page
 from medxiaohe.progress import clock
 from medxiaohe.recipe import load, ranks, shipped
 from medxiaohe.recipe import run as recipes
@@ -29,10 +31,48 @@ def run(args: argparse.Namespace) -> int:
     recipe = load.load(shipped.recipe(args.recipe), args.set, args.out, allow_code=args.allow_code)
     if args.dry_run:
         return _dry_run(recipe, args)
-    done = recipes.run(recipe, say=say, accept_change=args.accept_change, until=args.until)
+    with _page(recipe.out) as changed:
+        done = recipes.run(
+            recipe, say=say, accept_change=args.accept_change, until=args.until, changed=changed
+        )
     _print(recipe, done, args.json)
     ranks.leave()
     return 0
+
+
+@contextmanager
+def _page(out: Path) -> Iterator[Callable[[], None]]:
+    """Keep a page about the run in its folder; what is yielded writes it again, at most every few seconds.
+
+    A page that cannot be written ends no run: what fills the disk is reported by the stage that needs it.
+    """
+    last = 0.0
+
+    def changed() -> None:
+        nonlocal last
+        if time.monotonic() - last >= progress_page.REFRESH or not last:
+            last = time.monotonic()
+            _written(out)
+
+    if not ranks.is_first():
+        yield lambda: None
+        return
+    say(f"page     {out / progress_page.NAME}")
+    try:
+        yield changed
+    except RunLocked:
+        raise  # the page is that of the other process
+    except BaseException as error:
+        if last:  # a run that is refused before a stage begins leaves what is there
+            _written(out, str(error) if isinstance(error, MedError) else type(error).__name__)
+        raise
+    if last or not (out / progress_page.NAME).is_file():
+        _written(out)
+
+
+def _written(out: Path, failed: str = "") -> None:
+    with suppress(StorageError, DataError):
+        progress_page.write(out, failed=failed)
 
 
 def status(args: argparse.Namespace) -> int:
@@ -121,9 +161,20 @@ def _dry_run(recipe: load.Recipe, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"recipe": resolved, "plan": plan}, ensure_ascii=False))
     else:
-        print(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True, width=120))
-        print("\n".join(f"{name:<16} {what}" for name, what in plan.items()))
+        if args.full:
+            print(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True, width=120))
+        rows = [(name, *_minutes(recipe, name), what) for name, what in plan.items()]
+        print(table([("stage", *(("about",) if recipe.minutes else ()), "state"), *rows]))
+        left = sum(what != "done" for what in plan.values())
+        print(f"\n{left} of {len(plan)} stages to run; --dry-run --full prints every setting")
     return 1 if any(what.startswith("changed") for what in plan.values()) else 0
+
+
+def _minutes(recipe: load.Recipe, name: str) -> tuple[str, ...]:
+    """How long a stage takes, where the recipe states minutes at all."""
+    if not recipe.minutes:
+        return ()
+    return (clock(60 * recipe.minutes[name]) if name in recipe.minutes else "",)
 
 
 def given_input(text: str) -> tuple[str, Path]:

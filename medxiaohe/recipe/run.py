@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, threads
+from medxiaohe import io, progress, threads
 from medxiaohe.errors import ConfigError, DataError, RunLocked
 from medxiaohe.plugins import nearest
 from medxiaohe.progress import clock
@@ -27,6 +28,8 @@ from medxiaohe.recipe import carried, ranks
 from medxiaohe.recipe.estimate import Estimate
 from medxiaohe.recipe.identity import changes, identity
 from medxiaohe.recipe.load import Recipe, Stage
+
+NOTES = ".now"  # folder in the run folder: what the running stage has done so far (progress.watched)
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,14 @@ def run(
     accept_change: bool = False,
     until: str = "",
     given: Mapping[str, Path] | None = None,
+    changed: Callable[[], None] = lambda: None,
 ) -> list[Done]:
     """Run every stage that is not done yet, in order.
 
     Raises ConfigError with a readable diff when a finished stage was made from other settings,
     inputs or code; with `accept_change` such a stage is run again. `until` names the last stage.
-    `given` are published folders that stand for stages the recipe does not have.
+    `given` are published folders that stand for stages the recipe does not have. `changed` is called when
+    a stage begins, advances or ends, for a page about the run.
     """
     check_until(recipe, until)
     threads.fit()
@@ -65,11 +70,14 @@ def run(
             say(estimate.at_start())
         for stage in recipe.stages:
             inputs = _inputs(stage, recipe, given or {})
-            done.append(
-                _run_stage(stage, inputs, recipe, say, accept_change)
-                if ranks.is_first()
-                else _join(stage, inputs, recipe)
-            )
+            if ranks.is_first():
+                with progress.watched(recipe.out / NOTES, changed):
+                    done.append(_run_stage(stage, inputs, recipe, say, accept_change, changed))
+                shutil.rmtree(recipe.out / NOTES, ignore_errors=True)
+                if done[-1].ran:
+                    changed()
+            else:
+                done.append(_join(stage, inputs, recipe))
             if line := estimate.after(done[-1].name, done[-1].seconds, ran=done[-1].ran):
                 say(line)
             if stage.name == until:
@@ -102,7 +110,12 @@ def plan(recipe: Recipe, until: str = "") -> dict[str, str]:
 
 
 def _run_stage(
-    stage: Stage, inputs: Mapping[str, Path], recipe: Recipe, say: Callable[[str], None], accept_change: bool
+    stage: Stage,
+    inputs: Mapping[str, Path],
+    recipe: Recipe,
+    say: Callable[[str], None],
+    accept_change: bool,
+    changed: Callable[[], None],
 ) -> Done:
     folder = stage.folder(recipe.out)
     record = identity(stage, inputs)
@@ -126,6 +139,7 @@ def _run_stage(
     start, summary = time.time(), dict[str, Any]()
     begun = {"stage": stage.name, "version": stage.version, "started": round(start, 1)}
     _log(recipe.out, begun)
+    changed()
     with io.publish(folder, record=lambda: {**record, "summary": summary}) as draft:
         ranks.agree(str(draft))
         summary.update(io.to_json(stage.run(stage.settings, draft, **inputs) or {}))

@@ -61,7 +61,7 @@ def small(name: str = "asthma") -> list[Entity]:
         Entity("D:asthma", name, "disease", ("D:lung",), xrefs=("ORPHA:1",)),
         Entity("D:cold", "cold", "disease", ("D:lung",)),
         Entity("D:scurvy", "scurvy", "disease", ("MET:disease",)),
-        Entity("D:gout", "gout", "disease", ("MET:disease",)),
+        Entity("D:gout", "gout", "disease", ("MET:disease",), ("podagra", "Gout"), abbreviations=("UA",)),
         Entity("MET:anatomy", "anatomy", "anatomy"),
         Entity("A:heart", "heart", "anatomy", ("MET:anatomy",)),
         Entity("A:lung", "lung", "anatomy", ("MET:anatomy",)),
@@ -110,7 +110,7 @@ def test_the_page_is_well_formed_and_asks_for_nothing() -> None:
             a
             for _, attributes in tags
             for key, a in attributes.items()
-            if key in ("src", "href") and not str(a).startswith("#")
+            if key in ("src", "href") and not str(a).startswith("#") and a != "coverage.csv"
         ]
         outside = re.findall(r"(?:https?:)?//[\w.]+\.\w+", re.sub(r'id="packed">[^<]*<', "<", text))
         assert set(outside) <= {"http://www.w3.org"}  # a namespace, not an address
@@ -251,8 +251,30 @@ def test_tables_sort_and_search_and_the_comparison_shows_both(tab: Browser, tmp_
 
 
 @needs_browser
+def test_an_entity_is_found_by_any_of_its_names_and_no_result_is_a_result(
+    tab: Browser, tmp_path: Path
+) -> None:
+    (tmp_path / "index.html").write_text(page(*measured(small(), [NAMED, OTHER], ("A", "B"))))
+    tab.open((tmp_path / "index.html").as_uri())
+    find = "document.querySelector('.finder input')"
+    listed = "[...document.querySelectorAll('#found li')].map((row) => row.textContent)"
+    for words, first in {
+        "Podagra": "gout (podagra) disease, 9 documents",
+        "ua": "gout (UA) disease, 9 documents",
+        "d:gout": "gout disease, 9 documents",
+        "heart attack": "No name, synonym or code holds \u201cheart attack\u201d.",
+    }.items():
+        tab.do(f"{find}.value = {json.dumps(words)}, {find}.dispatchEvent(new Event('input'))")
+        rows = tab.do(listed)
+        assert len(rows) == 1 and rows[0].replace(", 0 documents", ", 9 documents") == first
+    assert tab.do("document.querySelector('a[href=\"coverage.csv\"]').textContent") == "coverage.csv"
+
+
+@needs_browser
 def test_hostile_names_run_nothing_and_nothing_leaves_the_page(tab: Browser, tmp_path: Path) -> None:
-    entities = [replace(entity, name=f"{entity.name} {HOSTILE}") for entity in small()]
+    entities = [
+        replace(entity, name=f"{entity.name} {HOSTILE}", synonyms=(f"a\tb\n{HOSTILE}",)) for entity in small()
+    ]
     (tmp_path / "index.html").write_text(page(*measured(entities, [NAMED, OTHER], ("A <b>", "B"))))
     for width, dark in ((1280, False), (400, True)):
         tab.events.clear()

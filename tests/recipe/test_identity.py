@@ -107,7 +107,7 @@ def test_an_evaluation_is_refused_when_what_it_rests_on_was_edited(
         assert done.returncode == 0, done.stderr
     assert "done     exam" in command(package, place, *RUN).stderr
     dry = command(package, place, *RUN, "--dry-run")
-    assert dry.returncode == 0 and dry.stdout.splitlines()[-1].split() == ["exam", "done"]
+    assert dry.returncode == 0 and ["exam", "done"] in map(str.split, dry.stdout.splitlines())
     before = engine.files(place / "out")
     edit(package, place)
     for words in (RUN, EVAL):

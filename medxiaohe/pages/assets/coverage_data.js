@@ -37,7 +37,8 @@ async function unpack() {
   store.ids = raw.ids.split("\n");
   store.names = raw.names.split("\n");
   store.size = store.ids.length;
-  store.lower = null; // names in lower case, made at the first search
+  store.others = raw.others.split("\n").map((line) => (line ? line.split("\t") : []));
+  store.lower = null; // all names in lower case, made at the first search
   store.kinds = raw.kinds;
   store.kind = Uint8Array.from(raw.kind);
   store.layer = Uint8Array.from(raw.layer, Number);
@@ -141,17 +142,27 @@ function zScore(node, column = "documents_below") {
 
 // ---- search ----------------------------------------------------------------------------------------
 
+// For each entity its name, its code, then its other names, in lower case.
+function lowered() {
+  store.lower = store.lower || store.names.map((name, node) => [name, store.ids[node], ...store.others[node]].map((one) => one.toLowerCase()));
+  return store.lower;
+}
+
+// The other name by which an entity holds the words; "" where its own name or code does, null where nothing does.
+function foundBy(node, asked) {
+  const place = lowered()[node].findIndex((name) => name.includes(asked));
+  return place < 0 ? null : place < 2 ? "" : store.others[node][place - 2];
+}
+
+// Entities whose name, code or other name is the words, begins with them, or holds them: in this order.
 function search(text, most, wanted = () => true) {
-  const asked = text.trim().toLowerCase();
+  const asked = text.trim().toLowerCase().replace(/\s+/g, " ");
   if (!asked) return [];
-  store.lower = store.lower || store.names.map((name) => name.toLowerCase());
   const exact = [], starts = [], holds = [];
-  for (let node = 0; node < store.size; node++) {
-    const name = store.lower[node];
-    const place = name.indexOf(asked);
-    if ((place < 0 && store.ids[node].toLowerCase() !== asked) || !wanted(node)) continue;
-    (place < 0 || name === asked ? exact : place === 0 ? starts : holds).push(node);
-  }
+  lowered().forEach((names, node) => {
+    if (!names.some((name) => name.includes(asked)) || !wanted(node)) return;
+    (names.includes(asked) ? exact : names.some((name) => name.startsWith(asked)) ? starts : holds).push(node);
+  });
   return [...exact, ...starts, ...holds].slice(0, most);
 }
 

@@ -15,7 +15,7 @@ function drawControls() {
   const colors = Object.entries(COLORS).filter(([key]) => key !== "ratio" || store.sides.length > 1).map(([key, color]) => [key, color.label]);
   const rare = make("input", { type: "checkbox", checked: state.rare, onchange: (event) => set("rare")(event.target.checked) });
   const list = make("ul", { class: "found", id: "found" });
-  const find = make("input", { type: "search", placeholder: "name or code", autocomplete: "off", "aria-controls": "found", oninput: (event) => suggest(event.target.value, list), onkeydown: (event) => { if (event.key === "Escape") list.replaceChildren(); } });
+  const find = make("input", { type: "search", placeholder: "name, synonym or code", autocomplete: "off", "aria-controls": "found", oninput: (event) => suggest(event.target.value, list), onkeydown: (event) => { if (event.key === "Escape") list.replaceChildren(); } });
   $("controls").replaceChildren(...[
     selectOf("Kind", state.kind, [["", "all kinds"], ...kinds], set("kind")),
     selectOf("Layer", state.layer, [["", "all layers"], ["1", "1 domain"], ["2", "2 chapter"], ["3", "3 group"], ["4", "4 entity"], ["5", "5 variant"]], set("layer")),
@@ -27,10 +27,18 @@ function drawControls() {
 }
 
 function suggest(text, list) {
-  list.replaceChildren(...search(text, 10).map((node) => make("li", {}, make("button", { type: "button", onclick: () => {
-    list.replaceChildren();
-    go(node);
-  } }, store.names[node], make("small", {}, ` ${store.kinds[store.kind[node]]}, ${format(documentsBelow(node))} documents`)))));
+  const asked = text.trim().toLowerCase().replace(/\s+/g, " ");
+  const found = search(text, 10);
+  const item = (node) => {
+    const other = foundBy(node, asked);
+    const notes = `${other ? ` (${other})` : ""} ${store.kinds[store.kind[node]]}, ${format(documentsBelow(node))} documents`;
+    return make("li", {}, make("button", { type: "button", onclick: () => {
+      list.replaceChildren();
+      go(node);
+    } }, store.names[node], make("small", {}, notes)));
+  };
+  const none = asked && !found.length ? [make("li", { class: "quiet", role: "status" }, `No name, synonym or code holds \u201c${text.trim()}\u201d.`)] : [];
+  list.replaceChildren(...found.map(item), ...none);
 }
 
 // ---- tables ----------------------------------------------------------------------------------------
@@ -41,8 +49,7 @@ function nodeTable(place, caption, nodes, columns, order) {
   const body = make("tbody"), heads = make("tr"), foot = make("p", { class: "quiet pager" });
   const find = make("input", { type: "search", placeholder: `search ${format(nodes.length)} names`, "aria-label": "Search this table", oninput: (event) => { asked = event.target.value.trim().toLowerCase(); most = PAGE; fill(); } });
   function fill() {
-    store.lower = asked ? store.lower || store.names.map((name) => name.toLowerCase()) : store.lower;
-    const kept = asked ? nodes.filter((node) => store.lower[node].includes(asked)) : [...nodes];
+    const kept = asked ? nodes.filter((node) => foundBy(node, asked) !== null) : [...nodes];
     const value = columns[by].value, sign = down ? -1 : 1;
     kept.sort((a, b) => { const x = value(a), y = value(b); return sign * (typeof x === "string" ? x.localeCompare(y) : x - y); });
     body.replaceChildren(...kept.slice(0, most).map((node) => make("tr", {}, columns.map((column, i) => {

@@ -18,9 +18,15 @@ def document(
     sections: Sequence[Html],
     styles: Sequence[str],
     scripts: Sequence[str],
+    *,
+    refresh: int = 0,
 ) -> str:
-    """The page of `sections`, whose ids and names are `contents`; styles and scripts are files of
-    serve/assets."""
+    """The page of `sections`, whose ids and names are `contents`.
+
+    Args:
+        styles, scripts: names of files of pages/assets.
+        refresh: seconds after which a browser loads the page again; 0 is never.
+    """
     style, script = (Html("\n".join(map(asset, names))) for names in (styles, scripts))
     head = tag(
         "head",
@@ -29,6 +35,7 @@ def document(
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", http_equiv="refresh", content=str(refresh)) if refresh else None,
         tag("title", title),
         tag("style", style),
     )

@@ -150,4 +150,9 @@ def plain(value: Any) -> str:
 
 
 def excerpt(value: str, length: int) -> str:
-    return value if len(value) <= length else value[: length - 1].rstrip() + "\u2026"
+    """At most `length` characters, cut between words where a space is in the last third of them."""
+    if len(value) <= length:
+        return value
+    cut = value[:length]
+    space = cut.rfind(" ")
+    return cut[: space if space > 2 * length // 3 else length - 1].rstrip() + "\u2026"

@@ -118,8 +118,8 @@ def covered(run: Run, more: Sequence[StageFolder]) -> Html:
         "covered",
         "Coverage before and after",
         charts.figure(
-            charts.bars("Entities mentioned at all", lines),
-            "Entities with at least one row, after each stage.",
+            charts.bars("Entities mentioned at all", lines, most=entities),
+            "Entities with at least one row, after each stage; a full bar is every entity of the tree.",
         ),
         table(caption, head, rows, numbers=tuple(range(1, len(head)))),
     )

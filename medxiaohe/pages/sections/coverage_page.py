@@ -26,6 +26,7 @@ from medxiaohe.pages.sections.coverage_sections import (
     summary_section,
 )
 from medxiaohe.pages.sections.data_sections import log_thin
+from medxiaohe.types import Entity
 
 STYLES = ("report.css", "coverage.css")
 SCRIPTS = ("coverage_data.js", "coverage_map.js", "coverage_tables.js")
@@ -71,7 +72,8 @@ HOW = (
 )
 THIN = "Named at least once, itself or below, by the fewest documents; of equals, the larger branches first."
 EMPTY = "No document names the entity or anything below it; the largest branches first."
-NO_SCRIPT = "This part needs scripts. The same numbers are in coverage.csv, beside this page."
+CSV = tag("a", "coverage.csv", href="coverage.csv", download="coverage.csv")
+NO_SCRIPT = ("This part needs scripts. The same numbers are in ", CSV, ", beside this page.")
 
 
 def _map_section(found: Coverage) -> Html:
@@ -90,9 +92,12 @@ def _map_section(found: Coverage) -> Html:
     )
     aside = tag("aside", id="panel", aria_live="polite", aria_label="The entity that is open")
     none = tag("noscript", tag("p", NO_SCRIPT, class_="notice"))
+    table = tag(
+        "p", "Every entity with its numbers, as a table: ", CSV, ", beside this page.", class_="quiet"
+    )
     return section(
-        "map", "Map of the tree", tag("p", HOW, class_="quiet"), none, controls, where, tag("div", drawn,
-        aside, class_="mapframe"),
+        "map", "Map of the tree", tag("p", HOW, class_="quiet"), table, none, controls, where,
+        tag("div", drawn, aside, class_="mapframe"),
         tag("details", tag("summary", "Everything directly below, as a list"), tag("div", id="below-table"),
         id="below"),
     )  # fmt: skip
@@ -182,6 +187,8 @@ def packed(found: Coverage, summary: Mapping[str, Any]) -> str:
     columns = {
         "ids": "\n".join(_line(entity.id) for entity in entities),
         "names": "\n".join(_line(entity.name) for entity in entities),
+        # one line an entity, its other names between tabs
+        "others": "\n".join("\t".join(map(_line, _others(entity))) for entity in entities),
         "kinds": kinds,
         "kind": [kinds.index(entity.kind) for entity in entities],
         "layer": "".join(map(str, found.layers)),
@@ -210,6 +217,17 @@ def packed(found: Coverage, summary: Mapping[str, Any]) -> str:
         + squeeze.flush()
     )
     return base64.b64encode(data).decode()
+
+
+def _others(entity: Entity) -> list[str]:
+    """The other names of an entity, for the search: synonyms, lay names, abbreviations; none twice."""
+    seen = {entity.name.casefold()}
+    found = []
+    for name in (*entity.synonyms, *entity.lay, *entity.abbreviations):
+        if name.casefold() not in seen:
+            seen.add(name.casefold())
+            found.append(name)
+    return found
 
 
 def _line(text: str) -> str:

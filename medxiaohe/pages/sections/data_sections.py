@@ -150,7 +150,7 @@ def funnel_section(run: Run, *, words: bool, more: Sequence[StageFolder] = ()) -
         tag(
             "div",
             charts.figure(
-                charts.bars("Funnel of records", rows),
+                charts.bars("Funnel of records", rows, most=found),
                 "Records that reach each step, as counts and as a share of the rows found.",
             ),
             charts.figure(

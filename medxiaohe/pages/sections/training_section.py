@@ -58,10 +58,10 @@ def training_section(run: Run, words: bool = True) -> Html:
 
 
 def _trained(stage: StageFolder, words: bool) -> Html:
-    curves = _curves(stage.rows("metrics.jsonl"))
+    curves = curves_of(stage.rows("metrics.jsonl"))
     units = {**UNITS, "loss": "loss of the policy"} if "reward" in curves else UNITS
-    main = [_curve(stage.label, name, curves[name], units) for name in MAIN if name in curves]
-    rest = [_curve(stage.label, name, curves[name], units) for name in sorted(curves) if name not in MAIN]
+    main = [curve(stage.label, name, curves[name], units) for name in MAIN if name in curves]
+    rest = [curve(stage.label, name, curves[name], units) for name in sorted(curves) if name not in MAIN]
     return tag(
         "div",
         tag("h3", stage.label),
@@ -157,7 +157,8 @@ def _facts(stage: StageFolder) -> list[Html]:
     return [tag("div", tag("dt", name), tag("dd", value)) for name, value in rows]
 
 
-def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """(step, value) of every measurement in rows of metrics.jsonl."""
     curves: dict[str, list[tuple[float, float]]] = {}
     for i, row in enumerate(rows):
         for name, value in row.items():
@@ -171,7 +172,10 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, fl
     return curves
 
 
-def _curve(stage: str, name: str, points: Sequence[tuple[float, float]], units: Mapping[str, str]) -> Html:
+def curve(
+    stage: str, name: str, points: Sequence[tuple[float, float]], units: Mapping[str, str] = UNITS
+) -> Html:
+    """A chart of one measurement: as logged, and its trailing mean."""
     color = 3 if name == "reward" else 1
     logged, mean = charts.thin(points), charts.thin(charts.smooth(points))
     series = [charts.Line("as logged", logged, color, faint=True), charts.Line(name, mean, color)]

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from medxiaohe import progress
 from medxiaohe.errors import MedError, ModelError, StorageError
 from medxiaohe.models.checkpoint import Loaded
 from medxiaohe.models.families import family as families
@@ -48,11 +49,12 @@ def explained(label: str, place: Path | None = None) -> Iterator[None]:
 
 def alarms(label: str) -> Any:
     """A callback: ModelError at the step whose loss is no number, and before a checkpoint would hold a weight
-    that is none."""
+    that is none. What is logged is kept for the page about the run."""
     from transformers import TrainerCallback
 
     class Alarms(TrainerCallback):  # type: ignore[misc]
         def on_log(self, _: Any, state: Any, __: Any, logs: Any = None, **___: Any) -> None:
+            progress.measured(state.global_step, logs or {})
             loss = (logs or {}).get("loss")
             if loss is not None and not math.isfinite(loss):
                 raise ModelError(
