@@ -1,13 +1,13 @@
 """Workflow: rationale, its review, a caption, and experts that vote (MedCoT, arXiv 2412.13736).
 
 paper says                            we do, and why
-a rationale (MC-1), judged (MC-2)     the same; a judgement that cannot be read counts as "not effective", so
+a rationale, judged                   the same; a judgement that cannot be read counts as "not effective", so
                                       the rationale is written again
 effective: kept or shortened          kept: a shorter one would cost a request for no information
-a diagnostic specialist, a T5 with a  models that are asked: `experts` roles, each with its number;
-mixture of 6 experts, top 2 (MC-3)    each may be another model of the cast
+a diagnostic specialist, a T5 with a  models that are asked: `experts` roles, each with its number; each
+mixture of 6 experts, top 2           may be another model of the cast, such as an expert of train.moe
 "vote" in the text, a gate in the     votes over the experts' answers; experts without an answer abstain; of
-code (MC-5)                           equal answers the first wins, and the trace has all of them
+code                                  equal answers the first wins, and the trace has all of them
 """
 
 from __future__ import annotations

@@ -155,6 +155,11 @@ STAGE_VERBS = {
         "rows and pairs that teach which queries each knowledge source answers",
         "--input data=work/data_mixture/1",
     ),
+    ("train", "moe"): (
+        "train.moe",
+        "a mixture of experts that answers closed questions from image, words and rationale",
+        "--input data=work/data_mixture/1",
+    ),
     ("train", "reward"): (
         "train.reward_model",
         "a reward model from pairs and their fact-invariant variants",

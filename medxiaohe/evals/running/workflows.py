@@ -12,7 +12,7 @@ from medxiaohe import plugins
 from medxiaohe.agents.engine import Budget, Journal, Tools, about, is_flow, options, run
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import build
-from medxiaohe.retrieval import assets
+from medxiaohe.retrieval import assets, prototypes
 from medxiaohe.retrieval.cases import Cases
 from medxiaohe.retrieval.controls import SOURCES, Knowledge, controlled
 from medxiaohe.retrieval.graph import GraphStore
@@ -89,13 +89,15 @@ def chosen(name: str, workflow: Mapping[str, Any]) -> Chosen:
 
 def resources(library: str | None, stores: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What tools work on beside arguments and images, read when a tool needs it: a library, knowledge that
-    comes with assets, and the stores `graph` and `cases`."""
+    comes with assets, and the stores `graph`, `cases` and `prototypes`."""
     named = stores or {}
     own: dict[str, Any] = {"library": cache(partial(open_library, library))} if library else {}
     if "graph" in named:
         own["graph"] = cache(partial(_graph, named["graph"]))
     if "cases" in named:
         own["cases"] = cache(lambda: Cases.read(Path(named["cases"])))
+    if "prototypes" in named:
+        own["prototypes"] = cache(lambda: prototypes.read(Path(named["prototypes"])))
     return {**assets.resources(), **own}
 
 
@@ -120,7 +122,7 @@ def tools_of(
     Args:
         names: of tools.
         given: resources by their names; a value may be a function that returns it.
-        stores: NAME -> path; `graph` and `cases` are resources already.
+        stores: NAME -> path; `graph`, `cases` and `prototypes` are resources already.
         knowledge: the control that all sources get.
         seed: of what a control draws.
 
@@ -135,7 +137,7 @@ def tools_of(
             sources[name] = cache(partial(_controlled, name, sources[name], knowledge, seed))
     (search,) = describe_tools(["search"])
     more = []
-    for name in sorted(set(stores) - {"graph", "cases"}):
+    for name in sorted(set(stores) - {"graph", "cases", "prototypes"}):
         store = _controlled(name, cache(partial(open_library, stores[name])), knowledge, seed)
         about = f"{search.description} This library is {name}."
         more.append(replace(bind(search, library=store), name=f"search_{name}", description=about))

@@ -33,6 +33,7 @@ HOW_TO_GIVE = {
     " a store",
     "cases": "set `stores.cases` of the evaluation, or --library cases=FILE of `ask`, to passages with"
     " images",
+    "prototypes": "set `stores.prototypes` of the evaluation to a file of benchmarks/intents.py",
 }
 
 

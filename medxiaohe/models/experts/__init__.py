@@ -1,0 +1,2 @@
+"""The diagnostic specialist of MedCoT: a sparse mixture of experts over the words and the image of a closed
+question."""

@@ -1,0 +1,130 @@
+"""What the specialist reads: words as vectors, images as patch features of a frozen tower."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from medxiaohe import assets, plugins
+from medxiaohe.errors import ModelError
+from medxiaohe.images import open_image
+from medxiaohe.models.embed import Embedder
+from medxiaohe.progress import Meter
+from medxiaohe.types import ImageRef
+
+WORD = re.compile(r"\w+|[^\w\s]")
+SIDE = 8  # patches of an image are averaged to SIDE x SIDE
+PIXELS = 224
+COLOURS = "colours"  # a tower without weights: mean and spread of the colours of each patch
+NEAR = 8  # images encoded together
+
+
+@dataclass(frozen=True)
+class Question:
+    """A closed question with what was written about its image.
+
+    Attributes:
+        text: of the question; caption and rationale: "" where there is none.
+        image: None where there is none.
+    """
+
+    text: str
+    image: ImageRef | None = None
+    caption: str = ""
+    rationale: str = ""
+
+
+def words_of(question: Question, longest: int) -> list[tuple[str, int]]:
+    """(word, segment) of a question: its own words, then caption and rationale, each cut to what is left."""
+    found: list[tuple[str, int]] = []
+    for segment, text in enumerate((question.text, question.caption, question.rationale)):
+        found += [(word, segment) for word in WORD.findall(text.casefold())]
+    return found[:longest] or [("?", 0)]
+
+
+def padded(
+    questions: Sequence[Question], vectors: dict[str, np.ndarray], dim: int, longest: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vectors of words [rows, words, dim], segments and mask [rows, words]."""
+    rows = [words_of(question, longest) for question in questions]
+    width = max(map(len, rows))
+    text = np.zeros((len(rows), width, dim), np.float32)
+    segments, mask = np.zeros((2, len(rows), width), np.int64)
+    for i, row in enumerate(rows):
+        text[i, : len(row)] = [vectors[word] for word, _ in row]
+        segments[i, : len(row)] = [segment for _, segment in row]
+        mask[i, : len(row)] = 1
+    return text, segments, mask
+
+
+def vectors_of(words: Sequence[str], embedder: Embedder) -> dict[str, np.ndarray]:
+    """Word -> vector of length one."""
+    unique = sorted(set(words))
+    return dict(zip(unique, embedder.encode(unique), strict=True))
+
+
+def patches_of(images: Sequence[ImageRef | None], tower: str) -> dict[ImageRef | None, np.ndarray]:
+    """Features [SIDE * SIDE, dim] of each image; zeros for None.
+
+    Args:
+        images: each is encoded once.
+        tower: "colours", "dinov2" (the package asset), or a folder with a vision model in hub layout.
+    """
+    unique = [image for image in dict.fromkeys(images) if image is not None]
+    encode = _colours if tower == COLOURS else _tower(tower) if unique else _colours
+    meter, rows = Meter("look at images", len(unique)), []
+    for start in range(0, len(unique), NEAR):
+        batch = unique[start : start + NEAR]
+        rows.append(encode([open_image(image).convert("RGB").resize((PIXELS, PIXELS)) for image in batch]))
+        meter.advance(len(batch))
+    meter.close()
+    found: dict[ImageRef | None, np.ndarray] = {}
+    if unique:
+        found |= zip(unique, np.concatenate(rows), strict=True)
+    dim = found[unique[0]].shape[1] if unique else 6
+    return found | {None: np.zeros((SIDE * SIDE, dim), np.float32)}
+
+
+def _colours(pictures: Sequence[Any]) -> np.ndarray:
+    cell = PIXELS // SIDE
+    pixels = np.stack([np.asarray(picture, np.float32) / 255 for picture in pictures])
+    cells = pixels.reshape(len(pictures), SIDE, cell, SIDE, cell, 3)
+    both = np.concatenate([cells.mean((2, 4)), cells.std((2, 4))], -1)
+    flat: np.ndarray = both.reshape(len(pictures), SIDE * SIDE, 6)
+    return flat
+
+
+@functools.lru_cache(maxsize=1)
+def _tower(name: str) -> Any:
+    plugins.need("torch", "transformers", why=f"the tower {name}")
+    import torch
+    from transformers import AutoModel
+
+    from medxiaohe.models.starter import IMAGENET_MEAN, IMAGENET_STD
+
+    folder = assets.folder("dinov2_small_registers") if name == "dinov2" else name
+    try:
+        model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"cannot load the tower {name}: {' '.join(str(error).split())[:300]}") from error
+    mean, spread = (np.array(values, np.float32) for values in (IMAGENET_MEAN, IMAGENET_STD))
+
+    def encode(pictures: Sequence[Any]) -> np.ndarray:
+        pixels = np.stack([np.asarray(picture, np.float32) / 255 for picture in pictures])
+        pixels = ((pixels - mean) / spread).transpose(0, 3, 1, 2).copy()
+        with torch.inference_mode():
+            hidden = model(pixel_values=torch.from_numpy(pixels)).last_hidden_state
+        # behind the first token and the registers stand the patches, row by row
+        patches = hidden[:, 1 + getattr(model.config, "num_register_tokens", 0) :]
+        side = int(patches.shape[1] ** 0.5)
+        grid = patches.transpose(1, 2).reshape(len(pictures), -1, side, side)
+        small = torch.nn.functional.adaptive_avg_pool2d(grid, SIDE)
+        rows: np.ndarray = small.flatten(2).transpose(1, 2).numpy()
+        return rows
+
+    return encode

@@ -1,0 +1,148 @@
+"""The network: cross-attention from words to patches, a sparse mixture of experts as the gate between them,
+scores of answer candidates (MedCoT, arXiv 2412.13736, section 3.3).
+
+    h   [rows, words, width]    question, caption and rationale, one vector a word
+    img [rows, words, width]    what each word sees of the image
+    w   [rows, words, experts]  weights of the experts, 0 outside of the `top` best, 1 in sum for each word
+    h'  = (1 - g) h + g img,  g = sigmoid(sum over experts of w_e expert_e([h, img]))
+
+The paper reads a vote out of its experts, its code sums them into one gate: both are here. Expert e alone
+answers with g = sigmoid(expert_e([h, img])).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SEGMENTS = 3  # question, caption, rationale
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a network.
+
+    Attributes:
+        text: of the vector of a word.
+        image: of the vector of a patch.
+        width: of the hidden states.
+        experts: how many there are.
+        top: experts that each word is sent to.
+        longest: words that are read.
+        patches: number of patches of an image.
+    """
+
+    text: int
+    image: int
+    width: int = 64
+    experts: int = 6
+    top: int = 2
+    longest: int = 96
+    patches: int = 0
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the network makes of a batch.
+
+    Attributes:
+        gate: scores of the candidates by the mixture, [rows, candidates].
+        experts: by each expert alone, [rows, experts, candidates].
+        weights: of the experts, [rows, words, experts].
+        mask: 1 at words, [rows, words].
+    """
+
+    gate: Tensor
+    experts: Tensor
+    weights: Tensor
+    mask: Tensor
+
+
+class Specialist(nn.Module):  # type: ignore[misc]
+    """Scores answer candidates of closed questions."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        width = shape.width
+        self.words = nn.Linear(shape.text, width)
+        self.place = nn.Embedding(shape.longest, width)
+        self.segment = nn.Embedding(SEGMENTS, width)
+        self.encoder = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.1, batch_first=True)
+        self.patches = nn.Linear(shape.image, width)
+        self.patch_place = nn.Embedding(max(1, shape.patches), width)
+        self.ask, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.router = nn.Linear(2 * width, shape.experts)
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width))
+            for _ in range(shape.experts)
+        )
+        self.answer = nn.Linear(shape.text, width)
+        self.pooled = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
+
+    def forward(
+        self, words: Tensor, segments: Tensor, mask: Tensor, patches: Tensor, candidates: Tensor
+    ) -> Read:
+        """Scores of the candidates.
+
+        Args:
+            words: [rows, words, text]; segments: 0, 1 or 2 of each, [rows, words]; mask: 1 at words.
+            patches: [rows, patches, image]; zeros where a question has no image.
+            candidates: [candidates, text].
+        """
+        # words in their order and segment, read by one layer of self-attention
+        h = self.words(words) + self.place.weight[: words.shape[1]] + self.segment(segments)
+        h = self.encoder(h, src_key_padding_mask=mask == 0)
+        # each word looks at the patches
+        seen = self.patches(patches) + self.patch_place.weight[: patches.shape[1]]
+        scores = self.ask(h) @ self.key(seen).transpose(1, 2) / self.shape.width**0.5
+        img = scores.softmax(-1) @ self.value(seen)
+        both = torch.cat([h, img], -1)
+        weights = routed(self.router(both), self.shape.top)
+        # every expert's view of every word, [rows, words, experts, width]
+        views = torch.stack([expert(both) for expert in self.experts], 2)
+        gates = torch.cat([(weights.unsqueeze(-1) * views).sum(2, keepdim=True), views], 2).sigmoid()
+        mixed = (1 - gates) * h.unsqueeze(2) + gates * img.unsqueeze(2)
+        # the mean over words, of the mixture first and then of each expert, [rows, 1 + experts, width]
+        kept = mask[:, :, None, None].to(mixed.dtype)
+        mean = (mixed * kept).sum(1) / kept.sum(1).clamp(min=1)
+        found = self.pooled(mean) @ self.answer(candidates).T / self.shape.width**0.5
+        return Read(found[:, 0], found[:, 1:], weights, mask)
+
+
+def routed(scores: Tensor, top: int) -> Tensor:
+    """Softmax over the `top` best experts of each word, 0 for the others: they sum to 1.
+
+    Args:
+        scores: [..., experts].
+        top: experts that are kept.
+    """
+    best, which = scores.topk(top, -1)
+    return torch.zeros_like(scores).scatter(-1, which, best.softmax(-1))
+
+
+def balance(read: Read) -> Tensor:
+    """1 where all experts get an equal share of the words, up to their number where one gets all (Switch
+    Transformer, arXiv 2101.03961, eq. 4, with the weights themselves as shares)."""
+    mask = read.mask.unsqueeze(-1).to(read.weights.dtype)
+    share = (read.weights * mask).sum((0, 1)) / mask.sum().clamp(min=1)
+    return share.pow(2).sum() * read.weights.shape[-1]
+
+
+def loss(read: Read, gold: Tensor, experts: float, balanced: float) -> Tensor:
+    """Cross-entropy of the mixture, a share of that of each expert alone, and the balance of the experts.
+
+    Args:
+        read: of a batch; gold: index of the right candidate, [rows].
+        experts: weight of the experts' own cross-entropy; balanced: weight of their balance.
+    """
+    alone = F.cross_entropy(read.experts.flatten(0, 1), gold.repeat_interleave(read.experts.shape[1]))
+    return F.cross_entropy(read.gate, gold) + experts * alone + balanced * balance(read)
+
+
+def on_cpu(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

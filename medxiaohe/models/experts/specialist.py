@@ -1,0 +1,135 @@
+"""A trained specialist: its files, and what it answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medxiaohe import io
+from medxiaohe.errors import ModelError
+from medxiaohe.models.embed import embedder
+from medxiaohe.models.experts.features import Question, padded, patches_of, vectors_of, words_of
+from medxiaohe.models.experts.network import Shape, Specialist, on_cpu
+
+WEIGHTS, FACTS = "experts.safetensors", "experts.json"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a folder says beside the weights.
+
+    Attributes:
+        text: embedder of words; tower: of images.
+        candidates: answers that it chooses from.
+        shape: of the network.
+    """
+
+    text: str
+    tower: str
+    candidates: tuple[str, ...]
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a specialist answers to one question.
+
+    Attributes:
+        gate: the mixture's answer; experts: of each expert alone; vote: the plurality of the experts, of
+            equal answers the one of the experts with more weight.
+        weights: mean weight of each expert over the words; it sums to 1.
+    """
+
+    gate: str
+    experts: tuple[str, ...]
+    vote: str
+    weights: tuple[float, ...]
+
+
+def save(network: Specialist, facts: Facts, folder: Path) -> None:
+    """Write weights (safetensors, no pickle) and facts."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(on_cpu(network.state_dict()), folder / WEIGHTS)
+    io.write_json(folder / FACTS, asdict(facts))
+
+
+def load(folder: Path) -> tuple[Specialist, Facts]:
+    """A network and its facts; ModelError where the folder is none of train.moe."""
+    from safetensors.torch import load_file
+
+    try:
+        told = io.read_json(folder / FACTS)
+        shape = Shape(**told["shape"])
+        facts = Facts(told["text"], told["tower"], tuple(told["candidates"]), shape)
+        network = Specialist(shape)
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{folder} is no folder of train.moe ({reason}): give the folder `model` of that stage"
+        ) from error
+    return network.eval(), facts
+
+
+def prepared(questions: Sequence[Question], facts: Facts) -> dict[str, np.ndarray]:
+    """Arrays of all questions and of the candidates, as the network reads them."""
+    encoder = embedder(facts.text)
+    words = [word for one in questions for word, _ in words_of(one, facts.shape.longest)]
+    vectors = vectors_of(words, encoder)
+    text, segments, mask = padded(questions, vectors, encoder.dim, facts.shape.longest)
+    images = patches_of([one.image for one in questions], facts.tower)
+    patches = np.stack([images[one.image] for one in questions])
+    candidates = encoder.encode(list(facts.candidates))
+    return {
+        "words": text, "segments": segments, "mask": mask, "patches": patches, "candidates": candidates,
+    }  # fmt: skip
+
+
+def batch(arrays: dict[str, np.ndarray], rows: Sequence[int]) -> dict[str, Any]:
+    """Tensors of some rows, without the columns that are padding in all of them."""
+    import torch
+
+    chosen = list(rows)
+    width = int(arrays["mask"][chosen].sum(1).max())
+    found = {"candidates": torch.from_numpy(arrays["candidates"])}
+    found["patches"] = torch.from_numpy(arrays["patches"][chosen])
+    for name in ("words", "segments", "mask"):
+        found[name] = torch.from_numpy(arrays[name][chosen][:, :width])
+    return found
+
+
+def answers(network: Specialist, arrays: dict[str, np.ndarray], candidates: Sequence[str]) -> list[Answered]:
+    """What the network answers to each question, in order."""
+    import torch
+
+    found: list[Answered] = []
+    network.eval()
+    for start in range(0, len(arrays["mask"]), BATCH):
+        rows = range(start, min(start + BATCH, len(arrays["mask"])))
+        with torch.inference_mode():
+            read = network(**batch(arrays, rows))
+        kept = read.mask.unsqueeze(-1)
+        weights = ((read.weights * kept).sum(1) / kept.sum(1)).tolist()
+        gates, alone = read.gate.argmax(-1).tolist(), read.experts.argmax(-1).tolist()
+        for gate, own, weight in zip(gates, alone, weights, strict=True):
+            said = tuple(candidates[one] for one in own)
+            vote = voted(said, weight)
+            found.append(Answered(candidates[gate], said, vote, tuple(round(w, 6) for w in weight)))
+    return found
+
+
+def voted(said: Sequence[str], weights: Sequence[float]) -> str:
+    """The answer of most experts; of equal ones that of more weight."""
+    counts = Counter(said)
+    heard: Counter[str] = Counter()
+    for one, weight in zip(said, weights, strict=True):
+        heard[one] += weight  # type: ignore[assignment]
+    return max(counts, key=lambda one: (counts[one], heard[one], one))

@@ -1,0 +1,163 @@
+"""Intents of a query by prototypes: the mean vector of labelled questions of each intent (MedAide, arXiv
+2410.12532, section on intent recognition).
+
+paper says                              we do, and why
+17 intents, cosine to each prototype,   the same, with the intents of the rows that are given
+softmax, all above a threshold
+the threshold is not given              fitted on development rows, never on test rows
+nothing about other queries             a softmax sums to 1 whatever is asked, so the best cosine must also
+                                        reach a floor, fitted so that at most 5 % of development queries
+                                        without medicine activate an intent
+BioBERT                                 any embedder of `models/embed.py`
+prototypes move with the turns of a     not here: the tool is pure, and a query gives the same intents again
+conversation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe import io
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models.embed import embedder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TEMPERATURE = 0.05  # of the softmax over cosines
+SILENT = 0.95  # of the development queries without medicine that must activate nothing
+GRID = [round(0.01 * n, 2) for n in range(1, 61)]  # thresholds of the softmax
+FLOORS = [round(0.02 * n, 2) for n in range(0, 45)]  # of the cosine
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """Prototypes of intents.
+
+    Attributes:
+        vectors: intent -> vector of length one.
+        agents: intent -> the agent that it activates.
+        threshold: of the softmax over intents; floor: of the best cosine.
+        encoder: embedder of the texts.
+    """
+
+    vectors: Mapping[str, Sequence[float]]
+    agents: Mapping[str, str] = field(default_factory=dict)
+    threshold: float = 0.5
+    floor: float = 0.0
+    encoder: str = "minilm"
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Cosines of texts and prototypes, [texts, intents]."""
+        import numpy as np
+
+        matrix = np.array(list(self.vectors.values()), np.float32)
+        found: np.ndarray = embedder(self.encoder).encode(list(texts)) @ matrix.T
+        return found
+
+    def of(self, texts: Sequence[str]) -> list[list[str]]:
+        """Intents that each text activates, the likeliest first."""
+        names = list(self.vectors)
+        return [
+            [names[i] for i in row.argsort()[::-1] if active[i]]
+            for row, active in _chosen(self.scores(texts), self.threshold, self.floor)
+        ]
+
+    def agents_of(self, intents: Collection[str]) -> list[str]:
+        return sorted({self.agents[one] for one in intents if one in self.agents})
+
+
+def _chosen(cosines: np.ndarray, threshold: float, floor: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(softmax, which are activated) of each row."""
+    import numpy as np
+
+    raised = np.exp((cosines - cosines.max(1, keepdims=True)) / TEMPERATURE)
+    shares = raised / raised.sum(1, keepdims=True)
+    active = (shares >= threshold) & (cosines.max(1, keepdims=True) >= floor)
+    return list(zip(shares, active, strict=True))
+
+
+def fitted(
+    rows: Sequence[tuple[str, str]],
+    dev: Sequence[tuple[str, Collection[str]]],
+    elsewhere: Sequence[str],
+    encoder: str = "minilm",
+    agents: Mapping[str, str] | None = None,
+) -> Prototypes:
+    """Prototypes of labelled questions, with threshold and floor from development rows.
+
+    Args:
+        rows: (question, intent), for the prototypes.
+        dev: (query, intents), for the threshold.
+        elsewhere: development queries without medicine, for the floor.
+        encoder: embedder.
+        agents: intent -> agent.
+
+    Raises:
+        DataError: an intent of `dev` has no row, or there are no rows.
+    """
+    import numpy as np
+
+    if not rows or not dev:
+        raise DataError("intents: give labelled questions and development rows")
+    vectors = embedder(encoder).encode([text for text, _ in rows])
+    names = sorted({intent for _, intent in rows})
+    if unknown := sorted({one for _, own in dev for one in own} - set(names)):
+        raise DataError(f"intents: no question is labelled {unknown[0]!r}, which a development row has")
+    means = {}
+    for name in names:
+        mean = vectors[[i for i, (_, intent) in enumerate(rows) if intent == name]].mean(0)
+        means[name] = (mean / max(1e-9, float(np.linalg.norm(mean)))).tolist()
+    plain = Prototypes(means, agents or {}, encoder=encoder)
+    gold = np.array([[name in own for name in names] for _, own in dev])
+    cosines = plain.scores([text for text, _ in dev])
+    best_elsewhere = plain.scores(elsewhere).max(1) if elsewhere else np.zeros(1)
+    # the smallest floor that leaves most queries without medicine silent, then the best threshold above it
+    floor = next((one for one in FLOORS if float((best_elsewhere < one).mean()) >= SILENT), FLOORS[-1])
+    floor = floor if elsewhere else 0.0
+    best = max(GRID, key=lambda one: _micro(_chosen(cosines, one, floor), gold))
+    return Prototypes(means, agents or {}, best, floor, encoder)
+
+
+def _micro(chosen: list[tuple[np.ndarray, np.ndarray]], gold: np.ndarray) -> float:
+    import numpy as np
+
+    said = np.stack([active for _, active in chosen])
+    both = int((said & gold).sum())
+    return 2 * both / max(1, int(said.sum()) + int(gold.sum()))
+
+
+def f1(
+    said: Sequence[Collection[str]], gold: Sequence[Collection[str]], names: Sequence[str]
+) -> dict[str, float]:
+    """Micro F1 over all intents, and macro F1 over those that occur in the gold."""
+    counts = {name: [0, 0, 0] for name in names}  # right, said, gold
+    for own, wanted in zip(said, gold, strict=True):
+        for name in names:
+            counts[name][0] += name in own and name in wanted
+            counts[name][1] += name in own
+            counts[name][2] += name in wanted
+    total = [sum(one[k] for one in counts.values()) for k in range(3)]
+    each = [2 * a / (b + c) for a, b, c in counts.values() if c]
+    return {"micro": 2 * total[0] / max(1, total[1] + total[2]), "macro": sum(each) / max(1, len(each))}
+
+
+def save(prototypes: Prototypes, path: Path) -> None:
+    io.write_json(path, {**prototypes.__dict__, "vectors": dict(prototypes.vectors)})
+
+
+def read(path: Path) -> Prototypes:
+    """Prototypes of a file; ConfigError where it is none."""
+    try:
+        told: dict[str, Any] = io.read_json(path)
+        return Prototypes(
+            told["vectors"], told["agents"], float(told["threshold"]), float(told["floor"]), told["encoder"]
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path} is no file of intent prototypes ({type(error).__name__}): benchmarks/intents.py makes"
+            " one"
+        ) from error
