@@ -26,7 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from medxiaohe import permission, threads, torchvision_ops
+from medxiaohe import library_bars, permission, threads, torchvision_ops
 from medxiaohe.errors import ConfigError, MedError, MissingExtra
 
 KINDS = {
@@ -229,6 +229,8 @@ def need(*modules: str, why: str) -> None:
             raise MissingExtra(f"{why} needs {module}: pip install 'medxiaohe[{extra}]'")
     if "torch" in modules:
         threads.fit()
+    if set(modules) & set(library_bars.LIBRARIES):
+        library_bars.silence()
     if "transformers" in modules:
         torchvision_ops.declare()  # where it would not load, transformers would not either
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
-from medxiaohe import permission, threads
+from medxiaohe import library_bars, permission, threads
 from medxiaohe.cli import colour
 from medxiaohe.errors import MedError
 from medxiaohe.plugins import extra_of
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argcomplete.autocomplete(made)
     args = made.parse_args(argv)
     threads.fit()  # before a numeric library is loaded
+    library_bars.silence(every_library=True)
     module, _, function = args.do.rpartition(":")
     try:
         with (

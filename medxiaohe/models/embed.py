@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from medxiaohe import assets, io, plugins
 from medxiaohe.errors import ConfigError, ModelError
-from medxiaohe.models import checkpoint, starter
+from medxiaohe.io.checkpoint_files import refuse_code
 from medxiaohe.progress import Meter
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def embedder(name: str = "minilm", device: str = "cpu") -> Embedder:
     if name == "e5":
         return _transformer(assets.folder("e5_small"), "multilingual-e5-small", device)
     if Path(name).is_dir():
-        checkpoint.refuse_code(Path(name))
+        refuse_code(Path(name))
         return _transformer(Path(name), Path(name).name, device)
     raise ConfigError(
         f"no embedder {name!r}{plugins.nearest(name, NAMES)}; or give a folder with a sentence encoder in hub"
@@ -102,7 +102,6 @@ def embedder(name: str = "minilm", device: str = "cpu") -> Embedder:
 @functools.lru_cache(maxsize=2)
 def _transformer(folder: Path, name: str, device: str) -> Embedder:
     plugins.need("torch", "transformers", why=f"the embedder {name}")
-    starter.quiet()
     from transformers import AutoModel, AutoTokenizer
 
     try:

@@ -13,7 +13,6 @@ user's cache, published with the hash of every file.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +58,9 @@ def folder() -> Path:
     return place
 
 
-def quiet() -> None:
-    """Only the errors of the libraries: their bars and deprecations are not for the reader of a run's log."""
-    plugins.need("transformers", why="a model")
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-
-
 def build() -> tuple[Any, Any]:
     """The model and its processor, in memory; the same weights every time."""
-    quiet()
+    plugins.need("torch", "transformers", why="the starter")
     import torch
     from transformers import AutoModel, AutoModelForCausalLM, LlavaConfig, LlavaForConditionalGeneration
 
@@ -79,7 +68,9 @@ def build() -> tuple[Any, Any]:
     language_folder = assets.folder("smollm2_135m_instruct")
     gguf = next(language_folder.rglob("*.gguf")).relative_to(language_folder).as_posix()
     language = AutoModelForCausalLM.from_pretrained(language_folder, gguf_file=gguf, dtype=torch.float32)
-    vision = AutoModel.from_pretrained(assets.folder("dinov2_small_registers"), dtype=torch.float32)
+    vision = AutoModel.from_pretrained(
+        assets.folder("dinov2_small_registers"), dtype=torch.float32, use_safetensors=True
+    )
     processor = build_processor(language_folder, gguf)
     tokenizer = processor.tokenizer
     language.resize_token_embeddings(len(tokenizer), mean_resizing=False)

@@ -8,9 +8,11 @@ replace nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from medxiaohe import plugins
 from medxiaohe.errors import MissingExtra
+from medxiaohe.io.checkpoint_files import refuse_code
 from medxiaohe.privacy.spans import Span
 
 Finder = Callable[[str], Iterable[Span]]
@@ -53,11 +55,16 @@ def analyzer(engine: object, language: str = "en", least: float = 0.35) -> Finde
 
 def transformers_ner(model: str, least: float = 0.5) -> Finder:
     """A token classifier in hub layout (a folder, or the name of a public one), such as one trained on i2b2
-    2014."""
+    2014. Of safetensors alone: ModelError for a folder with pickles or code."""
     plugins.need("torch", "transformers", why="this finder")
     from transformers import pipeline
 
-    tagger = pipeline("token-classification", model=model, aggregation_strategy="simple", device="cpu")
+    if Path(model).is_dir():
+        refuse_code(Path(model))
+    tagger = pipeline(
+        "token-classification", model=model, aggregation_strategy="simple", device="cpu",
+        model_kwargs={"use_safetensors": True},
+    )  # fmt: skip
 
     def find(text: str) -> list[Span]:
         spans = []

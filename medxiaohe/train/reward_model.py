@@ -22,6 +22,7 @@ from typing import Annotated, Any
 from medxiaohe import io, plugins, progress
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import ConfigError, DataError, ModelError
+from medxiaohe.io.checkpoint_files import refuse_code
 from medxiaohe.models import checkpoint
 from medxiaohe.models.families import family as families
 from medxiaohe.recipe.settings import HOW, decisive
@@ -202,7 +203,7 @@ class Learned:
         plugins.need("torch", "transformers", why="a reward model")
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        checkpoint.refuse_code(Path(folder))
+        refuse_code(Path(folder))
         reader = AutoModelForSequenceClassification
         self.model = reader.from_pretrained(folder, use_safetensors=True).eval().to(device())
         self.tokenizer = AutoTokenizer.from_pretrained(folder)

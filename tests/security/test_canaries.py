@@ -24,7 +24,7 @@ import pytest
 import medxiaohe
 from medxiaohe import io, permission, plugins
 from medxiaohe.cli import main
-from medxiaohe.errors import MedError, ModelError
+from medxiaohe.errors import ModelError
 
 np = pytest.importorskip("numpy")
 
@@ -159,6 +159,7 @@ def refused(canary: Path, folder: Path) -> None:
     """All that open a folder in hub layout refuse it."""
     from medxiaohe.entity.tagging import encoder
     from medxiaohe.models import checkpoint, embed
+    from medxiaohe.privacy import text_adapters
     from medxiaohe.train import reward_model
 
     openers = (
@@ -166,11 +167,12 @@ def refused(canary: Path, folder: Path) -> None:
         lambda: checkpoint.processor(str(folder)),
         lambda: embed.embedder(str(folder)),
         lambda: reward_model.Learned(folder),
+        lambda: encoder.place_of(str(folder)),
+        lambda: text_adapters.transformers_ner(str(folder)),
     )
     for opener in openers:
         error = tried(canary, opener)
         assert isinstance(error, ModelError) and "code or pickles" in str(error), error
-    assert isinstance(tried(canary, lambda: encoder.place_of(str(folder))), MedError | type(None))
 
 
 TEMPLATES = (

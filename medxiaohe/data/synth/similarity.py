@@ -125,7 +125,7 @@ def dino(folder: Path | None = None, side: int = 2 * SIDE) -> Callable[[Any], np
     from medxiaohe.models.starter import IMAGENET_MEAN, IMAGENET_STD
 
     model = AutoModel.from_pretrained(
-        folder or assets.folder("dinov2_small_registers"), dtype=torch.float32
+        folder or assets.folder("dinov2_small_registers"), dtype=torch.float32, use_safetensors=True
     ).eval()
 
     def encode(pictures: Any) -> np.ndarray:

@@ -28,6 +28,7 @@ from medxiaohe.entity.tagging.windows import (
     windows_of,
 )
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.io.checkpoint_files import refuse_code
 from medxiaohe.progress import track
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Encoder:
         from safetensors import SafetensorError, safe_open
 
         place = folder / FOLDER
+        refuse_code(place)
         encoder, tokenizer = _transformer(place)
         parts = _parts(encoder)
         parts["last"] = torch.nn.Linear(HIDDEN, len(tags))
@@ -124,10 +126,14 @@ class Encoder:
 
 
 def place_of(model: str) -> Path:
-    """Where an encoder lies. Raises ConfigError when there is none."""
-    folder = assets.folder(model) if model in assets.available() else Path(model)
+    """Where an encoder lies. Raises ConfigError when there is none, ModelError for one with code or
+    pickles."""
+    if model in assets.available():
+        return assets.folder(model)
+    folder = Path(model)
     if not (folder / "config.json").is_file():
         raise ConfigError(f"no encoder {model!r}: name minilm, or a folder in hub layout with config.json")
+    refuse_code(folder)
     return folder
 
 
@@ -244,10 +250,7 @@ def _hidden(
 def _transformer(folder: Path) -> tuple[Any, Any]:
     plugins.need("torch", "transformers", why="a tagger with an encoder")
     from transformers import AutoConfig, AutoModel, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(folder)
         # half the time of a step, and no better
