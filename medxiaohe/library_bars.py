@@ -43,6 +43,6 @@ def silence(every_library: bool = False) -> None:
 
         datasets.disable_progress_bars()
     if "huggingface_hub.utils" in sys.modules:
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()

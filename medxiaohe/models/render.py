@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Thinking = Literal["auto", "on", "off"]
 THINKING = "medxiaohe_thinking"  # attribute of a processor: what its chat template is told of thoughts
 SWITCHES = ("enable_thinking", "thinking")  # names that chat templates have for it
+# what a model writes itself around thoughts and calls; tokenizers differ in whether these are special tokens
+OWN_MARKS = ("<think>", "</think>", "[THINK]", "[/THINK]", "<tool_call>", "</tool_call>")
 IGNORED = -100  # the label torch's cross entropy skips
 REWRITES = (
     "the chat template rewrites earlier turns, so training and rollout would differ: use one that only"
@@ -164,7 +166,8 @@ def _turn(messages: Sequence[Message], processor: Any, tools: Sequence[Tool]) ->
     if asked[same:].strip():
         raise DataError(
             "the chat template does not ask for an answer in the way it writes one, so training and rollout"
-            " would differ: use one whose generation prompt begins the assistant's turn"
+            " would differ: set thinking to on or off as the rows have thoughts or none, or use a template"
+            " whose generation prompt begins the assistant's turn"
         )
     return _Turn(asked, answered[same:].lstrip(), answered)
 
@@ -269,7 +272,8 @@ def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()
             {"type": "function", "function": {"name": c.name, "arguments": dict(c.arguments)}}
             for c in message.calls
         ]
-        content = [part for item in message.parts for part in _parts(item, processor)]
+        kept = OWN_MARKS if message.role == "assistant" else ()
+        content = [part for item in message.parts for part in _parts(item, processor, kept)]
         if message.role == "system":  # some templates read its first part only
             content = [{"type": "text", "text": "".join(part["text"] for part in content)}]
         rows.append({"role": message.role, "content": content, **({"tool_calls": calls} if calls else {})})
@@ -283,10 +287,10 @@ def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()
     return rows
 
 
-def plain(text: str, processor: Any) -> str:
-    """The text with every special token of the model broken up: `<image>` becomes `< image>`."""
+def plain(text: str, processor: Any, kept: Sequence[str] = ()) -> str:
+    """The text with every special token of the model broken up but those `kept`: `<image>` is `< image>`."""
     for token in special_tokens(processor):
-        if token in text:
+        if token in text and token not in kept:
             text = text.replace(token, f"{token[0]} {token[1:]}")
     return text
 
@@ -299,9 +303,9 @@ def special_tokens(processor: Any) -> list[str]:
     return sorted((t for t in found if len(t) > 1), key=lambda t: (-len(t), t))
 
 
-def _parts(item: Any, processor: Any) -> list[dict[str, Any]]:
+def _parts(item: Any, processor: Any, kept: Sequence[str] = ()) -> list[dict[str, Any]]:
     if isinstance(item, str):
-        return [{"type": "text", "text": plain(item, processor)}]
+        return [{"type": "text", "text": plain(item, processor, kept)}]
     if isinstance(item, ImageRef):
         return [{"type": "image"}]
     if isinstance(item, ToolResult):

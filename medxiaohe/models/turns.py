@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from medxiaohe import images
 from medxiaohe.errors import DataError
 from medxiaohe.models.render import (
+    OWN_MARKS,
     REWRITES,
     Rendered,
     RewritesTurns,
@@ -59,7 +60,7 @@ def render_next(
 def end_mark(text: str, processor: Any) -> tuple[str, int]:
     """The special token that ends a turn, the last one of a text that ends with the turn, and where it
     stands; -1 where there is none."""
-    places = {token: text.rfind(token) for token in special_tokens(processor)}
+    places = {token: text.rfind(token) for token in special_tokens(processor) if token not in OWN_MARKS}
     end = max(places, key=lambda token: (places[token], len(token)), default="")
     return end, places.get(end, -1)
 
@@ -69,3 +70,15 @@ def end_of_turn(processor: Any) -> int | None:
     turn = _turn([Message("user", ("hello",)), Message("assistant", ("hello",))], processor, ())
     end, at = end_mark(turn.answer, processor)
     return int(processor.tokenizer.convert_tokens_to_ids(end)) if at >= 0 else None
+
+
+def written(tokens: Sequence[int], processor: Any) -> str:
+    """Text of sampled tokens, without special tokens other than the marks of thoughts and calls.
+
+    Some tokenizers have those as special tokens; without them a thought would be read as the answer.
+    """
+    tokenizer = processor.tokenizer
+    special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special |= set(tokenizer.all_special_ids)
+    kept = {tokenizer.convert_tokens_to_ids(mark) for mark in OWN_MARKS} - {tokenizer.unk_token_id}
+    return str(tokenizer.decode([token for token in tokens if token in kept or token not in special]))

@@ -216,7 +216,7 @@ class Transformers:
             output = self.model.generate(**inputs, generation_config=self.settings)
         for tokens in output[:, inputs["input_ids"].shape[1] :].tolist():
             end = next((i for i, token in enumerate(tokens) if token in self.ends), len(tokens))
-            yield self.processor.tokenizer.decode(tokens[:end], skip_special_tokens=True)
+            yield turns.written(tokens[:end], self.processor)
 
     def _nats(self, rows: Sequence[Rendered]) -> list[tuple[float, int]]:
         results: dict[int, tuple[float, int]] = {}

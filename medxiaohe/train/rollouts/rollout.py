@@ -18,7 +18,7 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.models import wire
 from medxiaohe.models.families import family as families
 from medxiaohe.models.render import Rendered, RewritesTurns, batch, render_prompt
-from medxiaohe.models.turns import render_next
+from medxiaohe.models.turns import render_next, written
 from medxiaohe.train.rollouts.talk import Talk, answer_others
 from medxiaohe.types import Message, Tool
 
@@ -170,9 +170,7 @@ def _turn(
     talk = one.talk
     said, one.marked = _said(tokens, processor, ask.stop, ends)
     one.add(Rendered(tuple(said), (True,) * len(said)), True)
-    text = processor.tokenizer.decode(
-        [token for token in said if token not in ends], skip_special_tokens=True
-    )
+    text = written([token for token in said if token not in ends], processor)
     one.finished = one.marked or any(stop in text for stop in ask.stop)
     reply = wire.reply_from_text(text, ask.messages, ask.tools)
     one.messages = (*ask.messages, reply)

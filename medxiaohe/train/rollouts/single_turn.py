@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from medxiaohe.models.render import Rendered, batch
+from medxiaohe.models.turns import written
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +50,7 @@ def answered(
 ) -> Answered:
     """A prompt with the tokens that were drawn for it, what stands behind their end cut off."""
     stop = next((i for i, token in enumerate(tokens, 1) if token in ends), len(tokens))
-    text = processor.tokenizer.decode(list(tokens[:stop]), skip_special_tokens=True)
+    text = written(tokens[:stop], processor)
     features = (prompt.features,) if prompt.num_images else ()
     drawn = None if logprobs is None else tuple(logprobs[:stop])
     return Answered((*prompt.tokens, *tokens[:stop]), len(prompt.tokens), text, features, drawn)
