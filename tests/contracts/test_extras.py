@@ -74,7 +74,7 @@ def test_pinned_versions_satisfy_everything_that_an_extra_asks_for(extra: str) -
 
 @pytest.mark.network
 @pytest.mark.parametrize(
-    "extras", [*((name,) for name in EXTRAS), ("fast", "vllm"), ("train", "ocr", "deid")]
+    "extras", [*((name,) for name in EXTRAS), ("fast", "vllm"), ("train", "ocr", "deid"), tuple(EXTRAS)]
 )
 def test_an_extra_resolves(extras: tuple[str, ...], tmp_path: Path) -> None:
     if shutil.which("uv") is None:
