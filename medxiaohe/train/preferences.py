@@ -33,7 +33,7 @@ from medxiaohe.tasks import make
 from medxiaohe.train.loop.contamination_check import carry, refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.pairs import FILE
-from medxiaohe.train.rollouts.knowledge import Knowledge, asked
+from medxiaohe.train.rollouts.knowledge import Knowledge, asked, refuse_blind
 from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
 from medxiaohe.types import Message, Sample, Task
 
@@ -83,6 +83,7 @@ def preferences(
     base = base_model(settings, model)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
     tasks = {name: make(name, tree, from_data=True) for name in sorted({sample.source for sample in samples})}
+    refuse_blind(base, samples, settings.reports)
     loaded = checkpoint.load(base, device())
     known = Knowledge(
         samples, loaded, settings.reports, settings.docs, settings.top_reports, settings.top_docs

@@ -364,10 +364,22 @@ def test_a_killed_run_goes_on_to_the_same_bits(
         assert io.sha256(tmp_path / "whole" / file) == io.sha256(tmp_path / "killed" / file), file
 
 
-def test_images_are_compared_by_what_the_model_sees(family: Family, pictures: tuple[ImageRef, ...]) -> None:
+def test_images_are_compared_by_what_the_model_sees(
+    family: Family,
+    pictures: tuple[ImageRef, ...],
+    mixture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from medxiaohe.train import preferences
     from medxiaohe.train.rollouts.knowledge import vectors
 
-    if family.is_blind:
+    if family.is_blind:  # refused before weights are loaded
+        monkeypatch.setattr(preferences.checkpoint, "load", lambda *_: pytest.fail("weights were loaded"))
+        with pytest.raises(DataError, match="no vision tower"):
+            preferences.preferences(
+                preferences.PreferenceSettings(model=str(family.folder)), tmp_path, data=mixture
+            )
         with pytest.raises(DataError, match="no vision tower"):
             vectors(pictures, family.loaded)
         return

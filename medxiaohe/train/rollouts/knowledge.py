@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from medxiaohe import progress
 from medxiaohe.errors import DataError
+from medxiaohe.models import checkpoint
 from medxiaohe.models.checkpoint import Loaded
 from medxiaohe.models.render import on_device, render_turns
+from medxiaohe.models.text_only import TextProcessor
 from medxiaohe.retrieval import passages
 from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.types import Evidence, ImageRef, Message, Sample
@@ -118,6 +120,16 @@ def asked(
     return tuple(messages)
 
 
+BLIND = "has no vision tower to compare images with: leave images out, or take another model"
+
+
+def refuse_blind(name: str, samples: Sequence[Sample], reports: str) -> None:
+    """Raise DataError for images and a model that reads text only, before its weights are loaded."""
+    seen = bool(reports) or any(sample.images for sample in samples)
+    if seen and isinstance(checkpoint.processor(name), TextProcessor):
+        raise DataError(f"{name} {BLIND}")
+
+
 def vectors(refs: Sequence[ImageRef], loaded: Loaded) -> list[np.ndarray]:
     """The mean of what the model's vision tower makes of each image, of length one, in order.
 
@@ -129,10 +141,7 @@ def vectors(refs: Sequence[ImageRef], loaded: Loaded) -> list[np.ndarray]:
     import torch
 
     if not hasattr(loaded.model, "get_image_features"):
-        raise DataError(
-            f"{loaded.name} has no vision tower to compare images with: leave images out, or take another"
-            " model"
-        )
+        raise DataError(f"{loaded.name} {BLIND}")
     found: list[np.ndarray] = []
     for ref in progress.track(refs, "compare images"):
         row = render_turns([Message("document", (ref,))], loaded.processor)[0]
