@@ -60,7 +60,7 @@ def describe(args: argparse.Namespace) -> int:
     io.write_json(args.out / "report.json", to_json(found))
     io.write_json(args.out / "report.fhir.json", fhir(found))
     if args.dicom:
-        _write_sr(found, args.dicom, args.out / "report.dcm")
+        write_sr(found, args.dicom, args.out / "report.dcm")
     _write_page(args.out, args.key)
     counts = {label: sum(one.label == label for one in found.rulings)
               for label in ("supported", "contradicted", "unsupported", "unjudged")}  # fmt: skip
@@ -165,7 +165,8 @@ def _write_page(out: Path, key: Path | None) -> None:
     write_page(recorded, out / "report.html", blobs, verdict)
 
 
-def _write_sr(found: Any, source: Path, out: Path) -> None:
+def write_sr(found: Any, source: Path, out: Path) -> None:
+    """Write a report as DICOM SR that refers to a DICOM image."""
     from medxiaohe.reports.dicom_sr import dicom_sr
 
     plugins.need("pydicom", why="a report as DICOM SR")

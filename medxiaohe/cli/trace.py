@@ -182,13 +182,12 @@ def redact(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
+    from medxiaohe.cli import trace_export
+
     _there(args.folder)
-    if args.to == "intoto":
-        for trace in store.stored(args.folder):
-            print(json.dumps(exports.in_toto(trace), ensure_ascii=False))
-    else:
-        print(json.dumps(exports.open_telemetry(args.folder, content=args.content), ensure_ascii=False))
-    return 0
+    trace_export.check(args)
+    found = iter([_one(args.folder, args.which)]) if args.which else store.stored(args.folder)
+    return trace_export.export(args, found)
 
 
 def key(args: argparse.Namespace) -> int:

@@ -64,7 +64,12 @@ def add(verbs: Any, verb: Add) -> None:
         "trace:export",
     )
     _folder(export)
-    export.add_argument("--to", required=True, choices=("otel", "intoto"), help="the format")
+    export.add_argument("which", nargs="?", default="", metavar="TRACE", help="one of them; else all")
+    export.add_argument(
+        "--to", required=True, choices=("otel", "inspect", "fhir", "sr", "intoto"), help="the format"
+    )
+    export.add_argument("--dicom", type=Path, metavar="FILE", help="for sr: the image that the report is of")
+    export.add_argument("--out", type=Path, metavar="FILE", help="for sr: a new file")
     export.add_argument("--content", action="store_true", help="with the words of messages, tools, arguments")
 
     key = verb(

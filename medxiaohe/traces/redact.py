@@ -8,7 +8,7 @@ from pathlib import Path
 from medxiaohe.errors import DataError
 from medxiaohe.traces.canonical import loads
 from medxiaohe.traces.records import Opening
-from medxiaohe.traces.store import parse_openings, stored, write_copy
+from medxiaohe.traces.store import Stored, parse_openings, write_copy
 
 
 def redacted(folder: Path, out: Path, keep: Sequence[str]) -> tuple[int, int]:
@@ -25,15 +25,17 @@ def redacted(folder: Path, out: Path, keep: Sequence[str]) -> tuple[int, int]:
     """
     if out.resolve() == folder.resolve():
         raise DataError(f"{out} is the folder itself: a copy goes into a new folder")
-    rows: list[dict[str, Opening]] = []
     blobs: dict[str, None] = {}
-    sealed = 0
-    for trace in stored(folder):
+    sealed = shown = 0
+
+    def kept(trace: Stored) -> dict[str, Opening]:
+        nonlocal sealed, shown
         records = [loads(line) for line in trace.lines[:-1]]
-        sealed += len(records)
-        kept = {record["id"] for record in records if record["kind"] in keep}
-        rows.append({id: one for id, one in parse_openings(trace.openings)[1].items() if id in kept})
-        blobs.update({r["sha256"]: None for r in records if "sha256" in r and r["id"] in kept})
-    write_copy(folder, out, rows, list(blobs))
-    shown = sum(map(len, rows))
+        ids = {record["id"] for record in records if record["kind"] in keep}
+        blobs.update({r["sha256"]: None for r in records if "sha256" in r and r["id"] in ids})
+        found = {id: one for id, one in parse_openings(trace.openings)[1].items() if id in ids}
+        sealed, shown = sealed + len(records), shown + len(found)
+        return found
+
+    write_copy(folder, out, kept, blobs)
     return shown, sealed - shown

@@ -15,11 +15,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from medxiaohe import io
 from medxiaohe.errors import DataError
@@ -232,21 +232,30 @@ def _opened(trace: Sealed) -> bytes:
     return opening_line(head_name(trace.head), salts, trace.values) + b"\n"
 
 
-def write_copy(folder: Path, out: Path, kept: Sequence[dict[str, Opening]], blobs: Sequence[str]) -> None:
-    """A copy of a log with other openings: the log and the checkpoint are the same bytes."""
+def write_copy(
+    folder: Path, out: Path, kept: Callable[[Stored], dict[str, Opening]], blobs: Mapping[str, Any]
+) -> None:
+    """A copy of a log with other openings: the log and the checkpoint are the same bytes.
+
+    Args:
+        kept: the openings that a trace keeps; called for each trace, in order.
+        blobs: their names, which are read when every trace was seen.
+    """
     if out.exists() and any(out.iterdir()):
         raise DataError(f"{out} is not empty: a copy goes into a new folder")
     out.mkdir(parents=True, exist_ok=True)
+
+    def openings(file: IO[bytes]) -> None:
+        for trace in stored(folder):
+            opened = kept(trace)
+            values = {id: dumps(value) for id, (_, value) in opened.items()}
+            salts = {id: salt for id, (salt, _) in opened.items()}
+            file.write(opening_line(head_name(trace.lines[-1]), salts, values) + b"\n")
+
+    io.write(out / OPENINGS, openings)
     for name in blobs:
         if (data := read_blob(folder, name)) is not None:
             io.write(blob_path(out, name), partial(_fill, data))
-    heads = [trace.lines[-1] for trace in stored(folder)]
-    rows = b""
-    for head, opened in zip(heads, kept, strict=True):
-        values = {id: dumps(value) for id, (_, value) in opened.items()}
-        salts = {id: salt for id, (salt, _) in opened.items()}
-        rows += opening_line(head_name(head), salts, values) + b"\n"
-    io.write(out / OPENINGS, partial(_fill, rows))
     io.write(out / LOG, lambda file: file.writelines(_raw_lines(folder / LOG)))
     if (folder / CHECKPOINT).exists():
         io.write_text(out / CHECKPOINT, read_checkpoint(folder)[1])

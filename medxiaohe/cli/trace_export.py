@@ -1,0 +1,105 @@
+"""`medxiaohe trace export`: traces for programs of others."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import traces
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.evals.reporting.inspect_traces import inspect_log
+from medxiaohe.evals.running import fingerprints
+from medxiaohe.reports.document import WORKFLOW, of_trace
+from medxiaohe.reports.fhir import fhir
+from medxiaohe.traces import exports, provenance, store
+from medxiaohe.types import Trace
+
+MOST = 2000  # traces of one log of Inspect, which is one JSON value
+
+
+def export(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
+    """Write the export to stdout; a report as DICOM SR to --out."""
+    if args.to == "sr":
+        return _sr(args, found)
+    if args.to == "inspect":
+        return _inspect(found)
+    for trace in found:
+        if args.to == "intoto":
+            row: dict[str, Any] = exports.in_toto(trace)
+        elif args.to == "otel":
+            row = exports.open_telemetry(trace, content=args.content)
+        else:
+            row = _fhir(trace)
+        print(json.dumps(row, ensure_ascii=False))
+    return 0
+
+
+def restored(found: store.Stored) -> Trace | None:
+    """The trace that was recorded; None where a record is closed."""
+    records, openings = exports.read(found)
+    if len(openings) < len(records) - 1:
+        return None
+    return traces.restore(records, openings)
+
+
+def _fhir(found: store.Stored) -> dict[str, Any]:
+    """A report as its DiagnosticReport, another trace as a document; the trace is named in the Provenance."""
+    records, openings = exports.read(found)
+    name = store.head_name(found.lines[-1])
+    trace = restored(found) if records[-1]["origin"].get("workflow") == WORKFLOW else None
+    if trace is None or trace.error:
+        return provenance.fhir(name, records, openings)
+    bundle = fhir(of_trace(trace))
+    resource = bundle["entry"][-1]["resource"]
+    named = [entity["what"]["identifier"]["value"] for entity in resource.get("entity", ())]
+    more = [provenance.named(provenance.TRACE, name)] if name not in named else []
+    resource["entity"] = [*more, *resource.get("entity", ())]
+    return bundle
+
+
+def _inspect(found: Iterator[store.Stored]) -> int:
+    rows, closed = list[tuple[str, Trace]](), 0
+    for one in found:
+        trace = restored(one)
+        closed += trace is None
+        if trace is not None:
+            rows.append((store.head_name(one.lines[-1]), trace))
+        if len(rows) > MOST:
+            raise ConfigError(f"more than {MOST:,} traces in one log of Inspect: export them by number")
+    if closed:
+        print(f"{closed:,} traces are left out: not all of their records are open", file=sys.stderr)
+    if not rows:
+        raise DataError("no trace is open, so there is nothing to write")
+    print(json.dumps(inspect_log(rows, fingerprints.packages()), ensure_ascii=False))
+    return 0
+
+
+def _sr(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
+    from medxiaohe.cli.describe import write_sr
+
+    if args.dicom is None or args.out is None:
+        raise ConfigError("--to sr needs --dicom FILE, the image that the report is of, and --out FILE")
+    one = next(found)
+    trace = restored(one)
+    if trace is None:
+        raise DataError("the trace is closed in part, so its report cannot be written")
+    out: Path = args.out
+    if out.exists():
+        raise ConfigError(f"{out} is there already: choose another --out")
+    write_sr(of_trace(trace), args.dicom, out)
+    print(f"report   {out}")
+    return 0
+
+
+def check(args: argparse.Namespace) -> None:
+    """ConfigError where options do not go together."""
+    if args.content and args.to in ("inspect", "fhir", "sr"):
+        print(f"--to {args.to} always has the words that are open", file=sys.stderr)
+    if args.to != "sr" and (args.dicom or args.out):
+        raise ConfigError("--dicom and --out are for --to sr")
+    if args.to == "sr" and not args.which:
+        raise ConfigError("--to sr writes one report: give the number of its trace, such as 0")

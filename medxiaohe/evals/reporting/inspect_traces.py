@@ -1,0 +1,121 @@
+"""Traces as one log of Inspect (inspect.aisi.org.uk): messages, tool calls, claims and rulings as metadata.
+
+Scores of an evaluation are in the log of `eval run --inspect` (inspect_log.py); here each sample is a trace.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.evals.reporting.inspect_log import NO_TIME, VERSION
+from medxiaohe.types import ImageRef, Message, ToolCall, ToolResult, Trace
+
+DATASET = "medxiaohe/traces"
+
+
+def inspect_log(found: Sequence[tuple[str, Trace]], packages: dict[str, str]) -> dict[str, Any]:
+    """The log of traces.
+
+    Args:
+        found: the name of each trace, the SHA-256 of its head, and the trace.
+        packages: name -> version.
+    """
+    names = [name for name, _ in found]
+    models = {step.model for _, trace in found for step in trace.steps if step.model}
+    return {
+        "version": VERSION,
+        "status": "success",
+        "eval": {
+            "eval_id": io.fingerprint([DATASET, *names]),
+            "run_id": io.fingerprint(names),
+            "created": NO_TIME,
+            "task": "traces",
+            "task_id": io.fingerprint(DATASET),
+            "task_version": 0,
+            "task_attribs": {},
+            "task_args": {},
+            "dataset": {"name": DATASET, "samples": len(found), "sample_ids": names, "shuffled": False},
+            "model": " ".join(sorted(models)) or "none",
+            "model_args": {},
+            "config": {},
+            "packages": packages,
+        },
+        "plan": {"name": "plan", "steps": [{"solver": one, "params": {}} for one in _workflows(found)],
+                 "config": {}},
+        "results": {"total_samples": len(found), "completed_samples": len(found), "scores": []},
+        "stats": {"started_at": NO_TIME, "completed_at": NO_TIME, "model_usage": {}},
+        "samples": [_sample(name, trace) for name, trace in found],
+    }  # fmt: skip
+
+
+def _workflows(found: Sequence[tuple[str, Trace]]) -> list[str]:
+    return sorted({trace.origin.get("workflow", "workflow") for _, trace in found})
+
+
+def _sample(name: str, trace: Trace) -> dict[str, Any]:
+    message = {"role": "assistant", "content": trace.answer, "source": "generate"}
+    model = next((step.model for step in reversed(trace.steps) if step.model), "")
+    metadata = {
+        "trace": name,
+        "prompt": trace.prompt.id,
+        "stop": trace.stop,
+        "claims": io.to_json(list(trace.claims)),
+        "rulings": io.to_json(list(trace.rulings)),
+        "origin": dict(trace.origin),
+    }
+    return {
+        "id": name,
+        "epoch": 1,
+        "input": list(_messages(trace.prompt.messages)),
+        "choices": list(trace.prompt.choices) or None,
+        "target": "",
+        "messages": list(_messages(trace.messages)),
+        "output": {"model": model, "choices": [{"message": message, "stop_reason": "stop"}]},
+        "scores": {},
+        "metadata": metadata,
+        "store": {},
+        "events": [],
+        "model_usage": {},
+        "attachments": {},
+    }
+
+
+def _messages(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
+    """Messages as Inspect has them: each result of a tool is a message of its own."""
+    names: dict[str, str] = {}  # id of a call -> name of the tool
+    for message in messages:
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        if message.parts and len(results) == len(message.parts):
+            for result in results:
+                said: dict[str, Any] = {"role": "tool", "content": _content(result.parts)}
+                said["tool_call_id"] = result.call_id
+                said["function"] = names.get(result.call_id, "")
+                if result.error:
+                    said["error"] = {"type": "unknown", "message": result.error}
+                yield said
+            continue
+        role = message.role if message.role in ("system", "user", "assistant") else "user"
+        row: dict[str, Any] = {"role": role, "content": _content(message.parts)}
+        if role == "assistant" and message.calls:
+            names |= {call.id: call.name for call in message.calls}
+            row["tool_calls"] = [
+                {"id": one.id, "function": one.name, "arguments": io.to_json(dict(one.arguments))}
+                for one in message.calls
+            ]
+        yield row
+
+
+def _content(parts: Sequence[Any]) -> list[dict[str, Any]]:
+    """Words and names of images; calls are fields of their own."""
+    found: list[dict[str, Any]] = []
+    for part in parts:
+        if isinstance(part, ImageRef):
+            found.append({"type": "image", "image": part.uri, "detail": "auto"})
+        elif isinstance(part, str):
+            found.append({"type": "text", "text": part})
+        elif not isinstance(part, ToolCall):
+            found.append({"type": "text", "text": json.dumps(io.to_json(part), ensure_ascii=False)})
+    return found
