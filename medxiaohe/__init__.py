@@ -6,7 +6,7 @@ The public names are those of `medxiaohe.api`; each is imported when it is first
 import os
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
 
 # Libraries of the hub read these when they are imported: nothing is told to them about how they are used.
