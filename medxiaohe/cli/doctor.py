@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -21,25 +22,7 @@ from medxiaohe import threads
 from medxiaohe.errors import ConfigError, MedError
 from medxiaohe.progress import clock
 
-CORE = ("pydantic", "pyyaml", "threadpoolctl", "zstandard")
-EXTRAS = {
-    "train": (
-        "torch",
-        "transformers",
-        "trl",
-        "peft",
-        "accelerate",
-        "datasets",
-        "safetensors",
-        "gguf",
-        "torchvision",
-        "num2words",
-        "pillow",
-        "numpy",
-    ),
-    "vllm": ("vllm",),
-    "dev": ("pytest", "ruff", "mypy", "hypothesis"),
-}
+REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*\bextra == ['\"]([a-z]+)['\"])?")
 QUICKSTART_GIB = 8
 HUB = "https://huggingface.co/api/models?limit=1"
 
@@ -98,15 +81,32 @@ def _python() -> Iterator[Finding]:
         f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         sys.version_info >= (3, 11),
     )
-    missing = [name for name in CORE if not version(name)]
-    yield Finding("core", _versions(CORE), not missing, f"pip install {' '.join(missing)}" if missing else "")
+    core = requirements().get("", ())
+    missing = [name for name in core if not version(name)]
+    yield Finding("core", _versions(core), not missing, f"pip install {' '.join(missing)}" if missing else "")
+
+
+def requirements() -> dict[str, tuple[str, ...]]:
+    """Packages of each extra by its name, those of the core under "": from the metadata of the installation,
+    so none is left out. Empty in a checkout that is not installed."""
+    found: dict[str, dict[str, None]] = {}
+    try:
+        lines = metadata.requires("medxiaohe") or []
+    except metadata.PackageNotFoundError:
+        return {}
+    for line in lines:
+        if (match := REQUIREMENT.match(line)) and match[1] != "medxiaohe":
+            found.setdefault(match[2] or "", {})[match[1]] = None
+    found.pop("all", None)
+    return {extra: tuple(names) for extra, names in found.items()}
 
 
 def _extras() -> Iterator[Finding]:
-    for extra, packages in EXTRAS.items():
+    for extra, packages in sorted(requirements().items()):
         missing = [name for name in packages if not version(name)]
         fix = f"pip install 'medxiaohe[{extra}]'" if missing else ""
-        yield Finding(f"extra {extra}", _versions(packages), fix=fix)
+        if extra:
+            yield Finding(f"extra {extra}", _versions(packages), fix=fix)
     for name, wanted, found in _mismatches():
         yield Finding(
             name,

@@ -204,7 +204,7 @@ def test_doctor_tells_what_is_here_in_text_and_json(capsys: pytest.CaptureFixtur
     assert {
         "python",
         "core",
-        "extra train",
+        *(f"extra {name}" for name in "train data fast imaging deid pdf ocr ray qlora knowledge mcp".split()),
         "memory",
         "disk",
         "cores",
