@@ -79,6 +79,9 @@ def run(
         tools_of(task.tools, {**task.resources, **given}, settings.stores, settings.knowledge, settings.seed)
         for task in tasks
     ]
+    # data that is not here is named before weights are fetched
+    for wanted, task in zip(settings.tasks, tasks, strict=True):
+        next(iter(task.samples(wanted.split)), None)
     engine, cast = load_model(settings, model), load_cast(settings)
     inputs = {"model": model, "tree": tree, "data": data, "corpus": corpus}
     about = engines.identity(settings, model, out)

@@ -14,7 +14,7 @@ import pytest
 from rude_for_tests import Rude, started
 
 from medxiaohe import io
-from medxiaohe.errors import ModelError, ServerGone
+from medxiaohe.errors import DataError, ModelError, ServerGone
 from medxiaohe.evals.compare import CompareSettings, compare
 from medxiaohe.evals.reporting.table import cautions, markdown
 from medxiaohe.evals.run import RunSettings, TaskRun, run
@@ -154,3 +154,14 @@ def test_kill_9_of_an_evaluation_repeats_nothing_that_was_answered(place: Path, 
     assert done.returncode == 0, done.stderr[-500:]
     assert "5 of 120 items have no answer" in done.stdout
     assert 115 <= server.good <= 115 + 4 * kills, "at a kill, at most one for each worker was under way"
+
+
+def test_data_that_is_not_here_is_named_before_a_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MEDXIAOHE_DATA", raising=False)
+    loaded: list[object] = []
+    monkeypatch.setattr("medxiaohe.evals.run.load_model", lambda *args: loaded.append(args))
+    with pytest.raises(DataError, match="MEDXIAOHE_DATA"):
+        run(RunSettings((TaskRun("medqa"),), model="starter"), tmp_path / "out")
+    assert not loaded
