@@ -71,7 +71,7 @@ EXTRA_OF = {  # import name -> the extra that brings it
     "rapidocr_onnxruntime": "ocr",
     "bitsandbytes": "qlora",
     "tantivy": "knowledge",
-    "Stemmer": "knowledge",
+    "faiss": "knowledge",
     "cryptography": "sign",
     "highdicom": "sr",
     "mcp": "mcp",

@@ -1,20 +1,34 @@
-"""`knowledge search`, `get`, `stats` and `check`: a store that `knowledge build` wrote."""
+"""`knowledge search`, `get`, `append`, `stats` and `check`: a store that `knowledge build` wrote."""
 
 from __future__ import annotations
 
 import argparse
 import json
 
-from medxiaohe import io
-from medxiaohe.retrieval.dense import DenseStore
+from medxiaohe import images, io
+from medxiaohe.data.index import documents_of
+from medxiaohe.errors import ConfigError
+from medxiaohe.progress import track
+from medxiaohe.retrieval import library
 from medxiaohe.retrieval.graph import GraphStore
-from medxiaohe.retrieval.library import open_store
-from medxiaohe.retrieval.text import TextStore
+from medxiaohe.retrieval.image import ImageStore
+from medxiaohe.retrieval.store import Filtered, Store, matching
 from medxiaohe.types import Evidence
 
 
 def search(args: argparse.Namespace) -> int:
-    (results,) = _store(args).search([args.query], args.top)
+    store = library.open_library(str(args.store))
+    if bool(args.query) == bool(args.image):
+        raise ConfigError("give either a query or --image")
+    if args.image:
+        if not isinstance(store, ImageStore):
+            raise ConfigError(f"{args.store} is no image store: ask it with words")
+        (results,) = store.search([images.ref(args.image)], args.top)
+    else:
+        if args.level or args.source or args.since or args.until:
+            accepts = matching(args.source, args.level, (), args.since, args.until)
+            store = Filtered(store, accepts)
+        (results,) = store.search([args.query], args.top)
     if args.json:
         print(json.dumps([io.to_json(one) for one in results], ensure_ascii=False))
         return 0
@@ -26,7 +40,8 @@ def search(args: argparse.Namespace) -> int:
 
 
 def get(args: argparse.Namespace) -> int:
-    document = _store(args).get(args.id)
+    store: Store = library.open_library(str(args.store))
+    document = store.get(args.id)
     if args.json:
         print(json.dumps(io.to_json(document), ensure_ascii=False))
     else:
@@ -34,8 +49,15 @@ def get(args: argparse.Namespace) -> int:
     return 0
 
 
+def append(args: argparse.Namespace) -> int:
+    """Publish a new version of a store with more documents."""
+    counts = library.append(args.store, track(documents_of(args.path), "documents"), args.out)
+    print(json.dumps(counts) if args.json else f"{counts['documents']:,} documents added: {args.out}")
+    return 0
+
+
 def stats(args: argparse.Namespace) -> int:
-    record = {key: value for key, value in _store(args).record.items() if key != "files"}
+    record = {key: value for key, value in library.open_store(args.store).record.items() if key != "files"}
     if args.json:
         print(json.dumps(record))
     else:
@@ -45,16 +67,12 @@ def stats(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> int:
     """DataError for a file that changed, and for a document that cannot be found by its id."""
-    store = _store(args)
+    store = library.open_store(args.store)
     io.verify(store.folder)
     count = store.verify()
     what = "nodes" if isinstance(store, GraphStore) else "documents"
     print(json.dumps({what: count}) if args.json else f"{count:,} {what}, all as written")
     return 0
-
-
-def _store(args: argparse.Namespace) -> TextStore | DenseStore | GraphStore:
-    return open_store(args.store)
 
 
 def _about(one: Evidence) -> str:

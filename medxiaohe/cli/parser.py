@@ -532,8 +532,22 @@ def _knowledge_verbs(group: argparse._SubParsersAction[Parser]) -> None:
     search = _verb(group, "search", "parts of documents that match a query, best first",
                    f'medxiaohe knowledge search "rate control" --store {store}',
                    "knowledge:search")  # fmt: skip
-    search.add_argument("query")
+    search.add_argument("query", nargs="?", default="")
     search.add_argument("--top", type=int, default=5, metavar="N", help="how many (default 5)")
+    search.add_argument("--image", type=Path, metavar="FILE", help="search an image store by this image")
+    search.add_argument("--level", action="append", default=[], metavar="A-E", help="only of this authority")
+    search.add_argument(
+        "--source", action="append", default=[], metavar="WORDS", help="only from sources so named"
+    )
+    search.add_argument(
+        "--since", default="", metavar="DATE", help="only from this date on: YYYY, YYYY-MM ..."
+    )
+    search.add_argument("--until", default="", metavar="DATE", help="only up to this date")
+    append = _verb(group, "append", "a new version of a store with more documents, none of it rebuilt",
+                   f"medxiaohe knowledge append --store {store} --path more.jsonl --out out/data_index/2",
+                   "knowledge:append")  # fmt: skip
+    append.add_argument("--path", required=True, help="passages, Samples, or asset:NAME")
+    append.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the new version")
     get = _verb(group, "get", "the whole document of an id",
                 f"medxiaohe knowledge get 'guideline/esc_acs_2023/antiplatelet#2' --store {store}",
                 "knowledge:get")  # fmt: skip
@@ -542,9 +556,10 @@ def _knowledge_verbs(group: argparse._SubParsersAction[Parser]) -> None:
                   f"medxiaohe knowledge stats --store {store}", "knowledge:stats")  # fmt: skip
     check = _verb(group, "check", "whether every file is as it was written and every document can be read",
                   f"medxiaohe knowledge check --store {store}", "knowledge:check")  # fmt: skip
-    for made in (search, get, stats, check):
+    for made in (search, get, append, stats, check):
+        combined = ", or a YAML file that combines stores" if made in (search, get) else ""
         made.add_argument(
-            "--store", type=Path, required=True, help="a folder that `knowledge build` finished"
+            "--store", type=Path, required=True, help=f"a folder that `knowledge build` finished{combined}"
         )
 
 

@@ -1,11 +1,12 @@
 """Stage data.index: a store of knowledge that tools and workflows search (retrieval/text.py).
 
-documents.jsonl, index/, store.json    kind text: see retrieval/text.py
-documents.jsonl, chunks.jsonl, vectors.f16, store.json    kind dense: see retrieval/dense.py
-graph.sqlite, store.json               kind graph: see retrieval/graph.py
+documents.0.*, index/, store.json         kind text: see retrieval/text.py
+documents.0.*, vectors.0.*, store.json    kind dense: see retrieval/dense.py; kind image: retrieval/image.py
+graph.sqlite, store.json                  kind graph: see retrieval/graph.py
 
 The documents are the `corpus` stage's samples, or those of `path`: a JSON lines file of passages {"id",
-"text", "source", "license", "date", "level"} or of Samples, or asset:open_medicine. A graph has the facts of
+"text", "source", "license", "date", "level", "image"} or of Samples, asset:open_medicine, or abstracts of
+asset:pubmed_2020 and asset:pubmed_2021. A graph has the facts of
 the `tree` stage, of asset:cmekg, or of both. What another reader reads goes through data.read first, which
 counts and lists what cannot be used. The stage stands in `data` because a file at the top of a folder of
 stages is a stage, and those of `retrieval` are libraries that tools import.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,31 +24,47 @@ from medxiaohe import assets, io
 from medxiaohe.errors import ConfigError
 from medxiaohe.progress import track
 from medxiaohe.recipe.settings import InputPath
-from medxiaohe.retrieval import dense, graph, guidelines, passages, text
+from medxiaohe.retrieval import dense, graph, guidelines, image, passages, text
 from medxiaohe.retrieval.assets import texts
-from medxiaohe.retrieval.chunks import CHARACTERS, OVERLAP
+from medxiaohe.retrieval.chunks import CHARACTERS, OVERLAP, TOKEN_OVERLAP, TOKENS, Unit
+from medxiaohe.retrieval.corpus import LEVELS
+from medxiaohe.retrieval.pubmed import Article, articles
 from medxiaohe.types import Evidence, Relation, Sample
 
 CMEKG = "asset:cmekg"
 GUIDELINES = "asset:open_medicine"
+PUBMED = ("asset:pubmed_2020", "asset:pubmed_2021")
 
 
 @dataclass(frozen=True)
 class IndexSettings:
-    kind: Literal["text", "dense", "graph"] = "text"
-    embedder: str = "minilm"  # of a dense store: minilm, ngrams, or a folder
+    kind: Literal["text", "dense", "image", "graph"] = "text"
+    # of a dense store: minilm, e5, ngrams, or a folder; of an image store: dinov2, thumbnails, or a folder
+    embedder: str = ""
     path: InputPath = ""  # of the documents, when there is no `corpus` stage
-    characters: int = CHARACTERS
-    overlap: int = OVERLAP
+    unit: Unit = "characters"  # or tokens
+    size: int = 0  # of a chunk in `unit`: 1,000 characters or 300 tokens unless given
+    overlap: int = -1  # of neighbours: 200 characters or 60 tokens unless given
+    limit: int = 0  # documents, of the first; 0 takes all
     license: str = ""  # of documents that state none
     date: str = ""
     level: str = ""  # authority, A to E, of documents that state none
 
     def __post_init__(self) -> None:
-        if self.characters < 50 or not 0 <= self.overlap < self.characters:
-            raise ConfigError(f"chunks of {self.characters} characters cannot overlap by {self.overlap}")
-        if self.level not in text.LEVELS:
+        size, overlap = self.sizes
+        if size < 20 or not 0 <= overlap < size:
+            raise ConfigError(f"chunks of {size} {self.unit} cannot overlap by {overlap}")
+        if self.limit < 0:
+            raise ConfigError(f"limit is {self.limit}: it is a number of documents, or 0 for all")
+        if self.level not in LEVELS:
             raise ConfigError(f"level is A, B, C, D or E, not {self.level!r}")
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Size and overlap of chunks in `unit`."""
+        size, overlap = (TOKENS, TOKEN_OVERLAP) if self.unit == "tokens" else (CHARACTERS, OVERLAP)
+        size = self.size or size
+        return size, min(overlap, size // 5) if self.overlap == -1 else self.overlap
 
 
 def index(
@@ -65,20 +83,32 @@ def index(
         )
         for document in _documents(settings, corpus)
     )
-    followed = track(documents, "documents")
+    followed = track(islice(documents, settings.limit or None), "documents")
+    if settings.kind == "image":
+        return image.build_images(out, followed, settings.embedder or "dinov2")
     if settings.kind == "dense":
-        return dense.build_dense(out, followed, settings.embedder, settings.characters, settings.overlap)
-    return text.build_text(out, followed, settings.characters, settings.overlap)
+        return dense.build_dense(out, followed, settings.embedder or "minilm", *settings.sizes, settings.unit)
+    return text.build_text(out, followed, *settings.sizes, settings.unit)
 
 
 def _documents(settings: IndexSettings, corpus: Path | None) -> Iterator[Evidence]:
     if corpus:
-        yield from map(_document, io.read_samples(corpus / "samples.jsonl"))
-        return
-    name = settings.path.removeprefix("asset:")
-    path = assets.folder(name) if name != settings.path else Path(settings.path)
-    if settings.path == GUIDELINES:
+        return map(_document, io.read_samples(corpus / "samples.jsonl"))
+    return documents_of(settings.path)
+
+
+def documents_of(named: str) -> Iterator[Evidence]:
+    """The documents of a file of passages or Samples, of guideline summaries, or of abstracts of PubMed.
+
+    Raises:
+        DataError: a row that is no document, or a file that is not there.
+    """
+    name = named.removeprefix("asset:")
+    path = assets.folder(name) if name != named else Path(named)
+    if named == GUIDELINES:
         yield from guidelines.documents(texts(path))
+    elif named in PUBMED:
+        yield from map(_abstract, (one for one in articles(path) if one.abstract))
     elif _has_samples(path):
         yield from map(_document, io.read_samples(path))
     else:
@@ -92,6 +122,13 @@ def _facts(settings: IndexSettings, tree: Path | None) -> Iterator[Relation | tu
         yield from graph.tree(tree)
     if settings.path:
         yield from graph.cmekg(assets.folder(graph.CMEKG))
+
+
+def _abstract(article: Article) -> Evidence:
+    text = f"{article.title}\n{article.abstract}"
+    licensed = article.copyright or "NLM terms for PubMed data; no copyright stated"
+    source = f"{article.journal}, PMID {article.pmid}"
+    return Evidence(f"pubmed/{article.pmid}", text, source, license=licensed, date=str(article.year or ""))
 
 
 def _has_samples(path: Path) -> bool:

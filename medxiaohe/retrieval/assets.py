@@ -9,9 +9,9 @@ from typing import Any
 
 from medxiaohe import assets, io
 from medxiaohe.retrieval import graph
+from medxiaohe.retrieval.corpus import FORMAT
 from medxiaohe.retrieval.drugs import Interactions, RenalDoses
 from medxiaohe.retrieval.guidelines import Guidelines
-from medxiaohe.retrieval.text import FORMAT
 
 TEXTS = (".json", ".md", ".tsv")
 

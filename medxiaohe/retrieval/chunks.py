@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from typing import Literal
 
+Unit = Literal["characters", "tokens"]
 CHARACTERS, OVERLAP = 1000, 200
+TOKENS, TOKEN_OVERLAP = 300, 60
+# a token: a run of letters or digits of at most 6, a Chinese character, or a sign; English text has about 4
+# characters a token, as word-piece vocabularies of 30,000 have
+TOKEN = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]{1,6}|[^\w\s]|_")
 ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])\s*|\n+")
 
 
-def chunks(text: str, characters: int = CHARACTERS, overlap: int = OVERLAP) -> list[tuple[int, int]]:
+def chunks(
+    text: str, size: int = CHARACTERS, overlap: int = OVERLAP, unit: Unit = "characters"
+) -> list[tuple[int, int]]:
     """Cut a text into spans that together cover all of it but white space between them.
 
     Args:
         text: the document.
-        characters: the most a chunk may have.
+        size: the most characters, or tokens, a chunk may have.
         overlap: the most that a chunk repeats of the one before.
+        unit: characters, or tokens of a rule that needs no model: runs of at most 6 letters or digits,
+            Chinese characters, signs.
 
     Returns:
         (start, end) in code points, in order. A chunk ends where a sentence ends; within a longer sentence at
         white space; within a longer word anywhere.
     """
+    if unit == "tokens":
+        return _by_tokens(text, size, overlap)
+    characters = size
     ends = [match.end() for match in ENDS.finditer(text)]
     spaces = [match.end() for match in re.finditer(r"\s+", text)] if len(text) > characters else []
     spans: list[tuple[int, int]] = []
@@ -38,6 +51,27 @@ def chunks(text: str, characters: int = CHARACTERS, overlap: int = OVERLAP) -> l
         # the next chunk begins with the last whole sentences of this one, or words, that fit the overlap
         low = max(start + 1, end - overlap)
         start = _first(ends, low, end) or _first(spaces, low, end) or (low if end == limit else end)
+    return spans
+
+
+def _by_tokens(text: str, size: int, overlap: int) -> list[tuple[int, int]]:
+    tokens = [match.span() for match in TOKEN.finditer(text)]
+    starts = [start for start, _ in tokens]
+    ends = [
+        bisect_left(starts, match.end()) for match in ENDS.finditer(text)
+    ]  # tokens before a sentence ends
+    spans: list[tuple[int, int]] = []
+    first, covered = 0, 0
+    while covered < len(tokens):
+        limit = min(first + size, len(tokens))
+        last = limit if limit == len(tokens) else _last(ends, first, limit) or limit
+        if last <= covered:  # the overlap alone, before a sentence that does not fit behind it
+            first = covered
+            continue
+        spans.append((tokens[first][0], tokens[last - 1][1]))
+        covered = last
+        low = max(first + 1, last - overlap)
+        first = _first(ends, low, last) or last
     return spans
 
 

@@ -20,9 +20,9 @@ from typing import Any, Literal
 from medxiaohe import assets, io
 from medxiaohe.errors import ConfigError, RetrieverDown, StorageError
 from medxiaohe.retrieval.cases import Cases
+from medxiaohe.retrieval.corpus import RECORD
 from medxiaohe.retrieval.graph import FILE, GraphStore
 from medxiaohe.retrieval.store import Store, check
-from medxiaohe.retrieval.text import RECORD
 from medxiaohe.types import Evidence
 
 # resources of tools that are sources of knowledge
@@ -116,10 +116,10 @@ def exchanged(store: Store, seed: int = 0) -> Exchanged:
     Raises:
         ConfigError: its documents cannot be listed, or it has but one text.
     """
-    folder = getattr(store, "folder", None)
-    if folder is not None and (Path(folder) / "documents.jsonl").is_file():
-        rows = io.read_jsonl(Path(folder) / "documents.jsonl")
-        return Exchanged(store, tuple(Evidence(str(row["id"]), row["text"], "") for row in rows), seed)
+    corpus = getattr(store, "corpus", None)
+    if corpus is not None:
+        texts = (Evidence(one.id, one.text, "", sha256=one.sha256) for one in corpus.every())
+        return Exchanged(store, tuple(texts), seed)
     pool = getattr(store, "passages", None)
     if pool is None:
         raise ConfigError(

@@ -1,34 +1,40 @@
-"""The dense store: chunks of documents as vectors of an embedder, compared exactly (cosine), memory-mapped.
+"""The dense store: chunks of documents as vectors of an embedder, compared by cosine, memory-mapped.
 
-documents.jsonl   the documents, whole
-chunks.jsonl      [id, where its document begins in documents.jsonl, start, end, document] of each chunk
-vectors.f16       a row of each chunk, of length one, float16
-store.json        format, counts, embedder, dimension, and the sizes of the files
+documents.N.*    the documents, whole, and where their chunks are (retrieval/corpus.py)
+vectors.N.*      the vectors of the chunks (retrieval/vectors.py)
+store.json       format, counts, embedder, dimension, and the sizes of the files
 """
 
 from __future__ import annotations
 
-import json
-import mmap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from medxiaohe import io, plugins
+from medxiaohe import plugins
 from medxiaohe.errors import DataError
-from medxiaohe.models.embed import Embedder, embedder
-from medxiaohe.retrieval.chunks import CHARACTERS, OVERLAP, chunks
+from medxiaohe.models.embed import embedder
+from medxiaohe.retrieval.chunks import CHARACTERS, OVERLAP, Unit
+from medxiaohe.retrieval.corpus import Corpus, Writer, broken, counted, read_record, write_record
 from medxiaohe.retrieval.store import check
-from medxiaohe.retrieval.text import DOCUMENTS, FORMAT, RECORD, check_document, evidence, read_record, row
-from medxiaohe.types import Evidence, Locator
+from medxiaohe.retrieval.vectors import APPROXIMATE, Vectors, write_vectors
+from medxiaohe.types import Evidence
 
-CHUNKS, VECTORS = "chunks.jsonl", "vectors.f16"
+if TYPE_CHECKING:
+    import numpy as np
+
 TOGETHER = 2048  # chunks that are encoded at once
-BLOCK = 65536  # rows that are compared at once
 
-Chunk = tuple[str, int, int, int, str]
+
+class Encoder(Protocol):
+    """What makes vectors of texts (models/embed.py)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    def encode(self, texts: Sequence[str], batch_size: int = ..., kind: str = ...) -> np.ndarray: ...
 
 
 def build_dense(
@@ -37,72 +43,58 @@ def build_dense(
     model: str = "minilm",
     characters: int = CHARACTERS,
     overlap: int = OVERLAP,
+    unit: Unit = "characters",
+    *,
+    encoder: Encoder | None = None,
+    approximate: int = APPROXIMATE,
 ) -> dict[str, Any]:
-    """Write a dense store into an empty folder, some chunks at a time.
+    """Write a dense store into an empty folder, or more documents into one.
 
     Args:
         folder: a draft, which the caller publishes.
         documents: whole texts.
         model: an embedder (models/embed.py).
-        characters: the most a chunk may have.
+        characters: the most a chunk may have, in `unit`.
         overlap: the most that neighbours share.
+        unit: characters or tokens.
+        encoder: the embedder itself, where the caller has it.
+        approximate: chunks of a segment from which on it gets a graph of near ones.
 
     Returns:
-        {"documents": n, "chunks": n}
+        {"documents": n, "chunks": n} of what was added.
 
     Raises:
         DataError: no document, an id twice, a document without id or text.
     """
     plugins.need("numpy", why="an index of vectors")
-    encoder = embedder(model)
-    counts = {"documents": 0, "chunks": 0}
+    encoder = encoder or embedder(model)
+    writer = Writer(folder, characters, overlap, unit)
 
-    def fill(file: Any) -> None:
-        def parts() -> Iterator[tuple[Chunk, str]]:
-            seen: set[bytes] = set()
-            for document in documents:
-                check_document(document, seen)
-                offset = file.tell()
-                file.write(json.dumps(row(document), ensure_ascii=False).encode() + b"\n")
-                spans = chunks(document.text, characters, overlap)
-                counts["documents"] += 1
-                for number, (start, end) in enumerate(spans):
-                    id = document.id if len(spans) == 1 else f"{document.id}#{number}"
-                    yield (id, offset, start, end, document.id), document.text[start:end]
+    def batches() -> Iterator[np.ndarray]:
+        texts = (text for text, _, _ in counted(documents, writer))
+        while some := list(islice(texts, TOGETHER)):
+            yield encoder.encode(some, kind="document")
+        writer.close()
 
-        every = parts()
-
-        def fill_chunks(rows: Any) -> None:
-            def fill_vectors(vectors: Any) -> None:
-                while some := list(islice(every, TOGETHER)):
-                    vectors.write(encoder.encode([text for _, text in some]).astype("<f2").tobytes())
-                    rows.writelines(json.dumps(chunk).encode() + b"\n" for chunk, _ in some)
-                    counts["chunks"] += len(some)
-
-            io.write(folder / VECTORS, fill_vectors)
-
-        io.write(folder / CHUNKS, fill_chunks)
-
-    io.write(folder / DOCUMENTS, fill)
-    if not counts["documents"]:
-        raise DataError("there is no document to index: a store of nothing finds nothing")
-    files = {name: (folder / name).stat().st_size for name in (DOCUMENTS, CHUNKS, VECTORS)}
-    io.write_json(
-        folder / RECORD,
-        {
-            "kind": "dense", "format": FORMAT, **counts, "characters": characters, "overlap": overlap,
-            "model": model, "embedder": encoder.name, "dim": encoder.dim, "files": files,
-        },
-    )  # fmt: skip
-    return counts
+    try:
+        write_vectors(folder, writer.number, batches(), encoder.dim, approximate)
+    except BaseException:
+        writer.abort()
+        raise
+    corpus = Corpus(folder)
+    record = {"kind": "dense", "documents": corpus.documents, "chunks": corpus.chunks, "unit": unit}
+    record |= {"characters": characters, "overlap": overlap}
+    write_record(folder, {**record, "model": model, "embedder": encoder.name, "dim": encoder.dim})
+    return {"documents": writer.documents, "chunks": writer.chunks}
 
 
 class DenseStore:
     """A dense store that `build_dense` wrote."""
 
     pure = True
+    KIND = "dense"
 
-    def __init__(self, folder: Path, encoder: Embedder | None = None):
+    def __init__(self, folder: Path, encoder: Encoder | None = None):
         """Open a folder.
 
         Args:
@@ -113,62 +105,42 @@ class DenseStore:
             DataError: no store, a truncated one, or an embedder other than the one it was built with.
         """
         plugins.need("numpy", why="an index of vectors")
-        import numpy as np
-
-        self.folder, self.record = folder, read_record(folder, "dense")
+        self.folder, self.record = folder, read_record(folder, self.KIND)
         self.encoder = encoder or embedder(self.record["model"])
-        mine = (self.encoder.name, self.encoder.dim)
-        if mine != (self.record["embedder"], self.record["dim"]):
-            raise DataError(
-                f"{folder} was built with {self.record['embedder']} ({self.record['dim']} dimensions) and not"
-                f" with {mine[0]} ({mine[1]}): build it again"
-            )
-        shape = (self.record["chunks"], self.record["dim"])
-        self._vectors = np.memmap(folder / VECTORS, dtype="<f2", mode="r", shape=shape)
-        self._chunks: list[Chunk] = [tuple(json.loads(line)) for _, line in io.lines(folder / CHUNKS)]
-        self._offsets: dict[str, int] = {}
-        for id, offset, _, _, _ in self._chunks:
-            self._offsets[id] = offset
-        self._offsets |= {document: offset for _, offset, _, _, document in self._chunks}
-        with open(folder / DOCUMENTS, "rb") as file:
-            self._documents = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        _same(folder, self.record, self.encoder)
+        self.corpus = Corpus(folder)
+        self.vectors = Vectors(folder, self.record["dim"])
+        if not self.vectors.size == self.corpus.chunks == self.record["chunks"]:
+            raise broken(folder, f"{self.vectors.size} vectors for {self.corpus.chunks} chunks")
+
+    @property
+    def size(self) -> int:
+        return int(self.record["chunks"])
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
         """For each query the `top` chunks by cosine, equals by id; DataError as `store.check` says."""
-        import numpy as np
-
         check(queries, top)
-        asked = self.encoder.encode(list(queries))
-        blocks = [
-            asked @ self._vectors[start : start + BLOCK].astype(np.float32).T
-            for start in range(0, len(self._chunks), BLOCK)
-        ]
-        scores = np.concatenate(blocks, axis=1)
-        return [self._best(line, min(top, len(self._chunks))) for line in scores]
+        asked = self.encoder.encode(list(queries), kind="query")
+        return [self._evidence(found, top) for found in self.vectors.search(asked, min(top, self.size))]
 
     def get(self, id: str) -> Evidence:
         """The whole document of a document's or chunk's id; DataError when there is none."""
-        if id not in self._offsets:
-            raise DataError(f"{self.folder} has no document {id!r}")
-        return self._document(self._offsets[id])
+        return self.corpus.get(id)
 
     def verify(self) -> int:
         """The number of documents; DataError where one cannot be found by its id."""
-        return sum(self.get(line["id"]).id == line["id"] for line in io.read_jsonl(self.folder / DOCUMENTS))
+        return self.corpus.verify()
 
-    def _best(self, scores: Any, top: int) -> tuple[Evidence, ...]:
-        import numpy as np
+    def _evidence(self, found: Sequence[tuple[float, int]], top: int) -> tuple[Evidence, ...]:
+        results = [self.corpus.chunk(row, score) for score, row in found]
+        results.sort(key=lambda one: (-one.score, one.id))
+        return tuple(results[:top])
 
-        least = np.partition(scores, -top)[-top]  # every equal of the last one is looked at
-        order = sorted(np.flatnonzero(scores >= least), key=lambda i: (-scores[i], self._chunks[i][0]))
-        return tuple(self._evidence(self._chunks[i], float(scores[i])) for i in order[:top])
 
-    def _evidence(self, chunk: Chunk, score: float) -> Evidence:
-        id, offset, start, end, _ = chunk
-        document = self._document(offset)
-        return replace(
-            document, id=id, text=document.text[start:end], score=score, at=Locator(span=(start, end))
+def _same(folder: Path, record: dict[str, Any], encoder: Encoder) -> None:
+    mine = (encoder.name, encoder.dim)
+    if mine != (record["embedder"], record["dim"]):
+        raise DataError(
+            f"{folder} was built with {record['embedder']} ({record['dim']} dimensions) and not"
+            f" with {mine[0]} ({mine[1]}): build it again"
         )
-
-    def _document(self, offset: int) -> Evidence:
-        return evidence(io.parse_row(self._documents[offset : self._documents.find(b"\n", offset)].decode()))

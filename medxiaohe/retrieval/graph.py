@@ -19,8 +19,8 @@ from typing import Any
 from medxiaohe import io
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import DataError, StorageError
+from medxiaohe.retrieval.corpus import FORMAT, RECORD, read_record
 from medxiaohe.retrieval.store import check
-from medxiaohe.retrieval.text import FORMAT, RECORD, read_record
 from medxiaohe.retrieval.words import terms
 from medxiaohe.types import Evidence, Locator, Relation
 

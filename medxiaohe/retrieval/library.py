@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from medxiaohe import io
-from medxiaohe.errors import DataError
-from medxiaohe.retrieval import assets, dense, graph, passages, text
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.retrieval import assets, combined, dense, graph, image, passages, text
 from medxiaohe.retrieval.bm25 import BM25
+from medxiaohe.retrieval.corpus import RECORD, carry
 from medxiaohe.retrieval.service import Service
 from medxiaohe.retrieval.store import Store
+from medxiaohe.types import Evidence
 
 GUIDELINES = "asset:open_medicine"
+Built = text.TextStore | dense.DenseStore | image.ImageStore | graph.GraphStore
+KINDS: Mapping[str, Callable[[Path], Built]] = {
+    "text": text.TextStore,
+    "dense": dense.DenseStore,
+    "image": image.ImageStore,
+    "graph": graph.GraphStore,
+}
 
 
 def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> Store:
-    """The store of a folder that `knowledge build` wrote, the library of a file of passages
-    (retrieval/passages.py), the guideline summaries of asset:open_medicine, or what a service at `url`
-    searches.
+    """The store of a folder that `knowledge build` wrote, stores that a YAML file combines
+    (retrieval/combined.py), the library of a file of passages (retrieval/passages.py), the guideline
+    summaries of asset:open_medicine, or what a service at `url` searches.
 
     Raises:
         DataError: the folder is no store or holds several; the file has no passage, or a row that is none.
@@ -27,19 +38,56 @@ def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> 
         return Service(url, privacy)
     if path == GUIDELINES:
         return assets.guidelines().index
+    if path.endswith((".yaml", ".yml")):
+        return combined.read(Path(path), open_library, privacy)
     return open_store(Path(path)) if Path(path).is_dir() else BM25(passages.read(Path(path)))
 
 
-def open_store(folder: Path) -> text.TextStore | dense.DenseStore | graph.GraphStore:
+def open_store(folder: Path) -> Built:
     """The store in a folder: its own, or the only version below it; DataError where there is none."""
-    below = sorted(path.parent for path in folder.glob(f"*/{text.RECORD}"))
+    below = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
     if len(below) > 1:
         raise DataError(f"{folder} holds several stores ({', '.join(p.name for p in below)}): name one")
     place = below[0] if below else folder
-    record = io.read_json(place / text.RECORD) if (place / text.RECORD).is_file() else None
+    record = io.read_json(place / RECORD) if (place / RECORD).is_file() else None
     kind = record.get("kind") if isinstance(record, dict) else ""
-    if kind == "graph":
-        return graph.GraphStore(place)
-    if kind == "dense":
-        return dense.DenseStore(place)
-    return text.TextStore(place)
+    return KINDS.get(kind if isinstance(kind, str) else "", text.TextStore)(place)
+
+
+def append(folder: Path, documents: Iterable[Evidence], out: Path) -> dict[str, Any]:
+    """Publish a new version of a store that has more documents: a segment is added, none is rebuilt.
+
+    Args:
+        folder: the store, which stays as it is.
+        documents: whole texts or images whose ids are not in it.
+        out: of the new version, which is published whole; it must not be there.
+
+    Returns:
+        {"documents": n, "chunks": n} of what was added.
+
+    Raises:
+        DataError: the store is a graph, or a document cannot be added.
+        ConfigError: there is something at `out`.
+    """
+    store = open_store(folder)
+    if isinstance(store, graph.GraphStore):
+        raise DataError(f"{folder} is a graph, to which nothing can be appended: build it again")
+    record = store.record
+    with io.in_turn(out):
+        if out.exists():  # what another process was about to write is there by now
+            raise ConfigError(f"{out} is in the way: give another folder for the new version")
+        return _append(store, record, documents, out)
+
+
+def _append(
+    store: Built, record: Mapping[str, Any], documents: Iterable[Evidence], out: Path
+) -> dict[str, Any]:
+    with io.publish(out) as draft:
+        carry(store.folder, draft)
+        if isinstance(store, text.TextStore):
+            sizes = (record["characters"], record["overlap"], record["unit"])
+            return text.build_text(draft, documents, *sizes)
+        if isinstance(store, image.ImageStore):
+            return image.build_images(draft, documents, record["model"])
+        sizes = (record["characters"], record["overlap"], record["unit"])
+        return dense.build_dense(draft, documents, record["model"], *sizes)

@@ -1,15 +1,17 @@
-"""The Store protocol, which every index of knowledge fulfils, and stores made of stores: fused, filtered,
-routed."""
+"""The Store protocol, which every index of knowledge fulfils, and stores made of stores: fused, reranked,
+filtered, routed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from medxiaohe.errors import DataError
-from medxiaohe.types import Evidence
+from medxiaohe.types import Evidence, ImageRef
 
+Query = str | ImageRef
 MOST_CHARACTERS = 10_000  # of one query: a page or two
 RANK_OFFSET = 60  # k of reciprocal rank fusion (Cormack et al. 2009)
 DEPTH = 100  # results of each store that are fused or filtered
@@ -32,7 +34,7 @@ class Store(Protocol):
         ...
 
 
-def check(queries: Sequence[str], top: int) -> None:
+def check(queries: Sequence[Query], top: int) -> None:
     """Refuse what no store can search for.
 
     Raises:
@@ -41,6 +43,8 @@ def check(queries: Sequence[str], top: int) -> None:
     if top < 1:
         raise DataError(f"top is {top}: ask for 1 result or more")
     for query in queries:
+        if not isinstance(query, str):
+            continue
         if not query.strip():
             raise DataError("the query is empty: say what to look for")
         if len(query) > MOST_CHARACTERS:
@@ -77,6 +81,69 @@ def _fused(lists: Sequence[Sequence[Evidence]], weights: Sequence[float]) -> tup
             items.setdefault(item.id, item)
     order = sorted(items, key=lambda id: (-scores[id], id))
     return tuple(replace(items[id], score=scores[id]) for id in order)
+
+
+@dataclass(frozen=True)
+class Reranked:
+    """The first results of a store in the order of another score of query and passage: a cross-encoder's
+    (models/rerank.py). What lies deeper keeps its place behind them."""
+
+    store: Store
+    score: Callable[[Sequence[tuple[str, str]]], Sequence[float]]
+    depth: int = 20
+
+    def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        check(queries, top)
+        lists = self.store.search(queries, max(top, self.depth))
+        heads = [ranked[: self.depth] for ranked in lists]
+        pairs = [(query, one.text) for query, head in zip(queries, heads, strict=True) for one in head]
+        scores = iter(self.score(pairs) if pairs else ())
+        results = []
+        for ranked, head in zip(lists, heads, strict=True):
+            scored = [replace(one, score=float(next(scores))) for one in head]
+            scored.sort(key=lambda one: (-one.score, one.id))
+            # scores of two kinds do not compare: what follows lies below the last one that was scored
+            lowest = scored[-1].score if scored else 0.0
+            rest = [replace(one, score=lowest - n) for n, one in enumerate(ranked[self.depth :], 1)]
+            results.append((*scored, *rest)[:top])
+        return results
+
+    def get(self, id: str) -> Evidence:
+        return self.store.get(id)
+
+
+def matching(
+    sources: Sequence[str] = (), levels: Sequence[str] = (), licenses: Sequence[str] = (),
+    since: str = "", until: str = "",
+) -> Callable[[Evidence], bool]:  # fmt: skip
+    """A predicate of `Filtered` by metadata.
+
+    Args:
+        sources: parts of the source, any of which it has.
+        levels: authority, any of A to E.
+        licenses: parts of the licence, any of which it has.
+        since: the first date, as much of YYYY-MM-DD as is known.
+        until: the last one. What has no date matches no limit of dates.
+
+    Raises:
+        DataError: a level that is none, or a date that is none.
+    """
+    if wrong := next((level for level in levels if level not in "ABCDE" or len(level) != 1), None):
+        raise DataError(f"level is A, B, C, D or E, not {wrong!r}")
+    for date in filter(None, (since, until)):
+        if not re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", date):
+            raise DataError(f"{date!r} is no date: write YYYY, YYYY-MM or YYYY-MM-DD")
+
+    def accepts(one: Evidence) -> bool:
+        return (
+            (not sources or any(part.casefold() in one.source.casefold() for part in sources))
+            and (not levels or one.level in levels)
+            and (not licenses or any(part.casefold() in one.license.casefold() for part in licenses))
+            and (not since or (bool(one.date) and one.date[: len(since)] >= since))
+            and (not until or (bool(one.date) and one.date[: len(until)] <= until))
+        )
+
+    return accepts
 
 
 @dataclass(frozen=True)

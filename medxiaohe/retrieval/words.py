@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from medxiaohe import plugins
@@ -15,7 +16,7 @@ STOP_WORDS = frozenset(
     " is it its may might no not of on or should such than that the their then there these they this those to"
     " was were what when where which who whose why will with would".split()
 )
-RUNS = re.compile(r"[\u3400-\u9fff]+|[^\W_\u3400-\u9fff]+")
+CHINESE = re.compile(r"[\u3400-\u9fff]+")
 
 
 def terms(text: str) -> list[str]:
@@ -28,21 +29,25 @@ def terms(text: str) -> list[str]:
         Terms in order, repeated as in the text: Snowball stems (Porter 2) of words in lower case that are no
         stop words; of a run of Chinese characters each character, then each pair of neighbours.
     """
-    found: list[str] = []
-    words: list[str] = []
-    for run in RUNS.findall(text.casefold()):
-        if "\u3400" <= run[0] <= "\u9fff":
-            found += run
-            found += [run[i : i + 2] for i in range(len(run) - 1)]
-        elif run not in STOP_WORDS:
-            words.append(run)
-    stems: list[str] = _stemmer().stemWords(words)
-    return found + stems
+    found: list[str] = analyzer().analyze(spaced(text))
+    return found
+
+
+def spaced(text: str) -> str:
+    """A text in which blanks stand between the Chinese characters and pairs of neighbours that are terms."""
+    if text.isascii():
+        return text
+    return CHINESE.sub(lambda run: f" {' '.join([*run[0], *map(''.join, pairwise(run[0]))])} ", text)
 
 
 @cache
-def _stemmer() -> Any:
-    plugins.need("Stemmer", why="searching by the stems of words")
-    import Stemmer
+def analyzer() -> Any:
+    """tantivy's splitter at signs, with lower case, stop words and stems."""
+    plugins.need("tantivy", why="searching by the stems of words")
+    from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
-    return Stemmer.Stemmer("english")
+    steps = (Filter.lowercase(), Filter.custom_stopword(sorted(STOP_WORDS)), Filter.stemmer("english"))
+    builder = TextAnalyzerBuilder(Tokenizer.simple())
+    for step in steps:
+        builder = builder.filter(step)
+    return builder.build()

@@ -50,7 +50,7 @@ def test_what_is_wrong_is_one_sentence(folder: Path) -> None:
     other = Embedder("other", 3, lambda texts, size, done: np.zeros((len(texts), 3), np.float32))
     with pytest.raises(DataError, match=r"was built with .* and not with other \(3\)"):
         DenseStore(folder, other)
-    (folder / "vectors.f16").write_bytes(b"\0")
+    (folder / "vectors.0.f16").write_bytes(b"\0")
     with pytest.raises(DataError, match="truncated or damaged"):
         open_store(folder)
 

@@ -30,7 +30,6 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     pytest.importorskip("tantivy")
-    pytest.importorskip("Stemmer")
     from medxiaohe.retrieval.text import build_text
 
     folder = tmp_path / "data_index" / "1"

@@ -15,8 +15,6 @@ from medxiaohe.retrieval.json_parts import json_parts
 from medxiaohe.tools.toolbox import call_tool, open_tools
 from medxiaohe.types import ToolCall, ToolResult
 
-pytest.importorskip("Stemmer")
-
 
 def entry(first: str, second: str, *levels: str) -> dict[str, object]:
     grades = [{"level": level, "info": ""} for level in levels]

@@ -1,0 +1,159 @@
+"""Images as vectors of length one.
+
+image_embedder("thumbnails").encode([ref])     32 x 32 grey values less their mean: no weights
+image_embedder("dinov2")                       DINOv2-small, a package file
+image_embedder("path/to/folder")               a vision model in hub layout, or heads of train.retriever
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medxiaohe import assets, images, io, plugins
+from medxiaohe.errors import ConfigError, DataError, ModelError
+from medxiaohe.models import checkpoint, starter
+from medxiaohe.models.embed import embedder
+from medxiaohe.progress import Meter
+from medxiaohe.types import ImageRef
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAMES = ("thumbnails", "dinov2")
+THUMBNAIL = 32  # pixels of a side
+SIDE = 224  # pixels of a side of what a tower sees
+HEADS = "heads.json"  # of a folder that train.retriever wrote
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class ImageEmbedder:
+    name: str
+    dim: int
+    _encode: Callable[[Sequence[Any]], np.ndarray]  # pictures (PIL) -> rows
+    _encode_text: Callable[[Sequence[str]], np.ndarray] | None = None
+
+    def encode(self, refs: Sequence[ImageRef]) -> np.ndarray:
+        """Rows of length one, float32 (len(refs), dim), in the order of the images."""
+        import numpy as np
+
+        if not refs:
+            return np.zeros((0, self.dim), np.float32)
+        meter, rows = Meter(f"encode images with {self.name}", len(refs)), []
+        for start in range(0, len(refs), BATCH):
+            batch = refs[start : start + BATCH]
+            rows.append(self._encode([images.open_image(ref).convert("RGB") for ref in batch]))
+            meter.advance(len(batch))
+        meter.close()
+        return unit(np.concatenate(rows))
+
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        """Rows of texts in the space of the images; DataError where the embedder has none."""
+        if self._encode_text is None:
+            raise DataError(
+                f"{self.name} has no vectors of texts: ask with an image, or train heads with train.retriever"
+            )
+        return unit(self._encode_text(texts))
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows of length one; a row of zeros points along the first axis."""
+    import numpy as np
+
+    rows = rows.astype(np.float32)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    rows[length[:, 0] == 0, 0] = 1.0
+    scaled: np.ndarray = rows / np.where(length == 0, 1.0, length)
+    return scaled
+
+
+def image_embedder(name: str = "dinov2", device: str = "cpu") -> ImageEmbedder:
+    """`thumbnails`, `dinov2`, a folder with a vision model in hub layout, or heads of train.retriever.
+
+    Raises:
+        ConfigError: there is no such embedder.
+    """
+    if name == "thumbnails":
+        return ImageEmbedder(f"grey thumbnails of {THUMBNAIL} pixels", THUMBNAIL**2, _thumbnails)
+    if name == "dinov2":
+        return tower(assets.folder("dinov2_small_registers"), "DINOv2-small", device)
+    if (Path(name) / HEADS).is_file():
+        return _with_heads(Path(name), device)
+    if Path(name).is_dir():
+        checkpoint.refuse_code(Path(name))
+        return tower(Path(name), Path(name).name, device)
+    raise ConfigError(
+        f"no embedder of images {name!r}{plugins.nearest(name, NAMES)}; or give a folder with a vision model"
+        " in hub layout"
+    )
+
+
+def _thumbnails(pictures: Sequence[Any]) -> np.ndarray:
+    import numpy as np
+
+    small = [
+        np.asarray(p.convert("L").resize((THUMBNAIL, THUMBNAIL)), np.float32).reshape(-1) for p in pictures
+    ]
+    rows = np.stack(small)
+    centred: np.ndarray = rows - rows.mean(1, keepdims=True)
+    return centred
+
+
+@functools.lru_cache(maxsize=2)
+def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
+    """The class token and the mean of the patches of a vision transformer, one after the other."""
+    plugins.need("torch", "transformers", why=f"the embedder of images {name}")
+    starter.quiet()
+    import torch
+    from transformers import AutoModel
+
+    try:
+        model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).to(device).eval()
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"cannot load the embedder {folder}: {' '.join(str(error).split())[:300]}"
+        ) from error
+    model = getattr(model, "vision_model", model)
+    skipped = 1 + int(getattr(model.config, "num_register_tokens", 0) or 0)
+    mean, scale = (torch.tensor(one).view(3, 1, 1) for one in (starter.IMAGENET_MEAN, starter.IMAGENET_STD))
+
+    def encode(pictures: Sequence[Any]) -> np.ndarray:
+        import numpy as np
+
+        pixels = np.stack([np.asarray(p.resize((SIDE, SIDE)), np.float32) / 255 for p in pictures])
+        values = (torch.from_numpy(pixels).permute(0, 3, 1, 2) - mean) / scale
+        with torch.inference_mode():
+            hidden = model(pixel_values=values.to(device)).last_hidden_state
+        rows: np.ndarray = torch.cat([hidden[:, 0], hidden[:, skipped:].mean(1)], 1).cpu().numpy()
+        return rows
+
+    return ImageEmbedder(
+        f"{name}, class token and mean of patches", 2 * int(model.config.hidden_size), encode
+    )
+
+
+def _with_heads(folder: Path, device: str) -> ImageEmbedder:
+    """Towers with the trained maps of train.retriever behind them: images and texts in one space."""
+    import numpy as np
+
+    settings = io.read_json(folder / HEADS)
+    pictures, words = image_embedder(settings["tower"], device), embedder(settings["embedder"], device)
+    with np.load(folder / "heads.npz") as file:
+        image_map, text_map = file["image"], file["text"]
+    centre_images, centre_texts = (
+        np.asarray(settings[key], np.float32) for key in ("image_mean", "text_mean")
+    )
+
+    def encode(batch: Sequence[Any]) -> np.ndarray:
+        rows: np.ndarray = (unit(pictures._encode(batch)) - centre_images) @ image_map
+        return rows
+
+    def encode_text(texts: Sequence[str]) -> np.ndarray:
+        rows: np.ndarray = (words.encode(list(texts)) - centre_texts) @ text_map
+        return rows
+
+    return ImageEmbedder(f"heads {settings['name']}", image_map.shape[1], encode, encode_text)

@@ -1,0 +1,106 @@
+"""Stores that a YAML file combines, each entry a store or a mapping of its own:
+
+    fuse: [out/text, out/dense]      by reciprocal rank; with `weights: [1, 2]` where they count differently
+    rerank: out/retriever/1/model    a cross-encoder orders the first `depth` (20) results again
+    filter: {levels: [A, B], since: 2015, sources: [PubMed], licenses: [CC]}
+    route: {zh: out/zh, en: out/en}  by the script of the query
+    remote: http://127.0.0.1:9000    a service, asked only as the privacy guard allows
+    store: out/text                  one store, where there is nothing to fuse
+
+`rerank` and `filter` hold for what the mapping fuses, routes or names; the filter comes first. Paths are
+relative to the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.io import bounded_yaml
+from medxiaohe.plugins import nearest
+from medxiaohe.retrieval.service import Service
+from medxiaohe.retrieval.store import Filtered, Fused, Reranked, Routed, Store, matching
+
+KEYS = ("fuse", "weights", "rerank", "depth", "filter", "route", "remote", "store")
+ONE_OF = ("fuse", "route", "remote", "store")
+FILTERS = ("sources", "levels", "licenses", "since", "until")
+DEPTH = 20  # results that are reranked
+
+Open = Callable[[str], Store]
+
+
+def read(path: Path, open_one: Callable[..., Store], privacy: str) -> Store:
+    """The store that a YAML file describes.
+
+    Args:
+        path: of the file.
+        open_one: opens the path of a single store.
+        privacy: of what is remote.
+
+    Raises:
+        ConfigError: the file is none, or has a key that is none.
+        PrivacyError: `privacy` does not let queries go to a service.
+    """
+    if not path.is_file():
+        raise ConfigError(f"no such file: {path}")
+    return _combined(bounded_yaml.read(path), str(path), path.parent, open_one, privacy)
+
+
+def _combined(value: Any, where: str, folder: Path, open_one: Callable[..., Store], privacy: str) -> Store:
+    again = partial(_combined, where=where, folder=folder, open_one=open_one, privacy=privacy)
+    if isinstance(value, str):
+        path = value if value.startswith("asset:") or Path(value).is_absolute() else str(folder / value)
+        return open_one(path, privacy=privacy)
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: a store is a path or a mapping of {', '.join(KEYS)}, not {value!r}")
+    for key in value:
+        if key not in KEYS:
+            raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), KEYS)}")
+    given = [key for key in ONE_OF if key in value]
+    if len(given) != 1:
+        raise ConfigError(f"{where}: give one of {', '.join(ONE_OF)}, not {len(given)} of them")
+    what = value[given[0]]
+    store: Store
+    if given == ["fuse"]:
+        if not isinstance(what, list) or not what:
+            raise ConfigError(f"{where}: fuse is a list of stores")
+        weights = value.get("weights") or []
+        if weights and (len(weights) != len(what) or not all(isinstance(w, int | float) for w in weights)):
+            raise ConfigError(f"{where}: {len(what)} stores are fused and {len(weights)} weights given")
+        store = Fused([again(one) for one in what], weights)
+    elif given == ["route"]:
+        if not isinstance(what, Mapping) or set(what) != {"zh", "en"}:
+            raise ConfigError(f"{where}: route has a store for zh, which is Chinese script, and one for en")
+        store = Routed({name: again(one) for name, one in what.items()}, language)
+    elif given == ["remote"]:
+        store = Service(str(what), privacy)
+    else:
+        store = again(what)
+    if "filter" in value:
+        store = Filtered(store, matching(**_filter(value["filter"], where)))
+    if "rerank" in value:
+        from medxiaohe.models.rerank import cross_encoder
+
+        model = Path(str(value["rerank"]))
+        scorer = cross_encoder(model if model.is_absolute() else folder / model)
+        store = Reranked(store, scorer, int(value.get("depth", DEPTH)))
+    return store
+
+
+def language(query: str) -> str:
+    """zh where a query has Chinese characters, en else."""
+    return "zh" if re.search(r"[\u3400-\u9fff]", query) else "en"
+
+
+def _filter(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: filter is a mapping of {', '.join(FILTERS)}")
+    for key in value:
+        if key not in FILTERS:
+            raise ConfigError(f"{where}: unknown key {key!r} of filter{nearest(str(key), FILTERS)}")
+    lists = {key: [str(one) for one in value[key]] for key in FILTERS[:3] if key in value}
+    return lists | {key: str(value[key]) for key in FILTERS[3:] if key in value}
