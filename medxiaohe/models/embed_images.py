@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from medxiaohe import assets, images, io, plugins
 from medxiaohe.errors import ConfigError, DataError, ModelError
-from medxiaohe.models import checkpoint, starter
+from medxiaohe.io.checkpoint_files import refuse_code
+from medxiaohe.models import starter
 from medxiaohe.models.embed import embedder
 from medxiaohe.progress import Meter
 from medxiaohe.types import ImageRef
@@ -84,7 +85,7 @@ def image_embedder(name: str = "dinov2", device: str = "cpu") -> ImageEmbedder:
     if (Path(name) / HEADS).is_file():
         return _with_heads(Path(name), device)
     if Path(name).is_dir():
-        checkpoint.refuse_code(Path(name))
+        refuse_code(Path(name))
         return tower(Path(name), Path(name).name, device)
     raise ConfigError(
         f"no embedder of images {name!r}{plugins.nearest(name, NAMES)}; or give a folder with a vision model"
@@ -107,7 +108,6 @@ def _thumbnails(pictures: Sequence[Any]) -> np.ndarray:
 def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
     """The class token and the mean of the patches of a vision transformer, one after the other."""
     plugins.need("torch", "transformers", why=f"the embedder of images {name}")
-    starter.quiet()
     import torch
     from transformers import AutoModel
 

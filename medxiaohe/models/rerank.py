@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medxiaohe import plugins
 from medxiaohe.errors import ModelError
-from medxiaohe.models import checkpoint, starter
+from medxiaohe.io.checkpoint_files import refuse_code
 
 MAX_TOKENS = 256  # of query and passage together
 BATCH = 32
@@ -31,13 +31,12 @@ def cross_encoder(folder: Path, device: str = "cpu") -> Callable[[Sequence[tuple
         ModelError: no such model, or one with several outputs.
     """
     plugins.need("torch", "transformers", why="reranking by a cross-encoder")
-    starter.quiet()
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} has no cross-encoder: give a folder in hub layout, with config.json")
-    checkpoint.refuse_code(folder)
+    refuse_code(folder)
     try:
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
         tokenizer = AutoTokenizer.from_pretrained(folder)
