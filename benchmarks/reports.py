@@ -4,6 +4,7 @@
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only answers
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only grounding
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only text
+    MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only motor
 
 Reports of the Indiana University collection are split by hash as the task iu_impression splits them (60 %
 train, 10 % validation, the rest test). Reports of train were read while rules were written, those of
@@ -510,10 +511,20 @@ def grounding_part(split_: str) -> Iterator[str]:
     yield f"planted errors caught: {(n - errors['supported']) / n:.3f} of {n}"
 
 
+def motor_part() -> Iterator[str]:
+    """P6: arms of train.motor, see motor_arms.py."""
+    import motor_arms  # imports torch
+
+    for data_ in motor_arms.PARTS:
+        yield from motor_arms.part(data_, Path("motor_runs.jsonl"))
+        yield ""
+
+
 PARTS = {"verifier": lambda given: verifier_part(given.split, given.show),
          "answers": lambda given: answers_part(given.split, given.most),
     "grounding": lambda given: grounding_part(given.split),
-    "text": lambda given: text_part(given.split, given.most)}  # fmt: skip
+    "text": lambda given: text_part(given.split, given.most),
+    "motor": lambda given: motor_part()}  # fmt: skip
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(

@@ -160,6 +160,11 @@ STAGE_VERBS = {
         "a mixture of experts that answers closed questions from image, words and rationale",
         "--input data=work/data_mixture/1",
     ),
+    ("train", "motor"): (
+        "train.motor",
+        "tower and projector from images and their reports, with knowledge of a graph and of similar reports",
+        "--input data=work/data_mixture/1",
+    ),
     ("train", "reward"): (
         "train.reward_model",
         "a reward model from pairs and their fact-invariant variants",

@@ -455,7 +455,7 @@ def verified(folder: Path) -> Any:
 def resumed(folder: Path) -> Any:
     from medxiaohe.train.loop import resume
 
-    return [resume._read(folder, name) for name in ("random", "optimizer")]
+    return [resume.read_state(folder, name) for name in ("random", "optimizer")]
 
 
 def converted(path: Path) -> Any:

@@ -139,14 +139,14 @@ def test_a_loss_that_is_no_number_stops_before_it_is_saved(
 def test_a_full_disk_while_a_checkpoint_is_written(
     kind: str, data: Path, tiny_vlm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = resume._write
+    real = resume.write_state
 
     def full(folder: Path, name: str, *rest: Any) -> None:
         if "00000002" in str(folder) and name == "optimizer":
             raise OSError(errno.ENOSPC, "No space left on device", str(folder / name))
         real(folder, name, *rest)
 
-    monkeypatch.setattr(resume, "_write", full)
+    monkeypatch.setattr(resume, "write_state", full)
     with pytest.raises(StorageError) as caught, io.publish(tmp_path / "out") as draft:
         start(kind, data, tiny_vlm, draft)
     assert "is full: free some space" in one_sentence(caught.value)

@@ -71,7 +71,7 @@ def resumable(trainer: type, place: Path, extra: Extra | None = None) -> Any:
         def _inner_training_loop(self, *args: Any, **kwargs: Any) -> Any:
             folder = kwargs.get("resume_from_checkpoint")
             if extra is not None and folder is not None:
-                values, tensors = _read(_own(self, folder), "extra")
+                values, tensors = read_state(_own(self, folder), "extra")
                 extra.restore(self, values, tensors)
             return super()._inner_training_loop(*args, **kwargs)
 
@@ -84,7 +84,7 @@ def restore(trainer: Any, folder: str, extra: Extra | None = None) -> None:
     own = _own(trainer, folder)
     _load_weights(trainer.model, own)
     if extra is not None:
-        extra.restore(trainer, *_read(own, "extra"))
+        extra.restore(trainer, *read_state(own, "extra"))
     trainer.state = type(trainer.state).load_from_json(str(Path(folder) / "trainer_state.json"))
 
 
@@ -95,7 +95,7 @@ def save_weights(trainer: Any, folder: Path) -> None:
     own = parts / f"rank{rank}"
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
-    _write(own, "weights", {}, {name: _local(weight) for name, weight in _trained(trainer.model).items()})
+    _write_weights(own, trainer.model)
     _publish(trainer, parts, folder)
 
 
@@ -125,15 +125,19 @@ def _save(trainer: Any, place: Path, extra: Extra | None) -> None:
     own = parts / f"rank{rank}"
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
-    _write(own, "weights", {}, {name: _local(weight) for name, weight in _trained(trainer.model).items()})
-    _write(own, "optimizer", *_optimizer_state(trainer))
-    _write(own, "random", *_random_state())
+    _write_weights(own, trainer.model)
+    write_state(own, "optimizer", *_optimizer_state(trainer))
+    write_state(own, "random", *_random_state())
     if extra is not None:
-        _write(own, "extra", *extra.state(trainer))
+        write_state(own, "extra", *extra.state(trainer))
     _publish(trainer, parts, place / f"{step:08d}", whole=True)
     if rank == 0:
         for old in sorted(place.glob("[0-9]*"))[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_weights(own: Path, model: Any) -> None:
+    write_state(own, "weights", {}, {name: _local(weight) for name, weight in _trained(model).items()})
 
 
 def _publish(trainer: Any, parts: Path, folder: Path, whole: bool = False) -> None:
@@ -209,7 +213,8 @@ def _random_state() -> tuple[dict[str, Any], dict[str, Any]]:
     return {"python": random.getstate(), "numpy": [kind, *rest]}, tensors
 
 
-def _write(folder: Path, name: str, values: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+def write_state(folder: Path, name: str, values: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    """Write NAME.json and NAME.safetensors: values that JSON can hold, and tensors."""
     from safetensors.torch import save_file
 
     try:
@@ -233,7 +238,8 @@ def _local(value: Any) -> Any:
 # ---- reading -----------------------------------------------------------------------------------------
 
 
-def _read(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_state(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `write_state` wrote."""
     from safetensors.torch import load_file
 
     return io.read_json(folder / f"{name}.json"), load_file(folder / f"{name}.safetensors")
@@ -242,7 +248,7 @@ def _read(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def _load_weights(model: Any, folder: Path) -> None:
     import torch
 
-    _, saved = _read(folder, "weights")
+    _, saved = read_state(folder, "weights")
     trained = _trained(model)
     if saved.keys() != trained.keys():
         raise DataError(
@@ -255,7 +261,7 @@ def _load_weights(model: Any, folder: Path) -> None:
 
 
 def _load_optimizer(trainer: Any, folder: Path) -> None:
-    values, tensors = _read(folder, "optimizer")
+    values, tensors = read_state(folder, "optimizer")
     state: dict[int, dict[str, Any]] = {
         int(number): dict(entries) for number, entries in values["state"].items()
     }
@@ -283,7 +289,7 @@ def _load_random(folder: Path) -> None:
     import numpy as np
     import torch
 
-    values, tensors = _read(folder, "random")
+    values, tensors = read_state(folder, "random")
     version, internal, gauss = values["python"]
     random.setstate((version, tuple(internal), gauss))
     kind, *rest = values["numpy"]

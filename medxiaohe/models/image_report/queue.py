@@ -1,0 +1,97 @@
+"""A ring of past image and report vectors with the triplets of each report (MOTOR, section 3.2).
+
+The queue of the public code starts with random tokens, must be a multiple of the batch, and gives the teacher
+the triplets of the report that it is asked about. This one starts empty, takes batches of any size, and never
+gives a row of the asking study or patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+TEMPERATURE = 0.07  # of the softmax over the fetched reports; paper: none, so that all weigh about the same
+
+
+@dataclass(frozen=True)
+class Fetched:
+    rows: Any  # of the queue, [batch, top], -1 for none
+    weights: Any  # [batch, top], sum to 1 where there is one
+
+
+class KnowledgeQueue:
+    """Vectors, triplets and owners of the newest `size` reports."""
+
+    NAMES = ("image", "text", "triplets", "study", "patient", "report")
+
+    def __init__(self, size: int, vector: int, most_triplets: int):
+        """An empty queue.
+
+        Args:
+            size: reports that it holds.
+            vector: width of the vectors.
+            most_triplets: of a report.
+        """
+        self.size, self.most_triplets = size, most_triplets
+        self.image, self.text = torch.zeros(size, vector), torch.zeros(size, vector)
+        self.triplets = torch.zeros(size, most_triplets, 3, dtype=torch.long)
+        # numbers of the study, the patient and the words of each report; -1: none
+        self.study, self.patient, self.report = (torch.full((size,), -1, dtype=torch.long) for _ in range(3))
+        self.filled = self.next = 0
+
+    def put(self, **batch: Any) -> None:
+        """Add rows in order, the oldest give way; of a batch larger than the queue the last ones stay.
+
+        Args:
+            batch: image, text [n, vector]; triplets [n, most_triplets, 3]; study, patient, report [n].
+        """
+        given = len(batch["study"])
+        kept = min(given, self.size)
+        places = (self.next + given - kept + torch.arange(kept)) % self.size
+        for name in self.NAMES:
+            getattr(self, name)[places] = batch[name][given - kept :].detach()
+        self.next = (self.next + given) % self.size
+        self.filled = min(self.size, self.filled + given)
+
+    def fetch(self, query: Any, own: Any, top: int, draw: Any = None) -> Fetched:
+        """The reports whose text vectors are most like image vectors.
+
+        Args:
+            query: vectors of length one, [batch, vector].
+            own: (study, patient) numbers, [batch] each; rows of the same study or patient are left out. None:
+                none is.
+            top: reports for each image.
+            draw: a torch.Generator: as many rows are drawn at random instead, with equal weights.
+        """
+        keys = self.text[: self.filled].clone()  # `put` changes them before the backward pass
+        allowed = torch.ones(len(query), self.filled, dtype=torch.bool)
+        if own is not None:
+            study, patient = own
+            allowed &= self.study[None, : self.filled] != study[:, None]
+            allowed &= self.patient[None, : self.filled] != patient[:, None]
+        cosine = query @ keys.T
+        order = cosine.detach() if draw is None else torch.rand(cosine.shape, generator=draw)
+        number = min(top, self.filled)
+        rows = order.masked_fill(~allowed, -9.0).topk(number, dim=1).indices
+        there = allowed.gather(1, rows)
+        # softmax over the similarities of the fetched, through which the image vector has a gradient
+        logits = cosine.gather(1, rows) / TEMPERATURE if draw is None else torch.zeros(rows.shape)
+        weights = torch.softmax(logits.masked_fill(~there, -1e4), dim=1) * there
+        rows = rows.masked_fill(~there, -1)
+        missing = (0, top - number)
+        pad = torch.nn.functional.pad
+        return Fetched(pad(rows, missing, value=-1), pad(weights, missing))
+
+    def state(self) -> dict[str, Any]:
+        """All of it as tensors."""
+        found = {name: getattr(self, name).contiguous().clone() for name in self.NAMES}
+        return found | {"filled": torch.tensor(self.filled), "next": torch.tensor(self.next)}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """What `state` gave."""
+        for name in self.NAMES:
+            getattr(self, name).copy_(state[name])
+        self.filled, self.next = int(state["filled"]), int(state["next"])

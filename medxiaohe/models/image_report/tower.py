@@ -1,0 +1,49 @@
+"""Vision tower and projector of a LLaVA checkpoint, apart from its language model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from medxiaohe import images
+from medxiaohe.errors import ModelError
+from medxiaohe.models.checkpoint import Loaded
+from medxiaohe.types import ImageRef
+
+
+class Tower:
+    """What makes tokens of pixels: `features` with the tower, `tokens` with tower and projector."""
+
+    def __init__(self, loaded: Loaded):
+        """Take a checkpoint; ModelError for one without a tower and a projector of their own."""
+        inner = getattr(loaded.model, "model", None)
+        self.projector: Any = getattr(inner, "multi_modal_projector", None)
+        self.vision: Any = getattr(inner, "vision_tower", None)
+        if inner is None or self.projector is None or self.vision is None:
+            raise ModelError(
+                f"{loaded.name!r} has no vision_tower and multi_modal_projector: take a LLaVA checkpoint,"
+                " such as starter"
+            )
+        self._features = inner.get_image_features
+        self.processor = loaded.processor.image_processor
+
+    def pixels(self, refs: Sequence[ImageRef]) -> Any:
+        """[images, 3, height, width]"""
+        opened = [images.open_image(ref) for ref in refs]
+        return self.processor(images=opened, return_tensors="pt")["pixel_values"]
+
+    def features(self, pixels: Any) -> Any:
+        """What the projector is given, [images, tokens, width of the tower]."""
+        captured: list[Any] = []
+        hook = self.projector.register_forward_pre_hook(lambda _, given: captured.append(given[0]))
+        try:
+            self._features(pixel_values=pixels.to(next(self.projector.parameters()).dtype))
+        finally:
+            hook.remove()
+        return torch.cat(captured).view(len(pixels), -1, captured[0].shape[-1])
+
+    def tokens(self, features: Any) -> Any:
+        """Image tokens as the language model would see them, [images, tokens, width of its embeddings]."""
+        return self.projector(features)

@@ -1,0 +1,45 @@
+"""The tokens of a checkpoint that occur in the training reports, numbered from 4.
+
+A tokenizer has 50,000 to 150,000 tokens, the reports of a data set a few thousand. An embedding of all of
+them would be most of the network and mostly untrained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from medxiaohe.models.image_report.network import END, PAD, START, UNKNOWN
+
+FIRST = 4  # number of the first token of the tokenizer
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    tokens: tuple[int, ...]  # ids of the tokenizer, sorted
+
+    @classmethod
+    def of(cls, tokenizer: Any, texts: Iterable[str]) -> Vocabulary:
+        """The vocabulary of some texts."""
+        found: set[int] = set()
+        for text in texts:
+            found.update(tokenizer.encode(text, add_special_tokens=False))
+        return cls(tuple(sorted(found)))
+
+    def __len__(self) -> int:
+        return FIRST + len(self.tokens)
+
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        return {token: FIRST + n for n, token in enumerate(self.tokens)}
+
+    def encode(self, tokenizer: Any, texts: Sequence[str], length: int) -> list[list[int]]:
+        """Numbers of each text between START and END, cut to `length` and padded to the longest."""
+        rows = []
+        for text in texts:
+            ids = tokenizer.encode(text, add_special_tokens=False)[: length - 2]
+            rows.append([START, *(self._numbers.get(id, UNKNOWN) for id in ids), END])
+        longest = max(map(len, rows), default=0)
+        return [row + [PAD] * (longest - len(row)) for row in rows]

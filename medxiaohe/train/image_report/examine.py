@@ -1,0 +1,64 @@
+"""Figures of a trained learner on held-out pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from medxiaohe.models.image_report.network import PAD
+from medxiaohe.train.image_report import measures, objectives
+from medxiaohe.train.image_report.learner import Learner
+from medxiaohe.train.image_report.pairing import Tensors
+from medxiaohe.train.image_report.tags import Tag
+
+TOGETHER = 32
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def outputs(learner: Learner, held: Tensors) -> dict[str, Any]:
+    """Of each pair: image and text vectors, logits of tags, nats and tokens of its report."""
+    learner.student.eval()
+    found: dict[str, list[Any]] = {name: [] for name in ("image", "text", "logits", "nats", "tokens")}
+    for start in range(0, len(held.pairs), TOGETHER):
+        batch = held.batch(list(range(start, min(start + TOGETHER, len(held.pairs)))))
+        draw = torch.Generator().manual_seed(start)  # of the control with drawn reports
+        tokens, image, logits = learner.look(batch, "student", draw)
+        found["image"].append(image)
+        found["text"].append(learner.network.text_vector(batch.words))
+        found["logits"].append(logits)
+        count = (batch.words[:, 1:] != PAD).sum()
+        found["nats"].append(objectives.language(learner.network, tokens, batch.words)[None] * count)
+        found["tokens"].append(count[None])
+    return {name: torch.cat(rows).numpy() for name, rows in found.items()}
+
+
+def examine(
+    learner: Learner, held: Tensors, tags: Sequence[Tag], training: Sequence[float], rare: float
+) -> dict[str, Any]:
+    """Retrieval both ways, AUC of labels, nats of words.
+
+    Args:
+        learner: trained.
+        held: pairs that it was not trained on.
+        tags: of the labels.
+        training: share of the training reports that affirm each tag.
+        rare: below this share a tag is rare.
+    """
+    found = outputs(learner, held)
+    similarity = found["image"] @ found["text"].T
+    report = held.report.numpy()
+    same = report[:, None] == report[None]
+    summary: dict[str, Any] = {"pairs": len(report), "reports": len(set(report.tolist()))}
+    for name, table in (("image_to_report", similarity), ("report_to_image", similarity.T)):
+        for k in (1, 5):
+            summary[f"{name}_r{k}"] = round(float(measures.recall_at(table, same, k).mean()), 4)
+    if "lm" in learner.settings.losses:
+        summary["nats"] = round(float(found["nats"].sum() / found["tokens"].sum()), 4)
+    if "mlc" in learner.settings.losses:
+        names = [tag.name for tag in tags]
+        labels = held.labels.numpy().astype(int)
+        summary |= measures.by_tag(found["logits"], labels, names, np.asarray(training), rare)
+    return summary

@@ -1,0 +1,153 @@
+"""Student, momentum teacher and queue of MOTOR, and one step of its training.
+
+The order is that of the paper, but for the queue: both student and teacher fetch before the batch is put into
+it, and never rows of their own study or patient. The public code puts the triplets of the batch in first, so
+that its teacher can read the report that it is asked about.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from medxiaohe.models.image_report.network import Network
+from medxiaohe.models.image_report.queue import KnowledgeQueue
+from medxiaohe.models.image_report.reader import informed
+from medxiaohe.models.image_report.tower import Tower
+from medxiaohe.train.image_report import objectives
+from medxiaohe.train.image_report.settings import MotorSettings
+
+
+@dataclass
+class Batch:
+    """Some pairs, as tensors."""
+
+    images: Any  # features of a frozen tower [batch, n, width], or pixels [batch, 3, height, width]
+    words: Any  # [batch, length]
+    triplets: Any  # [batch, triplets, 3]
+    labels: Any  # [batch, tags]
+    study: Any  # [batch], numbers
+    patient: Any
+    report: Any  # number of the report's words: equal for reports that say the same
+
+
+# "student" or "teacher", the pairs, rows of the queue that were fetched for each [batch, top], -1 for none
+Watch = Callable[[str, Batch, Any], None]
+
+
+class Learner:
+    """What training changes, and its momentum copy."""
+
+    def __init__(self, network: Network, tower: Tower, queue: KnowledgeQueue, settings: MotorSettings):
+        self.network, self.tower, self.queue, self.settings = network, tower, queue, settings
+        self.watch: Watch = lambda *_: None
+        # student: what has gradients; teacher: its copy, which follows it (MoCo, BLIP)
+        self.student = torch.nn.ModuleDict({"network": network, "projector": tower.projector})
+        if settings.vision:
+            self.student["vision"] = tower.vision
+        for name, module in (("projector", tower.projector), ("vision", tower.vision)):
+            module.requires_grad_(name in self.student)
+        self.teacher = copy.deepcopy(self.student).requires_grad_(False)
+        own, theirs = dict(self.student.named_parameters()), dict(self.teacher.named_parameters())
+        self._follow = [(theirs[name], weight) for name, weight in own.items()]
+
+    def image_tokens(self, images: Any, side: str) -> Any:
+        """Image tokens of the projector by the student or the teacher."""
+        part = self.student if side == "student" else self.teacher
+        if not self.settings.vision:
+            return part["projector"](images)
+        if side == "student":
+            return self.tower.tokens(self.tower.features(images))
+        # the tower's own code with the teacher's weights in place of the student's
+        given = dict(part["vision"].named_parameters())
+        with _swapped(self.tower.vision, given):
+            features = self.tower.features(images)
+        return part["projector"](features)
+
+    def look(self, batch: Batch, side: str, draw: torch.Generator | None) -> tuple[Any, Any, Any]:
+        """(tokens with knowledge, image vectors, logits of tags) by one side."""
+        network = (self.student if side == "student" else self.teacher)["network"]
+        tokens, logits = network.look(self.image_tokens(batch.images, side))
+        own = (batch.study, batch.patient) if self.settings.exclude_own else None
+        random = draw if self.settings.specific == "random" else None
+        tokens, rows = informed(network, tokens, self.queue, own, self.settings.top, random)
+        self.watch(side, batch, rows)
+        return tokens, network.image_vector(tokens), logits
+
+    def loss(self, batch: Batch, draw: torch.Generator) -> tuple[Any, dict[str, float]]:
+        """The sum of the losses that are on, and each of them; the batch goes into the queue afterwards."""
+        on, queue, filled = self.settings.losses, self.queue, self.queue.filled
+        tokens, image, logits = self.look(batch, "student", draw)
+        with torch.no_grad():
+            _, teacher_image, _ = self.look(batch, "teacher", draw)
+            teacher_text = self.teacher["network"].text_vector(batch.words)
+        parts: dict[str, Any] = {}
+        text = self.network.text_vector(batch.words)
+        # columns that say the same as a row are no negatives of it
+        same = batch.report[:, None] == batch.report[None]
+        if "ita" in on:
+            columns = torch.cat([batch.report, queue.report[:filled]])
+            parts["ita"] = objectives.alignment(
+                (image, text),
+                (teacher_image, teacher_text),
+                (queue.image[:filled].clone(), queue.text[:filled].clone()),
+                (batch.report[:, None] == columns[None]).float(),
+                self.network.temperature,
+                self.settings.soft,
+            )
+        if "itm" in on:
+            mine = same | (batch.study[:, None] == batch.study[None])
+            similarity = (image @ text.T) / self.network.temperature
+            parts["itm"] = objectives.matching(self.network, tokens, batch.words, similarity, mine, draw)
+        if "lm" in on:
+            parts["lm"] = objectives.language(self.network, tokens, batch.words)
+        if "mlc" in on:
+            parts["mlc"] = objectives.labelling(logits, batch.labels)
+        queue.put(
+            image=teacher_image, text=teacher_text, triplets=batch.triplets, study=batch.study,
+            patient=batch.patient, report=batch.report,
+        )  # fmt: skip
+        return sum(parts.values()), {name: float(value.detach()) for name, value in parts.items()}
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def follow(self) -> None:
+        """Move the teacher towards the student: m theta' + (1 - m) theta."""
+        for theirs, own in self._follow:
+            theirs.lerp_(own, 1 - self.settings.momentum)
+
+    def tensors(self) -> dict[str, Any]:
+        """Student, teacher and queue."""
+        found = {f"queue {name}": value for name, value in self.queue.state().items()}
+        for side in ("student", "teacher"):
+            state = getattr(self, side).state_dict()
+            found |= {f"{side} {name}": value for name, value in state.items()}
+        return found
+
+    def load(self, tensors: dict[str, Any]) -> None:
+        """What `tensors` gave."""
+        for side in ("student", "teacher"):
+            own = {k.removeprefix(f"{side} "): v for k, v in tensors.items() if k.startswith(f"{side} ")}
+            getattr(self, side).load_state_dict(own)
+        self.queue.load({k.removeprefix("queue "): v for k, v in tensors.items() if k.startswith("queue ")})
+
+
+class _swapped:
+    """A module computes with other weights inside."""
+
+    def __init__(self, module: Any, weights: dict[str, Any]):
+        self.module, self.weights = module, weights
+
+    def __enter__(self) -> None:
+        self.own = {name: weight.data for name, weight in self.module.named_parameters()}
+        self._set({name: weight.data for name, weight in self.weights.items()})
+
+    def __exit__(self, *_: object) -> None:
+        self._set(self.own)
+
+    def _set(self, data: dict[str, Any]) -> None:
+        for name, weight in self.module.named_parameters():
+            weight.data = data[name]

@@ -1,0 +1,59 @@
+"""Figures of an image-report model on held-out pairs: retrieval both ways, labels, words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def recall_at(similarity: np.ndarray, same: np.ndarray, k: int) -> np.ndarray:
+    """Whether one of the right columns is among the best k of each row.
+
+    Args:
+        similarity: [rows, columns].
+        same: [rows, columns], true where a column is right: it has the words of the row's report.
+        k: columns that count.
+
+    Returns:
+        bool [rows]; of equals, a wrong column comes first.
+    """
+    best = np.where(same, similarity, -np.inf).max(1)
+    above = ((similarity >= best[:, None]) & ~same).sum(1)
+    return np.asarray(above < k)
+
+
+def auc(scores: np.ndarray, labels: np.ndarray) -> float | None:
+    """Area under the ROC curve by ranks, ties one half (Mann-Whitney); None with labels of one kind."""
+    positive = labels.astype(bool)
+    n, m = int(positive.sum()), int((~positive).sum())
+    if not n or not m:
+        return None
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks = (ends - (counts - 1) / 2)[inverse]  # mean rank of equals
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def by_tag(
+    logits: np.ndarray, labels: np.ndarray, tags: Sequence[str], training: np.ndarray, rare: float
+) -> dict[str, Any]:
+    """AUC of each tag, and its mean over rare and common ones.
+
+    Args:
+        logits: [pairs, tags].
+        labels: [pairs, tags], 0 or 1.
+        tags: their names.
+        training: share of the training reports that affirm each tag, [tags].
+        rare: below this share a tag is rare.
+    """
+    found = {name: auc(logits[:, i], labels[:, i]) for i, name in enumerate(tags)}
+    groups: dict[str, list[float]] = {"rare": [], "common": []}
+    for i, name in enumerate(tags):
+        value = found[name]
+        if value is not None and training[i] > 0:
+            groups["rare" if training[i] < rare else "common"].append(value)
+    means = {f"auc_{name}": round(float(np.mean(one)), 4) for name, one in groups.items() if one}
+    counts = {f"tags_{name}": len(one) for name, one in groups.items()}
+    return means | counts | {"auc": {name: round(v, 4) for name, v in found.items() if v is not None}}

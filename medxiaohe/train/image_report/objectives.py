@@ -1,0 +1,86 @@
+"""The four losses of MOTOR (arXiv 2304.14204, section 3.3; BLIP, arXiv 2201.12086, for the first three)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from medxiaohe.models.image_report.network import PAD, Network
+
+NEVER = -1e4  # logit of what may not be drawn
+
+
+def alignment(
+    own: tuple[Any, Any],
+    teacher: tuple[Any, Any],
+    queue: tuple[Any, Any],
+    same: Any,
+    temperature: Any,
+    soft: float,
+) -> Any:
+    """Image-text alignment (ITA) with momentum targets.
+
+    Args:
+        own: image and text vectors of the student, [batch, vector] each.
+        teacher: those of the momentum copy, without gradient.
+        queue: image and text vectors of past batches, [queue, vector] each.
+        same: [batch, batch + queue], true where a column has the report of the row.
+        temperature: of the similarities.
+        soft: share of the teacher's distribution in the targets (0.4 in BLIP).
+
+    Returns:
+        The mean of both directions.
+    """
+    total = torch.zeros(())
+    hard = same / same.sum(1, keepdim=True)
+    for mine, theirs, others, teaching in (
+        (own[0], teacher[1], queue[1], teacher[0]),  # image -> reports
+        (own[1], teacher[0], queue[0], teacher[1]),  # report -> images
+    ):
+        columns = torch.cat([theirs, others])
+        with torch.no_grad():
+            guess = torch.softmax(teaching @ columns.T / temperature, dim=1)
+            target = soft * guess + (1 - soft) * hard
+        total = total - (functional.log_softmax(mine @ columns.T / temperature, dim=1) * target).sum(1).mean()
+    return total / 2
+
+
+def matching(
+    network: Network, tokens: Any, words: Any, similarity: Any, same: Any, draw: torch.Generator
+) -> Any:
+    """Image-text matching (ITM): pairs, and for each image and report a hard negative of the batch.
+
+    Args:
+        network: the student.
+        tokens: of the images, [batch, n, width].
+        words: of their reports, [batch, length].
+        similarity: of images and reports, [batch, batch]; like ones are drawn more often.
+        same: [batch, batch], true where row and column have the same report or study: never a negative.
+        draw: source of random numbers.
+    """
+    words_, tokens_, targets = [words], [tokens], [torch.ones(len(words), dtype=torch.long)]
+    some = (~same).any(1)  # a batch of one report has no negative
+    if some.any():
+        for weights in (similarity, similarity.T):
+            chance = torch.softmax(weights.detach().masked_fill(same, NEVER), dim=1)[some]
+            other = torch.multinomial(chance + 1e-9 * (~same[some]), 1, generator=draw)[:, 0]
+            mine = some.nonzero()[:, 0]
+            of_image, of_report = (mine, other) if weights is similarity else (other, mine)
+            tokens_.append(tokens[of_image])
+            words_.append(words[of_report])
+            targets.append(torch.zeros(len(mine), dtype=torch.long))
+    logits = network.matches(torch.cat(words_), torch.cat(tokens_))
+    return functional.cross_entropy(logits, torch.cat(targets))
+
+
+def language(network: Network, tokens: Any, words: Any) -> Any:
+    """Language modelling (LM) of the reports given their images: nats a token."""
+    logits = network.next_words(words[:, :-1], tokens)
+    return functional.cross_entropy(logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PAD)
+
+
+def labelling(logits: Any, labels: Any) -> Any:
+    """Multi-label classification (MLC): binary cross-entropy of the tags."""
+    return functional.binary_cross_entropy_with_logits(logits, labels)

@@ -1,0 +1,66 @@
+"""Pairs as the tensors of batches: words, triplets, labels, numbers of studies and patients, images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medxiaohe.models.image_report.tower import Tower
+from medxiaohe.models.image_report.vocabulary import Vocabulary
+from medxiaohe.train.image_report.features import Features
+from medxiaohe.train.image_report.learner import Batch
+from medxiaohe.train.image_report.pairs import Numbers, Pair
+from medxiaohe.train.image_report.settings import MotorSettings
+from medxiaohe.train.image_report.triplets import numbered
+
+
+class Known:
+    """What all sets of pairs share: vocabularies, and numbers of studies, patients and reports."""
+
+    def __init__(self, tokenizer: Any, vocabulary: Vocabulary, terms: Sequence[str]):
+        self.tokenizer, self.vocabulary = tokenizer, vocabulary
+        self.terms = {term: number for number, term in enumerate(terms)}
+        self.studies, self.patients, self.reports = Numbers(), Numbers(), Numbers()
+
+
+class Tensors:
+    """The tensors of a set of pairs."""
+
+    def __init__(
+        self, pairs: Sequence[Pair], known: Known, tower: Tower, settings: MotorSettings, file: Path
+    ):
+        """Compute them.
+
+        Args:
+            pairs: one or more.
+            known: vocabularies and numbers.
+            tower: makes pixels, and features where it is frozen.
+            settings: of the stage.
+            file: of the features of a frozen tower.
+        """
+        self.pairs, self.tower, self.settings = pairs, tower, settings
+        reports = [pair.report for pair in pairs]
+        self.words = torch.tensor(known.vocabulary.encode(known.tokenizer, reports, settings.max_length))
+        self.triplets = torch.tensor(
+            [numbered(pair.triplets, known.terms, settings.triplets) for pair in pairs]
+        )
+        self.labels = torch.tensor([pair.labels for pair in pairs], dtype=torch.float32)
+        self.study = known.studies.of([pair.study for pair in pairs])
+        self.patient = known.patients.of([pair.patient for pair in pairs])
+        self.report = known.reports.of([" ".join(report.casefold().split()) for report in reports])
+        refs = [pair.image for pair in pairs]
+        self.features = None if settings.vision else Features(tower, refs, file)
+
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        """The tensors of some pairs."""
+        if self.features is not None:
+            images = self.features.of(numbers)
+        else:
+            images = self.tower.pixels([self.pairs[n].image for n in numbers])
+        words = self.words[numbers]
+        words = words[:, : int((words != 0).sum(1).max())]  # no column of padding alone
+        own = (self.triplets, self.labels, self.study, self.patient, self.report)
+        return Batch(images, words, *(one[numbers] for one in own))

@@ -1,0 +1,98 @@
+"""Pairs of an image and its report, from the rows of a mixture or of a data.read stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io
+from medxiaohe.errors import DataError
+from medxiaohe.progress import track
+from medxiaohe.scoring._findings import Lexicon
+from medxiaohe.train.image_report import tags as tagging
+from medxiaohe.train.image_report.triplets import Triplet, triplets
+from medxiaohe.types import HELD_OUT, ImageRef, Sample
+
+FILES = ("documents.jsonl", "instructions.jsonl", "samples.jsonl")
+
+
+@dataclass(frozen=True)
+class Pair:
+    id: str
+    image: ImageRef
+    report: str
+    study: str
+    patient: str
+    license: str
+    labels: tuple[int, ...]
+    triplets: tuple[Triplet, ...]
+
+
+def report_of(sample: Sample) -> str:
+    """The answer of an instruction, or the text of a document."""
+    if sample.is_document:
+        return sample.text.strip()
+    last = sample.messages[-1]
+    return last.text.strip() if last.role == "assistant" else ""
+
+
+def read(
+    folder: Path, tags: Sequence[tagging.Tag], lexicon: Lexicon, most: int, split: str
+) -> tuple[list[Pair], dict[str, int]]:
+    """Pairs of a folder's rows.
+
+    Args:
+        folder: of a mixture or a data.read stage.
+        tags: that reports are labelled with.
+        lexicon: the extractor of findings.
+        most: triplets of a report.
+        split: "train" leaves out rows of validation and test, "validation" takes only those of it.
+
+    Returns:
+        (pairs in the order of the rows, why other rows were left out)
+
+    Raises:
+        DataError: the folder has no rows.
+    """
+    files = [folder / name for name in FILES if (folder / name).is_file()]
+    if not files:
+        raise DataError(f"{folder}: none of {', '.join(FILES)}: give a mixture or a data.read stage")
+    found, left_out = [], {"no image": 0, "no report": 0, "split": 0, "more images": 0}
+    for sample in track(_samples(files), f"findings of reports, {split}"):
+        wanted = sample.split == split if split in HELD_OUT else sample.split not in HELD_OUT
+        report = report_of(sample)
+        why = "" if wanted else "split"
+        why = why or ("" if sample.images else "no image") or ("" if report else "no report")
+        if why:
+            left_out[why] += 1
+            continue
+        left_out["more images"] += len(sample.images) - 1
+        findings = lexicon.findings(report)
+        study = sample.study_id or sample.id
+        found.append(
+            Pair(
+                sample.id, sample.images[0], report, study, sample.patient_id or study, sample.license,
+                tuple(tagging.labels(tags, findings)), tuple(triplets(findings, most)),
+            )
+        )  # fmt: skip
+    return found, {why: number for why, number in left_out.items() if number}
+
+
+def _samples(files: Sequence[Path]) -> Iterator[Sample]:
+    for file in files:
+        yield from io.read_samples(file)
+
+
+class Numbers:
+    """Numbers for names, the same name the same number."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+
+    def of(self, names: Sequence[str]) -> Any:
+        """int64 [names]"""
+        import torch
+
+        return torch.tensor([self._known.setdefault(name, len(self._known)) for name in names])

@@ -1,0 +1,126 @@
+"""Build the networks, train them, write what train.motor leaves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medxiaohe import io
+from medxiaohe.models import checkpoint, starter
+from medxiaohe.models.image_report.network import Network, Shape
+from medxiaohe.models.image_report.queue import KnowledgeQueue
+from medxiaohe.models.image_report.reader import ImageReportModel, save_network
+from medxiaohe.models.image_report.tower import Tower
+from medxiaohe.models.image_report.vocabulary import Vocabulary
+from medxiaohe.retrieval import image_reports
+from medxiaohe.train.image_report import loop
+from medxiaohe.train.image_report.examine import examine
+from medxiaohe.train.image_report.learner import Learner, Watch
+from medxiaohe.train.image_report.pairing import Known, Tensors
+from medxiaohe.train.image_report.pairs import Pair
+from medxiaohe.train.image_report.settings import MotorSettings
+from medxiaohe.train.image_report.tags import Relation, Tag
+from medxiaohe.train.loop import parts
+from medxiaohe.types import Evidence
+
+CALIBRATION_IMAGES = 64
+
+
+def train_on(
+    train: Sequence[Pair],
+    held: Sequence[Pair],
+    tags: Sequence[Tag],
+    relation: Relation,
+    terms: Sequence[str],
+    base: str,
+    settings: MotorSettings,
+    out: Path,
+    place: Path,
+    watch: Watch | None = None,
+) -> dict[str, Any]:
+    """Train, write `model/`, `network/`, `index/` and `metrics.jsonl`, return the figures."""
+    loaded = checkpoint.load(base)
+    tower = Tower(loaded)
+    if parts.projector_is_fresh(loaded.model):
+        parts.calibrate_projector(
+            loaded.model, tower.pixels([pair.image for pair in train[:CALIBRATION_IMAGES]])
+        )
+    known = Known(
+        loaded.processor.tokenizer,
+        Vocabulary.of(loaded.processor.tokenizer, (pair.report for pair in train)),
+        terms,
+    )
+    sets = {
+        name: Tensors(some, known, tower, settings, place / f"features_{name}.f16")
+        for name, some in (("train", train), ("held", held))
+        if some
+    }
+    learner, tensors = build(tower, sets["train"], known, tags, relation, settings, loaded), sets["train"]
+    if watch is not None:
+        learner.watch = watch
+    an_epoch = math.ceil(len(train) / settings.per_device_train_batch_size)
+    steps = settings.max_steps or max(1, round(an_epoch * settings.num_train_epochs))
+    history = loop.fit(learner, tensors.batch, len(train), steps, place / "steps")
+    io.write_jsonl(out / "metrics.jsonl", history)
+    setattr(loaded.model.config, starter.FRESH, False)
+    checkpoint.save(loaded, out / "model")
+    save_network(
+        out, learner.network, learner.queue, known.vocabulary, [tag.name for tag in tags], terms,
+        settings.top,
+    )  # fmt: skip
+    model = ImageReportModel(out)
+    documents = [
+        Evidence(pair.id, pair.report, pair.study, (pair.image,), kind="record", license=pair.license)
+        for pair in train
+    ]
+    indexed = image_reports.build(out / image_reports.FOLDER, documents, model, [p.patient for p in train])
+    training = tensors.labels.mean(0).tolist()
+    figures = examine(learner, sets["held"], tags, training, settings.rare) if held else {}
+    return {
+        "pairs": len(train),
+        "patients": len({pair.patient for pair in train}),
+        "steps": steps,
+        "words": len(known.vocabulary),
+        "terms": len(terms),
+        "tags": len(tags),
+        "trained_parameters": sum(w.numel() for w in learner.student.parameters()),
+        "loss_first": round(history[0]["loss"], 4) if history else 0.0,
+        "loss_last": round(history[-1]["loss"], 4) if history else 0.0,
+        "indexed": indexed,
+        **({"validation": figures} if figures else {}),
+    }
+
+
+def build(
+    tower: Tower,
+    tensors: Tensors,
+    known: Known,
+    tags: Sequence[Tag],
+    relation: Relation,
+    settings: MotorSettings,
+    loaded: checkpoint.Loaded,
+) -> Learner:
+    """A learner with fresh networks."""
+    with torch.no_grad():
+        images = tensors.batch([0]).images
+        tokens = tower.tokens(tower.features(images) if settings.vision else images)
+    shape = Shape(
+        image=tokens.shape[-1],
+        words=len(known.vocabulary),
+        terms=len(known.terms),
+        tags=len(tags),
+        width=settings.width,
+        heads=settings.heads,
+        layers=settings.layers,
+        vector=settings.vector,
+        length=settings.max_length,
+        general=settings.general != "off",
+        specific=settings.specific != "off",
+        seed=settings.seed,
+    )
+    queue = KnowledgeQueue(settings.queue_size, settings.vector, settings.triplets)
+    return Learner(Network(shape, relation), tower, queue, settings)

@@ -1,0 +1,105 @@
+"""Tags of reports and the graph that relates them: by a Medical Entity Tree, else by the groups of the file.
+
+    tag <tab> group <tab> findings of the lexicon, | between them <tab> names in a tree, | between them
+
+chest_tags.tsv has 27 tags of chest radiographs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.errors import DataError
+from medxiaohe.scoring._findings import Finding
+
+FILE = Path(__file__).with_name("chest_tags.tsv")
+STEPS = 2  # up to a common ancestor, from each of two related entities
+TOO_GENERAL = 2  # layers 1 and 2 of the tree, domains and chapters, relate nothing
+Relation = list[list[bool]]
+
+
+@dataclass(frozen=True)
+class Tag:
+    name: str
+    group: str
+    findings: tuple[str, ...]
+    terms: tuple[str, ...]
+
+
+def read(path: Path = FILE) -> list[Tag]:
+    """The tags of a file, in order; DataError for a row that is none, or for fewer than two."""
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip() or line.startswith(("#", "tag\t")):
+            continue
+        cells = [cell.strip() for cell in line.split("\t")]
+        if len(cells) != 4 or not cells[0] or not cells[2]:
+            raise DataError(
+                f"{path}:{number}: a tag has four columns (tag, group, findings, terms), the first and third"
+                " with words"
+            )
+        several = [tuple(one.strip() for one in cell.split("|") if one.strip()) for cell in cells[2:]]
+        found.append(Tag(cells[0], cells[1], *several))
+    if len(found) < 2 or len({tag.name for tag in found}) < len(found):
+        raise DataError(f"{path}: it must have two tags or more, with names that differ")
+    return found
+
+
+def labels(tags: Sequence[Tag], findings: Iterable[Finding]) -> list[int]:
+    """Which tags a report affirms: 1 for each whose finding is present or possible."""
+    affirmed = {one.name for one in findings if one.status in ("present", "possible")}
+    return [int(any(name in affirmed for name in tag.findings)) for tag in tags]
+
+
+def by_group(tags: Sequence[Tag]) -> Relation:
+    """Tags of one group are related, and each to itself."""
+    return [[a.group == b.group for b in tags] for a in tags]
+
+
+def from_tree(tags: Sequence[Tag], tree: Tree) -> tuple[Relation, list[str]]:
+    """The relation of tags by where they lie in a tree.
+
+    Two are related where one is above the other, or where they have a common ancestor at most two steps above
+    each that is no domain and no chapter. A tag that the tree does not have is related to its group.
+
+    Returns:
+        (relation, names of the tags that the tree does not have)
+    """
+    names: dict[str, list[str]] = {}
+    for name, ids in tree.names.items():
+        names.setdefault(name.casefold(), []).extend(ids)
+    places = [
+        {id for term in (tag.name, *tag.terms) for id in names.get(term.casefold(), ())} for tag in tags
+    ]
+    above = [{id: _above(tree, id) for id in some} for some in places]
+    ancestors = [{a for id in some for a in (id, *tree.ancestors(id))} for some in places]
+    near = [{a for found in some.values() for a in found} for some in above]
+
+    def related(i: int, j: int) -> bool:
+        if not places[i] or not places[j]:
+            return tags[i].group == tags[j].group
+        return bool(near[i] & near[j] or places[i] & ancestors[j] or places[j] & ancestors[i])
+
+    size = range(len(tags))
+    relation = [[i == j or related(i, j) for j in size] for i in size]
+    return relation, [tag.name for tag, some in zip(tags, places, strict=True) if not some]
+
+
+def _above(tree: Tree, id: str) -> set[str]:
+    """An entity and what lies at most STEPS above it, without what is too general."""
+    level, found = {id}, {id}
+    for _ in range(STEPS):
+        level = {p for one in level for p in tree.entities[one].parents if tree.layer(p) > TOO_GENERAL}
+        found |= level
+    return found
+
+
+def shuffled(relation: Relation, seed: int) -> Relation:
+    """The same graph over other tags: what the relations are worth is gone, their number is the same."""
+    order = list(range(len(relation)))
+    random.Random(f"shuffled {seed}").shuffle(order)
+    return [[relation[i][j] for j in order] for i in order]
