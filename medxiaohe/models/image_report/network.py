@@ -22,8 +22,8 @@ from torch import nn
 from torch.nn import functional
 
 from medxiaohe.models.image_report.layers import Block, Pool
+from medxiaohe.models.image_report.vocabulary import PAD
 
-PAD, UNKNOWN, START, END = 0, 1, 2, 3  # ids of the vocabulary of reports
 FIRST_SCALE, MOST_SCALE = 10.0, 30.0  # of the cosine in the logits of labels
 FIRST_TEMPERATURE, LEAST_TEMPERATURE = 0.07, 0.01  # of image-text similarity (CLIP, BLIP)
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from medxiaohe.models.image_report.network import END, PAD, START, UNKNOWN
-
+PAD, UNKNOWN, START, END = 0, 1, 2, 3
 FIRST = 4  # number of the first token of the tokenizer
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from medxiaohe.models.image_report.network import PAD
+from medxiaohe.models.image_report.vocabulary import PAD
 from medxiaohe.train.image_report import measures, objectives
 from medxiaohe.train.image_report.learner import Learner
 from medxiaohe.train.image_report.pairing import Tensors

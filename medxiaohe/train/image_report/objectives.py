@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from medxiaohe.models.image_report.network import PAD, Network
+from medxiaohe.models.image_report.network import Network
+from medxiaohe.models.image_report.vocabulary import PAD
 
 NEVER = -1e4  # logit of what may not be drawn
 
