@@ -352,6 +352,21 @@ CASES: dict[str, tuple[str, Make, set[str]]] = {
     beside("bad.parquet", lambda: repeated_parquet("x", 2**20, 20), "good.csv", TABLE), {"bomb"}),
     "parquet that unpacks to 1 GB": ("table",
     beside("bad.parquet", lambda: repeated_parquet("x" * 2**20, 1, 1024), "good.csv", TABLE), {"bomb"}),
+    "parquet of one list of 80 million nothings": ("table",
+    beside("bad.parquet", lambda: long_list(80_000_000), "good.csv", TABLE), {"bomb"}),
+    "tar with a header of 300 MB": ("archive",
+    beside("a.tar.gz", lambda: gzip.compress(long_header()), "b.zip", zipped), {"bomb"}),
+    "HTML tag of 800,000 attributes": ("html",
+    beside("bad.html", lambda: b"<p " + b" ".join(b"a%d=1" % i for i in range(800_000)) + b">x", "good.html",
+    "<p>Scurvy is a lack of vitamin C.</p>"), {"bomb"}),
+    "HTML of 600,000 tags": ("html",
+    beside("bad.html", lambda: b"<div>" * 600_000, "good.html", "<p>Scurvy is a lack of vitamin C.</p>"),
+    {"bomb"}),
+    "JSON of 5 million empty lists": ("sharegpt",
+    beside("bad.json", lambda: b"[" + b"[]," * 5_000_000 + b"[]]", "good.jsonl",
+    '{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}'), {"bomb"}),
+    "JSON row of 400,000 messages": ("chat_jsonl",
+    jsonl(lambda: b'{"messages": [' + b'{"role": "user"},' * 400_000 + b"{}]}\n"), {"bomb"}),
     "PubMed, 1 MB to 1 GB in one abstract": ("pubmed_xml",
     beside("bad.xml.gz", lambda: gzipped(1024, BEGUN, b"x"), "good.xml", GOOD_PUBMED), {"too_large"}),
     "PubMed, 256 MB of small tags": ("pubmed_xml",
@@ -365,6 +380,24 @@ CASES: dict[str, tuple[str, Make, set[str]]] = {
     "pickle in a NumPy archive": ("npz", beside("bad.npz", objects, "good.npz", lambda: good_npz()),
     {"format"}),
 }  # fmt: skip
+
+
+def long_list(length: int) -> bytes:
+    """One row with a list of nulls, which takes a kilobyte."""
+    import pyarrow
+    import pyarrow.parquet
+
+    ends, out = pyarrow.array([0, length], pyarrow.int32()), io.BytesIO()
+    lists = pyarrow.ListArray.from_arrays(ends, pyarrow.nulls(length, pyarrow.int8()))
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["1"], "text": ["x"], "more": lists}), out)
+    return out.getvalue()
+
+
+def long_header() -> bytes:
+    """A tar whose member has an extended header of 300 MB."""
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, 300 << 20
+    return info.tobuf(tarfile.USTAR_FORMAT) + b"1" * info.size + tar((tarfile.TarInfo("x.jsonl"), b"{}"))
 
 
 def good_npz() -> bytes:

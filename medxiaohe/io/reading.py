@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe.errors import DataError, Rejected
-from medxiaohe.io import packed
+from medxiaohe.io import bounded_json, packed
 from medxiaohe.io.rows import sample_from_json
 from medxiaohe.types import Sample
 
@@ -16,10 +16,12 @@ MAX_LINE_BYTES = 64 * 2**20  # a longer JSON line is refused: it would not fit a
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        data = path.read_bytes()
+        bounded_json.check(data)
+        return json.loads(data)
     except OSError as error:
         raise DataError(_unreadable(path, error)) from error
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, a number of 5,000 digits
+    except (Rejected, ValueError, RecursionError) as error:  # not JSON, not UTF-8, a number of 5,000 digits
         raise DataError(f"{path}: not JSON: {error}") from error
 
 
@@ -93,6 +95,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 def parse_row(line: str) -> dict[str, Any]:
     """One object of standard JSON: no NaN, no half of a surrogate pair, no number too large to keep."""
     try:
+        bounded_json.check(line)
         row = json.loads(line, parse_constant=_finite, parse_float=_finite)
         if "\\u" in line:
             json.dumps(row, ensure_ascii=False).encode()

@@ -59,6 +59,8 @@ def reply_from_text(text: str, messages: Sequence[Message], tools: Sequence[Tool
 def reply_from_json(answer: Mapping[str, Any], messages: Sequence[Message]) -> Message:
     """The assistant message of `choices[0].message`; DataError when it is not one."""
     content = answer.get("content") or answer.get("refusal") or ""
+    if not isinstance(content, (str, list)):
+        raise DataError("its message has no text where text should be")
     texts: list[Any] = (
         [content]
         if isinstance(content, str)

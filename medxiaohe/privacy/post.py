@@ -19,7 +19,7 @@ from typing import Any
 
 from medxiaohe.privacy.guard import Destination
 
-MAX_BYTES = 32 * 2**20
+MAX_BYTES = 8 * 2**20  # of an answer; 100,000 tokens of text with their escapes are 3 MiB
 # what `post` may raise besides TooLarge: the server is not there, or breaks off
 FAULTS = (OSError, http.client.HTTPException)
 WrongCertificate = ssl.SSLCertVerificationError

@@ -16,7 +16,6 @@ this one, and changes what is given: mappings are merged key by key, anything el
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +28,10 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.io import bounded_yaml
 from medxiaohe.recipe import settings as typed
 from medxiaohe.recipe import shipped
+from medxiaohe.recipe.references import Filler
 
 TOP_KEYS = ("extends", "name", "about", "out", "params", "minutes", "stages")
 STAGE_KEYS = ("uses", "needs", "with", "version")
-REFERENCE = re.compile(r"\$\{([^{}]+)\}")
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,13 @@ def load(
     for text in overrides:
         _override(text, given, changes, raw["stages"])
     params = dict[str, Any]()
+    filler = Filler(params)
     for name, value in given.items():
-        params[str(name)] = _fill(value, params, f"params.{name}")
-    root = out or Path(_fill(str(raw.get("out", f"out/{path.stem}")), params, "out"))
+        params[str(name)] = filler.fill(value, f"params.{name}")
+    root = out or Path(filler.fill(str(raw.get("out", f"out/{path.stem}")), "out"))
     stages: list[Stage] = []
     for name, body in raw["stages"].items():
-        stages.append(_stage(name, body, params, changes.get(str(name), {}), [s.name for s in stages]))
+        stages.append(_stage(name, body, filler, changes.get(str(name), {}), [s.name for s in stages]))
     minutes = _minutes(_mapping(raw, "minutes", str(path)), [stage.name for stage in stages], path)
     about = str(raw.get("about", ""))
     return Recipe(str(raw.get("name", path.stem)), root, tuple(stages), params, about, minutes)
@@ -149,7 +149,7 @@ def stage(
     needs = dict(needs or {})
     changes = dict(map(option, overrides))
     return _stage(
-        name, {"uses": uses, "with": dict(values), "needs": needs}, {}, changes, list(needs.values())
+        name, {"uses": uses, "with": dict(values), "needs": needs}, Filler({}), changes, list(needs.values())
     )
 
 
@@ -175,7 +175,7 @@ def roles(run: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
 
 
 def _stage(
-    name: Any, body: Any, params: Mapping[str, Any], changes: Mapping[str, Any], earlier: list[str]
+    name: Any, body: Any, filler: Filler, changes: Mapping[str, Any], earlier: list[str]
 ) -> Stage:
     where = f"stages.{name}"
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
@@ -190,10 +190,10 @@ def _stage(
     values = _mapping(body, "with", where)
     for key, value in changes.items():
         values = changed(values, key.split("."), value, f"--set {name}.{key}")
-    values = {str(key): _fill(value, params, f"{where}.with.{key}") for key, value in values.items()}
+    values = {str(key): filler.fill(value, f"{where}.with.{key}") for key, value in values.items()}
     needs = {str(k): str(v) for k, v in _mapping(body, "needs", where).items()}
     _check_needs(run, needs, earlier, where)
-    version = _fill(str(body.get("version", "1")), params, f"{where}.version")
+    version = filler.fill(str(body.get("version", "1")), f"{where}.version")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", str(version)):
         raise ConfigError(f"{where}.version: {version!r} cannot be a folder name: use letters, digits, . _ -")
     return Stage(
@@ -268,32 +268,6 @@ def _mapping(body: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
     if value is not None and not isinstance(value, dict):
         raise ConfigError(f"{where}.{key}: must be a mapping, not {value!r}")
     return dict(value or {})
-
-
-def _fill(value: Any, params: Mapping[str, Any], where: str) -> Any:
-    """Replace ${name} in text; a value that is one reference keeps the parameter's type."""
-    if isinstance(value, dict):
-        return {key: _fill(item, params, f"{where}.{key}") for key, item in value.items()}
-    if isinstance(value, list):
-        return [_fill(item, params, where) for item in value]
-    if not isinstance(value, str):
-        return value
-    if whole := REFERENCE.fullmatch(value):
-        return _lookup(whole[1], params, where)
-    return REFERENCE.sub(lambda m: str(_lookup(m[1], params, where)), value)
-
-
-def _lookup(name: str, params: Mapping[str, Any], where: str) -> Any:
-    if name.startswith("env:"):
-        if (found := os.environ.get(name[4:])) is None:
-            raise ConfigError(
-                f"{where}: the environment variable {name[4:]} is not set: export {name[4:]}=..."
-            )
-        permission.check_variable(name[4:], where)
-        return found
-    if name not in params:
-        raise ConfigError(f"{where}: no parameter {name!r}{plugins.nearest(name, params)}")
-    return params[name]
 
 
 def _known(raw: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:

@@ -28,9 +28,10 @@ from medxiaohe.models.spending import CallBudget
 from medxiaohe.privacy import post
 from medxiaohe.types import ImageRef, Message, Tool, ToolResult
 
-UNREADABLE = ("garbage", "cut", "empty", "none", "half", "error")
+UNREADABLE = ("garbage", "cut", "empty", "none", "half", "error", "object", "brackets")
 TRANSIENT = (*UNREADABLE, "busy", "busier", "down", "broken", "reset", "short", "header", "body", "silent")
-FOR_EVER = ("garbage!", "cut!", "empty!", "none!", "half!", "long!", "busy!", "reset!", "header!", "body!")
+FOR_EVER = ("garbage!", "cut!", "empty!", "none!", "half!", "long!", "busy!", "reset!", "header!", "body!",
+            "object!", "moved!", "keyless!")  # fmt: skip
 
 
 def ask(text: str) -> list[Message]:
@@ -309,6 +310,7 @@ def check_misbehaviour(rude: Rude, journal: Path, size: int) -> None:
     """All ends, with exact counts; good answers are paid for once, also when everything is asked again."""
     asked = [f"item {i} {kind}" for i, kind in enumerate(_kinds(size))]
     model = rude.model(workers=128)
+    assert Client(model).ask([ask("item first good")])[0].value  # before one item is answered 307 or 401
     found = Client(model, journal=ReplyStore(journal), together=size).ask([ask(text) for text in asked])
     for text, one in zip(asked, found, strict=True):
         _, number, kind = text.split()
@@ -323,7 +325,7 @@ def check_misbehaviour(rude: Rude, journal: Path, size: int) -> None:
     quick = [i for i, text in enumerate(asked) if not text.endswith(("header!", "body!"))]
     again = Client(model, journal=ReplyStore(journal)).ask([ask(asked[i]) for i in quick])
     assert [one.value for one in again] == [found[i].value for i in quick]
-    assert rude.good == sum(not text.endswith("!") for text in asked)
+    assert rude.good == 1 + sum(not text.endswith("!") for text in asked)
 
 
 def _kinds(size: int) -> list[str]:
@@ -334,7 +336,7 @@ def _kinds(size: int) -> list[str]:
 
 
 def _requests(kind: str) -> int:
-    return 1 if kind in ("good", "long!") else 2
+    return 1 if kind in ("good", "long!", "moved!", "keyless!") else 2
 
 
 def test_a_server_that_misbehaves_in_every_way_leaves_every_good_answer_paid_once(
@@ -348,6 +350,22 @@ def test_ten_thousand_items_of_a_server_that_misbehaves_end_with_exact_counts(
     rude: Rude, tmp_path: Path
 ) -> None:
     check_misbehaviour(rude, tmp_path / "journal.sqlite", 10_000)
+
+
+@pytest.mark.parametrize("how", ["moved", "keyless"])
+def test_a_refusal_of_everything_ends_a_run_only_before_the_first_answer_or_when_it_goes_on(
+    how: str, rude: Rude
+) -> None:
+    model = rude.model(workers=2)
+    with pytest.raises(ServerGone, match=r"answered 307|answered 401"):
+        Client(model).ask([ask(f"item a{how} {how}!")])
+    kinds = ["good", *[f"{how}!"] * 3, "good"]
+    found = Client(model).ask([ask("item z good")]) + Client(model).ask(
+        [ask(f"item {how}{i} {kind}") for i, kind in enumerate(kinds)]
+    )
+    assert [one.status for one in found] == ["read", "read", "failed", "failed", "failed", "read"]
+    with pytest.raises(ServerGone, match=f"failed {GIVE_UP_AFTER} requests in a row"):
+        Client(model).ask([ask(f"item {how}{i} {how}!") for i in range(100, 100 + 2 * GIVE_UP_AFTER)])
 
 
 def test_a_server_that_is_away_ends_the_run_and_keeps_what_was_answered(rude: Rude, tmp_path: Path) -> None:

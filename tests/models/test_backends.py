@@ -361,7 +361,7 @@ def test_a_redirect_is_not_followed(server: Server) -> None:
 
 
 def test_an_endless_answer_is_cut_off(server: Server) -> None:
-    assert "sent over 32 MiB" in failure(server, "endless")
+    assert "sent over 8 MiB" in failure(server, "endless")
 
 
 def test_a_server_that_is_not_there_is_one_sentence() -> None:

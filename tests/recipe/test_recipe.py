@@ -74,6 +74,37 @@ def test_environment_variables_are_filled_into_parameters(
     assert recipe.stages[2].settings.separator == "-2"
 
 
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ("x" * 20, "${%s}" * 10),
+        (["x"] * 10, ["${%s}"] * 10),
+        ({"a": 1, "b": 2}, {str(i): "${%s}" for i in range(10)}),
+        (["x"] * 10, "${%s}" * 10),
+    ],
+)
+def test_parameters_that_repeat_each_other_are_refused_before_they_are_made(
+    tmp_path: Path, first: Any, again: Any
+) -> None:
+    def of(name: str) -> Any:
+        if isinstance(again, str):
+            return again.replace("%s", name)
+        return (
+            [one % name for one in again]
+            if isinstance(again, list)
+            else {key: one % name for key, one in again.items()}
+        )
+
+    many = {"p0": first, **{f"p{n}": of(f"p{n - 1}") for n in range(1, 40)}}
+    path = edited(engine.recipe(tmp_path), lambda raw: raw["params"].update(many))
+    with pytest.raises(ConfigError, match=r"params\.p\d.*: its references stand for more than 1,048,576"):
+        load.load(path)
+    few = {name: many[name] for name in ("p0", "p1", "p2")}
+    (tmp_path / "few").mkdir()
+    path = edited(engine.recipe(tmp_path / "few"), lambda raw: raw["params"].update(few))
+    assert len(load.load(path).params) >= 3
+
+
 DRIFTS = {
     "settings.case": lambda folder: ["words.case=upper"],
     "settings.sources.0.limit: 0 -> 2": lambda folder: ["words.sources.0.limit=2"],

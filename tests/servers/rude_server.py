@@ -26,7 +26,9 @@ UNREADABLE = {
     "half": b'{"choices": [{"message": {"role": "assistant", "content": "\\ud83d"}}]}',
     "error": b'{"error": {"message": "overloaded"}}',
 }
-STATUS = {"long": 400, "busy": 429, "busier": 429, "down": 503, "broken": 500}
+UNREADABLE["object"] = b'{"choices": [{"message": {"role": "assistant", "content": {"text": "7 is good"}}}]}'
+UNREADABLE["brackets"] = b'{"choices": [' + b"[]," * 60_000 + b"[]]}"
+STATUS = {"long": 400, "busy": 429, "busier": 429, "down": 503, "broken": 500, "moved": 307, "keyless": 401}
 
 
 async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -24,6 +24,7 @@ MAX_MEMBERS, MAX_BYTES = 100_000, 8 * 2**30
 # an archive of nothing but names: beyond so many members each must take so many bytes of it, and how many may
 # be empty
 SMALL_ARCHIVE, MEMBER_BYTES, MAX_EMPTY = 10_000, 128, 1_000
+MAX_HEADER = 2**16  # bytes of a name or of the extended header of one member
 # not about the archive
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
 RATIO, FLOOR, BLOCK = 100, 64 * 2**20, 2**20
@@ -76,6 +77,21 @@ def extract(archive: Path, folder: Path) -> list[DeadLetter]:
     return letters
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose long name or extended header (pax, GNU) is refused unread where it is large.
+
+    tarfile reads such a header whole and looks through it with regular expressions. The three hooks are those
+    that the documentation of TarInfo names for subclasses.
+    """
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        headers = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+        if self.type in (*headers, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
+            if self.size > MAX_HEADER:
+                raise Rejected("bomb", f"a header of {self.size >> 20} MiB: not read")
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+
+
 def _members(archive: Path, most: int) -> Iterator[tuple[str, str, IO[bytes] | None]]:
     """(name, "file" | "folder" | "link or device", content)"""
     if archive.suffix.lower() == ".zip" or zipfile.is_zipfile(archive):
@@ -91,7 +107,7 @@ def _members(archive: Path, most: int) -> Iterator[tuple[str, str, IO[bytes] | N
                 yield info.filename, kind, packed.open(info) if kind == "file" else None
         return
     # one pass: a packed tar cannot be unpacked twice to bloat us
-    with tarfile.open(archive, "r|*") as stream:
+    with tarfile.open(archive, "r|*", tarinfo=_Member) as stream:
         for member in stream:
             kind = "folder" if member.isdir() else "file" if member.isreg() else "link or device"
             yield member.name, kind, stream.extractfile(member) if kind == "file" else None

@@ -14,7 +14,8 @@ from medxiaohe.io.packed import RATIO
 from medxiaohe.plugins import need
 
 FLOOR = 64 * 2**20
-BATCH_ROWS = 64
+BATCH_ROWS, BATCH_VALUES = 64, 2**21  # of a batch in memory, whichever is less
+FEW_VALUES = 2**23  # of the entries of lists; beyond these a file has at most RATIO a byte
 SMALL_ROWS = 100_000  # beyond these a file needs a byte for each row
 MAX_GROUP_ROWS, MAX_GROUP_BYTES = 2**21, 2**29  # writers make groups of 2**20 rows, or of 128 MiB
 
@@ -36,7 +37,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
     with pyarrow.parquet.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
         _affordable(file.metadata, path.stat().st_size)
         names = class_names(file.schema_arrow.metadata)
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
+        for batch in file.iter_batches(batch_size=_batch(file.metadata), use_threads=False):
             for row in batch.to_pylist():
                 yield {key: _named(_plain(value), names.get(key)) for key, value in row.items()}
 
@@ -91,6 +92,10 @@ def _affordable(metadata: Any, size: int) -> None:
         raise Rejected("bomb", f"{metadata.num_rows:,} rows in {size:,} bytes")
     if (unpacked := sum(group.total_byte_size for group in groups)) > max(FLOOR, RATIO * size):
         raise Rejected("bomb", f"unpacks to {unpacked >> 20} MiB, more than {RATIO} times its size")
+    if (values := max((sum(_entries(groups, i)) for i in range(metadata.num_columns)), default=0)) > max(
+        FEW_VALUES, RATIO * size
+    ):
+        raise Rejected("bomb", f"a column of {values:,} values in {size:,} bytes")
     for number, group in enumerate(groups):
         if group.num_rows > MAX_GROUP_ROWS or group.total_byte_size > MAX_GROUP_BYTES:
             raise Rejected(
@@ -98,6 +103,19 @@ def _affordable(metadata: Any, size: int) -> None:
                 f"row group {number} has {group.num_rows:,} rows and {group.total_byte_size >> 20} MiB, at"
                 f" most {MAX_GROUP_ROWS:,} and {MAX_GROUP_BYTES >> 20} are read: write smaller row groups",
             )
+
+
+def _entries(groups: list[Any], column: int) -> list[int]:
+    """The values of a column in each row group, those in lists counted each."""
+    return [int(group.column(column).num_values) for group in groups]
+
+
+def _batch(metadata: Any) -> int:
+    """How many rows are decoded at once: fewer where rows have long lists."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    most = max((max(_entries(groups, i), default=0) for i in range(metadata.num_columns)), default=0)
+    rows = max((group.num_rows for group in groups), default=1)
+    return max(1, min(BATCH_ROWS, BATCH_VALUES * rows // max(1, most)))
 
 
 def _plain(value: Any) -> Any:

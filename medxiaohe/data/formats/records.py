@@ -18,6 +18,7 @@ from medxiaohe import io
 from medxiaohe.data.formats import files, sniff
 from medxiaohe.data.formats.sandbox import decode
 from medxiaohe.data.readers import DeadLetter, Rejected
+from medxiaohe.io import bounded_json
 from medxiaohe.io.packed import PACKED
 from medxiaohe.plugins import nearest
 
@@ -64,9 +65,10 @@ def records(
         raise Rejected("format", f"{file.name}: its name must end in {', '.join(ENDINGS)}")
 
 
-def parsed(text: str) -> Any:
-    """Standard JSON, or Rejected with the code of what is wrong."""
+def parsed(text: str, most: int = 0) -> Any:
+    """Standard JSON, or Rejected with the code of what is wrong; `most` as `bounded_json.check` takes it."""
     try:
+        bounded_json.check(text, most)
         value = json.loads(text, parse_constant=_constant, parse_float=_float, object_pairs_hook=_once)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
@@ -107,7 +109,7 @@ def _jsonl(file: Path, encoding: str) -> Iterator[Record | DeadLetter]:
         elif line.text.strip():
             where = f"{file.name.partition('.')[0]}:{line.number}"
             try:
-                row = parsed(line.text)
+                row = parsed(line.text, bounded_json.FEW)
                 if not isinstance(row, dict):
                     raise Rejected("json", f"a row must be a JSON object, not {type(row).__name__}")
                 yield Record(where, row, line.offset, line.text)

@@ -7,6 +7,7 @@ file of the corpus.
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -26,6 +27,8 @@ EXAMPLE = {
     )
 }
 MAX_HTML = 16 * 2**20
+MAX_TAGS, MAX_ATTRIBUTES = 300_000, 2_000  # a tag takes about 7 microseconds, an attribute about 800 bytes
+TAG, LONG = re.compile(r"<[a-zA-Z/][^>]*"), 8000  # characters; most tags beyond hold an image as a data: URI
 LEFT_OUT = frozenset(
     "script style nav header footer aside form noscript svg button select template iframe head".split()
 )
@@ -43,6 +46,7 @@ def html(path: Path, *, license: str = "not stated") -> Iterator[Sample | DeadLe
 
 def _page(file: Path, base: Path, license: str) -> Iterator[Sample | DeadLetter]:
     words = files.words(file, MAX_HTML)
+    _check(words, file.name)
     page = _Page()
     page.feed(words)
     page.close()
@@ -54,6 +58,17 @@ def _page(file: Path, base: Path, license: str) -> Iterator[Sample | DeadLetter]
         id=name, messages=(Message("document", tuple(parts)),), source="html", license=license, study_id=name,
         meta={"title": " ".join(page.title.split())},
     )  # fmt: skip
+
+
+def _check(words: str, name: str) -> None:
+    """Refuse what the parser, written in Python, would take many seconds or hundreds of MiB for."""
+    if (tags := words.count("<")) > MAX_TAGS:
+        raise Rejected("bomb", f"{name}: {tags:,} tags, at most {MAX_TAGS:,} are read")
+    for tag in TAG.finditer(words):
+        if tag.end() - tag.start() < LONG:
+            continue
+        if len(tag[0].split(None, MAX_ATTRIBUTES)) > MAX_ATTRIBUTES or tag[0].count("=") > MAX_ATTRIBUTES:
+            raise Rejected("bomb", f"{name}: a tag with more than {MAX_ATTRIBUTES:,} attributes", tag.start())
 
 
 class _Page(HTMLParser):

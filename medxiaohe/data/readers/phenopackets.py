@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.data.readers import DeadLetter
+from medxiaohe.data.formats import files as contents
+from medxiaohe.data.formats.records import MAX_JSON, parsed
+from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.errors import DataError
 from medxiaohe.types import Message, Sample
 
@@ -44,9 +46,11 @@ def phenopackets(path: Path) -> Iterator[Sample | DeadLetter]:
         raise DataError(f"no .json file in {path}")
     for file in files:
         try:
-            yield _sample(json.loads(file.read_bytes()))
-        except FileNotFoundError as error:
-            raise DataError(f"no such file: {file}") from error
+            yield _sample(parsed(contents.words(file, MAX_JSON)))
+        except Rejected as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise DataError(f"no such file: {file}") from error
+            yield contents.rejected(file.name, error)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             yield DeadLetter(file.name, f"not a phenopacket with features and a diagnosis: {error!r}"[:300])
 

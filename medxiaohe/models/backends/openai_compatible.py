@@ -16,11 +16,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from medxiaohe import io, permission
 from medxiaohe.errors import ConfigError, DataError, ModelError, RequestRejected, ServerGone
+from medxiaohe.io import bounded_json
 from medxiaohe.models import wire
 from medxiaohe.models.replies import Keep, Reply
 from medxiaohe.privacy import guard, outgoing, post
@@ -34,6 +35,7 @@ CODES = (  # what an error may be called in a message; any other word of the ser
     "invalid_api_key",
     "invalid_request_error", "model_not_found", "rate_limit_exceeded",
 )  # fmt: skip
+MAX_CONTAINERS = 50_000  # lists and objects of an answer; brackets of its text count too
 USAGE = ("prompt_tokens", "completion_tokens")
 HINTS = {
     400: "the model may not take images or tools, or the conversation is too long for it",
@@ -104,6 +106,8 @@ class OpenAICompatible:
     first_wait: float
     workers: int
     resolve: Callable[[str], Sequence[str]]
+    # whether any request was answered: then a refusal of all is not believed on the word of one
+    answered: list[bool] = field(default_factory=list, compare=False, repr=False)
     concurrent: ClassVar[bool] = True  # takes requests from several threads at once
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
@@ -209,7 +213,10 @@ class OpenAICompatible:
             else:
                 if status == 200:
                     try:
-                        return _read(answer, messages)
+                        reply = _read(answer, messages)
+                        if not self.answered:
+                            self.answered.append(True)
+                        return reply
                     except DataError as error:
                         failure = ModelError(
                             f"{self._who()} answered 200, but {error}, {times}: is it an OpenAI-compatible"
@@ -234,10 +241,12 @@ class OpenAICompatible:
 
     def _refusal(self, status: int, code: str, times: str) -> ModelError:
         said = f"{self._who()} answered {status}{code}"
+        kind: type[ModelError] = RequestRejected
         if status in RETRIED:
             kind = ServerGone if "insufficient_quota" in code else ModelError
             return kind(f"{said}, {times}: check that it runs, or raise timeout or retries")
-        kind = ServerGone if status in REFUSES_ALL or 300 <= status < 400 else RequestRejected
+        if status in REFUSES_ALL or 300 <= status < 400:  # many in a row still end the run: asking.Client
+            kind = ModelError if self.answered else ServerGone
         return kind(f"{said}: {self._hint(status)}")
 
     def destination(self) -> guard.Destination:
@@ -290,6 +299,7 @@ def _end(future: Future[Reply]) -> BaseException | None:
 def _read(answer: bytes, messages: Sequence[Message]) -> Reply:
     """The reply in the body of an answer; DataError, with what is wrong, where there is none."""
     try:
+        bounded_json.check(answer, MAX_CONTAINERS)
         found = json.loads(answer)
         message = wire.reply_from_json(found["choices"][0]["message"], messages)
         if problem := io.unwritable(message):

@@ -1,0 +1,81 @@
+"""References of a recipe, `${name}` and `${env:NAME}`, replaced within a limit.
+
+Parameters may name earlier ones, so ten lines can stand for 10^9 copies of a text or of a list; what one
+recipe has after replacing is limited, and counted before it is made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from medxiaohe import permission, plugins
+from medxiaohe.errors import ConfigError
+
+REFERENCE = re.compile(r"\$\{([^{}]+)\}")
+MAX_FILLED = 2**20  # characters and values of a recipe with its references replaced; a YAML file has 2**18
+
+
+class Filler:
+    """Replaces references by the values of `params`, which may grow while it is used.
+
+    Args:
+        params: values by name.
+        left: characters and values that may still be put in.
+    """
+
+    def __init__(self, params: Mapping[str, Any], left: int = MAX_FILLED) -> None:
+        self.params, self._left = params, left
+        self._sizes: dict[str, int] = {}
+
+    def fill(self, value: Any, where: str) -> Any:
+        """The value without references; one that is nothing but a reference keeps the parameter's type.
+
+        Raises:
+            ConfigError: no such parameter or variable, or more than `left` characters and values in all.
+        """
+        if isinstance(value, dict):
+            return {key: self.fill(item, f"{where}.{key}") for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.fill(item, where) for item in value]
+        if not isinstance(value, str):
+            return value
+        if whole := REFERENCE.fullmatch(value):
+            return self._lookup(whole[1], where)
+        return REFERENCE.sub(lambda m: str(self._lookup(m[1], where)), value)
+
+    def _lookup(self, name: str, where: str) -> Any:
+        """The value behind one reference, taken from what is left."""
+        if name.startswith("env:"):
+            if (found := os.environ.get(name[4:])) is None:
+                raise ConfigError(
+                    f"{where}: the environment variable {name[4:]} is not set: export {name[4:]}=..."
+                )
+            permission.check_variable(name[4:], where)
+            self._take(len(found), where)
+            return found
+        if name not in self.params:
+            raise ConfigError(f"{where}: no parameter {name!r}{plugins.nearest(name, self.params)}")
+        if name not in self._sizes:  # parameters do not change once they are there
+            self._sizes[name] = size(self.params[name])
+        self._take(self._sizes[name], where)
+        return self.params[name]
+
+    def _take(self, count: int, where: str) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise ConfigError(
+                f"{where}: its references stand for more than {MAX_FILLED:,} characters and values:"
+                " parameters that repeat each other grow without end"
+            )
+
+
+def size(value: Any) -> int:
+    """Characters and values of a value, those that are there several times counted each time."""
+    if isinstance(value, dict):
+        return 1 + sum(size(key) + size(item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return 1 + sum(map(size, value))
+    return 1 + len(value) if isinstance(value, str) else 1
