@@ -3,6 +3,7 @@
 records.py seals a trace, store.py appends it to a log, verify.py checks a log; docs/traces.md has the format.
 """
 
+from medxiaohe.traces.blobs import Blobs
 from medxiaohe.traces.records import Sealed, by_digest, restore, seal
 from medxiaohe.traces.store import Log
 from medxiaohe.traces.verdict import LEVELS, Problem, Verdict
@@ -10,6 +11,7 @@ from medxiaohe.traces.verify import Compare, Compared, Replayed, verify
 
 __all__ = [
     "LEVELS",
+    "Blobs",
     "Compare",
     "Compared",
     "Log",

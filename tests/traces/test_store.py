@@ -159,22 +159,6 @@ def test_a_folder_without_traces_is_wrong_use(tmp_path: Path) -> None:
         assert cli.main(["trace", verb[0], str(tmp_path), *verb[1:]]) == 2
 
 
-def test_exports_name_every_step_and_words_only_when_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = bundle(tmp_path / "t", [0, 1])
-    assert cli.main(["trace", "export", str(folder), "--to", "otel"]) == 0
-    plain = capsys.readouterr().out
-    spans = json.loads(plain)["resourceSpans"][0]["scopeSpans"][0]["spans"]
-    steps = sum(b'"step":' in line for line in (folder / "log.jsonl").read_bytes().splitlines())
-    assert len(spans) == 2 + steps and "Question" not in plain
-    assert cli.main(["trace", "export", str(folder), "--to", "otel", "--content"]) == 0
-    assert "white cell" in capsys.readouterr().out
-    assert cli.main(["trace", "export", str(folder), "--to", "intoto"]) == 0
-    first, _ = map(json.loads, capsys.readouterr().out.splitlines())
-    assert first["_type"].endswith("Statement/v1") and len(first["subject"]) == 2
-
-
 def test_show_prints_open_and_closed_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = bundle(tmp_path / "t", [0])
     assert cli.main(["trace", "redact", str(folder), "--keep", "claim", "--out", str(tmp_path / "r")]) == 0
