@@ -32,6 +32,12 @@ def executable() -> str:
     return next(filter(None, map(shutil.which, NAMES)), "")
 
 
+def axe() -> Path | None:
+    """axe.min.js of the npm package axe-core, which MEDXIAOHE_AXE names: it is not shipped."""
+    path = Path(os.environ.get("MEDXIAOHE_AXE", ""))
+    return path if path.is_file() else None
+
+
 class Browser:
     """One tab."""
 
@@ -85,6 +91,13 @@ class Browser:
             assert time.monotonic() - start < 60, "the page did not get ready"
             time.sleep(0.05)
         return time.monotonic() - start
+
+    def violations(self, script: Path) -> list[str]:
+        """What axe-core finds wrong with the page as it is shown, each with the first element."""
+        self.do(script.read_text(encoding="utf-8") + ";0")
+        rows = self.do("axe.run().then((r) => r.violations.map((v) => `${v.id}: ${v.nodes[0].html}`))")
+        assert isinstance(rows, list)
+        return rows
 
     def picture(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

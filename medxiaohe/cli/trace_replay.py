@@ -15,7 +15,7 @@ from medxiaohe.errors import DataError, MedError
 from medxiaohe.evals.running.origin import STORE_TOOL, store_digest, tool_digest
 from medxiaohe.retrieval.library import open_library
 from medxiaohe.tools.toolbox import bind, call_tool, conversation_images, describe_tools
-from medxiaohe.traces import Replayed, by_digest
+from medxiaohe.traces import Replayed
 from medxiaohe.traces.blobs import Blobs
 from medxiaohe.traces.records import renamed
 from medxiaohe.types import ImageRef, Step, Tool, ToolCall, ToolResult, Trace
@@ -60,7 +60,8 @@ class Replayer:
         if tool is None:
             return Replayed(step.n, None, "a tool is not installed here")
         recorded = trace.origin.get(f"tool.{step.who}", "")
-        if versions.get(step.who, tool.version) != tool.version or recorded not in ("", tool_digest(tool)):
+        same_code = not recorded or recorded == _digest(step.who)
+        if versions.get(step.who, tool.version) != tool.version or not same_code:
             return Replayed(step.n, None, "a tool is of another version here")
         if LIBRARY in tool.needs:
             store, why = self._library(trace, step.who)
@@ -153,6 +154,12 @@ def _tool(name: str) -> Tool | None:
 
 
 @cache
+def _digest(name: str) -> str:
+    tool = _tool(name)
+    return tool_digest(tool) if tool is not None else ""
+
+
+@cache
 def _flow(name: str) -> Any:
     return plugins.load("workflows", name) if name in plugins.available("workflows") else None
 
@@ -167,11 +174,11 @@ def _workflow(trace: Trace) -> Replayed:
     if trace.stop == "budget":
         return Replayed(-1, None, "the workflow was stopped by its budget")
     try:
-        again = by_digest(replay(trace, function))
+        again = replay(trace, function)
     except DataError as error:
         return Replayed(-1, False, str(error))
     if not again.claims:  # they were added behind the workflow, which makes none
         again = replace(again, claims=trace.claims, rulings=trace.rulings)
     again = replace(again, origin=trace.origin)
-    same = io.to_json(again) == io.to_json(trace)
+    same = renamed(io.to_json(again)) == io.to_json(trace)
     return Replayed(-1, same, "" if same else f"the workflow {name} ends otherwise on these results")

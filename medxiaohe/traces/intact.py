@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from medxiaohe.errors import DataError
@@ -13,7 +13,7 @@ from medxiaohe.traces.canonical import loads
 from medxiaohe.traces.records import FORMAT, KINDS, Opening, Record, commitment, restore
 from medxiaohe.traces.store import SHA256, Stored, head_name, parse_openings
 from medxiaohe.traces.verdict import Verdict
-from medxiaohe.types import EVIDENCE_KINDS
+from medxiaohe.types import EVIDENCE_KINDS, Trace
 
 _COMMON = {"id": str, "kind": str, "sealed": str}
 _STEP = {"step": int, "of": str, "who": str, "model": str, "after": list, "tokens_in": int, "tokens_out": int}
@@ -42,6 +42,7 @@ class Opened:
     openings: Mapping[str, Opening]
     closed: int
     answer: str  # id of the answer
+    trace: Trace | None = None  # as it was recorded, where all of it is open
 
     def value(self, id: str) -> Any:
         """What a record opens to, or None where it is closed."""
@@ -93,8 +94,7 @@ def _checked(trace: Stored) -> Opened:
     if len(answers) != 1 or prompts != ["source/0"]:
         raise _Bad(records[-1]["id"], "a trace has one prompt, which is first, and one answer")
     opened = Opened(trace.index, records, openings, len(records) - 1 - len(openings), answers[0])
-    _agree(opened, by_id)
-    return opened
+    return replace(opened, trace=_agree(opened, by_id))
 
 
 # ---- one record at a time --------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def _refers(record: Record, earlier: Mapping[str, Record], steps: int) -> None:
 # ---- records that are open must say the same -------------------------------------------------------
 
 
-def _agree(opened: Opened, by_id: Mapping[str, Record]) -> None:
+def _agree(opened: Opened, by_id: Mapping[str, Record]) -> Trace | None:
     for record in opened.records[:-1]:
         value = opened.value(record["id"])
         if record["id"] not in opened.openings:
@@ -224,11 +224,12 @@ def _agree(opened: Opened, by_id: Mapping[str, Record]) -> None:
             _consistent(record, value, opened, by_id)
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise _Bad(record["id"], f"its opening has not the fields of a {record['kind']}") from error
-    if not opened.closed:
-        try:
-            restore(opened.records, opened.openings)
-        except DataError as error:
-            raise _Bad(opened.records[-1]["id"], str(error)) from error
+    if opened.closed:
+        return None
+    try:
+        return restore(opened.records, opened.openings)
+    except DataError as error:
+        raise _Bad(opened.records[-1]["id"], str(error)) from error
 
 
 def _consistent(record: Record, value: Any, opened: Opened, by_id: Mapping[str, Record]) -> None:

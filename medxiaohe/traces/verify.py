@@ -11,7 +11,7 @@ from medxiaohe.traces import checkpoint as notes
 from medxiaohe.traces import merkle, store
 from medxiaohe.traces.blobs import Blobs
 from medxiaohe.traces.intact import Opened, check_records
-from medxiaohe.traces.records import Pixels, restore
+from medxiaohe.traces.records import Pixels
 from medxiaohe.traces.resolve import Resolver
 from medxiaohe.traces.verdict import LEVELS, Verdict
 from medxiaohe.types import Trace
@@ -84,10 +84,9 @@ def verify(
             opened = check_records(trace, found)
             if opened is not None:
                 resolver.check(opened, found)
-                trace_again = None if opened.closed else restore(opened.records, opened.openings)
-                _replay(opened, trace_again, replay, found)
-                _compare(trace_again, "regenerated", regenerate, found)
-                _compare(trace_again, "entailed", entail, found)
+                _replay(opened, replay, found)
+                _compare(opened.trace, "regenerated", regenerate, found)
+                _compare(opened.trace, "entailed", entail, found)
             else:
                 for level in list(LEVELS)[1:]:
                     found.levels[level].skip("a trace is not intact")
@@ -128,16 +127,16 @@ def _log(folder: Path, public_key: str, frontier: merkle.Frontier, found: Verdic
         intact.checked += 1
 
 
-def _replay(opened: Opened, trace: Trace | None, replay: Replay | None, found: Verdict) -> None:
+def _replay(opened: Opened, replay: Replay | None, found: Verdict) -> None:
     level = found.levels["replayed"]
     if replay is None:
         level.skip("replay was not asked for")
         return
-    if trace is None:
+    if opened.trace is None:
         level.closed += 1
         return
     steps = {record["step"]: record["id"] for record in opened.records if "step" in record}
-    for one in replay(trace):
+    for one in replay(opened.trace):
         if one.same is None:
             level.skip(one.why)
         elif one.same:
