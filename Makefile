@@ -2,6 +2,7 @@
 # make test         the same environment plus the test tools: lint, types, tests
 # make test-long    the tests that take minutes, which `make test` leaves out
 # make tree         the Medical Entity Tree of all open vocabularies; MEDXIAOHE_DATA names the data pack
+# make docs         the documentation as a site in out/site; opens without a server and a network
 # make clean        removes what the quickstart wrote (not .venv, not the asset cache)
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ RUN_FLAGS ?=
 PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
 
-.PHONY: quickstart tree test test-long lint types install install-dev clean
+.PHONY: quickstart tree test test-long lint types docs install install-dev clean
 
 quickstart: install
 	$(BIN)/medxiaohe run $(RECIPE) $(RUN_FLAGS)
@@ -33,6 +34,10 @@ lint: install-dev
 types: install-dev
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python docs/reference.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
 
@@ -48,6 +53,10 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c $(CONSTRAINTS) -e '.[train,fast,dev]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c $(CONSTRAINTS) -e '.[train,docs]'
 	@touch $@
 
 clean:

@@ -1,5 +1,4 @@
-"""Does a small policy learn to search a library for facts it cannot know? (systems.md 3e; RWR-1, RWR-4,
-RWR-5)
+"""Does a small policy learn to search a library for facts it cannot know?
 
     python benchmarks/agentic_rl.py --out out/agentic          3 seeds; figures in docs/results/agentic_rl.md
     python benchmarks/agentic_rl.py --seeds 1 --steps 10 --test 40     a look

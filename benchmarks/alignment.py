@@ -1,5 +1,4 @@
-"""What alignment finds: mismatches planted over real questions, reports, captions and pictures, by kind
-(systems.md 2d, MET-4).
+"""What alignment finds: mismatches planted over real questions, reports, captions and pictures, by kind.
 
     MEDXIAOHE_DATA=/path/to/data python benchmarks/alignment.py --tree out/tree/tree/1 --split tune
     MEDXIAOHE_DATA=/path/to/data python benchmarks/alignment.py --tree out/tree/tree/1                   # the

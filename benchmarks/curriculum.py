@@ -1,5 +1,5 @@
-"""Does the order of reinforcement learning matter? The loop of MX-31 beside everything mixed and one pass in
-sequence.
+"""Does the order of reinforcement learning matter? The loop of MedXIAOHE beside everything mixed and one
+pass in sequence.
 
     python benchmarks/curriculum.py --tree out/quickstart/tree/1 --out out/curriculum    3 seeds; figures in
     docs/results/curriculum.md

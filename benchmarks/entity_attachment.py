@@ -1,4 +1,5 @@
-"""How well new entities find their parents: a tenth of an ontology's nodes is taken out and put back (MX-12).
+"""How well new entities find their parents: a tenth of an ontology's nodes is taken out and put back
+(MedXIAOHE).
 
     pip install 'medxiaohe[train]' && medxiaohe assets minilm
     MEDXIAOHE_DATA=/path/to/data python benchmarks/entity_attachment.py              # DOID and HPO: some

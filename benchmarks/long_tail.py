@@ -1,5 +1,5 @@
 """Does choosing rows by entity help the long tail? The same small model on equal token budgets of three
-selections (MET-6).
+selections (arXiv 2604.25296).
 
     MEDXIAOHE_DATA=... python benchmarks/long_tail.py --tree out/tree/tree/1 --out out/long_tail     figures
     in docs/results/long_tail.md

@@ -1,5 +1,5 @@
 """Are the items found for a node about the node? MedQuAD, whose documents say what they are about by UMLS
-code (MET-3).
+code (arXiv 2604.25296).
 
     MEDXIAOHE_DATA=/path/to/data python benchmarks/node_retrieval.py --tree out/tree/tree/1
 

@@ -1,5 +1,5 @@
 """What the checks of a thought find: peeks, broken logic and unfaithful statements planted in chains, by kind
-(MX-18).
+(MedXIAOHE).
 
     python benchmarks/reasoning_chains.py --rows out/corpus/synthesised/1 --tree out/tree/tree/1
 

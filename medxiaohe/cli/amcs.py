@@ -1,4 +1,4 @@
-"""`tree amcs`: how near two sets of terms are, in both directions (MX-14)."""
+"""`tree amcs`: how near two sets of terms are, in both directions (MedXIAOHE)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _text(whole: dict[str, Any]) -> str:
             )
             lines.append(f"farthest, {a} -> {b}: {far}")
     head = (
-        f"AMCS (MX-14) by {whole['encoder']}; seed {whole['seed']}; floor: the same with shuffled"
+        f"AMCS (MedXIAOHE) by {whole['encoder']}; seed {whole['seed']}; floor: the same with shuffled"
         f" vectors\n{MEANING}\n"
     )
     return "\n".join([head, table(cells, right=(1, 3, 4, 5, 6)), "", *lines])

@@ -20,9 +20,9 @@ def add(verbs: Any, verb: Add) -> None:
     made.add_argument("--model", default="", help="who writes the draft: as for `medxiaohe ask`")
     made.add_argument("--draft", type=Path, metavar="FILE", help="a draft that was written already")
     made.add_argument("--backend", default="", help="a name of `medxiaohe list models`")
-    made.add_argument("--indication", default="", metavar="TEXT")
+    made.add_argument("--indication", default="", metavar="TEXT", help="why the study was made")
     made.add_argument("--comparison", default="", metavar="TEXT", help="which earlier study there is")
-    made.add_argument("--technique", default="", metavar="TEXT")
+    made.add_argument("--technique", default="", metavar="TEXT", help="how the study was made")
     made.add_argument(
         "--evidence", action="append", default=[], type=Path, metavar="PATH",
         help="texts about this study, a file or a folder; repeatable",

@@ -28,7 +28,10 @@ class Kit:
 
 KITS = {
     "own_data": Kit(
-        {"own_data.yaml": ("recipes", "own_data.yaml")},
+        {
+            "own_data.yaml": ("recipes", "own_data.yaml"),
+            "make_own_data.py": ("examples", "make_own_data.py"),  # rows with images, to try it with
+        },
         ("medxiaohe data check YOUR_FILE", "medxiaohe run {out}/own_data.yaml --dry-run"),
     ),
     "benchmark": Kit(

@@ -18,6 +18,7 @@ from medxiaohe.cli.runs import finished_folder
 from medxiaohe.cli.summary import table
 from medxiaohe.errors import ConfigError, DataError, MedError
 from medxiaohe.recipe import load
+from medxiaohe.recipe.sentences import sentences
 from medxiaohe.recipe.settings import words
 from medxiaohe.types import Sample
 
@@ -334,7 +335,7 @@ def _needs_nothing(thing: Callable[..., Any]) -> bool:
 
 def _settings(kind: type) -> list[str]:
     hints = typing.get_type_hints(kind, include_extras=True)
-    rows = []
+    rows, meanings = [], sentences(kind)
     for field in dataclasses.fields(kind):
         hint = words(hints[field.name])
         if field.default is not dataclasses.MISSING:
@@ -343,6 +344,8 @@ def _settings(kind: type) -> list[str]:
             rows.append(f"{field.name}: {hint}, default {field.default_factory()!r}")
         else:
             rows.append(f"{field.name}: {hint}, required")
+        if field.name in meanings:
+            rows[-1] += f"\n    {meanings[field.name]}"
     return rows
 
 

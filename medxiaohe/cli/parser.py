@@ -252,7 +252,7 @@ def parser() -> Parser:
     status.add_argument("out", type=Path, metavar="OUT", help="the folder of a run")
     init = _verb(verbs, "init", "write a commented recipe or file to start from", "medxiaohe init own_data",
                  "init:init")  # fmt: skip
-    init.add_argument("what", choices=("own_data", "benchmark", "workflow", "gpu"))
+    init.add_argument("what", choices=("own_data", "benchmark", "workflow", "gpu"), help="what to write")
     init.add_argument(
         "--out", type=Path, default=Path(), metavar="DIR", help="where; this folder when left out"
     )
@@ -352,7 +352,7 @@ def parser() -> Parser:
 
     example = 'medxiaohe ask --model out/quickstart/rl/1 "Is there an effusion?" --image x.png'
     ask = _verb(verbs, "ask", "ask a model one question", example, "ask:ask")
-    ask.add_argument("question")
+    ask.add_argument("question", metavar="QUESTION", help="the text of the question")
     ask.add_argument(
         "--model",
         required=True,
@@ -387,7 +387,7 @@ def parser() -> Parser:
     trace_options.add(verbs, _verb)
     completion = _verb(verbs, "completion", "print what makes a shell complete verbs and options",
                        'eval "$(medxiaohe completion bash)"', "look:completion")  # fmt: skip
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that is set up")
     about = "list tasks with modality, licence and where their data is"
     tasks = _verb(verbs, "tasks", about, "medxiaohe tasks --check", "tasks:tasks")
     tasks.add_argument("names", nargs="*", metavar="TASK", help="all of them when left out")
@@ -419,7 +419,7 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     find = _verb(groups["tree"], "find", "entities by a name, a synonym or an id; or what a text mentions",
                  'medxiaohe tree find "heart attack" --tree out/quickstart/tree/1',
                  "look:tree_find")  # fmt: skip
-    find.add_argument("text")
+    find.add_argument("text", metavar="TEXT", help="a name, a part of one, an id, or a sentence")
     stats = _verb(groups["tree"], "stats", "how many entities, names, kinds and layers",
                   "medxiaohe tree stats --tree out/quickstart/tree/1", "look:tree_stats")  # fmt: skip
     show = _verb(groups["tree"], "show", "one entity: names, codes, facts, and who says so",
@@ -537,7 +537,9 @@ def _knowledge_verbs(group: argparse._SubParsersAction[Parser]) -> None:
     search = _verb(group, "search", "parts of documents that match a query, best first",
                    f'medxiaohe knowledge search "rate control" --store {store}',
                    "knowledge:search")  # fmt: skip
-    search.add_argument("query", nargs="?", default="")
+    search.add_argument(
+        "query", nargs="?", default="", metavar="QUERY", help="words, or a question; left out with --image"
+    )
     search.add_argument("--top", type=int, default=5, metavar="N", help="how many (default 5)")
     search.add_argument("--image", type=Path, metavar="FILE", help="search an image store by this image")
     search.add_argument("--level", action="append", default=[], metavar="A-E", help="only of this authority")
@@ -556,7 +558,7 @@ def _knowledge_verbs(group: argparse._SubParsersAction[Parser]) -> None:
     get = _verb(group, "get", "the whole document of an id",
                 f"medxiaohe knowledge get 'guideline/esc_acs_2023/antiplatelet#2' --store {store}",
                 "knowledge:get")  # fmt: skip
-    get.add_argument("id")
+    get.add_argument("id", metavar="ID", help="of a document, as `knowledge search` prints it")
     stats = _verb(group, "stats", "how many documents and chunks",
                   f"medxiaohe knowledge stats --store {store}", "knowledge:stats")  # fmt: skip
     check = _verb(group, "check", "whether every file is as it was written and every document can be read",

@@ -1,4 +1,4 @@
-"""Stage data.align: rows whose text contradicts what else they say go, in two stages (MET-4).
+"""Stage data.align: rows whose text contradicts what else they say go, in two stages (arXiv 2604.25296).
 
     samples.jsonl   what stays; `annotations.alignment` says what was checked
     dropped.jsonl   {id, source, stage, reason, detail}
@@ -54,14 +54,14 @@ Answer with one word: match, mismatch, or unsure."""  # noqa: E501
 @dataclass(frozen=True)
 class AlignSettings:
     tags: tuple[str, ...] = anchors.TAGS  # keys of meta that say what a row is about
-    rules: bool = True
+    rules: bool = True  # drop rows whose text contradicts their labels by rules (negation, side, sex)
     similarity: str = "ngrams"  # of text and anchor: ngrams, minilm, a folder, or "" for none
     least: float = 0.7  # standing below which a text is of another row
     # the same for a text beside its picture (0.5 with minilm); 0 does not look at pictures
     pictures: float = 0.0
-    judge: TeacherSettings | None = None
+    judge: TeacherSettings | None = None  # a model that rules on rows the rules leave open; null: none
     planted: int = 20  # mismatches that a judge must tell from as many rows, before it is believed
-    undecided: Literal["keep", "drop"] = "keep"
+    undecided: Literal["keep", "drop"] = "keep"  # what happens to rows that neither rules nor judge decide
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Stage data.attach: new entities of passages join a tree that does not move (MX-10 to MX-12, MET-1).
+"""Stage data.attach: new entities of passages join a tree that does not move (MedXIAOHE; arXiv 2604.25296).
 
     entities.jsonl    the rows of the tree, byte for byte, then the new entities
     terms.jsonl, merges.jsonl, relations.jsonl, problems.jsonl    those of the tree, and what the passages say
@@ -58,6 +58,7 @@ class AttachSettings:
     passages: InputPath = ""
     limit: int | None = None  # the first passages
     license: str = "not stated"  # of passages that state none
+    # how new entities are found: by statistics of phrases, by a model, or both
     extractors: tuple[Literal["statistics", "model"], ...] = ("statistics",)
     # for the extractor `model`, and to rule on conflicts: starter, a folder, a hub id, a served name
     model: str = ""
@@ -68,8 +69,8 @@ class AttachSettings:
     retries: int = REPAIRS  # requests that show the model what is wrong with its reply
     max_calls: int = 0  # of the extraction; 0 is no limit
     least: float = 0.85  # chance that a phrase is a name, of the extractor `statistics`
-    min_mentions: int = 10  # entities with fewer are dropped (MX-11)
-    min_entities: int = 5  # types with fewer are dropped (MX-11)
+    min_mentions: int = 10  # entities with fewer are dropped (MedXIAOHE)
+    min_entities: int = 5  # types with fewer are dropped (MedXIAOHE)
     embedder: str = "minilm"  # or ngrams, which needs numpy only
     min_score: float = 0.5  # chance of a parent below which an entity is not attached
     rule: bool = True  # with a model: let it rule on conflicts; without one they stay undecided

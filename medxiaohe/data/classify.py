@@ -1,5 +1,5 @@
 """Stage data.classify: how likely each text is about medicine, by a classifier that taught itself from a few
-labels (MX-7).
+labels (MedXIAOHE).
 
 Round 0 is trained on seeds: texts of sources that are medical, or not, by their origin. In each further round
 the classifier says what it thinks of `candidates` unlabelled texts, half of those it is surest about and half
@@ -45,8 +45,9 @@ class ClassifySettings:
     medical: tuple[str, ...] = ()  # sources whose rows are seeds of the one class,
     general: tuple[str, ...] = ()  # and of the other
     seeds: int = 200  # of each class
-    rounds: int = 2
+    rounds: int = 2  # rounds of judging candidates and training the classifier again
     candidates: int = 400  # rows that the judge looks at in a round
+    # who labels candidates: entities of the tree in the text, or a model
     judge: Literal["entities", "model"] = "entities"
     backend: str = "transformers"  # of the judge
     model: str = ""

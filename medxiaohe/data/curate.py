@@ -49,6 +49,7 @@ class Against:
 @dataclass(frozen=True)
 class CurateSettings:
     against: tuple[Against, ...] = ()
+    # names of `medxiaohe list filters`, in this order
     filters: tuple[str, ...] = ("too_short", "not_english", "repetitive", "retracted", "empty_answer")
     normalise: bool = True  # documents in one form first (data/cleaning/normalise.py)
     # Jaccard index of word 5-grams from which two texts are one; 0 looks for exact copies only

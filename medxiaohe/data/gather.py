@@ -1,5 +1,5 @@
-"""Stage data.gather: raw items for the entities that a corpus hardly shows, found node by node (MX-15,
-MET-3).
+"""Stage data.gather: raw items for the entities that a corpus hardly shows, found node by node (MedXIAOHE;
+arXiv 2604.25296).
 
     nodes.jsonl     {id, name, kind, samples, around, why, found}: the thin nodes, and how many items each got
     items.jsonl     {node, sample, score, how, why}: the evidence that an item is about a node

@@ -38,6 +38,7 @@ PUBMED = ("asset:pubmed_2020", "asset:pubmed_2021")
 
 @dataclass(frozen=True)
 class IndexSettings:
+    # text (BM25), dense (vectors of an embedder), image (vectors of images) or graph (relations)
     kind: Literal["text", "dense", "image", "graph"] = "text"
     # of a dense store: minilm, e5, ngrams, or a folder; of an image store: dinov2, thumbnails, or a folder
     embedder: str = ""
@@ -47,7 +48,7 @@ class IndexSettings:
     overlap: int = -1  # of neighbours: 200 characters or 60 tokens unless given
     limit: int = 0  # documents, of the first; 0 takes all
     license: str = ""  # of documents that state none
-    date: str = ""
+    date: str = ""  # of documents that state none, YYYY-MM-DD
     level: str = ""  # authority, A to E, of documents that state none
 
     def __post_init__(self) -> None:

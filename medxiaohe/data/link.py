@@ -1,5 +1,5 @@
 """Stage data.link: where every text mentions entities of the tree, with offsets, reason and context, over
-shards (MX-13).
+shards (MedXIAOHE).
 
 samples.jsonl    the samples, `entities` extended by what they mention
 mentions.jsonl   {id, mentions: [{start, end, entity, surface, score, reason, ...}]}; offsets count characters

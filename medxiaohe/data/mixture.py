@@ -2,7 +2,8 @@
 replacement.
 
 Each source has its share of the rows: the one of `by_source`, else one in proportion to trust x (its rows) **
-quantity, for a small source that is trusted is worth more than a large one that is not (MX-8). `by_modality`
+quantity, for a small source that is trusted is worth more than a large one that is not (MedXIAOHE).
+`by_modality`
 gives shares of modalities, which hold together with those of sources (quotas.py). Within a cell of both, rows
 are drawn by the rarity of their entities (draw.py): with `temperature` 1 the corpus stays as it is, larger
 values lift rare entities, and with T -> infinity every entity weighs the same.
@@ -39,10 +40,10 @@ INDEX_SHARE = 32  # a row of the index is about so many times shorter than the r
 
 @dataclass(frozen=True)
 class MixtureSettings:
-    documents: int = 0
-    instructions: int = 0
-    prompts: int = 0
-    temperature: float = 1.0
+    documents: int = 0  # rows for continual pretraining
+    instructions: int = 0  # rows for supervised fine-tuning
+    prompts: int = 0  # prompts for reinforcement learning
+    temperature: float = 1.0  # 1 keeps the frequencies of entities; larger values lift rare entities
     # a row is passed over when each of its entities has been drawn this often
     max_per_entity: int | None = None
     # share of each kind; sources not named share the rest

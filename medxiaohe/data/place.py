@@ -45,7 +45,7 @@ class PlaceSettings:
     kinds: tuple[str, ...] = ("disease", "phenotype")
     sources: tuple[str, ...] = ()  # only entities of these vocabularies; empty is all
     embedder: str = "minilm"  # or ngrams
-    min_score: float = 0.5
+    min_score: float = 0.5  # probability of a parent below which an entity stays where it is
 
     def __post_init__(self) -> None:
         if not 0 < self.min_score <= 1:

@@ -90,6 +90,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ReadSettings:
+    # what is read, one entry for each source: {reader, path, name, license, limit, hold_out}
     sources: tuple[Source, ...]
     # of the files of a folder that are read together, where a reader says that they are apart
     part_mb: float = 64.0

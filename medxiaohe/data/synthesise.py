@@ -1,4 +1,5 @@
-"""Stage data.synthesise: rows written for the entities that a corpus hardly shows (MX-15 to MX-19, MET-5).
+"""Stage data.synthesise: rows written for the entities that a corpus hardly shows (MedXIAOHE; arXiv
+2604.25296).
 
     samples.jsonl        the rows of `corpus`, without those that got facts, then the new ones; sources
                          synth_card, synth_caption,
@@ -55,12 +56,12 @@ class SynthesiseSettings:
     nodes: int = 1000  # thin nodes to write for, when there are no `items`
     kinds: tuple[str, ...] = ("disease", "phenotype", "anatomy")
     at_most: int = 2  # samples of the corpus that may mention a thin node
-    per_parent: int = 5
-    cards: bool = True
-    captions: bool = True
-    choices: tuple[str, ...] = choices.KINDS
+    per_parent: int = 5  # rare entities of one parent at most
+    cards: bool = True  # write a page about each entity from the facts of the tree
+    captions: bool = True  # write captions for images of an entity
+    choices: tuple[str, ...] = choices.KINDS  # kinds of multiple-choice questions to write
     paths: int = 1  # of each node
-    hops: int = MORE_THAN + 1
+    hops: int = MORE_THAN + 1  # facts of a path that a question takes
     chains: bool = True  # a thought in four segments where an item takes more than one fact
     against: tuple[Against, ...] = ()
     keep_corpus: bool = True  # false: the new rows alone

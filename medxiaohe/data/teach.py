@@ -1,5 +1,5 @@
 """Stage data.teach: thoughts that teachers write for questions with a known answer, kept where two gates open
-(MX-17, MX-18, MX-19).
+(MedXIAOHE).
 
     samples.jsonl        the rows of `corpus`, then the new ones; source synth_chain
     refused.jsonl        {id, teacher, draw, reason, detail, calls, cost}: every draft that was not kept
@@ -48,15 +48,16 @@ NO_DRAFT = {
 
 @dataclass(frozen=True)
 class TeachSettings:
-    teachers: tuple[TeacherSettings, ...]
-    how: How = "backwards"
-    sources: tuple[str, ...] = ("synth_choice", "synth_path")
-    questions: int = 200
+    teachers: tuple[TeacherSettings, ...]  # models that write: model, backend, options, max_calls, max_cost
+    how: How = "backwards"  # how a teacher is asked for its chain of thought
+    sources: tuple[str, ...] = ("synth_choice", "synth_path")  # sources of the corpus whose rows are asked
+    questions: int = 200  # rows that get a chain of thought
     draws: int = 1  # of each teacher for each question; more than one needs a temperature in its options
     most: int = 1  # kept of one question
+    # the model that checks the reasoning; the answer is checked by the task's scorer
     judge: JudgeSettings = field(default_factory=JudgeSettings)
     against: tuple[Against, ...] = ()
-    keep_corpus: bool = True
+    keep_corpus: bool = True  # false: the new rows alone
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -59,6 +59,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class BuildSettings:
+    # what the tree is made from, one entry each: {reader, path, limit, license}
     vocabularies: tuple[Vocabulary, ...]
     kinds: tuple[str, ...] = ()  # only entities of these kinds; empty is all
 

@@ -320,7 +320,7 @@ class TaggerSettings:
     texts: tuple[Corpus, ...] = ()
     # marked texts of other kinds, which the encoder learns first; each its own kinds
     before: tuple[Corpus, ...] = ()
-    options: Options = field(default_factory=Options)
+    options: Options = field(default_factory=Options)  # of learning: epochs, context, kinds, encoder
 
     def __post_init__(self) -> None:
         if self.before and not self.options.encoder:

@@ -19,9 +19,9 @@ from medxiaohe.evals.statistics.costs import cost, mean
 
 @dataclass(frozen=True)
 class LadderSettings:
-    workflows: tuple[str, ...] = tuple(RUNGS)
+    workflows: tuple[str, ...] = tuple(RUNGS)  # names of the workflows that are measured
     right: tuple[float, ...] = (0.5, 0.6, 0.8)  # probabilities that a role is right
-    cases: int = 400
+    cases: int = 400  # drawn for each workflow and probability
 
     def __post_init__(self) -> None:
         for name in self.workflows:

@@ -21,7 +21,7 @@ from medxiaohe.pages.sections import eval_items, eval_sections
 class EvaluationSettings:
     title: str = ""  # of the page; "" is the name of the model
     items: int = 3000  # in the page; the others are in traces.jsonl
-    thumbnails: int = 400
+    thumbnails: int = 400  # pictures in the page at most
     side: int = 256  # pixels of a picture, which is shown smaller until it is chosen
     images: bool = True  # False where the licence of a task forbids to pass its images on
     words: bool = True  # False where items are confidential: numbers stay, nothing an item says is shown

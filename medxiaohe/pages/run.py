@@ -21,7 +21,7 @@ class PageSettings:
     title: str = ""  # of the page; "" is the name of the run folder
     name: str = ""  # of the model, for its card; "" is the title
     license: str = "other"  # of the weights, as the hub names it; "other" points to the licences of the data
-    languages: list[str] = field(default_factory=lambda: ["en"])
+    languages: list[str] = field(default_factory=lambda: ["en"])  # of the model, for its card: ISO 639-1
     licenses: dict[str, str] = field(default_factory=dict)  # of sources whose reader could not tell
     examples: int = 2  # example answers for each outcome of each task
     images: bool = True  # False where the licence of a task forbids to pass its images on

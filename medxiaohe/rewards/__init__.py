@@ -1,2 +1,2 @@
 """What reinforcement learning maximises: scorers, put together so that safety comes first and correctness
-before form (MX-29)."""
+before form (MedXIAOHE)."""

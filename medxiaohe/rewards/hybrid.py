@@ -1,5 +1,5 @@
-"""The layered hybrid reward (MX-29): R = gate * (c + s), where c is how right the answer is and s is form and
-process.
+"""The layered hybrid reward (MedXIAOHE): R = gate * (c + s), where c is how right the answer is and s is
+form and process.
 
     c       the weighted mean of rule and rubric scorers, in [0, 1], rounded to whole steps; None when one of
             them is unjudged
@@ -9,7 +9,7 @@ process.
 
 So a violation earns exactly 0; what is wrong, refused or unparsed earns exactly 0; and no form makes a worse
 answer beat a better one. The paper states the layers and these properties, and gives neither formula nor
-weights (systems.md 1c).
+weights.
 """
 
 from __future__ import annotations

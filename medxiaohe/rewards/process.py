@@ -1,4 +1,4 @@
-"""Process supervision of the thought: constraint coverage, logical robustness, exploration depth (MX-29,
+"""Process supervision of the thought: constraint coverage, logical robustness, exploration depth (MedXIAOHE,
 third layer).
 
 The paper names the three and says no more. We do, by rules that need no judge and see no gold:

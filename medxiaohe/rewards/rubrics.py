@@ -1,4 +1,4 @@
-"""Rubrics beside a task's own scorer: static ones for every item, dynamic ones for single items (MX-29,
+"""Rubrics beside a task's own scorer: static ones for every item, dynamic ones for single items (MedXIAOHE,
 second layer).
 
     static(rows)      the same criteria for every answer: the quality of a domain, the experience of a user

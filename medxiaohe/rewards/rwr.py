@@ -1,4 +1,4 @@
-"""Med-RwR's rewards (arXiv 2510.18303, RWR-4): R = w_f f + w_a a + w_q q + w_c c, with weights 1, 5, 0.4 and
+"""Med-RwR's rewards (arXiv 2510.18303): R = w_f f + w_a a + w_q q + w_c c, with weights 1, 5, 0.4 and
 5.
 
     f   format: 1 when the conversation is of the grammar, 1 more when it retrieved and is right

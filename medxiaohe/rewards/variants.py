@@ -1,4 +1,4 @@
-"""Replies that state the same facts in another form: what a reward must not tell apart (MX-30).
+"""Replies that state the same facts in another form: what a reward must not tell apart (MedXIAOHE).
 
     order      the sentences of a paragraph in another order, where none refers back to another
     list       prose as a list, or a list as prose

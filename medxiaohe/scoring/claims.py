@@ -6,7 +6,7 @@ what follows.
     claims.contradicted    1 - contradicted claims / all claims, must-have and nice-to-have (K-QA: precision)
     claims.hallucinations  number of contradicted claims (K-QA: its mean over questions is "hallucination
                            rate"); less is better
-    claims.key_points      (supported - contradicted) / must-have claims, at least 0 (MX-35: + for a covered
+    claims.key_points      (supported - contradicted) / must-have claims, at least 0 (+ for a covered
                            key point, - for a false one)
     claims.precision       share of the reply's phrases that the reference entails (RadFact: logical
                            precision; Bannur et al. 2024)

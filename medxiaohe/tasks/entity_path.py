@@ -1,5 +1,5 @@
 """The questions of entity_kind, answered with a line of reasoning through the tree: mid-training's stand-in
-for long reasoning (MX-20).
+for long reasoning (MedXIAOHE).
 
 An answer says what the entity is a kind of, step by step up the tree, and ends with its kind. The items,
 their splits and the scorer are those of entity_kind. A path through an entity that validation or test asks

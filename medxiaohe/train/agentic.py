@@ -1,4 +1,4 @@
-"""Stage: reinforcement learning over several turns with tools (MX-22, RWR-1, RWR-4, RWR-5), GRPO through TRL.
+"""Stage: reinforcement learning over several turns with tools (MedXIAOHE; Med-RwR), GRPO through TRL.
 
     metrics.jsonl    {step, reward, ..., rounds, cut_off, format, accuracy, query, confidence}
     rollouts.jsonl   {sample, answer, reward, parts, asked, rounds, ...} of every conversation
@@ -60,7 +60,7 @@ class Retriever:
     path: InputPath = ""
     url: str = ""
     privacy: Literal["local_only", "deid", "off"] = "local_only"
-    top: int = 3  # passages for a query (RWR-1)
+    top: int = 3  # passages for a query (Med-RwR)
 
     def __post_init__(self) -> None:
         if self.path and self.url:
@@ -81,12 +81,13 @@ class AgenticSettings(RLSettings):
     # filtered: what train.tool_need says of each prompt
     use: Literal["none", "allowed", "forced", "filtered"] = "allowed"
     max_rounds: int = 3
-    max_length: int = 1024
-    max_completion_length: int = 64
+    max_length: int = 1024  # tokens of a whole conversation at most
+    max_completion_length: int = 64  # tokens of one turn at most
     # beside those of the tasks: names of `medxiaohe list tools`, or mine/eye.py:eye
     tools: tuple[str, ...] = ()
     retriever: Retriever = field(default_factory=Retriever)
     earns: Literal["task", "rwr"] = "task"  # rwr: the paper's four rewards around the task's
+    # of the four rewards of `earns: rwr` (Med-RwR)
     weights: RwrWeights = field(default_factory=RwrWeights)
     # generations in which few turns call tools and turns are long, compared with the ones that called most,
     # after which training stops and says so (train/rollouts/watch.py); 0: never

@@ -1,4 +1,4 @@
-"""Stage: continual pretraining on documents, loss on every text token (MX-20)."""
+"""Stage: continual pretraining on documents, loss on every text token (MedXIAOHE)."""
 
 from __future__ import annotations
 

@@ -30,13 +30,13 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class DemonstrateSettings:
-    task: str
+    task: str  # whose training items are shown
     expert: str = ""  # module:attribute, a model; or give `backend`
     backend: str = ""
     model: str = ""
     options: dict[str, Any] = field(default_factory=dict)  # of the backend
     number: int = 100  # items to show
-    right: float = 1.0
+    right: float = 1.0  # a demonstration that scores less is left out
     # rows of the mixture's instructions for each demonstration, so that nothing else is forgotten
     replay: float = 1.0
     seed: int = 0

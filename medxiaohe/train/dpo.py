@@ -1,4 +1,4 @@
-"""Stage: direct preference optimisation on pairs (Rafailov and others 2023; HR-6), through TRL's DPOTrainer.
+"""Stage: direct preference optimisation on pairs (Rafailov and others 2023), through TRL's DPOTrainer.
 
     pairs.jsonl of `data`   train/loop/pairs.py; of train.preferences, or of people
 
@@ -45,7 +45,7 @@ KEPT = {
 
 @dataclass(frozen=True)
 class DpoSettings(TrainerSettings):
-    """Names are those of TRL's DPOConfig. The defaults are HeteroRAG's: LoRA at 2e-5, four epochs (HR-6)."""
+    """Names are those of TRL's DPOConfig. The defaults are HeteroRAG's: LoRA at 2e-5, four epochs."""
 
     model: str = ""
     thinking: Thinking = "auto"  # whether the chat template asks for thoughts; auto: as it does by itself
@@ -55,9 +55,9 @@ class DpoSettings(TrainerSettings):
     weight_decay: float = 0.0
     warmup_steps: int = 3
     max_grad_norm: float = 1.0
-    beta: float = 0.1
+    beta: float = 0.1  # of DPO: the larger, the nearer the policy stays to the reference
     loss_type: Literal["sigmoid", "hinge", "ipo", "robust", "apo_zero", "apo_down"] = "sigmoid"
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.0  # assumed share of pairs whose order is wrong
     per_device_train_batch_size: int = 4  # pairs
     gradient_accumulation_steps: int = 1
     max_steps: int = 0  # 0: as many as num_train_epochs takes

@@ -52,15 +52,15 @@ class MoeSettings:
     rationales: InputPath = ""  # rows {id, rationale, caption}
     # shuffled: each row gets the rationale of another one, a control that must lose what rationales gain
     use: Literal["with", "without", "shuffled"] = "with"
-    experts: int = 6
-    top: int = 2
-    width: int = 64
+    experts: int = 6  # networks of the mixture
+    top: int = 2  # experts that see a word
+    width: int = 64  # of the hidden layers
     longest: int = 96  # words of question, caption and rationale
-    epochs: int = 30
+    epochs: int = 30  # passes over the rows
     batch_size: int = 32
     learning_rate: float = 1e-3
-    expert_loss: float = 0.1
-    balance_loss: float = 0.01
+    expert_loss: float = 0.1  # weight of the loss of the answers of single experts
+    balance_loss: float = 0.01  # weight of the loss that has all experts used alike
     held_out: float = 0.15  # of the images, for validation, where no validation data is wired
     seed: int = 0
     allow_contaminated: bool = False

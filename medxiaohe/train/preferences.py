@@ -1,4 +1,4 @@
-"""Stage: knowledge-preference pairs from the model's own answers (HeteroRAG's HKPT, HR-6), for train.dpo.
+"""Stage: knowledge-preference pairs from the model's own answers (HeteroRAG's HKPT), for train.dpo.
 
     pairs.jsonl      {id, kind, k, messages, prompt, chosen, rejected} (train/loop/pairs.py)
     replies.jsonl    {id, replies {how: text}, values {how: value}} of every prompt that was asked
@@ -48,10 +48,10 @@ class PreferenceSettings(ScoresPrompts):
     each."""
 
     model: str = ""
-    reports: InputPath = ""
-    docs: InputPath = ""
-    top_reports: int = 2
-    top_docs: int = 2  # HR-5
+    reports: InputPath = ""  # a file of reports with an image each, retrieved by image
+    docs: InputPath = ""  # a file of passages that a preferred answer may rest on
+    top_reports: int = 2  # reports retrieved for a prompt
+    top_docs: int = 2  # passages retrieved for a prompt, as in HeteroRAG
     right: float = 0.5
     max_new_tokens: int = 64
     batch_size: Annotated[int, HOW] = 16
@@ -196,8 +196,8 @@ def paired(sample: Sample, row: dict[str, Any], known: Knowledge, right: float) 
 
 
 def shares_of(rows: Sequence[dict[str, Any]], right: float) -> dict[str, Any]:
-    """Share of the prompts that are right, for each way of asking: what HR-8's diagnostics are differences
-    of."""
+    """Share of the prompts that are right, for each way of asking: what HeteroRAG's diagnostics are
+    differences of."""
     found: dict[str, list[bool]] = {}
     for row in rows:
         for how, value in row["values"].items():

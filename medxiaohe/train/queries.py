@@ -47,7 +47,7 @@ ATTEMPT = "This is attempt {number} of {sets}: write other words than in the att
 @dataclass(frozen=True)
 class QueriesSettings:
     stores: dict[str, InputPath] = field(default_factory=dict)  # NAME -> file of passages or store
-    explorer: Player = field(default_factory=lambda: Player("starter"))
+    explorer: Player = field(default_factory=lambda: Player("starter"))  # the model that writes the queries
     sets: int = 6  # query sets that are tried for each store
     top: int = 2  # results of a set that count (those that `hetero` keeps)
     gold: str = ""  # key of `meta` with ids of the documents that answer; "" goes by the words of the answer

@@ -1,5 +1,5 @@
-"""Stage: a text reward model from preference pairs, trained with variants of the same facts (MX-30), through
-TRL's RewardTrainer.
+"""Stage: a text reward model from preference pairs, trained with variants of the same facts (MedXIAOHE),
+through TRL's RewardTrainer.
 
     pairs.jsonl of `data`   {"prompt": "...", "chosen": "...", "rejected": "..."} a line
     model/                  a sequence classifier with one output, in hub layout; `Learned(folder)` scores

@@ -1,4 +1,4 @@
-"""Stage: rejection sampling (MX-31, RFT): answers of the model that are right become rows to fine-tune on.
+"""Stage: rejection sampling (RFT): answers of the model that are right become rows to fine-tune on.
 
     instructions.jsonl   prompts with a right answer of the model's own, and the replayed rows of the mixture,
                          for train.sft
@@ -26,7 +26,7 @@ from medxiaohe.types import Message, Sample
 
 @dataclass(frozen=True)
 class RftSettings(DrawSettings):
-    draws: int = 16
+    draws: int = 16  # answers to each prompt
     rare: float = 0.5  # a prompt with a greater share of right answers is left out
     most: int = 2  # different answers of one prompt
     # rows of the mixture's instructions for each new row, so that nothing else is forgotten

@@ -1,4 +1,4 @@
-"""Stage: reinforcement learning with a verifiable reward (MX-29), GRPO through TRL.
+"""Stage: reinforcement learning with a verifiable reward (MedXIAOHE), GRPO through TRL.
 
 A task is a benchmark and an environment: the reward of an answer is the task's own scorer on the train
 split, or the hybrid reward around it. An answer that nobody could judge (`unjudged`) is passed to TRL as None
@@ -56,27 +56,28 @@ class RLSettings(TrainerSettings, ScoresPrompts):
     thinking: Thinking = "auto"  # whether the chat template asks for thoughts; auto: as it does by itself
     parts: parts_of.Parts = field(default_factory=lambda: parts_of.Parts(projector=False))
     learning_rate: float = 1e-4
-    num_generations: int = 4
+    num_generations: int = 4  # answers to each prompt (the group of GRPO)
     per_device_train_batch_size: int = 16
     gradient_accumulation_steps: int = 1  # passes whose gradients make one step
     max_steps: int = 10
-    max_completion_length: int = 8
+    max_completion_length: int = 8  # tokens of an answer at most
     temperature: float = 1.0
     epsilon_high: float = 0.28  # clip-higher, as in DAPO
     # dapo: the mean over all tokens of the batch
     loss_type: Literal["dapo", "grpo", "dr_grpo", "bnpo"] = "dapo"
+    # advantages are divided by the standard deviation of the group, the batch, or not
     scale_rewards: Literal["group", "batch", "none"] = "group"
-    mask_truncated_completions: bool = False
-    entropy_coef: float = 0.0
+    mask_truncated_completions: bool = False  # answers cut at the token limit give no gradient
+    entropy_coef: float = 0.0  # weight of the entropy bonus
     # nats a token: below it entropy_coef grows by entropy_coef_delta a step, above it falls; 0: it stays
     entropy_target: float = 0.0
-    entropy_coef_delta: float = 0.005
-    entropy_coef_max: float = 1.0
+    entropy_coef_delta: float = 0.005  # change of entropy_coef in a step
+    entropy_coef_max: float = 1.0  # largest entropy_coef
     gradient_checkpointing: bool | None = None  # recompute activations; null: on an accelerator
-    beta: float = 0.0
+    beta: float = 0.0  # weight of the KL penalty to the model that training starts from; 0: none
     num_iterations: int = 1  # optimizer steps that use the rollouts of one generation
     reward: RewardSettings = field(default_factory=RewardSettings)
-    hint_steps: int = 0  # hints fade over so many steps (MX-32); 0: none
+    hint_steps: int = 0  # hints fade over so many steps (MedXIAOHE); 0: none
     rest: int = 0  # generations that a prompt is left out after its answers were all right or all wrong
     # generations in a row without a signal, after which training stops and says why; 0: never
     patience: int = 20

@@ -1,4 +1,4 @@
-"""Stage: prompts for reinforcement learning on which the model is right sometimes (MX-28: an SFT accuracy of
+"""Stage: prompts for reinforcement learning on which the model is right sometimes (an SFT accuracy of
 60 to 80 %).
 
     prompts.jsonl     the prompts that were kept, for train.rl
@@ -24,8 +24,8 @@ from medxiaohe.train.rollouts.sampled_answers import Drawn, DrawSettings, draw
 
 @dataclass(frozen=True)
 class SelectSettings(DrawSettings):
-    low: float = 0.6
-    high: float = 0.8
+    low: float = 0.6  # prompts answered right less often are too hard
+    high: float = 0.8  # prompts answered right more often are too easy
     always: tuple[str, ...] = ()  # sources
     allow_contaminated: bool = False  # choose among prompts that were compared with no test split
     # prompts: where fewer are in the band, those nearest to it are added; always and never right ones are not

@@ -1,4 +1,4 @@
-"""Stage: supervised fine-tuning on instructions, loss on assistant parts only (MX-27)."""
+"""Stage: supervised fine-tuning on instructions, loss on assistant parts only (MedXIAOHE)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage: which prompts need a tool (MX-25: the run with tools must beat the run without), for train.agentic.
+"""Stage: which prompts need a tool (the run with tools must beat the run without), for train.agentic.
 
     prompts.jsonl     the prompts that there is something to learn from
     tool_need.jsonl   {id, source, none, allowed, forced, need}: shares of right answers in each way of
@@ -46,14 +46,14 @@ CHUNK = 32  # prompts
 class ToolNeedSettings(ScoresPrompts):
     model: str = ""
     form: Form = "rwr"
-    tools: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()  # names of `medxiaohe list tools`, beside those of the tasks
     retriever: Retriever = field(default_factory=Retriever)
-    draws: int = 4
+    draws: int = 4  # answers to each prompt with and without tools
     temperature: float = 1.0
     max_new_tokens: int = 64
     max_rounds: int = 3
-    enough: float = 0.75
-    margin: float = 0.25
+    enough: float = 0.75  # right without a tool this often: a tool is not needed
+    margin: float = 0.25  # gain in right answers from which a tool counts as useful
     right: float = 0.5
     batch_size: Annotated[int, HOW] = 32
     limit: int = 0

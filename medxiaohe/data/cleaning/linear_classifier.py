@@ -1,5 +1,5 @@
 """A linear classifier on hashed words and word pairs, trained in seconds: logistic regression in the manner
-of fastText (MX-7).
+of fastText (MedXIAOHE).
 
 Features are the words and word pairs that a text has, hashed to `size` places, each 1 / sqrt(their number);
 an example of one class counts for more when the class has fewer. AdaGrad (Duchi et al. 2011), a few passes in

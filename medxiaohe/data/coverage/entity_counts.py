@@ -1,4 +1,4 @@
-"""What a corpus has about each entity of a tree: three counts that are kept apart (MX-15), streamed.
+"""What a corpus has about each entity of a tree: three counts that are kept apart (MedXIAOHE), streamed.
 
 mentions    documents, and places in their texts, that name it. To be named is not to be explained.
 evidence    passages whose title names it: the first line of a document, or the question of an instruction,

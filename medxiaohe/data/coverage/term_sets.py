@@ -1,4 +1,4 @@
-"""Sets of terms to compare (AMCS, MX-14), from whatever has names: a tree, a text file, a vocabulary, a gold
+"""Sets of terms to compare (AMCS), from whatever has names: a tree, a text file, a vocabulary, a gold
 set.
 
 What may be written, and what it means:

@@ -5,7 +5,7 @@ the others.
         for line in lines(file):              # a Line, or a DeadLetter with code, hash and byte offset
 
 Compressed files (.gz, .bz2, .xz, .zst) are streams with a cap: at most RATIO times their own size, or FLOOR
-bytes if that is more (io/packed.py; reliability.md section 2).
+bytes if that is more (io/packed.py; docs/reliability.md).
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""What is wrong with data before anything is trained on it: every problem with the row it stands in (peers.md
-G12, pains 9, 10 and 13).
+"""What is wrong with data before anything is trained on it: every problem with the row it stands in.
 
     report = check(path, "chat_jsonl")
 

@@ -1,5 +1,5 @@
 """From stored values to 8 bits, by modality and by name, so that training, evaluation and serving see the
-same picture (peers.md G14).
+same picture.
 
     name, rgb = windows.apply("auto", values, modality="CT")     # uint8 of height x width x 3
 

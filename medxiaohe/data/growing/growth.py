@@ -1,5 +1,5 @@
-"""New entities on their way into a tree: concepts, drop rules, kinds, parents, conflicts, merging (MX-11,
-MX-12); for data.attach."""
+"""New entities on their way into a tree: concepts, drop rules, kinds, parents, conflicts, merging
+(MedXIAOHE); for data.attach."""
 
 from __future__ import annotations
 

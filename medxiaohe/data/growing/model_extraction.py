@@ -1,5 +1,5 @@
 """Entities that a model finds in passages: batches in, strict JSON out, every span checked against the
-passage (MX-10).
+passage (MedXIAOHE).
 
 A reply is JSON that fits the schema, or it is shown to the model with what is wrong and asked for again
 (`models/asking.py`, which keeps the replies too: a run that was killed repeats no call). A name that does not

@@ -1,5 +1,5 @@
 """Conflicts about new entities, ruled on by an agent that searches the passages and the tree before it
-decides (MX-12).
+decides (MedXIAOHE).
 
 The model answers in a strict grammar: "Thought: ..." and then "Search: words" or "Decide: number". A last
 word that does not fit leaves the conflict undecided: nothing is guessed. A ruling keeps every thought, every

@@ -1,4 +1,4 @@
-"""How many rows of each source and modality a mixture has: trust before quantity (MX-8), shares that are
+"""How many rows of each source and modality a mixture has: trust before quantity (MedXIAOHE), shares that are
 named, whole numbers.
 
 A cell is (source, modality). Without named shares a cell's part is trust x (rows of its source) ** quantity,

@@ -1,5 +1,4 @@
-"""DICOM files, single and multi-frame, as 8-bit pictures windowed by modality (peers.md G14;
-data/formats/windows.py).
+"""DICOM files, single and multi-frame, as 8-bit pictures windowed by modality (data/formats/windows.py).
 
     {reader: dicom, path: study, options: {captions: reports.csv, file: file, caption: "{findings}",
     max_frames: 8}}

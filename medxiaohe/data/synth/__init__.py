@@ -1,4 +1,4 @@
-"""Filling the long tail (MX-15 to MX-19, MET-3 to MET-5): what the stages data.gather, data.align and
+"""Filling the long tail (MedXIAOHE; arXiv 2604.25296): what the stages data.gather, data.align and
 data.synthesise are made of.
 
 thin, search            which entities a corpus hardly shows, and raw items about each

@@ -1,5 +1,5 @@
 """Texts of the tree's facts: a card of an entity, and a caption or passage enriched by facts about what it
-names (MET-5).
+names (arXiv 2604.25296).
 
 Every sentence that is added is one fact with who says it, so that it can be looked up. Facts speak of the
 entity in general: none says that a picture shows more than its caption does. A name with several meanings

@@ -1,5 +1,5 @@
 """Thoughts in four segments: Understanding, Visual observation or Knowledge recall, Reasoning, Conclusion
-(MX-18).
+(MedXIAOHE).
 
 Of a question made from the tree the chain is written from the facts that decide it, without a model; of any
 other question a teacher writes it, backwards, from question and answer. `parse` is strict: four segments in

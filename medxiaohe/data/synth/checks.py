@@ -1,5 +1,5 @@
-"""What is wrong with a chain of thought: peeking at the answer, broken logic, unfaithfulness (MX-18; the gate
-of MX-17).
+"""What is wrong with a chain of thought: peeking at the answer, broken logic, unfaithfulness (the gate
+of MedXIAOHE).
 
     peeks        the answer is there before it is reasoned for, or is argued from
     illogical    segments that do not belong together, a contradiction, a conclusion that is not where the

@@ -1,4 +1,4 @@
-"""Multiple choice from the tree: the wrong options are siblings of the right one (MET-5).
+"""Multiple choice from the tree: the wrong options are siblings of the right one (arXiv 2604.25296).
 
     meaning   which of these is meant by a definition, in which no name of the answer is left
     facts     which of these has some facts that no sibling has all of

@@ -1,4 +1,4 @@
-"""Thoughts that teachers write, and the two gates that they must pass (MX-17, MX-18, MX-19).
+"""Thoughts that teachers write, and the two gates that they must pass (MedXIAOHE).
 
     backwards   the teacher is told question, answer and evidence, and writes the four segments that lead
                 there (reverse structured)

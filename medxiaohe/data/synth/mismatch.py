@@ -1,5 +1,5 @@
 """The cheap stage of alignment: does a text contradict what else its row says? Rules over names, sides and
-the tree (MET-4).
+the tree (arXiv 2604.25296).
 
     empty       no text, or next to none
     side        a finding is on the left in one and on the right in the other

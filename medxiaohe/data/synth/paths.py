@@ -1,4 +1,5 @@
-"""Questions over more than five facts of the tree with the entities in between masked (MX-16, MET-5).
+"""Questions over more than five facts of the tree with the entities in between masked (MedXIAOHE; arXiv
+2604.25296).
 
 The way is drawn by lot from a thin entity, rather over facts that few others share; then clues are added,
 each the fact of a masked entity that leaves fewest others, until one answer is left. The paper says that

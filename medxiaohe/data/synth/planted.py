@@ -1,4 +1,4 @@
-"""Mismatches made on purpose, to measure what alignment finds (systems.md 2d): the text is changed, the row's
+"""Mismatches made on purpose, to measure what alignment finds: the text is changed, the row's
 other witness is not.
 
     sibling     every mention of one entity becomes a sibling of it in the tree

@@ -1,4 +1,4 @@
-"""Thoughts that were broken on purpose, to measure what the checks find (MX-18): peeks, broken logic,
+"""Thoughts that were broken on purpose, to measure what the checks find (MedXIAOHE): peeks, broken logic,
 unfaithful statements."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long a thought an item gets: none, short or long (MX-19; S1 calls it personalised visual CoT).
+"""How long a thought an item gets: none, short or long (S1 calls it personalised visual CoT).
 
 What is seen at a glance (is it there, which side, which organ, plane, modality, colour, how many) gets a
 short chain or none, because a wordy one draws attention off the picture; what takes several facts gets a long

@@ -1,4 +1,5 @@
-"""Raw items anchored to a node of the tree: `retrieve(node, k)` with the evidence of each match (MET-3).
+"""Raw items anchored to a node of the tree: `retrieve(node, k)` with the evidence of each match (arXiv
+2604.25296).
 
 BM25 over the pool is asked for the names of the node, and again with the names of its nearest ancestors,
 which tell a rare node's texts from others with the same words. A found item is kept when it is about the node

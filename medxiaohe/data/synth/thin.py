@@ -1,4 +1,4 @@
-"""Which entities a corpus hardly shows: the nodes that data is looked for and written for (MX-15, MX-16).
+"""Which entities a corpus hardly shows: the nodes that data is looked for and written for (MedXIAOHE).
 
 An entity is thin when at most `at_most` samples of the corpus mention it and the tree has something to say of
 it (two facts, or one and a definition). What is asked for first lies where the corpus already is: its parents

@@ -1,4 +1,4 @@
-"""A path of facts, kept step by step, and the verifier that walks it again (MX-16).
+"""A path of facts, kept step by step, and the verifier that walks it again (MedXIAOHE).
 
 A path starts at an entity that is named and goes over more than five facts, forwards or backwards, to the one
 that is asked for; everything after the start is masked. Clues are further facts of masked entities, to
@@ -16,7 +16,7 @@ from typing import Any
 from medxiaohe.data.synth.graph import Graph
 from medxiaohe.errors import DataError
 
-MORE_THAN = 5  # hops (MX-16)
+MORE_THAN = 5  # hops (MedXIAOHE)
 MAX_READINGS = 5000  # entities that a masked one could be, at any step
 
 

@@ -1,4 +1,4 @@
-"""The tree from literature: new entities of passages, attached to a tree that does not move (MX-10 to MX-12).
+"""The tree from literature: new entities of passages, attached to a tree that does not move (MedXIAOHE).
 
     extract.py     a model reads passages in batches and answers in strict JSON; what it says is checked
                    against the passage

@@ -1,4 +1,4 @@
-"""Parents of new entities: a ranker that learns, on the tree itself, what a parent looks like (MX-12).
+"""Parents of new entities: a ranker that learns, on the tree itself, what a parent looks like (MedXIAOHE).
 
 `fit` takes nodes of the tree out, gathers what speaks for each candidate parent of each, and fits boosted
 trees. `rank` does the same for a concept that the tree does not have. Nothing of the tree is changed here.

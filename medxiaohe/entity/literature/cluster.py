@@ -1,5 +1,5 @@
 """Spellings to concepts: variants of one spelling first, then abbreviations that the passages define, then
-near vectors (MX-11).
+near vectors (MedXIAOHE).
 
 Only pairs that share a block are compared: the nearest few by letters. Pairs are joined from the nearest on,
 and only where the first names of both sides are near too, so that a chain of small steps does not join what

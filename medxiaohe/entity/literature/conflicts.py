@@ -1,5 +1,5 @@
 """What a score cannot decide about a new entity: whether it is a node of the tree, which of two parents,
-which kind (MX-12)."""
+which kind (MedXIAOHE)."""
 
 from __future__ import annotations
 

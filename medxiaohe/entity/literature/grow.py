@@ -1,4 +1,4 @@
-"""Drop rules, merging layer by layer, and the rows of new entities (MX-11, MX-12). What the tree has is never
+"""Drop rules, merging layer by layer, and the rows of new entities (MedXIAOHE). What the tree has is never
 changed here."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The kind of a new entity: that of the names of the tree that are nearest to its name (MX-11)."""
+"""The kind of a new entity: that of the names of the tree that are nearest to its name (MedXIAOHE)."""
 
 from __future__ import annotations
 

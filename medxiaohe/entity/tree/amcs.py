@@ -1,4 +1,4 @@
-"""AMCS (MX-14): how near the terms of one set are to those of another, in both directions.
+"""AMCS (MedXIAOHE): how near the terms of one set are to those of another, in both directions.
 
     AMCS(A -> B) = 1/|A| * sum over a in A of max over b in B of cos(e_a, e_b)
 
@@ -8,7 +8,7 @@ what the reference has, and backward is lower when the tree also has what the re
 paper reads its own figures.
 
 A similarity rests on its encoder, so a result carries its name; it says that a like-sounding term is there,
-not that anything is known about it (MX-15). `control` is the same number with the axes of B's vectors
+not that anything is known about it (MedXIAOHE). `control` is the same number with the axes of B's vectors
 shuffled: what this encoder gives between clouds of the same shape that have nothing to do with each other.
 """
 

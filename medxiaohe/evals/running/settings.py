@@ -51,7 +51,7 @@ class Rewriter:
 
 @dataclass(frozen=True)
 class RunSettings:
-    tasks: tuple[TaskRun, ...] = ()
+    tasks: tuple[TaskRun, ...] = ()  # names of `medxiaohe tasks`, or {name, limit, split, args}
     # for a model that is no earlier stage: starter, a folder, a hub id, a served name, file.py:function
     model: str = ""
     backend: str = "transformers"
@@ -73,9 +73,10 @@ class RunSettings:
     # none, dead, exchanged, rewired: controls that a gain by knowledge has to beat (retrieval/controls.py)
     knowledge: Knowledge = "right"
     samples: int = 1  # answers drawn for each item; more than one needs a temperature
-    temperature: float = 0.0
+    temperature: float = 0.0  # of sampling; 0 takes the most likely token
     baselines: tuple[str, ...] = ()  # random, blind
     perturb: tuple[str, ...] = ()  # names of `medxiaohe list perturbations`, or all
+    # the model that rewords questions for the perturbation `rewrite`
     rewriter: Rewriter = field(default_factory=Rewriter)
     confidence: bool = False  # calibration, from the likelihood of the answers on offer
     calibrate: int = 0  # validation items to fit a temperature and conformal sets on

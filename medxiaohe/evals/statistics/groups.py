@@ -1,4 +1,4 @@
-"""Scores by what tasks ask for: their tags, with public, gated and private tasks apart (MX-34, MX-36).
+"""Scores by what tasks ask for: their tags, with public, gated and private tasks apart (MedXIAOHE).
 
 A group's score is the mean of its tasks, each of which counts once however many items it has. The interval
 takes tasks as given and their errors as independent: it says how far other items of the same tasks would move

@@ -109,7 +109,7 @@ def _table(caption: str, groups: Mapping[str, Any], corpora: list[Mapping[str, A
 
 
 def similarity_section(summary: Mapping[str, Any]) -> Html | None:
-    """AMCS, where it was measured (MX-14)."""
+    """AMCS, where it was measured (MedXIAOHE)."""
     amcs = summary.get("amcs")
     if not amcs:
         return None

@@ -1,4 +1,5 @@
-"""Metrics of reports from RadEval (Xu et al. 2025), per item, beside our own: MEK-3 reports such numbers.
+"""Metrics of reports from RadEval (Xu et al. 2025), per item, beside our own: MedEvalKit reports such
+numbers.
 
     metric_list: [{metric: "medxiaohe.scoring.peers.radeval:radgraph"}]
 

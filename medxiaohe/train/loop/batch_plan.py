@@ -82,7 +82,7 @@ def plan(
         seed: of the order; equal arguments, equal plans.
         pack_to: tokens of a packed sequence, or 0 for one row a sequence.
         rising: of each row whether it belongs to what is seldom at the start and frequent at the end, in a
-            straight line (MX-20: the share of reasoning).
+            straight line (the share of reasoning).
     """
     found = Plan()
     if any(rising) and not all(rising):

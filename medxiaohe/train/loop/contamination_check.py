@@ -1,4 +1,4 @@
-"""Was the data checked for test items? Training asks before it starts (peers.md G2; MedTrinity-25M issue 26).
+"""Was the data checked for test items? Training asks before it starts (MedTrinity-25M, issue 26).
 
 data.mixture writes `contamination` into mixture.json: which test splits the rows were compared with, and how
 many rows went for it.

@@ -63,13 +63,14 @@ class FitSettings(TrainerSettings, ValidationSettings):
     lr_scheduler_type: Schedule = "linear"
     # area that images are resized to, for processors that resize by area; 0: as the checkpoint says
     min_pixels: int = 0
-    max_pixels: int = 0
+    max_pixels: int = 0  # of an image that the processor sees at most; 0: as the model's processor says
     # a row with images that is longer than max_length: an error, or it is left out and counted
     oversize: Literal["error", "drop"] = "error"
     dataloader_num_workers: Annotated[int, HOW] = 0  # processes that render batches ahead of the training
     packing: bool = False  # several rows in a sequence of max_length tokens, none sees another
-    # sources that are seldom in the first batches and frequent in the last, in a straight line (MX-20)
+    # sources that are seldom in the first batches and frequent in the last, in a straight line (MedXIAOHE)
     rising: tuple[str, ...] = ()
+    # random changes of training images: rotate, crop, brightness, contrast
     augment: Augment = field(default_factory=Augment)
     # QLoRA: the language model in four bits, LoRA beside it, merged into the weights as they were
     quantize: Literal["", "4bit"] = ""

@@ -1,7 +1,7 @@
 """Which weights a stage trains: LoRA or all of the language model, the projector, the vision tower.
 
-MX-20 unfreezes the vision tower and trains jointly; that is `vision: true`. The shipped CPU recipes keep it
-frozen: it is the best part of the starter and the most expensive one to train.
+MedXIAOHE unfreezes the vision tower and trains jointly; that is `vision: true`. The shipped CPU recipes
+keep it frozen: it is the best part of the starter and the most expensive one to train.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class ValidationSettings:
 
     # when the loss of the validation split is measured; the last step always is where this is not "no"
     eval_strategy: Literal["no", "steps", "epoch"] = "no"
-    eval_steps: int = 50
+    eval_steps: int = 50  # optimizer steps between two evaluations
     max_eval_samples: int = 1000  # drawn by a hash of their ids; 0: all
     load_best_model_at_end: bool = False  # keep the weights of the lowest validation loss, not the last ones
     # evaluations in a row without a lower loss, after which training stops; 0: never

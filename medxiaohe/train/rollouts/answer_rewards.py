@@ -1,4 +1,5 @@
-"""What an answer earns in training: the task's own first scorer, or the hybrid reward around it (MX-29)."""
+"""What an answer earns in training: the task's own first scorer, or the hybrid reward around it
+(MedXIAOHE)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """What conversations of a policy earn: the task's scorer or the hybrid reward, or Med-RwR's four parts around
-that scorer (RWR-4)."""
+that scorer."""
 
 from __future__ import annotations
 

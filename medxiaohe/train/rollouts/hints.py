@@ -1,4 +1,4 @@
-"""A hint that fades (MX-32, cold start): early prompts carry part of the way to the answer, later ones
+"""A hint that fades (cold start): early prompts carry part of the way to the answer, later ones
 nothing.
 
     hinted(sample, share)   share 1: all that a hint may say, 0: the sample as it is

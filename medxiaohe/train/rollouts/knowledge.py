@@ -1,9 +1,9 @@
 """What a question is asked with in preference learning: reports of similar images, passages, and the image
 least like its own.
 
-HeteroRAG finds reports with an encoder of its own for each modality (HR-3). We compare images by the vision
+HeteroRAG finds reports with an encoder of its own for each modality. We compare images by the vision
 tower of the model that is trained: it sees what the model sees, and needs no other weights. Passages are
-found by BM25 (HR-5 has MedCPT).
+found by BM25 (HeteroRAG has MedCPT).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from medxiaohe.types import Evidence, ImageRef, Message, Sample
 if TYPE_CHECKING:
     import numpy as np
 
-# HR-7
+# the role that HeteroRAG gives to reports: reference, never the basis of a diagnosis
 REPORTS = (
     "Reports of similar images, for reference only: they are of other patients and no basis of the answer."
 )

@@ -33,7 +33,7 @@ class DrawSettings(ScoresPrompts):
     asked."""
 
     model: str = ""
-    draws: int = 8
+    draws: int = 8  # answers to each prompt
     temperature: float = 1.0
     max_new_tokens: int = 64
     batch_size: Annotated[int, HOW] = 32
