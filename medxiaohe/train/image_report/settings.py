@@ -25,14 +25,14 @@ class MotorSettings:
     exclude_own: bool = True
     losses: tuple[str, ...] = LOSSES  # those that are added up, unweighted
     vision: bool = False  # train the tower too; false: its features are computed once
-    width: int = 128
-    heads: int = 4
+    width: int = 128  # of the hidden layers
+    heads: int = 4  # of attention; a divisor of width
     layers: int = 2  # of the encoder and the decoder of reports
     vector: int = 64  # of the space in which images and reports are compared
     queue_size: int = 4096  # reports; paper: 65536
     top: int = 3  # similar reports whose triplets an image is given
     triplets: int = 30  # of a report
-    momentum: float = 0.995
+    momentum: float = 0.995  # share that the slow copy of the encoders keeps at each step
     soft: float = 0.4  # share of the teacher in the targets of alignment
     max_length: int = 90  # tokens of a report
     learning_rate: float = 5e-4  # paper: 5e-5, for BERT and ViT that were trained before
