@@ -4,6 +4,7 @@
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only answers
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only grounding
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only text
+    MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only grounded
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only motor
 
 Reports of the Indiana University collection are split by hash as the task iu_impression splits them (60 %
@@ -20,13 +21,15 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from medxiaohe import io
 from medxiaohe.evals.statistics.stats import holm, paired, wilson
-from medxiaohe.evidence import planted, revision
+from medxiaohe.evidence import planted, radfact, revision
 from medxiaohe.evidence.claims import by_findings, by_rules
+from medxiaohe.evidence.grounding import ground
+from medxiaohe.evidence.phrases import NOT_VERIFIED
+from medxiaohe.evidence.radfact import covered
 from medxiaohe.evidence.rule import Verifier, named, ruled
 from medxiaohe.evidence.sentences import split
 from medxiaohe.evidence.verifiers import measured as measured_by
@@ -38,7 +41,7 @@ from medxiaohe.scoring._sentences import sentences
 from medxiaohe.scoring.boxes import Box, matches
 from medxiaohe.scoring.findings import compare
 from medxiaohe.scoring.judges.rules import RuleJudge
-from medxiaohe.tasks import _bccd, _bioasq
+from medxiaohe.tasks import _bccd, _bioasq, bccd_report
 from medxiaohe.tasks._common import hash_split
 from medxiaohe.tools.toolbox import call_tool, open_tools
 from medxiaohe.types import Claim, Evidence, ToolCall
@@ -103,7 +106,7 @@ def planted_errors(
     return table
 
 
-def radfact(verifiers: list[Verifier]) -> tuple[Counter[tuple[str, str]], int]:
+def radfact_phrases(verifiers: list[Verifier]) -> tuple[Counter[tuple[str, str]], int]:
     """(gold, label) counts over the phrases of RadFact's worked examples."""
     gold = {"entailment": "supported", "contradiction": "contradicted", "neutral": "unsupported"}
     counts: Counter[tuple[str, str]] = Counter()
@@ -239,7 +242,7 @@ def answers_part(split_: str, most: int) -> Iterator[str]:
 
 def verifier_part(split_: str, show: int) -> Iterator[str]:
     verifiers = named()
-    counts, n = radfact(verifiers)
+    counts, n = radfact_phrases(verifiers)
     right = sum(v for (a, b), v in counts.items() if a == b)
     called = sum(v for (_, b), v in counts.items() if b == "supported")
     precision = counts["supported", "supported"] / max(1, called)
@@ -428,13 +431,13 @@ def gold_regions(smear: _bccd.Smear, size: tuple[int, int]) -> list[measured_by.
     return [measured_by.Region("white cell", box, size, f"gold{n}") for n, box in enumerate(boxes)]
 
 
-def covered(box: Sequence[int], others: Sequence[Sequence[int]]) -> float:
-    """Share of the pixels of a box that lie in the union of others (RadFact: entailed above one half)."""
-    left, top, right, bottom = box
-    mask = np.zeros((max(1, bottom - top), max(1, right - left)), bool)
-    for a, b, c, d in others:
-        mask[max(0, b - top) : max(0, d - top), max(0, a - left) : max(0, c - left)] = True
-    return float(mask.mean())
+def reported(found: Sequence[Evidence]) -> list[radfact.Phrase]:
+    """The report that the regions of a tool give, with its boxes."""
+    at = {item.id: item.at.box for item in found if item.at is not None and item.at.box is not None}
+    return [
+        radfact.Phrase(text, tuple(at[id] for id in ids if id in at))
+        for text, ids in measured_by.statements(found)
+    ]
 
 
 def matched(boxes: Sequence[tuple[int, ...]], wanted: Sequence[tuple[int, ...]]) -> int:
@@ -467,7 +470,10 @@ def grounding_part(split_: str) -> Iterator[str]:
         (smear, found) for smear, found in smears(split_) if any(kind == "WBC" for kind, _ in smear.boxes)
     ]
     spatial = Counter[str]()
+    six: dict[str, list[radfact.Share]] = defaultdict(list)
     swapped = elsewhere = counts = 0
+    every = [[one.box for one in measured_by.regions(found)] for _, found in rows]
+    drawn = [[one.box for one in gold_regions(smear, (640, 480))] for smear, _ in rows]
     for number, (smear, found) in enumerate(track(rows, "smears")):
         size = (640, 480)
         gold = gold_regions(smear, size)
@@ -485,6 +491,10 @@ def grounding_part(split_: str) -> Iterator[str]:
         swapped += not other or any(covered(box, wanted) <= 0.5 for box in other)
         elsewhere += matched(other, wanted) < max(len(other), len(wanted))
         spatial["matched"] += matched(boxes, wanted)
+        for name, share in radfact.measure(
+            reported(found), radfact.phrases(bccd_report.written(smear)), size=size
+        ).items():
+            six[name].append(share)
         for kind, texts in drafted(gold, random.Random(smear.name)).items():
             for text in texts:
                 labels_[kind][label_of(text, list(found), named())] += 1
@@ -497,6 +507,19 @@ def grounding_part(split_: str) -> Iterator[str]:
         yield f"{name} {spatial[part] / spatial[whole]:.3f} [{low:.3f}, {high:.3f}] of {spatial[whole]}"
     f1 = 2 * spatial["matched"] / (spatial["boxes"] + spatial["gold"])
     yield f"F1 at an overlap (IoU) of 0.5: {f1:.3f}"
+    yield "RadFact, by rules: " + ", ".join(
+        f"{name} {sum(s.part for s in some)} of {sum(s.whole for s in some)}" for name, some in six.items()
+    )
+    fails = [
+        [matched(other, wanted) < max(len(other), len(wanted)) for j, other in enumerate(every) if j != i]
+        for i, wanted in enumerate(drawn)
+    ]
+    each = [sum(row) / len(row) for row in fails]
+    low, high = bootstrapped(each)
+    yield (
+        f"boxes of every other picture fail: {sum(each) / len(each):.3f} [{low:.3f}, {high:.3f}] of"
+        f" {sum(map(len, fails)):,} pairs by IoU of 0.5"
+    )
     yield f"boxes of the next picture fail: {elsewhere / len(rows):.3f} of {len(rows)} by IoU of 0.5"
     yield f"and {swapped / len(rows):.3f} by half of their pixels (most cells are large and in the middle)"
     yield "| sentence | n | caught | supported |"
@@ -509,6 +532,56 @@ def grounding_part(split_: str) -> Iterator[str]:
         errors += labels_[kind]
     n = sum(errors.values())
     yield f"planted errors caught: {(n - errors['supported']) / n:.3f} of {n}"
+
+
+# ---- answers whose sentences name what they rest on --------------------------------------------------------
+
+
+def grounded_part(split_: str, most: int) -> Iterator[str]:
+    """Sentences that are made up, in answers to BioASQ questions before and after grounding in snippets.
+
+    A draft is the answer of BioASQ, one sentence of it with a planted error, and a sentence of another
+    question's answer: which sentences are wrong is known by construction. Every draft stays an answer.
+    """
+    rows = [row for kind in ("yesno", "factoid", "list") for row in _bioasq.questions("", kind, split_)]
+    cases = list(_drafts(rows[: most or 200]))
+    for name, verifiers in general().items():
+        before, after, honest, answered = [], [], [], 0
+        for sentences_, wrong, evidence in track(cases, name):
+            policy: dict[str, revision.Action] = {
+                "contradicted": "cut", "unsupported": "cut", "unjudged": "hedge",
+            }  # fmt: skip
+            made = ground(" ".join(sentences_), evidence, verifiers, policy=policy)
+            stated = [line for line in made.text.splitlines() if not line.startswith(NOT_VERIFIED)]
+            kept = [any(one.rstrip(". ") in line for line in stated) for one in sentences_]
+            bad = [one in wrong for one in sentences_]
+            before.append(sum(bad) / len(bad))
+            after.append(sum(a and b for a, b in zip(kept, bad, strict=True)) / max(1, sum(kept)))
+            honest.append(sum(a and not b for a, b in zip(kept, bad, strict=True)) / max(1, bad.count(False)))
+            answered += bool(made.text.strip())
+        change = paired(before, after)
+        yield (
+            f"{name}: {len(cases)} answers, {answered / len(cases):.3f} still answered; stated sentences that"
+            f" are made up {sum(before) / len(before):.3f} before, {sum(after) / len(after):.3f} after,"
+            f" change {change.difference:+.3f} [{change.low:+.3f}, {change.high:+.3f}];"
+            f" right sentences still stated without a mark {sum(honest) / len(honest):.3f}"
+        )
+
+
+def _drafts(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[list[str], set[str], list[Evidence]]]:
+    """Sentences of a draft, those of them that are wrong, and the snippets of its question."""
+    answers = []
+    for row in rows:
+        answer = row.get("ideal_answer") or [""]
+        answers.append(sentences(answer if isinstance(answer, str) else answer[0]))
+    for number, row in enumerate(rows):
+        own, other = answers[number], answers[(number + 1) % len(rows)]
+        if not own or not other:
+            continue
+        changed = next((text for one in own for text in turned(one)), "")
+        wrong = {one for one in (changed, other[0]) if one and one not in own}
+        evidence = [Evidence(f"s{n}", one["text"], "") for n, one in enumerate(row["snippets"][:10])]
+        yield [*own, *sorted(wrong)], wrong, evidence
 
 
 def motor_part() -> Iterator[str]:
@@ -524,6 +597,7 @@ PARTS = {"verifier": lambda given: verifier_part(given.split, given.show),
          "answers": lambda given: answers_part(given.split, given.most),
     "grounding": lambda given: grounding_part(given.split),
     "text": lambda given: text_part(given.split, given.most),
+    "grounded": lambda given: grounded_part(given.split, given.most),
     "motor": lambda given: motor_part()}  # fmt: skip
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+"""Key points of an image or study: plus for each that a reply covers, minus for each false statement.
+
+    value = (points covered - false statements) / points, at least 0
+
+After the caption benchmark of MedXIAOHE (arXiv 2602.12705), whose points two physicians verified; its images
+and points are not published. A point is covered where the reply, as evidence, supports it; a statement is
+false where the record contradicts it or does not bear out a finding that it affirms. Verifiers are rules
+unless given.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medxiaohe.errors import DataError
+from medxiaohe.evidence.claims import by_findings
+from medxiaohe.evidence.rule import Verifier, named, ruled
+from medxiaohe.scoring._free import no_answer, said
+from medxiaohe.types import Claim, Evidence, Message, Sample, Score, Trace
+
+NAME = "key_points"
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """What a reply has of the key points of an item."""
+
+    covered: int
+    false: int
+    unjudged: int  # statements of the reply that no verifier could judge
+    points: int
+
+    @property
+    def value(self) -> float:
+        return max(0.0, (self.covered - self.false) / self.points) if self.points else 0.0
+
+
+def count(
+    reply: str, points: Sequence[str], record: str, verifiers: Sequence[Verifier] | None = None
+) -> Points:
+    """Covered points and false statements.
+
+    Args:
+        reply: of a model.
+        points: one statement each.
+        record: all that is known of the item; statements are false by it.
+        verifiers: that rule on claims; the rules unless given.
+    """
+    ask = list(verifiers or named())
+    mine = [Evidence(f"r{n}", one.text, "reply") for n, one in enumerate(by_findings(reply))]
+    whole = [Evidence("reply", reply, "reply"), *mine]
+    covered = sum(_holds(point, whole, ask) for point in points)
+    claims = by_findings(reply)
+    known = [
+        Evidence("record", record, "record"),
+        *(Evidence(f"p{n}", p, "record") for n, p in enumerate(points)),
+    ]
+    rulings = ruled(claims, known, ask).decided
+    false = sum(_is_false(claim, one.label) for claim, one in zip(claims, rulings, strict=True))
+    return Points(covered, false, sum(one.label == "unjudged" for one in rulings), len(points))
+
+
+def _holds(point: str, evidence: Sequence[Evidence], verifiers: Sequence[Verifier]) -> bool:
+    claims = by_findings(point)
+    return bool(claims) and all(
+        one.label == "supported" for one in ruled(claims, evidence, verifiers).decided
+    )
+
+
+def _is_false(claim: Claim, label: str) -> bool:
+    affirmed = claim.finding is not None and claim.finding.status != "absent"
+    return label == "contradicted" or (label == "unsupported" and affirmed)
+
+
+def key_points(sample: Sample, trace: Trace) -> Score:
+    """The score of a reply; the target is JSON {"points": [...], "record": "..."}."""
+    points, record = _target(sample.target)
+    if nothing := no_answer(NAME, trace, " ".join(points)):
+        return nothing
+    found = count(said(trace), points, record)
+    why = f"{found.covered} of {found.points} points, {found.false} false, {found.unjudged} unjudged"
+    return Score(NAME, found.value, parsed=why, why=why)
+
+
+def to_target(points: Sequence[str], record: str) -> str:
+    """The target of an item."""
+    return json.dumps({"points": list(points), "record": record}, ensure_ascii=False)
+
+
+def _target(text: str) -> tuple[list[str], str]:
+    try:
+        row: Any = json.loads(text)
+        points = [str(one) for one in row["points"]]
+        if not points:
+            raise ValueError("no points")
+        return points, str(row.get("record", ""))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(
+            f'the target of {NAME} must be JSON {{"points": ["..."], "record": "..."}}, not {text[:80]!r}'
+        ) from error
+
+
+EXAMPLE = Sample(
+    "key_points/example",
+    (
+        Message("user", ("Findings: Small left pleural effusion. Normal heart size. Write the impression.",)),
+        Message("assistant", ("Small left pleural effusion.",)),
+    ),
+    target=to_target(["Small left pleural effusion."], "Small left pleural effusion. Normal heart size."),
+)

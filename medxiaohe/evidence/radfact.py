@@ -1,0 +1,197 @@
+"""The six measures of RadFact (Bannur et al. 2024, arXiv 2406.04449), by rules in place of a language model.
+
+    logical_precision    share of the report's phrases that the reference entails
+    logical_recall       share of the reference's phrases that the report entails
+    grounding_precision  of the entailed phrases of the report that have boxes, those whose boxes are entailed
+    grounding_recall     the same of the reference
+    spatial_precision    of all phrases of the report that have boxes, those entailed in words and boxes
+    spatial_recall       the same of the reference
+    pointing             of the report's boxes, those whose middle lies in a box of the reference
+
+A box is entailed when more than half of its pixels lie in the union of the boxes of the phrases that entail
+its phrase. RadFact counts a phrase as not entailed when its judge fails; here that is `unjudged`, counted
+apart.
+
+A report is text with boxes behind the sentences they belong to: "One white cell. [[10, 20, 90, 110]]"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from medxiaohe.evidence.claims import by_findings
+from medxiaohe.evidence.rule import Verifier, named, ruled
+from medxiaohe.evidence.verifiers.measured import kinds_of
+from medxiaohe.scoring._free import reference, said
+from medxiaohe.scoring._sentences import sentences
+from medxiaohe.scoring._text import missing
+from medxiaohe.scoring.boxes import FOUR
+from medxiaohe.types import Evidence, Locator, Sample, Score, Trace
+
+MEASURES = (
+    "logical_precision", "logical_recall", "grounding_precision", "grounding_recall", "spatial_precision",
+    "spatial_recall", "pointing",
+)  # fmt: skip
+ENTAILED = 0.5  # share of a box's pixels
+NUMBERS = r"\[[\d\s,.\-]+\]"
+BOXES = re.compile(rf"\[\s*{NUMBERS}(?:\s*,\s*{NUMBERS})*\s*\]|{NUMBERS}")
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A sentence of a report and the boxes that it is about, in pixels."""
+
+    text: str
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`part` of `whole` phrases or boxes."""
+
+    part: int
+    whole: int
+
+    @property
+    def value(self) -> float | None:
+        """None where nothing was counted."""
+        return self.part / self.whole if self.whole else None
+
+
+def phrases(text: str) -> list[Phrase]:
+    """The sentences of a report, each with the boxes that stand behind it."""
+    found, last = list[Phrase](), 0
+    for match in BOXES.finditer(text):
+        found += [Phrase(one) for one in sentences(text[last : match.start()]) if re.search(r"\w", one)]
+        four = [tuple(round(float(n)) for n in box) for box in FOUR.findall(match[0])]
+        if found and four:
+            boxes = tuple(box for box in four if len(box) == 4)
+            found[-1] = replace(found[-1], boxes=(*found[-1].boxes, *boxes))
+        last = match.end()
+    return found + [Phrase(one) for one in sentences(text[last:]) if re.search(r"\w", one)]
+
+
+def measure(
+    report: Sequence[Phrase],
+    gold: Sequence[Phrase],
+    verifiers: Sequence[Verifier] | None = None,
+    size: tuple[int, int] | None = None,
+) -> dict[str, Share]:
+    """The measures of one report.
+
+    Args:
+        report: phrases that were written.
+        gold: phrases of the reference.
+        verifiers: that say what entails what; the rules unless given.
+        size: width and height of the picture, where sentences name parts of it.
+
+    Returns:
+        By name of MEASURES, and `unjudged`: phrases of the report that no verifier could judge.
+    """
+    ask = list(verifiers or named())
+    found: dict[str, Share] = {}
+    for side, own, other in (("precision", report, gold), ("recall", gold, report)):
+        rows = [entailed(one, other, ask, size) for one in own]
+        boxed = [(one, row) for one, row in zip(own, rows, strict=True) if one.boxes]
+        inside = [row.words and row.boxes for _, row in boxed]
+        found[f"logical_{side}"] = Share(sum(row.words for row in rows), len(rows))
+        found[f"grounding_{side}"] = Share(sum(inside), sum(row.words for _, row in boxed))
+        found[f"spatial_{side}"] = Share(sum(inside), len(boxed))
+        if side == "precision":
+            found["unjudged"] = Share(sum(row.unjudged for row in rows), len(rows))
+    mine, theirs = ([box for one in some for box in one.boxes] for some in (report, gold))
+    found["pointing"] = Share(sum(_middle_in(box, theirs) for box in mine), len(mine))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Entailed:
+    """Whether a phrase is entailed in words, and its boxes by those of the phrases that entail it."""
+
+    words: bool
+    boxes: bool
+    unjudged: bool = False
+
+
+def entailed(
+    phrase: Phrase, by: Sequence[Phrase], verifiers: Sequence[Verifier], size: tuple[int, int] | None = None
+) -> Entailed:
+    """Whether some phrases entail another."""
+    claims = by_findings(phrase.text)
+    if not claims:
+        return Entailed(False, False, True)
+    rulings = ruled(claims, _evidence(by, size), verifiers).decided
+    if not all(one.label == "supported" for one in rulings):
+        return Entailed(False, False, any(one.label == "unjudged" for one in rulings))
+    numbers = {int(id.split(".")[0]) for one in rulings for id in one.evidence}
+    theirs = [box for number in sorted(numbers) for box in by[number].boxes]
+    return Entailed(True, all(covered(box, theirs) > ENTAILED for box in phrase.boxes))
+
+
+def covered(box: Sequence[int], others: Sequence[Sequence[int]]) -> float:
+    """Share of the pixels of a box (left, top, right, bottom) that lie in the union of others."""
+    left, top, right, bottom = box
+    clipped = [(max(a, left), max(b, top), min(c, right), min(d, bottom)) for a, b, c, d in others]
+    inside = [one for one in clipped if one[0] < one[2] and one[1] < one[3]]
+    # area of the union by columns between neighbouring edges
+    edges = sorted({x for one in inside for x in (one[0], one[2])})
+    area = 0
+    for a, b in pairwise(edges):
+        spans = sorted((one[1], one[3]) for one in inside if one[0] <= a and b <= one[2])
+        end = top
+        for low, high in spans:
+            area += (b - a) * max(0, high - max(low, end))
+            end = max(end, high)
+    whole = (right - left) * (bottom - top)
+    return area / whole if whole > 0 else 0.0
+
+
+def _evidence(some: Sequence[Phrase], size: tuple[int, int] | None) -> list[Evidence]:
+    """Phrases as evidence: their words, and a region for each box of a phrase about one kind of cell."""
+    found = []
+    of = f" of {size[0]} x {size[1]} pixels" if size else ""
+    for number, one in enumerate(some):
+        found.append(Evidence(f"{number}.0", one.text, "report"))
+        kinds = kinds_of(one.text)
+        for n, box in enumerate(one.boxes, 1):
+            if len(kinds) == 1:
+                words = f"{next(iter(kinds))} at {list(box)}{of}"
+                found.append(Evidence(f"{number}.{n}", words, "report", kind="region", at=Locator(box=box)))
+    return found
+
+
+def _middle_in(box: Box, others: Sequence[Box]) -> bool:
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return any(a <= x <= c and b <= y <= d for a, b, c, d in others)
+
+
+def _says_something(one: Phrase) -> bool:
+    """Whether a phrase has a box, a finding or a kind of cell."""
+    return bool(one.boxes or kinds_of(one.text) or any(c.finding for c in by_findings(one.text)))
+
+
+def radfact(
+    sample: Sample, trace: Trace, *, measure_of: str = "logical_precision", width: int = 0, height: int = 0
+) -> Score:
+    """One of the measures as a score; a report without a box has no grounding, 0 where the reference has.
+
+    Args:
+        sample: its gold answer is a report with boxes.
+        trace: its answer is one.
+        measure_of: one of MEASURES.
+        width: of the picture in pixels; 0: not known.
+        height: of the picture.
+    """
+    name = f"radfact.{measure_of}"
+    mine, gold = phrases(said(trace)), phrases(reference(sample))
+    if not any(_says_something(one) for one in mine):
+        return missing(name, trace, "no sentence with a finding and no box")
+    found = measure(mine, gold, None, (width, height) if width and height else None)[measure_of]
+    if found.value is None and not any(one.boxes for one in gold):
+        return Score(name, None, "unjudged", why="the reference has no box")
+    why = f"{found.part} of {found.whole}"
+    return Score(name, found.value or 0.0, parsed=f"{len(mine)} phrases", why=why)
