@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -99,14 +100,39 @@ def honest(folder: Path, number: int) -> None:
     print(f"honest    {number:,} folders, false alarms {alarms}")
 
 
+def memory(folder: Path, records: int) -> None:
+    """The memory of a verification of many records, and of a million lines that are no trace."""
+    (folder / "pictures").mkdir(parents=True)
+    made, _ = trace(folder / "pictures", 7)
+    log = traces.Log(folder / "log")
+    sealed = traces.seal(made, log.secret)
+    bare = traces.Sealed(sealed.lines, sealed.openings, sealed.values)
+    for _ in range(records // len(bare.lines) // 100):
+        log.append([bare] * 100)
+    (folder / "lines").mkdir()
+    (folder / "lines" / "log.jsonl").write_bytes((bare.lines[0] + b"\n") * 1_000_000)
+    measure = (
+        "import resource, sys\nfrom pathlib import Path\nfrom medxiaohe import traces\n"
+        "found = traces.verify(Path(sys.argv[1]))\n"
+        "print(f'{found.records:,} records, {len(found.problems)} problems,'"
+        " f' {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB')"
+    )
+    for name in ("log", "lines"):
+        done = subprocess.run(
+            [sys.executable, "-c", measure, folder / name], capture_output=True, text=True, check=True
+        )
+        print(f"memory    {name}: {done.stdout.strip()}")
+
+
 if __name__ == "__main__":
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--only", choices=("", "speed", "forgeries", "honest"), default="")
+    options.add_argument("--only", choices=("", "speed", "forgeries", "honest", "memory"), default="")
     options.add_argument("--traces", type=int, default=1000)
     options.add_argument("--bundles", type=int, default=3, help="folders for each kind of forgery")
     options.add_argument("--honest", type=int, default=1000)
+    options.add_argument("--records", type=int, default=100_000, help="of the log whose memory is measured")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         if given.only in ("", "speed"):
@@ -115,3 +141,5 @@ if __name__ == "__main__":
             forged(Path(scratch) / "forged", given.bundles)
         if given.only in ("", "honest"):
             honest(Path(scratch) / "honest", given.honest)
+        if given.only in ("", "memory"):
+            memory(Path(scratch) / "memory", given.records)
