@@ -1,0 +1,1 @@
+"""Tasks with their workflow and tools as environments of other trainers, over the same engine."""

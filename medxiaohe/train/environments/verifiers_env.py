@@ -1,0 +1,142 @@
+"""A task with its workflow and tools as an environment of verifiers 0.4 (`verifiers.v1`; extra `verifiers`).
+
+verifiers finds an environment by the name of a module, so a file of one line on its path makes one:
+
+    # medxiaohe_talks.py
+    from medxiaohe.train.environments.verifiers_env import *
+
+`TalkTaskset` yields the samples of a task, and scores with its scorer. `TalkHarness` runs the workflow in
+this process: every request to a model goes to the interception server of the rollout, which records tokens
+for the trainer; tools are those of the toolbox, bound to the sample's images. Under another harness the
+taskset is the prompt and the score alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import verifiers.v1 as vf
+
+from medxiaohe import io
+from medxiaohe.agents.engine import run
+from medxiaohe.models import wire
+from medxiaohe.models.backends.openai_compatible import openai_compatible
+from medxiaohe.train.environments.talks import Talks
+from medxiaohe.types import Message, Sample, Trace
+
+KEY = "MEDXIAOHE_ROLLOUT_{}"  # variable of this process that holds the key of one rollout, while it runs
+_finished: dict[str, Trace] = {}  # id of a rollout -> what the workflow made of it, until it is scored
+
+
+class TalkData(vf.TaskData):  # type: ignore[misc]
+    """One sample: its prompt, and the row that its scorer reads."""
+
+    row: dict[str, Any] = {}
+
+
+class TalkConfig(vf.TaskConfig):  # type: ignore[misc]
+    """What `Talks` takes; the harness reads it from here."""
+
+    task_name: str = "everyday"
+    split: str = "test"
+    workflow: str = "answer"
+    settings: dict[str, Any] = {}
+    tools: list[str] = []
+    library: str = ""
+    stores: dict[str, str] = {}
+    limit: int = 0
+
+    def talks(self) -> Talks:
+        return Talks(
+            self.task_name, self.split, self.workflow, self.settings, self.tools, self.library, self.stores,
+            limit=self.limit,
+        )  # fmt: skip
+
+
+class TalkTask(vf.Task[TalkData, vf.State, TalkConfig]):  # type: ignore[misc]
+    """A sample of a task, with its scorer as the reward."""
+
+    @vf.reward(weight=1.0)  # type: ignore[untyped-decorator]
+    async def task_score(self, trace: vf.Trace) -> float:
+        """The task's score of the answer; 0 where nobody can judge it."""
+        sample = io.sample_from_json(self.data.row)
+        found = _finished.pop(trace.id, None) or answered(sample, trace)
+        return float(_talks(self.config).score(sample, found).value or 0.0)
+
+
+class TalksConfig(vf.TasksetConfig):  # type: ignore[misc]
+    """Settings of the taskset."""
+
+    task: TalkConfig = TalkConfig()
+
+
+class TalkTaskset(vf.Taskset[TalkTask, TalksConfig]):  # type: ignore[misc]
+    """The samples of a task."""
+
+    def load(self) -> Iterator[TalkTask]:
+        for sample in _talks(self.config.task).samples:
+            rows = wire.conversation(sample.prompt.messages)
+            data = TalkData(id=sample.id, name=sample.id, prompt=rows, row=io.to_json(sample))
+            yield TalkTask(data, self.config.task)
+
+
+class TalkHarnessConfig(vf.HarnessConfig):  # type: ignore[misc]
+    """Settings of the harness; `talk` must be those of the taskset."""
+
+    talk: TalkConfig = TalkConfig()
+    max_new_tokens: int = 512
+
+
+class TalkHarness(vf.Harness[TalkHarnessConfig]):  # type: ignore[misc]
+    """Runs a workflow of medxiaohe in this process against the endpoint of the rollout."""
+
+    APPENDS_SYSTEM_PROMPT = True
+    EXECUTES_CODE = False
+    NEEDS_CONTAINER = False
+
+    async def launch(
+        self, ctx: vf.ModelContext, trace: vf.Trace, runtime: vf.Runtime, endpoint: str, secret: str,
+        mcp_urls: dict[str, str], data: vf.TaskData,
+    ) -> vf.ProgramResult:  # fmt: skip
+        """One conversation; its trace is kept until the task scores it."""
+        talks, name = _talks(self.config.talk), KEY.format(trace.id)
+        sample = io.sample_from_json(getattr(data, "row", {}))
+        os.environ[name] = secret
+        try:
+            model: Any = openai_compatible(
+                ctx.model, endpoint, api_key_env=name, max_new_tokens=self.config.max_new_tokens, retries=0
+            )
+            (made,) = await asyncio.to_thread(
+                run, talks.flow, [sample.prompt], model, talks.opened, settings=dict(talks.settings)
+            )
+        finally:
+            del os.environ[name]
+        _finished[trace.id] = made
+        return vf.ProgramResult(exit_code=0, stdout=made.answer, stderr=made.error)
+
+
+def answered(sample: Sample, trace: vf.Trace) -> Trace:
+    """What another harness recorded, as a trace: the prompt and its last words."""
+    replies = (
+        [one for one in trace.branches[-1].messages if one.role == "assistant"] if trace.branches else []
+    )
+    text = replies[-1].content if replies else ""
+    last = Message("assistant", (text if isinstance(text, str) else "",))
+    return Trace(sample.prompt, (*sample.prompt.messages, last))
+
+
+_made: dict[str, Talks] = {}
+
+
+def _talks(config: TalkConfig) -> Talks:
+    """The samples and tools of a configuration, made once in a process."""
+    key = config.model_dump_json()
+    if key not in _made:
+        _made[key] = config.talks()
+    return _made[key]
+
+
+__all__ = ["TalkHarness", "TalkTaskset"]
