@@ -1,4 +1,5 @@
-"""Stage: which prompts need a tool (the run with tools must beat the run without), for train.agentic.
+"""Stage: which prompts need a tool, for train.agentic, by both layers of MedXIAOHE's filter of tool data
+(arXiv 2602.12705, section 4.1.2): the task needs local detail, and the run with tools beats the run without.
 
     prompts.jsonl     the prompts that there is something to learn from
     tool_need.jsonl   {id, source, none, allowed, forced, need}: shares of right answers in each way of
@@ -12,19 +13,27 @@
                 it by itself
       ""        never right, or no difference: left out
 
-Every prompt is asked `draws` times in each way. The paper's other layer, that a question needs local detail
-of an image, is for the data.
+Every prompt is asked `draws` times in each way.
+
+paper says                              we do, and why
+the task must need local detail         with `coarse_side`, prompts with images are also asked without tools
+                                        and with images shrunk to that side: `coarse` in tool_need.jsonl. What
+                                        is right as often as `enough` there needs no detail, and so no tool
+the run with tools must beat the run    by `margin`, over `draws`
+without
+questions that take several tool steps  with `least_calls`, right runs with tools must have called that many
+                                        different things on average: `calls` in tool_need.jsonl
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from medxiaohe import io, progress
+from medxiaohe import images, io, progress
 from medxiaohe.agents.engine import run
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models.backends.transformers import transformers
@@ -36,7 +45,7 @@ from medxiaohe.train.loop.fit import base_model, code, identity
 from medxiaohe.train.rollouts import answer_rewards
 from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
 from medxiaohe.train.rollouts.talk import FLOWS, Form
-from medxiaohe.types import Sample, Task, Tool
+from medxiaohe.types import ImageRef, Sample, Task, Tool
 
 USES = ("none", "allowed", "forced")
 CHUNK = 32  # prompts
@@ -56,11 +65,15 @@ class ToolNeedSettings(ScoresPrompts):
     margin: float = 0.25  # gain in right answers from which a tool counts as useful
     right: float = 0.5
     batch_size: Annotated[int, HOW] = 32
+    coarse_side: int = 0  # pixels of the longer side of a shrunk image; 0: no such layer
+    least_calls: float = 0.0  # different calls of a right run with tools
     limit: int = 0
     seed: int = 0
     allow_contaminated: bool = False
 
     def __post_init__(self) -> None:
+        if self.coarse_side < 0 or self.least_calls < 0:
+            raise ConfigError("coarse_side and least_calls must be at least 0")
         if self.draws < 1 or self.temperature <= 0 or self.max_rounds < 1:
             raise ConfigError("draws and max_rounds must be at least 1, temperature above 0")
         if not (0 < self.enough <= 1 and 0 < self.margin <= 1 and 0 < self.right <= 1):
@@ -95,7 +108,11 @@ def tool_need(
     meter = progress.Meter("tool need", len(samples))
     meter.advance(len(rows))
     for start in range(len(rows), len(samples), CHUNK):
-        rows += (found := shares(samples[start : start + CHUNK], tasks, tools, engine, settings))
+        chunk = samples[start : start + CHUNK]
+        found = shares(chunk, tasks, tools, engine, settings)
+        if settings.coarse_side:
+            coarse(found, chunk, tasks, engine, settings, file.parent / "shrunk")
+        rows += found
         io.append_jsonl(file, found)
         meter.advance(len(found))
     meter.close()
@@ -130,6 +147,7 @@ def shares(
     rows: list[dict[str, Any]] = [
         {"id": sample.id, "source": sample.source, **dict.fromkeys(USES, 0.0)} for sample in samples
     ]
+    calls: list[list[int]] = [[] for _ in samples]  # different ones, of right runs with tools
     for use in USES:
         for draw in range(settings.draws):
             asked = engine.with_seed(settings.seed * 1000 + draw)
@@ -145,18 +163,66 @@ def shares(
                 lambda case, offered=offered: offered[id(case.prompt)],  # type: ignore[misc]
                 settings={"rounds": settings.max_rounds, "use": use},
             )
-            for row, sample, trace in zip(rows, samples, traces, strict=True):
+            for row, own, sample, trace in zip(rows, calls, samples, traces, strict=True):
                 value = tasks[sample.source].scorers[0](sample, trace).value
                 used = any(
                     message.role == "tool" for message in trace.messages[len(sample.prompt.messages) :]
                 )
                 if value is not None and value >= settings.right and (use != "forced" or used):
                     row[use] += 1 / settings.draws
+                    if used:
+                        uses = [step for step in trace.steps if step.kind == "use"]
+                        own.append(len({repr((one.who, one.given["arguments"])) for one in uses}))
+    for row, own in zip(rows, calls, strict=True):
+        row["calls"] = round(sum(own) / len(own), 3) if own else 0.0
     return rows
+
+
+def coarse(
+    rows: Sequence[dict[str, Any]],
+    samples: Sequence[Sample],
+    tasks: dict[str, Task],
+    engine: Any,
+    settings: ToolNeedSettings,
+    folder: Path,
+) -> None:
+    """Add to rows of prompts with images how often they are right without tools and with shrunk images."""
+    pairs = [(row, one) for row, one in zip(rows, samples, strict=True) if one.images]
+    if not pairs:
+        return
+    prompts = [shrunk(sample, settings.coarse_side, folder).prompt for _, sample in pairs]
+    for row, _ in pairs:
+        row["coarse"] = 0.0
+    for draw in range(settings.draws):
+        asked = engine.with_seed(settings.seed * 1000 + draw)
+        chosen = {"rounds": settings.max_rounds, "use": "none"}
+        traces = run(FLOWS[settings.form], prompts, asked, (), settings=chosen)
+        for (row, sample), trace in zip(pairs, traces, strict=True):
+            value = tasks[sample.source].scorers[0](sample, trace).value
+            if value is not None and value >= settings.right:
+                row["coarse"] += 1 / settings.draws
+
+
+def shrunk(sample: Sample, side: int, folder: Path) -> Sample:
+    """The sample with images whose longer side has at most `side` pixels, in `folder`."""
+    import numpy as np
+
+    def small(part: Any) -> Any:
+        if not isinstance(part, ImageRef):
+            return part
+        image = images.open_image(part).convert("RGB")
+        image.thumbnail((side, side))
+        return images.keep(np.asarray(image), folder)
+
+    messages = (replace(one, parts=tuple(map(small, one.parts))) for one in sample.messages)
+    return replace(sample, messages=tuple(messages))
 
 
 def need(row: dict[str, Any], settings: ToolNeedSettings) -> str:
     """What follows from the shares of right answers."""
+    several = row.get("calls", 0.0) >= settings.least_calls
+    if row.get("coarse", 0.0) >= settings.enough or not several:
+        return "none" if row["none"] >= settings.enough else ""
     if row["allowed"] >= row["none"] + settings.margin:
         return "allowed"
     if row["forced"] >= row["none"] + settings.margin:

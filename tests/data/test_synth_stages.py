@@ -3,6 +3,7 @@ and the mixture."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,8 @@ from medxiaohe.data.synth.chains import split
 from medxiaohe.data.synth.walk import verify, walk_from_json
 from medxiaohe.data.synthesise import SynthesiseSettings, synthesise
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.tasks.synth_path import split_of, synth_path
+from medxiaohe.types import Message, Trace
 
 TEXTS = {
     "a": (
@@ -155,6 +158,28 @@ def test_stored_paths_verify_and_their_answers_are_not_in_the_prompt(whole: Whol
     walks = [row for row in io.read_samples(made / "samples.jsonl") if row.source == "synth_path"]
     assert walks and all(verify(walk_from_json(row.provenance.path), graph) == "" for row in walks)
     assert all(split(row.messages[-1].text)[0] is not None for row in walks if row.provenance.chain == "long")
+
+
+def test_paths_are_a_task_whose_splits_share_no_answer_and_no_training_path_passes_a_held_one(
+    whole: Whole,
+) -> None:
+    _, _, _, made = whole
+    task = synth_path(made)
+    rows = {}
+    for name in ("train", "validation", "test"):
+        with contextlib.suppress(DataError):  # a small tree has few paths
+            rows[name] = list(task.samples(name))
+    every = [row for row in io.read_samples(made / "samples.jsonl") if row.source == "synth_path"]
+    held = {row.provenance.answer for row in every if split_of(row) != "train"}
+    assert rows["train"] and not {row.provenance.answer for row in rows["train"]} & held
+    for row in rows["train"]:
+        assert not (set(row.entities) - {row.provenance.answer}) & held
+        assert len(row.provenance.path["steps"]) > 5, "more facts than one call tells"
+        right = Message("assistant", (row.target.splitlines()[0],))
+        trace = Trace(row.prompt, (*row.prompt.messages, right))
+        assert task.scorers[0](row, trace).value == 1.0
+    with pytest.raises(ConfigError, match=r"name a data\.synthesise stage"):
+        list(synth_path().samples("train"))
 
 
 def test_the_right_option_stands_everywhere_equally_often(whole: Whole) -> None:

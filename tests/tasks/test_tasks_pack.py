@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
     not os.environ.get("MEDXIAOHE_DATA"), reason="needs the data pack: MEDXIAOHE_DATA"
 )
 # of package files, a tree, a corpus: tests/contracts/test_contracts_tasks.py
-ELSEWHERE = ("chest_xray", "entity_kind", "held_out", "mesh_topic")
+ELSEWHERE = ("chest_xray", "entity_kind", "held_out", "mesh_topic", "synth_path")
 FIRST = 40  # items of a split that the quick test scores
 NO_GOLD = ("healthbench_srh",)  # criteria, and no answer that meets them all
 LONG = {

@@ -470,6 +470,49 @@ def test_what_a_prompt_needs_follows_from_three_ways_of_asking() -> None:
         assert need({"none": none, "allowed": allowed, "forced": forced}, settings) == expected
 
 
+def test_what_needs_no_local_detail_or_takes_too_few_calls_needs_no_tool() -> None:
+    from medxiaohe.train.tool_need import ToolNeedSettings, need
+
+    base = {"none": 0.0, "allowed": 1.0, "forced": 1.0, "calls": 1.5}
+    settings = ToolNeedSettings(retriever=Retriever(url="http://127.0.0.1:9/x"), least_calls=2)
+    assert need(base, settings) == "" and need({**base, "calls": 2.0}, settings) == "allowed"
+    assert need({**base, "calls": 2.0, "coarse": 0.75}, settings) == "", "the whole image is not needed"
+    assert need({**base, "calls": 2.0, "coarse": 0.5}, settings) == "allowed"
+    assert need({**base, "none": 1.0, "coarse": 1.0}, settings) == "none"
+
+
+def test_the_layer_of_local_detail_asks_with_shrunk_images(picture: ImageRef, tmp_path: Path) -> None:
+    """A model that sees the corner of a large image, and guesses on a small one."""
+    from medxiaohe.models.backends.scripted import scripted
+    from medxiaohe.tasks import make
+    from medxiaohe.train.tool_need import ToolNeedSettings, coarse
+
+    seen: list[tuple[int, int]] = []
+
+    class Sees:
+        name = "sees"
+
+        def with_seed(self, _: int) -> Any:
+            return scripted(answer=self.answer)
+
+        def answer(self, messages: Any) -> str:
+            from medxiaohe.images import size_of
+
+            (image,) = messages[0].images
+            seen.append(size_of(image))
+            return f"<answer>{'yes' if max(seen[-1]) > 30 else 'no'}</answer>"
+
+    asked = Message("user", (picture, "Is there a mark?"))
+    sample = Sample("1", (asked, Message("assistant", ("yes",))), "yes", source="held_out")
+    settings = ToolNeedSettings(retriever=Retriever(url="http://127.0.0.1:9/x"), coarse_side=24, draws=2)
+    rows: list[dict[str, Any]] = [{"id": "1"}]
+    coarse(rows, [sample], {"held_out": make("held_out")}, Sees(), settings, tmp_path / "shrunk")
+    assert rows[0]["coarse"] == 0.0 and set(seen) == {(24, 20)}
+    wide = ToolNeedSettings(retriever=Retriever(url="http://127.0.0.1:9/x"), coarse_side=99, draws=2)
+    coarse(rows, [sample], {"held_out": make("held_out")}, Sees(), wide, tmp_path / "shrunk")
+    assert rows[0]["coarse"] == 1.0
+
+
 @pytest.mark.slow
 def test_filtered_prompts_are_answered_as_the_filter_said(
     mixture: Path, knows: Path, library: Path, tmp_path: Path
