@@ -150,6 +150,11 @@ STAGE_VERBS = {
         "record expert demonstrations with real tool calls",
         "--input data=work/data_mixture/1",
     ),
+    ("train", "retriever"): (
+        "train.retriever",
+        "an embedder, a cross-encoder, or heads of images and words, from pairs of question and passage",
+        "--input data=work/data_curate/1",
+    ),
     ("train", "queries"): (
         "train.queries",
         "rows and pairs that teach which queries each knowledge source answers",

@@ -192,9 +192,7 @@ def _origins(
     stores = {**settings.stores, **({"library": settings.library} if settings.library else {})}
     return {
         wanted.shown: {
-            **digests(
-                about, workflow=task.workflow, tools=tools, stores=stores, settings=settings.workflow
-            ),
+            **digests(about, workflow=task.workflow, tools=tools, stores=stores, settings=settings.workflow),
             "task": wanted.shown,
             "task.prompt": fingerprints.template(task),
         }
@@ -202,9 +200,7 @@ def _origins(
     }
 
 
-def _collect(
-    found: Mapping[str, Examined], out: Path, origins: Mapping[str, Mapping[str, str]]
-) -> Sealing:
+def _collect(found: Mapping[str, Examined], out: Path, origins: Mapping[str, Mapping[str, str]]) -> Sealing:
     """The rows of all tasks into the files of the stage, and their traces into a log."""
     sealing = Sealing(out / FOLDER, origins)
     whole = (row for one in found.values() for row in one.traces())

@@ -117,15 +117,15 @@ def _transformer(folder: Path, name: str, device: str) -> Embedder:
     longest = int(io.read_json(limits)["max_seq_length"]) if limits.is_file() else MAX_TOKENS
     encode = functools.partial(_encode_transformer, model, tokenizer, longest, first)
     pooled = f"{name}, {'first token' if first else 'mean pooling'}"
-    return Embedder(pooled, int(model.config.hidden_size), encode, _prompts(folder))
+    return Embedder(pooled, int(model.config.hidden_size), encode, prompts(folder))
 
 
-def _prompts(folder: Path) -> dict[str, str]:
+def prompts(folder: Path) -> dict[str, str]:
     """What texts of a kind begin with, as sentence-transformers writes it; "" stands for its default."""
     path = folder / "config_sentence_transformers.json"
     settings = io.read_json(path) if path.is_file() else {}
-    prompts = {kind: str(text) for kind, text in (settings.get("prompts") or {}).items()}
-    return {**prompts, "": prompts.get(settings.get("default_prompt_name") or "", "")}
+    found = {kind: str(text) for kind, text in (settings.get("prompts") or {}).items()}
+    return {**found, "": found.get(settings.get("default_prompt_name") or "", "")}
 
 
 def _encode_transformer(

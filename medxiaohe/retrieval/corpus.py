@@ -202,10 +202,10 @@ class Corpus:
         rows = self._frame(frame)
         return evidence(io.parse_row(rows[start : rows.index(b"\n", start)].decode()))
 
-    def _unpacked(self, frame: int) -> bytes:
+    def _unpacked(self, frame: int) -> Any:
         part = bisect_right(self._bytes, frame) - 1
         view = memoryview(self._parts[part].rows)[frame - self._bytes[part] :]
-        return self._unpack.decompressobj().decompress(view)
+        return self._unpack.decompress(view, allow_extra_data=True)  # reads one frame of them
 
 
 class _Segment:
