@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 
-def main(folder: Path, patients: int = 60) -> None:
+def main(folder: Path, patients: int = 60, show: bool = True) -> None:
     from PIL import Image, ImageDraw
 
     (folder / "img").mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,8 @@ def main(folder: Path, patients: int = 60) -> None:
                 | {"patient_id": f"p{patient:02}", "license": "CC0-1.0"}
             )
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    print(f"{len(rows)} rows of {patients} patients in {folder}/rows.jsonl")
+    if show:
+        print(f"{len(rows)} rows of {patients} patients in {folder}/rows.jsonl")
 
 
 if __name__ == "__main__":

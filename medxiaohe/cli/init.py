@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import runpy
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO
 
-from medxiaohe import io
+from medxiaohe import io, plugins
 from medxiaohe.errors import ConfigError
 from medxiaohe.recipe import shipped
 
@@ -20,19 +22,22 @@ class Kit:
     Attributes:
         files: name of the copy -> kind and name of what is copied.
         next: commands to run, in order; {out} is the folder.
+        rows: the path of rows that the copy names, which are drawn beside it so that it runs as it is.
     """
 
     files: dict[str, tuple[str, str]]
     next: tuple[str, ...]
+    rows: str = ""
 
 
 KITS = {
     "own_data": Kit(
         {
             "own_data.yaml": ("recipes", "own_data.yaml"),
-            "make_own_data.py": ("examples", "make_own_data.py"),  # rows with images, to try it with
+            "make_own_data.py": ("examples", "make_own_data.py"),  # what drew the rows
         },
-        ("medxiaohe data check YOUR_FILE", "medxiaohe run {out}/own_data.yaml --dry-run"),
+        ("medxiaohe data check {out}/rows.jsonl", "medxiaohe run {out}/own_data.yaml"),
+        rows="examples/own_data/rows.jsonl",
     ),
     "benchmark": Kit(
         {
@@ -56,6 +61,13 @@ def _copy(file: IO[bytes], *, data: bytes) -> None:
     file.write(data)
 
 
+def draw(folder: Path) -> None:
+    """Draw the rows and images of examples/make_own_data.py into the folder."""
+    plugins.need("PIL", why="drawing the images of example rows")
+    script = shipped.folder("examples") / "make_own_data.py"
+    runpy.run_path(str(script))["main"](folder, show=False)
+
+
 def init(args: argparse.Namespace) -> int:
     """Copy the files of a kit; nothing that is there is overwritten."""
     kit = KITS[args.what]
@@ -63,10 +75,20 @@ def init(args: argparse.Namespace) -> int:
     for target in sources:
         if target.exists():
             raise ConfigError(f"{target} is there already: choose another folder with --out")
+    drawn = args.out / "rows.jsonl"
+    if kit.rows:
+        if drawn.exists():
+            raise ConfigError(f"{drawn} is there already: choose another folder with --out")
+        draw(args.out)
     for target, source in sources.items():
         io.make_folder(target.parent)
         data = source.read_bytes()
+        if kit.rows:
+            data = data.replace(kit.rows.encode(), drawn.as_posix().encode())
+            data = data.replace(b"recipes/" + target.name.encode(), target.as_posix().encode())
         io.write(target, partial(_copy, data=data))
+    if kit.rows:
+        sources[drawn] = drawn
     commands = [command.format(out=args.out.as_posix()) for command in kit.next]
     if args.json:
         print(json.dumps({"files": [str(target) for target in sources], "next": commands}))

@@ -92,8 +92,21 @@ def test_init_writes_files_to_start_from_and_overwrites_nothing(
 ) -> None:
     assert main(["init", what, "--out", str(tmp_path / "new")]) == 0
     assert "next:" in capsys.readouterr().out
-    written = {path: path.read_bytes() for path in (tmp_path / "new").iterdir()}
+    files = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    written = {path: path.read_bytes() for path in files}
     assert written and all(written.values())
     assert main(["init", what, "--out", str(tmp_path / "new")]) == 2
     assert "is there already" in capsys.readouterr().err
-    assert {path: path.read_bytes() for path in (tmp_path / "new").iterdir()} == written
+    assert {path: path.read_bytes() for path in files} == written
+
+
+def test_the_recipe_for_own_rows_runs_as_it_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("PIL")
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "own_data", "--out", "mine"]) == 0
+    assert "medxiaohe run mine/own_data.yaml" in capsys.readouterr().out
+    assert main(["data", "check", "mine/rows.jsonl"]) == 0
+    assert main(["run", "mine/own_data.yaml", "--dry-run"]) == 0
+    assert "    medxiaohe run mine/own_data.yaml\n" in (tmp_path / "mine" / "own_data.yaml").read_text()
