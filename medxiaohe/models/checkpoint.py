@@ -78,7 +78,34 @@ def load(
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"cannot load the model {name!r}, a {kind}: {_short(error)}") from error
     families.of(own).prepare(model)
-    return Loaded(model, own, pinned(name))
+    loaded = Loaded(model, own, pinned(name))
+    agree(loaded)
+    return loaded
+
+
+def agree(loaded: Loaded) -> None:
+    """Raise ModelError when tokens of the tokenizer have no place in the model, or the two disagree on what
+    stands for an image.
+
+    Special tokens that nobody writes may be without: text-only Gemma 3 has one for images behind its last
+    embedding.
+    """
+    rows, tokenizer = loaded.model.get_input_embeddings().weight.shape[0], loaded.processor.tokenizer
+    image = families.of(loaded.processor).image_token_id(loaded.processor)
+    needed = {image, tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id} - {None}
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    highest = max(
+        number for number in tokenizer.get_vocab().values() if number in needed or number not in special
+    )
+    if highest >= rows:
+        raise ModelError(
+            f"{loaded.name}: its tokenizer has token {highest} and the model {rows} embeddings, so they are"
+            " not of one checkpoint: take both from the same one, or resize the model"
+        )
+    theirs = getattr(loaded.model.config, "image_token_id", None)
+    if image is not None and theirs is not None and image != theirs:
+        said = f"an image is token {image} for its processor and {theirs} for the model"
+        raise ModelError(f"{loaded.name}: {said}: take both from one checkpoint")
 
 
 def processor(name: str) -> Any:

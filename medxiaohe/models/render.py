@@ -16,6 +16,7 @@ from medxiaohe import images
 from medxiaohe.errors import DataError, ModelError
 from medxiaohe.models import templates, tool_prompt
 from medxiaohe.models.families import family as families
+from medxiaohe.models.image_tokens import with_runs
 from medxiaohe.models.wire import schemas
 from medxiaohe.types import ImageRef, Message, Tool, ToolCall, ToolResult
 
@@ -393,7 +394,7 @@ def _piece(
         words = text.split(processor.image_token)
         shown = family.expanded(processor, [images.size_of(ref) for ref in refs])
         text = words[0] + "".join(image + after for image, after in zip(shown, words[1:], strict=True))
-        tokens = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+        tokens = with_runs(text, family.image_token_id(processor), processor.tokenizer)
     else:
         opened = [opener(ref) for ref in refs]
         out = dict(processor(text=[text], images=[opened], add_special_tokens=False, return_tensors="pt"))

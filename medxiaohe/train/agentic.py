@@ -149,7 +149,6 @@ def agentic(
     loaded = checkpoint.load(
         base, device(), thinking=settings.thinking, master=master, attn_implementation=attention
     )
-    faults.agree(loaded)
     trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
     inputs = [io.content(data, name) for name in ("prompts.jsonl", NEEDS) if (data / name).is_file()]
     place = io.scratch(

@@ -97,7 +97,6 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     loaded = checkpoint.load(
         base, device(), thinking=settings.thinking, master=master, attn_implementation=attention
     )
-    faults.agree(loaded)
     trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
     rows = pairs.PairRows(preferences, loaded.processor, settings.max_length, f"render {pairs.FILE}")
     if parts_of.projector_is_fresh(loaded.model) and rows.first_with(True) is not None:

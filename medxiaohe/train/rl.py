@@ -139,7 +139,6 @@ def rl(
     loaded = checkpoint.load(
         base, device(), thinking=settings.thinking, master=master, attn_implementation=attention
     )
-    faults.agree(loaded)
     trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
     place = io.scratch(
         out,

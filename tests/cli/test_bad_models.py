@@ -169,3 +169,34 @@ def test_images_for_a_model_that_reads_text_only_are_one_sentence(
 ) -> None:
     code, said = refused(tiny_families.build("llama", families_folder), seen, tmp_path / "out", capsys)
     assert code == 3 and "reads text only" in said
+
+
+def test_words_of_another_tokenizer_are_refused_by_evaluations_too(
+    tiny_vlm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = changed(tiny_vlm, tmp_path / "model", other_words)
+    row = Sample("r/2", (Message("user", ("Fever?",)),), target="yes", source="own", split="test")
+    with io.publish(tmp_path / "corpus", record=lambda: {"summary": {}}) as draft:
+        io.write_jsonl(draft / "samples.jsonl", [row])
+    evaluated = ["eval", "run", "--model", str(model), "--tasks", "held_out", "--out", str(tmp_path / "e")]
+    assert main([*evaluated, "--input", f"data={tmp_path / 'corpus'}"]) == 3
+    assert "embeddings, so they are not of one checkpoint" in capsys.readouterr().err
+    assert main(["ask", "--model", str(model), "Is it fever?"]) == 3
+    assert "embeddings, so they are not of one checkpoint" in capsys.readouterr().err
+
+
+def test_a_special_token_without_an_embedding_is_no_fault(families_folder: Path, tmp_path: Path) -> None:
+    """Text-only Gemma 3 has <image_soft_token> one behind its last embedding; no text is made of it."""
+
+    def image_token(processor: Any) -> None:
+        processor.tokenizer.add_special_tokens({"additional_special_tokens": ["<image_soft_token>"]})
+
+    model = changed(tiny_families.build("gemma", families_folder), tmp_path / "model", image_token)
+    loaded = checkpoint.load(str(model))
+    beyond = loaded.processor.tokenizer.convert_tokens_to_ids("<image_soft_token>")
+    assert beyond >= loaded.model.get_input_embeddings().weight.shape[0]
+    values = {"model": str(model), "max_steps": 1, "allow_contaminated": True}
+    (tmp_path / "with.json").write_text(json.dumps(values), encoding="utf-8")
+    data = mixture(tmp_path / "forged", "<image_soft_token> Fever?")
+    command = ["train", "sft", "--out", str(tmp_path / "out"), "--with", str(tmp_path / "with.json")]
+    assert main([*command, "--input", f"data={data}"]) == 0

@@ -20,7 +20,7 @@ from medxiaohe.errors import DataError, MedError, ModelError, StorageError
 from medxiaohe.models import checkpoint
 from medxiaohe.train.agentic import AgenticSettings, Retriever, agentic
 from medxiaohe.train.dpo import DpoSettings, dpo
-from medxiaohe.train.loop import faults, resume
+from medxiaohe.train.loop import resume
 from medxiaohe.train.loop.parts import Parts
 from medxiaohe.train.rl import RLSettings, rl
 from medxiaohe.types import ImageRef, Message, Sample
@@ -187,7 +187,7 @@ def test_a_tokenizer_of_another_model_is_refused(
         ModelError,
         match="an image is token 7 for its processor and 3 for the model: take both from one checkpoint",
     ):
-        faults.agree(mixed)
+        checkpoint.agree(mixed)
 
 
 @pytest.mark.parametrize("kind", ("rl", "agentic"))

@@ -3,7 +3,6 @@
 with explained("preference learning"):         memory, and a full disk
     trainer.train()
 callbacks=[alarms("preference learning")]       a loss or a weight that is no number
-agree(loaded)                                   a tokenizer that is not the model's
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from typing import Any
 
 from medxiaohe import progress
 from medxiaohe.errors import MedError, ModelError, StorageError
-from medxiaohe.models.checkpoint import Loaded
-from medxiaohe.models.families import family as families
 
 MEMORY = ("outofmemory", "out of memory", "can't allocate")
 AGAIN = "the last checkpoint is intact, and the same command goes on from it"
@@ -77,21 +74,3 @@ def refuse_not_finite(model: Any, label: str) -> None:
             torch.isfinite(weight.to_local() if hasattr(weight, "to_local") else weight).all()
         ):
             raise ModelError(f"{label}: {name} is not finite: lower learning_rate; {AGAIN}")
-
-
-def agree(loaded: Loaded) -> None:
-    """ModelError when tokens of the tokenizer have no place in the model, or the two disagree on what stands
-    for an image."""
-    rows = loaded.model.get_input_embeddings().weight.shape[0]
-    tokenizer = loaded.processor.tokenizer
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= rows:
-        raise ModelError(
-            f"{loaded.name}: its tokenizer has token {highest} and the model {rows} embeddings, so they are"
-            " not of one checkpoint: take both from the same one, or resize the model"
-        )
-    ours = families.of(loaded.processor).image_token_id(loaded.processor)
-    theirs = getattr(loaded.model.config, "image_token_id", None)
-    if ours is not None and theirs is not None and ours != theirs:
-        said = f"an image is token {ours} for its processor and {theirs} for the model"
-        raise ModelError(f"{loaded.name}: {said}: take both from one checkpoint")

@@ -147,7 +147,6 @@ def train_on(
         master=settings.parts.language == "full" or settings.sharding == "fsdp",  # FSDP2 shards one precision
         attn_implementation=settings.attn_implementation,
     )
-    faults.agree(loaded)
     trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
     if settings.min_pixels or settings.max_pixels:
         limit = families.of(loaded.processor).limit_pixels

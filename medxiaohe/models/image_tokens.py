@@ -1,0 +1,23 @@
+"""Tokens of texts in which images have a thousand places each, for counting rows without their pixels."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+
+def with_runs(text: str, mark: int | None, tokenizer: Any) -> list[int]:
+    """Tokens of a text with images, of which each run of the token `mark` is tokenised as one and repeated.
+
+    An image is a thousand such tokens, and a tokenizer takes as long for each as for a word.
+    """
+    name = str(tokenizer.convert_ids_to_tokens(mark))
+    run = re.compile(f"(?:{re.escape(name)})+")
+    lengths = [len(found[0]) // len(name) for found in run.finditer(text)]
+    tokens = tokenizer(run.sub(lambda _: name, text), add_special_tokens=False)["input_ids"]
+    if tokens.count(mark) != len(lengths):  # the token is no word of its own
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    found, repeats = list[int](), iter(lengths)
+    for token in tokens:
+        found += [token] * next(repeats) if token == mark else [token]
+    return found
