@@ -20,8 +20,13 @@ SMALL = {
         "el la los las de del con por para que se en un una y no fue paciente años al su sin más tras como desde presenta refiere acude dolor es ha".split()
     ),
     "de": frozenset(
-        "der die das den dem des und mit bei ist wurde wird nicht ein eine einen einer im am zum zur von auf seit keine kein für nach wegen hat sich sind als unter aus".split()
+        "der die das den dem des und mit bei ist wurde wird nicht ein eine einen einer im am zum zur von auf seit keine kein für nach wegen hat sich sind als unter aus über klagt leidet berichtet verneint durch vor".split()
     ),
+}
+# forms of address that no other language has: each counts as two small words
+ADDRESSED = {
+    "es": frozenset("señor señora sra srta doña".split()),
+    "de": frozenset("herr herrn frau".split()),
 }
 LEAST, SHARE = 3, 0.12  # small words of a text in a language, and their share of its words
 ARTICLES = frozenset(
@@ -68,6 +73,7 @@ def language(tokens: Sequence[Token]) -> str:
     """es, de, or "" for any other."""
     counts = {
         name: sum(token.low in small or token.text.lower() in small for token in tokens)
+        + 2 * any(token.text.lower() in ADDRESSED[name] for token in tokens)
         for name, small in SMALL.items()
     }
     name = max(counts, key=lambda one: counts[one])

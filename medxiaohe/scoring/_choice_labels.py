@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from medxiaohe.scoring._choice_said import hedges, others
 from medxiaohe.scoring._choice_words import CROSS, LABEL, QUESTION, TICK, Words, lower_words
+from medxiaohe.scoring._languages import any_of, rules
 from medxiaohe.scoring._options import LETTERS, openings, option_of
 from medxiaohe.scoring._text import plain
 
@@ -12,7 +14,8 @@ from medxiaohe.scoring._text import plain
 def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Iterator[str]:
     """Letters that open a line as a label ("B", "(b)", "B. Pancreas"), each checked against the text
     beside it."""
-    bare = set(re.findall(r"\w+", text))
+    lone = _lone().fullmatch(text)
+    bare = {lone[1] or lone[2]} if lone else set(re.findall(r"\w+", text))
     if (
         len(bare) == 1
         and len(word := bare.pop()) == 1
@@ -68,12 +71,21 @@ def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Ite
         yield from hedges(rest, letter, letters, words)
 
 
+@lru_cache(maxsize=1)
+def _lone() -> re.Pattern[str]:
+    """A letter beside the word for an option, and nothing else, in any language: "C번", "Letra C"."""
+    noun = rf"(?i:{any_of(tuple(rules()), 'option', 'answer')})"
+    return re.compile(rf"\W*(?:{noun}\W*([A-Z])|([A-Z])\W*{noun})\W*")
+
+
 def label_of(line: str, texts: Sequence[str], letters: str, words: Words) -> tuple[str, str, str, str] | None:
     """The letter of a line, what follows it, whether that is nothing ("bare"), its "own" text or
     "other", and whether
     the line calls it "right" or "wrong"."""
     if lead := re.match(rf"\W*(?i:{words.option.pattern})[\s*]*(?=[A-Z](?![^\W_]))", line):
         line = line[lead.end() :]
+    # "C번 폐색전증": the word that counts options is no part of what the letter is
+    line = re.sub(rf"^(\W*[A-Z])\s?{words.counter.pattern}(?=\s)", r"\1", line)
     match = LABEL.match(line)
     spaced = re.match(r"^\W*([A-Za-z])\s+(\w.*)$", line)
     if spaced and option_of(spaced[2], texts, spaced[1].upper()) == spaced[1].upper():

@@ -38,6 +38,8 @@ def called_right(text: str, low: str, texts: Sequence[str], letters: str, words:
         )
         if letter not in letters or words.denied_before.search(before) or denied(before, words):
             continue
+        if words.denied_behind.match(low[match.end(group) :]):
+            continue  # "A는 정답이 아닙니다"
         beside = (
             option_of(
                 re.sub(r"^[\s.):\],(]+|[\s,)]+$", "", text[match.start(2) : match.end(2)]), texts, letter
@@ -155,7 +157,7 @@ def _article(letter: str, announcement: str, rest: str, texts: Sequence[str], wo
 def denied(before: str, words: Words) -> bool:
     """Whether the clause before a letter takes it back: "it is unlikely that the", "if it were the
     liver, the"."""
-    sentence = re.split(r"[.!?;\n。！？；]", before)[-1]
+    sentence = words.rather_than.split(re.split(r"[.!?;\n。！？；]", before)[-1])[-1]
     clause = re.split(r"[,，:：]|\b(?:but|so|therefore|thus|hence)\b", sentence)
     last = next((part for part in reversed(clause) if part.strip()), "")
     if len(clause) > 1 and words.claimed.search(clause[-2]):
@@ -168,7 +170,9 @@ def others(rest: str, words: Words) -> Iterator[str]:
     while match := words.another.match(lower_words(rest)):
         comma = not re.search(r"[^\W_]|[/&、]", rest[: match.start(1)])
         rest = rest[match.end() :]
-        listed = re.match(r"[\s)\]\"']*(?:$|[.,;/&、，\n)。])|\s*(?:or|and|ou|oder|et|o|y|e|und)\b", rest)
+        listed = re.match(
+            r"[\s)\]\"']*(?:$|모두|둘|중|[.,;/&、，\n)。])|\s*(?:or|and|ou|oder|et|o|y|e|und)\b", rest
+        )
         if comma and not listed:
             return  # a clause: "B, A being too rare"
         if match[1] == "A" and re.match(r" [a-z0-9]", rest) and not words.after_letter.match(rest):

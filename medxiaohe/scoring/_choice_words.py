@@ -17,12 +17,12 @@ OPEN = r"[\s(\[{\"'“”‘「『【〈<$\\:：]{0,8}"
 OPEN_HERE = OPEN.replace(r"\s", r" \t")  # on the same line
 LETTER = rf"{OPEN}([A-Z]){END}"
 SMALL = rf"{OPEN}(?:([b-j])(?=[\s)\]\"'}}$]*(?:$|\n)|[.)\]](?:\s|$))|(?<=[(\[\"'])([a-j])(?=[)\]\"']))"
+TICK, CROSS = "✓✔✅☑○〇⭕", "✗✘❌×✖☒"
 LABEL = re.compile(
     r"^[^\w\"'(（\[]*[\"'(\[]?([A-Za-z])[\"')\]]{0,2}(?:\s*[.):：,、。;\]]+\s*|\s+[-–—]\s*|[-–—]\s+|\s"
-    r"+(?=\()|\s*$)(.*)$"
+    rf"+(?=[({TICK}{CROSS}])|\s*$)(.*)$"
 )
 QUESTION = re.compile(r"^[\s)\]\"'*]*[?？]")
-TICK, CROSS = "✓✔✅☑○〇⭕", "✗✘❌×✖☒"
 
 
 @lru_cache(maxsize=128)
@@ -68,7 +68,7 @@ def words(names: tuple[str, ...]) -> Words:
     gap = r"(?:(?!(?<![^\W_])[A-Z](?![^\W_]))[^.;:!?\n])"  # what a letter is, without another letter
     called_right = (
         rf"(?<![A-Za-z0-9'\-])([A-Z])({close}(?:{of('option')})?|[).:]?\s+{gap}{{1,90}}?,?|,\s{gap}"
-        rf"{{1,90}}?,|\s*\([^()\n]{{1,90}}\))"
+        rf"{{1,90}}?,|の{gap}{{1,60}}?|\s*\([^()\n]{{1,90}}\))"
         rf"\s*(?:{of('link')}\s*){{1,4}}(?:{of('article', 'therefore')}\s*|indeed\s|clearly\s|my\s"
         rf"|by far\s|,\s*){{0,4}}{of('right')}"
         rf"|(?<![A-Za-z0-9'\-])([A-Z]){close}(?:{of('option')})?\s*(?=[\u3040-\u"
@@ -76,9 +76,9 @@ def words(names: tuple[str, ...]) -> Words:
         rf"|{of('option')}\s+[\"'(]{{0,2}}([A-Z]){close}\s+{gap}{{1,90}}?,\s*{of('being')}\s*"
         rf"(?:{of('article')}\s*){{0,2}}{of('right')}"
         rf"|{of('therefore')},?\s+{of('link')}\s+(?:{of('article', 'option')}\s+){{0,2}}([A-Z])\s+"
-        rf"{of('right')}"
+        rf"(?:{of('article')}\s+)?{of('right')}"
     )
-    ends = r"(?=[\s)\]\"'”」』】]*(?:$|[.;:,\n，。；(]))"
+    ends = rf"(?=[\s)\]\"'”」』】]*(?:$|[.;:,\n，。；(]|{of('inverted')}))"
     because = rf"(?=[\s)\]\"']*(?:$|[.;:,\n，。；(]|{of('after_letter')}))"
     weak = (
         rf"{of('therefore')}[\s,:，：]{{0,4}}(?:{of('it_is', 'think', 'link', 'therefore')}[\s"
@@ -92,7 +92,7 @@ def words(names: tuple[str, ...]) -> Words:
     text = (
         rf"(?:{noun}|{of('subject')}(?:\s+(?:here|shown|for \w+ patient))?){linked}(?=([^\n]+))"
         rf"|^\W*{of('it_is', 'think', 'choose')}\s+(?=([^\n]+))|{of('therefore')},?\s*(?::|is|:)\s"
-        rf"*(?=([^\n]+))"
+        rf"*(?=([^\n]+))|{of('right')}\s*(?:的是|のは|것은)\s*(?=([^\n]+))"
     )
     joins = rf"(?:\s*(?:/|&|,|、|，|{of('or')}|{of('and')}))+"
     denied = of("not")
@@ -106,7 +106,10 @@ def words(names: tuple[str, ...]) -> Words:
             rf"(?:^|[.!?…,;:\n\-—–。，；！？])\s*(?:but |oh,? |hmm,? )?{of('retract', 'second_thought')}"
             rf"(?=\s*(?:$|[,.:;!?…\-—–。，；！？]|no\b|it\b|the\b))"
         ),
-        re.compile(rf"{denied}\s*(?:{of('article', 'link', 'right', 'answer', 'option')}\s*|be\s*)*[\"'(]*$"),
+        re.compile(
+            rf"(?:{denied}|{of('supposed')})\s*"
+            rf"(?:{of('article', 'link', 'right', 'answer', 'option')}\s*|be\s*)*[\"'(]*$"
+        ),
         re.compile(
             rf"^[\s)\]」』】\"']*(?:{of('option')}\s*)?(?:(?:{of('link')}|appears|seems|looks|can|could"
             rf"|should|would|to|be)\s*)*,?\s*(?<!,\s)(?<!,){of('wrong')}"
@@ -115,7 +118,7 @@ def words(names: tuple[str, ...]) -> Words:
         re.compile(rf"{of('others')}\W*$"),
         re.compile(rf"^[\s\"']*{of('suppose')}[^.;]*$"),
         re.compile(rf"{of('therefore', 'instead')}|\b(?:but|since)\b"),
-        re.compile(rf"^[\s)\].\"']*?{joins}[\s(\[]*(?:{of('option', 'article')}\s*)?([A-Z]){END}"),
+        re.compile(rf"^[\s)\].\"']*?{joins}[\s(\[\"']*(?:{of('option', 'article')}\s*)?([A-Z]){END}"),
         re.compile(rf"(?<![A-Za-z0-9'\-])([A-Z])\)?\s*(?:/|&|、|{of('or')}|{of('and')})\s*\(?$"),
         re.compile(
             rf"{of('hedge_before')}[\s,]*(?:{of('it_is', 'article', 'option')}\s*|also\s+)*[\s(\["
@@ -129,11 +132,13 @@ def words(names: tuple[str, ...]) -> Words:
         re.compile(of("option")),
         re.compile(rf"^[\s)\]\"']*{of('condition')}"),
         re.compile(
-            rf"{of('not')}\s+\(?[A-Z]\)?,?\s+(?:but|mas|sino|mais|sondern)\s+(?:rather\s+)?{prefix}{LETTER}"
+            rf"{of('not')}\s+(?:de\s+)?\(?[A-Z]\)?,?\s+{of('not_but')}\s+(?:de\s+)?{prefix}{LETTER}"
             rf"|[;,.]\s*(?:but |und |and )?([A-Z])\s+(?:is|es|é|est|ist)\s*[.!]*$"
         ),
         re.compile(rf"{of('lesser')}\s*(?:{right}\s*)*$"),
         re.compile(rf"{of('names')}\s*$"),
+        re.compile(of("not_but")),
+        re.compile(of("counter")),
     )
 
 
@@ -175,3 +180,5 @@ class Words:
     not_but: re.Pattern[str]
     lesser: re.Pattern[str]
     of_name: re.Pattern[str]
+    rather_than: re.Pattern[str]
+    counter: re.Pattern[str]

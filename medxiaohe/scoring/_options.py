@@ -66,7 +66,7 @@ def _in_clause(words: str, texts: Sequence[str], names: tuple[str, ...]) -> Iter
         if not texts[i] or not (pattern := _pattern(texts[i])).search(words):
             continue
         affirmed = any(
-            not _denial(names).search(words[: match.start()])
+            not _denial(names).search(rather_than(names).split(words[: match.start()])[-1])
             and not _denial_behind(names).match(words[match.end() :])
             for match in pattern.finditer(words)
         )
@@ -78,6 +78,12 @@ def _in_clause(words: str, texts: Sequence[str], names: tuple[str, ...]) -> Iter
 def _pattern(option: str) -> re.Pattern[str]:
     latin = re.match(r"[\u0000-\u2fff]*$", option)
     return re.compile(rf"(?<![^\W_]){re.escape(option)}(?![^\W_])" if latin else re.escape(option))
+
+
+@lru_cache(maxsize=256)
+def rather_than(names: tuple[str, ...]) -> re.Pattern[str]:
+    """What ends a denied half of a clause: "not the liver but the pancreas"."""
+    return re.compile(any_of(names, "not_but"), re.IGNORECASE)
 
 
 @lru_cache(maxsize=256)
@@ -100,6 +106,9 @@ def asserted(sentence: str, texts: Sequence[str], names: tuple[str, ...], freely
     likeliest or
     right one, or, where it may speak `freely`, opens or ends with the option.
     """
+    if cuts := list(rather_than(names).finditer(sentence)):
+        if _denial(names).search(sentence[: cuts[-1].end()]):  # "not the liver but the pancreas"
+            sentence, freely = sentence[cuts[-1].end() :], True
     found = named(sentence, texts, names)
     if len(found) != 1 or not all(found.values()) or sentence.rstrip().endswith(("?", "？")):
         return ""

@@ -147,6 +147,32 @@ def test_a_stage_that_does_not_help_is_said_not_to(made: Path) -> None:
     assert "not measurably better than always giving the same answer" in page_of(made)
 
 
+def test_how_replies_were_read_is_a_table_by_task_and_by_model(
+    run_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folders = copy(run_folders, tmp_path)
+    known = {"n": 200, "unparsed": 0.07, "refused": 0.03, "truncated": 0.05, "wrong": 0.5, "left_out": 0.59}
+    edit(
+        folders["comparison"] / "comparison.json",
+        readings={"chest_xray": {"stages": {"base": known}}},
+        by_model={"base": {key: known[key] for key in ("n", "unparsed", "refused", "truncated")}},
+        warnings=["base leaves 15 % unread"],
+    )
+    run_page(PageSettings(), tmp_path, **folders)
+    page = page_of(tmp_path)
+    table, behind = page[page.index("How replies were read") :].split("</table>")[:2]
+    rows = [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.split(r"</t[dh]>", row)[:-1]]
+        for row in re.split(r"<tr\b[^>]*>", table)[1:]
+    ]
+    assert rows == [
+        ["Task", "Stage", "n", "Unparsed", "Refused", "Truncated", "Mean by parser", "Unread left out"],
+        ["chest_xray", "base", "200", "7.0 %", "3.0 %", "5.0 %", "strict 0.500", "0.590"],
+        ["all tasks", "base", "200", "7.0 %", "3.0 %", "5.0 %", "", ""],
+    ]
+    assert "base leaves 15 % unread" in behind
+
+
 def test_holm_decides_and_fewer_bits_are_better(run_folders: dict[str, Path], tmp_path: Path) -> None:
     folders = copy(run_folders, tmp_path)
     row = {"a": "base", "b": "sft", "difference": 0.1, "low": 0.01, "high": 0.2, "p": 0.02, "n": 50}
