@@ -158,6 +158,8 @@ class Annotations:
     nodes: tuple[str, ...] = ()  # of the tree, that the row was found or written for
     medical: Medical | None = None
     alignment: Mapping[str, Any] = field(default_factory=dict)  # what data.align checked
+    # {gold, row}: what the metrics of a task file of lm-eval or lmms-eval read (tasks/_lm_eval/metrics.py)
+    harness: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medxiaohe import io, plugins
+from medxiaohe import io, permission, plugins
 from medxiaohe.cli import runs
 from medxiaohe.cli.summary import budgets, costs, scores, table
 from medxiaohe.errors import ConfigError
@@ -34,6 +34,7 @@ from medxiaohe.recipe import load
 from medxiaohe.recipe import run as recipes
 from medxiaohe.scoring.judges import belief, selftest, use
 from medxiaohe.scoring.parsers import PARSERS, STRICT
+from medxiaohe.tasks import _lm_eval
 
 RUN, PAGE = "run", "page"  # the folders below --out
 
@@ -90,6 +91,7 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
         "cache": not args.no_cache and not values.get("temperature") and not args.temperature,
     }
     if args.tasks:
+        allow_task_files(_names(args.tasks), allow_code=args.allow_code)
         values["tasks"] = [
             {"name": name, "limit": args.limit, "split": args.split} for name in _tasks(_names(args.tasks))
         ]
@@ -133,12 +135,22 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def allow_task_files(names: list[str], *, allow_code: bool) -> None:
+    """Allow the code that task files of lm-eval and lmms-eval name with !function, where the user says so."""
+    for name in names if allow_code else ():
+        if name.endswith((".yaml", ".yml")) and Path(name).is_file() and _lm_eval.is_one(Path(name)):
+            permission.allow(_lm_eval.functions(Path(name)))
+
+
 def _tasks(names: list[str]) -> list[str]:
     """Names of tasks; a pattern such as med* stands for all that ship and match it."""
     found: list[str] = []
     for name in names:
         if name.endswith(".py"):
             raise ConfigError(f"--tasks {name}: which function of the file makes the task? write {name}:NAME")
+        if name.endswith((".yaml", ".yml")) and Path(name).is_file() and _lm_eval.is_one(Path(name)):
+            found += _lm_eval.members(Path(name))  # a group file stands for its tasks
+            continue
         fits = fnmatch.filter(plugins.available("tasks"), name) if set("*?[") & set(name) else [name]
         if not fits:
             raise ConfigError(

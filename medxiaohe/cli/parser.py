@@ -399,6 +399,7 @@ def parser() -> Parser:
     tasks.add_argument(
         "--check", action="store_true", help="read the items: how many there are, and whether they changed"
     )
+    _code_options(tasks)
     _name_words(verbs)
     return top
 

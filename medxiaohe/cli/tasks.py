@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from medxiaohe import plugins
 from medxiaohe import tasks as tasks_of
+from medxiaohe.cli.evals import allow_task_files
 from medxiaohe.cli.summary import table
 from medxiaohe.errors import MedError
 from medxiaohe.progress import track
@@ -39,6 +40,7 @@ class Row:
 
 def tasks(args: argparse.Namespace) -> int:
     """Print one row a task."""
+    allow_task_files(args.names, allow_code=getattr(args, "allow_code", False))
     names = args.names or plugins.available("tasks")
     rows = [_row(name, check=args.check) for name in (track(names, "tasks") if args.check else names)]
     if args.json:

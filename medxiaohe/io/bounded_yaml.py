@@ -7,6 +7,7 @@ value is made (YAML 1.1, sections 3.2.2 and 10.2; the type repository for `<<`, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,24 @@ MAX_DEPTH = 50
 MAX_NUMBER = 100  # characters
 
 
-def read(path: Path, *, unique_keys: bool = False) -> Any:
+Constructors = Mapping[str, Callable[[Any, Any], Any]]
+
+
+def read(path: Path, *, unique_keys: bool = False, constructors: Constructors | None = None) -> Any:
     """The value of a YAML file; raises as `load`, and OSError or UnicodeDecodeError where it is no text."""
     with open_regular(path) as file:
-        return load(file.read(MAX_BYTES + 1).decode("utf-8"), unique_keys=unique_keys)
+        text = file.read(MAX_BYTES + 1).decode("utf-8")
+    return load(text, unique_keys=unique_keys, constructors=constructors)
 
 
-def load(text: str, *, unique_keys: bool = False) -> Any:
+def load(text: str, *, unique_keys: bool = False, constructors: Constructors | None = None) -> Any:
     """The value of a YAML document of plain types.
 
     Args:
         text: the document.
         unique_keys: refuse a key that is there twice, because one of the two would be lost.
+        constructors: tag, such as "!function" -> what makes the value of the loader and a node that has it;
+            any other tag is refused.
 
     Raises:
         yaml.YAMLError: not YAML, or past a limit; the message names the line where it is known.
@@ -61,6 +68,8 @@ def load(text: str, *, unique_keys: bool = False) -> Any:
                 )
             return super().construct_object(node, deep)
 
+    for tag, make in (constructors or {}).items():
+        Loader.add_constructor(tag, make)
     loader = Loader(text)
     try:
         node = loader.get_single_node()

@@ -77,7 +77,7 @@ def _fits(key: str, value: Any) -> bool:
         return isinstance(value, (list, tuple)) and all(map(_is_mention, value))
     if key == "medical":
         return isinstance(value, Mapping) and set(value) == {"probability", "round"}
-    if key == "alignment":
+    if key in ("alignment", "harness"):
         return isinstance(value, Mapping)
     return key == "reviewed" or _texts(value)
 

@@ -128,6 +128,10 @@ def render_prompt(
     see."""
     if not messages:
         raise DataError("nothing to ask: the conversation has no message")
+    if messages[0].role == "document":  # a text to go on with, as it is: no chat template, no end
+        return _piece(
+            "\n".join(plain(m.text, processor) for m in messages), tuple(messages), False, processor, opener
+        )
     ends = [end for end, message in enumerate(messages, 1) if message.role == "assistant"]
     turns = [_turn(messages[:end], processor, tools) for end in ends]
     last = _template(messages, processor, generation=True, tools=tools)

@@ -79,12 +79,14 @@ class _Template:
         raise ModelError("the mask of `generation` blocks is not made here: models.render makes one")
 
 
-def render(template: str, values: dict[str, Any]) -> str:
+def render(template: str, values: dict[str, Any], *, strict: bool = False) -> str:
     """The text of a template.
 
     Args:
         template: of Jinja, with what transformers adds.
         values: plain data.
+        strict: a name without a value is an error, a last newline stays, and there is `regex_replace`: as
+            lm-evaluation-harness renders the texts of its tasks.
 
     Raises:
         ModelError: the template needs more than SECONDS, MEMORY_MIB or MAX_TEXT.
@@ -94,7 +96,7 @@ def render(template: str, values: dict[str, Any]) -> str:
         child = _children.get(os.getpid())
         if child is None or not child.alive:
             child = _children[os.getpid()] = _Child()
-        answer = child.ask({"template": template, "values": values})
+        answer = child.ask({"template": template, "values": values, "strict": strict})
     if "text" in answer:
         return str(answer["text"])
     if "limit" in answer:
@@ -203,7 +205,8 @@ def _serve() -> None:
             most = int(time.process_time()) + KILL_SECONDS
             resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
             signal.setitimer(signal.ITIMER_PROF, SECONDS)
-            text = compiled(request["template"]).render(**request["values"])
+            make = _strict if request.get("strict") else compiled
+            text = make(request["template"]).render(**request["values"])
             signal.setitimer(signal.ITIMER_PROF, 0)
             give({"text": text} if len(text) <= MAX_TEXT else {"limit": f"{MAX_TEXT >> 20} MiB of text"})
         except _TooLong:
@@ -215,6 +218,19 @@ def _serve() -> None:
             give({"error": f"{kind}{error}"[:2000]})
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _strict(template: str) -> Any:
+    import re
+
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters["regex_replace"] = lambda text, pattern, new, count=0: re.sub(
+        pattern, new, text, count=count
+    )
+    return environment.from_string(template)
 
 
 def _late(*_: Any) -> None:

@@ -19,7 +19,7 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.retrieval.library import open_library
 from medxiaohe.retrieval.store import Store
 from medxiaohe.scoring.choice import LETTERS
-from medxiaohe.tasks import _definition, _fields, _prompts, _rows
+from medxiaohe.tasks import _definition, _fields, _lm_eval, _prompts, _rows
 from medxiaohe.tasks._common import alternating, hash_split, item, known_split, shuffled, stored
 from medxiaohe.tasks._definition import Definition
 from medxiaohe.tasks._reads import note, shown
@@ -32,6 +32,8 @@ def factory(path: Path) -> Callable[..., Task]:
     """The function that makes the task of a file, as `plugins.load` returns it: NAME(path="",
     revision=None,
     allow_outside=())."""
+    if _lm_eval.is_one(path):
+        return _lm_eval.factory(path)
     about = _definition.read(path)
     if (beside := path.parent / about.dataset_path).exists():
         about = replace(about, dataset_path=str(beside))  # a path is relative to the file that names it

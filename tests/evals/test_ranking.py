@@ -51,6 +51,23 @@ def backend(folder: Path) -> Any:
     return plugins.load("models", "transformers")(str(folder), batch_size=3, max_new_tokens=4, device="cpu")
 
 
+def test_behind_a_document_options_are_ranked_as_lm_eval_ranks_them(blind: Path) -> None:
+    import torch
+
+    question, options = "Question: What is it?\nAnswer:", [" A", " heart failure", " pneumonia"]
+    engine = backend(blind)
+    (found,) = engine.choice_nats([[Message("document", (question,))]], [options])
+    words, model = engine.processor.tokenizer, engine.model
+    for nats, option in zip(found, options, strict=True):
+        # the tokens of the whole text, of which those behind the question's are scored: no template, no end
+        whole = words(question + option, add_special_tokens=False)["input_ids"]
+        start = len(words(question, add_special_tokens=False)["input_ids"])
+        with torch.no_grad():
+            logits = model(torch.tensor([whole])).logits[0].float().log_softmax(-1)
+        wanted = -sum(float(logits[i - 1, whole[i]]) for i in range(start, len(whole)))
+        assert nats == pytest.approx(wanted, rel=1e-4) and len(whole) > start
+
+
 def test_one_prompt_pass_gives_what_whole_passes_give(
     blind: Path, tiny_vlm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

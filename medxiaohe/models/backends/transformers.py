@@ -179,7 +179,14 @@ class Transformers:
         return sum(map(len, texts)) + IMAGE_LENGTH * _pictures(messages)
 
     def _tail(self, messages: Sequence[Message], answer: str, end: bool) -> tuple[int, ...]:
-        """The tokens a chat template writes for an answer; they do not depend on what was asked."""
+        """The tokens a chat template writes for an answer; they do not depend on what was asked.
+
+        Behind a document they are those that the answer adds to its text, and no end (lm-eval does the same).
+        """
+        if messages[0].role == "document":
+            before = render.render_prompt(messages, self.processor).tokens
+            whole = (*messages[:-1], Message("document", (messages[-1].text + answer,)))
+            return tuple(render.render_prompt(whole, self.processor).tokens[len(before) :])
         if not end:
             return tuple(
                 self.processor.tokenizer(render.plain(answer, self.processor), add_special_tokens=False)[

@@ -1,0 +1,182 @@
+"""The YAML of a task of lm-eval or lmms-eval: included files merged, code named but not run, keys checked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import permission, plugins
+from medxiaohe.errors import CodeRefused, ConfigError
+from medxiaohe.io import bounded_yaml
+
+TAG = "!function"
+MOST_INCLUDED = 8  # files, one including the next
+OUTPUTS = ("multiple_choice", "generate_until", "loglikelihood")
+KNOWN = frozenset(
+    """task task_alias tag group group_alias dataset_path dataset_name dataset_kwargs custom_dataset
+    training_split validation_split test_split fewshot_split process_docs doc_to_text doc_to_target
+    doc_to_choice doc_to_visual doc_to_image doc_to_messages unsafe_code process_results use_prompt
+    description target_delimiter fewshot_delimiter fewshot_config num_fewshot metric_list output_type
+    generation_kwargs repeats filter_list should_decontaminate doc_to_decontamination_query gen_prefix
+    metadata lmms_eval_specific_kwargs model_specific_generation_kwargs model_specific_prompt_kwargs
+    include aggregate_metric_list weight_by_size license cluster_key""".split()
+)
+# keys that only such a file has: ours always has `example` as well
+SIGNS = KNOWN - {"task", "tag", "dataset_path", "dataset_name", "dataset_kwargs", "training_split",
+    "validation_split", "test_split", "doc_to_text", "doc_to_target", "doc_to_choice", "doc_to_visual",
+    "description", "metric_list", "metadata", "license"}  # fmt: skip
+# what would change the score and is not done here
+REFUSED = {
+    "use_prompt": "prompts of promptsource",
+    "custom_dataset": "a data set made by code",
+    "unsafe_code": "running the model's code",
+}
+
+
+@dataclass(frozen=True)
+class Function:
+    """`!function module.name`: a function of a .py file beside the YAML, loaded when it is first called.
+
+    Attributes:
+        file: the .py file, beside the YAML that names it.
+        name: of the function.
+    """
+
+    file: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The name by which its code is allowed, "file.py:function"."""
+        return f"{self.file}:{self.name}"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.load()(*args, **kwargs)
+
+    def load(self) -> Any:
+        """Import the file, if that is allowed, and return the function."""
+        return _loaded(self.key)
+
+
+@functools.lru_cache(maxsize=256)
+def _loaded(key: str) -> Any:
+    try:
+        return plugins.load_object(key, from_data=True)
+    except ImportError as error:
+        raise ConfigError(f"{key} imports {error.name}, which is not installed: pip install it") from error
+
+
+def is_one(path: Path) -> bool:
+    """Whether a YAML file is a task of those harnesses rather than one of ours, which has an `example`."""
+    try:
+        raw = _raw(path)
+    except ConfigError:
+        return False
+    if "example" in raw:
+        return False
+    return bool(SIGNS & raw.keys()) or bool(list(_functions(raw))) or "{%" in str(raw.get("doc_to_text", ""))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The checked keys of a file, with those that it includes.
+
+    Raises:
+        ConfigError: no such file, no task, a key that is not known or not done here.
+        CodeRefused: it names functions, and nobody has allowed their code.
+    """
+    raw = _merged(path, MOST_INCLUDED)
+    if unknown := [key for key in raw if key not in KNOWN]:
+        raise ConfigError(f"{path}: unknown key {unknown[0]!r}{plugins.nearest(str(unknown[0]), KNOWN)}")
+    for key, what in REFUSED.items():
+        if raw.get(key):
+            raise ConfigError(f"{path}: {key}: {what} is not done here; write the task as a .py file")
+    names = [one.key for one in _functions(raw)]
+    if refused := [name for name in names if not permission.allowed(name, from_data=True)]:
+        shown = ", ".join(name.rpartition("/")[2] for name in dict.fromkeys(refused))
+        raise CodeRefused(
+            f"{path} brings code ({shown[:120]}): it is a program, so read it, then run it with --allow-code"
+        )
+    return raw
+
+
+def functions(path: Path) -> list[str]:
+    """The names of the code that a file and its group's files would run, for `permission.allow`."""
+    found = [one.key for one in _functions(_merged(path, MOST_INCLUDED))]
+    for member in members(path):
+        found += functions(Path(member)) if Path(member) != path else []
+    return list(dict.fromkeys(found))
+
+
+def members(path: Path) -> list[str]:
+    """The files of the tasks that a group file lists, in its order; the file itself where it is one task.
+
+    A name in the list is looked for as `task:` or `group:` of the YAML files in the folder and below.
+    """
+    raw = _raw(path)
+    listed = raw.get("task")
+    if not isinstance(listed, list):
+        return [str(path)]
+    there: dict[str, Path] = {}
+    for file in sorted(path.parent.rglob("*.yaml")):
+        if file != path:
+            one = _raw(file)
+            name = one.get("group") if isinstance(one.get("task"), list) else one.get("task")
+            if isinstance(name, str):
+                there.setdefault(name, file)
+    found: list[str] = []
+    for name in listed:
+        if isinstance(name, Mapping):
+            raise ConfigError(f"{path}: a task written inside a group is not read: give it a file of its own")
+        if name not in there:
+            raise ConfigError(
+                f"{path}: no file in {path.parent} has task: {name}{plugins.nearest(str(name), there)}"
+            )
+        found += members(there[name])
+    return list(dict.fromkeys(found))
+
+
+def _merged(path: Path, left: int) -> dict[str, Any]:
+    raw = _raw(path)
+    included = raw.pop("include", None)
+    files = [included] if isinstance(included, str) else included or []
+    if files and not left:
+        raise ConfigError(f"{path}: files include one another more than {MOST_INCLUDED} deep")
+    base: dict[str, Any] = {}
+    for name in files:  # a later file and the file itself go before an earlier one
+        base |= _merged(path.parent / str(name), left - 1)
+    return base | raw
+
+
+def _raw(path: Path) -> dict[str, Any]:
+    import yaml
+
+    def function(loader: Any, node: Any) -> Function:
+        module, _, name = str(loader.construct_scalar(node)).rpartition(".")
+        if not module or not name.isidentifier():
+            raise ConfigError(f"{path}: {TAG} {node.value}: write module.function")
+        file = path.parent.joinpath(*module.split(".")).with_suffix(".py")
+        return Function(str(file.resolve()), name)
+
+    try:
+        raw = bounded_yaml.read(path, constructors={TAG: function})
+    except FileNotFoundError as error:
+        raise ConfigError(f"no such file: {path} (from {Path.cwd()})") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not a task: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: a task is a mapping with task, dataset_path, doc_to_text, ...")
+    return {str(key): value for key, value in raw.items()}
+
+
+def _functions(value: Any) -> Iterator[Function]:
+    if isinstance(value, Function):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _functions(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _functions(one)

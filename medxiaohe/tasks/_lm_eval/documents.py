@@ -1,0 +1,307 @@
+"""What a task file makes of the rows of a data set: question, options, target, pictures, few-shot examples.
+
+Semantics: `ConfigurableTask.doc_to_*` and `ContextSampler.get_context` of lm_eval/api, v0.4.9, and the
+doc_to_visual and doc_to_messages of lmms-eval.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io as buffers
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import images, io
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models import templates
+from medxiaohe.tasks import _rows
+from medxiaohe.tasks._common import stored
+from medxiaohe.tasks._lm_eval.config import Function
+from medxiaohe.types import ImageRef, Message, Part
+
+Row = Mapping[str, Any]
+FEWSHOT_SEED = 1234  # of lm_eval.evaluator.simple_evaluate
+SAMPLERS = ("default", "first_n")
+PLAIN = (str, int, float, bool, type(None))
+
+
+class Documents:
+    """The rows of a task file and what it makes of them.
+
+    Args:
+        config: the checked keys of the file.
+        where: name of the file, for messages.
+        path: a file or folder in the layout of the data set; "" for what the file names.
+        revision: of a data set of the hub.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], where: str, path: str = "", revision: str | None = None
+    ) -> None:
+        self.config, self.where, self._path, self._revision = config, where, path, revision
+        self._fewshot: Sequence[Row] | None = None
+
+    # ---- rows ------------------------------------------------------------------------------------------
+
+    def rows(self, split: str) -> Sequence[Row]:
+        """The rows of a split as the file processes them; where a row has its pictures, as pictures."""
+        kwargs = self.config.get("dataset_kwargs") or {}
+        name = self._path or str(self.config["dataset_path"])
+        config = str(self.config.get("dataset_name") or "")
+        files = kwargs.get("data_files") or {}
+        if name in ("json", "csv", "parquet") and files:  # a loader of `datasets` and its files
+            file = files if isinstance(files, str) else files.get(split, "")
+            found = _rows.rows(self._beside(str(file)), split)
+        elif (root := self._local(name)) is not None:
+            pattern = files.get(split, "") if isinstance(files, Mapping) else ""
+            found = _rows.rows(root, split, config, str(pattern))
+        else:
+            found = _rows.hub(name, split, config, self._revision or kwargs.get("revision"))
+        process = self.config.get("process_docs")
+        if process is not None:
+            import datasets
+
+            made = datasets.Dataset.from_list([dict(row) for row in found])
+            found = list(self._called(process, made))
+        return found
+
+    def _local(self, name: str) -> Path | None:
+        beside = Path(self.where).parent / name
+        return beside if not self._path and beside.exists() else _rows.local(name)
+
+    def _beside(self, file: str) -> Path:
+        beside = Path(self.where).parent / file
+        found = beside if beside.exists() else Path(file)
+        if not found.exists():
+            raise DataError(f"{self.where}: no such file: {file}")
+        return found
+
+    # ---- one row ---------------------------------------------------------------------------------------
+
+    def text(self, row: Row, key: str = "doc_to_text") -> str:
+        """The question of a row."""
+        return str(self._of(self._given(key), row))
+
+    def choices(self, row: Row) -> list[str]:
+        """The options of a row; none where the file has no doc_to_choice."""
+        wanted = self._given("doc_to_choice")
+        if wanted is None:
+            return []
+        if isinstance(wanted, Mapping):
+            return [str(one) for one in wanted.values()]
+        if isinstance(wanted, list):
+            return [str(one) for one in wanted]
+        found = self._of(wanted, row)
+        found = self._literal(found) if isinstance(found, str) else found
+        if isinstance(found, Mapping):
+            found = list(found.values())
+        if not isinstance(found, (list, tuple)) or not found:
+            raise DataError(f"doc_to_choice gives no list of options, but {str(found)[:60]!r}")
+        return [str(one) for one in found]
+
+    def target(self, row: Row, key: str = "doc_to_target") -> Any:
+        """The target of a row: a number of an option, a text, or a list of either."""
+        wanted = self._given(key)
+        if isinstance(wanted, (int, list)):
+            return wanted
+        found = self._of(wanted, row)
+        if isinstance(wanted, str) and wanted not in row and isinstance(found, str):
+            if found.isdigit() and self._given("doc_to_choice") is not None:
+                return int(found)
+            if found.startswith("[") and found.endswith("]"):
+                try:
+                    return self._literal(found)
+                except DataError:
+                    return found
+        return found
+
+    def gold(self, row: Row, choices: Sequence[str]) -> list[int]:
+        """The numbers of the right options.
+
+        Raises:
+            DataError: the target is none of them; lm-eval counts such a row as wrong, whatever is answered.
+        """
+        found = self.target(row)
+        numbers = []
+        for one in found if isinstance(found, (list, tuple)) else [found]:
+            number = choices.index(one) if isinstance(one, str) and one in choices else one
+            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(choices):
+                raise DataError(f"the target {one!r} is none of the options {', '.join(choices)[:120]!r}")
+            numbers.append(number)
+        return numbers
+
+    def pictures(self, row: Row) -> list[ImageRef]:
+        """The pictures that doc_to_visual (lmms-eval) or doc_to_image (lm-eval) gives."""
+        wanted = self.config.get("doc_to_visual") or self.config.get("doc_to_image")
+        if not wanted:
+            return []
+        if isinstance(wanted, list):
+            found: Any = [row.get(name) for name in wanted]
+        else:
+            found = self._of(wanted, row)
+        every = found if isinstance(found, (list, tuple)) else [found]
+        return [self._picture(one) for one in every if one is not None]
+
+    def _picture(self, value: Any) -> ImageRef:
+        task = str(self.config["task"])
+        if isinstance(value, Mapping):
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, bytes):
+            return stored(value, task)
+        if hasattr(value, "save"):  # of PIL
+            out = buffers.BytesIO()
+            value.save(out, "PNG")
+            return stored(out.getvalue(), task)
+        if not isinstance(value, str):
+            raise DataError(f"an image must be a path, bytes or a picture, not {str(value)[:60]!r}")
+        root = self._local(self._path or str(self.config["dataset_path"])) or Path(self.where).parent
+        folder = root if root.is_dir() else root.parent
+        return images.ref(io.confined(root, [folder]).path(value, folder))
+
+    def messages(self, row: Row) -> tuple[Message, ...] | None:
+        """The conversation that doc_to_messages gives; None where the file has none."""
+        wanted = self.config.get("doc_to_messages")
+        if wanted is None:
+            return None
+        made = []
+        for turn in self._called(wanted, self._shown(row)):
+            content = turn["content"]
+            parts: list[Part] = (
+                [content] if isinstance(content, str) else [self._part(one) for one in content]
+            )
+            made.append(Message(turn["role"], tuple(parts)))
+        return tuple(made)
+
+    def _part(self, part: Mapping[str, Any]) -> Part:
+        if part.get("type") == "text":
+            return str(part["text"])
+        if part.get("type") == "image":
+            return self._picture(part.get("url") or part.get("image"))
+        raise DataError(f"doc_to_messages gives a part of type {part.get('type')!r}: text and image are read")
+
+    # ---- few-shot --------------------------------------------------------------------------------------
+
+    def sampler(self, number: int, split: str) -> Callable[[Row], str]:
+        """The text of few-shot examples before a row, drawn as lm-eval draws them.
+
+        Args:
+            number: of examples.
+            split: that is asked about; an example that is the row itself is left out.
+        """
+        if not number:
+            return lambda row: ""
+        about = self.config.get("fewshot_config") or {}
+        how = about.get("sampler", "default")
+        if how not in SAMPLERS:
+            raise ConfigError(
+                f"{self.where}: the sampler {how!r} is not done here: {', '.join(SAMPLERS)} are"
+            )
+        source = self.config.get("fewshot_split") or about.get("split")
+        given = about.get("samples")
+        if not source and given is not None:
+            rows: Sequence[Row] = given() if isinstance(given, Function) else given
+        else:
+            keys = ("training_split", "validation_split", "test_split")
+            source = source or next(self.config[key] for key in keys if self.config.get(key))
+            rows = list(self.rows(str(source)))
+        own = source == self.config.get("test_split")
+        drawn = number + own
+        if drawn > len(rows):
+            raise DataError(f"{self.where}: {drawn} few-shot examples are drawn and {len(rows)} are there")
+        dice = random.Random(FEWSHOT_SEED)
+        end = str(self.config.get("fewshot_delimiter", "\n\n"))
+        texts: dict[int, str] = {}
+
+        def context(row: Row) -> str:
+            chosen = list(range(drawn)) if how == "first_n" else dice.sample(range(len(rows)), drawn)
+            kept = [i for i in chosen if rows[i] != row][:number]
+            for i in kept:
+                if i not in texts:
+                    texts[i] = self._example(rows[i]) + end
+            return "".join(texts[i] for i in kept)
+
+        return context
+
+    def _example(self, row: Row) -> str:
+        target = self.target(row)
+        if isinstance(target, (list, tuple)):
+            target = target[0]
+        elif not isinstance(target, str) and (choices := self.choices(row)):
+            target = choices[target]
+        prefix = f"{self.config['gen_prefix']} " if self.config.get("gen_prefix") else ""
+        return f"{self.text(row)}{self.delimiter}{prefix}{target}"
+
+    @property
+    def delimiter(self) -> str:
+        """What stands between a question and its answer."""
+        return str(self.config.get("target_delimiter", " "))
+
+    # ---- templates and functions -----------------------------------------------------------------------
+
+    def _given(self, key: str) -> Any:
+        return self.config.get(key)
+
+    def _of(self, wanted: Any, row: Row) -> Any:
+        """The value of a column, of a template filled with the row, or of a function of the row."""
+        if isinstance(wanted, Function):
+            return self._called(wanted, self._shown(row))
+        if not isinstance(wanted, str):
+            return wanted
+        if wanted in row:
+            return row[wanted]
+        from jinja2 import TemplateError
+
+        try:
+            return templates.render(wanted, plain(row), strict=True)
+        except TemplateError as error:
+            there = ", ".join(map(str, row))
+            raise DataError(
+                f"{wanted[:80]!r} cannot be filled: {error}; the columns are {there[:200]}"
+            ) from error
+
+    def _called(self, function: Function, value: Any) -> Any:
+        """The result of a function; lmms-eval's take the texts around a question as well."""
+        made = function.load()
+        told = self.config.get("lmms_eval_specific_kwargs")
+        given = {"lmms_eval_specific_kwargs": told.get("default", told)} if isinstance(told, Mapping) else {}
+        takes = inspect.signature(made).parameters
+        try:
+            return made(value, **{key: value for key, value in given.items() if key in takes})
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise DataError(
+                f"{Path(function.file).name}:{function.name} fails on a row: {error!r}"
+            ) from error
+
+    def _shown(self, row: Row) -> dict[str, Any]:
+        """The row as a function of the file expects it: its pictures opened."""
+        return {key: _opened(value) for key, value in row.items()}
+
+    def _literal(self, text: str) -> Any:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+            raise DataError(f"not a list: {text[:80]!r}") from error
+
+
+def plain(value: Any) -> Any:
+    """What of a row is text, number, list or mapping: what templates and metrics are given."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items() if not isinstance(v, bytes) and _is_plain(v)}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value if _is_plain(one)]
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (*PLAIN, list, tuple, Mapping))
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes):
+        from PIL import Image
+
+        return Image.open(buffers.BytesIO(value["bytes"]))
+    return value

@@ -1,0 +1,69 @@
+"""What a reply goes through before it is scored, by `filter_list`. Semantics: lm_eval/filters, v0.4.9."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from medxiaohe.errors import ConfigError
+from medxiaohe.plugins import nearest
+
+CHANGES: dict[str, Callable[[str], str]] = {
+    "remove_whitespace": lambda text: text.lstrip(), "lowercase": str.lower, "uppercase": str.upper,
+}  # fmt: skip
+INVALID = "[invalid]"  # what lm-eval puts where a pattern matches nothing
+NAMES = (
+    "regex", "take_first", "take_first_k", "majority_vote", "remove_whitespace", "lowercase", "uppercase",
+    "map",
+)  # fmt: skip
+
+
+def check(pipelines: Sequence[Mapping[str, Any]], where: str) -> None:
+    """ConfigError for a filter that is not done here, or a pattern that is none."""
+    for pipeline in pipelines:
+        for step in pipeline.get("filter") or ():
+            name = str(step.get("function"))
+            if name not in NAMES:
+                raise ConfigError(f"{where}: no filter {name!r} here{nearest(name, NAMES)}")
+            try:
+                re.compile(str(step.get("regex_pattern", "")))
+            except re.error as error:
+                raise ConfigError(
+                    f"{where}: {step['regex_pattern']!r} is no regular expression ({error})"
+                ) from error
+
+
+def filtered(replies: Sequence[str], steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The replies of one item after every step; `take_first` leaves the first one."""
+    found = list(replies)
+    for step in steps:
+        name = str(step["function"])
+        if name == "regex":
+            found = [_matched(text, step) for text in found]
+        elif name == "take_first":
+            found = found[:1]
+        elif name == "take_first_k":
+            found = found[: int(step["k"])]
+        elif name == "majority_vote":
+            found = [Counter(found).most_common(1)[0][0]] if found else []
+        elif name == "map":
+            table = {str(key): str(value) for key, value in dict(step["mapping_dict"]).items()}
+            found = [table.get(text, str(step.get("default_value", ""))) for text in found]
+        else:
+            found = [CHANGES[name](text) for text in found]
+    return found
+
+
+def _matched(text: str, step: Mapping[str, Any]) -> str:
+    """The match of a `regex` step: the group that is not empty, of the match that `group_select` counts."""
+    fallback = str(step.get("fallback", INVALID))
+    matches = re.findall(str(step.get("regex_pattern", r"#### (\-?[0-9\.\,]+)")), text)
+    try:
+        match = matches[int(step.get("group_select", 0))]
+    except IndexError:
+        return fallback
+    if isinstance(match, tuple):
+        match = next((one for one in match if one), fallback)
+    return str(match).strip()
