@@ -255,15 +255,18 @@ def lines(
                        "retrieval": each.tolist(), "equal": counts(trial)}  # fmt: skip
                 io.append_jsonl(keep, [row])
                 done[seed, arm] = row
-    if missing := [one for one in todo if one not in done]:
+    missing = [one for one in todo if one not in done]
+    whole = [seed for seed in range(seeds) if all((seed, arm) in done for arm in arms)]
+    if missing:
         yield f"{len(missing)} of {len(todo)} runs are left: start again"
+    if not whole:
         return
-    rows = {arm: [done[seed, arm] for seed in range(seeds)] for arm in arms}
+    rows = {arm: [done[seed, arm] for seed in whole] for arm in arms}
     first = rows[arms[0]][0]
     seconds = math.fsum(row["seconds"] for row in done.values()) / len(done)
     yield (
         f"{data}: {train} pairs, {first['figures']['pairs']} held out with {first['figures']['reports']}"
-        f" different reports, {steps} steps, {seeds} seeds, {seconds:.0f} CPU seconds a run"
+        f" different reports, {steps} steps, {len(whole)} seeds, {seconds:.0f} CPU seconds a run"
     )
     some = [name for name in FIGURES if name in first["figures"]]
     yield f"| arm | {' | '.join(name.replace('_', ' ') for name in some)} |"

@@ -355,9 +355,9 @@ def drafts(rows: Sequence[dict[str, str]], train: Sequence[dict[str, str]]) -> d
     return {"nearest": nearest, "nearest + drawn": [f"{a} {b}" for a, b in zip(nearest, drawn, strict=True)]}
 
 
-def text_part(split_: str, most: int) -> Iterator[str]:
+def text_part(split_: str, most: int, labelled_only: bool = False) -> Iterator[str]:
     """P1: how far revision by the findings section lowers hallucination in impressions, and what it costs."""
-    rows = reports(split_)[: most or None]
+    rows = [row for row in reports(split_) if not labelled_only or row["uid"] in labels()][: most or None]
     labelled = sum(row["uid"] in labels() for row in rows)
     yield f"{len(rows)} reports of {split_}, {labelled} of them with labels"
     floor = [measured(row["impression"], row) for row in rows]
@@ -596,7 +596,7 @@ def motor_part() -> Iterator[str]:
 PARTS = {"verifier": lambda given: verifier_part(given.split, given.show),
          "answers": lambda given: answers_part(given.split, given.most),
     "grounding": lambda given: grounding_part(given.split),
-    "text": lambda given: text_part(given.split, given.most),
+    "text": lambda given: text_part(given.split, given.most, given.labelled),
     "grounded": lambda given: grounded_part(given.split, given.most),
     "motor": lambda given: motor_part()}  # fmt: skip
 
@@ -608,6 +608,9 @@ if __name__ == "__main__":
     options.add_argument("--split", default="test", choices=("train", "validation", "test"))
     options.add_argument("--show", type=int, default=0, help="print so many missed changes of each kind")
     options.add_argument("--most", type=int, default=0, help="reports of the part text; 0: all")
+    options.add_argument(
+        "--labelled", action="store_true", help="of the part text: reports with labels alone"
+    )
     given = options.parse_args()
     for part in [given.only] if given.only else list(PARTS):
         print(f"\n## {part}\n")

@@ -9,14 +9,16 @@ up. An earlier report is evidence of kind `prior`: it supports comparisons, and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from medxiaohe.errors import ConfigError
 from medxiaohe.scoring._sentences import sentence_spans
 from medxiaohe.types import Evidence, EvidenceKind, ImageRef, Locator
 
 MAX_IMAGES = 20
+REFERENCE = "similar reports"  # `by` of what is shown and supports nothing
 MAX_WORDS = 50_000  # of all texts of a study
 
 
@@ -71,6 +73,34 @@ def gather(study: Study) -> tuple[Evidence, ...]:
     if study.prior.strip():
         found += _passages("prior", study.prior, "prior", study.prior_date)
     return tuple(found)
+
+
+class ReportsByImage(Protocol):
+    """What looks reports up by an image: retrieval.image_reports.ImageReportStore."""
+
+    def like_image(self, image: ImageRef, top: int, others: Sequence[str] = ()) -> tuple[Evidence, ...]: ...
+
+
+def similar(study: Study, store: ReportsByImage, top: int = 3) -> tuple[Evidence, ...]:
+    """Reports of other patients whose images are like those of a study, for people to read beside it.
+
+    A reference, never the basis of a report: `gather` does not return them, so no verifier sees them and no
+    claim is supported by what another patient has.
+
+    Args:
+        study: its own patient's reports are left out.
+        store: of reports, searched by image.
+        top: reports for each image.
+
+    Returns:
+        Each report once, best first for each image; `by` says that they are a reference.
+    """
+    barred = [study.patient_id] if study.patient_id else []
+    found: dict[str, Evidence] = {}
+    for image in study.images:
+        for one in store.like_image(image, top, barred):
+            found.setdefault(one.id, replace(one, by=REFERENCE))
+    return tuple(found.values())
 
 
 def documents(study: Study) -> dict[str, bytes]:

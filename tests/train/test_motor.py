@@ -22,6 +22,7 @@ pytest.importorskip("PIL")
 
 import numpy as np  # noqa: E402
 
+from medxiaohe.evidence import gather  # noqa: E402
 from medxiaohe.models import checkpoint  # noqa: E402
 from medxiaohe.models.image_report.queue import KnowledgeQueue  # noqa: E402
 from medxiaohe.retrieval.image_reports import ImageReportStore  # noqa: E402
@@ -254,6 +255,10 @@ def test_a_later_stage_starts_from_the_tower_and_projector_and_the_index_gives_r
     assert len(found) == 23, "its own image is left out"
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     assert not {one.source for one in store.like_image(samples[1].images[0], 30, ["study 2"])} & {"study 2"}
+    study = gather.Study((samples[1].images[0],), patient_id="patient 2")
+    shown = gather.similar(study, store, 4)
+    assert len(shown) == 4 and not {one.source for one in shown} & {"study 2"}
+    assert {one.by for one in shown} == {gather.REFERENCE} and gather.gather(study) == ()
     (by_words,) = store.search([pairs.report_of(samples[3])], 5)
     assert by_words[0].text == pairs.report_of(samples[3]) and by_words[0].kind == "record"
     assert store.get("made/5").text == pairs.report_of(samples[5])
