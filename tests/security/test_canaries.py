@@ -677,6 +677,7 @@ LOOKED_AT = {
     "retrieval/dense.py": "dense store", "retrieval/graph.py": "graph store", "retrieval/text.py": "text store",  # noqa: E501
     "scoring/_languages.py": "files of this package", "scoring/peers/radeval.py": "an installed package",
     "shards.py": "names of this package, given in code", "tasks/_definition.py": "tags of YAML: task",
+    "tasks/_lm_eval/config.py": "tests/tasks/test_lm_eval_files.py: functions are refused",
     "tasks/_rows.py": "parquet metadata, reader hub", "tasks/pneumonia_mnist.py": "npz of objects",
     "train/exporters/export.py": "modules of this package", "train/loop/resume.py": "training state",
 }  # fmt: skip

@@ -8,11 +8,12 @@ import pytest
 pytest.importorskip("transformers", reason="templates are rendered as chat templates are")
 
 from medxiaohe import permission, plugins
-from medxiaohe.agents.likeliest import likeliest
 from medxiaohe.errors import CodeRefused, ConfigError, DataError
 from medxiaohe.models.backends.scripted import Scripted
 from medxiaohe.tasks import _lm_eval, make
 from medxiaohe.tasks._lm_eval import filters
+from medxiaohe.tasks._lm_eval.likeliest import likeliest
+from medxiaohe.tasks._lm_eval.task import RANKED
 from medxiaohe.types import Message, Sample, Task, Trace
 
 FOLDER = Path(__file__).parent / "lm_eval"
@@ -66,7 +67,7 @@ def test_a_published_task_file_is_read(stem: str) -> None:
     assert task.name == f"t_{stem}" and found
     for sample in found:
         assert sample.prompt.messages[-1].role in ("document", "user") and sample.target
-        if task.workflow == "likeliest":
+        if task.workflow == RANKED:
             assert sample.target in sample.choices
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from medxiaohe.agents.engine import Answer, Case, Example, Rank, workflow
-from medxiaohe.types import Message
-
-EXAMPLE = Example("B", Message("assistant", ("B",)))
+from medxiaohe.agents.engine import Answer, Case, Rank, workflow
 
 
 @workflow(roles=(), ranks=True)
