@@ -108,8 +108,8 @@ def cell(column: str, family: str, outcome: str) -> str:
     return {"failed": "no", "skipped": "-"}.get(outcome, "-")
 
 
-def page(reports: Sequence[Path], seconds: float) -> str:
-    """The page of docs/models.md."""
+def page(reports: Sequence[Path], seconds: float, note: str = "") -> str:
+    """The page of docs/models.md; the note says how the seconds came to be."""
     found = results(reports)
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
@@ -125,7 +125,9 @@ def page(reports: Sequence[Path], seconds: float) -> str:
         rows.append("| " + " | ".join([column, *cells]) + " |")
         shown += sum(one != "-" for one in cells)
     text = (ROOT / "benchmarks" / "families.md").read_text(encoding="utf-8")
-    made = f"{len(cases(reports))} tests for {shown} cells in {seconds:.0f} s of processors; {versions}."
+    made = (
+        f"{len(cases(reports))} tests for {shown} cells in {seconds:.0f} s of processors{note}; {versions}."
+    )
     return text.replace("{TABLE}", "\n".join(rows)).replace("{MADE}", made)
 
 
@@ -135,11 +137,12 @@ def main() -> None:
     )
     parser.add_argument("--report", type=Path, nargs="+", help="JUnit reports of these tests that are there")
     parser.add_argument("--seconds", type=float, default=0.0, help="of processors, that the reports took")
+    parser.add_argument("--note", default="", help="behind the seconds: on what machine they were taken")
     parser.add_argument("--write", type=Path, help="write the page to this file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         reports = args.report or [Path(folder) / "report.xml"]
-        text = page(reports, args.seconds if args.report else measure(reports[0]))
+        text = page(reports, args.seconds if args.report else measure(reports[0]), args.note)
     if args.write:
         args.write.write_text(text, encoding="utf-8")
     else:
