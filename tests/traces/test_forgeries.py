@@ -42,17 +42,20 @@ def seen(honest: Verdict, forged: Verdict) -> bool:
     return bool(forged.problems) or (less and any(level.not_checked for level in forged.levels.values()))
 
 
+@pytest.mark.parametrize("half", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_every_kind_of_forgery_is_seen_and_the_stand_alone_verifier_says_the_same(
-    honest: tuple[Path, str, str], tmp_path: Path
+    honest: tuple[Path, str, str], tmp_path: Path, half: int
 ) -> None:
-    """At least 100 kinds; the stand-alone verifier names the same first bad record, at the levels that it
-    knows."""
+    """At least 100 kinds in each half; the stand-alone verifier names the same first bad record, at levels
+    that it knows."""
     folder, private, public = honest
     alone = runpy.run_path(str(VERIFIER))["verify"]
     whole = verdict(folder, public, folder / "checkpoint")
     assert whole.problems == [] and whole.state("intact") == whole.state("resolved") == "verified"
     kinds = forgeries(folder)
-    assert len({kind.name for kind in kinds}) == len(kinds) >= 100
+    assert len({kind.name for kind in kinds}) == len(kinds)
+    kinds = kinds[half::2]
+    assert len(kinds) >= 100
     missed, other = [], []
     for n, kind in enumerate([Forgery("honest", lambda forger: None), *kinds]):
         copy = tmp_path / str(n)

@@ -154,6 +154,23 @@ def test_bad_folders_are_one_sentence_and_exit_1(
             traces.Log(folder).append([])
 
 
+def test_a_million_records_without_a_head_take_little_memory(tmp_path: Path) -> None:
+    """By the package and by the stand-alone verifier, each in a process of its own."""
+    folder = bundle(tmp_path / "t", [3])
+    _million(folder / "log.jsonl")
+    alone = Path(__file__).parent.parent.parent / "examples" / "verify_trace.py"
+    for words in (["-m", "medxiaohe", "trace", "verify", str(folder), "--no-replay"], [alone, folder]):
+        watched = "import resource, runpy, sys; sys.argv = sys.argv[1:]\ntry:\n    "
+        run = "runpy.run_module('medxiaohe', run_name='__main__')" if words[0] == "-m" else (
+            "runpy.run_path(sys.argv[0], run_name='__main__')")  # fmt: skip
+        watched += f"{run}\nfinally:\n    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss"
+        watched += "\n    print(f'peak {peak // 1024}')"
+        given = [str(word) for word in (words[1:] if words[0] == "-m" else words)]
+        done = subprocess.run([sys.executable, "-c", watched, *given], capture_output=True, text=True)
+        assert done.returncode == 1 and "bad: " in done.stdout, done.stderr
+        assert int(done.stdout.rsplit("peak ", 1)[1]) < 300, "MiB"
+
+
 def test_a_folder_without_traces_is_wrong_use(tmp_path: Path) -> None:
     for verb in (["show"], ["verify"], ["redact", "--out", str(tmp_path / "o")], ["export", "--to", "otel"]):
         assert cli.main(["trace", verb[0], str(tmp_path), *verb[1:]]) == 2
