@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from test_eval_run import TASK
 
 from medxiaohe import cli, io, traces
+from medxiaohe.evals.running.sealing import Sealing
 from medxiaohe.traces.checkpoint import new_key
 from medxiaohe.traces.store import head_name, stored
+from medxiaohe.types import Claim, Message, Prompt, Trace
 
 
 def test_rows_name_traces_that_verify_and_equal_runs_have_equal_heads(
@@ -47,3 +50,18 @@ def _opened(folder: Path) -> tuple[list[dict[str, object]], dict[str, tuple[str,
     from medxiaohe.traces.exports import read
 
     return read(next(iter(stored(folder))))
+
+
+def test_a_trace_that_no_record_can_hold_is_counted_and_its_row_has_no_name(tmp_path: Path) -> None:
+    asked = Message("user", ("A question",))
+    right = Trace(Prompt("a", (asked,)), (asked, Message("assistant", ("Yes.",))), stop="answered")
+    wrong = replace(right, prompt=Prompt("b", (asked,)), claims=(Claim("c", "Yes.", evidence=("nobody",)),))
+    rows = [{"task": "t", "trace": io.to_json(one)} for one in (right, wrong, right)]
+    sealing = Sealing(tmp_path / "traces", {"t": {"model": "m"}})
+    heads = [row["head"] for row in sealing.rows(rows)]
+    assert heads[0] == heads[2] != heads[1] == "" and sum(sealing.refused.values()) == 1
+    assert "in no tool result" in next(iter(sealing.refused))
+    assert len(list(stored(tmp_path / "traces"))) == 2
+    other = Sealing(tmp_path / "again", {"t": {"model": "other"}})
+    list(other.rows(rows))
+    assert other.digest == sealing.digest, "of the rows without the names of their traces"

@@ -584,7 +584,7 @@ FILES: dict[str, tuple[Write, Open]] = {
     **{f"tree as {what}": (lambda c, f, what=what: every(c, f, TREE, what), tree_of) for what in ("pickle", "json", "yaml")},  # noqa: E501
     **{f"results as {what}": (lambda c, f, what=what: every(c, f, RUN, what), reproduced) for what in ("pickle", "json", "yaml")},  # noqa: E501
     **{f"compared runs as {what}": (lambda c, f, what=what: every(c, f, RUN, what), compared) for what in ("pickle", "json")},  # noqa: E501
-    **{f"traces as {what}": (lambda c, f, what=what: every(c, f, "traces.jsonl trace.json MANIFEST.json evidence.jsonl", what), verified) for what in ("pickle", "json", "yaml")},  # noqa: E501
+    **{f"traces as {what}": (lambda c, f, what=what: every(c, f, "log.jsonl openings.jsonl checkpoint secret", what), verified) for what in ("pickle", "json", "yaml")},  # noqa: E501
     **{f"manifest as {what}": (lambda c, f, what=what: every(c, f, "MANIFEST.json stage.json", what), verified_stage) for what in ("pickle", "json", "yaml")},  # noqa: E501
 }  # fmt: skip
 
