@@ -1,4 +1,4 @@
-"""Workflow: the solution that a small adapter ranks first (MedAdapter, arXiv 2405.03000; RV-3).
+"""Workflow: the solution that a small adapter ranks first (MedAdapter, arXiv 2405.03000).
 
 paper says: several solutions are sampled; an encoder of the size of BERT, trained on right and wrong ones
     (the adapter), scores each, and the best is the answer

@@ -1,4 +1,4 @@
-"""Workflow: as many agents as the question is complex (MDAgents, arXiv 2404.15155; RV-3).
+"""Workflow: as many agents as the question is complex (MDAgents, arXiv 2404.15155).
 
 paper says: low: one agent; moderate: a group of specialists that discusses; high: several teams
 we do: low: `cot`; moderate: `self_consistency` of 5; high: `panel`; a complexity that cannot be read

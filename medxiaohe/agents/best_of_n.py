@@ -1,4 +1,4 @@
-"""Workflow: the solution that a verifier scores highest (arXiv 2110.14168; RV-3).
+"""Workflow: the solution that a verifier scores highest (arXiv 2110.14168).
 
 paper says: 100 solutions, scored by a verifier that was trained on right and wrong ones
 we do: 10, scored in JSON by the role `verifier` (cast a trained one); without a score none is chosen

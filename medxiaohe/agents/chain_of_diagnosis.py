@@ -1,4 +1,4 @@
-"""Workflow: abstraction, recall, reasoning, confidence, decision (CoD, arXiv 2407.13301; RV-3).
+"""Workflow: abstraction, recall, reasoning, confidence, decision (CoD, arXiv 2407.13301).
 
 paper says: where the confidence is below a threshold the patient is asked about a symptom
 we do: the leading candidates are weighed again, at most `rounds` times; the confidences are noted

@@ -1,4 +1,4 @@
-"""Workflow: a chain of thought that is a clinical rationale (arXiv 2312.07399; RV-3).
+"""Workflow: a chain of thought that is a clinical rationale (arXiv 2312.07399).
 
 paper says: rationales of a large model teach a small one; the rationale is asked for before the diagnosis
 we do: the rationale is asked for at test time; teaching with it is `data.teach`

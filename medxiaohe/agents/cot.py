@@ -1,4 +1,4 @@
-"""Workflow: chain of thought without examples (arXiv 2205.11916; the idea is of arXiv 2201.11903; RV-3).
+"""Workflow: chain of thought without examples (arXiv 2205.11916; the idea is of arXiv 2201.11903).
 
 paper says: a second request pulls the answer out of the chain
 we do: the chain ends with a line "Answer:" of the same reply

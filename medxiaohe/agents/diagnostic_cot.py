@@ -1,4 +1,4 @@
-"""Workflow: prompts that imitate how clinicians reason (arXiv 2308.06834; RV-3).
+"""Workflow: prompts that imitate how clinicians reason (arXiv 2308.06834).
 
 paper says: four strategies (differential, intuitive, analytic, Bayesian), each with worked examples
 we do: the strategy is an instruction without worked examples, and a setting

@@ -1,4 +1,4 @@
-"""Workflow: ensemble refinement, chains that are weighed together (Med-PaLM 2, arXiv 2305.09617; RV-3).
+"""Workflow: ensemble refinement, chains that are weighed together (Med-PaLM 2, arXiv 2305.09617).
 
 paper says: 11 sampled chains; the model reads them all and answers again, 33 times; plurality
 we do: the same, with numbers of the attempts in the prompts; replies without an answer abstain

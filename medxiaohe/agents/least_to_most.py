@@ -1,4 +1,4 @@
-"""Workflow: split the question into simpler ones and answer them in order (arXiv 2205.10625; RV-3).
+"""Workflow: split the question into simpler ones and answer them in order (arXiv 2205.10625).
 
 paper says: worked examples show the model how to split
 we do: an instruction asks for at most `most`; without any the question is answered at once, noted

@@ -1,14 +1,14 @@
 """Workflow: a panel of specialists with a director that discusses and votes (MAM, arXiv 2506.19835).
 
 paper says                                we do, and why
-kind of input by the file's suffix        an image or a text: prompts carry no sound and no film (MAM-1)
-kind of case, then at most 3 specialists  both JSON, repaired once; else three fixed roles, noted (MAM-2, 3)
-anonymised search; the code has neither   the assistant's query, de-identified, for the tool `search` (MAM-4)
+kind of input by the file's suffix        an image or a text: prompts carry no sound and no film
+kind of case, then at most 3 specialists  both JSON, repaired once; else three fixed roles, noted
+anonymised search; the code has neither   the assistant's query, de-identified, for the tool `search`
 3 rounds, a check with one redo, summary  the same; specialists also read the last summary, which the code
-                                          does not show: a discussion without it is a repetition (MAM-5)
-a vote without yes or no agrees (code)    it abstains: a reply that cannot be read is no consent (MAM-5)
-final, review                             the same; the review is noted (MAM-6, 7); a store of past cases
-                                          (MAM-8) is only written to in the code, so there is none here
+                                          does not show: a discussion without it is a repetition
+a vote without yes or no agrees (code)    it abstains: a reply that cannot be read is no consent
+final, review                             the same; the review is noted; a store of past cases
+                                          is only written to in the code, so there is none here
 """
 
 from __future__ import annotations

@@ -3,14 +3,14 @@
 paper says                               we do, and why
 guidelines by search, then a plan (JSON) the tool `search` if there is one; a plan that names an unknown tool
                                          or whose weights cannot reach its threshold (0.2 of 0.4 in the code)
-                                         is repaired once, then refused with the nearest name (MAP-1, 2)
+                                         is repaired once, then refused with the nearest name
 steps without their input are dropped    the same, noted; if the rest cannot reach the threshold and what was
-                                         dropped could, there is no diagnosis (MAP-3)
+                                         dropped could, there is no diagnosis
 a look of the model is yes or no by      the verdict parser; what it cannot read is a step without a result,
-substring ("unknown" is no)              which counts as dropped (MAP-3)
+substring ("unknown" is no)              which counts as dropped
 Continue, Terminate, Complete            the same; a tool that fails terminates; "Complete" counts only where
-                                         no further step can change the decision (MAP-4)
-sum of weights times results >= theta    recomputed from the record by `decide`, never by the model (MAP-5)
+                                         no further step can change the decision
+sum of weights times results >= theta    recomputed from the record by `decide`, never by the model
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Workflow: the answer that most of several chains of thought give (arXiv 2203.11171; RV-3).
+"""Workflow: the answer that most of several chains of thought give (arXiv 2203.11171).
 
 paper says: 40 chains sampled from one prompt at temperature 0.5 to 0.7; plurality of the final answers
 we do: the number of the attempt stands in the prompt; chains without an answer abstain; the first chain with

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code, as_json=args.json, debug=args.debug)
     except KeyboardInterrupt:
         return _fail(
-            "interrupted: the same command goes on where it stopped",
+            "interrupted: the same command continues where it stopped",
             INTERRUPTED,
             as_json=args.json,
             debug=False,

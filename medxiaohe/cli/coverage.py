@@ -137,7 +137,7 @@ def _text(summary: dict[str, Any], out: Path) -> str:
         )
     heads = [
         f"{one['name']}: {one['rows']:,} rows, {one['documents']:,} documents,"
-        f" {one['documents_with_mentions']:,} name an entity, {one['dead']:,} dead letters, fingerprint"
+        f" {one['documents_with_mentions']:,} name an entity, {one['dead']:,} rejected rows, fingerprint"
         f" {one['fingerprint']}"
         for one in several
     ]

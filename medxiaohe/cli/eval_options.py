@@ -146,7 +146,9 @@ def _judge(verb: argparse.ArgumentParser, what: str) -> None:
 
 def _beside(run: argparse.ArgumentParser) -> None:
     run.add_argument(
-        "--baselines", action="store_true", help="any answer on offer, and items without their image"
+        "--baselines",
+        action="store_true",
+        help="the expected score of a random option, and items without their image",
     )
     run.add_argument(
         "--perturb", default="", metavar="A,B", help="all, or names of `medxiaohe list perturbations`"

@@ -251,7 +251,7 @@ def _seconds(folder: Path) -> float | None:
 
 def _detectable(found: Mapping[str, Any]) -> str:
     """What each test could have found: a difference below it may be there and unseen."""
-    rows = [("task", "difference", "95% interval", "test", "p (Holm)", "would find")]
+    rows = [("task", "difference", "95% interval", "test", "p (Holm)", "minimum detectable")]
     for row in found["paired"]:
         interval = f"[{figure(row['low'])}, {figure(row['high'])}]"
         seen = figure(row["minimum_detectable"])

@@ -1,4 +1,4 @@
-"""Stage data.align: rows whose text contradicts what else they say go, in two stages (arXiv 2604.25296).
+"""Stage data.align: drop rows whose text contradicts their labels, in two steps (arXiv 2604.25296).
 
     samples.jsonl   what stays; `annotations.alignment` says what was checked
     dropped.jsonl   {id, source, stage, reason, detail}

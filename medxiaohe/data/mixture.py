@@ -37,6 +37,7 @@ from medxiaohe.recipe.settings import HOW, decisive
 JOBS = "medxiaohe.data.mixing.draw:"
 INDEX_SHARE = 32  # a row of the index is about so many times shorter than the row it names
 
+FREQUENCY = {"head": "frequent", "torso": "medium", "tail": "rare"}  # buckets of entities, in words
 
 @dataclass(frozen=True)
 class MixtureSettings:
@@ -357,7 +358,7 @@ def _show(
                 )
     for name, when in summary["by_bucket"].items():
         print(
-            f"  mentions of {name:<6} entities: {when['before']:.1%} drawn evenly, {when['after']:.1%} as"
-            " drawn",
+            f"  {FREQUENCY.get(name, name)} entities: {when['before']:.1%} of mentions with uniform sampling,"
+            f" {when['after']:.1%} in this mixture",
             file=sys.stderr,
         )

@@ -1,5 +1,5 @@
-"""Stage data.teach: thoughts that teachers write for questions with a known answer, kept where two gates open
-(MedXIAOHE).
+"""Stage data.teach: generate chains of thought with teacher models for questions with a known answer; keep
+those that pass the answer check and the reasoning check (MedXIAOHE).
 
     samples.jsonl        the rows of `corpus`, then the new ones; source synth_chain
     refused.jsonl        {id, teacher, draw, reason, detail, calls, cost}: every draft that was not kept

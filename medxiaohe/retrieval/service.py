@@ -1,5 +1,5 @@
 """A retriever behind HTTP: POST {"queries": [...], "k": n}, answered with {"passages": [[{"id", "text",
-"source", "score"}]]} (RWR-2).
+"source", "score"}]]} (Med-RwR).
 
 A retriever that is down is an error of its own, RetrieverDown, after a few tries: not an empty list, which a
 policy would take for "nothing is known", and not a message to the model. The query leaves this machine only

@@ -370,6 +370,6 @@ def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(
     running.send_signal(stop)
     assert running.wait(30) == 130
     (said,) = [line for line in running.stderr.read().splitlines() if line]
-    assert said == "medxiaohe: interrupted: the same command goes on where it stopped"
+    assert said == "medxiaohe: interrupted: the same command continues where it stopped"
     assert not engine.drafts(tmp_path / "out")
     assert engine.medxiaohe("run", path).returncode == 0

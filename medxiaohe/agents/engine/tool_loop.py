@@ -13,7 +13,7 @@ from medxiaohe.agents.engine.case import BudgetSpent, Case
 from medxiaohe.agents.engine.requests import Answer, Ask, Use
 from medxiaohe.types import Message, ToolCall, ToolResult
 
-Need = Literal["none", "allowed", "forced"]  # of tools (MX-25)
+Need = Literal["none", "allowed", "forced"]  # of tools (MedXIAOHE)
 FORCED = "Use a tool before you answer."
 
 

@@ -1,4 +1,4 @@
-"""Thoughts that teachers write, and the two gates that they must pass (MedXIAOHE).
+"""Chains of thought of teacher models, and the two checks they must pass (MedXIAOHE).
 
     backwards   the teacher is told question, answer and evidence, and writes the four segments that lead
                 there (reverse structured)

@@ -165,9 +165,9 @@ def _baselines(whole: Mapping[str, Any]) -> str:
     for name, task in whole["tasks"].items():
         for key, row in (task.get("baselines") or {}).items():
             if not row or not row["n"]:
-                continue  # no answers on offer, or no image
+                continue  # no answer options, or no image
             rows.append(
-                [name, {"random": "any answer on offer", "blind": "without the image"}[key], *estimate(row)]
+                [name, {"random": "a random option", "blind": "without the image"}[key], *estimate(row)]
             )
     return (
         "## Without skill\n\n" + _table(("task", "baseline", "n", "score", "95 % interval"), rows)

@@ -45,7 +45,7 @@ def needed(task: Task, engine: Model) -> Callable[[Sample], tuple[str, ...]]:
     offered = candidates(task)
     if offered is None:
         raise ConfigError(
-            f"the task {task.name} has no fixed answers on offer: it cannot be ranked, only generated"
+            f"the task {task.name} has no fixed answer options: it cannot be ranked, only generated"
         )
     return offered
 

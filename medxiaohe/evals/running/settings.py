@@ -60,7 +60,7 @@ class RunSettings:
     batch_size: int = 16
     max_new_tokens: int = 64
     seed: int = 0
-    # rank: the most likely of the answers on offer, nothing is generated
+    # rank: the most likely of the answer options, nothing is generated
     mode: Literal["generate", "rank"] = "generate"
     # {name: panel, rounds: 2, budget: {asks: 20}}: how each item is asked, instead of the task's workflow
     workflow: dict[str, Any] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class RunSettings:
     perturb: tuple[str, ...] = ()  # names of `medxiaohe list perturbations`, or all
     # the model that rewords questions for the perturbation `rewrite`
     rewriter: Rewriter = field(default_factory=Rewriter)
-    confidence: bool = False  # calibration, from the likelihood of the answers on offer
+    confidence: bool = False  # calibration, from the likelihood of the answer options
     calibrate: int = 0  # validation items to fit a temperature and conformal sets on
     compat: tuple[str, ...] = ()  # published scorers to show beside ours (evals/reporting/peer_scorers.py)
     judge: JudgeSettings = field(default_factory=JudgeSettings)  # of scorers that need one, and of `parsers`
