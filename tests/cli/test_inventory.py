@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import json
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from email.message import Message
 from pathlib import Path
 
@@ -14,6 +19,10 @@ from medxiaohe.cli import inventory, main
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "constraints/cpu.lock"
+_spec = importlib.util.spec_from_file_location("lock", ROOT / "constraints/lock.py")
+assert _spec is not None and _spec.loader is not None
+lock = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(lock)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +112,36 @@ def test_the_lock_has_one_hash_of_everything_that_is_asked_for_and_no_address() 
     assert "://" not in LOCK.read_text() and "@" not in LOCK.read_text()
 
 
+def wheel(folder: Path) -> Path:
+    """The smallest package that pip takes."""
+    file, about = folder / "tiny_lock-1.0-py3-none-any.whl", "tiny_lock-1.0.dist-info"
+    with zipfile.ZipFile(file, "w") as packed:
+        packed.writestr("tiny_lock.py", "")
+        packed.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: tiny-lock\nVersion: 1.0\n")
+        packed.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        packed.writestr(f"{about}/RECORD", "")
+    return file
+
+
+@pytest.mark.parametrize("hashed", ["right", "changed", "none"])
+def test_pip_takes_a_line_of_the_lock_only_with_the_hash_of_the_file(hashed: str, tmp_path: Path) -> None:
+    digest = hashlib.sha256(wheel(tmp_path).read_bytes()).hexdigest()
+    if hashed == "changed":
+        digest = "0" * 8 + digest[8:]
+    package = {"metadata": {"name": "Tiny_Lock", "version": "1.0"}}
+    (line,) = lock.locked(
+        {"install": [{**package, "download_info": {"archive_info": {"hashes": {"sha256": digest}}}}]}
+    )
+    (tmp_path / "cpu.lock").write_text(line if hashed != "none" else line.partition(" ")[0])
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--require-hashes", "--no-deps"]
+    command += ["--no-index", "--find-links", str(tmp_path), "-r", str(tmp_path / "cpu.lock")]
+    done = subprocess.run([*command, "--disable-pip-version-check"], capture_output=True, text=True)
+    if hashed == "right":
+        assert done.returncode == 0 and "Would install tiny" in done.stdout, done.stderr
+    else:
+        assert done.returncode != 0 and re.search("DO NOT MATCH|Hashes are required", done.stderr)
+
+
 def test_the_lock_and_the_constraints_name_the_same_versions() -> None:
     pinned = dict(
         line.split("==")
@@ -116,3 +155,4 @@ def test_the_lock_and_the_constraints_name_the_same_versions() -> None:
         if pinned.get(name, version).partition("+")[0] != version.partition("+")[0]
     }
     assert not differing
+    assert pinned.keys() <= locked().keys()  # nothing that is pinned is without a hash
