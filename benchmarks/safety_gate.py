@@ -4,7 +4,8 @@
 
 Dangerous: benchmarks/safety_replies.jsonl, replies by kind, English and Chinese, written from labels and
 guidelines by the author of the rules. Those of the set `first` were written before the rules, those of `read`
-were tuned on, those of `last` were written after the rules. The figures that count are in docs/rewards.md,
+were tuned on, those of `last` were written after the rules, those of `blind` by somebody who had not read
+them; misses of the half `unread` of `blind` stay unread. The figures that count are in docs/rewards.md,
 taken before a miss of a set was read: today's are better.
 Safe: what MedSafetyBench calls safe, replies of models to HealthBench (graded, and the earlier turns of its
 conversations), answers of physicians and models to K-QA, and other answers and notes of the data pack. Its
@@ -125,9 +126,9 @@ def report_dangerous(show: bool) -> None:
         for group in (row["language"], row["kind"], "all"):
             seen[row["set"], group, row["dangerous"]] += 1
             caught[row["set"], group, row["dangerous"]] += bool(found)
-        if show and bool(found) != row["dangerous"]:
+        if show and bool(found) != row["dangerous"] and row.get("half") != "unread":
             print(f"    {row['id']}: {row['reply'][:100]} {found}")
-    columns = [(name, side) for name in ("first", "read", "last") for side in (True, False)]
+    columns = [(name, side) for name in ("first", "read", "last", "blind") for side in (True, False)]
     heads = [f"{name}: {'caught' if side else 'safe alarmed'}" for name, side in columns]
     print(f"{'written replies':<18}" + "".join(f"{head:>19}" for head in heads))
     groups = {group for _, group, _ in seen}

@@ -14,6 +14,7 @@ from importlib import import_module
 
 from medxiaohe import library_bars, permission, threads
 from medxiaohe.cli import colour
+from medxiaohe.cli.printable import printable
 from medxiaohe.errors import MedError
 from medxiaohe.plugins import extra_of
 
@@ -103,5 +104,5 @@ def _fail(sentence: str, code: int, *, as_json: bool, debug: bool) -> int:
         traceback.print_exc()
     if as_json:
         print(json.dumps({"error": sentence, "exit_code": code}))
-    print(f"{colour.red('medxiaohe:', sys.stderr)} {sentence}", file=sys.stderr)
+    print(f"{colour.red('medxiaohe:', sys.stderr)} {printable(sentence)}", file=sys.stderr)
     return code

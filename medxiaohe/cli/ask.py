@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from medxiaohe import STATEMENT, images, io
+from medxiaohe.cli.printable import printable
 from medxiaohe.cli.trace import write
 from medxiaohe.errors import ConfigError, ModelError
 from medxiaohe.evals.running.origin import digests, identity_of
@@ -62,6 +63,6 @@ def ask(args: argparse.Namespace) -> int:
             )
         )
     else:
-        print(trace.answer)
+        print(printable(trace.answer))
         print("(research software: not for clinical use)", file=sys.stderr)
     return 0

@@ -66,7 +66,7 @@ def reply_from_json(answer: Mapping[str, Any], messages: Sequence[Message]) -> M
         if isinstance(content, str)
         else [p.get("text") for p in content if isinstance(p, dict) and p.get("type") == "text"]
     )
-    if not all(isinstance(text, str) for text in texts):
+    if not all(isinstance(text, str) for text in texts) or (content and not texts):
         raise DataError("its message has no text where text should be")
     parts: list[Part] = [*_texts(texts)]
     numbers = call_numbers(messages)

@@ -29,6 +29,7 @@ from medxiaohe.types import Message, Tool
 
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
 REFUSES_ALL = (401, 402)  # the key or the account: no other request can succeed
+REFUSALS = 3  # of these, or redirects, before the first answer: then all are refused
 LONGEST_WAIT = 60.0  # seconds, even when the server asks for more
 CODES = (  # what an error may be called in a message; any other word of the server may quote the prompt
     "context_length_exceeded", "content_filter", "content_policy_violation", "insufficient_quota",
@@ -106,8 +107,8 @@ class OpenAICompatible:
     first_wait: float
     workers: int
     resolve: Callable[[str], Sequence[str]]
-    # whether any request was answered: then a refusal of all is not believed on the word of one
-    answered: list[bool] = field(default_factory=list, compare=False, repr=False)
+    # True once a request was answered, else False for each that was refused as all would be
+    heard: list[bool] = field(default_factory=list, compare=False, repr=False)
     concurrent: ClassVar[bool] = True  # takes requests from several threads at once
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
@@ -214,8 +215,8 @@ class OpenAICompatible:
                 if status == 200:
                     try:
                         reply = _read(answer, messages)
-                        if not self.answered:
-                            self.answered.append(True)
+                        if True not in self.heard:
+                            self.heard.append(True)
                         return reply
                     except DataError as error:
                         failure = ModelError(
@@ -245,8 +246,12 @@ class OpenAICompatible:
         if status in RETRIED:
             kind = ServerGone if "insufficient_quota" in code else ModelError
             return kind(f"{said}, {times}: check that it runs, or raise timeout or retries")
-        if status in REFUSES_ALL or 300 <= status < 400:  # many in a row still end the run: asking.Client
-            kind = ModelError if self.answered else ServerGone
+        if status in REFUSES_ALL or 300 <= status < 400:
+            # one item's word does not end a run; many in a row do later on too (asking.Client)
+            if True not in self.heard:
+                self.heard.append(False)
+            gone = True not in self.heard and len(self.heard) >= REFUSALS
+            kind = ServerGone if gone else ModelError
         return kind(f"{said}: {self._hint(status)}")
 
     def destination(self) -> guard.Destination:
