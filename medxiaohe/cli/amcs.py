@@ -65,7 +65,7 @@ def _text(whole: dict[str, Any]) -> str:
             d = pair[direction]
             cells.append(
                 (
-                    f"{a} -> {b}", f"{d['score']:.3f}", f"{d['low']:.3f} to {d['high']:.3f}",
+                    f"{a} -> {b}", f"{d['score']:.3f}", f"[{d['low']:.3f}, {d['high']:.3f}]",
                     f"{100 * d['equal']:.1f} %",
                     f"{d['control']:.3f}", f"{d['n']:,} of {d['of']:,}", f"{d['against']:,}",
                 )

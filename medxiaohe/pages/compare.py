@@ -63,7 +63,7 @@ def _scores(results: list[dict[str, Any]], names: list[str], changes: Mapping[st
         for whole in results:
             scores = whole["tasks"].get(task, {}).get("scores")
             cells.append(
-                f"{decimal(scores['mean'])} [{interval(scores['low'], scores['high'])}]" if scores else "none"
+                f"{decimal(scores['mean'])} {interval(scores['low'], scores['high'])}" if scores else "none"
             )
         cells += [
             tag("a", count(counts[change]), href=f"#items?{eval_items.query(task=task, verdict=change)}")

@@ -97,7 +97,7 @@ def estimate(row: Mapping[str, Any] | None) -> list[str]:
     """n, mean and interval of a row as text."""
     if not row or not row.get("n"):
         return ["0", "", ""]
-    return [f"{row['n']:,}", number(row["mean"]), f"{number(row.get('low'))} to {number(row.get('high'))}"]
+    return [f"{row['n']:,}", number(row["mean"]), f"[{number(row.get('low'))}, {number(row.get('high'))}]"]
 
 
 def number(value: float | None) -> str:
@@ -186,7 +186,7 @@ def _perturbed(whole: Mapping[str, Any]) -> str:
                 continue
             flips, between = row["flips"], row["difference_low"] is not None
             change = f"{row['difference']:+.3f}" + (
-                f" ({number(row['difference_low'])} to {number(row['difference_high'])})" if between else ""
+                f" [{number(row['difference_low'])}, {number(row['difference_high'])}]" if between else ""
             )
             rows.append(
                 [
@@ -229,7 +229,7 @@ def _calibrated(whole: Mapping[str, Any]) -> str:
                 else ""
             )
             held = fitted["conformal"]["held"]["mean"] if fitted else None
-            interval = f"{number(ece['low'])} to {number(ece['high'])}"
+            interval = f"[{number(ece['low'])}, {number(ece['high'])}]"
             cells = [
                 number(found["accuracy"]["mean"]),
                 number(ece["value"]),

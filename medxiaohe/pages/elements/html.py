@@ -117,7 +117,8 @@ def signed(value: float) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{decimal(low)} to {decimal(high)}"
+    """An interval in the form that terminal, tables and pages share: [0.457, 0.640]."""
+    return "" if low is None or high is None else f"[{decimal(low)}, {decimal(high)}]"
 
 
 def p_value(value: float | None) -> str:
