@@ -40,11 +40,13 @@ def index(folder: Path) -> Index:
 
     path = _path(folder)
     if (found := _kept(path)) is None:
-        with io.in_turn(path.parent):  # a second process waits, then finds it built
+        # a second process that needs the same index waits, then finds it built; others are not held up
+        with io.in_turn(path):
             if (found := _kept(path)) is None:
                 Index.of(Tree.load(folder)).save(path)
                 for old in sorted(path.parent.glob("*.index"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
                     old.unlink(missing_ok=True)
+                    old.with_name(f".{old.name}.lock").unlink(missing_ok=True)
                 found = Index.load(path)
     return found
 
