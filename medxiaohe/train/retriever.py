@@ -50,12 +50,13 @@ MOST_TITLE = 300  # characters of a first line that can be a title
 
 @dataclass(frozen=True)
 class RetrieverSettings:
+    # bi: an embedder; cross: a cross-encoder; heads: linear maps
     kind: Literal["bi", "cross", "heads"] = "bi"
     base: InputPath = "minilm"  # of kinds bi and cross: minilm, e5, or a folder
     tower: InputPath = "dinov2"  # of kind heads: an embedder of images
     embedder: InputPath = "minilm"  # of kind heads: an embedder of texts
     modality: str = ""  # of kind heads: only rows whose source begins so
-    steps: int = 200
+    steps: int = 200  # optimizer steps
     batch: int = 16  # pairs
     negatives: int = 3  # of kind cross: passages that BM25 finds and that are not the right one
     learning_rate: float = 2e-5  # of kind heads 50 times as much
