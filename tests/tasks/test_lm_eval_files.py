@@ -8,11 +8,11 @@ import pytest
 pytest.importorskip("transformers", reason="templates are rendered as chat templates are")
 
 from medxiaohe import permission, plugins
+from medxiaohe.agents.engine.likeliest import likeliest
 from medxiaohe.errors import CodeRefused, ConfigError, DataError
 from medxiaohe.models.backends.scripted import Scripted
 from medxiaohe.tasks import _lm_eval, make
 from medxiaohe.tasks._lm_eval import filters
-from medxiaohe.tasks._lm_eval.likeliest import likeliest
 from medxiaohe.tasks._lm_eval.task import RANKED
 from medxiaohe.types import Message, Sample, Task, Trace
 

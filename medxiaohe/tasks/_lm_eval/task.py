@@ -15,7 +15,7 @@ from medxiaohe.tasks._lm_eval.documents import Documents, plain
 from medxiaohe.types import Annotations, Message, Sample, Task
 
 SPLITS = {"train": "training_split", "validation": "validation_split", "test": "test_split"}
-RANKED = "medxiaohe.tasks._lm_eval.likeliest:likeliest"  # the workflow that ranks options
+RANKED = "medxiaohe.agents.engine.likeliest:likeliest"  # the workflow that ranks options
 
 
 def factory(path: Path) -> Callable[..., Task]:
