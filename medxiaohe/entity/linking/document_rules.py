@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from medxiaohe.entity.linking import context, coordination
+from medxiaohe.entity.linking import context, coordination, longer_names
 from medxiaohe.entity.linking.abbreviations import Definition, definitions
 from medxiaohe.entity.linking.link import HAS_CJK
 from medxiaohe.entity.linking.mentions import Draft, Names, in_place_of, without_overlap
@@ -27,9 +27,10 @@ NOUNS = ("disease", "syndrome")
 CAUSED = re.compile(r"(?:[\w,'()+]+[\s-]+){1,4}?(?:induced|associated|related|dependent|mediated)\b")
 # words before a name that do not make it another disease; "feline asthma (FA)" is no asthma of the tree
 QUALIFIERS = frozenset(
-    """acute active adult advanced chronic classic classical clinical congenital early familial hereditary
-    human idiopathic inherited isolated late mild moderate new non onset permanent persistent primary
-    recurrent severe sporadic systemic the typical a an""".split()
+    """acute active adolescent adult advanced childhood chronic classic classical clinical congenital early
+    familial genetic hereditary human idiopathic inherited isolated late linked mild moderate
+    new non onset permanent persistent primary recurrent severe spontaneous sporadic
+    subjective systemic the typical x a an""".split()
 )
 HEAD_KINDS = frozenset({"disease", "chemical"})
 # letters, all capitals or digits: a gene, a phrase or a heading as often as the entity, unless the text
@@ -78,6 +79,7 @@ class Page:
         self._senses = [one for one in senses(text) if text[one.start : one.end] not in explained]
         for sense in self._senses:
             yield from sense.names
+        yield from longer_names.asked(text, self.drafts)
         for sentence, drafts in self._by_sentence(self.drafts).items():
             mentions = [draft.span for draft in drafts if coordination.may_share(text, draft.span)]
             if mentions and (proposed := coordination.proposals(self._words_of(sentence), mentions)):
@@ -87,6 +89,7 @@ class Page:
     def resolved(self, names: Names, known: dict[str, str]) -> list[Draft]:
         """The mentions after all rules; those of a coordination have one span, no others overlap."""
         drafts = [draft for draft in self.drafts if not self._is_something_else(draft)]
+        drafts = longer_names.whole(self.text, drafts, names.kind, known)
         if self._senses:
             drafts = self._with_senses(drafts, known)
         if self._uses:

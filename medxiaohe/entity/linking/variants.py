@@ -77,9 +77,9 @@ _NON = re.compile(r"(?<![^ ])non(?=[a-z]{4})(?!no)", re.IGNORECASE)
 # prefixes that are written with a hyphen, a space or neither
 _JOINED = tuple("non post pre anti intra extra peri micro multi inter sub hyper hypo".split())
 _PREFIX = re.compile(
-    r"(?<![^ ])(post|pre|anti|intra|extra|peri|micro|multi|inter|sub|hyper|hypo) (?=[a-z]{5})", re.IGNORECASE
+    r"(?<![^ ])(post|pre|intra|extra|peri|micro|multi|inter|sub|hyper|hypo) (?=[a-z]{5})", re.IGNORECASE
 )
-_PREFIXED = re.compile(r"(?<![^ ])(post|anti|micro)(?=(?!erior|ural|ure)[a-z]{6})", re.IGNORECASE)
+_PREFIXED = re.compile(r"(?<![^ ])(post|micro)(?=(?!erior|ural|ure)[a-z]{6})", re.IGNORECASE)
 _GREEK_NUMBER = re.compile(
     rf"(?<![^ ])({'|'.join((*GREEK, *GREEK.values()))}) ([0-9]{{1,2}})(?![^ ])", re.IGNORECASE
 )

@@ -1,0 +1,92 @@
+"""Where a name of the tree is a part of a longer name, or two names: "streptomycin sulfate", "renal injury".
+
+Rules on the mentions of a dictionary, each chosen on the training parts of BC5CDR and NCBI-disease:
+
+- A salt or ester behind another word is a piece of a drug's name, and so is a name glued to a locant or a
+  bracket ("maltolyl p-coumarate"): no mentions.
+- An injury, calcification or hyperplasia of an organ is one mention with its organ.
+- A name "A and B" of two names of the tree is two mentions: nausea and vomiting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from medxiaohe.entity.linking.mentions import Draft
+from medxiaohe.privacy.text_words import lists
+
+SALTS = frozenset(
+    """acetate besilate besylate bitartrate bromide butyrate carbonate chloride citrate decanoate
+    dihydrochloride diphosphate disodium esilate ester ethyl fumarate gluconate hemihydrate hydrate
+    hydrobromide hydrochloride hydroxide iodide lactate maleate malate mesilate mesylate methyl
+    monohydrate nitrate oxalate palmitate pamoate phosphate potassium propionate salicylate sodium
+    stearate succinate sulfate sulfonate sulphate sulphonate tartrate tosylate tosilate trihydrate
+    valerate""".split()
+)
+WORD = re.compile(r"([^\W_][\w\-’']*)[ \-]$")
+# "p-coumarate", "alpha-lipoic acid", "...phenyl)ethyl]", "]-formamide": locants and brackets of a name
+GLUED = re.compile(
+    r"(?:(?<![^\W_])(?:[a-zA-Z]|[0-9](?:,[0-9])*|alpha|beta|gamma|delta|omega|cis|trans)-|[)\]](?:-|(?=\w)))$",
+    re.IGNORECASE,
+)
+ORGAN = re.compile(
+    r"(?<![^\W_])(?:aort(?:a|ic)|arter(?:y|ial)|axonal|brain|cardiac|cerebral|coronary|endometrial|endothelial|gastric"
+    r"|glomerular|hepatic|hepatocellular|hippocampal|intestinal|kidney|liver|lung|mucosal|muscle|muscular|myocardial"
+    r"|neuronal|pancreatic|pulmonary|renal|retinal|spinal|tissue|tubular|valv(?:e|ular)|vascular) $",
+    re.IGNORECASE,
+)
+OF_AN_ORGAN = frozenset({"injury", "injuries", "calcification", "calcifications", "hyperplasia"})
+BOTH = re.compile(r"([^\W\d_]{4,}) and ([^\W\d_]{4,})")
+LETTERS_BEFORE = 24
+
+
+def asked(text: str, drafts: Sequence[Draft]) -> Iterator[str]:
+    """The names that the rules would like to be in the tree."""
+    for draft in drafts:
+        if both := BOTH.fullmatch(text, draft.start, draft.end):
+            yield from both.groups()
+
+
+def whole(
+    text: str, drafts: Sequence[Draft], kind: Callable[[str], str], known: Mapping[str, str]
+) -> list[Draft]:
+    """The mentions after the rules, in order.
+
+    Args:
+        text: of the page.
+        drafts: mentions that do not overlap, in order.
+        kind: of an entity.
+        known: entity of each name of `asked` that the tree has.
+    """
+    kept: list[Draft] = []
+    for draft in drafts:
+        if draft.how or not draft.entity:
+            kept.append(draft)
+            continue
+        before = text[max(0, draft.start - LETTERS_BEFORE) : draft.start]
+        surface = text[draft.start : draft.end].lower()
+        if kind(draft.entity) == "chemical":
+            if not _is_piece(surface, before):
+                kept.append(draft)
+        elif surface in OF_AN_ORGAN and (organ := ORGAN.search(before)):
+            start = draft.start - len(organ[0])
+            kept = [other for other in kept if other.end <= start]  # the organ itself
+            kept.append(draft._replace(start=start))
+        elif (both := BOTH.fullmatch(text, draft.start, draft.end)) and all(
+            n in known for n in both.groups()
+        ):
+            kept += [
+                draft._replace(start=both.start(i), end=both.end(i), entity=known[both[i]]) for i in (1, 2)
+            ]
+        else:
+            kept.append(draft)
+    return kept
+
+
+def _is_piece(surface: str, before: str) -> bool:
+    """Whether the name of a chemical is a piece of a longer one, by the letters before it."""
+    word = WORD.search(before)
+    if surface in SALTS and word and word[1].lower() not in lists().words:
+        return True
+    return bool(GLUED.search(before))
