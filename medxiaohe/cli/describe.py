@@ -13,9 +13,10 @@ from typing import Any
 from medxiaohe import images, io, plugins, traces
 from medxiaohe.agents.engine import run
 from medxiaohe.agents.report import report
+from medxiaohe.cli.dicom_report import write_sr
 from medxiaohe.cli.trace import read_key, write, write_page
 from medxiaohe.cli.trace_replay import Replayer, pixels
-from medxiaohe.errors import ConfigError, DataError, ModelError
+from medxiaohe.errors import ConfigError, ModelError
 from medxiaohe.evals.running.origin import digests, identity_of
 from medxiaohe.evidence import gather
 from medxiaohe.models.players import load_player, player_of
@@ -163,20 +164,3 @@ def _write_page(out: Path, key: Path | None) -> None:
     public = checkpoint.public_key(read_key(key)) if key else ""
     verdict = traces.verify(folder, public_key=public, pixels=pixels, replay=Replayer(blobs), blobs=blobs)
     write_page(recorded, out / "report.html", blobs, verdict)
-
-
-def write_sr(found: Any, source: Path, out: Path) -> None:
-    """Write a report as DICOM SR that refers to a DICOM image."""
-    from medxiaohe.reports.dicom_sr import dicom_sr
-
-    plugins.need("pydicom", why="a report as DICOM SR")
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        image = pydicom.dcmread(source, stop_before_pixels=True)
-    except (OSError, InvalidDicomError) as error:
-        raise DataError(f"{source}: not a DICOM file: {error}") from error
-    made = dicom_sr(found, image)
-    with io.storage(out):
-        made.save_as(out)

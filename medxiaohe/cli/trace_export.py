@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import traces
+from medxiaohe.cli.dicom_report import write_sr
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.evals.reporting.inspect_traces import inspect_log
 from medxiaohe.evals.running import fingerprints
@@ -79,8 +80,6 @@ def _inspect(found: Iterator[store.Stored]) -> int:
 
 
 def _sr(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
-    from medxiaohe.cli.describe import write_sr
-
     if args.dicom is None or args.out is None:
         raise ConfigError("--to sr needs --dicom FILE, the image that the report is of, and --out FILE")
     one = next(found)

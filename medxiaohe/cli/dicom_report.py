@@ -1,0 +1,26 @@
+"""A report as a DICOM SR file, for `describe --dicom` and `trace export --to sr`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import io, plugins
+from medxiaohe.errors import DataError
+
+
+def write_sr(found: Any, source: Path, out: Path) -> None:
+    """Write a report as DICOM SR that refers to a DICOM image."""
+    from medxiaohe.reports.dicom_sr import dicom_sr
+
+    plugins.need("pydicom", why="a report as DICOM SR")
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        image = pydicom.dcmread(source, stop_before_pixels=True)
+    except (OSError, InvalidDicomError) as error:
+        raise DataError(f"{source}: not a DICOM file: {error}") from error
+    made = dicom_sr(found, image)
+    with io.storage(out):
+        made.save_as(out)
