@@ -57,7 +57,7 @@ class MoeSettings:
     width: int = 64  # of the hidden layers
     longest: int = 96  # words of question, caption and rationale
     epochs: int = 30  # passes over the rows
-    batch_size: int = 32
+    batch_size: int = 32  # rows of an optimizer step
     learning_rate: float = 1e-3
     expert_loss: float = 0.1  # weight of the loss of the answers of single experts
     balance_loss: float = 0.01  # weight of the loss that has all experts used alike
