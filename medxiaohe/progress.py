@@ -9,6 +9,7 @@ A run of a recipe also keeps what its running stage has done in a folder, which 
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,10 +49,10 @@ _watch: _Watch | None = None
 
 @contextmanager
 def watched(folder: Path, changed: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Keep the progress of what runs inside the block in `folder`, which is emptied first.
+    """Keep the progress of what runs inside the block in `folder`.
 
     Args:
-        folder: for files that a page reads; no result of a stage.
+        folder: for files that a page reads; emptied first, removed at the end.
         changed: called after each change, at most every two seconds.
     """
     global _watch
@@ -65,6 +66,7 @@ def watched(folder: Path, changed: Callable[[], None] = lambda: None) -> Iterato
         yield
     finally:
         _watch = before
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def measured(step: int, values: Mapping[str, Any]) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -73,7 +72,6 @@ def run(
             if ranks.is_first():
                 with progress.watched(recipe.out / NOTES, changed):
                     done.append(_run_stage(stage, inputs, recipe, say, accept_change, changed))
-                shutil.rmtree(recipe.out / NOTES, ignore_errors=True)
                 if done[-1].ran:
                     changed()
             else:

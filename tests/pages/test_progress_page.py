@@ -85,8 +85,8 @@ def test_measurements_are_kept_as_numbers_and_nowhere_when_no_run_goes_on(tmp_pa
     progress.measured(1, {"loss": 1.0})
     with progress.watched(tmp_path / "now"):
         progress.measured(2, {"loss": 0.5, "good": True, "text": "x", "bad": float("inf")})
-    rows = [json.loads(line) for line in (tmp_path / "now" / progress.MEASURED).read_text().splitlines()]
-    assert rows == [{"step": 2, "loss": 0.5}]
+        lines = (tmp_path / "now" / progress.MEASURED).read_text().splitlines()
+    assert list(map(json.loads, lines)) == [{"step": 2, "loss": 0.5}] and not (tmp_path / "now").exists()
 
 
 def test_half_a_line_of_a_killed_run_is_passed_over(tmp_path: Path) -> None:
