@@ -158,9 +158,10 @@ def test_a_checkpoint_whose_config_names_code_is_refused(
 def refused(canary: Path, folder: Path) -> None:
     """All that open a folder in hub layout refuse it."""
     from medxiaohe.entity.tagging import encoder
-    from medxiaohe.models import checkpoint, embed
+    from medxiaohe.models import checkpoint, embed, embed_images, rerank
+    from medxiaohe.models.experts import features
     from medxiaohe.privacy import text_adapters
-    from medxiaohe.train import reward_model
+    from medxiaohe.train import retriever, reward_model
 
     openers = (
         lambda: checkpoint.load(str(folder), "cpu"),
@@ -169,6 +170,10 @@ def refused(canary: Path, folder: Path) -> None:
         lambda: reward_model.Learned(folder),
         lambda: encoder.place_of(str(folder)),
         lambda: text_adapters.transformers_ner(str(folder)),
+        lambda: embed_images.image_embedder(str(folder)),
+        lambda: rerank.cross_encoder(folder),
+        lambda: features._tower(str(folder)),
+        lambda: retriever._base(str(folder)),
     )
     for opener in openers:
         error = tried(canary, opener)
@@ -207,10 +212,11 @@ TAGS = (
 
 
 @pytest.mark.parametrize("tag", TAGS)
-@pytest.mark.parametrize("kind", ["recipe", "settings", "task", "boxes", "override", "asset", "taxonomy"])
+@pytest.mark.parametrize("kind", "recipe settings task boxes override asset taxonomy store".split())
 def test_a_tag_of_yaml_builds_nothing(canary: Path, tmp_path: Path, kind: str, tag: str) -> None:
     from medxiaohe.assets import specs
     from medxiaohe.io import bounded_yaml
+    from medxiaohe.retrieval.library import open_library
     from medxiaohe.tasks import make
 
     (tmp_path / "evil.py").write_bytes(payloads(canary)["python"])
@@ -225,6 +231,7 @@ def test_a_tag_of_yaml_builds_nothing(canary: Path, tmp_path: Path, kind: str, t
         "override": lambda: main(["run", str(file), "--dry-run", "--set", f"a={text}"]),
         "asset": lambda: specs._read(file),
         "taxonomy": lambda: bounded_yaml.read(file),
+        "store": lambda: open_library(str(file), privacy="off"),
     }
     tried(canary, run[kind])
 
@@ -383,6 +390,90 @@ def stored(canary: Path, folder: Path, kind: str, names: str, **more: Any) -> No
             every(canary, folder, name, "pickle")
     sizes = {name: (folder / name).stat().st_size for name in names.split()}
     (folder / "store.json").write_text(json.dumps({"kind": kind, "format": 1, "files": sizes, **more}))
+
+
+def pickled_store(canary: Path, folder: Path, kind: str) -> None:
+    """A store that was built, and in which every file but the record is now a pickle of the recorded size."""
+    from medxiaohe.retrieval import dense, text
+    from medxiaohe.types import Evidence
+
+    documents = [Evidence(f"d{i}", f"Fever and cough, case {i}.", "notes") for i in range(4)]
+    if kind == "text":
+        pytest.importorskip("tantivy")
+        text.build_text(folder, documents)
+    else:
+        pytest.importorskip("faiss")
+        dense.build_dense(folder, documents, "ngrams", approximate=1)
+    record = json.loads((folder / "store.json").read_text())
+    for name in record["files"]:
+        every(canary, folder, name, "pickle")
+        record["files"][name] = (folder / name).stat().st_size
+    (folder / "store.json").write_text(json.dumps(record))
+
+
+def reports_by_images(canary: Path, folder: Path) -> None:
+    """An index of reports by images whose vectors and rows are pickles."""
+    from medxiaohe.retrieval import image_reports
+
+    place = folder / image_reports.FOLDER
+    for name in (image_reports.VECTORS, image_reports.REPORTS):
+        every(canary, place, name, "pickle")
+    sizes = {path.name: path.stat().st_size for path in place.iterdir()}
+    about = {"kind": image_reports.KIND, "format": image_reports.FORMAT}
+    record = {**about, "files": sizes, "reports": 1, "dim": 4}
+    (place / image_reports.RECORD).write_text(json.dumps(record))
+
+
+def reports_found(folder: Path) -> Any:
+    pytest.importorskip("torch")
+    from medxiaohe.retrieval.image_reports import ImageReportStore
+
+    return ImageReportStore(folder, model=object()).search(["fever"], 1)  # type: ignore[arg-type]
+
+
+def image_heads(canary: Path, folder: Path) -> None:
+    from medxiaohe.models import embed_images
+
+    (folder / embed_images.HEADS).write_text(
+        '{"tower": "thumbnails", "embedder": "ngrams", "image_mean": [0], "text_mean": [0]}'
+    )
+    (folder / "heads.npz").write_bytes(object_arrays(canary, "image", "text"))
+
+
+def embedder_of_images(folder: Path) -> Any:
+    from medxiaohe.models.embed_images import image_embedder
+
+    return image_embedder(str(folder))
+
+
+def experts(canary: Path, folder: Path) -> None:
+    from medxiaohe.models.experts import specialist
+
+    every(canary, folder, f"{specialist.WEIGHTS} {specialist.FACTS}", "pickle")
+
+
+def specialist_of(folder: Path) -> Any:
+    pytest.importorskip("torch")
+    from medxiaohe.models.experts import specialist
+
+    return specialist.load(folder)
+
+
+def image_report(canary: Path, folder: Path) -> None:
+    from medxiaohe.models.image_report import reader
+
+    for name in (reader.WEIGHTS, reader.KNOWLEDGE):
+        every(canary, folder / reader.FOLDER, name, "pickle")
+    (folder / reader.FOLDER / reader.RECORD).write_text(
+        '{"tags": [], "top": 1, "shape": {}, "relation": [], "queue": 1, "triplets": 1, "vocabulary": []}'
+    )
+
+
+def image_report_model(folder: Path) -> Any:
+    pytest.importorskip("torch")
+    from medxiaohe.models.image_report.reader import ImageReportModel
+
+    return ImageReportModel(folder)
 
 
 def graph(canary: Path, folder: Path) -> None:
@@ -575,8 +666,12 @@ FILES: dict[str, tuple[Write, Open]] = {
     "graph whose facts are dealt out": (relations, dealt),
     "DICOM of a tool": (lambda c, f: dicom(c, f / "x.dcm"), lambda f: header_of(f / "x.dcm")),
     "DICOM of a report": (lambda c, f: dicom(c, f / "x.dcm"), lambda f: report_of(f / "x.dcm")),
-    "text store": (lambda c, f: stored(c, f, "text", "documents.jsonl index/meta.json index/x.term"), searched),  # noqa: E501
-    "dense store": (lambda c, f: stored(c, f, "dense", "documents.jsonl chunks.jsonl vectors.f16", model="ngrams", embedder="ngrams", dim=4, chunks=1), searched),  # noqa: E501
+    "text store": (lambda c, f: pickled_store(c, f, "text"), searched),
+    "dense store": (lambda c, f: pickled_store(c, f, "dense"), searched),
+    "index of reports": (reports_by_images, reports_found),
+    "image heads": (image_heads, embedder_of_images),
+    "experts": (experts, specialist_of),
+    "image-report model": (image_report, image_report_model),
     "store record": (lambda c, f: every(c, f, "store.json", "json"), library),
     "remembered vectors": (lambda c, f: None, remembered),
     "vectors of terms": (lambda c, f: None, term_block),
@@ -671,7 +766,13 @@ LOOKED_AT = {
     "models/reply_store.py": "reply store", "models/templates.py": "chat templates", "permission.py": "test_code_by_name",  # noqa: E501
     "plugins.py": "test_code_by_name", "privacy/dicom.py": "DICOM private tags", "recipe/load.py": "tags of YAML",  # noqa: E501
     "retrieval/controls.py": "graph whose facts are dealt out",
-    "cli/describe.py": "DICOM of a report",
+    "retrieval/vectors.py": "dense store", "retrieval/combined.py": "tags of YAML: store",
+    "retrieval/image_reports.py": "index of reports",
+    "train/image_report/features.py": "numbers without a head",
+    "models/embed_images.py": "checkpoints, image heads", "models/rerank.py": "checkpoints",
+    "train/retriever.py": "checkpoints", "models/experts/features.py": "checkpoints",
+    "models/experts/specialist.py": "experts", "models/image_report/reader.py": "image-report model",
+    "cli/dicom_report.py": "DICOM of a report",
     "tools/dicom.py": "DICOM of a tool",
     "tools/vision/vessels.py": "files of this package",
     "retrieval/dense.py": "dense store", "retrieval/graph.py": "graph store", "retrieval/text.py": "text store",  # noqa: E501

@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from medxiaohe import assets, plugins
 from medxiaohe.errors import ModelError
 from medxiaohe.images import open_image
+from medxiaohe.io.checkpoint_files import refuse_code
 from medxiaohe.models.embed import Embedder
 from medxiaohe.progress import Meter
 from medxiaohe.types import ImageRef
@@ -107,7 +109,8 @@ def _tower(name: str) -> Any:
 
     from medxiaohe.models.starter import IMAGENET_MEAN, IMAGENET_STD
 
-    folder = assets.folder("dinov2_small_registers") if name == "dinov2" else name
+    folder = assets.folder("dinov2_small_registers") if name == "dinov2" else Path(name)
+    refuse_code(folder)
     try:
         model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
     except (OSError, ValueError, KeyError) as error:
