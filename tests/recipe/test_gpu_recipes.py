@@ -173,7 +173,7 @@ def small(name: str, own_rows: Path) -> list[str]:
     return changes
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filled_cache("chest_xray")
 @pytest.mark.parametrize("name", MADE_FOR)
 def test_a_recipe_runs_whole_with_a_tiny_model_of_its_family(

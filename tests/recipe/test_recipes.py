@@ -146,7 +146,7 @@ def few(recipe: str) -> list[str]:
     return [*changes, "images.instructions=8"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filled_cache("mondo", "uberon", "hpo", "chebi", "pubmed_2020", "chest_xray")
 @pytest.mark.parametrize("recipe", ["loop", "lingshu"])
 def test_the_whole_schedule_runs(recipe: str, tiny_vlm: Path, tmp_path: Path) -> None:
