@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from medxiaohe import plugins
 from medxiaohe.agents.engine import Budget, Journal, Tools, about, is_flow, options, run
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import build
-from medxiaohe.retrieval import assets, prototypes
-from medxiaohe.retrieval.cases import Cases
 from medxiaohe.retrieval.controls import SOURCES, Knowledge, controlled
-from medxiaohe.retrieval.graph import GraphStore
 from medxiaohe.retrieval.library import open_library
+from medxiaohe.retrieval.resources import resources as resources
 from medxiaohe.tools.toolbox import bind, describe_tools, open_tools
 from medxiaohe.types import Model, Prompt, Task, Tool, Trace
 
@@ -85,29 +82,6 @@ def chosen(name: str, workflow: Mapping[str, Any]) -> Chosen:
             f" leave out {', '.join(map(repr, (*given, *(['budget'] if budget else []))))}"
         )
     return Chosen(name, function, {})
-
-
-def resources(library: str | None, stores: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What tools work on beside arguments and images, read when a tool needs it: a library, knowledge that
-    comes with assets, and the stores `graph`, `cases` and `prototypes`."""
-    named = stores or {}
-    own: dict[str, Any] = {"library": cache(partial(open_library, library))} if library else {}
-    if "graph" in named:
-        own["graph"] = cache(partial(_graph, named["graph"]))
-    if "cases" in named:
-        own["cases"] = cache(lambda: Cases.read(Path(named["cases"])))
-    if "prototypes" in named:
-        own["prototypes"] = cache(lambda: prototypes.read(Path(named["prototypes"])))
-    return {**assets.resources(), **own}
-
-
-def _graph(path: str) -> GraphStore:
-    found = open_library(path)
-    if not isinstance(found, GraphStore):
-        raise ConfigError(
-            f"stores.graph: {path} is no graph store: make one with `medxiaohe knowledge build`"
-        )
-    return found
 
 
 def tools_of(

@@ -9,7 +9,7 @@ from typing import Any
 from medxiaohe import plugins
 from medxiaohe.agents.engine import Cast, about, is_flow
 from medxiaohe.errors import ConfigError
-from medxiaohe.evals.running.workflows import resources
+from medxiaohe.retrieval.resources import resources
 from medxiaohe.tasks import make
 from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.train.rollouts.talk import Talk, answer_others
