@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 WANTED = (
-    ".[train,fast,dev]",
+    ".[train,fast,dev,docs]",
     "hatchling>=1.27,<2",
     "editables>=0.5,<1",
 )  # with what builds the package itself

@@ -38,6 +38,31 @@ def medxiaohe(*args: Any, seconds: float = 120, **env: str) -> subprocess.Comple
     return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=seconds)
 
 
+def peak_mib(*args: Any, seconds: float = 300) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run `python ARGS` in its own process; also its highest resident memory in MiB, without that of parents.
+
+    ru_maxrss of a child begins at the memory of the process it was forked from, so VmHWM is read instead.
+    """
+    watched = (
+        "import runpy, sys; sys.argv = sys.argv[1:]\n"
+        "try:\n"
+        "    if sys.argv[0] == '-m':\n"
+        "        sys.argv = sys.argv[1:]\n"
+        "        runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
+        "    else:\n"
+        "        runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "finally:\n"
+        "    lines = open('/proc/self/status').read().splitlines()\n"
+        "    print('peak', next(line.split()[1] for line in lines if line.startswith('VmHWM')))\n"
+    )
+    root = str(Path(__file__).parent.parent)
+    command = [sys.executable, "-c", watched, *map(str, args)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}, timeout=seconds
+    )
+    return done, int(done.stdout.rsplit("peak ", 1)[1]) / 1024
+
+
 def files(out: Path) -> dict[str, bytes]:
     """Every file below a run folder but those that may differ: when it ran, and who holds it."""
     found = {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}

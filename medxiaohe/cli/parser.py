@@ -391,7 +391,8 @@ def parser() -> Parser:
     describe_options.add(verbs, _verb)
     trace_options.add(verbs, _verb)
     completion = _verb(verbs, "completion", "print what makes a shell complete verbs and options",
-                       'eval "$(medxiaohe completion bash)"', "look:completion")  # fmt: skip
+                       "medxiaohe completion bash > ~/.local/share/bash-completion/completions/medxiaohe",
+                       "look:completion")  # fmt: skip
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that is set up")
     about = "list tasks with modality, licence and where their data is"
     tasks = _verb(verbs, "tasks", about, "medxiaohe tasks --check", "tasks:tasks")

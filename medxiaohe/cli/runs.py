@@ -50,6 +50,8 @@ def _page(out: Path) -> Iterator[Callable[[], None]]:
 
     def changed() -> None:
         nonlocal last
+        if not last:
+            say(f"page     {out / progress_page.NAME}")
         if time.monotonic() - last >= progress_page.REFRESH or not last:
             last = time.monotonic()
             _written(out)
@@ -57,7 +59,6 @@ def _page(out: Path) -> Iterator[Callable[[], None]]:
     if not ranks.is_first():
         yield lambda: None
         return
-    say(f"page     {out / progress_page.NAME}")
     try:
         yield changed
     except RunLocked:
@@ -66,7 +67,8 @@ def _page(out: Path) -> Iterator[Callable[[], None]]:
         if last:  # a run that is refused before a stage begins leaves what is there
             _written(out, str(error) if isinstance(error, MedError) else type(error).__name__)
         raise
-    if last or not (out / progress_page.NAME).is_file():
+    page = out / progress_page.NAME
+    if last or not page.is_file() or page.with_name(f".{page.name}.draft").exists():  # half written by a kill
         _written(out)
 
 

@@ -71,7 +71,7 @@ class Source:
         shares = (self.hold_out, self.hold_out_validation)
         if min(shares) < 0 or sum(shares) >= 1:
             raise ConfigError(
-                "hold_out and hold_out_validation are shares from 0 whose sum is below 1, not"
+                "hold_out is a share from 0, and below 1 with hold_out_validation, not"
                 f" {self.hold_out} and {self.hold_out_validation}"
             )
         if self.limit is not None and self.limit < 1:

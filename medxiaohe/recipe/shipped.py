@@ -31,6 +31,8 @@ def recipe(name: Path) -> Path:
     if name.is_file():
         return name
     known = recipes()
+    if name.suffix and name.with_suffix("").name not in {Path(one).name for one in known}:
+        raise ConfigError(f"no such file: {name}")
     short = name.as_posix().removeprefix("recipes/").removesuffix(".yaml")
     if short not in known:
         raise ConfigError(

@@ -29,7 +29,7 @@ def bccd_report(path: str = "") -> Task:
         tuple(partial(radfact, measure_of=name, width=SIZE[0], height=SIZE[1]) for name in MEASURES),
         example(),
         _bccd.LICENSE,
-        prompt="report",
+        prompt="own",
         cluster="picture",
         tags=(*_bccd.TAGS, "reports"),
         fingerprints={} if path else FINGERPRINTS,

@@ -61,7 +61,7 @@ from medxiaohe.models import checkpoint
 from medxiaohe.train.loop import estimate
 from medxiaohe.train.loop.parts import Parts, prepare, optimizer
 model = prepare(checkpoint.load({model!r}).model, Parts(language={language!r}, projector=False), 0).train()
-steps = optimizer(model, 1e-4, None, 0.0)
+steps = optimizer(model, 1e-4, None, 0.0, kind=torch.optim.AdamW, options={{}})
 def peak():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
 def step(rows, length):

@@ -217,7 +217,7 @@ def test_the_index_of_a_tree_is_built_once_kept_and_built_again_when_damaged(
     text = "Acute asthma, no pneumonia."
     first = finder(tmp_path / "tree").find(text)
     assert first == Linker(Tree.load(tmp_path / "tree")).find(text)
-    (kept,) = (tmp_path / "cache" / "indexes").iterdir()
+    (kept,) = (tmp_path / "cache" / "indexes").glob("*.index")
     made = kept.stat().st_ino
     assert finder(tmp_path / "tree").find(text) == first and kept.stat().st_ino == made
     kept.write_bytes(kept.read_bytes()[:-1])

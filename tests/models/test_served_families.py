@@ -84,7 +84,7 @@ def test_a_server_answers_each_family_as_the_model_here(
         [asked, called, Message("tool", (ToolResult("call_0", ("Closer.",)),))],
     ]
     here = Transformers(family.loaded, 4, NEW, 0.0, 0)
-    there = openai_compatible(f"served:{family.folder}", url, max_new_tokens=NEW, retries=2, workers=1)
+    there = openai_compatible(f"served:{family.folder}", url, max_new_tokens=NEW, retries=0, workers=1)
     for tools in ((), (ZOOM,)):
         assert there.reply(talks, tools) == here.reply(talks, tools)
     if not family.is_blind:  # the layout has no images in results: they follow in a turn of the user
@@ -108,7 +108,7 @@ def test_an_evaluation_with_images_and_tools_is_the_same_through_a_server(
     served = RunSettings(
         model=f"served:{family.folder}",
         backend="openai_compatible",
-        options={"url": url, "retries": 2},
+        options={"url": url, "retries": 0},
         **common,
     )
     found = {}

@@ -100,5 +100,5 @@ def test_the_offset_of_a_bad_line_is_its_byte_in_the_file(tmp_path: Path) -> Non
     start = len(hostile_files.GOOD)
     assert [(letter.code, letter.offset) for letter in letters] == [
         ("encoding", start + 10),
-        ("empty", start + 14),
+        ("row", start + 14),
     ]

@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
                 return self.adapter(request)
             if request["model"] in ADAPTERS:
                 return self.policy(request)
-            earlier = sum(r["model"] == request["model"] for r in SEEN["requests"]) - 1
+            earlier = sum(r.get("model") == request["model"] for r in SEEN["requests"]) - 1
             how = request["model"].split(":")[0]
             getattr(self, how.replace("-", "_"), self.complete)(request, earlier)
 

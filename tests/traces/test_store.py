@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import engine
 import pytest
 from trace_bundles import bundle, trace
 
@@ -160,15 +161,9 @@ def test_a_million_records_without_a_head_take_little_memory(tmp_path: Path) -> 
     _million(folder / "log.jsonl")
     alone = Path(__file__).parent.parent.parent / "examples" / "verify_trace.py"
     for words in (["-m", "medxiaohe", "trace", "verify", str(folder), "--no-replay"], [alone, folder]):
-        watched = "import resource, runpy, sys; sys.argv = sys.argv[1:]\ntry:\n    "
-        run = "runpy.run_module('medxiaohe', run_name='__main__')" if words[0] == "-m" else (
-            "runpy.run_path(sys.argv[0], run_name='__main__')")  # fmt: skip
-        watched += f"{run}\nfinally:\n    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss"
-        watched += "\n    print(f'peak {peak // 1024}')"
-        given = [str(word) for word in (words[1:] if words[0] == "-m" else words)]
-        done = subprocess.run([sys.executable, "-c", watched, *given], capture_output=True, text=True)
+        done, peak = engine.peak_mib(*words)
         assert done.returncode == 1 and "bad: " in done.stdout, done.stderr
-        assert int(done.stdout.rsplit("peak ", 1)[1]) < 300, "MiB"
+        assert peak < 300, "MiB"
 
 
 def test_a_folder_without_traces_is_wrong_use(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def share_moved(folder: Path, rate: float, how: str) -> float:
         tokens = torch.randint(8, 250, (24,), generator=chance).tolist()
         rows.append(Rendered(tuple(tokens), (True,) * 24))
     inputs: dict[str, Any] = batch(rows, loaded.processor)
-    optimizer = parts_of.optimizer(model, rate, None, 0.0)
+    optimizer = parts_of.optimizer(model, rate, None, 0.0, kind=torch.optim.AdamW, options={})
     for _ in range(STEPS):
         with torch.autocast("cpu", torch.bfloat16, enabled=how == "master"):
             loss = model(**inputs).loss

@@ -42,7 +42,7 @@ def decode(
     child = _child(function, memory_mib)
     done = False
     try:
-        child.ask({"path": str(path), "options": options})
+        child.ask({"path": str(path.absolute()), "options": options})
         while True:
             answer = child.answer(seconds)
             if "row" in answer:

@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableSequence, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from medxiaohe import plugins
 from medxiaohe.evidence.verifiers.entities import words_of
 from medxiaohe.retrieval.bm25 import BM25
+from medxiaohe.tools.toolbox import open_tools
 from medxiaohe.types import Claim, Evidence, Label, Message, Model, Prompt, Ruling, Tool, ToolResult, Trace
 
 NAME = "searched"
@@ -75,9 +74,8 @@ def searched(
 
 def _search(evidence: Sequence[Evidence]) -> Tool:
     """The tool `search` over the evidence that is there; ordered by id, so that its order changes nothing."""
-    tool: Tool = plugins.load("tools", "search")
-    store = BM25(sorted(evidence, key=lambda item: item.id))
-    return replace(tool, run=partial(tool.run, library=store), needs=())
+    (tool,) = open_tools(["search"], {"library": BM25(sorted(evidence, key=lambda item: item.id))})
+    return tool
 
 
 def _ruling(claim: Claim, trace: Trace) -> Ruling:

@@ -168,6 +168,8 @@ def _raw(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not a task: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a task is a mapping with task, dataset_path, doc_to_text, ...")
+    if not isinstance(raw.get("task", ""), (str, list)):
+        raise ConfigError(f"{path}: not a task: `task` must be its name, not {raw['task']!r}")
     return {str(key): value for key, value in raw.items()}
 
 
