@@ -574,6 +574,7 @@ def test_the_shipped_recipe_reads_every_vocabulary_of_the_data_pack() -> None:
     assert files and [name for name in files if f"/ontology/{name}" not in recipe] == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="MEDXIAOHE_DATA names no data pack")
 @pytest.mark.filled_cache("mondo", "uberon", "hpo", "chebi", "icd10cm", "mesh", "pubmed_2020", "pubmed_2021")

@@ -75,6 +75,7 @@ def test_every_hostile_case_is_a_typed_dead_letter_and_the_run_goes_on(tmp_path:
     assert not outside, "nothing is written outside of an archive's folder"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_no_hostile_case_takes_more_than_300_mib_or_5_seconds(tmp_path: Path) -> None:
     command = [
