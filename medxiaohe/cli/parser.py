@@ -31,12 +31,12 @@ STAGE_VERBS = {
     ("tree", "build"): ("entity.build", "build the Medical Entity Tree from vocabularies", ""),
     ("tree", "place"): (
         "data.place",
-        "entities without parents get the likeliest",
+        "attach entities without parents to their most likely parent",
         "--input tree=work/entity_build/1",
     ),
     ("tree", "attach"): (
         "data.attach",
-        "new entities of passages join a frozen tree",
+        "extract new entities from passages and attach them to the tree",
         "--input tree=work/entity_build/1 --input corpus=work/data_read/1",
     ),
     ("tree", "tagger"): (
@@ -96,7 +96,7 @@ STAGE_VERBS = {
     ),
     ("knowledge", "build"): (
         "data.index",
-        "documents become a store that is searched",
+        "build a searchable store of documents",
         "--set path=asset:open_medicine",
     ),
     ("train", "pack"): (
@@ -137,12 +137,12 @@ STAGE_VERBS = {
     ),
     ("train", "select"): (
         "train.select",
-        "prompts that a model gets right 60 to 80 % of the time",
+        "select prompts that a model answers right 60 to 80 % of the time",
         "--input data=work/data_mixture/1",
     ),
     ("train", "rft"): (
         "train.rft",
-        "rare right answers of a model become rows to fine-tune on",
+        "rejection-sampling fine-tuning: make rows of a model's rare right answers",
         "--input data=work/data_mixture/1",
     ),
     ("train", "demonstrate"): (
@@ -152,32 +152,32 @@ STAGE_VERBS = {
     ),
     ("train", "retriever"): (
         "train.retriever",
-        "an embedder, a cross-encoder, or heads of images and words, from pairs of question and passage",
+        "train an embedder, a cross-encoder, or linear heads for images and text, on pairs of question and passage",
         "--input data=work/data_curate/1",
     ),
     ("train", "queries"): (
         "train.queries",
-        "rows and pairs that teach which queries each knowledge source answers",
+        "make rows and pairs that teach which queries each knowledge source answers",
         "--input data=work/data_mixture/1",
     ),
     ("train", "moe"): (
         "train.moe",
-        "a mixture of experts that answers closed questions from image, words and rationale",
+        "train a mixture of experts on closed questions with image, text and rationale",
         "--input data=work/data_mixture/1",
     ),
     ("train", "motor"): (
         "train.motor",
-        "tower and projector from images and their reports, with knowledge of a graph and of similar reports",
+        "train vision tower and projector on images with reports, a knowledge graph and similar reports (MOTOR)",
         "--input data=work/data_mixture/1",
     ),
     ("train", "reward"): (
         "train.reward_model",
-        "a reward model from pairs and their fact-invariant variants",
+        "train a reward model on pairs and their fact-invariant variants",
         "--input data=work/pairs",
     ),
     ("page", ""): (
         "pages.run",
-        "one HTML page and a model card",
+        "write one HTML page and a model card",
         "--input comparison=work/evals_compare/1",
     ),
 }
@@ -259,7 +259,7 @@ def parser() -> Parser:
                  "init:init")  # fmt: skip
     init.add_argument("what", choices=("own_data", "benchmark", "workflow", "gpu"), help="what to write")
     init.add_argument(
-        "--out", type=Path, default=Path(), metavar="DIR", help="where; this folder when left out"
+        "--out", type=Path, default=Path(), metavar="DIR", help="target folder (default: the current one)"
     )
 
     doctor = _verb(
@@ -301,7 +301,7 @@ def parser() -> Parser:
     )
     assets.add_argument("names", nargs="*", metavar="NAME", help="all of them when left out")
     assets.add_argument(
-        "--list", action="store_true", help="what there is and what is here already; obtain nothing"
+        "--list", action="store_true", help="list all assets and which are present; download nothing"
     )
 
     _stage_verbs(verbs)
@@ -328,13 +328,13 @@ def parser() -> Parser:
         "--key",
         type=Path,
         metavar="FILE",
-        help="the key of pseudonyms, made if not there; or MEDXIAOHE_DEID_KEY",
+        help="the key of pseudonyms, created if missing; or MEDXIAOHE_DEID_KEY",
     )
     deid.add_argument(
         "--pixels",
         default="ocr",
         choices=("ocr", "trust"),
-        help="look for text in pixels, or trust that there is none",
+        help="search the pixels for text (ocr), or assume that they have none (trust)",
     )
     deid.add_argument(
         "--boxes",
@@ -346,13 +346,13 @@ def parser() -> Parser:
         "--keep",
         default="",
         metavar="A,B",
-        help="JSON fields and columns to copy as they are, such as source,license",
+        help="JSON fields and columns to copy unchanged, such as source,license",
     )
     deid.add_argument(
         "--sources",
         type=Path,
         metavar="FILE",
-        help="write the paths of quarantined files here, for you alone",
+        help="write the paths of quarantined files to this file (it may contain names)",
     )
 
     example = 'medxiaohe ask --model out/quickstart/rl/1 "Is there an effusion?" --image x.png'
@@ -431,11 +431,11 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
                   "medxiaohe tree stats --tree out/quickstart/tree/1", "look:tree_stats")  # fmt: skip
     show = _verb(groups["tree"], "show", "one entity: names, codes, facts, and who says so",
                  "medxiaohe tree show DOID:1909 --why --tree out/tree/tree/1", "trees:show")  # fmt: skip
-    show.add_argument("id", metavar="ID", help="of the entity, or of any term that became one with it")
+    show.add_argument("id", metavar="ID", help="id of the entity, or of any term merged into it")
     show.add_argument(
         "--why",
         action="store_true",
-        help="what each vocabulary says, with its license, and why the terms are one",
+        help="what each vocabulary says, with its license, and why the terms were merged",
     )
     coverage = _verb(groups["tree"], "coverage", "what a corpus has about every entity: a table and a page",
                      "medxiaohe tree coverage corpus/medquad --tree out/tree/tree/1 --out out/coverage",
@@ -454,13 +454,17 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
         "--compare", nargs="+", default=[], metavar="CORPUS", help="a second corpus, beside the first"
     )
     coverage.add_argument(
-        "--reviewed", nargs="+", default=[], metavar="CORPUS", help="what people reviewed: gold sets, cases"
+        "--reviewed",
+        nargs="+",
+        default=[],
+        metavar="CORPUS",
+        help="corpora that people reviewed: gold sets, cases",
     )
     coverage.add_argument("--reader", default="", help="of the corpora that name none; guessed when left out")
     coverage.add_argument("--name", default="", help="what to call the corpus")
     coverage.add_argument("--compare-name", default="", help="what to call the second one")
     coverage.add_argument(
-        "--amcs", type=Path, metavar="FILE", help="what `tree amcs --out` wrote, to show on the page"
+        "--amcs", type=Path, metavar="FILE", help="a file of `tree amcs --out`, to show on the page"
     )
     check = _verb(groups["data"], "check", "what is wrong with data, row by row, before it is read",
                   "medxiaohe data check mine.jsonl --reader chat_jsonl", "check:data")  # fmt: skip
@@ -515,7 +519,7 @@ def _stage_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
         "--keep",
         type=Path,
         metavar="DIR",
-        help="keep the vectors here: a killed run goes on, the next one starts from them",
+        help="keep the vectors in this folder, for a resumed run and for later ones",
     )
     amcs.add_argument(
         "--out", type=Path, metavar="FILE", help="write the result as JSON, for `tree coverage --amcs`"
@@ -530,12 +534,14 @@ def _tools_verbs(group: argparse._SubParsersAction[Parser]) -> None:
         "--tools",
         default="",
         metavar="A,B",
-        help="names of `medxiaohe list tools` (default: all that can be)",
+        help="names of `medxiaohe list tools` (default: all that can be offered)",
     )
     serve.add_argument(
         "--library", type=Path, metavar="PATH", help="a store or passages, for search and visit"
     )
-    serve.add_argument("--images", type=Path, metavar="FOLDER", help="images that tools may look at, by name")
+    serve.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="a folder of images that tools may open by name"
+    )
     serve.add_argument("--http", type=int, metavar="PORT", help="serve http://127.0.0.1:PORT/mcp")
 
 
@@ -549,9 +555,15 @@ def _knowledge_verbs(group: argparse._SubParsersAction[Parser]) -> None:
     )
     search.add_argument("--top", type=int, default=5, metavar="N", help="how many (default 5)")
     search.add_argument("--image", type=Path, metavar="FILE", help="search an image store by this image")
-    search.add_argument("--level", action="append", default=[], metavar="A-E", help="only of this authority")
     search.add_argument(
-        "--source", action="append", default=[], metavar="WORDS", help="only from sources so named"
+        "--level",
+        action="append",
+        default=[],
+        metavar="A-E",
+        help="only documents of this level of authority",
+    )
+    search.add_argument(
+        "--source", action="append", default=[], metavar="WORDS", help="only documents of this source"
     )
     search.add_argument(
         "--since", default="", metavar="DATE", help="only from this date on: YYYY, YYYY-MM ..."
@@ -588,7 +600,7 @@ def _trainer_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
         "--kind",
         default="",
         choices=("", "cpt", "sft", "rl", "dpo"),
-        help="what to train there; or it is guessed",
+        help="kind of training; guessed when left out",
     )
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, written whole")
     export.add_argument(
@@ -600,7 +612,9 @@ def _trainer_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     )
     export.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")
     export.add_argument(
-        "--template", default="", help="of LLaMA-Factory, for models it does not know by name"
+        "--template",
+        default="",
+        help="chat template of LLaMA-Factory, for models that it does not recognise by name",
     )
     forecast = _verb(verbs, "estimate", "memory and hours of a recipe's training on GPUs that are not here",
                      "medxiaohe train estimate recipes/lingshu.yaml --gpu h200:8 --set model=Qwen/Qwen2.5-VL-7B-Instruct",  # noqa: E501
@@ -704,7 +718,7 @@ def _verb(verbs: argparse._SubParsersAction[Parser], name: str, about: str, exam
         action="append",
         default=[],
         metavar="HOST",
-        help="a machine that may be sent what is asked, such as 10.0.0.7:8000; repeatable",
+        help="allow requests to this machine, such as 10.0.0.7:8000; repeatable",
     )
     made.add_argument(
         "--allow-env",

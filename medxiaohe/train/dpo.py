@@ -67,7 +67,7 @@ class DpoSettings(TrainerSettings):
     gradient_checkpointing: bool | None = None  # recompute activations; null: on an accelerator
     seed: int = 0
     allow_contaminated: bool = False  # train on pairs that were compared with no test split
-    save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
+    save_steps: Annotated[int, HOW] = 100  # a killed run continues from its newest checkpoint
     report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/loop/trackers.py
 
     def __post_init__(self) -> None:

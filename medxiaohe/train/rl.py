@@ -86,7 +86,7 @@ class RLSettings(TrainerSettings, ScoresPrompts):
     server: PolicyServer = field(default_factory=PolicyServer)  # a vLLM server that draws the answers
     seed: int = 0
     allow_contaminated: bool = False  # learn from prompts that were compared with no test split
-    # a killed run goes on from its newest checkpoint, rollouts in use included
+    # a killed run continues from its newest checkpoint, rollouts in use included
     save_steps: Annotated[int, HOW] = 20
     report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/loop/trackers.py
 

@@ -1,4 +1,4 @@
-"""What no skill would score on the same items: always one answer, any answer on offer, the question without
+"""What no skill would score on the same items: always one answer, any answer option, the question without
 its image."""
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def constant(task: Task, items: Path, split: str) -> dict[str, Any]:
 def any_answer(
     task: Task, items: Path, offered: Callable[[Sample], tuple[str, ...]] | None
 ) -> dict[str, Any] | None:
-    """The expected score of an answer drawn evenly from those on offer: exact, nothing is drawn. None for
+    """The expected score of an answer drawn uniformly from the options: exact, nothing is drawn. None for
     free text."""
     if offered is None:
         return None

@@ -39,7 +39,7 @@ class Difference:
     high: float
     p: float
     test: str
-    minimum_detectable: float | None  # the true difference that this many items would find in 80 of 100 runs
+    minimum_detectable: float | None  # smallest true difference found with a power of 80 %
 
 
 def wilson(
