@@ -86,7 +86,20 @@ class DpoSettings(TrainerSettings):
 
 
 def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = None) -> dict[str, Any]:
-    """Train on the pairs of a stage. DataError names a bad row before the first step."""
+    """Train on the pairs of a stage. DataError names a bad row before the first step.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a stage with pairs.jsonl.
+        model: folder of a training stage to start from; None: `settings.model`.
+
+    Returns:
+        the summary of the stage: `pairs`, `kinds`, `accuracy_last`, `margin_last`, ...
+
+    Raises:
+        DataError: a bad pair, or pairs that were not compared with a test split.
+    """
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)

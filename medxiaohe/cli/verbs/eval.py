@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from medxiaohe.cli.verbs.common import group, stage_options, verb
 
-def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options: Callable[..., None]) -> None:
-    group = verbs.add_parser(
-        "eval", help="score models and compare them", description="score models and compare them"
-    )
-    words = group.add_subparsers(title="verbs", metavar="VERB")
+ORDER = 90  # in the list of verbs
+
+
+def add(verbs: Any) -> None:
+    """Add `eval` and its second words to the verbs."""
+    words = group(verbs, "eval", "score models and compare them")
 
     example = "medxiaohe eval run --model starter --tasks medqa,vqa_rad --limit 100 --baselines --perturb all"
     run = verb(words, "run", "answer and score the held-out items of tasks", example, "evals:run")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Add = Callable[[Any, str, str, str, str], argparse.ArgumentParser]
+from medxiaohe.cli.verbs.common import group, verb
+
+ORDER = 140  # in the list of verbs
 
 
-def add(verbs: Any, verb: Add) -> None:
+def add(verbs: Any) -> None:
     """Add `trace` and its second words to the verbs."""
-    about = "show, verify, redact and export traces of what a workflow did"
-    group = verbs.add_parser("trace", help=about, description=about)
-    words = group.add_subparsers(title="verbs", metavar="VERB")
+    words = group(verbs, "trace", "show, verify, redact and export traces of what a workflow did")
 
     show = verb(
         words, "show", "the traces of a folder, or one", "medxiaohe trace show traces 0", "trace:show"

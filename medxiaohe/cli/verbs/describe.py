@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.cli.trace_options import Add
+from medxiaohe.cli.verbs.common import verb
+
+ORDER = 130  # in the list of verbs
 
 
-def add(verbs: Any, verb: Add) -> None:
+def add(verbs: Any) -> None:
     """Add `describe` to the verbs."""
     example = "medxiaohe describe --draft draft.txt --evidence findings.txt --out out/report"
     made = verb(
