@@ -137,7 +137,7 @@ def _decoded(data: bytes, image: ImageRef, small: int) -> Image:
             raise
         except UnidentifiedImageError as error:
             raise DataError(
-                f"{image.uri}: not a readable image: it is none of {', '.join(FORMATS)}"
+                f"{image.uri}: not a readable image: its format is not one of {', '.join(FORMATS)}"
             ) from error
         except (
             OSError,
@@ -187,7 +187,9 @@ def size_of(image: ImageRef) -> tuple[int, int]:
     except FileNotFoundError as error:
         raise DataError(f"no such image: {image.uri}") from error
     except UnidentifiedImageError as error:
-        raise DataError(f"{image.uri}: not a readable image: it is none of {', '.join(FORMATS)}") from error
+        raise DataError(
+            f"{image.uri}: not a readable image: its format is not one of {', '.join(FORMATS)}"
+        ) from error
     except (OSError, ValueError, SyntaxError, EOFError, pil.DecompressionBombError) as error:
         raise DataError(f"{image.uri}: not a readable image: {error}") from error
     if width * height > MAX_PIXELS:

@@ -108,14 +108,17 @@ class Message:
 
     @property
     def text(self) -> str:
+        """The text parts, joined by line breaks."""
         return "\n".join(part for part in self.parts if isinstance(part, str))
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
+        """The images, in order."""
         return tuple(part for part in self.parts if isinstance(part, ImageRef))
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls, in order."""
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
@@ -209,19 +212,26 @@ class Sample:
 
     @property
     def is_document(self) -> bool:
+        """Whether it is a pretraining page: some message has the role `document`."""
         return any(message.role == "document" for message in self.messages)
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
+        """The images of all messages, in order."""
         return tuple(image for message in self.messages for image in message.images)
 
     @property
     def text(self) -> str:
+        """The text of all messages, gold included, joined by line breaks."""
         return "\n".join(message.text for message in self.messages)
 
     @property
     def prompt(self) -> Prompt:
-        """The sample without its gold: no final assistant message, no target, no metadata."""
+        """The sample without its gold: no final assistant message, no target, no metadata.
+
+        Returns:
+            a Prompt: id, messages, choices and facts
+        """
         gold_last = bool(self.messages) and self.messages[-1].role == "assistant"
         return Prompt(self.id, self.messages[:-1] if gold_last else self.messages, self.choices, self.facts)
 
@@ -305,13 +315,21 @@ class Trace:
 
     @property
     def answer(self) -> str:
-        """Text of the last assistant message, or "" when there is none."""
+        """Text of the last assistant message, or "" when there is none.
+
+        Returns:
+            what scorers read
+        """
         replies = [m.text for m in self.messages if m.role == "assistant"]
         return replies[-1] if replies else ""
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
-        """Evidence of every tool result of the steps and of the workflow's own messages, each id once."""
+        """Evidence of every tool result of the steps and of the workflow's own messages, each id once.
+
+        Returns:
+            in the order in which the tools returned it
+        """
         own = self.messages[len(self.prompt.messages) :]
         results = [part for message in own for part in message.parts if isinstance(part, ToolResult)]
         results = [s.got for s in self.steps if isinstance(s.got, ToolResult)] + results
@@ -412,7 +430,15 @@ class Model(Protocol):
     name: str
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One assistant message for each conversation, in the same order."""
+        """One assistant message for each conversation, in the same order.
+
+        Args:
+            conversations: each a sequence of messages that ends with what is answered.
+            tools: functions that the model may call in its reply.
+
+        Returns:
+            assistant messages: text, tool calls or both; `error` says why there is none
+        """
         ...
 
 

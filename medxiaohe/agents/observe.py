@@ -66,7 +66,7 @@ def _observe(case: Case, most: int, look_again: bool, folder: str) -> Generator[
         reply = yield Ask("", (*talk, last, Message("assistant", (reply.text,)), again))
         cited = _cited(reply.text, len(rows))
     if rows and not cited:
-        return Answer(reply.text, error="the conclusion cites no observation that is there")
+        return Answer(reply.text, error="the conclusion cites no observation that was made")
     claims = [Claim(str(n), _line(rows[n - 1]), needs="image" if pictures else "text") for n in cited]
     return last_word(reply, tuple(claims))
 

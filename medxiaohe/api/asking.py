@@ -26,7 +26,7 @@ def messages(value: Question, folder: str | PathLike[str] = ".") -> tuple[Messag
         folder: what relative paths of images start from; they may not leave it.
 
     Raises:
-        DataError: a role or a part that is none.
+        DataError: an unknown role or part.
     """
     if isinstance(value, str):
         return (Message("user", (value,)),)

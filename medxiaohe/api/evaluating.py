@@ -103,7 +103,7 @@ def evaluate(
     say: Callable[[str], None] = print,
     **settings: Any,
 ) -> Results:
-    """Evaluate a model on tasks, as `medxiaohe eval run` does; a second call goes on where the first stopped.
+    """Evaluate a model on tasks, as `medxiaohe eval run` does; the same call continues an interrupted one.
 
     Args:
         model: starter, a folder, a finished training stage, a hub id, URL#NAME, or file.py:function.

@@ -11,7 +11,7 @@ from medxiaohe.cli.summary import table
 from medxiaohe.errors import ConfigError
 
 SHOWN = 5
-MEANING = "similar names are there or not; that says nothing of what is known about them"
+MEANING = "this measures similarity of names, not knowledge of entities"
 
 
 def amcs(args: argparse.Namespace) -> int:
@@ -23,9 +23,7 @@ def amcs(args: argparse.Namespace) -> int:
     from medxiaohe.models.embed import embedder
 
     if len(args.sets) < 2:
-        raise ConfigError(
-            "tree amcs needs two sets or more: each of the first ones is compared with the last"
-        )
+        raise ConfigError("tree amcs needs two sets or more: each set is compared with the last one")
     if args.sample < 0:
         raise ConfigError(f"--sample must be 0 (all terms) or more, not {args.sample}")
     encoder = embedder(args.encoder)

@@ -141,7 +141,9 @@ def _text(summary: dict[str, Any], out: Path) -> str:
         f" {one['fingerprint']}"
         for one in several
     ]
-    words = "how many entities have at least one; a name in a text is no evidence, and evidence is no review"
+    words = (
+        "number of entities with at least one; a name in a text is not evidence, and evidence is not a review"
+    )
     return "\n".join(
         [*heads, words, "", table(rows, right=range(1, len(rows[0]))), "", f"page  {out / 'index.html'}"]
     )

@@ -36,9 +36,9 @@ DICOM = (".dcm", ".dicom")
 
 def describe(args: argparse.Namespace) -> int:
     if not (args.model or args.draft):
-        raise ConfigError("nobody writes the draft: give --model NAME, or --draft FILE")
+        raise ConfigError("no draft: give --model NAME, or --draft FILE")
     if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]):
-        raise ConfigError(f"{args.out} is there already: choose another --out")
+        raise ConfigError(f"{args.out} already exists: choose another --out")
     study = study_of(args)
     evidence = gather.gather(study)
     tools = open_tools(["study", *_image_tools(study)], {"study_evidence": evidence})

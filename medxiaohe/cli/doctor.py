@@ -64,7 +64,9 @@ def _inventory(args: argparse.Namespace) -> int:
 
     found = inventory.packages()
     if not found:
-        raise ConfigError("medxiaohe is not installed here, so what it brings is unknown: pip install -e .")
+        raise ConfigError(
+            "medxiaohe is not installed here, so its requirements are unknown: pip install -e ."
+        )
     if args.sbom:
         print(f"{args.sbom}: {inventory.write_sbom(args.sbom)} packages")
     if args.licences and args.json:
@@ -124,7 +126,7 @@ def _torchvision() -> Iterator[Finding]:
         alone = torchvision_ops.declare()
         yield Finding(
             "torchvision",
-            "its compiled part does not load beside this torch; the transforms of processors do"
+            "its compiled part does not load with this torch; the transforms of processors work"
             if alone
             else "loads",
             fix="install torch and torchvision of one build: docs/gpu.md" if alone else "",
@@ -185,7 +187,7 @@ def _machine() -> Iterator[Finding]:
     )
     yield Finding("cores", f"{os.cpu_count()}, load {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
     quota = threads.cgroup_cores()
-    limit = "no quota of a container" if quota is None else f"a quota of {quota:g} cores"
+    limit = "no container quota" if quota is None else f"a container quota of {quota:g} cores"
     yield Finding("threads", f"{threads.allowed()} of numeric libraries ({limit})")
 
 

@@ -40,7 +40,7 @@ RUN, PAGE = "run", "page"  # the folders below --out
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer, score and lay out; a second call with the same words goes on where a kill stopped the first."""
+    """Answer, score and lay out; the same command continues a killed run."""
     if not args.model and not args.tasks:
         return _as_stage(args)
     args.model, args.cast = by_name(args.model, "--model")
@@ -115,7 +115,7 @@ def _judge(args: argparse.Namespace) -> dict[str, Any]:
         return ({"model": args.judge} if args.judge else {}) | code | calls
     url, _, name = args.judge.partition("#")
     if not name:
-        raise ConfigError(f"--judge {args.judge}: which of the models there? write {args.judge}#NAME")
+        raise ConfigError(f"--judge {args.judge}: the server has several models: write {args.judge}#NAME")
     return {"model": name, "backend": "openai_compatible", "options": {"url": url}} | calls
 
 
@@ -154,8 +154,7 @@ def _tasks(names: list[str]) -> list[str]:
         fits = fnmatch.filter(plugins.available("tasks"), name) if set("*?[") & set(name) else [name]
         if not fits:
             raise ConfigError(
-                f"--tasks {name}: no task is called like this; there are"
-                f" {', '.join(plugins.available('tasks'))}"
+                f"--tasks {name}: no such task; there are {', '.join(plugins.available('tasks'))}"
             )
         found += fits
     return list(dict.fromkeys(found))

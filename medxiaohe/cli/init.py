@@ -74,11 +74,11 @@ def init(args: argparse.Namespace) -> int:
     sources = {args.out / name: shipped.folder(kind) / file for name, (kind, file) in kit.files.items()}
     for target in sources:
         if target.exists():
-            raise ConfigError(f"{target} is there already: choose another folder with --out")
+            raise ConfigError(f"{target} already exists: choose another folder with --out")
     drawn = args.out / "rows.jsonl"
     if kit.rows:
         if drawn.exists():
-            raise ConfigError(f"{drawn} is there already: choose another folder with --out")
+            raise ConfigError(f"{drawn} already exists: choose another folder with --out")
         draw(args.out)
     for target, source in sources.items():
         io.make_folder(target.parent)

@@ -106,7 +106,7 @@ def status(args: argparse.Namespace) -> int:
 def stage(args: argparse.Namespace) -> int:
     given = dict(map(given_input, args.input))
     if len(given) < len(args.input):
-        raise ConfigError("--input: a role is there twice")
+        raise ConfigError("--input: a role is given twice")
     if args.out is None:
         args.out = Path("out") / args.uses.rpartition(":")[2].replace(".", "_")
     if args.model:

@@ -18,7 +18,7 @@ def serve(args: argparse.Namespace) -> int:
     if args.http is not None and not 1 <= args.http <= LARGEST_PORT:
         raise UsageError(f"--http takes a port from 1 to {LARGEST_PORT}, not {args.http}")
     if args.images is not None and not args.images.is_dir():
-        raise UsageError(f"--images takes a folder, and {args.images} is none")
+        raise UsageError(f"--images takes a folder, which {args.images} is not")
     given = resources(str(args.library or ""))
     names = [name.strip() for name in args.tools.split(",") if name.strip()]
     if not names:  # every tool whose resources are there
@@ -28,6 +28,6 @@ def serve(args: argparse.Namespace) -> int:
     if args.http is None:
         server.serve_stdio(made)
         return 0
-    print(f"http://127.0.0.1:{args.http}/mcp (this machine alone; Ctrl-C ends it)", file=sys.stderr)
+    print(f"http://127.0.0.1:{args.http}/mcp (this machine only; Ctrl-C stops it)", file=sys.stderr)
     server.serve_http(made, args.http)
     return 0

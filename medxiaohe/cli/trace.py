@@ -194,7 +194,7 @@ def key(args: argparse.Namespace) -> int:
     private, public = checkpoint.new_key(args.name)
     secret, shown = args.out.with_name(args.out.name + ".key"), args.out.with_name(args.out.name + ".pub")
     if secret.exists() or shown.exists():
-        raise ConfigError(f"{secret} is there already: choose another --out")
+        raise ConfigError(f"{secret} already exists: choose another --out")
     with io.storage(secret):
         secret.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -88,7 +88,7 @@ def _sr(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
         raise DataError("the trace is closed in part, so its report cannot be written")
     out: Path = args.out
     if out.exists():
-        raise ConfigError(f"{out} is there already: choose another --out")
+        raise ConfigError(f"{out} already exists: choose another --out")
     write_sr(of_trace(trace), args.dicom, out)
     print(f"report   {out}")
     return 0

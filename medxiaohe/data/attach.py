@@ -64,7 +64,7 @@ class AttachSettings:
     model: str = ""
     backend: str = "transformers"
     options: dict[str, Any] = field(default_factory=dict)  # of the backend
-    kinds: tuple[str, ...] = KINDS  # what is looked for
+    kinds: tuple[str, ...] = KINDS  # kinds of entities that are linked
     batch: int = 4  # passages of one call
     retries: int = REPAIRS  # requests that show the model what is wrong with its reply
     max_calls: int = 0  # of the extraction; 0 is no limit

@@ -39,6 +39,7 @@ INDEX_SHARE = 32  # a row of the index is about so many times shorter than the r
 
 FREQUENCY = {"head": "frequent", "torso": "medium", "tail": "rare"}  # buckets of entities, in words
 
+
 @dataclass(frozen=True)
 class MixtureSettings:
     documents: int = 0  # rows for continual pretraining
@@ -322,7 +323,7 @@ def _sides(
 
 
 def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
-    """Share of the mentions that fall into each bucket: when as many rows of each source are drawn evenly,
+    """Share of the mentions that fall into each bucket: with uniform sampling of as many rows of each source,
     and as drawn.
 
     With the sources' shares the same on both sides, the difference is what balancing by entity did.

@@ -57,6 +57,20 @@ Items = Mapping[str, Item]  # sample id -> item
 def compare(
     settings: CompareSettings, out: Path, *, corpus: Path | None = None, **stages: Path
 ) -> dict[str, Any]:
+    """Compare evaluations on the items that they have in common.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        corpus: folder of a data stage with coverage.json, for scores by entity frequency.
+        stages: name -> folder of an evals.run stage, the base first.
+
+    Returns:
+        the summary of the stage; comparison.json has the whole
+
+    Raises:
+        ConfigError: an input is not an evaluation, or two have no judged item in common.
+    """
     if not stages:
         raise ConfigError("nothing to compare: name evals.run stages in `needs:`, the base first")
     for name, folder in stages.items():

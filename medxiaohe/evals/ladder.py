@@ -34,7 +34,15 @@ class LadderSettings:
 
 
 def ladder(settings: LadderSettings, out: Path) -> dict[str, Any]:
-    """Run every workflow at every probability, with independent and with correlated roles."""
+    """Run every workflow at every probability, with independent and with correlated roles.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+
+    Returns:
+        the summary of the stage: `outcomes`, `as_computed`
+    """
     rows = []
     for name in settings.workflows:
         rung = RUNGS[name]

@@ -68,7 +68,24 @@ def run(
     corpus: Path | None = None,
 ) -> dict[str, Any]:
     """`corpus` is a data stage with coverage.json, which says what training mentions; where it is absent
-    `data` says so."""
+    `data` says so.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        model: folder of a training stage; None: `settings.model`.
+        tree: folder of a built tree, for tasks that need one and for scores by node.
+        data: folder of a data stage, for perplexity and tasks of its rows.
+        corpus: folder of a data stage with coverage.json: mentions in training.
+
+    Returns:
+        the summary of the stage: task -> {n, mean, low, high, clusters, unparsed, refused, unjudged,
+        constant}
+
+    Raises:
+        ConfigError: a task, tool or setting that cannot be used.
+        DataError: the data of a task is missing.
+    """
     if settings.perplexity and data is None:
         raise ConfigError("perplexity needs documents: name a stage of them in `needs:` as `data`")
     made = [make(wanted.name, tree, wanted.args, data) for wanted in settings.tasks]

@@ -35,7 +35,7 @@ def load(text: str, *, unique_keys: bool = False, constructors: Constructors | N
 
     Args:
         text: the document.
-        unique_keys: refuse a key that is there twice, because one of the two would be lost.
+        unique_keys: refuse a key that appears twice, because one of the two would be lost.
         constructors: tag, such as "!function" -> what makes the value of the loader and a node that has it;
             any other tag is refused.
 
@@ -118,6 +118,6 @@ def _no_key_twice(node: Any) -> None:
     for key, _ in node.value:
         if str(key.value) in seen:
             raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key.value!r} is there twice", key.start_mark
+                None, None, f"the key {key.value!r} appears twice", key.start_mark
             )
         seen.add(str(key.value))

@@ -67,7 +67,7 @@ def player_of(text: str, served: str = "") -> Player:
         address, _, own = text.partition("#")
         if not (name := served or own):
             raise ConfigError(
-                f"--model {text}: which of the models there? add --name NAME, or write {text}#NAME"
+                f"--model {text}: the server has several models: add --name NAME, or write {text}#NAME"
             )
         return Player(name, "openai_compatible", {"url": address})
     if ":" in text and not Path(text).exists():
@@ -90,7 +90,7 @@ def by_name(texts: list[str], option: str) -> tuple[str, dict[str, str]]:
         named = None if Path(text).exists() else ROLE.fullmatch(text)
         if (named and named[1] in roles) or (not named and default):
             raise ConfigError(
-                f"{option} {text}: {named[1] if named else 'the one without a name'} is there twice:"
+                f"{option} {text}: {named[1] if named else 'the one without a name'} is given twice:"
                 f" give each name once, as {option} NAME=FOLDER"
             )
         if named:

@@ -73,11 +73,11 @@ def _scores(results: list[dict[str, Any]], names: list[str], changes: Mapping[st
     head = ("Task", f"Base: {names[0]}", f"Other: {names[1]}", "Broke", "Fixed", "Both wrong", "Both right")
     words = (
         "An item is right when its score is 1. Broke: right in the base, not in the other; fixed: the other"
-        " way round. Whether the difference is more than chance is said by `medxiaohe eval compare`."
+        " way round. `medxiaohe eval compare` tests whether the difference is more than chance."
     )
     return section(
         "changes",
         "What changed",
         tag("p", words, class_="quiet"),
-        tag("div", table("Items by what became of them", head, rows, numbers=range(1, 7)), class_="sortable"),
+        tag("div", table("Items by outcome", head, rows, numbers=range(1, 7)), class_="sortable"),
     )

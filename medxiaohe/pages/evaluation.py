@@ -34,7 +34,7 @@ class EvaluationSettings:
 CONTENTS = (
     ("scores", "Scores"),
     ("items", "Items"),
-    ("perturbed", "Asked another way"),
+    ("perturbed", "Perturbations"),
     ("calibration", "Calibration"),
     ("slices", "By tree node"),
     ("provenance", "Provenance"),

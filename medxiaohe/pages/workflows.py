@@ -46,7 +46,7 @@ def workflows(
     found = io.read_json(comparison / "comparison.json")
     for name, folder in runs.items():
         if not (folder / "traces.jsonl").is_file():
-            raise ConfigError(f"needs.{name}: {folder} is no evaluation: name stages of evals.run here")
+            raise ConfigError(f"needs.{name}: {folder} is not an evaluation: name stages of evals.run here")
     sections = [
         budget_sections.scores_section(found),
         budget_sections.budget_section(found),

@@ -174,9 +174,7 @@ def roles(run: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
     return [p.name for p in named], required, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def _stage(
-    name: Any, body: Any, filler: Filler, changes: Mapping[str, Any], earlier: list[str]
-) -> Stage:
+def _stage(name: Any, body: Any, filler: Filler, changes: Mapping[str, Any], earlier: list[str]) -> Stage:
     where = f"stages.{name}"
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise ConfigError(

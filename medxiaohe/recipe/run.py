@@ -130,8 +130,9 @@ def _run_stage(
             return Done(stage.name, folder, before["summary"], False, 0.0)
         if not accept_change:
             raise ConfigError(
-                f"stage {stage.name}@{stage.version} was made otherwise: {'; '.join(different)}"
-                f" (give it a new `version:`, delete {folder}, or run with --accept-change)"
+                f"stage {stage.name}@{stage.version} was made with other settings, inputs or code:"
+                f" {'; '.join(different)} (give it a new `version:`, delete {folder}, or run with"
+                " --accept-change)"
             )
     say(f"running  {stage.name}@{stage.version} ({stage.uses})")
     start, summary = time.time(), dict[str, Any]()

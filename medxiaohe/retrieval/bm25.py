@@ -41,11 +41,29 @@ class BM25:
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
         """For each query the `top` passages that share a word with it, best first; equals in the order they
-        came."""
+        came.
+
+        Args:
+            queries: texts.
+            top: passages for each query at most.
+
+        Returns:
+            passages of each query with their scores
+        """
         return [self._search(query, top) for query in queries]
 
     def get(self, id: str) -> Evidence:
-        """The passage of an id; DataError when there is none."""
+        """The passage of an id; DataError when there is none.
+
+        Args:
+            id: of a passage.
+
+        Returns:
+            the passage
+
+        Raises:
+            DataError: there is no such passage.
+        """
         for passage in self.passages:
             if passage.id == id:
                 return passage

@@ -35,7 +35,14 @@ class Cases:
 
     @classmethod
     def read(cls, path: Path) -> Cases:
-        """Cases of a file of passages with images (retrieval/passages.py)."""
+        """Cases of a file of passages with images (retrieval/passages.py).
+
+        Args:
+            path: a JSON lines file of passages with images.
+
+        Returns:
+            the cases, their images opened and hashed
+        """
         return cls(
             [
                 replace(case, kind="record", images=tuple(images.ref(Path(one.uri)) for one in case.images))
@@ -45,7 +52,16 @@ class Cases:
 
     def like_image(self, image: ImageRef, top: int, others: Sequence[str] = ()) -> tuple[Evidence, ...]:
         """The cases whose image is most like this one, best first; never those whose image has a digest of
-        `others`, nor the image itself."""
+        `others`, nor the image itself.
+
+        Args:
+            image: what is compared.
+            top: cases at most.
+            others: SHA-256 digests of images whose cases are left out, such as those of the same patient.
+
+        Returns:
+            cases by cosine of their thumbnails
+        """
         asked = _thumbnail(image)
         barred = {*others, image.sha256} - {""}
         scored = [
@@ -56,7 +72,15 @@ class Cases:
         return tuple(case for _, _, case in sorted(scored, key=lambda row: row[:2])[:top])
 
     def like_text(self, text: str, top: int) -> tuple[Evidence, ...]:
-        """The cases whose words match best."""
+        """The cases whose words match best.
+
+        Args:
+            text: the query.
+            top: cases at most.
+
+        Returns:
+            cases by BM25, best first
+        """
         by_id = {case.id: case for case in self.cases}
         return tuple(by_id[one.id] for one in self._index.search([text], top)[0])
 

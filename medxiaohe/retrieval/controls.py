@@ -64,7 +64,15 @@ class Exchanged:
             raise ConfigError("the control `exchanged` needs two texts that differ")
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """The results of the store with other texts."""
+        """The results of the store with other texts.
+
+        Args:
+            queries: texts.
+            top: results for each query at most.
+
+        Returns:
+            results whose ids, ranks and scores are those of the store, and whose texts are not
+        """
         check(queries, top)
         return [tuple(map(self._other, found)) for found in self.store.search(queries, top)]
 

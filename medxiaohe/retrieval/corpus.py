@@ -137,18 +137,29 @@ class Corpus:
 
     @property
     def packed_bytes(self) -> int:
+        """Bytes of the compressed documents, over all segments."""
         return self._bytes[-1]
 
     @property
     def chunks(self) -> int:
+        """Number of chunks, over all segments."""
         return self._chunks[-1]
 
     @property
     def documents(self) -> int:
+        """Number of documents, over all segments."""
         return sum(len(part.ids) // 2 for part in self._parts)
 
     def chunk(self, number: int, score: float = 0.0) -> Evidence:
-        """A chunk by its number, with its span in its document."""
+        """A chunk by its number, with its span in its document.
+
+        Args:
+            number: from 0, over all segments.
+            score: what the result says of it.
+
+        Returns:
+            the text of the chunk; its locator has the span in the document, in characters
+        """
         part = bisect_right(self._chunks, number) - 1
         at = (number - self._chunks[part]) * CHUNK.size
         address, start, end, which = CHUNK.unpack_from(self._parts[part].chunks, at)
@@ -163,7 +174,17 @@ class Corpus:
         return self._address(id) is not None
 
     def get(self, id: str) -> Evidence:
-        """The whole document of a document's or chunk's id; DataError when there is none."""
+        """The whole document of a document's or chunk's id; DataError when there is none.
+
+        Args:
+            id: of a document, or of a chunk ("DOCUMENT#2").
+
+        Returns:
+            the document
+
+        Raises:
+            DataError: there is none.
+        """
         for name in (id, id.rpartition("#")[0]):
             if name and (address := self._address(name)) is not None:
                 return self._at(address)
@@ -178,7 +199,14 @@ class Corpus:
                     yield evidence(io.parse_row(line.decode()))
 
     def verify(self) -> int:
-        """The number of documents; DataError where one cannot be found by its id or chunks leave it."""
+        """The number of documents; DataError where one cannot be found by its id or chunks leave it.
+
+        Returns:
+            the number of documents
+
+        Raises:
+            DataError: the store is truncated or damaged.
+        """
         count = 0
         for document in self.every():
             if self.get(document.id).id != document.id:
@@ -238,7 +266,14 @@ def _hash(id: str) -> int:
 
 
 def check_document(document: Evidence) -> None:
-    """Refuse a document that no store can hold."""
+    """Refuse a document that no store can hold.
+
+    Args:
+        document: what a store should hold.
+
+    Raises:
+        DataError: it has no id, neither text nor image, too long an id, or an unknown level.
+    """
     if not document.id or not (document.text.strip() or document.images):
         raise DataError(f"document {document.id or '(without id)'!r} has no id or no text")
     if len(document.id) > MOST_ID:
@@ -275,7 +310,12 @@ def _image(row: Mapping[str, Any]) -> ImageRef:
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write store.json with the sizes of all files, by which a truncated store is recognised."""
+    """Write store.json with the sizes of all files, by which a truncated store is recognised.
+
+    Args:
+        folder: of the store.
+        record: its kind, counts and settings.
+    """
     files = {name: (folder / name).stat().st_size for name in _files(folder) if name != RECORD}
     io.write_json(folder / RECORD, {"format": FORMAT, **record, "files": files})
 
@@ -321,7 +361,15 @@ def _files(folder: Path) -> list[str]:
 
 
 def counted(documents: Iterable[Evidence], writer: Writer) -> Iterator[tuple[str, bool, str]]:
-    """(text, whether it begins its document, the document's text) of every chunk as documents are added."""
+    """(text, whether it begins its document, the document's text) of every chunk as documents are added.
+
+    Args:
+        documents: in the order in which they are added.
+        writer: of the segment that they are added to.
+
+    Yields:
+        (text of a chunk, whether it begins its document, text of the document)
+    """
     for document in documents:
         for text, first in writer.add(document):
             yield text, first, document.text

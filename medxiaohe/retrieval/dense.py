@@ -115,10 +115,22 @@ class DenseStore:
 
     @property
     def size(self) -> int:
+        """Number of chunks."""
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query the `top` chunks by cosine, equals by id; DataError as `store.check` says."""
+        """For each query the `top` chunks by cosine, equals by id; DataError as `store.check` says.
+
+        Args:
+            queries: texts.
+            top: chunks for each query at most.
+
+        Returns:
+            chunks of each query with their cosine as score, best first
+
+        Raises:
+            DataError: no query, an empty one, or `top` below 1.
+        """
         check(queries, top)
         asked = self.encoder.encode(list(queries), kind="query")
         return [self._evidence(found, top) for found in self.vectors.search(asked, min(top, self.size))]

@@ -79,7 +79,15 @@ class Interactions:
 
     def between(self, first: str, second: str) -> list[Interaction]:
         """Every entry that holds for two substances or classes of the thesaurus, the gravest first; an entry
-        that is listed in both directions with the same words once."""
+        that is listed in both directions with the same words once.
+
+        Args:
+            first: the thesaurus's name of a substance or class (see `substance`).
+            second: the same of the other.
+
+        Returns:
+            interactions, the gravest level first
+        """
         one, two = ({key(name) for name in (each, *self.classes(each))} for each in (first, second))
         rows = [
             row for row in self._rows
@@ -165,7 +173,15 @@ class RenalDoses:
 
     def dose(self, name: str, clearance: float | None = None) -> Evidence | None:
         """The doses of a drug by creatinine clearance in mL/min, or the one for a clearance; None where the
-        drug is not listed under this name."""
+        drug is not listed under this name.
+
+        Args:
+            name: of the drug, in English.
+            clearance: creatinine clearance in mL/min; None: all tiers.
+
+        Returns:
+            the doses with their source, or None
+        """
         row = self._drugs.get(key(name))
         if row is None:
             return None

@@ -113,6 +113,7 @@ class ImageStore:
 
     @property
     def size(self) -> int:
+        """Number of images."""
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[Query], top: int) -> list[tuple[Evidence, ...]]:

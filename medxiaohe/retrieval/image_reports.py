@@ -92,7 +92,18 @@ class ImageReportStore:
         self.model = model or ImageReportModel(folder)
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """Reports by the cosine of their vector and that of the words; DataError as `store.check` says."""
+        """Reports by the cosine of their vector and that of the words; DataError as `store.check` says.
+
+        Args:
+            queries: texts.
+            top: reports for each query at most.
+
+        Returns:
+            reports of each query with their cosine as score, best first
+
+        Raises:
+            DataError: no query, an empty one, or `top` below 1.
+        """
         check(queries, top)
         scores = self.model.texts(list(queries)) @ self._vectors.T
         return [self._best(line, top, frozenset()) for line in scores]

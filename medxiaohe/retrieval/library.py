@@ -44,7 +44,17 @@ def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> 
 
 
 def open_store(folder: Path) -> Built:
-    """The store in a folder: its own, or the only version below it; DataError where there is none."""
+    """The store in a folder: its own, or the only version below it; DataError where there is none.
+
+    Args:
+        folder: of a store, or above exactly one.
+
+    Returns:
+        a text, dense, image, report or graph store
+
+    Raises:
+        DataError: there is no store, several, or a damaged one.
+    """
     below = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
     if len(below) > 1:
         raise DataError(f"{folder} holds several stores ({', '.join(p.name for p in below)}): name one")

@@ -13,7 +13,17 @@ from medxiaohe.types import Evidence, ImageRef
 
 def read(path: Path) -> list[Evidence]:
     """The passages of a file, in order; DataError for a row without id or text, for two of one id, and for an
-    empty file."""
+    empty file.
+
+    Args:
+        path: a JSON lines file.
+
+    Returns:
+        the passages
+
+    Raises:
+        DataError: a row without id or text, two rows of one id, or no row.
+    """
     found = list(rows(path))
     if not found:
         raise DataError(f"{path} holds no passage: a retriever over nothing finds nothing")
@@ -25,7 +35,17 @@ def read(path: Path) -> list[Evidence]:
 
 
 def rows(path: Path) -> Iterator[Evidence]:
-    """The passages of a file one by one, unchecked for ids that are there twice."""
+    """The passages of a file one by one, unchecked for ids that are there twice.
+
+    Args:
+        path: a JSON lines file; images are paths beside it.
+
+    Yields:
+        one passage a row
+
+    Raises:
+        DataError: a row without id or text.
+    """
     within = io.confined(path)
     for number, row in enumerate(io.read_jsonl(path), 1):
         for key in ("id", "text"):

@@ -51,7 +51,14 @@ class Prototypes:
     encoder: str = "minilm"
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
-        """Cosines of texts and prototypes, [texts, intents]."""
+        """Cosines of texts and prototypes, [texts, intents].
+
+        Args:
+            texts: queries.
+
+        Returns:
+            cosines, of shape [texts, intents]
+        """
         import numpy as np
 
         matrix = np.array(list(self.vectors.values()), np.float32)
@@ -59,7 +66,14 @@ class Prototypes:
         return found
 
     def of(self, texts: Sequence[str]) -> list[list[str]]:
-        """Intents that each text activates, the likeliest first."""
+        """Intents that each text activates, the likeliest first.
+
+        Args:
+            texts: queries.
+
+        Returns:
+            names of intents of each text; [] where none is near enough
+        """
         names = list(self.vectors)
         return [
             [names[i] for i in row.argsort()[::-1] if active[i]]
@@ -67,6 +81,7 @@ class Prototypes:
         ]
 
     def agents_of(self, intents: Collection[str]) -> list[str]:
+        """Names of the agents that intents activate, sorted."""
         return sorted({self.agents[one] for one in intents if one in self.agents})
 
 
@@ -133,7 +148,16 @@ def _micro(chosen: list[tuple[np.ndarray, np.ndarray]], gold: np.ndarray) -> flo
 def f1(
     said: Sequence[Collection[str]], gold: Sequence[Collection[str]], names: Sequence[str]
 ) -> dict[str, float]:
-    """Micro F1 over all intents, and macro F1 over those that occur in the gold."""
+    """Micro F1 over all intents, and macro F1 over those that occur in the gold.
+
+    Args:
+        said: intents predicted for each text.
+        gold: right intents of each text.
+        names: all intents.
+
+    Returns:
+        {micro, macro}, each from 0 to 1
+    """
     counts = {name: [0, 0, 0] for name in names}  # right, said, gold
     for own, wanted in zip(said, gold, strict=True):
         for name in names:
@@ -146,6 +170,7 @@ def f1(
 
 
 def save(prototypes: Prototypes, path: Path) -> None:
+    """Write prototypes as JSON, for `read`."""
     io.write_json(path, {**prototypes.__dict__, "vectors": dict(prototypes.vectors)})
 
 

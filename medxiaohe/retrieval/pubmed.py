@@ -67,7 +67,14 @@ def articles(path: Path, *, refused: Callable[[DataError], None] | None = None) 
 
 
 def split_of(pmid: str) -> Split:
-    """90 % train, 5 % validation, 5 % test: the one rule of everything that reads PubMed."""
+    """90 % train, 5 % validation, 5 % test: the one rule of everything that reads PubMed.
+
+    Args:
+        pmid: PubMed id as text.
+
+    Returns:
+        train, validation or test, by a hash of the id
+    """
     value = io.unit_interval("pubmed", pmid)
     return "train" if value < 0.90 else "validation" if value < 0.95 else "test"
 

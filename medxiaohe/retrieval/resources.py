@@ -16,7 +16,15 @@ from medxiaohe.retrieval.library import open_library
 
 def resources(library: str | None, stores: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What tools work on beside arguments and images, read when a tool needs it: a library, knowledge that
-    comes with assets, and the stores `graph`, `cases` and `prototypes`."""
+    comes with assets, and the stores `graph`, `cases` and `prototypes`.
+
+    Args:
+        library: a store, a file of passages, a service, or None.
+        stores: NAME -> path, of graph, cases and prototypes.
+
+    Returns:
+        name of a resource -> a function that opens it when it is first needed
+    """
     named = stores or {}
     own: dict[str, Any] = {"library": cache(partial(open_library, library))} if library else {}
     if "graph" in named:

@@ -35,7 +35,18 @@ class Service:
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
         """For each query the `top` passages, best first, asked for in one request. RetrieverDown when the
-        service does not say which."""
+        service does not say which.
+
+        Args:
+            queries: texts.
+            top: passages for each query at most.
+
+        Returns:
+            passages of each query
+
+        Raises:
+            RetrieverDown: the service fails `retries` + 1 times.
+        """
         problem = ""
         for attempt in range(self.retries + 1):
             try:

@@ -30,7 +30,17 @@ class Store(Protocol):
 
     def get(self, id: str) -> Evidence:
         """The whole document of an id that `search` returned, or of a document; DataError when there is
-        none."""
+        none.
+
+        Args:
+            id: of a document or a chunk.
+
+        Returns:
+            the document
+
+        Raises:
+            DataError: there is none.
+        """
         ...
 
 
@@ -63,12 +73,14 @@ class Fused:
     depth: int = DEPTH
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        """Results of all stores, fused by rank (Cormack et al. 2009); arguments as of `Store.search`."""
         check(queries, top)
         weights = self.weights or [1.0] * len(self.stores)
         lists = [store.search(queries, max(top, self.depth)) for store in self.stores]
         return [_fused([ranked[i] for ranked in lists], weights)[:top] for i in range(len(queries))]
 
     def get(self, id: str) -> Evidence:
+        """The document from the first store that has it."""
         return _get(self.stores, id)
 
 
@@ -93,6 +105,9 @@ class Reranked:
     depth: int = 20
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        """Results of the store, the first `depth` ordered again by a cross-encoder; arguments as of
+        `Store.search`.
+        """
         check(queries, top)
         lists = self.store.search(queries, max(top, self.depth))
         heads = [ranked[: self.depth] for ranked in lists]
@@ -109,6 +124,7 @@ class Reranked:
         return results
 
     def get(self, id: str) -> Evidence:
+        """The document of an id."""
         return self.store.get(id)
 
 
@@ -154,10 +170,12 @@ class Filtered:
     accepts: Callable[[Evidence], bool]
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        """Results of the store that pass the filter; arguments as of `Store.search`."""
         check(queries, top)
         return [self._search(query, top) for query in queries]
 
     def get(self, id: str) -> Evidence:
+        """The document of an id."""
         return self.store.get(id)
 
     def _search(self, query: str, top: int) -> tuple[Evidence, ...]:
@@ -178,6 +196,7 @@ class Routed:
     route: Callable[[str], str]
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
+        """Results of the store that each query is routed to; arguments as of `Store.search`."""
         check(queries, top)
         names = [self.route(query) for query in queries]
         if unknown := next((name for name in names if name not in self.stores), None):
@@ -190,6 +209,7 @@ class Routed:
         return [results[i] for i in range(len(queries))]
 
     def get(self, id: str) -> Evidence:
+        """The document from the first store that has it."""
         return _get(list(self.stores.values()), id)
 
 

@@ -113,6 +113,7 @@ class TextStore:
 
     @property
     def size(self) -> int:
+        """Number of chunks."""
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:

@@ -42,7 +42,14 @@ def spaced(text: str) -> str:
 
 @cache
 def analyzer() -> Any:
-    """tantivy's splitter at signs, with lower case, stop words and stems."""
+    """tantivy's splitter at signs, with lower case, stop words and stems.
+
+    Returns:
+        a tantivy TextAnalyzer
+
+    Raises:
+        MissingExtra: tantivy is not installed.
+    """
     plugins.need("tantivy", why="searching by the stems of words")
     from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 

@@ -27,7 +27,14 @@ EMPTY = ("", " \n\u200b", "<think></think>", "<think>The answer is clear.", "<an
 
 
 def attacks(sample: Sample) -> Iterator[tuple[str, str]]:
-    """(name, reply): those that fit the kind of question."""
+    """(name, reply): those that fit the kind of question.
+
+    Args:
+        sample: whose prompt, choices and gold the replies are made from.
+
+    Yields:
+        (name of the attack, reply), each of which must earn nothing
+    """
     gold = gold_in_words(sample)
     for number, reply in enumerate(EMPTY):
         yield f"empty {number}", reply
@@ -66,7 +73,15 @@ def earned(
     reward: Callable[[Sample, Trace], Reward], samples: Iterable[Sample]
 ) -> list[tuple[str, str, float]]:
     """(sample id, attack, reward) of every attack that earned something; what nobody could judge earned
-    nothing."""
+    nothing.
+
+    Args:
+        reward: what training would maximise.
+        samples: items to attack.
+
+    Returns:
+        [] for a reward that no attack fools
+    """
     found = []
     for sample in samples:
         for name, reply in attacks(sample):

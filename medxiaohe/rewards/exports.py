@@ -31,6 +31,15 @@ def column(sample: Sample) -> str:
 
 
 def trl(reward: Judged) -> Callable[..., list[float | None]]:
+    """Wrap a reward as a function that TRL's GRPOTrainer calls.
+
+    Args:
+        reward: a scorer, or what gives a hybrid.Reward.
+
+    Returns:
+        (prompts, completions, sample: column, ...) -> one value for each completion; None: not judged
+    """
+
     def called(
         prompts: Sequence[Any], completions: Sequence[Any], sample: Sequence[str], **_: Any
     ) -> list[float | None]:
@@ -41,6 +50,17 @@ def trl(reward: Judged) -> Callable[..., list[float | None]]:
 
 
 def verl(reward: Judged, unjudged: float | None = None) -> Callable[..., dict[str, Any]]:
+    """Wrap a reward as verl's compute_score.
+
+    Args:
+        reward: a scorer, or what gives a hybrid.Reward.
+        unjudged: number for answers that could not be judged, which verl needs; None: such an answer is
+            an error.
+
+    Returns:
+        a function that returns {score, judged}
+    """
+
     def compute_score(
         data_source: str,
         solution_str: str,
@@ -57,7 +77,15 @@ def verl(reward: Judged, unjudged: float | None = None) -> Callable[..., dict[st
 
 def ms_swift(reward: Judged, unjudged: float | None = None) -> type:
     """A class for `swift.plugin.orms[NAME]`: ms-swift makes an instance of it, then calls that with the
-    completions."""
+    completions.
+
+    Args:
+        reward: a scorer, or what gives a hybrid.Reward.
+        unjudged: number for answers that could not be judged; None: such an answer is an error.
+
+    Returns:
+        a class; its instances return one number for each completion
+    """
 
     class Orm:
         def __init__(self, *_: Any, **__: Any) -> None:

@@ -60,6 +60,7 @@ class Weights:
             raise ConfigError("the weights of a reward must be at least 0, and target_words at least 1")
 
     def of_parts(self) -> dict[str, float]:
+        """Name of a part of process and form -> its weight."""
         return {name: getattr(self, name) for name in PARTS}
 
 
@@ -94,6 +95,19 @@ def hybrid(
     "".
 
     ConfigError without scorers or with a weight that is not above 0.
+
+    Args:
+        sample: the item.
+        trace: with the answer.
+        scorers: (scorer, weight above 0); the weighted mean is correctness.
+        weights: of process and form, and whether the gate is on.
+        rules: of the safety gate; None: those of rewards/safety.py.
+
+    Returns:
+        total from 0 to below 1 + half a step, with its parts; None where a scorer could not judge
+
+    Raises:
+        ConfigError: there are no scorers, or a weight is not above 0.
     """
     return hybrid_many([(sample, trace)], scorers, weights, rules)[0]
 
@@ -105,7 +119,20 @@ def hybrid_many(
     rules: Sequence[safety.Rule] | None = None,
 ) -> list[Reward]:
     """The rewards of several answers, in order; a judge is asked about all of them at once, and not about
-    unsafe ones."""
+    unsafe ones.
+
+    Args:
+        pairs: (item, trace with the answer).
+        scorers: (scorer, weight above 0); the weighted mean is correctness.
+        weights: of process and form, and whether the gate is on.
+        rules: of the safety gate; None: those of rewards/safety.py.
+
+    Returns:
+        one reward for each pair
+
+    Raises:
+        ConfigError: there are no scorers, or a weight is not above 0.
+    """
     if not scorers or any(not weight > 0 for _, weight in scorers):
         raise ConfigError("a reward needs scorers, each with a weight above 0")
     weights = weights or Weights()

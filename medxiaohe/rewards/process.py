@@ -38,7 +38,15 @@ MIN_CONSTRAINTS = 2
 
 
 def parts(sample: Sample, trace: Trace) -> dict[str, float]:
-    """The three parts, each in [0, 1]; {} for a reply without a thought."""
+    """The three parts, each in [0, 1]; {} for a reply without a thought.
+
+    Args:
+        sample: the item; its gold is not read.
+        trace: its answer has the thought between <think> and </think>.
+
+    Returns:
+        name of a part -> value from 0 to 1
+    """
     found = THOUGHT.search(trace.answer)
     if found is None or not found.group(1).strip():
         return {}
@@ -63,7 +71,15 @@ def constraints(question: str) -> frozenset[str]:
 
 
 def coverage(thought: str, wanted: frozenset[str]) -> float:
-    """Share of the constraints that are in the thought; a thought that only repeats the case counts half."""
+    """Share of the constraints that are in the thought; a thought that only repeats the case counts half.
+
+    Args:
+        thought: text of the thought.
+        wanted: what `constraints` returned.
+
+    Returns:
+        from 0 to 1
+    """
     words = [stem(mark.group()) for mark in content(thought)]
     there = wanted & (set(words) | {mark.group(1) for mark in NUMBER.finditer(thought)})
     own = sum(word not in wanted for word in words)
@@ -72,7 +88,16 @@ def coverage(thought: str, wanted: frozenset[str]) -> float:
 
 def logical_robustness(thought: str, answer: str, sample: Sample) -> float:
     """1 less a third for each fault: another end than the answer, a contradiction, an argument from the
-    answer."""
+    answer.
+
+    Args:
+        thought: text of the thought.
+        answer: text behind the thought.
+        sample: the item, for its options.
+
+    Returns:
+        0, 1/3, 2/3 or 1
+    """
     faults = (
         bool(CIRCULAR.search(thought))
         + bool(contradictions(thought))
@@ -105,7 +130,15 @@ def contradictions(thought: str) -> list[str]:
 
 def exploration_depth(thought: str, sample: Sample) -> float:
     """Alternatives weighed with a reason, of at most three: options of the question where it has some, else
-    contrasts."""
+    contrasts.
+
+    Args:
+        thought: text of the thought.
+        sample: the item, for its options.
+
+    Returns:
+        from 0 to 1
+    """
     sentences = re.split(r"(?<=[.!?。；;])\s+|\n", thought)
     weighed = [sentence for sentence in sentences if CONTRAST.search(sentence)]
     if sample.choices:

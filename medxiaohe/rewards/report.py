@@ -44,7 +44,15 @@ class Facts:
 
 @functools.lru_cache(maxsize=4096)
 def facts(reply: str, gold: str) -> Facts:
-    """Weighted F1 of the findings of a reply, and the weight of what is made up in it."""
+    """Weighted F1 of the findings of a reply, and the weight of what is made up in it.
+
+    Args:
+        reply: the report.
+        gold: the reference.
+
+    Returns:
+        F1 from 0 to 1, and the share of the reply's weight that the reference lacks
+    """
     found = compare(reply, gold, lexicon())
     agreed = sum(_weight(b) * weight * _certainty(a, b) for a, b, weight in found.pairs)
     mine = sum(_weight(a) for a, *_ in found.pairs) + sum(map(_weight, found.unsupported))
@@ -55,7 +63,14 @@ def facts(reply: str, gold: str) -> Facts:
 
 
 def gate(level: float) -> float:
-    """How far the fact term counts, from 0 to 1, where the mean F1 of the group is `level`."""
+    """How far the fact term counts, from 0 to 1, where the mean F1 of the group is `level`.
+
+    Args:
+        level: mean F1 of the group, from 0 to 1.
+
+    Returns:
+        a logistic function of the level
+    """
     middle, width = (LOW + HIGH) / 2, HIGH - LOW
     return 1 / (1 + math.exp(-STEEPNESS * (level - middle) / width))
 
@@ -80,7 +95,16 @@ def report_many(
     weights: Weights | None = None,
     rules: Sequence[safety.Rule] | None = None,
 ) -> list[Reward]:
-    """The rewards of reports, in order; replies to the same sample are one group."""
+    """The rewards of reports, in order; replies to the same sample are one group.
+
+    Args:
+        pairs: (item, trace with the report).
+        weights: of process and form, and whether the gate is on.
+        rules: of the safety gate; None: those of rewards/safety.py.
+
+    Returns:
+        one reward for each pair
+    """
     groups: dict[str, list[float]] = defaultdict(list)
     for sample, trace in pairs:
         groups[sample.id].append(facts(said(trace), reference(sample)).f1)

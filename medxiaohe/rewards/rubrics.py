@@ -36,9 +36,11 @@ class Rubric:
     kind = "rubric"  # what the judge is asked as, see scoring/judges/use.py
 
     def has(self, sample: Sample) -> bool:
+        """Whether there is a criterion for the sample."""
         return bool(self.rows(sample))
 
     def rows(self, sample: Sample) -> Rows:
+        """(criterion, points) for the sample: the static ones first."""
         return (*self.always, *self.by_sample.get(sample.id, ()))
 
     def with_rubric(self, sample: Sample) -> Sample:
@@ -51,11 +53,22 @@ class Rubric:
         return self.many([(sample, trace)])[0]
 
     def many(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[Score]:
+        """Scores of several answers; the judge is asked about all of them at once."""
         return clipped.many([(self.with_rubric(sample), trace) for sample, trace in pairs])
 
 
 def read(path: Path) -> Rubric:
-    """The rubrics of a .jsonl file. DataError names the line that is none."""
+    """The rubrics of a .jsonl file. DataError names the line that is none.
+
+    Args:
+        path: JSON lines {sample, criteria: [{text, points}]}; without `sample`: for every item.
+
+    Returns:
+        the rubrics
+
+    Raises:
+        DataError: a line has another form.
+    """
     always: list[tuple[str, float]] = []
     by_sample: dict[str, Rows] = {}
     for number, row in enumerate(io.read_jsonl(path), 1):
@@ -80,5 +93,13 @@ def in_use(failed: Mapping[str, int], asked: Mapping[str, int], least: float = 0
 
     A dynamic criterion is taken in when answers often fail it and dropped when hardly any does any more
     (Baichuan-M3, 3.2.1). Counts come from the `why` of rollouts.jsonl or from a judge run over old answers.
+
+    Args:
+        failed: criterion -> answers that failed it.
+        asked: criterion -> answers that were judged by it.
+        least: least share of failures of a criterion that is kept.
+
+    Returns:
+        criteria to keep
     """
     return frozenset(text for text, count in asked.items() if count and failed.get(text, 0) / count >= least)

@@ -57,7 +57,16 @@ class Seen:
 
 
 def rwr(score: Score, seen: Seen, weights: RwrWeights | None = None) -> Reward:
-    """The reward of one conversation and its parts; None where the scorer could not judge."""
+    """The reward of one conversation and its parts; None where the scorer could not judge.
+
+    Args:
+        score: of the answer, by the task's scorer.
+        seen: what the conversation retrieved, its form, and the confidence with and without.
+        weights: of the four parts; None: those of the paper.
+
+    Returns:
+        the weighted sum with its parts
+    """
     weights = weights or RwrWeights()
     if score.value is None:
         return Reward(None, None, "unjudged", why=f"{score.name}: {score.why}")
@@ -83,6 +92,14 @@ def rwr(score: Score, seen: Seen, weights: RwrWeights | None = None) -> Reward:
 
 def overlap(found: Collection[str], gold: Collection[str]) -> float:
     """|found n gold| / |found|: the share of what was found that the gold is about; 0 where nothing was
-    found."""
+    found.
+
+    Args:
+        found: ids of entities.
+        gold: ids of entities of the gold.
+
+    Returns:
+        from 0 to 1
+    """
     own, wanted = set(found), set(gold)
     return len(own & wanted) / len(own) if own else 0.0

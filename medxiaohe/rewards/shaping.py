@@ -13,6 +13,7 @@ WORD = re.compile(r"[\u4e00-\u9fff]|[^\s\u4e00-\u9fff]+")
 
 
 def parts(trace: Trace, target_words: int) -> dict[str, float]:
+    """Form and length of an answer, each from 0 to 1."""
     return {"format": form(trace.answer), "length": length(trace.answer, target_words)}
 
 
@@ -33,5 +34,13 @@ def form(answer: str) -> float:
 
 def length(answer: str, target_words: int) -> float:
     """1 up to the target, falling in a straight line to 0 at twice as many words; a Chinese character counts
-    as a word."""
+    as a word.
+
+    Args:
+        answer: text of the answer, thought included.
+        target_words: words up to which the value is 1.
+
+    Returns:
+        from 0 to 1
+    """
     return max(0.0, min(1.0, 2 - len(WORD.findall(answer)) / target_words))

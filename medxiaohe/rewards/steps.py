@@ -25,6 +25,14 @@ def step(samples: Sequence[Sample], scores: Sequence[Score], shares: Sequence[fl
     """The difference that all values of the weighted mean are whole multiples of, 1 / n; at least FINEST.
 
     `samples` are the sample as each scorer saw it: a rubric has its own criteria as the target.
+
+    Args:
+        samples: for each scorer the sample as it saw it.
+        scores: of each scorer.
+        shares: weight of each scorer.
+
+    Returns:
+        1 / n
     """
     exact = [exactly(share) for share in shares]
     parts = [
@@ -35,7 +43,16 @@ def step(samples: Sequence[Sample], scores: Sequence[Score], shares: Sequence[fl
 
 def whole_steps(values: Sequence[float], shares: Sequence[float], size: Fraction) -> Fraction:
     """The weighted mean of values, each clipped to [0, 1], in whole steps: 0 only where every value is, 1
-    only where every value is."""
+    only where every value is.
+
+    Args:
+        values: of each scorer.
+        shares: weight of each scorer.
+        size: what `step` returned.
+
+    Returns:
+        a multiple of `size`, from 0 to 1
+    """
     exact = [exactly(share) for share in shares]
     mean = sum(
         Fraction(min(1.0, max(0.0, value))) * share for value, share in zip(values, exact, strict=True)

@@ -41,7 +41,17 @@ def variants(
     reply: str, seed: int = 0, names: Names | None = None, kinds: Sequence[str] = KINDS
 ) -> Iterator[tuple[str, str]]:
     """(kind, another form) for each kind that applies to the reply and changes it; the same for the same
-    seed."""
+    seed.
+
+    Args:
+        reply: text.
+        seed: of the random choices.
+        names: lower-case name -> names of the same entity, for the kind `wording`.
+        kinds: order, list, wording, length, form.
+
+    Yields:
+        (kind, variant)
+    """
     chance = random.Random(f"{seed} {reply}")
     make: dict[str, Callable[[], str]] = {
         "order": lambda: reordered(reply, chance),
@@ -95,7 +105,17 @@ def spread(
     reward: Callable[[str], float | None], reply: str, seed: int = 0, names: Names | None = None
 ) -> dict[str, float]:
     """By kind, how far the reward of a variant lies from that of the reply; kinds that cannot be judged are
-    left out."""
+    left out.
+
+    Args:
+        reward: text -> its reward, or None.
+        reply: text.
+        seed: of the random choices.
+        names: lower-case name -> names of the same entity.
+
+    Returns:
+        kind -> absolute difference
+    """
     own = reward(reply)
     if own is None:
         return {}
@@ -107,6 +127,15 @@ def pairs(chosen: str, rejected: str, seed: int = 0, names: Names | None = None)
     """The pair, and the pair in each form that both sides have, and each side alone in another form.
 
     One side alone takes away what form could tell: the better text is now the longer, now the shorter one.
+
+    Args:
+        chosen: the better text.
+        rejected: the worse text.
+        seed: of the random choices.
+        names: lower-case name -> names of the same entity.
+
+    Returns:
+        (better, worse), each once
     """
     good, bad = dict(variants(chosen, seed, names)), dict(variants(rejected, seed, names))
     both = [(good[kind], bad[kind]) for kind in KINDS if kind in good and kind in bad]
@@ -116,7 +145,14 @@ def pairs(chosen: str, rejected: str, seed: int = 0, names: Names | None = None)
 
 def synonyms(tree: Tree) -> Names:
     """Lower-case name -> all names of its entity; names that several entities share, and abbreviations, are
-    left out."""
+    left out.
+
+    Args:
+        tree: the Medical Entity Tree.
+
+    Returns:
+        lower-case name -> names of the same entity
+    """
     found: dict[str, tuple[str, ...]] = {}
     shared: set[str] = set()
     for entity in tree.entities.values():

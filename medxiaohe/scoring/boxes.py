@@ -59,20 +59,40 @@ class Box:
 
 def boxes(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
     """F1 of the matches. `iou` is the overlap that makes a match; `scale` multiplies the model's numbers
-    (e.g. width / 1000)."""
+    (e.g. width / 1000).
+
+    Args:
+        sample: its target is a JSON list of {label, box: [left, top, right, bottom]}.
+        trace: its answer is scored.
+        iou: intersection over union, from 0 to 1, from which two boxes match.
+        scale: factor from the model's coordinates to those of the gold.
+
+    Returns:
+        F1 from 0 to 1; `unparsed` without a list of boxes
+    """
     return _score("boxes", sample, trace, iou, scale)
 
 
 def precision(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
+    """Share of the answer's boxes that match a gold box; the arguments are those of `boxes`."""
     return _score("boxes.precision", sample, trace, iou, scale)
 
 
 def recall(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
+    """Share of the gold boxes that a box of the answer matches; the arguments are those of `boxes`."""
     return _score("boxes.recall", sample, trace, iou, scale)
 
 
 def count(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer has as many boxes as the gold, of each label where the gold has labels."""
+    """1 where the answer has as many boxes as the gold, of each label where the gold has labels.
+
+    Args:
+        sample: its target is a JSON list of boxes.
+        trace: its answer is scored.
+
+    Returns:
+        1 or 0; `unparsed` without a list of boxes
+    """
     said, gold = parse(trace.answer), gold_boxes(sample)
     if said is None:
         return missing("boxes.count", trace, "no list of boxes")
@@ -104,7 +124,16 @@ def _score(name: str, sample: Sample, trace: Trace, iou: float, scale: float) ->
 
 def matches(said: list[Box], gold: list[Box], iou: float = 0.5) -> int:
     """How many boxes pair one to one with a gold box of the same label (where the gold has one) at this
-    overlap or more."""
+    overlap or more.
+
+    Args:
+        said: boxes of the answer.
+        gold: boxes of the reference.
+        iou: least intersection over union of a pair.
+
+    Returns:
+        the number of pairs
+    """
     pairs = sorted(
         (
             (overlap(a, b), i, j)
@@ -123,7 +152,15 @@ def matches(said: list[Box], gold: list[Box], iou: float = 0.5) -> int:
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Intersection over union; 0 for a box turned inside out."""
+    """Intersection over union; 0 for a box turned inside out.
+
+    Args:
+        a: a box in pixels or any other unit.
+        b: a box in the same unit.
+
+    Returns:
+        from 0 to 1
+    """
     width, height = min(a.right, b.right) - max(a.left, b.left), min(a.bottom, b.bottom) - max(a.top, b.top)
     if width <= 0 or height <= 0:
         return 0.0
@@ -132,6 +169,11 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def gold_boxes(sample: Sample) -> list[Box]:
+    """Read the boxes of the target.
+
+    Raises:
+        DataError: the target is not a JSON list of boxes.
+    """
     found = _json(sample.target)
     if found is None:
         raise DataError(
@@ -143,7 +185,14 @@ def gold_boxes(sample: Sample) -> list[Box]:
 
 def parse(answer: str) -> list[Box] | None:
     """The boxes of an answer, [] when it says by an empty list or in words that there are none, None
-    without a list."""
+    without a list.
+
+    Args:
+        answer: text of a reply, its thinking included.
+
+    Returns:
+        the boxes, at most `MOST`; [] for a stated absence; None
+    """
     text = outside_thoughts(_marked(answer))
     start, end = text.find("["), text.rfind("]")
     found = _json(text[start : end + 1]) if 0 <= start < end else None

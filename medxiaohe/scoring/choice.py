@@ -38,6 +38,14 @@ def choice(sample: Sample, trace: Trace, *, markers: str = "letters") -> Score:
     """Return 1 for the letter of the target.
 
     `markers` is how the prompt names its options: "letters", "digits" or "roman".
+
+    Args:
+        sample: its choices are the options, its target the letter of the gold one.
+        trace: its answer is scored.
+        markers: how the prompt names its options.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` without one clear letter
     """
     return verdict("choice", parse(trace.answer, sample.choices, markers), letter_of(sample, markers), trace)
 
@@ -45,7 +53,15 @@ def choice(sample: Sample, trace: Trace, *, markers: str = "letters") -> Score:
 def letter_of(sample: Sample, markers: str = "letters") -> str:
     """Return the letter of the gold option, however the target names it ("B", " b. ", or "2" where the
     prompt has
-    digits)."""
+    digits).
+
+    Args:
+        sample: with choices and a target.
+        markers: letters, digits or roman.
+
+    Returns:
+        a capital letter
+    """
     target = sample.target.strip(" \t\r\n().:")
     if markers == "digits" and target.isdigit():
         return LETTERS[int(target) - 1]

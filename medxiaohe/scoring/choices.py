@@ -42,6 +42,15 @@ OPEN = re.compile(r"\b(?:or|either|maybe|possibly|perhaps|possible)\b|或|可能
 
 
 def choices(sample: Sample, trace: Trace) -> Score:
+    """1 where the answer is exactly the set of letters of the target.
+
+    Args:
+        sample: its target is the letters of the right options, "ABD".
+        trace: its answer is scored.
+
+    Returns:
+        1 or 0; `unparsed` without one clear set
+    """
     found, gold = parse(trace.answer, sample.choices), _gold(sample)
     if not found:
         return missing("choices", trace, "no single clear set of options")
@@ -49,6 +58,15 @@ def choices(sample: Sample, trace: Trace) -> Score:
 
 
 def f1(sample: Sample, trace: Trace) -> Score:
+    """Harmonic mean of precision and recall over the letters.
+
+    Args:
+        sample: its target is the letters of the right options, "ABD".
+        trace: its answer is scored.
+
+    Returns:
+        from 0 to 1; `unparsed` without one clear set
+    """
     found, gold = parse(trace.answer, sample.choices), _gold(sample)
     if not found:
         return missing("choices.f1", trace, "no single clear set of options")
@@ -62,7 +80,15 @@ def f1(sample: Sample, trace: Trace) -> Score:
 
 
 def parse(answer: str, options: Sequence[str]) -> str:
-    """The letters the answer commits to, in order ("ABD"), or ""."""
+    """The letters the answer commits to, in order ("ABD"), or "".
+
+    Args:
+        answer: text of a reply, its thinking included.
+        options: the words of the options, in order.
+
+    Returns:
+        capital letters in alphabetical order, or ""
+    """
     text, letters = final(answer), LETTERS[: len(options) or 5]
     text = BRACKETED.sub(lambda m: f"{m[1]}. {m[2]}" if _own(m[1], m[2], options) else m[0], text)
     if marked := _marked(text, options, letters):

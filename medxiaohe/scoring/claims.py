@@ -31,7 +31,17 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 
 def must_and_nice(sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The claims of the target; DataError unless there is a must-have claim."""
+    """The claims of the target; DataError unless there is a must-have claim.
+
+    Args:
+        sample: its target is JSON {"must": [...], "nice": [...]}.
+
+    Returns:
+        the must-have and the nice-to-have claims
+
+    Raises:
+        DataError: the target is not such JSON, or has no must-have claim.
+    """
     try:
         found = json.loads(sample.target)
         must, nice = (
@@ -48,6 +58,15 @@ def must_and_nice(sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def to_target(must: Sequence[str], nice: Sequence[str] = ()) -> str:
+    """Write claims as the target of a sample.
+
+    Args:
+        must: claims that a complete answer says.
+        nice: claims that a good answer may say.
+
+    Returns:
+        JSON that `must_and_nice` reads
+    """
     return json.dumps({"must": list(must), "nice": list(nice)}, ensure_ascii=False)
 
 
@@ -59,6 +78,14 @@ def atomic(
 
     `recited` are texts that are no claims though a text says them, such as wrong options (Baichuan-M3,
     2.2.2).
+
+    Args:
+        judge: which splits the texts.
+        texts: what is split.
+        recited: for each text what is not counted as its claims.
+
+    Returns:
+        claims of each text, or None
     """
     said = judge.ask([Question("split", text) for text in texts])
     left = [{plain(text) for text in row} for row in recited] or [set[str]() for _ in texts]

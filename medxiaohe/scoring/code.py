@@ -71,7 +71,17 @@ DENIED = re.compile(
 
 def code(sample: Sample, trace: Trace, *, system: str = "icd10", characters: int = 0) -> Score:
     """1 where the one code named is the target. `characters` compares so many of the first ones: 3 is the ICD
-    category."""
+    category.
+
+    Args:
+        sample: its target is one accepted code a line.
+        trace: its answer is scored.
+        system: a key of `PATTERNS`: icd10, loinc, snomed, hpo, ...
+        characters: compare only so many first characters; 0: all.
+
+    Returns:
+        1 or 0; `unparsed` without exactly one code
+    """
     accepted = {one[: characters or None] for gold in golds(sample) for one in codes(gold, system)}
     text = final(trace.answer)
     announced = [codes(said, system) for said in ANNOUNCED.findall(text)]
@@ -88,7 +98,18 @@ def code(sample: Sample, trace: Trace, *, system: str = "icd10", characters: int
 
 
 def codes(text: str, system: str) -> list[str]:
-    """The codes of a text in their compared form, those it denies left out."""
+    """The codes of a text in their compared form, those it denies left out.
+
+    Args:
+        text: where codes are searched.
+        system: a key of `PATTERNS`.
+
+    Returns:
+        codes, each once, in order
+
+    Raises:
+        ConfigError: there is no such system.
+    """
     if system not in PATTERNS:
         raise ConfigError(f"no code system {system!r}; there are {', '.join(PATTERNS)}")
     pattern, prefix = PATTERNS[system]

@@ -33,7 +33,19 @@ COUNTED = unit("cells")  # no dimension, and not per cent
 
 
 def count(sample: Sample, trace: Trace, *, within: int = 0) -> Score:
-    """1 where the count differs from the target by no more than `within`."""
+    """1 where the count differs from the target by no more than `within`.
+
+    Args:
+        sample: its target is a whole number in digits.
+        trace: its answer is scored.
+        within: tolerance, in items.
+
+    Returns:
+        1 or 0; `unparsed` without one clear count
+
+    Raises:
+        DataError: the target is not a whole number.
+    """
     if not sample.target.strip().lstrip("-").isdigit():
         raise DataError(f"the target of `count` must be a whole number, not {sample.target!r}")
     found = parse(trace.answer)
@@ -45,7 +57,14 @@ def count(sample: Sample, trace: Trace, *, within: int = 0) -> Score:
 
 def parse(answer: str) -> int | None:
     """Return the one count of a reply; "none" and "no nodules" are 0, two counts in words or a range
-    are none."""
+    are none.
+
+    Args:
+        answer: text of a reply, its thinking included.
+
+    Returns:
+        the count, at least 0, or None
+    """
     text = final(answer)
     if not re.search(r"\d", text):
         if NONE.match(text) and not SEVERAL.search(text):

@@ -34,7 +34,19 @@ EITHER = re.compile(r"\b(?:or|versus|vs|either)\b|或", re.IGNORECASE)
 
 def dose(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
     """1 where drug, amount and frequency are those of one line of the target. DataError for a target without
-    one dose."""
+    one dose.
+
+    Args:
+        sample: its target is one accepted dose a line, such as "amoxicillin 500 mg every 8 hours".
+        trace: its answer is scored.
+        tree: folder of a built tree, whose synonyms are names of the drug; None: spelling alone.
+
+    Returns:
+        1 or 0; `unparsed` without one clear dose
+
+    Raises:
+        DataError: a line of the target is not one dose.
+    """
     known = tree_names(Path(tree)) if tree is not None else Names()
     text = final(readable(trace.answer))
     found = [one for one in doses(text) if not DENIED.search(text[: one.start])]

@@ -41,7 +41,19 @@ BULLET = re.compile(r"(?m)^\s*(?:[-•]|\d{1,2}[.)、])\s+\S")
 
 
 def entity(sample: Sample, trace: Trace, *, tree: Path | str | None = None) -> Score:
-    """1 where the answer names the entity of the target. `tree` is the folder of an entity.build stage."""
+    """1 where the answer names the entity of the target. `tree` is the folder of an entity.build stage.
+
+    Args:
+        sample: its target is one accepted name a line.
+        trace: its answer is scored.
+        tree: folder of a built tree.
+
+    Returns:
+        1 or 0, with the reason of a match in `why`; `unparsed` or `refused` without one clear name
+
+    Raises:
+        ConfigError: no tree is given.
+    """
     if tree is None:
         raise ConfigError(
             "the scorer entity compares names by a tree: give it tree=FOLDER of an entity.build stage"
@@ -50,6 +62,7 @@ def entity(sample: Sample, trace: Trace, *, tree: Path | str | None = None) -> S
 
 
 def judged(sample: Sample, trace: Trace, known: Names) -> Score:
+    """Score with the names of a tree that is loaded already."""
     accepted = golds(sample)
     said = parse(trace.answer, known, accepted)
     if not said:
@@ -61,7 +74,16 @@ def judged(sample: Sample, trace: Trace, known: Names) -> Score:
 
 
 def parse(answer: str, known: Names, accepted: tuple[str, ...] = ()) -> str:
-    """The one name the answer commits to, or ""."""
+    """The one name the answer commits to, or "".
+
+    Args:
+        answer: text of a reply, its thinking included.
+        known: decides whether two names mean the same.
+        accepted: names that are right; they may contain words that would else separate two answers.
+
+    Returns:
+        a name, or ""
+    """
     text = short(answer, accepted)
     if plain(text) in {plain(gold) for gold in accepted} or any(
         known.same(text, gold) for gold in accepted if text

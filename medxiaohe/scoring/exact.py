@@ -9,6 +9,15 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 
 def exact(sample: Sample, trace: Trace) -> Score:
+    """1 where the answer is the target word for word, without case, articles and punctuation.
+
+    Args:
+        sample: its target is one accepted answer a line.
+        trace: its answer is scored.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` without an answer
+    """
     accepted = golds(sample)
     if not (said := parse(trace.answer, accepted)):
         return missing("exact", trace)
@@ -17,7 +26,15 @@ def exact(sample: Sample, trace: Trace) -> Score:
 
 
 def parse(answer: str, accepted: tuple[str, ...] = ()) -> str:
-    """The answer as compared, or "" for an empty one, a refusal, or one left open."""
+    """The answer as compared, or "" for an empty one, a refusal, or one left open.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        accepted: answers that are right.
+
+    Returns:
+        lower-case words, or ""
+    """
     return plain(short(answer, accepted))
 
 

@@ -23,18 +23,57 @@ Unit = tuple[str, str, bool]
 
 
 def facts(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    """F2 over findings, numbers and content words of reply and reference.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        from 0 to 1
+    """
     return _score("facts", sample, trace, tree)
 
 
 def recall(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    """Share of the reference's findings, numbers and content words that the reply has.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        from 0 to 1
+    """
     return _score("facts.recall", sample, trace, tree)
 
 
 def precision(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    """Share of the reply's findings, numbers and content words that the reference has.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        from 0 to 1
+    """
     return _score("facts.precision", sample, trace, tree)
 
 
 def units(text: str, tree: Path | None = None) -> set[Unit]:
+    """What is compared of a text: findings with their denial, stems of other content words, numbers.
+
+    Args:
+        text: a report or note.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        (kind, name, denied) of each unit
+    """
     text = prepared(text)
     found = lexicon(tree).findings(text)
     named = {stem(word) for one in found for word in WORD.findall(one.surface)}
@@ -48,7 +87,16 @@ def units(text: str, tree: Path | None = None) -> set[Unit]:
 
 
 def measure(reply: str, gold: str, tree: Path | None = None) -> tuple[float, float, float]:
-    """F2, recall and precision; 0 where a side has no units."""
+    """F2, recall and precision; 0 where a side has no units.
+
+    Args:
+        reply: what is scored.
+        gold: the reference.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        F2 (recall counts four times as much as precision), recall, precision
+    """
     mine, theirs = units(reply, tree), units(gold, tree)
     common = len(mine & theirs)
     if not common:

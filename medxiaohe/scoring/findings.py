@@ -48,14 +48,17 @@ class Comparison:
 
     @property
     def precision(self) -> float:
+        """Agreement over the findings of the reply."""
         return self._agreed / max(1, len(self.pairs) + len(self.unsupported))
 
     @property
     def recall(self) -> float:
+        """Agreement over the findings of the reference."""
         return self._agreed / max(1, len(self.pairs) + len(self.omitted))
 
     @property
     def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
         return 2 * self._agreed / max(1, 2 * len(self.pairs) + len(self.unsupported) + len(self.omitted))
 
     @property
@@ -84,6 +87,16 @@ class Comparison:
 
 
 def compare(reply: str, gold: str, words: Lexicon | None = None) -> Comparison:
+    """Pair the findings of two reports one to one, the best agreement first.
+
+    Args:
+        reply: the report that is judged.
+        gold: the reference.
+        words: names of findings; by default those of the radiology lexicon.
+
+    Returns:
+        pairs with their agreement, findings of one side only, and the shares of sentences that hold those
+    """
     words = words or lexicon()
     mine, theirs = words.findings(reply), words.findings(gold)
     mine_once, theirs_once = merged(mine), merged(theirs)
@@ -116,6 +129,14 @@ def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
     certain against possible or conditional; one side against both; another degree; other places; another
     change or size, where both give one. OPEN for each of side, degree, place and time that only one of them
     gives.
+
+    Args:
+        a: a finding.
+        b: a finding of the other report.
+        parents: name of a finding -> name of the more general one.
+
+    Returns:
+        from 0 (different or contradictory) to 1 (equal)
     """
     if a.name != b.name and parents.get(a.name) != b.name and parents.get(b.name) != a.name:
         return 0.0
@@ -181,30 +202,52 @@ VALUES = {
 
 
 def findings(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    """F1 over the findings of reply and reference.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        from 0 to 1; `unjudged` where the reference has no finding
+    """
     return _score("findings", sample, trace, tree)
 
 
 def precision(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    """Agreement over the findings of the reply; the arguments are those of `findings`."""
     return _score("findings.precision", sample, trace, tree)
 
 
 def recall(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    """Agreement over the findings of the reference; the arguments are those of `findings`."""
     return _score("findings.recall", sample, trace, tree)
 
 
 def grounded(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    """1 - share of the reply's sentences with a finding that the reference lacks; the arguments are those of
+    `findings`.
+    """
     return _score("findings.grounded", sample, trace, tree)
 
 
 def covered(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    """1 - share of the reference's sentences with a finding that the reply lacks; the arguments are those of
+    `findings`.
+    """
     return _score("findings.covered", sample, trace, tree)
 
 
 def sizes(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    """Share of the paired findings with equal sizes, of those with a size on both sides; arguments as of
+    `findings`.
+    """
     return _detail("findings.sizes", sample, trace, tree)
 
 
 def changes(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
+    """Share of the paired findings with an equal change, of those with one on both sides; see `findings`."""
     return _detail("findings.changes", sample, trace, tree)
 
 

@@ -38,7 +38,17 @@ def json_calls(
     sample: Sample, trace: Trace, *, methods: Sequence[str] = CHANGING, ordered: bool = False
 ) -> Score:
     """1 where the calls of these `methods` are those of the target, in its order if `ordered`, and so is the
-    answer."""
+    answer.
+
+    Args:
+        sample: its target is JSON {calls: [{method, url, body}], answer: [...]}; either may be missing.
+        trace: its tool calls and texts are read.
+        methods: HTTP methods whose calls are compared; by default those that change something.
+        ordered: whether the order of the calls counts.
+
+    Returns:
+        1 or 0; `unparsed` without a call and an answer
+    """
     gold = _gold(sample)
     made = list(calls(trace))
     answer = finished(trace)
@@ -77,7 +87,14 @@ def _gold(sample: Sample) -> dict[str, Any]:
 
 
 def calls(trace: Trace) -> Iterator[Call]:
-    """The calls an agent made after its prompt, in order."""
+    """The calls an agent made after its prompt, in order.
+
+    Args:
+        trace: of one item.
+
+    Yields:
+        calls, from tool calls and from text
+    """
     for message in trace.messages[len(trace.prompt.messages) :]:
         if message.role != "assistant":
             continue
@@ -125,7 +142,14 @@ def _call(row: dict[str, Any]) -> Call:
 
 
 def finished(trace: Trace) -> Any:
-    """What the agent gave to FINISH([...]), or None when it never finished or not with JSON."""
+    """What the agent gave to FINISH([...]), or None when it never finished or not with JSON.
+
+    Args:
+        trace: of one item.
+
+    Returns:
+        parsed JSON, or None
+    """
     match = FINISH.search(outside_thoughts(trace.answer))
     try:
         return None if match is None else json.loads(match[1].strip() or "[]")

@@ -72,6 +72,20 @@ def numeric(
 
     `analyte` (a key of _units.ANALYTES) lets mg/dL and mmol/L compare. `day_first` reads 03/04/2020 as 3
     April.
+
+    Args:
+        sample: its target is "VALUE[ UNIT][ (LOW to HIGH)]", a pair, a date or a duration.
+        trace: its answer is scored.
+        absolute: tolerance in the unit of the target.
+        relative: tolerance as a share of the target's value; 0.05 is 5 %.
+        analyte: a key of `_units.ANALYTES`, for conversion between mass and amount of substance.
+        day_first: read 03/04/2020 as 3 April.
+
+    Returns:
+        1 or 0; `unparsed` without one number
+
+    Raises:
+        DataError: the target has no such form.
     """
     target = sample.target.strip()
     text = final(readable(trace.answer))
@@ -118,7 +132,17 @@ def numeric(
 
 def limits(target: str) -> tuple[Quantity, float, float]:
     """The gold quantity and the lowest and highest value that count, in its unit. DataError when it is no
-    number."""
+    number.
+
+    Args:
+        target: such as "7.4 mmol/L (7.0 to 7.8)".
+
+    Returns:
+        the quantity, the lowest and the highest accepted value in its unit
+
+    Raises:
+        DataError: the target is not one number.
+    """
     match = LIMITS.match(readable(target))
     found = quantities(match[1] if match else readable(target))
     if len(found) != 1:
@@ -130,7 +154,15 @@ def limits(target: str) -> tuple[Quantity, float, float]:
 
 
 def parse(answer: str, analyte: str = "") -> Quantity | None:
-    """Return the one quantity an answer commits to; None for none, several, a range or a bound."""
+    """Return the one quantity an answer commits to; None for none, several, a range or a bound.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        analyte: as in `numeric`.
+
+    Returns:
+        a value with its unit, or None
+    """
     text = spelt(final(readable(answer)))
     segments = [segment for segment in announced(text) if quantities(segment)]
     if segments:

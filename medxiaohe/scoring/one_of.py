@@ -27,11 +27,28 @@ NEGATION = re.compile(
 
 
 def one_of(sample: Sample, trace: Trace) -> Score:
+    """1 where the answer names the target and no other of the choices.
+
+    Args:
+        sample: its choices are the options, its target is one of them in words.
+        trace: its answer is scored.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` where not exactly one is named
+    """
     return verdict("one_of", plain(parse(trace.answer, sample.choices)), plain(sample.target), trace)
 
 
 def parse(answer: str, choices: Sequence[str]) -> str:
-    """The one choice the answer names and does not deny, or ""."""
+    """The one choice the answer names and does not deny, or "".
+
+    Args:
+        answer: text of a reply, its thinking included.
+        choices: the options in words.
+
+    Returns:
+        one of the choices, or ""
+    """
     text = re.sub(r"^.*\bor not\b.*$", "", final(answer), flags=re.IGNORECASE | re.MULTILINE)
     if retracted := RETRACTED.search(text):  # "CT? No. MRI.", "it could look benign, but it is malignant"
         text = text[retracted.end() :]

@@ -23,12 +23,32 @@ LONGEST = 20  # words of an entry that has no number or bullet
 
 
 def ranked(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int = 1) -> Score:
-    """1 where the target is among the first `k` of the list. The score is called "recall@k"."""
+    """1 where the target is among the first `k` of the list. The score is called "recall@k".
+
+    Args:
+        sample: its target is one accepted name a line.
+        trace: its answer is a ranked list.
+        tree: folder of a built tree, whose synonyms count as the same name; None: names alone.
+        k: entries that count.
+
+    Returns:
+        1 or 0; `unparsed` without a list
+    """
     return judged(sample, trace, _names(tree), k)
 
 
 def mrr(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int = 10) -> Score:
-    """1 over the place of the target in the list, 0 where it is not among the first `k`."""
+    """1 over the place of the target in the list, 0 where it is not among the first `k`.
+
+    Args:
+        sample: its target is one accepted name a line.
+        trace: its answer is a ranked list.
+        tree: folder of a built tree, whose synonyms count as the same name; None: names alone.
+        k: entries that count.
+
+    Returns:
+        1 / rank, or 0; `unparsed` without a list
+    """
     entries, known = parse(trace.answer), _names(tree)
     if not entries:
         return missing("mrr", trace, "no list of names")
@@ -43,6 +63,7 @@ def mrr(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int 
 
 
 def judged(sample: Sample, trace: Trace, known: Names, k: int) -> Score:
+    """Recall at k with names that are loaded already."""
     entries = parse(trace.answer)
     if not entries:
         return missing(f"recall@{k}", trace, "no list of names")
@@ -52,7 +73,16 @@ def judged(sample: Sample, trace: Trace, known: Names, k: int) -> Score:
 
 
 def place_of(entries: list[str], accepted: tuple[str, ...], known: Names) -> int:
-    """The place, from 1, of the first entry that is one of the accepted names; 0 for none."""
+    """The place, from 1, of the first entry that is one of the accepted names; 0 for none.
+
+    Args:
+        entries: the ranked list.
+        accepted: names that are right.
+        known: decides whether two names mean the same.
+
+    Returns:
+        the rank, or 0
+    """
     for place, entry in enumerate(entries, 1):
         if any(known.same(entry, gold) for gold in accepted):
             return place
@@ -63,7 +93,14 @@ def place_of(entries: list[str], accepted: tuple[str, ...], known: Names) -> int
 
 
 def parse(answer: str) -> list[str]:
-    """The entries in order, each without its number, its codes and its reason; [] when there is no list."""
+    """The entries in order, each without its number, its codes and its reason; [] when there is no list.
+
+    Args:
+        answer: text of a reply, its thinking included.
+
+    Returns:
+        names by rank
+    """
     text = final(answer)
     found = _json(text) or _numbered(text) or _lines(text)
     bare = (LEAD.sub("", CODE.sub("", one).split("\n")[0]) for one in found)

@@ -14,6 +14,18 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 
 def regex(sample: Sample, trace: Trace) -> Score:
+    """1 where the whole answer matches the pattern of the target, whatever its case.
+
+    Args:
+        sample: its target is a regular expression.
+        trace: its answer is scored.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` without an answer
+
+    Raises:
+        DataError: the target is not a regular expression.
+    """
     try:
         pattern = re.compile(sample.target.strip(), re.IGNORECASE)
     except re.error as error:

@@ -7,14 +7,41 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 
 def rouge_l(sample: Sample, trace: Trace) -> Score:
+    """ROUGE-L F1: longest common subsequence of words of reply and reference (Lin 2004).
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+
+    Returns:
+        from 0 to 1
+    """
     return _score("rouge_l", sample, trace)
 
 
 def rouge_1(sample: Sample, trace: Trace) -> Score:
+    """ROUGE-1 F1: common words of reply and reference (Lin 2004).
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+
+    Returns:
+        from 0 to 1
+    """
     return _score("rouge_1", sample, trace)
 
 
 def rouge_2(sample: Sample, trace: Trace) -> Score:
+    """ROUGE-2 F1: common pairs of adjacent words of reply and reference (Lin 2004).
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+
+    Returns:
+        from 0 to 1
+    """
     return _score("rouge_2", sample, trace)
 
 

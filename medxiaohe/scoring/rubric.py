@@ -33,7 +33,17 @@ class Criterion:
 
 
 def criteria(sample: Sample) -> tuple[Criterion, ...]:
-    """What the target says; DataError unless there are criteria and one of them has positive points."""
+    """What the target says; DataError unless there are criteria and one of them has positive points.
+
+    Args:
+        sample: its target is JSON {"criteria": [{"text", "points"}]}.
+
+    Returns:
+        criteria with signed points
+
+    Raises:
+        DataError: the target is not such JSON, or no criterion has positive points.
+    """
     try:
         rows = json.loads(sample.target)["criteria"]
         found = tuple(Criterion(str(row["text"]), float(row["points"])) for row in rows)
@@ -51,29 +61,61 @@ def criteria(sample: Sample) -> tuple[Criterion, ...]:
 
 
 def to_target(rows: Iterable[tuple[str, float]]) -> str:
-    """The target of a sample from (criterion, points)."""
+    """The target of a sample from (criterion, points).
+
+    Args:
+        rows: (criterion, points); negative points are for faults.
+
+    Returns:
+        JSON that `criteria` reads
+    """
     return json.dumps(
         {"criteria": [{"text": text, "points": points} for text, points in rows]}, ensure_ascii=False
     )
 
 
 def official(points: Sequence[float], met: Sequence[bool]) -> float:
-    """Sum of the met points over the sum of the positive ones; below 0 when faults outweigh."""
+    """Sum of the met points over the sum of the positive ones; below 0 when faults outweigh.
+
+    Args:
+        points: of each criterion.
+        met: whether the reply meets it.
+
+    Returns:
+        at most 1; may be negative
+    """
     return _sum(p for p, m in zip(points, met, strict=True) if m) / _sum(p for p in points if p > 0)
 
 
 def clip(points: Sequence[float], met: Sequence[bool]) -> float:
+    """`official`, clipped to [0, 1]: of one item."""
     return min(1.0, max(0.0, official(points, met)))
 
 
 def normal(points: Sequence[float], met: Sequence[bool]) -> float:
+    """(met points - negative points) / sum of absolute points: from 0 to 1 (Baichuan-M3, eq. 1).
+
+    Args:
+        points: of each criterion.
+        met: whether the reply meets it.
+
+    Returns:
+        1 where exactly the positive criteria are met, 0 where exactly the negative ones are
+    """
     worst = _sum(p for p in points if p < 0)
     return (_sum(p for p, m in zip(points, met, strict=True) if m) - worst) / _sum(abs(p) for p in points)
 
 
 def clipped_mean(values: Sequence[float]) -> float:
     """HealthBench's score of a set of items: their mean, clipped to [0, 1]. A run reports it as the mean of
-    `rubric`."""
+    `rubric`.
+
+    Args:
+        values: of each item, not clipped.
+
+    Returns:
+        from 0 to 1
+    """
     return min(1.0, max(0.0, _sum(values) / len(values)))
 
 

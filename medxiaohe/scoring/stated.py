@@ -17,6 +17,15 @@ from medxiaohe.types import Sample, Score, Trace
 
 
 def stated(sample: Sample, trace: Trace) -> Score:
+    """Score with the parser that fits the row: choice, one_of, yes_no or exact.
+
+    Args:
+        sample: its choices and its target decide.
+        trace: its answer is scored.
+
+    Returns:
+        the score of that parser
+    """
     if sample.choices:
         named = plain(sample.target) in map(plain, sample.choices)
         lettered = letter_of(sample) in tuple(LETTERS[: len(sample.choices)]) and not named

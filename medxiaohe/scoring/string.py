@@ -16,6 +16,15 @@ ANNOUNCED = re.compile(
 
 
 def string(sample: Sample, trace: Trace) -> Score:
+    """1 where the answer is the target to the letter.
+
+    Args:
+        sample: its target is one accepted string a line.
+        trace: its answer is scored.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` without an answer
+    """
     accepted = golds(sample)
     said = parse(trace.answer)
     nothing = not plain(said) or refuses(said) or bool(UNKNOWN.fullmatch(said.strip(" .:!")))
@@ -27,7 +36,14 @@ def string(sample: Sample, trace: Trace) -> Score:
 
 
 def parse(answer: str) -> str:
-    """The announced string, or the whole answer; "" when two different ones are announced."""
+    """The announced string, or the whole answer; "" when two different ones are announced.
+
+    Args:
+        answer: text of a reply, its thinking included.
+
+    Returns:
+        the string, or ""
+    """
     text = final(answer)
     said = {bare(a or b) for a, b in ANNOUNCED.findall(text)} or {bare(LEAD.sub("", text))}
     return said.pop() if len(said) == 1 else ""

@@ -19,14 +19,25 @@ CJK = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])")
 
 
 def token_f1(sample: Sample, trace: Trace) -> Score:
+    """F1 over the words of answer and gold, as SQuAD v1.1 computes it.
+
+    Args:
+        sample: its target is one accepted answer a line; the best counts.
+        trace: its answer is scored.
+
+    Returns:
+        from 0 to 1; `unparsed` or `refused` without an answer
+    """
     return _score("token_f1", sample, trace, 2)
 
 
 def precision(sample: Sample, trace: Trace) -> Score:
+    """Share of the answer's words that are in the gold; the arguments are those of `token_f1`."""
     return _score("token_f1.precision", sample, trace, 0)
 
 
 def recall(sample: Sample, trace: Trace) -> Score:
+    """Share of the gold's words that are in the answer; the arguments are those of `token_f1`."""
     return _score("token_f1.recall", sample, trace, 1)
 
 
@@ -40,7 +51,15 @@ def _score(name: str, sample: Sample, trace: Trace, which: int) -> Score:
 
 
 def overlap(said: str, gold: str) -> tuple[float, float, float]:
-    """Precision, recall and F1 of the words of two texts."""
+    """Precision, recall and F1 of the words of two texts.
+
+    Args:
+        said: the answer.
+        gold: the reference.
+
+    Returns:
+        three numbers from 0 to 1
+    """
     a, b = Counter(words(said)), Counter(words(gold))
     common = (a & b).total()
     if not common:

@@ -57,14 +57,30 @@ class Words:
 
 
 def yes_no(sample: Sample, trace: Trace) -> Score:
-    """Return 1 where the word is that of the target, in whatever case either is written."""
+    """Return 1 where the word is that of the target, in whatever case either is written.
+
+    Args:
+        sample: its target is yes, no or maybe; maybe counts where target or choices have it.
+        trace: its answer is scored.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` without a clear word
+    """
     offered = "maybe" in map(plain, (*sample.choices, sample.target))
     return verdict("yes_no", parse(trace.answer, maybe=offered), plain(sample.target), trace)
 
 
 def parse(answer: str, maybe: bool = False) -> str:
     """Return "yes", "no", "maybe" (only when that is on offer), or "" when the answer does not commit
-    to one."""
+    to one.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        maybe: whether the question allows maybe.
+
+    Returns:
+        a word, or ""
+    """
     text = OFFERED.sub("", final(answer))
     said = _read(text, _words(spoken(text)))
     return said if said in ("yes", "no") or (said == "maybe" and maybe) else ""

@@ -295,7 +295,7 @@ def _target(about: Definition, answer: Any, choices: Sequence[str]) -> tuple[str
             name for pattern, name in about.answers.items() if said == pattern or fnmatchcase(said, pattern)
         ]
         if not found:
-            raise DataError(f"the answer {said!r} is none of {', '.join(about.answers)}")
+            raise DataError(f"the answer {said!r} is not one of {', '.join(about.answers)}")
         said = found[0]
     if not said:
         raise DataError("the answer is empty")
@@ -308,7 +308,7 @@ def _target(about: Definition, answer: Any, choices: Sequence[str]) -> tuple[str
         return letters, ", ".join(letters)
     if not choices or scorer.startswith(("one_of", "yes_no")):
         if choices and said not in choices:
-            raise DataError(f"the answer {said!r} is none of {', '.join(choices)}")
+            raise DataError(f"the answer {said!r} is not one of {', '.join(choices)}")
         # a line of a target is one of several golds
         return (said, said.splitlines()[0]) if several else (" ".join(said.split()), said)
     letter = LETTERS[_place(said, choices, about.first_choice, isinstance(answer, int))]

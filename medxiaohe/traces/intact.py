@@ -201,7 +201,7 @@ def _refers(record: Record, earlier: Mapping[str, Record], steps: int) -> None:
     elif kind == "ruling":
         refer(record["claim"], "claim")
         if record["label"] not in _LABELS:
-            raise _Bad(id, f"the label {record['label'][:40]!a} is none of {', '.join(_LABELS)}")
+            raise _Bad(id, f"the label {record['label'][:40]!a} is not one of {', '.join(_LABELS)}")
         if record["label"] == "supported" and not record["evidence"]:
             raise _Bad(id, "supported by nothing")
     for to in record.get("evidence", ()):

@@ -73,7 +73,7 @@ class Resolver:
             else:
                 why, skipped = self._region(row, value["pixels"], source["sha256"])
         except (KeyError, TypeError, ValueError, AttributeError):
-            why, skipped = "its locator is none", ""
+            why, skipped = "its locator is not valid", ""
         if why:
             found.add(opened.index, record["id"], "resolved", why)
         else:

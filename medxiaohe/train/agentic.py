@@ -130,7 +130,22 @@ class AgenticSettings(RLSettings):
 def agentic(
     settings: AgenticSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
 ) -> dict[str, Any]:
-    """Train on `prompts.jsonl` of a mixture or of train.tool_need, whose rows are samples of tasks."""
+    """Train on `prompts.jsonl` of a mixture or of train.tool_need, whose rows are samples of tasks.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture or of train.tool_need.
+        model: folder of a training stage to start from; None: `settings.model`.
+        tree: folder of a built tree, for tasks and rewards that need one.
+
+    Returns:
+        the summary of the stage: `steps`, rewards of first and last step, `conversations_with_tools`, ...
+
+    Raises:
+        ConfigError: a setting, workflow or tool that cannot be used.
+        DataError: the prompts do not fill one batch, or were not compared with a test split.
+    """
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)

@@ -55,7 +55,20 @@ class DemonstrateSettings:
 def demonstrate(
     settings: DemonstrateSettings, out: Path, *, data: Path, tree: Path | None = None
 ) -> dict[str, Any]:
-    """Let the expert work on the first items of the task's train split, and keep what it did right."""
+    """Let the expert work on the first items of the task's train split, and keep what it did right.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage, whose instructions are replayed.
+        tree: folder of a built tree, for tasks and rewards that need one.
+
+    Returns:
+        the summary of the stage: `shown`, `kept`, `with_calls`, `replayed`
+
+    Raises:
+        DataError: the expert solved no item.
+    """
     task = make(settings.task, tree)
     tested = {_words(sample) for sample in task.samples("test")}
     items = itertools.islice(

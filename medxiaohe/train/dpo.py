@@ -67,7 +67,7 @@ class DpoSettings(TrainerSettings):
     gradient_checkpointing: bool | None = None  # recompute activations; null: on an accelerator
     seed: int = 0
     allow_contaminated: bool = False  # train on pairs that were compared with no test split
-    save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
+    save_steps: Annotated[int, HOW] = 100  # a killed run continues from its newest checkpoint
     report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/loop/trackers.py
 
     def __post_init__(self) -> None:
@@ -86,7 +86,20 @@ class DpoSettings(TrainerSettings):
 
 
 def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = None) -> dict[str, Any]:
-    """Train on the pairs of a stage. DataError names a bad row before the first step."""
+    """Train on the pairs of a stage. DataError names a bad row before the first step.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a stage with pairs.jsonl.
+        model: folder of a training stage to start from; None: `settings.model`.
+
+    Returns:
+        the summary of the stage: `pairs`, `kinds`, `accuracy_last`, `margin_last`, ...
+
+    Raises:
+        DataError: a bad pair, or pairs that were not compared with a test split.
+    """
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)

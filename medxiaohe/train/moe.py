@@ -77,7 +77,21 @@ class MoeSettings:
 
 
 def moe(settings: MoeSettings, out: Path, *, data: Path, validation: Path | None = None) -> dict[str, Any]:
-    """Train on the closed questions of `prompts.jsonl` of a mixture; `validation` has such a file too."""
+    """Train on the closed questions of `prompts.jsonl` of a mixture; `validation` has such a file too.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage.
+        validation: folder of a mixture stage; None: `settings.held_out` of the images.
+
+    Returns:
+        the summary of the stage: `rows`, `validation`, `candidates`, `majority`, `gate`, `vote`,
+        `experts`, `best_step`
+
+    Raises:
+        DataError: no closed questions, or too few to hold some out.
+    """
     plugins.need("torch", why=LABEL)
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     rows = closed(io.read_samples(data / "prompts.jsonl"), data)

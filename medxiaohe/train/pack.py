@@ -40,6 +40,19 @@ class PackSettings:
 
 
 def pack(settings: PackSettings, out: Path, *, data: Path) -> dict[str, Any]:
+    """Plan the sequences of a mixture and write which rows share one.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage.
+
+    Returns:
+        the summary of the stage: `fill`, and for each kind {rows, tokens, sequences, fill, fill_unpacked}
+
+    Raises:
+        DataError: the mixture has no rows to train on.
+    """
     processor = checkpoint.processor(settings.model)
     told = dict[str, Any]()
     for name in FILES:

@@ -78,7 +78,21 @@ def preferences(
     model: Path | None = None,
     tree: Path | None = None,
 ) -> dict[str, Any]:
-    """Ask `prompts.jsonl` of a mixture in every way, and pair what came of it. DataError when no pair did."""
+    """Ask `prompts.jsonl` of a mixture in every way, and pair what came of it. DataError when no pair did.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage.
+        model: folder of a training stage to start from; None: `settings.model`.
+        tree: folder of a built tree, for tasks and rewards that need one.
+
+    Returns:
+        the summary of the stage: `pairs`, `kinds`, `right`
+
+    Raises:
+        DataError: no prompt made a pair.
+    """
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]

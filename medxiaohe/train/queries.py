@@ -62,7 +62,19 @@ class QueriesSettings:
 
 
 def queries(settings: QueriesSettings, out: Path, *, data: Path) -> dict[str, Any]:
-    """Explore `prompts.jsonl` of a mixture; DataError where no query of any set found evidence."""
+    """Explore `prompts.jsonl` of a mixture; DataError where no query of any set found evidence.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage.
+
+    Returns:
+        the summary of the stage: `prompts`, `taught`, `pairs`, `kinds`, `raw`, `best`
+
+    Raises:
+        DataError: no query found evidence of an answer.
+    """
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
     tools = store_tools(settings.stores)

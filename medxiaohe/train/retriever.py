@@ -72,7 +72,19 @@ Pair = tuple[str | ImageRef, str]
 
 
 def retriever(settings: RetrieverSettings, out: Path, *, data: Path) -> dict[str, Any]:
-    """Train on the pairs of a stage's samples; DataError where there are none, or rows of a test split."""
+    """Train on the pairs of a stage's samples; DataError where there are none, or rows of a test split.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a stage with samples.jsonl.
+
+    Returns:
+        the summary of the stage: `pairs`, `held_out`, `loss_first`, `loss_last`, recall before and after
+
+    Raises:
+        DataError: fewer pairs than a batch, or rows of a test split.
+    """
     plugins.need("torch", "transformers", why="training a retriever")
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     train, held = pairs(data / "samples.jsonl", settings)

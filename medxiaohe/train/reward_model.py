@@ -70,7 +70,21 @@ def reward_model(
     model: Path | None = None,
     tree: Path | None = None,
 ) -> dict[str, Any]:
-    """`tree` gives synonyms for the variants. DataError for a row that is no pair, or for fewer than ten."""
+    """`tree` gives synonyms for the variants. DataError for a row that is no pair, or for fewer than ten.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder with pairs.jsonl.
+        model: folder of a training stage to start from; None: `settings.model`.
+        tree: folder of a built tree, whose synonyms make variants.
+
+    Returns:
+        the summary of the stage: `accuracy`, `apart`, ...
+
+    Raises:
+        DataError: a row is not a pair, or there are fewer than ten.
+    """
     base = base_model(settings, model)
     train, held_out = split(read(data / "pairs.jsonl"), settings.seed)
     names = variants.synonyms(Tree.load(tree)) if tree is not None else None

@@ -41,7 +41,21 @@ class RftSettings(DrawSettings):
 def rft(
     settings: RftSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
 ) -> dict[str, Any]:
-    """Draw answers to the prompts of a mixture, keep rare right ones, and mix them with its instructions."""
+    """Draw answers to the prompts of a mixture, keep rare right ones, and mix them with its instructions.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage.
+        model: folder of a training stage to start from; None: `settings.model`.
+        tree: folder of a built tree, for tasks and rewards that need one.
+
+    Returns:
+        the summary of the stage: `distilled`, `replayed`, ...
+
+    Raises:
+        DataError: no prompt has a rare right answer.
+    """
     drawn = draw(settings, out, data, model, tree, "rejection sampling")
     taken = {one.sample.id: list(successes(one, settings)) for one in drawn}
     rows = [row for one in drawn for row in taken[one.sample.id]]

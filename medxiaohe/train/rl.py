@@ -86,7 +86,7 @@ class RLSettings(TrainerSettings, ScoresPrompts):
     server: PolicyServer = field(default_factory=PolicyServer)  # a vLLM server that draws the answers
     seed: int = 0
     allow_contaminated: bool = False  # learn from prompts that were compared with no test split
-    # a killed run goes on from its newest checkpoint, rollouts in use included
+    # a killed run continues from its newest checkpoint, rollouts in use included
     save_steps: Annotated[int, HOW] = 20
     report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/loop/trackers.py
 
@@ -122,7 +122,21 @@ def rl(
     settings: RLSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
 ) -> dict[str, Any]:
     """Train on `prompts.jsonl` of a mixture, whose rows are samples of tasks, with the tasks' scorers as
-    reward."""
+    reward.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage.
+        model: folder of a training stage to start from; None: `settings.model`.
+        tree: folder of a built tree, for tasks and rewards that need one.
+
+    Returns:
+        the summary of the stage: `steps`, `reward_first`, `reward_last`, `stopped`, ...
+
+    Raises:
+        DataError: the prompts do not fill one batch, or were not compared with a test split.
+    """
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)

@@ -40,7 +40,21 @@ class SelectSettings(DrawSettings):
 def select(
     settings: SelectSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
 ) -> dict[str, Any]:
-    """Ask every prompt `draws` times and keep those in the band."""
+    """Ask every prompt `draws` times and keep those in the band.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage.
+        model: folder of a training stage to start from; None: `settings.model`.
+        tree: folder of a built tree, for tasks and rewards that need one.
+
+    Returns:
+        the summary of the stage: `prompts`, `kept`, `histogram`, `too_hard`, `too_easy`
+
+    Raises:
+        DataError: no prompt is in the band.
+    """
     refuse_unchecked(data, settings.allow_contaminated, "choose prompts")
     drawn = draw(settings, out, data, model, tree, "choose prompts")
     accuracies = [one.accuracy(settings.right) for one in drawn]

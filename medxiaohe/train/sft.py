@@ -16,7 +16,22 @@ def sft(
     model: Path | None = None,
     validation: Path | None = None,
 ) -> dict[str, Any]:
-    """Train on `instructions.jsonl` of a mixture; `validation` is a data.read stage."""
+    """Train on `instructions.jsonl` of a mixture; `validation` is a data.read stage.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage.
+        model: folder of a training stage to start from; None: `settings.model`.
+        validation: folder of a data.read stage, for the validation loss.
+
+    Returns:
+        the summary of the stage: `steps`, `tokens`, `trained_parameters`, `loss_first`, `loss_last`,
+        `base`, ...
+
+    Raises:
+        DataError: a bad row, or rows that were not compared with a test split.
+    """
     return train_on("instructions.jsonl", "supervised fine-tuning", settings, out, data, model, validation)
 
 

@@ -85,7 +85,21 @@ class ToolNeedSettings(ScoresPrompts):
 def tool_need(
     settings: ToolNeedSettings, out: Path, *, data: Path, model: Path | None = None, tree: Path | None = None
 ) -> dict[str, Any]:
-    """Ask `prompts.jsonl` of a mixture without tools, with them, and with the duty to use one."""
+    """Ask `prompts.jsonl` of a mixture without tools, with them, and with the duty to use one.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage.
+        model: folder of a training stage to start from; None: `settings.model`.
+        tree: folder of a built tree, for tasks and rewards that need one.
+
+    Returns:
+        the summary of the stage: `need` {none, allowed, forced: number of prompts}, `kept`
+
+    Raises:
+        DataError: no prompt is left to learn from.
+    """
     refuse_unchecked(data, settings.allow_contaminated, "tool need")
     base = base_model(settings, model)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]

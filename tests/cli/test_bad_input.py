@@ -136,7 +136,7 @@ def test_a_wrong_recipe_is_one_sentence_before_anything_is_written(
 MALFORMED = {
     "stages: [": "not YAML",
     "stages: {a: *b}": "not YAML",
-    "stages: {a: 1, a: 2}": "the key 'a' is there twice",
+    "stages: {a: 1, a: 2}": "the key 'a' appears twice",
     "\tstages:": "not YAML",
     "a: !!python/object/apply:os.system ['true']": "not YAML",
 }

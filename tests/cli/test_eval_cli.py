@@ -124,7 +124,7 @@ def test_a_changed_model_or_input_is_refused(place: Path) -> None:
     (place / "bot.py").write_text(BOT + "\n# another\n")
     with pytest.raises(ConfigError, match="other weights"):
         reproduce.check(file, whole)
-    with pytest.raises(ConfigError, match="is gone"):
+    with pytest.raises(ConfigError, match="no longer exists"):
         reproduce.check(file, {**whole, "inputs": {"tree": {"folder": "../nowhere", "manifest": "x"}}})
 
 
@@ -192,7 +192,7 @@ def test_a_log_for_inspect(place: Path) -> None:
     ("words", "problem"),
     [
         (["--model", "bot.py:answer", "--tasks", "quiz.py"], "write quiz.py:NAME"),
-        (["--model", "bot.py:answer", "--tasks", "quizz*"], "no task is called like this"),
+        (["--model", "bot.py:answer", "--tasks", "quizz*"], "no such task"),
         (["--model", "bot.py:answer", "--tasks", "mesh_topik"], "did you mean 'mesh_topic'"),
         (["--model", "http://127.0.0.1:1/v1", "--tasks", "quiz.py:quiz"], "--name"),
         (["--model", "bot.py:answer", "--tasks", "quiz.py:quiz", "--k", "4"], "temperature"),

@@ -29,7 +29,7 @@ _spec.loader.exec_module(lock)
 def packages() -> list[inventory.Package]:
     found = inventory.packages()
     if not found:
-        pytest.skip("medxiaohe is not installed, so what it brings is unknown")
+        pytest.skip("medxiaohe is not installed, so its requirements are unknown")
     return found
 
 

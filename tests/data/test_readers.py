@@ -278,7 +278,7 @@ def test_columns_become_questions_with_choices(tmp_path: Path) -> None:
     good, bad = rows("table", tmp_path, columns=columns, meta=["n.deep.0"])
     assert good.messages[0].text == "second: Which?\nA. x\nB. y" and good.messages[1].text == "B. y"
     assert good.target == "B" and good.choices == ("x", "y") and good.meta == {"n.deep.0": "first"}
-    assert (bad.code, bad.reason) == ("row", "the answer 'C' is none of 2 choices")
+    assert (bad.code, bad.reason) == ("row", "the answer 'C' is not one of the 2 choices")
     with pytest.raises(ConfigError, match="did you mean 'user'"):
         rows("table", tmp_path, columns={"usr": "q"})
     missing = rows("table", tmp_path, columns={"text": "questoin"})

@@ -220,11 +220,11 @@ def test_a_role_has_a_model_of_its_own_from_the_command_line_and_from_a_recipe(
     ("more", "said"),
     [
         (("--model", "critc=other.py:critic"), "has no role 'critc'; did you mean 'critic'"),
-        (("--model", "critic=a", "--model", "critic=b"), "critic is there twice"),
-        (("--model", "other.py:critic"), "the one without a name is there twice"),
+        (("--model", "critic=a", "--model", "critic=b"), "critic is given twice"),
+        (("--model", "other.py:critic"), "the one without a name is given twice"),
         (("--workflow", "mine.py:plain", "--model", "critic=a"), "a function without roles"),
         (("--workflow", "cot", "--model", "critic=other.py:critic"), "it has the default role alone"),
-        (("--model", "critic=http://localhost:1/v1"), "which of the models there?"),
+        (("--model", "critic=http://localhost:1/v1"), "the server has several models"),
     ],
 )
 def test_a_role_that_is_not_there_is_a_sentence(

@@ -78,7 +78,7 @@ def test_what_people_write_is_read_as_before() -> None:
     )
     assert bounded_yaml.load(text) == yaml.safe_load(text)
     assert bounded_yaml.load("") is None and bounded_yaml.load("3") == 3
-    with pytest.raises(yaml.YAMLError, match="the key 'a' is there twice"):
+    with pytest.raises(yaml.YAMLError, match="the key 'a' appears twice"):
         bounded_yaml.load("a: 1\na: 2\n", unique_keys=True)
 
 

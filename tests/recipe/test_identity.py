@@ -128,7 +128,7 @@ def test_a_helper_of_a_finished_stage_that_was_edited_is_named(package: Path, tm
     file.write_text(before + "\n# a change\n")
     refused, dry = command(package, tmp_path, *words), command(package, tmp_path, *words, "--dry-run")
     file.write_text(before)
-    assert refused.returncode == 2 and "stage mixture@1 was made otherwise" in refused.stderr
+    assert refused.returncode == 2 and "stage mixture@1 was made with other settings" in refused.stderr
     assert "code.medxiaohe.data.mixing.draw:" in refused.stderr and "done     curated" in refused.stderr
     assert dry.returncode == 1 and "code.medxiaohe.data.mixing.draw:" in dry.stdout
 

@@ -96,7 +96,7 @@ def test_init_writes_files_to_start_from_and_overwrites_nothing(
     written = {path: path.read_bytes() for path in files}
     assert written and all(written.values())
     assert main(["init", what, "--out", str(tmp_path / "new")]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in files} == written
 
 

@@ -226,7 +226,7 @@ def test_what_is_not_done_here_is_one_sentence(tmp_path: Path, change: str, word
 def test_a_row_whose_target_is_no_option_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text((FOLDER / "medmcqa.yaml").read_text().replace("data/", ""))
     (tmp_path / "medmcqa.csv").write_text("question,opa,opb,opc,opd,cop\nWhat?,a,b,c,d,7\n")
-    with pytest.raises(DataError, match="row 0 of validation: the target 7 is none of the options"):
+    with pytest.raises(DataError, match="row 0 of validation: the target 7 is not one of the options"):
         items(make(str(tmp_path / "x.yaml")))
 
 

@@ -116,7 +116,7 @@ def test_a_report_is_written_as_dicom_sr_and_nothing_else_is(
     made = hd.sr.srread(out)
     groups = made.content.get_image_measurement_groups()
     assert made.VerificationFlag == "UNVERIFIED" and groups[0].finding_type.meaning == "pleural effusion"
-    assert cli.main(words) == 2 and "is there already" in capsys.readouterr().err
+    assert cli.main(words) == 2 and "already exists" in capsys.readouterr().err
     assert cli.main([*words[:3], "0", *words[4:-1], str(tmp_path / "b.dcm")]) in (2, 3)
     assert "it has no report" in capsys.readouterr().err and not (tmp_path / "b.dcm").exists()
     assert cli.main([*words[:3], "--to", "sr"]) == 2

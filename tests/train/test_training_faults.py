@@ -107,7 +107,7 @@ def test_memory_that_runs_out_leaves_a_checkpoint_to_go_on_from(
     said = one_sentence(caught.value)
     assert (
         "ran out of memory: lower per_device_train_batch_size" in said
-        and "same command goes on from it" in said
+        and "same command continues from it" in said
     )
     assert checkpoints(tmp_path / "out") == ["00000001", "00000002"]
     with io.publish(tmp_path / "out") as draft:

@@ -152,9 +152,7 @@ def _copy(source: Any, target: Path, room: int, archive: Path) -> int:
             target.parent.mkdir(parents=True, exist_ok=True)
             out = open(target, "xb")
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise Rejected(
-                "format", f"{archive.name}: {target.name} is there both as a file and as a folder"
-            ) from error
+            raise Rejected("format", f"{archive.name}: {target.name} is both a file and a folder") from error
         with out:
             while block := source.read(BLOCK):
                 size += len(block)

@@ -101,7 +101,7 @@ def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: in
         first_index: the number of the first option where `answer_index` is a number.
 
     Raises:
-        Rejected: a column that is not there, an empty text or answer, an answer that is none of the options.
+        Rejected: a column is missing, a text or answer is empty, or the answer is not one of the options.
     """
     made: dict[str, Any] = {
         key: value
@@ -232,5 +232,5 @@ def _index(label: str, choices: list[str], first_index: int) -> int:
     if number < 0 and re.fullmatch(r"\d{1,3}(\.0)?", label):
         number = int(float(label)) - first_index
     if not 0 <= number < len(choices):
-        raise Rejected("row", f"the answer {label[:40]!r} is none of {len(choices)} choices")
+        raise Rejected("row", f"the answer {label[:40]!r} is not one of the {len(choices)} choices")
     return number

@@ -98,7 +98,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
-        raise Rejected("json", f"the key {twice[:80]!r} is there twice")
+        raise Rejected("json", f"the key {twice[:80]!r} appears twice")
     return found
 
 

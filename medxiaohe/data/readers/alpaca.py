@@ -27,7 +27,23 @@ def alpaca(
     license: str = "not stated",
     allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`images`: the folder of the images, from the file's. `allow_outside`: folders beside the data's own
-    from which rows may name images."""
+    """Read Alpaca rows.
+
+    Args:
+        path: a .jsonl or .json file, or a folder of them.
+        images: folder of the images, from the file's folder.
+        encoding: of a text file, such as utf-8 or gb18030.
+        meta: columns to keep in `Sample.meta`.
+        bad_rows: stop at the first bad row, or skip and list it.
+        split: of rows that state none.
+        license: of rows that state none.
+        allow_outside: folders beside the data's own from which rows may name images.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     options = RowOptions(None, images, "alpaca", 0, split, license, meta, allow_outside)
     yield from rows_of(path, options, bad_rows, encoding)

@@ -36,6 +36,19 @@ EXAMPLE = {"mine.zip": _tiny}
 def archive(
     path: Path, *, reader: str = "chat_jsonl", options: Mapping[str, Any] | None = None
 ) -> Iterator[Sample | DeadLetter]:
+    """Read the content of archives with another reader.
+
+    Args:
+        path: a .zip or .tar file, or a folder of them.
+        reader: name of the reader of the content.
+        options: its options.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     if reader == "archive":
         raise ConfigError("an archive in an archive is not unpacked: give the reader of what is inside")
     inner = plugins.load("readers", reader)

@@ -52,8 +52,25 @@ def chat_jsonl(
     license: str = "",
     allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`columns`: which column is what (data/formats/columns.py). `images`: the folder of the images, from the
-    file's. `allow_outside`: folders beside the data's own from which rows may name images."""
+    """Read rows in any chat layout, told apart row by row.
+
+    Args:
+        path: a .jsonl or .json file, or a folder of them.
+        columns: which column is what (data/formats/columns.py); left out: usual names.
+        images: folder of the images, from the file's folder.
+        encoding: of a text file, such as utf-8 or gb18030.
+        meta: columns to keep in `Sample.meta`.
+        bad_rows: stop at the first bad row, or skip and list it.
+        split: of rows that state none.
+        license: of rows that state none.
+        allow_outside: folders beside the data's own from which rows may name images.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     options = RowOptions(columns, images, "", 0, split, license, meta, allow_outside)
     yield from rows_of(path, options, bad_rows, encoding)
 

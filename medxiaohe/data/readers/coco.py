@@ -37,8 +37,22 @@ def coco(
     license: str = "",
     allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`images`: the folder of the images, from the file's. `question`: a text that asks for the caption, for
-    rows to fine-tune on; without it a caption is a document."""
+    """Read COCO captions, one sample for each caption.
+
+    Args:
+        path: a .json file of annotations, or a folder of them.
+        images: folder of the images, from the file's folder.
+        question: text that asks for the caption, for fine-tuning; "": a caption is a document.
+        split: of rows that state none.
+        license: of rows that state none.
+        allow_outside: folders beside the data's own from which rows may name images.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     columns: dict[str, Any] = {"image": "file_name", "id": "id", "study_id": "image_id", "license": "license"}
     if question:
         columns |= {"user": {"constant": question}, "assistant": "caption"}

@@ -76,8 +76,25 @@ def dicom(
     allow_burned_in: bool = False,
     license: str = "not stated",
 ) -> Iterator[Sample | DeadLetter]:
-    """`together`: the frames of a file are one sample, at most `max_frames` of them evenly chosen; else each
-    is one."""
+    """Read DICOM files as 8-bit pictures.
+
+    Args:
+        path: a file, or a folder of them.
+        preset: how stored values become 8 bits (data/formats/windows.py).
+        max_frames: frames of a file at most, evenly chosen.
+        together: whether the frames of a file are one sample; else each is one.
+        captions: a table of captions, from the folder; "": what the header says.
+        file: column of that table with the name of the file.
+        caption: column with the caption, or a template such as "{findings}".
+        allow_burned_in: read files whose header says that pixels may name the patient.
+        license: of all rows.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     if max_frames < 1:
         raise ConfigError(f"max_frames must be at least 1, not {max_frames}")
     folder = path if path.is_dir() else path.parent

@@ -40,6 +40,18 @@ MIN_WORDS = 3
 
 
 def html(path: Path, *, license: str = "not stated") -> Iterator[Sample | DeadLetter]:
+    """Read the articles of saved web pages.
+
+    Args:
+        path: an .html or .htm file, or a folder of them.
+        license: of all rows.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     base = path if path.is_dir() else path.parent
     yield from files.each(files.files(path, *APART), lambda file: _page(file, base, license), path)
 

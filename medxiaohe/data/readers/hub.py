@@ -40,8 +40,25 @@ def hub(
     bad_rows: Literal["stop", "skip"] = "stop",
     allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`revision` pins a hub data set to a commit: without it the result depends on the day. Rows of the hub
-    hold their images; `allow_outside` names folders of this machine that they may name instead."""
+    """Read a data set of the Hugging Face hub.
+
+    Args:
+        path: hub:ORG/NAME, or a local folder in hub layout.
+        config: name of the configuration, where there are several.
+        revision: a commit, which pins the data; None: the newest.
+        columns: which column is what (data/formats/columns.py); left out: usual names.
+        images: folder of the images, from the file's folder.
+        meta: columns to keep in `Sample.meta`.
+        first_index: what a numeric answer counts from, 0 or 1.
+        bad_rows: stop at the first bad row, or skip and list it.
+        allow_outside: folders beside the data's own from which rows may name images.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     plugins.need("datasets", why="the reader hub")
     import datasets
 

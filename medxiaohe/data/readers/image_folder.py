@@ -50,8 +50,25 @@ def image_folder(
     license: str = "not stated",
     allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`text` is one caption for every image that has none of its own; `allow_outside`: folders beside the
-    data's own from which a chat in a row may name images."""
+    """Read images with captions from a table or from a text file beside each.
+
+    Args:
+        path: a folder, or an image.
+        captions: a table, from the folder; "": the only one there is.
+        file: column of the table with the name of the image.
+        columns: which other column is what (data/formats/columns.py).
+        text: caption of every image that has none of its own.
+        meta: columns to keep in `Sample.meta`.
+        split: of rows that state none.
+        license: of rows that state none.
+        allow_outside: folders beside the data's own from which rows may name images.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     within = io.confined(path, allow_outside)
     found = files.files(path, *PICTURES)
     folder = path if path.is_dir() else path.parent

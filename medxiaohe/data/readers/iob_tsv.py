@@ -27,6 +27,19 @@ Sentence = tuple[list[str], list[str]]
 def iob_tsv(
     path: Path, *, sentences: int = 10, license: str = "CC BY 4.0 and the terms of the corpora"
 ) -> Iterator[Sample | DeadLetter]:
+    """Read tokens with IOB tags as samples of several sentences.
+
+    Args:
+        path: a .tsv file, or a folder of them.
+        sentences: sentences in a sample.
+        license: of all rows.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     if sentences < 1:
         raise ConfigError(f"sentences must be at least 1, not {sentences}")
     yield from files.each(files.files(path, *APART), lambda file: _groups(file, sentences, license), path)

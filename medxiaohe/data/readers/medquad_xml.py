@@ -29,6 +29,17 @@ EXAMPLE = {
 
 
 def medquad_xml(path: Path) -> Iterator[Sample | DeadLetter]:
+    """Read questions and answers of MedQuAD.
+
+    Args:
+        path: an .xml file, or a folder of them.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     yield from files.each(
         files.files(path, *APART),
         lambda file: _document(parsed(file), file),

@@ -70,7 +70,27 @@ def nifti(
     caption: str = "caption",
     license: str = "not stated",
 ) -> Iterator[Sample | DeadLetter]:
-    """`together`: the slices of a volume are one sample; else each is one."""
+    """Read slices of NIfTI volumes as 8-bit pictures.
+
+    Args:
+        path: a .nii or .nii.gz file, or a folder of them.
+        plane: axial, coronal or sagittal.
+        slices: slices of a volume at most, evenly chosen.
+        preset: how stored values become 8 bits (data/formats/windows.py).
+        modality: such as CT; NIfTI does not state it.
+        volume: index of the volume in a 4D file, from 0.
+        together: whether the slices of a volume are one sample; else each is one.
+        captions: a table of captions, from the folder.
+        file: column of that table with the name of the file.
+        caption: column with the caption, or a template.
+        license: of all rows.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     if plane not in ("axial", "coronal", "sagittal"):
         raise ConfigError(f"plane must be axial, coronal or sagittal, not {plane!r}")
     if slices < 1 or volume < 0:

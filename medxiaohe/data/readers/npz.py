@@ -41,8 +41,22 @@ def npz(
     labels: str = "labels",
     license: str = "not stated",
 ) -> Iterator[Sample | DeadLetter]:
-    """`names` of the labels; without them the number is the answer. Several labels a row are joined by a
-    comma."""
+    """Read images and labels of a NumPy archive as questions.
+
+    Args:
+        path: an .npz file, or a folder of them.
+        names: label -> its name; left out: the number is the answer.
+        ask: the question.
+        images: suffix of the arrays of images.
+        labels: suffix of the arrays of labels.
+        license: of all rows.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     known = {str(key): name for key, name in (names or {}).items()}
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:

@@ -61,6 +61,19 @@ EXAMPLE = {"article.pdf": tiny()}
 
 
 def pdf(path: Path, *, ocr: bool = False, license: str = "not stated") -> Iterator[Sample | DeadLetter]:
+    """Read the text of PDF files, and figures with their captions.
+
+    Args:
+        path: a .pdf file, or a folder of them.
+        ocr: whether pages that are pictures of text are read by OCR.
+        license: of all rows.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     limits: dict[str, Any] = (
         {"memory_mib": OCR_MIB, "seconds": OCR_SECONDS}
         if ocr

@@ -41,6 +41,17 @@ UNITS = {"Y": "year", "M": "month", "W": "week", "D": "day"}
 
 
 def phenopackets(path: Path) -> Iterator[Sample | DeadLetter]:
+    """Read phenopackets as diagnostic questions, one for each case.
+
+    Args:
+        path: a .json file, or a folder of them.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     if not files:
         raise DataError(f"no .json file in {path}")

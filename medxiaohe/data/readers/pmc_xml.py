@@ -48,6 +48,18 @@ LEFT_OUT = (
 
 
 def pmc_xml(path: Path, *, license: str = "not stated") -> Iterator[Sample | DeadLetter]:
+    """Read JATS articles with their figures.
+
+    Args:
+        path: an .xml or .nxml file, or a folder of them.
+        license: of articles that state none.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     yield from files.each(files.files(path, *APART), lambda file: _articles(file, license), path)
 
 

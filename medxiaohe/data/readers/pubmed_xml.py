@@ -31,6 +31,18 @@ EXAMPLE = {
 
 
 def pubmed_xml(path: Path, *, copyrighted: bool = False) -> Iterator[Sample | DeadLetter]:
+    """Read abstracts of PubMed.
+
+    Args:
+        path: an .xml or .xml.gz file, or a folder of them.
+        copyrighted: keep records that state a copyright.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     yield from files.each(files.files(path, ".xml"), lambda file: _file(file, copyrighted), path)
 
 

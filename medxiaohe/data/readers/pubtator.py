@@ -24,6 +24,18 @@ EXAMPLE = {
 def pubtator(
     path: Path, *, license: str = "shared-task corpus for public research, made from PubMed"
 ) -> Iterator[Sample | DeadLetter]:
+    """Read abstracts with annotated mentions.
+
+    Args:
+        path: a PubTator text file, or a folder of them.
+        license: of all rows.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     yield from files.each(files.files(path, *APART), lambda file: _abstracts(file, license), path)
 
 

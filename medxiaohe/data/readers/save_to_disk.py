@@ -59,8 +59,24 @@ def save_to_disk(
     license: str = "",
     allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`images`: the folder of the images that rows name, from the data set's; pixels inside the rows need
-    none. `allow_outside`: folders beside the data's own from which rows may name images."""
+    """Read a data set that `datasets` saved.
+
+    Args:
+        path: the folder that save_to_disk wrote.
+        columns: which column is what (data/formats/columns.py); left out: usual names.
+        images: folder of the images, from the file's folder.
+        meta: columns to keep in `Sample.meta`.
+        first_index: what a numeric answer counts from, 0 or 1.
+        split: of rows that state none.
+        license: of rows that state none.
+        allow_outside: folders beside the data's own from which rows may name images.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     if not path.is_dir():
         raise DataError(f"{path} is not a folder: give the one that save_to_disk wrote")
     saved = _splits(path)

@@ -44,10 +44,28 @@ def table(
     license: str = "not stated",
     allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`rows`: the key of the rows in a .json file. `explode`: a column with a list; each entry is a row, and
-    `item` names it. `images`: the folder of the images, from the table's. `files_named`: which files of a
-    folder, such as "train*.csv". `delimiter`: between the columns of a text table; found from its first rows
-    when left out. `allow_outside`: folders beside the data's own from which rows may name images.
+    """Read rows of a table as documents or questions.
+
+    Args:
+        path: a .csv, .tsv, .jsonl, .json or .parquet file, or a folder of them.
+        columns: which column is what (data/formats/columns.py); left out: usual names.
+        rows: key of the rows in a .json file.
+        explode: a column with a list; each entry becomes a row, named `item`.
+        files_named: which files of a folder, such as "train*.csv".
+        images: folder of the images, from the file's folder.
+        delimiter: between the columns of a text table; "": found from its first rows.
+        encoding: of a text file, such as utf-8 or gb18030.
+        meta: columns to keep in `Sample.meta`.
+        first_index: what a numeric answer counts from, 0 or 1.
+        split: of rows that state none.
+        license: of rows that state none.
+        allow_outside: folders beside the data's own from which rows may name images.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
     """
     options = RowOptions(columns, images, "table", first_index, split, license, meta, allow_outside)
     found = [file for file in files.files(path, *ENDINGS) if file.match(files_named) or not path.is_dir()]

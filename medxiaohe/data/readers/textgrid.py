@@ -43,6 +43,21 @@ MAX_TEXTGRID = 16 * 2**20
 def textgrid(
     path: Path, *, notes: str = "", ask: str = ASK, keep_tags: bool = False, license: str = "not stated"
 ) -> Iterator[Sample | DeadLetter]:
+    """Read transcripts of consultations.
+
+    Args:
+        path: a .TextGrid file, or a folder of them.
+        notes: folder of JSON files with a `note` each; "": no notes.
+        ask: the question that asks for the note.
+        keep_tags: keep tags such as <UNSURE>.
+        license: of all rows.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     found = files.files(path, ".textgrid")
     for name, group in groupby(found, key=_consultation):
         together = list(group)

@@ -34,6 +34,20 @@ ASK = (
 def voc_xml(
     path: Path, *, images: str = "JPEGImages", ask: str = ASK, license: str = "not stated"
 ) -> Iterator[Sample | DeadLetter]:
+    """Read images with boxes as questions whose answer is JSON.
+
+    Args:
+        path: an .xml file of annotations, or a folder of them.
+        images: folder of the images, beside that of the annotations.
+        ask: the question.
+        license: of all rows.
+
+    Yields:
+        one Sample a row; a DeadLetter for each row or file that cannot be used
+
+    Raises:
+        DataError: the path does not exist, or is a single file that cannot be read.
+    """
     base = path if path.is_dir() else path.parent
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:

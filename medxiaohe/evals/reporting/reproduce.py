@@ -47,7 +47,7 @@ def inputs_of(file: Path, whole: Mapping[str, Any]) -> dict[str, Path]:
     for role, said in whole["inputs"].items():
         folder = (file.parent.parent / said["folder"]).resolve()
         if not folder.is_dir():
-            raise ConfigError(f"the {role} of the run is gone: {folder}")
+            raise ConfigError(f"the {role} of the run no longer exists: {folder}")
         if said["manifest"] and io.digest(folder) != said["manifest"]:
             raise ConfigError(f"the {role} of the run has changed: {folder}")
         found[role] = folder

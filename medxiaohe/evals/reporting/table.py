@@ -215,7 +215,7 @@ def _perturbed(whole: Mapping[str, Any]) -> str:
             )
     head = ("task", "perturbation", "n", "before", "after", "difference", "flip rate", "95 % interval")
     left = f"\n\nThese apply to no item: {', '.join(unused)}." if unused else ""
-    return "## Asked another way\n\n" + _table(head, rows) + left if rows else ""
+    return "## Perturbations\n\n" + _table(head, rows) + left if rows else ""
 
 
 def _calibrated(whole: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What no skill would score on the same items: always one answer, any answer on offer, the question without
+"""What no skill would score on the same items: always one answer, any answer option, the question without
 its image."""
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ MAX_TRAIN_GOLDS = 2000  # enough to know the most frequent answer
 
 def constant(task: Task, items: Path, split: str) -> dict[str, Any]:
     """What always giving one answer would score: the most frequent of train, or, where there is none, the
-    best on these."""
+    best on these.
+
+    Args:
+        task: whose gold and first scorer are used.
+        items: file of the items that are scored.
+        split: the split of these items.
+
+    Returns:
+        {constant: mean score or None, constant_answer, constant_from: split that the answer was chosen
+        on}
+    """
     try:
         known = split != "train" and "train" in task.splits
         golds = (
@@ -48,8 +58,17 @@ def constant(task: Task, items: Path, split: str) -> dict[str, Any]:
 def any_answer(
     task: Task, items: Path, offered: Callable[[Sample], tuple[str, ...]] | None
 ) -> dict[str, Any] | None:
-    """The expected score of an answer drawn evenly from those on offer: exact, nothing is drawn. None for
-    free text."""
+    """The expected score of an answer drawn uniformly from the options: exact, nothing is drawn. None for
+    free text.
+
+    Args:
+        task: whose first scorer is used.
+        items: file of the items.
+        offered: sample -> its answer options; None for free text.
+
+    Returns:
+        {n, mean, low, high, ...}, or None
+    """
     if offered is None:
         return None
     tally = Tally()

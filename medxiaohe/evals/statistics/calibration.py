@@ -32,18 +32,30 @@ class Answered:
 
     @property
     def chosen(self) -> int:
+        """Index of the most probable answer; the first of equals."""
         return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
 
     @property
     def confidence(self) -> float:
+        """Probability of the chosen answer."""
         return max(self.probabilities)
 
     @property
     def right(self) -> bool:
+        """Whether the chosen answer is the gold one."""
         return self.chosen == self.gold
 
 
 def softmax(nats: Sequence[float], temperature: float = 1.0) -> tuple[float, ...]:
+    """Turn negative log-likelihoods into probabilities.
+
+    Args:
+        nats: negative log-likelihood of each answer; less is likelier.
+        temperature: above 1 flattens, below 1 sharpens.
+
+    Returns:
+        one probability for each answer; they sum to 1
+    """
     low = min(nats)
     weights = [math.exp((low - value) / temperature) for value in nats]
     total = math.fsum(weights)
@@ -55,7 +67,16 @@ def softmax(nats: Sequence[float], temperature: float = 1.0) -> tuple[float, ...
 
 def bins(confidences: Sequence[float], right: Sequence[bool], number: int = BINS) -> list[dict[str, float]]:
     """Bins of equal numbers of items, by rising confidence: {n, confidence, accuracy, low, high}, the last
-    two of the confidences."""
+    two of the confidences.
+
+    Args:
+        confidences: one for each item, from 0 to 1.
+        right: whether each item is right.
+        number: bins at most; fewer where a bin would have less than `IN_A_BIN` items.
+
+    Returns:
+        one row for each bin
+    """
     order = sorted(range(len(confidences)), key=lambda i: (confidences[i], i))
     number = max(1, min(number, len(order) // IN_A_BIN))
     edges = [round(len(order) * i / number) for i in range(number + 1)]
@@ -78,7 +99,16 @@ def bins(confidences: Sequence[float], right: Sequence[bool], number: int = BINS
 
 def ece(confidences: Sequence[float], right: Sequence[bool], number: int = BINS) -> float:
     """Expected calibration error (Naeini et al. 2015) with bins of equal mass: mean distance of accuracy from
-    confidence."""
+    confidence.
+
+    Args:
+        confidences: one for each item, from 0 to 1.
+        right: whether each item is right.
+        number: bins at most.
+
+    Returns:
+        from 0 (calibrated) to 1
+    """
     return math.fsum(
         b["n"] * abs(b["accuracy"] - b["confidence"]) for b in bins(confidences, right, number)
     ) / len(confidences)
@@ -87,7 +117,17 @@ def ece(confidences: Sequence[float], right: Sequence[bool], number: int = BINS)
 def ece_interval(
     confidences: Sequence[float], right: Sequence[bool], clusters: Sequence[str], seed: int = 0
 ) -> tuple[float, float]:
-    """95 % bootstrap interval; whole clusters are drawn."""
+    """95 % bootstrap interval; whole clusters are drawn.
+
+    Args:
+        confidences: one for each item, from 0 to 1.
+        right: whether each item is right.
+        clusters: the cluster of each item; "": independent.
+        seed: of the draws.
+
+    Returns:
+        lower and upper bound of the ECE
+    """
     groups: dict[str, list[int]] = {}
     for i, cluster in enumerate(clusters):
         groups.setdefault(cluster or f"\0{i}", []).append(i)
@@ -102,7 +142,15 @@ def ece_interval(
 
 def floor(confidences: Sequence[float], seed: int = 0) -> float:
     """The ECE that a perfectly calibrated model would show with these confidences: bins of few items are
-    never exact."""
+    never exact.
+
+    Args:
+        confidences: one for each item, from 0 to 1.
+        seed: of the simulated outcomes.
+
+    Returns:
+        the mean ECE over the simulations
+    """
     rng = random.Random(seed)
     number = max(20, min(100, WORK // 10 // max(1, len(confidences))))
     draws = [ece(confidences, [rng.random() < c for c in confidences]) for _ in range(number)]
@@ -111,7 +159,14 @@ def floor(confidences: Sequence[float], seed: int = 0) -> float:
 
 def brier(items: Sequence[Answered]) -> float:
     """Mean squared distance of the probabilities from the truth, over all answers on offer (Brier 1950): 0 to
-    2."""
+    2.
+
+    Args:
+        items: with a probability for each answer and the index of the gold one.
+
+    Returns:
+        from 0 (certain and right) to 2 (certain and wrong)
+    """
     return math.fsum(
         math.fsum((p - (i == item.gold)) ** 2 for i, p in enumerate(item.probabilities)) for item in items
     ) / len(items)
@@ -122,7 +177,15 @@ def brier(items: Sequence[Answered]) -> float:
 
 def risk_curve(confidences: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float]]:
     """(coverage, error among the covered) as ever less sure items are let in; items of equal confidence come
-    together."""
+    together.
+
+    Args:
+        confidences: one for each item, from 0 to 1.
+        right: whether each item is right.
+
+    Returns:
+        points by rising coverage; the last covers all items
+    """
     order = sorted(range(len(confidences)), key=lambda i: -confidences[i])
     found, wrong = [], 0
     for done, i in enumerate(order, 1):
@@ -134,7 +197,14 @@ def risk_curve(confidences: Sequence[float], right: Sequence[bool]) -> list[tupl
 
 def aurc(curve: Sequence[tuple[float, float]]) -> float:
     """Area under the risk-coverage curve (Geifman and El-Yaniv 2017); items let in together share their
-    risk."""
+    risk.
+
+    Args:
+        curve: what `risk_curve` returns.
+
+    Returns:
+        from 0 to 1; less is better
+    """
     area, before = 0.0, 0.0
     for coverage, risk in curve:
         area += (coverage - before) * risk
@@ -143,11 +213,20 @@ def aurc(curve: Sequence[tuple[float, float]]) -> float:
 
 
 def at_coverage(curve: Sequence[tuple[float, float]], coverage: float) -> tuple[float, float]:
-    """The first point that covers at least so much."""
+    """The first point that covers at least so much.
+
+    Args:
+        curve: what `risk_curve` returns.
+        coverage: wanted share of the items, from 0 to 1.
+
+    Returns:
+        (coverage, error among the covered)
+    """
     return next((point for point in curve if point[0] >= coverage - 1e-12), curve[-1])
 
 
 def thinned(curve: Sequence[tuple[float, float]], most: int = POINTS) -> list[tuple[float, float]]:
+    """Keep at most `most` points of a curve, evenly spaced, both ends included."""
     if len(curve) <= most:
         return list(curve)
     return [curve[round(i * (len(curve) - 1) / (most - 1))] for i in range(most)]
@@ -158,7 +237,15 @@ def thinned(curve: Sequence[tuple[float, float]], most: int = POINTS) -> list[tu
 
 def fit_temperature(nats: Sequence[Sequence[float]], golds: Sequence[int]) -> float:
     """The temperature that makes the golds most likely (Guo et al. 2017), by golden section on its
-    logarithm."""
+    logarithm.
+
+    Args:
+        nats: for each item the negative log-likelihood of each answer.
+        golds: for each item the index of its gold answer.
+
+    Returns:
+        the temperature, from 0.02 to 50
+    """
 
     def cost(log_t: float) -> float:
         return -math.fsum(
@@ -186,6 +273,13 @@ def conformal_threshold(gold_probabilities: Sequence[float], miss: float = 0.1) 
 
     Split conformal prediction (Vovk et al. 2005; Angelopoulos and Bates 2021): the ceil((n + 1)(1 - miss))-th
     smallest of 1 - p(gold). 0, so every answer, when there are too few items to promise that.
+
+    Args:
+        gold_probabilities: probability of the gold answer of each calibration item.
+        miss: promised rate of sets without the gold (alpha).
+
+    Returns:
+        the least probability of an answer in a set
     """
     n = len(gold_probabilities)
     rank = math.ceil((n + 1) * (1 - miss))
@@ -193,7 +287,17 @@ def conformal_threshold(gold_probabilities: Sequence[float], miss: float = 0.1) 
 
 
 def conformal(items: Sequence[Answered], threshold: float, miss: float = 0.1) -> dict[str, Any]:
-    """How often the sets hold the gold, with n and interval, and how large they are."""
+    """How often the sets hold the gold, with n and interval, and how large they are.
+
+    Args:
+        items: test items, exchangeable with those that the threshold was fitted on.
+        threshold: what `conformal_threshold` returned.
+        miss: the rate that was promised.
+
+    Returns:
+        {promised, threshold, held: share of sets with the gold as {n, mean, low, high}, size: mean number
+        of answers}
+    """
     sets = [[p >= threshold - 1e-12 for p in item.probabilities] for item in items]
     held = interval(
         [float(kept[item.gold]) for kept, item in zip(sets, items, strict=True)],
@@ -208,7 +312,15 @@ def conformal(items: Sequence[Answered], threshold: float, miss: float = 0.1) ->
 
 
 def report(items: Sequence[Answered], seed: int = 0) -> dict[str, Any]:
-    """Everything that is measured on the items themselves."""
+    """Everything that is measured on the items themselves.
+
+    Args:
+        items: one for each answered item.
+        seed: of the bootstrap and of the floor.
+
+    Returns:
+        {n, accuracy, confidence, ece, brier, aurc, selective_risk, curve, reliability}
+    """
     confidences, right = [item.confidence for item in items], [item.right for item in items]
     curve = risk_curve(confidences, right)
     low, high = ece_interval(confidences, right, [item.cluster for item in items], seed)

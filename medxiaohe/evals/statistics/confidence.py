@@ -17,7 +17,14 @@ MISS = 0.1  # of conformal sets
 
 def read(rows: Path) -> list[tuple[list[float], int, str]]:
     """Nats of each answer, index of the gold one, and cluster; items with no or several right answers are
-    left out."""
+    left out.
+
+    Args:
+        rows: a file of rows {nats, values, cluster}.
+
+    Returns:
+        (nats of each answer, index of the gold one, cluster) of each usable item
+    """
     found = []
     for row in io.read_jsonl(rows):
         golds = [i for i, value in enumerate(row["values"]) if value is not None and value >= RIGHT]
@@ -28,7 +35,18 @@ def read(rows: Path) -> list[tuple[list[float], int, str]]:
 
 
 def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, Any] | None:
-    """The report of a task, and, when there are validation items, what fitting on those makes of it."""
+    """The report of a task, and, when there are validation items, what fitting on those makes of it.
+
+    Args:
+        rows: likelihoods of the test items.
+        validation: likelihoods of validation items, to fit a temperature and conformal sets on; None: fit
+            nothing.
+        seed: of the bootstrap.
+
+    Returns:
+        what `calibration.report` returns, with `fitted` where something was fitted; None without usable
+        items
+    """
     test = read(rows)
     if not test:
         return None

@@ -38,7 +38,14 @@ class Cost:
 
 
 def costs(traces: Path) -> dict[str, dict[str, Any]]:
-    """Task -> the cost of its items, of a file of rows {task, trace}."""
+    """Task -> the cost of its items, of a file of rows {task, trace}.
+
+    Args:
+        traces: a file of rows {task, trace}.
+
+    Returns:
+        task -> {items, and the mean of each field of `Cost`}
+    """
     found: dict[str, list[Cost]] = {}
     for row in io.read_jsonl(traces):
         found.setdefault(row["task"], []).append(cost(io.trace_from_json(row["trace"])))
@@ -46,7 +53,14 @@ def costs(traces: Path) -> dict[str, dict[str, Any]]:
 
 
 def cost(trace: Trace) -> Cost:
-    """The cost of one trace; `estimated` is a number of requests here."""
+    """The cost of one trace; `estimated` is a number of requests here.
+
+    Args:
+        trace: of one item.
+
+    Returns:
+        requests, calls of tools, tokens read, tokens written, and requests whose tokens are estimated
+    """
     models = [step for step in trace.steps if step.kind in ("ask", "rank")]
     if not trace.steps:  # of a function of the outer shape: all that is known are its messages
         own = trace.messages[len(trace.prompt.messages) :]
@@ -65,7 +79,14 @@ def cost(trace: Trace) -> Cost:
 
 
 def mean(each: Sequence[Cost]) -> Cost:
-    """The mean of costs; `estimated` becomes a share of the requests."""
+    """The mean of costs; `estimated` becomes a share of the requests.
+
+    Args:
+        each: what `cost` returned of each item.
+
+    Returns:
+        means per item
+    """
     totals = {key: math.fsum(getattr(one, key) for one in each) for key in asdict(Cost())}
     calls = totals["calls"]
     shares = {key: value / max(1, len(each)) for key, value in totals.items()}
@@ -99,7 +120,14 @@ def equal_budget(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
     """Whether each (cost, score) is on the frontier: nothing cheaper or as cheap scores more, and nothing
-    that scores as much is cheaper."""
+    that scores as much is cheaper.
+
+    Args:
+        points: (cost, score) of each run.
+
+    Returns:
+        one truth value for each point
+    """
     return [
         not any((c <= cost_ and s > score) or (c < cost_ and s >= score) for c, s in points)
         for cost_, score in points

@@ -51,7 +51,15 @@ def scores(
 
 
 def errors(rows: Sequence[Path], most: int = 100) -> list[dict[str, Any]]:
-    """The first items that have no answer in some draw, with the reason: {id, draw, error}."""
+    """The first items that have no answer in some draw, with the reason: {id, draw, error}.
+
+    Args:
+        rows: files of rows, one for each draw of answers.
+        most: items at most.
+
+    Returns:
+        one row for each item without an answer
+    """
     found = (
         {"id": row["sample"]["id"], "draw": draw, "error": row["trace"].get("error", "")}
         for draw, path in enumerate(rows)
@@ -62,7 +70,14 @@ def errors(rows: Sequence[Path], most: int = 100) -> list[dict[str, Any]]:
 
 
 def unasked(rows: Path) -> int:
-    """How many items are unjudged because the budget of the judge was spent before them."""
+    """How many items are unjudged because the budget of the judge was spent before them.
+
+    Args:
+        rows: a file of scored rows with `verdicts`.
+
+    Returns:
+        the number of items
+    """
     return sum(
         any(_beyond(v) for some in row.get("verdicts", {}).values() for v in some)
         for row in io.read_jsonl(rows)
@@ -80,7 +95,15 @@ def _together(rows: Sequence[Path]) -> Iterator[list[dict[str, Any]]]:
 
 
 def samples(rows: Sequence[Path]) -> dict[str, Any]:
-    """Of k draws: the mean over them, pass@1 ... pass@k, and the majority vote, each with n and interval."""
+    """Of k draws: the mean over them, pass@1 ... pass@k, and the majority vote, each with n and interval.
+
+    Args:
+        rows: files of rows, one for each of the k draws, in the same order.
+
+    Returns:
+        {k, pass@1, pass@2, pass@4 ... pass@k, maj@k, undecided}; each but k a row {n, mean, low, high,
+        ...}
+    """
     k = len(rows)
     sizes = sorted({1, k} | {2**i for i in range(1, 12) if 2**i < k})
     at = {size: Tally() for size in sizes}
@@ -102,13 +125,29 @@ def samples(rows: Sequence[Path]) -> dict[str, Any]:
 
 def pass_at(n: int, right: int, k: int) -> float:
     """The chance that k of n answers, drawn without replacement, hold a right one (Chen et al. 2021,
-    arXiv:2107.03374, eq. 1)."""
+    arXiv:2107.03374, eq. 1).
+
+    Args:
+        n: answers that were drawn.
+        right: of them right.
+        k: answers of a smaller draw, at most n.
+
+    Returns:
+        a probability
+    """
     return 1.0 - math.prod((n - right - i) / (n - i) for i in range(k)) if n - right >= k else 1.0
 
 
 def majority(draws: Sequence[tuple[str, float | None]]) -> float | None:
     """The value of the answer that was read most often; the earlier of two that are even. Unread answers have
-    no vote."""
+    no vote.
+
+    Args:
+        draws: (parsed answer or "", value or None) of each draw.
+
+    Returns:
+        the value of the winning answer; 0 where no draw could be read; None where none was judged
+    """
     votes = Counter(parsed for parsed, _ in draws if parsed)
     if not votes:
         return 0.0 if any(value is not None for _, value in draws) else None

@@ -20,11 +20,28 @@ Verdicts = dict[str, tuple[float | None, Units]]  # sample id -> value and what 
 
 
 def verdicts(rows: Path) -> Verdicts:
+    """Read the value and the cluster of each item.
+
+    Args:
+        rows: a file of scored rows.
+
+    Returns:
+        item id -> (value of the first scorer or None, cluster)
+    """
     return {row["sample"]["id"]: (row["scores"][0]["value"], cluster_of(row)) for row in io.read_jsonl(rows)}
 
 
 def robustness(before: Verdicts, changed: Mapping[str, Path | None], seed: int = 0) -> dict[str, Any]:
-    """{perturbations: {name: row}, worst: row}; a perturbation that applies to nothing has n = 0."""
+    """{perturbations: {name: row}, worst: row}; a perturbation that applies to nothing has n = 0.
+
+    Args:
+        before: item id -> (value, cluster) without a perturbation.
+        changed: name of a perturbation -> file of its rows; None where it applies to no item.
+        seed: of the paired tests.
+
+    Returns:
+        rows of each perturbation, with p after Holm's correction, and the worst case over all of them
+    """
     still = {id: value >= RIGHT for id, (value, _) in before.items() if value is not None}
     touched: set[str] = set()
     found: dict[str, Any] = {}

@@ -51,7 +51,17 @@ def slices(
     rows: Mapping[str, Path], tree: Tree, counts: Mapping[str, int] | None, min_items: int
 ) -> dict[str, Any]:
     """Of each task and of all together: {nodes, layers, kinds, rarity}, each row with n, mean, interval and
-    training mentions."""
+    training mentions.
+
+    Args:
+        rows: task -> file of its scored rows, which name the nodes of each item.
+        tree: the Medical Entity Tree.
+        counts: entity id -> mentions in the training data; None where it is not known.
+        min_items: nodes with fewer items are not reported.
+
+    Returns:
+        {all, tasks: {task: ...}, min_items}
+    """
     every, found = Values(), dict[str, Any]()
     mentions = below(tree, counts) if counts is not None else None
     rare = rarity_of(counts) if counts is not None else None
@@ -101,7 +111,15 @@ def _node(tree: Tree, id: str, row: dict[str, Any], mentions: Mapping[str, int] 
 
 
 def below(tree: Tree, counts: Mapping[str, int]) -> dict[str, int]:
-    """Node -> mentions of it and of everything below it."""
+    """Node -> mentions of it and of everything below it.
+
+    Args:
+        tree: the Medical Entity Tree.
+        counts: entity id -> mentions.
+
+    Returns:
+        node id -> mentions, without nodes that have none
+    """
     found: dict[str, int] = {}
     for id, n in counts.items():
         if n > 0 and id in tree:
@@ -112,14 +130,28 @@ def below(tree: Tree, counts: Mapping[str, int]) -> dict[str, int]:
 
 def rarity_of(counts: Mapping[str, int]) -> Any:
     """The bucket of the rarest entity of an item: head, torso, tail, or unseen where training never mentions
-    it."""
+    it.
+
+    Args:
+        counts: entity id -> mentions in the training data.
+
+    Returns:
+        a function: ids of the entities of an item -> name of the bucket
+    """
     known = buckets(counts)
     rank = {name: i for i, name in enumerate(RARITIES)}
     return lambda entities: max((known.get(id, "unseen") for id in entities), key=rank.__getitem__)
 
 
 def weak_nodes(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What a synthesis stage reads: nodes over all tasks, the lowest mean first."""
+    """What a synthesis stage reads: nodes over all tasks, the lowest mean first.
+
+    Args:
+        found: what `slices` returned.
+
+    Returns:
+        {nodes, min_items, warning}
+    """
     keys = ("node", "name", "kind", "layer", "n", "mean", "low", "high", "clusters", "training_mentions")
     rows: Sequence[Mapping[str, Any]] = found["all"]["nodes"]
     return {

@@ -39,13 +39,22 @@ class Difference:
     high: float
     p: float
     test: str
-    minimum_detectable: float | None  # the true difference that this many items would find in 80 of 100 runs
+    minimum_detectable: float | None  # smallest true difference found with a power of 80 %
 
 
 def wilson(
     successes: float, n: float, z: float = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 ) -> tuple[float, float]:
-    """Interval of a proportion (Wilson 1927); it stays inside [0, 1] and is honest near both ends."""
+    """Interval of a proportion (Wilson 1927); it stays inside [0, 1] and is honest near both ends.
+
+    Args:
+        successes: number of successes, 0 to n; may be fractional.
+        n: number of independent trials, above 0; may be fractional (an effective sample size).
+        z: half width in standard errors; 1.96 for 95 %.
+
+    Returns:
+        lower and upper bound, each from 0 to 1
+    """
     p, shrink = successes / n, 1 + z * z / n
     middle = (p + z * z / (2 * n)) / shrink
     half = z / shrink * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -132,6 +141,16 @@ def paired(
     the clusters cannot tell its width: it is what the share of items that may move otherwise unseen (Wilson,
     of 0 in so many clusters) can make of the mean when each moves by 1; where values are not from 0 to 1 and
     all moved alike, there is none.
+
+    Args:
+        a: scores of the base, one for each item.
+        b: scores of the other, of the same items in the same order.
+        clusters: for each item the name of its cluster (patient, study); "" or None: independent.
+        seed: of the random sign flips, where they are not exact.
+
+    Returns:
+        the difference of the means (b - a) with a 95 % interval, p, the name of the test, and the minimum
+        detectable difference
     """
     n = len(a)
     differences = [y - x for x, y in zip(a, b, strict=True)]
@@ -164,7 +183,15 @@ def paired(
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """Two-sided exact p of the discordant pairs: how unlike a fair coin they are."""
+    """Two-sided exact p of the discordant pairs: how unlike a fair coin they are.
+
+    Args:
+        only_a: pairs in which only a is right.
+        only_b: pairs in which only b is right.
+
+    Returns:
+        p, from 0 to 1; 1 where no pair is discordant
+    """
     n, few = only_a + only_b, min(only_a, only_b)
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / (1 << n))
 
@@ -174,6 +201,13 @@ def mcnemar_detectable(n: int, discordant: int) -> float | None:
 
     The share of discordant pairs is that observed, or as large as the difference itself where that needs
     more. None where even a difference of 1 would not be found.
+
+    Args:
+        n: number of pairs.
+        discordant: number of them in which a and b differ.
+
+    Returns:
+        a difference of means from 0 to 1, or None
     """
     share = discordant / n
     if mcnemar_power(n, 1.0, 1.0) < POWER:
@@ -192,6 +226,14 @@ def mcnemar_power(n: int, share: float, difference: float) -> float:
 
     Binomial(n, share) pairs are discordant; of those, Binomial(k, (1 + difference / share) / 2) are in favour
     of b. Numbers of discordant pairs beyond 6 standard deviations are left out.
+
+    Args:
+        n: number of pairs.
+        share: expected share of discordant pairs, above 0 and at most 1.
+        difference: true difference b - a of the shares of right answers, at most `share`.
+
+    Returns:
+        the power, from 0 to 1
     """
     in_favour = min(1.0, (1 + difference / share) / 2)
     spread = 6 * math.sqrt(n * share * (1 - share)) + 1
@@ -237,7 +279,15 @@ def _binomial_below(k: int, n: int, p: float) -> float:
 
 def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
     """Two-sided permutation p that the sum is 0; exact up to 12 differences that are not 0, else from random
-    flips."""
+    flips.
+
+    Args:
+        differences: one sum of differences for each cluster (or item).
+        seed: of the random flips, used with more than 12 that are not 0.
+
+    Returns:
+        p, above 0 and at most 1
+    """
     moved = [d for d in differences if d]
     observed = abs(math.fsum(moved)) - 1e-12 * math.fsum(map(abs, moved))
     if len(moved) <= 12:
@@ -255,7 +305,14 @@ def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """p values corrected for their number (Holm 1979), in the order given."""
+    """p values corrected for their number (Holm 1979), in the order given.
+
+    Args:
+        ps: uncorrected p values.
+
+    Returns:
+        corrected p values, each at most 1
+    """
     corrected, highest = [0.0] * len(ps), 0.0
     for done, i in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
         highest = max(highest, min(1.0, (len(ps) - done) * ps[i]))
@@ -288,7 +345,15 @@ def _standard_error(residual_sums: Sequence[float], n: int, sizes: Sequence[floa
 
 @lru_cache
 def t_quantile(probability: float, freedom: float) -> float:
-    """The value that Student's t stays below with a probability of at least one half; by bisection."""
+    """The value that Student's t stays below with a probability of at least one half; by bisection.
+
+    Args:
+        probability: from 0.5 to below 1.
+        freedom: degrees of freedom, above 0; may be fractional.
+
+    Returns:
+        the quantile of Student's t, at least 0
+    """
     low, high = 0.0, 1.0
     while t_below(high, freedom) < probability:
         high *= 2
@@ -299,7 +364,15 @@ def t_quantile(probability: float, freedom: float) -> float:
 
 
 def t_below(t: float, freedom: float) -> float:
-    """P(T <= t) for t >= 0, from the incomplete beta function."""
+    """P(T <= t) for t >= 0, from the incomplete beta function.
+
+    Args:
+        t: at least 0.
+        freedom: degrees of freedom, above 0.
+
+    Returns:
+        a probability, from 0.5 to 1
+    """
     return 1 - _beta(freedom / (freedom + t * t), freedom / 2, 0.5) / 2
 
 

@@ -286,7 +286,7 @@ class OpenAICompatible:
             return (
                 f"check the key in {self.api_key_env}"
                 if self.api_key_env
-                else "it wants a key: name its variable in api_key_env"
+                else "it needs a key: name its variable in api_key_env"
             )
         if 300 <= status < 400:
             return "a redirect is not followed: give the final address as url"

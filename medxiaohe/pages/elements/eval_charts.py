@@ -10,7 +10,7 @@ from medxiaohe.pages.elements.html import Html, count, decimal, excerpt, tag
 
 WIDTH = charts.WIDTH
 MARKS = {"constant": "\u25c6", "random": "\u25b2", "blind": "\u25cb"}
-NAMES = {"constant": "one constant answer", "random": "any answer on offer", "blind": "without the image"}
+NAMES = {"constant": "one constant answer", "random": "any answer option", "blind": "without the image"}
 
 
 def forest(title: str, rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, float | None]]]) -> Html:

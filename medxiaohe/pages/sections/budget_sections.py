@@ -41,7 +41,7 @@ def scores_section(found: Mapping[str, Any]) -> Html:
             " one for every four bytes"
         )
         parts += [table(caption, head, rows, numbers=range(2, 10)), _plot(task, stages, spent)]
-    words = "What an item takes stands beside what it gains: a workflow that asks more must score more."
+    words = "Cost and score of each workflow: one that makes more requests must score more to be worth it."
     return section("scores", "Scores and costs", tag("p", words, class_="quiet"), parts)
 
 
@@ -125,7 +125,7 @@ def budget_section(found: Mapping[str, Any]) -> Html:
         )
         for row, outcome in zip(rows, outcomes, strict=True)
     ]  # fmt: skip
-    head = ("Workflow", "Against", "Calls", "Difference", "95 % interval", "p (Holm)", "n", "Would find", "")
+    head = ("Workflow", "Against", "Calls", "Difference", "95 % interval", "p (Holm)", "n", "Detectable", "")
     caption = (
         "Against self-consistency it is the run with the fewest calls that are not below its own, or the most"
         " there is"

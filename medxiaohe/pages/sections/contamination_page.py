@@ -70,6 +70,6 @@ def _summary(checked: Mapping[str, int], by_task: Mapping[str, list[Mapping[str,
     )
     return section(
         "summary", "What was found", tag("p", lead),
-        table("Test items looked for and training rows found, by task", head, rows, numbers=tuple(range(1,
+        table("Test items checked and matching training rows, by task", head, rows, numbers=tuple(range(1,
         len(head)))),
     )  # fmt: skip

@@ -32,7 +32,7 @@ def summary(run: Run, more: Sequence[StageFolder]) -> Html:
             ", ".join(f"{count(n)} {name}" for name, n in drawn.items()),
         ),
         ("Entities mentioned", count(len(before)), f"as read; {count(len(after))} in the mixture"),
-        ("Rows that gave away test items", count(len(leaks.get("matches", ()))), f"{items} were looked for"),
+        ("Rows that gave away test items", count(len(leaks.get("matches", ()))), f"{items} were checked"),
     ]
     shown = [
         tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("span", note, class_="quiet")))
@@ -63,7 +63,7 @@ def accounts(run: Run, more: Sequence[StageFolder]) -> Html:
         "accounts",
         "Accounts",
         tag("p", lead, " Rows that a stage makes anew count as read."),
-        table("What each stage was given and what became of it", head, rows, numbers=(1, 2, 3, 4)),
+        table("Rows of each stage: read, written, dropped", head, rows, numbers=(1, 2, 3, 4)),
         [tag("p", "Why, the most frequent reason first:", class_="quiet"), tag("ul", why)] if why else None,
     )
 
@@ -206,7 +206,7 @@ def people(more: Sequence[StageFolder]) -> Html:
     head = ("Source", "Rows looked at", "Changed", "Spans replaced", "Of which kind")
     caption = (
         "What was replaced; a word that is in no list of words is taken for a name, so some of these were"
-        " none"
+        " not names"
     )
     return section("people", "De-identified", tag("p", lead), table(caption, head, rows, numbers=(1, 2, 3)))
 
@@ -238,9 +238,9 @@ def mixture(run: Run, more: Sequence[StageFolder]) -> Html:
     if buckets := run.mixture.summary.get("by_bucket"):
         share_of = [(name, f"{plan['before']:.1%}", f"{plan['after']:.1%}") for name, plan in buckets.items()]
         caption = (
-            "Share of the mentions by bucket, had as many rows of each source been drawn evenly, and as drawn"
+            "Share of the mentions by bucket, with uniform sampling within each source, and in this mixture"
         )
-        parts.append(table(caption, ("Bucket", "Drawn evenly", "As drawn"), share_of, numbers=(1, 2)))
+        parts.append(table(caption, ("Bucket", "Uniform sampling", "This mixture"), share_of, numbers=(1, 2)))
     parts += [_packed(stage) for stage in more if stage.uses == "train.pack"]
     return section("mixture", "The mixture, intended and drawn", parts)
 

@@ -44,7 +44,7 @@ def page(found: Coverage, summary: Mapping[str, Any]) -> str:
         "map": ("Map", _map_section(found)),
         "tail": ("Long tail", _tail_section(found)),
         "thin": ("Thinnest", _table_section("thin", "The thinnest entities", THIN)),
-        "empty": ("Empty", _table_section("empty", "What is never named", EMPTY)),
+        "empty": ("Empty", _table_section("empty", "Entities that are never named", EMPTY)),
         "compare": ("Comparison", _compare_section(names) if len(names) > 1 else None),
         "kinds": ("By kind", kinds_section(summary)),
         "similarity": ("Similarity", similarity_section(summary)),
@@ -90,7 +90,7 @@ def _map_section(found: Coverage) -> Html:
         id="cells",
         role="group",
     )
-    aside = tag("aside", id="panel", aria_live="polite", aria_label="The entity that is open")
+    aside = tag("aside", id="panel", aria_live="polite", aria_label="The selected entity")
     none = tag("noscript", tag("p", NO_SCRIPT, class_="notice"))
     table = tag(
         "p", "Every entity with its numbers, as a table: ", CSV, ", beside this page.", class_="quiet"

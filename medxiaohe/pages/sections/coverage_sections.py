@@ -153,7 +153,7 @@ def made_section(summary: Mapping[str, Any]) -> Html:
     for one in summary["corpora"]:
         numbers = (
             f"{plural(one['rows'], 'row')}, {plural(one['documents'], 'document')},"
-            f" {plural(one['dead'], 'dead letter')}"
+            f" {plural(one['dead'], 'rejected row')}"
         )
         facts.append((one["name"], f"{numbers}; sha256 of ids and texts {one['fingerprint']}"))
     encoder = summary["amcs"]["encoder"] if summary.get("amcs") else "none: no similarity was computed"

@@ -309,10 +309,14 @@ def _by_bucket(run: Run) -> Html:
     found = run.mixture.summary.get("by_bucket") or {}
     rows = [(name, amount(facts.get("before")), amount(facts.get("after"))) for name, facts in found.items()]
     caption = (
-        "Entity balance: share of mentions by bucket, had as many rows of each source been drawn evenly, and"
-        " as drawn"
+        "Entity balance: share of mentions by bucket, with uniform sampling within each source,"
+        " and in this mixture"
     )
-    return table(caption, ("Bucket", "Drawn evenly", "As drawn"), rows, numbers=(1, 2)) if rows else Html("")
+    return (
+        table(caption, ("Bucket", "Uniform sampling", "This mixture"), rows, numbers=(1, 2))
+        if rows
+        else Html("")
+    )
 
 
 # ---- contamination ---------------------------------------------------------------------------------

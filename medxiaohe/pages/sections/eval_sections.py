@@ -81,7 +81,9 @@ def scores(results: Results) -> Html:
         _lead(results),
         quiet(words),
         tag("div", charted, class_="charts"),
-        sortable(table("Each task, with what no skill would score", head, rows, numbers=range(1, 11))),
+        sortable(
+            table("Each task, with what a model without skill would score", head, rows, numbers=range(1, 11))
+        ),
         [tag("p", words, class_="notice") for words in cautions(tasks)],
         _groups(results),
         _others(more),
@@ -238,7 +240,7 @@ def _published(tasks: Mapping[str, Any]) -> Html | None:
 
 
 def perturbed(results: Results) -> Html | None:
-    title = "Asked another way"
+    title = "Perturbations"
     found = {name: task["perturb"] for name, task in results["tasks"].items() if task.get("perturb")}
     if not found:
         return None
@@ -313,7 +315,7 @@ def calibration(results: Results) -> Html | None:
     if not found:
         return None
     words = (
-        "Confidence is the probability of the most likely answer among those on offer. ECE is the mean"
+        "Confidence is the probability of the most likely of the answer options. ECE is the mean"
         " distance of accuracy from confidence in at most 15 bins of equal numbers of items; \u201cif"
         " calibrated\u201d is what a perfectly calibrated model would show with so many items. Temperature"
         " and sets are fitted on validation items only."

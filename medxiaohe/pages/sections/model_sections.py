@@ -199,7 +199,7 @@ def _paired(found: Sequence[Verdict]) -> Html:
         "p",
         "p after Holm",
         "n",
-        "Would find",
+        "Detectable",
         "Outcome",
     )
     rows = [
@@ -212,7 +212,7 @@ def _paired(found: Sequence[Verdict]) -> Html:
     ]  # fmt: skip
     caption = (
         f"Paired tests on the same items; a change counts when p after Holm's correction is below {ALPHA}. "
-        "\u201cWould find\u201d is the true difference that so many items would show in 80 of 100 runs"
+        "Detectable: the smallest true difference that a test of so many items finds with a power of 80 %"
     )
     return table(caption, head, rows, numbers=range(3, 9)) if rows else Html("")
 

@@ -85,7 +85,7 @@ def _overall(state: status.State, now: float, goes_on: bool, failed: str, out: P
                 "p",
                 f"As of {written}; loads again every {REFRESH} seconds. If it stands still for minutes, ",
                 tag("code", "medxiaohe status"),
-                " with this folder says whether the run still goes on.",
+                " with this folder says whether the run is still active.",
                 class_="quiet",
             )
         )

@@ -24,7 +24,7 @@ class Verdict:
     high: float | None
     p: float | None
     holm: float | None  # p corrected for the number of all tests of the comparison
-    detectable: float | None  # the difference that so many items would find in 80 of 100 runs
+    detectable: float | None  # smallest true difference found with a power of 80 %
     n: int
     lower_is_better: bool = False
 

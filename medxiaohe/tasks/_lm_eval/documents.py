@@ -129,7 +129,7 @@ class Documents:
         for one in found if isinstance(found, (list, tuple)) else [found]:
             number = choices.index(one) if isinstance(one, str) and one in choices else one
             if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(choices):
-                raise DataError(f"the target {one!r} is none of the options {', '.join(choices)[:120]!r}")
+                raise DataError(f"the target {one!r} is not one of the options {', '.join(choices)[:120]!r}")
             numbers.append(number)
         return numbers
 
@@ -210,7 +210,9 @@ class Documents:
         own = source == self.config.get("test_split")
         drawn = number + own
         if drawn > len(rows):
-            raise DataError(f"{self.where}: {drawn} few-shot examples are drawn and {len(rows)} are there")
+            raise DataError(
+                f"{self.where}: {drawn} few-shot examples are drawn and there are only {len(rows)}"
+            )
         dice = random.Random(FEWSHOT_SEED)
         end = str(self.config.get("fewshot_delimiter", "\n\n"))
         texts: dict[int, str] = {}

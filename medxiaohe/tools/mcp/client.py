@@ -171,7 +171,7 @@ class _Connection:
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         if self._client is None:
-            raise ToolError(f"the MCP server of {name} is gone ({self._why()})")
+            raise ToolError(f"the MCP server of {name} has stopped ({self._why()})")
         try:
             result = self._run(self._client.call_tool(name, dict(arguments)), CALL)
         except TooLate as error:

@@ -45,7 +45,7 @@ class MotorSettings:
     rare: float = 0.02  # tags that a smaller share of the training reports affirm are counted as rare
     seed: int = 0
     allow_contaminated: bool = False  # train on rows that were compared with no test split
-    save_steps: Annotated[int, HOW] = 200  # a killed run goes on from its newest checkpoint
+    save_steps: Annotated[int, HOW] = 200  # a killed run continues from its newest checkpoint
 
     def __post_init__(self) -> None:
         for name in (

@@ -18,7 +18,7 @@ from medxiaohe import progress
 from medxiaohe.errors import MedError, ModelError, StorageError
 
 MEMORY = ("outofmemory", "out of memory", "can't allocate")
-AGAIN = "the last checkpoint is intact, and the same command goes on from it"
+AGAIN = "the last checkpoint is intact, and the same command continues from it"
 
 
 @contextmanager

@@ -77,7 +77,7 @@ class FitSettings(TrainerSettings, ValidationSettings):
     adapter: bool = False  # leave the LoRA adapter by itself too, below adapter/
     seed: int = 0
     allow_contaminated: bool = False  # train on rows that were compared with no test split
-    save_steps: Annotated[int, HOW] = 100  # a killed run goes on from its newest checkpoint
+    save_steps: Annotated[int, HOW] = 100  # a killed run continues from its newest checkpoint
     report_to: Annotated[tuple[str, ...], HOW] = ()  # trackers, such as tensorboard: train/loop/trackers.py
 
     def __post_init__(self) -> None:

@@ -165,7 +165,7 @@ class ServedPolicy:
         except (post.TooLarge, *post.FAULTS) as error:
             raise ModelError(
                 f"the server {there.authority} did not answer {path}: {type(error).__name__}: check that it"
-                " runs; the last checkpoint is intact, and the same command goes on from it"
+                " runs; the last checkpoint is intact, and the same command continues from it"
             ) from error
         if status != 200 and not (unless and unless in answer.decode("utf-8", "replace")):
             raise ModelError(

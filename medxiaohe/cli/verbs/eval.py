@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from medxiaohe.cli.verbs.common import group, stage_options, verb
 
-def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options: Callable[..., None]) -> None:
-    group = verbs.add_parser(
-        "eval", help="score models and compare them", description="score models and compare them"
-    )
-    words = group.add_subparsers(title="verbs", metavar="VERB")
+ORDER = 90  # in the list of verbs
+
+
+def add(verbs: Any) -> None:
+    """Add `eval` and its second words to the verbs."""
+    words = group(verbs, "eval", "score models and compare them")
 
     example = "medxiaohe eval run --model starter --tasks medqa,vqa_rad --limit 100 --baselines --perturb all"
     run = verb(words, "run", "answer and score the held-out items of tasks", example, "evals:run")
@@ -40,14 +41,14 @@ def add(verbs: Any, verb: Callable[..., argparse.ArgumentParser], stage_options:
     stage_options(compare, rows=False)
 
     example = "medxiaohe eval reproduce out/eval/base/run/1/results.json"
-    about = "run again from a results.json: refuses what changed, says whether numbers are identical"
+    about = "repeat the run of a results.json: refuses changed inputs, says whether the numbers are identical"
     again = verb(words, "reproduce", about, example, "evals:reproduce")
     again.add_argument("results", type=Path, help="a results.json, or its folder")
-    again.add_argument("--out", type=Path, metavar="DIR", help="keep the new results there")
+    again.add_argument("--out", type=Path, metavar="DIR", help="write the new results to this folder")
     again.add_argument("--offline", action="store_true", help="fetch nothing")
 
     example = "medxiaohe eval judge my-model --option url=http://127.0.0.1:8000/v1 --limit 60"
-    about = "the self-test of a judge, and how far it agrees with physicians: labels of the data pack"
+    about = "self-test of a judge, and its agreement with physicians on labels of the data pack"
     judge = verb(words, "judge", about, example, "evals:judge")
     judge.add_argument("model", help="rules, a name behind a URL, what --backend takes, or file.py:function")
     judge.add_argument("--backend", default="", help="openai_compatible when left out")
@@ -79,14 +80,14 @@ def _model(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--backend",
         default="",
-        help="a name of `medxiaohe list models`, when what --model implies is not meant",
+        help="a name of `medxiaohe list models`, instead of the one that --model implies",
     )
     run.add_argument(
         "--option", action="append", default=[], metavar="K=V", help="an option of the backend; repeatable"
     )
     run.add_argument("--concurrency", type=int, metavar="N", help="requests in flight to a URL (8)")
     run.add_argument("--offline", action="store_true", help="fetch nothing")
-    run.add_argument("--no-cache", action="store_true", help="ask again what the same model was asked before")
+    run.add_argument("--no-cache", action="store_true", help="do not reuse stored replies of the same model")
 
 
 def _asked(run: argparse.ArgumentParser) -> None:
@@ -140,7 +141,7 @@ def _judge(verb: argparse.ArgumentParser, what: str) -> None:
         "--judge-calls",
         type=int,
         metavar="N",
-        help="at most so many calls of the judge for a task; the rest is unjudged",
+        help="maximum calls of the judge per task; remaining items are unjudged",
     )
 
 
@@ -171,13 +172,16 @@ def _beside(run: argparse.ArgumentParser) -> None:
         "--tree", type=Path, metavar="DIR", help="a built tree: scores by node, layer, kind and rarity"
     )
     run.add_argument(
-        "--coverage", type=Path, metavar="DIR", help="a data stage with coverage.json: what training mentions"
+        "--coverage",
+        type=Path,
+        metavar="DIR",
+        help="the folder of a data stage with coverage.json: mentions in training",
     )
 
 
 def _left(run: argparse.ArgumentParser) -> None:
     run.add_argument(
-        "--weak-nodes", type=Path, metavar="FILE", help="tree nodes by score, the lowest first, as JSON"
+        "--weak-nodes", type=Path, metavar="FILE", help="write tree nodes by score, the lowest first, as JSON"
     )
-    run.add_argument("--inspect", type=Path, metavar="FILE", help="also as a log that Inspect reads")
+    run.add_argument("--inspect", type=Path, metavar="FILE", help="also write a log that Inspect reads")
     run.add_argument("--no-page", action="store_true", help="leave out index.html")

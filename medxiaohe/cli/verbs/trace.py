@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Add = Callable[[Any, str, str, str, str], argparse.ArgumentParser]
+from medxiaohe.cli.verbs.common import group, verb
+
+ORDER = 140  # in the list of verbs
 
 
-def add(verbs: Any, verb: Add) -> None:
+def add(verbs: Any) -> None:
     """Add `trace` and its second words to the verbs."""
-    about = "show, verify, redact and export traces of what a workflow did"
-    group = verbs.add_parser("trace", help=about, description=about)
-    words = group.add_subparsers(title="verbs", metavar="VERB")
+    words = group(verbs, "trace", "show, verify, redact and export traces of what a workflow did")
 
     show = verb(
         words, "show", "the traces of a folder, or one", "medxiaohe trace show traces 0", "trace:show"
     )
     _folder(show)
     show.add_argument(
-        "which", nargs="?", default="", metavar="TRACE", help="its number, or its name or begin"
+        "which", nargs="?", default="", metavar="TRACE", help="its number, or its name or the beginning of it"
     )
     show.add_argument(
         "--html", type=Path, metavar="FILE",
-        help="a page of it: sentences beside their evidence, roles, budget, levels of verification",
+        help="write an HTML page of it: sentences with their evidence, roles, budget, levels of verification",
     )  # fmt: skip
     _how_to_verify(show)
 
     verify = verb(
         words,
         "verify",
-        "whether traces are what was recorded: exit code 0, or 1 with the first bad record",
+        "check that traces are unchanged: exit code 0, or 1 with the first bad record",
         "medxiaohe trace verify traces --key signer.pub",
         "trace:verify",
     )
@@ -59,18 +58,22 @@ def add(verbs: Any, verb: Add) -> None:
     export = verb(
         words,
         "export",
-        "traces for programs of others, on stdout",
+        "traces in formats of other programs, on stdout",
         "medxiaohe trace export traces --to otel",
         "trace:export",
     )
     _folder(export)
-    export.add_argument("which", nargs="?", default="", metavar="TRACE", help="one of them; else all")
+    export.add_argument(
+        "which", nargs="?", default="", metavar="TRACE", help="the number of one trace (default: all)"
+    )
     export.add_argument(
         "--to", required=True, choices=("otel", "inspect", "fhir", "sr", "intoto"), help="the format"
     )
     export.add_argument("--dicom", type=Path, metavar="FILE", help="for sr: the image that the report is of")
     export.add_argument("--out", type=Path, metavar="FILE", help="for sr: a new file")
-    export.add_argument("--content", action="store_true", help="with the words of messages, tools, arguments")
+    export.add_argument(
+        "--content", action="store_true", help="include the text of messages, tools and arguments"
+    )
 
     key = verb(
         words,
@@ -81,21 +84,25 @@ def add(verbs: Any, verb: Add) -> None:
     )
     key.add_argument("name", help="of whoever signs")
     key.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="FILE.key stays secret, FILE.pub is for all"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="writes FILE.key (keep it secret) and FILE.pub (give it to anyone)",
     )
 
 
 def _how_to_verify(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--key", default="", metavar="KEY", help="public key of whoever signed, or its file")
+    made.add_argument("--key", default="", metavar="KEY", help="public key of the signer, or its file")
     made.add_argument("--since", type=Path, metavar="FILE", help="a checkpoint of the log that you kept")
     made.add_argument("--no-replay", action="store_true", help="do not run tools and workflows again")
     made.add_argument(
         "--sources", action="append", default=[], type=Path, metavar="DIR",
-        help="a folder of documents and images that blobs/ lacks, looked up by their bytes; repeatable",
+        help="a folder of documents and images that blobs/ lacks, matched by their hash; repeatable",
     )  # fmt: skip
     made.add_argument(
         "--library", action="append", default=[], metavar="FILE",
-        help="what the tool search searched, to search it again; NAME=FILE for search_NAME; repeatable",
+        help="passages of the tool search, to repeat its searches; NAME=FILE for search_NAME; repeatable",
     )  # fmt: skip
     made.add_argument("--model", default="", help="ask this model again: the level regenerated")
     made.add_argument("--backend", default="", help="of that model, when another is meant")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medxiaohe.cli.trace_options import Add
+from medxiaohe.cli.verbs.common import verb
+
+ORDER = 130  # in the list of verbs
 
 
-def add(verbs: Any, verb: Add) -> None:
+def add(verbs: Any) -> None:
     """Add `describe` to the verbs."""
     example = "medxiaohe describe --draft draft.txt --evidence findings.txt --out out/report"
     made = verb(
@@ -16,13 +18,17 @@ def add(verbs: Any, verb: Add) -> None:
         "describe:describe",
     )  # fmt: skip
     made.add_argument("--image", action="append", default=[], type=Path, help="a picture; repeatable")
-    made.add_argument("--dicom", type=Path, metavar="FILE", help="the DICOM image it is of, for report.dcm")
-    made.add_argument("--model", default="", help="who writes the draft: as for `medxiaohe ask`")
-    made.add_argument("--draft", type=Path, metavar="FILE", help="a draft that was written already")
+    made.add_argument(
+        "--dicom", type=Path, metavar="FILE", help="the DICOM image of the report, for report.dcm"
+    )
+    made.add_argument("--model", default="", help="the model that writes the draft, as for `medxiaohe ask`")
+    made.add_argument(
+        "--draft", type=Path, metavar="FILE", help="a file with the draft, instead of a model's"
+    )
     made.add_argument("--backend", default="", help="a name of `medxiaohe list models`")
-    made.add_argument("--indication", default="", metavar="TEXT", help="why the study was made")
-    made.add_argument("--comparison", default="", metavar="TEXT", help="which earlier study there is")
-    made.add_argument("--technique", default="", metavar="TEXT", help="how the study was made")
+    made.add_argument("--indication", default="", metavar="TEXT", help="the indication")
+    made.add_argument("--comparison", default="", metavar="TEXT", help="the earlier study for comparison")
+    made.add_argument("--technique", default="", metavar="TEXT", help="the technique")
     made.add_argument(
         "--evidence", action="append", default=[], type=Path, metavar="PATH",
         help="texts about this study, a file or a folder; repeatable",
