@@ -1,4 +1,4 @@
-"""What is made to hurt ends as a typed dead letter while the run goes on (reliability.md section 2; issue:
+"""What is made to hurt ends as a typed rejected row while the run goes on (reliability.md section 2; issue:
 hostile input)."""
 
 from __future__ import annotations
