@@ -16,6 +16,7 @@ from medxiaohe.evals.running.origin import digests, identity_of
 from medxiaohe.evals.running.workflows import chosen, resources, tools_of
 from medxiaohe.models.players import by_name, load_player, player_of
 from medxiaohe.recipe import load
+from medxiaohe.retrieval.library import source_documents
 from medxiaohe.types import Message, Prompt
 
 
@@ -44,7 +45,8 @@ def ask(args: argparse.Namespace) -> int:
         stated = identity_of({"": default, **{role: player_of(text) for role, text in roles.items()}})
         where = {**stores, **({"library": library} if library else {})}
         who = digests(stated, workflow=args.workflow, tools=tools, stores=where, settings=settings)
-        write([trace], args.trace, key=args.key, digests=who)
+        documents = source_documents(trace.evidence, where.values())
+        write([trace], args.trace, key=args.key, digests=who, documents=documents)
     if trace.error:
         raise ModelError(f"{named}: {trace.error}")
     if args.json:

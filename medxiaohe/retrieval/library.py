@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,28 @@ def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> 
     if path.endswith((".yaml", ".yml")):
         return combined.read(Path(path), open_library, privacy)
     return open_store(Path(path)) if Path(path).is_dir() else BM25(passages.read(Path(path)))
+
+
+def source_documents(items: Iterable[Evidence], libraries: Iterable[str]) -> dict[str, bytes]:
+    """Return the whole documents that evidence was cut from: a trace that has them needs no store.
+
+    Args:
+        items: evidence with the SHA-256 of its document; other items have no document here.
+        libraries: paths as of `open_library`, such as those that were searched.
+
+    Returns:
+        SHA-256 -> UTF-8 bytes of the document. A document that a library no longer has, or has with other
+        words, is left out.
+    """
+    wanted = {item.sha256: item for item in items if item.sha256 and not item.images}
+    documents: dict[str, bytes] = {}
+    for store in map(open_library, libraries):
+        for digest, item in wanted.items():
+            with suppress(DataError):
+                text = store.get(item.id).text.encode()
+                if hashlib.sha256(text).hexdigest() == digest:
+                    documents[digest] = text
+    return documents
 
 
 def open_store(folder: Path) -> Built:

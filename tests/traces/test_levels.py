@@ -4,6 +4,7 @@ verifier; and what every workflow that ships leaves."""
 from __future__ import annotations
 
 import json
+import shutil
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,23 @@ def test_a_search_is_done_again_over_the_same_library_and_no_other(
     assert level(capsys, "replayed", "--library", "passages.jsonl")["state"] == "verified"
     other = level(capsys, "replayed", "--library", "others.jsonl")
     assert other["state"] == "partly" and other["reasons"] == {"a store is another one here": 1}
+
+
+def test_the_documents_of_a_store_lie_beside_the_trace_so_that_quotes_resolve_without_it(
+    asked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "# Scurvy\nScurvy is a lack of vitamin C.\n\n# Rickets\nRickets is a lack of vitamin D."
+    io.write_jsonl(asked / "documents.jsonl", [{"id": "a", "text": text, "source": "made up"}])
+    assert cli.main(["knowledge", "build", "--set", "path=documents.jsonl", "--out", "store"]) == 0
+    shutil.rmtree("t")
+    words = ["ask", "What is scurvy?", "--model", "mine.py:bot", "--backend", "python", "--trace", "t"]
+    assert cli.main([*words, "--tools", "search", "--library", "store/data_index/1"]) == 0
+    shutil.rmtree("store")
+    assert level(capsys, "resolved")["state"] == "verified"
+    (blob,) = (path for path in Path("t/blobs").rglob("*") if path.is_file())
+    assert blob.read_text() == text
+    blob.write_text(text.replace("vitamin C", "vitamin E"))
+    assert level(capsys, "resolved", code=1)["state"] == "failed"
 
 
 def test_another_reply_of_the_model_is_reported_and_no_failure(
