@@ -10,8 +10,8 @@ them; ROCO captions beside the keywords of their pictures (which were taken from
 Pictures: what VQA-RAD says of each picture. A quarter of the rows is corrupted, a third of those in each way,
 where the way fits the row. Studies are halved by hash: thresholds and rules were chosen on `tune`. Recall:
 the share of planted rows that are flagged, for whatever reason. False alarms: the share of whole rows that
-are flagged. Precision: the share of flagged rows that are planted, in this mixture. Intervals are Wilson's at
-95 %.
+are flagged. Precision: the share of flagged rows that are planted, in this mixture. Intervals are exact ones
+at 95 %.
 """
 
 import argparse

@@ -8,7 +8,7 @@ Text: test items of the tasks named below, edited by medxiaohe/data/duplicates/p
 and half inside a PubMed abstract. Clean: PubMed abstracts of the asset pubmed_2020 that no item comes from,
 and, harder, test questions of one half of each question set held against the index of its other half (a hit
 there is printed: real near-copies exist). Images: those of each task's test split, transformed; clean are
-images of the same task's other patients, held against an index without them. Intervals are Wilson's at 95 %.
+images of the same task's other patients, held against an index without them. Exact intervals at 95 %.
 """
 
 import argparse

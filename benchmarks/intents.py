@@ -195,7 +195,7 @@ def main() -> None:
 
 def silent(name: str, fit: Prototypes, texts: Sequence[str]) -> None:
     quiet = [float(not one) for one in fit.of(texts)]
-    low, high = stats.wilson(int(sum(quiet)), len(quiet))
+    low, high = stats.proportion(int(sum(quiet)), len(quiet))
     print(f"activate none, {name}: {sum(quiet):.0f} of {len(quiet)} [{low:.3f}, {high:.3f}]")
 
 

@@ -2,6 +2,7 @@
 simulation.
 
     python benchmarks/intervals.py --runs 2000
+    python benchmarks/intervals.py --runs 2000 --only 0/1      rows whose name has these words
 
 Every row names the distribution of scores, the number of items, the share of 95 % intervals that hold the
 true mean (goal 0.94 to 0.96, or at least 0.94 where conservative) and their mean width.
@@ -38,16 +39,24 @@ SIZES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=2000)
-    runs = parser.parse_args().runs
+    parser.add_argument("--only", default="", help="words in the name of the row; power is left out then")
+    chosen = parser.parse_args()
+    runs, words = chosen.runs, chosen.only
     print(f"{'scores':<26} {'n':>5} {'coverage':>9} {'width':>7}")
     for name, (draw, mean) in SCORES.items():
+        if words not in name:
+            continue
         for n in (30, 60, 120, 400):
             rng = random.Random(n)
             row([stats.estimate([draw(rng) for _ in range(n)]) for _ in range(runs)], name, n, mean)
     for name, sizes in SIZES.items():
+        if words not in name:
+            continue
         for shared in (0.0, 0.5, 0.9):
             rng = random.Random(1)
             row([clustered(rng, sizes, shared) for _ in range(runs)], f"{name}, {shared}", sum(sizes), 0.7)
+    if words:
+        return
     print(f"\n{'pairs':>6} {'discordant':>11} {'detectable':>11} {'found':>6}")
     for n, share in ((60, 0.3), (120, 0.2), (400, 0.05), (2000, 0.2)):
         power(n, share, runs)

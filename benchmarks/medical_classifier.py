@@ -7,8 +7,8 @@ Seeds: abstracts (PubMed, asset pubmed_2020) against docstrings of Python's stan
 of both, consumer health answers (MedQuAD) and manual pages. The judge is the density of names of the tree.
 Held out, of which no source is in the corpus: doctor-patient dialogues (MTS-Dialog), chest X-ray reports
 (IU), PubMedQA abstracts, case vignettes (MedQA) against descriptions of installed Python packages and Perl
-documentation. General texts here are technical ones: no other are on a plain machine. Intervals: Wilson's at
-95 % for shares, 1,000 bootstrap resamples for F1.
+documentation. General texts here are technical ones: no other are on a plain machine. Intervals: exact ones
+at 95 % for shares, 1,000 bootstrap resamples for F1.
 """
 
 import argparse

@@ -9,7 +9,7 @@ Pictures: the chest X-rays and CTs, radiology, skin, fundus and blood smear imag
 whose SHA-256 begins with an even number of 32 bits were looked at while limits were chosen, others not. All
 pictures of a half are known; those asked are edited in every way (medxiaohe/data/duplicates/planted_leaks.py)
 and looked up. A panel has a picture of the other half beside it. A false alarm is a picture that is taken for
-another one of its half. Intervals are Wilson's at 95 %.
+another one of its half. Intervals are exact ones at 95 %.
 
 Scale: made-up looks, a chest X-ray bent at random under layers of random grey, so that they resemble each
 other as X-rays do. Each size is the processor time to look up a sample and to add one, on one thread;

@@ -6,7 +6,7 @@ code (arXiv 2604.25296).
 The nodes are entities of the tree with a code that a document's focus has; the pool is one row of each
 document, without its linking, so that words alone have to find it. Right is a document with the code of the
 node, or of something below it. Compared with BM25 for the node's name alone, which always returns k items.
-Intervals are Wilson's at 95 %.
+Intervals are exact ones at 95 %.
 """
 
 import argparse

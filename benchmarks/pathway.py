@@ -161,7 +161,7 @@ def main() -> None:
         d = stats.paired(turns["popularity"], turns[name])
         print(f"next-turn F1, {name} - popularity: {d.difference:+.3f} [{d.low:+.3f}, {d.high:+.3f}]")
     wrong, labelled = linker_errors()
-    low, high = stats.wilson(wrong, labelled)
+    low, high = stats.proportion(wrong, labelled)
     made = stats.estimate(outside)
     print(f"outside question and neighbours, physicians: {made.mean:.3f} [{made.low:.3f}, {made.high:.3f}]")
     print(f"linker: {wrong} of {labelled} mentions wrong [{low:.3f}, {high:.3f}]")

@@ -5,7 +5,7 @@
 
 The chains are those that data.synthesise wrote from facts. False alarms: whole chains that a check refuses.
 Caught: planted ones that the check for their kind refuses; `any` is by whichever check. Nodes are halved by
-hash: the rules were written on `tune`. Intervals are Wilson's at 95 %.
+hash: the rules were written on `tune`. Intervals are exact ones at 95 %.
 """
 
 import argparse

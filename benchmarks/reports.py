@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
-from medxiaohe.evals.statistics.stats import holm, paired, wilson
+from medxiaohe.evals.statistics.stats import holm, paired, proportion
 from medxiaohe.evidence import planted, radfact, revision
 from medxiaohe.evidence.claims import by_findings, by_rules
 from medxiaohe.evidence.grounding import ground
@@ -503,7 +503,7 @@ def grounding_part(split_: str) -> Iterator[str]:
         ("spatial precision", "box entailed", "boxes"), ("spatial recall", "gold entailed", "gold"),
         ("pointing", "pointing", "boxes"),
     ):  # fmt: skip
-        low, high = wilson(spatial[part], spatial[whole])
+        low, high = proportion(spatial[part], spatial[whole])
         yield f"{name} {spatial[part] / spatial[whole]:.3f} [{low:.3f}, {high:.3f}] of {spatial[whole]}"
     f1 = 2 * spatial["matched"] / (spatial["boxes"] + spatial["gold"])
     yield f"F1 at an overlap (IoU) of 0.5: {f1:.3f}"

@@ -16,9 +16,45 @@ def covered(draw, truth: float, seed: int = 0) -> float:
     return sum(e.low <= truth <= e.high for e in found) / RUNS
 
 
-@pytest.mark.parametrize(("n", "p"), [(100, 0.5), (100, 0.9), (200, 0.98)])
-def test_wilson_covers_95_percent(n: int, p: float) -> None:
-    assert 0.935 <= covered(lambda rng: ([float(rng.random() < p) for _ in range(n)],), p) <= 0.97
+def chances(n: int, p: float) -> list[float]:
+    """Of 0 to n successes."""
+    return [math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 12, 30, 60, 120])
+def test_proportions_are_covered_for_every_truth_and_no_wider_than_clopper_and_pearson(n: int) -> None:
+    """Not a simulation: the probabilities of all outcomes, for truths a five-hundredth apart."""
+    found = [stats.proportion(k, n) for k in range(n + 1)]
+    shares = list[float]()
+    for i in range(1, 500):
+        truth = i / 500
+        inside = (c for c, (low, high) in zip(chances(n, truth), found, strict=True) if low <= truth <= high)
+        shares.append(math.fsum(inside))
+    assert min(shares) >= 0.95 - 1e-9
+    assert n < 30 or math.fsum(shares) / len(shares) <= 0.97
+    for k, (low, high) in enumerate(found):
+        if low > 0:  # Clopper and Pearson's is where the outcomes from k on have 2.5 %
+            assert math.fsum(chances(n, low - 1e-9)[k:]) >= 0.025 - 1e-6
+            assert math.fsum(chances(n, low)[k:]) <= 0.05 + 1e-9
+        assert low <= k / n <= high
+
+
+@pytest.mark.parametrize("n", [7, 20, 41])
+def test_an_interval_of_a_proportion_begins_where_its_outcome_is_likely(n: int) -> None:
+    """Blaker's definition itself, on a fine grid: an outcome is likely where it and all whose tail is no
+    heavier than its own have more than 5 %."""
+
+    def likely(truth: float) -> set[int]:
+        chance = chances(n, truth)
+        tails = [min(math.fsum(chance[: k + 1]), math.fsum(chance[k:])) for k in range(n + 1)]
+        pairs = list(zip(chance, tails, strict=True))
+        return {k for k in range(n + 1) if math.fsum(c for c, t in pairs if t <= tails[k] + 1e-12) > 0.05}
+
+    grid = {i: likely(i / 1000) for i in range(1, 1000)}
+    for k in range(n + 1):
+        inside = [i / 1000 for i, found in grid.items() if k in found]
+        low, high = stats.proportion(k, n)
+        assert inside[0] - 0.001 <= low <= inside[0] and inside[-1] <= high <= inside[-1] + 0.001
 
 
 @pytest.mark.parametrize(("groups", "size"), [(30, 10), (50, 8), (200, 3)])
@@ -44,7 +80,7 @@ def test_clustered_means_of_any_value_cover_95_percent() -> None:
 
 
 def test_the_published_numbers() -> None:
-    assert stats.wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+    assert stats.wilson(10, 10, 1.959964) == pytest.approx((0.7225, 1.0), abs=1e-4)
     assert stats.t_quantile(0.975, 1) == pytest.approx(12.7062, abs=1e-4)
     assert stats.t_quantile(0.975, 10) == pytest.approx(2.22814, abs=1e-5)
     assert stats.t_quantile(0.975, 1e6) == pytest.approx(1.95997, abs=1e-4)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
 
 LEVEL, POWER = 0.95, 0.8
 PERMUTATIONS = 9_999
@@ -42,15 +41,67 @@ class Difference:
     minimum_detectable: float | None  # smallest true difference found with a power of 80 %
 
 
-def wilson(
-    successes: float, n: float, z: float = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-) -> tuple[float, float]:
-    """Interval of a proportion (Wilson 1927); it stays inside [0, 1] and is honest near both ends.
+@lru_cache(maxsize=100_000)
+def proportion(successes: int, n: int) -> tuple[float, float]:
+    """Interval of a proportion of independent 0/1 items (Blaker 2000): it covers at least 95 % for every n
+    and every true proportion, and lies inside that of Clopper and Pearson.
+
+    A proportion p is inside where the outcomes that are as unlikely as this one, on either side, together
+    have a probability above 5 %. Below `successes`, that is the upper tail u(p) = P(X >= successes) and the
+    largest lower tail P(X <= d) not above it. At Clopper and Pearson's limit u is 2.5 %; p rises from there,
+    and where u meets the next lower tail, P(X <= d + 1), both are above 2.5 %. So the limit is that point, or
+    one before it where u + P(X <= d) reaches 5 %.
 
     Args:
-        successes: number of successes, 0 to n; may be fractional.
-        n: number of independent trials, above 0; may be fractional (an effective sample size).
-        z: half width in standard errors; 1.96 for 95 %.
+        successes: from 0 to n.
+        n: number of items, at least 1.
+
+    Returns:
+        lower and upper bound, each from 0 to 1
+    """
+    return _blaker_low(successes, n), 1 - _blaker_low(n - successes, n)
+
+
+def _blaker_low(successes: int, n: int) -> float:
+    if successes == 0:
+        return 0.0
+    alpha = 1 - LEVEL
+
+    def upper(p: float) -> float:
+        return 1 - _binomial_below(successes - 1, n, p)
+
+    start = _crossing(lambda p: upper(p) - alpha / 2, 0.0, 1.0)  # Clopper and Pearson's limit
+    if _binomial_below(0, n, start) > alpha / 2:
+        other = -1
+    else:  # the largest number whose lower tail is at most 2.5 %, by halving
+        other, above = 0, successes
+        while above - other > 1:
+            middle = (other + above) // 2
+            below = _binomial_below(middle, n, start) <= alpha / 2
+            other, above = (middle, above) if below else (other, middle)
+    meets = _crossing(lambda p: upper(p) - _binomial_below(other + 1, n, p), start, 1.0)
+
+    def likely(p: float) -> float:
+        return upper(p) + (_binomial_below(other, n, p) if other >= 0 else 0.0) - alpha
+
+    return _crossing(likely, start, meets) if likely(meets) > 0 else meets
+
+
+def _crossing(function: Callable[[float], float], low: float, high: float) -> float:
+    """A point below where a function that is negative at `low` and positive at `high` is 0, by halving."""
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) < 0 else (low, middle)
+    return low
+
+
+def wilson(successes: float, n: float, z: float) -> tuple[float, float]:
+    """Interval of Wilson (1927) for a number of items that need not be whole; it stays inside [0, 1].
+
+    Args:
+        successes: from 0 to n.
+        n: number of independent 0/1 items that the data are worth, above 0.
+        z: quantile of the normal distribution, or of Student's t for few clusters.
 
     Returns:
         lower and upper bound, each from 0 to 1
@@ -64,9 +115,9 @@ def wilson(
 def estimate(values: Sequence[float], clusters: Sequence[str] | None = None) -> Estimate:
     """Mean of the values with its interval at 95 %.
 
-    Independent values of 0 and 1 have Wilson's interval. Other values from 0 to 1 have it too, on the number
-    of 0/1 items that their variance is worth (`_wilson_of_bounded`); values outside 0 to 1 have that of
-    Student's t.
+    Independent values of 0 and 1 have the exact interval (`proportion`). Other values from 0 to 1 have
+    Wilson's, on the number of 0/1 items that their variance is worth (`_wilson_of_bounded`); values outside
+    0 to 1 have that of Student's t.
 
     Args:
         values: one for each item.
@@ -78,7 +129,7 @@ def estimate(values: Sequence[float], clusters: Sequence[str] | None = None) -> 
     n, mean = len(values), math.fsum(values) / len(values)
     groups = _groups([value - mean for value in values], clusters)
     if set(values) <= {0.0, 1.0} and len(groups) == n:
-        return Estimate(n, n, mean, *wilson(math.fsum(values), n))
+        return Estimate(n, n, mean, *proportion(round(math.fsum(values)), n))
     bounded = min(values) >= 0 and max(values) <= 1
     if len(groups) < 2:
         return Estimate(n, len(groups), mean, *((0.0, 1.0) if bounded else (-math.inf, math.inf)))
@@ -138,7 +189,7 @@ def paired(
     flipped.
 
     Where all values are from 0 to 1 the interval ends at -1 and 1. Where no value moved, or all moved alike,
-    the clusters cannot tell its width: it is what the share of items that may move otherwise unseen (Wilson,
+    the clusters cannot tell its width: it is what the share of items that may move otherwise unseen (exact,
     of 0 in so many clusters) can make of the mean when each moves by 1; where values are not from 0 to 1 and
     all moved alike, there is none.
 
@@ -170,7 +221,7 @@ def paired(
     low, high = mean - t * error, mean + t * error
     bounded = min(min(a), min(b)) >= 0 and max(max(a), max(b)) <= 1
     if error <= 1e-12 and (bounded or not any(differences)):
-        unseen = wilson(0, len(sums))[1]
+        unseen = proportion(0, len(sums))[1]
         low, high, detectable = (1 - unseen) * mean - unseen, (1 - unseen) * mean + unseen, None
     elif error <= 1e-12:
         low, high, detectable = -math.inf, math.inf, None
