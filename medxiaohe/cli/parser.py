@@ -89,6 +89,11 @@ STAGE_VERBS = {
         "generate chains of thought with teacher models; keep those that pass two checks",
         "--input tree=work/entity_build/1 --input corpus=work/data_synthesise/1",
     ),
+    ("data", "reconstruct"): (
+        "data.reconstruct",
+        "make questions for training of the middle of each cluster; drop those that are always answered",
+        "--input corpus=work/data_curate/1",
+    ),
     ("data", "mix"): (
         "data.mixture",
         "balance by entity, source and modality",
