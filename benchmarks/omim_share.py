@@ -1,13 +1,13 @@
 """Which diseases of the pack's phenopackets are in a tree by their OMIM number.
 
-    MEDXIAOHE_DATA=/path/to/data python benchmarks/omim_share.py out/tree/tree/1
+    MEDXIAOHE_DATA=/path/to/data PYTHONPATH=. python benchmarks/omim_share.py out/tree/tree/1
 
 A case of the phenopacket store names its diagnosis by an OMIM number. It is found where an entity of the tree
 has that number as its id or among its cross-references. Rows, each over distinct diseases:
 
     by number                  all diseases
-    ... in the annotations     those that phenotype.hpoa of the package file knows: the newest open table
-                               of OMIM numbers that a package holds
+    ... in the annotations     those that phenotype.hpoa of the package file knows: the newest open table of
+                               OMIM numbers that a package holds
     ... newer                  the others: no package file has their number, so no tree can
     by number or name          also those whose name, as the case writes it, is a name of exactly one disease
 

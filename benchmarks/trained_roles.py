@@ -199,11 +199,12 @@ def director(seed: int, out: Path, args: argparse.Namespace) -> list[dict[str, A
 
 # ---- queries -----------------------------------------------------------------------------------------------
 
+# technical names that the guard of queries does not take for names of persons, as it does "tremulpyrexia"
 SOURCES = ("books", "guidelines", "papers", "wiki")
 LAY = {f"{word} {kind}": f"{root}{end}" for (word, root), (kind, end) in (
     (a, b)
     for a in (("shaking", "tremul"), ("itching", "prurit"), ("burning", "caust"), ("swelling", "oedem"))
-    for b in (("illness", "osis"), ("fever", "pyrexia"), ("cough", "tussis"), ("pain", "algia"))
+    for b in (("illness", "osis"), ("fever", "itis"), ("cough", "opathy"), ("pain", "algia"))
 )}  # fmt: skip
 FORMS = (
     "Which pill helps the {}?",

@@ -9,8 +9,8 @@ What may be written, and what it means:
     medquad_xml:corpus/medquad#focus             a corpus reader, its path, and the key of `meta` that has
                                                  terms
     pubtator:entity_gold/ncbi_disease#mentions.2 ... here the third column of its mentions
-    asset:cmekg/relations.jsonl#subject          JSON lines of a file or an asset, and a key of their rows;
-                                                 #relations.英文名 has the English names of CMeKG
+    asset:cmekg/relations.jsonl#subject          JSON lines, of the user or of an asset, and a key of their
+                                                 rows; #relations.英文名 has English names of CMeKG
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
         label = Path(path).name or reader
     else:
         raise ConfigError(
-            f"{spec}: no tree, text file, VOCABULARY, VOCABULARY:PATH, READER:PATH#KEY or FILE.jsonl#KEY"
+            f"{spec}: neither a tree, a text file, VOCABULARY, VOCABULARY:PATH, READER:PATH#KEY nor"
+            " FILE.jsonl#KEY"
         )
     terms = tuple(_once(names))
     if not terms:

@@ -25,7 +25,7 @@ SIGNS = re.compile(r"[^a-z0-9]+")
 ROMAN = re.compile(r"(x{0,2})(ix|iv|v?i{0,3})([a-z]?)")  # 1 to 29, and a letter: IIB
 UNITS = {"": 0, "i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8, "ix": 9}
 SMALL = frozenset(("type", "and", "with", "of", "the", "or"))
-RENAMED = ("intellectual developmental disorder", "intellectual disability")  # OMIM's since 2021
+RENAMED = ("intellectual developmental disorder", "intellectual disability")  # OMIM says the first
 EXAMPLE: dict[str, str | bytes] = {
     **mondo.EXAMPLE,
     "phenotype.hpoa": (

@@ -1,0 +1,240 @@
+"""Stage data.reconstruct: questions for training from a corpus of cases, clustered, reconstructed and
+stratified (Med-RwR, arXiv 2510.18303).
+
+    samples.jsonl        the questions that were kept, source synth_reconstructed
+    clusters.jsonl       {id, cluster, cosine, chosen}: where each row of the corpus stands
+    strata.jsonl         {id, right, judged, stratum}: share of right answers of each model; the stratum is
+                         always, sometimes, never or unjudged
+    refused.jsonl        {id, reason, detail}: rows whose question was not kept
+    coverage.json, contamination.json     of the corpus; the questions are compared with `against` too
+
+Cluster: rows with an image (or a text) become vectors and k-means clusters; those nearest to each centre are
+taken, so that what a corpus has ten thousand times is asked about once. Reconstruct: a teacher takes a case
+apart and writes a multiple-choice question that does not tell the findings. Stratify: models answer each
+question several times, and what all of them always get right teaches nothing and is left out.
+
+paper says                           we do, and why
+2,000 clusters of image features     the same default; `features: text` clusters texts, for corpora without
+                                     images. The encoder is a setting: the paper's is not among the package
+                                     files
+GPT-4o takes the case apart and      any backend; the form is read strictly, with repair requests, and a rule
+writes a question without leaking    refuses one that names its answer, has a telling word of it, or repeats
+findings                             six words of the findings: a teacher's promise is no check
+two models answer 10 times each,     the same, `answerers` and `draws`; a question that nobody gets right
+always-right items are dropped       stays, and `stratum` says so
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from medxiaohe import io, plugins
+from medxiaohe.data.curate import Against
+from medxiaohe.data.duplicates.decontamination import Match
+from medxiaohe.data.gather import coverage_of
+from medxiaohe.data.mixing.stored_rows import Rows
+from medxiaohe.data.synth import anew, groups
+from medxiaohe.data.synth import reconstruct_reply as form
+from medxiaohe.data.synth.reconstruct_reply import Reconstructed
+from medxiaohe.data.synth.teacher import TeacherSettings, spending, teacher
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models.asking import Client, Outcome
+from medxiaohe.models.embed import embedder
+from medxiaohe.models.embed_images import image_embedder
+from medxiaohe.recipe.settings import InputPath
+from medxiaohe.scoring.choice import LETTERS, parse
+from medxiaohe.types import HELD_OUT, Annotations, Message, Provenance, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SOURCE = "synth_reconstructed"
+NO_REPLY = {
+    "unreadable": "unreadable",
+    "failed": "the model failed",
+    "spent": "beyond the budget",
+}
+
+
+@dataclass(frozen=True)
+class ReconstructSettings:
+    teacher: TeacherSettings  # the model that writes: model, backend, options, max_calls, max_cost
+    # models that answer each question; with none, nothing is stratified and every question stays
+    answerers: tuple[TeacherSettings, ...] = ()
+    draws: int = 10  # answers of each model to each question; they differ only with a temperature
+    features: Literal["image", "text"] = "image"  # what rows are clustered by
+    encoder: InputPath = ""  # of the features: dinov2 for images and minilm for texts where it is empty
+    clusters: int = 2000
+    per_cluster: int = 1  # rows of each cluster that get a question
+    sources: tuple[str, ...] = ()  # sources of the corpus; none: all
+    against: tuple[Against, ...] = field(default=())
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.draws, self.clusters, self.per_cluster) < 1:
+            raise ConfigError("draws, clusters and per_cluster must be at least 1")
+
+
+def reconstruct(
+    settings: ReconstructSettings, out: Path, *, corpus: Path, tree: Path | None = None
+) -> dict[str, Any]:
+    """Write questions about the middle rows of each cluster, and keep those that are not always answered."""
+    plugins.need("numpy", why="clusters")
+    work = io.scratch(out, [settings, io.content(corpus, "samples.jsonl"), io.code.digest(__name__)])
+    rows = _rows(settings, corpus)
+    numbers, cosines = groups.kmeans(_vectors(settings, rows), settings.clusters, settings.seed)
+    chosen = groups.middle(numbers, cosines, settings.per_cluster)
+    asked, refused = [rows[place] for place in chosen], list[dict[str, Any]]()
+    writer = teacher(settings.teacher, work)
+    questions = list(_questions(asked, writer, settings, refused))
+    models = [teacher(one, work) for one in settings.answerers]
+    if len({model.name for model in models}) < len(models):
+        raise ConfigError("two answerers are the same model with the same options: name each once")
+    strata = list(_strata(questions, models, settings))
+    stayed = {row["id"] for row in strata if row["stratum"] not in ("always", "unjudged")} if models else None
+    for row in strata:
+        if row["stratum"] in ("always", "unjudged"):
+            reason = "always right" if row["stratum"] == "always" else "not every model answered"
+            refused.append({"id": row["id"], "reason": reason, "detail": ""})
+    kept = [sample for sample in questions if stayed is None or sample.id in stayed]
+    items, matches = anew.test_items(settings.against, tree, corpus), list[Match]()
+    if items:
+        for sample in kept:
+            if match := items.find(sample):
+                matches.append(match)
+                refused.append({"id": sample.id, "reason": match.reason, "detail": match.item})
+        found = {one.id for one in matches}
+        kept = [sample for sample in kept if sample.id not in found]
+    picked = set(chosen)
+    io.write_jsonl(out / "samples.jsonl", kept)
+    io.write_jsonl(
+        out / "clusters.jsonl",
+        (
+            {"id": row.id, "cluster": int(n), "cosine": round(float(c), 4), "chosen": place in picked}
+            for place, (row, n, c) in enumerate(zip(rows, numbers, cosines, strict=True))
+        ),
+    )
+    io.write_jsonl(out / "strata.jsonl", strata)
+    io.write_jsonl(out / "refused.jsonl", refused)
+    io.write_json(out / "coverage.json", coverage_of(corpus))
+    anew.report(out, corpus, items, matches)
+    return {
+        "rows": len(rows),
+        "clusters": len(set(numbers.tolist())),
+        "asked": len(asked),
+        "questions": len(questions),
+        "kept": len(kept),
+        "strata": dict(Counter(row["stratum"] for row in strata).most_common()),
+        "refused": dict(Counter(row["reason"] for row in refused).most_common()),
+        "contaminated": len(matches),
+        "teachers": [spending(one) for one in (writer, *models)],
+    }
+
+
+def _rows(settings: ReconstructSettings, corpus: Path) -> list[Sample]:
+    """Rows outside of held-out splits that have what is clustered, and words for the teacher."""
+    with Rows(corpus) as found:
+        rows = [
+            sample for _, sample in found
+            if sample.split not in HELD_OUT and (not settings.sources or sample.source in settings.sources)
+            and _case(sample) and (sample.images or settings.features == "text")
+        ]  # fmt: skip
+    if not rows:
+        what = "an image and words" if settings.features == "image" else "words"
+        raise DataError(f"{corpus} has no rows with {what} outside of held-out splits")
+    return rows
+
+
+def _case(sample: Sample) -> str:
+    """All that a row says, its target included: the teacher knows the answer."""
+    said = sample.text.strip()
+    return said if sample.target in said else f"{said}\n{sample.target}".strip()
+
+
+def _vectors(settings: ReconstructSettings, rows: Sequence[Sample]) -> np.ndarray:
+    if settings.features == "image":
+        return image_embedder(settings.encoder or "dinov2").encode([row.images[0] for row in rows])
+    return embedder(settings.encoder or "minilm").encode([_case(row) for row in rows])
+
+
+def _questions(
+    asked: Sequence[Sample], writer: Client, settings: ReconstructSettings, refused: list[dict[str, Any]]
+) -> Iterator[Sample]:
+    """A question of each row; what could not be read, or tells too much, is refused."""
+    talks = [form.asked(_case(row), row.images) for row in asked]
+    for row, reply in zip(asked, writer.ask(talks, form.read, label=f"ask {writer.name}"), strict=True):
+        if reply.value is None:
+            refused.append({"id": row.id, "reason": NO_REPLY[reply.status], "detail": reply.error})
+        elif told := form.leak(reply.value):
+            refused.append({"id": row.id, "reason": "tells the findings", "detail": told})
+        else:
+            yield _question(row, reply, writer)
+
+
+def _question(row: Sample, reply: Outcome, writer: Client) -> Sample:
+    made: Reconstructed = reply.value
+    lines = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, made.options, strict=False))
+    letter = LETTERS[made.answer]
+    text = f"{made.question}\n{lines}\nAnswer with the letter."
+    return replace(
+        row,
+        id=f"{SOURCE}/{row.id}",
+        source=SOURCE,
+        messages=(
+            Message("user", (*row.images, text)),
+            Message("assistant", (f"{letter}. {made.options[made.answer]}",)),
+        ),
+        target=letter,
+        choices=made.options,
+        annotations=Annotations(),  # what was found in the row's text is not in the question's
+        provenance=Provenance(
+            made="reconstruction",
+            by=reply.record(writer.name),
+            made_of=row.id,
+            made_of_source=row.source,
+            evidence=made.evidence,
+            gates=("leak",),
+        ),
+    )
+
+
+def _strata(
+    questions: Sequence[Sample], models: Sequence[Client], settings: ReconstructSettings
+) -> Iterator[dict[str, Any]]:
+    """How often each model is right about each question."""
+    if not models:
+        return
+    right: list[Counter[str]] = [Counter() for _ in questions]
+    judged: list[Counter[str]] = [Counter() for _ in questions]
+    talks = [sample.prompt.messages for sample in questions]
+    readers = [partial(_letter, options=sample.choices) for sample in questions]
+    for model in models:
+        for draw in range(settings.draws):
+            drawn = model.drawing(settings.seed * 1000 + draw)
+            for place, reply in enumerate(drawn.ask(talks, readers, label=f"ask {model.name}")):
+                if reply.status == "read":
+                    judged[place][model.name] += 1
+                    right[place][model.name] += reply.value == questions[place].target
+    for sample, hits, asked in zip(questions, right, judged, strict=True):
+        shares = {m.name: hits[m.name] / asked[m.name] for m in models if asked[m.name]}
+        yield {
+            "id": sample.id,
+            "right": {name: round(share, 4) for name, share in shares.items()},
+            "judged": dict(asked),
+            "stratum": _stratum(list(shares.values())) if len(shares) == len(models) else "unjudged",
+        }
+
+
+def _stratum(shares: Sequence[float]) -> str:
+    """Whether every model always gets a question right, none ever does, or neither."""
+    return "always" if min(shares) == 1 else "never" if max(shares) == 0 else "sometimes"
+
+
+def _letter(reply: str, options: Sequence[str]) -> str:
+    """The letter that a reply commits to; "" for none, which is a wrong answer."""
+    return parse(reply, options)

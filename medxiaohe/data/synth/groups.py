@@ -1,0 +1,63 @@
+"""Rows in groups of like content, and those that stand in the middle of each: k-means of faiss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medxiaohe import plugins
+from medxiaohe.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ITERATIONS = 25
+
+
+def kmeans(rows: np.ndarray, clusters: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster vectors by cosine (spherical k-means); the same rows and seed give the same clusters.
+
+    Args:
+        rows: (n, d), each of length one.
+        clusters: how many, at most n.
+        seed: of the rows that the centres start from.
+
+    Returns:
+        (cluster of each row (n,), its cosine with the centre of that cluster (n,)).
+
+    Raises:
+        DataError: more clusters than rows.
+    """
+    plugins.need("faiss", why="k-means clusters")
+    import faiss
+    import numpy as np
+
+    if len(rows) < clusters:
+        raise DataError(f"{len(rows)} rows cannot make {clusters} clusters: lower `clusters`")
+    rows = np.ascontiguousarray(rows, np.float32)
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)  # sums in one order: the same bytes
+    try:
+        made = faiss.Kmeans(
+            rows.shape[1], clusters, niter=ITERATIONS, seed=seed, spherical=True, min_points_per_centroid=1,
+            max_points_per_centroid=len(rows),
+        )  # fmt: skip
+        made.train(rows)
+        cosines, numbers = made.index.search(rows, 1)
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return numbers[:, 0], cosines[:, 0]
+
+
+def middle(numbers: np.ndarray, cosines: np.ndarray, most: int) -> list[int]:
+    """Places of the rows nearest to the centre of each cluster, at most `most` of one, in the order of the
+    rows."""
+    import numpy as np
+
+    taken: dict[int, int] = {}
+    chosen = []
+    for row in np.lexsort((np.arange(len(numbers)), -cosines)).tolist():
+        number = int(numbers[row])
+        if taken.get(number, 0) < most:
+            taken[number] = taken.get(number, 0) + 1
+            chosen.append(row)
+    return sorted(chosen)

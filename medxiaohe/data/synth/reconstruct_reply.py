@@ -1,0 +1,110 @@
+"""What a teacher makes of a row for data.reconstruct: four parts of the case, then a question with options.
+
+The form is lines with headings, in this order, none empty, nothing around them:
+
+    Background: / Observation: / Analysis: / Conclusion: / Question: / A. / B. / (C. / D.) / Answer: B
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medxiaohe.data.synth.names import given_away, visible
+from medxiaohe.models.asking import Unreadable
+from medxiaohe.scoring._equivalence import canon
+from medxiaohe.scoring.choice import LETTERS
+from medxiaohe.types import ImageRef, Message
+
+PARTS = ("Background", "Observation", "Analysis", "Conclusion")
+MOST_OPTIONS = 4  # of a question (Med-RwR)
+RUN = 6  # words in a row that a question may not take from the findings
+MOST_SHOWN = 4000  # characters of a row that the teacher sees
+HEADINGS = (*PARTS, "Question")
+FORM = re.compile(
+    r"\s*" + r"\s+".join(rf"{heading}:\s*(.+?)" for heading in HEADINGS)
+    + r"\s*\n((?:[A-D][.)][ \t]*.+?\n)+)\s*Answer:\s*([A-D])\b[^\n]*\s*",
+    re.DOTALL,
+)  # fmt: skip
+OPTION = re.compile(r"^([A-D])[.)][ \t]*(.+?)\s*$", re.MULTILINE)
+ASKED = """\
+Below is what is known of one medical case{pictures}.
+First take it apart: background (who, history, why examined), observation (what is seen or measured), analysis (what that means, step by step), conclusion (the diagnosis or finding).
+Then write one multiple-choice question about the conclusion, with two to four options, that somebody answers who looks at the case and knows medicine. The question may use the background. It must not tell the observation, the analysis or the conclusion.
+Use only what is said below. Answer in this form and nothing else:
+Background: ...
+Observation: ...
+Analysis: ...
+Conclusion: ...
+Question: ...
+A. ...
+B. ...
+Answer: A
+
+The case:
+{case}"""  # noqa: E501
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstructed:
+    """A case taken apart, and the question about it; `answer` is the place of the right option."""
+
+    background: str
+    observation: str
+    analysis: str
+    conclusion: str
+    question: str
+    options: tuple[str, ...]
+    answer: int
+
+    @property
+    def evidence(self) -> str:
+        """The parts that the question must not tell."""
+        return "\n".join((self.observation, self.analysis, self.conclusion))
+
+
+def asked(case: str, pictures: Sequence[ImageRef]) -> tuple[Message, ...]:
+    """The conversation that asks a teacher about a row."""
+    beside = ", beside its image" if pictures else ""
+    return (Message("user", (*pictures, ASKED.format(pictures=beside, case=case[:MOST_SHOWN]))),)
+
+
+def read(reply: str) -> Reconstructed:
+    """The parts and the question of a reply; Unreadable where it has another form or its options do not
+    differ."""
+    found = FORM.fullmatch(f"{reply.strip()}\n")
+    if not found:
+        raise Unreadable(f"it must have the lines {', '.join(HEADINGS)}, options from A, and Answer")
+    *parts, question, listed, letter = (group.strip() for group in found.groups())
+    options = OPTION.findall(listed)
+    if [mark for mark, _ in options] != list(LETTERS[: len(options)]) or not 2 <= len(
+        options
+    ) <= MOST_OPTIONS:
+        raise Unreadable(f"it must have two to {MOST_OPTIONS} options, A, B and so on, each on a line")
+    texts = tuple(text for _, text in options)
+    if len({canon(text) for text in texts}) < len(texts):
+        raise Unreadable("two of its options are the same")
+    if (answer := LETTERS.index(letter)) >= len(texts):
+        raise Unreadable(f"the answer {letter} is none of its options")
+    return Reconstructed(*parts, question, texts, answer)
+
+
+def leak(made: Reconstructed) -> str:
+    """What of the answer or the findings the question tells, or ""."""
+    right = made.options[made.answer]
+    others = [text for place, text in enumerate(made.options) if place != made.answer]
+    if visible([right], made.question):
+        return f"the question names the answer {right!r}"
+    if word := given_away(right, others, made.question):
+        return f"the word {word!r} of the answer alone is in the question"
+    told = _runs(made.question)
+    if shared := next((run for run in _runs(made.evidence) if run in told), None):
+        return f"the question repeats the findings: {' '.join(shared)!r}"
+    return ""
+
+
+def _runs(text: str) -> dict[tuple[str, ...], None]:
+    """All runs of RUN words; a text of Chinese characters has one word for each."""
+    words = re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+", text.casefold())
+    return dict.fromkeys(tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1))
