@@ -20,16 +20,21 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from medxiaohe import io
-from medxiaohe.evals.statistics.stats import holm, paired, proportion
+from medxiaohe.errors import ToolError
+from medxiaohe.evals.revision import FLOOR, revisions, table, table_of_changes
+from medxiaohe.evals.statistics.report_errors import Change, Reference, changes, errors, labels
+from medxiaohe.evals.statistics.stats import estimate, paired, proportion
 from medxiaohe.evidence import planted, radfact, revision
 from medxiaohe.evidence.claims import by_findings, by_rules
 from medxiaohe.evidence.grounding import ground
 from medxiaohe.evidence.phrases import NOT_VERIFIED
 from medxiaohe.evidence.radfact import covered
+from medxiaohe.evidence.revision import ARMS
 from medxiaohe.evidence.rule import Verifier, named, ruled
 from medxiaohe.evidence.sentences import split
 from medxiaohe.evidence.verifiers import measured as measured_by
@@ -39,7 +44,7 @@ from medxiaohe.retrieval.bm25 import BM25
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.scoring._sentences import sentences
 from medxiaohe.scoring.boxes import Box, matches
-from medxiaohe.scoring.findings import compare
+from medxiaohe.scoring.judges.agreement import agreement
 from medxiaohe.scoring.judges.rules import RuleJudge
 from medxiaohe.tasks import _bccd, _bioasq, bccd_report
 from medxiaohe.tasks._common import hash_split
@@ -190,47 +195,26 @@ def kqa(verifiers: list[Verifier]) -> tuple[list[tuple[str, str, str]], list[flo
     return found, people
 
 
-def kappa(pairs: Sequence[tuple[str, str, str]]) -> float:
-    """Cohen's kappa: agreement beyond that of two raters who label by their own shares."""
-    n = len(pairs)
-    right = sum(a == b for a, b, _ in pairs) / n
-    gold, said = Counter(a for a, _, _ in pairs), Counter(b for _, b, _ in pairs)
-    chance = sum(gold[label] * said[label] for label in gold) / n**2
-    return (right - chance) / (1 - chance) if chance < 1 else 0.0
-
-
-def by_question(pairs: Sequence[tuple[str, str, str]], resamples: int = 2000) -> tuple[float, float]:
-    """Interval of kappa at 95 %: percentiles over resampled questions."""
-    groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-    for pair in pairs:
-        groups[pair[2]].append(pair)
-    names, rng = sorted(groups), random.Random(1)
-    found = sorted(
-        kappa([pair for name in rng.choices(names, k=len(names)) for pair in groups[name]])
-        for _ in range(resamples)
-    )
-    return found[int(0.025 * resamples)], found[int(0.975 * resamples) - 1]
-
-
 def answers_part(split_: str, most: int) -> Iterator[str]:
     """Claims of answers to questions: BioASQ with snippets, K-QA with physicians."""
     yield "| verifiers | BioASQ sentences | n | contradicted | unsupported | unjudged | supported |"
     yield "|---|---|---|---|---|---|---|"
     after = []
     for name, verifiers in general().items():
-        table = bioasq(verifiers, split_, most or 300)
-        for kind, row in table.items():
+        counts = bioasq(verifiers, split_, most or 300)
+        for kind, row in counts.items():
             n = sum(row.values())
             yield f"| {name} | {kind} | {n:,} | {' | '.join(f'{row[label] / n:.3f}' for label in ORDER)} |"
-        said = sum(row["contradicted"] for row in table.values())
-        share = table["changed"]["contradicted"] / max(1, said)
-        after.append(f"{name}: precision of contradicted {share:.3f} of {said}")
+        called_wrong = sum(row["contradicted"] for row in counts.values())
+        share = counts["changed"]["contradicted"] / max(1, called_wrong)
+        after.append(f"{name}: precision of contradicted {share:.3f} of {called_wrong}")
         pairs, people = kqa(verifiers)
-        low, high = by_question(pairs)
-        right = sum(a == b for a, b, _ in pairs) / len(pairs)
+        golds, said, asked = zip(*pairs, strict=True)
+        agreed = agreement(golds, said, asked, [True] * len(pairs))
+        kappa, low, high = agreed.kappa
         called = [a for a, b, _ in pairs if b == "supported"]
         after.append(
-            f"{name}: K-QA, {len(pairs)} claims: right {right:.3f}, kappa {kappa(pairs):.3f}"
+            f"{name}: K-QA, {len(pairs)} claims: right {agreed.of_all:.3f}, kappa {kappa:.3f}"
             f" [{low:.3f}, {high:.3f}];"
             f" of {len(called)} called supported {called.count('supported')} are;"
             " physicians are right"
@@ -260,88 +244,15 @@ def verifier_part(split_: str, show: int) -> Iterator[str]:
 
 # ---- text: findings -> impression ---------------------------------------------------------------------
 
-ARMS = {
-    "draft": revision.DRAFT,
-    "cut contradicted": revision.CUT_CONTRADICTED,
-    "cut unsupported": revision.CUT_UNSUPPORTED,
-    "keep supported only": revision.KEEP_SUPPORTED,
-    "cut + add": revision.Policy("cut", "cut", "keep", "keep"),
-    "replace + add": revision.Policy(),
-}
-MEASURES = ("H text", "H findings", "O text", "H labels", "O labels", "sentences")
-# names of Rad-ReStruct's tree -> words that the extractor reads
-LABELS = {
-    "pulmonary atelectasis": "atelectasis",
-    "pulmonary disease, chronic obstructive": "copd",
-    "fractures, bone": "fracture",
-    "cicatrix": "scarring",
-    "markings": "interstitial markings",
-    "lung, hyperlucent": "emphysema",
-    "catheters, indwelling": "catheter",
-    "tube, inserted": "endotracheal tube",
-    "atherosclerosis": "aortic atherosclerosis",
-    "calcinosis": "calcification",
-    "aorta": "aortic abnormality",
-    "aorta, thoracic": "aortic abnormality",
-    "diaphragm": "diaphragmatic abnormality",
-    "thoracic vertebrae": "bony abnormality",
-    "spine": "bony abnormality",
-    "deformity": "bony deformity",
-}
-WHOLE = {"lung abnormality", "pleural abnormality", "abnormal bones"}  # of an area, with no name of its own
+
+def reference(row: dict[str, str]) -> Reference:
+    """A report with the findings that people marked for it in Rad-ReStruct, where they did."""
+    return Reference(row["uid"], row["findings"], row["impression"], marked().get(row["uid"]))
 
 
 @functools.cache
-def labels() -> dict[str, frozenset[str]]:
-    """Findings that the people behind Rad-ReStruct marked, by report."""
-    found = {}
-    for row in io.read_jsonl(data("cxr", "radrestruct", "qa_pairs.jsonl")):
-        names = set()
-        for _, answer, _, about in row["qa"]:
-            path = about["path"].split("_")
-            if (
-                answer == ["yes"]
-                and len(path) >= 3
-                and path[-1] not in ("region", "attributes", "degree", "localization")
-            ):
-                name = "_".join(path[2:])
-                names |= {one.name for one in lexicon().findings(LABELS.get(name, name) + ".")}
-        found[str(row["uid"])] = frozenset(names)
-    return found
-
-
-def related(a: str, b: str) -> bool:
-    """Whether one of two findings is the other or a parent of it."""
-    return a in up(b) or b in up(a)
-
-
-@functools.cache
-def up(name: str) -> frozenset[str]:
-    found = {name}
-    while (name := lexicon().parents.get(name, "")) and name not in found:
-        found.add(name)
-    return frozenset(found)
-
-
-def measured(text: str, row: dict[str, str]) -> dict[str, float]:
-    """Hallucination and omission of an impression by the report's text, and by its labels where it has
-    them."""
-    found = {
-        "H text": compare(text, row["findings"] + " " + row["impression"]).hallucination_rate
-        if text
-        else 0.0,
-        # against the findings section alone: what a reader of it could know, and the floor that people reach
-        "H findings": compare(text, row["findings"]).hallucination_rate if text else 0.0,
-        "O text": compare(text, row["impression"]).omission_rate if text else 1.0,
-        "sentences": float(len(split(text))),
-    }
-    gold = labels().get(row["uid"])
-    if gold is not None:
-        mine = [one.name for one in lexicon().findings(text) if one.status in ("present", "possible")]
-        found["H labels"] = sum(not any(related(name, g) for g in gold) for name in mine) / max(1, len(mine))
-        if wanted := gold - WHOLE:
-            found["O labels"] = sum(not any(related(name, g) for name in mine) for g in wanted) / len(wanted)
-    return found
+def marked() -> dict[str, frozenset[str]]:
+    return labels(data("cxr", "radrestruct", "qa_pairs.jsonl"))
 
 
 def drafts(rows: Sequence[dict[str, str]], train: Sequence[dict[str, str]]) -> dict[str, list[str]]:
@@ -357,62 +268,29 @@ def drafts(rows: Sequence[dict[str, str]], train: Sequence[dict[str, str]]) -> d
 
 def text_part(split_: str, most: int, labelled_only: bool = False) -> Iterator[str]:
     """P1: how far revision by the findings section lowers hallucination in impressions, and what it costs."""
-    rows = [row for row in reports(split_) if not labelled_only or row["uid"] in labels()][: most or None]
-    labelled = sum(row["uid"] in labels() for row in rows)
+    rows = [row for row in reports(split_) if not labelled_only or row["uid"] in marked()][: most or None]
+    known = [reference(row) for row in rows]
+    labelled = sum(one.labels is not None for one in known)
     yield f"{len(rows)} reports of {split_}, {labelled} of them with labels"
-    floor = [measured(row["impression"], row) for row in rows]
-    yield "| draft | arm | " + " | ".join(MEASURES) + " |"
-    yield "|---|---|" + "---|" * len(MEASURES)
-    yield _row("human impression", "as written", floor)
-    tests = []
-    for name, texts in drafts(rows, reports("train")).items():
-        results = {}
-        for arm, policy in ARMS.items():
-            outs = [
-                draft if arm == "draft" else revision.revise(
-                    draft, [Evidence("findings", row["findings"], row["uid"])], policy=policy
-                ).text
-                for draft, row in track(list(zip(texts, rows, strict=True)), f"{name}, {arm}")
-            ]  # fmt: skip
-            results[arm] = [measured(text, row) for text, row in zip(outs, rows, strict=True)]
-            yield _row(name, arm, results[arm])
-        for arm in list(ARMS)[1:]:
-            for measure in ("H text", "O text", "H labels"):
-                pairs = [
-                    (a[measure], b[measure])
-                    for a, b in zip(results["draft"], results[arm], strict=True)
-                    if measure in a
-                ]
-                tests.append((name, arm, measure, paired([a for a, _ in pairs], [b for _, b in pairs]),
-                              sum(a for a, _ in pairs) / len(pairs)))  # fmt: skip
     yield ""
-    yield "| draft | arm | measure | change [95 %] | of the draft's | p (Holm) |"
-    yield "|---|---|---|---|---|---|"
-    for (name, arm, measure, one, before), p in zip(tests, holm([t[3].p for t in tests]), strict=True):
-        share = f"{one.difference / before:+.0%}" if before else "-"
-        change = f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
-        yield f"| {name} | {arm} | {measure} | {change} | {share} | {p:.4f} |"
-
-
-def _row(name: str, arm: str, found: Sequence[dict[str, float]]) -> str:
-    cells = []
-    for measure in MEASURES:
-        values = [one[measure] for one in found if measure in one]
-        if not values:
-            cells.append("-")
-        elif measure == "sentences":
-            cells.append(f"{sum(values) / len(values):.2f}")
-        else:
-            low, high = bootstrapped(values)
-            cells.append(f"{sum(values) / len(values):.3f} [{low:.3f}, {high:.3f}]")
-    return f"| {name} | {arm} | {' | '.join(cells)} |"
-
-
-def bootstrapped(values: Sequence[float], resamples: int = 1000) -> tuple[float, float]:
-    """Interval of a mean at 95 %: percentiles over resampled reports."""
-    rng = random.Random(1)
-    means = sorted(sum(rng.choices(values, k=len(values))) / len(values) for _ in range(resamples))
-    return means[int(0.025 * resamples)], means[int(0.975 * resamples) - 1]
+    arms: list[tuple[str, str, list[dict[str, float]]]] = [
+        ("", FLOOR, [errors(one.impression, one) for one in known])
+    ]
+    verifiers: list[Verifier] = named()
+    tested: list[tuple[str, Change]] = []
+    for name, texts in drafts(rows, reports("train")).items():
+        results = {
+            arm: [
+                errors(made.text, one)
+                for made, one in zip(revisions(arm, texts, known, verifiers), known, strict=True)
+            ]
+            for arm in ARMS
+        }
+        arms += [(name, arm, each) for arm, each in results.items()]
+        tested += [(name, one) for one in changes(results, "draft")]
+    yield from table(arms)
+    yield ""
+    yield from table_of_changes(tested)
 
 
 # ---- grounding: boxes and counts of blood smears --------------------------------------------------------
@@ -420,10 +298,13 @@ def bootstrapped(values: Sequence[float], resamples: int = 1000) -> tuple[float,
 
 def smears(split_: str) -> Iterator[tuple[_bccd.Smear, tuple[Evidence, ...]]]:
     """Pictures of a split with what the tool `detect` finds in them."""
-    tools = open_tools(["detect"], {})
+    tools = [replace(one, seconds=600) for one in open_tools(["detect"], {})]  # the machine may be busy
     for smear in _bccd.smears("", split_):
         call = ToolCall("1", "detect", {"image": 1, "what": "white cells"})
-        yield smear, call_tool(call, tools, (smear.image,)).evidence
+        result = call_tool(call, tools, (smear.image,))
+        if result.error:
+            raise ToolError(f"{smear.name}: {result.error}")
+        yield smear, result.evidence
 
 
 def gold_regions(smear: _bccd.Smear, size: tuple[int, int]) -> list[measured_by.Region]:
@@ -515,10 +396,10 @@ def grounding_part(split_: str) -> Iterator[str]:
         for i, wanted in enumerate(drawn)
     ]
     each = [sum(row) / len(row) for row in fails]
-    low, high = bootstrapped(each)
+    every_other = estimate(each)
     yield (
-        f"boxes of every other picture fail: {sum(each) / len(each):.3f} [{low:.3f}, {high:.3f}] of"
-        f" {sum(map(len, fails)):,} pairs by IoU of 0.5"
+        f"boxes of every other picture fail: {every_other.mean:.3f}"
+        f" [{every_other.low:.3f}, {every_other.high:.3f}] of {sum(map(len, fails)):,} pairs by IoU of 0.5"
     )
     yield f"boxes of the next picture fail: {elsewhere / len(rows):.3f} of {len(rows)} by IoU of 0.5"
     yield f"and {swapped / len(rows):.3f} by half of their pixels (most cells are large and in the middle)"

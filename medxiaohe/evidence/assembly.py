@@ -110,7 +110,7 @@ def assemble(
     """
     words = words or lexicon()
     verifiers = named() if verifiers is None else verifiers
-    body, conclusion = _sections(draft)
+    body, conclusion = sections_of(draft)
     first = revise(body, evidence, verifiers=verifiers, policy=policy, words=words)
     findings = _ordered(first.lines)
     impression, cut, drafted = _impression(conclusion, findings, evidence, verifiers, policy, words)
@@ -127,7 +127,7 @@ def assemble(
     )
 
 
-def _sections(draft: str) -> tuple[str, str]:
+def sections_of(draft: str) -> tuple[str, str]:
     """The body of a draft and its impression; what a draft says under the other headings is not used."""
     draft = draft.replace(NOTHING, "")
     marks = list(HEADING.finditer(draft))

@@ -12,7 +12,9 @@ A box is entailed when more than half of its pixels lie in the union of the boxe
 its phrase. RadFact counts a phrase as not entailed when its judge fails; here that is `unjudged`, counted
 apart.
 
-A report is text with boxes behind the sentences they belong to: "One white cell. [[10, 20, 90, 110]]"
+A report is text with boxes behind the sentences they belong to: "One white cell. [[10, 20, 90, 110]]". Of a
+report with headings the section Findings counts; the sentences of the workflow `report` have the boxes of
+the evidence that its claims name.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from medxiaohe.evidence.assembly import sections_of
 from medxiaohe.evidence.claims import by_findings
 from medxiaohe.evidence.rule import Verifier, named, ruled
 from medxiaohe.evidence.verifiers.measured import kinds_of
@@ -73,6 +76,16 @@ def phrases(text: str) -> list[Phrase]:
             found[-1] = replace(found[-1], boxes=(*found[-1].boxes, *boxes))
         last = match.end()
     return found + [Phrase(one) for one in sentences(text[last:]) if re.search(r"\w", one)]
+
+
+def reported(trace: Trace) -> list[Phrase]:
+    """The phrases of the report that a trace ends with, each with its boxes."""
+    at = {one.id: one.at.box for one in trace.evidence if one.at is not None and one.at.box is not None}
+    known = {claim.text: [at[id] for id in claim.evidence if id in at] for claim in trace.claims}
+    return [
+        one if one.boxes else replace(one, boxes=tuple(known.get(one.text, ())))
+        for one in phrases(sections_of(said(trace))[0])
+    ]
 
 
 def measure(
@@ -187,7 +200,7 @@ def radfact(
         height: of the picture.
     """
     name = f"radfact.{measure_of}"
-    mine, gold = phrases(said(trace)), phrases(reference(sample))
+    mine, gold = reported(trace), phrases(reference(sample))
     if not any(_says_something(one) for one in mine):
         return missing(name, trace, "no sentence with a finding and no box")
     found = measure(mine, gold, None, (width, height) if width and height else None)[measure_of]

@@ -2,14 +2,16 @@
 
     revise(draft, evidence)   -> lines, each with the claims it states and the evidence they rest on
 
-A sentence stays as it is written where all its claims stay; else those that stay are written as phrases. A
-claim that says more than the evidence (a side, a degree, a change) is replaced by what the evidence says.
+A sentence stays as it is written where all its claims stay, with a full stop where it has none; else those
+that stay are written as phrases. A claim that says more than the evidence (a side, a degree, a change) is
+replaced by what the evidence says.
 What the evidence states and the draft does not is added. Every line that a revision writes is supported by
 evidence; at most two rounds, and a second revision of the same text changes nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -26,6 +28,7 @@ from medxiaohe.types import Claim, Evidence, Finding, Ruling
 
 Action = Literal["keep", "hedge", "cut", "replace", "add"]
 ACTIONS = ("keep", "hedge", "cut", "replace")  # that a policy may name
+ENDED = re.compile(r"[.!?。！？][\"'’”)\]]*$")
 ROUNDS = 2
 ADDED_FROM = (
     "passage",
@@ -52,6 +55,16 @@ DRAFT = Policy("keep", "keep", "keep", "keep", add=False)
 CUT_CONTRADICTED = Policy("cut", "keep", "keep", "keep", add=False)
 CUT_UNSUPPORTED = Policy("cut", "cut", "keep", "keep", add=False)
 KEEP_SUPPORTED = Policy("cut", "cut", "cut", "cut", add=False)
+ARMS = {  # policies that are compared with each other, the draft as it was written first
+    "draft": DRAFT,
+    "cut contradicted": CUT_CONTRADICTED,
+    "cut": CUT_UNSUPPORTED,
+    "add": Policy("keep", "keep", "keep", "keep"),
+    "cut + add": Policy("cut", "cut", "keep", "keep"),
+    "replace + add": Policy(),
+    "hedge": Policy("hedge", "hedge", "keep", "hedge", add=False),
+    "keep only supported": KEEP_SUPPORTED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,7 @@ def revise(
         if one.action in ("replace", "add") and not _holds(one, evidence, verifiers, words):
             cut.append(replace(one, action="cut", why="no evidence bears out the revised sentence"))
         elif one.action != "cut":
-            lines.append(one)
+            lines.append(replace(one, text=_ended(one.text)))
     seen: set[str] = set()
     once = [one for one in lines if not (one.text in seen or seen.add(one.text))]  # type: ignore[func-returns-value]
     return Revised(tuple(once), tuple(cut), tuple(claims), first, ROUNDS)
@@ -142,6 +155,11 @@ def _decided(
                 yield line
             else:
                 yield _rewritten(claim, ruling, action, seen, words)
+
+
+def _ended(text: str) -> str:
+    """A sentence with its full stop: without one a denial would reach into the line that comes after it."""
+    return text if ENDED.search(text) else f"{text.rstrip(' ,;:-')}."
 
 
 def _action(claim: Claim, ruling: Ruling, policy: Policy) -> Action:

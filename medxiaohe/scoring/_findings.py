@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -104,6 +104,7 @@ BESIDE_PLACE = re.compile(r"\b(?:left|right|lung|joint|of|the)\b", re.IGNORECASE
 LEVELS = ("mild", "moderate", "severe")
 CHANGES = ("new", "larger", "smaller", "stable")
 TRAITS = ("side", "degree", "place", "time", "change", "size")
+REMEMBERED = 1024  # texts whose findings are kept
 MADE_OF = 60  # letters between the two words of a compound: fluid ... pleural space
 
 
@@ -161,20 +162,21 @@ class Lexicon:
     def findings(self, text: str) -> list[Finding]:
         """In the order of the text; what is said twice is there twice. `text` is read as `prepared(text)`,
         and `at` and `around` are offsets in `text` itself."""
+        return list(_read(self, text))
+
+    def read(self, text: str) -> Iterator[Finding]:
+        """`findings`, without looking whether the text was read before."""
         text, offsets = _prepared(text)
         marks = self._marks(text)
         spoken = [mark for mark in marks if mark.kind in ("finding", "state")]
         said = dict(zip(spoken, contexts(text, [(mark.start, mark.end) for mark in spoken]), strict=True))
-        ends = sentence_ends(text)
-        found, start = [], 0
-        for number, end in enumerate(ends):
+        start = 0
+        for number, end in enumerate(sentence_ends(text)):
             here = [mark for mark in marks if start <= mark.start < end]
-            found += [
-                replace(one, sentence=number, at=offsets.span(one.at), around=offsets.span(one.around))
-                for one in _sentence(text, here, said, self.parents)
-            ]
+            for one in _sentence(text, here, said, self.parents):
+                at, around = offsets.span(one.at), offsets.span(one.around)
+                yield replace(one, sentence=number, at=at, around=around)
             start = end
-        return found
 
     def _marks(self, text: str) -> list[_Mark]:
         names = [_Mark(m.start, m.end, *self._own_value(m.entity)) for m in self._own.find(text)]
@@ -240,6 +242,12 @@ class Lexicon:
         if kind == "gone":
             return "finding", f"{GONE_DEVICE}{name}"
         return ("finding" if kind == "device" else kind), name
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _read(words: Lexicon, text: str) -> tuple[Finding, ...]:
+    """Findings of a text: scorers and verifiers read the same report many times."""
+    return tuple(words.read(text))
 
 
 @functools.lru_cache(maxsize=4)

@@ -2,16 +2,30 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
 from medxiaohe.errors import DataError
 from medxiaohe.evidence import key_points, radfact, rubric
+from medxiaohe.evidence.assembly import assemble
 from medxiaohe.evidence.radfact import Phrase, covered, measure, phrases
 from medxiaohe.rewards.hybrid import answered
 from medxiaohe.rewards.variants import variants
 from medxiaohe.tasks import bccd_report
-from medxiaohe.types import Claim, Finding, Message, Ruling, Sample
+from medxiaohe.types import (
+    Claim,
+    Evidence,
+    Finding,
+    ImageRef,
+    Locator,
+    Message,
+    Ruling,
+    Sample,
+    Step,
+    ToolResult,
+    Trace,
+)
 from tests.evidence.drafts import AFFIRMED, DENIED, report
 
 GOLD = (
@@ -79,6 +93,30 @@ def test_a_report_without_a_box_is_not_grounded_and_a_reference_without_one_is_n
     plain = Sample("x", (Message("user", ("Report?",)), Message("assistant", ("Small left effusion.",))))
     score = radfact.radfact(plain, answered(plain, "Small left effusion."), measure_of="pointing")
     assert (score.value, score.status) == (None, "unjudged")
+
+
+def test_a_report_of_the_workflow_has_the_boxes_of_the_evidence_that_its_claims_name() -> None:
+    item = bccd_report.example()  # one cell at 200, 90, 330, 220
+    seen = ImageRef("example.jpg", sha256="ab" * 32)
+
+    def made(box: tuple[int, int, int, int]) -> Trace:
+        words = f"white cell at {list(box)} of 640 x 480 pixels"
+        region = Evidence("detect/1", words, "example.jpg", (seen,), kind="region", at=Locator(box=box))
+        call = ToolResult("1", ("1 white cells",), (region,))
+        report_ = assemble("Two platelets.", [region])
+        trace = answered(item, report_.text)
+        steps = (Step(0, "use", "detect", got=call),)
+        return replace(trace, steps=steps, claims=report_.claims, rulings=report_.rulings)
+
+    def value(trace: Trace, name: str) -> float | None:
+        return radfact.radfact(item, trace, measure_of=name, width=640, height=480).value
+
+    right = made((205, 90, 330, 220))
+    assert "Limits:" in right.answer and all(value(right, name) == 1 for name in radfact.MEASURES)
+    beside = made((20, 90, 150, 220))
+    assert value(beside, "logical_precision") == 1, "the same quarter of the picture"
+    assert value(beside, "grounding_precision") == value(beside, "pointing") == 0
+    assert value(replace(right, claims=()), "spatial_precision") == 0, "boxes are those of the claims alone"
 
 
 # ---- key points ----------------------------------------------------------------------------------

@@ -50,6 +50,19 @@ def test_only_the_part_of_a_sentence_that_no_evidence_bears_out_goes() -> None:
     assert made.text == "Granuloma."
 
 
+@pytest.mark.parametrize(
+    "draft", ["No pneumothorax", "No pneumothorax;", "1. No pneumothorax", "- No pneumothorax -"]
+)
+def test_a_denial_without_a_full_stop_does_not_deny_what_is_added_behind_it(draft: str) -> None:
+    known = [Evidence("e1", "There is a small left effusion. No pneumothorax.", "findings")]
+    made = revise(draft, known)
+    assert made.text == "No pneumothorax. Mild left pleural effusion."
+    assert [(one.status, one.name) for one in lexicon().findings(made.text)] == [
+        ("absent", "pneumothorax"), ("present", "pleural effusion"),
+    ]  # fmt: skip
+    assert revise(made.text, known).text == made.text
+
+
 def test_hedging_says_possible_and_marks_what_is_no_finding() -> None:
     policy = Policy(unsupported="hedge", unjudged="hedge", add=False)
     made = revise("There is a mass. The trachea is deviated.", record("Heart size is normal."), policy=policy)

@@ -40,6 +40,11 @@ STAGES: Stages = {
         "generate chains of thought with teacher models; keep those that pass two checks",
         "--input tree=work/entity_build/1 --input corpus=work/data_synthesise/1",
     ),
+    "reconstruct": (
+        "data.reconstruct",
+        "make questions for training of the middle of each cluster; drop those that are always answered",
+        "--input corpus=work/data_curate/1",
+    ),
     "mix": ("data.mixture", "balance by entity, source and modality", "--input data=work/data_curate/1"),
 }
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 LEVEL, POWER = 0.95, 0.8
 PERMUTATIONS = 9_999
+RESAMPLES = 1_000
 EXACT_POWER = 200  # discordant pairs up to which the power of McNemar's test is computed exactly
 # weight, in clusters, of the assumption that all items of a cluster agree, and from how many clusters on
 PRIOR_CLUSTERS, ENOUGH_CLUSTERS = 1.0, 12.0
@@ -353,6 +354,33 @@ def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
         code = rng.getrandbits(len(moved))
         extreme += abs(sum(d if code >> i & 1 else -d for i, d in enumerate(moved))) >= observed
     return (extreme + 1) / (PERMUTATIONS + 1)
+
+
+def relative(a: Sequence[float], b: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
+    """How far the mean of b is from that of a, as a share of a's mean: -0.6 is a fall by 60 %.
+
+    Args:
+        a, b: values of the same items, in one order, none below 0; a has one above 0.
+        seed: of the resamples.
+
+    Returns:
+        The change and its interval at 95 %: percentiles over RESAMPLES drawings of as many items with
+        replacement, each item with both of its values (paired bootstrap, Efron 1979).
+    """
+    changes = []
+    for drawn in _resamples(len(a), seed):
+        if before := math.fsum(a[i] for i in drawn):
+            changes.append(math.fsum(b[i] for i in drawn) / before - 1)
+    changes.sort()
+    cut = int(len(changes) * (1 - LEVEL) / 2)
+    return math.fsum(b) / math.fsum(a) - 1, changes[cut], changes[-1 - cut]
+
+
+@lru_cache(maxsize=4)
+def _resamples(n: int, seed: int) -> tuple[tuple[int, ...], ...]:
+    """Positions of n items, drawn with replacement; the same for every measure of the same items."""
+    rng = random.Random(seed)
+    return tuple(tuple(rng.choices(range(n), k=n)) for _ in range(RESAMPLES))
 
 
 def holm(ps: Sequence[float]) -> list[float]:

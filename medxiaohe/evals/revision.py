@@ -1,0 +1,162 @@
+"""Stage `evals.revision`: drafts of an evaluation, revised by what their prompts say is on record; what each
+policy takes out of them and what it leaves out.
+
+    revised.jsonl   {study, arm, text, measures, cut [{text, why}]}, one row for each report and arm
+    revision.json   {reports, labelled, floor, arms {arm: {measure: {n, mean, low, high}}}, changes}
+    revision.md     the same for reading
+
+Drafts are the answers of an `evals.run` on a task whose prompt holds the findings of a report and whose gold
+is its impression (iu_impression). The revision is that of `medxiaohe describe` (evidence/revision.py), the
+measures are those of evals/statistics/report_errors.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medxiaohe import STATEMENT, io, plugins
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.evals.statistics.report_errors import (
+    MEASURES,
+    SENTENCES,
+    Change,
+    Reference,
+    changes,
+    errors,
+    labels,
+)
+from medxiaohe.evals.statistics.stats import estimate
+from medxiaohe.evidence.gather import Study, gather
+from medxiaohe.evidence.revision import ARMS, Revised, revise
+from medxiaohe.evidence.rule import Verifier, named
+from medxiaohe.progress import track
+from medxiaohe.recipe.settings import InputPath
+
+BASE = "draft"  # the arm that the others are compared with
+FLOOR = "human impression"
+HEAD = ("drafts", "arm", "n", *MEASURES, SENTENCES)
+CHANGES = ("drafts", "arm", "measure", "n", "change [95 %]", "share of the draft's [95 %]", "p (Holm)")
+Measured = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class RevisionSettings:
+    arms: tuple[str, ...] = tuple(ARMS)  # policies of evidence/revision.py that are compared
+    findings: str = r"^Findings: (.+)$"  # where a prompt has what is on record; its first group
+    labels: InputPath | None = None  # qa_pairs.jsonl of Rad-ReStruct, a second gold
+
+    def __post_init__(self) -> None:
+        for name in self.arms:
+            if name not in ARMS:
+                raise ConfigError(f"no policy {name!r}{plugins.nearest(name, ARMS)}")
+        if BASE not in self.arms or len(set(self.arms)) != len(self.arms):
+            raise ConfigError(f"arms must name {BASE!r}, and none twice")
+        try:
+            groups = re.compile(self.findings, re.MULTILINE).groups
+        except re.error as error:
+            raise ConfigError(f"findings is no regular expression: {error}") from error
+        if groups < 1:
+            raise ConfigError("findings needs a group, (...), around what is on record")
+
+
+def revision(settings: RevisionSettings, out: Path, *, drafts: Path) -> dict[str, Any]:
+    """Revise every draft by each policy. `drafts` is an evals.run stage."""
+    gold = labels(Path(settings.labels)) if settings.labels else {}
+    rows = list(_drafts(drafts / "traces.jsonl", settings.findings, gold))
+    if not rows:
+        raise DataError(f"{drafts}: no draft was written for a prompt that the setting findings matches")
+    texts, reports = [text for text, _ in rows], [report for _, report in rows]
+    done, measured = [], {}
+    for arm in settings.arms:
+        made = list(revisions(arm, texts, reports))
+        measured[arm] = [errors(one.text, report) for one, report in zip(made, reports, strict=True)]
+        done += [_row(arm, *each) for each in zip(made, reports, measured[arm], strict=True)]
+    floor = [errors(one.impression, one) for one in reports]
+    found = changes(measured, BASE)
+    io.write_jsonl(out / "revised.jsonl", done)
+    whole = {
+        "reports": len(reports),
+        "labelled": sum(one.labels is not None for one in reports),
+        "floor": estimates(floor),
+        "arms": {arm: estimates(each) for arm, each in measured.items()},
+        "changes": io.to_json(found),
+    }
+    io.write_json(out / "revision.json", whole)
+    written = [
+        f"> {STATEMENT}",
+        "\n".join(table([("", FLOOR, floor), *(("model", arm, each) for arm, each in measured.items())])),
+        "\n".join(table_of_changes([("model", one) for one in found])),
+    ]
+    io.write_text(out / "revision.md", "\n\n".join(written) + "\n")
+    means = {
+        arm: {key: row[key]["mean"] for key in ("H text", "O text")} for arm, row in whole["arms"].items()
+    }
+    return {"reports": len(reports), "labelled": whole["labelled"], "arms": means}
+
+
+def revisions(
+    arm: str, drafts: Sequence[str], reports: Sequence[Reference], verifiers: Sequence[Verifier] | None = None
+) -> Iterator[Revised]:
+    """Each draft, revised by the findings of its report by the policy that is called `arm`."""
+    verifiers = named() if verifiers is None else verifiers
+    for draft, report in track(list(zip(drafts, reports, strict=True)), arm):
+        known = gather(Study(texts={"findings": report.findings}))
+        yield revise(draft, known, verifiers=verifiers, policy=ARMS[arm])
+
+
+def estimates(rows: Sequence[Measured]) -> dict[str, dict[str, float]]:
+    """Measure -> n, mean and interval over the reports that have it."""
+    found = {}
+    for key in (*MEASURES, SENTENCES):
+        if values := [row[key] for row in rows if key in row]:
+            one = estimate(values)
+            found[key] = {"n": one.n, "mean": one.mean, "low": one.low, "high": one.high}
+    return found
+
+
+def table(rows: Sequence[tuple[str, str, Sequence[Measured]]]) -> Iterator[str]:
+    """A row of Markdown for each (drafts, arm, measures of each report)."""
+    yield f"| {' | '.join(HEAD)} |"
+    yield "|" + "---|" * len(HEAD)
+    for name, arm, each in rows:
+        found = estimates(each)
+        cells = [_cell(found.get(key)) for key in MEASURES]
+        yield f"| {name} | {arm} | {len(each)} | {' | '.join(cells)} | {found[SENTENCES]['mean']:.2f} |"
+
+
+def table_of_changes(rows: Sequence[tuple[str, Change]]) -> Iterator[str]:
+    """A row of Markdown for each (drafts, change)."""
+    yield f"| {' | '.join(CHANGES)} |"
+    yield "|" + "---|" * len(CHANGES)
+    for name, one in rows:
+        by = one.difference
+        share = "-"
+        if one.share:
+            share = f"{one.share[0]:+.0%} [{one.share[1]:+.0%}, {one.share[2]:+.0%}]"
+        change = f"{by.difference:+.3f} [{by.low:+.3f}, {by.high:+.3f}]"
+        yield f"| {name} | {one.arm} | {one.measure} | {by.n} | {change} | {share} | {one.p_holm:.4f} |"
+
+
+def _cell(found: Mapping[str, float] | None) -> str:
+    return f"{found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]" if found else "-"
+
+
+def _drafts(path: Path, findings: str, gold: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, Reference]]:
+    """The draft of each report that was answered, and the report."""
+    pattern = re.compile(findings, re.MULTILINE)
+    for row in io.read_jsonl(path):
+        sample, trace = io.sample_from_json(row["sample"]), io.trace_from_json(row["trace"])
+        asked = pattern.search("\n".join(one.text for one in sample.prompt.messages))
+        if trace.error or asked is None:
+            continue
+        study = sample.study_id or sample.id
+        yield trace.answer, Reference(study, asked[1], sample.messages[-1].text, gold.get(study))
+
+
+def _row(arm: str, made: Revised, report: Reference, found: Measured) -> dict[str, Any]:
+    cut = [{"text": one.text, "why": one.why} for one in made.cut]
+    return {"study": report.id, "arm": arm, "text": made.text, "measures": dict(found), "cut": cut}

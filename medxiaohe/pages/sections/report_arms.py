@@ -1,0 +1,101 @@
+"""Policies of revision on the same drafts: their measures, their tests, and each draft beside what became of
+it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from medxiaohe.evals.revision import BASE, FLOOR
+from medxiaohe.evals.statistics.report_errors import MEASURES, SENTENCES
+from medxiaohe.pages.elements.html import (
+    Html,
+    count,
+    decimal,
+    details,
+    interval,
+    p_value,
+    plural,
+    section,
+    signed,
+    table,
+    tag,
+)
+
+Results = Mapping[str, Any]
+NOTHING = "(nothing is left)"
+
+
+def arms_section(found: Results) -> Html:
+    """Every policy by every measure, the human impression first; then each against the drafts."""
+    words = (
+        f"{plural(found['reports'], 'report')}, {found['labelled']:,} of them with labels. H is what an"
+        " impression says and its report does not have, O what it leaves out: lower is better. What people"
+        " wrote is measured the same way: no policy can be asked for less than that."
+    )
+    rows = [(FLOOR, *_measures(found["floor"]))]
+    rows += [(arm, *_measures(each)) for arm, each in found["arms"].items()]
+    caption = "Means of a report with 95 % intervals"
+    whole = table(caption, ("Policy", *MEASURES, SENTENCES), rows, numbers=range(1, len(MEASURES) + 2))
+    return section("arms", "What policies change", tag("p", words), whole, _tests(found["changes"]))
+
+
+def _measures(found: Results) -> list[str]:
+    cells = []
+    for measure in MEASURES:
+        one = found.get(measure)
+        cells.append(f"{decimal(one['mean'])} {interval(one['low'], one['high'])}" if one else "")
+    return [*cells, decimal(found[SENTENCES]["mean"], 2)]
+
+
+def _tests(changes: Iterable[Results]) -> Html:
+    rows = []
+    for one in changes:
+        by, of = one["difference"], one["share"]
+        rows.append(
+            (one["arm"], one["measure"], count(by["n"]), signed(by["difference"]),
+             interval(by["low"], by["high"]), f"{of[0]:+.0%}" if of else "",
+             p_value(one["p_holm"]).removeprefix("= "))
+        )  # fmt: skip
+    head = ("Policy", "Measure", "n", "Change", "95 % interval", "Of the draft's", "p (Holm)")
+    caption = (
+        "Against the drafts on the same reports; p by signs of reports, corrected for all of these tests"
+    )
+    return table(caption, head, rows, numbers=range(2, 7))
+
+
+def revised_section(rows: Iterable[Results], most: int) -> Html:
+    """Each draft with its revisions, folded; the first `most` reports."""
+    by_study: dict[str, dict[str, Results]] = {}
+    for row in rows:
+        by_study.setdefault(row["study"], {})[row["arm"]] = row
+    shown = [_study(study, arms) for study, arms in list(by_study.items())[:most]]
+    words = f"{len(shown):,} of {plural(len(by_study), 'report')}. A sentence that was cut has its reason."
+    return section("revised", "Drafts and revisions", tag("p", words, class_="quiet"), shown)
+
+
+def _study(study: str, arms: Mapping[str, Results]) -> Html:
+    rows = []
+    for arm, row in arms.items():
+        cut = [tag("li", f"{one['text']} ({one['why']})") for one in row["cut"]]
+        rows.append((arm, row["text"] or NOTHING, tag("ul", cut) if cut else ""))
+    draft = arms[BASE]["text"] or NOTHING
+    whole = table(f"Report {study}", ("Policy", "Text", "Cut"), rows)
+    return details(f"{study}: {draft[:90]}", whole)
+
+
+def scores_section(runs: Mapping[str, Results]) -> Html:
+    """The scores of the evaluations, one row for each scorer."""
+    rows = []
+    for name, results in runs.items():
+        for task, found in results["tasks"].items():
+            first = next(iter(found["scorers"]))
+            rows += [
+                (f"{name}: {task}", key, count(one["n"]), decimal(one["mean"]),
+                 interval(one["low"], one["high"]), count(one.get("unjudged")))
+                for key, one in {first: found["scores"], **found["other_scores"]}.items()
+            ]  # fmt: skip
+    head = ("Evaluation", "Measure", "n", "Mean", "95 % interval", "Unjudged")
+    whole = table("Means of an item", head, rows, numbers=range(2, 6)) if rows else None
+    words = "What cannot be read counts as 0; what was not judged is counted and left out."
+    return section("scores", "Evaluations", tag("p", words, class_="quiet"), whole)
