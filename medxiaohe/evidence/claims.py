@@ -36,6 +36,11 @@ VERB = re.compile(
 JOINT = re.compile(r"\s*(?:;|,?\s+(?:and|but|while|whereas|however)\s+|[，；]\s*)", re.IGNORECASE)
 OPTION = re.compile(r"^\s*\(?[A-Ja-j]\s*[.):：、]\s*")
 VERDICT = re.compile(r"(?:yes|no|true|false)\b[\s,.;:–—-]+(?=\w)", re.IGNORECASE)  # answers before they state
+CONNECTIVE = re.compile(  # a cut-off reply may end in one; alone it states nothing
+    r"(?:however|therefore|thus|hence|moreover|furthermore|additionally|also|finally|overall|nevertheless"
+    r"|instead|meanwhile|in addition|for example|in summary|in conclusion|as a result|on the other hand)\W*",
+    re.IGNORECASE,
+)
 PLACED = 0.6  # share of a claim's words that a sentence must have to be where it stands
 
 
@@ -75,6 +80,8 @@ def by_rules(text: str, recited: Sequence[str] = ()) -> list[Claim]:
             start = verdict.end() if "," in verdict[0] or "." in verdict[0] else start
         for a, b in _parts(text, start, end):
             piece = " ".join(text[a:b].split())
+            if CONNECTIVE.fullmatch(piece):
+                continue
             if content(piece) or re.search(r"[^\x00-\u2fff]", piece):
                 found.append(Claim(f"c{len(found) + 1}", piece, (a, b), needs=_need(piece, "text")))
         if len(found) > MAX_CLAIMS:

@@ -14,6 +14,7 @@ gives one option by its words. The words of each language are in `languages/`.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from medxiaohe.scoring import yes_no
 from medxiaohe.scoring._answer import final
@@ -79,6 +80,11 @@ def parse(answer: str, choices: Sequence[str] = (), markers: str = "letters") ->
         choices: the texts of the options, in order; without them the letters A to E are read.
         markers: how the prompt names its options, see `choice`.
     """
+    return _parse(answer, tuple(choices), markers)
+
+
+@lru_cache(maxsize=256)  # scorers, the safety gate and its rules read the same reply one after another
+def _parse(answer: str, choices: tuple[str, ...], markers: str) -> str:
     text = re.sub(r"\$\s*(?:\\\w+\s*)?\{?([A-Z])\}?\s*\$", r" \1 ", final(answer))
     text = re.sub(r"\n\s*\n", "\n\n", re.sub(r"[^\S\n]{3,}", "  ", _lettered(text, len(choices), markers)))
     texts = [plain(choice) for choice in choices]

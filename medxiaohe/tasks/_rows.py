@@ -51,8 +51,7 @@ def hub(name: str, split: str, config: str = "", revision: str | None = None) ->
         raise DataError(
             f"{name} is on the hub and this process is offline: give the task `path`, the folder of a copy"
         )
-    if not Path(name).is_dir():  # a folder on this machine is read, nothing is asked for
-        guard.egress(name)
+    guard.egress(name)
     plugins.need("datasets", why=f"the data set {name}")
     import datasets
 

@@ -80,7 +80,7 @@ print(peak() - now, found.activations + found.logits + found.gradients)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from /proc")
-@pytest.mark.parametrize("language", ["full", "lora"])
+@pytest.mark.parametrize("language", ["lora", pytest.param("full", marks=pytest.mark.long)])
 def test_the_estimate_of_what_a_step_adds_is_within_a_factor_of_two_of_the_measured_peak(
     language: str, tmp_path: Path
 ) -> None:

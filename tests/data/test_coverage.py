@@ -307,7 +307,7 @@ def test_the_verb_writes_a_table_a_summary_and_a_page(
     assert str(tmp_path) not in (tmp_path / "out" / "summary.json").read_text()
     assert "<html" in (tmp_path / "out" / "index.html").read_text()
     assert main(["tree", "coverage", str(first), "--tree", str(built), "--out", str(tmp_path / "out")]) == 0
-    assert "a name in a text is no evidence" in capsys.readouterr().out
+    assert "a name in a text is not evidence" in capsys.readouterr().out
 
 
 def test_wrong_use_of_the_verb_is_one_sentence(

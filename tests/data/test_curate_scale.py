@@ -171,6 +171,7 @@ def test_a_crowd_of_copies_is_found_though_each_is_compared_with_few(tmp_path: P
     assert summary["kept"] == 1 and summary["dropped"]["near_duplicate_text"] == 59
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ray_leaves_the_same_bytes(tmp_path: Path) -> None:
     pytest.importorskip("ray")

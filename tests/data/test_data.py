@@ -1,4 +1,4 @@
-"""What is read from files, row by row: samples, dead letters, licences, splits."""
+"""What is read from files, row by row: samples, rejected rows, licences, splits."""
 
 import base64
 import gzip

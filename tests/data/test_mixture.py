@@ -230,6 +230,7 @@ def test_workers_and_sizes_of_shards_change_nothing(tmp_path: Path) -> None:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ray_draws_the_same_mixture(tmp_path: Path) -> None:
     pytest.importorskip("ray")

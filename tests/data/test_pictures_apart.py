@@ -1,4 +1,4 @@
-"""Pictures are unpacked for the first time in a child process, whose end is a dead letter."""
+"""Pictures are unpacked for the first time in a child process, whose end is a rejected row."""
 
 import os
 from pathlib import Path

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from itertools import chain
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from medxiaohe.train.loop.batch_plan import batches_of_an_epoch, fill, plan
@@ -55,6 +55,7 @@ def test_packing_leaves_hardly_any_room() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(150, 300), st.integers(1, 4), st.sampled_from([0, 64]), st.integers(0, 5))
+@example(157, 4, 64, 0)  # a run so short that one window of shuffled batches was two fifths of it
 def test_a_rising_source_is_seldom_first_and_frequent_last(
     number: int, batch_size: int, pack_to: int, seed: int
 ) -> None:

@@ -155,6 +155,24 @@ def test_terms_come_from_trees_files_vocabularies_and_gold_sets(tree: Path, tmp_
     assert term_set(f"pubtator:{tmp_path / 'gold.txt'}#mentions.2").terms == ("Naloxone", "clonidine")
 
 
+def test_terms_come_from_rows_of_json_lines_of_the_user_and_of_an_asset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"subject": "阿司匹林", "relations": {"英文名": ["Aspirin", "ASA"], "分类": ["药"]}},
+        {"subject": "哮喘", "relations": {"英文名": ["asthma"]}},
+        {"subject": "感冒", "relations": {"英文名": "aspirin"}},
+    ]
+    io.write_jsonl(tmp_path / "relations.jsonl", rows)
+    monkeypatch.setattr(terms_module.assets, "folder", {"cmekg": tmp_path}.__getitem__)
+    for place in (str(tmp_path / "relations.jsonl"), "asset:cmekg/relations.jsonl"):
+        assert term_set(f"{place}#subject").terms == ("阿司匹林", "哮喘", "感冒")
+        assert term_set(f"{place}#relations.英文名").terms == ("Aspirin", "ASA", "asthma")
+    assert term_set("asset:cmekg/relations.jsonl#relations.英文名").name == "cmekg 英文名"
+    with pytest.raises(DataError, match="no terms"):
+        term_set("asset:cmekg/relations.jsonl#relations.name")
+
+
 @pytest.mark.parametrize("spec", ["nowhere", "nowhere:x", "pubtator#mentions.2", "nobody:x#y"])
 def test_what_is_no_set_is_one_sentence(spec: str) -> None:
     with pytest.raises(ConfigError, match=r"write READER:PATH#KEY|neither a tree"):

@@ -630,6 +630,7 @@ def test_the_ontologies_of_the_data_pack_are_read(file: str, least: int) -> None
     assert len(terms) >= least and all(term.name and term.source for term in terms)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.filled_cache("mondo", "uberon", "hpo")
 def test_the_package_vocabularies_make_a_tree_of_sixty_thousand_entities(tmp_path: Path) -> None:

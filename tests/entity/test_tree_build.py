@@ -200,6 +200,32 @@ def test_omim_numbers_are_those_of_the_one_disease_with_the_name_and_no_name_is_
     ]
 
 
+def test_omim_numbers_are_also_found_by_the_words_of_a_name_in_another_order(tmp_path: Path) -> None:
+    names = {
+        "MONDO:0000010": "osteogenesis imperfecta type 12",
+        "MONDO:0000011": "osteogenesis imperfecta type 2",
+        "MONDO:0000012": "dilated cardiomyopathy 1FF",
+        "MONDO:0000013": "intellectual disability, autosomal recessive 5",
+        "MONDO:0000014": "cutis laxa type 2",
+        "MONDO:0000015": "type II laxa cutis",
+    }
+    rows = {id: {"label": name, "ancestors": {}, "deprecated": False} for id, name in names.items()}
+    (tmp_path / "MONDO-ontology-v2026-05-05.json").write_text(json.dumps(rows))
+    said = {
+        "OMIM:1": "Osteogenesis imperfecta, type XII",
+        "OMIM:2": "Osteogenesis imperfecta, type IIB",  # a letter more is another disease
+        "OMIM:3": "Cardiomyopathy, dilated, 1FF; CMD1FF",
+        "OMIM:4": "Intellectual developmental disorder, autosomal recessive 5",
+        "OMIM:5": "Cutis laxa, II",  # the words of two diseases
+        "OMIM:6": "Cardiomyopathy, dilated",  # a word less
+    }
+    lines = [f"{id}\t{name}\t\tHP:0002861\t\tP\n" for id, name in said.items()]
+    head = "#version: 2025-01-16\ndatabase_id\tdisease_name\tqualifier\thpo_id\tfrequency\taspect\n"
+    (tmp_path / "phenotype.hpoa").write_text(head + "".join(lines))
+    found = {one.a: one.b for one in read("hpoa_diseases", tmp_path)[0]}
+    assert found == {"OMIM:1": "MONDO:0000010", "OMIM:3": "MONDO:0000012", "OMIM:4": "MONDO:0000013"}
+
+
 def test_mesh_tree_numbers_are_parents_and_kinds(tmp_path: Path) -> None:
     top, melanoma = entities(read("mesh", example("mesh", tmp_path))[0])
     assert (top.kind, top.synonyms, top.definition) == (
@@ -574,6 +600,7 @@ def test_the_shipped_recipe_reads_every_vocabulary_of_the_data_pack() -> None:
     assert files and [name for name in files if f"/ontology/{name}" not in recipe] == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="MEDXIAOHE_DATA names no data pack")
 @pytest.mark.filled_cache("mondo", "uberon", "hpo", "chebi", "icd10cm", "mesh", "pubmed_2020", "pubmed_2021")

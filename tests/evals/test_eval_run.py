@@ -273,6 +273,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, (time.perf_coun
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_memory_is_flat(place: Path) -> None:
     """Twenty times the items, a few MiB more: what is kept of an item is its value and its cluster."""

@@ -128,3 +128,9 @@ def test_claims_of_a_report_lie_in_their_sentences(seed: int) -> None:
     spans = sentence_spans(text)
     for one in by_findings(text):
         assert one.at is not None and any(a <= one.at[0] < one.at[1] <= b for a, b in spans)
+
+
+@pytest.mark.parametrize("tail", ["However,", "In addition, ", "Therefore"])
+def test_a_connective_at_the_end_of_a_cut_off_reply_is_no_claim(tail: str) -> None:
+    claims = by_rules(f"Warfarin is an anticoagulant. {tail}")
+    assert [claim.text for claim in claims] == ["Warfarin is an anticoagulant."]

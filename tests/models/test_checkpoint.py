@@ -67,6 +67,7 @@ def test_the_starter_answers_and_every_weight_comes_from_its_package() -> None:
     assert not starter.folder().joinpath("pytorch_model.bin").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.filled_cache("smollm2_135m_instruct", "dinov2_small_registers")
 def test_the_starter_is_built_to_the_same_weights_every_time() -> None:

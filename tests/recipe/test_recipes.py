@@ -39,7 +39,9 @@ def test_a_recipe_that_reads_package_files_only_is_sound(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["qwen3_vl", "gemma3", "internvl"])
+@pytest.mark.parametrize(
+    "name", ["qwen3_vl", *(pytest.param(name, marks=pytest.mark.long) for name in ("gemma3", "internvl"))]
+)
 def test_a_model_of_another_family_is_one_line(
     name: str, own_rows: Path, families_folder: Path, tmp_path: Path
 ) -> None:
@@ -70,7 +72,7 @@ def test_the_data_pack_recipe_finds_every_file() -> None:
     assert len(load(ROOT / "recipes" / "data_pack.yaml").stages) >= 10
 
 
-@pytest.mark.parametrize("reader", ["chat_jsonl", "hub"])
+@pytest.mark.parametrize("reader", ["chat_jsonl", pytest.param("hub", marks=pytest.mark.long)])
 def test_own_rows_become_a_trained_and_examined_model(
     reader: str, own_rows: Path, tiny_vlm: Path, tmp_path: Path
 ) -> None:
@@ -167,6 +169,7 @@ def test_the_whole_schedule_runs(recipe: str, tiny_vlm: Path, tmp_path: Path) ->
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif("MEDXIAOHE_DATA" not in os.environ, reason="MEDXIAOHE_DATA is not set")
 def test_raw_files_become_a_mixture_and_a_page_that_accounts_for_every_row(

@@ -1,4 +1,4 @@
-"""What is made to hurt ends as a typed dead letter while the run goes on (reliability.md section 2; issue:
+"""What is made to hurt ends as a typed rejected row while the run goes on (reliability.md section 2; issue:
 hostile input)."""
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def test_every_hostile_case_is_a_typed_dead_letter_and_the_run_goes_on(tmp_path:
     assert not outside, "nothing is written outside of an archive's folder"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_no_hostile_case_takes_more_than_300_mib_or_5_seconds(tmp_path: Path) -> None:
     command = [

@@ -23,6 +23,7 @@ FIRST = 40  # items of a split that the quick test scores
 NO_GOLD = ("healthbench_srh",)  # criteria, and no answer that meets them all
 LONG = {
     "aci_bench": 3,
+    "iu_key_points": 40,
     "medquad": 3,
     "mts_dialog": 20,
     "primock57": 10,

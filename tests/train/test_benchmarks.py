@@ -21,6 +21,7 @@ def figures(script: str, folder: Path, *arguments: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_benchmark_of_gpus_measures_every_arm_on_a_cpu_and_claims_no_mfu(tmp_path: Path) -> None:
     pytest.importorskip("torchvision")

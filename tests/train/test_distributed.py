@@ -75,6 +75,7 @@ def kill_with_checkpoint(out: Path, settings: Path, data: Path, first: int, verb
     raise AssertionError(f"no kill from step {first} on left a checkpoint")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sharding", ["none", pytest.param("fsdp", marks=pytest.mark.long)])
 def test_two_processes_resume_to_the_same_bits(
     sharding: str, mixture: Path, tiny_vlm: Path, tmp_path: Path

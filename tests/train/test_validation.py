@@ -204,5 +204,5 @@ def test_a_corpus_holds_out_patients_for_validation_and_for_test() -> None:
     # whoever was held out for the test stays there when validation rows are asked for as well
     before = Source(reader="chat_jsonl", path="x", hold_out=0.2)
     assert all(found[row.id] == "test" for row in rows if _split(row, before) == "test")
-    with pytest.raises(ConfigError, match="whose sum is below 1"):
+    with pytest.raises(ConfigError, match="below 1 with hold_out_validation"):
         Source(reader="chat_jsonl", path="x", hold_out=0.6, hold_out_validation=0.5)

@@ -85,10 +85,12 @@ def add(verbs: Any) -> None:
         "sets",
         nargs="+",
         metavar="SET",
-        help="a tree, a text file, VOCABULARY[:PATH] or READER:PATH#KEY; the tree last",
+        help="a tree, a text file, VOCABULARY[:PATH], READER:PATH#KEY or FILE.jsonl#KEY; the tree last",
     )
     amcs.add_argument(
-        "--encoder", default="minilm", help="minilm, ngrams (no weights), or a folder with a sentence encoder"
+        "--encoder",
+        default="minilm",
+        help="minilm, e5 (a hundred languages), ngrams (no weights), or a folder with a sentence encoder",
     )
     amcs.add_argument("--kind", default="", help="only entities of this kind, of trees and vocabularies")
     amcs.add_argument("--synonyms", action="store_true", help="all names of an entity, not only its main one")

@@ -9,6 +9,8 @@ What may be written, and what it means:
     medquad_xml:corpus/medquad#focus             a corpus reader, its path, and the key of `meta` that has
                                                  terms
     pubtator:entity_gold/ncbi_disease#mentions.2 ... here the third column of its mentions
+    asset:cmekg/relations.jsonl#subject          JSON lines of a file or an asset, and a key of their rows;
+                                                 #relations.英文名 has the English names of CMeKG
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from medxiaohe.types import Entity, Sample
 if TYPE_CHECKING:
     import numpy as np
 
+JSON_LINES = ".jsonl"
 BLOCK = 8192  # terms encoded and kept together
 
 
@@ -51,6 +54,11 @@ def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
         tree = Tree.load(Path(place))
         names = _names((tree.entities[id] for id in tree.entities if tree.layer(id) > 1), kind, synonyms)
         label = f"tree {'/'.join(Path(place).resolve().parts[-2:])}"
+    elif field and place.endswith(JSON_LINES) and reader not in plugins.available("readers"):
+        path = _path(place)
+        names = (name for row in io.read_jsonl(path) for name in _found(row, field.split(".")))
+        owner = place.removeprefix("asset:").partition("/")[0] if place.startswith("asset:") else path.stem
+        label, kind, synonyms = f"{owner} {field.rpartition('.')[2]}", "", False
     elif field:
         if reader not in plugins.available("readers") or not path:
             raise ConfigError(f"{spec}: write READER:PATH#KEY with a reader of `medxiaohe list readers`")
@@ -71,7 +79,7 @@ def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
         label = Path(path).name or reader
     else:
         raise ConfigError(
-            f"{spec}: neither a tree, a text file, VOCABULARY, VOCABULARY:PATH nor READER:PATH#KEY"
+            f"{spec}: no tree, text file, VOCABULARY, VOCABULARY:PATH, READER:PATH#KEY or FILE.jsonl#KEY"
         )
     terms = tuple(_once(names))
     if not terms:
@@ -80,7 +88,10 @@ def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
 
 
 def _path(text: str) -> Path:
-    return assets.folder(text.removeprefix("asset:")) if text.startswith("asset:") else Path(text)
+    if not text.startswith("asset:"):
+        return Path(text)
+    name, _, below = text.removeprefix("asset:").partition("/")
+    return assets.folder(name) / below
 
 
 def _names(found: Iterable[Entity], kind: str, synonyms: bool) -> Iterator[str]:

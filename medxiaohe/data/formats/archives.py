@@ -34,7 +34,7 @@ ENTRY, MEAN_NAME, END_REACH = 46, 210, 2**16 + 22 + 20
 
 
 def extract(archive: Path, folder: Path) -> list[DeadLetter]:
-    """Write the safe members below `folder`; the others are dead letters. Rejected when the archive as a
+    """Write the safe members below `folder`; the others are rejected rows. Rejected when the archive as a
     whole is refused."""
     letters: list[DeadLetter] = []
     size = archive.stat().st_size

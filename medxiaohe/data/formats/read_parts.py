@@ -2,7 +2,7 @@
 
 Files of a folder are read in several parts where the reader says that none says anything about another
 (`APART`, the endings of its files) and the source has no limit. An id that two parts have is a row of the
-first one and a dead letter in the other.
+first one and a rejected row in the other.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Together:
         self.written += found["written"]
 
     def take_back(self, label: str, sample: Sample) -> None:
-        """A sample that was counted is a dead letter after all."""
+        """A sample that was counted is a rejected row after all."""
         self.sources[label]["documents" if sample.is_document else "instructions"] -= 1
         self.sources[label]["images"] -= len(sample.images)
         self.coverage.subtract(sample.entities)
@@ -171,7 +171,7 @@ def _numbers(path: Path) -> Iterator[int]:
 
 
 def _once(folder: Path, out: Path, label: str, twice: set[int], known: set[str], total: Together) -> None:
-    """A part without the rows whose ids were read before; these are dead letters."""
+    """A part without the rows whose ids were read before; these are rejected rows."""
     letters = list[dict[str, Any]]()
 
     def rows() -> Iterator[Sample]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from medxiaohe.errors import REJECTIONS, Rejected
 from medxiaohe.types import Split
 
-CODES = REJECTIONS  # the reasons of dead letters, as words a program can count
+CODES = REJECTIONS  # the reasons of rejected rows, as words a program can count
 __all__ = ["CODES", "DeadLetter", "Rejected", "split_named"]
 
 

@@ -1,7 +1,7 @@
 """A .zip or .tar (.gz, .bz2, .xz) of anything another reader reads: `{reader: archive, path: a.zip, options:
 {reader: chat_jsonl}}`.
 
-Members that lead out of the archive, links and devices are dead letters; an archive that unpacks without end
+Members that lead out of the archive, links and devices are rejected rows; an archive that unpacks without end
 is one too. The files are kept by their content in the cache of medxiaohe. A row may name only images that
 came with it.
 """

@@ -7,7 +7,7 @@ image.
 `captions` is a .csv, .tsv, .jsonl, .json or .parquet file, from the folder (default: the only one there is);
 `file` its column with the name of the image, with or without folder and ending. `columns` is that of the
 reader `table`; what it says may also be a question and its answer. Images without a caption, and rows whose
-image is missing or has a name that two images have, are dead letters. A column named `sha256` is held
+image is missing or has a name that two images have, are rejected rows. A column named `sha256` is held
 against the bytes of the image, which is how damage on the way here is found.
 """
 

@@ -2,7 +2,7 @@
 
 A figure is used when its caption is known: as many captions ("Figure 2. ...") as pictures on the page, or one
 for all panels. Pages that are pictures of text are read with `ocr: true` (extra `ocr`); without it a PDF of
-scans only is a dead letter.
+scans only is a rejected row.
 """
 
 from __future__ import annotations

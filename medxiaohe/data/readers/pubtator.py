@@ -1,7 +1,7 @@
 """PubTator text files (NCBI disease, BC5CDR, PubTator Central): abstracts with their annotated mentions.
 
 The mentions and their ids (MeSH, OMIM) are kept in `meta.mentions`: [start, end, text, type, ids].
-A document with a mention whose offsets do not fit the text is a dead letter.
+A document with a mention whose offsets do not fit the text is a rejected row.
 The split is read from the file name (train, devel or dev, test) as the official distributions name theirs.
 """
 

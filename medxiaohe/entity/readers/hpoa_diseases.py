@@ -1,5 +1,9 @@
 """Which OMIM number is which disease of MONDO: those of phenotype.hpoa (the HPO's annotations) whose name is
-a name of exactly one disease of MONDO.
+a name of exactly one disease of MONDO, or has the words of one in another order.
+
+OMIM inverts names ("Cardiomyopathy, dilated, 1FF", "Osteogenesis imperfecta, type XII") and MONDO mostly does
+not ("dilated cardiomyopathy 1FF", "osteogenesis imperfecta type 12"): where no name is equal, the words are
+compared without their order, without "type" and small words, and with Roman numbers as Arabic ones.
 
 The package file of MONDO has no cross-references, and tables that have OMIM numbers are older than it. Names
 of OMIM are under OMIM's own terms: they are compared and not kept.
@@ -18,6 +22,10 @@ from medxiaohe.entity.readers.hpo import LICENSE
 from medxiaohe.types import Entity, Match
 
 SIGNS = re.compile(r"[^a-z0-9]+")
+ROMAN = re.compile(r"(x{0,2})(ix|iv|v?i{0,3})([a-z]?)")  # 1 to 29, and a letter: IIB
+UNITS = {"": 0, "i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8, "ix": 9}
+SMALL = frozenset(("type", "and", "with", "of", "the", "or"))
+RENAMED = ("intellectual developmental disorder", "intellectual disability")  # OMIM's since 2021
 EXAMPLE: dict[str, str | bytes] = {
     **mondo.EXAMPLE,
     "phenotype.hpoa": (
@@ -45,7 +53,8 @@ def hpoa_diseases(path: Path | None = None) -> Terms:
     path = path or assets.folder("hpo")
     file = path / "phenotype.hpoa" if path.is_dir() else path
     beside = path if path.is_dir() and any(path.glob("MONDO-ontology-*")) else None
-    known = _by_name(beside)
+    names = _by_name(beside)
+    words = _by_words(names)
     source = f"HPO annotations {_tables.comments(file).get('version', '')}".strip()
     skipped = Counter[str]()
     seen: set[str] = set()
@@ -54,7 +63,8 @@ def hpoa_diseases(path: Path | None = None) -> Terms:
         if not id.startswith("OMIM:") or id in seen:
             continue
         seen.add(id)
-        if found := known.get(_plain(row["disease_name"].partition(";")[0]), ""):
+        name = row["disease_name"].partition(";")[0]
+        if found := names.get(_plain(name)) or words.get(_words(name)):
             yield Match(id, found, "exact", source, LICENSE)
         else:
             skipped["outside the domain"] += 1
@@ -72,6 +82,28 @@ def _by_name(path: Path | None) -> dict[str, str]:
                 plain = _plain(name)
                 names[plain] = one.id if names.get(plain, one.id) == one.id else ""
     return {**others, **own}
+
+
+def _by_words(names: dict[str, str]) -> dict[str, str]:
+    """Words of a name -> id of the one disease that has a name of these words; "" where two have."""
+    found: dict[str, str] = {}
+    for name, id in names.items():
+        words = _words(name)
+        found[words] = id if found.get(words, id) == id else ""
+    return found
+
+
+def _words(name: str) -> str:
+    """The words of a name that tell diseases apart, sorted."""
+    plain = _plain(name).replace(*RENAMED)
+    return " ".join(sorted(_arabic(word) for word in plain.split() if word not in SMALL))
+
+
+def _arabic(word: str) -> str:
+    """xii -> 12, iib -> 2b; another word as it is."""
+    match = ROMAN.fullmatch(word)
+    number = 10 * len(match[1]) + UNITS[match[2]] if match else 0
+    return f"{number}{match[3]}" if match and number else word
 
 
 def _plain(name: str) -> str:

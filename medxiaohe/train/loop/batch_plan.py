@@ -158,7 +158,9 @@ def _rising(
             places.append(math.sqrt(place) if rises and place < 1 else place)
     order = np.argsort(np.frombuffer(places), kind="stable") // each
     del places
-    window = max(1, round(WINDOW * batch_size * per_sequence))
+    # the batches of a window are shuffled: in a short run a whole window would level the schedule out
+    batches = min(WINDOW, max(1, num_batches // 8))
+    window = max(1, round(batches * batch_size * per_sequence))
     rest: list[list[int]] = []
     for start in range(0, len(order), window):
         rows = order[start : start + window].tolist()
