@@ -20,6 +20,15 @@ EXAMPLE = Example("Answer: B", Message("assistant", (ToolCall("1", "again", {"wo
 
 @workflow(roles=())
 def cot(case: Case, rounds: int = 8, prompts: str = "") -> Generator[Any, Any, Answer]:
-    """Think step by step, with at most `rounds` rounds of tools."""
+    """Think step by step, with at most `rounds` rounds of tools.
+
+    Args:
+        case: the item: prompt, tools and images.
+        rounds: most rounds of tool calls.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     talk = instructed(case.prompt.messages, prompt("cot", prompts))
     return (yield from tool_loop(case, CALLS, rounds, messages=talk))

@@ -23,6 +23,16 @@ EXAMPLE = Example("Answer: B", Message("assistant", (ToolCall("1", "again", {"wo
 def diagnostic_cot(
     case: Case, strategy: Strategy = "differential", rounds: int = 8, prompts: str = ""
 ) -> Generator[Any, Any, Answer]:
-    """Reason by one strategy of clinicians, with at most `rounds` rounds of tools."""
+    """Reason by one strategy of clinicians, with at most `rounds` rounds of tools.
+
+    Args:
+        case: the item: prompt, tools and images.
+        strategy: how clinicians reason: a name of `Strategy`.
+        rounds: most rounds of tool calls.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     talk = instructed(case.prompt.messages, prompt(f"diagnostic_cot_{strategy}", prompts))
     return (yield from tool_loop(case, CALLS, rounds, messages=talk))

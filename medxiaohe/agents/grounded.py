@@ -36,7 +36,20 @@ def grounded(
     rounds: int = ROUNDS,
     verifiers: tuple[str, ...] = VERIFIERS,
 ) -> Generator[Any, Any, Answer]:
-    """The draft with what each sentence rests on; a judge is asked where one is in use, else rules are."""
+    """The draft with what each sentence rests on; a judge is asked where one is in use, else rules are.
+
+    Args:
+        case: the item: prompt, tools and images.
+        contradicted: what becomes of a contradicted sentence: keep, hedge or cut.
+        unsupported: the same of an unsupported one.
+        unjudged: the same of one that nobody could judge.
+        lookups: unsupported claims that are searched for, at most.
+        rounds: revisions at most.
+        verifiers: names of verifiers, in the order in which they decide.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     known = plugins.available("verifiers")
     if unknown := [name for name in verifiers if name not in known]:
         raise ConfigError(f"no verifier {unknown[0]!r}{plugins.nearest(unknown[0], known)}")

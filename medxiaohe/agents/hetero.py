@@ -41,7 +41,18 @@ EXAMPLE = Example(
 def hetero(
     case: Case, depth: int = 10, keep: int = 2, reports: bool = True, prompts: str = ""
 ) -> Generator[Any, Any, Answer]:
-    """Queries by source, `keep` of the `depth` results of each, answer; without a source it just answers."""
+    """Queries by source, `keep` of the `depth` results of each, answer; without a source it just answers.
+
+    Args:
+        case: the item: prompt, tools and images.
+        depth: results that are fetched for each query.
+        keep: of these in the prompt.
+        reports: whether similar reports are a source.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     try:
         return (yield from _hetero(case, depth, keep, reports, prompts))
     except BudgetSpent as spent:

@@ -31,7 +31,17 @@ EXAMPLE = Example("Answer: yes", Message("assistant", (ToolCall("1", "again", {"
 def medcot(
     case: Case, experts: int = 6, rationale: bool = True, prompts: str = ""
 ) -> Generator[Any, Any, Answer]:
-    """A rationale that was reviewed, then the votes of `experts`; `rationale: false` leaves it out."""
+    """A rationale that was reviewed, then the votes of `experts`; `rationale: false` leaves it out.
+
+    Args:
+        case: the item: prompt, tools and images.
+        experts: that vote, from 1 to 6.
+        rationale: whether a rationale is written first.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     if not 1 <= experts <= len(EXPERTS):
         raise ConfigError(f"medcot: experts must be from 1 to {len(EXPERTS)}, not {experts}")
     talk, reason, caption = case.prompt.messages, "none", "none"

@@ -37,7 +37,17 @@ def observe(
     case: Case, most: int = 5, look_again: bool = True, prompts: str = ""
 ) -> Generator[Any, Any, Answer]:
     """At most `most` observations in boxes, each looked at again in its part of the image, then a conclusion
-    that cites them. Without an image the observations are of the text, and have no box."""
+    that cites them. Without an image the observations are of the text, and have no box.
+
+    Args:
+        case: the item: prompt, tools and images.
+        most: observations at most.
+        look_again: whether each box is looked at again.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     try:
         return (yield from _observe(case, most, look_again, prompts))
     except Unreadable as problem:

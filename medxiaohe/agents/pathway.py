@@ -46,7 +46,17 @@ def pathway(
     prompts: str = "",
 ) -> Generator[Any, Any, Answer]:
     """`knowledge` says how far it goes: facts between entities, their neighbours too, and the prediction of
-    what comes next. Without the tool `neighbours` the prediction rests on the dialogue alone."""
+    what comes next. Without the tool `neighbours` the prediction rests on the dialogue alone.
+
+    Args:
+        case: the item: prompt, tools and images.
+        knowledge: none, direct (facts), potential (and neighbours) or pathway (and prediction).
+        potential: neighbours at most.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     try:
         return (yield from _pathway(case, knowledge, potential, prompts))
     except BudgetSpent as spent:

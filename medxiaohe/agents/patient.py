@@ -90,7 +90,16 @@ def patient(
     case: Case, turns: int = MAX_TURNS, by: Literal["rule", "model"] = "rule"
 ) -> Generator[Any, Any, Answer]:
     """At most `turns` messages of the doctor, the default role; `by` says who answers: sentences of the case,
-    or the model of the role `patient`."""
+    or the model of the role `patient`.
+
+    Args:
+        case: the item: prompt, tools and images.
+        turns: messages of the doctor at most.
+        by: who plays the patient: rule or model.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     return (yield from consultation(case, turns, by_role if by == "model" else _of(by_rule)))
 
 

@@ -39,7 +39,16 @@ EXAMPLE = Example(
 
 @workflow(roles=ROLES)
 def plan(case: Case, reflect: bool = True, prompts: str = "") -> Generator[Any, Any, Answer]:
-    """Plan, measure and look, decide; with `reflect` the reviewer sees each result."""
+    """Plan, measure and look, decide; with `reflect` the reviewer sees each result.
+
+    Args:
+        case: the item: prompt, tools and images.
+        reflect: whether a reviewer sees each result.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     try:
         return (yield from _plan(case, reflect, prompts))
     except Unreadable as problem:

@@ -24,7 +24,15 @@ EXAMPLE = Example("Thought: it is clear\nDecide: 1", Message("assistant", ("Thou
 
 @workflow(roles=())
 def react(case: Case, steps: int = MAX_STEPS) -> Generator[Any, Any, Answer]:
-    """At most `steps` steps; a conversation that still searches then ends with an error."""
+    """At most `steps` steps; a conversation that still searches then ends with an error.
+
+    Args:
+        case: the item: prompt, tools and images.
+        steps: most steps of thought and search.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     return (yield from tool_loop(case, REACT, steps))
 
 

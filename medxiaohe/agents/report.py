@@ -41,7 +41,21 @@ def report(
     rounds: int = ROUNDS,
     verifiers: tuple[str, ...] = RULES,
 ) -> Generator[Any, Any, Answer]:
-    """The draft, checked: `contradicted` ... `unjudged` are keep, hedge, cut or replace, by ruling."""
+    """The draft, checked: `contradicted` ... `unjudged` are keep, hedge, cut or replace, by ruling.
+
+    Args:
+        case: the item: prompt, tools and images.
+        contradicted: keep, hedge, cut or replace.
+        unsupported: the same of an unsupported claim.
+        denials: the same of an unsupported denial.
+        unjudged: the same of a claim that nobody could judge.
+        add: whether findings of the evidence that the draft lacks are added.
+        rounds: revisions at most.
+        verifiers: names of verifiers, in the order in which they decide.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     rules = [_action(name) for name in (contradicted, unsupported, denials, unjudged)]
     policy = Policy(rules[0], rules[1], rules[2], rules[3], add)
     known = plugins.available("verifiers")

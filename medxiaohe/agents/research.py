@@ -37,7 +37,17 @@ EXAMPLE = Example(
 
 @workflow(roles=("planner", "reader"))
 def research(case: Case, rounds: int = 3, queries: int = 3, prompts: str = "") -> Generator[Any, Any, Answer]:
-    """At most `rounds` rounds of search; the answer carries the claims that it may rest on."""
+    """At most `rounds` rounds of search; the answer carries the claims that it may rest on.
+
+    Args:
+        case: the item: prompt, tools and images.
+        rounds: of search at most.
+        queries: of a round at most.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     try:
         return (yield from _research(case, rounds, queries, prompts))
     except BudgetSpent as spent:

@@ -21,7 +21,16 @@ EXAMPLE = Example("Answer: B", Message("assistant", (ToolCall("1", "again", {"wo
 
 @workflow(roles=())
 def self_consistency(case: Case, samples: int = 40, prompts: str = "") -> Generator[Any, Any, Answer]:
-    """`samples` chains at the same time; an error where none has an answer."""
+    """`samples` chains at the same time; an error where none has an answer.
+
+    Args:
+        case: the item: prompt, tools and images.
+        samples: chains that are drawn.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with claims where there are some
+    """
     chain = instructed(case.prompt.messages, prompt("cot", prompts))
     numbers = [prompt("sample", prompts, number=n, samples=samples) for n in range(1, samples + 1)]
     try:

@@ -25,6 +25,9 @@ def messages(value: Question, folder: str | PathLike[str] = ".") -> tuple[Messag
             parts (text, image_url, image); or a list of them.
         folder: what relative paths of images start from; they may not leave it.
 
+    Returns:
+        messages in order
+
     Raises:
         DataError: an unknown role or part.
     """

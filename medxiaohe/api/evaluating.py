@@ -27,6 +27,9 @@ def load_task(name: str, **options: Any) -> Task:
         name: a name of `medxiaohe tasks`, a YAML file, or file.py:function.
         **options: of the task, such as path.
 
+    Returns:
+        the task: `samples(split)`, scorers, tools, licence
+
     Raises:
         ConfigError: there is no such task or option; the sentence names the nearest one.
     """
@@ -40,6 +43,9 @@ def score(task: Task | str, sample: Sample, reply: str | Trace) -> list[Score]:
         task: a task, or its name.
         sample: the item, from `task.samples(split)`.
         reply: what the model wrote, or the trace of a workflow.
+
+    Returns:
+        one Score for each scorer: value from 0 to 1 (None: unjudged), status, what was read
     """
     if isinstance(reply, str):
         reply = Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (reply,))))
@@ -112,6 +118,9 @@ def evaluate(
         out: the run folder; out/eval/ with a name made of the settings when left out.
         say: receives a line about progress.
         **settings: of the stage evals.run, such as max_new_tokens, workflow, tools, seed.
+
+    Returns:
+        scores by task: mean, 95 % interval, baseline, n, unparsed; `to_pandas()` makes a table of them
     """
     names = [tasks] if isinstance(tasks, str) else list(tasks)
     if not names:

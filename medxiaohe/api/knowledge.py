@@ -18,6 +18,9 @@ def load_tree(path: str | PathLike[str]) -> Tree:
     Args:
         path: the folder of `entity.build`, such as out/quickstart/tree/1, or the folder above it.
 
+    Returns:
+        the Medical Entity Tree
+
     Raises:
         DataError: there is no tree.
     """
@@ -30,6 +33,9 @@ def link(text: str, tree: Tree | str | PathLike[str]) -> list[Annotation]:
     Args:
         text: English or Chinese.
         tree: a loaded tree, or its folder. A folder's index is kept between runs, so it is the faster way.
+
+    Returns:
+        mentions in the order of the text; spans are offsets in characters
     """
     annotator = Annotator.of(tree) if isinstance(tree, Tree) else _annotator(_folder(Path(tree)))
     return annotator.annotate(text)

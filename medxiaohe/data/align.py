@@ -87,6 +87,21 @@ class _Row:
 
 
 def align(settings: AlignSettings, out: Path, *, corpus: Path, tree: Path) -> dict[str, Any]:
+    """Drop rows whose text contradicts what else they say.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        corpus: folder of a data stage.
+        tree: folder of a built tree.
+
+    Returns:
+        the summary of the stage: `read`, `kept`, `dropped`, `unchecked`, `undecided`, `judge`
+
+    Raises:
+        JudgeFailed: the judge does not recognise planted mismatches.
+        DataError: no row is left.
+    """
     graph = Graph.load(tree)
     rules = Rules(graph, finder(tree), lexicon(tree))
     work = io.scratch(

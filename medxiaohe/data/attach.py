@@ -90,6 +90,20 @@ class AttachSettings:
 
 
 def attach(settings: AttachSettings, out: Path, *, tree: Path, corpus: Path | None = None) -> dict[str, Any]:
+    """Extract new entities from passages and attach them to the tree.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        tree: folder of a built tree.
+        corpus: folder of a data stage; None: `settings.passages`.
+
+    Returns:
+        the summary of the stage: counts of names, entities, attached and dropped ones
+
+    Raises:
+        ConfigError: passages are given twice, or not at all.
+    """
     plugins.need("numpy", why="attaching entities")
     passages = read_passages(settings, corpus)
     skeleton = Tree.load(tree)

@@ -76,6 +76,19 @@ class Label:
 
 
 def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str, Any]:
+    """Classify texts as medical or general by self-training.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        corpus: folder of a data stage.
+
+    Returns:
+        the summary of the stage: `rows`, `medical`, `general`, `rounds`
+
+    Raises:
+        DataError: a source of seeds has no rows.
+    """
     plugins.need("numpy", why="data.classify")
     with Rows(corpus) as rows:
         places = {sample.id: (place, sample.source) for place, sample in track(rows, "index")}

@@ -73,6 +73,20 @@ class CurateSettings:
 
 
 def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | None = None) -> dict[str, Any]:
+    """Filter, deduplicate and decontaminate a corpus.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        corpus: folder of data.read, data.link or data.classify.
+        tree: folder of a built tree, for coverage.json.
+
+    Returns:
+        the summary of the stage: `read`, `kept`, `dropped` {reason: n}, `contaminated`, `normalised`
+
+    Raises:
+        DataError: no row is left, or a task has no test items to compare with.
+    """
     plugins.need("numpy", "PIL", why="data.curate")
     for name in settings.filters:  # a wrong name is found before the first row is read
         plugins.load("filters", name)

@@ -42,6 +42,19 @@ class DeidentifySettings:
 
 
 def deidentify(settings: DeidentifySettings, out: Path, *, corpus: Path) -> dict[str, Any]:
+    """Replace names, dates, numbers and places in texts, and remove ids of patients and studies.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        corpus: folder of a data stage.
+
+    Returns:
+        the summary of the stage: `rows`, `changed`, `spans`, `by_source`, `account`
+
+    Raises:
+        ConfigError: a source is not in the corpus.
+    """
     file = rows_of(corpus)
     stage = begin(__name__, settings, out, inputs=[file])
     options = {"sources": list(settings.sources)}

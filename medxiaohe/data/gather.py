@@ -56,6 +56,22 @@ class GatherSettings:
 def gather(
     settings: GatherSettings, out: Path, *, tree: Path, corpus: Path, pool: Path | None = None
 ) -> dict[str, Any]:
+    """Find rows about entities that a corpus hardly mentions.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        tree: folder of a built tree.
+        corpus: folder of a data stage, whose thin nodes are searched for.
+        pool: folder of a data stage to search in; None: the corpus.
+
+    Returns:
+        the summary of the stage: `thin` {kind: n}, `nodes`, `nodes_with_items`, `samples`, `how`,
+        `by_kind`
+
+    Raises:
+        DataError: no entity is thin, or the corpus has no coverage.json.
+    """
     graph = Graph.load(tree)
     counts = coverage_of(corpus)
     _known(settings.kinds, graph)

@@ -71,6 +71,21 @@ class IndexSettings:
 def index(
     settings: IndexSettings, out: Path, *, corpus: Path | None = None, tree: Path | None = None
 ) -> dict[str, Any]:
+    """Build a store of documents that tools and workflows search.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        corpus: folder of a data stage; None: `settings.path`.
+        tree: folder of a built tree, for a graph store.
+
+    Returns:
+        the summary of the stage: counts of documents and chunks, of nodes and relations, or of images
+
+    Raises:
+        ConfigError: a setting does not fit the kind of store.
+        DataError: there is no document.
+    """
     if settings.kind == "graph":
         return graph.build_graph(out, track(_facts(settings, tree), "facts"))
     if (corpus is None) == (not settings.path):

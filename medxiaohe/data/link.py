@@ -53,6 +53,22 @@ class LinkSettings:
 
 
 def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None = None) -> dict[str, Any]:
+    """Link mentions of entities in every text.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        tree: folder of a built tree.
+        corpus: folder of a data stage; None: `settings.path`.
+
+    Returns:
+        the summary of the stage: `samples`, `mentions`, `entities_covered`, `reasons`, `negated`,
+        `uncertain`, `ambiguous`
+
+    Raises:
+        ConfigError: texts are given twice, or not at all.
+        DataError: there is no text.
+    """
     files = _files(settings, corpus)
     options = {"tree": str(tree.absolute()), "rules": settings.rules, "license": settings.license}
     texts = [corpus] if corpus else files

@@ -102,6 +102,21 @@ class _Plan:
 
 
 def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | None = None) -> dict[str, Any]:
+    """Draw the rows that are trained on, without replacement.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a data stage.
+        tree: folder of a built tree, for balancing by entity.
+
+    Returns:
+        the summary of the stage: `documents`, `instructions`, `prompts`, `by_source`, `by_bucket`
+
+    Raises:
+        ConfigError: shares that cannot be met together.
+        DataError: the data has no row of a kind that is asked for.
+    """
     file = rows_of(data)
     stage = begin(__name__, settings, out, inputs=[file, tree, plugins.available("tasks")])
     pieces = stage.split([file])

@@ -53,6 +53,19 @@ class PlaceSettings:
 
 
 def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
+    """Attach entities without parents to their most likely parent.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        tree: folder of a built tree.
+
+    Returns:
+        the summary of the stage: `asked`, `placed`, `by_source`, `checked`, `entities`
+
+    Raises:
+        DataError: no entity is without parents.
+    """
     plugins.need("numpy", why="placing entities")
     whole = Tree.load(tree)
     work = io.scratch(out, [settings, io.content(tree, "entities.jsonl")])

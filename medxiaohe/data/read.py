@@ -115,7 +115,21 @@ class ReadSettings:
 
 
 def read(settings: ReadSettings, out: Path, *, tree: Path | None = None) -> dict[str, Any]:
-    """Read all sources; without a tree the samples have no entities."""
+    """Read all sources; without a tree the samples have no entities.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        tree: folder of a built tree; None: samples have no entities.
+
+    Returns:
+        the summary of the stage: `read`, `written`, `dropped`, `dead`, `sources`, `mentions`,
+        `entities_covered`
+
+    Raises:
+        ConfigError: an unknown reader, task or option.
+        DataError: a source cannot be read, or none of its rows.
+    """
     for source in settings.sources:  # a wrong name is found before the first row is read
         plugins.load("readers" if source.reader else "tasks", source.reader_name or source.task)
     parts = read_parts.parts(settings.sources, int(settings.part_mb * (1 << 20)))

@@ -84,6 +84,22 @@ def synthesise(
     corpus: Path | None = None,
     items: Path | None = None,
 ) -> dict[str, Any]:
+    """Write rows about rare entities from the facts of the tree.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        tree: folder of a built tree.
+        corpus: folder of a data stage, whose thin nodes are written for.
+        items: folder of data.gather or data.align, whose nodes are written for.
+
+    Returns:
+        the summary of the stage: `corpus`, `enriched`, `nodes`, `nodes_thin_after`, `made`, `refused`,
+        `contaminated`
+
+    Raises:
+        DataError: no entity is thin, or nothing could be written.
+    """
     graph = Graph.load(tree)
     before = coverage_of(corpus) if corpus else {}
     nodes = _nodes(settings, graph, before, items)

@@ -70,6 +70,20 @@ class TeachSettings:
 
 
 def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> dict[str, Any]:
+    """Have teacher models write chains of thought, and keep those that pass the checks.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        corpus: folder of a data stage with questions and answers.
+        tree: folder of a built tree.
+
+    Returns:
+        the summary of the stage: `kept`, `drafts`, `by_teacher`, `teachers`
+
+    Raises:
+        ModelError: a teacher stopped answering for good.
+    """
     graph, names = Graph.load(tree), finder(tree)
     work = io.scratch(
         out,

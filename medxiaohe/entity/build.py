@@ -79,6 +79,19 @@ class Said:
 
 
 def build(settings: BuildSettings, out: Path) -> dict[str, Any]:
+    """Build the Medical Entity Tree from vocabularies.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+
+    Returns:
+        the summary of the stage: `entities`, `names`, `kinds`, `layers`, `sources`, `problems`, `merges`,
+        `relations`, ...
+
+    Raises:
+        DataError: a vocabulary cannot be read.
+    """
     problems = Problems()
     said = [
         _read(vocabulary, settings.kinds, problems)

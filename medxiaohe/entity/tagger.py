@@ -340,7 +340,20 @@ class TaggerSettings:
 
 
 def tagger(settings: TaggerSettings, out: Path, *, tree: Path) -> dict[str, Any]:
-    """Stage entity.tagger: train a Tagger on marked texts and the tree, and save it in `out`."""
+    """Stage entity.tagger: train a Tagger on marked texts and the tree, and save it in `out`.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        tree: folder of a built tree.
+
+    Returns:
+        the summary of the stage: `documents`, `mentions`, `features`, `lean`, `words_in_classes`,
+        `encoder`, `before`
+
+    Raises:
+        DataError: there is no marked text to learn from.
+    """
     if settings.options.encoder:
         encoders.place_of(settings.options.encoder.model)  # before minutes of reading
     found = _marked(settings.gold, settings.splits)

@@ -14,7 +14,14 @@ VERDICTS = {"yes", "no", "maybe", "true", "false"}
 
 def gold_words(sample: Sample) -> frozenset[str]:
     """The words of the right answer, that of an option where its letter is the gold; none where it is yes, no
-    or a number, which no passage says or fails to say."""
+    or a number, which no passage says or fails to say.
+
+    Args:
+        sample: with a target.
+
+    Returns:
+        words in lower case; empty where no passage can state the answer
+    """
     target = sample.target.strip()
     letter = ord(target.upper()) - ord("A") if len(target) == 1 and target.isascii() else -1
     text = sample.choices[letter] if 0 <= letter < len(sample.choices) else next(iter(golds(sample)), "")

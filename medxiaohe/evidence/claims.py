@@ -62,7 +62,15 @@ def by_findings(text: str, words: Lexicon | None = None, recited: Sequence[str] 
 
 
 def by_rules(text: str, recited: Sequence[str] = ()) -> list[Claim]:
-    """Claims of any text: its sentences, and the parts of a sentence that have a verb of their own."""
+    """Claims of any text: its sentences, and the parts of a sentence that have a verb of their own.
+
+    Args:
+        text: of any kind.
+        recited: texts that are no claims though the text repeats them, such as wrong options.
+
+    Returns:
+        claims with their spans, in order
+    """
     found: list[Claim] = []
     for start, end in sentence_spans(text):
         said = " ".join(text[start:end].split())
@@ -85,6 +93,14 @@ def by_judge(judge: Judge, text: str, recited: Sequence[str] = ()) -> list[Claim
     """The atomic claims of a text by a judge; None where the judge failed.
 
     A claim is placed at the sentence that has most of its words, and nowhere where none has.
+
+    Args:
+        judge: which splits the text.
+        text: of any kind.
+        recited: texts that are no claims though the text repeats them.
+
+    Returns:
+        claims with their spans, or None
     """
     (said,) = atomic(judge, [text], [recited])
     if said is None:

@@ -40,7 +40,15 @@ class Study:
 
 
 def check(study: Study) -> None:
-    """ConfigError where the parts of a study cannot belong together, or are too many."""
+    """ConfigError where the parts of a study cannot belong together, or are too many.
+
+    Args:
+        study: what is on record.
+
+    Raises:
+        ConfigError: there are too many images or words, or the earlier report is of another patient or
+            later.
+    """
     if len(study.images) > MAX_IMAGES:
         raise ConfigError(f"{len(study.images)} images: a report is of at most {MAX_IMAGES}")
     words = sum(len(text.split()) for text in (*study.texts.values(), study.prior))
@@ -104,7 +112,14 @@ def similar(study: Study, store: ReportsByImage, top: int = 3) -> tuple[Evidence
 
 
 def documents(study: Study) -> dict[str, bytes]:
-    """SHA-256 -> bytes of each text that evidence of the study was cut from."""
+    """SHA-256 -> bytes of each text that evidence of the study was cut from.
+
+    Args:
+        study: what is on record.
+
+    Returns:
+        SHA-256 digest -> the text as bytes
+    """
     texts = [*study.texts.values(), *([study.prior] if study.prior.strip() else [])]
     return {_digest(text): text.encode() for text in texts}
 

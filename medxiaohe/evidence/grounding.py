@@ -34,7 +34,17 @@ class Grounded:
 
 def open_claims(draft: str, evidence: Sequence[Evidence], verifiers: Sequence[Verifier],
                 recited: Sequence[str] = ()) -> list[Claim]:  # fmt: skip
-    """The claims of a draft that no evidence so far supports or contradicts, in order."""
+    """The claims of a draft that no evidence so far supports or contradicts, in order.
+
+    Args:
+        draft: the answer so far.
+        evidence: what was found.
+        verifiers: in the order in which they decide.
+        recited: texts that are no claims though the draft repeats them.
+
+    Returns:
+        claims to search evidence for
+    """
     claims = by_rules(draft, recited)
     decided = ruled(claims, evidence, verifiers).decided
     pairs = zip(claims, decided, strict=True)

@@ -35,6 +35,7 @@ class Points:
 
     @property
     def value(self) -> float:
+        """(covered - false) / points, at least 0."""
         return max(0.0, (self.covered - self.false) / self.points) if self.points else 0.0
 
 
@@ -76,7 +77,18 @@ def _is_false(claim: Claim, label: str) -> bool:
 
 
 def key_points(sample: Sample, trace: Trace) -> Score:
-    """The score of a reply; the target is JSON {"points": [...], "record": "..."}."""
+    """The score of a reply; the target is JSON {"points": [...], "record": "..."}.
+
+    Args:
+        sample: its target is JSON {points: [...], record: ...}.
+        trace: its answer is scored.
+
+    Returns:
+        from 0 to 1; `unparsed` or `refused` without an answer
+
+    Raises:
+        DataError: the target has another form.
+    """
     points, record = _target(sample.target)
     if nothing := no_answer(NAME, trace, " ".join(points)):
         return nothing

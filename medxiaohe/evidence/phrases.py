@@ -14,7 +14,15 @@ NOT_VERIFIED = "Not verified:"  # before a sentence that nobody could judge
 
 
 def phrase(one: Finding, words: Lexicon) -> str:
-    """One telegraphic sentence, as impressions of radiology reports are written."""
+    """One telegraphic sentence, as impressions of radiology reports are written.
+
+    Args:
+        one: a finding.
+        words: names of findings.
+
+    Returns:
+        a sentence such as "No left pleural effusion."
+    """
     name = words.name_of(one.name)
     size = f"{one.size_mm:g} mm" if one.size_mm is not None else ""
     before = {"absent": "no", "uncertain": UNCERTAIN}.get(one.status, "")

@@ -66,7 +66,14 @@ class Share:
 
 
 def phrases(text: str) -> list[Phrase]:
-    """The sentences of a report, each with the boxes that stand behind it."""
+    """The sentences of a report, each with the boxes that stand behind it.
+
+    Args:
+        text: a report; boxes are [left, top, right, bottom] behind a sentence.
+
+    Returns:
+        sentences with their boxes
+    """
     found, last = list[Phrase](), 0
     for match in BOXES.finditer(text):
         found += [Phrase(one) for one in sentences(text[last : match.start()]) if re.search(r"\w", one)]
@@ -133,7 +140,17 @@ class Entailed:
 def entailed(
     phrase: Phrase, by: Sequence[Phrase], verifiers: Sequence[Verifier], size: tuple[int, int] | None = None
 ) -> Entailed:
-    """Whether some phrases entail another."""
+    """Whether some phrases entail another.
+
+    Args:
+        phrase: what should follow.
+        by: phrases of the other report.
+        verifiers: in the order in which they decide.
+        size: width and height of the image in pixels.
+
+    Returns:
+        whether words, and boxes, are entailed, and whether nothing could be judged
+    """
     claims = by_findings(phrase.text)
     if not claims:
         return Entailed(False, False, True)
@@ -146,7 +163,15 @@ def entailed(
 
 
 def covered(box: Sequence[int], others: Sequence[Sequence[int]]) -> float:
-    """Share of the pixels of a box (left, top, right, bottom) that lie in the union of others."""
+    """Share of the pixels of a box (left, top, right, bottom) that lie in the union of others.
+
+    Args:
+        box: left, top, right, bottom.
+        others: boxes in the same unit.
+
+    Returns:
+        from 0 to 1
+    """
     left, top, right, bottom = box
     clipped = [(max(a, left), max(b, top), min(c, right), min(d, bottom)) for a, b, c, d in others]
     inside = [one for one in clipped if one[0] < one[2] and one[1] < one[3]]

@@ -93,6 +93,7 @@ class Revised:
 
     @property
     def text(self) -> str:
+        """The lines, joined by blanks."""
         return " ".join(line.text for line in self.lines)
 
 

@@ -74,6 +74,7 @@ class Written:
 
     @property
     def sentences(self) -> tuple[Sentence, ...]:
+        """The sentences of all sections, in order."""
         return tuple(one for section in self.sections for one in section)
 
 
@@ -82,7 +83,17 @@ Rule = Callable[[Written], bool | None]  # None: there is nothing that it could 
 
 @functools.cache
 def static(file: Path = FILE) -> tuple[Criterion, ...]:
-    """The criteria of a file; DataError for a line that is none."""
+    """The criteria of a file; DataError for a line that is none.
+
+    Args:
+        file: JSON lines {name, text, points, by}.
+
+    Returns:
+        criteria in the order of the file
+
+    Raises:
+        DataError: a line has another form or names an unknown rule.
+    """
     found = []
     for number, row in enumerate(io.read_jsonl(file), 1):
         try:
@@ -96,7 +107,14 @@ def static(file: Path = FILE) -> tuple[Criterion, ...]:
 
 
 def dynamic(gold: str) -> tuple[Criterion, ...]:
-    """The criteria of one item, from the findings of its reference."""
+    """The criteria of one item, from the findings of its reference.
+
+    Args:
+        gold: the reference report.
+
+    Returns:
+        one criterion for each finding
+    """
     found: dict[str, Criterion] = {}
     for one in lexicon().findings(gold):
         if one.person == "patient" and one.name not in found:
@@ -148,7 +166,15 @@ def read(trace: Trace, gold: str) -> Written:
 
 
 def decided(one: Criterion, written: Written) -> bool | None:
-    """Whether a criterion of rules is met."""
+    """Whether a criterion of rules is met.
+
+    Args:
+        one: a criterion whose `by` is a rule.
+        written: the report.
+
+    Returns:
+        None where the rule does not apply
+    """
     if one.by.startswith((STATES, DENIED)):
         name = one.by.partition(":")[2].strip()
         own = [f for s in written.sentences for f in s.findings if f.name == name and f.status != "absent"]
@@ -248,5 +274,14 @@ RULES: dict[str, Rule] = {
 
 
 def report_rubric(sample: Sample, trace: Trace, *, judged: bool = False) -> Score:
-    """Preferences about a report as a score."""
+    """Preferences about a report as a score.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        judged: whether criteria that need a judge are asked of it.
+
+    Returns:
+        points met of points decided, from 0 to 1
+    """
     return rated(sample, trace, judged=judged)

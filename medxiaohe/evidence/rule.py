@@ -40,7 +40,15 @@ class Ruled:
 def named(
     names: Sequence[str] = RULES, settings: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Verifier]:
-    """Verifiers by name, each with its settings."""
+    """Verifiers by name, each with its settings.
+
+    Args:
+        names: of `medxiaohe list verifiers`, or file.py:function.
+        settings: name -> keyword arguments.
+
+    Returns:
+        verifiers in the same order
+    """
     return [partial(plugins.load("verifiers", name), **(settings or {}).get(name, {})) for name in names]
 
 

@@ -112,7 +112,15 @@ def split(text: str, words: Lexicon | None = None) -> list[Sentence]:
 
 
 def kind_of(text: str, found: Sequence[Finding]) -> SentenceKind:
-    """The kind of one sentence, by its words and the findings in it."""
+    """The kind of one sentence, by its words and the findings in it.
+
+    Args:
+        text: one sentence.
+        found: findings in it.
+
+    Returns:
+        one of `SentenceKind`
+    """
     if text.rstrip("\"')] ").endswith(("?", "？")):
         return "question"
     if compares(text):

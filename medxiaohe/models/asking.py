@@ -69,7 +69,14 @@ class Outcome:
     asked: tuple[Message, ...] = ()  # the last request
 
     def record(self, writer: str) -> dict[str, Any]:
-        """The provenance of a row that was made of this reply."""
+        """The provenance of a row that was made of this reply.
+
+        Args:
+            writer: name of who wrote the row.
+
+        Returns:
+            {writer, calls, cost, asked: key of the request}
+        """
         return {"writer": writer, "calls": self.calls, "cost": round(self.cost, 8), "asked": self.key}
 
 
@@ -183,7 +190,14 @@ class Client:
         return [talk.outcome for talk in talks]
 
     def drawing(self, seed: int) -> Client:
-        """The same client with another seed of the backend's sampling; what they spend counts together."""
+        """The same client with another seed of the backend's sampling; what they spend counts together.
+
+        Args:
+            seed: of the backend's sampling.
+
+        Returns:
+            this client, or a copy that shares its spending
+        """
         if self.seed == seed:
             return self
         other = copy.copy(self)
@@ -199,7 +213,11 @@ class Client:
         return other
 
     def check(self) -> None:
-        """ModelError where the model has answered nothing at all so far."""
+        """ModelError where the model has answered nothing at all so far.
+
+        Raises:
+            ModelError: the model answered no request at all.
+        """
         self._health.check()
 
     # ---- as a model --------------------------------------------------------------------------------
@@ -226,6 +244,16 @@ class Client:
 
         The reply to a conversation that failed, or lies beyond the budget, has `error` set and no parts; a
         conversation that holds such a reply is not asked on. Raises ModelError where the model is gone.
+
+        Args:
+            conversations: each a sequence of messages that ends with what is answered.
+            tools: functions that the model may call.
+
+        Returns:
+            one assistant message for each conversation
+
+        Raises:
+            ModelError: the model stopped answering for good.
         """
         found = dict(pair for group in self.replies(conversations, tools) for pair in group)
         return [found[i] for i in range(len(conversations))]
@@ -233,7 +261,18 @@ class Client:
     def replies(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[list[tuple[int, Message]]]:
-        """The same replies as they come, each with the index of its conversation."""
+        """The same replies as they come, each with the index of its conversation.
+
+        Args:
+            conversations: each a sequence of messages that ends with what is answered.
+            tools: functions that the model may call.
+
+        Yields:
+            groups of (index of the conversation, its reply)
+
+        Raises:
+            ModelError: the model stopped answering for good.
+        """
         ready: list[tuple[int, Message]] = []
         places: list[tuple[int, str, int, float]] = []  # index, key, how-manieth time, estimated tokens
         for i, messages in enumerate(conversations):

@@ -89,6 +89,12 @@ def agree(loaded: Loaded) -> None:
 
     Special tokens that nobody writes may be without: text-only Gemma 3 has one for images behind its last
     embedding.
+
+    Args:
+        loaded: a model with its processor.
+
+    Raises:
+        ModelError: the tokenizer has more tokens than the model, or another token for images.
     """
     rows, tokenizer = loaded.model.get_input_embeddings().weight.shape[0], loaded.processor.tokenizer
     image = families.of(loaded.processor).image_token_id(loaded.processor)
@@ -109,7 +115,17 @@ def agree(loaded: Loaded) -> None:
 
 
 def processor(name: str) -> Any:
-    """The processor of a checkpoint, a TextProcessor for a language model. Raises as `load` does."""
+    """The processor of a checkpoint, a TextProcessor for a language model. Raises as `load` does.
+
+    Args:
+        name: starter, a folder in hub layout, or a hub id.
+
+    Returns:
+        a processor of transformers, or a TextProcessor
+
+    Raises:
+        ModelError: there is no such checkpoint, or it cannot be loaded.
+    """
     plugins.need("torch", "transformers", why=f"reading with the processor of {name!r}")
     place = resolve(name)
     templates.bound()
@@ -241,13 +257,25 @@ def resolve(name: str) -> str:
 
 
 def pinned(name: str) -> str:
-    """The name of a checkpoint, of a hub id with the commit that it stands for today."""
+    """The name of a checkpoint, of a hub id with the commit that it stands for today.
+
+    Args:
+        name: starter, a folder, or a hub id.
+
+    Returns:
+        the name; of a hub id ORG/NAME@COMMIT
+    """
     if name == "starter" or Path(name).expanduser().is_dir() or not hub.is_id(name):
         return name
     return hub.snapshot(name).name
 
 
 def save(loaded: Loaded, folder: Path) -> None:
-    """Write the checkpoint: config, safetensors, processor, chat template."""
+    """Write the checkpoint: config, safetensors, processor, chat template.
+
+    Args:
+        loaded: a model with its processor.
+        folder: where to write; it is created.
+    """
     loaded.model.save_pretrained(folder)
     loaded.processor.save_pretrained(folder)

@@ -76,6 +76,17 @@ def embedder(name: str = "minilm", device: str = "cpu") -> Embedder:
     A folder is in hub layout; its 1_Pooling/config.json says whether the first token or the mean is taken,
     the mean when there is none; its config_sentence_transformers.json what queries and documents begin with.
     Raises ConfigError when there is no such encoder.
+
+    Args:
+        name: minilm, e5, ngrams, or a folder.
+        device: of torch, such as cpu or cuda.
+
+    Returns:
+        an embedder whose vectors have length one
+
+    Raises:
+        ConfigError: there is no such encoder.
+        ModelError: the encoder cannot be loaded.
     """
     if name == "ngrams":
         return Embedder(
@@ -121,7 +132,14 @@ def _transformer(folder: Path, name: str, device: str) -> Embedder:
 
 
 def prompts(folder: Path) -> dict[str, str]:
-    """What texts of a kind begin with, as sentence-transformers writes it; "" stands for its default."""
+    """What texts of a kind begin with, as sentence-transformers writes it; "" stands for its default.
+
+    Args:
+        folder: of a sentence encoder.
+
+    Returns:
+        kind of text, such as query -> its prefix
+    """
     path = folder / "config_sentence_transformers.json"
     settings = io.read_json(path) if path.is_file() else {}
     found = {kind: str(text) for kind, text in (settings.get("prompts") or {}).items()}

@@ -39,7 +39,14 @@ class ImageEmbedder:
     _encode_text: Callable[[Sequence[str]], np.ndarray] | None = None
 
     def encode(self, refs: Sequence[ImageRef]) -> np.ndarray:
-        """Rows of length one, float32 (len(refs), dim), in the order of the images."""
+        """Rows of length one, float32 (len(refs), dim), in the order of the images.
+
+        Args:
+            refs: images.
+
+        Returns:
+            float32 of shape (len(refs), dim)
+        """
         import numpy as np
 
         if not refs:
@@ -53,7 +60,17 @@ class ImageEmbedder:
         return unit(np.concatenate(rows))
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
-        """Rows of texts in the space of the images; DataError where the embedder has none."""
+        """Rows of texts in the space of the images; DataError where the embedder has none.
+
+        Args:
+            texts: queries.
+
+        Returns:
+            float32 of shape (len(texts), dim)
+
+        Raises:
+            DataError: the embedder has no encoder of texts.
+        """
         if self._encode_text is None:
             raise DataError(
                 f"{self.name} has no vectors of texts: ask with an image, or train heads with train.retriever"
@@ -62,7 +79,14 @@ class ImageEmbedder:
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length one; a row of zeros points along the first axis."""
+    """Rows of length one; a row of zeros points along the first axis.
+
+    Args:
+        rows: of shape (n, dim).
+
+    Returns:
+        float32 of the same shape
+    """
     import numpy as np
 
     rows = rows.astype(np.float32)
@@ -106,7 +130,19 @@ def _thumbnails(pictures: Sequence[Any]) -> np.ndarray:
 
 @functools.lru_cache(maxsize=2)
 def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
-    """The class token and the mean of the patches of a vision transformer, one after the other."""
+    """The class token and the mean of the patches of a vision transformer, one after the other.
+
+    Args:
+        folder: a vision model in hub layout.
+        name: recorded as the name of the embedder.
+        device: of torch.
+
+    Returns:
+        an embedder of images
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
     plugins.need("torch", "transformers", why=f"the embedder of images {name}")
     import torch
     from transformers import AutoModel

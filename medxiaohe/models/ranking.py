@@ -38,6 +38,17 @@ def nats(
 
     `beginning` holds the keys and values of the first `shared` tokens of every prompt, where these were read
     before.
+
+    Args:
+        model: a causal language model of transformers.
+        processor: of the model.
+        prompts: rendered prompts.
+        answers: for each prompt its answers as token ids.
+        beginning: keys and values of the common first tokens, read before.
+        shared: number of these tokens.
+
+    Returns:
+        for each prompt one number for each answer
     """
     import torch
 

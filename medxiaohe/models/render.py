@@ -51,7 +51,17 @@ class Rendered:
     num_images: int = 0
 
     def cut(self, max_tokens: int) -> Rendered:
-        """The first `max_tokens` tokens; DataError when that would cut into an image."""
+        """The first `max_tokens` tokens; DataError when that would cut into an image.
+
+        Args:
+            max_tokens: length of the result at most.
+
+        Returns:
+            the row itself where it is short enough
+
+        Raises:
+            DataError: the row has images and is longer.
+        """
         if len(self.tokens) <= max_tokens:
             return self
         if self.num_images:
@@ -125,7 +135,20 @@ def render_prompt(
     opener: Callable[[ImageRef], Image] | None = images.open_image,
 ) -> Rendered:
     """Tokens of a conversation up to where the model should go on: what rollouts, evaluation and serving
-    see."""
+    see.
+
+    Args:
+        messages: the conversation, gold excluded.
+        processor: of the model.
+        tools: functions that the model may call, shown in the prompt.
+        opener: how images are opened; None: their places only.
+
+    Returns:
+        tokens, mask (all False) and image features
+
+    Raises:
+        DataError: there is no message, or the template cannot show the conversation.
+    """
     if not messages:
         raise DataError("nothing to ask: the conversation has no message")
     if messages[0].role == "document":  # a text to go on with, as it is: no chat template, no end
@@ -197,6 +220,15 @@ def batch(
 
     `side` is where the padding goes: "right" for training, "left" for generation; there after the first
     `shared` tokens.
+
+    Args:
+        rows: rendered conversations.
+        processor: of the model.
+        side: where the padding goes: right (training) or left (generation).
+        shared: with side left, number of first tokens that stay before the padding.
+
+    Returns:
+        tensors by name; labels are -100 where no loss is taken
     """
     import torch
 
@@ -224,6 +256,13 @@ def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, t
 
     Positions start again with every conversation, and there is no attention mask: that is how transformers
     knows what must not see what. No conversation is asked to predict the first token of the next.
+
+    Args:
+        sequences: for each sequence its conversations.
+        processor: of the model.
+
+    Returns:
+        tensors by name; labels are -100 where no loss is taken
     """
     import torch
 
@@ -270,6 +309,14 @@ def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()
     What a template does not know is told in words it does: tools and calls by `tool_prompt`, a system
     prompt in
     front of the first turn.
+
+    Args:
+        messages: the conversation.
+        processor: of the model.
+        tools: functions that the model may call.
+
+    Returns:
+        rows {role, content, tool_calls}
     """
     rows: list[dict[str, Any]] = []
     for message in messages:
@@ -293,7 +340,16 @@ def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()
 
 
 def plain(text: str, processor: Any, kept: Sequence[str] = ()) -> str:
-    """The text with every special token of the model broken up but those `kept`: `<image>` is `< image>`."""
+    """The text with every special token of the model broken up but those `kept`: `<image>` is `< image>`.
+
+    Args:
+        text: of a message.
+        processor: of the model.
+        kept: special tokens that stay whole.
+
+    Returns:
+        the text; no special token can be read from it
+    """
     for token in special_tokens(processor):
         if token in text and token not in kept:
             text = text.replace(token, f"{token[0]} {token[1:]}")

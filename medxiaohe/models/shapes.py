@@ -81,7 +81,15 @@ def config(name: str) -> Any:
 
 
 def empty(name: str, dtype: Any) -> Any:
-    """The model of a configuration with weights that have sizes and no memory (torch's device meta)."""
+    """The model of a configuration with weights that have sizes and no memory (torch's device meta).
+
+    Args:
+        name: starter, a folder, a hub id, or a key of `SHAPES`.
+        dtype: of torch.
+
+    Returns:
+        a model on the device meta
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 

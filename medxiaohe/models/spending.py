@@ -31,9 +31,11 @@ class CallBudget:
 
     @property
     def limited(self) -> bool:
+        """Whether anything is limited."""
         return self.max_calls is not None or self.max_tokens is not None or self.max_cost is not None
 
     def cost(self, tokens_in: float, tokens_out: float) -> float:
+        """Cost of tokens, in the unit of the prices (which are for a million tokens)."""
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
 
 
@@ -47,11 +49,20 @@ class Spending:
     cost: float = 0.0
 
     def add(self, budget: CallBudget, tokens_in: float, tokens_out: float = 0.0) -> None:
+        """Count the tokens of a request and what they cost."""
         self.tokens_in, self.tokens_out = self.tokens_in + tokens_in, self.tokens_out + tokens_out
         self.cost += budget.cost(tokens_in, tokens_out)
 
     def refusal(self, budget: CallBudget, tokens_in: float) -> str:
-        """Why a request of so many tokens is beyond the budget, or ""."""
+        """Why a request of so many tokens is beyond the budget, or "".
+
+        Args:
+            budget: the limits.
+            tokens_in: estimated tokens of the request.
+
+        Returns:
+            a sentence, or ""
+        """
         if budget.max_calls is not None and self.calls >= budget.max_calls:
             return f"{SPENT} of {budget.max_calls} calls is spent"
         if budget.max_tokens is not None and self.tokens_in + self.tokens_out + tokens_in > budget.max_tokens:

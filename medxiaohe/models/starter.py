@@ -43,7 +43,14 @@ CHAT_TEMPLATE = """\
 
 
 def folder() -> Path:
-    """The starter checkpoint, built on first use (about half a minute) and verified by hash afterwards."""
+    """The starter checkpoint, built on first use (about half a minute) and verified by hash afterwards.
+
+    Returns:
+        a folder in hub layout, in the cache
+
+    Raises:
+        MissingExtra: torch, transformers or gguf is not installed.
+    """
     place = assets.cache_root() / "models" / f"starter-{VERSION}"
     plugins.need("torch", "transformers", "gguf", why="the starter model")
     with io.in_turn(place):  # a second process waits, then finds it built
@@ -104,6 +111,15 @@ def build() -> tuple[Any, Any]:
 
 
 def build_processor(language_folder: Path, gguf: str) -> Any:
+    """The processor: the language model's tokenizer with a token for images, and 84 x 84 pixels.
+
+    Args:
+        language_folder: of the language model.
+        gguf: name of its GGUF file, which has the tokenizer.
+
+    Returns:
+        a LlavaProcessor
+    """
     from transformers import AutoTokenizer, LlavaProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 

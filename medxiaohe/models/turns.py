@@ -41,6 +41,20 @@ def render_next(
     `ended`: the model has sampled the mark that ends its turn; where it has not, that mark is the first token
     here. RewritesTurns when the chat template
     rewrites earlier turns, DataError when it writes no end of turn.
+
+    Args:
+        messages: the conversation; the last assistant message was sampled.
+        processor: of the model.
+        tools: functions that the model may call.
+        ended: whether the sampled tokens include the mark that ends the turn.
+        opener: how images are opened.
+
+    Returns:
+        tokens that follow the sampled ones, without loss
+
+    Raises:
+        RewritesTurns: the chat template rewrites earlier turns.
+        DataError: the chat template writes no end of turn.
     """
     last = max(i for i, message in enumerate(messages) if message.role == "assistant")
     before = _template(messages[: last + 1], processor, generation=False, tools=tools)
@@ -76,6 +90,13 @@ def written(tokens: Sequence[int], processor: Any) -> str:
     """Text of sampled tokens, without special tokens other than the marks of thoughts and calls.
 
     Some tokenizers have those as special tokens; without them a thought would be read as the answer.
+
+    Args:
+        tokens: ids that the model sampled.
+        processor: of the model.
+
+    Returns:
+        the text
     """
     tokenizer = processor.tokenizer
     special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}

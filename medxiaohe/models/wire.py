@@ -43,6 +43,14 @@ def reply_from_text(text: str, messages: Sequence[Message], tools: Sequence[Tool
     were offered.
 
     What is not a well-formed call stays text: the workflow sees what the model wrote.
+
+    Args:
+        text: what the model generated.
+        messages: the conversation, for the ids of new calls.
+        tools: functions that were offered.
+
+    Returns:
+        an assistant message of texts and calls
     """
     if not tools:
         return Message("assistant", _texts([text]))
@@ -57,7 +65,18 @@ def reply_from_text(text: str, messages: Sequence[Message], tools: Sequence[Tool
 
 
 def reply_from_json(answer: Mapping[str, Any], messages: Sequence[Message]) -> Message:
-    """The assistant message of `choices[0].message`; DataError when it is not one."""
+    """The assistant message of `choices[0].message`; DataError when it is not one.
+
+    Args:
+        answer: `choices[0].message` of a chat completion.
+        messages: the conversation, for the ids of new calls.
+
+    Returns:
+        an assistant message of texts and calls
+
+    Raises:
+        DataError: the message has another form.
+    """
     content = answer.get("content") or answer.get("refusal") or ""
     if not isinstance(content, (str, list)):
         raise DataError("its message has no text where text should be")
@@ -95,6 +114,15 @@ def data_uri(ref: ImageRef) -> str:
 
 
 def call_of(written: str, name: str) -> ToolCall | None:
+    """Read a tool call from JSON {name, arguments}; None where it is not one.
+
+    Args:
+        written: the JSON.
+        name: id of the new call.
+
+    Returns:
+        the call, or None
+    """
     try:
         call = json.loads(written)
         arguments = call["arguments"]

@@ -33,8 +33,13 @@ def compare(settings: ComparisonSettings, out: Path, *, base: Path, other: Path)
     """Write index.html about two evals.run stages that asked the same items.
 
     Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
         base: the folder of the first evaluation.
         other: the folder of the second.
+
+    Returns:
+        {page: path}
 
     Raises:
         DataError: they have no item in common.

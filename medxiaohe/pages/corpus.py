@@ -49,7 +49,23 @@ def corpus(
     **others: Path,
 ) -> dict[str, str]:
     """Write index.html; `others` are stages of the run by their names: those between curation and mixture,
-    and around them."""
+    and around them.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        tree: folder of a built tree.
+        corpus: folder of data.read.
+        curated: folder of data.curate.
+        mixture: folder of data.mixture.
+        others: name -> folder of further stages.
+
+    Returns:
+        the summary of the stage: {page: path}
+
+    Raises:
+        DataError: a folder is not of the stage that its role says.
+    """
     fixed = {"tree": tree, "corpus": corpus, "curated": curated, "mixture": mixture}
     opened = {
         role: StageFolder(role, folder, io.read_json(folder / "stage.json"))

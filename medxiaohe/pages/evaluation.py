@@ -48,7 +48,16 @@ def model_name(results: Mapping[str, Any]) -> str:
 
 
 def evaluation(settings: EvaluationSettings, out: Path, *, run: Path) -> dict[str, str]:
-    """Write index.html about the evals.run stage in `run`."""
+    """Write index.html about the evals.run stage in `run`.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        run: folder of an evals.run stage.
+
+    Returns:
+        the summary of the stage: {page: path}
+    """
     results = io.read_json(run / "results.json")
     sliced = io.read_json(run / "slices.json") if (run / "slices.json").is_file() else {}
     shown = eval_items.collect(

@@ -46,7 +46,24 @@ def run(
     comparison: Path,
     **others: Path,
 ) -> dict[str, str]:
-    """Write index.html and MODEL_CARD.md; `others` are training and evaluation stages by their names."""
+    """Write index.html and MODEL_CARD.md; `others` are training and evaluation stages by their names.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        tree: folder of a built tree.
+        corpus: folder of data.read.
+        curated: folder of data.curate.
+        mixture: folder of data.mixture.
+        comparison: folder of evals.compare.
+        others: name -> folder of training and evaluation stages.
+
+    Returns:
+        the summary of the stage: {page: path, card: path}
+
+    Raises:
+        DataError: a field of the model card would be empty.
+    """
     if settings.images:
         plugins.need("PIL", why="showing the images of examples (or set `images: false`)")
     inputs = {

@@ -42,7 +42,21 @@ def workflows(
     ladder: Path | None = None,
     **runs: Path,
 ) -> dict[str, str]:
-    """Write index.html; `runs` are evals.run stages by their names, those of the comparison."""
+    """Write index.html; `runs` are evals.run stages by their names, those of the comparison.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        comparison: folder of evals.compare.
+        ladder: folder of evals.ladder.
+        runs: name -> folder of an evals.run stage of the comparison.
+
+    Returns:
+        the summary of the stage: {page: path}
+
+    Raises:
+        ConfigError: a folder is not an evaluation.
+    """
     found = io.read_json(comparison / "comparison.json")
     for name, folder in runs.items():
         if not (folder / "traces.jsonl").is_file():

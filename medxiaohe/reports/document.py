@@ -52,7 +52,14 @@ class Document:
         return sum(ruling.label == "supported" for ruling in self.rulings)
 
     def ruling_of(self, claim: Claim) -> Ruling:
-        """The ruling that counts for a claim."""
+        """The ruling that counts for a claim.
+
+        Args:
+            claim: of the report.
+
+        Returns:
+            its ruling
+        """
         return next(one for one in self.rulings if one.claim == claim.id)
 
 
@@ -93,7 +100,14 @@ def of_trace(trace: Trace) -> Document:
 
 
 def to_json(found: Document) -> dict[str, Any]:
-    """A report as JSON: sections with their sentences, claims, rulings and evidence."""
+    """A report as JSON: sections with their sentences, claims, rulings and evidence.
+
+    Args:
+        found: the report, read by `of_trace`.
+
+    Returns:
+        JSON of the format `FORMAT`
+    """
     sections = {"Findings": found.findings, "Impression": found.impression}
     return {
         "format": FORMAT,

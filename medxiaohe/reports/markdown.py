@@ -21,7 +21,14 @@ ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|&])")
 
 
 def markdown(found: Document) -> str:
-    """The report as a Markdown document; all text of models and documents is escaped."""
+    """The report as a Markdown document; all text of models and documents is escaped.
+
+    Args:
+        found: the report, read by `of_trace`.
+
+    Returns:
+        text in Markdown
+    """
     numbers = {item.id: n for n, item in enumerate(_cited(found), 1)}
     rows = ["# Report", "", f"**{STATEMENT}**", ""]
     for name, text in found.given.items():

@@ -82,7 +82,15 @@ def _check_options(name: str, options: Mapping[str, Any], known: Mapping[str, An
 
 
 def named(sample: Sample, task: Task) -> Sample:
-    """A row whose source is the name of its task: by that name training finds the scorers."""
+    """A row whose source is the name of its task: by that name training finds the scorers.
+
+    Args:
+        sample: an item of the task.
+        task: its task.
+
+    Returns:
+        the same row with `source` and `license` set
+    """
     return replace(sample, source=task.name, license=sample.license or task.license)
 
 
@@ -94,6 +102,7 @@ class Fingerprint:
         self._digest = hashlib.sha256()
 
     def add(self, s: Sample) -> None:
+        """Add the next item."""
         parts = [
             [
                 part if isinstance(part, str) else part.sha256
@@ -110,6 +119,14 @@ class Fingerprint:
 
 
 def fingerprint(samples: Iterable[Sample]) -> str:
+    """Hash items with their golds, images by digest; equal items in equal order give equal hashes.
+
+    Args:
+        samples: in the order of the task.
+
+    Returns:
+        the digest, as hexadecimal text
+    """
     made = Fingerprint()
     for sample in samples:
         made.add(sample)
@@ -118,12 +135,28 @@ def fingerprint(samples: Iterable[Sample]) -> str:
 
 def prompt_id(task: Task) -> str:
     """The name of the way to ask with a hash of its words: of the made-up example, so no data set changes
-    it."""
+    it.
+
+    Args:
+        task: whose example is asked.
+
+    Returns:
+        NAME@HASH
+    """
     return f"{task.prompt or task.name}@{io.fingerprint([message.text for message in task.example.prompt.messages])[:8]}"  # noqa: E501
 
 
 def changed(task: Task, split: str, samples: Iterable[Sample]) -> str:
-    """One sentence when these are not all the items that the task was written with, or ""."""
+    """One sentence when these are not all the items that the task was written with, or "".
+
+    Args:
+        task: with the fingerprints that it was written with.
+        split: of the items.
+        samples: all items of the split.
+
+    Returns:
+        a sentence, or ""
+    """
     return differs(task, split, fingerprint(samples)) if task.fingerprints.get(split) else ""
 
 

@@ -19,14 +19,28 @@ class Blobs:
         self._beside = {io.sha256(f): f for f in files if f.is_file() and not f.is_symlink()}
 
     def path(self, name: str) -> Path | None:
-        """Where the file of a digest is; None where there is none. Never a path that a record spells."""
+        """Where the file of a digest is; None where there is none. Never a path that a record spells.
+
+        Args:
+            name: SHA-256 digest, 64 hex digits.
+
+        Returns:
+            the path of the file, or None
+        """
         if not SHA256.fullmatch(name):
             return None
         inside = blob_path(self.folder, name)
         return inside if inside.is_file() else self._beside.get(name)
 
     def read(self, name: str) -> bytes | None:
-        """The bytes of the file, whatever they are; None where there is none."""
+        """The bytes of the file, whatever they are; None where there is none.
+
+        Args:
+            name: SHA-256 digest, 64 hex digits.
+
+        Returns:
+            its bytes, not checked against the digest, or None
+        """
         if (path := self.path(name)) is None:
             return None
         try:

@@ -111,7 +111,17 @@ def packed(value: Any) -> Any:
 
 
 def unpacked(value: Any) -> Any:
-    """The inverse of `packed`; DataError where a number is none."""
+    """The inverse of `packed`; DataError where a number is none.
+
+    Args:
+        value: what `packed` returned.
+
+    Returns:
+        JSON with floats and large integers
+
+    Raises:
+        DataError: a packed number is not a number.
+    """
     if isinstance(value, dict):
         if len(value) == 1 and not _TAGS.isdisjoint(value):
             ((tag, item),) = value.items()

@@ -34,6 +34,7 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
+        """The body of the note: origin, size, base64 of the root, each on a line."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
@@ -58,13 +59,34 @@ def new_key(name: str) -> tuple[str, str]:
 
 
 def public_key(private: str) -> str:
-    """The public key of a private one; DataError where it is none."""
+    """The public key of a private one; DataError where it is none.
+
+    Args:
+        private: text of a private key.
+
+    Returns:
+        text of the public key
+
+    Raises:
+        DataError: it is not a private key.
+    """
     name, seed = _private(private)
     return _verifier(name, _public(seed))
 
 
 def sign(checkpoint: Checkpoint, private: str = "") -> str:
-    """The checkpoint as a signed note; without a key a note that nobody signed."""
+    """The checkpoint as a signed note; without a key a note that nobody signed.
+
+    Args:
+        checkpoint: what is signed.
+        private: text of a private key, or "".
+
+    Returns:
+        the note, with an Ed25519 signature where there is a key
+
+    Raises:
+        DataError: it is not a private key.
+    """
     if not private:
         return checkpoint.text
     name, seed = _private(private)

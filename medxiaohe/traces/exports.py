@@ -17,12 +17,29 @@ PREDICATE = "https://medxiaohe.org/trace/v1"
 
 
 def read(trace: Stored) -> tuple[list[Record], dict[str, Opening]]:
-    """The records and openings of a trace; DataError where they cannot be read."""
+    """The records and openings of a trace; DataError where they cannot be read.
+
+    Args:
+        trace: as it is stored.
+
+    Returns:
+        its records, and id -> opening of those that are open
+
+    Raises:
+        DataError: a line is damaged.
+    """
     return [loads(line) for line in trace.lines], parse_openings(trace.openings)[1]
 
 
 def in_toto(trace: Stored) -> dict[str, Any]:
-    """An in-toto Statement v1: its subject is the answer of the trace, its predicate the head."""
+    """An in-toto Statement v1: its subject is the answer of the trace, its predicate the head.
+
+    Args:
+        trace: as it is stored.
+
+    Returns:
+        a statement as JSON
+    """
     records, openings = read(trace)
     answer = next(record for record in records if record["kind"] == "answer")
     subjects = [{"name": f"{answer['id']}/sealed", "digest": {"sha256": answer["sealed"]}}]

@@ -8,7 +8,14 @@ _SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # start-of-frame markers of 
 
 
 def frame_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels, or None where the bytes are of neither format."""
+    """Width and height in pixels, or None where the bytes are of neither format.
+
+    Args:
+        data: the first bytes of a file.
+
+    Returns:
+        (width, height), or None
+    """
     if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
         width, height = struct.unpack(">II", data[16:24])
         return width, height

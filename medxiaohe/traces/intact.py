@@ -45,7 +45,14 @@ class Opened:
     trace: Trace | None = None  # as it was recorded, where all of it is open
 
     def value(self, id: str) -> Any:
-        """What a record opens to, or None where it is closed."""
+        """What a record opens to, or None where it is closed.
+
+        Args:
+            id: of a record.
+
+        Returns:
+            the value that the record seals, or None
+        """
         return self.openings[id][1] if id in self.openings else None
 
 
@@ -59,7 +66,15 @@ class _Bad(Exception):
 
 def check_records(trace: Stored, found: Verdict) -> Opened | None:
     """Check one trace; its first bad record is added to the verdict, and then there is nothing to go on
-    with."""
+    with.
+
+    Args:
+        trace: as it is stored.
+        found: the verdict that is added to.
+
+    Returns:
+        the open records, or None where one is bad
+    """
     try:
         opened = _checked(trace)
     except _Bad as bad:

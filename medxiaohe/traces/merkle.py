@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 
 
 def leaf_hash(leaf: bytes) -> bytes:
+    """SHA-256(0x00 || leaf): the hash of a leaf."""
     return hashlib.sha256(b"\x00" + leaf).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
+    """SHA-256(0x01 || left || right): the hash of a node."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -56,7 +58,15 @@ def _split(size: int) -> int:
 
 
 def inclusion(index: int, hashes: Sequence[bytes]) -> list[bytes]:
-    """Proof that leaf `index` is in the tree over `hashes` (RFC 9162, section 2.1.3.1)."""
+    """Proof that leaf `index` is in the tree over `hashes` (RFC 9162, section 2.1.3.1).
+
+    Args:
+        index: of the leaf, from 0.
+        hashes: hashes of all leaves.
+
+    Returns:
+        hashes of the siblings, from the leaf up
+    """
     if len(hashes) <= 1:
         return []
     k = _split(len(hashes))
@@ -66,7 +76,18 @@ def inclusion(index: int, hashes: Sequence[bytes]) -> list[bytes]:
 
 
 def includes(leaf: bytes, index: int, *, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Verify a proof of inclusion (RFC 9162, section 2.1.3.2); `leaf` is the hash of the leaf."""
+    """Verify a proof of inclusion (RFC 9162, section 2.1.3.2); `leaf` is the hash of the leaf.
+
+    Args:
+        leaf: hash of the leaf.
+        index: of the leaf, from 0.
+        size: number of leaves.
+        proof: what `inclusion` returned.
+        root: the root hash.
+
+    Returns:
+        whether the leaf is at this place of that tree
+    """
     if not 0 <= index < size:
         return False
     at, last, hash = index, size - 1, leaf
@@ -84,7 +105,15 @@ def includes(leaf: bytes, index: int, *, size: int, proof: Sequence[bytes], root
 
 
 def consistency(first: int, hashes: Sequence[bytes]) -> list[bytes]:
-    """Proof that the tree over `hashes` begins with its first `first` leaves (RFC 9162, section 2.1.4.1)."""
+    """Proof that the tree over `hashes` begins with its first `first` leaves (RFC 9162, section 2.1.4.1).
+
+    Args:
+        first: number of leaves of the earlier tree.
+        hashes: hashes of all leaves of the later tree.
+
+    Returns:
+        the proof; [] where the earlier tree is empty or the same
+    """
 
     def proof(m: int, part: Sequence[bytes], whole: bool) -> list[bytes]:
         if m == len(part):
@@ -98,7 +127,18 @@ def consistency(first: int, hashes: Sequence[bytes]) -> list[bytes]:
 
 
 def consistent(first: int, second: int, *, old: bytes, new: bytes, proof: Sequence[bytes]) -> bool:
-    """Verify a proof of consistency between two roots (RFC 9162, section 2.1.4.2)."""
+    """Verify a proof of consistency between two roots (RFC 9162, section 2.1.4.2).
+
+    Args:
+        first: number of leaves of the earlier tree.
+        second: number of leaves of the later tree.
+        old: root hash of the earlier tree.
+        new: root hash of the later tree.
+        proof: what `consistency` returned.
+
+    Returns:
+        whether the later tree begins with the earlier one
+    """
     if first == second:
         return not proof and old == new
     if not 0 < first < second or not proof:

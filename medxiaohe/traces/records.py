@@ -157,14 +157,30 @@ def restore(records: Sequence[Record], openings: Mapping[str, Opening]) -> Trace
 
 
 def regions(shown: ImageRef, at: Locator | None) -> list[ImageRef]:
-    """What an image of evidence shows, and the box of its locator where that has one."""
+    """What an image of evidence shows, and the box of its locator where that has one.
+
+    Args:
+        shown: the image.
+        at: where the evidence lies, in pixels.
+
+    Returns:
+        the image, and the same with the box
+    """
     if at is None or at.box is None:
         return [shown]
     return [shown, replace(shown, box=at.box, frame=shown.frame if at.frame is None else at.frame)]
 
 
 def pixels_digest(parts: Sequence[ImageRef], pixels: Pixels | None) -> str:
-    """SHA-256 over the pixels of regions; "" where they cannot be decoded."""
+    """SHA-256 over the pixels of regions; "" where they cannot be decoded.
+
+    Args:
+        parts: regions of images.
+        pixels: region -> its decoded bytes, or None.
+
+    Returns:
+        64 hex digits, or ""
+    """
     shown = [pixels(part) for part in parts] if pixels else []
     data = [part for part in shown if part is not None]
     return hashlib.sha256(b"".join(data)).hexdigest() if len(data) == len(parts) else ""

@@ -25,7 +25,12 @@ class Resolver:
         self._frames: dict[str, tuple[bool, tuple[int, int] | None]] = {}  # digest -> right bytes, frame
 
     def check(self, opened: Opened, found: Verdict) -> None:
-        """Add what was checked, what was not and what is wrong to the verdict."""
+        """Add what was checked, what was not and what is wrong to the verdict.
+
+        Args:
+            opened: the open records of a trace.
+            found: the verdict that is added to.
+        """
         sources = {r["id"]: r for r in opened.records if r["kind"] == "source"}
         wrong = {id for id, record in sources.items() if "sha256" in record and self._source(record) is False}
         for record in opened.records:

@@ -173,7 +173,17 @@ def stored(folder: Path) -> Iterator[Stored]:
 
 
 def read_checkpoint(folder: Path) -> tuple[Checkpoint, str]:
-    """The checkpoint of a folder, or of a file, and its text; DataError where there is none."""
+    """The checkpoint of a folder, or of a file, and its text; DataError where there is none.
+
+    Args:
+        folder: of traces, or a file with a checkpoint.
+
+    Returns:
+        the checkpoint and the text of its note
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+    """
     path = folder / CHECKPOINT if folder.is_dir() else folder
     try:
         note = path.read_bytes().decode()
@@ -208,7 +218,15 @@ def parse_openings(line: bytes) -> tuple[str, dict[str, Opening], dict[str, byte
 
 
 def read_blob(folder: Path, name: str) -> bytes | None:
-    """The bytes of a blob, whatever they are, or None where there is none."""
+    """The bytes of a blob, whatever they are, or None where there is none.
+
+    Args:
+        folder: of traces.
+        name: SHA-256 digest, 64 hex digits.
+
+    Returns:
+        bytes, or None
+    """
     if not SHA256.fullmatch(name):
         return None  # never a path that somebody wrote into a record
     try:
@@ -219,6 +237,7 @@ def read_blob(folder: Path, name: str) -> bytes | None:
 
 
 def blob_path(folder: Path, name: str) -> Path:
+    """Where the file of a digest lies: blobs/ab/SHA256."""
     return folder / BLOBS / name[:2] / name
 
 
@@ -285,7 +304,17 @@ def _truncate(path: Path, size: int) -> None:
 
 
 def secret_of(path: Path) -> bytes:
-    """The secret in a file, which is made where there is none; DataError where it holds something else."""
+    """The secret in a file, which is made where there is none; DataError where it holds something else.
+
+    Args:
+        path: of the file; it is created with 32 random bytes, readable by its owner only.
+
+    Returns:
+        the secret
+
+    Raises:
+        DataError: the file has something else.
+    """
     if not path.exists():
         with io.in_turn(path):
             if not path.exists():

@@ -42,18 +42,28 @@ class Level:
     notes: dict[str, int] = field(default_factory=dict)  # how they differ -> how often
 
     def skip(self, why: str) -> None:
+        """Count something that could not be checked, with the reason."""
         self.not_checked += 1
         self.reasons[why] = self.reasons.get(why, 0) + 1
 
     def compare(self, same: bool, how: str = "") -> None:
-        """Count one comparison of a level that is a rate."""
+        """Count one comparison of a level that is a rate.
+
+        Args:
+            same: whether both sides agree.
+            how: in what way they differ.
+        """
         self.checked += 1
         self.agrees += same
         if not same:
             self.notes[how] = self.notes.get(how, 0) + 1
 
     def interval(self) -> tuple[float, float, float]:
-        """The share that agrees, with its 95 % interval (Wilson 1927)."""
+        """The share that agrees, with its 95 % interval (Wilson 1927).
+
+        Returns:
+            (share, lower bound, upper bound), each from 0 to 1
+        """
         n, share = self.checked, self.agrees / self.checked
         middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
         half = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
@@ -70,11 +80,19 @@ class Verdict:
     levels: dict[str, Level] = field(default_factory=lambda: {name: Level() for name in LEVELS})
 
     def add(self, trace: int, record: str, level: str, why: str) -> None:
+        """Record a problem: the number of the trace, the id of the record, the level, and why."""
         self.problems.append(Problem(trace, record, level, why))
 
     def state(self, level: str) -> str:
         """One of: failed, not checked (nothing of it was), partly (some of it was not), verified; of a level
-        that is a rate: reported, or not checked."""
+        that is a rate: reported, or not checked.
+
+        Args:
+            level: name of a level.
+
+        Returns:
+            failed, not checked, partly, verified or reported
+        """
         counts = self.levels[level]
         if any(problem.level == level for problem in self.problems):
             return "failed"

@@ -49,6 +49,10 @@ def motor(
         tree: relates the tags, and its names are findings too; without it the file's groups relate them.
         validation: a data.read stage; its validation split is measured. Without it, that of `data`.
 
+    Returns:
+        the summary of the stage: `pairs`, `steps`, `loss_first`, `loss_last`, `relations`,
+        `tags_without_entity`, `validation`
+
     Raises:
         ConfigError: no model, or rows that were compared with no test split.
         DataError: no rows, or fewer than eight pairs.

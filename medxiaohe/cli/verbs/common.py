@@ -50,7 +50,7 @@ def verb(verbs: Any, name: str, about: str, example: str, do: str) -> Parser:
         the parser of the verb, to add its own options to.
     """
     about = about.replace("%", "%%")  # argparse formats help texts
-    made = verbs.add_parser(
+    made: Parser = verbs.add_parser(
         name,
         help=about,
         description=about,

@@ -24,6 +24,14 @@ DROPS = Sample(
 
 
 def absent_prior(sample: Sample) -> str:
+    """Drop reports that compare with an earlier study which is not given.
+
+    Args:
+        sample: a row of the corpus.
+
+    Returns:
+        the reason of the drop, or "" to keep the row
+    """
     written = "\n".join(m.text for m in sample.messages if m.role in ("assistant", "document"))
     if GIVEN.search(sample.text):
         return ""

@@ -7,6 +7,14 @@ DROPS = Sample("2", (Message("user", ("Is it?",)), Message("assistant", (" ",)))
 
 
 def empty_answer(sample: Sample) -> str:
+    """Drop instructions that do not end with an answer in words.
+
+    Args:
+        sample: a row of the corpus.
+
+    Returns:
+        the reason of the drop, or "" to keep the row
+    """
     if sample.is_document:
         return ""
     last = sample.messages[-1]

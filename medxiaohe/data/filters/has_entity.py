@@ -8,4 +8,12 @@ DROPS = Sample("2", (Message("document", ("The meeting is on Monday.",)),))
 
 
 def has_entity(sample: Sample) -> str:
+    """Drop samples in which no entity of the tree was found.
+
+    Args:
+        sample: a row of the corpus.
+
+    Returns:
+        the reason of the drop, or "" to keep the row
+    """
     return "" if sample.entities else "no entity of the tree is mentioned"

@@ -19,6 +19,14 @@ DROPS = Sample("2", (Message("document", ("12.5 140 / 90 36.6 98 % 7.4 " * 9,)),
 
 
 def low_quality(sample: Sample) -> str:
+    """Drop documents that are not running text, by the rules of Gopher.
+
+    Args:
+        sample: a row of the corpus.
+
+    Returns:
+        the reason of the drop, or "" to keep the row
+    """
     if not sample.is_document:
         return ""
     text = sample.text

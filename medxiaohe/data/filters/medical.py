@@ -20,6 +20,14 @@ DROPS = replace(KEEPS, id="2", annotations=Annotations(medical=Medical(0.1, 1)))
 
 
 def medical(sample: Sample) -> str:
+    """Drop texts that data.classify finds improbable to be medical.
+
+    Args:
+        sample: a row of the corpus.
+
+    Returns:
+        the reason of the drop, or "" to keep the row
+    """
     found = sample.annotations.medical
     if found is None:
         return "not classified: run data.classify before data.curate"

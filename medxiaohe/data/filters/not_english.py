@@ -35,6 +35,14 @@ DROPS = Sample(
 
 
 def not_english(sample: Sample) -> str:
+    """Drop texts in another language.
+
+    Args:
+        sample: a row of the corpus.
+
+    Returns:
+        the reason of the drop, or "" to keep the row
+    """
     text = sample.text.lower()
     words = WORD.findall(text)
     letters = sum(map(len, words))

@@ -12,6 +12,14 @@ DROPS = Sample("2", (Message("document", ("Aspirin inhibits the platelets of pat
 
 
 def repetitive(sample: Sample) -> str:
+    """Drop texts that repeat themselves.
+
+    Args:
+        sample: a row of the corpus.
+
+    Returns:
+        the reason of the drop, or "" to keep the row
+    """
     words = sample.text.lower().split()
     seen, repeated = set[tuple[str, ...]](), set[int]()
     for start in range(len(words) - RUN + 1):

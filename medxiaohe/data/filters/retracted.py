@@ -13,6 +13,14 @@ DROPS = Sample("2", (Message("document", ("Retracted: Vitamin K2 and bone.",)),)
 
 
 def retracted(sample: Sample) -> str:
+    """Drop retracted articles and retraction notices.
+
+    Args:
+        sample: a row of the corpus.
+
+    Returns:
+        the reason of the drop, or "" to keep the row
+    """
     for kind in TYPES:
         if kind in sample.annotations.publication_types:
             return kind.lower()

@@ -42,9 +42,21 @@ def mimic_cxr(
     question: str = "",
     license: str = LICENSE,
 ) -> Iterator[Sample | DeadLetter]:
-    """`reports`: the folder of the .txt files, from `path`, where they are kept apart from the images.
-    `sections`: which sections of a report, such as [findings, impression]; all of it when left out.
-    `question`: a text that asks for the report, for rows to fine-tune on."""
+    """Read reports of MIMIC-CXR with their images.
+
+    Args:
+        path: the folder that holds files/p10/...
+        reports: folder of the .txt files, from `path`, where they are kept apart from the images.
+        sections: of a report, such as [findings, impression]; left out: all of it.
+        question: text that asks for the report, for fine-tuning; "": a report is a document.
+        license: of all rows.
+
+    Yields:
+        one Sample a study; a DeadLetter for each that cannot be used
+
+    Raises:
+        DataError: there is no report below the folder.
+    """
     if not path.is_dir():
         raise DataError(f"{path} is not a folder: give the one that holds files/p10/...")
     if unknown := [one for one in sections if not re.fullmatch(r"[A-Za-z /()]+", one)]:

@@ -33,6 +33,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def chebi(path: Path | None = None) -> Iterator[Entity | Match | Relation]:
+    """Read ChEBI.
+
+    Args:
+        path: of the vocabulary; None: the package file.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     return _cellxgene.read(
         path,
         name="CHEBI",

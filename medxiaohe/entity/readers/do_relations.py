@@ -23,6 +23,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def do_relations(path: Path | None = None) -> Iterator[Entity | Relation]:
+    """Read symptoms and structures of diseases.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     known = set()
     for number, row in _tables.rows(path, "do_relations", ()):
         assert path is not None

@@ -24,6 +24,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def do_table(path: Path | None = None) -> Iterator[Entity]:
+    """Read a table of the Disease Ontology.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     labels: dict[str, str] = {}
     above: dict[str, list[str]] = {}
     codes: dict[str, list[str]] = {}

@@ -41,7 +41,17 @@ is_a: HP:0000001 ! All
 
 
 def hpo(path: Path | None = None) -> Terms:
-    """The terms below Phenotypic abnormality; returns how many were skipped and why."""
+    """The terms below Phenotypic abnormality; returns how many were skipped and why.
+
+    Args:
+        path: of the vocabulary; None: the package file.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = path or assets.folder("hpo")
     file = path if path.is_file() else next(iter(sorted(path.rglob("hp.obo"))), path / "hp.obo")
     said, skipped = read_all(obo(file))

@@ -18,6 +18,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def hpo_lay(path: Path | None = None) -> Iterator[Entity]:
+    """Read lay names of HPO terms.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     found: dict[str, list[str]] = {}
     labels = {}
     for _, row in _tables.rows(path, "hpo_lay", ("?term", "?term_label", "?layperson")):

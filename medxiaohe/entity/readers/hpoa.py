@@ -34,6 +34,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def hpoa(path: Path | None = None) -> Terms:
+    """Read which disease shows which sign, and how often.
+
+    Args:
+        path: of the vocabulary; None: the package file.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = path or assets.folder("hpo")
     file = path / "phenotype.hpoa" if path.is_dir() else path
     source = f"HPO annotations {_tables.comments(file).get('version', '')}".strip()

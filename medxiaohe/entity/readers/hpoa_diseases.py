@@ -39,7 +39,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 def hpoa_diseases(path: Path | None = None) -> Terms:
     """`path` is phenotype.hpoa, or a folder that holds it and maybe a file of MONDO; MONDO is the asset's
-    else."""
+    else.
+
+    Args:
+        path: of the vocabulary; None: the package file.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = path or assets.folder("hpo")
     file = path / "phenotype.hpoa" if path.is_dir() else path
     beside = path if path.is_dir() and any(path.glob("MONDO-ontology-*")) else None

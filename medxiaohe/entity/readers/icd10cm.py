@@ -49,6 +49,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def icd10cm(path: Path | None = None) -> Iterator[Entity]:
+    """Read the codes of ICD-10-CM.
+
+    Args:
+        path: of the vocabulary; None: the package file.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = path or assets.folder("icd10cm")
     file = (
         path

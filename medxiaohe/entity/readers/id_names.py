@@ -22,6 +22,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def id_names(path: Path | None = None) -> Iterator[Entity]:
+    """Read names of ids.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = _tables.named(path, "id_names")
     table = _json.load(path)
     if not isinstance(table, dict) or not table or not all(isinstance(name, str) for name in table.values()):

@@ -12,6 +12,17 @@ EXAMPLE: dict[str, str | bytes] = {"ic.json": '{"HP:0000001": 0.05,\n "HP:000000
 
 
 def information_content(path: Path | None = None) -> Iterator[Relation]:
+    """Read the information content of phenotypes.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = _tables.named(path, "information_content")
     table = _json.load(path)
     if (

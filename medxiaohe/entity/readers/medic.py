@@ -24,6 +24,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def medic(path: Path | None = None) -> Iterator[Entity]:
+    """Read MEDIC.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = _tables.named(path, "medic")
     empty = True
     for number, line in io.lines(path):

@@ -41,6 +41,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def mesh(path: Path | None = None) -> Iterator[Entity]:
+    """Read MeSH descriptors.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = _tables.named(path, "mesh")
     found: list[tuple[Entity, tuple[str, ...]]] = []
     for line, record in _xml.elements(path, {"DescriptorRecord"}):

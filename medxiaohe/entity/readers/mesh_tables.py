@@ -51,7 +51,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def mesh_tables(path: Path | None = None) -> Terms:
-    """Entities and matches; returns how many rows were outside medicine."""
+    """Entities and matches; returns how many rows were outside medicine.
+
+    Args:
+        path: of the vocabulary; None: the package file.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = path or assets.folder("mesh")
     file = path / DESCRIPTORS if path.is_dir() else path
     skipped = Counter[str]()

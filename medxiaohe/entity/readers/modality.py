@@ -19,4 +19,15 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def modality(path: Path | None = None) -> Iterator[Entity]:
+    """Read the list of imaging modalities and signals.
+
+    Args:
+        path: of the vocabulary; None: the table of medxiaohe.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     return tsv(path or FILE)

@@ -31,4 +31,15 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def mondo(path: Path | None = None) -> Iterator[Entity | Match | Relation]:
+    """Read MONDO.
+
+    Args:
+        path: of the vocabulary; None: the package file.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     return _cellxgene.read(path, name="MONDO", kind="disease", license="CC-BY-4.0", outside=(CHARACTERISTIC,))

@@ -72,6 +72,15 @@ def obo(path: Path | None = None) -> Terms:
     """Terms in the order of the file; returns how many were skipped and why.
 
     The source is the ontology's name and version from the header, the license that of the header or "".
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
     """
     if path is None:
         raise ConfigError("the vocabulary obo has no package file: name one with `path:`")

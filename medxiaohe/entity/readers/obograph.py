@@ -58,7 +58,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def obograph(path: Path | None = None) -> Terms:
-    """Classes, then relations; returns how many classes were skipped and why."""
+    """Classes, then relations; returns how many classes were skipped and why.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = _tables.named(path, "obograph")
     content = _json.load(path)
     try:

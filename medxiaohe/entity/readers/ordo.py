@@ -56,6 +56,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def ordo(path: Path | None = None) -> Terms:
+    """Read ORDO: diseases, then genes.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     said, skipped = read_all(obograph(path))
     terms = entities(said)
     parents = {term.id: term.parents for term in terms}

@@ -47,7 +47,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def owl(path: Path | None = None) -> Terms:
-    """Classes and their relations; returns how many classes were skipped and why."""
+    """Classes and their relations; returns how many classes were skipped and why.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     path = _tables.named(path, "owl")
     source, license = _tables.source(path), ""
     skipped = Counter[str]()

@@ -34,6 +34,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def pubmed_mesh(path: Path | None = None) -> Iterator[Entity]:
+    """Read substances that PubMed records are indexed with.
+
+    Args:
+        path: of the vocabulary; None: the package files.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     found: dict[str, Entity] = {}
     for file in _files(path):
         for line, element in _xml.elements(file, {"Chemical"}):

@@ -50,6 +50,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def rrf(path: Path | None = None) -> Iterator[Entity]:
+    """Read a folder with MRCONSO.RRF.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     folder = _tables.named(path, "rrf")
     folder = folder if folder.is_dir() or not folder.exists() else folder.parent
     kinds: dict[str, str] = {}

@@ -32,7 +32,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def sssom(path: Path | None = None) -> Terms:
-    """Matches; returns how many rows were skipped because their predicate is no match."""
+    """Matches; returns how many rows were skipped because their predicate is no match.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     about = _tables.comments(_tables.named(path, "sssom"))
     assert path is not None
     source, license = (

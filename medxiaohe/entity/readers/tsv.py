@@ -27,6 +27,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def tsv(path: Path | None = None) -> Iterator[Entity]:
+    """Read a tab-separated vocabulary.
+
+    Args:
+        path: of the vocabulary; needed.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     if path is None:
         raise ConfigError("the vocabulary tsv has no package file: name one with `path:`")
     columns: list[str] = []

@@ -27,4 +27,15 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def uberon(path: Path | None = None) -> Iterator[Entity | Match | Relation]:
+    """Read UBERON.
+
+    Args:
+        path: of the vocabulary; None: the package file.
+
+    Yields:
+        entities, exact matches and relations, as the module says
+
+    Raises:
+        DataError: the file is missing, truncated or of another format.
+    """
     return _cellxgene.read(path, name="UBERON", kind="anatomy", license="CC-BY-3.0", outside=LIFE_CYCLE)

@@ -47,7 +47,16 @@ class Question:
     def changed(
         self, stem: str | None = None, options: Sequence[str] | None = None, target: str | None = None
     ) -> Sample:
-        """The sample asked with another stem or other options, and its gold brought along."""
+        """The sample asked with another stem or other options, and its gold brought along.
+
+        Args:
+            stem: the new question without options; None: unchanged.
+            options: the new options; None: unchanged.
+            target: the new gold; None: unchanged.
+
+        Returns:
+            a sample
+        """
         stem, options = (
             self.stem if stem is None else stem,
             tuple(self.options if options is None else options),
@@ -119,7 +128,16 @@ def lettered(sample: Sample) -> Question | None:
 
 
 def edit(sample: Sample, change: Callable[[str], str], options: bool = False) -> Sample | None:
-    """The sample with its stem changed (and its options, when asked), or None where that changes nothing."""
+    """The sample with its stem changed (and its options, when asked), or None where that changes nothing.
+
+    Args:
+        sample: the item.
+        change: text -> changed text.
+        options: whether the options are changed too.
+
+    Returns:
+        the changed item, or None
+    """
     found = question(sample)
     if found is None:
         return None

@@ -18,6 +18,16 @@ EXAMPLE = asked(
 
 
 def drug_names(sample: Sample, around: Around) -> Sample | None:
+    """Replace generic names of drugs by brand names, or brand names by generic ones.
+
+    Args:
+        sample: the item.
+        around: seed, folder for changed images, images of the other items, and a model that rewrites, if
+            any.
+
+    Returns:
+        the changed item with its gold; None where the change does not apply
+    """
     to_brand, to_generic = _names()
     return edit(sample, lambda text: _renamed(text, to_brand), options=True) or edit(
         sample, lambda text: _renamed(text, to_generic), options=True

@@ -12,4 +12,14 @@ EXAMPLE = asked(
 
 
 def image_removed(sample: Sample, around: Around) -> Sample | None:
+    """Remove the images.
+
+    Args:
+        sample: the item.
+        around: seed, folder for changed images, images of the other items, and a model that rewrites, if
+            any.
+
+    Returns:
+        the changed item with its gold; None where the change does not apply
+    """
     return swap_images(sample, lambda image: None) if sample.images else None

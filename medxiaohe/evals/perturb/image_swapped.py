@@ -12,6 +12,16 @@ EXAMPLE = asked(
 
 
 def image_swapped(sample: Sample, around: Around) -> Sample | None:
+    """Replace the images by those of another item of the task.
+
+    Args:
+        sample: the item.
+        around: seed, folder for changed images, images of the other items, and a model that rewrites, if
+            any.
+
+    Returns:
+        the changed item with its gold; None where the change does not apply
+    """
     own = {image.sha256 or image.uri for image in sample.images}
     others = [image for image in around.images if (image.sha256 or image.uri) not in own]
     if not own or not others:

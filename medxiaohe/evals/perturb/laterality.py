@@ -44,6 +44,16 @@ ONE_SIDED = re.compile(
 
 
 def laterality(sample: Sample, around: Around) -> Sample | None:
+    """Swap left and right in question, options and gold, and mirror the images.
+
+    Args:
+        sample: the item.
+        around: seed, folder for changed images, images of the other items, and a model that rewrites, if
+            any.
+
+    Returns:
+        the changed item with its gold; None where the change does not apply
+    """
     text = "\n".join([message.text for message in sample.messages] + list(sample.choices))
     sides = list(SIDE.finditer(text))
     named = [match.span() for match in NAMES_A_SIDE.finditer(text)]

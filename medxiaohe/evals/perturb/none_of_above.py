@@ -16,6 +16,16 @@ ALREADY = re.compile(r"\b(?:none|all|both|neither|any) of\b|\babove\b|以上|都
 
 
 def none_of_above(sample: Sample, around: Around) -> Sample | None:
+    """Replace the right option by "None of the other options".
+
+    Args:
+        sample: the item.
+        around: seed, folder for changed images, images of the other items, and a model that rewrites, if
+            any.
+
+    Returns:
+        the changed item with its gold; None where the change does not apply
+    """
     found = lettered(sample)
     if (
         found is None

@@ -8,6 +8,16 @@ EXAMPLE = asked("Which organ makes insulin?", "Pancreas", "Liver", "Spleen", "Ki
 
 
 def option_shuffle(sample: Sample, around: Around) -> Sample | None:
+    """Change the order of the options, and the letter of the gold with it.
+
+    Args:
+        sample: the item.
+        around: seed, folder for changed images, images of the other items, and a model that rewrites, if
+            any.
+
+    Returns:
+        the changed item with its gold; None where the change does not apply
+    """
     found = lettered(sample)
     if found is None or len(found.options) < 2:
         return None

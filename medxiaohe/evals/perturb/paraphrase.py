@@ -31,6 +31,16 @@ NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 def paraphrase(sample: Sample, around: Around) -> Sample | None:
+    """Ask the question in other words, by templates or by the model of `around`.
+
+    Args:
+        sample: the item.
+        around: seed, folder for changed images, images of the other items, and a model that rewrites, if
+            any.
+
+    Returns:
+        the changed item with its gold; None where the change does not apply
+    """
     if around.rewrite is not None and (found := question(sample)) is not None:
         written = around.rewrite(found.stem.strip())
         if (

@@ -32,6 +32,17 @@ SHARE = 0.125
 
 
 def typo(sample: Sample, around: Around) -> Sample | None:
+    """Swap two neighbouring letters in some long words.
+
+    Args:
+        sample: the item.
+        around: seed, folder for changed images, images of the other items, and a model that rewrites, if
+            any.
+
+    Returns:
+        the changed item with its gold; None where the change does not apply
+    """
+
     def change(text: str) -> str:
         words = [
             m

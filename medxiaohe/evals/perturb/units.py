@@ -23,6 +23,16 @@ FEVER = re.compile(rf"{NUMBER}( ?)°( ?)([CF])\b(?!\s*[(/])")
 
 
 def units(sample: Sample, around: Around) -> Sample | None:
+    """Write quantities of the question in other units.
+
+    Args:
+        sample: the item.
+        around: seed, folder for changed images, images of the other items, and a model that rewrites, if
+            any.
+
+    Returns:
+        the changed item with its gold; None where the change does not apply
+    """
     return edit(sample, lambda text: FEVER.sub(_degrees, QUANTITY.sub(_other, text)))
 
 

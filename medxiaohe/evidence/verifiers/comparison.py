@@ -21,7 +21,15 @@ SAME_WORDS = 0.5  # share of the claim's words in a sentence that compares
 
 
 def comparison(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruling]:
-    """Rule on claims that need an earlier study."""
+    """Rule on claims that need an earlier study.
+
+    Args:
+        claims: what is ruled on.
+        evidence: what was found.
+
+    Returns:
+        one ruling for each claim, in order
+    """
     prior = next((item.id for item in evidence if item.kind == "prior"), "")
     rows = (
         []

@@ -54,11 +54,20 @@ class Words:
 
     @property
     def stems(self) -> frozenset[str]:
+        """Stems of the content words."""
         return frozenset(word for word, _ in self.denied)
 
 
 def entities(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruling]:
-    """Rule on claims that the evidence has in nearly the same words."""
+    """Rule on claims that the evidence has in nearly the same words.
+
+    Args:
+        claims: what is ruled on.
+        evidence: what was found.
+
+    Returns:
+        one ruling for each claim, in order
+    """
     rows = [(item.id, words) for item in evidence for words in sentences_of(item.text)]
     return [_ruling(claim, rows) for claim in claims]
 

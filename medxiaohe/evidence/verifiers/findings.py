@@ -54,7 +54,12 @@ def findings(
     """Rule on claims by the findings of the texts of the evidence.
 
     Args:
+        claims: what is ruled on.
+        evidence: what was found.
         tree: folder of a tree whose names are found beside those of the lexicon of radiology.
+
+    Returns:
+        one ruling for each claim, in order
     """
     words = lexicon(tree)
     seen = [Seen(one, item.id) for item in evidence for one in read(item.text, words)]
@@ -75,7 +80,16 @@ def _ruling(claim: Claim, seen: Sequence[Seen], words: Lexicon) -> Ruling:
 
 
 def judge(claim: Finding, seen: Sequence[Seen], words: Lexicon) -> tuple[Label, tuple[str, ...], str]:
-    """Label, ids of evidence and reason for one finding."""
+    """Label, ids of evidence and reason for one finding.
+
+    Args:
+        claim: a finding.
+        seen: findings of the evidence, with its ids.
+        words: names of findings and their parents.
+
+    Returns:
+        (label, ids of evidence, reason)
+    """
     above = functools.partial(_is_or_above, parents=words.parents)
     same = [one for one in seen if (one.finding.person == "patient") == (claim.person == "patient")]
     short: list[tuple[Seen, str]] = []  # evidence of the same thing that says less, and of what

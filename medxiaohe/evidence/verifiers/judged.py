@@ -29,8 +29,13 @@ def judged(
     """Rule on claims by a judge.
 
     Args:
+        claims: what is ruled on.
+        evidence: what was found.
         judge: who is asked; by default the judge in use.
         rules: ask the judge of rules where no other is in use.
+
+    Returns:
+        one ruling for each claim, in order
     """
     judge = judge or use.current() or (RuleJudge.of() if rules else None)
     if judge is None:

@@ -70,7 +70,15 @@ class Region:
         return f"{'upper' if y < 0.5 else 'lower'} {'left' if x < 0.5 else 'right'}"
 
     def is_in(self, high: str, wide: str) -> bool:
-        """Whether its middle lies in a quarter of the picture, or no further than ON_LINE outside."""
+        """Whether its middle lies in a quarter of the picture, or no further than ON_LINE outside.
+
+        Args:
+            high: upper or lower.
+            wide: left or right.
+
+        Returns:
+            by the middle of the box, as a share of the picture
+        """
         x, y = self._middle()
         return (y < 0.5 + ON_LINE if high == "upper" else y > 0.5 - ON_LINE) and (
             x < 0.5 + ON_LINE if wide == "left" else x > 0.5 - ON_LINE
@@ -88,7 +96,15 @@ class Region:
 
 
 def measured(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruling]:
-    """Rule on claims by regions and measurements of tools."""
+    """Rule on claims by regions and measurements of tools.
+
+    Args:
+        claims: what is ruled on.
+        evidence: of kind region or measurement.
+
+    Returns:
+        one ruling for each claim, in order
+    """
     found = regions(evidence)
     return [_ruling(claim, found, evidence) for claim in claims]
 

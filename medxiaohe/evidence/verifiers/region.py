@@ -30,7 +30,12 @@ def region(
     """Rule on claims by a model that looks at the pictures of the evidence.
 
     Args:
+        claims: what is ruled on.
+        evidence: with images.
         model: that is asked; without one nothing is ruled on.
+
+    Returns:
+        one ruling for each claim, in order
     """
     shown = [item for item in evidence if item.images]
     if model is None or not shown:

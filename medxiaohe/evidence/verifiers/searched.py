@@ -52,11 +52,15 @@ def searched(
     """Rule on claims by a model that searches.
 
     Args:
+        claims: what is ruled on.
         evidence: what is searched where no tools are given.
         model: that is asked; without one nothing is ruled on.
         tools: that the workflow may call, such as `search` over a library of its own.
         workflow: by name, `(prompts, model, tools) -> traces`.
         found: evidence that the searches returned is added here, so that a trace can record it.
+
+    Returns:
+        one ruling for each claim, in order
     """
     if not claims:
         return []

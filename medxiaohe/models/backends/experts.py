@@ -26,6 +26,9 @@ def experts(model: str, expert: int = 0) -> Experts:
     Args:
         model: the folder.
         expert: number of the expert that answers, from 1; 0: the mixture.
+
+    Returns:
+        the specialist as a model
     """
     return Experts(Path(model), expert)
 
@@ -43,7 +46,15 @@ class Experts:
         self.expert = expert
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One answer to each conversation, on a last line that begins with "Answer:"."""
+        """One answer to each conversation, on a last line that begins with "Answer:".
+
+        Args:
+            conversations: with the question in the first user message.
+            tools: not used.
+
+        Returns:
+            assistant messages
+        """
         from medxiaohe.models.experts import specialist
         from medxiaohe.models.experts.features import Question
 

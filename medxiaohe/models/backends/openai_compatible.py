@@ -69,6 +69,27 @@ def openai_compatible(
     late, cannot be read as a chat completion, or has one of the statuses RETRIED is asked for again up to
     `retries` times, after `first_wait` seconds, doubled each time, or what Retry-After asks for where that
     is longer.
+
+    Args:
+        model: name of the model, as the server knows it.
+        url: such as http://127.0.0.1:8000/v1.
+        api_key_env: environment variable with the key; "": no key.
+        privacy: mode of `privacy.guard`.
+        max_new_tokens: tokens of a reply at most.
+        temperature: 0 is greedy decoding.
+        seed: of sampling.
+        timeout: seconds for one request.
+        retries: further tries of a failed request.
+        first_wait: seconds before the first of these; doubled each time.
+        workers: requests in flight.
+        resolve: looks host names up; for tests.
+
+    Returns:
+        the server as a model
+
+    Raises:
+        ConfigError: there is no url.
+        PrivacyError: the guard refuses the address.
     """
     if not url:
         raise ConfigError(
@@ -112,7 +133,18 @@ class OpenAICompatible:
     concurrent: ClassVar[bool] = True  # takes requests from several threads at once
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One reply for each conversation, in order; the first failure raises and ends the others."""
+        """One reply for each conversation, in order; the first failure raises and ends the others.
+
+        Args:
+            conversations: each a sequence of messages that ends with what is answered.
+            tools: functions that the model may call.
+
+        Returns:
+            assistant messages
+
+        Raises:
+            ModelError: a request failed for good.
+        """
         found: dict[int, Message] = {}
         for group in self.outcomes(conversations, tools):
             for i, one in group:
@@ -132,6 +164,17 @@ class OpenAICompatible:
         `keep` is called with each as soon as it is there, in the thread that asked and before that asks
         anything else. Raises ServerGone where no request can succeed, after the requests that were under way
         have ended.
+
+        Args:
+            conversations: each a sequence of messages that ends with what is answered.
+            tools: functions that the model may call.
+            keep: called with each group, for a journal.
+
+        Yields:
+            groups of (index of the conversation, reply or error)
+
+        Raises:
+            ServerGone: no request can succeed.
         """
 
         def outcome(i: int) -> Reply:
@@ -175,6 +218,7 @@ class OpenAICompatible:
             raise end
 
     def with_seed(self, seed: int) -> OpenAICompatible:
+        """The same server, sampled with another seed."""
         return replace(self, seed=seed)
 
     def _outcome(self, messages: Sequence[Message], tools: Sequence[Tool], stop: threading.Event) -> Reply:
@@ -255,6 +299,11 @@ class OpenAICompatible:
         return kind(f"{said}: {self._hint(status)}")
 
     def destination(self) -> guard.Destination:
+        """Where requests go, if the privacy guard allows it.
+
+        Raises:
+            PrivacyError: the guard refuses the address.
+        """
         deidentified = self.privacy == "deid"  # `_reply` sends only what `outgoing` made of it
         return guard.check(self.url, self.privacy, deidentified, self._what(), self.resolve)
 
@@ -262,7 +311,14 @@ class OpenAICompatible:
         return f"the conversation for the model {self.name!r}"
 
     def headers(self) -> dict[str, str]:
-        """Read when they are needed, so that the key is in no object that could be printed."""
+        """Read when they are needed, so that the key is in no object that could be printed.
+
+        Returns:
+            headers of a request, with the key where one is set
+
+        Raises:
+            ConfigError: the environment variable has no key.
+        """
         fixed = {
             "Content-Type": "application/json",
             "Accept": "application/json",

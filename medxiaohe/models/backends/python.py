@@ -19,7 +19,18 @@ from medxiaohe.types import Message, Model, Tool
 
 
 def python(model: str, options: dict[str, Any] | None = None) -> Model:
-    """`model` is "file.py:name" or "package.module:name"; `options` are passed to a class of that name."""
+    """`model` is "file.py:name" or "package.module:name"; `options` are passed to a class of that name.
+
+    Args:
+        model: file.py:name or package.module:name.
+        options: keyword arguments of a class of that name.
+
+    Returns:
+        the function as a model
+
+    Raises:
+        ConfigError: there is no such name, or it is neither a function nor a model.
+    """
     if ":" not in model:
         raise ConfigError(f"no Python model {model!r}: write file.py:function or package.module:function")
     found = plugins.load_object(model)
@@ -41,12 +52,25 @@ class Function:
         self._batched = next(iter(inspect.signature(answer).parameters), "") == "conversations"
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
+        """One message for each conversation, in order."""
         return [message for group in self.replies(conversations, tools) for _, message in group]
 
     def replies(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[list[tuple[int, Message]]]:
-        """One by one, unless the function wants all of them: what is answered survives a kill."""
+        """One by one, unless the function wants all of them: what is answered survives a kill.
+
+        Args:
+            conversations: each a sequence of messages that ends with what is answered.
+            tools: not passed on.
+
+        Yields:
+            groups of (index of the conversation, its reply)
+
+        Raises:
+            ModelError: the function returns another number of answers, or something else than text or a
+                message.
+        """
         if not self._batched:
             for i, messages in enumerate(conversations):
                 yield [(i, _message(self.name, self._answer(messages)))]

@@ -14,7 +14,16 @@ Nats = Callable[[Sequence[Message], str], float]
 
 def scripted(model: str = "", answer: Answer | Iterable[Reply] = ("",), nats: Nats | None = None) -> Scripted:
     """`answer` is a function of the conversation, or replies to give one after another; ModelError when they
-    run out. `nats` of a conversation and an answer is a likelihood; without it the model gives none."""
+    run out. `nats` of a conversation and an answer is a likelihood; without it the model gives none.
+
+    Args:
+        model: name in the results.
+        answer: (conversation) -> reply, or replies in the order of the requests.
+        nats: (conversation, answer) -> negative log-likelihood.
+
+    Returns:
+        a model for tests
+    """
     return Scripted(model or "scripted", answer, nats)
 
 
@@ -31,6 +40,7 @@ class Scripted:
         self._answer = answer if callable(answer) else _in_order(answer)
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
+        """The next scripted reply for each conversation; ModelError when they run out."""
         replies = []
         for conversation in conversations:
             self.conversations.append(tuple(conversation))

@@ -43,7 +43,25 @@ def transformers(
 ) -> Transformers:
     """`model` is `starter`, a folder, or a hub id; `device` auto takes the GPU when there is one; `thinking`
     on or off asks the chat template for thoughts or for none; `device_map` auto spreads a model that is
-    larger than one GPU over all of them."""
+    larger than one GPU over all of them.
+
+    Args:
+        model: starter, a folder in hub layout, or a hub id.
+        batch_size: conversations that are generated together.
+        max_new_tokens: tokens of a reply at most.
+        temperature: 0 is greedy decoding.
+        seed: of sampling.
+        device: auto, cpu, cuda, ...
+        thinking: what the chat template is asked for: auto, on or off.
+        device_map: auto spreads the model over all GPUs.
+        attn_implementation: as transformers names it; "": its default.
+
+    Returns:
+        the loaded model
+
+    Raises:
+        ModelError: the checkpoint cannot be loaded.
+    """
     plugins.need("torch", "transformers", why=f"running the model {model!r}")
     import torch
 
@@ -69,7 +87,15 @@ class Transformers:
         self._lengths: dict[str, int] = {}  # tokens of texts
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One reply for each conversation; those of like length are answered together."""
+        """One reply for each conversation; those of like length are answered together.
+
+        Args:
+            conversations: each a sequence of messages that ends with what is answered.
+            tools: functions that the model may call.
+
+        Returns:
+            assistant messages
+        """
         found = dict(pair for group in self.replies(conversations, tools) for pair in group)
         return [found[i] for i in range(len(conversations))]
 
@@ -80,6 +106,13 @@ class Transformers:
 
         What is sampled depends on the seed and the batch, not on what was asked before: a run that resumes
         after some batches goes on as one that was never stopped.
+
+        Args:
+            conversations: each a sequence of messages that ends with what is answered.
+            tools: functions that the model may call.
+
+        Yields:
+            groups of (index of the conversation, its reply)
         """
         for chosen, rows in self._batches(conversations, tools):
             texts = self._generate(rows, _seed(self.seed, rows))
@@ -111,6 +144,13 @@ class Transformers:
         that counts.
 
         The first token is given, not scored. Text that looks like a special token is read as plain text.
+
+        Args:
+            texts: plain texts.
+            max_tokens: tokens of a text that are read.
+
+        Returns:
+            (nats, tokens) of each text
         """
         rows = []
         for text in texts:
@@ -126,6 +166,14 @@ class Transformers:
         """Of each conversation, the negative log-likelihood in nats of each of its answers.
 
         `end` includes the end of the turn, so that "A" is not also the beginning of "All of these".
+
+        Args:
+            conversations: prompts.
+            answers: for each prompt its answers in words.
+            end: whether the end of the turn is part of an answer.
+
+        Returns:
+            for each prompt one number for each answer; the least is the likeliest
         """
         if not ranking.shares_prompts(self.model):
             rows = []
@@ -273,7 +321,17 @@ def _seed(seed: int, rows: Sequence[Rendered]) -> int:
 
 
 def special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
-    """The padding token, and every token that ends a reply."""
+    """The padding token, and every token that ends a reply.
+
+    Args:
+        loaded: a model with its processor.
+
+    Returns:
+        (padding id, ids that end a reply)
+
+    Raises:
+        DataError: the tokenizer names no end or no padding.
+    """
     tokenizer = loaded.processor.tokenizer
     declared = loaded.model.generation_config.eos_token_id
     declared = declared if isinstance(declared, list) else [declared]

@@ -27,7 +27,22 @@ def vllm(
     max_length: int | None = None,
 ) -> VLLM:
     """`model` is a folder or a hub id; `gpus` share the weights; `max_length` in tokens, the model's own when
-    None."""
+    None.
+
+    Args:
+        model: a folder in hub layout or a hub id.
+        max_new_tokens: tokens of a reply at most.
+        temperature: 0 is greedy decoding.
+        seed: of sampling.
+        gpus: that share the weights.
+        max_length: tokens of prompt and reply at most; None: the model's own.
+
+    Returns:
+        the loaded model
+
+    Raises:
+        MissingExtra: vLLM is not installed.
+    """
     plugins.need("vllm", why=f"running the model {model!r} with vLLM")
     # it would report its use, which is a remote call
     os.environ.update(VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1")
@@ -45,11 +60,13 @@ class VLLM:
         self.name, self.engine, self.sampling = name, engine, sampling
 
     def with_seed(self, seed: int) -> VLLM:
+        """The same weights, sampled with another seed."""
         sampling = self.sampling.clone()
         sampling.seed = seed
         return VLLM(self.name, self.engine, sampling)
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
+        """One reply for each conversation, in order."""
         asked = [wire.conversation(messages) for messages in conversations]
         outputs = self.engine.chat(asked, self.sampling, tools=wire.schemas(tools) or None, use_tqdm=False)
         return [

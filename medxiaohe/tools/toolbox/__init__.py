@@ -81,12 +81,30 @@ def task_tools(
 
 
 def describe_tools(names: Iterable[str]) -> tuple[Tool, ...]:
-    """Tools by their names, as a model is shown them; they have no resources, so they are not for calls."""
+    """Tools by their names, as a model is shown them; they have no resources, so they are not for calls.
+
+    Args:
+        names: of tools; one that occurs twice is returned once.
+
+    Returns:
+        tools without resources
+
+    Raises:
+        ConfigError: there is no such tool.
+    """
     return tuple(map(_named, dict.fromkeys(names)))
 
 
 def bind(tool: Tool, /, **resources: Any) -> Tool:
-    """The tool with these resources. Those it does not take are left out."""
+    """The tool with these resources. Those it does not take are left out.
+
+    Args:
+        tool: what is bound.
+        resources: name -> resource.
+
+    Returns:
+        the tool; what it still needs is in `needs`
+    """
     taken = {name: value for name, value in resources.items() if name in (*tool.needs, *tool.options)}
     pure = tool.pure and all(getattr(value, "pure", True) for value in taken.values())
     return replace(
@@ -100,7 +118,14 @@ def bind(tool: Tool, /, **resources: Any) -> Tool:
 
 
 def conversation_images(messages: Iterable[Message]) -> tuple[ImageRef, ...]:
-    """Images in the order of a conversation, those that tools returned included; tools count them from 1."""
+    """Images in the order of a conversation, those that tools returned included; tools count them from 1.
+
+    Args:
+        messages: the conversation so far.
+
+    Returns:
+        images in order
+    """
     found: list[ImageRef] = []
     for message in messages:
         for part in message.parts:

@@ -18,7 +18,17 @@ MAX_SHOWN = 80  # characters of an argument in an error message
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Type hints of a function; ConfigError where a name in them is imported for type checkers only."""
+    """Type hints of a function; ConfigError where a name in them is imported for type checkers only.
+
+    Args:
+        function: of a tool.
+
+    Returns:
+        name of a parameter -> its type
+
+    Raises:
+        ConfigError: a type is imported for type checkers only.
+    """
     try:
         return get_type_hints(function)
     except NameError as error:

@@ -22,6 +22,12 @@ def as_result(value: Any) -> ToolResult:
 
     Text is taken as it is, Evidence becomes a line `[id] text` with its images, a dataclass or mapping a line
     `name: value` for each field, a list its JSON; the last two are kept as JSON in `data`.
+
+    Args:
+        value: what the function of a tool returned.
+
+    Returns:
+        a result, not yet limited in size
     """
     if isinstance(value, ToolResult):
         return value
