@@ -39,6 +39,7 @@ INDEX_SHARE = 32  # a row of the index is about so many times shorter than the r
 
 FREQUENCY = {"head": "frequent", "torso": "medium", "tail": "rare"}  # buckets of entities, in words
 
+
 @dataclass(frozen=True)
 class MixtureSettings:
     documents: int = 0  # rows for continual pretraining
