@@ -11,6 +11,7 @@ would. Memory is the resident set of a process of its own that opens a store and
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import random
@@ -34,6 +35,7 @@ from medxiaohe.tasks._common import place
 from medxiaohe.types import Evidence
 
 CHARACTERS, DIM, TOP = 1000, 384, 10
+PEERS = {"text": ("tantivy", "bm25s", "Stemmer"), "dense": ("faiss", "usearch")}
 
 
 def passages(count: int) -> Iterator[Evidence]:
@@ -273,6 +275,8 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if args.probe:
         probe(args.probe[0], Path(args.probe[1]))
+    elif missing := [name for name in PEERS[args.part] if importlib.util.find_spec(name) is None]:
+        parser.error(f"{', '.join(missing)} not installed: see the first line of --help")
     else:
         print(f"{args.passages:,} passages, load {os.getloadavg()[0]:.1f}")
         (text if args.part == "text" else dense)(args.passages)

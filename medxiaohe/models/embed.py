@@ -36,6 +36,7 @@ class Embedder:
     dim: int
     _encode: Callable[[Sequence[str], int, Callable[[int], None]], np.ndarray]
     prompts: Mapping[str, str] = field(default_factory=dict)  # kind -> what every text of it begins with
+    weights: str = ""  # digest of its weights; "" where it has none
 
     def encode(self, texts: Sequence[str], batch_size: int = 128, kind: str = "") -> np.ndarray:
         """Vectors of texts.
@@ -128,7 +129,12 @@ def _transformer(folder: Path, name: str, device: str) -> Embedder:
     longest = int(io.read_json(limits)["max_seq_length"]) if limits.is_file() else MAX_TOKENS
     encode = functools.partial(_encode_transformer, model, tokenizer, longest, first)
     pooled = f"{name}, {'first token' if first else 'mean pooling'}"
-    return Embedder(pooled, int(model.config.hidden_size), encode, prompts(folder))
+    return Embedder(pooled, int(model.config.hidden_size), encode, prompts(folder), weights_of(folder))
+
+
+def weights_of(folder: Path) -> str:
+    """One digest of the weights in a folder: two models of one name are told apart by it."""
+    return io.fingerprint([io.sha256(path) for path in sorted(folder.glob("*.safetensors"))])
 
 
 def prompts(folder: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ from medxiaohe import assets, images, io, plugins
 from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.io.checkpoint_files import refuse_code
 from medxiaohe.models import starter
-from medxiaohe.models.embed import embedder
+from medxiaohe.models.embed import embedder, weights_of
 from medxiaohe.progress import Meter
 from medxiaohe.types import ImageRef
 
@@ -37,6 +37,7 @@ class ImageEmbedder:
     dim: int
     _encode: Callable[[Sequence[Any]], np.ndarray]  # pictures (PIL) -> rows
     _encode_text: Callable[[Sequence[str]], np.ndarray] | None = None
+    weights: str = ""  # digest of its weights; "" where it has none
 
     def encode(self, refs: Sequence[ImageRef]) -> np.ndarray:
         """Rows of length one, float32 (len(refs), dim), in the order of the images.
@@ -168,8 +169,9 @@ def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
         return rows
 
     return ImageEmbedder(
-        f"{name}, class token and mean of patches", 2 * int(model.config.hidden_size), encode
-    )
+        f"{name}, class token and mean of patches", 2 * int(model.config.hidden_size), encode,
+        weights=weights_of(folder),
+    )  # fmt: skip
 
 
 def _with_heads(folder: Path, device: str) -> ImageEmbedder:
@@ -192,4 +194,5 @@ def _with_heads(folder: Path, device: str) -> ImageEmbedder:
         rows: np.ndarray = (words.encode(list(texts)) - centre_texts) @ text_map
         return rows
 
-    return ImageEmbedder(f"heads {settings['name']}", image_map.shape[1], encode, encode_text)
+    weights = io.fingerprint([io.sha256(folder / "heads.npz"), pictures.weights, words.weights])
+    return ImageEmbedder(f"heads {settings['name']}", image_map.shape[1], encode, encode_text, weights)

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from medxiaohe import plugins
-from medxiaohe.errors import DataError
 from medxiaohe.models.embed import embedder
 from medxiaohe.retrieval.chunks import CHARACTERS, OVERLAP, Unit
 from medxiaohe.retrieval.corpus import Corpus, Writer, broken, counted, read_record, write_record
 from medxiaohe.retrieval.store import check
-from medxiaohe.retrieval.vectors import APPROXIMATE, Vectors, write_vectors
+from medxiaohe.retrieval.vectors import APPROXIMATE, Vectors, described, refuse_other, write_vectors
 from medxiaohe.types import Evidence
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def build_dense(
     corpus = Corpus(folder)
     record = {"kind": "dense", "documents": corpus.documents, "chunks": corpus.chunks, "unit": unit}
     record |= {"characters": characters, "overlap": overlap}
-    write_record(folder, {**record, "model": model, "embedder": encoder.name, "dim": encoder.dim})
+    write_record(folder, {**record, "model": model, **described(encoder)})
     return {"documents": writer.documents, "chunks": writer.chunks}
 
 
@@ -107,7 +106,7 @@ class DenseStore:
         plugins.need("numpy", why="an index of vectors")
         self.folder, self.record = folder, read_record(folder, self.KIND)
         self.encoder = encoder or embedder(self.record["model"])
-        _same(folder, self.record, self.encoder)
+        refuse_other(folder, self.record, self.encoder)
         self.corpus = Corpus(folder)
         self.vectors = Vectors(folder, self.record["dim"])
         if not self.vectors.size == self.corpus.chunks == self.record["chunks"]:
@@ -147,12 +146,3 @@ class DenseStore:
         results = [self.corpus.chunk(row, score) for score, row in found]
         results.sort(key=lambda one: (-one.score, one.id))
         return tuple(results[:top])
-
-
-def _same(folder: Path, record: dict[str, Any], encoder: Encoder) -> None:
-    mine = (encoder.name, encoder.dim)
-    if mine != (record["embedder"], record["dim"]):
-        raise DataError(
-            f"{folder} was built with {record['embedder']} ({record['dim']} dimensions) and not"
-            f" with {mine[0]} ({mine[1]}): build it again"
-        )

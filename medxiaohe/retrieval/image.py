@@ -21,7 +21,7 @@ from medxiaohe.errors import DataError
 from medxiaohe.models.embed_images import ImageEmbedder, image_embedder
 from medxiaohe.retrieval.corpus import Corpus, Writer, broken, read_record, write_record
 from medxiaohe.retrieval.store import Query, check
-from medxiaohe.retrieval.vectors import APPROXIMATE, Vectors, write_vectors
+from medxiaohe.retrieval.vectors import APPROXIMATE, Vectors, described, refuse_other, write_vectors
 from medxiaohe.types import Evidence, ImageRef
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def build_images(
     corpus = Corpus(folder)
     every = sum(len(io.read_json(path)) for path in folder.glob("images.*.json"))
     record = {"kind": "image", "documents": corpus.documents, "chunks": every, "model": model}
-    write_record(folder, {**record, "embedder": encoder.name, "dim": encoder.dim})
+    write_record(folder, record | described(encoder))
     return {"documents": writer.documents, "chunks": len(places)}
 
 
@@ -98,12 +98,7 @@ class ImageStore:
         plugins.need("numpy", "PIL", why="an index of images")
         self.folder, self.record = folder, read_record(folder, "image")
         self.encoder = encoder or image_embedder(self.record["model"])
-        mine = (self.encoder.name, self.encoder.dim)
-        if mine != (self.record["embedder"], self.record["dim"]):
-            raise DataError(
-                f"{folder} was built with {self.record['embedder']} ({self.record['dim']} dimensions) and not"
-                f" with {mine[0]} ({mine[1]}): build it again"
-            )
+        refuse_other(folder, self.record, self.encoder)
         self.corpus = Corpus(folder)
         self.vectors = Vectors(folder, self.record["dim"])
         paths = sorted(folder.glob("images.*.json"), key=lambda path: int(path.name.split(".")[1]))

@@ -8,9 +8,9 @@ vectors.N.faiss     of a segment of many rows: HNSW over the same rows in 8 bits
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import DataError, StorageError
@@ -28,6 +28,36 @@ CONNECTIVITY, EXPANSION_ADD = (
 EXPANSION_SEARCH = 192  # nodes that stay in sight while searching
 TOGETHER = 4_096  # rows that are linked between two reports of progress
 CANDIDATES = 4  # times as many as asked for come out of a graph and are compared exactly
+
+
+class Named(Protocol):
+    """What a store remembers of its embedder, of texts or images; one with weights has their digest too."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+
+
+def described(encoder: Named) -> dict[str, Any]:
+    """The lines of a store's record that say which embedder made its vectors."""
+    return {"embedder": encoder.name, "dim": encoder.dim, "weights": getattr(encoder, "weights", "")}
+
+
+def refuse_other(folder: Path, record: Mapping[str, Any], encoder: Named) -> None:
+    """DataError where an embedder is not the one that a store's record describes: another name, dimension or
+    weights (a model that was trained again has the name of the old one)."""
+    mine = described(encoder)
+    if (mine["embedder"], mine["dim"]) != (record["embedder"], record["dim"]):
+        raise DataError(
+            f"{folder} was built with {record['embedder']} ({record['dim']} dimensions) and not"
+            f" with {encoder.name} ({encoder.dim}): build it again"
+        )
+    if record.get("weights", mine["weights"]) != mine["weights"]:
+        raise DataError(
+            f"{folder} was built with other weights of {encoder.name} than those that are there now: build it"
+            " again"
+        )
 
 
 def write_vectors(

@@ -21,6 +21,7 @@ PANEL = """
 import os, time
 from pathlib import Path
 from medxiaohe.agents.engine import Answer, Ask, Case, Note, Use, workflow
+from medxiaohe.errors import ServerGone
 from medxiaohe.tools import tool
 from dataclasses import replace
 from medxiaohe.types import Message
@@ -53,6 +54,8 @@ def panel(case: Case, rounds: int = 1):
 def answer(messages):
     log(" ".join(" ".join(message.text.split()) for message in messages))
     time.sleep(float(os.environ.get("WAIT", "0")))
+    if "STOP" in os.environ and len(LOG.read_text().splitlines()) >= 14:
+        raise ServerGone("the server closed the connection") if os.environ["STOP"] == "drops" else KeyboardInterrupt
     return "ABCD"[len(messages) % 4]
 
 def plain(prompts, model, tools=()):
@@ -162,6 +165,40 @@ def test_killed_by_minus_nine_it_asks_nothing_twice_not_even_its_tools(place: Pa
     assert subprocess.run(whole, env={**env, "WAIT": "0"}, capture_output=True, timeout=120).returncode == 0
     killed, never = (place / name / "run/1/traces.jsonl" for name in ("killed", "whole"))
     assert killed.read_bytes() == never.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "said"),
+    [("drops", 3, "the server closed the connection"), ("ctrl-c", 130, "continues where it stopped")],
+)
+def test_a_server_that_drops_and_ctrl_c_are_a_sentence_and_what_was_answered_stays(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stop: str,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.setenv("CALLS", str(place / "calls"))
+    monkeypatch.setenv("STOP", stop)
+    assert main(words("out")) == code
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err and not (place / "out/run/1").exists()
+    monkeypatch.delenv("STOP")
+    assert main(words("out")) == 0
+    asked = Counter((place / "calls").read_text().splitlines())
+    assert len(asked) == 6 * 4 and sum(asked.values()) == 6 * 4 + 1  # the request that got no answer
+
+
+@pytest.mark.parametrize("name", ["gone.png", "broken.png"])
+def test_an_image_that_does_not_open_is_a_sentence_that_names_it(
+    place: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (place / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a picture")
+    model = ["--model", "mine.py:answer", "--backend", "python", "--workflow", "observe"]
+    assert main(["ask", "What is seen?", "--image", name, *model]) in (2, 3)
+    err = capsys.readouterr().err
+    assert name in err and "Traceback" not in err and len(err.strip().splitlines()) == 1
 
 
 def test_ask_takes_a_workflow_and_tools(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """The dense store: near texts are found with their spans, and only by the embedder it was built with."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,34 @@ def test_what_is_wrong_is_one_sentence(folder: Path) -> None:
     (folder / "vectors.0.f16").write_bytes(b"\0")
     with pytest.raises(DataError, match="truncated or damaged"):
         open_store(folder)
+
+
+def test_a_model_that_was_trained_again_is_refused(tmp_path: Path) -> None:
+    from medxiaohe.models.embed import Embedder
+    from medxiaohe.retrieval.dense import DenseStore, build_dense
+
+    def lengths(texts: Sequence[str], size: int, done: Callable[[int], None]) -> np.ndarray:
+        return np.asarray([[1.0, 0.0] if len(text) > 20 else [0.0, 1.0] for text in texts], np.float32)
+
+    old = Embedder("model, mean pooling", 2, lengths, weights="a")
+    build_dense(tmp_path, iter(DOCUMENTS), encoder=old)
+    assert DenseStore(tmp_path, old).size
+    with pytest.raises(DataError, match="built with other weights of model") as raised:
+        DenseStore(tmp_path, replace(old, weights="b"))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("documents", "problem"), [([], "no document"), ([DOCUMENTS[0]] * 2, "two documents have the id")]
+)
+def test_documents_that_make_no_store_leave_nothing(
+    tmp_path: Path, documents: list[Evidence], problem: str
+) -> None:
+    from medxiaohe.retrieval.dense import build_dense
+
+    with pytest.raises(DataError, match=problem), io.publish(tmp_path / "store") as draft:
+        build_dense(draft, iter(documents), "ngrams")
+    assert not (tmp_path / "store").exists()
 
 
 def test_the_verbs_build_and_check_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

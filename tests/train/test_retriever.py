@@ -79,6 +79,7 @@ def test_an_embedder_learns_which_passage_answers(tmp_path: Path, base: Path) ->
     assert summary["recall_after"] > summary["recall_before"]  # type: ignore[operator]
     encoder = embed.embedder(str(tmp_path / "out" / "model"))
     assert encoder.encode(["what shows disease of the organ3"], kind="query").shape == (1, 32)
+    assert encoder.weights != embed.embedder(str(base)).weights != ""
 
 
 def test_a_cross_encoder_learns_to_put_the_right_passage_first(tmp_path: Path, base: Path) -> None:

@@ -15,7 +15,7 @@ from medxiaohe.data.duplicates.near_images import Lens
 from medxiaohe.tasks import make, named
 
 
-def test_items(against: Sequence[Against], tree: Path, corpus: Path | None) -> TestItems | None:
+def test_items(against: Sequence[Against], tree: Path | None, corpus: Path | None) -> TestItems | None:
     """The items of the tasks' test splits; None when no task is named."""
     if not against:
         return None

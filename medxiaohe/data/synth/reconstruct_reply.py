@@ -76,7 +76,9 @@ def read(reply: str) -> Reconstructed:
     found = FORM.fullmatch(f"{reply.strip()}\n")
     if not found:
         raise Unreadable(f"it must have the lines {', '.join(HEADINGS)}, options from A, and Answer")
-    *parts, question, listed, letter = (group.strip() for group in found.groups())
+    background, observation, analysis, conclusion, question, listed, letter = (
+        group.strip() for group in found.groups()
+    )
     options = OPTION.findall(listed)
     if [mark for mark, _ in options] != list(LETTERS[: len(options)]) or not 2 <= len(
         options
@@ -87,7 +89,7 @@ def read(reply: str) -> Reconstructed:
         raise Unreadable("two of its options are the same")
     if (answer := LETTERS.index(letter)) >= len(texts):
         raise Unreadable(f"the answer {letter} is none of its options")
-    return Reconstructed(*parts, question, texts, answer)
+    return Reconstructed(background, observation, analysis, conclusion, question, texts, answer)
 
 
 def leak(made: Reconstructed) -> str:
