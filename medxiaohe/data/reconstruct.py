@@ -69,7 +69,7 @@ class ReconstructSettings:
     draws: int = 10  # answers of each model to each question; they differ only with a temperature
     features: Literal["image", "text"] = "image"  # what rows are clustered by
     encoder: InputPath = ""  # of the features: dinov2 for images and minilm for texts where it is empty
-    clusters: int = 2000
+    clusters: int = 2000  # of k-means, over the vectors of the rows
     per_cluster: int = 1  # rows of each cluster that get a question
     sources: tuple[str, ...] = ()  # sources of the corpus; none: all
     against: tuple[Against, ...] = field(default=())
@@ -83,7 +83,21 @@ class ReconstructSettings:
 def reconstruct(
     settings: ReconstructSettings, out: Path, *, corpus: Path, tree: Path | None = None
 ) -> dict[str, Any]:
-    """Write questions about the middle rows of each cluster, and keep those that are not always answered."""
+    """Write questions about the middle rows of each cluster, and keep those that are not always answered.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        corpus: folder of a stage with samples.jsonl.
+        tree: folder of an entity.build stage, for tasks of `against` that are made of a tree.
+
+    Returns:
+        the summary of the stage: `rows`, `clusters`, `asked`, `questions`, `kept`, `strata`, `refused`, ...
+
+    Raises:
+        ConfigError: two answerers are the same model.
+        DataError: no row has what is clustered and words for the teacher.
+    """
     plugins.need("numpy", why="clusters")
     work = io.scratch(out, [settings, io.content(corpus, "samples.jsonl"), io.code.digest(__name__)])
     rows = _rows(settings, corpus)

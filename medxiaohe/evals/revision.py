@@ -64,7 +64,20 @@ class RevisionSettings:
 
 
 def revision(settings: RevisionSettings, out: Path, *, drafts: Path) -> dict[str, Any]:
-    """Revise every draft by each policy. `drafts` is an evals.run stage."""
+    """Revise every draft by each policy and measure what became of it.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        drafts: folder of an evals.run stage, whose answers are the drafts.
+
+    Returns:
+        the summary of the stage: `reports`, `labelled`, and `arms` with the mean share of hallucinated (H)
+        and omitted (O) findings by text, each from 0 to 1
+
+    Raises:
+        DataError: no draft was written for a prompt that the setting `findings` matches.
+    """
     gold = labels(Path(settings.labels)) if settings.labels else {}
     rows = list(_drafts(drafts / "traces.jsonl", settings.findings, gold))
     if not rows:

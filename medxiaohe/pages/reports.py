@@ -37,7 +37,20 @@ class ReportsPageSettings:
 
 
 def reports(settings: ReportsPageSettings, out: Path, *, revised: Path, **runs: Path) -> dict[str, str]:
-    """Write index.html; `revised` is an evals.revision stage, `runs` are evals.run stages by their names."""
+    """Write the page of revised reports, index.html.
+
+    Args:
+        settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
+        out: folder of the stage, a draft that is published whole.
+        revised: folder of an evals.revision stage.
+        runs: folders of evals.run stages, by the names under which they are shown.
+
+    Returns:
+        the name of the page
+
+    Raises:
+        ConfigError: a folder of `runs` is not of an evaluation.
+    """
     for name, folder in runs.items():
         if not (folder / "traces.jsonl").is_file():
             raise ConfigError(f"needs.{name}: {folder} is no evaluation: name stages of evals.run here")

@@ -15,7 +15,7 @@ from medxiaohe.types import Message, Trace
 ROOT = Path(__file__).parent.parent.parent
 PRINTS = {
     "link_text.py": "'left lower lobe' is lower lobe of left lung (my:4), below lung, anatomy",
-    "custom_task.py": "mean 0.50, 95% interval [0.15, 0.85], 4 items",
+    "custom_task.py": "mean 0.50, 95% interval [0.10, 0.90], 4 items",
     "own_reader.py": "('my:1',) Most often Streptococcus pneumoniae.",
     "make_own_data.py": "120 rows of 60 patients",
     "docstrings.py": "json/decoder:",

@@ -55,7 +55,8 @@ def answer(messages):
     log(" ".join(" ".join(message.text.split()) for message in messages))
     time.sleep(float(os.environ.get("WAIT", "0")))
     if "STOP" in os.environ and len(LOG.read_text().splitlines()) >= 14:
-        raise ServerGone("the server closed the connection") if os.environ["STOP"] == "drops" else KeyboardInterrupt
+        drops = os.environ["STOP"] == "drops"
+        raise ServerGone("the server closed the connection") if drops else KeyboardInterrupt
     return "ABCD"[len(messages) % 4]
 
 def plain(prompts, model, tools=()):
