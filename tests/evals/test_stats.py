@@ -190,7 +190,7 @@ def test_no_change_in_a_few_items_is_no_proof_of_none() -> None:
     )
     every = stats.paired([0.0] * 30, [1.0] * 30)
     assert (every.difference, every.high) == (1.0, 1.0) and every.low == pytest.approx(
-        1 - 2 * 0.1135, abs=1e-3
+        1 - 2 * 0.1062, abs=1e-3
     )
     assert stats.paired([5.0, 6.0, 7.0], [7.0, 8.0, 9.0]).high == math.inf
     assert stats.paired([0.1, 0.9, 0.2], [0.9, 0.2, 0.9]).high == 1.0, "shares differ by no more than one"
