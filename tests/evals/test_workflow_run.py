@@ -191,15 +191,13 @@ def test_a_server_that_drops_and_ctrl_c_are_a_sentence_and_what_was_answered_sta
     assert len(asked) == 6 * 4 and sum(asked.values()) == 6 * 4 + 1  # the request that got no answer
 
 
-@pytest.mark.parametrize("name", ["gone.png", "broken.png"])
-def test_an_image_that_does_not_open_is_a_sentence_that_names_it(
-    place: Path, capsys: pytest.CaptureFixture[str], name: str
+def test_an_image_that_is_not_there_is_a_sentence_that_names_it(
+    place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (place / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a picture")
     model = ["--model", "mine.py:answer", "--backend", "python", "--workflow", "observe"]
-    assert main(["ask", "What is seen?", "--image", name, *model]) in (2, 3)
+    assert main(["ask", "What is seen?", "--image", "gone.png", *model]) in (2, 3)
     err = capsys.readouterr().err
-    assert name in err and "Traceback" not in err and len(err.strip().splitlines()) == 1
+    assert "gone.png" in err and "Traceback" not in err and len(err.strip().splitlines()) == 1
 
 
 def test_ask_takes_a_workflow_and_tools(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
