@@ -5,6 +5,7 @@
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only grounding
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only text
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only grounded
+    MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only reward
     MEDXIAOHE_DATA=FOLDER python benchmarks/reports.py --only motor
 
 Reports of the Indiana University collection are split by hash as the task iu_impression splits them (60 %
@@ -18,17 +19,20 @@ import functools
 import os
 import random
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 from medxiaohe import io
 from medxiaohe.errors import ToolError
 from medxiaohe.evals.revision import FLOOR, revisions, table, table_of_changes
 from medxiaohe.evals.statistics.report_errors import Change, Reference, changes, errors, labels
-from medxiaohe.evals.statistics.stats import estimate, paired, proportion
+from medxiaohe.evals.statistics.stats import estimate, holm, paired, proportion
 from medxiaohe.evidence import planted, radfact, revision
 from medxiaohe.evidence.claims import by_findings, by_rules
 from medxiaohe.evidence.grounding import ground
@@ -50,6 +54,7 @@ from medxiaohe.tasks import _bccd, _bioasq, bccd_report
 from medxiaohe.tasks._common import hash_split
 from medxiaohe.tools.toolbox import call_tool, open_tools
 from medxiaohe.types import Claim, Evidence, ToolCall
+from tests.rewards.report_attacks import earned
 
 REPORTS = 500
 
@@ -465,6 +470,23 @@ def _drafts(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[list[str], set[str
         yield [*own, *sorted(wrong)], wrong, evidence
 
 
+def reward_part(split_: str, most: int) -> Iterator[str]:
+    """What replies that say little earn of the reward `report`, beside an honest draft."""
+    found = earned([row["findings"] for row in reports(split_)[: most or 200]])
+    honest = found["honest"]
+    yield "| reply | n | reward [95 %] | of the honest draft's | earns less than it | p (Holm) |"
+    yield "|---|---|---|---|---|---|"
+    names = [name for name in found if name != "honest"]
+    tests = holm([paired(honest, found[name]).p for name in names])
+    for name, p in zip(["honest", *names], [None, *tests], strict=True):
+        one = estimate(found[name])
+        less = sum(a < b for a, b in zip(found[name], honest, strict=True)) / one.n
+        cells = [f"{one.n}", f"{one.mean:.3f} [{one.low:.3f}, {one.high:.3f}]"]
+        if p is not None:
+            cells += [f"{one.mean / estimate(honest).mean:.0%}", f"{less:.3f}", f"{p:.4f}"]
+        yield f"| {name} | {' | '.join([*cells, *[''] * (5 - len(cells))])} |"
+
+
 def motor_part() -> Iterator[str]:
     """P6: arms of train.motor, see motor_arms.py."""
     import motor_arms  # imports torch
@@ -479,6 +501,7 @@ PARTS = {"verifier": lambda given: verifier_part(given.split, given.show),
     "grounding": lambda given: grounding_part(given.split),
     "text": lambda given: text_part(given.split, given.most, given.labelled),
     "grounded": lambda given: grounded_part(given.split, given.most),
+    "reward": lambda given: reward_part(given.split, given.most),
     "motor": lambda given: motor_part()}  # fmt: skip
 
 if __name__ == "__main__":

@@ -199,3 +199,16 @@ def test_no_change_in_a_few_items_is_no_proof_of_none() -> None:
 
 def test_items_without_a_cluster_are_independent() -> None:
     assert stats.estimate([0.0, 1.0, 1.0], ["", "", "p1"]).clusters == 3
+
+
+def test_a_relative_change_is_that_of_the_means_and_its_interval_holds_the_true_one() -> None:
+    before = [1.0, 0.5, 0.0, 0.75]
+    assert stats.relative(before, [0.3 * value for value in before]) == pytest.approx((-0.7, -0.7, -0.7))
+    draw, inside = random.Random(0), 0
+    for seed in range(60):
+        a = [float(draw.random() < 0.5) for _ in range(60)]
+        b = [one * (draw.random() < 0.4) for one in a]  # of what was there, four in ten stay
+        change, low, high = stats.relative(a, b, seed)
+        assert low <= change <= high and change == pytest.approx(sum(b) / sum(a) - 1)
+        inside += low <= -0.6 <= high
+    assert inside >= 52, "95 % of 60, less three standard errors"

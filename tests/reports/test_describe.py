@@ -164,6 +164,19 @@ def test_what_cannot_be_meant_is_one_sentence_and_leaves_nothing(
     assert wanted in error and "unexpectedly" not in error and not (study / "out").exists()
 
 
+def test_a_picture_of_another_kind_and_no_picture_at_all_add_nothing_that_was_not_seen(study: Path) -> None:
+    """The tool for blood smears refuses a picture of grey shades; what it would have said is nowhere."""
+    from PIL import Image
+
+    Image.linear_gradient("L").resize((640, 480)).save(study / "grey.png")
+    (study / "draft.txt").write_text(f"{DRAFT} There are two white blood cells.")
+    assert run(study, "--image", study / "grey.png", out="grey") == 0
+    assert run(study, out="none") == 0
+    grey, none = (json.loads((study / name / "report.json").read_text()) for name in ("grey", "none"))
+    assert "white blood cell" not in grey["text"] and grey["text"] == none["text"]
+    assert {one.get("kind", "passage") for one in grey["evidence"]} == {"passage"}
+
+
 def test_thirty_images_are_too_many(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from PIL import Image
 

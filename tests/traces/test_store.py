@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from medxiaohe.traces.store import Stored, stored
 from medxiaohe.types import Claim, Evidence, Message, Prompt, Ruling, Step, ToolResult, Trace
 
 DRIVER = Path(__file__).with_name("trace_append.py")
+ALONE = Path(__file__).parent.parent.parent / "examples" / "verify_trace.py"
 SECRET = bytes(16)
 
 
@@ -150,6 +152,11 @@ def test_bad_folders_are_one_sentence_and_exit_1(
     assert cli.main(["trace", "verify", str(folder), "--level", "resolved", "--no-replay"]) == 1
     said = capsys.readouterr().out
     assert "bad: " in said or "not all of the level" in said
+    if damage is not _million:  # by the stand-alone verifier in the test below
+        problems, counts = runpy.run_path(str(ALONE))["verify"](folder)
+        ours = traces.verify(folder)
+        assert [row[:2] for row in problems[:1]] == [(one.trace, one.record) for one in ours.problems[:1]]
+        assert counts["checked"] == ours.levels["resolved"].checked or problems
     if damage in (_cut, _other_version, _million):
         with pytest.raises(DataError, match="not the one that its checkpoint covers"):
             traces.Log(folder).append([])
@@ -159,8 +166,7 @@ def test_a_million_records_without_a_head_take_little_memory(tmp_path: Path) -> 
     """By the package and by the stand-alone verifier, each in a process of its own."""
     folder = bundle(tmp_path / "t", [3])
     _million(folder / "log.jsonl")
-    alone = Path(__file__).parent.parent.parent / "examples" / "verify_trace.py"
-    for words in (["-m", "medxiaohe", "trace", "verify", str(folder), "--no-replay"], [alone, folder]):
+    for words in (["-m", "medxiaohe", "trace", "verify", str(folder), "--no-replay"], [ALONE, folder]):
         done, peak = engine.peak_mib(*words)
         assert done.returncode == 1 and "bad: " in done.stdout, done.stderr
         assert peak < 300, "MiB"
