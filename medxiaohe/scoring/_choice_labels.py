@@ -10,6 +10,9 @@ from medxiaohe.scoring._languages import any_of, rules
 from medxiaohe.scoring._options import LETTERS, openings, option_of
 from medxiaohe.scoring._text import plain
 
+TABLE_ROW = re.compile(r"^[ \t]*\|[ \t*(]*([A-Z])[ \t*).:]*\|[ \t]*(.*)$", re.MULTILINE)
+CELL = 16  # letters of a cell of a table that is a verdict and nothing else
+
 
 def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Iterator[str]:
     """Letters that open a line as a label ("B", "(b)", "B. Pancreas"), each checked against the text
@@ -26,6 +29,7 @@ def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Ite
         return
     body = re.sub(r"^answer\s*:\s*(?=\S)", "", text)
     body = re.sub(r"(?<=[.;])[ ]+(?=[A-Z][.:)]\s)", "\n", body)
+    body = TABLE_ROW.sub(r"\1. \2", body)
     rows = [
         row for line in body.splitlines() if line.strip() and (row := label_of(line, texts, letters, words))
     ]
@@ -114,6 +118,10 @@ def _mark(rest: str, texts: Sequence[str], letter: str, own: bool, words: Words)
     head = re.sub(r"^[^\w✓✔✅☑✗✘❌✖☒×○〇⭕]+", "", low)
     for mark, pattern in (("wrong", words.wrong_mark), ("right", words.right_mark)):
         if pattern.match(head) or re.search(rf"[{CROSS if mark == 'wrong' else TICK}]", low):
+            return mark
+    cells = [cell.strip(" *.") for cell in re.split(r"\||→|⇒|=>", low)[0 if "|" in low else 1 :]]
+    for mark, pattern in (("wrong", words.wrong_mark), ("right", words.right_mark)):
+        if any(len(cell) <= CELL and pattern.match(cell) for cell in cells):
             return mark
     link = re.match(r"^(?:is|está|es|est|ist|é|this is|isso é|は|은|는)\s+", head)
     if link:

@@ -19,6 +19,7 @@ from functools import lru_cache
 from medxiaohe.scoring import yes_no
 from medxiaohe.scoring._answer import final
 from medxiaohe.scoring._choice_labels import labelled
+from medxiaohe.scoring._choice_numbers import lettered
 from medxiaohe.scoring._choice_said import announced, called_right, concluded
 from medxiaohe.scoring._choice_texts import options_by_text, options_of_sentences, whole_option
 from medxiaohe.scoring._choice_words import END, NEAR, Words, lower_words, words
@@ -92,7 +93,12 @@ def _parse(answer: str, choices: tuple[str, ...], markers: str) -> str:
     texts = ["" if re.fullmatch("[a-z]", text) else text for text in texts]
     if letter := whole_option(text, choices):
         return letter
-    letter = _read(text, texts, LETTERS[: len(choices) or 5], words(spoken(text)))
+    names = spoken(text)
+    letters = LETTERS[: len(choices) or 5]
+    by_place = lettered(text, len(letters), names) if markers == "letters" else text
+    letter = _read(by_place, texts, letters, words(names))
+    if not letter and by_place != text:
+        letter = _read(text, texts, letters, words(names))  # the numbers were those of something else
     if not letter and set(filter(None, texts)) and set(texts) <= YES_NO:
         said = yes_no.parse(answer, maybe="maybe" in texts)
         return LETTERS[texts.index(said)] if said in texts else ""

@@ -195,6 +195,42 @@ Nothing to suggest [pneumonia].|n
 [Pneumonia], now resolved.|h
 Patient no. 3 had [asthma].|
 [发热](-)，[咳嗽](+)|n;
+[Nausea] +, [vomiting] -|;n
+[Nausea] +, [vomiting] -, [diarrhea] -.|;n;n
+[Nausea] + / [vomiting] -\n|;
+[Fever] ++, [rash] -, [cough] +/-|;n;u
+[Nausea] (+) [vomiting] (-) [rash] (-)|;n;n
+[Fever]+ [cough]- [rash]-, seen today|;n;n
+Exam: [rales] (±), [edema] (2+), [clubbing] (-)|u;;n
+No [rash], [edema] 2+.|n;
+No [chills], [fever] (+)|n;
+Denies [cough]; [dyspnea] ++, [wheeze] -,|n;;n
+ROS: (+) [fever], (-) [chills], (-) [cough]|;n;n
+(+) [nausea] (-) [vomiting] (±) [diarrhea]|;n;u
++[fever], +[cough], -[chills], -[rash]|;;n;n
+-[fever], -[cough], +[sore throat]|n;n;
+Mother: [fever] +, [cough] -|f;nf
+[Chest pain] -ve, [dyspnea] +ve.|n;
+[Cough] (neg), [fever] (pos)|n;
+[HIV] neg, [hepatitis B] pos.|n;
+[Pneumonia] - improving on amoxicillin.|
+[Pneumonia] -|
+[Fever] - 3 days, [cough]|;
+-[cough]\n-[fever]\n|;
+- [cough]\n- [fever]|;
+[Nausea] + [vomiting] for two days.|;
+[Nausea] +/- [vomiting]|;u
+[Influenza]-like illness, no [sepsis].|;n
+Post-[stroke] [depression].|;
+[Asthma] 2-3 times a week.|
+[恶心]（+），[呕吐]（-）|;n
+[恶心]+，[呕吐]-，[腹泻]-|;n;n
+[压痛]（＋），[反跳痛]（－），[肌紧张]（±）|;n;u
+[恶心]（+）[呕吐]（-）[腹痛]（++）|;n;
+[乙肝]阳性，[丙肝]阴性。|;n
+[压痛]阳性，[反跳痛]阴性，[黄疸]（-）|;n;n
+[发热]：＋\n[咳嗽]：－|;n
+无[皮疹]，[水肿]（++）|n;
 母亲有[糖尿病]，患者有[高血压]。|f;
 父亲患有[高血压]，母亲有[糖尿病]。|f;f
 其母有[乳腺癌]病史。|f

@@ -12,8 +12,9 @@ nothing here knows a word of its own but the verbs of a clause.
 Beyond the two: the heading a line stands under; a list goes on after a comma but a new statement ("No
 effusion, heart size is normal") does not; a family member who only speaks ("mother reports fever") is not the
 one who has it; an answer behind a finding ("Fever: no. Cough: yes.", "fever (-)") speaks of what is before
-it, and so does a person or a question mark in brackets; a negative test, culture or margin denies no disease
-but the one it is named after; "for" begins what a treatment that is missing would be for.
+it, and so does a person or a question mark in brackets; a sign beside a finding (entity/linking/signs.py)
+goes before all triggers; a negative test, culture or margin denies no disease but the one it is named after;
+"for" begins what a treatment that is missing would be for.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from medxiaohe.entity.linking.link import TOKEN, plain
 from medxiaohe.entity.linking.sentences import sentence_ends, sentence_of
+from medxiaohe.entity.linking.signs import MARKS as SIGNS
+from medxiaohe.entity.linking.signs import sign
 
 FILE = Path(__file__).with_name("context_triggers.tsv")
 AXES = ("negated", "uncertain", "historical", "hypothetical", "family", "other")
@@ -130,7 +133,7 @@ def contexts(text: str, spans: Sequence[tuple[int, int]]) -> list[Context]:
 
 def says_something(sentence: str) -> bool:
     """Whether a sentence has any word or mark that a trigger needs; most have none."""
-    return bool(MARKS.search(sentence)) or not triggers().telling.isdisjoint(
+    return bool(MARKS.search(sentence) or SIGNS.search(sentence)) or not triggers().telling.isdisjoint(
         TOKEN.findall(plain(sentence).lower())
     )
 
@@ -157,7 +160,17 @@ def in_sentence(
         + answers
     )
     reaches = [reach for hit in hits for reach in _reaches(words, hits, hit)]
-    return [_context(text, words, span, reaches, below) for span in spans]
+    return [_with_sign(text, span, _context(text, words, span, reaches, below)) for span in spans]
+
+
+def _with_sign(text: str, span: tuple[int, int], said: Context) -> Context:
+    """What a sign beside the finding says goes before what a trigger somewhere in the sentence says."""
+    if not (found := sign(text, *span)):
+        return said
+    why = text[found.start : found.end]
+    because = said.because if why in said.because or not found.says else (*said.because, why)
+    uncertain = said.uncertain or found.says == "uncertain"
+    return replace(said, negated=found.says == "negated", uncertain=uncertain, because=because)
 
 
 def _answers(text: str, words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
