@@ -16,7 +16,7 @@ from medxiaohe.data.formats.records import Record
 from medxiaohe.data.formats.rows import RowOptions, sample_of
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import DataError
-from medxiaohe.privacy import guard
+from medxiaohe.models.hub import data_commit, unreachable
 from medxiaohe.types import Sample
 
 EXAMPLE = {
@@ -40,8 +40,9 @@ def hub(
     bad_rows: Literal["stop", "skip"] = "stop",
     allow_outside: Sequence[str] = (),
 ) -> Iterator[Sample | DeadLetter]:
-    """`revision` pins a hub data set to a commit: without it the result depends on the day. Rows of the hub
-    hold their images; `allow_outside` names folders of this machine that they may name instead."""
+    """`revision` is a branch, a tag or a commit of a hub data set; the commit that is read stands in the
+    record of the stage. Rows of the hub hold their images; `allow_outside` names folders of this machine that
+    they may name instead."""
     plugins.need("datasets", why="the reader hub")
     import datasets
 
@@ -50,14 +51,14 @@ def hub(
     if local and not path.is_dir():
         raise DataError(f"no folder {path}; a data set on the hub is written hub:ORG/NAME")
     if not local:
-        guard.egress(name)
+        revision = data_commit(name, revision)
     license = _card_license(path) if local else _hub_license(name, revision)
     options = RowOptions(columns, images, "", first_index, "", license, meta, allow_outside)
     within = options.confined(path if local else None)
     try:
         splits = datasets.load_dataset(name, config, revision=revision, streaming=True)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(f"cannot load the data set {name}: {' '.join(str(error).split())[:300]}") from error
+    except (*unreachable(), datasets.exceptions.DatasetsError) as error:
+        raise _not_loaded(name, error) from error
     for split, rows in splits.items():
         labels = _class_labels(rows)
         for number, row in enumerate(_undecoded(rows), start=1):
@@ -99,6 +100,13 @@ def _card_license(folder: Path) -> str:
 def _hub_license(name: str, revision: str | None) -> str:
     import huggingface_hub
 
-    card = huggingface_hub.HfApi().dataset_info(name, revision=revision).card_data
+    try:
+        card = huggingface_hub.HfApi().dataset_info(name, revision=revision, timeout=30).card_data
+    except unreachable() as error:
+        raise _not_loaded(name, error) from error
     said = card.get("license", "") if card else ""
     return ", ".join(said) if isinstance(said, list) else str(said or "")
+
+
+def _not_loaded(name: str, error: Exception) -> DataError:
+    return DataError(f"cannot load the data set {name}: {' '.join(str(error).split())[:300]}")
