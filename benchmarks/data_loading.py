@@ -92,7 +92,9 @@ def measure(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
             found[f"texts, {number}"] = one
             each = one["result"]["seconds"] / number * 1e3
             print(
-                f"texts: {number:,} rows, {each:.2f} ms each, peak {one['peak'] / 2**20:.0f} MiB", flush=True
+                f"texts: {number:,} rows, {each:.2f} ms each, peak {one['peak'] / 2**20:.0f} MiB,"
+                f" {one['processor_seconds']:.0f} s of processors in all",
+                flush=True,
             )
     if "plan" in parts:
         for pack_to in (0, 2048):
@@ -101,7 +103,8 @@ def measure(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
                 found[f"plan, {number}, packed to {pack_to}"] = one
                 print(
                     f"plan: {number:,} rows {'packed' if pack_to else 'padded'} in"
-                    f" {one['result']['seconds']:.1f} s, peak {one['peak'] / 2**20:.0f} MiB",
+                    f" {one['result']['seconds']:.1f} s, peak {one['peak'] / 2**20:.0f} MiB,"
+                    f" {one['processor_seconds']:.1f} s of processors in all",
                     flush=True,
                 )
     if "load" in parts:

@@ -29,6 +29,7 @@ from medxiaohe.data.sharding.stage import begin, check
 from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.entity.linking.link import Mention
 from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models.hub import data_commit
 from medxiaohe.progress import track
 from medxiaohe.recipe.identity import Reads, plugin_code
 from medxiaohe.recipe.settings import HOW, InputPath, input_paths
@@ -106,10 +107,12 @@ class ReadSettings:
                 raise ConfigError(f"{count} sources are called {label!r}: give each its own `name:`")
 
     def reads(self, inputs: Mapping[str, Path]) -> Reads:
-        """The data of the sources that are tasks (recipe/identity.py)."""
+        """The data of the sources that are tasks, the commits of those on the hub (recipe/identity.py)."""
         found = Reads()
         for source in self.sources:
-            if source.task:
+            if source.path.startswith("hub:"):
+                found |= Reads({source.path: _commit(source)})
+            elif source.task:
                 found |= reads(source.task, source.options, split="train", tree=inputs.get("tree"))
         return found
 
@@ -136,7 +139,7 @@ def read(settings: ReadSettings, out: Path, *, tree: Path | None = None) -> dict
     linker = _finder(tree)  # the index is built once, before the workers look for it
     stage = begin(__name__, settings, out, inputs=_inputs(settings, parts, tree), code=_readers(settings))
     options = {
-        "sources": settings.sources,
+        "sources": [_pinned(source) for source in settings.sources],
         "parts": [[one.source, list(one.files)] for one in parts],
         "tree": str(tree.absolute()) if tree else "",
     }
@@ -168,6 +171,18 @@ def _inputs(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path
     stamps = {path: files.stamp(path) for path in sorted(set(input_paths(settings)))}
     tasks = settings.reads({"tree": tree} if tree else {})
     return [divided, tree / "entities.jsonl" if tree else None, stamps, tasks]
+
+
+def _commit(source: Source) -> str:
+    """Of a source on the hub."""
+    return data_commit(source.path.removeprefix("hub:"), source.options.get("revision"))
+
+
+def _pinned(source: Source) -> Source:
+    """The source as workers read it: one on the hub at one commit, whatever is pushed meanwhile."""
+    if not source.path.startswith("hub:"):
+        return source
+    return replace(source, options={**source.options, "revision": _commit(source)})
 
 
 def _readers(settings: ReadSettings) -> list[str]:

@@ -1,21 +1,26 @@
-"""Checkpoints of a hub: one revision of one repository as a local folder, refused before its weights are
-fetched where they are pickles.
+"""Repositories of a hub: one revision of a checkpoint as a local folder, refused before its weights are
+fetched where they are pickles; and the commit at which a data set is read.
 
     snapshot("Qwen/Qwen3-VL-4B-Instruct")             the newest commit, from the cache where the hub is away
     snapshot("Qwen/Qwen3-VL-4B-Instruct@1a2b3c4")     a branch, a tag or a commit, written behind an @
+    data_commit("flaviagiammarino/vqa-rad")           the commit that is the newest today
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from medxiaohe.errors import ConfigError, ModelError
+from medxiaohe import assets, io, plugins
+from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.privacy import guard
 
+OFFLINE = ("MEDXIAOHE_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # files of a checkpoint that are loaded: those of its top folder that hold data
@@ -65,10 +70,7 @@ def snapshot(name: str) -> Snapshot:
     """
     repository, _, revision = name.partition("@")
     guard.egress(repository)
-    if revision and (not REVISION.fullmatch(revision) or ".." in revision):
-        raise ConfigError(
-            f"{revision[:100]!r} is no revision: write a branch, a tag or a commit behind the @"
-        )
+    _check_revision(revision)
     import huggingface_hub
 
     options: dict[str, Any] = {"repo_id": repository, "revision": revision or None}
@@ -76,7 +78,7 @@ def snapshot(name: str) -> Snapshot:
         return Snapshot(repository, revision, folder)
     try:
         files = huggingface_hub.HfApi().model_info(repository, revision=revision or None)
-    except (OSError, ValueError, RuntimeError) as error:  # offline, no such repository, not allowed
+    except unreachable() as error:  # offline, no such repository, not allowed
         if (folder := _cached(options)) is not None:
             return Snapshot(repository, folder.name, folder)
         why = " ".join(str(error).split())[:200]
@@ -84,9 +86,79 @@ def snapshot(name: str) -> Snapshot:
     _refuse_pickles(name, [file.rfilename for file in files.siblings or []])
     try:  # by the name of the revision, so that the cache has it under that name
         found = Path(huggingface_hub.snapshot_download(**options, **FETCHED))
-    except (OSError, ValueError, RuntimeError) as error:
+    except unreachable() as error:
         raise ModelError(f"cannot fetch the model {name!r}: {' '.join(str(error).split())[:200]}") from error
     return Snapshot(repository, found.name, found)
+
+
+def offline() -> bool:
+    """Whether the environment says that nothing is asked of a hub."""
+    return any(os.environ.get(key, "") not in ("", "0") for key in OFFLINE)
+
+
+def unreachable() -> tuple[type[Exception], ...]:
+    """What huggingface_hub raises where the hub does not answer, is not asked, or answers with a refusal."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # its bases have the errors of connections of the library that it asks with
+    return OSError, ValueError, RuntimeError, *HfHubHTTPError.__bases__
+
+
+@functools.cache
+def data_commit(name: str, revision: str | None = None) -> str:
+    """The commit of a data set that a revision stands for, once and for all in this process.
+
+    Args:
+        name: ORG/NAME.
+        revision: a branch, a tag or a commit; None for the newest of the main branch.
+
+    Returns:
+        40 hex digits; those it gave last on this machine where the hub is away or this process is offline.
+
+    Raises:
+        ConfigError: it is no revision.
+        DataError: the hub does not say which commit it is, and never did on this machine.
+        PrivacyError: it is no name of public files.
+    """
+    guard.egress(name)
+    _check_revision(revision or "")
+    if revision and COMMIT.fullmatch(revision):
+        return revision
+    plugins.need("huggingface_hub", why=f"the data set {name}")
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    kept = assets.cache_root() / "commits" / "datasets" / name / quote(revision or "main", safe="")
+    why: Exception | str = "this process is offline"
+    if not offline():
+        try:
+            found = huggingface_hub.HfApi().dataset_info(name, revision=revision, timeout=30)
+            io.write_text(kept, commit := str(found.sha))
+            return commit
+        except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
+            raise _unknown(name, revision, error) from error
+        except unreachable() as error:  # the hub is away
+            why = error
+    commit = kept.read_text().strip() if kept.is_file() else ""
+    if not COMMIT.fullmatch(commit):
+        raise _unknown(name, revision, why)
+    return commit
+
+
+def _unknown(name: str, revision: str | None, why: object) -> DataError:
+    return DataError(
+        f"which commit of the data set {name}{f' {revision} is' if revision else ' is the newest'} cannot be"
+        f" found out: {' '.join(str(why).split())[:200]}; give `path`, the folder of a copy, or `revision`, a"
+        " commit"
+    )
+
+
+def _check_revision(revision: str) -> None:
+    """ConfigError for what is no branch, tag or commit; "" is the main branch."""
+    if revision and (not REVISION.fullmatch(revision) or ".." in revision):
+        raise ConfigError(
+            f"{revision[:100]!r} is no revision: write a branch, a tag or a commit behind the @"
+        )
 
 
 def _refuse_pickles(name: str, files: list[str]) -> None:
@@ -108,6 +180,6 @@ def _cached(options: dict[str, Any]) -> Path | None:
 
     try:
         folder = Path(huggingface_hub.snapshot_download(**options, **FETCHED, local_files_only=True))
-    except (OSError, ValueError, RuntimeError):
+    except unreachable():
         return None
     return folder if any(folder.glob("*.safetensors")) else None

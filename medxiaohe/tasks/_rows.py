@@ -8,7 +8,6 @@ the configuration or in data/.
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,12 +15,11 @@ from typing import Any
 
 from medxiaohe import io, plugins
 from medxiaohe.errors import DataError
-from medxiaohe.privacy import guard
+from medxiaohe.models.hub import data_commit, offline
 from medxiaohe.tasks._common import place
-from medxiaohe.tasks._reads import note
+from medxiaohe.tasks._reads import note, shown
 
 FORMATS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
-OFFLINE = ("MEDXIAOHE_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 
 
 def local(path: str) -> Path | None:
@@ -45,25 +43,51 @@ def rows(root: Path, split: str, config: str = "", files: str = "") -> Sequence[
 
 
 def hub(name: str, split: str, config: str = "", revision: str | None = None) -> Sequence[Mapping[str, Any]]:
-    """The rows of one split of a data set of the hub, images as the bytes they are stored as."""
-    note(f"hub:{name}", revision or "no revision")
-    if any(os.environ.get(key, "") not in ("", "0") for key in OFFLINE):
+    """The rows of one split of a data set of the hub, images as the bytes they are stored as. The commit that
+    is read is the one that is noted; a folder on this machine is read, and nothing is asked for."""
+    if Path(name).is_dir():
+        note(shown(Path(name)), Path(name))
+        commit = revision
+    elif offline():
+        note(f"hub:{name}", _kept_commit(name, revision))
         raise DataError(
             f"{name} is on the hub and this process is offline: give the task `path`, the folder of a copy"
         )
-    guard.egress(name)
+    else:
+        commit = data_commit(name, revision)
+        note(f"hub:{name}", commit)
     plugins.need("datasets", why=f"the data set {name}")
     import datasets
 
     try:
-        found = datasets.load_dataset(name, config or None, split=split, revision=revision)
+        found = datasets.load_dataset(name, config or None, split=split, revision=commit)
     # the hub, the network, a login that is missing, a loading script: many unrelated classes
     except Exception as error:
         raise DataError(
             f"cannot load {name} ({split}) from the hub: {' '.join(str(error).split())[:200]}; give the task"
             " `path`"
         ) from error
+    if not Path(name).is_dir():
+        _check_commit(name, str(commit), found)
     return _undecoded(found)  # type: ignore[no-any-return]
+
+
+def _kept_commit(name: str, revision: str | None) -> str:
+    """The commit that the hub gave last on this machine."""
+    try:
+        return data_commit(name, revision)
+    except DataError:
+        return "no revision"
+
+
+def _check_commit(name: str, commit: str, found: Any) -> None:
+    """DataError where `datasets` read another commit: it takes what its cache has when the hub breaks off."""
+    read = {Path(file["filename"]).parent.name for file in found.cache_files}
+    if read - {commit}:
+        raise DataError(
+            f"the hub gave the commit of {name}, {commit}, but not its files, and the copy in the cache is of"
+            f" {', '.join(sorted(read))}: try again, or give the task `path`, the folder of a copy"
+        )
 
 
 def _files(root: Path, split: str, config: str, pattern: str) -> list[Path]:

@@ -192,8 +192,11 @@ def test_a_file_or_folder_that_an_option_names_is_data(
     assert tasks.reads("own.py:own", {"folder": "rows"}, split="test").data["rows"] != first["rows"]
 
 
-def test_data_of_the_hub_is_not_fetched_to_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_of_the_hub_is_not_fetched_to_be_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MEDXIAOHE_OFFLINE", "1")
+    monkeypatch.setenv("MEDXIAOHE_CACHE", str(tmp_path))  # where no commit is known
     found = tasks.reads("slake", {}, split="test")
     assert found.data == {"hub:BoKelvin/SLAKE": "no revision"}
 

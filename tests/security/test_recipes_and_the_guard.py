@@ -16,6 +16,7 @@ from medxiaohe.cli import main
 from medxiaohe.data.readers.hub import hub
 from medxiaohe.errors import CodeRefused, ConfigError, PrivacyError
 from medxiaohe.models.backends.openai_compatible import openai_compatible
+from medxiaohe.models.hub import OFFLINE
 from medxiaohe.privacy import guard
 from medxiaohe.retrieval.service import Service
 from medxiaohe.scoring.judges import use
@@ -188,11 +189,11 @@ def test_a_recipe_switches_on_no_tracker_that_talks_to_others(
 
 
 @pytest.mark.parametrize(
-    "name", ["http://evil/x", "../../etc", "a/b?token=1", "John Smith has cancer", "a/b/c/d"]
+    "name", ["http://evil/x", "../../no_such_folder", "a/b?token=1", "John Smith has cancer", "a/b/c/d"]
 )
 def test_only_public_names_are_asked_of_a_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("datasets")
-    for key in _rows.OFFLINE:
+    for key in OFFLINE:
         monkeypatch.delenv(key, raising=False)
     with pytest.raises(PrivacyError):
         list(hub(Path(f"hub:{name}") if "//" not in name else f"hub:{name}"))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
-"""A model hub for tests: the part of the Hugging Face API that fetching a snapshot asks for, over folders.
+"""A hub for tests: the part of the Hugging Face API that fetching a snapshot and `load_dataset` ask for, over
+folders.
 
-with Hub({"org/model": {"main": folder}}) as hub:
+with Hub({"org/model": {"main": folder}, "datasets/org/rows": {"main": folder}}) as hub:
     ...  # HF_ENDPOINT=hub.url; hub.fetched has the names of files whose bytes were asked for
 """
 
@@ -10,6 +11,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 
 class Hub:
@@ -18,6 +20,7 @@ class Hub:
 
     def __init__(self, repositories: dict[str, dict[str, Path]]) -> None:
         hub, self.fetched, self.repositories = self, list[str](), repositories
+        self.heads: dict[str, str] = {}  # name -> the revision that main is now, after a push
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -25,6 +28,10 @@ class Hub:
 
             def do_HEAD(self) -> None:
                 hub.answer(self, body=False)
+
+            def do_POST(self) -> None:
+                sent = self.rfile.read(int(self.headers["Content-Length"]))
+                hub.paths(self, parse_qs(sent.decode()).get("paths", []))
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -43,11 +50,12 @@ class Hub:
         return hashlib.sha1(revision.encode()).hexdigest()
 
     def answer(self, request: Any, body: bool) -> None:
-        path = request.path.partition("?")[0]
-        if path.startswith("/api/models/"):
+        path, _, query = request.path.partition("?")
+        if path.startswith("/api/"):
             what = "tree" if "/tree/" in path else "revision"
-            name, _, revision = path.removeprefix("/api/models/").partition(f"/{what}/")
-            return self._list(request, name, revision.strip("/") or "main", what)
+            name, _, rest = _name(path).partition(f"/{what}/")
+            revision, _, below = rest.strip("/").partition("/")
+            return self._list(request, name, revision or "main", what, below, "recursive=True" in query)
         name, _, rest = path.lstrip("/").partition("/resolve/")
         revision, _, file = rest.partition("/")
         folder = self._folder(name, revision)
@@ -59,26 +67,38 @@ class Hub:
         tag = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": self._commit(name, revision)}
         self._send(request, 200, data, tag, body)
 
-    def _list(self, request: Any, name: str, revision: str, what: str) -> None:
+    def paths(self, request: Any, paths: list[str]) -> None:
+        """Those of the paths that there are."""
+        name, _, revision = _name(request.path).partition("/paths-info/")
         folder = self._folder(name, revision)
-        if folder is None:
+        told = [] if folder is None else [_entry(folder, p) for p in paths if (folder / p).exists()]
+        self._send(request, 200, json.dumps(told).encode(), {"Content-Type": "application/json"})
+
+    def _list(
+        self, request: Any, name: str, revision: str, what: str, below: str = "", whole: bool = True
+    ) -> None:
+        folder = self._folder(name, revision)
+        if folder is None or not (folder / below).is_dir():
             code = "RevisionNotFound" if name in self.repositories else "RepoNotFound"
+            code = code if folder is None else "EntryNotFound"
             return self._send(request, 404, b'{"error": "not here"}', {"X-Error-Code": code})
-        files = [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file()]
-        told: Any = [
-            {"type": "file", "path": f, "size": (folder / f).stat().st_size, "oid": f} for f in files
-        ]
+        found = (folder / below).rglob("*") if whole or what == "revision" else (folder / below).iterdir()
+        paths = [p.relative_to(folder).as_posix() for p in sorted(found)]
+        told: Any = [_entry(folder, path) for path in paths]
         if what == "revision":
-            siblings = [{"rfilename": file} for file in files]
-            told = {"id": name, "sha": self._commit(name, revision), "siblings": siblings}
+            siblings = [{"rfilename": path} for path in paths if (folder / path).is_file()]
+            told = {"id": name.removeprefix("datasets/"), "sha": self._commit(name, revision)}
+            told["siblings"] = siblings
         self._send(request, 200, json.dumps(told).encode(), {"Content-Type": "application/json"})
 
     def _folder(self, name: str, revision: str) -> Path | None:
+        revision = self.heads.get(name, revision) if revision == "main" else revision
         known = self.repositories.get(name, {})
         return next((f for r, f in known.items() if revision in (r, self.commit(name + r))), None)
 
     def _commit(self, name: str, revision: str) -> str:
         known = self.repositories[name]
+        revision = self.heads.get(name, revision) if revision == "main" else revision
         return self.commit(name + revision) if revision in known else revision
 
     def _send(
@@ -90,3 +110,14 @@ class Hub:
         request.end_headers()
         if body:
             request.wfile.write(data)
+
+
+def _name(path: str) -> str:
+    """What stands behind /api/ and, for models, behind models/: the key in `repositories`, and more."""
+    return path.removeprefix("/api/").removeprefix("models/")
+
+
+def _entry(folder: Path, path: str) -> dict[str, Any]:
+    if (folder / path).is_dir():
+        return {"type": "directory", "path": path, "oid": path}
+    return {"type": "file", "path": path, "size": (folder / path).stat().st_size, "oid": path}

@@ -19,6 +19,7 @@ from medxiaohe.data.formats.guess import PUBLISHED, guess
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import ConfigError, DataError, Rejected
 from medxiaohe.io import packed
+from medxiaohe.models.hub import data_commit
 from medxiaohe.types import Sample
 
 MARKS = {  # what stands once for each row in the files of a reader, to say how much is left
@@ -61,6 +62,8 @@ class Corpus:
 
     def state(self) -> list[list[Any]]:
         """What changes when the files do: enough to know whether unfinished work may go on."""
+        if self.path.startswith("hub:"):
+            return [[self.path, data_commit(self.path.removeprefix("hub:"), self.options.get("revision"))]]
         return [[str(path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in self.files()]
 
 

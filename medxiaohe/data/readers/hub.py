@@ -16,7 +16,7 @@ from medxiaohe.data.formats.records import Record
 from medxiaohe.data.formats.rows import RowOptions, sample_of
 from medxiaohe.data.readers import DeadLetter
 from medxiaohe.errors import DataError
-from medxiaohe.privacy import guard
+from medxiaohe.models.hub import data_commit, unreachable
 from medxiaohe.types import Sample
 
 EXAMPLE = {
@@ -45,7 +45,8 @@ def hub(
     Args:
         path: hub:ORG/NAME, or a local folder in hub layout.
         config: name of the configuration, where there are several.
-        revision: a commit, which pins the data; None: the newest.
+        revision: a branch, a tag or a commit; None: the newest. The commit that is read is in the record of
+            the stage.
         columns: which column is what (data/formats/columns.py); left out: usual names.
         images: folder of the images, from the file's folder.
         meta: columns to keep in `Sample.meta`.
@@ -67,14 +68,14 @@ def hub(
     if local and not path.is_dir():
         raise DataError(f"no folder {path}; a data set on the hub is written hub:ORG/NAME")
     if not local:
-        guard.egress(name)
+        revision = data_commit(name, revision)
     license = _card_license(path) if local else _hub_license(name, revision)
     options = RowOptions(columns, images, "", first_index, "", license, meta, allow_outside)
     within = options.confined(path if local else None)
     try:
         splits = datasets.load_dataset(name, config, revision=revision, streaming=True)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(f"cannot load the data set {name}: {' '.join(str(error).split())[:300]}") from error
+    except (*unreachable(), datasets.exceptions.DatasetsError) as error:
+        raise _not_loaded(name, error) from error
     for split, rows in splits.items():
         labels = _class_labels(rows)
         for number, row in enumerate(_undecoded(rows), start=1):
@@ -116,6 +117,13 @@ def _card_license(folder: Path) -> str:
 def _hub_license(name: str, revision: str | None) -> str:
     import huggingface_hub
 
-    card = huggingface_hub.HfApi().dataset_info(name, revision=revision).card_data
+    try:
+        card = huggingface_hub.HfApi().dataset_info(name, revision=revision, timeout=30).card_data
+    except unreachable() as error:
+        raise _not_loaded(name, error) from error
     said = card.get("license", "") if card else ""
     return ", ".join(said) if isinstance(said, list) else str(said or "")
+
+
+def _not_loaded(name: str, error: Exception) -> DataError:
+    return DataError(f"cannot load the data set {name}: {' '.join(str(error).split())[:300]}")
