@@ -41,11 +41,11 @@ def stage_verbs() -> dict[tuple[str, str], tuple[str, str, str]]:
     Returns:
         (first word, second word or "") -> (stage, one line about it, the inputs of its example)
     """
-    found = {("page", ""): page.STAGE}
+    result = {("page", ""): page.STAGE}
     for module in modules():
         group = module.__name__.rpartition(".")[2]
-        found |= {(group, word): row for word, row in getattr(module, "STAGES", {}).items()}
-    return found
+        result |= {(group, word): row for word, row in getattr(module, "STAGES", {}).items()}
+    return result
 
 
 def parser() -> Parser:

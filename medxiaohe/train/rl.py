@@ -154,7 +154,7 @@ def rl(
         base, device(), thinking=settings.thinking, master=master, attn_implementation=attention
     )
     trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
-    place = io.scratch(
+    scratch = io.scratch(
         out,
         [
             "rl",
@@ -168,12 +168,12 @@ def rl(
     earned = Rewarding(tasks, settings.reward, tree)
     written = Rollouts()
     with trackers.tracking(settings.report_to, out), earned.judge(tree) as judge_of_run:
-        trainer, meter = _trainer(samples, earned, loaded, settings, place, written)
+        trainer, meter = _trainer(samples, earned, loaded, settings, scratch, written)
         before = parts_of.sizes(trainer.model)
         asked = (sample.prompt.messages for sample in samples)
         needed = grpo.estimated(trainer.model, asked, loaded.processor, settings)
         grpo.announce(LABEL, needed)
-        grpo.train(trainer, meter, written, settings, place, LABEL)
+        grpo.train(trainer, meter, written, settings, scratch, LABEL)
     found = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
     return {**found, **before, **({"judge": use.record(judge_of_run)} if judge_of_run is not None else {})}
 
@@ -209,7 +209,10 @@ def _trainer(
         return hinted(samples[schedule.prompt(number)], share), share
 
     def reward(prompts: Any, completions: Any, row: Sequence[int], **_: Any) -> list[float | None]:
-        answers = [one[-1]["content"] if isinstance(one, list) else one for one in completions]
+        answers = [
+            completion[-1]["content"] if isinstance(completion, list) else completion
+            for completion in completions
+        ]
         asked = [ask(number) for number in row]
         found = earned.of([sample for sample, _ in asked], answers)
         said = [
@@ -218,7 +221,7 @@ def _trainer(
             for (sample, share), answer, one in zip(asked, answers, found, strict=True)
         ]
         written.write(said)
-        return [one.total for one in found]
+        return [item.total for item in found]
 
     _, ends = special_ids(loaded)
     sampling = generation(loaded, settings.max_completion_length, settings.temperature)

@@ -236,10 +236,10 @@ def metrics(row: Mapping[str, Any]) -> dict[str, Any]:
         "completions/mean_length": "answer_tokens",
         "teacher_gap": "teacher_gap",
     }
-    found = {new: float(row[old]) for old, new in names.items() if old in row}
+    result = {new: float(row[old]) for old, new in names.items() if old in row}
     return {
         "step": row["step"],
-        **{name: round(value, 4) for name, value in found.items() if math.isfinite(value)},
+        **{name: round(value, 4) for name, value in result.items() if math.isfinite(value)},
     }
 
 
