@@ -12,7 +12,6 @@ down stops the run with RetrieverDown; the checkpoint before it is intact.
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,15 +32,14 @@ from medxiaohe.rewards.rwr import RwrWeights
 from medxiaohe.scoring.judges import use as judges
 from medxiaohe.tasks import make
 from medxiaohe.tools.toolbox import task_tools
-from medxiaohe.train.loop import faults, trackers, trainer_settings
 from medxiaohe.train.loop import parts as parts_of
+from medxiaohe.train.loop import trackers, trainer_settings
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, device, identity
-from medxiaohe.train.loop.resume import resumable
 from medxiaohe.train.rl import RLSettings
 from medxiaohe.train.rollouts import answer_rewards, conversation_rewards, grpo
 from medxiaohe.train.rollouts.distillation import Distillation, Teacher, outcome
-from medxiaohe.train.rollouts.grpo_trainer import episodes, rolling
+from medxiaohe.train.rollouts.grpo_trainer import episodes
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
 from medxiaohe.train.rollouts.rollout import Rollout, roll, stopping
@@ -273,9 +271,6 @@ def _trainer(
     place: Path,
     written: grpo.Rollouts,
 ) -> tuple[Any, progress.Meter]:
-    from transformers.trainer_callback import PrinterCallback
-    from trl import GRPOTrainer
-
     meter = progress.Meter(LABEL, settings.max_steps)
     num_prompts = grpo.prompts_of_a_generation(settings)
     schedule = Schedule(samples, num_prompts, settings.num_generations, settings.rest, written.rows)
@@ -332,16 +327,7 @@ def _trainer(
             "error": talk.error,
         }
 
-    generations = math.ceil(settings.max_steps / settings.num_iterations)
-    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor, written.teacher)(
-        model=trainer_settings.compiled(
-            parts_of.prepare(loaded.model, settings.parts, settings.seed), settings
-        ),
-        args=grpo.config(settings, place),
-        reward_funcs=reward,
-        train_dataset=grpo.numbers(range(generations * num_prompts)),
-        processing_class=checkpoint.for_trainer(loaded.processor),
-        callbacks=[grpo.callback(meter, written, settings), faults.alarms(LABEL)],
+    trainer = grpo.build(
+        settings, loaded, place, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
     )
-    trainer.remove_callback(PrinterCallback)
     return trainer, meter
