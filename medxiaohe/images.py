@@ -61,9 +61,9 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
     if image.sha256 and hashlib.sha256(data).hexdigest() != image.sha256:
         raise DataError(f"{image.uri}: the file changed since it was read: run the reading stage again")
     plain = _decoded(data, image, small)
-    wanted = "L" if small and plain.mode in ("L", "RGB") else "RGB"
+    requested = "L" if small and plain.mode in ("L", "RGB") else "RGB"
     # a copy of what has the right mode already would double the memory
-    pixels = plain if plain.mode == wanted else plain.convert(wanted)
+    pixels = plain if plain.mode == requested else plain.convert(requested)
     if not image.box:
         return pixels
     left, top, right, bottom = image.box

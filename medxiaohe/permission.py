@@ -79,9 +79,9 @@ def check(name: str, *, from_data: bool = False) -> None:
 def names_in(words: Iterable[str]) -> set[str]:
     """Names of code inside texts, such as the words of a command line."""
     every = list(words)
-    found = {match for text in every for match in NAME.findall(text)}
+    results = {match for text in every for match in NAME.findall(text)}
     commands = {part.strip() for text in every for part in text.split(",") if COMMAND.fullmatch(part.strip())}
-    return {name for name in found if name.partition(":")[0] not in NOT_CODE} | commands
+    return {name for name in results if name.partition(":")[0] not in NOT_CODE} | commands
 
 
 def check_file(raw: Any, where: str, *, allow_code: bool) -> None:

@@ -130,11 +130,11 @@ def _entry_points(group: str, _path: tuple[str, ...]) -> tuple[tuple[str, str, s
     """(name, "module:attribute", package) of the entry points of a group, read once for each search path."""
     from importlib.metadata import entry_points
 
-    found = [
+    results = [
         (p.name, f"{p.module}:{p.attr or p.name}", p.dist.name if p.dist else "")
         for p in entry_points(group=group)
     ]
-    return tuple(sorted(found))
+    return tuple(sorted(results))
 
 
 def load(kind: str, name: str, *, from_data: bool = False) -> Any:

@@ -126,8 +126,8 @@ def run(
     finally:
         meter.close()
     for shard in shards:
-        place = _place(work, shard)
-        yield place, io.read_record(place)["summary"]
+        path = _place(work, shard)
+        yield path, io.read_record(path)["summary"]
 
 
 def job(function: str, shard: Shard, work: Path, options: Mapping[str, Any]) -> Shard:

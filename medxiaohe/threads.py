@@ -83,7 +83,7 @@ def cgroup_cores(root: Path = Path("/")) -> float | None:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return None
-    found: list[float] = []
+    results: list[float] = []
     for line in lines:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -93,8 +93,8 @@ def cgroup_cores(root: Path = Path("/")) -> float | None:
             for group in _and_above(mount, path):
                 quota = _quota(group)
                 if quota is not None:
-                    found.append(quota)
-    return min(found, default=None)
+                    results.append(quota)
+    return min(results, default=None)
 
 
 def _mounts(root: Path, controllers: str) -> list[Path]:

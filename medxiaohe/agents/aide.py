@@ -64,28 +64,28 @@ def _aide(case: Case, folder: str) -> Generator[Any, Any, Answer]:
     talk = case.prompt.messages
     asked = ask_json("regulariser", (*talk, user("aide_query", folder, most=MOST)), _query)
     query = yield from json_or({"about": "", "queries": []}, asked)
-    wanted = refined(query["queries"], MOST)
-    yield Note("queries", wanted)
+    requested = refined(query["queries"], MOST)
+    yield Note("queries", requested)
     agents = yield from _activated(case, talk, folder)
     yield Note("activated", agents)
     if not agents:
         return (yield from tool_loop(case, CALLS, ROUNDS))
     tools = [tool for tool in searching(case.tools) if tool.name.startswith(TEXTS)]
-    calls = [Use(tool.name, {tool.parameters["required"][0]: one}) for one in wanted for tool in tools]
+    calls = [Use(tool.name, {tool.parameters["required"][0]: item}) for item in requested for tool in tools]
     general = yield calls
     turn = sum(message.role == "user" for message in talk) - 1
     lead = agents[turn % len(agents)]
     said: dict[str, str] = {}
     evidence: dict[str, tuple[Evidence, ...]] = {}
-    for agent in [lead, *(one for one in agents if one != lead)]:
+    for agent in [lead, *(item for item in agents if item != lead)]:
         own = yield from _looked_up(case, agent, folder)
         results = [*general, *own]
-        shown = block("passages", "\n".join(text_of(one) for one in results) or "none")
+        shown = block("passages", "\n".join(text_of(result) for result in results) or "none")
         before = "\n\n".join(block(f"contribution of {name}", text) for name, text in said.items()) or "none"
         told = {"agent": agent, "about": block("case", query["about"] or "none")}
         last = user("aide_agent", folder, passages=shown, before=before, **told)
         said[agent] = (yield Ask(agent, (*talk, last))).text
-        evidence[agent] = tuple(one for result in results for one in result.evidence)
+        evidence[agent] = tuple(item for result in results for item in result.evidence)
     views = "\n\n".join(block(f"contribution of {name}", text) for name, text in said.items())
     last = user("aide_answer", folder, views=views, names=", ".join(f"[{name}]" for name in said))
     reply = yield Ask("", (*talk, last))
@@ -94,7 +94,7 @@ def _aide(case: Case, folder: str) -> Generator[Any, Any, Answer]:
         reply = yield Ask("", (*talk, last, Message("assistant", (reply.text,)), again))
     yield Note("uncited", [name for name in said if f"[{name}]" not in reply.text])
     claims = [
-        Claim(name, text, evidence=tuple(dict.fromkeys(one.id for one in evidence[name])))
+        Claim(name, text, evidence=tuple(dict.fromkeys(item.id for item in evidence[name])))
         for name, text in said.items()
     ]
     return last_word(reply, tuple(claims))
@@ -120,32 +120,32 @@ def _looked_up(case: Case, agent: str, folder: str) -> Generator[Any, Any, list[
     if agent == "medicament" and "drug" in names:
         asked = user("aide_drugs", folder, most=MOST)
         drugs = yield from json_or([], ask_json(agent, (*case.prompt.messages, asked), _drugs))
-        return list((yield [Use("drug", {"name": one}) for one in drugs[:MOST]]))
+        return list((yield [Use("drug", {"name": drug}) for drug in drugs[:MOST]]))
     return []
 
 
 def _query(value: Any) -> dict[str, Any]:
     fields = {key: value.get(key) if isinstance(value, dict) else None for key in ("state", "history")}
     lists = {key: value.get(key) if isinstance(value, dict) else None for key in ("symptoms", "queries")}
-    texts = all(isinstance(one, str) for one in fields.values())
+    texts = all(isinstance(item, str) for item in fields.values())
     if not texts or not all(
         isinstance(v, list) and all(isinstance(w, str) for w in v) for v in lists.values()
     ):
         raise Unreadable('the object needs "symptoms" and "queries", lists, and "state" and "history", texts')
     symptoms = ", ".join(lists["symptoms"] or ())
     about = f"symptoms: {symptoms}; state: {fields['state']}; history: {fields['history']}"
-    return {"about": about[:1000], "queries": [redact(one).text for one in lists["queries"] or ()]}
+    return {"about": about[:1000], "queries": [redact(item).text for item in lists["queries"] or ()]}
 
 
 def _agents(value: Any) -> list[str]:
-    found = value.get("agents") if isinstance(value, dict) else None
-    if not isinstance(found, list) or not all(one in AGENTS for one in found):
+    result = value.get("agents") if isinstance(value, dict) else None
+    if not isinstance(result, list) or not all(item in AGENTS for item in result):
         raise Unreadable(f'the object needs "agents": a list of some of {", ".join(AGENTS)}, or empty')
-    return found
+    return result
 
 
 def _drugs(value: Any) -> list[str]:
     found = value.get("drugs") if isinstance(value, dict) else None
-    if not isinstance(found, list) or not all(isinstance(one, str) and one.strip() for one in found):
+    if not isinstance(found, list) or not all(isinstance(item, str) and item.strip() for item in found):
         raise Unreadable('the object needs "drugs": a list of names, or empty')
-    return [one.strip()[:100] for one in found]
+    return [item.strip()[:100] for item in found]

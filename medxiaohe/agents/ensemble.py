@@ -38,11 +38,11 @@ def ensemble(
     numbers = [prompt("sample", prompts, number=n, samples=chains) for n in range(1, chains + 1)]
     try:
         views = yield [Ask("", instructed(first, number)) for number in numbers]
-        told = {
+        fields = {
             "number": chains,
             "views": "\n\n".join(block(f"chain {n}", v.text) for n, v in enumerate(views, 1)),
         }
-        asked = [user("ensemble_refine", prompts, attempt=n, **told) for n in range(1, refinements + 1)]
+        asked = [user("ensemble_refine", prompts, attempt=n, **fields) for n in range(1, refinements + 1)]
         replies = yield [Ask("", (*case.prompt.messages, last)) for last in asked]
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")

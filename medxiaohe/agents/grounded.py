@@ -64,9 +64,9 @@ def grounded(
     recited = case.prompt.choices
     try:
         if any(tool.name == SEARCH for tool in case.tools):
-            wanted = open_claims(draft, evidence, ask, recited)[:lookups]
-            if wanted:
-                found = yield [Use(SEARCH, {"query": claim.text}) for claim in wanted]
+            requested = open_claims(draft, evidence, ask, recited)[:lookups]
+            if requested:
+                found = yield [Use(SEARCH, {"query": claim.text}) for claim in requested]
                 evidence += [item for result in found for item in result.evidence]
     except BudgetSpent:
         pass  # with the evidence there is

@@ -66,11 +66,11 @@ def _hetero(case: Case, depth: int, keep: int, reports: bool, folder: str) -> Ge
         listed = "\n".join(f"<{tag}></{tag}>: {tool.description}" for tag, tool in tools.items())
         asked = user("hetero_queries", folder, sources=listed, most=MOST)
         reply = yield Ask("queries", (*talk, asked))
-        wanted = queries_of(reply.text, tools)
-        yield Note("queries", wanted)
-        calls = [(tag, query) for tag, queries in wanted.items() for query in queries]
+        requested = queries_of(reply.text, tools)
+        yield Note("queries", requested)
+        calls = [(tag, query) for tag, queries in requested.items() for query in queries]
         results = yield [Use(tools[tag].name, _arguments(tools[tag], query)) for tag, query in calls]
-        for tag in wanted:
+        for tag in requested:
             own = [result for (of, _), result in zip(calls, results, strict=True) if of == tag]
             few = depth if tools[tag].name == GRAPH else keep
             if lines := fused(own, depth, few):
@@ -78,7 +78,7 @@ def _hetero(case: Case, depth: int, keep: int, reports: bool, folder: str) -> Ge
     if reports and case.images and any(tool.name == REPORTS for tool in case.tools):
         near = yield Use(REPORTS, {"image": 1})
         if near.evidence:
-            lines = [f"[{one.id}] {one.text}" for one in near.evidence]
+            lines = [f"[{item.id}] {item.text}" for item in near.evidence]
             shown.append(block("reports of similar images, a reference only", "\n".join(lines)))
     if not shown:
         return (yield from tool_loop(case, CALLS, ROUNDS))
@@ -88,26 +88,26 @@ def _hetero(case: Case, depth: int, keep: int, reports: bool, folder: str) -> Ge
 
 def sources(tools: Sequence[Tool]) -> dict[str, Tool]:
     """The tools that search a source, by the tag of their queries: search_papers has <papers>."""
-    found = {}
+    result = {}
     for tool in tools:
         if tool.name in TEXTS or tool.name == GRAPH:
-            found["graph" if tool.name == GRAPH else tool.name] = tool
+            result["graph" if tool.name == GRAPH else tool.name] = tool
         elif tool.name.startswith("search_"):
-            found[tool.name.removeprefix("search_")] = tool
-    return found
+            result[tool.name.removeprefix("search_")] = tool
+    return result
 
 
 def queries_of(text: str, tools: Mapping[str, Tool]) -> dict[str, list[str]]:
     """The queries that a reply writes for each source, without what identifies somebody; a source whose tag
     is empty or missing has none. Queries stand on lines of their own."""
-    found: dict[str, list[str]] = {}
+    result: dict[str, list[str]] = {}
     for tag, tool in tools.items():
         inside = re.findall(rf"<{re.escape(tag)}>(.*?)</{re.escape(tag)}>", text, re.DOTALL)
         lines = [line.strip(" -*\t")[:LONGEST] for part in inside for line in part.splitlines()]
         queries = [redact(line).text for line in dict.fromkeys(lines) if line]
         if queries:
-            found[tag] = queries[: 1 if tool.name == GRAPH else MOST]
-    return found
+            result[tag] = queries[: 1 if tool.name == GRAPH else MOST]
+    return result
 
 
 def fused(results: Sequence[ToolResult], depth: int, keep: int) -> list[str]:

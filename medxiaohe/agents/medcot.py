@@ -57,8 +57,8 @@ def medcot(
                 again = user("medcot_again", prompts, rationale=shown)
                 reason = (yield Ask("follow_up", (*talk, again))).text
             caption = (yield Ask("follow_up", (*talk, user("medcot_caption", prompts)))).text
-        told = {"caption": block("caption", caption), "rationale": block("rationale", reason)}
-        asked = [user("medcot_answer", prompts, number=n, **told) for n in range(1, experts + 1)]
+        fields = {"caption": block("caption", caption), "rationale": block("rationale", reason)}
+        asked = [user("medcot_answer", prompts, number=n, **fields) for n in range(1, experts + 1)]
         replies = yield [Ask(role, (*talk, last)) for role, last in zip(EXPERTS, asked, strict=False)]
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")

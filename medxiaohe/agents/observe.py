@@ -104,24 +104,24 @@ def _read(value: Any, most: int, pictures: bool) -> list[dict[str, Any]]:
     rows = value.get("observations") if isinstance(value, dict) else None
     if not isinstance(rows, list) or not rows:
         raise Unreadable('the object needs "observations": a list of objects')
-    found = []
+    results = []
     for row in rows[:most]:
-        made: dict[str, Any] = {key: text_in(key)(row) for key in ("landmark", "finding")}
+        result: dict[str, Any] = {key: text_in(key)(row) for key in ("landmark", "finding")}
         if pictures:
             box = row.get("box")
             if not isinstance(box, list) or len(box) != 4:
                 raise Unreadable('each observation needs "box": [left, top, right, bottom] in percent')
-            made["box"] = [number_in(side, 0, 100)({side: at}) for side, at in zip(SIDES, box, strict=True)]
-            if made["box"][0] >= made["box"][2] or made["box"][1] >= made["box"][3]:
+            result["box"] = [number_in(side, 0, 100)({side: at}) for side, at in zip(SIDES, box, strict=True)]
+            if result["box"][0] >= result["box"][2] or result["box"][1] >= result["box"][3]:
                 raise Unreadable("a box has its left below its right and its top below its bottom")
-            made["image"] = int(number_in("image", 1, 1000)(row)) if "image" in row else 1
-        found.append(made)
-    return found
+            result["image"] = int(number_in("image", 1, 1000)(row)) if "image" in row else 1
+        results.append(result)
+    return results
 
 
 def _line(row: dict[str, Any]) -> str:
-    where = f" at {', '.join(f'{side:g}' for side in row['box'])} %" if "box" in row else ""
-    return f"{row['landmark']}{where}: {row['finding']}"
+    location = f" at {', '.join(f'{side:g}' for side in row['box'])} %" if "box" in row else ""
+    return f"{row['landmark']}{location}: {row['finding']}"
 
 
 def _cited(text: str, number: int) -> list[int]:

@@ -81,9 +81,9 @@ def _panel(case: Case, rounds: int, most: int, check: bool, folder: str) -> Gene
     if not counted.votes:
         return Answer(error=f"no vote of the last of {rounds} rounds can be read: the panel has no answer")
     yield Note("outcome", {"agrees": counted.winner == "yes", "majority": counted.majority})
-    told = {"summary": block("summary", summary), "votes": ", ".join(votes)}
-    final = yield Ask("director", (*talk, user("panel_final", folder, **told)))
-    given = {"summary": told["summary"], "final": block("final answer", final.text)}
+    fields = {"summary": block("summary", summary), "votes": ", ".join(votes)}
+    final = yield Ask("director", (*talk, user("panel_final", folder, **fields)))
+    given = {"summary": fields["summary"], "final": block("final answer", final.text)}
     review = yield Ask("assistant", (*talk, user("panel_review", folder, **given)))
     yield Note("review", vote(review))
     if not final.text.strip():

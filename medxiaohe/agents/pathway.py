@@ -89,18 +89,18 @@ def _pathway(case: Case, knowledge: str, potential: int, folder: str) -> Generat
     if graph and reply.text.strip():
         said = yield Use(GRAPH, {"text": reply.text[:LONGEST]})
         named = said.data.get("entities", ()) if isinstance(said.data, dict) else ()
-        allowed = {one.casefold() for one in (*known.get("entities", ()), *known.get("potential", ()))}
+        allowed = {item.casefold() for item in (*known.get("entities", ()), *known.get("potential", ()))}
         heard = spoken.casefold()
-        outside = [one for one in named if one.casefold() not in allowed and one.casefold() not in heard]
+        outside = [item for item in named if item.casefold() not in allowed and item.casefold() not in heard]
         yield Note("outside", {"entities": len(named), "outside": outside})
     return last_word(reply)
 
 
 def _predicted(value: Any) -> tuple[list[str], list[str]]:
     rows = [value.get(key) if isinstance(value, dict) else None for key in ("entities", "acts")]
-    if not all(isinstance(row, list) and all(isinstance(one, str) for one in row) for row in rows):
+    if not all(isinstance(row, list) and all(isinstance(item, str) for item in row) for row in rows):
         raise Unreadable('the object needs "entities" and "acts": lists of texts')
-    entities, acts = ([one.strip()[:100] for one in row if one.strip()] for row in rows if row is not None)
+    entities, acts = ([item.strip()[:100] for item in row if item.strip()] for row in rows if row is not None)
     if unknown := [act for act in acts if act not in ACTS]:
         raise Unreadable(f"there is no act {unknown[0]!r}: the acts are {', '.join(ACTS)}")
     return entities[:MOST], acts

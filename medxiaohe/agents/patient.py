@@ -129,8 +129,12 @@ def consultation(case: Case, turns: int, reply: Callable[..., Any]) -> Generator
             if DONE.search(doctor.text):
                 return Answer(messages=talk)
             if turn < turns:
-                wanted = TEST.findall(doctor.text)
-                heard = results(facts, wanted[-1]) if wanted else (yield from reply(facts, talk, doctor.text))
+                requested = TEST.findall(doctor.text)
+                heard = (
+                    results(facts, requested[-1])
+                    if requested
+                    else (yield from reply(facts, talk, doctor.text))
+                )
                 talk.append(Message("user", (heard if turn + 1 < turns else f"{heard}\n{LAST}",)))
     except BudgetSpent as spent:
         return Answer(messages=talk, error=f"no diagnosis: {spent}")
@@ -176,10 +180,10 @@ def results(facts: Mapping[str, Any], wanted: str) -> str:
     """The findings whose names the request names; their content is not searched, so it cannot be asked for by
     guessing it."""
     lines = []
-    for one in filter(None, (part.strip(" .") for part in re.split(r"[,;，；]|\band\b", wanted))):
-        found = _best([row["name"] for row in facts.get("results", ())], _expanded(one))
+    for item in filter(None, (part.strip(" .") for part in re.split(r"[,;，；]|\band\b", wanted))):
+        found = _best([row["name"] for row in facts.get("results", ())], _expanded(item))
         lines += [f"{facts['results'][i]['name']}: {facts['results'][i]['text']}" for i in found] or [
-            f"{one}: no result."
+            f"{item}: no result."
         ]
     return "RESULTS\n" + "\n".join(dict.fromkeys(lines))
 
@@ -198,7 +202,7 @@ def _best(names: Sequence[str], wanted: set[str], most: int = 6) -> list[int]:
 
 def _expanded(name: str) -> set[str]:
     plain = words(re.sub(r"x-?ray", "x ray", name.casefold()))
-    return {word for one in plain for word in words(SAME.get(one, one)) if word not in EMPTY}
+    return {word for item in plain for word in words(SAME.get(item, item)) if word not in EMPTY}
 
 
 def by_rule(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> str:
@@ -221,4 +225,4 @@ def _words_of(topic: str) -> str:
 
 
 def _sentences(text: str) -> list[str]:
-    return [one for one in re.split(r"(?<=[.!?。！？])\s+", " ".join(text.split())) if one]
+    return [item for item in re.split(r"(?<=[.!?。！？])\s+", " ".join(text.split())) if item]

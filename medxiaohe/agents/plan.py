@@ -67,8 +67,8 @@ def _plan(case: Case, reflect: bool, folder: str) -> Generator[Any, Any, Answer]
         found = yield Use("search", {"query": talk[-1].text[:300]})
         guidelines = block("guidelines", text_of(found))
     tools = [tool for tool in case.tools if tool.name in names]  # the chat template describes them
-    wanted = (*talk, user("plan_write", folder, guidelines=guidelines, tools=", ".join(names) or "none"))
-    made = yield from ask_json("planner", wanted, lambda value: valid(value, names), tools)
+    requested = (*talk, user("plan_write", folder, guidelines=guidelines, tools=", ".join(names) or "none"))
+    made = yield from ask_json("planner", requested, lambda value: valid(value, names), tools)
     yield Note("plan", made)
     rows: list[dict[str, Any]] = []
     done = False
@@ -86,8 +86,8 @@ def _plan(case: Case, reflect: bool, folder: str) -> Generator[Any, Any, Answer]
             yield Note("state", "Terminate")
             return Answer(error=f"no diagnosis: the step {step['indicator']!r} failed: {error}")
         if reflect:
-            told = {"indicator": step["indicator"], "result": block("result", str(row["why"]))}
-            last = user("plan_reflect", folder, guidelines=guidelines, **told)
+            fields = {"indicator": step["indicator"], "result": block("result", str(row["why"]))}
+            last = user("plan_reflect", folder, guidelines=guidelines, **fields)
             said = ask_json("reviewer", (*talk, last), one_of("state", STATES))
             state = yield from json_or("Continue", said)
             yield Note("state", state)

@@ -63,19 +63,19 @@ def _research(case: Case, rounds: int, most: int, folder: str) -> Generator[Any,
         known = block("claims so far", _listed(claims))
         last = user("research_plan", folder, round=round_, claims=known, most=most)
         planned = ask_json("planner", (*talk, last), lambda value: _queries(value, most))
-        wanted = [query for query in (yield from json_or([], planned)) if query not in asked]
-        if not wanted:
+        requested = [query for query in (yield from json_or([], planned)) if query not in asked]
+        if not requested:
             break
-        asked |= set(wanted)
-        calls = [(tool, query) for query in wanted for tool in tools]
+        asked |= set(requested)
+        calls = [(tool, query) for query in requested for tool in tools]
         results = yield [Use(tool.name, {_parameter(tool): query}) for tool, query in calls]
-        fresh = {one.id: one for result in results for one in result.evidence if one.id not in read}
+        fresh = {item.id: item for result in results for item in result.evidence if item.id not in read}
         fresh |= yield from _visited(case, [r.evidence[0].id for r in results if r.evidence], read)
         read |= set(fresh)
         yield Note("read", sorted(fresh))
         if not fresh:
             break
-        shown = block("passages", "\n".join(f"[{one.id}] {one.text}" for one in fresh.values()))
+        shown = block("passages", "\n".join(f"[{item.id}] {item.text}" for item in fresh.values()))
         last = user("research_read", folder, round=round_, passages=shown, claims=known)
         noted = ask_json("reader", (*talk, last), partial(_claims, passages=fresh))
         kept, dropped = yield from json_or(([], []), noted)
@@ -99,7 +99,7 @@ def _visited(case: Case, best: Sequence[str], read: set[str]) -> Generator[Any, 
     if not any(tool.name == VISIT for tool in case.tools):
         return {}
     results = yield [Use(VISIT, {"id": id}) for id in dict.fromkeys(best) if id not in read]
-    return {one.id: one for result in results for one in result.evidence}
+    return {item.id: item for result in results for item in result.evidence}
 
 
 def searching(tools: Sequence[Tool]) -> list[Tool]:
@@ -115,9 +115,9 @@ def _parameter(tool: Tool) -> str:
 
 def _queries(value: Any, most: int) -> list[str]:
     found = value.get("queries") if isinstance(value, dict) else None
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         raise Unreadable('the object needs "queries": a list of texts, empty when nothing is left to look up')
-    return [redact(one.strip()[:LONGEST]).text for one in found if one.strip()][:most]
+    return [redact(item.strip()[:LONGEST]).text for item in found if item.strip()][:most]
 
 
 def _claims(value: Any, passages: dict[str, Evidence]) -> tuple[list[tuple[str, str]], list[str]]:
@@ -128,9 +128,9 @@ def _claims(value: Any, passages: dict[str, Evidence]) -> tuple[list[tuple[str, 
     kept, dropped = [], []
     for row in rows:
         fields = [row.get(key) if isinstance(row, dict) else None for key in ("claim", "quote", "id")]
-        if not all(isinstance(one, str) and one.strip() for one in fields):
+        if not all(isinstance(field, str) and field.strip() for field in fields):
             raise Unreadable('each claim needs "claim", "quote" and "id"')
-        claim, quote, id = (" ".join(str(one).split()) for one in fields)
+        claim, quote, id = (" ".join(str(field).split()) for field in fields)
         text = " ".join(passages[id].text.split()) if id in passages else ""
         if len(quote) >= LEAST_QUOTE and quote.casefold() in text.casefold():
             kept.append((claim[:500], id))

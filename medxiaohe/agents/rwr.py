@@ -94,8 +94,8 @@ def queries(text: str, round_: int) -> tuple[ToolCall, ...]:
     silence."""
     if ANSWER.search(text):
         return ()
-    found = [query.strip() for query in QUERY.findall(text)]
-    return tuple(ToolCall(f"query_{round_}_{i}", SEARCH, {"query": query}) for i, query in enumerate(found))
+    results = [query.strip() for query in QUERY.findall(text)]
+    return tuple(ToolCall(f"query_{round_}_{i}", SEARCH, {"query": query}) for i, query in enumerate(results))
 
 
 def retrieved(results: Sequence[ToolResult]) -> Message:

@@ -35,12 +35,12 @@ def messages(value: Question, folder: str | PathLike[str] = ".") -> tuple[Messag
         return (Message("user", (value,)),)
     if isinstance(value, (Message, Mapping)):
         value = [value]
-    found: list[Message] = []
-    for one in value:
-        found += [one] if isinstance(one, Message) else chat.conversation([one], Path(folder))
-    if not found:
+    results: list[Message] = []
+    for item in value:
+        results += [item] if isinstance(item, Message) else chat.conversation([item], Path(folder))
+    if not results:
         raise ConfigError("a question needs at least one message")
-    return tuple(found)
+    return tuple(results)
 
 
 def ask(

@@ -126,7 +126,7 @@ def evaluate(
     if not names:
         raise ConfigError("evaluate needs at least one task: see `medxiaohe tasks`")
     player = player_of(model)
-    rows = [{"name": one, "limit": limit} if isinstance(one, str) else dict(one) for one in names]
+    rows = [{"name": name, "limit": limit} if isinstance(name, str) else dict(name) for name in names]
     options = {**player.options, **settings.pop("options", {})}
     values = {"tasks": rows, "model": player.model, "backend": player.backend, "options": options, **settings}
     made = load.stage(STAGE, "evals.run", values)

@@ -49,7 +49,7 @@ def _annotator(folder: Path) -> Annotator:
 def _folder(path: Path) -> Path:
     """The folder with the entities: the path, or its only version."""
     found = [path] if (path / "entities.jsonl").is_file() else []
-    found = found or [one.parent for one in sorted(path.glob("*/entities.jsonl"))]
+    found = found or [item.parent for item in sorted(path.glob("*/entities.jsonl"))]
     if len(found) != 1:
         raise DataError(f"{path} is not a tree: no entities.jsonl (build one with `medxiaohe tree build`)")
     if (found[0] / io.MANIFEST).is_file():

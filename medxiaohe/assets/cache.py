@@ -96,8 +96,8 @@ def status() -> list[AssetStatus]:
     """Every asset that ships with medxiaohe, and whether it is on this machine."""
     rows = []
     for s in map(spec, available()):
-        place = _place(s)
-        here = str(place) if (place / io.MANIFEST).is_file() else ""
+        path = _place(s)
+        here = str(path) if (path / io.MANIFEST).is_file() else ""
         rows.append(AssetStatus(s.name, s.kind, s.package, s.version, s.license, s.bytes, here))
     return rows
 
@@ -108,16 +108,16 @@ def _place(spec: AssetSpec) -> Path:
 
 def _ready(spec: AssetSpec) -> bool:
     """Whether the folder is here; a file that changed since it was published is an error."""
-    place = _place(spec)
-    if place in _checked and place.is_dir():
+    path = _place(spec)
+    if path in _checked and path.is_dir():
         return True
-    if not (place / io.MANIFEST).is_file():
+    if not (path / io.MANIFEST).is_file():
         return False
     try:
-        io.verify(place)
+        io.verify(path)
     except DataError as error:
         raise AssetError(str(error)) from error
-    _checked.add(place)
+    _checked.add(path)
     return True
 
 
@@ -138,15 +138,16 @@ def _obtain(specs: list[AssetSpec], offline: bool, say: Callable[[str], None]) -
 
 
 def _publish(spec: AssetSpec, archive: Archive) -> None:
-    place = _place(spec)
-    _make(place.parent)
-    with io.publish(place) as draft:
+    path = _place(spec)
+    _make(path.parent)
+    with io.publish(path) as draft:
         files = unpack(spec, archive, draft)
         if spec.convert:
             convert.run(spec.convert, draft, spec.name)
-        if left := [p.name for p in draft.rglob("*") if p.suffix in convert.PICKLES]:
+        if remaining := [p.name for p in draft.rglob("*") if p.suffix in convert.PICKLES]:
             raise AssetError(
-                f"{spec.name}: {left[0]} is a pickle, and an asset keeps none: give its spec a `convert:`"
+                f"{spec.name}: {remaining[0]} is a pickle, and an asset keeps none: give its spec a"
+                " `convert:`"
             )
         io.write_json(
             draft / PROVENANCE,
@@ -165,7 +166,7 @@ def _publish(spec: AssetSpec, archive: Archive) -> None:
                 "medxiaohe": medxiaohe.__version__,
             },
         )
-    _checked.add(place)  # io.publish hashed what it just wrote
+    _checked.add(path)  # io.publish hashed what it just wrote
 
 
 @contextmanager

@@ -89,11 +89,11 @@ def _checked(raw: Mapping[str, Any], where: str) -> AssetSpec:
     for name, field in known.items():
         if field.default is MISSING and name not in raw:
             raise ConfigError(f"{where}: {name} is missing")
-        wanted = {"members": dict, "bytes": int}.get(name, str)
+        requested = {"members": dict, "bytes": int}.get(name, str)
         if name in raw and (
-            not isinstance(raw[name], wanted) or (not raw[name] and name not in ("convert", "root"))
+            not isinstance(raw[name], requested) or (not raw[name] and name not in ("convert", "root"))
         ):
-            raise ConfigError(f"{where}: {name} must be a non-empty {wanted.__name__}, not {raw[name]!r}")
+            raise ConfigError(f"{where}: {name} must be a non-empty {requested.__name__}, not {raw[name]!r}")
     spec = AssetSpec(**raw)
     if spec.kind not in KINDS:
         raise ConfigError(f"{where}: kind {spec.kind!r}{nearest(spec.kind, KINDS)}")

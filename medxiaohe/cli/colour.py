@@ -19,5 +19,5 @@ def bold(text: str, stream: TextIO) -> str:
 
 
 def _styled(text: str, code: str, stream: TextIO) -> str:
-    wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return f"\x1b[{code}m{text}\x1b[0m" if wanted else text
+    requested = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return f"\x1b[{code}m{text}\x1b[0m" if requested else text

@@ -25,22 +25,22 @@ from medxiaohe.pages.sections.coverage_page import page
 def coverage(args: argparse.Namespace) -> int:
     folder = finished_folder(args.tree, "--tree")
     sets = {"corpus": args.corpora, "compared": args.compare, "reviewed": args.reviewed}
-    found = {
+    result = {
         role: [corpora_of.corpus(spec, args.reader) for spec in specs]
         for role, specs in sets.items()
         if specs
     }
-    names = _names(found, {"corpus": args.name, "compared": args.compare_name})
+    names = _names(result, {"corpus": args.name, "compared": args.compare_name})
     amcs = io.read_json(args.amcs) if args.amcs else None
     if amcs is not None and not (isinstance(amcs, dict) and "pairs" in amcs and "encoder" in amcs):
         raise DataError(f"--amcs {args.amcs}: not what `medxiaohe tree amcs --out FILE` wrote")
     tree, find = Tree.load(folder), finder(folder)
-    made = _made(folder, find, found)
+    made = _made(folder, find, result)
     with io.publish(args.out) as draft:
-        states = [one.state() for several in found.values() for one in several]
+        states = [item.state() for several in result.values() for item in several]
         work = io.scratch(draft, [made, states, io.code.digest(counting.__name__)])
         counter = counting.Counter(tree, find)
-        tallies = io.write(draft / "dead.jsonl", lambda dead: _counted(counter, found, work, dead))
+        tallies = io.write(draft / "dead.jsonl", lambda dead: _counted(counter, result, work, dead))
         reviewed = tallies.pop("reviewed", None)
         whole = entity_table.coverage(
             tree, counter.rollup, {names[role]: tally for role, tally in tallies.items()}, reviewed
@@ -62,7 +62,7 @@ def coverage(args: argparse.Namespace) -> int:
 def _names(found: dict[str, list[Corpus]], given: dict[str, str]) -> dict[str, str]:
     """What each side is called: as the user says, or as its folders are called."""
     names = {
-        role: given[role] or " + ".join(dict.fromkeys(one.label for one in found[role]))
+        role: given[role] or " + ".join(dict.fromkeys(item.label for item in found[role]))
         for role in given
         if role in found
     }
@@ -95,7 +95,7 @@ def _made(folder: Path, find: Any, found: dict[str, list[Corpus]]) -> dict[str, 
         "tree": {"sha256": io.sha256(folder / "entities.jsonl"), "vocabularies": sources},
         "linking": "compiled index" if hasattr(find, "find_batch") else "linker",
         "corpora": {
-            role: [{"name": one.label, "reader": one.reader} for one in several]
+            role: [{"name": item.label, "reader": item.reader} for item in several]
             for role, several in found.items()
         },
     }
@@ -113,8 +113,8 @@ def _reviewed(tallies: dict[str, counting.Tally], reviewed: counting.Tally | Non
 def _text(summary: dict[str, Any], out: Path) -> str:
     several = summary["corpora"]
     sides = [
-        f"{one['name']}: {what}" if len(several) > 1 else what
-        for one in several
+        f"{item['name']}: {what}" if len(several) > 1 else what
+        for item in several
         for what in ("named", "passage", "image")
     ]
     rows = [("", "entities", "definition", *sides, "reviewed")]
@@ -136,10 +136,10 @@ def _text(summary: dict[str, Any], out: Path) -> str:
             )
         )
     heads = [
-        f"{one['name']}: {one['rows']:,} rows, {one['documents']:,} documents,"
-        f" {one['documents_with_mentions']:,} name an entity, {one['dead']:,} rejected rows, fingerprint"
-        f" {one['fingerprint']}"
-        for one in several
+        f"{item['name']}: {item['rows']:,} rows, {item['documents']:,} documents,"
+        f" {item['documents_with_mentions']:,} name an entity, {item['dead']:,} rejected rows, fingerprint"
+        f" {item['fingerprint']}"
+        for item in several
     ]
     words = (
         "number of entities with at least one; a name in a text is not evidence, and evidence is not a review"

@@ -63,7 +63,7 @@ def describe(args: argparse.Namespace) -> int:
     if args.dicom:
         write_sr(found, args.dicom, args.out / "report.dcm")
     _write_page(args.out, args.key)
-    counts = {label: sum(one.label == label for one in found.rulings)
+    counts = {label: sum(ruling.label == label for ruling in found.rulings)
               for label in ("supported", "contradicted", "unsupported", "unjudged")}  # fmt: skip
     if args.json:
         print(json.dumps({"out": str(args.out), "verified": found.verified, "rulings": counts,
@@ -86,7 +86,7 @@ def study_of(args: argparse.Namespace) -> gather.Study:
         if not files:
             raise ConfigError(f"{path}: no file of text in it ({', '.join(TEXTS)})")
         texts |= {str(file.relative_to(path) if path.is_dir() else file.name): _text(file) for file in files}
-    record = dict(load.option(one) for one in args.record)
+    record = dict(load.option(item) for item in args.record)
     return gather.Study(
         tuple(_image(path) for path in args.image),
         args.indication,
@@ -117,11 +117,11 @@ def _image(path: Path) -> Any:
             f" and give that as"
             " --image, this as --dicom"
         )
-    found = images.ref(path)
-    extremes: Any = images.open_image(found).getextrema()  # of each band
+    result = images.ref(path)
+    extremes: Any = images.open_image(result).getextrema()  # of each band
     if all(low == high for low, high in extremes):
         raise ConfigError(f"{path} is blank: every pixel has one colour, so there is nothing to describe")
-    return found
+    return result
 
 
 def _image_tools(study: gather.Study) -> list[str]:

@@ -70,7 +70,7 @@ def _inventory(args: argparse.Namespace) -> int:
     if args.sbom:
         print(f"{args.sbom}: {inventory.write_sbom(args.sbom)} packages")
     if args.licences and args.json:
-        print(json.dumps([vars(one) for one in found], ensure_ascii=False))
+        print(json.dumps([vars(item) for item in found], ensure_ascii=False))
     elif args.licences:
         print(inventory.licences())
     return 0
@@ -91,16 +91,16 @@ def _python() -> Iterator[Finding]:
 def requirements() -> dict[str, tuple[str, ...]]:
     """Packages of each extra by its name, those of the core under "": from the metadata of the installation,
     so none is left out. Empty in a checkout that is not installed."""
-    found: dict[str, dict[str, None]] = {}
+    result: dict[str, dict[str, None]] = {}
     try:
         lines = metadata.requires("medxiaohe") or []
     except metadata.PackageNotFoundError:
         return {}
     for line in lines:
         if (match := REQUIREMENT.match(line)) and match[1] != "medxiaohe":
-            found.setdefault(match[2] or "", {})[match[1]] = None
-    found.pop("all", None)
-    return {extra: tuple(names) for extra, names in found.items()}
+            result.setdefault(match[2] or "", {})[match[1]] = None
+    result.pop("all", None)
+    return {extra: tuple(names) for extra, names in result.items()}
 
 
 def _extras() -> Iterator[Finding]:
@@ -137,11 +137,11 @@ def _families() -> Iterator[Finding]:
     """What each family of models needs beside the extra `train`, and which of it is missing."""
     from medxiaohe.models.families import family
 
-    for one in family.known():
-        missing = [name for name in one.packages if importlib.util.find_spec(name) is None]
+    for item in family.known():
+        missing = [name for name in item.packages if importlib.util.find_spec(name) is None]
         fix = f"pip install {' '.join(missing)}" if missing else ""
-        needs = ", ".join(f"{name} {version(name) or 'missing'}" for name in one.packages)
-        yield Finding(f"family {one.name}", needs or "needs no other package", fix=fix)
+        needs = ", ".join(f"{name} {version(name) or 'missing'}" for name in item.packages)
+        yield Finding(f"family {item.name}", needs or "needs no other package", fix=fix)
 
 
 def _versions(packages: tuple[str, ...]) -> str:
@@ -160,10 +160,10 @@ def _mismatches() -> Iterator[tuple[str, str, str]]:
     try:
         from packaging.requirements import Requirement
 
-        wanted = [Requirement(text) for text in metadata.requires("medxiaohe") or []]
+        requested = [Requirement(text) for text in metadata.requires("medxiaohe") or []]
     except (ImportError, metadata.PackageNotFoundError):
         return  # run from a checkout that is not installed: nothing to compare with
-    for requirement in wanted:
+    for requirement in requested:
         found = version(requirement.name)
         if (
             found

@@ -74,7 +74,7 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(f"{args.settings}: must be a mapping of settings")
     if not args.model:
         raise ConfigError("eval run needs --model: starter, a folder, a hub id, a URL, or file.py:function")
-    told = {
+    result = {
         "batch_size": args.batch_size,
         "max_new_tokens": args.max_new_tokens,
         "seed": args.seed,
@@ -99,7 +99,7 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
         values["workflow"] = {**values.get("workflow", {}), "name": args.workflow}
     if judge := {**values.get("judge", {}), **_judge(args)}:
         values["judge"] = judge
-    return values | {key: value for key, value in told.items() if value is not None} | _model(args, values)
+    return values | {key: value for key, value in result.items() if value is not None} | _model(args, values)
 
 
 def other_parsers(names: list[str]) -> list[str]:
@@ -197,8 +197,8 @@ def _told(whole: Mapping[str, Any], folders: list[Path]) -> str:
     apart += [
         f"{name}: {line}"
         for name, task in whole["tasks"].items()
-        for one in task.get("compat", {}).values()
-        for line in peer_scorers.lines(one)
+        for item in task.get("compat", {}).values()
+        for line in peer_scorers.lines(item)
     ]
     if read := reading_rows(whole):
         apart = [table([READING_HEAD, *read], right=set(range(2, 10))), "", *apart]

@@ -42,7 +42,7 @@ def estimate(args: argparse.Namespace) -> int:
         )
         for one in found:
             print("\n".join(_lines(one)))
-    return 0 if all(one.fits and not one.changes for one in found) else 1
+    return 0 if all(item.fits and not item.changes for item in found) else 1
 
 
 def _time(hours: float) -> str:

@@ -55,20 +55,20 @@ def packages(root: str = "medxiaohe") -> list[Package]:
     Returns:
         Installed packages, `root` left out; empty where `root` runs from a checkout that is not installed.
     """
-    found: dict[str, Package] = {}
+    result: dict[str, Package] = {}
     waiting = [name for name, _ in _asked(root, every=True)]
     while waiting:
         name = normal(waiting.pop())
-        if name in found or name == normal(root):
+        if name in result or name == normal(root):
             continue
         try:
             about = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue
         needs = sorted({normal(need) for need, _ in _asked(name) if _installed(need)} - {name})
-        found[name] = Package(name, about.version, license_of(about.metadata), tuple(needs))
+        result[name] = Package(name, about.version, license_of(about.metadata), tuple(needs))
         waiting += needs
-    return [found[name] for name in sorted(found)]
+    return [result[name] for name in sorted(result)]
 
 
 def license_of(about: Any) -> str:
@@ -89,7 +89,7 @@ def license_of(about: Any) -> str:
 def licences() -> str:
     """A table of packages by licence, and how many state each."""
     found = packages()
-    rows = [(one.name, one.version, one.license) for one in found]
+    rows = [(item.name, item.version, item.license) for item in found]
     counted: dict[str, int] = {}
     for one in found:
         counted[one.license] = counted.get(one.license, 0) + 1
@@ -101,7 +101,7 @@ def licences() -> str:
 def sbom() -> dict[str, Any]:
     """The bill of materials as JSON; no time and no serial number, so that it can be compared."""
     found = packages()
-    here = {one.name: one.url for one in found}
+    here = {item.name: item.url for item in found}
     whole = f"pkg:pypi/medxiaohe@{medxiaohe.__version__}"
     direct = sorted({normal(name) for name, _ in _asked("medxiaohe", every=True)} & set(here))
     return {
@@ -118,10 +118,10 @@ def sbom() -> dict[str, Any]:
                 "licenses": [{"expression": "Apache-2.0"}],
             }
         },
-        "components": [_component(one) for one in found],
+        "components": [_component(item) for item in found],
         "dependencies": [
             {"ref": whole, "dependsOn": [here[name] for name in direct]},
-            *({"ref": one.url, "dependsOn": [here[name] for name in one.needs]} for one in found),
+            *({"ref": item.url, "dependsOn": [here[name] for name in item.needs]} for item in found),
         ],
     }
 

@@ -30,7 +30,7 @@ def search(args: argparse.Namespace) -> int:
             store = Filtered(store, accepts)
         (results,) = store.search([args.query], args.top)
     if args.json:
-        print(json.dumps([io.to_json(one) for one in results], ensure_ascii=False))
+        print(json.dumps([io.to_json(result) for result in results], ensure_ascii=False))
         return 0
     for one in results:
         print(f"{one.score:7.2f}  [{one.id}] {_about(one)}\n         {' '.join(one.text.split())[:300]}")

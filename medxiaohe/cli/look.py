@@ -29,13 +29,13 @@ MAX_FOUND = 20
 def list_names(args: argparse.Namespace) -> int:
     if args.kind == "reasoning":
         return _list_reasoning(as_json=args.json)
-    found = {kind: _names(kind) for kind in ([_kind(args.kind)] if args.kind else KINDS)}
+    result = {kind: _names(kind) for kind in ([_kind(args.kind)] if args.kind else KINDS)}
     if args.json:
-        print(json.dumps(found[_kind(args.kind)] if args.kind else found))
+        print(json.dumps(result[_kind(args.kind)] if args.kind else result))
     elif args.kind:
-        print("\n".join(found[_kind(args.kind)]))
+        print("\n".join(result[_kind(args.kind)]))
     else:
-        print("\n".join(f"{kind:<13} {', '.join(names) or 'none'}" for kind, names in found.items()))
+        print("\n".join(f"{kind:<13} {', '.join(names) or 'none'}" for kind, names in result.items()))
     return 0
 
 
@@ -148,14 +148,14 @@ def tree_find(args: argparse.Namespace) -> int:
         from medxiaohe.entity.linking.finder import finder
 
         return _mentions(args, tree, finder(finished_folder(args.tree, "--tree")))
-    found = [tree.entities[id] for id, _ in ids.most_common(MAX_FOUND)]
+    results = [tree.entities[id] for id, _ in ids.most_common(MAX_FOUND)]
     rows = [
         {
             **io.to_json(e),
             "layer": tree.layer(e.id),
             "ancestors": [tree.entities[a].name for a in tree.ancestors(e.id)],
         }
-        for e in found
+        for e in results
     ]
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
@@ -299,7 +299,7 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
     elif kind == "verifiers":
         claims, evidence, labels = example or ((), (), ())
         facts["evidence"] = [item.text for item in evidence]
-        facts["example"] = [f"{one.text} {label}" for one, label in zip(claims, labels, strict=True)]
+        facts["example"] = [f"{claim.text} {label}" for claim, label in zip(claims, labels, strict=True)]
     elif example:
         facts["example"] = [f"{name}: {_shown_content(content)}" for name, content in example.items()]
     return facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
+import importlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,7 +32,7 @@ def modules() -> list[ModuleType]:
     """The files of `cli/verbs` that add verbs, in the order of the help."""
     folder = Path(__file__).parent / "verbs"
     names = sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "common"))
-    return sorted((import_module(f"medxiaohe.cli.verbs.{name}") for name in names), key=_order)
+    return sorted((importlib.import_module(f"medxiaohe.cli.verbs.{name}") for name in names), key=_order)
 
 
 def stage_verbs() -> dict[tuple[str, str], tuple[str, str, str]]:
@@ -41,11 +41,11 @@ def stage_verbs() -> dict[tuple[str, str], tuple[str, str, str]]:
     Returns:
         (first word, second word or "") -> (stage, one line about it, the inputs of its example)
     """
-    found = {("page", ""): page.STAGE}
+    result = {("page", ""): page.STAGE}
     for module in modules():
         group = module.__name__.rpartition(".")[2]
-        found |= {(group, word): row for word, row in getattr(module, "STAGES", {}).items()}
-    return found
+        result |= {(group, word): row for word, row in getattr(module, "STAGES", {}).items()}
+    return result
 
 
 def parser() -> Parser:

@@ -97,8 +97,8 @@ def status(args: argparse.Namespace) -> int:
             rows.append((name, "-", "to run"))
     print(table(rows))
     done = sum(name in found.done for name in found.stages)
-    left = 60 * sum(found.minutes.get(name, 0.0) for name in found.stages if name not in found.done)
-    about = f", about {clock(left)} left on two quiet cores" if left else ""
+    remaining = 60 * sum(found.minutes.get(name, 0.0) for name in found.stages if name not in found.done)
+    about = f", about {clock(remaining)} left on two quiet cores" if remaining else ""
     print(f"\n{done} of {len(found.stages)} stages done{about}")
     return 0
 
@@ -135,13 +135,13 @@ def stage(args: argparse.Namespace) -> int:
 
 def _only(uses: str, recipe: load.Recipe, given: Mapping[str, Path]) -> load.Recipe:
     """The recipe with nothing but its stage of this kind, which must need no other."""
-    found = [stage for stage in recipe.stages if stage.uses == uses]
-    if len(found) != 1 or found[0].needs or given:
+    results = [stage for stage in recipe.stages if stage.uses == uses]
+    if len(results) != 1 or results[0].needs or given:
         raise ConfigError(
-            f"--with: the recipe {recipe.name} has {len(found)} stages {uses} to run alone: use `medxiaohe"
+            f"--with: the recipe {recipe.name} has {len(results)} stages {uses} to run alone: use `medxiaohe"
             " run`"
         )
-    return replace(recipe, stages=tuple(found))
+    return replace(recipe, stages=tuple(results))
 
 
 def _print(recipe: load.Recipe, done: list[recipes.Done], wants_json: bool) -> None:
@@ -167,8 +167,8 @@ def _dry_run(recipe: load.Recipe, args: argparse.Namespace) -> int:
             print(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True, width=120))
         rows = [(name, *_minutes(recipe, name), what) for name, what in plan.items()]
         print(table([("stage", *(("about",) if recipe.minutes else ()), "state"), *rows]))
-        left = sum(what != "done" for what in plan.values())
-        print(f"\n{left} of {len(plan)} stages to run; --dry-run --full prints every setting")
+        remaining = sum(what != "done" for what in plan.values())
+        print(f"\n{remaining} of {len(plan)} stages to run; --dry-run --full prints every setting")
     return 1 if any(what.startswith("changed") for what in plan.values()) else 0
 
 

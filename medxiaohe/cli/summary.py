@@ -167,9 +167,9 @@ def p_value(p: float | None) -> str:
 
 def _outputs(done: Sequence[Done]) -> dict[str, str]:
     """Where the page and the model card are."""
-    found = {}
+    result = {}
     for d in done:
         for key in ("page", "card"):
             if isinstance(name := d.summary.get(key), str):
-                found[key] = str(d.folder / Path(name).name)
-    return found
+                result[key] = str(d.folder / Path(name).name)
+    return result

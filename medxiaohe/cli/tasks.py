@@ -67,8 +67,8 @@ def _row(name: str, *, check: bool) -> Row:
     first = task.scorers[0]
     row = Row(
         name,
-        next((one for one in MODALITIES if one in task.tags), "-"),
-        next((one for one in ("chinese", "english") if one in task.tags), "-"),
+        next((modality for modality in MODALITIES if modality in task.tags), "-"),
+        next((item for item in ("chinese", "english") if item in task.tags), "-"),
         getattr(first, "__name__", type(first).__name__)
         + (" (judge)" if isinstance(first, JudgedScorer) else ""),
         task.access,

@@ -40,7 +40,7 @@ def write(
     """Append traces to a folder, with the documents that evidence was cut from, by SHA-256; the names they
     got."""
     log = traces.Log(folder, read_key(key) if key else "")
-    sealed = [traces.seal(one, log.secret, digests=digests, pixels=pixels) for one in found]
+    sealed = [traces.seal(item, log.secret, digests=digests, pixels=pixels) for item in found]
     return log.append(sealed, documents)
 
 
@@ -89,8 +89,8 @@ def write_page(found: store.Stored, path: Path, blobs: Blobs, verdict: traces.Ve
 def verify(args: argparse.Namespace) -> int:
     found = verdict_of(args)
     names = list(traces.LEVELS)
-    wanted = names[: names.index(args.level) + 1] if args.level else []
-    short = [name for name in wanted if found.state(name) != "verified"]
+    requested = names[: names.index(args.level) + 1] if args.level else []
+    short = [name for name in requested if found.state(name) != "verified"]
     if args.json:
         levels = {name: {"state": found.state(name), **io.to_json(found.levels[name])} for name in names}
         problems = [io.to_json(problem) for problem in found.problems]

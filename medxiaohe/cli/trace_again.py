@@ -68,15 +68,15 @@ def _with_files(message: Message, blobs: Blobs) -> Message:
 
 def entailed(trace: Trace, name: str, verifier: Verifier) -> Iterator[Compared]:
     """Ask a second verifier about the claims that a trace has rulings on, and compare the labels."""
-    rulings = [one for one in trace.rulings if one.label != "unjudged"]
-    own = [one for one in rulings if one.by.partition(":")[0] != name]
+    rulings = [ruling for ruling in trace.rulings if ruling.label != "unjudged"]
+    own = [ruling for ruling in rulings if ruling.by.partition(":")[0] != name]
     yield from (Compared(None, "ruled by the same verifier") for _ in range(len(rulings) - len(own)))
     by_id = {claim.id: claim for claim in trace.claims}
-    claims = [by_id[id] for id in dict.fromkeys(one.claim for one in own)]
+    claims = [by_id[id] for id in dict.fromkeys(item.claim for item in own)]
     if not claims:
         return
     try:
-        labels = {one.claim: one.label for one in verifier(claims, trace.evidence)}
+        labels = {item.claim: item.label for item in verifier(claims, trace.evidence)}
     except MedError:
         yield from (Compared(None, "the second verifier fails") for _ in own)
         return

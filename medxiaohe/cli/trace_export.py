@@ -64,11 +64,11 @@ def _fhir(found: store.Stored) -> dict[str, Any]:
 
 def _inspect(found: Iterator[store.Stored]) -> int:
     rows, closed = list[tuple[str, Trace]](), 0
-    for one in found:
-        trace = restored(one)
+    for item in found:
+        trace = restored(item)
         closed += trace is None
         if trace is not None:
-            rows.append((store.head_name(one.lines[-1]), trace))
+            rows.append((store.head_name(item.lines[-1]), trace))
         if len(rows) > MOST:
             raise ConfigError(f"more than {MOST:,} traces in one log of Inspect: export them by number")
     if closed:

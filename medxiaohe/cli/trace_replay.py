@@ -49,7 +49,9 @@ class Replayer:
         self._libraries: dict[str, Any] = {}
 
     def __call__(self, trace: Trace) -> Iterator[Replayed]:
-        versions = dict(one.rpartition("@")[::2] for one in trace.origin.get("tools", "").split(", ") if one)
+        versions = dict(
+            item.rpartition("@")[::2] for item in trace.origin.get("tools", "").split(", ") if item
+        )
         for step in trace.steps:
             if step.kind == "use":
                 yield self._call(trace, step, versions)
@@ -88,11 +90,11 @@ class Replayer:
         why = f"the tool {step.who} gives another result"
         if _without_pictures(now) != _without_pictures(then):
             return Replayed(step.n, False, why)
-        for one, other in zip(_pictures(result), _pictures(step.got), strict=True):
+        for picture, other in zip(_pictures(result), _pictures(step.got), strict=True):
             path = self.blobs.path(other.sha256)
             if path is None:
                 return Replayed(step.n, None, "an image is not in blobs/")
-            if pixels(one) != pixels(replace(other, uri=str(path))):
+            if pixels(picture) != pixels(replace(other, uri=str(path))):
                 return Replayed(step.n, False, why)
         return Replayed(step.n, True)
 
@@ -113,14 +115,14 @@ class Replayer:
     def _images(self, trace: Trace, step: Step) -> tuple[ImageRef, ...] | None:
         """The images that a step could look at, as files; None where one is not here."""
         before = trace.steps[: max(step.after, default=-1) + 1]
-        found = list(conversation_images(trace.prompt.messages))
-        for one in before:
-            if one.kind == "use" and isinstance(one.got, ToolResult):
-                found += [part for part in one.got.parts if isinstance(part, ImageRef)]
-        paths = [self.blobs.path(image.sha256) for image in found]
+        results = list(conversation_images(trace.prompt.messages))
+        for item in before:
+            if item.kind == "use" and isinstance(item.got, ToolResult):
+                results += [part for part in item.got.parts if isinstance(part, ImageRef)]
+        paths = [self.blobs.path(image.sha256) for image in results]
         if not all(paths):
             return None
-        return tuple(replace(image, uri=str(path)) for image, path in zip(found, paths, strict=True))
+        return tuple(replace(image, uri=str(path)) for image, path in zip(results, paths, strict=True))
 
 
 def replayed(trace: Trace, folder: Path) -> Iterator[Replayed]:

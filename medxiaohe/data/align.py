@@ -125,7 +125,7 @@ def align(settings: AlignSettings, out: Path, *, corpus: Path, tree: Path) -> di
             if not path.exists():
                 found = _aligned(chunk, rules, judge, settings)
                 fields = ("sample", "stage", "reason", "detail")
-                io.write_jsonl(path, ({name: getattr(one, name) for name in fields} for one in found))
+                io.write_jsonl(path, ({name: getattr(item, name) for name in fields} for item in found))
             files.append(path)
             number += 1
     return _publish(out, corpus, files, judge)
@@ -217,10 +217,10 @@ def question(item: Item) -> list[Message]:
 
 def verdict(reply: str) -> str:
     """The one word; Unreadable when it is anything else."""
-    found = VERDICT.fullmatch(reply)
-    if not found:
+    match = VERDICT.fullmatch(reply)
+    if not match:
         raise Unreadable("the answer must be one word: match, mismatch, or unsure")
-    return found[1].lower()
+    return match[1].lower()
 
 
 def _asked(judge: Client, items: Sequence[Item]) -> list[Outcome]:
@@ -249,8 +249,8 @@ def _trusted(
     """JudgeFailed unless the judge calls fewer of the rows a mismatch than of the same rows with one planted,
     and most of those."""
     dice = random.Random(settings.seed)
-    whole = [one for one in items if one.anchors and len(one.text.split()) >= anchors.BODY]
-    studies = {one.id: one.id for one in whole}
+    whole = [item for item in items if item.anchors and len(item.text.split()) >= anchors.BODY]
+    studies = {item.id: item.id for item in whole}
     pairs: list[Any] = []
     for one in dice.sample(whole, len(whole)):
         wrong = (
@@ -264,7 +264,7 @@ def _trusted(
             break
     if not settings.planted or not pairs:
         return
-    said = [reply.value for reply in _asked(judge, [one for pair in pairs for one in pair])]
+    said = [reply.value for reply in _asked(judge, [item for pair in pairs for item in pair])]
     false, caught = said[::2].count("mismatch"), said[1::2].count("mismatch")
     if caught * 2 < len(pairs) or caught <= false:
         raise JudgeFailed(

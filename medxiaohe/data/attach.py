@@ -141,23 +141,23 @@ def read_passages(settings: AttachSettings, corpus: Path | None) -> list[Passage
     files = (
         sorted(p for p in place.rglob("*") if p.suffix in (".txt", ".jsonl")) if place.is_dir() else [place]
     )
-    found: dict[str, Passage] = {}
+    result: dict[str, Passage] = {}
     for file in files:
         if file.suffix == ".txt":
             text = "\n".join(line for _, line in io.lines(file))
-            found.setdefault(file.stem, Passage(file.stem, text, file.parent.name, settings.license))
+            result.setdefault(file.stem, Passage(file.stem, text, file.parent.name, settings.license))
             continue
         for sample in io.read_samples(file):
             if sample.split != "test" and sample.text.strip():
-                found.setdefault(
+                result.setdefault(
                     sample.id,
                     Passage(sample.id, sample.text, sample.source, sample.license or settings.license),
                 )
-    if not found:
+    if not result:
         raise DataError(
             f"no passages in {place}: give a folder of .txt files, or the samples.jsonl of data.read"
         )
-    return list(found.values())[: settings.limit]
+    return list(result.values())[: settings.limit]
 
 
 def _model(settings: AttachSettings, work: Path) -> Client | None:

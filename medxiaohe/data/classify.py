@@ -94,17 +94,17 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
         places = {sample.id: (place, sample.source) for place, sample in track(rows, "index")}
 
         def texts(labels: Sequence[Label]) -> list[str]:
-            return [rows.at(places[one.id][0]).text for one in labels]
+            return [rows.at(places[label.id][0]).text for label in labels]
 
         labels = _seeds(settings, {id: source for id, (_, source) in places.items()})
         rounds = []
         for number in range(settings.rounds + 1):
-            classifier = train(texts(labels), [one.label for one in labels], settings.seed)
+            classifier = train(texts(labels), [label.label for label in labels], settings.seed)
             rounds.append(
-                {"round": number, "labels": len(labels), "medical": sum(one.label for one in labels)}
+                {"round": number, "labels": len(labels), "medical": sum(label.label for label in labels)}
             )
             if number < settings.rounds:
-                labels += _confirmed(settings, number + 1, rows, classifier, {one.id for one in labels})
+                labels += _confirmed(settings, number + 1, rows, classifier, {label.id for label in labels})
         io.write_jsonl(out / "labels.jsonl", labels)
         classifier.save(out / "classifier.npz")
         counts = {"medical": 0, "general": 0}
@@ -124,7 +124,7 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
 
 
 def _seeds(settings: ClassifySettings, sources: dict[str, str]) -> list[Label]:
-    found = []
+    results = []
     for label, names in ((True, settings.medical), (False, settings.general)):
         ids = [id for id, source in sources.items() if source in names]
         if not ids:
@@ -133,8 +133,8 @@ def _seeds(settings: ClassifySettings, sources: dict[str, str]) -> list[Label]:
                 f" corpus{plugins.nearest(names[0], set(sources.values()))}"
             )
         ids.sort(key=lambda id: io.unit_interval(str(settings.seed), "seed", id))
-        found += [Label(id, label, 0, "origin") for id in ids[: settings.seeds]]
-    return found
+        results += [Label(id, label, 0, "origin") for id in ids[: settings.seeds]]
+    return results
 
 
 def _confirmed(
@@ -148,11 +148,11 @@ def _confirmed(
     ]
     drawn = sorted(thoughts, key=lambda one: io.unit_interval(str(settings.seed), str(number), one[1]))
     quarter = max(1, settings.candidates // 4)
-    sure = [one for one in drawn if one[0] >= 0.9][:quarter] + [one for one in drawn if one[0] <= 0.1][
+    sure = [item for item in drawn if item[0] >= 0.9][:quarter] + [item for item in drawn if item[0] <= 0.1][
         :quarter
     ]
     taken = {id for _, id, _ in sure}
-    doubtful = sorted((one for one in drawn if one[1] not in taken), key=lambda one: abs(one[0] - 0.5))
+    doubtful = sorted((item for item in drawn if item[1] not in taken), key=lambda one: abs(one[0] - 0.5))
     chosen = sure + doubtful[: settings.candidates - len(sure)]
     samples = [rows.at(place) for _, _, place in chosen]
     verdicts, by = (
@@ -180,7 +180,7 @@ def by_density(num_entities: int, num_words: int) -> bool | None:
 def _by_model(settings: ClassifySettings, samples: Sequence[Sample]) -> tuple[list[bool | None], str]:
     model = plugins.load("models", settings.backend)(settings.model, **settings.options)
     asked = [[Message("user", (QUESTION.format(text=sample.text[:SHOWN]),))] for sample in samples]
-    said = [outcome.text.strip().casefold() for outcome in Client(model).ask(asked, label="classify")]
+    replies = [outcome.text.strip().casefold() for outcome in Client(model).ask(asked, label="classify")]
     return [
-        True if text.startswith("yes") else False if text.startswith("no") else None for text in said
+        True if text.startswith("yes") else False if text.startswith("no") else None for text in replies
     ], str(model.name)

@@ -65,11 +65,11 @@ class CurateSettings:
 
     def reads(self, inputs: Mapping[str, Path]) -> Reads:
         """The data of the tasks whose test items are looked for (recipe/identity.py)."""
-        found = Reads()
-        for one in self.against:
+        result = Reads()
+        for item in self.against:
             folders = {"tree": inputs.get("tree"), "data": inputs.get("corpus")}
-            found |= reads(one.task, one.options, split="test", **folders)
-        return found
+            result |= reads(item.task, item.options, split="test", **folders)
+        return result
 
 
 def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | None = None) -> dict[str, Any]:
@@ -112,12 +112,12 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
 
 
 def _held_out(stage: Stage, pieces: list[shards.Shard]) -> Path:
-    found: dict[str, set[str]] = {"patients": set(), "studies": set()}
+    result: dict[str, set[str]] = {"patients": set(), "studies": set()}
     done = stage.run(f"{JOBS}units_shard", pieces, options={}, label="held out", below="units")
     for _, summary in done:
         for name, ids in summary.items():
-            found[name].update(ids)
-    io.write_json(stage.work / "units.json", found)
+            result[name].update(ids)
+    io.write_json(stage.work / "units.json", result)
     return stage.work / "units.json"
 
 
@@ -184,9 +184,9 @@ def _by_shard(pairs: np.ndarray, kept: Kept) -> Iterator[tuple[int, np.ndarray]]
     """The pairs by the shard of their later row."""
     import numpy as np
 
-    where = np.searchsorted(kept.first, pairs[:, 1], "right") - 1
-    for shard in np.unique(where):
-        yield int(shard), pairs[where == shard]
+    location = np.searchsorted(kept.first, pairs[:, 1], "right") - 1
+    for shard in np.unique(location):
+        yield int(shard), pairs[location == shard]
 
 
 # ---- what came of it

@@ -79,8 +79,8 @@ def deidentify(settings: DeidentifySettings, out: Path, *, corpus: Path) -> dict
     spans = Counter[str]()
     for one in report.values():
         spans.update(one["spans"])
-    looked = sum(one["rows"] for one in report.values())
-    changed = sum(one["changed"] for one in report.values())
+    looked = sum(item["rows"] for item in report.values())
+    changed = sum(item["changed"] for item in report.values())
     return {
         "rows": looked,
         "changed": changed,
@@ -152,8 +152,8 @@ def _part(part: Part, clean: Callable[[str], str], value: Callable[[Any], Any]) 
     if isinstance(part, ToolCall):
         return replace(part, arguments=value(part.arguments))
     if isinstance(part, ToolResult):
-        parts = tuple(clean(one) if isinstance(one, str) else one for one in part.parts)
-        evidence = tuple(_evidence(one, clean) for one in part.evidence)
+        parts = tuple(clean(item) if isinstance(item, str) else item for item in part.parts)
+        evidence = tuple(_evidence(item, clean) for item in part.evidence)
         return replace(part, parts=parts, evidence=evidence, error=clean(part.error), data=value(part.data))
     return part
 

@@ -75,7 +75,7 @@ def gather(
     graph = Graph.load(tree)
     counts = coverage_of(corpus)
     _known(settings.kinds, graph)
-    wanted = thin(
+    requested = thin(
         graph, counts, kinds=settings.kinds, at_most=settings.at_most, num=settings.nodes,
         per_parent=settings.per_parent,
         seed=settings.seed,
@@ -87,9 +87,9 @@ def gather(
                 f"{settings.weak}: none of its nodes below {settings.weak_below} is a"
                 f" {' or '.join(settings.kinds)} of this tree"
             )
-        of_weak = {one.id for one in weak}
-        wanted = [*weak, *(one for one in wanted if one.id not in of_weak)][: settings.nodes]
-    if not wanted:
+        of_weak = {item.id for item in weak}
+        requested = [*weak, *(item for item in requested if item.id not in of_weak)][: settings.nodes]
+    if not requested:
         raise DataError(
             f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds"
         )
@@ -104,8 +104,10 @@ def gather(
         ],
     )
     with Rows(searched) as rows:
-        found = _search(settings, graph, wanted, rows, work / "found.jsonl")
-        io.write_jsonl(out / "nodes.jsonl", ({**asdict(one), "found": len(found[one.id])} for one in wanted))
+        found = _search(settings, graph, requested, rows, work / "found.jsonl")
+        io.write_jsonl(
+            out / "nodes.jsonl", ({**asdict(item), "found": len(found[item.id])} for item in requested)
+        )
         io.write_jsonl(
             out / "items.jsonl",
             ({"node": node, **_item(row)} for node, some in found.items() for row in some),
@@ -119,9 +121,11 @@ def gather(
     how = Counter(row["how"] for some in found.values() for row in some)
     served = sum(map(bool, found.values()))
     return {
-        "thin": count_thin(graph, counts, settings.at_most), "nodes": len(wanted), "nodes_with_items": served,
+        "thin": count_thin(graph, counts, settings.at_most),
+        "nodes": len(requested),
+        "nodes_with_items": served,
         "samples": num,
-        "matches": sum(how.values()), "how": dict(sorted(how.items())), "by_kind": _by_kind(wanted, found),
+        "matches": sum(how.values()), "how": dict(sorted(how.items())), "by_kind": _by_kind(requested, found),
     }  # fmt: skip
 
 
@@ -153,19 +157,19 @@ def _search(
     """Items of every node; what a killed run had found is not searched for again."""
     io.drop_torn_line(path)
     done = {row["node"]: row["found"] for row in io.read_jsonl(path)} if path.exists() else {}
-    left = [one for one in wanted if one.id not in done]
-    if left:
+    remaining = [item for item in wanted if item.id not in done]
+    if remaining:
         kept = ((place, sample) for place, sample in track(rows, "index") if sample.split not in HELD_OUT)
         pool = Pool(kept)
         batch = []
-        for one in track(left, "gather"):
+        for one in track(remaining, "gather"):
             done[one.id] = [asdict(found) for found in pool.retrieve(graph.tree, one.id, settings.per_node)]
             batch.append({"node": one.id, "found": done[one.id]})
             if len(batch) == TOGETHER:
                 io.append_jsonl(path, batch)
                 batch = []
         io.append_jsonl(path, batch)
-    return {one.id: io.to_json(done[one.id]) for one in wanted}
+    return {item.id: io.to_json(done[item.id]) for item in wanted}
 
 
 def _item(row: dict[str, Any]) -> dict[str, Any]:
@@ -180,10 +184,10 @@ def _samples(rows: Rows, nodes_of: dict[int, list[str]]) -> Iterator[Sample]:
 
 def _by_kind(wanted: list[Thin], found: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
-    for one in wanted:
-        row = counts.setdefault(one.kind, {"nodes": 0, "with_items": 0})
+    for item in wanted:
+        row = counts.setdefault(item.kind, {"nodes": 0, "with_items": 0})
         row["nodes"] += 1
-        row["with_items"] += bool(found[one.id])
+        row["with_items"] += bool(found[item.id])
     return counts
 
 

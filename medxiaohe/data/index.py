@@ -124,7 +124,7 @@ def documents_of(named: str) -> Iterator[Evidence]:
     if named == GUIDELINES:
         yield from guidelines.documents(texts(path))
     elif named in PUBMED:
-        yield from map(_abstract, (one for one in articles(path) if one.abstract))
+        yield from map(_abstract, (article for article in articles(path) if article.abstract))
     elif _has_samples(path):
         yield from map(_document, io.read_samples(path))
     else:

@@ -127,7 +127,7 @@ def _annotator(tree: str) -> Any:  # texts -> the mentions of each, as rows
     from medxiaohe.entity.linking.annotate import Annotator
 
     annotator = Annotator.of(Path(tree))
-    return lambda texts: [[_row(one) for one in found] for found in annotator.annotate_batch(texts)]
+    return lambda texts: [[_row(item) for item in found] for found in annotator.annotate_batch(texts)]
 
 
 @functools.cache
@@ -164,8 +164,10 @@ def _samples(shard: shards.Shard, license: str) -> Iterator[Sample]:
             id = str(row.get("id", f"{stem}:{shard.start}+{number}"))
             yield Sample(id, (Message("document", (row["text"],)),), source=stem, license=license)
         else:
-            where = f"{shard.path}: row {number + 1} after byte {shard.start}"
-            raise DataError(f"{where} has neither `messages` nor `text`: make Samples of it with data.read")
+            location = f"{shard.path}: row {number + 1} after byte {shard.start}"
+            raise DataError(
+                f"{location} has neither `messages` nor `text`: make Samples of it with data.read"
+            )
 
 
 def _files(settings: LinkSettings, corpus: Path | None) -> list[Path]:
@@ -173,8 +175,8 @@ def _files(settings: LinkSettings, corpus: Path | None) -> list[Path]:
         raise ConfigError("give the texts once: `needs: corpus`, or the setting `path`")
     if corpus is not None:
         return [corpus / "samples.jsonl"]
-    place = Path(settings.path)
-    found = sorted(place.rglob("*.jsonl")) if place.is_dir() else [place]
-    if not found:
-        raise ConfigError(f"{place}: no .jsonl file in it: make Samples of other formats with data.read")
-    return found
+    path = Path(settings.path)
+    result = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
+    if not result:
+        raise ConfigError(f"{path}: no .jsonl file in it: make Samples of other formats with data.read")
+    return result

@@ -110,7 +110,7 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
     for name in COPIED:
         extended(tree / name, out / name, ())
     io.write_jsonl(out / "attached.jsonl", rows)
-    count = Counter((one["source"], one["placed"]) for one in rows)
+    count = Counter((item["source"], item["placed"]) for item in rows)
     summary = {
         "asked": len(rows),
         "placed": len(parents),

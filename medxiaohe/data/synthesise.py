@@ -130,22 +130,22 @@ def _nodes(
     settings: SynthesiseSettings, graph: Graph, before: dict[str, int], items: Path | None
 ) -> list[str]:
     if items is not None and (items / "nodes.jsonl").is_file():
-        found = [row["id"] for row in io.read_jsonl(items / "nodes.jsonl")]
-        if lost := [id for id in found if id not in graph.tree]:
+        results = [row["id"] for row in io.read_jsonl(items / "nodes.jsonl")]
+        if lost := [id for id in results if id not in graph.tree]:
             raise DataError(f"{items}: the node {lost[0]} is not in the tree: gather with the same tree")
-        return found
+        return results
     how = {
         "at_most": settings.at_most,
         "num": settings.nodes,
         "per_parent": settings.per_parent,
         "seed": settings.seed,
     }
-    wanted = thin(graph, before, kinds=settings.kinds, **how)
-    if not wanted:
+    requested = thin(graph, before, kinds=settings.kinds, **how)
+    if not requested:
         raise DataError(
             f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds"
         )
-    return [one.id for one in wanted]
+    return [item.id for item in requested]
 
 
 # ---- writing -------------------------------------------------------------------------------------
@@ -220,16 +220,16 @@ def _of_items(items: Path, nodes: set[str], maker: _Maker) -> Iterator[dict[str,
     """Found items with facts about what they name, first about the nodes they were found for."""
     with Rows(items) as found:
         for _, sample in track(found, "captions"):
-            wanted = [id for id in sample.annotations.nodes if id in nodes]
+            requested = [id for id in sample.annotations.nodes if id in nodes]
             if sample.split in HELD_OUT or sample.choices:
                 made: cards.Card | Refused = Refused("an exam item, or of a held-out split")
             else:
                 found_names = maker.names.find(sample.text)
-                made = cards.enriched(sample.text, found_names, maker.graph, wanted, maker.settings.seed)
+                made = cards.enriched(sample.text, found_names, maker.graph, requested, maker.settings.seed)
             if isinstance(made, Refused):
                 yield _refused(sample.id, "caption", made)
             else:
-                yield {"sample": rows.caption_row(sample, made, wanted, maker.graph)}
+                yield {"sample": rows.caption_row(sample, made, requested, maker.graph)}
 
 
 def _refused(node: str, kind: str, why: Refused) -> dict[str, Any]:

@@ -100,10 +100,10 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
     if judge is not None:
         selftest.require(judge, ("claim",))
     two = Gates(lexicon(), names, judge)
-    kept: dict[str, list[Sample]] = {}
+    selected: dict[str, list[Sample]] = {}
     refused: list[dict[str, Any]] = []
     by_teacher: dict[str, Counter[str]] = {}
-    writers = [teacher(one, work) for one in settings.teachers]
+    writers = [teacher(item, work) for item in settings.teachers]
     for writer in writers:
         counts = by_teacher.setdefault(writer.name, Counter())
         for draw in range(settings.draws):
@@ -114,10 +114,10 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
                 why = reply.error if reply.value is None else two(reply.value, sample, case)
                 reason = NO_DRAFT.get(reply.status, why)
                 if not why and any(
-                    reply.value.text == old.messages[-1].text for old in kept.get(sample.id, ())
+                    reply.value.text == old.messages[-1].text for old in selected.get(sample.id, ())
                 ):
                     reason = why = "the same as another"
-                if not why and len(kept.get(sample.id, ())) >= settings.most:
+                if not why and len(selected.get(sample.id, ())) >= settings.most:
                     reason = why = "enough of this question"
                 if why:
                     counts[f"refused, {reason}"] += 1
@@ -126,14 +126,14 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
                                     "calls": reply.calls, "cost": round(reply.cost, 8)})  # fmt: skip
                     continue
                 counts["kept"] += 1
-                some = kept.setdefault(sample.id, [])
+                some = selected.setdefault(sample.id, [])
                 some.append(_row(sample, reply, writer, len(some), settings.how))
     return _publish(
         settings,
         out,
         corpus,
         tree,
-        [row for some in kept.values() for row in some],
+        [row for some in selected.values() for row in some],
         refused,
         writers,
         by_teacher,
@@ -143,16 +143,16 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
 def _questions(settings: TeachSettings, corpus: Path) -> list[Sample]:
     """Rows with a target and a question worth a thought, by lot."""
     with Rows(corpus) as rows:
-        found = [
+        results = [
             sample for _, sample in rows
             if sample.source in settings.sources and sample.target and sample.split not in HELD_OUT and route(sample) != "none"  # noqa: E501
         ]  # fmt: skip
-    if not found:
+    if not results:
         raise DataError(
             f"{corpus} has no questions of {', '.join(settings.sources)} that take a thought: name other"
             " sources"
         )
-    return sorted(found, key=lambda sample: io.unit_interval(str(settings.seed), "teach", sample.id))[
+    return sorted(results, key=lambda sample: io.unit_interval(str(settings.seed), "teach", sample.id))[
         : settings.questions
     ]
 
@@ -224,7 +224,7 @@ def _publish(
     io.write_json(out / "coverage.json", coverage_of(corpus))
     anew.report(out, corpus, items, matches)
     drafts = sum(counts["drafts"] for counts in by_teacher.values())
-    cost = [spending(one) for one in writers]
+    cost = [spending(writer) for writer in writers]
     counts = {"corpus": old, "kept": num - old, "drafts": drafts, "contaminated": len(matches)}
     return {
         **counts,

@@ -97,7 +97,7 @@ def build(settings: BuildSettings, out: Path) -> dict[str, Any]:
         _read(vocabulary, settings.kinds, problems)
         for vocabulary in track(settings.vocabularies, "vocabularies")
     ]
-    union = Union(match for one in said for match in one.matches)
+    union = Union(match for item in said for match in item.matches)
     for one in said:
         for kind in dict.fromkeys(term.kind for term in one.terms):
             union.add_root(_root(kind))
@@ -113,7 +113,7 @@ def build(settings: BuildSettings, out: Path) -> dict[str, Any]:
                 problems.locate(source, path)
     problems.say()
     io.write_jsonl(out / "entities.jsonl", map(row, entities))
-    io.write_jsonl(out / "terms.jsonl", (row(term) for one in said for term in one.terms))
+    io.write_jsonl(out / "terms.jsonl", (row(term) for item in said for term in item.terms))
     io.write_jsonl(out / "merges.jsonl", union.merges)
     num_relations = Counter[str]()
     io.write_jsonl(out / "relations.jsonl", _relations(said, union, problems, num_relations))
@@ -136,21 +136,28 @@ def _read(vocabulary: Vocabulary, kinds: Sequence[str], problems: Counter[str]) 
     assertions, skipped = read_all(reader(_path(vocabulary)))
     problems.update(skipped)
     terms, matches, relations = list[Entity](), list[Match](), list[Relation]()
-    for one in assertions:
-        license = vocabulary.license or one.license
-        if isinstance(one, Match):
-            matches.append(replace(one, a=curie(one.a), b=curie(one.b), license=license))
-        elif isinstance(one, Relation):
+    for assertion in assertions:
+        license = vocabulary.license or assertion.license
+        if isinstance(assertion, Match):
+            matches.append(replace(assertion, a=curie(assertion.a), b=curie(assertion.b), license=license))
+        elif isinstance(assertion, Relation):
             relations.append(
-                replace(one, subject=curie(one.subject), object=curie(one.object), license=license)
+                replace(
+                    assertion,
+                    subject=curie(assertion.subject),
+                    object=curie(assertion.object),
+                    license=license,
+                )
             )
-        elif not one.id or not one.name.strip():
+        elif not assertion.id or not assertion.name.strip():
             problems["unnamed"] += 1
-        elif kinds and (vocabulary.kind or one.kind or "other") not in kinds:
+        elif kinds and (vocabulary.kind or assertion.kind or "other") not in kinds:
             problems["other kind"] += 1
         else:
             problems["without a license"] += not license
-            terms.append(_tidy(replace(one, kind=vocabulary.kind or one.kind or "other", license=license)))
+            terms.append(
+                _tidy(replace(assertion, kind=vocabulary.kind or assertion.kind or "other", license=license))
+            )
     if not terms and not matches and not relations:
         raise DataError(
             f"the vocabulary {vocabulary.reader} has no"
@@ -177,7 +184,7 @@ def _tidy(term: Entity) -> Entity:
         xrefs=tuple(dict.fromkeys(xref for xref in map(curie, term.xrefs) if xref != curie(term.id))),
         lay=_lines(term.lay),
         abbreviations=tuple(short),
-        related=tuple(other for other in _lines(term.related) if other not in known),
+        related=tuple(line for line in _lines(term.related) if line not in known),
     )
 
 
@@ -222,13 +229,13 @@ def _relations(
 ) -> Iterator[Relation]:
     """Facts whose ids lead to entities, each once; matches that are not exact are facts too."""
     seen = set[tuple[str, str, str, str]]()
-    for one in said:
+    for item in said:
         matches = (
             Relation(m.a, f"{m.predicate} match", m.b, None, m.source, m.license)
-            for m in one.matches
+            for m in item.matches
             if m.predicate != "exact"
         )
-        for fact in (*one.relations, *matches):
+        for fact in (*item.relations, *matches):
             subject, object = union.of_code(fact.subject), union.of_code(fact.object)
             fingerprint = (subject, fact.predicate, object, fact.source)
             if not subject or (fact.object and not object):
@@ -248,7 +255,7 @@ def _summary(
     layers = Counter(tree.layer(id) for id in tree.entities)
     num_kept = Counter((entity.source, entity.license) for entity in entities)
     num_merged = Counter((merge.source, merge.license) for merge in union.merges)
-    num_matches = Counter(match.source for one in said for match in one.matches)
+    num_matches = Counter(match.source for item in said for match in item.matches)
     return {
         "entities": len(tree),
         "names": len({name.casefold() for name in tree.names}),

@@ -111,12 +111,17 @@ class Tagger:
         if not any(document.spans for document in documents):
             raise DataError("the training texts have no marked mention: a tagger learns from mentions")
         indexes, uses = knowledge or knowledge_of(tree)
-        knows = (indexes, classes or {}, uses, _remembered(annotate, [one.text for one in documents]))
-        made = cls._trained(documents, knows, options, start)
+        knows = (
+            indexes,
+            classes or {},
+            uses,
+            _remembered(annotate, [document.text for document in documents]),
+        )
+        result = cls._trained(documents, knows, options, start)
         if options.folds and len(documents) >= 2 * options.folds and not options.encoder:
-            made.lean = _best_lean(documents, knows, options)
-        made.reading.annotate = annotate
-        return made
+            result.lean = _best_lean(documents, knows, options)
+        result.reading.annotate = annotate
+        return result
 
     @classmethod
     def _trained(
@@ -147,22 +152,22 @@ class Tagger:
         tags, sure = decoded(
             self.weights, features or hashed(self.reading.words, read), self.tags, lean, more
         )
-        found, at = [], 0
+        result, at = [], 0
         for text, one in zip(texts, read, strict=True):
             n = len(one.words)
-            found.append(put_right(text, self._spans(one, tags[at : at + n].tolist(), sure[at : at + n])))
+            result.append(put_right(text, self._spans(one, tags[at : at + n].tolist(), sure[at : at + n])))
             at += n
-        return found
+        return result
 
     def _spans(self, text: Text, tags: list[int], sure: np.ndarray) -> list[Tagged]:
-        found, begin = [], 0
+        result, begin = [], 0
         for i, number in enumerate(tags):
             part, _, kind = self.tags[number].partition(" ")
             begin = i if part in ("B", "S") else begin
             if part in ("E", "S"):
                 score = min(float(sure[j, tags[j]]) for j in range(begin, i + 1))
-                found.append(Tagged(text.starts[begin], text.ends[i], kind, round(score, 4)))
-        return found
+                result.append(Tagged(text.starts[begin], text.ends[i], kind, round(score, 4)))
+        return result
 
     # ---- on disk ---------------------------------------------------------------------------------
 
@@ -221,14 +226,14 @@ class Tagger:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        result = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: not a file of a tagger ({error}): name the folder that entity.tagger left"
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(result, dict):
         raise DataError(f"{path}: not a file of a tagger: train it again with entity.tagger")
-    return found
+    return result
 
 
 # ---- training ------------------------------------------------------------------------------------
@@ -262,8 +267,8 @@ def _remembered(annotate: Annotate | None, texts: Sequence[str]) -> Annotate | N
     """The same annotations, made once for all folds."""
     if annotate is None:
         return None
-    found = dict(zip(texts, annotate(texts), strict=True))
-    return lambda wanted: [found[text] for text in wanted]
+    result = dict(zip(texts, annotate(texts), strict=True))
+    return lambda wanted: [result[text] for text in wanted]
 
 
 def _best_lean(documents: Sequence[Document], knows: tuple[Any, ...], options: Options) -> dict[str, float]:
@@ -276,7 +281,7 @@ def _best_lean(documents: Sequence[Document], knows: tuple[Any, ...], options: O
         made = Tagger._trained(
             [one for i, one in enumerate(order) if i % options.folds != part], knows, options
         )
-        texts = [one.text for one in left_out]
+        texts = [item.text for item in left_out]
         read = made.reading.texts(texts)
         features = hashed(made.reading.words, read)
         for lean in LEANS:
@@ -287,8 +292,8 @@ def _best_lean(documents: Sequence[Document], knows: tuple[Any, ...], options: O
                 said = {span[:3] for span in found}
                 for kind in {span[2] for span in right | said}:
                     count = counts.setdefault((kind, lean), [0, 0])
-                    count[0] += 2 * sum(one[2] == kind for one in right & said)
-                    count[1] += sum(one[2] == kind for one in right) + sum(one[2] == kind for one in said)
+                    count[0] += 2 * sum(item[2] == kind for item in right & said)
+                    count[1] += sum(item[2] == kind for item in right) + sum(item[2] == kind for item in said)
     kinds = sorted({kind for kind, _ in counts})
     best = {kind: max(LEANS, key=lambda lean: _share(counts.get((kind, lean)))) for kind in kinds}
     gains = {
@@ -359,7 +364,7 @@ def tagger(settings: TaggerSettings, out: Path, *, tree: Path) -> dict[str, Any]
     found = _marked(settings.gold, settings.splits)
     before = [list(_marked([corpus], settings.splits).values()) for corpus in settings.before]
     classes = (
-        word_classes(one.text for corpus in settings.texts for one in _samples(corpus))
+        word_classes(sample.text for corpus in settings.texts for sample in _samples(corpus))
         if settings.texts
         else {}
     )
@@ -385,15 +390,15 @@ def tagger(settings: TaggerSettings, out: Path, *, tree: Path) -> dict[str, Any]
 
 
 def _marked(corpora: Sequence[Corpus], splits: Sequence[str]) -> dict[str, Document]:
-    found: dict[str, Document] = {}
+    result: dict[str, Document] = {}
     for corpus in corpora:
-        samples = (one for one in _samples(corpus) if one.split in ("", *splits))
+        samples = (sample for sample in _samples(corpus) if sample.split in ("", *splits))
         for document in documents(samples):
-            kept = tuple(span for span in document.spans if not corpus.kinds or span.kind in corpus.kinds)
-            if document.id in found and found[document.id].text != document.text:
+            selected = tuple(span for span in document.spans if not corpus.kinds or span.kind in corpus.kinds)
+            if document.id in result and result[document.id].text != document.text:
                 raise DataError(f"two gold files have a document {document.id} with different texts")
-            found.setdefault(document.id, replace(document, spans=kept))
-    return found
+            result.setdefault(document.id, replace(document, spans=selected))
+    return result
 
 
 def _samples(corpus: Corpus) -> Any:
@@ -401,4 +406,4 @@ def _samples(corpus: Corpus) -> Any:
     path = (
         assets.folder(corpus.path[len("asset:") :]) if corpus.path.startswith("asset:") else Path(corpus.path)
     )
-    return (one for one in reader(path) if hasattr(one, "split"))
+    return (item for item in reader(path) if hasattr(item, "split"))

@@ -97,8 +97,8 @@ def _count_events(text: str, loader: Any) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH or number > MAX_NODES:
             what = f"depth {MAX_DEPTH}" if depth > MAX_DEPTH else f"{MAX_NODES:,} values"
-            where = f" at line {event.start_mark.line + 1}" if event.start_mark else ""
-            raise yaml.YAMLError(f"more than {what}{where}")
+            location = f" at line {event.start_mark.line + 1}" if event.start_mark else ""
+            raise yaml.YAMLError(f"more than {what}{location}")
 
 
 def _weight(node: Any, known: dict[int, float]) -> float:

@@ -43,19 +43,19 @@ def dependencies(*modules: str) -> dict[str, str]:
         Dotted module name, or path of a data file below the package -> first 16 hex digits of its SHA-256.
         Names that are no module of medxiaohe are left out.
     """
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     waiting = [name for name in modules if _file(name)]
     while waiting:
         name = waiting.pop()
         path = _file(name)
-        if name in found or path is None:
+        if name in result or path is None:
             continue
         source = _source(path)
-        found[name] = source.sha256
+        result[name] = source.sha256
         inside = (file for file in source.data(_places(path)) if file.resolve().is_relative_to(PACKAGE))
-        found |= {file.resolve().relative_to(PACKAGE).as_posix(): _sha256(file) for file in inside}
+        result |= {file.resolve().relative_to(PACKAGE).as_posix(): _sha256(file) for file in inside}
         waiting += source.modules
-    return dict(sorted(found.items()))
+    return dict(sorted(result.items()))
 
 
 def dependencies_of_file(path: Path, name: str = "") -> dict[str, str]:
@@ -73,7 +73,7 @@ def dependencies_of_file(path: Path, name: str = "") -> dict[str, str]:
     if first.is_relative_to(PACKAGE):
         return dependencies(module_name(first))
     name = name or path.name
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     modules: list[str] = []
     waiting, seen = [first], set[Path]()
     while waiting:
@@ -82,12 +82,12 @@ def dependencies_of_file(path: Path, name: str = "") -> dict[str, str]:
             continue
         seen.add(file)
         source = _source(file)
-        found[name if file == first else _relative(file, first.parent)] = source.sha256
+        result[name if file == first else _relative(file, first.parent)] = source.sha256
         data = source.data([file.parent, Path.cwd()])
-        found |= {_relative(one.resolve(), first.parent): _sha256(one) for one in data}
+        result |= {_relative(item.resolve(), first.parent): _sha256(item) for item in data}
         modules += source.modules
         waiting += _beside(file, source.bare)
-    return dict(sorted((found | dependencies(*modules)).items()))
+    return dict(sorted((result | dependencies(*modules)).items()))
 
 
 def _places(path: Path) -> list[Path]:
@@ -102,8 +102,8 @@ def _relative(file: Path, folder: Path) -> str:
 
 def _beside(file: Path, names: tuple[str, ...]) -> list[Path]:
     """Python files and packages beside a file of the user's that it imports by their bare names."""
-    found = [path for name in names if (path := file.with_name(f"{name}.py")).is_file()]
-    return found + [path for name in names for path in sorted(file.with_name(name).glob("**/*.py"))]
+    results = [path for name in names if (path := file.with_name(f"{name}.py")).is_file()]
+    return results + [path for name in names for path in sorted(file.with_name(name).glob("**/*.py"))]
 
 
 def digest(*modules: str) -> str:
@@ -152,10 +152,10 @@ class _Source:
     def data(self, folders: Sequence[Path]) -> list[Path]:
         """The data files it names that are there, each below the first folder that has it."""
         places = [[folder / name for folder in folders] for name in self.files]
-        found = [file for some in places for file in [next(filter(Path.is_file, some), None)] if file]
+        results = [file for some in places for file in [next(filter(Path.is_file, some), None)] if file]
         for folder, pattern in self.globs:
-            found += sorted((folders[0] / folder).glob(pattern))
-        return found
+            results += sorted((folders[0] / folder).glob(pattern))
+        return results
 
 
 def _source(path: Path) -> _Source:

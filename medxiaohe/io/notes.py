@@ -37,19 +37,23 @@ def lifted(sample: Sample) -> Sample:
     that medxiaohe made, which have `made` or `made_of`; `answer` or `path` of other rows mean something else.
     """
     meta = dict(sample.meta)
-    told = {key: meta[key] for key in ANNOTATIONS if key in meta and _fits(key, meta[key])}
+    result = {key: meta[key] for key in ANNOTATIONS if key in meta and _fits(key, meta[key])}
     made = meta.get("made") in MADE or ("made_of" in meta and "made_of_source" in meta)
-    kept = {key: meta[key] for key in PROVENANCE if made and key in meta and _of_provenance(key, meta[key])}
+    selected = {
+        key: meta[key] for key in PROVENANCE if made and key in meta and _of_provenance(key, meta[key])
+    }
     if not made and isinstance(meta.get("evidence"), str):
-        kept["evidence"] = meta["evidence"]  # of a row that teachers explain (data.teach)
-    if not told and not kept:
+        selected["evidence"] = meta["evidence"]  # of a row that teachers explain (data.teach)
+    if not result and not selected:
         return sample
-    annotations = replace(sample.annotations, **{key: _annotation(key, value) for key, value in told.items()})
+    annotations = replace(
+        sample.annotations, **{key: _annotation(key, value) for key, value in result.items()}
+    )
     return replace(
         sample,
-        meta={key: value for key, value in meta.items() if key not in told and key not in kept},
+        meta={key: value for key, value in meta.items() if key not in result and key not in selected},
         annotations=annotations,
-        provenance=replace(sample.provenance, **{key: _tuple(value) for key, value in kept.items()}),
+        provenance=replace(sample.provenance, **{key: _tuple(value) for key, value in selected.items()}),
     )
 
 
@@ -85,7 +89,9 @@ def _fits(key: str, value: Any) -> bool:
 def _is_mention(value: Any) -> bool:
     if not isinstance(value, (list, tuple)) or not 4 <= len(value) <= 5:
         return False
-    return all(isinstance(one, int) for one in value[:2]) and all(isinstance(one, str) for one in value[2:])
+    return all(isinstance(item, int) for item in value[:2]) and all(
+        isinstance(item, str) for item in value[2:]
+    )
 
 
 def _of_provenance(key: str, value: Any) -> bool:
@@ -94,12 +100,12 @@ def _of_provenance(key: str, value: Any) -> bool:
     if key in ("by", "path"):
         return isinstance(value, Mapping)
     if key == "facts":
-        return isinstance(value, (list, tuple)) and all(isinstance(one, Mapping) for one in value)
+        return isinstance(value, (list, tuple)) and all(isinstance(item, Mapping) for item in value)
     return _texts(value)
 
 
 def _texts(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
 
 
 def _tuple(value: Any) -> Any:

@@ -68,13 +68,13 @@ def _errno(error: Exception) -> int:
     """
     if isinstance(error, OSError):
         return error.errno or 0
-    found = OF_RUST.search(str(error))
-    return int(found[1]) if found and int(found[1]) in ONLY_OF_WRITES else 0
+    match = OF_RUST.search(str(error))
+    return int(match[1]) if match and int(match[1]) in ONLY_OF_WRITES else 0
 
 
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it so that they survive a power cut: the parent of each is synced."""
-    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    new = [item for item in (folder, *folder.parents) if not item.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for one in reversed(new):
         fsync_folder(one.parent)

@@ -50,7 +50,7 @@ def compare(settings: ComparisonSettings, out: Path, *, base: Path, other: Path)
     changes = eval_items.add_other(shown, base, other)
     if not any(changes.values()):
         raise DataError(f"{base} and {other} have no item in common: evaluate both on the same tasks")
-    names = [model_name(whole) for whole in results]
+    names = [model_name(result) for result in results]
     sections = [_scores(results, names, changes), eval_items.section_of(shown)]
     title = settings.title or f"{names[1]} against {names[0]}"
     contents = (("changes", "What changed"), ("items", "Items"))
@@ -65,8 +65,8 @@ def _scores(results: list[dict[str, Any]], names: list[str], changes: Mapping[st
     rows = []
     for task, counts in changes.items():
         cells: list[Any] = [tag("a", task, href=f"#items?{eval_items.query(task=task)}")]
-        for whole in results:
-            scores = whole["tasks"].get(task, {}).get("scores")
+        for result in results:
+            scores = result["tasks"].get(task, {}).get("scores")
             cells.append(
                 f"{decimal(scores['mean'])} {interval(scores['low'], scores['high'])}" if scores else "none"
             )

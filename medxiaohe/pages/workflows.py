@@ -67,7 +67,7 @@ def workflows(
         *([budget_sections.ladder_section(io.read_json(ladder / "ladder.json"))] if ladder else []),
         talks.talks_section(runs, settings.conversations, words=settings.words),
     ]
-    contents = [one for one in CONTENTS if ladder or one[0] != "ladder"]
+    contents = [content for content in CONTENTS if ladder or content[0] != "ladder"]
     page = frame.document(
         settings.title,
         "medxiaohe workflows",

@@ -180,7 +180,7 @@ def _cleaned(
         io.write(out / place, lambda file: file.write(cleaned.data))
         return [place], counts
     if kind == "picture":
-        return [str(place) for place in _pictures(path, out, name, policy)], {}
+        return [str(picture) for picture in _pictures(path, out, name, policy)], {}
     if kind == "text":
         found = Redactor()(path.read_bytes().decode("utf-8-sig"))
         io.write_text(out / f"text/{name}.txt", found.text)
@@ -255,7 +255,7 @@ class _Rows:
                 for k, v in value.items()
             }
         if isinstance(value, list):
-            return [self.value(name, one, redact) for one in value]
+            return [self.value(name, item, redact) for item in value]
         if name in IDS and isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
             return self.key.name(name, str(value))
         return redact.value(value)

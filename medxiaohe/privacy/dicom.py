@@ -213,8 +213,8 @@ class _Work:
             return [self.said(v if ok else "OTHER") for v, ok in zip(values, fine, strict=True)]
         if not all(fine):
             return None
-        kept = [self.said(v) for v in values]
-        return kept if len(kept) > 1 else kept[0]
+        selected = [self.said(v) for v in values]
+        return selected if len(selected) > 1 else selected[0]
 
     def uid(self, value: str) -> str:
         from pydicom.uid import UID_dictionary
@@ -245,9 +245,9 @@ def _patient(old: Dataset) -> str:
         ("PatientName", "PatientBirthDate"),
         ("StudyInstanceUID",),
     ):
-        found = [_text(old, name).strip().casefold() for name in names]
-        if found[-1] or (names[0] == "PatientName" and found[0]):
-            return "\0".join(found)
+        results = [_text(old, name).strip().casefold() for name in names]
+        if results[-1] or (names[0] == "PatientName" and results[0]):
+            return "\0".join(results)
     raise Quarantined("no patient and no study")
 
 
@@ -262,10 +262,10 @@ def _plain(value: Any) -> str:
 
 def _age(value: str) -> str | None:
     """An age, at most 90 years (45 CFR 164.514(b)(2)(i)(C)); None when it is not written as DICOM does."""
-    if not (found := re.fullmatch(r"(\d{3})([DWMY])", value.strip())):
+    if not (match := re.fullmatch(r"(\d{3})([DWMY])", value.strip())):
         return None
-    years = int(found[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[found[2]]
-    return OLDEST if years >= 90 else found[0]
+    years = int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[match[2]]
+    return OLDEST if years >= 90 else match[0]
 
 
 def _shifted(day: str, time: str, back: datetime.timedelta) -> tuple[str, str] | None:

@@ -29,11 +29,11 @@ DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?|[+-]?\d+\.?")
 def values(dataset: Dataset, preamble: bytes = b"") -> set[str]:
     """The texts of a dataset, its file meta information included, that could tell who the patient is; lower
     case."""
-    found = set(_blob(preamble))
+    results = set(_blob(preamble))
     for part in (getattr(dataset, "file_meta", None), dataset):
         if part is not None:
-            found.update(_dataset(part))
-    return {value for text in found for value in _parts(text)}
+            results.update(_dataset(part))
+    return {value for text in results for value in _parts(text)}
 
 
 def _dataset(dataset: Dataset) -> Iterator[str]:
@@ -61,8 +61,8 @@ def _texts(value: Any) -> Iterator[str]:
     elif hasattr(value, "original_string"):  # a PersonName
         yield str(value)
     else:
-        for one in value:
-            yield from _texts(one)
+        for item in value:
+            yield from _texts(item)
 
 
 def _blob(data: bytes) -> Iterator[str]:
@@ -106,8 +106,8 @@ def hits(
     """
     said = " \0 ".join(written).lower()
     header = output.replace(pixels, b"\0", 1) if pixels else output
-    for one in sorted(made, key=len, reverse=True):
-        header = header.replace(one.encode(), b"\0")
+    for item in sorted(made, key=len, reverse=True):
+        header = header.replace(item.encode(), b"\0")
     lower, pixel_lower = header.lower(), pixels.lower()
     count = 0
     for text in texts:

@@ -57,7 +57,7 @@ def policy(pixels: str = "ocr", rules: Sequence[Mapping[str, Any]] = ()) -> Poli
     """A Policy of what a YAML file says: [{when: {Modality: US}, boxes: [[left, top, right, bottom]]}]."""
     if pixels not in ("ocr", "trust"):
         raise ConfigError(f"pixels must be ocr or trust, not {pixels!r}")
-    made = []
+    results = []
     for rule in rules:
         boxes = rule.get("boxes") if isinstance(rule, Mapping) else None
         when = rule.get("when", {}) if isinstance(rule, Mapping) else None
@@ -73,8 +73,8 @@ def policy(pixels: str = "ocr", rules: Sequence[Mapping[str, Any]] = ()) -> Poli
             )
         if any(not (0 <= b[0] < b[2] and 0 <= b[1] < b[3]) for b in boxes or ()):
             raise ConfigError("a box of the boxes file must have left < right and top < bottom")
-        made.append(Rule(dict(when or {}), tuple(tuple(b) for b in boxes or ())))
-    return Policy("ocr" if pixels == "ocr" else "trust", tuple(made))
+        results.append(Rule(dict(when or {}), tuple(tuple(b) for b in boxes or ())))
+    return Policy("ocr" if pixels == "ocr" else "trust", tuple(results))
 
 
 def has_ocr() -> bool:
@@ -107,13 +107,13 @@ def texts(frame: np.ndarray) -> list[Box]:
 
     grey = _grey(frame)
     padded = np.pad(grey, MARGIN, mode="edge")
-    found = _read(padded, 1.0)
+    result = _read(padded, 1.0)
     scale = 2.0 if max(grey.shape) <= SMALL else 1.0
     hat = Image.fromarray(_top_hat(padded)).resize(
         (int(padded.shape[1] * scale), int(padded.shape[0] * scale)), Image.Resampling.BICUBIC
     )
-    found += _read(np.asarray(hat), scale)
-    return found
+    result += _read(np.asarray(hat), scale)
+    return result
 
 
 def _grey(frame: np.ndarray) -> np.ndarray:

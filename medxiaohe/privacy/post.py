@@ -86,10 +86,10 @@ def retry_after(value: str) -> float:
 
 
 def _left(end: float) -> float:
-    left = end - time.monotonic()
-    if left <= 0:
+    remaining = end - time.monotonic()
+    if remaining <= 0:
         raise TimeoutError
-    return left
+    return remaining
 
 
 def _connected(there: Destination, end: float) -> socket.socket:

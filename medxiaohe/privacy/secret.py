@@ -81,12 +81,12 @@ def load(path: Path | None = None) -> Key:
 
 def _bytes(text: str, what: str) -> bytes:
     try:
-        found = bytes.fromhex(text.strip())
+        result = bytes.fromhex(text.strip())
     except ValueError:
-        found = b""
-    if 2 * len(found) < LEAST_HEX:
+        result = b""
+    if 2 * len(result) < LEAST_HEX:
         raise ConfigError(
             f"{what} holds no key: it must be at least {LEAST_HEX} hexadecimal digits, such as `openssl rand"
             " -hex 32` gives"
         )
-    return found
+    return result

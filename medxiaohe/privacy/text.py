@@ -84,7 +84,7 @@ def find(text: str, more: Iterable[Finder] = ()) -> list[Span]:
     # patterns take quadratic time in a word without an end
     bounded = ENDLESS.sub(lambda match: " " * len(match[0]), text)
     fixed = [*text_patterns.find(bounded), *text_chinese.find(bounded)]
-    found = [*long, *fixed, *text_names.find(bounded, merged([*long, *fixed], text))]
+    results = [*long, *fixed, *text_names.find(bounded, merged([*long, *fixed], text))]
     for finder in more:
-        found += finder(text)
-    return merged(found, text)
+        results += finder(text)
+    return merged(results, text)

@@ -90,20 +90,20 @@ def find(text: str) -> Iterator[Span]:
     names: list[tuple[int, int]] = []
     for at, piece in _pieces(text):
         yield from _shaped(piece, at)
-        found = [
+        results = [
             match.span(1)
             for pattern in (LABELLED, WIDE, OPENS, NEAR, BARE, ACTS, TITLED)
             for match in pattern.finditer(piece)
         ]
-        found = [
-            (a, b) for a, b in found if piece[a:b] not in NOT_NAMES and piece[a : a + 2] not in NOT_NAMES
+        results = [
+            (a, b) for a, b in results if piece[a:b] not in NOT_NAMES and piece[a : a + 2] not in NOT_NAMES
         ]
-        found += [
+        results += [
             (run.start() + a, run.start() + b)
             for run in RUN.finditer(piece)
             for a, b in text_chinese_names.find(run[0])
         ]
-        names += [(at + a, at + b) for a, b in found]
+        names += [(at + a, at + b) for a, b in results]
     said = sorted({text[a:b] for a, b in names if b - a >= 2}, key=lambda name: (-len(name), name))
     if said:  # a name that is known by what stands around it is one wherever it stands
         names += [match.span() for match in re.finditer("|".join(map(re.escape, said)), text)]

@@ -69,16 +69,16 @@ def model() -> Counts:
         for line in file:
             table, step, *said = line.split()
             tables.setdefault(table, {}).update(dict.fromkeys(said, math.exp(int(step) / 2)))
-    made = Counts()
+    result = Counts()
     for table, counts in tables.items():
         total = sum(counts.values())
         rare = RARE_SHARE.get(table, 0.0)
         shares = {said: math.log(count / total + rare) for said, count in counts.items()}
         if table == "word":
-            made.words, made.unknown = shares, math.log(1 / total) - 1
+            result.words, result.unknown = shares, math.log(1 / total) - 1
         else:
-            made.parts[table] = shares
-    return made
+            result.parts[table] = shares
+    return result
 
 
 def surname(text: str, at: int = 0) -> int:

@@ -315,11 +315,11 @@ def is_eponym(tokens: list[Token], i: int) -> bool:
 
 @functools.cache
 def _firsts() -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    result: dict[str, tuple[str, ...]] = {}
     for eponym in lists().eponyms:
         first = eponym.split()[0]
-        found[first] = (*found.get(first, ()), eponym)
-    return found
+        result[first] = (*result.get(first, ()), eponym)
+    return result
 
 
 def gap(a: Token, b: Token, text: str) -> str:

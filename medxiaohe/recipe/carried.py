@@ -41,9 +41,9 @@ def carry(inputs: Mapping[str, Path], out: Path) -> None:
             io.write_json(out / CONTAMINATION, both([io.read_json(f / CONTAMINATION) for f in compared]))
     if any((out / name).is_file() for name in MIXED) and not (out / MIXTURE).is_file():
         compared = [folder for folder in folders if (folder / MIXTURE).is_file()]
-        found = [io.read_json(folder / MIXTURE).get("contamination") for folder in compared]
-        if found and all(found) and _only_rows_of(out, compared, MIXED):
-            io.write_json(out / MIXTURE, {"contamination": _summed(found)})
+        results = [io.read_json(folder / MIXTURE).get("contamination") for folder in compared]
+        if results and all(results) and _only_rows_of(out, compared, MIXED):
+            io.write_json(out / MIXTURE, {"contamination": _summed(results)})
 
 
 def coverage(folder: Path) -> dict[str, int]:
@@ -56,21 +56,21 @@ def coverage(folder: Path) -> dict[str, int]:
 
 def both(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What holds for rows of several folders: the tasks that all of them were compared with, all matches."""
-    found = list(records)
+    results = list(records)
     checked = {
         task: number
-        for task, number in found[0]["checked"].items()
-        if all(task in record["checked"] for record in found)
+        for task, number in results[0]["checked"].items()
+        if all(task in record["checked"] for record in results)
     }
-    return {"checked": checked, "matches": [match for record in found for match in record["matches"]]}
+    return {"checked": checked, "matches": [match for record in results for match in record["matches"]]}
 
 
 def _summed(found: list[dict[str, Any]]) -> dict[str, Any]:
     """The same of what mixture.json says."""
     if len(found) == 1:
         return found[0]
-    checked = both([{"checked": one["checked"], "matches": []} for one in found])["checked"]
-    return {"checked": checked, "removed": sum(one["removed"] for one in found)}
+    checked = both([{"checked": item["checked"], "matches": []} for item in found])["checked"]
+    return {"checked": checked, "removed": sum(item["removed"] for item in found)}
 
 
 def _only_rows_of(out: Path, folders: Iterable[Path], names: Iterable[str]) -> bool:

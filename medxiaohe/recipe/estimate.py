@@ -35,6 +35,6 @@ class Estimate:
         # the first stages are short: until a tenth has run, the recipe's own figures weigh as much as ours
         prior = 6 * sum(self._minutes.get(name, 0.0) for name in self.stages)
         pace = (self._took + prior) / (self._expected + prior) if prior else 1.0
-        left = pace * 60 * sum(self._minutes.get(name, 0.0) for name in self._left)
+        remaining = pace * 60 * sum(self._minutes.get(name, 0.0) for name in self._left)
         num = len(self.stages) - len(self._left)
-        return f"overall  {num} of {len(self.stages)} stages, about {clock(left)} left"
+        return f"overall  {num} of {len(self.stages)} stages, about {clock(remaining)} left"

@@ -123,13 +123,13 @@ def _yaml_files(path: Path, shown: str) -> dict[str, str]:
     """A YAML plug-in, what reads it, and the plug-ins that strings inside it name."""
     if not path.is_file():
         return {}
-    found = {shown: io.sha256(path)[:16]}
-    found |= io.code.dependencies(*(name.partition(":")[0] for name in plugins.BY_YAML.values()))
+    result = {shown: io.sha256(path)[:16]}
+    result |= io.code.dependencies(*(name.partition(":")[0] for name in plugins.BY_YAML.values()))
     named = {text.partition(".")[0] for text in _strings(read_yaml(path))}
     for kind in ("scoring", "tools", "workflows"):
         for name in sorted(named & set(plugins.available(kind))):
-            found |= plugin_files(kind, name)
-    return found
+            result |= plugin_files(kind, name)
+    return result
 
 
 def plugin_code(kind: str, name: str) -> str:
@@ -161,8 +161,8 @@ def _own_files(settings: Any) -> Iterator[str]:
     """Every "mine/eye.py:eye" and "mine/eye.yaml" inside settings: a reader, filter, task or scorer of the
     user's."""
     for text in _strings(settings):
-        where = text if text.endswith((".yaml", ".yml")) else text.rpartition(":")[0]
-        if where.endswith((".py", ".yaml", ".yml")) and Path(where).expanduser().is_file():
+        location = text if text.endswith((".yaml", ".yml")) else text.rpartition(":")[0]
+        if location.endswith((".py", ".yaml", ".yml")) and Path(location).expanduser().is_file():
             yield text
 
 

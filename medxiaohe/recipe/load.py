@@ -175,27 +175,29 @@ def roles(run: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
 
 
 def _stage(name: Any, body: Any, filler: Filler, changes: Mapping[str, Any], earlier: list[str]) -> Stage:
-    where = f"stages.{name}"
+    location = f"stages.{name}"
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise ConfigError(
-            f"{where}: a stage name is text of letters, digits, _ and -, because it becomes a folder"
+            f"{location}: a stage name is text of letters, digits, _ and -, because it becomes a folder"
         )
     if not isinstance(body, dict) or "uses" not in body:
-        raise ConfigError(f"{where}: needs `uses:`, one of {', '.join(plugins.stages())}")
-    _known(body, STAGE_KEYS, where)
+        raise ConfigError(f"{location}: needs `uses:`, one of {', '.join(plugins.stages())}")
+    _known(body, STAGE_KEYS, location)
     uses = str(body["uses"])
     run = plugins.load_stage(uses)
-    values = _mapping(body, "with", where)
+    values = _mapping(body, "with", location)
     for key, value in changes.items():
         values = changed(values, key.split("."), value, f"--set {name}.{key}")
-    values = {str(key): filler.fill(value, f"{where}.with.{key}") for key, value in values.items()}
-    needs = {str(k): str(v) for k, v in _mapping(body, "needs", where).items()}
-    _check_needs(run, needs, earlier, where)
-    version = filler.fill(str(body.get("version", "1")), f"{where}.version")
+    values = {str(key): filler.fill(value, f"{location}.with.{key}") for key, value in values.items()}
+    needs = {str(k): str(v) for k, v in _mapping(body, "needs", location).items()}
+    _check_needs(run, needs, earlier, location)
+    version = filler.fill(str(body.get("version", "1")), f"{location}.version")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", str(version)):
-        raise ConfigError(f"{where}.version: {version!r} cannot be a folder name: use letters, digits, . _ -")
+        raise ConfigError(
+            f"{location}.version: {version!r} cannot be a folder name: use letters, digits, . _ -"
+        )
     return Stage(
-        name, uses, run, typed.build(settings_type(run), values, f"{where}.with"), needs, str(version)
+        name, uses, run, typed.build(settings_type(run), values, f"{location}.with"), needs, str(version)
     )
 
 

@@ -49,13 +49,13 @@ class Filler:
     def _lookup(self, name: str, where: str) -> Any:
         """The value behind one reference, taken from what is left."""
         if name.startswith("env:"):
-            if (found := os.environ.get(name[4:])) is None:
+            if (result := os.environ.get(name[4:])) is None:
                 raise ConfigError(
                     f"{where}: the environment variable {name[4:]} is not set: export {name[4:]}=..."
                 )
             permission.check_variable(name[4:], where)
-            self._take(len(found), where)
-            return found
+            self._take(len(result), where)
+            return result
         if name not in self.params:
             raise ConfigError(f"{where}: no parameter {name!r}{plugins.nearest(name, self.params)}")
         if name not in self._sizes:  # parameters do not change once they are there

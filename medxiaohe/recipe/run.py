@@ -194,22 +194,22 @@ def _log(out: Path, row: Mapping[str, Any]) -> None:
 
 def seconds(out: Path) -> dict[tuple[str, str], float]:
     """How long each (stage, version) took when it last ran; a line a kill cut short is passed over."""
-    found = {}
+    result = {}
     path = out / "log.jsonl"
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         try:
             row = json.loads(line)
-            found[row["stage"], row["version"]] = float(row["seconds"])
+            result[row["stage"], row["version"]] = float(row["seconds"])
         except (ValueError, KeyError, TypeError):
             continue
-    return found
+    return result
 
 
 def finished(out: Path) -> dict[str, Path]:
     """Folders of the finished stages of a run folder, by stage name; the newest version wins."""
     if not out.is_dir():
         raise DataError(f"no run folder {out}")
-    found = {}
+    result = {}
     for record in sorted(out.glob("*/*/stage.json"), key=lambda p: p.stat().st_mtime):
-        found[record.parent.parent.name] = record.parent
-    return found
+        result[record.parent.parent.name] = record.parent
+    return result

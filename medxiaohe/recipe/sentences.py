@@ -67,9 +67,9 @@ def sentences(kind: type) -> dict[str, str]:
         Field -> sentence, without the fields that have none.
     """
     found: dict[str, str] = {}
-    for one in reversed(kind.__mro__):  # base classes first, so that subclasses may say otherwise
-        if "__dataclass_fields__" in vars(one):
-            found |= _own(one)
+    for item in reversed(kind.__mro__):  # base classes first, so that subclasses may say otherwise
+        if "__dataclass_fields__" in vars(item):
+            found |= _own(item)
     found = COMMON | found
     return {field.name: found[field.name] for field in fields(kind) if found.get(field.name)}
 
@@ -86,7 +86,7 @@ def _own(kind: type) -> dict[str, str]:
         return {}
     comments = _comments(source)
     lines = {node.lineno: node for node in body.body if isinstance(node, ast.AnnAssign)}
-    found = _attributes(ast.get_docstring(body) or "")
+    result = _attributes(ast.get_docstring(body) or "")
     for line, node in lines.items():
         if not isinstance(node.target, ast.Name):
             continue
@@ -98,19 +98,19 @@ def _own(kind: type) -> dict[str, str]:
             above.insert(0, comments[at][0])
             at -= 1
         if said := " ".join([*above, *words]).strip():
-            found[node.target.id] = said
-    return found
+            result[node.target.id] = said
+    return result
 
 
 def _comments(source: str) -> dict[int, tuple[str, bool]]:
     """Line -> (words of its comment, whether the line has nothing else)."""
-    found = {}
+    result = {}
     for token in tokenize.generate_tokens(text_io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             words = token.string.lstrip("# ").strip()
             if not NO_SENTENCE.match(words):
-                found[token.start[0]] = (words, not token.line[: token.start[1]].strip())
-    return found
+                result[token.start[0]] = (words, not token.line[: token.start[1]].strip())
+    return result
 
 
 def _attributes(docstring: str) -> dict[str, str]:
@@ -118,11 +118,11 @@ def _attributes(docstring: str) -> dict[str, str]:
     section = re.search(r"^Attributes:\n((?:[ \t]+.*\n?|\n)+)", inspect.cleandoc(docstring), re.MULTILINE)
     if not section:
         return {}
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for line in textwrap.dedent(section[1]).split("\n"):
         if starts := re.match(r"(\w+)(?: \([^)]*\))?: (.+)", line):
             last = starts[1]
-            found[last] = starts[2].strip()
-        elif line.strip() and found:
-            found[last] += " " + line.strip()
-    return found
+            result[last] = starts[2].strip()
+        elif line.strip() and result:
+            result[last] += " " + line.strip()
+    return result

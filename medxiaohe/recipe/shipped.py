@@ -31,7 +31,7 @@ def recipe(name: Path) -> Path:
     if name.is_file():
         return name
     known = recipes()
-    if name.suffix and name.with_suffix("").name not in {Path(one).name for one in known}:
+    if name.suffix and name.with_suffix("").name not in {Path(item).name for item in known}:
         raise ConfigError(f"no such file: {name}")
     short = name.as_posix().removeprefix("recipes/").removesuffix(".yaml")
     if short not in known:

@@ -38,10 +38,10 @@ def make(
     for role, folder in (("tree", tree), ("data", data)):
         if role in known and role not in given and folder is not None:
             given[role] = folder
-    made = factory(**given)
-    if not isinstance(made, Task):
-        raise ConfigError(f"{name} is not a task: it returned {type(made).__name__}")
-    return made
+    result = factory(**given)
+    if not isinstance(result, Task):
+        raise ConfigError(f"{name} is not a task: it returned {type(result).__name__}")
+    return result
 
 
 def reads(

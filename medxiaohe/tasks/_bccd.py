@@ -63,10 +63,12 @@ def question(task: str, smear: Smear, kind: str, asked: str, answer: str, split:
 
 def _boxes(file: Path) -> tuple[tuple[str, tuple[int, int, int, int]], ...]:
     try:
-        found = []
+        results = []
         for thing in xml.parse(file).iter("object"):
             box = {side.tag: int(float(side.text or "")) for side in thing.find("bndbox") or ()}
-            found.append((str(thing.findtext("name")), (box["xmin"], box["ymin"], box["xmax"], box["ymax"])))
-        return tuple(found)
+            results.append(
+                (str(thing.findtext("name")), (box["xmin"], box["ymin"], box["xmax"], box["ymax"]))
+            )
+        return tuple(results)
     except (xml.ParseError, KeyError, ValueError) as error:
         raise DataError(f"{file}: not a VOC annotation: {error!r}") from error

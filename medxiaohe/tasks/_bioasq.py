@@ -60,10 +60,10 @@ def with_snippets(row: Mapping[str, Any]) -> str:
 
 def passages(path: str = "") -> list[Evidence]:
     """The snippets of all questions as passages: what the tool of bioasq_search looks through."""
-    found: dict[str, Evidence] = {}
+    result: dict[str, Evidence] = {}
     for row in _all(place(path, "corpus/bioasq")):
         for snippet in row["snippets"]:
             text = " ".join(snippet["text"].split())
             pmid = snippet["document"].rpartition("/")[2]
-            found.setdefault(text, Evidence(f"{pmid}-{len(found)}", text, f"PubMed {pmid}"))
-    return list(found.values())
+            result.setdefault(text, Evidence(f"{pmid}-{len(result)}", text, f"PubMed {pmid}"))
+    return list(result.values())

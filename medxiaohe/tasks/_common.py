@@ -29,11 +29,11 @@ def place(path: str, below: str = "") -> Path:
         return assets.folder(asset)
     if not path and DATA not in os.environ:
         raise DataError(f"this task reads {below}: give it `path`, or export {DATA}=FOLDER of the data sets")
-    found = Path(path).expanduser() if path else Path(os.environ[DATA]) / below
-    note(shown(found), found)
-    if not found.exists():
-        raise DataError(f"no such file or folder: {found}")
-    return found
+    result = Path(path).expanduser() if path else Path(os.environ[DATA]) / below
+    note(shown(result), result)
+    if not result.exists():
+        raise DataError(f"no such file or folder: {result}")
+    return result
 
 
 def item(id: str, question: Sequence[Part] | str, answer: str, **fields: Any) -> Sample:

@@ -158,9 +158,9 @@ def checked(raw: Mapping[str, Any], where: str) -> Definition:
     ]:
         raise ConfigError(f"{where}: {missing[0]} is missing")
     _types(raw, where)
-    made = Definition(**{key: value for key, value in raw.items() if key in known})
-    _values(made, where)
-    return made
+    result = Definition(**{key: value for key, value in raw.items() if key in known})
+    _values(result, where)
+    return result
 
 
 def _types(raw: Mapping[str, Any], where: str) -> None:
@@ -178,7 +178,7 @@ def _types(raw: Mapping[str, Any], where: str) -> None:
     lists = ("metric_list", "tag", "tools", "allow_outside")
     either = ("doc_to_target", "doc_to_choice", "doc_to_visual", "dataset_name", "first_choice", *FIXED)
     for key, value in raw.items():
-        wanted = (
+        requested = (
             dict
             if key in mappings
             else (
@@ -191,10 +191,10 @@ def _types(raw: Mapping[str, Any], where: str) -> None:
                 else str
             )
         )
-        if not isinstance(value, wanted):
+        if not isinstance(value, requested):
             hint = " (quote it)" if isinstance(value, (bool, int, float)) else ""
             raise ConfigError(
-                f"{where}: {key} must be {'text' if wanted is str else f'a {wanted.__name__}'}, not"
+                f"{where}: {key} must be {'text' if requested is str else f'a {requested.__name__}'}, not"
                 f" {value!r}{hint}"
             )
     for key in ("answers", "cluster", "meta", "fingerprint"):

@@ -34,15 +34,15 @@ def value(row: Mapping[str, Any], path: str) -> Any:
     its whole name."""
     if path in row:
         return row[path]
-    found: Any = row
+    result: Any = row
     for step in STEP.finditer(path):
         key: Any = int(step[2]) if step[2] else step[1].strip()
         try:
-            found = found[key]
+            result = result[key]
         except (KeyError, IndexError, TypeError) as error:
-            there = found if isinstance(found, Mapping) else ()
+            there = result if isinstance(result, Mapping) else ()
             raise DataError(f"no field {path!r}{nearest(str(key), map(str, there))}") from error
-    return found
+    return result
 
 
 def filled(template: str, row: Mapping[str, Any]) -> str:

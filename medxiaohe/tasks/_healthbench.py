@@ -49,7 +49,7 @@ def samples(file: Path, task: str) -> Iterator[Sample]:
 def question(row: Mapping[str, Any], task: str, answer: str = "") -> Sample:
     messages = tuple(Message(turn["role"], (turn["content"],)) for turn in row["prompt"])
     id = str(row.get("prompt_id") or io.fingerprint(row["prompt"]))
-    points = [(one["criterion"], float(one["points"])) for one in row["rubrics"]]
+    points = [(item["criterion"], float(item["points"])) for item in row["rubrics"]]
     return Sample(
         f"{task}/{id}",
         (*messages, *((Message("assistant", (answer,)),) if answer else ())),

@@ -49,7 +49,7 @@ def listed(tree: Path | None) -> Scorer:
     def listed(sample: Sample, trace: Trace) -> Score:
         names, gold = known(tree), golds(sample)
         lines = parse(trace.answer, gold)
-        if len(lines) == 1 and not any(_same(lines[0], one, names) for one in gold):
+        if len(lines) == 1 and not any(_same(lines[0], item, names) for item in gold):
             lines = [
                 part.strip()
                 for part in re.split(r"[;；]" if re.search("[;；]", lines[0]) else r"[,，、]", lines[0])
@@ -58,7 +58,7 @@ def listed(tree: Path | None) -> Scorer:
         if not lines:
             return missing("listed", trace, "no list of names")
         found = _apart(lines, names)
-        hits = sum(any(_same(one, other, names) for other in found) for one in gold)
+        hits = sum(any(_same(item, other, names) for other in found) for item in gold)
         return Score(
             "listed",
             2 * hits / (len(found) + len(gold)),
@@ -78,7 +78,7 @@ def parse(answer: str, accepted: Sequence[str] = ()) -> list[str]:
     lines = [
         BULLET.sub("", line).strip(" .,;") for line in text.splitlines() if not line.rstrip().endswith(":")
     ]
-    said = {plain(one) for one in accepted}
+    said = {plain(item) for item in accepted}
     return [
         line
         for line in lines
@@ -97,11 +97,11 @@ def _same(one: str, other: str, names: Names) -> bool:
 
 def _apart(said: Sequence[str], names: Names) -> list[str]:
     """Each thing once, by its first name."""
-    found: list[str] = []
-    for one in said:
-        if not any(_same(one, other, names) for other in found):
-            found.append(one)
-    return found
+    results: list[str] = []
+    for item in said:
+        if not any(_same(item, result, names) for result in results):
+            results.append(item)
+    return results
 
 
 def different(names: Sequence[str]) -> list[str]:

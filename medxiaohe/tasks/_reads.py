@@ -133,12 +133,12 @@ def shown(path: Path) -> str:
 
 def code(task: Task) -> dict[str, str]:
     """Source files of the scorers, the tools and the workflow of a task: name -> 16 hex digits."""
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for scorer in task.scorers:
-        found |= source_files(scorer)
+        result |= source_files(scorer)
     for name in task.tools:
-        found |= plugin_files("tools", name)
-    return found | plugin_files("workflows", task.workflow)
+        result |= plugin_files("tools", name)
+    return result | plugin_files("workflows", task.workflow)
 
 
 def source_files(function: Any) -> dict[str, str]:
@@ -148,11 +148,11 @@ def source_files(function: Any) -> dict[str, str]:
     if dataclasses.is_dataclass(target) and not isinstance(target, type):
         held = [unwrapped(getattr(target, field.name)) for field in dataclasses.fields(target)]
         parts += [part for part in held if inspect.isroutine(part)]
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for part in parts:
         if file := inspect.getsourcefile(part):
-            found |= io.code.dependencies_of_file(Path(file))
-    return found
+            result |= io.code.dependencies_of_file(Path(file))
+    return result
 
 
 def unwrapped(function: Any) -> Any:

@@ -99,9 +99,11 @@ def samples(
     if about.order == "shuffled":
         yield from _made(about, _chosen(about, root, revision, split), root, split, within)
         return
-    made = list(_made(about, _chosen(about, root, revision, split), root, split, within))
+    results = list(_made(about, _chosen(about, root, revision, split), root, split, within))
     yield from (
-        made if about.order == "file" else alternating(made, key=lambda s: s.id, label=lambda s: s.target)
+        results
+        if about.order == "file"
+        else alternating(results, key=lambda s: s.id, label=lambda s: s.target)
     )
 
 
@@ -291,12 +293,12 @@ def _target(about: Definition, answer: Any, choices: Sequence[str]) -> tuple[str
         answer = "".join(map(str, answer)) if scorer.startswith("choices") else "\n".join(map(str, answer))
     said = _fields.text(answer).strip()
     if about.answers:
-        found = [
+        results = [
             name for pattern, name in about.answers.items() if said == pattern or fnmatchcase(said, pattern)
         ]
-        if not found:
+        if not results:
             raise DataError(f"the answer {said!r} is not one of {', '.join(about.answers)}")
-        said = found[0]
+        said = results[0]
     if not said:
         raise DataError("the answer is empty")
     if scorer in ("stated", "yes_no") and said.casefold() in ("yes", "no", "maybe"):
@@ -361,11 +363,11 @@ def _scorer(name: str, options: Mapping[str, Any]) -> Scorer:
     if not options:
         return scorer  # type: ignore[no-any-return]
     try:
-        made = partial(scorer, **options)
+        result = partial(scorer, **options)
     except TypeError as error:
         raise ConfigError(f"the scorer {name} has no options {options}") from error
-    made.__name__ = name  # type: ignore[attr-defined]
-    return made
+    result.__name__ = name  # type: ignore[attr-defined]
+    return result
 
 
 def _shown(license: str) -> str:

@@ -74,8 +74,8 @@ def facts(case: Mapping[str, Any]) -> dict[str, Any]:
     ]
     results = [
         row
-        for part in RESULTS
-        for row in _findings(case.get(part) or {}, _words(part) if part == RESULTS[0] else "")
+        for result in RESULTS
+        for row in _findings(case.get(result) or {}, _words(result) if result == RESULTS[0] else "")
     ]
     return {"patient": [row for row in patient if row["text"]], "results": results}
 

@@ -86,10 +86,12 @@ def _part(file: Path) -> str:
 
 def _root(folder: Path) -> Path:
     """The folder that holds train/ and test/, at `folder` or below it."""
-    found = [p.parent for p in [folder / "test", *sorted(folder.rglob("test"))] if (p / "PNEUMONIA").is_dir()]
-    if not found:
+    results = [
+        p.parent for p in [folder / "test", *sorted(folder.rglob("test"))] if (p / "PNEUMONIA").is_dir()
+    ]
+    if not results:
         raise DataError(f"{folder}: no test/PNEUMONIA below it")
-    return found[0]
+    return results[0]
 
 
 def example() -> Sample:

@@ -51,8 +51,8 @@ def rows(path: str) -> Iterator[tuple[Mapping[str, str], dict[str, str]]]:
     """Rows, each with its category and, where it is a MedQA test question, the line of that."""
     file = place(path, "cases/craftmd_usmle_sample.csv")
     known = _overlap(file.with_name("craftmd_medqa_overlap.json"))
-    found = list(enumerate(table(file)))
-    for number, row in shuffled(found, key=lambda pair: f"{pair[1].get('case_id')}/{pair[0]}"):
+    results = list(enumerate(table(file)))
+    for number, row in shuffled(results, key=lambda pair: f"{pair[1].get('case_id')}/{pair[0]}"):
         if not {"case_vignette", "answer", "case_id", *CHOICES} <= set(row):
             raise DataError(f"{file}: not a row of CRAFT-MD: it has {', '.join(row)}")
         line = {"medqa_line": str(known[number])} if number in known else {}

@@ -44,7 +44,7 @@ def samples(path: str, split: str) -> Iterator[Sample]:
             findings, impression = row["findings"].strip(), row["impression"].strip()
             mine = hash_split("iu_impression", row["uid"], train=0.6, validation=0.1) == split
             if findings and impression and mine:
-                if points := [one.text for one in split_sentences(impression) if one.findings]:
+                if points := [sentence.text for sentence in split_sentences(impression) if sentence.findings]:
                     yield _question(row["uid"], findings, impression, points, split)
     except KeyError as error:
         raise DataError(f"{file}: no column {error}") from error

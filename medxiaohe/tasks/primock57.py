@@ -47,9 +47,9 @@ def samples(path: str, split: str) -> Iterator[Sample]:
         raise DataError(f"{folder}: no notes/*.json")
     for file in shuffled(notes, key=lambda file: file.stem):
         spoken = sorted(
-            said
+            utterance
             for speaker in SPEAKERS
-            for said in _utterances(folder / "transcripts" / f"{file.stem}_{speaker}.TextGrid", speaker)
+            for utterance in _utterances(folder / "transcripts" / f"{file.stem}_{speaker}.TextGrid", speaker)
         )
         note = io.read_json(file).get("note", "")
         if not spoken or not note.strip():

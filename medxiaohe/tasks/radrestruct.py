@@ -34,9 +34,9 @@ def radrestruct(path: str = "") -> Task:
 
 def samples(path: str, split: str) -> Iterator[Sample]:
     studies: dict[str, dict[str, list[_radrestruct.Asked]]] = {}
-    for one in _radrestruct.questions(path, split):
-        if set(one.options) == {"yes", "no"}:
-            studies.setdefault(one.study, {"yes": [], "no": []})[one.gold[0]].append(one)
+    for question in _radrestruct.questions(path, split):
+        if set(question.options) == {"yes", "no"}:
+            studies.setdefault(question.study, {"yes": [], "no": []})[question.gold[0]].append(question)
     chosen = []
     for found in studies.values():
         few = min(len(found["yes"]), len(found["no"]))

@@ -56,15 +56,15 @@ def cases(path: str, split: str) -> list[Case]:
     """The cases of a split with one diagnosis and enough findings."""
     known_split(split)
     folder = place(path, "rare/phenopackets")
-    found = [
+    results = [
         case
         for file in sorted(folder.rglob("*.json"))
         if (case := _case(file)) and len(case.present) >= MIN_FINDINGS
     ]
-    connected = components([case.disease, *case.genes, *filter(None, [case.study])] for case in found)
+    connected = components([case.disease, *case.genes, *filter(None, [case.study])] for case in results)
     return [
         case
-        for case in found
+        for case in results
         if hash_split("rare_disease", connected[case.disease], train=0.7, validation=0.1) == split
     ]
 
@@ -114,17 +114,19 @@ def _case(file: Path) -> Case | None:
     """The case of a phenopacket with one diagnosis; None for one with several."""
     try:
         packet = json.loads(file.read_bytes())
-        found = [i["diagnosis"] for i in packet.get("interpretations", [])]
-        if len(found) != 1:
+        results = [i["diagnosis"] for i in packet.get("interpretations", [])]
+        if len(results) != 1:
             return None
         references = [r["id"] for r in packet["metaData"].get("externalReferences", [])]
         features = packet["phenotypicFeatures"]
         return Case(
             packet["id"],
-            found[0]["disease"]["id"],
-            found[0]["disease"]["label"],
+            results[0]["disease"]["id"],
+            results[0]["disease"]["label"],
             tuple(
-                sorted({gene for one in found[0].get("genomicInterpretations", []) if (gene := _gene(one))})
+                sorted(
+                    {gene for item in results[0].get("genomicInterpretations", []) if (gene := _gene(item))}
+                )
             ),
             next((r for r in references if r.startswith("PMID:")), ""),
             tuple(dict.fromkeys(f["type"]["label"] for f in features if not f.get("excluded"))),

@@ -40,17 +40,17 @@ def roco_modality(path: str = "") -> Task:
 def samples(path: str, split: str) -> Iterator[Sample]:
     known_split(split)
     file = place(path, "corpus/roco_captions_cui.jsonl")
-    found = []
+    results = []
     for row in io.read_jsonl(file):
         try:
             told = sorted(set(row["cuis"]) & set(CONCEPTS))
             article = row["source_image"].partition("_")[0]
             if len(told) == 1 and hash_split("roco", article, train=0.6, validation=0.1) == split:
-                found.append(_question(row, CONCEPTS[told[0]], article, split))
+                results.append(_question(row, CONCEPTS[told[0]], article, split))
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{file}: not a row of ROCO: {error!r}") from error
-    few = min((sum(s.target == choice for s in found) for choice in CHOICES), default=0)
-    yield from list(alternating(found, key=lambda s: s.id, label=lambda s: s.target))[: few * len(CHOICES)]
+    few = min((sum(s.target == choice for s in results) for choice in CHOICES), default=0)
+    yield from list(alternating(results, key=lambda s: s.id, label=lambda s: s.target))[: few * len(CHOICES)]
 
 
 def _question(row: Mapping[str, Any], gold: str, article: str, split: str) -> Sample:

@@ -49,8 +49,8 @@ def rows(path: str, split: str, kind: str) -> Iterator[tuple[dict[str, Any], Ima
     found = io.read_json(folder / "vqa_rad.json")
     try:
         connected = components([_case(row), row["image_name"]] for row in found)
-        wanted = [row for row in found if row["answer_type"].strip() == kind]
-        for row in shuffled(wanted, key=lambda row: str(row["qid"])):
+        requested = [row for row in found if row["answer_type"].strip() == kind]
+        for row in shuffled(requested, key=lambda row: str(row["qid"])):
             study = connected[_case(row)]
             if hash_split("vqa_rad", study, train=0.6, validation=0.1) == split:
                 yield row, pictured(row["image_name"], folder / "images"), study

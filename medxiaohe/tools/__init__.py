@@ -102,7 +102,7 @@ def _made(
         pure=pure,
         effects=effects,
         example=example,
-        needs=tuple(one.name for one in resources if one.default is one.empty),
-        options=tuple(one.name for one in resources if one.default is not one.empty),
+        needs=tuple(resource.name for resource in resources if resource.default is resource.empty),
+        options=tuple(resource.name for resource in resources if resource.default is not resource.empty),
         seconds=seconds,
     )

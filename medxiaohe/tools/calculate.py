@@ -60,7 +60,7 @@ def _value(node: ast.expr) -> float:
         and node.func.id in CALLS
         and not node.keywords
     ):
-        values = [_value(one) for one in node.args]
+        values = [_value(arg) for arg in node.args]
         if node.func.id == "round" and len(values) == 2:
             return round(values[0], int(values[1]))
         return _bounded(float(CALLS[node.func.id](*values)))

@@ -50,7 +50,7 @@ def clinical(
         raise ToolError(str(error)) from error
     if kind == "guideline":
         return guidelines.sections(question, top)
-    complaints = ", ".join(one.replace("_", " ") for one in guidelines.complaints)
+    complaints = ", ".join(complaint.replace("_", " ") for complaint in guidelines.complaints)
     return guidelines.differential(question, MOST) or ToolResult(
         "", (f"no differential is listed for this; there are those of {complaints}",)
     )

@@ -29,19 +29,19 @@ def detect(
     evidence = tuple(
         region(
             ref,
-            f"white cell at {list(one.box)} of {seen.shape[1]} x {seen.shape[0]} pixels",
+            f"white cell at {list(cell.box)} of {seen.shape[1]} x {seen.shape[0]} pixels",
             by="detect",
-            box=one.box,
-            score=one.confidence,
+            box=cell.box,
+            score=cell.confidence,
         )
-        for one in cells
+        for cell in cells
     )
     lines = [f"{len(cells)} {what} in image {image} of {seen.shape[1]} x {seen.shape[0]} pixels"]
     lines += [
-        f"[{proof.id}] {list(one.box)} confidence {one.confidence}"
-        for proof, one in zip(evidence, cells, strict=True)
+        f"[{proof.id}] {list(cell.box)} confidence {cell.confidence}"
+        for proof, cell in zip(evidence, cells, strict=True)
     ]
-    boxes = [{"box": list(one.box), "confidence": one.confidence} for one in cells]
+    boxes = [{"box": list(cell.box), "confidence": cell.confidence} for cell in cells]
     return ToolResult(
         "", ("\n".join(lines),), evidence=evidence, data={"count": len(cells), "what": what, "boxes": boxes}
     )

@@ -110,11 +110,11 @@ def _told(element: Dataset) -> Any:
     if not 0 < len(several) <= MOST_VALUES:
         return None
     if name in dicom_keep.NUMBERS:
-        if not all(dicom_keep.NUMBER.fullmatch(str(one)) for one in several):
+        if not all(dicom_keep.NUMBER.fullmatch(str(item)) for item in several):
             return None
-        numbers = [float(str(one)) for one in several]
+        numbers = [float(str(item)) for item in several]
         return numbers if len(numbers) > 1 else numbers[0]
     if name in dicom_keep.TERMS:
-        words = [str(one) for one in several if str(one) in dicom_keep.TERMS[name]]
+        words = [str(item) for item in several if str(item) in dicom_keep.TERMS[name]]
         return " ".join(words) or None
     return None

@@ -57,8 +57,8 @@ def drug(
     """Interactions of a drug with another one: level, mechanism, advice (a thesaurus of 2020, in French).
     Without another drug: doses by renal function, at a creatinine clearance in mL/min if given. Give generic
     names. What is not listed is not known here, which does not mean that it is safe."""
-    for one in (name, other):
-        if len(one) > MOST_NAME:
+    for item in (name, other):
+        if len(item) > MOST_NAME:
             raise ToolError(f"a drug's name has at most {MOST_NAME} characters")
     if not name.strip():
         raise ToolError("name a drug")
@@ -93,11 +93,11 @@ def _interaction(name: str, other: str, interactions: Interactions) -> ToolResul
         )
     shown = found[:MOST_ENTRIES]
     lines = [f"{first} + {second}: at its gravest {found[0].level} ({len(found)} entries of {ANSM})"]
-    lines += [f"[{one.evidence.id}] {one.evidence.text}" for one in shown]
+    lines += [f"[{item.evidence.id}] {item.evidence.text}" for item in shown]
     return ToolResult(
         "",
         ("\n".join(lines),),
-        evidence=tuple(one.evidence for one in shown),
+        evidence=tuple(item.evidence for item in shown),
         data={"first": first, "second": second, "level": found[0].level, "entries": len(found)},
     )
 

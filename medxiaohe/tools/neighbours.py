@@ -39,7 +39,7 @@ def neighbours(text: str, *, graph: GraphStore, top: int = 50) -> ToolResult:
         raise ToolError(f"give a text of 1 to {MOST_TEXT:,} characters, not of {len(text):,}")
     found = around(graph, text, top)
     facts = found.direct[:MOST_FACTS]
-    lines = [f"[{one.id}] {one.text}" for one in facts]
+    lines = [f"[{fact.id}] {fact.text}" for fact in facts]
     shown = (
         f"Mentioned: {', '.join(found.entities) or 'none'}. Denied: {', '.join(found.denied) or 'none'}.\n"
         f"Facts between them:\n{chr(10).join(lines) or 'none'}\n"

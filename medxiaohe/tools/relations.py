@@ -37,8 +37,8 @@ def relations(
             raise ToolError(f"a name has at most {MOST_NAME} characters")
     if not entity.strip():
         raise ToolError("name an entity")
-    if found := graph.about(entity, predicate, other, top):
-        return found
+    if result := graph.about(entity, predicate, other, top):
+        return result
     if not graph.knows(entity):
         return ToolResult("", (f"the graph has nothing under the name {entity}: try another name of it",))
     return ToolResult(

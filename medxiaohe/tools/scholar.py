@@ -45,7 +45,7 @@ def scholar(
         raise ToolError(str(error)) from error
     if not found:
         return ToolResult("", ("the library has no paper of these years that matches",))
-    lines = [f"[{one.id}] ({year_of(one)}) {one.text}" for one in found]
+    lines = [f"[{item.id}] ({year_of(item)}) {item.text}" for item in found]
     return ToolResult("", ("\n".join(lines),), evidence=found)
 
 

@@ -26,7 +26,7 @@ def similar_cases(
         raise ToolError("name an image by its number, or give words")
     try:
         if image:
-            return cases.like_image(images[image - 1], top, [one.sha256 for one in images])
+            return cases.like_image(images[image - 1], top, [item.sha256 for item in images])
         return cases.like_text(text[:MOST_TEXT], top)
     except DataError as error:
         raise ToolError(str(error)) from error

@@ -21,4 +21,4 @@ def study(
 ) -> tuple[Evidence, ...]:
     """What is on record about this study: texts (passage), structured fields (record), the report of an
     earlier study (prior), or all of it. Cite it as [id]."""
-    return tuple(one for one in study_evidence if kind in ("all", one.kind))
+    return tuple(item for item in study_evidence if kind in ("all", item.kind))

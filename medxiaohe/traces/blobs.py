@@ -15,7 +15,7 @@ class Blobs:
     def __init__(self, folder: Path, beside: Sequence[Path] = ()) -> None:
         """`beside` are folders of files, each of which is hashed once."""
         self.folder = folder
-        files = (file for one in beside for file in sorted(one.rglob("*")))
+        files = (file for item in beside for file in sorted(item.rglob("*")))
         self._beside = {io.sha256(f): f for f in files if f.is_file() and not f.is_symlink()}
 
     def path(self, name: str) -> Path | None:

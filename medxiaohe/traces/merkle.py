@@ -25,8 +25,8 @@ class Frontier:
     def __init__(self, hashes: Iterable[bytes] = ()) -> None:
         self.size = 0
         self._peaks: list[bytes] = []  # of the complete subtrees, the largest first
-        for one in hashes:
-            self.add(one)
+        for item in hashes:
+            self.add(item)
 
     def add(self, hash: bytes) -> None:
         """Add the hash of the next leaf."""

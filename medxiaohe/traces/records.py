@@ -70,7 +70,7 @@ def head_of(lines: Sequence[bytes], origin: Mapping[str, str]) -> bytes:
             "kind": "head",
             "format": FORMAT,
             "records": len(lines),
-            "leaves": [one.hex()[:16] for one in hashes],  # they only name a changed record; the root binds
+            "leaves": [item.hex()[:16] for item in hashes],  # they only name a changed record; the root binds
             "root": merkle.root(hashes).hex(),
             "origin": dict(origin),
         }
@@ -137,14 +137,14 @@ def restore(records: Sequence[Record], openings: Mapping[str, Opening]) -> Trace
             elif kind == "claim":
                 value = opened(record)
                 names[record["id"]] = value["claim"]["id"]
-                more = {"at": record["at"], "evidence": [names[one] for one in record["evidence"]]}
+                more = {"at": record["at"], "evidence": [names[item] for item in record["evidence"]]}
                 row["claims"].append({**value["claim"], "needs": record["needs"], **more})
             elif kind == "ruling":
                 row["rulings"].append(
                     {
                         "claim": names[record["claim"]],
                         "label": record["label"],
-                        "evidence": [names[one] for one in record["evidence"]],
+                        "evidence": [names[item] for item in record["evidence"]],
                         "by": record["by"],
                         **opened(record),
                     }

@@ -83,7 +83,7 @@ class Log:
         with io.in_turn(self.folder / LOG):
             self._recover()
             sources = {
-                one.decode() for trace in traces for line in trace.lines for one in _NAMED.findall(line)
+                item.decode() for trace in traces for line in trace.lines for item in _NAMED.findall(line)
             }
             for name, data in (blobs or {}).items():
                 if name in sources:

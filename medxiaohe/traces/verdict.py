@@ -26,8 +26,8 @@ class Problem:
     why: str
 
     def __str__(self) -> str:
-        where = f"trace {self.trace}, {self.record}" if self.trace >= 0 else self.record
-        return f"{where}: {self.why}"
+        location = f"trace {self.trace}, {self.record}" if self.trace >= 0 else self.record
+        return f"{location}: {self.why}"
 
 
 @dataclass(slots=True)

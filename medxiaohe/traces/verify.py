@@ -66,7 +66,7 @@ def verify(
         DataError: there is no log, or `since` is no checkpoint.
         MissingExtra: a key is given and the package cryptography is not installed.
     """
-    found = Verdict()
+    result = Verdict()
     resolver = Resolver(blobs or Blobs(folder), pixels)
     old = store.read_checkpoint(since) if since else None
     if old and public_key and (why := notes.check_signature(old[1], public_key)):
@@ -79,27 +79,27 @@ def verify(
             frontier.add(merkle.leaf_hash(trace.lines[-1]))
             if old and frontier.size == old[0].size:
                 early = frontier.root()
-            found.traces += 1
-            found.records += len(trace.lines)
-            opened = check_records(trace, found)
+            result.traces += 1
+            result.records += len(trace.lines)
+            opened = check_records(trace, result)
             if opened is not None:
-                resolver.check(opened, found)
-                _replay(opened, replay, found)
-                _compare(opened.trace, "regenerated", regenerate, found)
-                _compare(opened.trace, "entailed", entail, found)
+                resolver.check(opened, result)
+                _replay(opened, replay, result)
+                _compare(opened.trace, "regenerated", regenerate, result)
+                _compare(opened.trace, "entailed", entail, result)
             else:
                 for level in list(LEVELS)[1:]:
-                    found.levels[level].skip("a trace is not intact")
+                    result.levels[level].skip("a trace is not intact")
     except DataError as error:
-        found.add(-1, "log", "intact", str(error).removeprefix(f"{folder}/"))
-    _log(folder, public_key, frontier, found)
+        result.add(-1, "log", "intact", str(error).removeprefix(f"{folder}/"))
+    _log(folder, public_key, frontier, result)
     if old and frontier.size < old[0].size:
         why = f"{frontier.size} traces, and the checkpoint that you kept has {old[0].size}: truncated"
-        found.add(-1, "log", "intact", why)
+        result.add(-1, "log", "intact", why)
     elif old and early != old[0].root:
         why = "the log does not continue the checkpoint that you kept: it was written again (a fork)"
-        found.add(-1, "log", "intact", why)
-    return found
+        result.add(-1, "log", "intact", why)
+    return result
 
 
 def _log(folder: Path, public_key: str, frontier: merkle.Frontier, found: Verdict) -> None:
@@ -136,13 +136,13 @@ def _replay(opened: Opened, replay: Replay | None, found: Verdict) -> None:
         level.closed += 1
         return
     steps = {record["step"]: record["id"] for record in opened.records if "step" in record}
-    for one in replay(opened.trace):
-        if one.same is None:
-            level.skip(one.why)
-        elif one.same:
+    for item in replay(opened.trace):
+        if item.same is None:
+            level.skip(item.why)
+        elif item.same:
             level.checked += 1
         else:
-            found.add(opened.index, steps.get(one.step, opened.answer), "replayed", one.why)
+            found.add(opened.index, steps.get(item.step, opened.answer), "replayed", item.why)
 
 
 def _compare(trace: Trace | None, name: str, compare: Compare | None, found: Verdict) -> None:
@@ -153,8 +153,8 @@ def _compare(trace: Trace | None, name: str, compare: Compare | None, found: Ver
     if trace is None:
         level.closed += 1
         return
-    for one in compare(trace):
-        if one.same is None:
-            level.skip(one.why)
+    for item in compare(trace):
+        if item.same is None:
+            level.skip(item.why)
         else:
-            level.compare(one.same, one.why)
+            level.compare(item.same, item.why)

@@ -12,7 +12,6 @@ down stops the run with RetrieverDown; the checkpoint before it is intact.
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,15 +32,14 @@ from medxiaohe.rewards.rwr import RwrWeights
 from medxiaohe.scoring.judges import use as judges
 from medxiaohe.tasks import make
 from medxiaohe.tools.toolbox import task_tools
-from medxiaohe.train.loop import faults, trackers, trainer_settings
 from medxiaohe.train.loop import parts as parts_of
+from medxiaohe.train.loop import trackers, trainer_settings
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, device, identity
-from medxiaohe.train.loop.resume import resumable
 from medxiaohe.train.rl import RLSettings
 from medxiaohe.train.rollouts import answer_rewards, conversation_rewards, grpo
 from medxiaohe.train.rollouts.distillation import Distillation, Teacher, outcome
-from medxiaohe.train.rollouts.grpo_trainer import episodes, rolling
+from medxiaohe.train.rollouts.grpo_trainer import episodes
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
 from medxiaohe.train.rollouts.rollout import Rollout, roll, stopping
@@ -166,7 +164,7 @@ def agentic(
     )
     trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
     inputs = [io.content(data, name) for name in ("prompts.jsonl", NEEDS) if (data / name).is_file()]
-    place = io.scratch(
+    scratch = io.scratch(
         out,
         [
             "agentic",
@@ -195,12 +193,12 @@ def agentic(
         return Talk(sample.prompt, tools[sample.source], need, flow, chosen, settings.policy)
 
     with trackers.tracking(settings.report_to, out), earned.earned.judge(tree) as judge_of_run:
-        trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, place, written)
+        trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, scratch, written)
         before = parts_of.sizes(trainer.model)
         asked = (sample.prompt.messages for sample in samples)
         needed = grpo.estimated(trainer.model, asked, loaded.processor, settings, settings.max_length)
         grpo.announce(LABEL, needed)
-        grpo.train(trainer, meter, written, settings, place, LABEL)
+        grpo.train(trainer, meter, written, settings, scratch, LABEL)
     found = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
     used = sum(row["parts"]["used"] for row in written.rows) / max(1, len(written.rows))
     judged = {"judge": judges.record(judge_of_run)} if judge_of_run is not None else {}
@@ -217,10 +215,10 @@ def flow_of(settings: AgenticSettings) -> Any:
     name = settings.workflow.get("name")
     if not isinstance(name, str):
         raise ConfigError("workflow has no name: write workflow: {name: panel}")
-    found = plugins.load("workflows", name)
-    if not is_flow(found):
+    result = plugins.load("workflows", name)
+    if not is_flow(result):
         raise ConfigError(f"the workflow {name} is no flow: put @workflow above a generator of one case")
-    return found
+    return result
 
 
 def needs_use(flow: Any, use: str) -> None:
@@ -233,8 +231,8 @@ def cast_of(settings: AgenticSettings) -> Cast | None:
     """The models of the roles that are not trained."""
     if not settings.cast:
         return None
-    made = {role: load_player(player) for role, player in settings.cast.items()}
-    return Cast(made, (*roles, settings.policy) if (roles := about(flow_of(settings)).roles) else None)
+    result = {role: load_player(player) for role, player in settings.cast.items()}
+    return Cast(result, (*roles, settings.policy) if (roles := about(flow_of(settings)).roles) else None)
 
 
 def use_of(settings: AgenticSettings, data: Path) -> Callable[[Sample], Need | None]:
@@ -273,9 +271,6 @@ def _trainer(
     place: Path,
     written: grpo.Rollouts,
 ) -> tuple[Any, progress.Meter]:
-    from transformers.trainer_callback import PrinterCallback
-    from trl import GRPOTrainer
-
     meter = progress.Meter(LABEL, settings.max_steps)
     num_prompts = grpo.prompts_of_a_generation(settings)
     schedule = Schedule(samples, num_prompts, settings.num_generations, settings.rest, written.rows)
@@ -294,7 +289,7 @@ def _trainer(
         return roll(talks, loaded.processor, settings.max_length, generate, ends, cast)
 
     def reward(prompts: Any, row: Sequence[int], **_: Any) -> list[float | None]:
-        talks = [one.talk for one in episodes(trainer.rolled)]
+        talks = [episode.talk for episode in episodes(trainer.rolled)]
         pairs = [(ask(number), talk) for number, talk in zip(row, talks, strict=True)]
         model = trainer.accelerator.unwrap_model(trainer.model)
 
@@ -316,7 +311,7 @@ def _trainer(
                 for (sample, talk), reward in zip(pairs, found, strict=True)
             ]
         )
-        return [one.total for one in found]
+        return [item.total for item in found]
 
     def record(sample: Sample, talk: Talk, found: Any, tokens: int) -> dict[str, Any]:
         parts = {
@@ -326,22 +321,13 @@ def _trainer(
             "rounds": float(talk.rounds),
             "cut_off": float(bool(talk.error)),
         }
-        said = answer_rewards.row(sample, talk.trace.answer, found, hybrid=True) | {"parts": parts}
-        return said | {
+        answer = answer_rewards.row(sample, talk.trace.answer, found, hybrid=True) | {"parts": parts}
+        return answer | {
             "asked": conversation_rewards.asked_for(talk, earned.form),
             "error": talk.error,
         }
 
-    generations = math.ceil(settings.max_steps / settings.num_iterations)
-    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor, written.teacher)(
-        model=trainer_settings.compiled(
-            parts_of.prepare(loaded.model, settings.parts, settings.seed), settings
-        ),
-        args=grpo.config(settings, place),
-        reward_funcs=reward,
-        train_dataset=grpo.numbers(range(generations * num_prompts)),
-        processing_class=checkpoint.for_trainer(loaded.processor),
-        callbacks=[grpo.callback(meter, written, settings), faults.alarms(LABEL)],
+    trainer = grpo.build(
+        settings, loaded, place, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
     )
-    trainer.remove_callback(PrinterCallback)
     return trainer, meter

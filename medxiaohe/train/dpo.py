@@ -117,16 +117,18 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
             f"{LABEL}: the projector of {base} was never trained, and pairs have images: fine-tune with"
             " train.sft first"
         )
-    place = io.scratch(out, [LABEL, decisive(settings), io.content(data, pairs.FILE), identity(base), code()])
+    scratch = io.scratch(
+        out, [LABEL, decisive(settings), io.content(data, pairs.FILE), identity(base), code()]
+    )
     lengths = [size.tokens for size in rows.sizes]
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed)
     each = settings.gradient_accumulation_steps * ranks.world()
     steps = settings.max_steps or max(1, round(epoch * settings.num_train_epochs / each))
     batches = plans.plan(lengths, settings.per_device_train_batch_size, steps * each, settings.seed)
-    with trackers.tracking(settings.report_to, out), faults.explained(LABEL, place):
-        trainer, meter = _trainer(rows, batches, loaded, settings, place, steps)
+    with trackers.tracking(settings.report_to, out), faults.explained(LABEL, scratch):
+        trainer, meter = _trainer(rows, batches, loaded, settings, scratch, steps)
         before = parts_of.sizes(trainer.model)
-        found = newest(place)
+        found = newest(scratch)
         meter.advance(int(Path(found).name) if found else 0)
         trainer.train(resume_from_checkpoint=found)
         meter.close()

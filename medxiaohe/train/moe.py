@@ -109,7 +109,7 @@ def moe(settings: MoeSettings, out: Path, *, data: Path, validation: Path | None
         raise DataError(f"{LABEL}: no validation row has an answer of the training rows: check both data")
     found = read_rationales(settings, [*rows, *known])
     best = trained(settings, out, rows, known, candidates, found)
-    majority = max(sum(row.target == one for row in known) for one in candidates) / len(known)
+    majority = max(sum(row.target == candidate for row in known) for candidate in candidates) / len(known)
     return {
         "rows": len(rows),
         "validation": len(known),
@@ -132,11 +132,11 @@ def closed(samples: Any, folder: Path) -> list[Sample]:
 def apart(rows: Sequence[Sample], share: float) -> tuple[list[Sample], list[Sample]]:
     """Training and validation rows that share no image, by a hash of what they are about."""
     held = [row for row in rows if _place(row) < share]
-    kept = [row for row in rows if _place(row) >= share]
-    if not held or not kept:
+    selected = [row for row in rows if _place(row) >= share]
+    if not held or not selected:
         raise DataError(f"{LABEL}: {len(rows)} rows are too few to hold out {share:.0%}: give more, or wire"
                         " validation data to needs.validation")  # fmt: skip
-    return kept, held
+    return selected, held
 
 
 def _place(row: Sample) -> float:
@@ -150,22 +150,22 @@ def read_rationales(settings: MoeSettings, rows: Sequence[Sample]) -> dict[str, 
     """Row id -> (rationale, caption); shuffled: those of another row, each used once."""
     if not settings.rationales or settings.use == "without":
         return {}
-    told = {}
+    result = {}
     for row in io.read_jsonl(Path(settings.rationales)):
         if not isinstance(row.get("id"), str) or not isinstance(row.get("rationale", ""), str):
             raise DataError(f"{settings.rationales}: each row needs an `id` and a `rationale`, texts")
-        told[row["id"]] = (row.get("rationale", ""), str(row.get("caption", "")))
-    ids = sorted(row.id for row in rows if row.id in told)
+        result[row["id"]] = (row.get("rationale", ""), str(row.get("caption", "")))
+    ids = sorted(row.id for row in rows if row.id in result)
     if not ids:
         raise DataError(
             f"{settings.rationales}: no row has the id of one of the {len(rows)} questions: check the file"
         )
     if settings.use == "with":
-        return {id: told[id] for id in ids}
+        return {id: result[id] for id in ids}
     order = list(ids)
     random.Random(f"rationales {settings.seed}").shuffle(order)
     after = dict(zip(order, [*order[1:], order[0]], strict=True))
-    return {id: told[after[id]] for id in ids}
+    return {id: result[after[id]] for id in ids}
 
 
 def question_of(row: Sample, found: Mapping[str, tuple[str, str]]) -> Question:
@@ -258,9 +258,9 @@ def scores(said: Sequence[Any], targets: Sequence[str]) -> dict[str, Any]:
 
     experts = len(said[0].experts)
     return {
-        "gate": share([one.gate for one in said]),
-        "vote": share([one.vote for one in said]),
-        "experts": [share([one.experts[e] for one in said]) for e in range(experts)],
+        "gate": share([item.gate for item in said]),
+        "vote": share([item.vote for item in said]),
+        "experts": [share([item.experts[e] for item in said]) for e in range(experts)],
     }
 
 

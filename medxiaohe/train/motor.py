@@ -79,11 +79,11 @@ def motor(
     files = [content_hash(str(folder / name)) for folder in filter(None, (data, validation))
              for name in pairing.FILES if (folder / name).is_file()]  # fmt: skip
     key = [decisive(settings), files, identity(base), io.code.digest(__name__), relation]
-    place = io.scratch(out, ["motor", *key])
+    scratch = io.scratch(out, ["motor", *key])
     from medxiaohe.train.image_report.run import train_on  # imports torch
 
     terms = terms_of(pair.triplets for pair in train)
-    found = train_on(train, held, tags, relation, terms, base, settings, out, place)
+    found = train_on(train, held, tags, relation, terms, base, settings, out, scratch)
     return {
         "base": base,
         **found,

@@ -54,7 +54,7 @@ def pack(settings: PackSettings, out: Path, *, data: Path) -> dict[str, Any]:
         DataError: the mixture has no rows to train on.
     """
     processor = checkpoint.processor(settings.model)
-    told = dict[str, Any]()
+    result = dict[str, Any]()
     for name in FILES:
         file = data / f"{name}.jsonl"
         if file.is_file() and file.stat().st_size:
@@ -64,12 +64,12 @@ def pack(settings: PackSettings, out: Path, *, data: Path) -> dict[str, Any]:
             )
             rows = Rows(file, processor, reading, f"count {name}", work=work, workers=settings.workers)
             if len(rows):
-                told[name] = _planned(rows.tokens, settings, out / f"{name}.plan.jsonl")
-    if not told:
+                result[name] = _planned(rows.tokens, settings, out / f"{name}.plan.jsonl")
+    if not result:
         raise DataError(
             f"{data} has neither documents nor instructions to pack: look at the mixture stage's counts"
         )
-    return {"fill": min(one["fill"] for one in told.values()), **told}
+    return {"fill": min(item["fill"] for item in result.values()), **result}
 
 
 def _planned(lengths: Sequence[int], settings: PackSettings, path: Path) -> dict[str, Any]:

@@ -150,13 +150,13 @@ def ways(sample: Sample, known: Knowledge) -> dict[str, tuple[Message, ...]]:
     """How a prompt is asked: with all that was fetched, without each part of it, with the least similar
     image."""
     fetched = known.of(sample)
-    found = {WITH_ALL: asked(sample, fetched)}
+    result = {WITH_ALL: asked(sample, fetched)}
     parts = [(kind,) for kind in fetched] + ([tuple(fetched)] if len(fetched) > 1 else [])
-    found |= {f"without {' and '.join(part)}": asked(sample, fetched, part) for part in parts}
+    result |= {f"without {' and '.join(part)}": asked(sample, fetched, part) for part in parts}
     other = known.least_like(sample.images[0]) if sample.images else None
     if other is not None:
-        found[OTHER_IMAGE] = asked(sample, fetched, image=other)
-    return found
+        result[OTHER_IMAGE] = asked(sample, fetched, image=other)
+    return result
 
 
 def _replies(
@@ -164,11 +164,11 @@ def _replies(
 ) -> list[dict[str, Any]]:
     """Rows of replies.jsonl; all ways of all samples go to the model together."""
     every = [(sample, how, messages) for sample in samples for how, messages in ways(sample, known).items()]
-    said = [reply.text for reply in engine.reply([messages for _, _, messages in every])]
+    replies = [reply.text for reply in engine.reply([messages for _, _, messages in every])]
     rows: dict[str, dict[str, Any]] = {
         sample.id: {"id": sample.id, "replies": {}, "values": {}} for sample in samples
     }
-    for (sample, how, _), text in zip(every, said, strict=True):
+    for (sample, how, _), text in zip(every, replies, strict=True):
         rows[sample.id]["replies"][how] = text
         rows[sample.id]["values"][how] = tasks[sample.source].scorers[0](sample, answered(sample, text)).value
     return list(rows.values())
@@ -190,31 +190,31 @@ def paired(sample: Sample, row: dict[str, Any], known: Knowledge, right: float) 
         }
         return {"id": f"{sample.id}/{kind}", "kind": kind, "k": k, "source": sample.source, **told}
 
-    found = []
+    results = []
     for how, value in values.items():
         if how == WITH_ALL or value is None or values[WITH_ALL] is None:
             continue
         better = values[WITH_ALL] >= right > value
         worse = values[WITH_ALL] < right <= value
         if how == OTHER_IMAGE:
-            found += [pair("cross-modal", "image", replies[WITH_ALL], replies[how])] if better else []
+            results += [pair("cross-modal", "image", replies[WITH_ALL], replies[how])] if better else []
         elif better:
-            found.append(pair("use", how.removeprefix("without "), replies[WITH_ALL], replies[how]))
+            results.append(pair("use", how.removeprefix("without "), replies[WITH_ALL], replies[how]))
         elif worse:
-            found.append(pair("robustness", how.removeprefix("without "), replies[how], replies[WITH_ALL]))
-    for one in found:
-        key = (one["chosen"].strip(), one["rejected"].strip())
+            results.append(pair("robustness", how.removeprefix("without "), replies[how], replies[WITH_ALL]))
+    for result in results:
+        key = (result["chosen"].strip(), result["rejected"].strip())
         if all(key) and key not in seen:
             seen.add(key)
-            yield one
+            yield result
 
 
 def shares_of(rows: Sequence[dict[str, Any]], right: float) -> dict[str, Any]:
     """Share of the prompts that are right, for each way of asking: what HeteroRAG's diagnostics are
     differences of."""
-    found: dict[str, list[bool]] = {}
+    result: dict[str, list[bool]] = {}
     for row in rows:
         for how, value in row["values"].items():
             if value is not None:
-                found.setdefault(how, []).append(value >= right)
-    return {"right": {how: round(sum(values) / len(values), 4) for how, values in sorted(found.items())}}
+                result.setdefault(how, []).append(value >= right)
+    return {"right": {how: round(sum(values) / len(values), 4) for how, values in sorted(result.items())}}

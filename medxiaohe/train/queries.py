@@ -78,10 +78,10 @@ def queries(settings: QueriesSettings, out: Path, *, data: Path) -> dict[str, An
     refuse_unchecked(data, settings.allow_contaminated, LABEL)
     samples = list(io.read_samples(data / "prompts.jsonl"))[: settings.limit or None]
     tools = store_tools(settings.stores)
-    place = io.scratch(
+    scratch = io.scratch(
         out, [LABEL, decisive(settings), io.sha256(data / "prompts.jsonl"), io.code.digest(__name__)]
     )
-    journal = ReplyStore(place / "replies.sqlite")
+    journal = ReplyStore(scratch / "replies.sqlite")
     client = Client(load_player(settings.explorer), journal=journal)
     rows = [explored(sample, tools, client, settings) for sample in progress.track(samples, LABEL)]
     taught = [one for pair in zip(samples, rows, strict=True) if (one := lesson(*pair, tools)) is not None]
@@ -137,14 +137,15 @@ def explored(
     sets: dict[str, list[dict[str, Any]]] = {name: [] for name in tools}
     for (name, _), outcome in zip(talks, outcomes, strict=True):
         written = queries_of(outcome.text, {name: tools[name]}).get(name, [])
-        if written and written not in [one["queries"] for one in sets[name]]:
+        if written and written not in [item["queries"] for item in sets[name]]:
             found = any(
-                supports(one) for query in written for one in _fetched(tools[name], query, settings.top)
+                supports(item) for query in written for item in _fetched(tools[name], query, settings.top)
             )
             sets[name].append({"queries": written, "found": found})
     raw = sample.prompt.messages[-1].text[:300]
     hits = {
-        name: any(supports(one) for one in _fetched(tool, raw, settings.top)) for name, tool in tools.items()
+        name: any(supports(item) for item in _fetched(tool, raw, settings.top))
+        for name, tool in tools.items()
     }
     return {"id": sample.id, "sets": sets, "raw": hits}
 
@@ -155,8 +156,8 @@ def supporting(sample: Sample, gold: str) -> Any:
     if gold:
         named = {str(id) for id in io.noted(sample).get(gold) or ()}
         return lambda one: one.id.partition("#")[0] in named or one.id in named
-    wanted = gold_words(sample)
-    return lambda one: bool(wanted) and wanted <= words_of(one.text)
+    requested = gold_words(sample)
+    return lambda one: bool(requested) and requested <= words_of(one.text)
 
 
 def lesson(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) -> Sample | None:
@@ -175,13 +176,13 @@ def paired(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) ->
         return
     messages = [io.to_json(message) for message in asked(sample, tools)]
     for name in tools:
-        wrong = next((one["queries"] for one in row["sets"][name] if not one["found"]), None)
+        wrong = next((item["queries"] for item in row["sets"][name] if not item["found"]), None)
         if wrong is None:
             continue
         worse = {tag: wrong if tag == name else best[tag] for tag in tools if tag in best or tag == name}
         kind = "wrong query" if name in best else "needless"
-        told = {"messages": messages, "chosen": written(best), "rejected": written(worse)}
-        yield {"id": f"{sample.id}/{name}", "kind": kind, "store": name, **told}
+        texts = {"messages": messages, "chosen": written(best), "rejected": written(worse)}
+        yield {"id": f"{sample.id}/{name}", "kind": kind, "store": name, **texts}
 
 
 def written(queries_by_store: Mapping[str, Sequence[str]]) -> str:
@@ -191,7 +192,7 @@ def written(queries_by_store: Mapping[str, Sequence[str]]) -> str:
 
 def _best(row: Mapping[str, Any], name: str) -> list[str] | None:
     """The shortest set of a store that found evidence."""
-    good = [one["queries"] for one in row["sets"][name] if one["found"]]
+    good = [item["queries"] for item in row["sets"][name] if item["found"]]
     return min(good, key=len) if good else None
 
 

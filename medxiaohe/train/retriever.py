@@ -108,7 +108,7 @@ def retriever(settings: RetrieverSettings, out: Path, *, data: Path) -> dict[str
 
 def pairs(path: Path, settings: RetrieverSettings) -> tuple[list[Pair], list[Pair]]:
     """(question or image, passage) of the splits train and validation, each passage once."""
-    found: dict[str, list[Pair]] = {"train": [], "validation": []}
+    result: dict[str, list[Pair]] = {"train": [], "validation": []}
     seen: set[str] = set()
     for sample in io.read_samples(path):
         if sample.split == "test":
@@ -116,8 +116,8 @@ def pairs(path: Path, settings: RetrieverSettings) -> tuple[list[Pair], list[Pai
         pair = _pair(sample, settings)
         if pair and pair[1] not in seen:
             seen.add(pair[1])
-            found["validation" if sample.split == "validation" else "train"].append(pair)
-    return found["train"], found["validation"]
+            result["validation" if sample.split == "validation" else "train"].append(pair)
+    return result["train"], result["validation"]
 
 
 def _pair(sample: Sample, settings: RetrieverSettings) -> Pair | None:
@@ -330,7 +330,7 @@ def _mined(rows: Sequence[Pair], count: int) -> dict[str, tuple[str, ...]]:
                 (found,) = store.search([str(question)[:MOST_CHARACTERS]], 4 * count + 4)
             except DataError:  # stop words only
                 found = ()
-            others = dict.fromkeys(passages[one.id.partition("#")[0]] for one in found)
+            others = dict.fromkeys(passages[item.id.partition("#")[0]] for item in found)
             mined[right] = tuple(text for text in others if text != right)[:count]
     return mined
 

@@ -89,12 +89,12 @@ def reward_model(
     train, held_out = split(read(data / "pairs.jsonl"), settings.seed)
     names = variants.synonyms(Tree.load(tree)) if tree is not None else None
     rows = [row for pair in train for row in (in_forms(pair, names) if settings.invariant else [pair])]
-    place = io.scratch(
+    scratch = io.scratch(
         out, ["reward model", decisive(settings), io.content(data, "pairs.jsonl"), identity(base), code()]
     )
     head, tokenizer = classifier(base)
-    trainer, meter = _trainer(head, tokenizer, rows, settings, place)
-    found = newest(place)
+    trainer, meter = _trainer(head, tokenizer, rows, settings, scratch)
+    found = newest(scratch)
     meter.advance(int(Path(found).name) if found else 0)
     trainer.train(resume_from_checkpoint=found)
     meter.close()
@@ -118,19 +118,19 @@ def reward_model(
 
 def read(path: Path) -> list[Pair]:
     """The pairs of a file, in order."""
-    found = []
+    results = []
     for number, row in enumerate(io.read_jsonl(path), 1):
         try:
-            found.append(Pair(str(row["prompt"]), str(row["chosen"]), str(row["rejected"])))
+            results.append(Pair(str(row["prompt"]), str(row["chosen"]), str(row["rejected"])))
         except KeyError as error:
             raise DataError(
                 f"{path}:{number}: a pair has prompt, chosen and rejected; this one has no {error}"
             ) from error
-    if len(found) < 10:
+    if len(results) < 10:
         raise DataError(
-            f"{path}: {len(found)} pairs; a reward model needs at least 10, of which one in ten is held out"
+            f"{path}: {len(results)} pairs; a reward model needs at least 10, of which one in ten is held out"
         )
-    return found
+    return results
 
 
 def split(pairs: Sequence[Pair], seed: int) -> tuple[list[Pair], list[Pair]]:
@@ -204,10 +204,10 @@ def _language(loaded: checkpoint.Loaded) -> Any:
     plain = families.of(loaded.processor).language.get(config.model_type)
     if plain is None:
         return config
-    told = {name: value for name, value in config.to_dict().items() if name != "model_type"}
-    rope = told["rope_parameters"].items()
-    told["rope_parameters"] = {name: value for name, value in rope if not name.startswith("mrope")}
-    return AutoConfig.for_model(plain, **told)
+    settings = {name: value for name, value in config.to_dict().items() if name != "model_type"}
+    rope = settings["rope_parameters"].items()
+    settings["rope_parameters"] = {name: value for name, value in rope if not name.startswith("mrope")}
+    return AutoConfig.for_model(plain, **settings)
 
 
 class Learned:
@@ -227,7 +227,7 @@ class Learned:
         """Of (prompt, reply), in order."""
         import torch
 
-        found = []
+        results = []
         for prompt, reply in replies:  # one by one: padding must not change a reward
             text = prompt + "\n" + reply + self.tokenizer.eos_token
             inputs = self.tokenizer(
@@ -235,8 +235,8 @@ class Learned:
             ).to(self.model.device)
             inputs.pop("token_type_ids", None)
             with torch.no_grad():
-                found.append(float(self.model(**inputs).logits[0, 0]))
-        return found
+                results.append(float(self.model(**inputs).logits[0, 0]))
+        return results
 
 
 def _trainer(

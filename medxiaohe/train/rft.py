@@ -57,8 +57,8 @@ def rft(
         DataError: no prompt has a rare right answer.
     """
     drawn = draw(settings, out, data, model, tree, "rejection sampling")
-    taken = {one.sample.id: list(successes(one, settings)) for one in drawn}
-    rows = [row for one in drawn for row in taken[one.sample.id]]
+    taken = {item.sample.id: list(successes(item, settings)) for item in drawn}
+    rows = [row for item in drawn for row in taken[item.sample.id]]
     if not rows:
         raise DataError(
             f"none of {len(drawn)} prompts has a rare right answer: draw more often, raise `rare`, or take"
@@ -67,16 +67,16 @@ def rft(
     mixed, replayed = with_old(rows, data, settings.replay, settings.seed)
     io.write_jsonl(out / "instructions.jsonl", mixed)
     carry(data, out)
-    io.write_jsonl(out / "rft.jsonl", (_record(one, len(taken[one.sample.id]), settings) for one in drawn))
+    io.write_jsonl(out / "rft.jsonl", (_record(item, len(taken[item.sample.id]), settings) for item in drawn))
     return {
         "prompts": len(drawn),
         "draws": settings.draws,
         "distilled": len(rows),
         "prompts_distilled": sum(bool(found) for found in taken.values()),
         "replayed": replayed,
-        "never_right": sum(one.accuracy(settings.right) == 0 for one in drawn),
-        "left_out_as_easy": sum((one.accuracy(settings.right) or 0) > settings.rare for one in drawn),
-        "unjudged": sum(one.accuracy(settings.right) is None for one in drawn),
+        "never_right": sum(item.accuracy(settings.right) == 0 for item in drawn),
+        "left_out_as_easy": sum((item.accuracy(settings.right) or 0) > settings.rare for item in drawn),
+        "unjudged": sum(item.accuracy(settings.right) is None for item in drawn),
     }
 
 

@@ -8,7 +8,6 @@ the tokens equal. Several processes (torchrun) see one schedule of prompts, and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,16 +21,14 @@ from medxiaohe.models.render import Thinking, render_prompt
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.scoring.judges import use
 from medxiaohe.tasks import make
-from medxiaohe.train.loop import faults, trackers, trainer_settings
 from medxiaohe.train.loop import parts as parts_of
+from medxiaohe.train.loop import trackers, trainer_settings
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
 from medxiaohe.train.loop.fit import base_model, code, device, identity
-from medxiaohe.train.loop.resume import resumable
 from medxiaohe.train.loop.trainer_settings import TrainerSettings
 from medxiaohe.train.rollouts import answer_rewards, grpo
 from medxiaohe.train.rollouts.answer_rewards import Rewarding, RewardSettings
 from medxiaohe.train.rollouts.grpo import Rollouts
-from medxiaohe.train.rollouts.grpo_trainer import rolling
 from medxiaohe.train.rollouts.hints import hinted, share_at
 from medxiaohe.train.rollouts.prompt_schedule import Schedule, in_batches
 from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
@@ -154,7 +151,7 @@ def rl(
         base, device(), thinking=settings.thinking, master=master, attn_implementation=attention
     )
     trainer_settings.refuse_kernels(settings, loaded.model.config.model_type)
-    place = io.scratch(
+    scratch = io.scratch(
         out,
         [
             "rl",
@@ -168,12 +165,12 @@ def rl(
     earned = Rewarding(tasks, settings.reward, tree)
     written = Rollouts()
     with trackers.tracking(settings.report_to, out), earned.judge(tree) as judge_of_run:
-        trainer, meter = _trainer(samples, earned, loaded, settings, place, written)
+        trainer, meter = _trainer(samples, earned, loaded, settings, scratch, written)
         before = parts_of.sizes(trainer.model)
         asked = (sample.prompt.messages for sample in samples)
         needed = grpo.estimated(trainer.model, asked, loaded.processor, settings)
         grpo.announce(LABEL, needed)
-        grpo.train(trainer, meter, written, settings, place, LABEL)
+        grpo.train(trainer, meter, written, settings, scratch, LABEL)
     found = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
     return {**found, **before, **({"judge": use.record(judge_of_run)} if judge_of_run is not None else {})}
 
@@ -196,9 +193,6 @@ def _trainer(
     place: Path,
     written: Rollouts,
 ) -> tuple[Any, progress.Meter]:
-    from transformers.trainer_callback import PrinterCallback
-    from trl import GRPOTrainer
-
     meter = progress.Meter(LABEL, settings.max_steps)
     num_prompts = grpo.prompts_of_a_generation(settings)
     schedule = Schedule(samples, num_prompts, settings.num_generations, settings.rest, written.rows)
@@ -209,7 +203,10 @@ def _trainer(
         return hinted(samples[schedule.prompt(number)], share), share
 
     def reward(prompts: Any, completions: Any, row: Sequence[int], **_: Any) -> list[float | None]:
-        answers = [one[-1]["content"] if isinstance(one, list) else one for one in completions]
+        answers = [
+            completion[-1]["content"] if isinstance(completion, list) else completion
+            for completion in completions
+        ]
         asked = [ask(number) for number in row]
         found = earned.of([sample for sample, _ in asked], answers)
         said = [
@@ -218,7 +215,7 @@ def _trainer(
             for (sample, share), answer, one in zip(asked, answers, found, strict=True)
         ]
         written.write(said)
-        return [one.total for one in found]
+        return [item.total for item in found]
 
     _, ends = special_ids(loaded)
     sampling = generation(loaded, settings.max_completion_length, settings.temperature)
@@ -254,16 +251,7 @@ def _trainer(
             return [answered(prompt, new, loaded.processor, ends, own) for prompt, new, own in rows]
         return answers(prompts, loaded.processor, grpo.generator(trainer, sampling), ends)
 
-    generations = math.ceil(settings.max_steps / settings.num_iterations)
-    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor)(
-        model=trainer_settings.compiled(
-            parts_of.prepare(loaded.model, settings.parts, settings.seed), settings
-        ),
-        args=grpo.config(settings, place),
-        reward_funcs=reward,
-        train_dataset=grpo.numbers(range(generations * num_prompts)),
-        processing_class=checkpoint.for_trainer(loaded.processor),
-        callbacks=[grpo.callback(meter, written, settings), faults.alarms(LABEL)],
+    trainer = grpo.build(
+        settings, loaded, place, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
     )
-    trainer.remove_callback(PrinterCallback)
     return trainer, meter

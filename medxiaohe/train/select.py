@@ -57,7 +57,7 @@ def select(
     """
     refuse_unchecked(data, settings.allow_contaminated, "choose prompts")
     drawn = draw(settings, out, data, model, tree, "choose prompts")
-    accuracies = [one.accuracy(settings.right) for one in drawn]
+    accuracies = [item.accuracy(settings.right) for item in drawn]
     kept = chosen(drawn, accuracies, settings)
     if not kept:
         seen = dict(sorted(histogram(accuracies).items()))
@@ -81,7 +81,7 @@ def select(
         ),
     )
     judged = [accuracy for accuracy in accuracies if accuracy is not None]
-    statuses = Counter(status for one in drawn for status in one.statuses)
+    statuses = Counter(status for item in drawn for status in item.statuses)
     return {
         "prompts": len(drawn),
         "kept": len(kept),

@@ -131,20 +131,20 @@ def tool_need(
         meter.advance(len(found))
     meter.close()
     rows = [{**row, "need": need(row, settings)} for row in rows]
-    kept = [sample for sample, row in zip(samples, rows, strict=True) if row["need"]]
-    if not kept:
+    selected = [sample for sample, row in zip(samples, rows, strict=True) if row["need"]]
+    if not selected:
         means = {use: round(sum(row[use] for row in rows) / len(rows), 3) for use in USES}
         raise DataError(
             f"none of {len(rows)} prompts has anything to learn (right: {means}): take other prompts, or"
             " lower margin and enough"
         )
-    io.write_jsonl(out / "prompts.jsonl", kept)
+    io.write_jsonl(out / "prompts.jsonl", selected)
     io.write_jsonl(out / NEEDS, rows)
     carry(data, out)
     means = {use: round(sum(row[use] for row in rows) / len(rows), 4) for use in USES}
     return {
         "prompts": len(rows),
-        "kept": len(kept),
+        "kept": len(selected),
         "need": dict(sorted(Counter(row["need"] or "left out" for row in rows).items())),
         **means,
     }
@@ -186,7 +186,7 @@ def shares(
                     row[use] += 1 / settings.draws
                     if used:
                         uses = [step for step in trace.steps if step.kind == "use"]
-                        own.append(len({repr((one.who, one.given["arguments"])) for one in uses}))
+                        own.append(len({repr((item.who, item.given["arguments"])) for item in uses}))
     for row, own in zip(rows, calls, strict=True):
         row["calls"] = round(sum(own) / len(own), 3) if own else 0.0
     return rows
@@ -228,7 +228,7 @@ def shrunk(sample: Sample, side: int, folder: Path) -> Sample:
         image.thumbnail((side, side))
         return images.keep(np.asarray(image), folder)
 
-    messages = (replace(one, parts=tuple(map(small, one.parts))) for one in sample.messages)
+    messages = (replace(message, parts=tuple(map(small, message.parts))) for message in sample.messages)
     return replace(sample, messages=tuple(messages))
 
 

@@ -66,13 +66,13 @@ class Cast:
 
 def nats(model: Model) -> Any:
     """The method of a backend that gives likelihoods; ConfigError where it has none."""
-    found = getattr(model, "choice_nats", None)
-    if found is None:
+    result = getattr(model, "choice_nats", None)
+    if result is None:
         raise ConfigError(
             f"this workflow ranks answers, and the backend of {model.name} gives no likelihoods: use the"
             " backend transformers"
         )
-    return found
+    return result
 
 
 def replies(

@@ -37,9 +37,9 @@ class About:
 
 def about(flow: Any) -> About:
     """What is known of a flow, decorated or not."""
-    found = getattr(flow, "about", None)
-    if isinstance(found, About):
-        return found
+    result = getattr(flow, "about", None)
+    if isinstance(result, About):
+        return result
     inner = flow.func if isinstance(flow, functools.partial) else flow
     return About(flow, getattr(inner, "__name__", "workflow"))
 
@@ -84,9 +84,9 @@ def options(flow: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def named(name: str, settings: Mapping[str, Any], tools: Sequence[Tool]) -> dict[str, str]:
     """The origin of a trace: workflow, settings, tools with their versions; and what the answer is for."""
-    found = {"workflow": name, "statement": STATEMENT}
+    result = {"workflow": name, "statement": STATEMENT}
     if settings:
-        found["settings"] = json.dumps(io.to_json(settings), ensure_ascii=False, sort_keys=True)
+        result["settings"] = json.dumps(io.to_json(settings), ensure_ascii=False, sort_keys=True)
     if tools:
-        found["tools"] = ", ".join(f"{tool.name}@{tool.version}" for tool in tools)
-    return found
+        result["tools"] = ", ".join(f"{tool.name}@{tool.version}" for tool in tools)
+    return result

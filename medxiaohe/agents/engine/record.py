@@ -29,10 +29,12 @@ class Conversations:
         base: the prompt, the last of the same role, the last of all, and the one before it in the list."""
         messages = tuple(request.messages)
         best, keep = PROMPT, -1
-        for of in dict.fromkeys((self._last_of_role.get(request.role, PROMPT), self._last, n - 1, PROMPT)):
-            shared = _shared(messages, self._known[of]) if of in self._known else -1
+        for earlier in dict.fromkeys(
+            (self._last_of_role.get(request.role, PROMPT), self._last, n - 1, PROMPT)
+        ):
+            shared = _shared(messages, self._known[earlier]) if earlier in self._known else -1
             if shared > keep:
-                best, keep = of, shared
+                best, keep = earlier, shared
         self._known[n] = messages
         self._last_of_role[request.role] = self._last = n
         return {"of": best, "keep": keep, "add": messages[keep:]}

@@ -57,5 +57,5 @@ def _stand_ins(trace: Trace) -> list[Tool]:
     def never(**_: Any) -> ToolResult:
         raise DataError("a tool is not run in a replay")
 
-    names = [one.rpartition("@")[::2] for one in trace.origin.get("tools", "").split(", ") if one]
+    names = [item.rpartition("@")[::2] for item in trace.origin.get("tools", "").split(", ") if item]
     return [Tool(name, "", {}, never, version=version) for name, version in names]

@@ -43,5 +43,5 @@ def confidence(
     if chosen not in letters:
         return 0.0
     nats = yield Rank(before, [reply[:begin] + letter + reply[end:] for letter in letters])
-    weights = [math.exp(min(nats) - one) for one in nats]
+    weights = [math.exp(min(nats) - nat) for nat in nats]
     return weights[letters.index(chosen)] / math.fsum(weights)

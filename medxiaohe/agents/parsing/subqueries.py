@@ -26,12 +26,12 @@ def refined(queries: Sequence[str], most: int) -> list[str]:
     5. priority     by the stage of care it asks for: before, diagnosis, treatment, after; then as written
     6. format       one line of at most 300 characters
     """
-    kept: list[str] = []
+    selected: list[str] = []
     for query in queries:
         text = _grammar(query)
-        if len(re.findall(r"\w", text)) >= LEAST and all(_words(text) != _words(one) for one in kept):
-            kept.append(text)
-    whole = [one for one in kept if not any(_words(one) < _words(other) for other in kept)]
+        if len(re.findall(r"\w", text)) >= LEAST and all(_words(text) != _words(item) for item in selected):
+            selected.append(text)
+    whole = [item for item in selected if not any(_words(item) < _words(other) for other in selected)]
     whole.sort(key=_stage)
     return whole[:most]
 

@@ -31,8 +31,8 @@ class Leaf:
 
 def leaves() -> list[Leaf]:
     """All branches, in the order of the file."""
-    found = []
+    results = []
     for name, row in bounded_yaml.read(FILE).items():
         kind, _, runs = row.get("runs", "").partition(" ")
-        found.append(Leaf(name, kind, runs, row.get("test", ""), row.get("missing", "")))
-    return found
+        results.append(Leaf(name, kind, runs, row.get("test", ""), row.get("missing", "")))
+    return results

@@ -49,12 +49,12 @@ def vote(reply: Message | str) -> Vote:
     text = final(reply if isinstance(reply, str) else reply.text)
     if DOUBT.search(text) or LEFT_OPEN.search(text.strip(" *_\"'`。.")):
         return "abstain"
-    said = {yes_no.parse(text)} | {word.lower() for word in VOTES.findall(text)}
-    said |= {"no"} if AGAINST.search(text) else {"yes"} if FOR.search(text) else set()
-    said.discard("")
-    if said == {"yes"}:
+    answer = {yes_no.parse(text)} | {word.lower() for word in VOTES.findall(text)}
+    answer |= {"no"} if AGAINST.search(text) else {"yes"} if FOR.search(text) else set()
+    answer.discard("")
+    if answer == {"yes"}:
         return "yes"
-    return "no" if said == {"no"} else "abstain"
+    return "no" if answer == {"no"} else "abstain"
 
 
 def answer_of(reply: Message | str, choices: Sequence[str] = ()) -> str:

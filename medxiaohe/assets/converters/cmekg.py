@@ -22,7 +22,7 @@ def _rows(graph: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
         relations = {}
         for predicate, objects in graph[subject].items():
             every = objects if isinstance(objects, list) else [objects]
-            if not isinstance(subject, str) or not all(isinstance(one, str) for one in (predicate, *every)):
+            if not isinstance(subject, str) or not all(isinstance(item, str) for item in (predicate, *every)):
                 raise AssetError(f"the graph has something other than text about {str(subject)[:60]!r}")
             relations[predicate] = every
         yield {"subject": subject, "relations": relations}

@@ -50,31 +50,31 @@ def verb(verbs: Any, name: str, about: str, example: str, do: str) -> Parser:
         the parser of the verb, to add its own options to.
     """
     about = about.replace("%", "%%")  # argparse formats help texts
-    made: Parser = verbs.add_parser(
+    command: Parser = verbs.add_parser(
         name,
         help=about,
         description=about,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--json", action="store_true", help="machine-readable result on stdout")
-    made.add_argument("--debug", action="store_true", help="a traceback when something fails")
-    made.add_argument(
+    command.add_argument("--json", action="store_true", help="machine-readable result on stdout")
+    command.add_argument("--debug", action="store_true", help="a traceback when something fails")
+    command.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="HOST",
         help="allow requests to this machine, such as 10.0.0.7:8000; repeatable",
     )
-    made.add_argument(
+    command.add_argument(
         "--allow-env",
         action="append",
         default=[],
         metavar="NAME",
         help="a variable of the environment that a recipe may read; repeatable",
     )
-    made.set_defaults(do=f"medxiaohe.cli.{do}")
-    return made
+    command.set_defaults(do=f"medxiaohe.cli.{do}")
+    return command
 
 
 def group(verbs: Any, name: str, about: str, stages: Stages | None = None) -> Any:
@@ -109,9 +109,9 @@ def stage_verb(verbs: Any, name: str, typed: str, uses: str, about: str, inputs:
         inputs: options of the example that name its inputs.
     """
     example = " ".join(filter(None, [typed, "--out work --with settings.yaml", inputs]))
-    made = verb(verbs, name, about, example, "runs:stage")
-    made.set_defaults(uses=uses)
-    stage_options(made)
+    command = verb(verbs, name, about, example, "runs:stage")
+    command.set_defaults(uses=uses)
+    stage_options(command)
 
 
 def stage_options(made: Parser, rows: bool = True) -> None:

@@ -33,15 +33,15 @@ Check = Callable[[Sample], tuple[str, str]]  # reason and detail, or two empty s
 
 def units_shard(shard: shards.Shard, out: Path) -> dict[str, Any]:
     """Patients and studies of the rows of held-out splits, as the summary."""
-    found: dict[str, set[str]] = {"patients": set(), "studies": set()}
+    result: dict[str, set[str]] = {"patients": set(), "studies": set()}
     for row in shards.rows(shard):
         sample = io.sample_from_json(row)
         if sample.split in HELD_OUT:
             if sample.patient_id:
-                found["patients"].add(unit(sample.source, sample.patient_id))
+                result["patients"].add(unit(sample.source, sample.patient_id))
             if sample.study_id:
-                found["studies"].add(unit(sample.source, sample.study_id))
-    return {name: sorted(ids) for name, ids in found.items()}
+                result["studies"].add(unit(sample.source, sample.study_id))
+    return {name: sorted(ids) for name, ids in result.items()}
 
 
 # ---- second pass: row by row
@@ -92,9 +92,11 @@ class _Checker:
     def __init__(self, settings: CurateSettings, corpus: Path, tree: Path | None, units: Path):
         self.settings, self.lens = settings, Lens()
         self._filters = [(name, plugins.load("filters", name)) for name in settings.filters]
-        made = [(one, make(one.task, tree, one.options, corpus)) for one in settings.against]
+        results = [(item, make(item.task, tree, item.options, corpus)) for item in settings.against]
         self.items = TestItems(
-            _items([task for _, task in made]), self.lens, {task.name for one, task in made if not one.words}
+            _items([task for _, task in results]),
+            self.lens,
+            {task.name for one, task in results if not one.words},
         )
         held_out = io.read_json(units)
         self._patients, self._studies = frozenset(held_out["patients"]), frozenset(held_out["studies"])
@@ -162,7 +164,9 @@ def compare_shard(
 def pictures_shard(shard: shards.Shard, out: Path, checked: Sequence[str]) -> dict[str, Any]:
     """The same of images, for groups of rows with the same words; a line of the shard is a group."""
     kept, lens = _kept(tuple(checked)), Lens()
-    found = (one for row in shards.rows(shard) for one in near_text.alike_pictures(kept, row["rows"], lens))
+    found = (
+        picture for row in shards.rows(shard) for picture in near_text.alike_pictures(kept, row["rows"], lens)
+    )
     return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", found)}
 
 

@@ -64,8 +64,8 @@ def features(text: str) -> np.ndarray:
 
     pairs = overlap.grams(text, 2)[: MAX_WORDS - 1]
     single = overlap.grams(text, 1)[:MAX_WORDS]
-    found: np.ndarray = np.unique(np.concatenate([single, pairs]) % np.uint64(SIZE)).astype(np.int64)
-    return found
+    result: np.ndarray = np.unique(np.concatenate([single, pairs]) % np.uint64(SIZE)).astype(np.int64)
+    return result
 
 
 def train(texts: Sequence[str], labels: Sequence[bool], seed: int = 0) -> Classifier:

@@ -53,8 +53,8 @@ def normal_form(text: str) -> str:
     )
     text = UNSEEN.sub("", unicodedata.normalize("NFC", text).translate(LIGATURES).translate(WIDE))
     lines = [SPACES.sub(" ", line).rstrip() for line in text.split("\n")]
-    kept = [line for line in lines if not is_boilerplate(line)]
-    return EMPTY_LINES.sub("\n\n", "\n".join(kept)).strip()
+    selected = [line for line in lines if not is_boilerplate(line)]
+    return EMPTY_LINES.sub("\n\n", "\n".join(selected)).strip()
 
 
 def is_boilerplate(line: str) -> bool:

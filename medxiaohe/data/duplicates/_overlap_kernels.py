@@ -48,8 +48,8 @@ def bands(
     hashes: np.ndarray, factors: np.ndarray, mix: np.ndarray, least: np.ndarray, keys: np.ndarray
 ) -> None:
     """`least` holds the highest number, and `keys` zeros, when this is called."""
-    for one in hashes:
-        folded = uint32(one ^ (one >> uint64(32)))
+    for item in hashes:
+        folded = uint32(item ^ (item >> uint64(32)))
         for i in range(len(factors)):
             value = uint32(folded * factors[i])
             if value < least[i]:

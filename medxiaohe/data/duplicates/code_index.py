@@ -59,14 +59,14 @@ class CodeIndex:
             self._buffer = _sorted(self._waiting)
             self._waiting = [self._buffer]
         order = np.argsort(codes, kind="stable")
-        wanted = codes[order]  # in order, so that a binary search meets what the last one has read
+        requested = codes[order]  # in order, so that a binary search meets what the last one has read
         runs = [*self._runs, *([self._buffer] if self._buffer else [])]
-        first = [np.searchsorted(keys, wanted, "left") for keys, _ in runs]
+        first = [np.searchsorted(keys, requested, "left") for keys, _ in runs]
         count = [
-            np.searchsorted(keys, wanted, "right") - start
+            np.searchsorted(keys, requested, "right") - start
             for (keys, _), start in zip(runs, first, strict=True)
         ]
-        total = sum(count, np.zeros(len(wanted), np.int64))
+        total = sum(count, np.zeros(len(requested), np.int64))
         rarest = np.argsort(total, kind="stable")
         dropped = rarest[np.cumsum(total[rarest]) > MAX_MATCHES]
         places, matches = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]

@@ -31,5 +31,5 @@ def carry(folder: Path, out: Path) -> None:
 def add(folder: Path, out: Path, checked: Mapping[str, int], matches: Sequence[Any]) -> None:
     """Write what the rows of `out` were compared with now, and before where `folder` has a record of it."""
     before = io.read_json(folder / FILE) if (folder / FILE).is_file() else {"checked": {}, "matches": []}
-    found = {"checked": {**before["checked"], **checked}, "matches": [*before["matches"], *matches]}
-    io.write_json(out / FILE, found)
+    result = {"checked": {**before["checked"], **checked}, "matches": [*before["matches"], *matches]}
+    io.write_json(out / FILE, result)

@@ -167,10 +167,10 @@ class Gallery:
 
         # one lookup of the codes of all points of all views
         sizes = [len(view.places) for view in views]
-        wanted = codes(np.concatenate([view.numbers for view in views]), near=True)
-        at, slots = self._codes.find(wanted.ravel())
+        requested = codes(np.concatenate([view.numbers for view in views]), near=True)
+        at, slots = self._codes.find(requested.ravel())
         pairs = np.unique(
-            (at // wanted.shape[1]).astype(np.uint64) << np.uint64(32) | slots.astype(np.uint64)
+            (at // requested.shape[1]).astype(np.uint64) << np.uint64(32) | slots.astype(np.uint64)
         )
         point, slot = (
             (pairs >> np.uint64(32)).astype(np.int64),

@@ -87,14 +87,14 @@ class Signatures:
     def arrays(self) -> dict[str, np.ndarray]:
         import numpy as np
 
-        found: dict[str, Any] = {
+        result: dict[str, Any] = {
             name: np.array(getattr(self, f"_{name}"), np.int64)
             for name in ("places", "rows", "banded", "pictured")
         }
-        found["bands"] = np.array(self._bands, np.uint64).reshape(-1, BANDS)
+        result["bands"] = np.array(self._bands, np.uint64).reshape(-1, BANDS)
         for name, keys in (("keys", self._keys), ("groups", self._groups)):
-            found[name] = np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2)
-        return found
+            result[name] = np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2)
+        return result
 
     def save(self, out: Path) -> None:
         import numpy as np
@@ -190,9 +190,9 @@ def copies(kept: Kept, work: Path) -> np.ndarray:
                 [keys, np.arange(len(keys), dtype=np.uint64) + np.uint64(kept.first[shard])]
             )
 
-    found = [np.empty((0, 2), np.int64)]
-    found += map(repeated, in_parts(keyed(), len(kept) * 24, work))
-    return np.concatenate(found)
+    results = [np.empty((0, 2), np.int64)]
+    results += map(repeated, in_parts(keyed(), len(kept) * 24, work))
+    return np.concatenate(results)
 
 
 def repeated(part: np.ndarray) -> np.ndarray:
@@ -263,19 +263,19 @@ def in_parts(arrays: Iterable[np.ndarray], num_bytes: int, work: Path) -> Iterat
 
     number = 1 + num_bytes // PART_BYTES
     if number == 1:
-        found = [array for array in arrays if len(array)]
-        if found:
-            yield np.concatenate(found)
+        results = [array for array in arrays if len(array)]
+        if results:
+            yield np.concatenate(results)
         return
     shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
     work.mkdir(parents=True)
     width = 0
     for array in arrays:
         width = array.shape[1]
-        where = (array[:, 0] >> np.uint64(20)) % np.uint64(number)
-        for part in np.unique(where):
+        location = (array[:, 0] >> np.uint64(20)) % np.uint64(number)
+        for part in np.unique(location):
             with open(work / f"{int(part):06d}", "ab") as file:
-                array[where == part].tofile(file)
+                array[location == part].tofile(file)
     for path in sorted(work.iterdir()):
         yield np.fromfile(path, np.uint64).reshape(-1, width)
     shutil.rmtree(work)
@@ -327,10 +327,10 @@ def distinct_grams(text: str) -> np.ndarray:
 def resolved(found: Iterable[Verdict]) -> Iterator[Verdict]:
     """Of all pairs, by the later row: a row goes when the other one stays, for the first of those."""
     gone = set[int]()
-    for one in found:
-        if one.row not in gone and one.of not in gone:
-            gone.add(one.row)
-            yield one
+    for item in found:
+        if item.row not in gone and item.of not in gone:
+            gone.add(item.row)
+            yield item
 
 
 def alike_pictures(kept: Kept, group: Sequence[Sequence[int]], lens: Lens) -> Iterator[Verdict]:

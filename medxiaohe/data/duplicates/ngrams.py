@@ -111,13 +111,13 @@ class Grams:
         import numpy as np
 
         mine = overlap.grams(text, self.length)
-        left = np.searchsorted(self._hashes, mine, "left")
-        count = np.searchsorted(self._hashes, mine, "right") - left
+        remaining = np.searchsorted(self._hashes, mine, "left")
+        count = np.searchsorted(self._hashes, mine, "right") - remaining
         hit = np.flatnonzero(count)
         if not len(hit):
             return []
         starts = np.repeat(hit, count[hit])
-        owners = np.concatenate([self._owners[left[i] : left[i] + count[i]] for i in hit])
+        owners = np.concatenate([self._owners[remaining[i] : remaining[i] + count[i]] for i in hit])
         kind = np.repeat(np.unique(mine[hit], return_inverse=True)[1], count[hit])
         _, once = np.unique(owners * (len(mine) + 1) + kind, return_index=True)
         numbers, distinct = np.unique(owners[once], return_counts=True)

@@ -120,8 +120,8 @@ def question_of(item: Sample) -> tuple[str, tuple[str, ...]]:
     """The question without its options, which prompts have on lines of their own, and the options."""
     options = {" ".join(choice.split()).casefold() for choice in item.choices}
     lines = [line for message in item.prompt.messages for line in message.text.splitlines()]
-    kept = [line for line in lines if not _is_option(line, options)]
-    return "\n".join(kept).strip(), item.choices
+    selected = [line for line in lines if not _is_option(line, options)]
+    return "\n".join(selected).strip(), item.choices
 
 
 def _is_option(line: str, options: set[str]) -> bool:

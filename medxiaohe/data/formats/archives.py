@@ -125,13 +125,13 @@ def _directory_bytes(archive: Path) -> int:
         at = tail.rfind(b"PK\5\6")
         if at < 0 or at + 16 > len(tail):
             return 0
-        found = int(struct.unpack("<L", tail[at + 12 : at + 16])[0])
+        result = int(struct.unpack("<L", tail[at + 12 : at + 16])[0])
         if at >= 20 and tail[at - 20 : at - 16] == b"PK\6\7":  # ZIP64
             file.seek(min(size, struct.unpack("<Q", tail[at - 12 : at - 4])[0]))
             record = file.read(56)
             if len(record) == 56 and record.startswith(b"PK\6\6"):
                 return int(struct.unpack("<Q", record[40:48])[0])
-        return found
+        return result
 
 
 def _unsafe(name: str, kind: str) -> str:

@@ -26,8 +26,8 @@ class Captions:
         Raises:
             Rejected: the table knows it by a name that two files have.
         """
-        if (place := _place(file)) in self._of:
-            return self._of[place]
+        if (path := _place(file)) in self._of:
+            return self._of[path]
         name = key(file)
         if name in self._of and self._files[name] > 1:
             raise Rejected(
@@ -41,17 +41,17 @@ class Captions:
 def captions(table: Path | None, file: str, caption: str, files: Iterable[str] = ()) -> Captions:
     """`caption` is a column, or a text with columns in braces; `files` are the places of all files in the
     folder. DataError when the table or a column is not there, or says two things of one file."""
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for record in records(table) if table else ():
         if isinstance(record, DeadLetter):
             raise DataError(f"{table}: {record.where}: {record.reason}")
         try:
             name, text = _place(cell(record.row, file)), cell(record.row, caption)
-            if found.setdefault(name, text) != text:
+            if result.setdefault(name, text) != text:
                 raise Rejected("row", f"two captions for {name!r}")
         except Rejected as error:
             raise DataError(f"{table}: {error}") from error
-    return Captions(found, files)
+    return Captions(result, files)
 
 
 def _place(name: str) -> str:

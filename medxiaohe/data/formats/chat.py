@@ -62,22 +62,22 @@ def layout(row: Mapping[str, Any]) -> str:
 def rewritten(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """The row in the layout of `messages`; a row that is in it already is not touched."""
     if "messages" in row:
-        found = dict(row)
+        result = dict(row)
     elif "conversations" in row:
         turns = [_turn(turn) for turn in _list(row, "conversations")]
-        found = {**row, "messages": [*_system(row, turns), *turns]}
+        result = {**row, "messages": [*_system(row, turns), *turns]}
     elif "instruction" in row:
-        found = {**row, "messages": _alpaca(row)}
+        result = {**row, "messages": _alpaca(row)}
     elif "completion" in row:
-        found = {**row, "messages": _prompt_and_completion(row)}
+        result = {**row, "messages": _prompt_and_completion(row)}
     else:
         return row
-    pictures = found.get("images", found.get("image"))
+    pictures = result.get("images", result.get("image"))
     if isinstance(pictures, (str, Mapping)):
-        found["images"] = [pictures]
-    elif "images" not in found and isinstance(pictures, list):
-        found["images"] = pictures
-    return found
+        result["images"] = [pictures]
+    elif "images" not in result and isinstance(pictures, list):
+        result["images"] = pictures
+    return result
 
 
 def _turn(turn: Any) -> dict[str, Any]:
@@ -229,13 +229,13 @@ def _parts(part: Mapping[str, Any], queue: Any, folder: Path, within: Confined) 
     if part["type"] != "text":
         own = _own_image(part)
         return [next(queue) if own is None else _image(own, folder, within)]
-    found: list[Part] = []
+    results: list[Part] = []
     for number, piece in enumerate(_text(part, "text").split(PLACEHOLDER)):
         if number:
-            found.append(next(queue))
+            results.append(next(queue))
         if piece.strip():
-            found.append(piece.strip())
-    return found
+            results.append(piece.strip())
+    return results
 
 
 def _own_image(part: Mapping[str, Any]) -> Any:

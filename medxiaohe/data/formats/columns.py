@@ -51,15 +51,15 @@ def normalised(columns: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         ConfigError: a key that no row can have.
     """
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, value in (columns or {}).items():
         canonical = OTHER_NAMES.get(key, key)
         if canonical not in KEYS:
             raise ConfigError(f"columns: no key {key!r}{nearest(key, (*KEYS, *OTHER_NAMES))}")
-        if canonical in found:
+        if canonical in result:
             raise ConfigError(f"columns: {key!r} is another name of {canonical!r}, which is there too")
-        found[canonical] = value
-    return found
+        result[canonical] = value
+    return result
 
 
 def usual(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,14 +69,14 @@ def usual(row: Mapping[str, Any]) -> dict[str, Any]:
         key -> column; `choices` may be a list of columns, one an option.
     """
     names = {str(column).strip().lower(): str(column) for column in row}
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         key: names[name] for key, known in USUAL.items() for name in known[::-1] if name in names
     }
-    if "choices" not in found and (options := _option_columns(names)):
-        found["choices"] = options
-    if "choices" not in found:
-        found.pop("answer_index", None)
-    return found
+    if "choices" not in result and (options := _option_columns(names)):
+        result["choices"] = options
+    if "choices" not in result:
+        result.pop("answer_index", None)
+    return result
 
 
 def _option_columns(names: Mapping[str, str]) -> list[str]:
@@ -103,7 +103,7 @@ def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: in
     Raises:
         Rejected: a column is missing, a text or answer is empty, or the answer is not one of the options.
     """
-    made: dict[str, Any] = {
+    result: dict[str, Any] = {
         key: value
         for key in ("id", "target", "patient_id", "study_id", "split", "license")
         if (value := cell(row, columns.get(key)))
@@ -111,14 +111,14 @@ def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: in
     pictures = _pictures(row, columns.get("image"))
     choices = _choices(row, columns.get("choices"))
     if "messages" in columns:
-        return {**made, "messages": at(row, columns["messages"]), "images": pictures}
+        return {**result, "messages": at(row, columns["messages"]), "images": pictures}
     if "assistant" not in columns and "answer_index" not in columns:
-        return {**made, "messages": [_document(row, columns, pictures)]}
+        return {**result, "messages": [_document(row, columns, pictures)]}
     answer, index = cell(row, columns.get("assistant")), _answer_index(row, columns, choices, first_index)
     if index is not None:
         # an answer that is only its own letter becomes the letter with its option
         answer = f"{LETTERS[index]}. {choices[index]}" if _is_label(answer) else answer
-        made["target"] = LETTERS[index]
+        result["target"] = LETTERS[index]
     asked = "\n".join(
         filter(
             None,
@@ -131,7 +131,7 @@ def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: in
     user = [*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": _escaped(asked)}]
     turns: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     turns += [{"role": "user", "content": user}, {"role": "assistant", "content": _escaped(answer)}]
-    return {**made, "messages": turns, "choices": choices}
+    return {**result, "messages": turns, "choices": choices}
 
 
 def _document(row: Mapping[str, Any], columns: Mapping[str, Any], pictures: list[Any]) -> dict[str, Any]:

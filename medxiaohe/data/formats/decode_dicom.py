@@ -234,15 +234,15 @@ def _walk(data: Any, depth: int) -> None:
 
 
 def _told(data: Any) -> dict[str, Any]:
-    told = {key: _words(data.get(key)) for key in TOLD if data.get(key)}
+    result = {key: _words(data.get(key)) for key in TOLD if data.get(key)}
     for key, name in (
         ("PatientID", "patient"),
         ("StudyInstanceUID", "study"),
         ("SeriesInstanceUID", "series"),
     ):
         if value := str(data.get(key, "")).strip():
-            told[name] = hashlib.sha256(f"{name}\x1f{value}".encode()).hexdigest()[:16]
-    return told
+            result[name] = hashlib.sha256(f"{name}\x1f{value}".encode()).hexdigest()[:16]
+    return result
 
 
 def _words(value: Any) -> str:
@@ -287,12 +287,12 @@ def _voi(data: Any) -> bool:
 
 def _spacing(data: Any) -> list[float]:
     """Rows, columns and slices in millimetres, as far as they are stated."""
-    found = [float(v) for v in (data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or [])]
+    results = [float(v) for v in (data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or [])]
     thick = data.get("SpacingBetweenSlices") or data.get("SliceThickness")
-    found += [float(thick)] if found and thick not in (None, "") else []
-    if not all(math.isfinite(v) and v > 0 for v in found):
-        raise Rejected("not_finite", f"the spacing {found} is not positive and finite")
-    return found
+    results += [float(thick)] if results and thick not in (None, "") else []
+    if not all(math.isfinite(v) and v > 0 for v in results):
+        raise Rejected("not_finite", f"the spacing {results} is not positive and finite")
+    return results
 
 
 def _spread(total: int, most: int) -> list[int]:

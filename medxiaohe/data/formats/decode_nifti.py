@@ -77,7 +77,7 @@ def slices(
         slope
     ) + np.float32(intercept)
     if not np.isfinite(some).all() or not (
-        values.dtype.kind != "f" or all(np.isfinite(part).all() for part in values)
+        values.dtype.kind != "f" or all(np.isfinite(value).all() for value in values)
     ):
         raise Rejected("not_finite", "its voxels are not all finite numbers", start)
     kind = modality.upper()

@@ -82,7 +82,7 @@ def _pictures(page: Any, folder: str, keep_scan: bool) -> tuple[list[dict[str, s
     decoded."""
     import numpy as np
 
-    kept: list[dict[str, str]] = []
+    selected: list[dict[str, str]] = []
     scan, skipped = None, 0
     images = page.images
     for name in list(images.keys())[:MAX_IMAGES]:
@@ -101,10 +101,10 @@ def _pictures(page: Any, folder: str, keep_scan: bool) -> tuple[list[dict[str, s
                 raise
             skipped += 1
             continue
-        kept.append(frames.save_frame(rgb, folder))
+        selected.append(frames.save_frame(rgb, folder))
         if keep_scan and (scan is None or rgb.size > scan.size):
             scan = rgb
-    return kept, scan, skipped
+    return selected, scan, skipped
 
 
 def _captions(text: str) -> list[str]:

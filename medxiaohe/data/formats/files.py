@@ -53,14 +53,14 @@ def files(path: Path, *endings: str) -> list[Path]:
         if not path.is_file():
             raise Rejected("unsafe_path", f"{path}: a device, a FIFO or a socket, not a file: not opened")
         return [path]
-    wanted = tuple(e + packed for e in endings for packed in ("", *PACKED))
-    found = sorted(
-        p for p in path.rglob("*") if p.name.lower().endswith(wanted) and p.is_file() and _inside(p, path)
+    requested = tuple(e + packed for e in endings for packed in ("", *PACKED))
+    results = sorted(
+        p for p in path.rglob("*") if p.name.lower().endswith(requested) and p.is_file() and _inside(p, path)
     )
-    if not found:
+    if not results:
         raise DataError(f"no {' or '.join(endings)} file in {path}")
     share = SHARE.get()
-    return found if share is None else share.of(found)
+    return results if share is None else share.of(results)
 
 
 def stamp(path: str) -> list[tuple[str, int, int]]:
@@ -128,7 +128,7 @@ def lines(file: Path, encoding: str = "utf-8") -> Iterator[Line | DeadLetter]:
             while data := source.readline(MAX_LINES_LONG + 1):
                 number, start = number + 1, offset
                 offset += len(data)
-                where = f"{file.name}:{number}"
+                location = f"{file.name}:{number}"
                 if len(data) > MAX_LINES_LONG:
                     digest = hashlib.sha256(data)
                     while data and not data.endswith(b"\n"):
@@ -136,7 +136,7 @@ def lines(file: Path, encoding: str = "utf-8") -> Iterator[Line | DeadLetter]:
                         digest.update(data)
                         offset += len(data)
                     text = f"the line is longer than {MAX_LINES_LONG >> 20} MiB: split the row"
-                    yield DeadLetter(where, text, "too_large", digest.hexdigest(), start)
+                    yield DeadLetter(location, text, "too_large", digest.hexdigest(), start)
                     continue
                 blank = 0 if data.strip() else blank + 1
                 if blank > MAX_BLANK:
@@ -151,7 +151,7 @@ def lines(file: Path, encoding: str = "utf-8") -> Iterator[Line | DeadLetter]:
                 except UnicodeDecodeError as error:
                     text = f"not {encoding.upper()}: {error.reason} at byte {error.start} of the line"
                     yield DeadLetter(
-                        where, text, "encoding", hashlib.sha256(data).hexdigest(), start + error.start
+                        location, text, "encoding", hashlib.sha256(data).hexdigest(), start + error.start
                     )
     except Rejected as error:
         yield DeadLetter(

@@ -64,13 +64,13 @@ def guess(path: Path) -> Guess:
     Raises:
         ConfigError: nothing known is in it; the sentence lists the readers.
     """
-    found = _folder(path) if path.is_dir() else _file(path)
-    if found is None:
+    result = _folder(path) if path.is_dir() else _file(path)
+    if result is None:
         raise ConfigError(
             f"{path}: cannot tell what reads it; say --reader with one of"
             f" {', '.join(plugins.available('readers'))}"
         )
-    return found
+    return result
 
 
 def _folder(folder: Path) -> Guess | None:
@@ -88,9 +88,9 @@ def _folder(folder: Path) -> Guess | None:
         if sniff.head(folder / "README.md", 4).startswith(b"---"):
             return Guess("hub", notes=("a folder as the hub lays it out",))
     for file in files:
-        found = _file(file)
-        if found is not None:
-            return found
+        result = _file(file)
+        if result is not None:
+            return result
     return None
 
 
@@ -183,8 +183,8 @@ def _json(file: Path, head: bytes) -> Guess | None:
     if b'"annotations"' in head or b'"images"' in head:
         rows = _head(file, 1)
         if rows and isinstance(rows[0].get("annotations"), list) and isinstance(rows[0].get("images"), list):
-            captions = [one for one in rows[0]["annotations"] if isinstance(one, dict)]
-            files = [str(one.get("file_name", "")) for one in rows[0]["images"] if isinstance(one, dict)]
+            captions = [item for item in rows[0]["annotations"] if isinstance(item, dict)]
+            files = [str(item.get("file_name", "")) for item in rows[0]["images"] if isinstance(item, dict)]
             root = _image_root(file, files[:HEAD_ROWS])
             notes = (f"COCO, {len(captions):,} annotations", *root[1])
             return Guess("coco", root[0], notes)
@@ -231,16 +231,16 @@ def _rows(file: Path, head: bytes) -> Guess | None:
 
 def _head(file: Path, limit: int = HEAD_ROWS, encoding: str = "utf-8") -> list[Mapping[str, Any]]:
     """The first rows of a file; [] where none can be read."""
-    found: list[Mapping[str, Any]] = []
+    results: list[Mapping[str, Any]] = []
     try:
         for record in islice(records(file, otherwise=".jsonl", encoding=encoding), limit * 2):
             if isinstance(record, Record):
-                found.append(record.row)
-            if len(found) == limit:
+                results.append(record.row)
+            if len(results) == limit:
                 break
     except DataError:  # the reader says what is wrong
         pass
-    return found
+    return results
 
 
 def _is_ours(row: Mapping[str, Any]) -> bool:
@@ -249,7 +249,7 @@ def _is_ours(row: Mapping[str, Any]) -> bool:
     return (
         isinstance(messages, list)
         and bool(messages)
-        and all(isinstance(one, Mapping) and "parts" in one for one in messages)
+        and all(isinstance(message, Mapping) and "parts" in message for message in messages)
     )
 
 
@@ -258,9 +258,9 @@ def _image_names(rows: list[Mapping[str, Any]], names: Mapping[str, Any]) -> Ite
     for row in rows:
         for key in ("image", "images", names.get("image")):
             value = row.get(key) if key else None
-            for one in value if isinstance(value, list) else [value]:
-                if isinstance(one, str) and one and not one.startswith(("data:", "http:", "https:")):
-                    yield one
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, str) and item and not item.startswith(("data:", "http:", "https:")):
+                    yield item
 
 
 def _image_root(file: Path, names: list[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -269,23 +269,23 @@ def _image_root(file: Path, names: list[str]) -> tuple[dict[str, Any], tuple[str
     Returns:
         the option `images` of the reader, and what to say about it.
     """
-    wanted = [name for name in dict.fromkeys(names) if not Path(name).is_absolute()]
+    requested = [name for name in dict.fromkeys(names) if not Path(name).is_absolute()]
     folder = file.parent
-    if not wanted or any(_exists(folder / name) for name in wanted):
+    if not requested or any(_exists(folder / name) for name in requested):
         return {}, ()
-    roots = [one for one in _folders(folder) if all(_exists(one / name) for name in wanted)]
+    roots = [item for item in _folders(folder) if all(_exists(item / name) for name in requested)]
     if len(roots) == 1:
         relative = _relative(roots[0], folder)
         return {"images": relative}, (f"images in {relative}",)
     if roots:
-        several = ", ".join(_relative(one, folder) for one in roots[:3])
+        several = ", ".join(_relative(root, folder) for root in roots[:3])
         return {}, (f"images are in several folders ({several}): choose one with images=FOLDER",)
-    return {}, (f"no image {wanted[0]} beside the file: say their folder with images=FOLDER",)
+    return {}, (f"no image {requested[0]} beside the file: say their folder with images=FOLDER",)
 
 
 def _folders(folder: Path) -> list[Path]:
     """The folders near a data file: below it, and beside it."""
-    found: list[Path] = []
+    results: list[Path] = []
     level = [folder, folder.parent]
     for _ in range(ROOT_DEPTH):
         deeper: list[Path] = []
@@ -294,11 +294,11 @@ def _folders(folder: Path) -> list[Path]:
                 deeper += sorted(p for p in one.iterdir() if p.is_dir() and not p.is_symlink())
             except OSError:
                 continue
-        found += [one for one in deeper if one not in found]
+        results += [item for item in deeper if item not in results]
         level = deeper[:MAX_FOLDERS]
-        if len(found) > MAX_FOLDERS:
+        if len(results) > MAX_FOLDERS:
             break
-    return found[:MAX_FOLDERS]
+    return results[:MAX_FOLDERS]
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -17,9 +17,9 @@ MAX_XML, MAX_DEPTH, BLOCK = 64 * 2**20, 200, 2**16
 def parsed(file: Path) -> xml.Element:
     """The root of an XML file, packed or not."""
     data = files.content(file, MAX_XML)
-    if found := re.search(rb"<!ENTITY", data[: 2**20].replace(b"\0", b"")):
+    if match := re.search(rb"<!ENTITY", data[: 2**20].replace(b"\0", b"")):
         raise Rejected(
-            "xml", f"{file.name}: it declares entities of its own, which are not expanded", found.start()
+            "xml", f"{file.name}: it declares entities of its own, which are not expanded", match.start()
         )
     parser: Any = xml.XMLPullParser(("start", "end"))  # the stubs do not know that events come in pairs
     depth = 0

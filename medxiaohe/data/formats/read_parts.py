@@ -82,22 +82,22 @@ class Together:
 
 
 def parts(sources: Sequence[Source], part_bytes: int) -> list[Part]:
-    found = list[Part]()
+    results = list[Part]()
     for number, source in enumerate(sources):
         names = _apart(source)
         if len(names) < 2:
-            found.append(Part(number, num_bytes=_size(source)))
+            results.append(Part(number, num_bytes=_size(source)))
             continue
         group, size = list[str](), 0
         for name in names:
             group.append(str(name))
             size += name.stat().st_size
             if size >= part_bytes:
-                found.append(Part(number, tuple(group), size))
+                results.append(Part(number, tuple(group), size))
                 group, size = [], 0
         if group:
-            found.append(Part(number, tuple(group), max(1, size)))
-    return found
+            results.append(Part(number, tuple(group), max(1, size)))
+    return results
 
 
 def _apart(source: Source) -> list[Path]:
@@ -123,7 +123,7 @@ def _size(source: Source) -> int:
 def marks(ids: Iterable[str]) -> bytes:
     """Eight bytes for each id, sorted."""
     hashes = (hashlib.blake2b(id.encode("utf-8", "replace"), digest_size=8).digest() for id in ids)
-    return array("Q", sorted(int.from_bytes(one, "big") for one in hashes)).tobytes()
+    return array("Q", sorted(int.from_bytes(item, "big") for item in hashes)).tobytes()
 
 
 def together(
@@ -156,12 +156,12 @@ def together(
 
 def _twice(paths: Sequence[Path]) -> set[int]:
     """The marks that are in several files, or several times in one."""
-    found, before = set[int](), -1
+    result, before = set[int](), -1
     for mark in heapq.merge(*map(_numbers, paths)):
         if mark == before:
-            found.add(mark)
+            result.add(mark)
         before = mark
-    return found
+    return result
 
 
 def _numbers(path: Path) -> Iterator[int]:

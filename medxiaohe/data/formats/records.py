@@ -95,11 +95,11 @@ def _float(text: str) -> float:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    result = dict(pairs)
+    if len(result) != len(pairs):
         twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
         raise Rejected("json", f"the key {twice[:80]!r} appears twice")
-    return found
+    return result
 
 
 def _jsonl(file: Path, encoding: str) -> Iterator[Record | DeadLetter]:
@@ -107,15 +107,15 @@ def _jsonl(file: Path, encoding: str) -> Iterator[Record | DeadLetter]:
         if isinstance(line, DeadLetter):
             yield line
         elif line.text.strip():
-            where = f"{file.name.partition('.')[0]}:{line.number}"
+            location = f"{file.name.partition('.')[0]}:{line.number}"
             try:
                 row = parsed(line.text, bounded_json.FEW)
                 if not isinstance(row, dict):
                     raise Rejected("json", f"a row must be a JSON object, not {type(row).__name__}")
-                yield Record(where, row, line.offset, line.text)
+                yield Record(location, row, line.offset, line.text)
             except Rejected as error:
                 place = line.offset + (error.offset or 0)
-                yield files.rejected(where, Rejected(error.code, str(error), place), line.text)
+                yield files.rejected(location, Rejected(error.code, str(error), place), line.text)
 
 
 def _json(file: Path, rows: str, encoding: str) -> Iterator[Record | DeadLetter]:

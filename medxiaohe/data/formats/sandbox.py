@@ -108,8 +108,8 @@ class _Child:
         assert self._process.stdout is not None
         deadline = time.monotonic() + seconds + (START_SECONDS if self._fresh else 0)
         while b"\n" not in self._buffer:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not select.select([self._process.stdout], [], [], remaining)[0]:
                 self.stop()
                 raise Rejected("time", f"decoding took longer than {seconds:g} s and was stopped")
             data = os.read(self._process.stdout.fileno(), 2**20)

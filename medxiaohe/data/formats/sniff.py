@@ -83,11 +83,11 @@ def encoding(file: Path) -> str:
         pass
     from charset_normalizer import from_bytes
 
-    found = {match.encoding: match.chaos for match in from_bytes(data, cp_isolation=list(LEGACY))}
-    if not found:
+    result = {match.encoding: match.chaos for match in from_bytes(data, cp_isolation=list(LEGACY))}
+    if not result:
         return "utf-8"
     # single-byte encodings of one script decode the same bytes: the first of the list wins what is as likely
-    return next(name for name in LEGACY if found.get(name, 1.0) <= min(found.values()) + SAME_CHAOS)
+    return next(name for name in LEGACY if result.get(name, 1.0) <= min(result.values()) + SAME_CHAOS)
 
 
 def known(encoding: str) -> str:

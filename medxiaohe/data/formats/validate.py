@@ -192,10 +192,10 @@ def drift(path: Path, options: Mapping[str, Any] | None = None) -> Iterator[tupl
     options = options or {}
     text = {key: str(options[key]) for key in ("delimiter", "encoding") if options.get(key)}
     if path.is_dir():
-        found = [p for p in sorted(path.rglob("*")) if p.is_file() and _is_table(p)]
+        results = [p for p in sorted(path.rglob("*")) if p.is_file() and _is_table(p)]
     else:
-        found = [path]
-    for file in found:
+        results = [path]
+    for file in results:
         types: dict[str, tuple[str, str]] = {}
         said = set[tuple[str, str]]()
         try:

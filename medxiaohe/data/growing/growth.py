@@ -56,7 +56,7 @@ class Growth:
 
     def concepts(self, found: Sequence[Found]) -> None:
         """Spellings to concepts, without those that the tree has; the drop rules; a kind for each."""
-        new = [one for one in found if not self._is_known(one.surface)]
+        new = [item for item in found if not self._is_known(item.surface)]
         self.known = len(found) - len(new)
         kept, rare = grow.often_enough(
             cluster.concepts(new, self._definitions(), self.near), self.rules.min_mentions
@@ -64,7 +64,7 @@ class Growth:
         self.dropped += rare
         # by letters: better here than MiniLM (benchmarks/entity_literature.py)
         typer = Typer(self.tree, kinds=self.rules.kinds)
-        made: list[Entity] = []
+        results: list[Entity] = []
         for concept, typed in zip(kept, typer.types([concept.name for concept in kept]), strict=True):
             one = grow.entity(
                 concept, concept.type or typed.kind, self.passages, self._said(concept.mentions)
@@ -79,20 +79,20 @@ class Growth:
                     }
                 )
                 continue
-            made.append(one)
+            results.append(one)
             self.mentions[one.id], self.claimed[one.id], self.typed[one.id] = (
                 concept.mentions,
                 concept.type,
                 typed,
             )
         counts = {id: len(found) for id, found in self.mentions.items()}
-        made, few = grow.held_types(made, self._seen(), counts, self.rules.min_entities)
+        results, few = grow.held_types(results, self._seen(), counts, self.rules.min_entities)
         self.dropped += few
-        self.entities = {one.id: one for one in made}
+        self.entities = {item.id: item for item in results}
 
     def attach(self, model: Model | None) -> None:
-        for one in self.entities.values():
-            if conflict := conflicts.of_kind(one, self.claimed[one.id], self.typed[one.id]):
+        for item in self.entities.values():
+            if conflict := conflicts.of_kind(item, self.claimed[item.id], self.typed[item.id]):
                 self.conflicts.append(conflict)
         self._rule(self.conflicts, model)
         rankings = self._rankings()
@@ -130,18 +130,23 @@ class Growth:
         return any(m.start == 0 and m.end == len(surface) for m in self.names.find(surface))
 
     def _definitions(self) -> dict[str, Counter[str]]:
-        found: dict[str, Counter[str]] = defaultdict(Counter)
+        result: dict[str, Counter[str]] = defaultdict(Counter)
         for passage in self.passages.values():
-            for one in definitions(passage.text):
-                found[passage.text[one.short_start : one.short_end]][
-                    passage.text[one.long_start : one.long_end]
+            for definition in definitions(passage.text):
+                result[passage.text[definition.short_start : definition.short_end]][
+                    passage.text[definition.long_start : definition.long_end]
                 ] += 1
-        return found
+        return result
 
     def _said(self, mentions: Sequence[Found]) -> str:
         """The first thing that a passage says the concept is."""
         return next(
-            (said for one in mentions if (said := said_to_be(self.passages[one.passage].text, one.end))), ""
+            (
+                said
+                for mention in mentions
+                if (said := said_to_be(self.passages[mention.passage].text, mention.end))
+            ),
+            "",
         )
 
     def _seen(self) -> Counter[str]:
@@ -151,16 +156,16 @@ class Growth:
         return Counter(self.tree.entities[id].kind for id, n in count.items() if n >= self.rules.min_mentions)
 
     def _rankings(self) -> dict[str, list[Parent]]:
-        found: dict[str, list[Parent]] = {}
-        for kind in sorted({one.kind for one in self.entities.values()}):
+        result: dict[str, list[Parent]] = {}
+        for kind in sorted({item.kind for item in self.entities.values()}):
             nodes = [entity for entity in self.tree.entities.values() if entity.kind == kind]
-            asked = [one for one in self.entities.values() if one.kind == kind]
+            asked = [item for item in self.entities.values() if item.kind == kind]
             if sum(bool(entity.parents) for entity in nodes) < ENOUGH_TO_LEARN:
                 continue
             ranker = fit(nodes, self.near, folds=FOLDS, num_queries=NUM_QUERIES)
             ranked = ranker.rank(Skeleton(nodes, self.near), asked)
-            found |= {one.id: ranking for one, ranking in zip(asked, ranked, strict=True)}
-        return found
+            result |= {one.id: ranking for one, ranking in zip(asked, ranked, strict=True)}
+        return result
 
     def _rule(self, asked: Sequence[conflicts.Conflict], model: Model | None) -> None:
         if not asked:
@@ -191,7 +196,7 @@ class Growth:
     def _below_new_ones(self, rankings: Mapping[str, Sequence[Parent]], open_: set[str]) -> None:
         """A new entity below another new one, where no node of the tree is likelier than not and the names
         say so."""
-        usable = [one for one in self.entities.values() if one.id not in open_]
+        usable = [item for item in self.entities.values() if item.id not in open_]
         for id, (parent, why) in grow.below_new_ones(usable).items():
             if (
                 id not in self.parents
@@ -292,7 +297,7 @@ class Growth:
             "attached_kinds": dict(sorted(Counter(self.entities[id].kind for id in self.parents).items())),
             "merged": len(self.merges),
             "dropped": dict(sorted(drops.items())),
-            "conflicts": dict(sorted(Counter(one.kind for one in self.conflicts).items())),
+            "conflicts": dict(sorted(Counter(conflict.kind for conflict in self.conflicts).items())),
             "rulings": dict(sorted(Counter(row["status"] for row in self.rulings).items())),
             "entities": len(self.tree) + len(self.parents),
         }

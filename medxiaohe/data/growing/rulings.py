@@ -42,13 +42,15 @@ Decide: the number of one of the lines above"""  # noqa: E501
 
 def library(passages: Sequence[Passage], tree: Tree) -> Tool:
     """The tool `search` over the passages and the definitions of the tree."""
-    found = [Evidence(one.id, one.text[:MAX_PASSAGE], one.source or "passages") for one in passages]
-    found += [
+    results = [
+        Evidence(passage.id, passage.text[:MAX_PASSAGE], passage.source or "passages") for passage in passages
+    ]
+    results += [
         Evidence(e.id, f"{e.name}: {e.definition[:MAX_PASSAGE]}", e.source)
         for e in tree.entities.values()
         if e.definition
     ]
-    return bind(search, library=BM25(found), top=NUM_FOUND)
+    return bind(search, library=BM25(results), top=NUM_FOUND)
 
 
 def rule(conflicts: Sequence[Conflict], model: Model, tool: Tool) -> Iterator[dict[str, Any]]:
@@ -58,7 +60,7 @@ def rule(conflicts: Sequence[Conflict], model: Model, tool: Tool) -> Iterator[di
     for start in range(0, len(conflicts), TOGETHER):
         block = conflicts[start : start + TOGETHER]
         for conflict, trace in zip(
-            block, react([_prompt(one) for one in block], model, (tool,)), strict=True
+            block, react([_prompt(item) for item in block], model, (tool,)), strict=True
         ):
             yield _ruling(conflict, trace, model.name)
         meter.advance(len(block))

@@ -36,13 +36,13 @@ def parts(
         cell: trust.get(cell[0], 1.0) * rows[cell[0]] ** quantity * number / rows[cell[0]]
         for cell, number in natural.items()
     }
-    wanted = [
+    requested = [
         (_of_source, _classes(by_source, rows)),
         (_of_modality, _classes(by_modality, {m: 1 for _, m in natural})),
     ]
     for _ in range(ROUNDS):
         off = 0.0
-        for side, classes in wanted:
+        for side, classes in requested:
             sums: dict[str, float] = defaultdict(float)
             for cell, value in shares.items():
                 sums[_class(side(cell), classes)] += value
@@ -50,7 +50,7 @@ def parts(
             shares = {cell: value * _ratio(classes, sums, side(cell)) for cell, value in shares.items()}
         if off < CLOSE:
             break
-    for side, classes in wanted:
+    for side, classes in requested:
         for name, share in classes.items():
             found = sum(value for cell, value in shares.items() if _class(side(cell), classes) == name)
             if abs(found - share) > MISSED:
@@ -72,11 +72,11 @@ def _of_modality(cell: Cell) -> str:
 def _classes(named: Mapping[str, float], there: Mapping[str, int]) -> dict[str, float]:
     """Share of each named one that is there, and of "" the rest; all are scaled up when nothing takes the
     rest."""
-    found = {name: share for name, share in named.items() if name in there}
-    if set(there) <= set(found):
-        total = sum(found.values())
-        return {name: share / total for name, share in found.items()} if total else {"": 1.0}
-    return {**found, "": max(0.0, 1 - sum(found.values()))}
+    result = {name: share for name, share in named.items() if name in there}
+    if set(there) <= set(result):
+        total = sum(result.values())
+        return {name: share / total for name, share in result.items()} if total else {"": 1.0}
+    return {**result, "": max(0.0, 1 - sum(result.values()))}
 
 
 def _class(name: str, classes: Mapping[str, float]) -> str:
@@ -117,7 +117,7 @@ def filled(
 
 
 def margin(cells: Mapping[Cell, int], side: Callable[[Cell], str]) -> dict[str, int]:
-    found: dict[str, int] = defaultdict(int)
+    result: dict[str, int] = defaultdict(int)
     for cell, number in cells.items():
-        found[side(cell)] += number
-    return dict(found)
+        result[side(cell)] += number
+    return dict(result)

@@ -137,8 +137,8 @@ def begin(
         code: digests of plug-ins that settings name.
     """
     sizes = [getattr(settings, size, None) for size in ("shard_mb", "part_mb")]
-    found = [_content(one) if isinstance(one, Path) else one for one in inputs]
-    key = [decisive(settings), sizes, found, io.code.digest(module), *code]
+    results = [_content(item) if isinstance(item, Path) else item for item in inputs]
+    key = [decisive(settings), sizes, results, io.code.digest(module), *code]
     return Stage(module.removeprefix("medxiaohe."), settings, out, io.scratch(out, key))
 
 

@@ -87,29 +87,29 @@ class Attacher:
 
     def rank(self, skeleton: Skeleton, concepts: Sequence[Entity], best: int = 5) -> list[list[Parent]]:
         """The `best` candidates of each concept, best first."""
-        found: list[list[Parent]] = []
+        results: list[list[Parent]] = []
         for start in range(0, len(concepts), BLOCK):
             block = concepts[start : start + BLOCK]
-            found += self.rank_gathered(
+            results += self.rank_gathered(
                 skeleton, block, gather(skeleton, block, f"attach {start:,} and on"), best
             )
-        return found
+        return results
 
     def rank_gathered(
         self, skeleton: Skeleton, concepts: Sequence[Entity], gathered: Gathered, best: int = 5
     ) -> list[list[Parent]]:
         import numpy as np
 
-        found = []
+        results = []
         scores = self.ranker.scores(gathered.rows) if len(gathered.rows) else np.zeros(0)
         for g, concept in enumerate(concepts):
             own = np.flatnonzero(gathered.group == g)
             if not len(own):
-                found.append(list[Parent]())
+                results.append(list[Parent]())
                 continue
             chance = boost.softmax(scores[own], np.zeros(len(own), np.int64), np.zeros(1, np.int64))
             order = np.lexsort((gathered.candidate[own], -chance))[:best]
-            found.append(
+            results.append(
                 [
                     Parent(
                         skeleton.entities[gathered.candidate[own[i]]].id,
@@ -119,7 +119,7 @@ class Attacher:
                     for i in order
                 ]
             )
-        return found
+        return results
 
 
 def fit(

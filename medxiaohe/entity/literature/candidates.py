@@ -182,14 +182,14 @@ def _chances(
     halves: tuple[list[str], list[str]] = ([], [])
     for surface in sorted(values, key=lambda s: (io.unit_interval("phrase", s), s)):
         halves[io.unit_interval("half", surface) < 0.5].append(surface)
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for own, other in (halves, halves[::-1]):
         often = sorted(other, key=lambda s: (-values[s], s))[: options.max_phrases // 2]
         # half of them by C-value, half by lot
         others = dict.fromkeys([*often, *other[: options.max_phrases // 2]])
         looks = learn([*labelled, *((surface, NONE) for surface in others)], neighbours, (NONE, *kinds))
-        found |= looks.chances(own, neighbours)
-    return found
+        result |= looks.chances(own, neighbours)
+    return result
 
 
 def _neighbours(phrases: Iterable[Phrase]) -> dict[str, list[str]]:
@@ -240,12 +240,12 @@ def _phrase(passage: int, text: str, start: int, end: int) -> Phrase:
 def _longest(phrases: Iterable[Phrase]) -> Iterator[Phrase]:
     """Those that are not inside, or across the end of, a longer one of the same passage."""
     free: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    kept = []
+    selected = []
     for phrase in sorted(phrases, key=lambda p: (p.passage, -(p.end - p.start), p.start)):
         if all(phrase.end <= start or end <= phrase.start for start, end in free[phrase.passage]):
             free[phrase.passage].append((phrase.start, phrase.end))
-            kept.append(phrase)
-    return iter(sorted(kept, key=lambda p: (p.passage, p.start)))
+            selected.append(phrase)
+    return iter(sorted(selected, key=lambda p: (p.passage, p.start)))
 
 
 def _says_nothing(surface: str, names: set[str]) -> bool:

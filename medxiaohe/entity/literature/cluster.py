@@ -122,8 +122,10 @@ def near_pairs(names: Sequence[str], embedder: Embedder | None, least: float) ->
         scores = [float(np.dot(vectors[place[a]], vectors[place[b]])) for a, b in chosen]
     else:
         scores = [max(blocks[a].get(b, 0), blocks[b].get(a, 0)) for a, b in chosen]
-    kept = [(round(-score, 4), pair) for score, pair in zip(scores, chosen, strict=True) if score >= least]
-    return [pair for _, pair in sorted(kept) if may_be_one(names[pair[0]], names[pair[1]])]
+    selected = [
+        (round(-score, 4), pair) for score, pair in zip(scores, chosen, strict=True) if score >= least
+    ]
+    return [pair for _, pair in sorted(selected) if may_be_one(names[pair[0]], names[pair[1]])]
 
 
 def may_be_one(a: str, b: str) -> bool:

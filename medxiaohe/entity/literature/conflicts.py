@@ -78,7 +78,7 @@ def of_place(entity: Entity, ranking: Sequence[Parent], tree: Tree) -> Conflict 
             tuple(options),
         )
     if len(ranking) > 1 and ranking[1].score >= max(MIN_RIVAL, NEAR_EQUAL * ranking[0].score):
-        a, b = (tree.entities[one.id] for one in ranking[:2])
+        a, b = (tree.entities[item.id] for item in ranking[:2])
         if far_apart(a.id, b.id, tree):
             options = [
                 Option("child", a.id, f"{entity.name} is a kind of {_said(a)}"),
@@ -99,13 +99,16 @@ def far_apart(a: str, b: str, tree: Tree) -> bool:
 
 
 def _near_above(id: str, tree: Tree) -> set[str]:
-    found, level = {id}, {id}
+    result, level = {id}, {id}
     for _ in range(NEAR):
         level = {
-            parent for one in level for parent in tree.entities[one].parents if tree.entities[parent].parents
+            parent
+            for item in level
+            for parent in tree.entities[item].parents
+            if tree.entities[parent].parents
         }
-        found |= level
-    return found
+        result |= level
+    return result
 
 
 def _said(entity: Entity) -> str:

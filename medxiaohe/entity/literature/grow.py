@@ -76,37 +76,37 @@ def entity(concept: Concept, kind: str, passages: Mapping[str, Passage], definit
     in."""
     name = concept.name
     synonyms = _spellings(name, concept.names)
-    where = [passages[id] for id in dict.fromkeys(one.passage for one in concept.mentions)]
+    where = [passages[id] for id in dict.fromkeys(mention.passage for mention in concept.mentions)]
     return Entity(
         new_id(kind, name), name, kind, (), synonyms, definition,
         source=SOURCE,
-        license="; ".join(sorted({one.license for one in where if one.license})[:3]),
-        abbreviations=tuple(other for other in synonyms if is_abbreviation(other)),
-        sources=tuple(sorted({f"{SOURCE}: {one.source}" if one.source else SOURCE for one in where})),
+        license="; ".join(sorted({item.license for item in where if item.license})[:3]),
+        abbreviations=tuple(synonym for synonym in synonyms if is_abbreviation(synonym)),
+        sources=tuple(sorted({f"{SOURCE}: {item.source}" if item.source else SOURCE for item in where})),
     )  # fmt: skip
 
 
 def _spellings(name: str, names: Mapping[str, int]) -> tuple[str, ...]:
     """The other names, most frequent first, without those that differ in case alone."""
-    found = {name.casefold(): name}
+    result = {name.casefold(): name}
     for other in sorted(names, key=lambda other: (-names[other], other)):
-        found.setdefault(other.casefold(), other)
-    return tuple(list(found.values())[1:])
+        result.setdefault(other.casefold(), other)
+    return tuple(list(result.values())[1:])
 
 
 def evidence(mentions: Sequence[Found], passages: Mapping[str, Passage]) -> list[dict[str, Any]]:
     """Where a concept stands: passage, offsets, the words around it, source and licence; one of a passage,
     the first passages."""
     first: dict[str, Found] = {}
-    for one in mentions:
-        first.setdefault(one.passage, one)
+    for mention in mentions:
+        first.setdefault(mention.passage, mention)
     return [
         {
-            "passage": one.passage, "start": one.start, "end": one.end,
-            "text": passages[one.passage].text[max(0, one.start - AROUND) : one.end + AROUND],
-            "source": passages[one.passage].source, "license": passages[one.passage].license, "by": one.by,
+            "passage": item.passage, "start": item.start, "end": item.end,
+            "text": passages[item.passage].text[max(0, item.start - AROUND) : item.end + AROUND],
+            "source": passages[item.passage].source, "license": passages[item.passage].license, "by": item.by,
         }
-        for one in list(first.values())[:MAX_EVIDENCE]
+        for item in list(first.values())[:MAX_EVIDENCE]
     ]  # fmt: skip
 
 
@@ -140,16 +140,16 @@ def chosen(
 def below_new_ones(entities: Sequence[Entity]) -> dict[str, tuple[str, str]]:
     """New entities whose name is the name of another new one with words before it ("familial X" below "X"):
     id -> (parent, why)."""
-    by_words = {(one.kind, frozenset(content(one.name))): one for one in reversed(entities)}
-    found = {}
+    by_words = {(item.kind, frozenset(content(item.name))): item for item in reversed(entities)}
+    result = {}
     for one in entities:
         words = content(one.name)
         for size in range(len(words) - 1, 0, -1):
             other = by_words.get((one.kind, frozenset(words[-size:])))
             if other is not None and other.id != one.id and head(other.name) == head(one.name):
-                found[one.id] = (other.id, f"its name ends with the name of the new entity {other.name!r}")
+                result[one.id] = (other.id, f"its name ends with the name of the new entity {other.name!r}")
                 break
-    return found
+    return result
 
 
 def merged_by_layer(

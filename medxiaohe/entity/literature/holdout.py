@@ -34,13 +34,13 @@ def hold_out(entities: Sequence[Entity], ids: Collection[str]) -> HoldOut:
     inner = {parent for entity in entities for parent in entity.parents}
 
     def kept_above(id: str) -> dict[str, None]:
-        found: dict[str, None] = {}
+        result: dict[str, None] = {}
         for parent in by_id[id].parents:
             if parent in out:
-                found |= kept_above(parent)
+                result |= kept_above(parent)
             elif parent in by_id:
-                found[parent] = None
-        return found
+                result[parent] = None
+        return result
 
     skeleton = tuple(
         replace(entity, parents=tuple(kept_above(entity.id))) for entity in entities if entity.id not in out

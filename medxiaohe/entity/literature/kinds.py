@@ -56,7 +56,7 @@ class Typer:
         import numpy as np
 
         vectors = self._embedder.encode(names) if self._embedder is not None and names else None
-        found = []
+        results = []
         for i, name in enumerate(names):
             if vectors is not None:
                 similarity = self._vectors @ vectors[i]
@@ -71,13 +71,13 @@ class Typer:
             total = sum(votes.values())
             kind = min(votes, key=lambda k: (-round(votes[k], 6), k), default="")
             if not total:
-                found.append(Typed("", 0.0, ()))
+                results.append(Typed("", 0.0, ()))
             else:
-                found.append(
+                results.append(
                     Typed(
                         kind,
                         round(votes[kind] / total, 4),
                         tuple(self.names[j] for j in near[:shown].tolist()),
                     )
                 )
-        return found
+        return results

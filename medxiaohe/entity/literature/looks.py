@@ -33,18 +33,18 @@ class Looks:
         """Of each phrase, the chance of each kind."""
         import numpy as np
 
-        found = {}
+        result = {}
         for start in range(0, len(phrases), 8192):
             block = phrases[start : start + 8192]
             flat, bounds = _packed(block, neighbours)
             share = _softmax(np.add.reduceat(self.weights[flat], bounds[:-1]))
-            found.update(
+            result.update(
                 {
                     phrase: dict(zip(self.kinds, row, strict=True))
                     for phrase, row in zip(block, share.tolist(), strict=True)
                 }
             )
-        return found
+        return result
 
 
 def features(phrase: str, neighbours: Sequence[str]) -> Iterator[str]:
@@ -113,8 +113,8 @@ def _packed(phrases: Sequence[str], neighbours: Mapping[str, Sequence[str]]) -> 
         sorted({_number(f) for f in features(phrase, neighbours.get(phrase, ()))}) for phrase in phrases
     ]
     bounds = np.zeros(len(phrases) + 1, np.int64)
-    np.cumsum([len(one) for one in numbers], out=bounds[1:])
-    return np.fromiter((n for one in numbers for n in one), np.int64, int(bounds[-1])), bounds
+    np.cumsum([len(number) for number in numbers], out=bounds[1:])
+    return np.fromiter((n for number in numbers for n in number), np.int64, int(bounds[-1])), bounds
 
 
 def _number(feature: str) -> int:

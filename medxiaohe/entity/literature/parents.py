@@ -66,9 +66,9 @@ class Skeleton:
         self._rare = math.log(1 + len(self.entities)) + 1
         self._by_words: dict[frozenset[str], list[int]] = defaultdict(list)
         for i, sets in enumerate(self.words):
-            for one in dict.fromkeys(sets):
-                if one:
-                    self._by_words[one].append(i)
+            for words in dict.fromkeys(sets):
+                if words:
+                    self._by_words[words].append(i)
         self.depth = self._depths()
         flat = [name for names in self.names for name in names]
         self._owner = np.cumsum([0, *map(len, self.names)])[:-1]
@@ -95,21 +95,21 @@ class Skeleton:
             by_name = self._letters.similarities(concept.name)
             for name in concept.synonyms[: MAX_NAMES - 1]:
                 by_name = np.maximum(by_name, 0.95 * self._letters.similarities(name))
-            found = [np.maximum.reduceat(by_name, self._owner), self._texts.similarities(text_of(concept))]
+            results = [np.maximum.reduceat(by_name, self._owner), self._texts.similarities(text_of(concept))]
             if vectors is not None and self._vectors is not None:
-                found.append(self._vectors @ vectors[i])
-            yield found
+                results.append(self._vectors @ vectors[i])
+            yield results
 
     def candidates(self, concept: Entity, spaces: Sequence[np.ndarray]) -> np.ndarray:
         """Numbers of nodes that may be its parents, rising."""
-        found: set[int] = set()
+        results: set[int] = set()
         for name in (concept.name, *concept.synonyms[: MAX_NAMES - 1], genus(concept.definition)):
-            found.update(self._inside(content(name)))
-        found.update(self._runs(tokens(concept.definition)))
+            results.update(self._inside(content(name)))
+        results.update(self._runs(tokens(concept.definition)))
         for similarity in spaces:
             near = top(similarity, NUM_NEAR).tolist()
-            found.update(near, *(self.parents[i] for i in near))
-            found.update(
+            results.update(near, *(self.parents[i] for i in near))
+            results.update(
                 up
                 for i in near[:NUM_GRANDPARENTS]
                 for parent in self.parents[i]
@@ -117,7 +117,7 @@ class Skeleton:
             )
         import numpy as np
 
-        return np.array(sorted(found), np.int64)
+        return np.array(sorted(results), np.int64)
 
     def _inside(self, words: Sequence[str]) -> Iterator[int]:
         """Nodes with a name whose words are all among these."""
@@ -227,7 +227,7 @@ class _Asked:
         names = tuple(dict.fromkeys((concept.name, *concept.synonyms)))[:MAX_NAMES]
         self.sets = [frozenset(content(name)) for name in names]
         self.ordered = [tokens(name) for name in names]
-        self.weights = [max(skeleton.weight(one), 1e-9) for one in self.sets]
+        self.weights = [max(skeleton.weight(item), 1e-9) for item in self.sets]
         self.head = head(concept.name)
         self.heads = {head(name) for name in names}
         said = genus(concept.definition)
@@ -266,7 +266,7 @@ class _Asked:
         heads = skeleton.heads[c]
         return (
             covers, overlap, contained, ends, starts, float(heads in self.heads),
-            float(any(heads in one for one in self.sets)), contains,
+            float(any(heads in item for item in self.sets)), contains,
             genus_equal, genus_ends, genus_overlap, float(bool(heads) and heads == self.genus_head), defined,
         )  # fmt: skip
 

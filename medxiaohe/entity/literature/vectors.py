@@ -148,9 +148,9 @@ class Remembering:
 
         if self._folder is None:
             return self._embedder.encode(texts)
-        place = self._folder / f"{io.fingerprint([self.name, texts])}.npy"
-        if place.exists():
-            return np.load(place, allow_pickle=False)  # type: ignore[no-any-return]
+        path = self._folder / f"{io.fingerprint([self.name, texts])}.npy"
+        if path.exists():
+            return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
         rows = self._embedder.encode(texts)
-        io.write(place, lambda file: np.save(file, rows))
+        io.write(path, lambda file: np.save(file, rows))
         return rows

@@ -42,7 +42,7 @@ def read(
     terms = _terms(file)
     beside = below(outside, {id: term["ancestors"] for id, term in terms.items()})
     skipped = Counter[str]()
-    kept = set()
+    selected = set()
     for id, term in terms.items():
         if term.get("deprecated"):
             skipped["obsolete"] += 1
@@ -53,16 +53,16 @@ def read(
         elif not keep(term):
             skipped["not described"] += 1
         else:
-            kept.add(id)
+            selected.add(id)
     for id, term in terms.items():
-        if id in kept:
+        if id in selected:
             synonyms = tuple(dict.fromkeys(s for s in term.get("synonyms", ()) if s != term["label"]))
             definition = TAG.sub("", term.get("description", ""))
             yield Entity(
                 id,
                 term["label"],
                 kind,
-                _parents(id, terms, kept),
+                _parents(id, terms, selected),
                 synonyms,
                 definition,
                 (),
@@ -88,10 +88,10 @@ def _parents(id: str, terms: Mapping[str, Term], kept: set[str]) -> tuple[str, .
 def _file(path: Path, name: str) -> Path:
     if not path.is_dir():
         return path
-    found = sorted(p for p in path.rglob(f"{name}-ontology-*") if p.name.endswith((".json", ".json.zst")))
-    if not found:
+    results = sorted(p for p in path.rglob(f"{name}-ontology-*") if p.name.endswith((".json", ".json.zst")))
+    if not results:
         raise DataError(f"{path}: no file {name}-ontology-VERSION.json.zst in this folder")
-    return found[-1]  # versions are dates: the newest
+    return results[-1]  # versions are dates: the newest
 
 
 def _terms(path: Path) -> Mapping[str, Term]:

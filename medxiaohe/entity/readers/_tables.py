@@ -35,14 +35,14 @@ def rows(path: Path | None, reader: str, needed: Sequence[str]) -> Iterator[tupl
 
 def comments(path: Path) -> dict[str, str]:
     """`# key: value` and `#key: value` lines before the header."""
-    found = {}
+    result = {}
     for _, line in io.lines(path):
         if not line.startswith("#"):
             break
         name, colon, value = line.lstrip("# ").partition(":")
         if colon:
-            found[name.strip()] = value.strip().strip('"')
-    return found
+            result[name.strip()] = value.strip().strip('"')
+    return result
 
 
 def named(path: Path | None, reader: str) -> Path:

@@ -31,9 +31,9 @@ def below(branches: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[
         for parent in above:
             children.setdefault(parent, []).append(id)
     queue = list(branches)
-    found = set(queue)
+    results = set(queue)
     for id in queue:
-        new = [child for child in children.get(id, ()) if child not in found]
-        found.update(new)
+        new = [child for child in children.get(id, ()) if child not in results]
+        results.update(new)
         queue.extend(new)
-    return found
+    return results

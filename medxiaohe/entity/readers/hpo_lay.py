@@ -29,14 +29,14 @@ def hpo_lay(path: Path | None = None) -> Iterator[Entity]:
     Raises:
         DataError: the file is missing, truncated or of another format.
     """
-    found: dict[str, list[str]] = {}
+    result: dict[str, list[str]] = {}
     labels = {}
     for _, row in _tables.rows(path, "hpo_lay", ("?term", "?term_label", "?layperson")):
         id = curie(row["?term"])
         labels[id] = row["?term_label"]
-        found.setdefault(id, []).append(row["?layperson"])
+        result.setdefault(id, []).append(row["?layperson"])
     assert path is not None
-    for id, names in found.items():
+    for id, names in result.items():
         lay = tuple(dict.fromkeys(name for name in names if name))
         other_names = tuple(name for name in lay if name != labels[id])
         yield Entity(

@@ -110,10 +110,10 @@ def _codes(
     of_title = frozenset[str]() if RESIDUAL.search(title) else _words(title)
     synonyms = tuple(note for note in notes if of_title and _words(note) == of_title)
     related = tuple(note for note in notes if note not in synonyms)
-    own = tuple(one.get("char", "") for one in diag.findall("sevenChrDef/extension"))
+    own = tuple(item.get("char", "") for item in diag.findall("sevenChrDef/extension"))
     seventh = own or seventh
     below = diag.findall("diag")
-    codes = () if below else tuple(f"{id.ljust(len('ICD10CM:A00.000'), 'X')}{one}" for one in seventh)
+    codes = () if below else tuple(f"{id.ljust(len('ICD10CM:A00.000'), 'X')}{item}" for item in seventh)
     yield Entity(
         id, title, kind, (parent,), synonyms, source=source, license=LICENSE, related=related,
         xrefs=tuple(full if "." in id else f"{id}.XXX{full[-1]}" for full in codes),

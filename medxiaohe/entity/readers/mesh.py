@@ -53,16 +53,16 @@ def mesh(path: Path | None = None) -> Iterator[Entity]:
         DataError: the file is missing, truncated or of another format.
     """
     path = _tables.named(path, "mesh")
-    found: list[tuple[Entity, tuple[str, ...]]] = []
+    results: list[tuple[Entity, tuple[str, ...]]] = []
     for line, record in _xml.elements(path, {"DescriptorRecord"}):
         id, name = _xml.text(record.find("DescriptorUI")), _xml.text(record.find("DescriptorName/String"))
         if not id or not name:
             raise DataError(
                 f"{path}:{line}: the DescriptorRecord that ends here has no DescriptorUI or no DescriptorName"
             )
-        found.append(_descriptor(record, f"MESH:{id}", name, f"MeSH {_tables.source(path)}"))
-    places = {number: entity.id for entity, numbers in found for number in numbers}
-    for entity, numbers in found:
+        results.append(_descriptor(record, f"MESH:{id}", name, f"MeSH {_tables.source(path)}"))
+    places = {number: entity.id for entity, numbers in results for number in numbers}
+    for entity, numbers in results:
         above = (number.rpartition(".")[0] for number in numbers)
         parents = dict.fromkeys(places[number] for number in above if number in places)
         yield Entity(

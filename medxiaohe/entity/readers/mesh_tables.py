@@ -87,11 +87,11 @@ def _descriptors(file: Path, skipped: Counter[str]) -> dict[str, Entity]:
             continue
         rows[id] = (name, terms, kind, numbers)
         places.update(dict.fromkeys(numbers, id))
-    found = {}
+    result = {}
     for id, (name, terms, kind, numbers) in rows.items():
         parts = (places.get(number.rpartition(".")[0], "") for number in numbers)
-        parents = tuple(dict.fromkeys(f"MESH:{one}" for one in parts if one and rows[one][2] == kind))
-        found[id] = Entity(
+        parents = tuple(dict.fromkeys(f"MESH:{item}" for item in parts if item and rows[item][2] == kind))
+        result[id] = Entity(
             f"MESH:{id}",
             name,
             kind,
@@ -102,17 +102,17 @@ def _descriptors(file: Path, skipped: Counter[str]) -> dict[str, Entity]:
             "MeSH descriptors",
             mesh.LICENSE,
         )
-    return found
+    return result
 
 
 def _supplementary(file: Path, descriptors: Mapping[str, Entity], skipped: Counter[str]) -> Iterator[Entity]:
     for _, id, name, terms, headings in _rows(file, "C"):
-        above = [descriptors[one] for one in headings.replace("*", "").split(",") if one in descriptors]
+        above = [descriptors[item] for item in headings.replace("*", "").split(",") if item in descriptors]
         if not above:
             skipped["outside the domain"] += 1
             continue
         kind = above[0].kind
-        parents = tuple(dict.fromkeys(one.id for one in above if one.kind == kind))
+        parents = tuple(dict.fromkeys(item.id for item in above if item.kind == kind))
         yield Entity(
             f"MESH:{id}",
             name,
@@ -150,12 +150,13 @@ def _rows(file: Path, letter: str) -> Iterator[tuple[int, str, str, str, str]]:
             or not cells[1].strip()
             or not (cells[0][:1] == letter and cells[0][1:].isdigit())
         ):
-            wanted = (
+            requested = (
                 f"{letter}000001, name, entry terms with | between them,"
                 f" {'tree numbers' if letter == 'D' else 'headings'}"
             )
             raise DataError(
-                f"{file}:{number}: a row of MeSH must be `{wanted}` with tabs between them, not {line[:80]!r}"
+                f"{file}:{number}: a row of MeSH must be `{requested}` with tabs between them, not"
+                f" {line[:80]!r}"
             )
         empty = False
         yield number, cells[0], cells[1], cells[2], cells[3]
@@ -164,6 +165,6 @@ def _rows(file: Path, letter: str) -> Iterator[tuple[int, str, str, str, str]]:
 
 
 def _synonyms(name: str, terms: str) -> tuple[str, ...]:
-    names = [one for one in dict.fromkeys(terms.split("|")) if one and one != name]
-    plain = {key(one) for one in (name, *names) if ", " not in one}
-    return tuple(one for one in names if ", " not in one or key(one) not in plain)
+    names = [term for term in dict.fromkeys(terms.split("|")) if term and term != name]
+    plain = {key(item) for item in (name, *names) if ", " not in item}
+    return tuple(item for item in names if ", " not in item or key(item) not in plain)

@@ -148,8 +148,8 @@ def _entity(term: _Term, header: _Term, path: Path) -> Entity:
     name = _plain(term.first("name"))
     named: dict[str, list[str]] = {"exact": [], "related": [], "lay": [], "abbreviation": []}
     for value in term.tags.get("synonym", ()):
-        for what in _synonym_kinds(value):
-            named[what].append(_quoted(value))
+        for kind in _synonym_kinds(value):
+            named[kind].append(_quoted(value))
     xrefs = [_id(value) for value in term.tags.get("xref", ()) if _is_identity(value)]
     return Entity(
         id=id,

@@ -95,12 +95,12 @@ def _entity(element: Element, id: str, source: str, license: str) -> Entity:
 
 
 def _facts(element: Element, id: str) -> list[tuple[str, str, str]]:
-    found = []
+    results = []
     for restriction in element.findall(f"{RDFS}subClassOf/{OWL}Restriction"):
         on, some = restriction.find(f"{OWL}onProperty"), restriction.find(f"{OWL}someValuesFrom")
         if on is not None and some is not None and some.get(f"{RDF}resource"):
-            found.append((id, curie(on.get(f"{RDF}resource", "")), curie(some.get(f"{RDF}resource", ""))))
-    return found
+            results.append((id, curie(on.get(f"{RDF}resource", "")), curie(some.get(f"{RDF}resource", ""))))
+    return results
 
 
 def _about(element: Element, about: str, fallback: str) -> tuple[str, str]:

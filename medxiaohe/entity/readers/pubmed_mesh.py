@@ -45,7 +45,7 @@ def pubmed_mesh(path: Path | None = None) -> Iterator[Entity]:
     Raises:
         DataError: the file is missing, truncated or of another format.
     """
-    found: dict[str, Entity] = {}
+    result: dict[str, Entity] = {}
     for file in _files(path):
         for line, element in _xml.elements(file, {"Chemical"}):
             substance = element.find("NameOfSubstance")
@@ -56,12 +56,12 @@ def pubmed_mesh(path: Path | None = None) -> Iterator[Entity]:
                 )
             registry = _xml.text(element.find("RegistryNumber"))
             kind = "gene product" if registry.startswith("EC ") else "chemical"
-            if f"MESH:{code}" not in found:
+            if f"MESH:{code}" not in result:
                 source = f"MeSH in PubMed {_tables.source(file)}"
-                found[f"MESH:{code}"] = Entity(
+                result[f"MESH:{code}"] = Entity(
                     f"MESH:{code}", name, kind, (), (), "", _registry(registry), source, LICENSE
                 )
-    yield from found.values()
+    yield from result.values()
 
 
 def _registry(number: str) -> tuple[str, ...]:
@@ -72,7 +72,11 @@ def _registry(number: str) -> tuple[str, ...]:
 
 def _files(path: Path | None) -> list[Path]:
     folders = [path] if path is not None else [assets.folder(name) for name in ASSETS]
-    files = [file for one in folders for file in (sorted(one.glob("*.xml*")) if one.is_dir() else [one])]
+    files = [
+        file
+        for folder in folders
+        for file in (sorted(folder.glob("*.xml*")) if folder.is_dir() else [folder])
+    ]
     if not files:
         raise DataError(f"{path}: no .xml or .xml.gz file of PubMed in this folder")
     return files

@@ -16,15 +16,15 @@ def buckets(counts: Mapping[str, int]) -> dict[str, str]:
     all mentions, torso the smallest next one that brings it to 80 %, tail the rest.
     """
     total, covered = sum(counts.values()), 0
-    found = {}
+    result = {}
     for entity in sorted(counts, key=lambda id: (-counts[id], id)):
         if counts[entity] <= 0:
-            found[entity] = "unseen"
+            result[entity] = "unseen"
         elif covered * 100 < total * HEAD_PERCENT:
-            found[entity] = "head"
+            result[entity] = "head"
         elif covered * 100 < total * (HEAD_PERCENT + TORSO_PERCENT):
-            found[entity] = "torso"
+            result[entity] = "torso"
         else:
-            found[entity] = "tail"
+            result[entity] = "tail"
         covered += counts[entity]
-    return found
+    return result

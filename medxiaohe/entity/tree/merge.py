@@ -80,10 +80,10 @@ class Union:
         """The only entity with this id, or with this code and no second one of its vocabulary, or ""."""
         if code in self._home:
             return self._home[code]
-        found = list(self._codes.get(code, ()))
-        if len(found) > 1:  # a group has the codes of its members too
-            found = [id for id in found if not _codes_beside(self.entities[id], code)]
-        return found[0] if len(found) == 1 else ""
+        results = list(self._codes.get(code, ()))
+        if len(results) > 1:  # a group has the codes of its members too
+            results = [id for id in results if not _codes_beside(self.entities[id], code)]
+        return results[0] if len(results) == 1 else ""
 
     def add_root(self, root: Entity) -> None:
         if root.id not in self.entities:
@@ -108,11 +108,11 @@ class Union:
                 self._new(term)
 
     def _same(self, terms: Sequence[Entity], problems: Problems) -> dict[str, tuple[str, str, str]]:
-        found = {}
+        result = {}
         for term in terms:
             if (kept := self._home.get(term.id)) and self.entities[kept].kind == term.kind:
-                found[term.id] = (kept, "id", term.id)
-        taken = {kept for kept, _, _ in found.values()}
+                result[term.id] = (kept, "id", term.id)
+        taken = {kept for kept, _, _ in result.values()}
         for why, pairs_of in (
             ("mapping", self._by_mapping),
             ("xref", self._by_xref),
@@ -120,7 +120,7 @@ class Union:
             ("name", self._by_name),
             ("synonym", self._by_synonym),
         ):
-            rest = [term for term in terms if term.id not in found]
+            rest = [term for term in terms if term.id not in result]
             because: dict[tuple[str, str], str] = {}
             for id, kept, what in pairs_of(rest):
                 if kept not in taken:
@@ -128,9 +128,9 @@ class Union:
             certain = one_to_one(
                 because, {term.id: term.source for term in rest}, problems, f"ambiguous {why}"
             )
-            found |= {id: (kept, why, because[id, kept]) for id, kept in certain.items()}
+            result |= {id: (kept, why, because[id, kept]) for id, kept in certain.items()}
             taken |= set(certain.values())
-        return found
+        return result
 
     # Each yields (term, entity, what they have in common). An id that leads nowhere stands for itself, as a
     # second claim.
@@ -170,9 +170,9 @@ class Union:
         A group has the codes of its members too: where one has this code only, those with several are left
         out.
         """
-        kept = [id for id in self._codes.get(code, ()) if self.entities[id].kind == term.kind]
-        found = [(id, _codes_beside(self.entities[id], code)) for id in kept]
-        return [(id, beside) for id, beside in found if not beside] or found
+        selected = [id for id in self._codes.get(code, ()) if self.entities[id].kind == term.kind]
+        results = [(id, _codes_beside(self.entities[id], code)) for id in selected]
+        return [(id, beside) for id, beside in results if not beside] or results
 
     def _by_name(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
         for term in terms:
@@ -235,7 +235,7 @@ def one_to_one(pairs: Pairs, sources: Mapping[str, str], problems: Problems, pro
     for a, b in pairs:
         partners[a].append(b)
         claims[b].append(a)
-    found = {}
+    result = {}
     for a, others in partners.items():
         rivals = [rival for b in others for rival in claims[b] if rival != a]
         if a not in sources:
@@ -249,8 +249,8 @@ def one_to_one(pairs: Pairs, sources: Mapping[str, str], problems: Problems, pro
                 sources[a],
             )
         else:
-            found[a] = others[0]
-    return found
+            result[a] = others[0]
+    return result
 
 
 def merged(kept: Entity, term: Entity) -> Entity:
@@ -273,7 +273,7 @@ def merged(kept: Entity, term: Entity) -> Entity:
 def _codes_beside(entity: Entity, code: str) -> list[str]:
     """Its other codes of the vocabulary of `code`: with several, none of them says what the entity is."""
     own = prefix(code)
-    return [other for other in entity.xrefs if other != code and prefix(other) == own]
+    return [xref for xref in entity.xrefs if xref != code and prefix(xref) == own]
 
 
 def _is_telling(name: str) -> bool:

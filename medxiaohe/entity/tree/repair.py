@@ -21,14 +21,14 @@ def first_of_each_id(terms: list[Entity], union: Union, problems: Problems) -> l
     A disease and a sign are one thing with two names for its kind, and so is a protein that a list of
     substances has: such a term takes the kind that is there.
     """
-    found: dict[str, Entity] = {}
+    result: dict[str, Entity] = {}
     for term in terms:
         if (kind := union.kind_of(term.id)) != term.kind and {kind, term.kind} in TWO_NAMES:
             problems["kind of an earlier vocabulary"] += 1
             term = replace(term, kind=kind)
-        if term.id in found:
+        if term.id in result:
             problems.note(
-                "duplicate id", term.id, f"left out {term.name!r}, kept {found[term.id].name!r}", term.source
+                "duplicate id", term.id, f"left out {term.name!r}, kept {result[term.id].name!r}", term.source
             )
         elif union.refuses(term):
             problems.note(
@@ -38,8 +38,8 @@ def first_of_each_id(terms: list[Entity], union: Union, problems: Problems) -> l
                 term.source,
             )
         else:
-            found[term.id] = term
-    return list(found.values())
+            result[term.id] = term
+    return list(result.values())
 
 
 def nearest_to_the_root(terms: list[Entity], limit: int, problems: Counter[str]) -> list[Entity]:

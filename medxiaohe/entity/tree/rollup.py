@@ -27,22 +27,22 @@ class Rollup:
     def above(self, number: int) -> tuple[int, ...]:
         """The entity and everything above it, each once."""
         if number not in self._above:
-            found = {number: None}
+            result = {number: None}
             queue = [number]
             for step in queue:
                 for parent in self.parents[step]:
-                    if parent not in found:
-                        found[parent] = None
+                    if parent not in result:
+                        result[parent] = None
                         queue.append(parent)
-            self._above[number] = tuple(found)
+            self._above[number] = tuple(result)
         return self._above[number]
 
     def above_any(self, numbers: Iterable[int]) -> set[int]:
         """These entities and everything above any of them."""
-        found: set[int] = set()
+        results: set[int] = set()
         for number in numbers:
-            found.update(self.above(number))
-        return found
+            results.update(self.above(number))
+        return results
 
     def total(self, own: Sequence[int]) -> array[int]:
         """For every entity the sum of `own` over itself and everything below it."""

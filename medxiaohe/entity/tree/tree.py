@@ -93,12 +93,12 @@ class Tree:
     def names_of(self, kind: str = "") -> dict[str, tuple[str, ...]]:
         """Every name and synonym of a kind ("" is all kinds), as written, and the ids it stands for in tree
         order."""
-        found: dict[str, tuple[str, ...]] = {}
+        result: dict[str, tuple[str, ...]] = {}
         for entity in self.entities.values():
             if not kind or entity.kind == kind:
                 for name in dict.fromkeys((entity.name, *entity.synonyms)):
-                    found[name] = (*found.get(name, ()), entity.id)
-        return found
+                    result[name] = (*result.get(name, ()), entity.id)
+        return result
 
     @cached_property
     def names(self) -> dict[str, tuple[str, ...]]:

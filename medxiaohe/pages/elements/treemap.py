@@ -138,15 +138,15 @@ def _box(box: Sequence[float], color: str, name: str, note: str, under: str, lin
 def squarify(areas: Sequence[float], width: float, height: float) -> list[tuple[float, float, float, float]]:
     """Boxes (x, y, width, height) of the given areas, as square as may be (Bruls, Huizing, van Wijk 2000)."""
     scale = width * height / (sum(areas) or 1)
-    left, x, y = [area * scale for area in areas], 0.0, 0.0
+    remaining, x, y = [area * scale for area in areas], 0.0, 0.0
     boxes: list[tuple[float, float, float, float]] = []
-    while left:
+    while remaining:
         side = min(width, height)
         row = 1
-        while row < len(left) and _worst(left[: row + 1], side) <= _worst(left[:row], side):
+        while row < len(remaining) and _worst(remaining[: row + 1], side) <= _worst(remaining[:row], side):
             row += 1
-        thick, along = sum(left[:row]) / side, 0.0
-        for area in left[:row]:
+        thick, along = sum(remaining[:row]) / side, 0.0
+        for area in remaining[:row]:
             length = area / thick
             boxes.append((x + along, y, length, thick) if width < height else (x, y + along, thick, length))
             along += length
@@ -154,7 +154,7 @@ def squarify(areas: Sequence[float], width: float, height: float) -> list[tuple[
             y, height = y + thick, height - thick
         else:
             x, width = x + thick, width - thick
-        left = left[row:]
+        remaining = remaining[row:]
     return boxes
 
 

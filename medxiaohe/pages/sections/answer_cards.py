@@ -86,7 +86,7 @@ def _answer(stage: str, trace: Trace, judged: Judgement) -> Html:
     )
     tone = "unjudged" if verdict == "error" else tone
     mark = {"right": "\u2713", "wrong": "\u2717", "partly": "\u25d0"}.get(tone, "\u2013")
-    said = (
+    answer = (
         [tag("p", f"The model failed: {trace.error}", class_="quiet")]
         if trace.error
         else [_long(trace.answer, "answer")]
@@ -103,7 +103,7 @@ def _answer(stage: str, trace: Trace, judged: Judgement) -> Html:
     return tag(
         "div",
         tag("dt", stage, tag("span", f"{mark} {verdict}", class_=f"verdict {tone}")),
-        tag("dd", said, used, parsed, why),
+        tag("dd", answer, used, parsed, why),
     )
 
 

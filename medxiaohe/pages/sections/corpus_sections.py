@@ -137,7 +137,7 @@ def written(more: Sequence[StageFolder], *, words: bool) -> Html:
         new, kinds = list[dict[str, Any]](), Counter[str]()
         for row in _synthetic(stage):
             kinds[str(row.get("source"))] += 1
-            if words and sum(one["source"] == row["source"] for one in new) < EXAMPLES:
+            if words and sum(item["source"] == row["source"] for item in new) < EXAMPLES:
                 new.append(row)
         refused = Counter(
             (str(row.get("kind", "")), str(row.get("reason", ""))) for row in stage.rows("refused.jsonl")
@@ -233,8 +233,12 @@ def mixture(run: Run, more: Sequence[StageFolder]) -> Html:
         )
     ]
     if sides := run.mixture.summary.get("by_modality"):
-        found = [(name, count(plan.get("intended")), count(plan["realised"])) for name, plan in sides.items()]
-        parts.append(table("The same by modality", ("Modality", "Intended", "Drawn"), found, numbers=(1, 2)))
+        results = [
+            (name, count(plan.get("intended")), count(plan["realised"])) for name, plan in sides.items()
+        ]
+        parts.append(
+            table("The same by modality", ("Modality", "Intended", "Drawn"), results, numbers=(1, 2))
+        )
     if buckets := run.mixture.summary.get("by_bucket"):
         share_of = [(name, f"{plan['before']:.1%}", f"{plan['after']:.1%}") for name, plan in buckets.items()]
         caption = (

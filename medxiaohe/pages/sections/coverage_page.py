@@ -222,12 +222,12 @@ def packed(found: Coverage, summary: Mapping[str, Any]) -> str:
 def _others(entity: Entity) -> list[str]:
     """The other names of an entity, for the search: synonyms, lay names, abbreviations; none twice."""
     seen = {entity.name.casefold()}
-    found = []
+    results = []
     for name in (*entity.synonyms, *entity.lay, *entity.abbreviations):
         if name.casefold() not in seen:
             seen.add(name.casefold())
-            found.append(name)
-    return found
+            results.append(name)
+    return results
 
 
 def _line(text: str) -> str:

@@ -67,7 +67,7 @@ def summary_section(summary: Mapping[str, Any]) -> Html:
 
 def _of(corpora: list[Mapping[str, Any]]) -> str:
     return (
-        "; ".join(f"{one['documents_with_mentions']:,} of {one['documents']:,}" for one in corpora)
+        "; ".join(f"{item['documents_with_mentions']:,} of {item['documents']:,}" for item in corpora)
         + " documents name one"
     )
 
@@ -90,8 +90,8 @@ def kinds_section(summary: Mapping[str, Any]) -> Html:
 
 def _table(caption: str, groups: Mapping[str, Any], corpora: list[Mapping[str, Any]]) -> Html:
     heads = ["", "Entities", "Definition"]
-    for one in corpora:
-        before = f"{one['name']}: " if len(corpora) > 1 else ""
+    for item in corpora:
+        before = f"{item['name']}: " if len(corpora) > 1 else ""
         heads += [f"{before}named", "Share", f"{before}passage", f"{before}image"]
     rows = []
     for name, having in groups.items():
@@ -147,7 +147,7 @@ def made_section(summary: Mapping[str, Any]) -> Html:
         {"corpus": "Corpus", "compared": "Compared with", "reviewed": "Reviewed items from"},
     )
     facts = [
-        (roles[role], "; ".join(f"{one['name']} (reader {one['reader']})" for one in several))
+        (roles[role], "; ".join(f"{item['name']} (reader {item['reader']})" for item in several))
         for role, several in made["corpora"].items()
     ]
     for one in summary["corpora"]:

@@ -198,10 +198,10 @@ def _reasons(run: Run, found: int, words: bool, more: Sequence[StageFolder] = ()
     )
     most = number[ranked[0]]
     items = [_reason(key, number[key], most, found, groups[key], texts) for key in ranked[:REASONS]]
-    left = sum(number[key] for key in ranked[REASONS:])
+    remaining = sum(number[key] for key in ranked[REASONS:])
     rarer = (
-        tag("p", f"and {left:,} records for {len(ranked) - REASONS:,} rarer reasons", class_="quiet")
-        if left
+        tag("p", f"and {remaining:,} records for {len(ranked) - REASONS:,} rarer reasons", class_="quiet")
+        if remaining
         else None
     )
     return tag(

@@ -154,9 +154,9 @@ def _add_variants(run: Path, by_id: Mapping[tuple[str, str], dict[str, Any]]) ->
     path = run / "variants.jsonl"
     for row in io.read_jsonl(path) if path.is_file() and by_id else ():
         if (item := by_id.get((row["task"], row["sample"]["id"]))) is not None:
-            said = io.trace_from_json(row["trace"]).answer
+            answer = io.trace_from_json(row["trace"]).answer
             item.setdefault("v", []).append(
-                [row["variant"], judgement(row["scores"]).verdict, excerpt(clean(said), VARIANT)]
+                [row["variant"], judgement(row["scores"]).verdict, excerpt(clean(answer), VARIANT)]
             )
 
 
@@ -205,13 +205,13 @@ def section_of(shown: Shown) -> Html:
             "Items",
             tag("p", "Items are not shown on this page; they are in traces.jsonl.", class_="quiet"),
         )
-    left = (
+    remaining = (
         f" {count(shown.total - len(shown.items))} more are in traces.jsonl; which are shown depends on the"
         " hash of their id alone."
     )
     words = (
         f"{count(len(shown.items))} of {count(shown.total)}"
-        f" items.{left if shown.total > len(shown.items) else ''}"
+        f" items.{remaining if shown.total > len(shown.items) else ''}"
     )
     data = Html("".join(_blocks(shown)))
     return section(
@@ -229,21 +229,21 @@ def section_of(shown: Shown) -> Html:
 
 def _filters(shown: Shown) -> list[Html]:
     said = [item.get("c", item["s"]) for item in shown.items]
-    verdicts = sorted({one if "of 1" not in one else "partly" for one in said})
+    verdicts = sorted({item if "of 1" not in item else "partly" for item in said})
     task = [tag("option", "all tasks", value=""), *(tag("option", name, value=name) for name in shown.tasks)]
     verdict = [
         tag("option", "every verdict", value=""),
         *(tag("option", name, value=name) for name in verdicts),
     ]
     flips = [tag("option", "perturbed or not", value=""), tag("option", "a verdict flipped", value="flipped")]
-    found = [
+    results = [
         tag("label", "Task ", tag("select", task, name="task")),
         tag("label", "Verdict ", tag("select", verdict, name="verdict")),
     ]
     if any("v" in item for item in shown.items):
-        found.append(tag("label", "Robust ", tag("select", flips, name="flipped")))
+        results.append(tag("label", "Robust ", tag("select", flips, name="flipped")))
     search = tag("input", type="search", name="words", placeholder="words of prompt, answer or id")
-    return [*found, tag("label", "Search ", search)]
+    return [*results, tag("label", "Search ", search)]
 
 
 def _blocks(shown: Shown) -> Iterator[str]:

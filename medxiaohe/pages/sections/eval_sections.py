@@ -241,8 +241,8 @@ def _published(tasks: Mapping[str, Any]) -> Html | None:
 
 def perturbed(results: Results) -> Html | None:
     title = "Perturbations"
-    found = {name: task["perturb"] for name, task in results["tasks"].items() if task.get("perturb")}
-    if not found:
+    result = {name: task["perturb"] for name, task in results["tasks"].items() if task.get("perturb")}
+    if not result:
         return None
     words = (
         "The same items with one thing changed. A flip is a verdict that changes between right and not right."
@@ -251,7 +251,7 @@ def perturbed(results: Results) -> Html | None:
         " withstands."
     )
     rows, worst = [], []
-    for task, one in found.items():
+    for task, one in result.items():
         rows += [_changed(task, name, row) for name, row in one["perturbations"].items() if row["n"]]
         if one["worst"]["n"]:
             worst.append((task, one["worst"], {"constant": None}))
@@ -270,7 +270,7 @@ def perturbed(results: Results) -> Html | None:
     )
     unused = [
         f"{task}: {name}"
-        for task, one in found.items()
+        for task, one in result.items()
         for name, row in one["perturbations"].items()
         if not row["n"]
     ]
@@ -311,8 +311,8 @@ def _changed(task: str, name: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def calibration(results: Results) -> Html | None:
-    found = {name: task["calibration"] for name, task in results["tasks"].items() if task.get("calibration")}
-    if not found:
+    result = {name: task["calibration"] for name, task in results["tasks"].items() if task.get("calibration")}
+    if not result:
         return None
     words = (
         "Confidence is the probability of the most likely of the answer options. ECE is the mean"
@@ -320,9 +320,9 @@ def calibration(results: Results) -> Html | None:
         " calibrated\u201d is what a perfectly calibrated model would show with so many items. Temperature"
         " and sets are fitted on validation items only."
     )
-    figures = [figure for name, one in found.items() for figure in _calibrated(name, one)]
+    figures = [figure for name, one in result.items() for figure in _calibrated(name, one)]
     rows = []
-    for name, one in found.items():
+    for name, one in result.items():
         ece, fitted = one["ece"], one.get("fitted")
         after = (
             (decimal(fitted["ece"]["value"]), decimal(fitted["temperature"], 2), _held(fitted["conformal"]))
@@ -417,7 +417,7 @@ def by_node(sliced: Mapping[str, Any]) -> Html | None:
         )
         for row in nodes[:MAX_NODES]
     ]  # fmt: skip
-    left = (
+    remaining = (
         f" The {len(nodes) - MAX_NODES:,} with the highest means are in slices.json."
         if len(nodes) > MAX_NODES
         else ""
@@ -426,7 +426,7 @@ def by_node(sliced: Mapping[str, Any]) -> Html | None:
         "slices",
         title,
         quiet(words),
-        tag("p", found["warning"] + left, class_="notice"),
+        tag("p", found["warning"] + remaining, class_="notice"),
         table(
             "By layer, kind and how often training mentions the rarest entity",
             ("By", "", "n", "Mean", "95 % interval"),

@@ -85,14 +85,14 @@ def find(run: Run, per_outcome: int) -> tuple[list[Example], dict[str, dict[str,
         if key in first:
             groups.setdefault((key[0], outcome(first[key], judged)), []).append(key[1])
     counts: dict[str, dict[str, int]] = {}
-    wanted: dict[tuple[str, str], str] = {}
+    requested: dict[tuple[str, str], str] = {}
     for (task, name), ids in sorted(
         groups.items(), key=lambda item: (item[0][0], list(OUTCOMES).index(item[0][1]))
     ):
         counts.setdefault(task, {})[name] = len(ids)
         for id in sorted(ids, key=lambda id: (io.unit_interval(task, id), id))[:per_outcome]:
-            wanted[task, id] = name
-    return _collect(run, wanted), counts
+            requested[task, id] = name
+    return _collect(run, requested), counts
 
 
 def _judgements(stage: StageFolder) -> dict[tuple[str, str], Judgement]:

@@ -103,9 +103,9 @@ def _left(state: status.State, now: float, out: Path) -> float:
     known = [name for name in state.done if name in took and state.minutes.get(name)]
     expected = sum(state.minutes[name] for name in known)
     pace = sum(took[name] for name in known) / expected if expected else 1.0
-    left = pace * sum(state.minutes.get(name, 0.0) for name in state.stages if name not in state.done)
+    remaining = pace * sum(state.minutes.get(name, 0.0) for name in state.stages if name not in state.done)
     elapsed = (now - state.started) / 60 if state.running else 0.0
-    return max(0.0, left - min(elapsed, pace * state.minutes.get(state.running, 0.0)))
+    return max(0.0, remaining - min(elapsed, pace * state.minutes.get(state.running, 0.0)))
 
 
 def _stages(state: status.State, now: float, out: Path) -> Html:
@@ -135,13 +135,13 @@ def _advance(meter: Mapping[str, Any]) -> str:
 
 def _curves(state: status.State, out: Path) -> list[Html]:
     """Charts of the stage that trains now, then of those that have trained, the newest first."""
-    found: list[Html] = []
+    results: list[Html] = []
     if state.running and (rows := _rows(out / run.NOTES / progress.MEASURED)):
-        found.append(_charts(f"{state.running}, so far", rows))
+        results.append(_charts(f"{state.running}, so far", rows))
     for name in reversed(state.stages):
         if name in state.done and (rows := _rows(state.done[name] / METRICS)):
-            found.append(_charts(name, rows))
-    return found
+            results.append(_charts(name, rows))
+    return results
 
 
 def _charts(name: str, rows: list[dict[str, Any]]) -> Html:

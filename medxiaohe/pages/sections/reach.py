@@ -30,10 +30,10 @@ class Reach:
 
     def branches(self, id: str) -> list[str]:
         """The first division of a subtree: a single child that has children of its own is passed over."""
-        found = self.children(id)
-        while len(found) == 1 and self.tree.children(found[0]):
-            found = self.children(found[0])
-        return found
+        result = self.children(id)
+        while len(result) == 1 and self.tree.children(result[0]):
+            result = self.children(result[0])
+        return result
 
     def name(self, id: str) -> str:
         return "All entities" if id == ROOT else self.tree.entities[id].name
@@ -41,12 +41,12 @@ class Reach:
     @cached_property
     def layers(self) -> dict[int, tuple[int, int]]:
         """Layer -> entities in it, and how many of those a sample mentions itself or below."""
-        found: dict[int, tuple[int, int]] = {}
+        result: dict[int, tuple[int, int]] = {}
         for id in self.tree.entities:
             layer = self.tree.layer(id)
-            number, seen = found.get(layer, (0, 0))
-            found[layer] = (number + 1, seen + (self.samples.get(id, 0) > 0))
-        return dict(sorted(found.items()))
+            number, seen = result.get(layer, (0, 0))
+            result[layer] = (number + 1, seen + (self.samples.get(id, 0) > 0))
+        return dict(sorted(result.items()))
 
 
 def reach(tree: Tree, mentioned: Mapping[str, int], samples: Iterable[Iterable[str]]) -> Reach:

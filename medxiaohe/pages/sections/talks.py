@@ -25,12 +25,14 @@ def talks_section(stages: Mapping[str, Path], most: int, *, words: bool) -> Html
         most: items of each that are shown.
         words: False shows roles and kinds of steps, and nothing that was said.
     """
-    found = [_stage(name, folder, most, words) for name, folder in stages.items()]
+    results = [_stage(name, folder, most, words) for name, folder in stages.items()]
     how = (
         "Each evaluation holds its items, each item the steps of its conversation in the order in which they"
         " were asked. A step shows what it adds to what its role had read before."
     )
-    return section("talks", "Conversations", tag("p", how, class_="quiet"), tag("div", found, class_="talks"))
+    return section(
+        "talks", "Conversations", tag("p", how, class_="quiet"), tag("div", results, class_="talks")
+    )
 
 
 def _stage(name: str, folder: Path, most: int, words: bool) -> Html:
@@ -40,8 +42,8 @@ def _stage(name: str, folder: Path, most: int, words: bool) -> Html:
         total += 1
         if len(rows) < most:
             rows.append(_talk(row, words))
-    left = f"; the first {len(rows):,} are here" if len(rows) < total else ""
-    return details(f"{name}: {plural(total, 'conversation')}{left}", rows)
+    remaining = f"; the first {len(rows):,} are here" if len(rows) < total else ""
+    return details(f"{name}: {plural(total, 'conversation')}{remaining}", rows)
 
 
 def _talk(row: Mapping[str, Any], words: bool) -> Html:

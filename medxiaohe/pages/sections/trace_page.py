@@ -78,8 +78,8 @@ def _answer(shown: View) -> list[Html]:
     right = [
         tag("h3", "Evidence"),
         tag("p", how, class_="quiet", id="marked", role="status"),
-        *(_picture(one, shown, numbers) for one in pictures(shown)),
-        *(_passage(one, shown, numbers) for one in shown.of_kind("evidence")),
+        *(_picture(picture, shown, numbers) for picture in pictures(shown)),
+        *(_passage(item, shown, numbers) for item in shown.of_kind("evidence")),
     ]
     evidence = tag("div", right, class_="evidence", tabindex=0, role="region", aria_label="Evidence")
     return [tag("div", tag("div", left), evidence, class_="reading")]
@@ -116,8 +116,8 @@ def _why(claim: str, shown: View) -> Html:
     value = shown.values.get(claim)
     words = str(value["claim"].get("text", "")) if value else CLOSED
     rows = [
-        tag("span", ruling(one["label"]), " ", _reason(one, shown), class_="reason")
-        for one in shown.rulings_on(claim)
+        tag("span", ruling(item["label"]), " ", _reason(item, shown), class_="reason")
+        for item in shown.rulings_on(claim)
     ]
     return tag("p", tag("q", excerpt(words, 300)), " ", rows or ruling("unjudged"), class_="claim")
 
@@ -153,11 +153,11 @@ def _passage(record: Record, shown: View, numbers: dict[str, int]) -> Html | Non
     row = value["evidence"]
     before, text, behind = passage(shown, record)
     at = row.get("at") or {}
-    where = f", letters {at['span'][0]} to {at['span'][1]}" if at.get("span") else ""
+    location = f", letters {at['span'][0]} to {at['span'][1]}" if at.get("span") else ""
     if at.get("box"):
-        where = f", box {', '.join(map(str, at['box']))} in pixels"
+        location = f", box {', '.join(map(str, at['box']))} in pixels"
     source = excerpt(str(row.get("source") or row.get("by") or "no source named"), 200)
-    about = f"{source}{where}"
+    about = f"{source}{location}"
     words = tag(
         "p",
         ("\u2026" if len(before) > AROUND else "") + before[-AROUND:],

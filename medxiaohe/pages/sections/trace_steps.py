@@ -30,15 +30,15 @@ def roles(shown: View) -> list[Html]:
         columns.setdefault(_role(record), []).append(_step(record, shown))
     if not columns:
         return [tag("p", "No steps were recorded.")]
-    made = [
+    results = [
         tag("div", tag("h3", name), tag("p", plural(len(rows), "step"), class_="quiet"), rows, class_="role")
         for name, rows in columns.items()
     ]
-    left = len(steps) - MOST_STEPS
+    remaining = len(steps) - MOST_STEPS
     return [
         tag("p", "Steps are numbered in the order in which they were asked.", class_="quiet"),
-        tag("div", made, class_="columns", tabindex=0, role="region", aria_label="Steps by role"),
-        tag("p", f"{left:,} more steps are in the log.") if left > 0 else Html(""),
+        tag("div", results, class_="columns", tabindex=0, role="region", aria_label="Steps by role"),
+        tag("p", f"{remaining:,} more steps are in the log.") if remaining > 0 else Html(""),
     ]
 
 
@@ -52,8 +52,8 @@ def budget(shown: View) -> list[Html]:
         given[name] += record["tokens_in"]
         written[name] += record["tokens_out"]
     names = list(dict.fromkeys([*asks, *calls]))
-    rows = [(name, *(count(one[name]) for one in (asks, calls, given, written))) for name in names]
-    total = ("all", *(count(sum(one.values())) for one in (asks, calls, given, written)))
+    rows = [(name, *(count(item[name]) for item in (asks, calls, given, written))) for name in names]
+    total = ("all", *(count(sum(item.values())) for item in (asks, calls, given, written)))
     head = ("role", "asks", "calls of tools", "tokens in", "tokens out")
     stop = STOPS.get(shown.answer["stop"], shown.answer["stop"])
     error = (shown.values.get(shown.answer["id"]) or {}).get("error", "")

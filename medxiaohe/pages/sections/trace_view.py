@@ -84,16 +84,16 @@ def sentences(shown: View) -> list[Sentence]:
     if value is None:
         return []
     text = str(value["text"])
-    found = []
+    results = []
     for start, end in sentence_spans(text):
         claims = [c for c in shown.of_kind("claim") if c["at"] and start <= c["at"][0] < end]
         rulings = [ruling for claim in claims for ruling in shown.rulings_on(claim["id"])]
         labels = {ruling["label"] for ruling in rulings} | ({"unjudged"} if claims and not rulings else set())
-        label = next((one for one in WEAKEST if one in labels), "")
-        cited = dict.fromkeys(id for one in (*rulings, *claims) for id in one["evidence"])
+        label = next((item for item in WEAKEST if item in labels), "")
+        cited = dict.fromkeys(id for item in (*rulings, *claims) for id in item["evidence"])
         ids = tuple(claim["id"] for claim in claims)
-        found.append(Sentence(text[start:end], label, ids, tuple(cited)))
-    return found
+        results.append(Sentence(text[start:end], label, ids, tuple(cited)))
+    return results
 
 
 def pictures(shown: View) -> list[Picture]:
@@ -129,7 +129,7 @@ def passage(shown: View, record: Record) -> tuple[str, str, str]:
     row = shown.values[record["id"]]["evidence"]
     text = str(row.get("text", ""))
     at = row.get("at") or {}
-    source = next((one for one in shown.records if one["id"] == record["source"]), None)
+    source = next((item for item in shown.records if item["id"] == record["source"]), None)
     if source is None or source.get("of") != "document":
         return "", text, ""
     try:

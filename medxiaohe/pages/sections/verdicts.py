@@ -56,16 +56,16 @@ def constant_of(row: Mapping[str, Any]) -> float | None:
 
 def no_better_than_constant(run: Run) -> list[str]:
     """A sentence for each task on which the last stage cannot be told from a model that looks at nothing."""
-    found = []
+    results = []
     for task, rows in (run.scores.get("tasks") or {}).items():
         last: Mapping[str, Any] = next((row for row in rows if label(row["stage"]) == run.stages[-1]), {})
         constant, low, mean = constant_of(last), last.get("low"), last.get("mean")
         if constant is not None and mean is not None and (mean if low is None else low) <= constant:
             same = f"always giving the same answer ({decimal(constant)})"
-            found.append(
+            results.append(
                 f"{shown(run.stages[-1])}: on {task} ({decimal(mean)}) not measurably better than {same}."
             )
-    return found
+    return results
 
 
 def verdicts(run: Run) -> list[Verdict]:

@@ -93,7 +93,7 @@ def read(path: Path) -> dict[str, Any]:
     for key, what in REFUSED.items():
         if raw.get(key):
             raise ConfigError(f"{path}: {key}: {what} is not done here; write the task as a .py file")
-    names = [one.key for one in _functions(raw)]
+    names = [function.key for function in _functions(raw)]
     if refused := [name for name in names if not permission.allowed(name, from_data=True)]:
         shown = ", ".join(name.rpartition("/")[2] for name in dict.fromkeys(refused))
         raise CodeRefused(
@@ -104,10 +104,10 @@ def read(path: Path) -> dict[str, Any]:
 
 def functions(path: Path) -> list[str]:
     """The names of the code that a file and its group's files would run, for `permission.allow`."""
-    found = [one.key for one in _functions(_merged(path, MOST_INCLUDED))]
+    results = [function.key for function in _functions(_merged(path, MOST_INCLUDED))]
     for member in members(path):
-        found += functions(Path(member)) if Path(member) != path else []
-    return list(dict.fromkeys(found))
+        results += functions(Path(member)) if Path(member) != path else []
+    return list(dict.fromkeys(results))
 
 
 def members(path: Path) -> list[str]:
@@ -126,7 +126,7 @@ def members(path: Path) -> list[str]:
             name = one.get("group") if isinstance(one.get("task"), list) else one.get("task")
             if isinstance(name, str):
                 there.setdefault(name, file)
-    found: list[str] = []
+    results: list[str] = []
     for name in listed:
         if isinstance(name, Mapping):
             raise ConfigError(f"{path}: a task written inside a group is not read: give it a file of its own")
@@ -134,8 +134,8 @@ def members(path: Path) -> list[str]:
             raise ConfigError(
                 f"{path}: no file in {path.parent} has task: {name}{plugins.nearest(str(name), there)}"
             )
-        found += members(there[name])
-    return list(dict.fromkeys(found))
+        results += members(there[name])
+    return list(dict.fromkeys(results))
 
 
 def _merged(path: Path, left: int) -> dict[str, Any]:
@@ -177,8 +177,8 @@ def _functions(value: Any) -> Iterator[Function]:
     if isinstance(value, Function):
         yield value
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _functions(one)
+        for item in value.values():
+            yield from _functions(item)
     elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _functions(one)
+        for item in value:
+            yield from _functions(item)

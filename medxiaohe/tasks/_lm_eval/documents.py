@@ -54,19 +54,19 @@ class Documents:
         files = kwargs.get("data_files") or {}
         if name in ("json", "csv", "parquet") and files:  # a loader of `datasets` and its files
             file = files if isinstance(files, str) else files.get(split, "")
-            found = _rows.rows(self._beside(str(file)), split)
+            result = _rows.rows(self._beside(str(file)), split)
         elif (root := self._local(name)) is not None:
             pattern = files.get(split, "") if isinstance(files, Mapping) else ""
-            found = _rows.rows(root, split, config, str(pattern))
+            result = _rows.rows(root, split, config, str(pattern))
         else:
-            found = _rows.hub(name, split, config, self._revision or kwargs.get("revision"))
+            result = _rows.hub(name, split, config, self._revision or kwargs.get("revision"))
         process = self.config.get("process_docs")
         if process is not None:
             import datasets
 
-            made = datasets.Dataset.from_list([dict(row) for row in found])
-            found = list(self._called(process, made))
-        return found
+            made = datasets.Dataset.from_list([dict(row) for row in result])
+            result = list(self._called(process, made))
+        return result
 
     def _local(self, name: str) -> Path | None:
         beside = Path(self.where).parent / name
@@ -74,10 +74,10 @@ class Documents:
 
     def _beside(self, file: str) -> Path:
         beside = Path(self.where).parent / file
-        found = beside if beside.exists() else Path(file)
-        if not found.exists():
+        result = beside if beside.exists() else Path(file)
+        if not result.exists():
             raise DataError(f"{self.where}: no such file: {file}")
-        return found
+        return result
 
     # ---- one row ---------------------------------------------------------------------------------------
 
@@ -87,36 +87,36 @@ class Documents:
 
     def choices(self, row: Row) -> list[str]:
         """The options of a row; none where the file has no doc_to_choice."""
-        wanted = self._given("doc_to_choice")
-        if wanted is None:
+        requested = self._given("doc_to_choice")
+        if requested is None:
             return []
-        if isinstance(wanted, Mapping):
-            return [str(one) for one in wanted.values()]
-        if isinstance(wanted, list):
-            return [str(one) for one in wanted]
-        found = self._of(wanted, row)
+        if isinstance(requested, Mapping):
+            return [str(item) for item in requested.values()]
+        if isinstance(requested, list):
+            return [str(item) for item in requested]
+        found = self._of(requested, row)
         found = self._literal(found) if isinstance(found, str) else found
         if isinstance(found, Mapping):
             found = list(found.values())
         if not isinstance(found, (list, tuple)) or not found:
             raise DataError(f"doc_to_choice gives no list of options, but {str(found)[:60]!r}")
-        return [str(one) for one in found]
+        return [str(item) for item in found]
 
     def target(self, row: Row, key: str = "doc_to_target") -> Any:
         """The target of a row: a number of an option, a text, or a list of either."""
-        wanted = self._given(key)
-        if isinstance(wanted, (int, list)):
-            return wanted
-        found = self._of(wanted, row)
-        if isinstance(wanted, str) and wanted not in row and isinstance(found, str):
-            if found.isdigit() and self._given("doc_to_choice") is not None:
-                return int(found)
-            if found.startswith("[") and found.endswith("]"):
+        requested = self._given(key)
+        if isinstance(requested, (int, list)):
+            return requested
+        result = self._of(requested, row)
+        if isinstance(requested, str) and requested not in row and isinstance(result, str):
+            if result.isdigit() and self._given("doc_to_choice") is not None:
+                return int(result)
+            if result.startswith("[") and result.endswith("]"):
                 try:
-                    return self._literal(found)
+                    return self._literal(result)
                 except DataError:
-                    return found
-        return found
+                    return result
+        return result
 
     def gold(self, row: Row, choices: Sequence[str]) -> list[int]:
         """The numbers of the right options.
@@ -126,24 +126,24 @@ class Documents:
         """
         found = self.target(row)
         numbers = []
-        for one in found if isinstance(found, (list, tuple)) else [found]:
-            number = choices.index(one) if isinstance(one, str) and one in choices else one
+        for item in found if isinstance(found, (list, tuple)) else [found]:
+            number = choices.index(item) if isinstance(item, str) and item in choices else item
             if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(choices):
-                raise DataError(f"the target {one!r} is not one of the options {', '.join(choices)[:120]!r}")
+                raise DataError(f"the target {item!r} is not one of the options {', '.join(choices)[:120]!r}")
             numbers.append(number)
         return numbers
 
     def pictures(self, row: Row) -> list[ImageRef]:
         """The pictures that doc_to_visual (lmms-eval) or doc_to_image (lm-eval) gives."""
-        wanted = self.config.get("doc_to_visual") or self.config.get("doc_to_image")
-        if not wanted:
+        requested = self.config.get("doc_to_visual") or self.config.get("doc_to_image")
+        if not requested:
             return []
-        if isinstance(wanted, list):
-            found: Any = [row.get(name) for name in wanted]
+        if isinstance(requested, list):
+            found: Any = [row.get(name) for name in requested]
         else:
-            found = self._of(wanted, row)
+            found = self._of(requested, row)
         every = found if isinstance(found, (list, tuple)) else [found]
-        return [self._picture(one) for one in every if one is not None]
+        return [self._picture(item) for item in every if item is not None]
 
     def _picture(self, value: Any) -> ImageRef:
         task = str(self.config["task"])
@@ -163,17 +163,17 @@ class Documents:
 
     def messages(self, row: Row) -> tuple[Message, ...] | None:
         """The conversation that doc_to_messages gives; None where the file has none."""
-        wanted = self.config.get("doc_to_messages")
-        if wanted is None:
+        requested = self.config.get("doc_to_messages")
+        if requested is None:
             return None
-        made = []
-        for turn in self._called(wanted, self._shown(row)):
+        results = []
+        for turn in self._called(requested, self._shown(row)):
             content = turn["content"]
             parts: list[Part] = (
-                [content] if isinstance(content, str) else [self._part(one) for one in content]
+                [content] if isinstance(content, str) else [self._part(item) for item in content]
             )
-            made.append(Message(turn["role"], tuple(parts)))
-        return tuple(made)
+            results.append(Message(turn["role"], tuple(parts)))
+        return tuple(results)
 
     def _part(self, part: Mapping[str, Any]) -> Part:
         if part.get("type") == "text":
@@ -293,7 +293,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items() if not isinstance(v, bytes) and _is_plain(v)}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value if _is_plain(one)]
+        return [plain(item) for item in value if _is_plain(item)]
     return value
 
 

@@ -37,23 +37,23 @@ def check(pipelines: Sequence[Mapping[str, Any]], where: str) -> None:
 
 def filtered(replies: Sequence[str], steps: Sequence[Mapping[str, Any]]) -> list[str]:
     """The replies of one item after every step; `take_first` leaves the first one."""
-    found = list(replies)
+    result = list(replies)
     for step in steps:
         name = str(step["function"])
         if name == "regex":
-            found = [_matched(text, step) for text in found]
+            result = [_matched(text, step) for text in result]
         elif name == "take_first":
-            found = found[:1]
+            result = result[:1]
         elif name == "take_first_k":
-            found = found[: int(step["k"])]
+            result = result[: int(step["k"])]
         elif name == "majority_vote":
-            found = [Counter(found).most_common(1)[0][0]] if found else []
+            result = [Counter(result).most_common(1)[0][0]] if result else []
         elif name == "map":
             table = {str(key): str(value) for key, value in dict(step["mapping_dict"]).items()}
-            found = [table.get(text, str(step.get("default_value", ""))) for text in found]
+            result = [table.get(text, str(step.get("default_value", ""))) for text in result]
         else:
-            found = [CHANGES[name](text) for text in found]
-    return found
+            result = [CHANGES[name](text) for text in result]
+    return result
 
 
 def _matched(text: str, step: Mapping[str, Any]) -> str:
@@ -65,5 +65,5 @@ def _matched(text: str, step: Mapping[str, Any]) -> str:
     except IndexError:
         return fallback
     if isinstance(match, tuple):
-        match = next((one for one in match if one), fallback)
+        match = next((item for item in match if item), fallback)
     return str(match).strip()

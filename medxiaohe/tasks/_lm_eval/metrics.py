@@ -43,13 +43,13 @@ def scorers(config: Mapping[str, Any], output: str, where: str) -> tuple[Scorer,
     else:
         pipelines = config.get("filter_list") or ({"name": "none", "filter": ({"function": "take_first"},)},)
         filters.check(pipelines, where)
-    made: list[Scorer] = []
+    results: list[Scorer] = []
     for row in metrics:
         for pipeline in pipelines:
             name = _name(row["metric"])
             label = name if len(pipelines) < 2 else f"{name},{pipeline.get('name')}"
-            made.append(_scorer(name, label, row, pipeline, own, config, output, where))
-    return tuple(made)
+            results.append(_scorer(name, label, row, pipeline, own, config, output, where))
+    return tuple(results)
 
 
 def _name(metric: Any) -> str:
@@ -71,8 +71,8 @@ def _scorer(
     steps = tuple(pipeline.get("filter") or ())
     scorer: Any
     if own is not None:
-        told = {"function": own, "aggregation": row.get("aggregation"), "output": output}
-        scorer = partial(of_results, label=label, metric=name, steps=steps, until=until, **told)
+        result = {"function": own, "aggregation": row.get("aggregation"), "output": output}
+        scorer = partial(of_results, label=label, metric=name, steps=steps, until=until, **result)
     elif isinstance(row["metric"], Function):
         scorer = partial(
             of_function, label=label, function=row["metric"], options=options, steps=steps, until=until
@@ -187,8 +187,8 @@ def exact_match(
         text = text.translate(NO_PUNCTUATION) if ignore_punctuation else text
         return text.translate(NO_DIGITS) if ignore_numbers else text
 
-    wanted = [str(one) for one in gold] if isinstance(gold, (list, tuple)) else [str(gold)]
-    right = even(found) in map(even, wanted)
+    requested = [str(item) for item in gold] if isinstance(gold, (list, tuple)) else [str(gold)]
+    right = even(found) in map(even, requested)
     if not right and found == filters.INVALID:
         return missing(label, trace)
     return Score(label, float(right), parsed=found, why=f"said {found!r}, gold {gold!r}")

@@ -28,13 +28,13 @@ FAMILIES = (
 @cache
 def calculators() -> MappingProxyType[str, Calculator]:
     """Calculators of all families, in the order of their names."""
-    found: dict[str, Calculator] = {}
+    result: dict[str, Calculator] = {}
     for family in FAMILIES:
         module = import_module(f"medxiaohe.tools.calculation.{family}")
         for value in vars(module).values():
             if isinstance(value, Calculator):
-                found[value.name] = value
-    return MappingProxyType(dict(sorted(found.items())))
+                result[value.name] = value
+    return MappingProxyType(dict(sorted(result.items())))
 
 
 def find(name: str) -> Calculator:
@@ -44,10 +44,12 @@ def find(name: str) -> Calculator:
         ToolError: there is none of this name.
     """
     every = calculators()
-    wanted = name.strip().lower().replace(" ", "_").replace("-", "_")
-    if wanted in every:
-        return every[wanted]
-    titled = {one.title.lower(): one for one in every.values()}
+    requested = name.strip().lower().replace(" ", "_").replace("-", "_")
+    if requested in every:
+        return every[requested]
+    titled = {item.title.lower(): item for item in every.values()}
     if name.strip().lower() in titled:
         return titled[name.strip().lower()]
-    raise ToolError(f"there is no calculator {name!r}{nearest(wanted, every)}: there are {', '.join(every)}")
+    raise ToolError(
+        f"there is no calculator {name!r}{nearest(requested, every)}: there are {', '.join(every)}"
+    )

@@ -58,7 +58,7 @@ def server_tools(name: str, privacy: str = "local_only") -> tuple[Tool, ...]:
     except ConfigError:
         connection.close()
         raise
-    return tuple(_tool(connection, one, privacy, address) for one in offered)
+    return tuple(_tool(connection, item, privacy, address) for item in offered)
 
 
 def _target(name: str, address: str, privacy: str) -> Any:
@@ -150,7 +150,7 @@ class _Connection:
             raise ConfigError(
                 f"the MCP server {self._name!r} does not answer ({self._why()}): start it first"
             )
-        found: list[Any] = []
+        results: list[Any] = []
         cursor = None
         while True:
             try:
@@ -159,15 +159,15 @@ class _Connection:
                 raise ConfigError(
                     f"the MCP server {self._name!r} lists no tools ({_innermost(error)})"
                 ) from error
-            found += page.tools
+            results += page.tools
             cursor = page.next_cursor
-            if not cursor or len(found) > MOST_TOOLS:
+            if not cursor or len(results) > MOST_TOOLS:
                 break
-        if not 0 < len(found) <= MOST_TOOLS:
+        if not 0 < len(results) <= MOST_TOOLS:
             raise ConfigError(
-                f"the MCP server {self._name!r} has {len(found)} tools: 1 to {MOST_TOOLS} are taken"
+                f"the MCP server {self._name!r} has {len(results)} tools: 1 to {MOST_TOOLS} are taken"
             )
-        return found
+        return results
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         if self._client is None:
@@ -204,13 +204,13 @@ def _innermost(error: BaseException) -> str:
 def _result(result: Any) -> ToolResult:
     """What a server answered, as parts; sounds and links are left out by name."""
     parts: list[str | ImageRef] = []
-    for one in result.content:
-        if one.type == "text":
-            parts.append(one.text)
-        elif one.type == "image":
-            parts.append(_picture(one.data))
+    for item in result.content:
+        if item.type == "text":
+            parts.append(item.text)
+        elif item.type == "image":
+            parts.append(_picture(item.data))
         else:
-            parts.append(f"[a part of the kind {one.type} is not shown]")
+            parts.append(f"[a part of the kind {item.type} is not shown]")
     if result.is_error:
         said = "\n".join(part for part in parts if isinstance(part, str))
         return ToolResult("", (), error=said or "the tool failed and did not say why")

@@ -119,16 +119,16 @@ def named(files: Any, folder: Path | None) -> tuple[ImageRef, ...]:
         raise ToolError(
             f"{FILES} is a list of 1 to {MOST_FILES} names of images in the folder that is served"
         )
-    found = []
+    results = []
     for file in files:
         path = (folder / str(file)).resolve()
         if not path.is_relative_to(folder.resolve()) or not path.is_file():
             raise ToolError(f"there is no image {str(file)[:80]!r} in the folder that is served")
         try:
-            found.append(ref(path))
+            results.append(ref(path))
         except DataError as error:
             raise ToolError(str(error)) from error
-    return tuple(found)
+    return tuple(results)
 
 
 def _structured(result: ToolResult) -> dict[str, Any] | None:
@@ -138,8 +138,8 @@ def _structured(result: ToolResult) -> dict[str, Any] | None:
         made["data"] = result.data
     if result.evidence:
         made["evidence"] = [
-            {key: value for key, value in io.to_json(one).items() if key != "images"}
-            for one in result.evidence
+            {key: value for key, value in io.to_json(item).items() if key != "images"}
+            for item in result.evidence
         ]
     return made or None
 

@@ -126,12 +126,12 @@ def conversation_images(messages: Iterable[Message]) -> tuple[ImageRef, ...]:
     Returns:
         images in order
     """
-    found: list[ImageRef] = []
+    results: list[ImageRef] = []
     for message in messages:
         for part in message.parts:
             shown = part.parts if isinstance(part, ToolResult) else (part,)
-            found += [one for one in shown if isinstance(one, ImageRef)]
-    return tuple(found)
+            results += [item for item in shown if isinstance(item, ImageRef)]
+    return tuple(results)
 
 
 def call_tool(call: ToolCall, tools: Sequence[Tool], images: Sequence[ImageRef] = ()) -> ToolResult:
@@ -197,14 +197,14 @@ class _Resources:
 
 
 def _complete(tool: Tool, given: _Resources) -> Tool:
-    found = {}
+    result = {}
     for name in (*tool.needs, *tool.options):
         own = f"{tool.name}.{name}"  # a resource of this tool alone
         if own in given or name in given:
-            found[name] = given[own if own in given else name]
+            result[name] = given[own if own in given else name]
         elif name in tool.needs and name != IMAGES:
             raise _missing(tool, name)
-    return bind(tool, **found)
+    return bind(tool, **result)
 
 
 def _missing(tool: Tool, name: str) -> ConfigError:
@@ -223,10 +223,10 @@ def _tools_of(name: str, privacy: str) -> tuple[Tool, ...]:
 
 def _named(name: str) -> Tool:
     """The tool of a name, without resources."""
-    found: Any = plugins.load("tools", name)
-    if isinstance(found, Tool):
-        return found
-    made = _called(name, found) if callable(found) else found
+    result: Any = plugins.load("tools", name)
+    if isinstance(result, Tool):
+        return result
+    made = _called(name, result) if callable(result) else result
     if not isinstance(made, Tool):
         raise ConfigError(f"{name} is no tool but a {type(made).__name__}: put @tool above the function")
     return made

@@ -69,7 +69,7 @@ def _schema(hint: Any) -> dict[str, Any] | None:
         return {"type": JSON_TYPES[hint]}
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        others = [one for one in inner if one is not types.NoneType]
+        others = [item for item in inner if item is not types.NoneType]
         schema = _schema(others[0]) if len(others) == 1 and len(inner) == 2 else None
         if schema is None:
             return None
@@ -129,7 +129,7 @@ def _value(where: str, schema: Mapping[str, Any], value: Any) -> Any:
     if not fits:
         names = " or ".join("list" if kind == "array" else kind for kind in kinds)
         raise ToolError(f"{where} must be a JSON {names}, not {_shown(value)}")
-    if "enum" in schema and not any(fitted == one and type(fitted) is type(one) for one in schema["enum"]):
+    if "enum" in schema and not any(fitted == item and type(fitted) is type(item) for item in schema["enum"]):
         allowed = ", ".join(map(repr, schema["enum"]))
         raise ToolError(f"{where} must be one of {allowed}, not {_shown(value)}")
     return fitted

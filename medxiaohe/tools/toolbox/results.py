@@ -36,12 +36,12 @@ def as_result(value: Any) -> ToolResult:
     if isinstance(value, Evidence):
         value = (value,)
     if isinstance(value, (tuple, list)) and (value or isinstance(value, tuple)):
-        if all(isinstance(one, Evidence) for one in value):
-            text = "\n".join(f"[{one.id}] {one.text}" for one in value) or NOTHING
-            shown = tuple(image for one in value for image in one.images)
+        if all(isinstance(item, Evidence) for item in value):
+            text = "\n".join(f"[{item.id}] {item.text}" for item in value) or NOTHING
+            shown = tuple(image for item in value for image in item.images)
             return ToolResult("", (text, *shown), evidence=tuple(value))
     if is_dataclass(value) and not isinstance(value, type):
-        named = {one.name: getattr(value, one.name) for one in fields(value)}
+        named = {field.name: getattr(value, field.name) for field in fields(value)}
         return ToolResult("", (_lines(named),), data=io.to_json(value))
     if isinstance(value, Mapping):
         return ToolResult("", (_lines(value),), data=io.to_json(value))
@@ -70,7 +70,7 @@ def limited(tool: str, result: ToolResult) -> ToolResult:
     too_many = sum(isinstance(part, ImageRef) for part in result.parts)
     if too_many > MAX_IMAGES:
         raise ToolError(f"{tool} returned {too_many} images, more than {MAX_IMAGES}: ask for less")
-    size = sum(len(one.text) for one in result.evidence)
+    size = sum(len(item.text) for item in result.evidence)
     if result.data is not None:
         size = max(size, len(json.dumps(result.data, ensure_ascii=False)))
     if size > MAX_TEXT:

@@ -48,7 +48,7 @@ def white_cells(pixels: NDArray[np.uint8]) -> list[Cell]:
     height, width = pixels.shape[:2]
     shown = stain(pixels)
     labels, count = components(nuclei(pixels))
-    found = []
+    results = []
     for label, (left, top, right, bottom, area) in enumerate(boxes_of(labels, count), 1):
         if area < LEAST_AREA:
             continue
@@ -61,5 +61,5 @@ def white_cells(pixels: NDArray[np.uint8]) -> list[Cell]:
         )
         # the share of the stain over its threshold, and of the area over the least
         depth = float(shown[labels == label].mean()) / (2.5 * LEAST_STAIN)
-        found.append(Cell(box, round(min(1.0, depth) * min(1.0, area / (1.5 * LEAST_AREA)), 2)))
-    return sorted(found, key=lambda cell: cell.box)
+        results.append(Cell(box, round(min(1.0, depth) * min(1.0, area / (1.5 * LEAST_AREA)), 2)))
+    return sorted(results, key=lambda cell: cell.box)

@@ -50,7 +50,7 @@ def cells(pixels: NDArray[np.uint8]) -> Segmented:
     large = kept.repeat(blood.BLOCK, axis=0).repeat(blood.BLOCK, axis=1)
     height, width = pixels.shape[:2]
     mask = np.pad(large, ((0, height - large.shape[0]), (0, width - large.shape[1])))
-    sure = [one.confidence for one in blood.white_cells(pixels)]
+    sure = [cell.confidence for cell in blood.white_cells(pixels)]
     return Segmented(mask, float(mask.mean()), "the picture", sum(sure) / len(sure) if sure else 0.0)
 
 
@@ -81,9 +81,9 @@ def parts(mask: Mask, least: int) -> list[Part]:
     labels, count = components(mask)
     if count > MOST_PARTS:
         raise ToolError(f"the mask has {count:,} parts, more than {MOST_PARTS:,}: it is noise")
-    found = [
+    results = [
         Part(area, right - left, bottom - top, (left, top, right, bottom))
         for left, top, right, bottom, area in boxes_of(labels, count)
         if area >= least
     ]
-    return sorted(found, key=lambda part: (-part.area, part.box))
+    return sorted(results, key=lambda part: (-part.area, part.box))

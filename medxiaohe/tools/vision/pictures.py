@@ -55,8 +55,8 @@ def region(
     """What a tool saw in an image, with its place in the original file. `box` is in pixels of what the ref
     shows."""
     left, top = ref.box[:2] if ref.box else (0, 0)
-    where = (box[0] + left, box[1] + top, box[2] + left, box[3] + top) if box else ref.box
-    place = "" if where is None else ",".join(map(str, where))
+    location = (box[0] + left, box[1] + top, box[2] + left, box[3] + top) if box else ref.box
+    place = "" if location is None else ",".join(map(str, location))
     return Evidence(
         f"{by}/{ref.sha256[:12] or ref.uri.rpartition('/')[2]}{f'/{place}' if place else ''}",
         text,
@@ -65,6 +65,6 @@ def region(
         score=score,
         kind="region",
         sha256=ref.sha256,
-        at=Locator(box=where, frame=ref.frame),
+        at=Locator(box=location, frame=ref.frame),
         by=by,
     )

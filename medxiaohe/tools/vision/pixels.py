@@ -115,7 +115,7 @@ def boxes_of(labels: NDArray[np.int64], count: int) -> list[tuple[int, int, int,
     """left, top, right, bottom (exclusive) and area in pixels of each label from 1 on."""
     ys, xs = np.nonzero(labels)
     which = labels[ys, xs]
-    found = []
+    results = []
     area = np.bincount(which, minlength=count + 1)
     left, top = np.full(count + 1, labels.shape[1]), np.full(count + 1, labels.shape[0])
     right, bottom = np.zeros(count + 1, dtype=int), np.zeros(count + 1, dtype=int)
@@ -124,7 +124,7 @@ def boxes_of(labels: NDArray[np.int64], count: int) -> list[tuple[int, int, int,
     np.maximum.at(right, which, xs + 1)
     np.maximum.at(bottom, which, ys + 1)
     for label in range(1, count + 1):
-        found.append(
+        results.append(
             (int(left[label]), int(top[label]), int(right[label]), int(bottom[label]), int(area[label]))
         )
-    return found
+    return results

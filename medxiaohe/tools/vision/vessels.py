@@ -69,14 +69,14 @@ def _ridges(shape: tuple[int, ...], scale: float, longer: float) -> list[Plane]:
     """Transfer functions: minus the second derivative across, of a Gaussian that is `longer` along."""
     fy = np.fft.fftfreq(shape[0])[:, None] * 2 * np.pi
     fx = np.fft.rfftfreq(shape[1])[None, :] * 2 * np.pi
-    found = []
+    results = []
     for turn in range(DIRECTIONS):
         angle = np.pi * turn / DIRECTIONS
         along, across = fx * np.cos(angle) + fy * np.sin(angle), fy * np.cos(angle) - fx * np.sin(angle)
-        found.append(
+        results.append(
             (across * scale) ** 2 * np.exp(-0.5 * ((across * scale) ** 2 + (along * scale * longer) ** 2))
         )
-    return found
+    return results
 
 
 def _continued(plane: Plane, known: Mask) -> Plane:

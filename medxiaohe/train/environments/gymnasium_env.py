@@ -118,7 +118,9 @@ def _line(message: Message) -> str:
     """A message as text: its words, its calls, and the words of results; images are in `info`."""
     calls = [f"{call.name}({json.dumps(dict(call.arguments), ensure_ascii=False)})" for call in message.calls]
     results = [part for part in message.parts if isinstance(part, ToolResult)]
-    texts = [one.error or " ".join(str(p) for p in one.parts if isinstance(p, str)) for one in results]
+    texts = [
+        result.error or " ".join(str(p) for p in result.parts if isinstance(p, str)) for result in results
+    ]
     return f"{message.role}: " + "\n".join(filter(None, (message.text, *calls, *texts)))
 
 

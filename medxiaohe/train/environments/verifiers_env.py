@@ -121,7 +121,9 @@ class TalkHarness(vf.Harness[TalkHarnessConfig]):  # type: ignore[misc]
 def answered(sample: Sample, trace: vf.Trace) -> Trace:
     """What another harness recorded, as a trace: the prompt and its last words."""
     replies = (
-        [one for one in trace.branches[-1].messages if one.role == "assistant"] if trace.branches else []
+        [message for message in trace.branches[-1].messages if message.role == "assistant"]
+        if trace.branches
+        else []
     )
     text = replies[-1].content if replies else ""
     last = Message("assistant", (text if isinstance(text, str) else "",))

@@ -123,13 +123,15 @@ def export(
 
 
 def _kind(data: Path) -> str:
-    found = [kind for kind, file in FILES.items() if (data / file).is_file() and (data / file).stat().st_size]
-    if len(found) != 1:
+    results = [
+        kind for kind, file in FILES.items() if (data / file).is_file() and (data / file).stat().st_size
+    ]
+    if len(results) != 1:
         raise ConfigError(
-            f"{data} has rows for {', '.join(found) or 'nothing'}: say which to export, as --kind"
+            f"{data} has rows for {', '.join(results) or 'nothing'}: say which to export, as --kind"
             f" {'|'.join(FILES)}"
         )
-    return found[0]
+    return results[0]
 
 
 def _said(

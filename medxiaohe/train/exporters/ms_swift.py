@@ -110,5 +110,5 @@ def files(job: Job) -> dict[str, str]:
         if job.kind == "dpo":
             values |= {"rlhf_type": "dpo", "beta": getattr(s, "beta", 0.1)}
     command = f"swift {VERBS[job.kind]} {job.place / 'train.yaml'}"
-    found = {"train.yaml": settings_yaml(values), "README.md": f"pip install ms-swift\n\n    {command}\n"}
-    return found | ({"reward.py": REWARD} if job.kind == "rl" else {})
+    result = {"train.yaml": settings_yaml(values), "README.md": f"pip install ms-swift\n\n    {command}\n"}
+    return result | ({"reward.py": REWARD} if job.kind == "rl" else {})

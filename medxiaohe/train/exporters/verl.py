@@ -87,9 +87,9 @@ def write(kind: str, draft: Path, rows: Sequence[dict[str, Any]]) -> str:
     import pyarrow.parquet as pq
 
     with_images = any(row["images"] for row in rows)
-    kept = [{key: value for key, value in row.items() if key != "images" or with_images} for row in rows]
+    selected = [{key: value for key, value in row.items() if key != "images" or with_images} for row in rows]
     with io.storage(draft):
-        pq.write_table(pa.Table.from_pylist(kept), draft / "data.parquet")
+        pq.write_table(pa.Table.from_pylist(selected), draft / "data.parquet")
     return "data.parquet"
 
 
@@ -98,8 +98,8 @@ def files(job: Job) -> dict[str, str]:
     program = "verl.trainer.main_ppo" if job.kind == "rl" else "verl.trainer.sft_trainer"
     start = "python -m" if job.kind == "rl" else "torchrun --standalone --nproc_per_node 8 -m"
     command = f"{start} {program} --config-path {job.place} --config-name train"
-    found = {"train.yaml": settings_yaml(config), "README.md": f"pip install verl\n\n    {command}\n"}
-    return found | ({"reward.py": REWARD} if job.kind == "rl" else {})
+    result = {"train.yaml": settings_yaml(config), "README.md": f"pip install verl\n\n    {command}\n"}
+    return result | ({"reward.py": REWARD} if job.kind == "rl" else {})
 
 
 def _model(job: Job) -> dict[str, Any]:

@@ -21,18 +21,18 @@ TOGETHER = 32
 def outputs(learner: Learner, held: Tensors) -> dict[str, Any]:
     """Of each pair: image and text vectors, logits of tags, nats and tokens of its report."""
     learner.student.eval()
-    found: dict[str, list[Any]] = {name: [] for name in ("image", "text", "logits", "nats", "tokens")}
+    result: dict[str, list[Any]] = {name: [] for name in ("image", "text", "logits", "nats", "tokens")}
     for start in range(0, len(held.pairs), TOGETHER):
         batch = held.batch(list(range(start, min(start + TOGETHER, len(held.pairs)))))
         draw = torch.Generator().manual_seed(start)  # of the control with drawn reports
         tokens, image, logits = learner.look(batch, "student", draw)
-        found["image"].append(image)
-        found["text"].append(learner.network.text_vector(batch.words))
-        found["logits"].append(logits)
+        result["image"].append(image)
+        result["text"].append(learner.network.text_vector(batch.words))
+        result["logits"].append(logits)
         count = (batch.words[:, 1:] != PAD).sum()
-        found["nats"].append(objectives.language(learner.network, tokens, batch.words)[None] * count)
-        found["tokens"].append(count[None])
-    return {name: torch.cat(rows).numpy() for name, rows in found.items()}
+        result["nats"].append(objectives.language(learner.network, tokens, batch.words)[None] * count)
+        result["tokens"].append(count[None])
+    return {name: torch.cat(rows).numpy() for name, rows in result.items()}
 
 
 def examine(

@@ -121,11 +121,11 @@ class Learner:
 
     def tensors(self) -> dict[str, Any]:
         """Student, teacher and queue."""
-        found = {f"queue {name}": value for name, value in self.queue.state().items()}
+        result = {f"queue {name}": value for name, value in self.queue.state().items()}
         for side in ("student", "teacher"):
             state = getattr(self, side).state_dict()
-            found |= {f"{side} {name}": value for name, value in state.items()}
-        return found
+            result |= {f"{side} {name}": value for name, value in state.items()}
+        return result
 
     def load(self, tensors: dict[str, Any]) -> None:
         """What `tensors` gave."""

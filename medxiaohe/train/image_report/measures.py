@@ -48,12 +48,12 @@ def by_tag(
         training: share of the training reports that affirm each tag, [tags].
         rare: below this share a tag is rare.
     """
-    found = {name: auc(logits[:, i], labels[:, i]) for i, name in enumerate(tags)}
+    result = {name: auc(logits[:, i], labels[:, i]) for i, name in enumerate(tags)}
     groups: dict[str, list[float]] = {"rare": [], "common": []}
     for i, name in enumerate(tags):
-        value = found[name]
+        value = result[name]
         if value is not None and training[i] > 0:
             groups["rare" if training[i] < rare else "common"].append(value)
     means = {f"auc_{name}": round(float(np.mean(one)), 4) for name, one in groups.items() if one}
     counts = {f"tags_{name}": len(one) for name, one in groups.items()}
-    return means | counts | {"auc": {name: round(v, 4) for name, v in found.items() if v is not None}}
+    return means | counts | {"auc": {name: round(v, 4) for name, v in result.items() if v is not None}}

@@ -63,4 +63,4 @@ class Tensors:
         words = self.words[numbers]
         words = words[:, : int((words != 0).sum(1).max())]  # no column of padding alone
         own = (self.triplets, self.labels, self.study, self.patient, self.report)
-        return Batch(images, words, *(one[numbers] for one in own))
+        return Batch(images, words, *(item[numbers] for item in own))

@@ -61,9 +61,9 @@ def read(
         raise DataError(f"{folder}: none of {', '.join(FILES)}: give a mixture or a data.read stage")
     found, left_out = [], {"no image": 0, "no report": 0, "split": 0, "more images": 0}
     for sample in track(_samples(files), f"findings of reports, {split}"):
-        wanted = sample.split == split if split in HELD_OUT else sample.split not in HELD_OUT
+        requested = sample.split == split if split in HELD_OUT else sample.split not in HELD_OUT
         report = report_of(sample)
-        why = "" if wanted else "split"
+        why = "" if requested else "split"
         why = why or ("" if sample.images else "no image") or ("" if report else "no report")
         if why:
             left_out[why] += 1

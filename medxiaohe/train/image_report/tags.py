@@ -32,7 +32,7 @@ class Tag:
 
 def read(path: Path = FILE) -> list[Tag]:
     """The tags of a file, in order; DataError for a row that is none, or for fewer than two."""
-    found = []
+    results = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip() or line.startswith(("#", "tag\t")):
             continue
@@ -42,16 +42,16 @@ def read(path: Path = FILE) -> list[Tag]:
                 f"{path}:{number}: a tag has four columns (tag, group, findings, terms), the first and third"
                 " with words"
             )
-        several = [tuple(one.strip() for one in cell.split("|") if one.strip()) for cell in cells[2:]]
-        found.append(Tag(cells[0], cells[1], *several))
-    if len(found) < 2 or len({tag.name for tag in found}) < len(found):
+        several = [tuple(item.strip() for item in cell.split("|") if item.strip()) for cell in cells[2:]]
+        results.append(Tag(cells[0], cells[1], *several))
+    if len(results) < 2 or len({tag.name for tag in results}) < len(results):
         raise DataError(f"{path}: it must have two tags or more, with names that differ")
-    return found
+    return results
 
 
 def labels(tags: Sequence[Tag], findings: Iterable[Finding]) -> list[int]:
     """Which tags a report affirms: 1 for each whose finding is present or possible."""
-    affirmed = {one.name for one in findings if one.status in ("present", "possible")}
+    affirmed = {finding.name for finding in findings if finding.status in ("present", "possible")}
     return [int(any(name in affirmed for name in tag.findings)) for tag in tags]
 
 
@@ -91,11 +91,11 @@ def from_tree(tags: Sequence[Tag], tree: Tree) -> tuple[Relation, list[str]]:
 
 def _above(tree: Tree, id: str) -> set[str]:
     """An entity and what lies at most STEPS above it, without what is too general."""
-    level, found = {id}, {id}
+    level, result = {id}, {id}
     for _ in range(STEPS):
-        level = {p for one in level for p in tree.entities[one].parents if tree.layer(p) > TOO_GENERAL}
-        found |= level
-    return found
+        level = {p for item in level for p in tree.entities[item].parents if tree.layer(p) > TOO_GENERAL}
+        result |= level
+    return result
 
 
 def shuffled(relation: Relation, seed: int) -> Relation:

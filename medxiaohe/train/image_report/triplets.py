@@ -17,24 +17,24 @@ Triplet = tuple[str, str, str]
 
 def triplets(findings: Sequence[Finding], most: int = MOST) -> list[Triplet]:
     """The triplets of a report, each once: first what is and is not there, then sides, degrees and places."""
-    found: dict[Triplet, None] = {}
-    for one in findings:
-        found[one.name, "is", one.status] = None
-    for one in findings:
+    result: dict[Triplet, None] = {}
+    for finding in findings:
+        result[finding.name, "is", finding.status] = None
+    for finding in findings:
         for trait in TRAITS:
-            if value := getattr(one, trait):
-                found[one.name, trait, value] = None
-        for place in sorted(one.places):
-            found[one.name, "place", place] = None
-    return list(found)[:most]
+            if value := getattr(finding, trait):
+                result[finding.name, trait, value] = None
+        for place in sorted(finding.places):
+            result[finding.name, "place", place] = None
+    return list(result)[:most]
 
 
 def terms_of(reports: Iterable[Sequence[Triplet]]) -> list[str]:
     """Every word of some triplets, sorted, behind an empty one whose number stands for none."""
-    return ["", *sorted({word for report in reports for one in report for word in one})]
+    return ["", *sorted({word for report in reports for item in report for word in item})]
 
 
 def numbered(report: Sequence[Triplet], terms: dict[str, int], most: int) -> list[list[int]]:
     """[most, 3]: the triplets whose words are known, then zeros."""
-    rows = [[terms[word] for word in one] for one in report if all(word in terms for word in one)][:most]
+    rows = [[terms[word] for word in item] for item in report if all(word in terms for word in item)][:most]
     return rows + [[0, 0, 0]] * (most - len(rows))

@@ -84,17 +84,17 @@ def plan(
         rising: of each row whether it belongs to what is seldom at the start and frequent at the end, in a
             straight line (the share of reasoning).
     """
-    found = Plan()
+    result = Plan()
     if any(rising) and not all(rising):
         shuffle = random.Random(seed)
-        found.extend(_rising(lengths, batch_size, num_batches, shuffle, pack_to, rising), num_batches)
-        return found
+        result.extend(_rising(lengths, batch_size, num_batches, shuffle, pack_to, rising), num_batches)
+        return result
     epoch = 0
-    while len(found) < num_batches:
+    while len(result) < num_batches:
         shuffle = random.Random(seed if epoch == 0 else f"{seed} epoch {epoch}")
-        found.extend(_epoch(lengths, batch_size, pack_to, shuffle), num_batches)
+        result.extend(_epoch(lengths, batch_size, pack_to, shuffle), num_batches)
         epoch += 1
-    return found
+    return result
 
 
 def _epoch(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: random.Random) -> Iterator[Batch]:
@@ -154,8 +154,8 @@ def _rising(
     places = array("d")  # in the run, 1 is its end; `each` of every row
     for rises in rising:
         for epoch in range(each):
-            place = (epoch + shuffle.random()) / epochs
-            places.append(math.sqrt(place) if rises and place < 1 else place)
+            path = (epoch + shuffle.random()) / epochs
+            places.append(math.sqrt(path) if rises and path < 1 else path)
     order = np.argsort(np.frombuffer(places), kind="stable") // each
     del places
     # the batches of a window are shuffled: in a short run a whole window would level the schedule out

@@ -39,10 +39,10 @@ def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> float:
     }
     model.zero_grad(set_to_none=True)
     torch.set_rng_state(state)
-    wanted = {"language"} if parts.language != "frozen" else set()
+    requested = {"language"} if parts.language != "frozen" else set()
     if first[True] is not None:  # text alone cannot reach the projector or the vision tower
-        wanted |= {name for name in ("projector", "vision") if getattr(parts, name)}
-    if missing := wanted - reached:
+        requested |= {name for name in ("projector", "vision") if getattr(parts, name)}
+    if missing := requested - reached:
         raise ModelError(
             f"no gradient reaches the {' and '.join(sorted(missing))}, which was to be trained: check parts"
             " and data"

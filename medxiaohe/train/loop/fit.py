@@ -153,14 +153,14 @@ def train_on(
         limit(loaded.processor, settings.min_pixels, settings.max_pixels)
     inputs = [io.content(data, file)]
     inputs += [io.content(validation, validating.FILE)] if validation is not None else []
-    place = io.scratch(out, [label, decisive(settings), *inputs, identity(base), code()])
+    scratch = io.scratch(out, [label, decisive(settings), *inputs, identity(base), code()])
     rows = Rows(
         data / file,
         loaded.processor,
         reading(base, settings),
         f"render {file}",
         settings.augment,
-        work=place,
+        work=scratch,
         workers=settings.dataloader_num_workers,
     )
     if not len(rows):
@@ -169,8 +169,8 @@ def train_on(
         raise DataError(f"{label}: no rows to train on: {why}")
     held = None
     if validation is not None:
-        held = validating.rows(validation, settings, file, loaded.processor, reading(base, settings), place)
-    return fit(rows, loaded, settings, out, place, label, held)
+        held = validating.rows(validation, settings, file, loaded.processor, reading(base, settings), scratch)
+    return fit(rows, loaded, settings, out, scratch, label, held)
 
 
 def reading(base: str, settings: FitSettings) -> Reading:
@@ -239,8 +239,8 @@ def _fit(
         raise ConfigError(
             f"rising: no rows of {', '.join(sorted(unknown))}: the sources are {', '.join(sorted(sources))}"
         )
-    wanted = {number for number, name in enumerate(sources) if name in settings.rising}
-    rising = bytes(number in wanted for number in rows.index.source) if wanted else b""
+    requested = {number for number, name in enumerate(sources) if name in settings.rising}
+    rising = bytes(number in requested for number in rows.index.source) if requested else b""
     batches = plans.plan(
         lengths, settings.per_device_train_batch_size, num_batches, settings.seed, pack_to, rising
     )

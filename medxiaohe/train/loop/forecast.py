@@ -95,12 +95,12 @@ def of_recipe(recipe: Recipe, gpu: Gpu, count: int, rows: Rows, mfu: float = MFU
         ConfigError: the recipe trains nothing, or the size of its model is not known.
     """
     stages = {stage.name: stage for stage in recipe.stages}
-    found = [
+    results = [
         _of_stage(stage, stages, gpu, count, rows, mfu) for stage in recipe.stages if stage.uses in KINDS
     ]
-    if not found:
+    if not results:
         raise ConfigError(f"{recipe.name} has no stage to estimate: one of {', '.join(KINDS)}")
-    return found
+    return results
 
 
 def _of_stage(
@@ -112,18 +112,18 @@ def _of_stage(
     seconds = (
         None if steps is None else steps * step_seconds(stage.uses, settings, name, gpu, count, rows, mfu)
     )
-    found = Forecast(
+    result = Forecast(
         stage.name, stage.uses, name, needs, room, steps, None if seconds is None else seconds / 3600
     )
-    if found.total <= room:
-        return found
-    changes, total = [], found.total
+    if result.total <= room:
+        return result
+    changes, total = [], result.total
     for change, changed in _remedies(settings, count):
         changes.append(change)
         total = sum(memory(stage.uses, changed, name, gpu, count, rows).values())
         if total <= room:
             break
-    return replace(found, changes=tuple(changes), needs_then=total, fits=total <= room)
+    return replace(result, changes=tuple(changes), needs_then=total, fits=total <= room)
 
 
 def base_of(stage: Stage, stages: Mapping[str, Stage]) -> str:
@@ -160,19 +160,19 @@ def memory(uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows
         pairs = 2 if uses == "train.dpo" else 1
         positions = pairs * batch * _longest(uses, settings, rows)
         one = estimate.memory(model, positions, pairs * images, BYTES, **options)
-    found = {field.name: int(getattr(one, field.name)) for field in fields(one)}
+    result = {field.name: int(getattr(one, field.name)) for field in fields(one)}
     if uses == "train.dpo" and is_full:
-        found["reference"] = parts_of.sizes(model)["total_parameters"] * BYTES
+        result["reference"] = parts_of.sizes(model)["total_parameters"] * BYTES
     if getattr(settings, "use_vllm", False):
-        found |= {"cache": 0, "vllm": int(settings.vllm_gpu_memory_utilization * gpu.memory)}
+        result |= {"cache": 0, "vllm": int(settings.vllm_gpu_memory_utilization * gpu.memory)}
     if getattr(settings, "sharding", "none") == "fsdp":
-        gathered = found["weights"] // model.config.get_text_config().num_hidden_layers  # of one layer
-        found |= {part: found[part] // count for part in ("weights", "gradients", "optimizer", "casts")}
-        found["gathered"] = gathered
+        gathered = result["weights"] // model.config.get_text_config().num_hidden_layers  # of one layer
+        result |= {part: result[part] // count for part in ("weights", "gradients", "optimizer", "casts")}
+        result["gathered"] = gathered
     # answers are drawn before a step is computed: the larger of the two counts
-    step_bytes = sum(found[part] for part in STEP)
-    found |= {"cache": 0} if found["cache"] <= step_bytes else dict.fromkeys(STEP, 0)
-    return {part: size for part, size in found.items() if size}
+    step_bytes = sum(result[part] for part in STEP)
+    result |= {"cache": 0} if result["cache"] <= step_bytes else dict.fromkeys(STEP, 0)
+    return {part: size for part, size in result.items() if size}
 
 
 def prepared(settings: Any, name: str) -> Any:
@@ -191,8 +191,8 @@ def _longest(uses: str, settings: Any, rows: Rows) -> int:
 
 
 def _recomputes(settings: Any) -> bool:
-    wanted = getattr(settings, "gradient_checkpointing", None)
-    return True if wanted is None else bool(wanted)  # null: on an accelerator
+    requested = getattr(settings, "gradient_checkpointing", None)
+    return True if requested is None else bool(requested)  # null: on an accelerator
 
 
 def _remedies(settings: Any, count: int) -> Iterator[tuple[str, Any]]:

@@ -34,13 +34,13 @@ class Preference:
 def read(path: Path) -> list[Preference]:
     """The pairs of a file, in order; DataError names the line of one that lacks a column, or that prefers
     nothing."""
-    found = [_pair(row, f"{path}:{number}", number) for number, row in enumerate(io.read_jsonl(path), 1)]
-    if not found:
+    results = [_pair(row, f"{path}:{number}", number) for number, row in enumerate(io.read_jsonl(path), 1)]
+    if not results:
         raise DataError(
             f"{path} holds no pair: make some with train.preferences, or write rows of prompt, chosen and"
             " rejected"
         )
-    return found
+    return results
 
 
 def _pair(row: dict[str, Any], where: str, number: int) -> Preference:
@@ -91,8 +91,8 @@ class PairRows:
             both = self.both(number)
             self.sizes.append(
                 Size(
-                    max(len(one.tokens) for one in both),
-                    sum(sum(one.mask) for one in both),
+                    max(len(item.tokens) for item in both),
+                    sum(sum(item.mask) for item in both),
                     both[0].num_images,
                 )
             )

@@ -156,8 +156,8 @@ def _publish(trainer: Any, parts: Path, folder: Path, whole: bool = False) -> No
 def _trained(model: Any) -> dict[str, Any]:
     """What training changes: weights with gradients, and buffers that layers keep (running means)."""
     weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    kept = set(model.state_dict())
-    return weights | {f"buffer {name}": value for name, value in model.named_buffers() if name in kept}
+    selected = set(model.state_dict())
+    return weights | {f"buffer {name}": value for name, value in model.named_buffers() if name in selected}
 
 
 def _optimizer_state(trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -181,23 +181,23 @@ def _optimizer_state(trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _flat(entries: Mapping[str, Any]) -> dict[str, Any]:
     """The state of a weight with the scales that bitsandbytes has in a mapping of its own as "NAME INNER"."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, value in entries.items():
         inner = value.items() if isinstance(value, Mapping) else [("", value)]
-        found |= {f"{name} {key}".strip(): one for key, one in inner}
-    return found
+        result |= {f"{name} {key}".strip(): one for key, one in inner}
+    return result
 
 
 def _nested(entries: Mapping[str, Any]) -> dict[str, Any]:
     """What `_flat` was given."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, value in entries.items():
         name, _, inner = key.partition(" ")
         if inner:
-            found.setdefault(name, {})[inner] = value
+            result.setdefault(name, {})[inner] = value
         else:
-            found[name] = value
-    return found
+            result[name] = value
+    return result
 
 
 def _random_state() -> tuple[dict[str, Any], dict[str, Any]]:

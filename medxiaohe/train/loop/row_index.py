@@ -59,11 +59,11 @@ class Reading:
 
     def processor(self) -> Any:
         """Open the processor with these settings."""
-        found = checkpoint.processor(self.model)
-        set_thinking(found, self.thinking)
+        result = checkpoint.processor(self.model)
+        set_thinking(result, self.thinking)
         if self.min_pixels or self.max_pixels:
-            families.of(found).limit_pixels(found, self.min_pixels, self.max_pixels)
-        return found
+            families.of(result).limit_pixels(result, self.min_pixels, self.max_pixels)
+        return result
 
 
 @dataclass(frozen=True)

@@ -57,15 +57,16 @@ def refuse(settings: TrainerSettings, device: str, sharding: str = "none") -> No
             f"optim: {settings.optim} keeps a state that FSDP2 cannot shard: set optim to adamw_torch, or"
             " sharding to none"
         )
-    wanted = ATTENTION_NEEDS.get(settings.attn_implementation)
-    if wanted and importlib.util.find_spec(wanted[0]) is None:
+    requested = ATTENTION_NEEDS.get(settings.attn_implementation)
+    if requested and importlib.util.find_spec(requested[0]) is None:
         raise MissingExtra(
-            f"attn_implementation: {settings.attn_implementation} needs {wanted[0]}: pip install {wanted[1]},"
+            f"attn_implementation: {settings.attn_implementation} needs {requested[0]}: pip install"
+            f" {requested[1]},"
             " or set attn_implementation to sdpa"
         )
     if settings.use_liger_kernel and importlib.util.find_spec("liger_kernel") is None:
         raise MissingExtra("use_liger_kernel: true needs liger_kernel: pip install liger-kernel")
-    if device == "cpu" and (wanted or settings.use_liger_kernel):
+    if device == "cpu" and (requested or settings.use_liger_kernel):
         name = "use_liger_kernel: true" if settings.use_liger_kernel else settings.attn_implementation
         raise ConfigError(f"{name} needs a GPU, and torch sees none: leave it out")
 

@@ -131,20 +131,20 @@ def samples(validation: Path, settings: ValidationSettings, documents: bool) -> 
     Raises:
         DataError: there is no such row.
     """
-    found = [
+    results = [
         sample
         for sample in io.read_samples(validation / FILE)
         if sample.split == "validation"
         and (sample.is_document if documents else sample.messages[-1].role == "assistant")
     ]
-    if not found:
+    if not results:
         what = "documents" if documents else "answered conversations"
         raise DataError(
             f"{validation} has no {what} of the split validation: state it in the rows, or set"
             " hold_out_validation of their source in data.read"
         )
-    found.sort(key=lambda sample: (io.unit_interval("validation", sample.id), sample.id))
-    return found[: settings.max_eval_samples or None]
+    results.sort(key=lambda sample: (io.unit_interval("validation", sample.id), sample.id))
+    return results[: settings.max_eval_samples or None]
 
 
 def rows(
@@ -190,8 +190,8 @@ def losses(history: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
 
 def best(history: Sequence[Mapping[str, Any]]) -> tuple[int, float] | None:
     """Step and loss of the lowest validation loss, the first of equal ones."""
-    found = [(loss, step) for step, loss in losses(history) if math.isfinite(loss)]
-    return (min(found)[1], min(found)[0]) if found else None
+    results = [(loss, step) for step, loss in losses(history) if math.isfinite(loss)]
+    return (min(results)[1], min(results)[0]) if results else None
 
 
 def waited(history: Sequence[Mapping[str, Any]], threshold: float) -> int:
@@ -244,9 +244,9 @@ def evaluating(trainer: type, validation: Validation | None, place: Path) -> Any
 
     class Evaluating(trainer):  # type: ignore[misc, valid-type]
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-            found = {LOSS: held.loss(self)}
+            result = {LOSS: held.loss(self)}
             self.model.eval()  # trainers log what belongs to training otherwise
-            self.log(dict(found))
+            self.log(dict(result))
             self.model.train()
             lowest = best(self.state.log_history)
             if settings.load_best_model_at_end and lowest and lowest[0] == self.state.global_step:
@@ -254,7 +254,7 @@ def evaluating(trainer: type, validation: Validation | None, place: Path) -> Any
                 self._drop_old(lowest[0])
             if stopped(self.state.log_history, settings):
                 self.control.should_training_stop = True
-            return found
+            return result
 
         def _drop_old(self, step: int) -> None:
             """Delete weights that neither this run nor one from a checkpoint would return to."""

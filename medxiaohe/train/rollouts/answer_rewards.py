@@ -72,11 +72,13 @@ class Rewarding:
         groups: dict[tuple[str, bool], list[int]] = {}
         for number, (sample, _) in enumerate(pairs):
             groups.setdefault((sample.source, self.rubric.has(sample)), []).append(number)
-        found: dict[int, Reward] = {}
+        result: dict[int, Reward] = {}
         for (source, has_rubric), numbers in groups.items():
             chosen = [pairs[i] for i in numbers]
-            found |= zip(numbers, self._group(self.tasks[source].scorers[0], has_rubric, chosen), strict=True)
-        return [found[i] for i in range(len(pairs))]
+            result |= zip(
+                numbers, self._group(self.tasks[source].scorers[0], has_rubric, chosen), strict=True
+            )
+        return [result[i] for i in range(len(pairs))]
 
     def _group(self, scorer: Scorer, has_rubric: bool, pairs: Sequence[tuple[Sample, Trace]]) -> list[Reward]:
         if self.settings.kind == "hybrid":

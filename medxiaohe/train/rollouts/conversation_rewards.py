@@ -117,10 +117,10 @@ def sampled_tokens(rows: Sequence[Any]) -> dict[int, int]:
     Args:
         rows: Rollouts; a conversation may have several.
     """
-    found: dict[int, int] = {}
+    result: dict[int, int] = {}
     for row in rows:
-        found[id(row.talk)] = found.get(id(row.talk), 0) + sum(row.mask)
-    return found
+        result[id(row.talk)] = result.get(id(row.talk), 0) + sum(row.mask)
+    return result
 
 
 def retrieved_text(talk: Talk) -> str:
@@ -168,10 +168,10 @@ def gains(
         for start in range(0, len(rows), batch_size)
         for value in _mean_log_likelihood(rows[start : start + batch_size], model, processor)
     ]
-    found: list[float | None] = [None] * len(pairs)
+    results: list[float | None] = [None] * len(pairs)
     for i, number in enumerate(numbers):
-        found[number] = nats[2 * i] - nats[2 * i + 1]
-    return found
+        results[number] = nats[2 * i] - nats[2 * i + 1]
+    return results
 
 
 def _ending(messages: Sequence[Message], gold: str, processor: Any, tools: Any) -> Rendered:
@@ -192,7 +192,7 @@ def _mean_log_likelihood(rows: Sequence[Rendered], model: Any, processor: Any) -
     labels = inputs.pop("labels")[:, 1:]
     with torch.no_grad(), parts_of.mixed(model):
         logits = model(**inputs, use_cache=False).logits[:, :-1]
-    found = []
-    for one, label in zip(logits, labels, strict=True):
-        found.append(-float(torch.nn.functional.cross_entropy(one.float(), label, ignore_index=IGNORED)))
-    return found
+    results = []
+    for logit, label in zip(logits, labels, strict=True):
+        results.append(-float(torch.nn.functional.cross_entropy(logit.float(), label, ignore_index=IGNORED)))
+    return results

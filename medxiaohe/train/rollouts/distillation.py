@@ -119,11 +119,11 @@ class Teacher:
 
         with torch.no_grad():
             own = scored(out["prompt_ids"], out["prompt_mask"])
-            told = [self.told(one) for one in rows]
+            told = [self.told(row) for row in rows]
             # as TRL pads them: prompts on the left, so that every completion begins in the same column
             width = max(map(len, told))
             pad = self.processor.tokenizer.pad_token_id
-            gaps = [width - len(one) for one in told]
+            gaps = [width - len(item) for item in told]
             rows_told = [[pad] * gap + one for gap, one in zip(gaps, told, strict=True)]
             rows_seen = [[0] * gap + [1] * len(one) for gap, one in zip(gaps, told, strict=True)]
             prompts = torch.tensor(rows_told, device=device)
@@ -175,9 +175,9 @@ def first_of_turns(mask: Any, most: int) -> Any:
     import torch
 
     counts = torch.zeros_like(mask[:, 0])
-    found = torch.zeros_like(mask)
+    result = torch.zeros_like(mask)
     for at in range(mask.shape[1]):
         # tokens of the turn so far, this one included; 0 outside of turns
         counts = (counts + 1) * mask[:, at]
-        found[:, at] = (counts > 0) & (counts <= most)
-    return found
+        result[:, at] = (counts > 0) & (counts <= most)
+    return result

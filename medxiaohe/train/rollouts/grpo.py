@@ -11,15 +11,16 @@ from typing import Any
 
 from medxiaohe import io, plugins, progress
 from medxiaohe.errors import ConfigError
-from medxiaohe.models.checkpoint import Loaded
+from medxiaohe.models.checkpoint import Loaded, for_trainer
 from medxiaohe.models.render import render_prompt
 from medxiaohe.recipe import ranks
-from medxiaohe.train.loop import estimate, faults
+from medxiaohe.train.loop import estimate, faults, trainer_settings
 from medxiaohe.train.loop import parts as parts_of
 from medxiaohe.train.loop.fit import checkpoints_activations, dataset, device, save
-from medxiaohe.train.loop.resume import newest, restore
+from medxiaohe.train.loop.resume import newest, restore, resumable
 from medxiaohe.train.rollouts import watch
 from medxiaohe.train.rollouts.distillation import PREFIX, Teacher
+from medxiaohe.train.rollouts.grpo_trainer import rolling
 from medxiaohe.types import Message
 
 PASSED_ON = (  # settings that have the name of TRL's
@@ -172,6 +173,49 @@ def callback(meter: progress.Meter, written: Rollouts, settings: Any) -> Any:
     return Show()
 
 
+def build(
+    settings: Any,
+    loaded: Loaded,
+    place: Path,
+    written: Rollouts,
+    *,
+    rollouts: Callable[..., Sequence[Any]],
+    reward: Callable[..., list[float | None]],
+    meter: progress.Meter,
+    label: str,
+) -> Any:
+    """Build the GRPO trainer of `train.rl` and `train.agentic`, which draw answers in different ways.
+
+    Args:
+        settings: of the stage.
+        loaded: the policy with its processor.
+        place: folder of the stage's unfinished work, with its checkpoints.
+        written: rows of the rollouts so far; they are part of a checkpoint.
+        rollouts: (trainer, numbers of prompts) -> what was drawn for each.
+        reward: TRL's reward function, which gets the numbers of the prompts as `row`.
+        meter: of the optimizer steps.
+        label: name of the stage in messages.
+
+    Returns:
+        a GRPOTrainer whose rows are the numbers of the prompts of the whole run
+    """
+    from transformers.trainer_callback import PrinterCallback
+    from trl import GRPOTrainer
+
+    generations = math.ceil(settings.max_steps / settings.num_iterations)
+    policy = parts_of.prepare(loaded.model, settings.parts, settings.seed)
+    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor, written.teacher)(
+        model=trainer_settings.compiled(policy, settings),
+        args=config(settings, place),
+        reward_funcs=reward,
+        train_dataset=numbers(range(generations * prompts_of_a_generation(settings))),
+        processing_class=for_trainer(loaded.processor),
+        callbacks=[callback(meter, written, settings), faults.alarms(label)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
 def train(
     trainer: Any, meter: progress.Meter, written: Rollouts, settings: Any, place: Path, label: str
 ) -> None:
@@ -236,10 +280,10 @@ def metrics(row: Mapping[str, Any]) -> dict[str, Any]:
         "completions/mean_length": "answer_tokens",
         "teacher_gap": "teacher_gap",
     }
-    found = {new: float(row[old]) for old, new in names.items() if old in row}
+    result = {new: float(row[old]) for old, new in names.items() if old in row}
     return {
         "step": row["step"],
-        **{name: round(value, 4) for name, value in found.items() if math.isfinite(value)},
+        **{name: round(value, 4) for name, value in result.items() if math.isfinite(value)},
     }
 
 

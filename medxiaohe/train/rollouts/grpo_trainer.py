@@ -53,24 +53,24 @@ def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None =
 
         def _generate_and_score_completions(self, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
             self.rolled = roll(self, [row["row"] for row in inputs])
-            self._images = [family.joined(one.features) for one in self.rolled]
+            self._images = [family.joined(item.features) for item in self.rolled]
             out = dict(super()._generate_and_score_completions(inputs)) | {"images": list(self._images)}
             if len(firsts := episodes(self.rolled)) < len(self.rolled):
-                places = {id(episode_of(one)): i for i, one in enumerate(firsts)}
-                out["advantages"] = out["advantages"][[places[id(episode_of(one))] for one in self.rolled]]
+                places = {id(episode_of(first)): i for i, first in enumerate(firsts)}
+                out["advantages"] = out["advantages"][[places[id(episode_of(item))] for item in self.rolled]]
             if teacher is not None:
                 out["advantages"] = teacher.advantages(self, out, self.rolled)
                 self._metrics["train"]["teacher_gap"].append(teacher.last)
             return in_passes(out, self.args.steps_per_generation)
 
         def _generate(self, prompts: Sequence[Any]) -> tuple[Any, ...]:
-            ids = [list(one.tokens[: one.num_prompt]) for one in self.rolled]
-            completions = [list(one.tokens[one.num_prompt :]) for one in self.rolled]
+            ids = [list(item.tokens[: item.num_prompt]) for item in self.rolled]
+            completions = [list(item.tokens[item.num_prompt :]) for item in self.rolled]
             _log(self, self.rolled)
-            texts = [[{"role": "assistant", "content": one.answer}] for one in episodes(self.rolled)]
-            masks = [list(one.mask) for one in self.rolled]
-            drawn = [one.logprobs for one in self.rolled]
-            known = None if any(one is None for one in drawn) else drawn
+            texts = [[{"role": "assistant", "content": episode.answer}] for episode in episodes(self.rolled)]
+            masks = [list(item.mask) for item in self.rolled]
+            drawn = [item.logprobs for item in self.rolled]
+            known = None if any(item is None for item in drawn) else drawn
             return ids, completions, masks, texts, known, {}, None, []
 
         def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
@@ -186,7 +186,7 @@ def episode_of(row: Rolled) -> Any:
 
 def episodes(rows: Sequence[Any]) -> list[Any]:
     """The first row of each input, in order."""
-    return list({id(episode_of(one)): one for one in reversed(rows)}.values())[::-1]
+    return list({id(episode_of(row)): row for row in reversed(rows)}.values())[::-1]
 
 
 def _log(trainer: Any, rollouts: Sequence[Rolled]) -> None:
@@ -195,8 +195,8 @@ def _log(trainer: Any, rollouts: Sequence[Rolled]) -> None:
 
     mode = "train" if trainer.model.training else "eval"
     counts: dict[int, float] = {}
-    for one in rollouts:
-        counts[id(episode_of(one))] = counts.get(id(episode_of(one)), 0.0) + sum(one.mask)
+    for rollout in rollouts:
+        counts[id(episode_of(rollout))] = counts.get(id(episode_of(rollout)), 0.0) + sum(rollout.mask)
     written = torch.tensor(list(counts.values()), device=trainer.accelerator.device)
     written = trainer.accelerator.gather(written)
     trainer.state.num_input_tokens_seen += int(written.sum())

@@ -49,7 +49,9 @@ def _ruled_out(sample: Sample, share: float) -> str:
     """Wrong options, always the same ones first: the hint of a smaller share is part of that of a larger
     one."""
     right = {sample.target} | {
-        sample.choices[LETTERS.index(one)] for one in sample.target if one in LETTERS[: len(sample.choices)]
+        sample.choices[LETTERS.index(item)]
+        for item in sample.target
+        if item in LETTERS[: len(sample.choices)]
     }
     wrong = sorted(
         (c for c in sample.choices if c not in right), key=lambda c: io.unit_interval("hint", sample.id, c)

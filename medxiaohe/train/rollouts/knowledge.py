@@ -49,14 +49,14 @@ class Knowledge:
         self.docs = BM25(passages.read(Path(docs))) if docs else None
         self.reports = passages.read(Path(reports)) if reports else []
         self.top_reports, self.top_docs = top_reports, top_docs
-        if missing := next((one.id for one in self.reports if not one.images), ""):
+        if missing := next((report.id for report in self.reports if not report.images), ""):
             raise DataError(
                 f"{reports}: the report {missing!r} has no image, by which reports are found: give it one, or"
                 " use docs"
             )
         own = {ref.uri: ref for sample in samples for ref in sample.images[:1]}
         self.pool = list(own.values())
-        refs = [*self.pool, *(one.images[0] for one in self.reports)]
+        refs = [*self.pool, *(report.images[0] for report in self.reports)]
         self.vectors = (
             dict(zip((ref.uri for ref in refs), vectors(refs, loaded), strict=True)) if refs else {}
         )
@@ -67,12 +67,12 @@ class Knowledge:
 
     def of(self, sample: Sample) -> dict[str, tuple[Evidence, ...]]:
         """What is fetched for a sample, by kind: reports by its first image, passages by its question."""
-        found: dict[str, tuple[Evidence, ...]] = {}
+        result: dict[str, tuple[Evidence, ...]] = {}
         if self.reports and sample.images:
-            found["reports"] = self._nearest(sample.images[0])
+            result["reports"] = self._nearest(sample.images[0])
         if self.docs is not None:
-            (found["docs"],) = self.docs.search([sample.prompt.messages[-1].text], self.top_docs)
-        return {kind: evidence for kind, evidence in found.items() if evidence}
+            (result["docs"],) = self.docs.search([sample.prompt.messages[-1].text], self.top_docs)
+        return {kind: evidence for kind, evidence in result.items() if evidence}
 
     def least_like(self, image: ImageRef) -> ImageRef | None:
         """The image of the other samples that is least like this one; the first of equals."""
@@ -84,7 +84,9 @@ class Knowledge:
         )
 
     def _nearest(self, image: ImageRef) -> tuple[Evidence, ...]:
-        others = [one for one in self.reports if one.images[0].uri != image.uri]  # not its own report
+        others = [
+            report for report in self.reports if report.images[0].uri != image.uri
+        ]  # not its own report
         near = sorted(
             others, key=lambda one: -float(self.vectors[one.images[0].uri] @ self.vectors[image.uri])
         )
@@ -109,7 +111,7 @@ def asked(
                     parts[i], swapped = image, True
             messages[number] = replace(message, parts=tuple(parts))
     blocks = [
-        "\n".join([heading, *(f"[{one.id}] {one.text}" for one in known[kind])])
+        "\n".join([heading, *(f"[{item.id}] {item.text}" for item in known[kind])])
         for kind, heading in (("reports", REPORTS), ("docs", DOCS))
         if kind in known and kind not in without
     ]
@@ -142,11 +144,11 @@ def vectors(refs: Sequence[ImageRef], loaded: Loaded) -> list[np.ndarray]:
 
     if not hasattr(loaded.model, "get_image_features"):
         raise DataError(f"{loaded.name} {BLIND}")
-    found: list[np.ndarray] = []
+    results: list[np.ndarray] = []
     for ref in progress.track(refs, "compare images"):
         row = render_turns([Message("document", (ref,))], loaded.processor)[0]
         with torch.inference_mode():
             seen = loaded.model.get_image_features(**on_device(row.features, loaded.model)).last_hidden_state
         mean = seen.float().reshape(-1, seen.shape[-1]).mean(0)  # over tiles and patches
-        found.append(torch.nn.functional.normalize(mean, dim=0).cpu().numpy())
-    return found
+        results.append(torch.nn.functional.normalize(mean, dim=0).cpu().numpy())
+    return results

@@ -55,16 +55,16 @@ class Schedule:
             for sample in without_signal(self._of(generation - LOOK_AHEAD), self.num_generations):
                 self.resting[sample] = generation + self.rest
         num_samples = len(self.samples)
-        found: list[int] = []
+        results: list[int] = []
         looked_at = 0
-        while len(found) < self.num_prompts and looked_at < num_samples:
+        while len(results) < self.num_prompts and looked_at < num_samples:
             index = (self.place + looked_at) % num_samples
             looked_at += 1
             if self._until(index) <= generation:
-                found.append(index)
+                results.append(index)
         self.place = (self.place + looked_at) % num_samples
         asleep = sorted((i for i in range(num_samples) if self._until(i) > generation), key=self._until)
-        return found + asleep[: self.num_prompts - len(found)]
+        return results + asleep[: self.num_prompts - len(results)]
 
     def _until(self, index: int) -> int:
         return self.resting.get(self.samples[index].id, 0)

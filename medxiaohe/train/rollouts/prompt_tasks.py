@@ -21,7 +21,7 @@ class ScoresPrompts:
         if file is None or not file.is_file():
             return Reads()
         names = {str(row.get("source", "")) for row in io.read_jsonl(file)}
-        found: dict[str, str] = {}
+        result: dict[str, str] = {}
         for name in sorted(names & set(plugins.available("tasks"))):
-            found |= plugin_files("tasks", name)
-        return Reads(code=found)
+            result |= plugin_files("tasks", name)
+        return Reads(code=result)

@@ -123,7 +123,7 @@ def roll(
         for one in own[:-1] if talk.was_cut else own:
             if one.finished and not one.marked:  # TRL takes a row without the mark for one that was cut off
                 one.add(Rendered((processor.tokenizer.eos_token_id,), (False,)), False)
-    return [one for own in rows for one in own]
+    return [item for own in rows for item in own]
 
 
 def stops(asks: Sequence[Ask]) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def _turns(
     """The rows on which the policy goes on, with its asks and their steps; a talk of which a row gets too
     long ends."""
     last = rows[-1] if rows else None
-    found = []
+    results = []
     for n, ask in talk.pending.items():
         if last is not None and last.continues(ask):
             one, last = last, None  # a second ask that continues it has a row of its own
@@ -152,15 +152,15 @@ def _turns(
         if rows and len(one.tokens) + len(piece.tokens) >= max_tokens:
             talk.cut(f"longer than max_length {max_tokens} tokens with what the tools answered")
             return []
-        found.append((one, n, ask, piece))
-    for one, _, ask, piece in found:
+        results.append((one, n, ask, piece))
+    for one, _, ask, piece in results:
         if one.tokens:
             one.add(piece, False)
         else:
             one.asked, one.tools = tuple(ask.messages), tuple(ask.tools)
             one.begin(piece)
             rows.append(one)
-    return [(one, n, ask) for one, n, ask, _ in found]
+    return [(one, n, ask) for one, n, ask, _ in results]
 
 
 def _turn(

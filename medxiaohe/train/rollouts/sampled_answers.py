@@ -109,20 +109,20 @@ def draw(
 
 def wanted(samples: Sequence[Sample], settings: DrawSettings) -> list[Sample]:
     """The samples that the settings ask for, in their order."""
-    found = [sample for sample in samples if not settings.sources or sample.source in settings.sources]
+    results = [sample for sample in samples if not settings.sources or sample.source in settings.sources]
     sizes = {
         sample.id: len(" ".join(message.text for message in sample.prompt.messages).split())
-        for sample in found
+        for sample in results
     }
     most = settings.max_words or max(sizes.values(), default=0)
-    found = [sample for sample in found if settings.min_words <= sizes[sample.id] <= most]
-    if not found:
+    results = [sample for sample in results if settings.min_words <= sizes[sample.id] <= most]
+    if not results:
         sources = Counter(sample.source for sample in samples)
         raise DataError(
             f"none of {len(samples)} prompts ({dict(sources)}) is left by sources, min_words and max_words:"
             " loosen them"
         )
-    return found[: settings.limit or None]
+    return results[: settings.limit or None]
 
 
 def _answers(

@@ -149,8 +149,8 @@ class ServedPolicy:
         folder = self._place / name
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
-        told = {"lora_name": name, "lora_path": str(folder.absolute())}
-        self._post("/load_lora_adapter", told, unless="already")
+        result = {"lora_name": name, "lora_path": str(folder.absolute())}
+        self._post("/load_lora_adapter", result, unless="already")
         if self._loaded:
             self._post("/unload_lora_adapter", {"lora_name": self._loaded})
             shutil.rmtree(self._place / self._loaded, ignore_errors=True)

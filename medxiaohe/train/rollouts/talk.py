@@ -132,7 +132,7 @@ class Talk:
     def used(self) -> bool:
         """Whether a tool has answered, not with an error."""
         got = (step.got for step in self._run.steps)
-        return any(isinstance(one, ToolResult) and not one.error for one in got)
+        return any(isinstance(item, ToolResult) and not item.error for item in got)
 
     def measured(self, tokens: int) -> dict[str, float]:
         """How the policy talks, for the curves of training.
@@ -180,10 +180,10 @@ def answer_others(talks: Sequence[Talk], cast: Cast | None) -> None:
                 " model in `cast`"
             )
         groups: dict[Any, list[tuple[Talk, int, Any]]] = {}
-        for one in asked:
-            request = one[2]
+        for item in asked:
+            request = item[2]
             tools = tuple(tool.name for tool in request.tools) if isinstance(request, Ask) else ("", "")
-            groups.setdefault((id(cast.of(request.role)), type(request), tools), []).append(one)
+            groups.setdefault((id(cast.of(request.role)), type(request), tools), []).append(item)
         for group in groups.values():
             requests = [request for _, _, request in group]
             for i, got in answers(cast.of(requests[0].role), requests):

@@ -75,7 +75,7 @@ def collapse(rollouts: Rows, size: int, window: int) -> str:
     means = [_talk(rollouts[i * size : (i + 1) * size]) for i in range(count)]
     spans = [means[i : i + window] for i in range(0, count - window + 1)]
     tools, tokens, reward = (
-        [sum(one[k] for one in span) / window for span in spans] for k in range(3)
+        [sum(item[k] for item in span) / window for span in spans] for k in range(3)
     )  # of each span
     best = max(range(len(spans)), key=lambda i: tools[i])
     fewer = tools[best] >= TOOLS_AT_ALL and tools[-1] <= FEWER * tools[best]
@@ -97,8 +97,8 @@ def _talk(rows: Rows) -> tuple[float, float, float]:
     parts = [row.get("parts", {}) for row in rows]
     rewards = [row["reward"] for row in rows if row["reward"] is not None]
     return (
-        sum(one.get("tool_turns", 0.0) for one in parts) / len(parts),
-        sum(one.get("turn_tokens", 0.0) for one in parts) / len(parts),
+        sum(item.get("tool_turns", 0.0) for item in parts) / len(parts),
+        sum(item.get("turn_tokens", 0.0) for item in parts) / len(parts),
         sum(rewards) / max(1, len(rewards)),
     )
 
@@ -109,11 +109,11 @@ def components(rollouts: Rows, step: int, size: int, num_iterations: int) -> dic
     rows = rollouts[generation * size : (generation + 1) * size]
     if not rows:
         return {}
-    found = {
+    result = {
         status: sum(row["status"] == status for row in rows) / len(rows)
         for status in ("unparsed", "refused", "truncated", "unjudged", "unsafe")
     }
-    found = {status: share for status, share in found.items() if share or status == "unparsed"}
+    result = {status: share for status, share in result.items() if share or status == "unparsed"}
     columns: dict[str, list[float]] = {}
     for row in rows:
         if row.get("correct") is not None:
@@ -124,5 +124,5 @@ def components(rollouts: Rows, step: int, size: int, num_iterations: int) -> dic
     means = {name: sum(values) / len(values) for name, values in columns.items()}
     return {
         name: round(value, 4)
-        for name, value in {**found, **means, **({"hint": hints[0]} if hints else {})}.items()
+        for name, value in {**result, **means, **({"hint": hints[0]} if hints else {})}.items()
     }
