@@ -124,7 +124,9 @@ def documents_of(named: str) -> Iterator[Evidence]:
     if named == GUIDELINES:
         yield from guidelines.documents(texts(path))
     elif named in PUBMED:
-        yield from map(_abstract, (article for article in articles(path) if article.abstract))
+        # a record that PubMed changed is there again; the last one is the newest
+        newest = {article.pmid: article for article in articles(path) if article.abstract}
+        yield from map(_abstract, newest.values())
     elif _has_samples(path):
         yield from map(_document, io.read_samples(path))
     else:

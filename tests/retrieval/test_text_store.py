@@ -11,7 +11,7 @@ import pytest
 
 from medxiaohe import io
 from medxiaohe.cli import main
-from medxiaohe.data.index import IndexSettings, index
+from medxiaohe.data.index import IndexSettings, documents_of, index
 from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.retrieval.chunks import chunks
 from medxiaohe.retrieval.store import Filtered, Fused, Routed
@@ -216,3 +216,19 @@ def test_documents_are_read_one_by_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'3' has no id or no text"):
         build_text(tmp_path / "store", documents())
     assert taken == [0, 1, 2, 3]
+
+
+def test_of_a_record_that_pubmed_changed_the_newest_becomes_a_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medxiaohe import assets
+
+    record = (
+        "<PubmedArticle><MedlineCitation><PMID>{}</PMID><Article><ArticleTitle>T</ArticleTitle><Abstract>"
+        "<AbstractText>{}</AbstractText></Abstract></Article></MedlineCitation></PubmedArticle>"
+    )
+    rows = [record.format(*row) for row in ((1, "Old words."), (2, "Other words."), (1, "New words."))]
+    (tmp_path / "a.xml").write_text(f"<PubmedArticleSet>{''.join(rows)}</PubmedArticleSet>")
+    monkeypatch.setattr(assets, "folder", lambda name: tmp_path)
+    found = {document.id: document.text for document in documents_of("asset:pubmed_2021")}
+    assert sorted(found) == ["pubmed/1", "pubmed/2"] and "New words." in found["pubmed/1"]
