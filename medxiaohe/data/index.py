@@ -125,7 +125,7 @@ def documents_of(named: str) -> Iterator[Evidence]:
         yield from guidelines.documents(texts(path))
     elif named in PUBMED:
         # a record that PubMed changed is there again; the last one is the newest
-        newest = {article.pmid: article for article in articles(path) if article.abstract}
+        newest = {one.pmid: one for one in track(articles(path), "records") if one.abstract}
         yield from map(_abstract, newest.values())
     elif _has_samples(path):
         yield from map(_document, io.read_samples(path))
