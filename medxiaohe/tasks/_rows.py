@@ -44,8 +44,9 @@ def rows(root: Path, split: str, config: str = "", files: str = "") -> Sequence[
 
 def hub(name: str, split: str, config: str = "", revision: str | None = None) -> Sequence[Mapping[str, Any]]:
     """The rows of one split of a data set of the hub, images as the bytes they are stored as. The commit that
-    is read is the one that is noted; a folder on this machine is read, and nothing is asked for."""
-    if Path(name).is_dir():
+    is read is the one that is noted. Of a folder on this machine, by its absolute path, nothing is asked."""
+    own = Path(name).is_absolute() and Path(name).is_dir()
+    if own:
         note(shown(Path(name)), Path(name))
         commit = revision
     elif offline():
@@ -67,7 +68,7 @@ def hub(name: str, split: str, config: str = "", revision: str | None = None) ->
             f"cannot load {name} ({split}) from the hub: {' '.join(str(error).split())[:200]}; give the task"
             " `path`"
         ) from error
-    if not Path(name).is_dir():
+    if not own:
         _check_commit(name, str(commit), found)
     return _undecoded(found)  # type: ignore[no-any-return]
 
