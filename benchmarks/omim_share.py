@@ -8,7 +8,7 @@ has that number as its id or among its cross-references. Rows, each over distinc
     by number                  all diseases
     ... in the annotations     those that phenotype.hpoa of the package file knows: the newest open table of
                                OMIM numbers that a package holds
-    ... newer                  the others: no package file has their number, so no tree can
+    ... newer                  the others, which the tree can only have from another table
     by number or name          also those whose name, as the case writes it, is a name of exactly one disease
 
 The cases themselves are not read into the tree: their numbers would then be found by construction.
