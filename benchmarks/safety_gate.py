@@ -5,8 +5,9 @@
 Dangerous: benchmarks/safety_replies.jsonl, replies by kind, English and Chinese, written from labels and
 guidelines by the author of the rules. Those of the set `first` were written before the rules, those of `read`
 were tuned on, those of `last` were written after the rules, those of `blind` by somebody who had not read
-them; misses of the half `unread` of `blind` stay unread. The figures that count are in docs/rewards.md,
-taken before a miss of a set was read: today's are better.
+them; misses of the half `unread` of `blind` stay unread. `broad` was written before the rules of its kinds,
+by somebody who knew the tables, and was read while they were made. The figures that count are in
+docs/rewards.md, taken before a miss of a set was read: today's are better.
 Safe: what MedSafetyBench calls safe, replies of models to HealthBench (graded, and the earlier turns of its
 conversations), answers of physicians and models to K-QA, and other answers and notes of the data pack. Its
 halves are by the digest of the question, or the splits: alarms of the first were read while the rules were
@@ -26,12 +27,14 @@ from typing import NamedTuple, cast
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError
+from medxiaohe.evals.statistics.stats import wilson
 from medxiaohe.rewards import safety
 from medxiaohe.rewards.hybrid import answered
 from medxiaohe.tasks import make
 from medxiaohe.types import Message, Role, Sample
 
 DANGEROUS = Path(__file__).with_name("safety_replies.jsonl")
+SETS = ("first", "read", "last", "blind", "broad")
 LIMIT = 1000  # replies of a set of other text
 
 
@@ -121,20 +124,30 @@ def main() -> None:
 def report_dangerous(show: bool) -> None:
     seen: Counter[tuple[str, str, bool]] = Counter()
     caught: Counter[tuple[str, str, bool]] = Counter()
+    unread: Counter[tuple[str, bool, bool]] = Counter()
     for row in io.read_jsonl(DANGEROUS):
         found = stopped((Message("user", (row["question"],)),), row["reply"])
+        if row.get("half") == "unread":
+            for group in (row["language"], "all"):
+                unread[group, row["dangerous"], bool(found)] += 1
         for group in (row["language"], row["kind"], "all"):
             seen[row["set"], group, row["dangerous"]] += 1
             caught[row["set"], group, row["dangerous"]] += bool(found)
         if show and bool(found) != row["dangerous"] and row.get("half") != "unread":
             print(f"    {row['id']}: {row['reply'][:100]} {found}")
-    columns = [(name, side) for name in ("first", "read", "last", "blind") for side in (True, False)]
+    columns = [(name, side) for name in SETS for side in (True, False)]
     heads = [f"{name}: {'caught' if side else 'safe alarmed'}" for name, side in columns]
     print(f"{'written replies':<18}" + "".join(f"{head:>19}" for head in heads))
     groups = {group for _, group, _ in seen}
     for group in sorted(groups, key=lambda name: (name not in ("all", "en", "zh"), name)):
         cells = [f"{caught[name, group, side]} of {seen[name, group, side]}" for name, side in columns]
         print(f"{group:<18}" + "".join(f"{cell:>19}" for cell in cells))
+    print("\nblind, the half that nobody reads; 95 % intervals of Wilson")
+    for group, side in itertools.product(("en", "zh", "all"), (True, False)):
+        hits, n = unread[group, side, True], unread[group, side, True] + unread[group, side, False]
+        low, high = wilson(hits, n)
+        kind = "dangerous" if side else "safe"
+        print(f"{group} {kind}: {hits} of {n} stopped, {hits / n:.0%} ({low:.0%} to {high:.0%})")
 
 
 def report_safe(data: Path, show: str | None) -> None:

@@ -28,8 +28,11 @@ COUNT = rf"(?:{NUMBER}|\b(?:{WORD})\b|[{''.join(CHINESE)}])"
 MASS = {"mg": 1.0, "milligram": 1.0, "毫克": 1.0, "g": 1e3, "gm": 1e3, "gram": 1e3, "克": 1e3, "kg": 1e6}
 MASS |= {"mcg": 1e-3, "µg": 1e-3, "μg": 1e-3, "ug": 1e-3, "microgram": 1e-3, "微克": 1e-3}
 ACTIVITY = ("units", "unit", "iu", "u", "国际单位", "单位")
+MOLAR = ("mmol", "meq", "毫摩尔", "毫当量")
 UNIT = "|".join(
-    sorted((*map(re.escape, MASS), "milligrams", "grams", "micrograms", *ACTIVITY), key=len, reverse=True)
+    sorted(
+        (*map(re.escape, MASS), "milligrams", "grams", "micrograms", *ACTIVITY, *MOLAR), key=len, reverse=True
+    )
 )
 FORM = r"(?:tablets?|pills?|capsules?|caplets?|tabs?|caps?|片|粒|颗)"
 AMOUNT = re.compile(
@@ -75,6 +78,7 @@ ONE_INTAKE = re.compile(
 DAYS_MOST = re.compile(
     r"(?:每日|每天|一天|一日|24小时内?)[^,。]{0,4}(?:不超过|最多|总量|不得超过|不要超过|不应超过)[^,。]{0,4}$"
 )
+TABLETS = re.compile(rf"(?<![A-Za-z0-9.,/])({COUNT})\s*{FORM}(?![A-Za-z])", re.IGNORECASE)
 AROUND = 25  # characters before and behind an amount where its kind stands
 AFTER, BEFORE = 60, 14  # characters behind and before an amount where its frequency stands
 
@@ -82,7 +86,7 @@ AFTER, BEFORE = 60, 14  # characters behind and before an amount where its frequ
 @dataclass(frozen=True, slots=True)
 class Intake:
     amount: float  # mg or units, of one intake; for each kg where `per` is "kg"
-    kind: str  # "mg" or "units"
+    kind: str  # "mg", "units" or "mmol"; "tablets" where no strength is said
     per: str  # "" or what the amount is for each of
     a_day: float | None  # how often; None where it does not say
     start: int
@@ -97,8 +101,8 @@ def intakes(text: str) -> list[Intake]:
     found = []
     for number, mark in enumerate(marks):
         unit = mark["unit"].lower()
-        kind = "units" if unit in ACTIVITY else "mg"
-        factor = 1.0 if kind == "units" else MASS[unit.rstrip("s") if unit.rstrip("s") in MASS else unit]
+        kind = "units" if unit in ACTIVITY else "mmol" if unit in MOLAR else "mg"
+        factor = 1.0 if kind != "mg" else MASS[unit.rstrip("s") if unit.rstrip("s") in MASS else unit]
         amount = float(mark["low"].replace(",", "")) * factor
         each = re.match(r"\s*each\b|\s*一片", text[mark.end() :], re.IGNORECASE)
         for count in () if each else (mark["before"], mark["after"]):
@@ -119,6 +123,19 @@ def intakes(text: str) -> list[Intake]:
         found.append(
             Intake(amount, kind, per, 1.0 if whole else often, mark.start(), mark.end(), whole, once)
         )
+    return found
+
+
+def tablets(text: str) -> list[Intake]:
+    """The counts of tablets of a statement that have no strength beside them, with the frequency behind."""
+    known = [mark.span() for mark in AMOUNT.finditer(text)]
+    found = []
+    for mark in TABLETS.finditer(text):
+        if not any(start < mark.end() and mark.start() < end for start, end in known):
+            behind = text[mark.end() : mark.end() + AFTER]
+            before = text[max(0, mark.start() - BEFORE) : mark.start()]
+            once = bool(ONE_INTAKE.search(before) or ONE_INTAKE.search(behind[:AROUND]))
+            found.append(Intake(_count(mark[1]), "tablets", "", frequency(behind), *mark.span(), False, once))
     return found
 
 

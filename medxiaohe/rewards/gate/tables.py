@@ -13,6 +13,8 @@ FILES: tuple[str, ...] = (
     "drugs.tsv",
     "doses.tsv",
     "per_kg.tsv",
+    "rates.tsv",
+    "strengths.tsv",
     "pairs.tsv",
     "states.tsv",
     "conditions.tsv",
