@@ -47,8 +47,9 @@ HEAVIEST = (
     (48, 25.0),
     (60, 29.0),
     (72, 34.0),
-)
-HEAVIEST += ((84, 40.0), (96, ADULT))
+    (84, 40.0),
+    (96, ADULT),
+)  # months of age -> kg; older children may weigh what adults do
 
 
 def weight(asked: str) -> float | None:
