@@ -32,6 +32,11 @@ QUALIFIERS = frozenset(
     new non onset permanent persistent primary recurrent severe spontaneous sporadic
     subjective systemic the typical x a an""".split()
 )
+# forms of a substance that leave it the same: "unfractionated heparin (UFH)", "low-molecular-weight heparin"
+FORMS = frozenset(
+    """anhydrous conjugated depot liposomal low micronised micronized molecular pegylated purified racemic
+    recombinant synthetic unfractionated weight""".split()
+)
 HEAD_KINDS = frozenset({"disease", "chemical"})
 # letters, all capitals or digits: a gene, a phrase or a heading as often as the entity, unless the text
 # explains it
@@ -167,7 +172,7 @@ class Page:
                 or (
                     not entity
                     and names.kind(head.entity) in HEAD_KINDS
-                    and _only_qualified(text[definition.long_start : head.start])
+                    and _only_qualified(text[definition.long_start : head.start], names.kind(head.entity))
                 )
             ):
                 # a longer name than the letters need, or one with a word of degree: chronic [anemia]
@@ -307,10 +312,12 @@ def _long_names(text: str, definition: Definition) -> Iterable[str]:
     return (long, *(f"{long} {noun}" for noun in NOUNS))
 
 
-def _only_qualified(words: str) -> bool:
-    """Whether the words before a known name leave it the same disease: of a degree, or of a cause."""
+def _only_qualified(words: str, kind: str) -> bool:
+    """Whether the words before a known name leave it the same disease, of a degree or of a cause, or the same
+    substance in another form."""
     said = CAUSED.sub(" ", words.lower())  # "levodopa-induced [dyskinesias]", "contrast media-induced"
-    return QUALIFIERS.issuperset(said.replace("-", " ").split())
+    same = QUALIFIERS | FORMS if kind == "chemical" else QUALIFIERS
+    return same.issuperset(said.replace("-", " ").split())
 
 
 def _is_of_word(text: str, at: int) -> bool:

@@ -47,8 +47,8 @@ ONE_THING = {"disease", "phenotype"}  # melanoma of MONDO and of HPO: two entiti
 NAME, SYNONYM, VARIANT = range(3)
 
 # Function words, and names of the vocabularies that are everyday words in a paper: ChEBI's "application" and
-# "label" are roles of chemicals, UBERON's "scale" and "crop" are parts of fish and birds. Plurals are left
-# out with them.
+# "label" are roles of chemicals, "lipid" and "ester" groups of thousands of them, UBERON's "scale" and "crop"
+# are parts of fish and birds. Plurals are left out with them.
 GENERIC = frozenset(
     """
     a all an and any are as at be but by can did do for from had has have he her his if in into is it its let
@@ -65,8 +65,10 @@ GENERIC = frozenset(
     region reference role root salt
     scale segment shank shell shield simple sole solution solvent spot sterile strain structure syndrome
     system tail tempo tip tracer trap tris tube wing
+    adjuvant amide ester ethyl excipient halide hormone ion lipid metal methyl molecule neurotransmitter oxide
+    pharmaceutical photon prodrug stabilizer toxin water
     """.split()
-)
+) | {"a factor"}
 
 
 # What vocabularies call groups of things, in both numbers where s alone does not make the plural.

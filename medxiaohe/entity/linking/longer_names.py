@@ -2,6 +2,8 @@
 
 Rules on the mentions of a dictionary, each chosen on the training parts of BC5CDR and NCBI-disease:
 
+- A salt behind the name of a substance is a part of it: "atropine sulfate" is one mention, of atropine where
+  the tree has no name of both, as a drug is the same in all its salts (RxNorm calls it the ingredient).
 - A salt or ester behind another word is a piece of a drug's name, and so is a name glued to a locant or a
   bracket ("maltolyl p-coumarate"): no mentions.
 - An injury, calcification or hyperplasia of an organ is one mention with its organ.
@@ -24,11 +26,22 @@ SALTS = frozenset(
     stearate succinate sulfate sulfonate sulphate sulphonate tartrate tosylate tosilate trihydrate
     valerate""".split()
 )
+GROUPS = frozenset({"ester", "ethyl", "methyl", "potassium"})  # of another substance, or one of its own
+NEXT_WORD = re.compile(r"[ ]([^\W\d_]+)(?![\w\-])")
 WORD = re.compile(r"([^\W_][\w\-’']*)[ \-]$")
 # "p-coumarate", "alpha-lipoic acid", "...phenyl)ethyl]", "]-formamide": locants and brackets of a name
 GLUED = re.compile(
-    r"(?:(?<![^\W_])(?:[a-zA-Z]|[0-9](?:,[0-9])*|alpha|beta|gamma|delta|omega|cis|trans)-|[)\]](?:-|(?=\w)))$",
+    r"(?:(?<![^\W_])(?:[a-zA-Z]|[0-9](?:,[0-9])*|alpha|beta|gamma|delta|omega|cis|trans)-|[)\]]-?)$",
     re.IGNORECASE,
+)
+# an isotope or the hand of a molecule before its name leaves the name whole: [3H]nicotine, (+/-)-amphetamine
+LABELLED = re.compile(r"(?:\[\d{0,3}[A-Z][a-z]?\d{0,3}\]|\((?:[+\-±/]{1,3}|[RSdl])\))-?$")
+CATIONS = frozenset({"disodium", "potassium", "sodium"})  # these stand alone as often as not
+# words behind which an anion is itself and no piece of a name: "serum phosphate", "an infusion of nitrate"
+MEASURED = frozenset(
+    """a an and as at blood by decreased dietary elevated excess excreted for free from high higher in
+    increased inorganic intravenous its low lower no of on or oral organic plasma reduced serum some than that
+    the their this to total tubular urea urinary urine was were with without""".split()
 )
 ORGAN = re.compile(
     r"(?<![^\W_])(?:aort(?:a|ic)|arter(?:y|ial)|axonal|brain|cardiac|cerebral|coronary|endometrial|endothelial|gastric"
@@ -61,6 +74,8 @@ def whole(
     """
     kept: list[Draft] = []
     for draft in drafts:
+        if kept and draft.end <= kept[-1].end:
+            continue  # the salt of the substance before
         if draft.how or not draft.entity:
             kept.append(draft)
             continue
@@ -68,7 +83,7 @@ def whole(
         surface = text[draft.start : draft.end].lower()
         if kind(draft.entity) == "chemical":
             if not _is_piece(surface, before):
-                kept.append(draft)
+                kept.append(draft._replace(end=_with_salt(text, draft)))
         elif surface in OF_AN_ORGAN and (organ := ORGAN.search(before)):
             start = draft.start - len(organ[0])
             kept = [other for other in kept if other.end <= start]  # the organ itself
@@ -84,9 +99,18 @@ def whole(
     return kept
 
 
+def _with_salt(text: str, draft: Draft) -> int:
+    """Where the name of a substance ends with the salts behind it."""
+    end = draft.end
+    while (mark := NEXT_WORD.match(text, end)) and mark[1].lower() in SALTS - GROUPS:
+        end = mark.end()
+    return end
+
+
 def _is_piece(surface: str, before: str) -> bool:
     """Whether the name of a chemical is a piece of a longer one, by the letters before it."""
     word = WORD.search(before)
-    if surface in SALTS and word and word[1].lower() not in lists().words:
+    alone = lists().words if surface in CATIONS else MEASURED
+    if surface in SALTS and word and word[1].lower() not in alone:
         return True
-    return bool(GLUED.search(before))
+    return bool(GLUED.search(before)) and not LABELLED.search(before)
