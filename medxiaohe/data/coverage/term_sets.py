@@ -55,9 +55,9 @@ def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
         names = _names((tree.entities[id] for id in tree.entities if tree.layer(id) > 1), kind, synonyms)
         label = f"tree {'/'.join(Path(place).resolve().parts[-2:])}"
     elif field and place.endswith(JSON_LINES) and reader not in plugins.available("readers"):
-        path = _path(place)
-        names = (name for row in io.read_jsonl(path) for name in _found(row, field.split(".")))
-        owner = place.removeprefix("asset:").partition("/")[0] if place.startswith("asset:") else path.stem
+        rows = _path(place)
+        names = (name for row in io.read_jsonl(rows) for name in _found(row, field.split(".")))
+        owner = place.removeprefix("asset:").partition("/")[0] if place.startswith("asset:") else rows.stem
         label, kind, synonyms = f"{owner} {field.rpartition('.')[2]}", "", False
     elif field:
         if reader not in plugins.available("readers") or not path:
