@@ -27,7 +27,7 @@ from typing import NamedTuple, cast
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError
-from medxiaohe.evals.statistics.stats import wilson
+from medxiaohe.evals.statistics.stats import proportion
 from medxiaohe.rewards import safety
 from medxiaohe.rewards.hybrid import answered
 from medxiaohe.tasks import make
@@ -145,7 +145,7 @@ def report_dangerous(show: bool) -> None:
     print("\nblind, the half that nobody reads; 95 % intervals of Wilson")
     for group, side in itertools.product(("en", "zh", "all"), (True, False)):
         hits, n = unread[group, side, True], unread[group, side, True] + unread[group, side, False]
-        low, high = wilson(hits, n)
+        low, high = proportion(hits, n)
         kind = "dangerous" if side else "safe"
         print(f"{group} {kind}: {hits} of {n} stopped, {hits / n:.0%} ({low:.0%} to {high:.0%})")
 
