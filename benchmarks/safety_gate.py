@@ -142,7 +142,7 @@ def report_dangerous(show: bool) -> None:
     for group in sorted(groups, key=lambda name: (name not in ("all", "en", "zh"), name)):
         cells = [f"{caught[name, group, side]} of {seen[name, group, side]}" for name, side in columns]
         print(f"{group:<18}" + "".join(f"{cell:>19}" for cell in cells))
-    print("\nblind, the half that nobody reads; 95 % intervals of Wilson")
+    print("\nblind, the half that nobody reads; 95 % intervals, exact")
     for group, side in itertools.product(("en", "zh", "all"), (True, False)):
         hits, n = unread[group, side, True], unread[group, side, True] + unread[group, side, False]
         low, high = proportion(hits, n)
