@@ -23,16 +23,7 @@ EXAMPLE = Example("Answer: B", Message("assistant", (ToolCall("1", "again", {"wo
 
 @workflow(roles=("ranker",), ranks=True)
 def adapter_ranker(case: Case, samples: int = 8, prompts: str = "") -> Generator[Any, Any, Answer]:
-    """`samples` solutions at the same time, each ranked; of equal scores the first, of empty ones none.
-
-    Args:
-        case: the item: prompt, tools and images.
-        samples: solutions that are drawn.
-        prompts: folder of prompt files that replace those of agents/prompts.
-
-    Returns:
-        the answer, with claims where there are some
-    """
+    """`samples` solutions at the same time, each ranked; of equal scores the first, of empty ones none."""
     chain = instructed(case.prompt.messages, prompt("cot", prompts))
     numbers = [prompt("sample", prompts, number=n, samples=samples) for n in range(1, samples + 1)]
     try:

@@ -24,17 +24,7 @@ EXAMPLE = Example("Answer: B", Message("assistant", (ToolCall("1", "again", {"wo
 
 @workflow(roles=ROLES)
 def adaptive(case: Case, samples: int = 5, rounds: int = 3, prompts: str = "") -> Generator[Any, Any, Answer]:
-    """Ask how complex the question is, then run the workflow for it.
-
-    Args:
-        case: the item: prompt, tools and images.
-        samples: chains of self_consistency.
-        rounds: most rounds of the panel.
-        prompts: folder of prompt files that replace those of agents/prompts.
-
-    Returns:
-        the answer, with claims where there are some
-    """
+    """Ask how complex the question is, then run the workflow for it."""
     asked = (*case.prompt.messages, user("adaptive_check", prompts))
     try:
         words = one_of("complexity", ("low", "moderate", "high"))

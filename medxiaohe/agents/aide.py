@@ -45,15 +45,7 @@ EXAMPLE = Example(
 
 @workflow(roles=("regulariser", "router", *AGENTS))
 def aide(case: Case, prompts: str = "") -> Generator[Any, Any, Answer]:
-    """Regularise, find intents, let the agents contribute in order, synthesise.
-
-    Args:
-        case: the item: prompt, tools and images.
-        prompts: folder of prompt files that replace those of agents/prompts.
-
-    Returns:
-        the answer, with claims where there are some
-    """
+    """Regularise, find intents, let the agents contribute in order, synthesise."""
     try:
         return (yield from _aide(case, prompts))
     except BudgetSpent as spent:

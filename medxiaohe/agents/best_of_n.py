@@ -21,16 +21,7 @@ EXAMPLE = Example('Answer: {"score": 7}', Message("assistant", (ToolCall("1", "a
 
 @workflow(roles=("verifier",))
 def best_of_n(case: Case, samples: int = 10, prompts: str = "") -> Generator[Any, Any, Answer]:
-    """`samples` solutions at the same time, each scored; of equal scores the first.
-
-    Args:
-        case: the item: prompt, tools and images.
-        samples: solutions that are drawn.
-        prompts: folder of prompt files that replace those of agents/prompts.
-
-    Returns:
-        the answer, with claims where there are some
-    """
+    """`samples` solutions at the same time, each scored; of equal scores the first."""
     chain = instructed(case.prompt.messages, prompt("cot", prompts))
     numbers = [prompt("sample", prompts, number=n, samples=samples) for n in range(1, samples + 1)]
     scores: list[float | None] = []

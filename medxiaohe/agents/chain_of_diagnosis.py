@@ -22,17 +22,7 @@ EXAMPLE = Example('{"B": 0.9, "C": 0.1}\nAnswer: B', Message("assistant", ('{"B"
 def chain_of_diagnosis(
     case: Case, threshold: float = 0.7, rounds: int = 2, prompts: str = ""
 ) -> Generator[Any, Any, Answer]:
-    """Reason until the highest confidence reaches `threshold`, at most `rounds` times more.
-
-    Args:
-        case: the item: prompt, tools and images.
-        threshold: confidence, from 0 to 1, that ends the reasoning.
-        rounds: further rounds at most.
-        prompts: folder of prompt files that replace those of agents/prompts.
-
-    Returns:
-        the answer, with claims where there are some
-    """
+    """Reason until the highest confidence reaches `threshold`, at most `rounds` times more."""
     talk = list(instructed(case.prompt.messages, prompt("chain_of_diagnosis", prompts)))
     try:
         for round_ in range(rounds + 1):

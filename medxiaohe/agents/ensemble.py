@@ -23,17 +23,7 @@ EXAMPLE = Example("Answer: B", Message("assistant", (ToolCall("1", "again", {"wo
 def ensemble(
     case: Case, chains: int = 11, refinements: int = 33, prompts: str = ""
 ) -> Generator[Any, Any, Answer]:
-    """`chains` at the same time, then `refinements` that read all of them.
-
-    Args:
-        case: the item: prompt, tools and images.
-        chains: first chains.
-        refinements: chains that read all first ones.
-        prompts: folder of prompt files that replace those of agents/prompts.
-
-    Returns:
-        the answer, with claims where there are some
-    """
+    """`chains` at the same time, then `refinements` that read all of them."""
     first = instructed(case.prompt.messages, prompt("cot", prompts))
     numbers = [prompt("sample", prompts, number=n, samples=chains) for n in range(1, chains + 1)]
     try:

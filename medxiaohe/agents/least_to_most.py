@@ -24,17 +24,7 @@ NUMBERED = re.compile(r"^\s*\d{1,2}\s*[.):、]\s*(\S.*)$", re.MULTILINE)
 def least_to_most(
     case: Case, most: int = 4, rounds: int = 8, prompts: str = ""
 ) -> Generator[Any, Any, Answer]:
-    """At most `most` simpler questions, then the question itself, with at most `rounds` rounds of tools.
-
-    Args:
-        case: the item: prompt, tools and images.
-        most: simpler questions at most.
-        rounds: most rounds of tool calls.
-        prompts: folder of prompt files that replace those of agents/prompts.
-
-    Returns:
-        the answer, with claims where there are some
-    """
+    """At most `most` simpler questions, then the question itself, with at most `rounds` rounds of tools."""
     talk = list(case.prompt.messages)
     try:
         split = yield Ask("", (*talk, user("least_to_most_split", prompts, most=most)))

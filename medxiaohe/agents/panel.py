@@ -41,18 +41,7 @@ Talk = tuple[Message, ...]
 def panel(
     case: Case, rounds: int = 3, specialists: int = MOST, check: bool = True, prompts: str = ""
 ) -> Generator[Any, Any, Answer]:
-    """At most `rounds` rounds of `specialists` roles; an error where nobody votes.
-
-    Args:
-        case: the item: prompt, tools and images.
-        rounds: of discussion at most.
-        specialists: roles at most.
-        check: whether each view is checked, with one more try.
-        prompts: folder of prompt files that replace those of agents/prompts.
-
-    Returns:
-        the answer, with claims where there are some
-    """
+    """At most `rounds` rounds of `specialists` roles; an error where nobody votes."""
     try:
         return (yield from _panel(case, rounds, min(max(1, specialists), MOST), check, prompts))
     except BudgetSpent as spent:

@@ -51,17 +51,7 @@ def rwr(
     case: Case, rounds: int = MAX_ROUNDS, use: Need = "allowed", threshold: float = 0.0
 ) -> Generator[Any, Any, Answer]:
     """At most `rounds` rounds of retrieval; a conversation that still asks then ends with an error. Answers
-    with less confidence than `threshold` are given again with a similar case.
-
-    Args:
-        case: the item: prompt, tools and images.
-        rounds: of retrieval at most.
-        use: allowed, forced or none: whether retrieval may, must or cannot happen.
-        threshold: confidence, from 0 to 1, below which a similar case is retrieved; 0: never.
-
-    Returns:
-        the answer, with claims where there are some
-    """
+    with less confidence than `threshold` are given again with a similar case."""
     if use == "none":
         case.tools = ()
     answer = yield from tool_loop(case, RWR, rounds, use)
