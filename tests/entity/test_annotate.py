@@ -6,9 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from entities_for_tests import ROOT, disease, tree_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_entity import ROOT, disease, tree_of
 
 from medxiaohe import io
 from medxiaohe.cli import look

@@ -3,9 +3,9 @@
 from itertools import pairwise
 
 import pytest
+from entities_for_tests import disease, tree_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_entity import disease, tree_of
 
 from medxiaohe.entity.linking.annotate import Annotator
 

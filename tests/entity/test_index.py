@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from test_entity import NAMES, TEXT, disease, naive, tree_of
+from entities_for_tests import disease, tree_of
+from test_linker import NAMES, TEXT, naive
 
 from medxiaohe import io
 from medxiaohe.entity.linking.finder import finder

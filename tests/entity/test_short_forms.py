@@ -1,7 +1,7 @@
 """Short forms of everyday notes, names that the word beside them changes, dashes, accents, Chinese names."""
 
 import pytest
-from test_entity import disease, tree_of
+from entities_for_tests import disease, tree_of
 
 from medxiaohe.entity.linking.annotate import Annotator
 from medxiaohe.entity.linking.link import Linker, composed

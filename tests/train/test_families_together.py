@@ -77,6 +77,7 @@ def trained(
     return out
 
 
+@pytest.mark.long
 def test_two_processes_make_of_a_family_what_one_makes_of_the_same_batches(
     family: Family,
     together: Callable[[str], Path],
