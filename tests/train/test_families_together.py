@@ -22,7 +22,7 @@ from medxiaohe.train.loop.fit import FitSettings
 from medxiaohe.train.sft import sft
 
 pytest.importorskip("trl")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 __all__ = ["mixture", "texts"]  # fixtures
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS: dict[str, Any] = {
@@ -77,7 +77,6 @@ def trained(
     return out
 
 
-@pytest.mark.long
 def test_two_processes_make_of_a_family_what_one_makes_of_the_same_batches(
     family: Family,
     together: Callable[[str], Path],
