@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ _KEPT: dict[type, tuple[str, ...]] = {
     Ruling: ("claim", "label"),
     Evidence: ("id", "text", "source"),
 }
+_PLAIN = frozenset({str, int, float, bool, type(None)})  # written to JSON unchanged
+
+
+@lru_cache(maxsize=1024)
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def to_json(value: Any) -> Any:
@@ -49,7 +56,7 @@ def to_json(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        row = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+        row = {name: to_json(getattr(value, name)) for name in _field_names(type(value))}
         if type(value).__name__ in _TAGGED:
             row = {"type": type(value).__name__, **{k: v for k, v in row.items() if v not in ("", None, [])}}
         elif isinstance(value, _SPARSE):
@@ -63,9 +70,9 @@ def to_json(value: Any) -> Any:
             row |= {k: _marked(held) for k in ("given", "got") if (held := getattr(value, k)) is not None}
         return row
     if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
+        return {str(key): item if type(item) in _PLAIN else to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [to_json(item) for item in value]
+        return [item if type(item) in _PLAIN else to_json(item) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted(to_json(item) for item in value)
     if isinstance(value, Path):

@@ -8,9 +8,10 @@ has some of each.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from medxiaohe import io
@@ -48,26 +49,11 @@ def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample
     known_split(split)
     if tree is None:
         raise ConfigError("the task entity_kind asks about a tree: name it in the stage's `needs:` as `tree`")
-    entities = [entity_from_json(row, tree) for row in io.read_jsonl(tree / "entities.jsonl")]
-    family = components([sorted(_names(entity)) for entity in entities])
-    kinds_of: dict[str, set[str]] = {}
-    for entity in entities:
-        for name in _names(entity):
-            kinds_of.setdefault(name, set()).add(entity.kind)
     groups: dict[str, list[Entity]] = {kind: [] for kind in KINDS}
-    asked = set()
-    for entity in entities:
-        key = normal(entity.name)
-        if (
-            entity.kind not in KINDS
-            or not entity.parents
-            or key in asked
-            or len(kinds_of[key]) > 1
-            or not _fit(entity.name)
-        ):
-            continue
-        asked.add(key)
-        if hash_split("entity_kind", family[key]) == split:
+    with (tree / "entities.jsonl").open("rb") as file:  # opened each time: what a task reads is noted
+        state = os.fstat(file.fileno())
+    for entity, of_split in _asked(tree, state.st_mtime_ns, state.st_size):
+        if of_split == split:
             groups[entity.kind].append(entity)
     present = [kind for kind in KINDS if groups[kind]]
     if len(present) < 2:
@@ -81,6 +67,38 @@ def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample
     )
     for row in zip(*ordered, strict=False):  # as many of each kind
         yield from (_question(entity, present, split) for entity in shuffled(row, key=lambda e: e.id))
+
+
+@lru_cache(maxsize=1)  # a recipe asks a dozen times: for digests, to decontaminate, for each evaluation
+def _asked(tree: Path, time: int, size: int) -> list[tuple[Entity, str]]:
+    """Entities whose name is asked, each with its split.
+
+    Args:
+        tree: folder of an entity.build stage.
+        time: when its entities.jsonl was written, in nanoseconds.
+        size: of that file, in bytes; both tell a tree that was built anew.
+    """
+    entities = [entity_from_json(row, tree) for row in io.read_jsonl(tree / "entities.jsonl")]
+    names = [_names(entity) for entity in entities]
+    family = components([sorted(each) for each in names])
+    kinds_of: dict[str, set[str]] = {}
+    for entity, each in zip(entities, names, strict=True):
+        for name in each:
+            kinds_of.setdefault(name, set()).add(entity.kind)
+    result, asked = list[tuple[Entity, str]](), set[str]()
+    for entity in entities:
+        key = normal(entity.name)
+        if (
+            entity.kind not in KINDS
+            or not entity.parents
+            or key in asked
+            or len(kinds_of[key]) > 1
+            or not _fit(entity.name)
+        ):
+            continue
+        asked.add(key)
+        result.append((entity, hash_split("entity_kind", family[key])))
+    return result
 
 
 def _seen(bucket: Mapping[str, str], entity: Entity) -> str:
@@ -120,7 +138,8 @@ def _names(entity: Entity) -> set[str]:
 
 def normal(name: str) -> str:
     """Letters and digits only, lower case, no plural s: "Wilson's diseases" is "wilson disease"."""
-    words = re.findall(r"[^\W_]+", re.sub(r"'s\b", "", name.casefold()))
+    folded = name.casefold()
+    words = re.findall(r"[^\W_]+", re.sub(r"'s\b", "", folded) if "'" in folded else folded)
     return " ".join(
         word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
         for word in words

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent / "medxiaohe"
 LAYERS = [
     {"types", "errors"},
-    {"permission", "threads", "torchvision_ops", "library_bars"},
+    {"arrays", "permission", "threads", "torchvision_ops", "library_bars"},
     {"io", "plugins", "progress"},
     {"images"},
     {"recipe", "assets", "privacy", "shards", "traces"},

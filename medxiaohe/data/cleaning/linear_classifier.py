@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medxiaohe.arrays import distinct
 from medxiaohe.data.duplicates import overlap
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def features(text: str) -> np.ndarray:
 
     pairs = overlap.grams(text, 2)[: MAX_WORDS - 1]
     single = overlap.grams(text, 1)[:MAX_WORDS]
-    result: np.ndarray = np.unique(np.concatenate([single, pairs]) % np.uint64(SIZE)).astype(np.int64)
+    result: np.ndarray = distinct(np.concatenate([single, pairs]) % np.uint64(SIZE)).astype(np.int64)
     return result
 
 

@@ -7,6 +7,8 @@ Kanade 1981, in the compositional form of Baker and Matthews 2004).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -70,6 +72,36 @@ def correlation(known: np.ndarray, seen: np.ndarray, start: np.ndarray) -> float
         known, seen: (side, side) float32, of any two sides.
         start: (2, 3), takes places of `seen` to places of `known`, in sides.
     """
+    return correlations([(known, seen, start)])[0]
+
+
+def correlations(pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> list[float]:
+    """The correlation of each pair of pictures, as `correlation` computes it, for many pairs at once.
+
+    Args:
+        pairs: (known, seen, start) of each.
+    """
+    starts = [_start(*pair) for pair in pairs]
+    refined = iter(_refined([start for start in starts if start is not None]))
+    return [-1.0 if start is None else next(refined) for start in starts]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Start:
+    """A pair of pictures before its map is refined.
+
+    Attributes:
+        template: (FINE, FINE) local contrast of the known picture on the grid.
+        picture: (side, side) the other one, without what is finer than a cell of the grid.
+        to_picture: (3, 3), takes places of the grid to places of the picture, in sides.
+    """
+
+    template: np.ndarray
+    picture: np.ndarray
+    to_picture: np.ndarray
+
+
+def _start(known: np.ndarray, seen: np.ndarray, start: np.ndarray) -> _Start | None:
     import numpy as np
 
     # the part of the known picture that the other shows, as a rectangle
@@ -78,7 +110,7 @@ def correlation(known: np.ndarray, seen: np.ndarray, start: np.ndarray) -> float
     top, bottom = max(0, corners[1, [0, 1]].mean()), min(1, corners[1, [2, 3]].mean())
     width, height = right - left, bottom - top
     if width <= 0 or height <= 0 or width * height < MIN_AREA:
-        return -1.0
+        return None
     # a grid over it, -1 to 1 each way, and the maps from the grid to both pictures
     to_known = np.array(
         [
@@ -89,46 +121,61 @@ def correlation(known: np.ndarray, seen: np.ndarray, start: np.ndarray) -> float
     )
     turned = np.vstack([start, [0, 0, 1]])
     if abs(np.linalg.det(turned)) < 1e-3:
-        return -1.0
+        return None
     to_seen = np.linalg.inv(turned) @ to_known
-    template = _sampled(_smooth(known, width * len(known) / FINE), to_known)
+    template = _sampled([_smooth(known, width * len(known) / FINE)], to_known[None])[0]
     if template.std() < 1:
-        return -1.0
+        return None
     cell = 2 * float(np.sqrt(abs(np.linalg.det(to_seen[:2, :2])))) * len(seen) / FINE
-    return _refined(_contrast(template), _smooth(seen, cell), to_seen)
+    return _Start(_contrast(template), _smooth(seen, cell), to_seen)
 
 
-def _refined(wanted: np.ndarray, picture: np.ndarray, to_picture: np.ndarray) -> float:
-    """The best correlation of a grid of local contrast with a picture, over steps of the map."""
+def _refined(starts: Sequence[_Start]) -> list[float]:
+    """The best correlation of each grid of local contrast with its picture, over steps of the map."""
     import numpy as np
 
+    if not starts:
+        return []
     across, down = (values.ravel() for values in _grid())
     rough = _window(3)
-    fine, coarse = _unit(wanted), _unit(rough @ wanted @ rough.T)
-    best, sign = -1.0, 0.0
+    templates = np.stack([start.template for start in starts])
+    fine, coarse = _unit(templates), _unit(rough @ templates @ rough.T)
+    maps = np.stack([start.to_picture for start in starts])
+    best, sign = np.full(len(starts), -1.0), np.ones(len(starts))
+    active = np.arange(len(starts))  # pairs whose map still moves
     for step in range(STEPS):
-        contrast = _contrast(_sampled(picture, to_picture))
+        contrast = _contrast(_sampled([starts[pair].picture for pair in active.tolist()], maps[active]))
         plain = _unit(contrast)
-        sign = sign or (1.0 if float((plain * fine).sum()) >= 0 else -1.0)  # -1: inverted grey values
-        best = max(best, sign * float((plain * fine).sum()))
-        if step == COARSE_STEPS - 1 and best < HOPELESS:
-            break
-        target, current = (
-            (coarse, _unit(rough @ contrast @ rough.T)) if step < COARSE_STEPS else (fine, plain)
-        )
+        product = (plain * fine[active]).sum(axis=(1, 2))
+        if step == 0:
+            sign = np.where(product >= 0, 1.0, -1.0)  # -1: inverted grey values
+        best[active] = np.maximum(best[active], sign[active] * product)
+        current, target = plain, fine[active]
+        if step < COARSE_STEPS:
+            current, target = _unit(rough @ contrast @ rough.T), coarse[active]
         # the six numbers of the map that bring the picture nearer to the grid, to first order
-        slope_down, slope_across = (slope.ravel() * (FINE / 2) for slope in np.gradient(current))
-        columns = [slope_across * across, slope_across * down, slope_across]
-        columns += [slope_down * across, slope_down * down, slope_down]
-        slopes = np.stack(columns, axis=1)
-        normal = slopes.T @ slopes
-        normal[np.diag_indices(6)] = normal.diagonal() * 1.001 + 1e-9
-        change = np.linalg.solve(normal, slopes.T @ (sign * target - current).ravel())
-        change *= min(1.0, 0.5 / max(1e-9, float(np.abs(change).max())))
-        to_picture = to_picture @ (np.eye(3) + np.vstack([change.reshape(2, 3), np.zeros(3)]))
-        if step >= COARSE_STEPS and np.abs(change).max() < SETTLED:
+        slopes_down, slopes_across = (
+            slope.reshape(len(active), -1) * (FINE / 2) for slope in np.gradient(current, axis=(1, 2))
+        )
+        columns = [slopes_across * across, slopes_across * down, slopes_across]
+        columns += [slopes_down * across, slopes_down * down, slopes_down]
+        slopes = np.stack(columns, axis=1)  # (pairs, 6, cells)
+        normal = slopes @ slopes.transpose(0, 2, 1)
+        diagonal = np.arange(6)
+        normal[:, diagonal, diagonal] = normal[:, diagonal, diagonal] * 1.001 + 1e-9
+        off = (sign[active, None, None] * target - current).reshape(len(active), -1, 1)
+        change = np.linalg.solve(normal, slopes @ off)[:, :, 0]
+        change *= np.minimum(1.0, 0.5 / np.maximum(1e-9, np.abs(change).max(axis=1)))[:, None]
+        moved = np.tile(np.eye(3), (len(active), 1, 1))
+        moved[:, :2] += change.reshape(-1, 2, 3)
+        maps[active] = maps[active] @ moved
+        if step >= COARSE_STEPS:
+            active = active[np.abs(change).max(axis=1) >= SETTLED]
+        elif step == COARSE_STEPS - 1:
+            active = active[best[active] >= HOPELESS]
+        if not len(active):
             break
-    return best
+    return best.tolist()  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=1)
@@ -140,19 +187,32 @@ def _grid() -> tuple[np.ndarray, np.ndarray]:
     return across, down
 
 
-def _sampled(picture: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
-    """(FINE, FINE): a picture at the places of the grid, bilinear; its edges go on outside."""
+def _sampled(pictures: Sequence[np.ndarray], to_picture: np.ndarray) -> np.ndarray:
+    """(n, FINE, FINE): each picture at the places of the grid, bilinear; its edges are repeated outside.
+
+    Args:
+        pictures: n of (side, side), each of its own side.
+        to_picture: (n, 3, 3), takes places of the grid to places of each picture, in sides.
+    """
     import numpy as np
 
-    side, (across, down) = len(picture), _grid()
-    xs = to_picture[0, 0] * across + to_picture[0, 1] * down + to_picture[0, 2]
-    ys = to_picture[1, 0] * across + to_picture[1, 1] * down + to_picture[1, 2]
+    across, down = _grid()
+    side = np.array([len(picture) for picture in pictures])
+    first = np.cumsum(side * side) - side * side  # of each picture in the pixels of all
+    pixels = np.concatenate([picture.reshape(-1) for picture in pictures])
+    side, first = side[:, None, None], first[:, None, None]
+    (xs, ys) = (
+        to_picture[:, row, 0, None, None] * across
+        + to_picture[:, row, 1, None, None] * down
+        + to_picture[:, row, 2, None, None]
+        for row in (0, 1)
+    )
     xs, ys = np.clip(xs * side - 0.5, 0, side - 1.001), np.clip(ys * side - 0.5, 0, side - 1.001)
     left, top = xs.astype(np.int64), ys.astype(np.int64)
     right_share, low_share = xs - left, ys - top
-    flat, at = picture.reshape(-1), top * side + left
-    upper = flat[at] * (1 - right_share) + flat[at + 1] * right_share
-    lower = flat[at + side] * (1 - right_share) + flat[at + side + 1] * right_share
+    at = first + top * side + left
+    upper = pixels[at] * (1 - right_share) + pixels[at + 1] * right_share
+    lower = pixels[at + side] * (1 - right_share) + pixels[at + side + 1] * right_share
     values: np.ndarray = upper * (1 - low_share) + lower * low_share
     return values
 
@@ -165,7 +225,7 @@ def _smooth(picture: np.ndarray, cell: float) -> np.ndarray:
 
 
 def _contrast(picture: np.ndarray) -> np.ndarray:
-    """Each cell less the mean of the 7 x 7 around it, over their deviation."""
+    """(..., FINE, FINE): each cell less the mean of the 7 x 7 around it, over their deviation."""
     import numpy as np
 
     around = _window(7)
@@ -186,8 +246,10 @@ def _window(width: int) -> np.ndarray:
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
+    """(n, FINE, FINE): each grid less its mean, of length 1."""
     import numpy as np
 
-    centred = values - values.mean()
-    unit: np.ndarray = centred / max(1e-3, float(np.linalg.norm(centred)))
+    centred = values - values.mean(axis=(1, 2), keepdims=True)
+    length = np.sqrt((centred * centred).sum(axis=(1, 2), keepdims=True))
+    unit: np.ndarray = centred / np.maximum(1e-3, length)
     return unit

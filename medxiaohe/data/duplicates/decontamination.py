@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from medxiaohe.arrays import distinct
 from medxiaohe.data.duplicates import edited_copies, overlap
 from medxiaohe.data.duplicates.near_images import Gallery, Lens
 from medxiaohe.data.duplicates.ngrams import (
@@ -264,7 +265,7 @@ class TestItems:
         to go by."""
         import numpy as np
 
-        theirs = np.unique(np.concatenate([overlap.grams(line, TRIPLE) for line in part.lines]))
+        theirs = distinct(np.concatenate([overlap.grams(line, TRIPLE) for line in part.lines]))
         there = np.isin(theirs, overlap.grams(text, TRIPLE))
         own = there[~np.isin(theirs, self._shared[part.item.source])]
         return (

@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from medxiaohe import images
+from medxiaohe.arrays import distinct
 from medxiaohe.data.duplicates import alignment
 from medxiaohe.data.duplicates.code_index import CodeIndex
 from medxiaohe.data.duplicates.keypoints import FLIPS, TABLES, Keypoints, codes, keypoints
@@ -119,16 +120,16 @@ class Gallery:
         if one.flat or not self._names:
             return
         pictures = _parts(one.grey.astype(np.float32))
-        same = set[int]()
-        for proposal in self._proposals(pictures):
-            if proposal.number in same:
-                continue
+        proposals = self._proposals(pictures)
+        pairs = []
+        for proposal in proposals:
             down, across = FLIPS[proposal.flip]
             seen = np.ascontiguousarray(pictures[proposal.part][::down, ::across])
             known = self._small[proposal.number].astype(np.float32)
-            start = alignment.affine(proposal.known, proposal.seen)
-            value = alignment.correlation(known, seen, start)
-            if value >= MIN_CORRELATION:
+            pairs.append((known, seen, alignment.affine(proposal.known, proposal.seen)))
+        same = set[int]()
+        for proposal, value in zip(proposals, alignment.correlations(pairs), strict=True):
+            if value >= MIN_CORRELATION and proposal.number not in same:
                 same.add(proposal.number)
                 yield self._names[proposal.number], value
 
@@ -149,11 +150,13 @@ class Gallery:
         order = np.argsort(matches.group, kind="stable")
         group = matches.group[order]
         agreed: list[tuple[int, _Proposal]] = []
-        for wanted in _most_voted(matches):
-            mine = order[np.searchsorted(group, wanted) : np.searchsorted(group, wanted, "right")]
+        voted = _most_voted(matches)
+        starts, ends = np.searchsorted(group, voted), np.searchsorted(group, voted, "right")
+        for wanted, first, end in zip(voted, starts.tolist(), ends.tolist(), strict=True):
+            mine = order[first:end]
             agree = mine[alignment.agreeing(matches.known[mine], matches.seen[mine])]
             # several matches of one point are one
-            size = min(len(np.unique(matches.point[agree])), len(np.unique(matches.slot[agree])))
+            size = min(len(set(matches.point[agree].tolist())), len(set(matches.slot[agree].tolist())))
             if size >= MIN_VOTES:
                 number, view = divmod(wanted, len(views))
                 part, flip = divmod(view, len(FLIPS))
@@ -169,7 +172,7 @@ class Gallery:
         sizes = [len(view.places) for view in views]
         requested = codes(np.concatenate([view.numbers for view in views]), near=True)
         at, slots = self._codes.find(requested.ravel())
-        pairs = np.unique(
+        pairs = distinct(
             (at // requested.shape[1]).astype(np.uint64) << np.uint64(32) | slots.astype(np.uint64)
         )
         point, slot = (
@@ -216,7 +219,7 @@ def _most_voted(matches: _Matches) -> list[int]:
         for cell in cells:
             key = key * 32 + np.clip(cell.astype(np.int64) + 12, 0, 31)
         # a point votes once in a cell; there are fewer than 2048 of all views
-        pairs = np.unique(key << 11 | matches.point)
+        pairs = distinct(key << 11 | matches.point)
         cell_of, count = np.unique(pairs >> 11, return_counts=True)
         enough = count >= MIN_VOTES
         for group, number in zip((cell_of[enough] >> 15).tolist(), count[enough].tolist(), strict=True):

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from medxiaohe import io
+from medxiaohe.arrays import distinct
 from medxiaohe.data.duplicates import contrasts, overlap
 from medxiaohe.data.duplicates.near_images import SIDE, Gallery, Lens, Look
 from medxiaohe.progress import track
@@ -296,7 +297,7 @@ def _runs(part: np.ndarray, keys: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def _ends(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
 
-    first = np.unique(start)
+    first = distinct(start)
     return first, np.append(first[1:], len(start))
 
 
@@ -319,9 +320,8 @@ def alike_texts(row_of: Callable[[int], Sample], pairs: np.ndarray, threshold: f
 
 
 def distinct_grams(text: str) -> np.ndarray:
-    import numpy as np
 
-    return np.unique(overlap.grams(text, GRAM))
+    return distinct(overlap.grams(text, GRAM))
 
 
 def resolved(found: Iterable[Verdict]) -> Iterator[Verdict]:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from medxiaohe.arrays import distinct
 from medxiaohe.data.duplicates import overlap
 from medxiaohe.types import Sample
 
@@ -46,7 +47,7 @@ class Grams:
 
         self.parts += parts
         self._sets += [
-            np.unique(np.concatenate([self._specific(line, template) for line in part.lines]))
+            distinct(np.concatenate([self._specific(line, template) for line in part.lines]))
             for part in parts
         ]
 
@@ -82,7 +83,7 @@ class Grams:
         large enough."""
         import numpy as np
 
-        mine = np.unique(overlap.grams(text, self.length))
+        mine = distinct(overlap.grams(text, self.length))
         left, right = (
             np.searchsorted(self._hashes, mine, "left"),
             np.searchsorted(self._hashes, mine, "right"),
@@ -120,9 +121,9 @@ class Grams:
         owners = np.concatenate([self._owners[remaining[i] : remaining[i] + count[i]] for i in hit])
         kind = np.repeat(np.unique(mine[hit], return_inverse=True)[1], count[hit])
         _, once = np.unique(owners * (len(mine) + 1) + kind, return_index=True)
-        numbers, distinct = np.unique(owners[once], return_counts=True)
-        shares = distinct / self._sizes[numbers]
-        likely = np.flatnonzero((shares >= MIN_HINT) & (distinct >= 2))
+        numbers, hits = np.unique(owners[once], return_counts=True)
+        shares = hits / self._sizes[numbers]
+        likely = np.flatnonzero((shares >= MIN_HINT) & (hits >= 2))
         likely = likely[np.argsort(-shares[likely], kind="stable")][:MAX_HINTS]
         return [(self.parts[numbers[i]], starts[owners == numbers[i]].tolist()) for i in likely]
 
@@ -143,9 +144,9 @@ def template(parts: list[Part], max_studies: float) -> np.ndarray:
     by_study: dict[str, list[np.ndarray]] = defaultdict(list)
     for part in parts:
         by_study[study(part.item)] += [overlap.grams(line, TRIPLE) for line in part.lines]
-    distinct = [np.unique(np.concatenate(hashes)) for hashes in by_study.values()]
+    by_study_hashes = [distinct(np.concatenate(hashes)) for hashes in by_study.values()]
     values, counts = np.unique(
-        np.concatenate(distinct) if distinct else np.empty(0, np.uint64), return_counts=True
+        np.concatenate(by_study_hashes) if by_study_hashes else np.empty(0, np.uint64), return_counts=True
     )
     return values[counts > max_studies]
 

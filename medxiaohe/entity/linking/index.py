@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from medxiaohe import io
+from medxiaohe.arrays import distinct
 from medxiaohe.entity.linking.link import CJK, Linker, Mention, plain
 from medxiaohe.entity.tree.tree import Tree
 from medxiaohe.errors import DataError, MissingExtra, UsageError
@@ -140,10 +141,10 @@ class Index:
         hashes, keys = hashes[:num_hashes], keys[:num_bytes].copy()
         begins = np.cumsum(lengths) - lengths
         singles, pairs = (
-            _bits(np.unique(hashes[begins[lengths == 1]]).size),
-            _bits(np.unique(hashes[begins[lengths > 1] + 1]).size),
+            _bits(distinct(hashes[begins[lengths == 1]]).size),
+            _bits(distinct(hashes[begins[lengths > 1] + 1]).size),
         )
-        table = np.zeros(_power_of_two(np.unique(hashes).size / FULL), np.uint64)
+        table = np.zeros(_power_of_two(distinct(hashes).size / FULL), np.uint64)
         records = np.zeros(int((np.diff(bounds) + make.HEAD + 7).sum()) // 8 * 8 + len(PADDING), np.uint8)
         numbers = np.arange(len(names), dtype=np.uint32) if values is None else np.asarray(values, np.uint32)
         used = make.fill(

@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from medxiaohe.arrays import distinct
 from medxiaohe.entity.linking.link import is_grouping
 from medxiaohe.entity.linking.spelling import bag, broader, coordinated, meaning, stripped
 from medxiaohe.entity.tree.ids import prefix
@@ -197,7 +198,7 @@ class Letters:
 
         self.values = values
         owners, grams = _grams(names)
-        pairs = np.unique(owners.astype(np.int64) * NUM_GRAMS + grams)
+        pairs = distinct(owners.astype(np.int64) * NUM_GRAMS + grams)
         owners, grams = (pairs // NUM_GRAMS).astype(np.int32), (pairs % NUM_GRAMS).astype(np.int32)
         counts = np.bincount(grams, minlength=NUM_GRAMS)
         self._weights = np.log(1 + len(names) / (1 + counts)).astype(np.float32)
@@ -210,7 +211,7 @@ class Letters:
         """(value, cosine) of the k nearest names, nearest first."""
         import numpy as np
 
-        grams = np.unique(_grams([name])[1])
+        grams = distinct(_grams([name])[1])
         if not len(self.values) or not len(grams):
             return []
         weights = self._weights[grams]

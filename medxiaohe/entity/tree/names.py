@@ -23,11 +23,7 @@ def key(name: str) -> str:
 
 def is_abbreviation(name: str) -> bool:
     """COPD, mRNA, T-ALL, HbA1c: one word, more capitals and digits than a written word has."""
+    if not 2 <= len(name) <= MAX_ABBREVIATION or " " in name:  # most names, and quick to see
+        return False
     capitals = sum(c.isupper() or c.isdigit() for c in name)
-    return (
-        2 <= len(name) <= MAX_ABBREVIATION
-        and " " not in name
-        and name[0].isalnum()
-        and capitals >= 2
-        and any(map(str.isupper, name))
-    )
+    return name[0].isalnum() and capitals >= 2 and any(map(str.isupper, name))
