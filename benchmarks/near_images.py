@@ -4,6 +4,7 @@
     MEDXIAOHE_DATA=/path/to/data python benchmarks/near_images.py --some 130       # some of them
     MEDXIAOHE_DATA=/path/to/data python benchmarks/near_images.py --tuning         # the other half
     MEDXIAOHE_DATA=/path/to/data python benchmarks/near_images.py --scale 100000   # made-up looks
+    MEDXIAOHE_DATA=/path/to/data python benchmarks/near_images.py --scale 100000 --sample 3000
 
 Pictures: the chest X-rays and CTs, radiology, skin, fundus and blood smear images of the data pack. Those
 whose SHA-256 begins with an even number of 32 bits were looked at while limits were chosen, others not. All
@@ -22,6 +23,7 @@ import os
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +44,17 @@ FOLDERS = (
 )  # fmt: skip
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".gif")
 LARGEST = 700  # pixels of a side of the pictures that are edited
-SAMPLE = 100  # looks that are looked up at each size
+PER_KIND = 600  # looks from which on each kind of copy has a line
+COPIES = (
+    "resized",
+    "cropped 10 %",
+    "cropped 15 % at each edge",
+    "mirrored",
+    "upside down",
+    "inverted grey values",
+    "turned by 5 degrees",
+    "brightness, contrast",
+)
 
 
 def halves(data: Path) -> tuple[list[Path], list[Path]]:
@@ -116,14 +128,7 @@ def made_up(template: np.ndarray, dice: np.random.Generator) -> Look:
 
 def edited(one: Look, number: int) -> Look:
     """A copy of a look, in one of several ways, one after the other."""
-    kinds = (
-        "cropped 10 %",
-        "mirrored",
-        "inverted grey values",
-        "turned by 5 degrees",
-        "brightness, contrast",
-    )
-    edit = planted_leaks.IMAGE_EDITS[kinds[number % len(kinds)]]
+    edit = planted_leaks.IMAGE_EDITS[COPIES[number % len(COPIES)]]
     pixels = edit(Image.fromarray(one.grey).convert("RGB"), random.Random(number)).convert("L")
     return Look(np.asarray(pixels.resize((SIDE, SIDE), Image.Resampling.BICUBIC)))
 
@@ -134,17 +139,17 @@ def smooth(values: np.ndarray) -> np.ndarray:
     )
 
 
-def scale(most: int, data: Path) -> None:
+def scale(most: int, data: Path, sample: int) -> None:
     template = look(ImageRef(str(sorted((data / FOLDERS[0]).glob("*PA*"))[0]))).grey.astype(np.float32)
     gallery, dice = Gallery(), np.random.default_rng(0)
-    sizes = [size for size in (1_000, 10_000, 30_000, 100_000, 300_000, 1_000_000) if size <= most]
-    asked = [made_up(template, np.random.default_rng(10**6 + number)) for number in range(SAMPLE)]
+    sizes = [size for size in (1_000, 10_000, 30_000, 100_000, 300_000, 1_000_000) if sample <= size <= most]
+    asked = [made_up(template, np.random.default_rng(10**6 + number)) for number in range(sample)]
     planted: list[Look] = []
     points: list[tuple[int, float]] = []
     adding, since, add_one = 0.0, 0, 0.0
     for number in track(range(sizes[-1]), "looks added"):
         one = made_up(template, dice)
-        if number < SAMPLE:
+        if number < sample:
             planted.append(edited(one, number))
         start = time.process_time()
         gallery.add(one, str(number))
@@ -152,19 +157,26 @@ def scale(most: int, data: Path) -> None:
         if number + 1 in sizes:
             start = time.process_time()
             alarms = sum(bool(list(gallery.find(each))) for each in asked)
-            finding = (time.process_time() - start) / SAMPLE
-            copies = sum(
-                any(name == str(n) for name, _ in gallery.find(one)) for n, one in enumerate(planted)
-            )
+            finding = (time.process_time() - start) / sample
+            copies = Counter[str]()  # kind of copy -> copies found
+            for row, copy in enumerate(planted):
+                copies[COPIES[row % len(COPIES)]] += any(name == str(row) for name, _ in gallery.find(copy))
             add_one = adding / (number + 1 - since)
             points.append((number + 1, finding))
             print(
                 f"  {number + 1:>9,} known: {1e3 * finding:6.1f} ms to look one up,"
                 f" {1e3 * add_one:.1f} ms to add one,"
-                f" {copies} of {SAMPLE} copies found, {alarms} of {SAMPLE} others taken for one",
+                f" {copies.total()} of {sample} copies found, {alarms} of {sample} others taken for one",
                 flush=True,
             )
+            for row, kind in enumerate(COPIES if sample >= PER_KIND else ()):
+                print(
+                    f"              {line(kind, copies[kind], len(range(row, sample, len(COPIES))))}",
+                    flush=True,
+                )
             adding, since = 0.0, number + 1
+    if len(points) < 2:
+        return  # one size says nothing of others
     slope, start_at = np.polyfit(*zip(*points, strict=True), 1)
     for total in (100_000, 1_000_000):
         hours = (total * (start_at + add_one) + slope * total**2 / 2) / 3600
@@ -177,12 +189,13 @@ if __name__ == "__main__":
     )
     parser.add_argument("--tuning", action="store_true", help="the pictures that limits were chosen with")
     parser.add_argument("--scale", type=int, default=0, help="made-up looks")
+    parser.add_argument("--sample", type=int, default=100, help="looks that are looked up at each size")
     parser.add_argument("--some", type=int, default=100_000, help="pictures that are edited, at most")
     given = parser.parse_args()
     place = Path(os.environ["MEDXIAOHE_DATA"])
     with single():
         if given.scale:
-            scale(given.scale, place)
+            scale(given.scale, place, given.sample)
         else:
             tuned, held_out = halves(place)
             pair = (tuned, held_out) if given.tuning else (held_out, tuned)
