@@ -83,6 +83,13 @@ class _Row:
     notes: dict[str, Any] | None = None
 
     def drop(self, stage: str, reason: str, detail: str) -> None:
+        """Mark the row as dropped; three empty texts take the mark back.
+
+        Args:
+            stage: the check that drops it: "rules", "similarity", "pictures" or "judge".
+            reason: the reason that is counted.
+            detail: the reason in words, for dropped.jsonl.
+        """
         self.stage, self.reason, self.detail = stage, reason, detail
 
 
@@ -208,6 +215,14 @@ def _study(sample: Sample) -> str:
 
 
 def question(item: Item) -> list[Message]:
+    """Build the prompt that asks the judge whether a text and its anchor can both be true.
+
+    Args:
+        item: text, anchor and images of a row; text and anchor are cut at MAX_SHOWN characters.
+
+    Returns:
+        One user message: the images, then the question.
+    """
     what = "picture" if item.images else "case"
     said = ASKED.format(
         what=what, anchor=item.anchor[:MAX_SHOWN] or "(see the picture)", text=item.text[:MAX_SHOWN]
@@ -216,7 +231,14 @@ def question(item: Item) -> list[Message]:
 
 
 def verdict(reply: str) -> str:
-    """The one word; Unreadable when it is anything else."""
+    """Parse the verdict of a judge.
+
+    Returns:
+        "match", "mismatch" or "unsure", whatever its case in the reply.
+
+    Raises:
+        Unreadable: the reply is anything but one of these words.
+    """
     match = VERDICT.fullmatch(reply)
     if not match:
         raise Unreadable("the answer must be one word: match, mismatch, or unsure")

@@ -134,7 +134,20 @@ def attach(settings: AttachSettings, out: Path, *, tree: Path, corpus: Path | No
 
 
 def read_passages(settings: AttachSettings, corpus: Path | None) -> list[Passage]:
-    """Documents and turns of the corpus but those of its test split; plain text files whole."""
+    """Read the passages from which entities are extracted: samples of the corpus outside of its test split,
+    or plain text files as one passage each.
+
+    Args:
+        settings: `passages` (a file or folder), `limit` and `license`.
+        corpus: folder of a data stage; None: `settings.passages`.
+
+    Returns:
+        At most `settings.limit` passages, in the order of the files; of several with one id the first.
+
+    Raises:
+        ConfigError: both `corpus` and `settings.passages` are given, or neither.
+        DataError: there is no passage, or a row of samples.jsonl is damaged.
+    """
     if bool(settings.passages) == (corpus is not None):
         raise ConfigError("give the passages once: `needs: corpus`, or the setting `passages`")
     place = corpus / "samples.jsonl" if corpus is not None else Path(settings.passages)
@@ -219,7 +232,13 @@ def _write(out: Path, tree: Path, growth: Growth, extraction: Extraction) -> Non
 
 
 def extended(old: Path, new: Path, rows: Iterable[Any]) -> None:
-    """The bytes of a file, and more rows behind them."""
+    """Copy a JSON Lines file byte for byte and append rows.
+
+    Args:
+        old: the file that is copied; nothing is copied if it does not exist.
+        new: the file that is written.
+        rows: JSON values, one a line.
+    """
 
     def fill(file: IO[bytes]) -> None:
         if old.is_file():

@@ -94,6 +94,11 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
         places = {sample.id: (place, sample.source) for place, sample in track(rows, "index")}
 
         def texts(labels: Sequence[Label]) -> list[str]:
+            """Load the texts of labelled rows.
+
+            Returns:
+                One text for each label, in the order of `labels`.
+            """
             return [rows.at(places[label.id][0]).text for label in labels]
 
         labels = _seeds(settings, {id: source for id, (_, source) in places.items()})
@@ -171,6 +176,16 @@ def _by_entities(samples: Sequence[Sample]) -> list[bool | None]:
 
 
 def by_density(num_entities: int, num_words: int) -> bool | None:
+    """Label a text by the density of entities in it.
+
+    Args:
+        num_entities: number of different entities that the text mentions.
+        num_words: its length in words.
+
+    Returns:
+        True (medical) from MEDICAL_DENSITY entities for each 100 words, False (general) up to
+        GENERAL_DENSITY; None between the two, and for texts shorter than MIN_WORDS.
+    """
     if num_words < MIN_WORDS:
         return None
     density = 100 * num_entities / num_words

@@ -64,7 +64,14 @@ class CurateSettings:
         check(self)
 
     def reads(self, inputs: Mapping[str, Path]) -> Reads:
-        """The data of the tasks whose test items are looked for (recipe/identity.py)."""
+        """List the test data that the result depends on, for the identity of the run (recipe/identity.py).
+
+        Args:
+            inputs: name of an input (`corpus`, `tree`) -> its folder.
+
+        Returns:
+            Digests of the data and code of the tasks in `against`.
+        """
         result = Reads()
         for item in self.against:
             folders = {"tree": inputs.get("tree"), "data": inputs.get("corpus")}

@@ -91,7 +91,16 @@ def deidentify(settings: DeidentifySettings, out: Path, *, corpus: Path) -> dict
 
 
 def deidentify_shard(shard: shards.Shard, out: Path, sources: Collection[str]) -> dict[str, Any]:
-    """The job of one shard (medxiaohe.shards)."""
+    """De-identify the rows of one shard (a job of medxiaohe.shards).
+
+    Args:
+        shard: a byte range of samples.jsonl.
+        out: folder for samples.jsonl and redactions.json of the shard.
+        sources: sources whose rows are de-identified; empty: all.
+
+    Returns:
+        {"written": number of rows}.
+    """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
 
     def samples() -> Iterator[Sample]:

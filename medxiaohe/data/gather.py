@@ -143,7 +143,17 @@ def _weak(settings: GatherSettings) -> list[dict[str, Any]]:
 
 
 def coverage_of(corpus: Path) -> dict[str, int]:
-    """coverage.json of a stage: entity id -> number of samples that mention it."""
+    """Read coverage.json of a stage.
+
+    Args:
+        corpus: folder of data.read, data.link or data.curate.
+
+    Returns:
+        Entity id -> number of samples that mention it.
+
+    Raises:
+        DataError: the folder has no coverage.json.
+    """
     if not (path := corpus / "coverage.json").is_file():
         raise DataError(
             f"{corpus} has no coverage.json: it must be the folder of data.read, data.link or data.curate"

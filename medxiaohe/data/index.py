@@ -62,7 +62,11 @@ class IndexSettings:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Size and overlap of chunks in `unit`."""
+        """Resolve the size and overlap of chunks.
+
+        Returns:
+            Size and overlap in `unit`; an overlap that is not given is at most a fifth of the size.
+        """
         size, overlap = (TOKENS, TOKEN_OVERLAP) if self.unit == "tokens" else (CHARACTERS, OVERLAP)
         size = self.size or size
         return size, min(overlap, size // 5) if self.overlap == -1 else self.overlap

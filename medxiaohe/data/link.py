@@ -96,7 +96,22 @@ def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None =
 
 
 def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: str) -> dict[str, Any]:
-    """The job of one shard (medxiaohe.shards)."""
+    """Link the mentions of one shard (a job of medxiaohe.shards).
+
+    Args:
+        shard: a byte range of a file of Samples, or of rows with `text`.
+        out: folder for samples.jsonl, mentions.jsonl and coverage.json of the shard.
+        tree: path of a built tree.
+        rules: with abbreviations, coordination, context and disambiguation; False: names alone.
+        license: of rows that state none.
+
+    Returns:
+        {"counts", "reasons", "written"}: number of samples, mentions and flags; mentions by reason; rows
+        written.
+
+    Raises:
+        DataError: a row has neither `messages` nor `text`.
+    """
     find = _annotator(tree) if rules else _names(tree)
     coverage, counts, reasons = Counter[str](), Counter[str](), Counter[str]()
 

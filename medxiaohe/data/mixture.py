@@ -126,6 +126,11 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
     counted = _Counted()
 
     def entries() -> Iterator[external_sort.Row]:
+        """Draw the rows of each kind.
+
+        Yields:
+            Rows of index.jsonl with the key that shuffles them in front; kinds in the order of drawing.
+        """
         # the prompts first: they are never among the instructions
         for kind in ("prompts", "documents", "instructions"):
             done[kind] = []

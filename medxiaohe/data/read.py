@@ -80,12 +80,21 @@ class Source:
 
     @property
     def reader_name(self) -> str:
-        """What is on the hub is read by `hub`, whatever the recipe reads otherwise: one line changes the
-        corpus."""
+        """Name the reader: `hub` for paths on the hub, whatever the recipe reads otherwise, so that one line
+        of a recipe changes the corpus.
+
+        Returns:
+            The name of a reader; "" for a task.
+        """
         return "hub" if self.path.startswith("hub:") else self.reader
 
     @property
     def label(self) -> str:
+        """Name the source in ids, counts and messages.
+
+        Returns:
+            `name`, or the part of the name of the reader or task behind its last colon.
+        """
         return self.name or (self.reader or self.task).rpartition(":")[2]
 
 
@@ -107,7 +116,14 @@ class ReadSettings:
                 raise ConfigError(f"{count} sources are called {label!r}: give each its own `name:`")
 
     def reads(self, inputs: Mapping[str, Path]) -> Reads:
-        """The data of the sources that are tasks, the commits of those on the hub (recipe/identity.py)."""
+        """List the data that the result depends on, for the identity of the run (recipe/identity.py).
+
+        Args:
+            inputs: name of an input (`tree`) -> its folder.
+
+        Returns:
+            Digests of the training data of sources that are tasks, and commits of those on the hub.
+        """
         found = Reads()
         for source in self.sources:
             if source.path.startswith("hub:"):
@@ -197,7 +213,22 @@ def read_part(
     parts: Sequence[tuple[int, list[str]]],
     tree: str,
 ) -> dict[str, Any]:
-    """The job of one part (read_parts.py): a source, or some of its files."""
+    """Read one part: a source, or some of its files (read_parts.py); a job of medxiaohe.shards.
+
+    Args:
+        shard: its `number` is the part's place in `parts`.
+        out: folder for samples.jsonl, dead.jsonl and ids.bin (read_parts.marks) of the part.
+        sources: all sources of the stage.
+        parts: for each part the number of its source and its files; no files: all of them.
+        tree: path of a built tree; "": samples have no entities.
+
+    Returns:
+        Counts, licenses and coverage of the part, with the reason of its first rejected row.
+
+    Raises:
+        DataError: the source cannot be read, or its reader has APART and yet lists its files by itself.
+        ConfigError: the reader has no option of a name in `source.options`.
+    """
     number = parts[shard.number][0]
     source, tally = sources[number], _Tally()
     folder = Path(tree) if tree else None

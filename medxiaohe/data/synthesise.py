@@ -250,6 +250,12 @@ def _publish(
     dropped: list[dict[str, Any]] = []
 
     def new() -> Iterator[Sample]:
+        """Filter the written rows: without refused ones, duplicates of an id, and rows that match a test
+        item.
+
+        Yields:
+            New samples; the others are appended to `dropped`.
+        """
         for row in _rows(files):
             if "refused" in row:
                 dropped.append(row["refused"])
@@ -280,6 +286,12 @@ def _publish(
     }
 
     def all_rows() -> Iterator[Sample]:
+        """Merge the rows of the corpus with the new ones; a row that was enriched is replaced by its enriched
+        copy.
+
+        Yields:
+            Samples: those of the corpus first.
+        """
         nonlocal old, replaced
         if corpus and settings.keep_corpus:
             with Rows(corpus) as found:

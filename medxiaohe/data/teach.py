@@ -199,6 +199,11 @@ def _publish(
     items, matches, old = anew.test_items(settings.against, tree, corpus), list[Match](), 0
 
     def rows() -> Iterator[Sample]:
+        """Merge the rows of the corpus with the new ones; new rows that match a test item are refused.
+
+        Yields:
+            Samples: those of the corpus first.
+        """
         nonlocal old
         if settings.keep_corpus:
             with Rows(corpus) as found:

@@ -32,7 +32,15 @@ Check = Callable[[Sample], tuple[str, str]]  # reason and detail, or two empty s
 
 
 def units_shard(shard: shards.Shard, out: Path) -> dict[str, Any]:
-    """Patients and studies of the rows of held-out splits, as the summary."""
+    """Collect patients and studies of the rows of held-out splits (a job of medxiaohe.shards).
+
+    Args:
+        shard: a byte range of samples.jsonl.
+        out: folder of the job; nothing is written there.
+
+    Returns:
+        {"patients", "studies"}: sorted ids, as `decontamination.unit` compares them.
+    """
     result: dict[str, set[str]] = {"patients": set(), "studies": set()}
     for row in shards.rows(shard):
         sample = io.sample_from_json(row)
@@ -51,13 +59,33 @@ def units_shard(shard: shards.Shard, out: Path) -> dict[str, Any]:
 def check_shard(
     shard: shards.Shard, out: Path, settings: str, corpus: str, tree: str, units: str
 ) -> dict[str, Any]:
-    """survivors.jsonl in one form, their signatures, gone.jsonl {row, id, source, reason, detail},
-    matches.jsonl."""
+    """Normalise, filter and decontaminate the rows of one shard (a job of medxiaohe.shards).
+
+    Args:
+        shard: a byte range of samples.jsonl.
+        out: folder for survivors.jsonl, their signatures (near_text.Signatures), gone.jsonl {row, id,
+            source, reason, detail} and matches.jsonl.
+        settings: CurateSettings as JSON.
+        corpus: path of the corpus.
+        tree: path of a built tree; "" for none.
+        units: path of units.json: patients and studies of held-out splits.
+
+    Returns:
+        {"checked", "counts"}: number of test items by task, and of rows read and normalised.
+
+    Raises:
+        DataError: a task has no test items.
+    """
     checker = _checker(settings, corpus, tree, units)
     signatures = near_text.Signatures(checker.settings.near_text, checker.lens)
     gone, matches, counts, place = list[dict[str, Any]](), list[Any](), Counter[str](), 0
 
     def survivors() -> Iterator[Sample]:
+        """Filter the rows of the shard.
+
+        Yields:
+            Samples for which there is no reason to drop them; signatures are taken of each.
+        """
         nonlocal place
         for number, row in enumerate(shards.rows(shard)):
             given = io.sample_from_json(row)
@@ -102,6 +130,15 @@ class _Checker:
         self._patients, self._studies = frozenset(held_out["patients"]), frozenset(held_out["studies"])
 
     def first_reason(self, sample: Sample, matches: list[Any]) -> tuple[str, str]:
+        """Find the first reason to drop a row: held-out split, patient or study; a filter; a test item.
+
+        Args:
+            sample: the row, normalised if the settings say so.
+            matches: where the match with a test item is appended.
+
+        Returns:
+            Reason and detail; two empty texts for a row that stays.
+        """
         reason, detail = self._held_out(sample)
         if not reason:
             reason, detail = next(
@@ -147,7 +184,18 @@ def _items(tasks: Sequence[Task]) -> Iterator[Sample]:
 def compare_shard(
     shard: shards.Shard, out: Path, checked: Sequence[str], pairs: str, threshold: float
 ) -> dict[str, Any]:
-    """verdicts.jsonl: of the pairs whose later row is in this shard, those that are near-duplicates."""
+    """Verify proposed pairs of near-duplicate texts (a job of medxiaohe.shards).
+
+    Args:
+        shard: the shard that the later row of each pair is in.
+        out: folder for verdicts.jsonl: the pairs that are near-duplicates.
+        checked: folders of `check_shard`, one a shard.
+        pairs: folder with one file a shard: int64 numbers of the earlier and the later row.
+        threshold: Jaccard index of word 5-grams, 0 to 1.
+
+    Returns:
+        {"verdicts": number of near-duplicates}.
+    """
     import numpy as np
 
     path = Path(pairs) / f"{shard.number:06d}"
@@ -162,7 +210,16 @@ def compare_shard(
 
 
 def pictures_shard(shard: shards.Shard, out: Path, checked: Sequence[str]) -> dict[str, Any]:
-    """The same of images, for groups of rows with the same words; a line of the shard is a group."""
+    """Compare the images of rows with the same words (a job of medxiaohe.shards).
+
+    Args:
+        shard: a byte range of groups.jsonl; each line is a group {"rows": [[row, shard, look], ...]}.
+        out: folder for verdicts.jsonl: the rows whose images are near-duplicates.
+        checked: folders of `check_shard`, one a shard.
+
+    Returns:
+        {"verdicts": number of near-duplicates}.
+    """
     kept, lens = _kept(tuple(checked)), Lens()
     found = (
         picture for row in shards.rows(shard) for picture in near_text.alike_pictures(kept, row["rows"], lens)
@@ -180,7 +237,19 @@ def _kept(checked: tuple[str, ...]) -> near_text.Kept:
 
 
 def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts: str) -> dict[str, Any]:
-    """samples.jsonl, and dropped.jsonl in the order of the corpus."""
+    """Write samples.jsonl without duplicates, and dropped.jsonl in the order of the corpus (a job of
+    medxiaohe.shards).
+
+    Args:
+        shard: only its `number` is used.
+        out: folder for the two files.
+        checked: folders of `check_shard`, one a shard.
+        verdicts: folder with one file of verdicts a shard that has duplicates.
+
+    Returns:
+        {"kept", "dropped", "coverage"}: number of rows written, of dropped ones by reason, and of samples
+        that mention each entity.
+    """
     kept, folder = _kept(tuple(checked)), Path(checked[shard.number])
     path = Path(verdicts) / f"{shard.number:06d}.jsonl"
     copies = (

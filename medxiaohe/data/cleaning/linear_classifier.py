@@ -30,13 +30,22 @@ class Classifier:
     bias: float
 
     def probability(self, text: str) -> float:
-        """That the text belongs to the positive class; 0.5 for a text without words."""
+        """Predict the probability that a text belongs to the positive class.
+
+        Returns:
+            0 to 1; 0.5 for a text without words.
+        """
         found = features(text)
         if not len(found):
             return 0.5
         return _sigmoid(float(self.weights[found].sum()) / math.sqrt(len(found)) + self.bias)
 
     def save(self, path: Path) -> None:
+        """Save the weights that are not zero as a NumPy archive.
+
+        Args:
+            path: the .npz file: `places` (k,) int32, `weights` (k,) float32, `bias` float64.
+        """
         import numpy as np
 
         from medxiaohe import io
@@ -51,6 +60,11 @@ class Classifier:
 
 
 def load(path: Path) -> Classifier:
+    """Load a classifier that `Classifier.save` wrote.
+
+    Returns:
+        The classifier, with weights of (SIZE,).
+    """
     import numpy as np
 
     with np.load(path, allow_pickle=False) as saved:
@@ -60,6 +74,14 @@ def load(path: Path) -> Classifier:
 
 
 def features(text: str) -> np.ndarray:
+    """Hash the words and word pairs of a text to feature numbers.
+
+    Args:
+        text: of which the first MAX_WORDS words are taken.
+
+    Returns:
+        (k,) int64, ascending and distinct, 0 to SIZE - 1.
+    """
     import numpy as np
 
     pairs = overlap.grams(text, 2)[: MAX_WORDS - 1]
@@ -69,7 +91,17 @@ def features(text: str) -> np.ndarray:
 
 
 def train(texts: Sequence[str], labels: Sequence[bool], seed: int = 0) -> Classifier:
-    """Both classes must be there."""
+    """Train a logistic regression with AdaGrad (Duchi et al. 2011, diagonal form), EPOCHS passes in random
+    order.
+
+    Args:
+        texts: of both classes.
+        labels: True for the positive class, one for each text.
+        seed: of the order of the examples.
+
+    Returns:
+        The classifier; the same texts, labels and seed give the same weights.
+    """
     import numpy as np
 
     rows = [features(text) for text in texts]

@@ -37,6 +37,11 @@ class Corpus:
 
     @property
     def place(self) -> Path:
+        """Resolve the path; `asset:NAME` is the folder of a package file.
+
+        Returns:
+            A file or folder.
+        """
         return (
             assets.folder(self.path.removeprefix("asset:"))
             if self.path.startswith("asset:")
@@ -45,13 +50,23 @@ class Corpus:
 
     @property
     def label(self) -> str:
-        """The end of the path: what a reader of the page knows the corpus by."""
+        """Name the corpus for a reader of the page by the end of its path.
+
+        Returns:
+            The last three parts of the path for the folder of a stage, else the last one; for asset: and
+            hub: all behind the colon.
+        """
         if self.path.startswith(("asset:", "hub:")):
             return self.path.partition(":")[2]
         parts = Path(self.path).resolve().parts
         return "/".join(parts[-3:] if self.reader == PUBLISHED else parts[-1:])
 
     def files(self) -> list[Path]:
+        """List the files of the corpus.
+
+        Returns:
+            Paths in order; none for a corpus on the hub.
+        """
         if self.reader == PUBLISHED:
             return [self.place / "samples.jsonl" if self.place.is_dir() else self.place]
         if self.path.startswith("hub:"):
@@ -61,14 +76,31 @@ class Corpus:
         )
 
     def state(self) -> list[list[Any]]:
-        """What changes when the files do: enough to know whether unfinished work may go on."""
+        """Describe the state of the files, which changes when they do, so that unfinished work is continued
+        only for the same files.
+
+        Returns:
+            [path, bytes, time of writing in nanoseconds] of each file; [path, commit] for a corpus on the
+            hub.
+        """
         if self.path.startswith("hub:"):
             return [[self.path, data_commit(self.path.removeprefix("hub:"), self.options.get("revision"))]]
         return [[str(path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in self.files()]
 
 
 def corpus(spec: str, reader: str = "") -> Corpus:
-    """Raises ConfigError when there is nothing at the path, or no reader knows it."""
+    """Resolve the spec of a corpus.
+
+    Args:
+        spec: the folder of a stage, a file, a folder, READER:PATH, asset:NAME or hub:ORG/NAME.
+        reader: name of the reader; "": the one of the spec, or guessed from the content.
+
+    Returns:
+        The corpus with its reader and options.
+
+    Raises:
+        ConfigError: there is nothing at the path, or no reader knows it.
+    """
     known = plugins.available("readers")
     first, colon, rest = spec.partition(":")
     if not reader and colon and first in known and first != "hub":
@@ -87,30 +119,45 @@ def corpus(spec: str, reader: str = "") -> Corpus:
     return Corpus(found.reader, spec, found.options, found.notes)
 
 
-def rows(one: Corpus) -> Iterator[Sample | DeadLetter]:
-    """Every row, one at a time. A row that is no Sample is a DeadLetter; a file that is not what it should
-    be, a DataError."""
-    if one.reader == PUBLISHED:
-        yield from _published(one.files()[0])
+def rows(source: Corpus) -> Iterator[Sample | DeadLetter]:
+    """Read the rows of a corpus one at a time.
+
+    Args:
+        source: the corpus.
+
+    Yields:
+        Samples; a row that is no Sample, or is empty, is a DeadLetter.
+
+    Raises:
+        DataError: a file is not in the format of its reader.
+    """
+    if source.reader == PUBLISHED:
+        yield from _published(source.files()[0])
         return
-    reader = plugins.load("readers", one.reader)
-    options = dict(one.options)
+    reader = plugins.load("readers", source.reader)
+    options = dict(source.options)
     if "bad_rows" in inspect.signature(reader).parameters:
         options["bad_rows"] = "skip"
-    for row in reader(Path(one.path) if one.reader == "hub" else one.place, **options):
+    for row in reader(Path(source.path) if source.reader == "hub" else source.place, **options):
         if isinstance(row, Sample) and not (row.text.strip() or row.images):
             row = DeadLetter(row.id, "the sample is empty")
         yield row
 
 
-def expected(one: Corpus) -> int | None:
-    """About how many rows there are, counted by their marks without being parsed; None where nothing marks a
-    row."""
-    mark = MARKS.get(one.reader)
+def expected(source: Corpus) -> int | None:
+    """Estimate the number of rows by counting row marks, without parsing.
+
+    Args:
+        source: the corpus.
+
+    Returns:
+        The number of marks; None for a reader without a mark, or a damaged file.
+    """
+    mark = MARKS.get(source.reader)
     if mark is None:
         return None
     total = 0
-    for path in one.files():
+    for path in source.files():
         end = b""
         try:
             with packed.opened(path) as file:

@@ -60,13 +60,32 @@ class Tally:
 
     @classmethod
     def of(cls, size: int) -> Tally:
+        """Make an empty tally.
+
+        Args:
+            size: number of entities of the tree.
+
+        Returns:
+            All columns, (size,) zeros of int64.
+        """
         return cls({name: array("q", bytes(8 * size)) for name in COLUMNS})
 
     @property
     def fingerprint(self) -> str:
+        """Shorten `digest` to 16 hexadecimal digits.
+
+        Returns:
+            Identity of the rows that were counted.
+        """
         return self.digest[:16]
 
     def save(self, path: Path) -> None:
+        """Write the tally to a file, so that a killed run continues from it.
+
+        Args:
+            path: a line of JSON with totals and digest, then the columns as int64 in the order of
+                COLUMNS.
+        """
         head = json.dumps({"totals": self.totals, "digest": self.digest}).encode() + b"\n"
         io.write(
             path,
@@ -75,6 +94,15 @@ class Tally:
 
     @classmethod
     def load(cls, path: Path, size: int) -> Tally:
+        """Load a tally that `save` wrote.
+
+        Args:
+            path: the file.
+            size: number of entities of the tree.
+
+        Returns:
+            The tally; `dead` is 0, for rejected rows are read again.
+        """
         head, _, body = path.read_bytes().partition(b"\n")
         found = cls.of(0)
         for number, name in enumerate(COLUMNS):
@@ -112,8 +140,21 @@ class Counter:
         self, corpora: Sequence[Corpus], label: str, *, work: Path | None = None, reviewed: bool = False,
         reject: Callable[[Corpus, DeadLetter], None] = lambda corpus, letter: None,
     ) -> Tally:  # fmt: skip
-        """One tally of all the corpora. `work` is a folder for what a killed run had counted; `reviewed`
-        counts items only."""
+        """Count what corpora say about each entity.
+
+        Args:
+            corpora: read one after the other into one tally.
+            label: shown with the progress, and the name of the file in `work`.
+            work: folder for the counts of a run that is killed; None: nothing is saved.
+            reviewed: rows are reviewed items: count these only.
+            reject: called with each rejected row.
+
+        Returns:
+            The tally of all the corpora.
+
+        Raises:
+            DataError: a file is not in the format of its reader.
+        """
         state = work / f"{label}.tally" if work else None
         tally = (
             Tally.load(state, len(self.rollup)) if state and state.is_file() else Tally.of(len(self.rollup))
@@ -254,7 +295,11 @@ def _codes(sample: Sample) -> Iterator[str]:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Every text of a JSON value, at any depth."""
+    """Collect the texts of a JSON value at any depth.
+
+    Yields:
+        Strings in order; keys of objects are left out.
+    """
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

@@ -10,8 +10,21 @@ from typing import Any
 def settle(
     stage: str, *, read: int, written: int, dropped: Mapping[str, int], dead: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
-    """Print the account of a stage and return it, for its summary; AssertionError when a row is in it twice
-    or not at all."""
+    """Print the account of a stage on stderr and return it for the summary.
+
+    Args:
+        stage: name of the stage.
+        read: number of rows read.
+        written: number of rows written.
+        dropped: reason -> number of rows dropped.
+        dead: code -> number of rejected rows; None: none.
+
+    Returns:
+        {"read", "written", "dropped", "dead"}.
+
+    Raises:
+        AssertionError: read is not written + dropped + dead: a row is counted twice or not at all.
+    """
     num_dropped, num_dead = sum(dropped.values()), sum((dead or {}).values())
     line = (
         f"{stage}: read {read:,} = written {written:,} + dropped {num_dropped:,}{_by(dropped)} + dead"

@@ -43,10 +43,19 @@ class TermSet:
 
 
 def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
-    """`kind` keeps the entities of one kind; `synonyms` takes all names of an entity, not only its main one.
+    """Read a set of terms.
 
-    Both are for trees and vocabularies. Raises ConfigError when the spec means nothing, DataError when
-    nothing is there.
+    Args:
+        spec: as in the docstring of this module.
+        kind: of trees and vocabularies, only entities of this kind; "": all.
+        synonyms: of trees and vocabularies, all names of an entity; False: its main name.
+
+    Returns:
+        The distinct terms, whatever their case, in the order of first mention.
+
+    Raises:
+        ConfigError: the spec names no tree, file, vocabulary or reader.
+        DataError: there are no terms.
     """
     place, _, field = spec.partition("#")
     reader, colon, path = place.partition(":")
@@ -125,11 +134,18 @@ def _once(names: Iterable[str]) -> Iterator[str]:
 
 @contextmanager
 def vectors(terms: Sequence[str], embedder: Embedder, keep: Path | None = None) -> Iterator[np.ndarray]:
-    """Unit rows (len(terms), embedder.dim) in a file that is mapped: memory holds a block of it, whatever the
-    size.
+    """Encode terms in blocks of BLOCK into a memory-mapped file, so that memory does not grow with the number
+    of terms.
 
-    With `keep`, what is encoded stays in that folder: a killed run goes on there, and the same terms cost
-    nothing again.
+    Args:
+        terms: any order; they are encoded by length, which pads less.
+        embedder: gives unit vectors.
+        keep: folder that stores each encoded block, so that a killed run continues and the same terms are
+            not encoded again; None: nothing is stored.
+
+    Yields:
+        (len(terms), embedder.dim) float32 with rows of length 1; the file is deleted when the context
+        ends.
     """
     import numpy as np
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def word_codes(data: np.ndarray, table: np.ndarray, mix: np.uint64, found: np.ndarray) -> int:
+def word_codes(data: np.ndarray, table: np.ndarray, mix: np.uint64, out: np.ndarray) -> int:
     """A code for each run of ASCII letters and digits, letters as lower case: (crc32 + 1) * mix, its high
     bits folded in."""
     count, inside, crc = 0, False, uint32(0xFFFFFFFF)
@@ -23,24 +23,24 @@ def word_codes(data: np.ndarray, table: np.ndarray, mix: np.uint64, found: np.nd
             crc = uint32(table[(crc ^ byte) & uint32(0xFF)] ^ (crc >> uint32(8)))
             inside = True
         elif inside:
-            found[count] = uint64(uint32(crc ^ uint32(0xFFFFFFFF)))
+            out[count] = uint64(uint32(crc ^ uint32(0xFFFFFFFF)))
             count, inside, crc = count + 1, False, uint32(0xFFFFFFFF)
     if inside:
-        found[count] = uint64(uint32(crc ^ uint32(0xFFFFFFFF)))
+        out[count] = uint64(uint32(crc ^ uint32(0xFFFFFFFF)))
         count += 1
     for i in range(count):
-        code = (found[i] + uint64(1)) * mix
-        found[i] = code ^ (code >> uint64(29))
+        code = (out[i] + uint64(1)) * mix
+        out[i] = code ^ (code >> uint64(29))
     return count
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def gram_hashes(codes: np.ndarray, length: int, factor: np.uint64, found: np.ndarray) -> None:
-    for start in range(len(found)):
+def gram_hashes(codes: np.ndarray, length: int, factor: np.uint64, out: np.ndarray) -> None:
+    for start in range(len(out)):
         total = uint64(0)
         for i in range(start, start + length):
             total = total * factor + codes[i]
-        found[start] = total ^ (total >> uint64(32))
+        out[start] = total ^ (total >> uint64(32))
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]

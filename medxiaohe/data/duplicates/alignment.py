@@ -24,7 +24,7 @@ COARSE_STEPS, STEPS, HOPELESS = 4, 10, 0.25
 SETTLED = 0.003  # in half sides
 
 
-def agreeing(known: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def agreeing(reference: np.ndarray, query: np.ndarray) -> np.ndarray:
     """Which pairs of points agree on one scale and shift: those of the pair that most agree with.
 
     Args:
@@ -35,16 +35,16 @@ def agreeing(known: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
-    scale = known[:, 2] / seen[:, 2]
-    shift = known[:, :2] - scale[:, None] * seen[:, :2]
-    off = known[None, :, :2] - (scale[:, None, None] * seen[None, :, :2] + shift[:, None])
+    scale = reference[:, 2] / query[:, 2]
+    shift = reference[:, :2] - scale[:, None] * query[:, :2]
+    off = reference[None, :, :2] - (scale[:, None, None] * query[None, :, :2] + shift[:, None])
     ratio = np.abs(np.log(scale)[:, None] - np.log(scale)[None])
     near = (np.hypot(off[:, :, 0], off[:, :, 1]) < NEAR) & (ratio < SAME_SCALE)
     agree: np.ndarray = near[near.sum(axis=1).argmax()]
     return agree
 
 
-def affine(known: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def affine(reference: np.ndarray, query: np.ndarray) -> np.ndarray:
     """(2, 3): the map that takes the points of one picture to those of the other, by least squares.
 
     Args:
@@ -54,14 +54,14 @@ def affine(known: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
     # a scale alone, from which few points cannot move it far
     stiff = STIFFNESS * np.eye(2)
-    scale = np.exp(np.median(np.log(known[:, 2] / seen[:, 2])))
-    middle_known, middle_seen = known[:, :2].mean(axis=0), seen[:, :2].mean(axis=0)
-    from_seen, to_known = seen[:, :2] - middle_seen, known[:, :2] - middle_known
-    matrix = (to_known.T @ from_seen + scale * stiff) @ np.linalg.inv(from_seen.T @ from_seen + stiff)
-    return np.column_stack([matrix, middle_known - matrix @ middle_seen])
+    scale = np.exp(np.median(np.log(reference[:, 2] / query[:, 2])))
+    middle_reference, middle_query = reference[:, :2].mean(axis=0), query[:, :2].mean(axis=0)
+    from_query, to_reference = query[:, :2] - middle_query, reference[:, :2] - middle_reference
+    matrix = (to_reference.T @ from_query + scale * stiff) @ np.linalg.inv(from_query.T @ from_query + stiff)
+    return np.column_stack([matrix, middle_reference - matrix @ middle_query])
 
 
-def correlation(known: np.ndarray, seen: np.ndarray, start: np.ndarray) -> float:
+def correlation(reference: np.ndarray, query: np.ndarray, start: np.ndarray) -> float:
     """The correlation of the local contrast of two pictures where they lie over each other best, near a map.
 
     Grey values may be inverted. -1 where less than MIN_AREA of the known picture is seen, or it is flat.
@@ -80,22 +80,22 @@ def correlation(known: np.ndarray, seen: np.ndarray, start: np.ndarray) -> float
     if width <= 0 or height <= 0 or width * height < MIN_AREA:
         return -1.0
     # a grid over it, -1 to 1 each way, and the maps from the grid to both pictures
-    to_known = np.array(
+    to_reference = np.array(
         [
             [width * (0.5 - EDGE), 0, left + width / 2],
             [0, height * (0.5 - EDGE), top + height / 2],
             [0, 0, 1],
         ]
     )
-    turned = np.vstack([start, [0, 0, 1]])
-    if abs(np.linalg.det(turned)) < 1e-3:
+    homogeneous = np.vstack([start, [0, 0, 1]])
+    if abs(np.linalg.det(homogeneous)) < 1e-3:
         return -1.0
-    to_seen = np.linalg.inv(turned) @ to_known
-    template = _sampled(_smooth(known, width * len(known) / FINE), to_known)
+    to_query = np.linalg.inv(homogeneous) @ to_reference
+    template = _sampled(_smooth(reference, width * len(reference) / FINE), to_reference)
     if template.std() < 1:
         return -1.0
-    cell = 2 * float(np.sqrt(abs(np.linalg.det(to_seen[:2, :2])))) * len(seen) / FINE
-    return _refined(_contrast(template), _smooth(seen, cell), to_seen)
+    cell = 2 * float(np.sqrt(abs(np.linalg.det(to_query[:2, :2])))) * len(query) / FINE
+    return _refined(_contrast(template), _smooth(query, cell), to_query)
 
 
 def _refined(wanted: np.ndarray, picture: np.ndarray, to_picture: np.ndarray) -> float:

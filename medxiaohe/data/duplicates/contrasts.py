@@ -39,21 +39,21 @@ DRUGS = frozenset(
 )
 
 
-def contrast(one: Sample, other: Sample) -> str:
+def contrast(first: Sample, second: Sample) -> str:
     """In what two rows differ that makes them no copies: "answers", or as `differ` of their texts; "" for
     copies."""
-    if _answers(one) != _answers(other):
+    if _answers(first) != _answers(second):
         return "answers"
-    return differ(one.text, other.text)
+    return differ(first.text, second.text)
 
 
-def differ(one: str, other: str) -> str:
+def differ(first: str, second: str) -> str:
     """numbers, sides, denials or drugs that only one of two texts has; "" when it is neither."""
-    mine, theirs = Counter(overlap.words(one)), Counter(overlap.words(other))
-    only = (set((mine - theirs).elements()), set((theirs - mine).elements()))
+    first_words, second_words = Counter(overlap.words(first)), Counter(overlap.words(second))
+    only = (set((first_words - second_words).elements()), set((second_words - first_words).elements()))
     both = only[0] | only[1]
-    few = sum((mine - theirs).values()) + sum((theirs - mine).values()) <= 2 * FEW
-    if signs(one) != signs(other) and few:
+    few = sum((first_words - second_words).values()) + sum((second_words - first_words).values()) <= 2 * FEW
+    if signs(first) != signs(second) and few:
         return "numbers"
     for name, telling in (
         ("numbers", _has_digit),
@@ -63,8 +63,8 @@ def differ(one: str, other: str) -> str:
         if any(map(telling, both)) and (few or all(any(map(telling, side)) for side in only)):
             return name
         # left effusion and a clear right lung, against the other way round: the same words in another order
-        if mine == theirs and list(filter(telling, overlap.words(one))) != list(
-            filter(telling, overlap.words(other))
+        if first_words == second_words and list(filter(telling, overlap.words(first))) != list(
+            filter(telling, overlap.words(second))
         ):
             return name
     if all(any(map(is_drug, side)) for side in only):

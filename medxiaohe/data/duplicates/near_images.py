@@ -91,7 +91,7 @@ class Gallery:
     def __len__(self) -> int:
         return len(self._names)
 
-    def add(self, one: Look, name: str) -> None:
+    def add(self, look: Look, name: str) -> None:
         """Remember a look; a flat one is like every other, and is never a match."""
         import numpy as np
 
@@ -100,34 +100,34 @@ class Gallery:
             self._places = np.concatenate([self._places, np.zeros_like(self._places)])
             self._small = np.concatenate([self._small, np.zeros_like(self._small)])
         self._names.append(name)
-        if one.flat:
+        if look.flat:
             return
-        grey = one.grey.astype(np.float32)
+        grey = look.grey.astype(np.float32)
         points = keypoints(grey, POINTS)
         slots = np.arange(len(points.places), dtype=np.uint32) + np.uint32(number * POINTS)
         self._codes.add(codes(points.numbers).ravel(), np.repeat(slots, TABLES))
         self._places[number, : len(slots)] = points.places
         self._small[number] = np.rint(_resized(grey, (0.0, 1.0), (0.0, 1.0), SMALL))
 
-    def find(self, one: Look) -> Iterator[tuple[str, float]]:
+    def find(self, look: Look) -> Iterator[tuple[str, float]]:
         """Names of the images that are the same with their correlation, the likeliest looked at first.
 
         An image is compared with MAX_COMPARED others at most.
         """
         import numpy as np
 
-        if one.flat or not self._names:
+        if look.flat or not self._names:
             return
-        pictures = _parts(one.grey.astype(np.float32))
+        pictures = _parts(look.grey.astype(np.float32))
         same = set[int]()
         for proposal in self._proposals(pictures):
             if proposal.number in same:
                 continue
             down, across = FLIPS[proposal.flip]
-            seen = np.ascontiguousarray(pictures[proposal.part][::down, ::across])
-            known = self._small[proposal.number].astype(np.float32)
+            query = np.ascontiguousarray(pictures[proposal.part][::down, ::across])
+            reference = self._small[proposal.number].astype(np.float32)
             start = alignment.affine(proposal.known, proposal.seen)
-            value = alignment.correlation(known, seen, start)
+            value = alignment.correlation(reference, query, start)
             if value >= MIN_CORRELATION:
                 same.add(proposal.number)
                 yield self._names[proposal.number], value

@@ -66,17 +66,17 @@ class Signatures:
         )
         self._bands: list[list[int]] = []
 
-    def add(self, sample: Sample, place: int, row: int) -> None:
+    def add(self, sample: Sample, offset: int, row: int) -> None:
         text, number = sample.text, len(self._places)
         self._keys.append(_key(sample, text, with_images=True))
-        self._places.append(place)
+        self._places.append(offset)
         self._rows.append(row)
         if sample.images:
             self._groups.append(_key(sample, text))
             self._pictured.append(number)
             self._looks.append(self._lens.look(sample.images[0]).grey.tobytes())
-        elif self._near and (found := self.bands(text)):
-            self._bands.append(found)
+        elif self._near and (bands := self.bands(text)):
+            self._bands.append(bands)
             self._banded.append(number)
 
     def bands(self, text: str) -> list[int]:
@@ -179,67 +179,75 @@ class Verdict:
     value: float = 1.0
 
 
-def copies(kept: Kept, work: Path) -> np.ndarray:
+def copies(survivors: Kept, work: Path) -> np.ndarray:
     """(n, 2): each row that is the same as an earlier one, and the first of its kind."""
     import numpy as np
 
     def keyed() -> Iterator[np.ndarray]:
-        for shard in range(len(kept.folders)):
-            keys = kept.array(shard, "keys")
+        for shard in range(len(survivors.folders)):
+            keys = survivors.array(shard, "keys")
             yield np.column_stack(
-                [keys, np.arange(len(keys), dtype=np.uint64) + np.uint64(kept.first[shard])]
+                [keys, np.arange(len(keys), dtype=np.uint64) + np.uint64(survivors.first[shard])]
             )
 
     results = [np.empty((0, 2), np.int64)]
-    results += map(repeated, in_parts(keyed(), len(kept) * 24, work))
+    results += map(repeated, in_parts(keyed(), len(survivors) * 24, work))
     return np.concatenate(results)
 
 
-def repeated(part: np.ndarray) -> np.ndarray:
+def repeated(block: np.ndarray) -> np.ndarray:
     """(key..., row) -> (later row, first row with its key)."""
     import numpy as np
 
-    part, start = _runs(part)
-    again = np.flatnonzero(start != np.arange(len(part)))
-    return np.column_stack([part[again, -1], part[start[again], -1]]).astype(np.int64)
+    block, start = _runs(block)
+    again = np.flatnonzero(start != np.arange(len(block)))
+    return np.column_stack([block[again, -1], block[start[again], -1]]).astype(np.int64)
 
 
-def proposals(kept: Kept, gone: np.ndarray, work: Path) -> Iterator[np.ndarray]:
+def proposals(survivors: Kept, gone: np.ndarray, work: Path) -> Iterator[np.ndarray]:
     """Pairs (n, 2) of rows that share a band, the earlier row first; a pair may come several times."""
     import numpy as np
 
     def keyed() -> Iterator[np.ndarray]:
-        for shard in range(len(kept.folders)):
-            bands, numbers = kept.array(shard, "bands"), kept.array(shard, "banded") + kept.first[shard]
+        for shard in range(len(survivors.folders)):
+            bands, numbers = (
+                survivors.array(shard, "bands"),
+                survivors.array(shard, "banded") + survivors.first[shard],
+            )
             stay = ~gone[numbers]
             bands, numbers = bands[stay], numbers[stay].astype(np.uint64)
             yield np.column_stack([bands.ravel(), np.repeat(numbers, BANDS)])
 
-    num_bytes = sum(kept.array(shard, "banded").nbytes for shard in range(len(kept.folders))) * 2 * BANDS
-    for part in in_parts(keyed(), num_bytes, work):
-        yield crowded(part)
+    num_bytes = (
+        sum(survivors.array(shard, "banded").nbytes for shard in range(len(survivors.folders))) * 2 * BANDS
+    )
+    for block in in_parts(keyed(), num_bytes, work):
+        yield crowded(block)
 
 
-def crowded(part: np.ndarray) -> np.ndarray:
+def crowded(block: np.ndarray) -> np.ndarray:
     """(key, row) -> pairs of rows with one key, each later row with the first MAX_BUCKET."""
     import numpy as np
 
-    part, start = _runs(part)
-    place, rows = np.arange(len(part)), part[:, -1].astype(np.int64)
-    later = [np.flatnonzero(place - start > k) for k in range(MAX_BUCKET)]
+    block, start = _runs(block)
+    index, rows = np.arange(len(block)), block[:, -1].astype(np.int64)
+    later = [np.flatnonzero(index - start > k) for k in range(MAX_BUCKET)]
     pairs = [np.column_stack([rows[start[at] + k], rows[at]]) for k, at in enumerate(later)]
-    found = np.unique(np.concatenate(pairs), axis=0)
-    return found[found[:, 0] < found[:, 1]]
+    distinct = np.unique(np.concatenate(pairs), axis=0)
+    return distinct[distinct[:, 0] < distinct[:, 1]]
 
 
-def same_words(kept: Kept, gone: np.ndarray, work: Path) -> Iterator[list[list[int]]]:
+def same_words(survivors: Kept, gone: np.ndarray, work: Path) -> Iterator[list[list[int]]]:
     """Rows with images and the same words: lists of [row, shard, number of its look], two rows or more
     each."""
     import numpy as np
 
     def keyed() -> Iterator[np.ndarray]:
-        for shard in range(len(kept.folders)):
-            groups, numbers = kept.array(shard, "groups"), kept.array(shard, "pictured") + kept.first[shard]
+        for shard in range(len(survivors.folders)):
+            groups, numbers = (
+                survivors.array(shard, "groups"),
+                survivors.array(shard, "pictured") + survivors.first[shard],
+            )
             stay = np.flatnonzero(~gone[numbers])
             columns = [
                 groups[stay],
@@ -249,12 +257,14 @@ def same_words(kept: Kept, gone: np.ndarray, work: Path) -> Iterator[list[list[i
             ]
             yield np.column_stack(columns)
 
-    num_bytes = sum(kept.array(shard, "groups").nbytes for shard in range(len(kept.folders))) * 5 // 2
-    for part in in_parts(keyed(), num_bytes, work):
-        part, start = _runs(part, keys=2)
+    num_bytes = (
+        sum(survivors.array(shard, "groups").nbytes for shard in range(len(survivors.folders))) * 5 // 2
+    )
+    for block in in_parts(keyed(), num_bytes, work):
+        block, start = _runs(block, keys=2)
         for first, end in zip(*_ends(start), strict=True):
             if end - first > 1:
-                yield sorted([int(row), int(shard), int(look)] for _, _, shard, look, row in part[first:end])
+                yield sorted([int(row), int(shard), int(look)] for _, _, shard, look, row in block[first:end])
 
 
 def in_parts(arrays: Iterable[np.ndarray], num_bytes: int, work: Path) -> Iterator[np.ndarray]:
@@ -281,16 +291,16 @@ def in_parts(arrays: Iterable[np.ndarray], num_bytes: int, work: Path) -> Iterat
     shutil.rmtree(work)
 
 
-def _runs(part: np.ndarray, keys: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def _runs(block: np.ndarray, keys: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """The rows sorted, and for each the first row of those that share its key, which is all columns but the
     last (or the first `keys`)."""
     import numpy as np
 
-    part = part[np.lexsort(part.T[::-1])]
-    key = part[:, : keys or part.shape[1] - 1]
-    new = np.ones(len(part), bool)
+    block = block[np.lexsort(block.T[::-1])]
+    key = block[:, : keys or block.shape[1] - 1]
+    new = np.ones(len(block), bool)
     new[1:] = (key[1:] != key[:-1]).any(axis=1)
-    return part, np.maximum.accumulate(np.where(new, np.arange(len(part)), 0))
+    return block, np.maximum.accumulate(np.where(new, np.arange(len(block)), 0))
 
 
 def _ends(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -324,26 +334,28 @@ def distinct_grams(text: str) -> np.ndarray:
     return np.unique(overlap.grams(text, GRAM))
 
 
-def resolved(found: Iterable[Verdict]) -> Iterator[Verdict]:
+def resolved(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
     """Of all pairs, by the later row: a row goes when the other one stays, for the first of those."""
     gone = set[int]()
-    for item in found:
+    for item in verdicts:
         if item.row not in gone and item.of not in gone:
             gone.add(item.row)
             yield item
 
 
-def alike_pictures(kept: Kept, group: Sequence[Sequence[int]], lens: Lens) -> Iterator[Verdict]:
+def alike_pictures(survivors: Kept, group: Sequence[Sequence[int]], lens: Lens) -> Iterator[Verdict]:
     """Of rows with the same words, those whose images are all those of an earlier one: resized, cropped,
     another window (near_images.py)."""
     gallery, images = Gallery(), dict[int, tuple[ImageRef, ...]]()
     for row, shard, number in track(group, "images compared"):
-        look = kept.look(shard, number)
+        look = survivors.look(shard, number)
         for name, value in gallery.find(look):
             if all(
                 _alike(a, b, lens)
                 for a, b in zip(
-                    _images(images, kept, int(name))[1:], _images(images, kept, row)[1:], strict=True
+                    _images(images, survivors, int(name))[1:],
+                    _images(images, survivors, row)[1:],
+                    strict=True,
                 )
             ):
                 yield Verdict(row, "near_duplicate_image", int(name), value)
@@ -352,10 +364,10 @@ def alike_pictures(kept: Kept, group: Sequence[Sequence[int]], lens: Lens) -> It
             gallery.add(look, str(row))
 
 
-def _images(known: dict[int, tuple[ImageRef, ...]], kept: Kept, number: int) -> tuple[ImageRef, ...]:
-    if number not in known:
-        known[number] = kept.sample(number).images
-    return known[number]
+def _images(seen: dict[int, tuple[ImageRef, ...]], survivors: Kept, number: int) -> tuple[ImageRef, ...]:
+    if number not in seen:
+        seen[number] = survivors.sample(number).images
+    return seen[number]
 
 
 def _alike(a: ImageRef, b: ImageRef, lens: Lens) -> bool:

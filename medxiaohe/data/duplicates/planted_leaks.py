@@ -181,19 +181,23 @@ def _brighter(picture: Image, dice: random.Random) -> Image:
     )
 
 
-def panel(picture: Image, other: Image, dice: random.Random) -> Image:
+def panel(picture: Image, extra: Image, dice: random.Random) -> Image:
     """A figure of two pictures, side by side or one above the other, the picture first or second."""
     from PIL import Image as pil
 
     if dice.random() < 0.5:
-        other = other.resize((max(1, round(other.width * picture.height / other.height)), picture.height))
-        figure = pil.new("RGB", (picture.width + other.width, picture.height))
+        extra = extra.resize(
+            (max(1, round(extra.width * picture.height / extra.height)), picture.height)
+        )
+        figure = pil.new("RGB", (picture.width + extra.width, picture.height))
         step = (1, 0)
     else:
-        other = other.resize((picture.width, max(1, round(other.height * picture.width / other.width))))
-        figure = pil.new("RGB", (picture.width, picture.height + other.height))
+        extra = extra.resize(
+            (picture.width, max(1, round(extra.height * picture.width / extra.width)))
+        )
+        figure = pil.new("RGB", (picture.width, picture.height + extra.height))
         step = (0, 1)
-    first, second = (picture, other) if dice.random() < 0.5 else (other, picture)
+    first, second = (picture, extra) if dice.random() < 0.5 else (extra, picture)
     figure.paste(first, (0, 0))
     figure.paste(second, (step[0] * first.width, step[1] * first.height))
     return figure

@@ -16,9 +16,9 @@ class Captions:
     """The captions of a table; a file is known by its place in the folder, or by its name where no other file
     has it."""
 
-    def __init__(self, of: Mapping[str, str], files: Iterable[str] = ()):
-        self._of = dict(of)
-        self._files = Counter(map(key, files)) if of else Counter()
+    def __init__(self, texts: Mapping[str, str], files: Iterable[str] = ()):
+        self._of = dict(texts)
+        self._files = Counter(map(key, files)) if texts else Counter()
 
     def get(self, file: str) -> str:
         """The caption of the file with this place in the folder, "" where there is none.

@@ -34,9 +34,9 @@ class Share:
     first: bool
     listed: bool = False  # whether the reader has asked for its files
 
-    def of(self, found: list[Path]) -> list[Path]:
+    def of(self, paths: list[Path]) -> list[Path]:
         self.listed = True
-        return [file for file in found if file in self.own or (self.first and file not in self.others)]
+        return [file for file in paths if file in self.own or (self.first and file not in self.others)]
 
 
 SHARE: ContextVar[Share | None] = ContextVar("share", default=None)
@@ -174,26 +174,28 @@ def _byte_lines(packed: Bounded, encoding: str) -> tuple[Bounded | IO[bytes], st
     return packed, encoding
 
 
-def rejected(where: str, error: Exception, row: str | bytes = b"", offset: int | None = None) -> DeadLetter:
+def rejected(
+    location: str, error: Exception, row: str | bytes = b"", offset: int | None = None
+) -> DeadLetter:
     """The letter of an error about one row; the error's own code and offset win."""
     data = row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
-    place = getattr(error, "offset", None)
+    own_offset = getattr(error, "offset", None)
     reason = " ".join(str(error).split())[:500]
     return DeadLetter(
-        where,
+        location,
         reason,
         getattr(error, "code", "row"),
         hashlib.sha256(data).hexdigest() if data else "",
-        offset if place is None else place,
+        offset if own_offset is None else own_offset,
     )
 
 
 def each(
-    found: list[Path], read: Callable[[Path], Iterator[Sample | DeadLetter]], base: Path | None = None
+    paths: list[Path], read: Callable[[Path], Iterator[Sample | DeadLetter]], base: Path | None = None
 ) -> Iterator[Sample | DeadLetter]:
     """What `read` gives of every file; a file that raises a DataError becomes a DeadLetter, and the next one
     is read."""
-    for file in found:
+    for file in paths:
         name = file.relative_to(base).as_posix() if base and base.is_dir() else file.name
         try:
             yield from read(file)

@@ -56,20 +56,20 @@ class Together:
     def read(self) -> int:
         return sum(int(row["read"]) for row in self.sources.values())
 
-    def add(self, label: str, found: dict[str, Any]) -> None:
+    def add(self, label: str, summary: dict[str, Any]) -> None:
         row = self.sources.setdefault(label, {**dict.fromkeys(COUNTED, 0), "license": ""})
         for name in COUNTED:
-            row[name] += found["counts"][name]
+            row[name] += summary["counts"][name]
         names = self._licenses.setdefault(label, set())
-        names.update(found["licenses"])
+        names.update(summary["licenses"])
         shown = sorted(names)
         row["license"] = "; ".join(shown[:3]) + (f"; and {len(shown) - 3} more" if len(shown) > 3 else "")
-        self.reasons[label] = self.reasons.get(label) or found["reason"]
-        self.dead.update(found["dead"])
-        self.dropped.update(found["dropped"])
-        self.coverage.update(found["coverage"])
-        self.mentions += found["mentions"]
-        self.written += found["written"]
+        self.reasons[label] = self.reasons.get(label) or summary["reason"]
+        self.dead.update(summary["dead"])
+        self.dropped.update(summary["dropped"])
+        self.coverage.update(summary["coverage"])
+        self.mentions += summary["mentions"]
+        self.written += summary["written"]
 
     def take_back(self, label: str, sample: Sample) -> None:
         """A sample that was counted is a rejected row after all."""

@@ -64,10 +64,10 @@ class Report:
     options: dict[str, Any] = field(default_factory=dict)  # of the reader, as guessed or given
     notes: tuple[str, ...] = ()  # what the guess saw
 
-    def add(self, where: str, code: str, reason: str) -> None:
+    def add(self, location: str, code: str, reason: str) -> None:
         self.counts[code] += 1
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(where, code, reason))
+            self.problems.append(Problem(location, code, reason))
 
 
 def check(

@@ -54,38 +54,38 @@ class Growth:
         self.rulings: list[dict[str, Any]] = []
         self.known = 0
 
-    def concepts(self, found: Sequence[Found]) -> None:
+    def concepts(self, spans: Sequence[Found]) -> None:
         """Spellings to concepts, without those that the tree has; the drop rules; a kind for each."""
-        new = [item for item in found if not self._is_known(item.surface)]
-        self.known = len(found) - len(new)
-        kept, rare = grow.often_enough(
+        new = [item for item in spans if not self._is_known(item.surface)]
+        self.known = len(spans) - len(new)
+        frequent, rare = grow.often_enough(
             cluster.concepts(new, self._definitions(), self.near), self.rules.min_mentions
         )
         self.dropped += rare
         # by letters: better here than MiniLM (benchmarks/entity_literature.py)
         typer = Typer(self.tree, kinds=self.rules.kinds)
         results: list[Entity] = []
-        for concept, typed in zip(kept, typer.types([concept.name for concept in kept]), strict=True):
-            one = grow.entity(
+        for concept, typed in zip(frequent, typer.types([concept.name for concept in frequent]), strict=True):
+            entity = grow.entity(
                 concept, concept.type or typed.kind, self.passages, self._said(concept.mentions)
             )
-            if one.id in self.tree or one.id in self.mentions:
+            if entity.id in self.tree or entity.id in self.mentions:
                 self.dropped.append(
                     {
-                        "name": one.name,
-                        "type": one.kind,
+                        "name": entity.name,
+                        "type": entity.kind,
                         "mentions": len(concept.mentions),
                         "reason": "known already",
                     }
                 )
                 continue
-            results.append(one)
-            self.mentions[one.id], self.claimed[one.id], self.typed[one.id] = (
+            results.append(entity)
+            self.mentions[entity.id], self.claimed[entity.id], self.typed[entity.id] = (
                 concept.mentions,
                 concept.type,
                 typed,
             )
-        counts = {id: len(found) for id, found in self.mentions.items()}
+        counts = {id: len(spans) for id, spans in self.mentions.items()}
         results, few = grow.held_types(results, self._seen(), counts, self.rules.min_entities)
         self.dropped += few
         self.entities = {item.id: item for item in results}
