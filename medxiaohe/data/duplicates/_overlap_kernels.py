@@ -13,8 +13,17 @@ if TYPE_CHECKING:
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def word_codes(data: np.ndarray, table: np.ndarray, mix: np.uint64, out: np.ndarray) -> int:
-    """A code for each run of ASCII letters and digits, letters as lower case: (crc32 + 1) * mix, its high
-    bits folded in."""
+    """Hash each run of ASCII letters and digits, in lower case: (crc32 + 1) * mix, its high bits folded in.
+
+    Args:
+        data: (n,) uint8, the text.
+        table: (256,) uint32, of crc32.
+        mix: an odd uint64.
+        out: (n // 2 + 1,) uint64, which receives the codes.
+
+    Returns:
+        Number of codes.
+    """
     count, inside, crc = 0, False, uint32(0xFFFFFFFF)
     for byte in data:
         if 65 <= byte <= 90:
@@ -36,6 +45,15 @@ def word_codes(data: np.ndarray, table: np.ndarray, mix: np.uint64, out: np.ndar
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def gram_hashes(codes: np.ndarray, length: int, factor: np.uint64, out: np.ndarray) -> None:
+    """Hash every run of `length` words as a polynomial in `factor` modulo 2 ** 64 (Karp and Rabin 1987), its
+    high bits folded in.
+
+    Args:
+        codes: (n,) uint64, a code for each word.
+        length: words of a run.
+        factor: an odd uint64.
+        out: (n - length + 1,) uint64, which receives the hashes.
+    """
     for start in range(len(out)):
         total = uint64(0)
         for i in range(start, start + length):
@@ -47,7 +65,15 @@ def gram_hashes(codes: np.ndarray, length: int, factor: np.uint64, out: np.ndarr
 def bands(
     hashes: np.ndarray, factors: np.ndarray, mix: np.ndarray, least: np.ndarray, keys: np.ndarray
 ) -> None:
-    """`least` holds the highest number, and `keys` zeros, when this is called."""
+    """Compute the MinHash signature of n-grams and a key for each of its bands.
+
+    Args:
+        hashes: (n,) uint64, of the n-grams.
+        factors: (k,) odd uint32, one for each place of the signature.
+        mix: (bands, rows) odd uint64, with bands * rows = k.
+        least: (k,) uint32, which receives the signature; it holds the highest number when this is called.
+        keys: (bands,) uint64, which receives the keys; it holds zeros when this is called.
+    """
     for item in hashes:
         folded = uint32(item ^ (item >> uint64(32)))
         for i in range(len(factors)):

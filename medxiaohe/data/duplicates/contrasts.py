@@ -40,15 +40,30 @@ DRUGS = frozenset(
 
 
 def contrast(first: Sample, second: Sample) -> str:
-    """In what two rows differ that makes them no copies: "answers", or as `differ` of their texts; "" for
-    copies."""
+    """Name the difference that makes two similar rows no duplicates of each other.
+
+    Args:
+        first: a row.
+        second: another row.
+
+    Returns:
+        "answers", or what `differ` says of their texts; "" for duplicates.
+    """
     if _answers(first) != _answers(second):
         return "answers"
     return differ(first.text, second.text)
 
 
 def differ(first: str, second: str) -> str:
-    """numbers, sides, denials or drugs that only one of two texts has; "" when it is neither."""
+    """Name the kind of words that tells two similar texts apart.
+
+    Args:
+        first: a text.
+        second: another text.
+
+    Returns:
+        "numbers", "sides", "denials" or "drugs"; "" where these do not differ.
+    """
     first_words, second_words = Counter(overlap.words(first)), Counter(overlap.words(second))
     only = (set((first_words - second_words).elements()), set((second_words - first_words).elements()))
     both = only[0] | only[1]
@@ -73,6 +88,14 @@ def differ(first: str, second: str) -> str:
 
 
 def is_drug(word: str) -> bool:
+    """Recognise the name of a drug by a list of names and by stems of nonproprietary names.
+
+    Args:
+        word: in lower case.
+
+    Returns:
+        Whether it is in DRUGS, or has six letters or more and ends as a drug does.
+    """
     return word in DRUGS or bool(len(word) >= 6 and DRUG.fullmatch(word))
 
 
@@ -81,7 +104,11 @@ def _has_digit(word: str) -> bool:
 
 
 def signs(text: str) -> list[str]:
-    """Comparisons and signs before numbers, and results in brackets, which are no words: < 5, -2, (+)."""
+    """List comparisons and signs before numbers, and signs in brackets, which are no words: < 5, -2, (+).
+
+    Returns:
+        The signs in the order of the text.
+    """
     return re.findall(r"[<>≤≥]=?(?=\s*\d)|(?<![\w)])[-−+](?=\d)|(?<=\()[-−+](?=\))", text)
 
 

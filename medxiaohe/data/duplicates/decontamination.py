@@ -115,6 +115,17 @@ class TestItems:
         self._hints.freeze()
 
     def find(self, sample: Sample) -> Match | None:
+        """Find a test item that a training row gives away: by image, by patient or study, then by text.
+
+        Args:
+            sample: a training row.
+
+        Returns:
+            The first match, or None.
+
+        Raises:
+            DataError: an image of the row cannot be opened, as images.open_image.
+        """
         return self._by_image(sample) or self._by_unit(sample) or self._by_text(sample)
 
     def _add_ids(self, item: Sample) -> None:
@@ -304,7 +315,16 @@ def _needed(share: float, size: int, half: bool, alone: bool) -> float:
 
 
 def unit(source: str, id: str) -> str:
-    """The id of a patient or study as it is compared."""
+    """Normalise the id of a patient or study for comparison.
+
+    Args:
+        source: of the row.
+        id: as written.
+
+    Returns:
+        The id in lower case without the prefix of a PMID or DOI; one of fewer than DISTINCTIVE characters
+        together with its source.
+    """
     id = id.strip().casefold().rstrip("/")
     id = PREFIX.sub("", id)
     return id if len(id) >= DISTINCTIVE else f"{source}\0{id}"

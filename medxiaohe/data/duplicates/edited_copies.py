@@ -30,13 +30,27 @@ class Weights:
             self._num += 1
 
     def count(self, word: str) -> int:
+        """Count the items that have a word.
+
+        Returns:
+            Number of items of the task.
+        """
         return self._counts[word]
 
     def is_frame(self, word: str) -> bool:
-        """Whether most of the task's questions have the word."""
+        """Tell whether a word belongs to the frame of the task's questions.
+
+        Returns:
+            Whether more than half of the items have it.
+        """
         return self._counts[word] > self._num / 2
 
     def of(self, word: str) -> float:
+        """Compute the inverse document frequency of a word.
+
+        Returns:
+            ln((N + 1) / max(1, n)) + 0.05, where n of N items have the word.
+        """
         return math.log((self._num + 1) / max(1, self._counts[word])) + 0.05
 
 
@@ -51,6 +65,13 @@ class RareWords:
         self._known: dict[str, tuple[int, ...]] = {}  # what was found for words before
 
     def add(self, words: Sequence[str], number: int, weights: Weights) -> None:
+        """Index an item by its RARE_WORDS rarest words.
+
+        Args:
+            words: of the item, in lower case.
+            number: of the item.
+            weights: of its task; a word of more than RARE items is not rare.
+        """
         rare = {word for word in words if len(word) >= MIN_LETTERS and weights.count(word) <= RARE}
         for word in sorted(rare, key=lambda word: (-weights.of(word), -len(word), word))[:RARE_WORDS]:
             for part in _loosened(word):
@@ -59,7 +80,16 @@ class RareWords:
         self._vocabulary.update(words)
 
     def find(self, text: Sequence[str], most: int) -> list[tuple[int, list[int]]]:
-        """Items, those of which most such words are in the text first, with the places of these words."""
+        """Find items whose rare words are in a text with one letter wrong.
+
+        Args:
+            text: words in lower case.
+            most: number of items that are returned at most.
+
+        Returns:
+            Numbers of items with the indices of these words in the text, the item with the most of them
+            first; an item has MOST_WORDS of its words in the text.
+        """
         places: dict[int, list[int]] = {}
         for at, word in enumerate(text):
             for number in self._near(word):
@@ -90,8 +120,17 @@ class RareWords:
 
 
 def share(item: Sequence[str], text: Sequence[str], anchors: Sequence[int], weights: Weights) -> float:
-    """The weighted share of an item's words that are in the text around the most `anchors` (indices of words
-    in common)."""
+    """Compute the weighted share of an item's words in the window of a text with the most anchors.
+
+    Args:
+        item: words of a test item.
+        text: words of a training row.
+        anchors: ascending indices of words of the text that both have in common, at least one.
+        weights: of the item's task.
+
+    Returns:
+        0 to 1; a word counts where it differs in one letter too.
+    """
     place = text[slice(*_place(len(item), len(text), anchors))]
     there, loose = set(place), {part for word in place for part in _loosened(word)}
     total = found = 0.0
@@ -104,7 +143,15 @@ def share(item: Sequence[str], text: Sequence[str], anchors: Sequence[int], weig
 
 
 def options_found(options: Sequence[Sequence[str]], text: Sequence[str]) -> int:
-    """How many of the options, each as words, are in the text, one letter of a word left free."""
+    """Count the options that a text contains, whatever their order.
+
+    Args:
+        options: the words of each option.
+        text: words of a training row.
+
+    Returns:
+        Number of options all of whose words are in the text, one letter of a word left free.
+    """
     there, loose = set(text), {part for word in text for part in _loosened(word)}
     return sum(
         all(word in there or not loose.isdisjoint(_loosened(word)) for word in option)

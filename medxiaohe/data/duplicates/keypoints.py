@@ -136,7 +136,15 @@ def codes(numbers: np.ndarray, *, near: bool = False) -> np.ndarray:
 
 
 def gaussian(side: int, deviation: float) -> np.ndarray:
-    """A blur of `side` pixels as a matrix (side, side), to be multiplied from the left; edges count less."""
+    """Build a Gaussian blur as a matrix, to be multiplied from the left.
+
+    Args:
+        side: pixels of a side of the picture.
+        deviation: of the Gaussian, in pixels.
+
+    Returns:
+        (side, side) float32; rows sum to 1, at the edges too.
+    """
     return _gaussian(side, round(deviation, 4))
 
 

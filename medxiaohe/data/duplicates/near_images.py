@@ -52,7 +52,11 @@ class Look:
 
     @property
     def flat(self) -> bool:
-        """Whether all is one grey value: such an image is like every other, and tells nothing."""
+        """Tell whether the image is one grey value: such an image is like every other, and tells nothing.
+
+        Returns:
+            Whether the grey values deviate by less than 1.
+        """
         return float(self.grey.std()) < 1
 
 
@@ -68,7 +72,17 @@ class _Proposal:
 
 
 def look(image: ImageRef) -> Look:
-    """The look of an image. Raises as images.open_image does."""
+    """Reduce an image to the grey picture of SIDE x SIDE pixels that is compared.
+
+    Args:
+        image: a reference; its frame and box count.
+
+    Returns:
+        The look, with the aspect ratio of the image lost.
+
+    Raises:
+        DataError: the image cannot be opened, as images.open_image.
+    """
     import numpy as np
     from PIL import Image
 
@@ -92,7 +106,12 @@ class Gallery:
         return len(self._names)
 
     def add(self, look: Look, name: str) -> None:
-        """Remember a look; a flat one is like every other, and is never a match."""
+        """Index the keypoints of an image under a name.
+
+        Args:
+            look: of the image; a flat one is like every other, and is never a match.
+            name: returned by `find`.
+        """
         import numpy as np
 
         number = len(self._names)
@@ -110,9 +129,13 @@ class Gallery:
         self._small[number] = np.rint(_resized(grey, (0.0, 1.0), (0.0, 1.0), SMALL))
 
     def find(self, look: Look) -> Iterator[tuple[str, float]]:
-        """Names of the images that are the same with their correlation, the likeliest looked at first.
+        """Find near-identical images, the likeliest first.
 
-        An image is compared with MAX_COMPARED others at most.
+        Args:
+            look: of the image that is searched for; compared with MAX_COMPARED others at most.
+
+        Yields:
+            Name and correlation of the local contrast, MIN_CORRELATION to 1.
         """
         import numpy as np
 
@@ -231,6 +254,17 @@ class Lens:
         self._seen: OrderedDict[tuple[object, ...], Look] = OrderedDict()
 
     def look(self, image: ImageRef) -> Look:
+        """Load the look of an image; the last REMEMBERED ones are cached.
+
+        Args:
+            image: a reference.
+
+        Returns:
+            As of `look`.
+
+        Raises:
+            DataError: the image cannot be opened, as images.open_image.
+        """
         key = (image.sha256 or image.uri, image.frame, image.box)
         if key not in self._seen:
             self._seen[key] = look(image)

@@ -67,6 +67,16 @@ class Signatures:
         self._bands: list[list[int]] = []
 
     def add(self, sample: Sample, offset: int, row: int) -> None:
+        """Take the signature of a row.
+
+        Args:
+            sample: the row.
+            offset: byte of the row in survivors.jsonl.
+            row: its number in the shard.
+
+        Raises:
+            DataError: its first image cannot be opened, as images.open_image.
+        """
         text, number = sample.text, len(self._places)
         self._keys.append(_key(sample, text, with_images=True))
         self._places.append(offset)
@@ -80,11 +90,20 @@ class Signatures:
             self._banded.append(number)
 
     def bands(self, text: str) -> list[int]:
-        """None for a short text."""
+        """Compute the keys of the MinHash bands of a text.
+
+        Returns:
+            BANDS keys of 64 bits; [] for a text with fewer than MIN_GRAMS word 5-grams.
+        """
         long = len(overlap.word_codes(text)) >= MIN_GRAMS + GRAM - 1
         return overlap.bands(text, GRAM, self._factors, self._mix) if long else []
 
     def arrays(self) -> dict[str, np.ndarray]:
+        """Convert the signatures to arrays.
+
+        Returns:
+            Name -> array, as the docstring of this class lists them.
+        """
         import numpy as np
 
         result: dict[str, Any] = {
@@ -97,6 +116,11 @@ class Signatures:
         return result
 
     def save(self, out: Path) -> None:
+        """Write signatures.npz and, where rows have images, looks.bin.
+
+        Args:
+            out: folder of the shard.
+        """
         import numpy as np
 
         io.write(out / "signatures.npz", lambda file: np.savez(file, **cast(Any, self.arrays())))
@@ -129,19 +153,40 @@ class Kept:
         return int(self.first[-1])
 
     def array(self, shard: int, name: str) -> np.ndarray:
+        """Load one array of the signatures of a shard.
+
+        Args:
+            shard: its number.
+            name: of the array, as of `Signatures`.
+
+        Returns:
+            The array.
+        """
         import numpy as np
 
         with np.load(self.folders[shard] / "signatures.npz") as arrays:
             return arrays[name]  # type: ignore[no-any-return]
 
     def where(self, number: int) -> tuple[int, int]:
-        """Shard, and number within it."""
+        """Convert the number of a row in the corpus to its place.
+
+        Returns:
+            Shard, and number within the shard.
+        """
         import numpy as np
 
         shard = int(np.searchsorted(self.first, number, "right")) - 1
         return shard, number - int(self.first[shard])
 
     def sample(self, number: int) -> Sample:
+        """Load a row from survivors.jsonl.
+
+        Args:
+            number: of the row in the corpus.
+
+        Returns:
+            The row.
+        """
         shard, own = self.where(number)
         place = int(_places(str(self.folders[shard]))[own])
         with open(self.folders[shard] / "survivors.jsonl", "rb") as file:
@@ -149,6 +194,15 @@ class Kept:
             return io.sample_from_json(io.parse_row(file.readline().decode()))
 
     def look(self, shard: int, number: int) -> Look:
+        """Load the look of the first image of a row.
+
+        Args:
+            shard: number of the shard.
+            number: of the look in looks.bin of the shard.
+
+        Returns:
+            The look, SIDE x SIDE grey values.
+        """
         import numpy as np
 
         with open(self.folders[shard] / "looks.bin", "rb") as file:
@@ -180,7 +234,15 @@ class Verdict:
 
 
 def copies(survivors: Kept, work: Path) -> np.ndarray:
-    """(n, 2): each row that is the same as an earlier one, and the first of its kind."""
+    """Find exact duplicates: rows with the words, signs, answer and images of an earlier one.
+
+    Args:
+        survivors: signatures of all shards.
+        work: folder for parts that are sorted; it is removed.
+
+    Returns:
+        (n, 2) int64: each duplicate, and the first row of its kind.
+    """
     import numpy as np
 
     def keyed() -> Iterator[np.ndarray]:
@@ -196,7 +258,14 @@ def copies(survivors: Kept, work: Path) -> np.ndarray:
 
 
 def repeated(block: np.ndarray) -> np.ndarray:
-    """(key..., row) -> (later row, first row with its key)."""
+    """Find rows whose key an earlier row has.
+
+    Args:
+        block: (n, k + 1) uint64: a key of k columns, then the number of the row.
+
+    Returns:
+        (m, 2) int64: the later row, and the first row with its key.
+    """
     import numpy as np
 
     block, start = _runs(block)
@@ -205,7 +274,16 @@ def repeated(block: np.ndarray) -> np.ndarray:
 
 
 def proposals(survivors: Kept, gone: np.ndarray, work: Path) -> Iterator[np.ndarray]:
-    """Pairs (n, 2) of rows that share a band, the earlier row first; a pair may come several times."""
+    """Propose pairs of near-duplicate texts: rows that share a MinHash band.
+
+    Args:
+        survivors: signatures of all shards.
+        gone: (len(survivors),) bool, rows that are exact duplicates.
+        work: folder for parts that are sorted; it is removed.
+
+    Yields:
+        (n, 2) int64, the earlier row first; a pair may come several times.
+    """
     import numpy as np
 
     def keyed() -> Iterator[np.ndarray]:
@@ -226,7 +304,14 @@ def proposals(survivors: Kept, gone: np.ndarray, work: Path) -> Iterator[np.ndar
 
 
 def crowded(block: np.ndarray) -> np.ndarray:
-    """(key, row) -> pairs of rows with one key, each later row with the first MAX_BUCKET."""
+    """Pair the rows with the same key: each later row with the first MAX_BUCKET of them.
+
+    Args:
+        block: (n, 2) uint64: key and number of the row.
+
+    Returns:
+        (m, 2) int64, distinct, the smaller number first.
+    """
     import numpy as np
 
     block, start = _runs(block)
@@ -238,8 +323,16 @@ def crowded(block: np.ndarray) -> np.ndarray:
 
 
 def same_words(survivors: Kept, gone: np.ndarray, work: Path) -> Iterator[list[list[int]]]:
-    """Rows with images and the same words: lists of [row, shard, number of its look], two rows or more
-    each."""
+    """Group the rows with images that have the same words.
+
+    Args:
+        survivors: signatures of all shards.
+        gone: (len(survivors),) bool, rows that are exact duplicates.
+        work: folder for parts that are sorted; it is removed.
+
+    Yields:
+        [row, shard, number of its look] of each row of a group, two rows or more, ascending.
+    """
     import numpy as np
 
     def keyed() -> Iterator[np.ndarray]:
@@ -268,7 +361,16 @@ def same_words(survivors: Kept, gone: np.ndarray, work: Path) -> Iterator[list[l
 
 
 def in_parts(arrays: Iterable[np.ndarray], num_bytes: int, work: Path) -> Iterator[np.ndarray]:
-    """All rows, those with one first column together, at most about PART_BYTES at once."""
+    """Partition rows on disk by their first column, so that only about PART_BYTES are in memory at once.
+
+    Args:
+        arrays: (n, k) uint64 each; the first column is a hash.
+        num_bytes: of all arrays, at least about.
+        work: folder for the parts; it is removed.
+
+    Yields:
+        (n, k) uint64: all rows with the same first column are in one of them.
+    """
     import numpy as np
 
     number = 1 + num_bytes // PART_BYTES
@@ -315,8 +417,17 @@ def _ends(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def alike_texts(row_of: Callable[[int], Sample], pairs: np.ndarray, threshold: float) -> Iterator[Verdict]:
-    """The proposed pairs (earlier, later) that reach the threshold and say nothing else (contrasts.py), by
-    the later row."""
+    """Verify proposed pairs: the Jaccard index of their word 5-grams, and no contrast between them
+    (contrasts.py).
+
+    Args:
+        row_of: loads a row by its number.
+        pairs: (n, 2) int64: earlier and later row.
+        threshold: Jaccard index, 0 to 1.
+
+    Yields:
+        Verdicts on the later rows, by the later row.
+    """
 
     @lru_cache(maxsize=512)
     def grams(number: int) -> np.ndarray:
@@ -329,13 +440,25 @@ def alike_texts(row_of: Callable[[int], Sample], pairs: np.ndarray, threshold: f
 
 
 def distinct_grams(text: str) -> np.ndarray:
+    """Hash the word 5-grams of a text.
+
+    Returns:
+        (n,) uint64, ascending and distinct.
+    """
     import numpy as np
 
     return np.unique(overlap.grams(text, GRAM))
 
 
 def resolved(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
-    """Of all pairs, by the later row: a row goes when the other one stays, for the first of those."""
+    """Choose the rows to drop: a row is dropped when the other one of its pair stays, for the first of these.
+
+    Args:
+        verdicts: of all pairs, by the later row.
+
+    Yields:
+        One verdict for each row that is dropped.
+    """
     gone = set[int]()
     for item in verdicts:
         if item.row not in gone and item.of not in gone:
@@ -344,8 +467,20 @@ def resolved(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
 
 
 def alike_pictures(survivors: Kept, group: Sequence[Sequence[int]], lens: Lens) -> Iterator[Verdict]:
-    """Of rows with the same words, those whose images are all those of an earlier one: resized, cropped,
-    another window (near_images.py)."""
+    """Find rows whose images are all near-identical to those of an earlier row with the same words
+    (near_images.py).
+
+    Args:
+        survivors: signatures of all shards.
+        group: [row, shard, number of its look] of rows with the same words and the same number of images.
+        lens: opens images.
+
+    Yields:
+        Verdicts on the later rows.
+
+    Raises:
+        DataError: an image cannot be opened, as images.open_image.
+    """
     gallery, images = Gallery(), dict[int, tuple[ImageRef, ...]]()
     for row, shard, number in track(group, "images compared"):
         look = survivors.look(shard, number)

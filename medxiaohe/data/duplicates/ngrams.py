@@ -41,7 +41,13 @@ class Grams:
         self._sets: list[np.ndarray] = []
 
     def add(self, parts: list[Part], template: np.ndarray) -> None:
-        """Parts of one task: the n-grams of which more than half the words lie outside its template."""
+        """Add the parts of one task; only n-grams of which more than half the words lie outside its template
+        count.
+
+        Args:
+            parts: questions and answers of the task's items.
+            template: (t,) uint64, hashes of the word triples that many items have.
+        """
         import numpy as np
 
         self.parts += parts
@@ -65,6 +71,7 @@ class Grams:
         )
 
     def freeze(self) -> None:
+        """Sort the n-grams of all parts into one index; nothing can be found before."""
         import numpy as np
 
         sizes = np.array([len(hashes) for hashes in self._sets], np.int64)
@@ -78,8 +85,15 @@ class Grams:
         self._sets = []
 
     def find(self, text: str) -> tuple[Part | None, float]:
-        """The part of which the largest share is in the text, and that share; of triples, a share that is
-        large enough."""
+        """Find the part of which a text has the largest share of n-grams.
+
+        Args:
+            text: of a training row.
+
+        Returns:
+            The part and the share, 0 to 1; (None, 0.0) where no n-gram is shared, or of triples too few
+            (MIN_TRIPLES, MIN_SHARE, MIN_SHARE_OF_FEW).
+        """
         import numpy as np
 
         mine = np.unique(overlap.grams(text, self.length))
@@ -106,8 +120,16 @@ class Grams:
         return self.parts[owners[best]], float(shares[best])
 
     def hints(self, text: str) -> list[tuple[Part, list[int]]]:
-        """Parts of which some n-grams are in the text, the largest share first, and the words where they
-        start."""
+        """Find parts that may be edited copies: of which a text has MIN_HINT of the n-grams, and two at
+        least.
+
+        Args:
+            text: of a training row.
+
+        Returns:
+            At most MAX_HINTS parts, the largest share first, each with the indices of the words in the
+            text at which shared n-grams start.
+        """
         import numpy as np
 
         mine = overlap.grams(text, self.length)
@@ -127,8 +149,15 @@ class Grams:
         return [(self.parts[numbers[i]], starts[owners == numbers[i]].tolist()) for i in likely]
 
     def excerpt(self, text: str, part: Part) -> str:
-        """The part of the text from the first to the last n-gram that it shares with the item, as far as it
-        fits."""
+        """Cut a text to what lies between its first and last n-gram that a part shares.
+
+        Args:
+            text: of a training row.
+            part: of a test item.
+
+        Returns:
+            The excerpt; the text itself where no n-gram is shared.
+        """
         theirs = {int(h) for line in part.lines for h in overlap.grams(line, self.length)}
         shared = [i for i, h in enumerate(overlap.grams(text, self.length)) if int(h) in theirs]
         if not shared:
@@ -137,7 +166,15 @@ class Grams:
 
 
 def template(parts: list[Part], max_studies: float) -> np.ndarray:
-    """The word triples that more than `max_studies` studies of a task have."""
+    """Find the word triples that many studies of a task have: its template.
+
+    Args:
+        parts: of the items of one task.
+        max_studies: number of studies up to which a triple is specific.
+
+    Returns:
+        (t,) uint64, ascending hashes.
+    """
     import numpy as np
 
     by_study: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -151,7 +188,15 @@ def template(parts: list[Part], max_studies: float) -> np.ndarray:
 
 
 def common_lines(parts: list[Part], max_studies: float) -> set[str]:
-    """Lines that more than `max_studies` studies have, such as "Answer with the letter."."""
+    """Find lines that many studies have, such as "Answer with the letter.".
+
+    Args:
+        parts: of the items of one task.
+        max_studies: number of studies up to which a line is specific.
+
+    Returns:
+        The lines in normal form (overlap.normal).
+    """
     studies: dict[str, set[str]] = defaultdict(set)
     for part in parts:
         for text in part.lines:
@@ -160,6 +205,15 @@ def common_lines(parts: list[Part], max_studies: float) -> set[str]:
 
 
 def with_words(part: Part, common: set[str]) -> Part:
+    """Leave out the common lines of a part, and list the words of the others.
+
+    Args:
+        part: of a test item.
+        common: lines in normal form.
+
+    Returns:
+        The part; where all its lines are common it keeps them and has no words.
+    """
     own = tuple(text for text in part.lines if overlap.normal(text) not in common)
     return replace(
         part, lines=own or part.lines, words=tuple(word for text in own for word in overlap.words(text))
@@ -167,4 +221,9 @@ def with_words(part: Part, common: set[str]) -> Part:
 
 
 def study(item: Sample) -> str:
+    """Name the study of an item: several questions about one study are one when studies are counted.
+
+    Returns:
+        Id of the patient, else of the study, else of the item.
+    """
     return item.patient_id or item.study_id or item.id

@@ -25,16 +25,34 @@ FACTOR, MIX = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F  # odd, from splitmix64 and
 
 @lru_cache(maxsize=8)  # every check of a row asks for the words of the same text
 def words(text: str) -> tuple[str, ...]:
-    """Lower case, punctuation, layout and ways of writing the same letter dropped (readable.py)."""
+    """Tokenise a text into words: lower case, without punctuation and layout, letters in one spelling
+    (readable.py); a Chinese character is a word.
+
+    Returns:
+        The words in order.
+    """
     return tuple(WORD.findall(readable(text).casefold()))
 
 
 def normal(text: str) -> str:
+    """Normalise a text for equality: its words with single spaces.
+
+    Returns:
+        The words of `words`, joined.
+    """
     return " ".join(words(text))
 
 
 def grams(text: str, length: int) -> np.ndarray:
-    """One hash for each run of `length` words, in order; empty when the text is shorter."""
+    """Hash the word n-grams of a text as polynomials modulo 2 ** 64 (Karp and Rabin 1987).
+
+    Args:
+        text: any text.
+        length: words of an n-gram.
+
+    Returns:
+        (number of words - length + 1,) uint64, in order; empty where the text is shorter.
+    """
     import numpy as np
 
     codes = word_codes(text)
@@ -53,7 +71,11 @@ def grams(text: str, length: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def word_codes(text: str) -> np.ndarray:
-    """A number for each word, the same for the same word."""
+    """Hash each word of a text.
+
+    Returns:
+        (number of words,) uint64: crc32 of the word, mixed; the same on every machine.
+    """
     import numpy as np
 
     if "&" not in text and text.isascii() and (fast := _fast()):
@@ -80,10 +102,17 @@ def _fast() -> ModuleType | None:
 
 
 def bands(text: str, length: int, factors: np.ndarray, mix: np.ndarray) -> list[int]:
-    """A key for each band of the text's MinHash signature (Broder 1997): equal keys propose that two texts
-    share most n-grams.
+    """Compute the keys of the MinHash bands of a text (Broder 1997): equal keys propose that two texts share
+    most n-grams.
 
-    factors: odd, uint32, one for each place of the signature; mix: odd, uint64, (bands, rows).
+    Args:
+        text: any text.
+        length: words of an n-gram.
+        factors: (k,) odd uint32, one for each place of the signature.
+        mix: (bands, rows) odd uint64, with bands * rows = k.
+
+    Returns:
+        A key of 64 bits for each band.
     """
     import numpy as np
 
@@ -114,7 +143,16 @@ def _crc_table() -> np.ndarray:
 
 
 def excerpt(text: str, first: int, end: int) -> str:
-    """The text from its word number `first` to before the one number `end`, and a little of what follows."""
+    """Cut a run of words out of a text, with at most 20 characters of what follows.
+
+    Args:
+        text: any text.
+        first: index of the first word.
+        end: index after the last word.
+
+    Returns:
+        The excerpt; "..." stands for more than 20 characters before it.
+    """
     text = readable(text)
     marks = list(WORD.finditer(text.casefold()))
     start = marks[first].start()
@@ -122,8 +160,16 @@ def excerpt(text: str, first: int, end: int) -> str:
 
 
 def stands_alone(text: str, first: int, end: int) -> bool:
-    """Whether the words from `first` to before `end` are a line, or a sentence that ends in a question mark,
-    of their own."""
+    """Tell whether a run of words is a line of its own, or a sentence that ends in a question mark.
+
+    Args:
+        text: any text.
+        first: index of the first word.
+        end: index after the last word.
+
+    Returns:
+        Whether nothing but punctuation surrounds it.
+    """
     folded = readable(text).casefold()
     marks = list(WORD.finditer(folded))
     before = folded[marks[first - 1].end() : marks[first].start()] if first else "\n"
@@ -136,7 +182,15 @@ def stands_alone(text: str, first: int, end: int) -> bool:
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:
-    """Shared over all, of two arrays of distinct hashes."""
+    """Compute the Jaccard index of two sets.
+
+    Args:
+        a: (n,) distinct hashes.
+        b: (m,) distinct hashes.
+
+    Returns:
+        Size of the intersection over that of the union; 0 for two empty sets.
+    """
     import numpy as np
 
     shared = len(np.intersect1d(a, b, assume_unique=True))

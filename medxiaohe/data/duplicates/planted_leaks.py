@@ -57,11 +57,31 @@ AFTER = (
 
 
 def verbatim(question: str, options: Sequence[str], dice: random.Random) -> str:
+    """Write an item as it is: the question, then the options with letters, a line each.
+
+    Args:
+        question: without its options.
+        options: in their order.
+        dice: not used.
+
+    Returns:
+        The text.
+    """
     return "\n".join([question, *_lettered(options, "{}. {}")])
 
 
 def typos(question: str, options: Sequence[str], dice: random.Random) -> str:
-    """One word of ten, at least one, has a letter dropped, doubled, changed or swapped with the next."""
+    """Add typing errors: one word of ten, at least one, has a letter dropped, doubled, changed or swapped
+    with the next.
+
+    Args:
+        question: without its options.
+        options: left alone.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     words = question.split(" ")
     long = [i for i, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
     for i in dice.sample(long, min(len(long), max(1, len(words) // 10))):
@@ -70,7 +90,16 @@ def typos(question: str, options: Sequence[str], dice: random.Random) -> str:
 
 
 def synonyms(question: str, options: Sequence[str], dice: random.Random) -> str:
-    """Up to one word of six is another with the same meaning."""
+    """Replace up to one word of six by a synonym.
+
+    Args:
+        question: without its options.
+        options: left alone.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     words = question.split(" ")
     known = [i for i, word in enumerate(words) if word.casefold().strip(".,?;:()") in SYNONYMS]
     for i in dice.sample(known, min(len(known), max(1, len(words) // 6))):
@@ -80,7 +109,16 @@ def synonyms(question: str, options: Sequence[str], dice: random.Random) -> str:
 
 
 def clause(question: str, options: Sequence[str], dice: random.Random) -> str:
-    """A run of a fifth of the words is replaced by as many of something else."""
+    """Replace a run of a fifth of the words by as many words of another clause.
+
+    Args:
+        question: without its options.
+        options: left alone.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     words = question.split(" ")
     length = max(1, len(words) // 5)
     start = dice.randrange(max(1, len(words) - length))
@@ -89,8 +127,17 @@ def clause(question: str, options: Sequence[str], dice: random.Random) -> str:
 
 
 def shuffled(question: str, options: Sequence[str], dice: random.Random) -> str:
-    """Options in another order, under other labels, on one line; capitals and punctuation of the question
-    differ."""
+    """Shuffle the options under other labels on one line, and change capitals and punctuation of the
+    question.
+
+    Args:
+        question: without its options.
+        options: in their order.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     mixed = dice.sample(list(options), len(options))
     return " ".join(
         [
@@ -101,11 +148,30 @@ def shuffled(question: str, options: Sequence[str], dice: random.Random) -> str:
 
 
 def wrapped(question: str, options: Sequence[str], dice: random.Random) -> str:
+    """Add a sentence before the item and one after it.
+
+    Args:
+        question: without its options.
+        options: in their order.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     return f"{dice.choice(BEFORE)} {verbatim(question, options, dice)}\n{dice.choice(AFTER)}"
 
 
 def everything(question: str, options: Sequence[str], dice: random.Random) -> str:
-    """Typing errors, synonyms, options in another order, and words around it."""
+    """Combine the edits: typing errors, synonyms, shuffled options, and sentences around the item.
+
+    Args:
+        question: without its options.
+        options: in their order.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     edited = synonyms(typos(question, (), dice), (), dice)
     return f"{dice.choice(BEFORE)} {shuffled(edited, options, dice)} {dice.choice(AFTER)}"
 
@@ -117,7 +183,14 @@ TEXT_EDITS: dict[str, Edit] = {
 
 
 def question_of(item: Sample) -> tuple[str, tuple[str, ...]]:
-    """The question without its options, which prompts have on lines of their own, and the options."""
+    """Split a multiple-choice item into question and options.
+
+    Args:
+        item: a row whose prompt has its options on lines of their own.
+
+    Returns:
+        The question without the lines of options, and the options.
+    """
     options = {" ".join(choice.split()).casefold() for choice in item.choices}
     lines = [line for message in item.prompt.messages for line in message.text.splitlines()]
     selected = [line for line in lines if not _is_option(line, options)]
@@ -182,19 +255,24 @@ def _brighter(picture: Image, dice: random.Random) -> Image:
 
 
 def panel(picture: Image, extra: Image, dice: random.Random) -> Image:
-    """A figure of two pictures, side by side or one above the other, the picture first or second."""
+    """Compose a figure of two pictures, side by side or one above the other, in either order.
+
+    Args:
+        picture: in its own size.
+        extra: resized to the height (or width) of `picture`.
+        dice: source of randomness.
+
+    Returns:
+        An RGB picture.
+    """
     from PIL import Image as pil
 
     if dice.random() < 0.5:
-        extra = extra.resize(
-            (max(1, round(extra.width * picture.height / extra.height)), picture.height)
-        )
+        extra = extra.resize((max(1, round(extra.width * picture.height / extra.height)), picture.height))
         figure = pil.new("RGB", (picture.width + extra.width, picture.height))
         step = (1, 0)
     else:
-        extra = extra.resize(
-            (picture.width, max(1, round(extra.height * picture.width / extra.width)))
-        )
+        extra = extra.resize((picture.width, max(1, round(extra.height * picture.width / extra.width))))
         figure = pil.new("RGB", (picture.width, picture.height + extra.height))
         step = (0, 1)
     first, second = (picture, extra) if dice.random() < 0.5 else (extra, picture)

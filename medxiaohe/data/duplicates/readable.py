@@ -33,7 +33,12 @@ TOKEN = re.compile(r"[^\W\d_]+")
 
 
 def readable(text: str) -> str:
-    """The text in the characters that a reader takes it for; the same text for all that is plain already."""
+    """Rewrite a text in the characters that a reader takes it for: HTML entities, NFKC, invisible characters,
+    Cyrillic and Greek lookalikes of Latin letters.
+
+    Returns:
+        The text; plain ASCII text without entities is returned unchanged.
+    """
     if "&" in text and ENTITY.search(text):
         text = html.unescape(text)
     if text.isascii():
