@@ -302,6 +302,11 @@ def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Client | Non
     coverage, dropped, notes, num = Counter[str](), list[dict[str, Any]](), Counter[str](), 0
 
     def kept() -> Iterator[Any]:
+        """Separate dropped rows from the others, and count both.
+
+        Yields:
+            Rows of samples.jsonl as JSON objects.
+        """
         nonlocal num
         for path in files:
             for row in io.read_jsonl(path):

@@ -116,6 +116,11 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
         last = settings.rounds
 
         def scored() -> Iterator[Sample]:
+            """Classify all rows with the last classifier.
+
+            Yields:
+                Samples with `annotations.medical`.
+            """
             for _, sample in track(rows, "classify"):
                 chance = round(classifier.probability(sample.text), 4)
                 counts["medical" if chance >= 0.5 else "general"] += 1

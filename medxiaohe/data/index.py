@@ -118,10 +118,16 @@ def _documents(settings: IndexSettings, corpus: Path | None) -> Iterator[Evidenc
 
 
 def documents_of(named: str) -> Iterator[Evidence]:
-    """The documents of a file of passages or Samples, of guideline summaries, or of abstracts of PubMed.
+    """Read the documents of a file of passages or Samples, of guideline summaries, or of PubMed abstracts.
+
+    Args:
+        named: a path, asset:open_medicine, asset:pubmed_2020 or asset:pubmed_2021.
+
+    Yields:
+        One document each; of a PubMed record that was changed the newest version.
 
     Raises:
-        DataError: a row that is no document, or a file that is not there.
+        DataError: a row that is no document, or a file that does not exist.
     """
     name = named.removeprefix("asset:")
     path = assets.folder(name) if name != named else Path(named)

@@ -116,6 +116,15 @@ def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: 
     coverage, counts, reasons = Counter[str](), Counter[str](), Counter[str]()
 
     def fill(mentions_file: IO[bytes]) -> int:
+        """Link the texts in batches of TOGETHER; mentions and samples are written in step.
+
+        Args:
+            mentions_file: receives a row for each sample.
+
+        Returns:
+            Number of samples written.
+        """
+
         def samples() -> Iterator[Sample]:
             every = _samples(shard, license)
             while some := list(islice(every, TOGETHER)):

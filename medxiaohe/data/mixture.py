@@ -300,6 +300,12 @@ class _Counted:
         self.entities = Counter[str]()
 
     def add(self, kind: str, row: Drawn) -> None:
+        """Count a row that was drawn.
+
+        Args:
+            kind: one of KINDS.
+            row: with source, modality and entities.
+        """
         self.kinds[kind] += 1
         self.cells[kind][row.source, row.modality] += 1
         self.sources[row.source] += 1

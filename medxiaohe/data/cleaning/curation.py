@@ -261,6 +261,11 @@ def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts
     rows = kept.array(shard.number, "rows")
 
     def samples() -> Iterator[Sample]:
+        """Leave out the rows that are duplicates; these are appended to `gone`.
+
+        Yields:
+            Samples in the order of the corpus.
+        """
         for number, sample in enumerate(io.read_samples(folder / "survivors.jsonl")):
             if verdict := copies.get(number):
                 detail = _detail(verdict, kept)

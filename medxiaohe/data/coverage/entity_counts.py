@@ -165,6 +165,11 @@ class Counter:
         meter = Meter(label, None if None in sizes else sum(size or 0 for size in sizes))
 
         def samples() -> Iterator[Sample]:
+            """Read the corpora one after the other; rejected rows are counted and reported.
+
+            Yields:
+                Samples.
+            """
             for one in corpora:
                 for row in rows(one):
                     meter.advance()

@@ -25,13 +25,15 @@ SETTLED = 0.003  # in half sides
 
 
 def agreeing(reference: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """Which pairs of points agree on one scale and shift: those of the pair that most agree with.
+    """Select the pairs of points that agree on one scale and shift: those of the pair with which the most
+    others agree.
 
     Args:
-        known, seen: (n, 3) across, down, scale of the same points in two pictures.
+        reference: (n, 3) across, down and scale of points in one picture, in sides of the picture.
+        query: (n, 3), the same points in the other picture.
 
     Returns:
-        (n,) of bool.
+        (n,) bool.
     """
     import numpy as np
 
@@ -45,10 +47,14 @@ def agreeing(reference: np.ndarray, query: np.ndarray) -> np.ndarray:
 
 
 def affine(reference: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """(2, 3): the map that takes the points of one picture to those of the other, by least squares.
+    """Fit the affine map from the points of one picture to those of the other by regularised least squares.
 
     Args:
-        known, seen: (n, 3), as `agreeing` takes them.
+        reference: (n, 3), as of `agreeing`.
+        query: (n, 3), as of `agreeing`.
+
+    Returns:
+        (2, 3): takes (across, down, 1) of the query to (across, down) of the reference, in sides.
     """
     import numpy as np
 
@@ -62,13 +68,17 @@ def affine(reference: np.ndarray, query: np.ndarray) -> np.ndarray:
 
 
 def correlation(reference: np.ndarray, query: np.ndarray, start: np.ndarray) -> float:
-    """The correlation of the local contrast of two pictures where they lie over each other best, near a map.
-
-    Grey values may be inverted. -1 where less than MIN_AREA of the known picture is seen, or it is flat.
+    """Align two pictures near a given map and compute the correlation of their local contrast; grey values
+    may be inverted.
 
     Args:
-        known, seen: (side, side) float32, of any two sides.
-        start: (2, 3), takes places of `seen` to places of `known`, in sides.
+        reference: (side, side) float32.
+        query: (side, side) float32, of any other side.
+        start: (2, 3), the map from places of `query` to places of `reference`, in sides.
+
+    Returns:
+        The best correlation, at most 1; -1 where less than MIN_AREA of the reference is shown, or it is
+        flat.
     """
     import numpy as np
 

@@ -51,10 +51,13 @@ class Keypoints:
     numbers: np.ndarray
 
     def flipped(self, flip: tuple[int, int]) -> Keypoints:
-        """The points of the picture upside down (-1, 1), mirrored (1, -1) or both.
+        """Flip the keypoints: those of the picture upside down (-1, 1), mirrored (1, -1) or both.
 
         Args:
             flip: one of FLIPS.
+
+        Returns:
+            The points of the flipped picture, in the same order.
         """
         import numpy as np
 
@@ -69,11 +72,15 @@ class Keypoints:
 
 
 def keypoints(picture: np.ndarray, most: int) -> Keypoints:
-    """The clearest points of a square picture.
+    """Detect the clearest keypoints of a square picture.
 
     Args:
         picture: (side, side) float32, grey.
         most: number of points that are returned at most.
+
+    Returns:
+        The points and descriptors, the clearest first; a picture with no more than FEW points is searched
+        in twice the scales too.
     """
     import numpy as np
 
@@ -113,11 +120,15 @@ def _at_scales(picture: np.ndarray, most: int, factor: float) -> Keypoints:
 
 
 def codes(numbers: np.ndarray, *, near: bool = False) -> np.ndarray:
-    """TABLES codes of each descriptor, (n, TABLES) uint32; the first bits of a code are its table.
+    """Hash descriptors by the signs of random projections (Charikar 2002).
 
     Args:
         numbers: (n, 20), as Keypoints has them.
-        near: also the codes that differ in the UNSURE least sure bits, (n, TABLES * 2 ** UNSURE).
+        near: also the codes that differ in any of the UNSURE bits nearest to 0.
+
+    Returns:
+        (n, TABLES) uint32, or (n, TABLES * 2 ** UNSURE) with `near`; the bits above BITS number the
+        table.
     """
     import numpy as np
 

@@ -246,6 +246,11 @@ def copies(survivors: Kept, work: Path) -> np.ndarray:
     import numpy as np
 
     def keyed() -> Iterator[np.ndarray]:
+        """Load the keys of each shard.
+
+        Yields:
+            (n, 3) uint64: two columns of the key, then the number of the row in the corpus.
+        """
         for shard in range(len(survivors.folders)):
             keys = survivors.array(shard, "keys")
             yield np.column_stack(
@@ -287,6 +292,11 @@ def proposals(survivors: Kept, gone: np.ndarray, work: Path) -> Iterator[np.ndar
     import numpy as np
 
     def keyed() -> Iterator[np.ndarray]:
+        """Load the band keys of the rows of each shard that stay.
+
+        Yields:
+            (n * BANDS, 2) uint64: key, then the number of the row in the corpus.
+        """
         for shard in range(len(survivors.folders)):
             bands, numbers = (
                 survivors.array(shard, "bands"),
@@ -336,6 +346,12 @@ def same_words(survivors: Kept, gone: np.ndarray, work: Path) -> Iterator[list[l
     import numpy as np
 
     def keyed() -> Iterator[np.ndarray]:
+        """Load the keys of rows with images of each shard that stay.
+
+        Yields:
+            (n, 5) uint64: two columns of the key, then shard, number of the look, number of the row in
+            the corpus.
+        """
         for shard in range(len(survivors.folders)):
             groups, numbers = (
                 survivors.array(shard, "groups"),

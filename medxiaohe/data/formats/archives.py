@@ -34,8 +34,19 @@ ENTRY, MEAN_NAME, END_REACH = 46, 210, 2**16 + 22 + 20
 
 
 def extract(archive: Path, folder: Path) -> list[DeadLetter]:
-    """Write the safe members below `folder`; the others are rejected rows. Rejected when the archive as a
-    whole is refused."""
+    """Extract the safe members of an archive: files with a relative name inside the folder.
+
+    Args:
+        archive: a .zip or .tar file, packed or not.
+        folder: where the members are written, below their own folders.
+
+    Returns:
+        Rejected rows for unsafe members (unsafe_path) and for names that occur twice (duplicate).
+
+    Raises:
+        Rejected: bomb for too many members, empty files or unpacked bytes; truncated for a damaged
+            archive; format where a name is both a file and a folder.
+    """
     letters: list[DeadLetter] = []
     size = archive.stat().st_size
     room = min(MAX_BYTES, max(FLOOR, RATIO * size))

@@ -55,12 +55,30 @@ LAYOUTS = {
 
 
 def layout(row: Mapping[str, Any]) -> str:
-    """Which layout a row is in, by its key; "" when none of them fits."""
+    """Recognise the chat layout of a row by its keys.
+
+    Args:
+        row: a JSON object.
+
+    Returns:
+        The first key of LAYOUTS that fits; "" where none does.
+    """
     return next((name for name, key in LAYOUTS.items() if key in row), "")
 
 
 def rewritten(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The row in the layout of `messages`; a row that is in it already is not touched."""
+    """Rewrite a row of another project's layout to `messages` and `images`.
+
+    Args:
+        row: in any of LAYOUTS.
+
+    Returns:
+        A new row; a row without a conversation is returned unchanged.
+
+    Raises:
+        DataError: an unknown speaker, or a value of another type than the layout has.
+        Rejected: empty for a row without an answer.
+    """
     if "messages" in row:
         result = dict(row)
     elif "conversations" in row:
@@ -128,8 +146,21 @@ def _prompt_and_completion(row: Mapping[str, Any]) -> list[Any]:
 
 
 def sample(row: Mapping[str, Any], folder: Path, default_id: str, within: Confined) -> Sample:
-    """`folder` is what relative image paths start from, and `within` the folders they may lead into;
-    `default_id`, "NAME:ROW", is for a row that has no id."""
+    """Convert a row of a chat layout to a Sample.
+
+    Args:
+        row: in any of LAYOUTS.
+        folder: where relative image paths start.
+        default_id: "NAME:ROW", for a row that has no id; NAME is the source of a row that states none.
+        within: folders that image paths may lead into.
+
+    Returns:
+        The sample; a target without an answer becomes the answer.
+
+    Raises:
+        DataError: the row is not in the layout; Rejected with a code for empty rows, placeholders that do
+            not match the images, and unsafe paths.
+    """
     row = rewritten(row)
     given, images = _text(row, "target"), [_image(value, folder, within) for value in _list(row, "images")]
     if "target" in row and row["target"] is not None and not given.strip():
@@ -158,10 +189,17 @@ def sample(row: Mapping[str, Any], folder: Path, default_id: str, within: Confin
 
 
 def conversation(rows: list[Any], folder: Path) -> list[Message]:
-    """Messages of a list of {role, content}, as the OpenAI API writes them; images below `folder` only.
+    """Convert a list of {role, content}, as the OpenAI API writes it, to messages.
+
+    Args:
+        rows: of the list.
+        folder: where image paths start, and that they may not lead out of.
+
+    Returns:
+        The messages.
 
     Raises:
-        DataError: a role or a part that is none, an image outside of the folder, or no folder.
+        DataError: an unknown role or part, no message, an image outside of the folder, or no folder.
     """
     if not folder.is_dir():
         raise DataError(f"no folder {folder}: images of messages start from it")
@@ -169,6 +207,17 @@ def conversation(rows: list[Any], folder: Path) -> list[Message]:
 
 
 def split(name: str) -> Split:
+    """Normalise the name of a split.
+
+    Args:
+        name: a key of SPLIT_NAMES, in any case.
+
+    Returns:
+        "train", "validation", "test" or "".
+
+    Raises:
+        DataError: another name.
+    """
     if name.lower() not in SPLIT_NAMES:
         raise DataError(f"unknown split {name!r}{nearest(name, [known for known in SPLIT_NAMES if known])}")
     return SPLIT_NAMES[name.lower()]

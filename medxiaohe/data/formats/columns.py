@@ -46,10 +46,16 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def normalised(columns: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The `columns` option of a reader under its canonical keys.
+    """Normalise the keys of the `columns` option of a reader.
+
+    Args:
+        columns: key, or another name of one -> column; None is empty.
+
+    Returns:
+        Canonical key -> column.
 
     Raises:
-        ConfigError: a key that no row can have.
+        ConfigError: a key that no row can have, or one that is given twice.
     """
     result: dict[str, Any] = {}
     for key, value in (columns or {}).items():
@@ -63,10 +69,13 @@ def normalised(columns: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def usual(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns of a row under names that published data sets use.
+    """Match the columns of a row with names that published data sets use.
+
+    Args:
+        row: the row of a table.
 
     Returns:
-        key -> column; `choices` may be a list of columns, one an option.
+        Canonical key -> column; `choices` may be a list of columns, one an option.
     """
     names = {str(column).strip().lower(): str(column) for column in row}
     result: dict[str, Any] = {
@@ -93,12 +102,15 @@ def _option_columns(names: Mapping[str, str]) -> list[str]:
 
 
 def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: int = 0) -> dict[str, Any]:
-    """A row in the layout of data/formats/chat.py.
+    """Convert a row of a table to the layout of data/formats/chat.py.
 
     Args:
         row: the row of a table.
         columns: canonical key -> column, as of `normalised` or `usual`.
         first_index: the number of the first option where `answer_index` is a number.
+
+    Returns:
+        A row with `messages`; questions with options have the letter of the answer as `target`.
 
     Raises:
         Rejected: a column is missing, a text or answer is empty, or the answer is not one of the options.
@@ -185,7 +197,18 @@ def _escaped(text: str) -> str:
 
 
 def cell(row: Mapping[str, Any], column: Any) -> str:
-    """The text of a cell, a text with cells in braces, or a constant; "" for no column."""
+    """Read the text of a column, of a text with columns in braces, or of a constant.
+
+    Args:
+        row: the row of a table.
+        column: a value of `columns` (docstring of this module); None: no column.
+
+    Returns:
+        The text without surrounding spaces; "" for no column.
+
+    Raises:
+        Rejected: row for a column that the row lacks, or a mapping other than {constant: TEXT}.
+    """
     if column is None:
         return ""
     if isinstance(column, Mapping):

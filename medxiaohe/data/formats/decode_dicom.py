@@ -46,6 +46,11 @@ TOLD = ("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLate
 
 
 def prepare() -> None:
+    """Import the decoders before the memory of the child process is limited.
+
+    Raises:
+        MissingExtra: pydicom, numpy or Pillow is not installed.
+    """
     need("pydicom", "numpy", "PIL", why="DICOM")
     import numpy  # noqa: F401
     import PIL.Image
@@ -59,7 +64,23 @@ def prepare() -> None:
 def frames(
     path: Path, folder: str, preset: str, max_frames: int, allow_burned_in: bool
 ) -> Iterator[dict[str, Any]]:
-    """One row a frame: the PNG that was kept in `folder`, what it shows, and how its values became 8 bits."""
+    """Decode frames of a DICOM file to 8-bit RGB pictures.
+
+    Args:
+        path: the file.
+        folder: where the PNG files are kept.
+        preset: one of windows.PRESETS.
+        max_frames: number of frames, evenly spread, that are decoded at most.
+        allow_burned_in: accept files that say that identifying text is burned into their pixels.
+
+    Yields:
+        {picture {path, sha256}, frame, frames, told, preprocessing}: number of the frame from 0, number
+        of frames, what the header says of the picture, and how its values became 8 bits (spacing in mm).
+
+    Raises:
+        Rejected: a code of medxiaohe.errors.REJECTIONS, such as burned_in, lie, not_finite or
+            unsupported.
+    """
     import numpy as np
     from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi, pixel_array
 

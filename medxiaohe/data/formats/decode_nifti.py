@@ -25,6 +25,11 @@ SAMPLE = 2_000_000  # values looked at for percentiles
 
 
 def prepare() -> None:
+    """Import the decoders before the memory of the child process is limited.
+
+    Raises:
+        MissingExtra: nibabel, numpy or Pillow is not installed.
+    """
     need("nibabel", "numpy", "PIL", why="NIfTI")
     import nibabel
     import nibabel.orientations  # noqa: F401
@@ -36,8 +41,25 @@ def prepare() -> None:
 def slices(
     path: Path, folder: str, plane: str, preset: str, modality: str, max_slices: int, volume: int
 ) -> Iterator[dict[str, Any]]:
-    """One row a slice, evenly through the volume, as a reader sees it: patient's right on the left, anterior
-    or head at the top."""
+    """Decode slices of a NIfTI volume to 8-bit RGB pictures in radiological orientation: the patient's right
+    on the left, anterior or head at the top.
+
+    Args:
+        path: a .nii or .nii.gz file.
+        folder: where the PNG files are kept.
+        plane: "axial", "coronal" or "sagittal".
+        preset: one of windows.PRESETS.
+        modality: "CT", "MR", ...; "" if unknown: "auto" then takes percentiles.
+        max_slices: number of slices, evenly spread, that are decoded at most.
+        volume: index in the fourth dimension; 0 where there are fewer.
+
+    Yields:
+        {picture {path, sha256}, index, modality, preprocessing}: number of the slice from 0, and how its
+        values became 8 bits (spacing in mm).
+
+    Raises:
+        Rejected: a code of medxiaohe.errors.REJECTIONS, such as lie, not_finite, too_large or truncated.
+    """
     import nibabel
     import numpy as np
     from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform

@@ -21,12 +21,23 @@ MAX_GROUP_ROWS, MAX_GROUP_BYTES = 2**21, 2**29  # writers make groups of 2**20 r
 
 
 def prepare() -> None:
+    """Import the decoder before the memory of the child process is limited.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+    """
     need("pyarrow", why="Parquet")
     import pyarrow.parquet  # noqa: F401
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file, a batch in memory at a time.
+    """Decode the rows of a Parquet file, a batch in memory at a time.
+
+    Args:
+        path: the file.
+
+    Yields:
+        Column -> value of a JSON type; bytes as data: URIs, class labels by name.
 
     Raises:
         Rejected: bomb for more rows than bytes, or pages that unpack to far more than the file; too_large
@@ -43,7 +54,14 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def arrow_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of an Arrow stream, as `datasets` caches and saves data sets; a batch in memory at a time.
+    """Decode the rows of an Arrow stream, as `datasets` caches and saves data sets, a batch in memory at a
+    time.
+
+    Args:
+        path: the file.
+
+    Yields:
+        As of `rows`.
 
     Raises:
         Rejected: truncated for a file that is no Arrow stream, or breaks off.
@@ -63,9 +81,15 @@ def arrow_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
-    """Column -> names of its classes, from the features that `datasets` writes into the schema.
+    """Read the names of class labels from the features that `datasets` writes into a schema
+    (datasets.Features.arrow_schema, key "huggingface").
 
-    Source: datasets.Features.arrow_schema, key "huggingface".
+    Args:
+        metadata: of an Arrow schema.
+
+    Returns:
+        Column -> names of its classes in the order of their numbers; empty for metadata of another
+        writer, or damaged.
     """
     try:
         features = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]

@@ -20,6 +20,11 @@ _reader: Any = None
 
 
 def prepare() -> None:
+    """Import the decoders before the memory of the child process is limited.
+
+    Raises:
+        MissingExtra: pypdf or Pillow is not installed.
+    """
     need("pypdf", "PIL", why="PDF")
     import PIL.Image
     import PIL.Jpeg2KImagePlugin
@@ -29,8 +34,21 @@ def prepare() -> None:
 
 
 def pages(path: Path, folder: str, ocr: bool) -> Iterator[dict[str, Any]]:
-    """One row a page: {text, figures: [{picture, caption}], images, scanned}. A page of pixels only is
-    `scanned`."""
+    """Extract text, figures and captions of each page of a PDF.
+
+    Args:
+        path: the file.
+        folder: where the pictures are kept.
+        ocr: read pages that have pictures and no text by optical character recognition.
+
+    Yields:
+        {page, pages, text, figures, images, scanned}: number of the page from 1, [{pictures, caption}],
+        number of pictures; `scanned` for a page that has pictures and no text of its own.
+
+    Raises:
+        Rejected: a code of medxiaohe.errors.REJECTIONS, such as bomb, format, too_large or unsupported.
+        MissingExtra: `ocr` without rapidocr_onnxruntime.
+    """
     import pypdf
 
     if path.stat().st_size > MAX_FILE:

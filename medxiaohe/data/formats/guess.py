@@ -59,10 +59,16 @@ class Guess:
 
 
 def guess(path: Path) -> Guess:
-    """The reader of a file or folder by its content.
+    """Guess the reader of a file or folder by its content.
+
+    Args:
+        path: a file or folder.
+
+    Returns:
+        The reader with its options; PUBLISHED for samples.jsonl.
 
     Raises:
-        ConfigError: nothing known is in it; the sentence lists the readers.
+        ConfigError: nothing known is in it; the message lists the readers.
     """
     result = _folder(path) if path.is_dir() else _file(path)
     if result is None:
@@ -309,5 +315,12 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def as_option(value: Mapping[str, Any]) -> str:
-    """Options as one line of YAML, for a recipe or `--set`."""
+    """Write options as one line of YAML, for a recipe or `--set`.
+
+    Args:
+        value: name -> value of JSON types.
+
+    Returns:
+        "name: value, ..." without braces.
+    """
     return ", ".join(f"{key}: {json.dumps(item, ensure_ascii=False)}" for key, item in value.items())

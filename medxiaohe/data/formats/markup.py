@@ -15,7 +15,18 @@ MAX_XML, MAX_DEPTH, BLOCK = 64 * 2**20, 200, 2**16
 
 
 def parsed(file: Path) -> xml.Element:
-    """The root of an XML file, packed or not."""
+    """Parse an XML file within limits.
+
+    Args:
+        file: plain or compressed.
+
+    Returns:
+        The root element.
+
+    Raises:
+        Rejected: xml for what is not XML or declares entities, too_deep for more than MAX_DEPTH levels;
+            else as files.content.
+    """
     data = files.content(file, MAX_XML)
     if match := re.search(rb"<!ENTITY", data[: 2**20].replace(b"\0", b"")):
         raise Rejected(
@@ -51,10 +62,21 @@ def _byte(data: bytes, line: int, column: int) -> int:
 
 
 def text(element: xml.Element | None) -> str:
-    """All text below an element with single spaces."""
+    """Join all text below an element with single spaces.
+
+    Args:
+        element: None has no text.
+
+    Returns:
+        The text.
+    """
     return "" if element is None else " ".join("".join(element.itertext()).split())
 
 
 def local(element: xml.Element) -> str:
-    """The name of an element without its namespace; "" for comments."""
+    """Name an element without its namespace.
+
+    Returns:
+        The local name; "" for comments.
+    """
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""

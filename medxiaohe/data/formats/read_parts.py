@@ -54,9 +54,20 @@ class Together:
 
     @property
     def read(self) -> int:
+        """Sum the rows that were read of all sources.
+
+        Returns:
+            Number of rows.
+        """
         return sum(int(row["read"]) for row in self.sources.values())
 
     def add(self, label: str, summary: dict[str, Any]) -> None:
+        """Add the summary of a part.
+
+        Args:
+            label: of its source.
+            summary: as `read.read_part` returns it.
+        """
         row = self.sources.setdefault(label, {**dict.fromkeys(COUNTED, 0), "license": ""})
         for name in COUNTED:
             row[name] += summary["counts"][name]
@@ -72,7 +83,12 @@ class Together:
         self.written += summary["written"]
 
     def take_back(self, label: str, sample: Sample) -> None:
-        """A sample that was counted is a rejected row after all."""
+        """Subtract a sample that turned out to be a duplicate of one in another part: it is a rejected row.
+
+        Args:
+            label: of its source.
+            sample: as it was counted.
+        """
         self.sources[label]["documents" if sample.is_document else "instructions"] -= 1
         self.sources[label]["images"] -= len(sample.images)
         self.coverage.subtract(sample.entities)
@@ -82,6 +98,15 @@ class Together:
 
 
 def parts(sources: Sequence[Source], part_bytes: int) -> list[Part]:
+    """Divide sources into parts that are read independently.
+
+    Args:
+        sources: of the stage.
+        part_bytes: size at which a part of several files is full.
+
+    Returns:
+        Parts in the order of the sources; one of a source whose files may depend on each other.
+    """
     results = list[Part]()
     for number, source in enumerate(sources):
         names = _apart(source)
@@ -121,7 +146,14 @@ def _size(source: Source) -> int:
 
 
 def marks(ids: Iterable[str]) -> bytes:
-    """Eight bytes for each id, sorted."""
+    """Hash ids to 64 bits each, to find those that occur twice.
+
+    Args:
+        ids: of samples.
+
+    Returns:
+        Ascending unsigned integers of eight bytes.
+    """
     hashes = (hashlib.blake2b(id.encode("utf-8", "replace"), digest_size=8).digest() for id in ids)
     return array("Q", sorted(int.from_bytes(item, "big") for item in hashes)).tobytes()
 
@@ -133,9 +165,17 @@ def together(
     done: Done,
     mentions_of: Callable[[str], int],
 ) -> Together:
-    """Write samples.jsonl, dead.jsonl and coverage.json of all parts.
+    """Join the parts: write samples.jsonl, dead.jsonl and coverage.json.
 
-    `mentions_of` counts the mentions in a text.
+    Args:
+        stage: the running stage.
+        sources: of the stage.
+        parts: as `parts` divides them.
+        done: folder and summary of each part, in their order.
+        mentions_of: counts the mentions of entities in a text.
+
+    Returns:
+        The counts of all parts; an id that two parts of a source have is a rejected row in the later one.
     """
     folders = [folder for folder, _ in done]
     total, places = Together(mentions_of), list(folders)
@@ -175,6 +215,11 @@ def _once(folder: Path, out: Path, label: str, twice: set[int], known: set[str],
     letters = list[dict[str, Any]]()
 
     def rows() -> Iterator[Sample]:
+        """Leave out the rows whose ids occurred before; these are appended to `letters`.
+
+        Yields:
+            Samples in the order of the part.
+        """
         for sample in io.read_samples(folder / "samples.jsonl"):
             if sample.id in known:
                 letter = DeadLetter(

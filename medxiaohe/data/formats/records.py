@@ -38,11 +38,22 @@ class Record:
 def records(
     file: Path, rows: str = "", otherwise: str = "", *, delimiter: str = "", encoding: str = "utf-8"
 ) -> Iterator[Record | DeadLetter]:
-    """`rows` is where the rows stand in a .json file, such as "questions" or "data.items"; "" where it is a
-    list or an object of rows.
+    """Read the rows of a file as plain objects.
 
-    `otherwise` is the ending to assume when the name has none that is known. `delimiter` between the columns
-    of a text table: "" looks at its first lines. `encoding` of the text, as Python names it.
+    Args:
+        file: .jsonl, .json, .csv, .tsv, .txt (plain or compressed) or .parquet.
+        rows: key of the rows in a .json file, such as "questions" or "data.items"; "" where it is a list
+            or an object of rows.
+        otherwise: ending to assume when the name has none that is known.
+        delimiter: between the columns of a text table; "": guessed from its first lines.
+        encoding: of the text, as Python names it.
+
+    Yields:
+        Records; a row that is damaged is a DeadLetter.
+
+    Raises:
+        Rejected: a file that cannot be read as a whole, or of a format that is not known.
+        ConfigError: Python knows no such encoding.
     """
     kind = Path(file.name.removesuffix(file.suffix)).suffix if file.suffix in PACKED else file.suffix
     if kind.lower() not in (*ENDINGS, ".txt"):
@@ -66,7 +77,18 @@ def records(
 
 
 def parsed(text: str, most: int = 0) -> Any:
-    """Standard JSON, or Rejected with the code of what is wrong; `most` as `bounded_json.check` takes it."""
+    """Parse standard JSON (RFC 8259): no NaN, no infinite number, no key twice, no half of a surrogate pair.
+
+    Args:
+        text: JSON.
+        most: number of lists and objects, as io.bounded_json.check takes it.
+
+    Returns:
+        The value.
+
+    Raises:
+        Rejected: json, not_finite, surrogate, too_deep or bomb.
+    """
     try:
         bounded_json.check(text, most)
         value = json.loads(text, parse_constant=_constant, parse_float=_float, object_pairs_hook=_once)
@@ -150,6 +172,11 @@ def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLet
     place = {"number": 1, "offset": 0}
 
     def texts() -> Iterator[str]:
+        """Read the lines of the table and note the place of the last one.
+
+        Yields:
+            Lines with their line breaks; damaged ones are appended to `letters`.
+        """
         for line in files.lines(file, encoding):
             if isinstance(line, DeadLetter):
                 letters.append(line)
@@ -198,8 +225,18 @@ def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLet
 
 
 def at(value: Any, path: str) -> Any:
-    """The value at "a.b.0": keys of objects, places of lists. Rejected, with the nearest key, when there is
-    none."""
+    """Look up a value by its path: keys of objects, and indices of lists from 0.
+
+    Args:
+        value: a JSON value.
+        path: such as "a.b.0".
+
+    Returns:
+        The value there.
+
+    Raises:
+        Rejected: row, with the nearest key, for a path that does not exist.
+    """
     for step in path.split("."):
         if isinstance(value, Mapping) and step in value:
             value = value[step]
@@ -213,7 +250,14 @@ def at(value: Any, path: str) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A cell as text; a list is one entry a line."""
+    """Convert a cell to text.
+
+    Args:
+        value: a JSON value; an object becomes JSON, a list one entry a line.
+
+    Returns:
+        The text; "" for None.
+    """
     if value is None:
         return ""
     if isinstance(value, (list, tuple)):

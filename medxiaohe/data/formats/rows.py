@@ -51,11 +51,25 @@ class RowOptions:
         object.__setattr__(self, "columns", normalised(self.columns))
 
     def image_root(self, folder: Path) -> Path:
-        """What relative image paths start from, for a data file in `folder`."""
+        """Resolve the folder where relative image paths start.
+
+        Args:
+            folder: of the data file.
+
+        Returns:
+            `images` from there, or `folder`.
+        """
         return folder / Path(self.images).expanduser() if self.images else folder
 
     def confined(self, path: Path | None) -> io.Confined:
-        """The folders that rows of `path` may name files in, the root of the images among them."""
+        """List the folders in which rows may name files, the root of the images among them.
+
+        Args:
+            path: a data file or folder; None: `allow_outside` alone.
+
+        Returns:
+            The folders.
+        """
         if path is None:
             return io.confined(None, self.allow_outside)
         folder = path if path.is_dir() else path.parent
@@ -64,13 +78,16 @@ class RowOptions:
 
 
 def sample_of(record: Record, folder: Path, options: RowOptions, within: io.Confined) -> Sample | DeadLetter:
-    """The sample of a row, or why it is none.
+    """Convert a row to a sample.
 
     Args:
         record: the row with its position.
         folder: the folder of the data file.
         options: how rows become samples.
         within: the folders that the row may name images in.
+
+    Returns:
+        The sample, or the rejected row with the reason.
     """
     try:
         made = understood(record.row, options)
@@ -86,10 +103,18 @@ def sample_of(record: Record, folder: Path, options: RowOptions, within: io.Conf
 
 
 def understood(row: Mapping[str, Any], options: RowOptions) -> dict[str, Any]:
-    """A row in the layout of `messages`.
+    """Convert a row of any layout to a chat layout: by `columns`, by its own layout, or by usual names of
+    columns.
+
+    Args:
+        row: a JSON object.
+        options: how rows become samples.
+
+    Returns:
+        A row in one of chat.LAYOUTS.
 
     Raises:
-        Rejected: the row is in another layout than the only one allowed, or says no text.
+        Rejected: the row is in another layout than the only one allowed, or has no text.
     """
     if options.columns:
         return chat_row(row, options.columns, options.first_index)
@@ -115,6 +140,16 @@ def _own_keys(row: Mapping[str, Any]) -> dict[str, Any]:
 def samples(
     records: Iterator[Record | DeadLetter], folder: Path, options: RowOptions, within: io.Confined
 ) -> Iterator[Sample | DeadLetter]:
-    """The samples of all rows of a file."""
+    """Convert all rows of a file to samples.
+
+    Args:
+        records: of records.py.
+        folder: of the data file.
+        options: how rows become samples.
+        within: folders that rows may name images in.
+
+    Yields:
+        Samples; a row that is none is a DeadLetter.
+    """
     for record in records:
         yield record if isinstance(record, DeadLetter) else sample_of(record, folder, options, within)

@@ -37,8 +37,23 @@ _children: dict[tuple[int, str, int], _Child] = {}
 def decode(
     function: str, path: Path, *, memory_mib: int = MEMORY_MIB, seconds: float = SECONDS, **options: Any
 ) -> Iterator[dict[str, Any]]:
-    """The rows that `function(path, **options)` yields, made in a child process; Rejected or MissingExtra as
-    it raises them."""
+    """Run a decoder in a child process with limits.
+
+    Args:
+        function: "module:name" of a generator of JSON objects; `prepare` of its module is called first.
+        path: the file, first argument of the function.
+        memory_mib: that the child may use, in MiB.
+        seconds: at most, from one row to the next.
+        options: further arguments of the function.
+
+    Yields:
+        The rows of the function.
+
+    Raises:
+        Rejected: too_large, time or crash past the limits, else the code that the function raises; format
+            for any other error of it.
+        MissingExtra: the decoder needs a package that is not installed.
+    """
     child = _child(function, memory_mib)
     done = False
     try:
@@ -93,9 +108,22 @@ class _Child:
 
     @property
     def alive(self) -> bool:
+        """Tell whether the child runs and belongs to this process.
+
+        Returns:
+            False after it ended, and in a forked process.
+        """
         return self._owner == os.getpid() and self._process.poll() is None
 
     def ask(self, request: dict[str, Any]) -> None:
+        """Send a request.
+
+        Args:
+            request: {"path", "options"}.
+
+        Raises:
+            Rejected: crash, if the child has ended.
+        """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -104,7 +132,17 @@ class _Child:
             raise Rejected("crash", f"the decoder died: {error}") from error
 
     def answer(self, seconds: float) -> dict[str, Any]:
-        """The next line; the wait of a fresh child is longer by its start."""
+        """Wait for the next line of the child; a fresh child gets START_SECONDS more.
+
+        Args:
+            seconds: to wait.
+
+        Returns:
+            {"row"}, {"end"}, {"code", "message", "offset"} or {"missing_extra"}.
+
+        Raises:
+            Rejected: time, crash or too_large.
+        """
         assert self._process.stdout is not None
         deadline = time.monotonic() + seconds + (START_SECONDS if self._fresh else 0)
         while b"\n" not in self._buffer:
@@ -128,6 +166,7 @@ class _Child:
         return answer
 
     def stop(self) -> None:
+        """Kill the child; a forked process leaves the child of its parent alone."""
         atexit.unregister(self.stop)
         if self._owner != os.getpid():
             return  # a forked process does not end the child of its parent

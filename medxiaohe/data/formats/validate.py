@@ -65,6 +65,13 @@ class Report:
     notes: tuple[str, ...] = ()  # what the guess saw
 
     def add(self, location: str, code: str, reason: str) -> None:
+        """Count a problem, and list it if there are fewer than MAX_PROBLEMS.
+
+        Args:
+            location: file and row, or the id of the row.
+            code: by which problems are counted.
+            reason: in words.
+        """
         self.counts[code] += 1
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(location, code, reason))
@@ -78,14 +85,20 @@ def check(
     *,
     read: Callable[..., Iterable[Sample | DeadLetter]] | None = None,
 ) -> Report:
-    """Read all of it (or the first `limit` rows), decode every image once, and keep what is wrong.
+    """Validate data: read it, decode every image once, and report what is wrong.
 
     Args:
         path: a file or folder.
-        reader: the name of what reads it.
+        reader: the name of its reader.
         options: of the reader.
-        limit: look at no more rows than that.
-        read: what reads it, for rows that no reader of that name reads.
+        limit: number of rows that are read at most; None: all.
+        read: reads the path instead, for rows that no reader of that name reads.
+
+    Returns:
+        Problems by code with their rows, and one good sample.
+
+    Raises:
+        ConfigError: the reader has no option of a name in `options`.
     """
     read, given = read or plugins.load("readers", reader), dict(options or {})
     parameters = inspect.signature(read).parameters
@@ -187,8 +200,16 @@ def _shown(sample: Sample) -> dict[str, Any]:
 
 
 def drift(path: Path, options: Mapping[str, Any] | None = None) -> Iterator[tuple[str, str]]:
-    """(row, what changed): the first row in which a column has another type than in the rows before; each
-    change once. Columns that a chat layout allows in two types (`EITHER`) may change."""
+    """Find columns whose type changes from row to row; those that a chat layout allows in two types (EITHER)
+    may.
+
+    Args:
+        path: a file of rows, or a folder of them.
+        options: of the reader: `delimiter`, `encoding` and `rows` count.
+
+    Yields:
+        The row and what changed; each change of a file once.
+    """
     options = options or {}
     text = {key: str(options[key]) for key in ("delimiter", "encoding") if options.get(key)}
     if path.is_dir():

@@ -55,7 +55,12 @@ class Growth:
         self.known = 0
 
     def concepts(self, spans: Sequence[Found]) -> None:
-        """Spellings to concepts, without those that the tree has; the drop rules; a kind for each."""
+        """Cluster spellings to concepts, without names that the tree has; apply the drop rules; classify each
+        into a kind.
+
+        Args:
+            spans: of entities in the passages.
+        """
         new = [item for item in spans if not self._is_known(item.surface)]
         self.known = len(spans) - len(new)
         frequent, rare = grow.often_enough(
@@ -91,6 +96,11 @@ class Growth:
         self.entities = {item.id: item for item in results}
 
     def attach(self, model: Model | None) -> None:
+        """Find parents for the new entities; drop those that get none, and merge near names below one parent.
+
+        Args:
+            model: rules on conflicts; None: they stay undecided, and their entities are dropped.
+        """
         for item in self.entities.values():
             if conflict := conflicts.of_kind(item, self.claimed[item.id], self.typed[item.id]):
                 self.conflicts.append(conflict)
@@ -251,7 +261,14 @@ class Growth:
             )
 
     def rows(self) -> list[Entity]:
-        """New entities, parents before children."""
+        """List the attached entities.
+
+        Returns:
+            Parents before their children.
+
+        Raises:
+            DataError: new entities are below each other in a circle.
+        """
         placed: dict[str, Entity] = {}
         waiting = sorted(self.parents)
         while waiting:
@@ -270,6 +287,11 @@ class Growth:
         return list(placed.values())
 
     def attached(self) -> Iterable[dict[str, Any]]:
+        """List the attached entities with their evidence, for attached.jsonl.
+
+        Yields:
+            {id, name, kind, mentions, parents, "decided by", typed, "said to be", evidence}, by id.
+        """
         new = self.entities
         for id in sorted(self.parents):
             name = {p.id: (new.get(p.id) or self.tree.entities[p.id]).name for p in self.parents[id]}
@@ -285,6 +307,15 @@ class Growth:
                    "evidence": grow.evidence(self.mentions[id], self.passages)}  # fmt: skip
 
     def summary(self, extraction: Extraction, embedded_by: str) -> dict[str, Any]:
+        """Count what became of the extracted names, for stats.json.
+
+        Args:
+            extraction: what was found in the passages.
+            embedded_by: name of the embedder.
+
+        Returns:
+            Counts of passages, names, attached, merged and dropped entities, conflicts and rulings.
+        """
         drops = Counter(row["reason"].partition(":")[0] for row in self.dropped)
         return {
             "passages": len(self.passages),

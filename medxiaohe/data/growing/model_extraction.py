@@ -58,8 +58,20 @@ def extract(
     passages: Sequence[Passage], model: Model, *, types: Sequence[str], limits: Limits = Limits(),
     work: Path | None = None,
 ) -> Extraction:  # fmt: skip
-    """Ask about all passages. `work` is the folder where replies are kept; a batch over the budget is
-    counted, not asked."""
+    """Extract entities from passages with a model.
+
+    Args:
+        passages: asked about in batches of `limits.batch`.
+        model: the extractor.
+        types: kinds of entities that are asked for.
+        limits: batch size, repair requests, number of calls, characters of a passage.
+        work: folder where replies are stored, so that a killed run repeats no call; None: they are not
+            stored.
+
+    Returns:
+        Checked spans, dropped names with a reason, and counts; a batch beyond `limits.max_calls` is
+        counted, not asked.
+    """
     result = Extraction()
     batches = [passages[i : i + limits.batch] for i in range(0, len(passages), limits.batch)]
     client = Client(
@@ -91,7 +103,15 @@ def extract(
 
 
 def journal(work: Path, name: str) -> ReplyStore:
-    """The replies of a run in the folder of its unfinished work."""
+    """Open the store of replies in the folder of unfinished work.
+
+    Args:
+        work: the folder.
+        name: of the file, without its ending.
+
+    Returns:
+        The store, with the replies of an older .jsonl file of that name.
+    """
     return ReplyStore(work / f"{name}.sqlite", earlier=(work / f"{name}.jsonl",))
 
 
@@ -109,15 +129,34 @@ def _reader(num_passages: int, counts: Counter[str]) -> Reader:
 
 
 def question(batch: Sequence[Passage], types: Sequence[str], limits: Limits) -> str:
+    """Build the prompt about a batch of passages.
+
+    Args:
+        batch: passages, numbered from 1.
+        types: kinds of entities that are asked for.
+        limits: of which `max_characters` cuts each passage.
+
+    Returns:
+        The text.
+    """
     texts = [f"Passage {i}:\n{passage.text[: limits.max_characters]}" for i, passage in enumerate(batch, 1)]
     return "\n\n".join([INSTRUCTIONS.format(types=", ".join(types)), *texts])
 
 
 def parse(reply: str, num_passages: int) -> dict[int, list[tuple[str, str]]]:
-    """(surface, type) of each passage by its number; Wrong when the reply is not JSON, or not of the schema.
+    """Parse a reply strictly: one JSON object (in a code fence or not) of the schema, with every passage
+    once.
 
-    Strict: the whole reply is one JSON object (in a code fence or not), without unknown keys, numbers for
-    text, a passage twice, a passage left out or one that was not asked about.
+    Args:
+        reply: of the model.
+        num_passages: of the batch.
+
+    Returns:
+        Number of the passage from 1 -> (surface, type) of each entity.
+
+    Raises:
+        Wrong: the reply is not JSON, or not of the schema: an unknown key, a number for text, a passage
+            twice, missing or never asked about.
     """
     fenced = FENCE.fullmatch(reply)
     try:

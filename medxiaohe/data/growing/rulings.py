@@ -41,7 +41,15 @@ Decide: the number of one of the lines above"""  # noqa: E501
 
 
 def library(passages: Sequence[Passage], tree: Tree) -> Tool:
-    """The tool `search` over the passages and the definitions of the tree."""
+    """Build the search tool over passages and definitions of the tree (BM25).
+
+    Args:
+        passages: cut at MAX_PASSAGE characters.
+        tree: its entities with a definition.
+
+    Returns:
+        The tool `search`, which returns NUM_FOUND passages.
+    """
     results = [
         Evidence(passage.id, passage.text[:MAX_PASSAGE], passage.source or "passages") for passage in passages
     ]
@@ -54,8 +62,17 @@ def library(passages: Sequence[Passage], tree: Tree) -> Tool:
 
 
 def rule(conflicts: Sequence[Conflict], model: Model, tool: Tool) -> Iterator[dict[str, Any]]:
-    """A row of rulings.jsonl for each conflict, in order; `decision` is None where the model did not decide
-    in the grammar."""
+    """Ask an agent to rule on conflicts.
+
+    Args:
+        conflicts: each with numbered options.
+        model: the agent.
+        tool: of `library`.
+
+    Yields:
+        A row of rulings.jsonl for each conflict, in order; `decision` is None where the reply is not in
+        the grammar, or the model failed.
+    """
     meter = Meter("rule on conflicts", len(conflicts))
     for start in range(0, len(conflicts), TOGETHER):
         block = conflicts[start : start + TOGETHER]
