@@ -130,9 +130,9 @@ def align(settings: AlignSettings, out: Path, *, corpus: Path, tree: Path) -> di
             if judge and number == 0:
                 _trusted(judge, [anchors.item(s, settings.tags) for s in chunk], graph, rules, settings)
             if not path.exists():
-                found = _aligned(chunk, rules, judge, settings)
+                aligned = _aligned(chunk, rules, judge, settings)
                 fields = ("sample", "stage", "reason", "detail")
-                io.write_jsonl(path, ({name: getattr(item, name) for name in fields} for item in found))
+                io.write_jsonl(path, ({name: getattr(item, name) for name in fields} for item in aligned))
             files.append(path)
             number += 1
     return _publish(out, corpus, files, judge)
@@ -143,11 +143,11 @@ def _aligned(
 ) -> list[_Row]:
     rows = [_Row(sample, anchors.item(sample, settings.tags), notes={}) for sample in samples]
     for row in rows:
-        found = rules(row.item) if settings.rules else Mismatch(checked=False)
+        mismatch = rules(row.item) if settings.rules else Mismatch(checked=False)
         assert row.notes is not None
-        row.notes["rules"] = "checked" if found.checked else "nothing to compare"
-        if found.kind:
-            row.drop("rules", found.kind, found.detail)
+        row.notes["rules"] = "checked" if mismatch.checked else "nothing to compare"
+        if mismatch.kind:
+            row.drop("rules", mismatch.kind, mismatch.detail)
     if settings.similarity:
         _stand(rows, settings)
     if settings.pictures:
@@ -173,10 +173,10 @@ def _stand(rows: Sequence[_Row], settings: AlignSettings) -> None:
         return  # too few others to stand among
     groups = [_study(row.sample) for row in both]
     embed = embedder(settings.similarity)
-    found = similarity.of_texts(
+    values = similarity.of_texts(
         [r.item.anchor for r in both], [r.item.text for r in both], groups, embed, settings.seed
     )
-    for row, value in zip(both, found, strict=True):
+    for row, value in zip(both, values, strict=True):
         assert row.notes is not None
         row.notes["standing"] = round(float(value), 3)
         if row.reason == "unrelated" and value >= settings.least:  # the weaker of the two witnesses
@@ -197,8 +197,8 @@ def _stand_beside_pictures(rows: Sequence[_Row], settings: AlignSettings) -> Non
     texts = embedder(settings.similarity or "ngrams").encode(
         [f"{row.item.anchor}\n{row.item.text}" for row in both]
     )
-    found = similarity.of_pictures(features, texts, [_study(row.sample) for row in both], settings.seed)
-    for row, value in zip(both, found, strict=True):
+    values = similarity.of_pictures(features, texts, [_study(row.sample) for row in both], settings.seed)
+    for row, value in zip(both, values, strict=True):
         assert row.notes is not None
         row.notes["beside_picture"] = round(float(value), 3)
         if value < settings.pictures and not row.reason:
@@ -223,11 +223,11 @@ def question(item: Item) -> list[Message]:
     Returns:
         One user message: the images, then the question.
     """
-    what = "picture" if item.images else "case"
-    said = ASKED.format(
-        what=what, anchor=item.anchor[:MAX_SHOWN] or "(see the picture)", text=item.text[:MAX_SHOWN]
+    subject = "picture" if item.images else "case"
+    request = ASKED.format(
+        what=subject, anchor=item.anchor[:MAX_SHOWN] or "(see the picture)", text=item.text[:MAX_SHOWN]
     )
-    return [Message("user", (*item.images, said))]
+    return [Message("user", (*item.images, request))]
 
 
 def verdict(reply: str) -> str:
@@ -271,23 +271,23 @@ def _trusted(
     """JudgeFailed unless the judge calls fewer of the rows a mismatch than of the same rows with one planted,
     and most of those."""
     dice = random.Random(settings.seed)
-    whole = [item for item in items if item.anchors and len(item.text.split()) >= anchors.BODY]
-    studies = {item.id: item.id for item in whole}
+    complete = [item for item in items if item.anchors and len(item.text.split()) >= anchors.BODY]
+    studies = {item.id: item.id for item in complete}
     pairs: list[Any] = []
-    for one in dice.sample(whole, len(whole)):
+    for original in dice.sample(complete, len(complete)):
         wrong = (
-            planted.unrelated(one, whole, studies, dice)
+            planted.unrelated(original, complete, studies, dice)
             if len(pairs) % 2
-            else planted.sibling(one, graph, rules.names, dice)
+            else planted.sibling(original, graph, rules.names, dice)
         )
         if wrong:
-            pairs.append((one, wrong))
+            pairs.append((original, wrong))
         if len(pairs) == settings.planted:
             break
     if not settings.planted or not pairs:
         return
-    said = [reply.value for reply in _asked(judge, [item for pair in pairs for item in pair])]
-    false, caught = said[::2].count("mismatch"), said[1::2].count("mismatch")
+    verdicts = [reply.value for reply in _asked(judge, [item for pair in pairs for item in pair])]
+    false, caught = verdicts[::2].count("mismatch"), verdicts[1::2].count("mismatch")
     if caught * 2 < len(pairs) or caught <= false:
         raise JudgeFailed(
             f"the judge {judge.name} called {caught} of {len(pairs)} planted mismatches one, and {false} of"
@@ -335,12 +335,12 @@ def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Client | Non
             shutil.copyfile(corpus / name, out / name)
     by = Counter(f"{row['stage']}: {row['reason']}" for row in dropped)
     account = settle("data.align", read=num, written=num_kept, dropped=by)
-    said = {"judge": spending(judge)} if judge else {}
+    judge_report = {"judge": spending(judge)} if judge else {}
     return {
         "read": num,
         "kept": num_kept,
         "dropped": dict(by.most_common()),
         "account": account,
         **dict(sorted(notes.items())),
-        **said,
+        **judge_report,
     }

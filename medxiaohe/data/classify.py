@@ -91,7 +91,7 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
     """
     plugins.need("numpy", why="data.classify")
     with Rows(corpus) as rows:
-        places = {sample.id: (place, sample.source) for place, sample in track(rows, "index")}
+        locations = {sample.id: (location, sample.source) for location, sample in track(rows, "index")}
 
         def texts(labels: Sequence[Label]) -> list[str]:
             """Load the texts of labelled rows.
@@ -99,9 +99,9 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
             Returns:
                 One text for each label, in the order of `labels`.
             """
-            return [rows.at(places[label.id][0]).text for label in labels]
+            return [rows.at(locations[label.id][0]).text for label in labels]
 
-        labels = _seeds(settings, {id: source for id, (_, source) in places.items()})
+        labels = _seeds(settings, {id: source for id, (_, source) in locations.items()})
         rounds = []
         for number in range(settings.rounds + 1):
             classifier = train(texts(labels), [label.label for label in labels], settings.seed)
@@ -129,7 +129,7 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
 
         num = io.write_jsonl(out / "samples.jsonl", scored())
     contamination_record.carry(corpus, out)
-    account = settle("data.classify", read=len(places), written=num, dropped={})
+    account = settle("data.classify", read=len(locations), written=num, dropped={})
     return {"rows": num, **counts, "rounds": rounds, "account": account}
 
 
@@ -148,23 +148,23 @@ def _seeds(settings: ClassifySettings, sources: dict[str, str]) -> list[Label]:
 
 
 def _confirmed(
-    settings: ClassifySettings, number: int, rows: Rows, classifier: Classifier, known: set[str]
+    settings: ClassifySettings, number: int, rows: Rows, classifier: Classifier, labelled: set[str]
 ) -> list[Label]:
     """Candidates that the judge has an opinion on, whether or not the classifier shared it."""
     thoughts = [
-        (classifier.probability(s.text), s.id, place)
-        for place, s in track(rows, f"round {number}")
-        if s.id not in known
+        (classifier.probability(s.text), s.id, location)
+        for location, s in track(rows, f"round {number}")
+        if s.id not in labelled
     ]
-    drawn = sorted(thoughts, key=lambda one: io.unit_interval(str(settings.seed), str(number), one[1]))
+    drawn = sorted(thoughts, key=lambda entry: io.unit_interval(str(settings.seed), str(number), entry[1]))
     quarter = max(1, settings.candidates // 4)
     sure = [item for item in drawn if item[0] >= 0.9][:quarter] + [item for item in drawn if item[0] <= 0.1][
         :quarter
     ]
     taken = {id for _, id, _ in sure}
-    doubtful = sorted((item for item in drawn if item[1] not in taken), key=lambda one: abs(one[0] - 0.5))
+    doubtful = sorted((item for item in drawn if item[1] not in taken), key=lambda entry: abs(entry[0] - 0.5))
     chosen = sure + doubtful[: settings.candidates - len(sure)]
-    samples = [rows.at(place) for _, _, place in chosen]
+    samples = [rows.at(location) for _, _, location in chosen]
     verdicts, by = (
         (_by_entities(samples), "entities") if settings.judge == "entities" else _by_model(settings, samples)
     )
@@ -199,8 +199,8 @@ def by_density(num_entities: int, num_words: int) -> bool | None:
 
 def _by_model(settings: ClassifySettings, samples: Sequence[Sample]) -> tuple[list[bool | None], str]:
     model = plugins.load("models", settings.backend)(settings.model, **settings.options)
-    asked = [[Message("user", (QUESTION.format(text=sample.text[:SHOWN]),))] for sample in samples]
-    replies = [outcome.text.strip().casefold() for outcome in Client(model).ask(asked, label="classify")]
+    prompts = [[Message("user", (QUESTION.format(text=sample.text[:SHOWN]),))] for sample in samples]
+    replies = [outcome.text.strip().casefold() for outcome in Client(model).ask(prompts, label="classify")]
     return [
         True if text.startswith("yes") else False if text.startswith("no") else None for text in replies
     ], str(model.name)

@@ -63,22 +63,22 @@ def deidentify(settings: DeidentifySettings, out: Path, *, corpus: Path) -> dict
     stage.join([folder for folder, _ in done], "samples.jsonl")
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for folder, _ in done:
-        for source, found in io.read_json(folder / "redactions.json").items():
-            counts[source].update(found)
+        for source, tally in io.read_json(folder / "redactions.json").items():
+            counts[source].update(tally)
     _known(settings.sources, counts)
     report = {
-        source: _as_told(found)
-        for source, found in sorted(counts.items())
+        source: _as_told(tally)
+        for source, tally in sorted(counts.items())
         if not settings.sources or source in settings.sources
     }
     io.write_json(out / "redactions.json", report)
     stage.carry(corpus)
-    num = sum(found["rows"] for found in counts.values())
+    num = sum(tally["rows"] for tally in counts.values())
     written = sum(summary["written"] for _, summary in done)
     account = stage.settle(read=num, written=written, dropped={})
     spans = Counter[str]()
-    for one in report.values():
-        spans.update(one["spans"])
+    for entry in report.values():
+        spans.update(entry["spans"])
     looked = sum(item["rows"] for item in report.values())
     changed = sum(item["changed"] for item in report.values())
     return {
@@ -120,26 +120,26 @@ def deidentify_shard(shard: shards.Shard, out: Path, sources: Collection[str]) -
 
 def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
     """One person has one number in all texts of a row."""
-    redact, found = Redactor(), Counter[str]()
+    redact, spans = Redactor(), Counter[str]()
 
     def clean(text: str) -> str:
         done = redact(text)
-        found.update(f"span:{span.kind}" for span in done.spans)
+        spans.update(f"span:{span.kind}" for span in done.spans)
         return done.text
 
     def value(before: Any) -> Any:
         after = redact.value(before)
-        found["span:field"] += after != io.to_json(before)
+        spans["span:field"] += after != io.to_json(before)
         return after
 
     messages = tuple(_message(message, clean, value) for message in sample.messages)
     choices = tuple(map(clean, sample.choices))
     target = clean(sample.target)
-    counts.update(found)
-    counts["changed"] += bool(found)
+    counts.update(spans)
+    counts["changed"] += bool(spans)
     noted = replace(sample.annotations, mentions=())
     annotations = io.annotations_from_json(redact.value(io.to_json(noted)))
-    mentions = () if found else sample.annotations.mentions
+    mentions = () if spans else sample.annotations.mentions
     return replace(
         sample, messages=messages, choices=choices, target=target, meta=redact.value(sample.meta),
         annotations=replace(annotations, mentions=mentions),
@@ -167,18 +167,18 @@ def _part(part: Part, clean: Callable[[str], str], value: Callable[[Any], Any]) 
     return part
 
 
-def _evidence(one: Evidence, clean: Callable[[str], str]) -> Evidence:
+def _evidence(evidence: Evidence, clean: Callable[[str], str]) -> Evidence:
     """The evidence without people; of a record also without its date, its id and source redacted."""
-    if one.kind in OF_PATIENTS:
-        one = replace(one, id=clean(one.id), source=clean(one.source), date="", sha256="")
-    return replace(one, text=clean(one.text))
+    if evidence.kind in OF_PATIENTS:
+        evidence = replace(evidence, id=clean(evidence.id), source=clean(evidence.source), date="", sha256="")
+    return replace(evidence, text=clean(evidence.text))
 
 
-def _as_told(found: Counter[str]) -> dict[str, Any]:
+def _as_told(counts: Counter[str]) -> dict[str, Any]:
     spans = {
-        key.removeprefix("span:"): number for key, number in found.most_common() if key.startswith("span:")
+        key.removeprefix("span:"): number for key, number in counts.most_common() if key.startswith("span:")
     }
-    return {"rows": found["rows"], "changed": found["changed"], "spans": spans}
+    return {"rows": counts["rows"], "changed": counts["changed"], "spans": spans}
 
 
 def _known(sources: Collection[str], counts: Collection[str]) -> None:

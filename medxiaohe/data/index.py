@@ -135,7 +135,7 @@ def documents_of(named: str) -> Iterator[Evidence]:
         yield from guidelines.documents(texts(path))
     elif named in PUBMED:
         # a record that PubMed changed is there again; the last one is the newest
-        newest = {one.pmid: one for one in track(articles(path), "records") if one.abstract}
+        newest = {article.pmid: article for article in track(articles(path), "records") if article.abstract}
         yield from map(_abstract, newest.values())
     elif _has_samples(path):
         yield from map(_document, io.read_samples(path))

@@ -127,16 +127,16 @@ def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: 
 
         def samples() -> Iterator[Sample]:
             every = _samples(shard, license)
-            while some := list(islice(every, TOGETHER)):
-                for sample, found in zip(some, find([sample.text for sample in some]), strict=True):
+            while batch := list(islice(every, TOGETHER)):
+                for sample, mentions in zip(batch, find([sample.text for sample in batch]), strict=True):
                     entities = tuple(
-                        dict.fromkeys((*sample.entities, *(m["entity"] for m in found if m["entity"])))
+                        dict.fromkeys((*sample.entities, *(m["entity"] for m in mentions if m["entity"])))
                     )
                     coverage.update(entities)
-                    counts.update(samples=1, mentions=len(found))
-                    counts.update(flag for m in found for flag in NOTED if m.get(flag))
-                    reasons.update(_way(m["reason"]) for m in found if "reason" in m)
-                    mentions_file.write(io.encoded({"id": sample.id, "mentions": found}))
+                    counts.update(samples=1, mentions=len(mentions))
+                    counts.update(flag for m in mentions for flag in NOTED if m.get(flag))
+                    reasons.update(_way(m["reason"]) for m in mentions if "reason" in m)
+                    mentions_file.write(io.encoded({"id": sample.id, "mentions": mentions}))
                     yield replace(sample, entities=entities)
 
         return io.write_jsonl(out / "samples.jsonl", samples())
@@ -151,15 +151,17 @@ def _annotator(tree: str) -> Any:  # texts -> the mentions of each, as rows
     from medxiaohe.entity.linking.annotate import Annotator
 
     annotator = Annotator.of(Path(tree))
-    return lambda texts: [[_row(item) for item in found] for found in annotator.annotate_batch(texts)]
+    return lambda texts: [
+        [_row(item) for item in annotations] for annotations in annotator.annotate_batch(texts)
+    ]
 
 
 @functools.cache
 def _names(tree: str) -> Any:
-    found = finder(Path(tree))
+    linker = finder(Path(tree))
     fields = ("start", "end", "entity", "surface", "ambiguous")
     return lambda texts: [
-        [{name: getattr(mention, name) for name in fields} for mention in found.find(text)] for text in texts
+        [{name: getattr(mention, name) for name in fields} for mention in linker.find(text)] for text in texts
     ]
 
 
@@ -169,9 +171,9 @@ def _way(reason: str) -> str:
     return first if first in WAYS else "with an abbreviation in it"
 
 
-def _row(found: Annotation) -> dict[str, Any]:
+def _row(annotation: Annotation) -> dict[str, Any]:
     """The fields that always stand, and the others where they say something."""
-    row = io.to_json(found)
+    row = io.to_json(annotation)
     return {
         key: value
         for key, value in row.items()

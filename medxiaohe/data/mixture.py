@@ -164,8 +164,8 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
 def _scan(stage: Stage, settings: MixtureSettings, pieces: list[shards.Shard], tree: Path | None) -> Seen:
     names = stage.work / "modalities.json"
     if tree is not None and settings.by_modality:
-        found = (row for row in io.read_jsonl(tree / "entities.jsonl") if row.get("kind") == "modality")
-        io.write_json(names, {row["id"]: row["name"] for row in found})
+        modalities = (row for row in io.read_jsonl(tree / "entities.jsonl") if row.get("kind") == "modality")
+        io.write_json(names, {row["id"]: row["name"] for row in modalities})
     options = {
         "names": str(names) if names.is_file() else "",
         "of_source": settings.modalities,
@@ -180,30 +180,30 @@ def _scan(stage: Stage, settings: MixtureSettings, pieces: list[shards.Shard], t
 
 
 def _planned(settings: MixtureSettings, kind: str, seen: Seen, prompts: list[Drawn]) -> _Plan:
-    wanted = getattr(settings, kind)
-    if not wanted:
+    requested = getattr(settings, kind)
+    if not requested:
         return _Plan({}, {})
-    there = Counter[Cell]()
+    available = Counter[Cell]()
     of_kind = "documents" if kind == "documents" else "instructions"
     for (source, modality), number in seen.cells[of_kind].items():
         if kind != "prompts" or source in seen.lots:
-            there[source, modality if settings.by_modality else ""] += number
+            available[source, modality if settings.by_modality else ""] += number
     if kind == "instructions":
-        there.subtract((row.source, row.modality if settings.by_modality else "") for row in prompts)
-    there = Counter({cell: number for cell, number in there.items() if number > 0})
-    if not there:
-        raise DataError(f"{wanted} {kind} were asked for, and the data has none{_why_none(kind)}")
+        available.subtract((row.source, row.modality if settings.by_modality else "") for row in prompts)
+    available = Counter({cell: number for cell, number in available.items() if number > 0})
+    if not available:
+        raise DataError(f"{requested} {kind} were asked for, and the data has none{_why_none(kind)}")
     shares = quotas.parts(
-        there,
+        available,
         by_source=settings.by_source,
         by_modality=settings.by_modality,
         trust=settings.trust,
         quantity=settings.quantity,
     )
-    intended = quotas.whole(wanted, shares)
+    intended = quotas.whole(requested, shares)
     if kind == "prompts":
-        there = Counter({cell: (number + 1) // 2 for cell, number in there.items()})
-    return _Plan(intended, quotas.filled(intended, there, shares) if settings.fill else intended)
+        available = Counter({cell: (number + 1) // 2 for cell, number in available.items()})
+    return _Plan(intended, quotas.filled(intended, available, shares) if settings.fill else intended)
 
 
 def _why_none(kind: str) -> str:
@@ -239,8 +239,8 @@ def _drawn(
         "halves": halves(seen.lots),
     }
     work = stage.work
-    known = {**facts, "temperature": settings.temperature, "seed": settings.seed}
-    io.write_json(work / f"{kind}.json", known)
+    inputs = {**facts, "temperature": settings.temperature, "seed": settings.seed}
+    io.write_json(work / f"{kind}.json", inputs)
     options = {"scanned": str(work / "scan"), "kind": kind, "facts": str(work / f"{kind}.json")}
     done = stage.run(f"{JOBS}rank_shard", pieces, options=options, label=f"rank {kind}", below=f"rank-{kind}")
     ranked = external_sort.merged([folder / "ranked.jsonl" for folder, _ in done], work / f"merge-{kind}")
@@ -249,7 +249,7 @@ def _drawn(
 
 def _write_index(settings: MixtureSettings, rows: Iterator[external_sort.Row], path: Path) -> None:
     def named() -> Iterator[dict[str, Any]]:
-        for kind, _, id, number, source, modality, place in rows:
+        for kind, _, id, number, source, modality, location in rows:
             row = {
                 "kind": KINDS[kind],
                 "source": source,
@@ -258,7 +258,7 @@ def _write_index(settings: MixtureSettings, rows: Iterator[external_sort.Row], p
                 "id": id,
                 "modality": modality,
             }
-            yield {**row, "place": place}
+            yield {**row, "place": location}
 
     io.write_jsonl(path, named())
 
@@ -274,16 +274,16 @@ def _gather(stage: Stage, settings: MixtureSettings, data: Path, index: Path) ->
 
 
 def _known(settings: MixtureSettings, seen: Seen) -> None:
-    cells = {cell for found in seen.cells.values() for cell in found}
+    cells = {cell for counts in seen.cells.values() for cell in counts}
     sources, modalities = {source for source, _ in cells}, {modality for _, modality in cells}
-    for name, known, what in (
+    for name, existing, noun in (
         ("by_source", sources, "a source"),
         ("trust", sources, "a source"),
         ("by_modality", modalities, "modality"),
     ):
-        for one, share in getattr(settings, name).items():
-            if one not in known and share:
-                raise ConfigError(f"{name}: no rows of {what} {one!r}{plugins.nearest(one, known)}")
+        for key, share in getattr(settings, name).items():
+            if key not in existing and share:
+                raise ConfigError(f"{name}: no rows of {noun} {key!r}{plugins.nearest(key, existing)}")
 
 
 # ---- what came of it
@@ -337,15 +337,15 @@ def _sides(
 ) -> dict[str, dict[str, dict[str, int]]]:
     """Intended and realised rows by source, and by modality; without by_modality nothing is intended of a
     modality."""
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    sides: dict[str, dict[str, dict[str, int]]] = {}
     for name, side in (("by_source", lambda cell: cell[0]), ("by_modality", lambda cell: cell[1])):
         plan, result = quotas.margin(intended, side), quotas.margin(realised, side)
         plan.pop("", None)
-        found[name] = {
+        sides[name] = {
             key: {**({"intended": plan.get(key, 0)} if plan else {}), "realised": result.get(key, 0)}
             for key in sorted({*plan, *result})
         }
-    return found
+    return sides
 
 
 def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
@@ -355,8 +355,8 @@ def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
     With the sources' shares the same on both sides, the difference is what balancing by entity did.
     """
     counts, before, rows = Counter[str](), defaultdict[str, float](float), Counter[str]()
-    for found in seen.cells.values():
-        for (source, _), number in found.items():
+    for cells in seen.cells.values():
+        for (source, _), number in cells.items():
             rows[source] += number
     for by_source in seen.entities.values():
         for source, mentioned in by_source.items():

@@ -67,27 +67,31 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
         DataError: no entity is without parents.
     """
     plugins.need("numpy", why="placing entities")
-    whole = Tree.load(tree)
+    full_tree = Tree.load(tree)
     work = io.scratch(out, [settings, io.content(tree, "entities.jsonl")])
     near = None if settings.embedder == "ngrams" else Remembering(embedder(settings.embedder), work)
     parents: dict[str, tuple[str, ...]] = {}
     rows: list[dict[str, Any]] = []
     checked: dict[str, Any] = {}
     for kind in settings.kinds:
-        asked = [
-            e for e in whole.entities.values() if e.kind == kind and _is_unplaced(whole, e, settings.sources)
+        queries = [
+            e
+            for e in full_tree.entities.values()
+            if e.kind == kind and _is_unplaced(full_tree, e, settings.sources)
         ]
-        rest = [e for e in whole.entities.values() if e.kind == kind and not _is_unplaced(whole, e, ())]
-        if not asked or len(rest) < ENOUGH_TO_LEARN:
+        rest = [
+            e for e in full_tree.entities.values() if e.kind == kind and not _is_unplaced(full_tree, e, ())
+        ]
+        if not queries or len(rest) < ENOUGH_TO_LEARN:
             continue
         ranker = fit(rest, near, folds=FOLDS, num_queries=NUM_QUERIES)
         checked[kind] = _checked(ranker, rest, near, settings.min_score)
-        for entity, ranking in zip(asked, ranker.rank(Skeleton(rest, near), asked), strict=True):
-            best = _chosen(whole, entity, ranking, settings.min_score)
+        for entity, ranking in zip(queries, ranker.rank(Skeleton(rest, near), queries), strict=True):
+            best = _chosen(full_tree, entity, ranking, settings.min_score)
             if best:
                 parents[entity.id] = tuple(parent.id for parent in best)
             shown = [
-                {"id": p.id, "name": whole.entities[p.id].name, "score": p.score, "why": p.why}
+                {"id": p.id, "name": full_tree.entities[p.id].name, "score": p.score, "why": p.why}
                 for p in best or ranking[:1]
             ]
             rows.append(
@@ -105,7 +109,7 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
             f"no entity of the kinds {', '.join(settings.kinds)} is without parents: there is nothing to"
             " place"
         )
-    placed = (replace(e, parents=parents.get(e.id, e.parents)) for e in whole.entities.values())
+    placed = (replace(e, parents=parents.get(e.id, e.parents)) for e in full_tree.entities.values())
     io.write_jsonl(out / "entities.jsonl", map(row, placed))
     for name in COPIED:
         extended(tree / name, out / name, ())
@@ -119,7 +123,7 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
             for source in sorted({s for s, _ in count})
         },
         "checked": checked,
-        "entities": len(whole),
+        "entities": len(full_tree),
         "embedder": near.name if near else "character n-grams",
     }
     io.write_json(out / "stats.json", summary)

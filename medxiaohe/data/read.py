@@ -124,13 +124,13 @@ class ReadSettings:
         Returns:
             Digests of the training data of sources that are tasks, and commits of those on the hub.
         """
-        found = Reads()
+        data = Reads()
         for source in self.sources:
             if source.path.startswith("hub:"):
-                found |= Reads({source.path: _commit(source)})
+                data |= Reads({source.path: _commit(source)})
             elif source.task:
-                found |= reads(source.task, source.options, split="train", tree=inputs.get("tree"))
-        return found
+                data |= reads(source.task, source.options, split="train", tree=inputs.get("tree"))
+        return data
 
 
 def read(settings: ReadSettings, out: Path, *, tree: Path | None = None) -> dict[str, Any]:
@@ -156,10 +156,10 @@ def read(settings: ReadSettings, out: Path, *, tree: Path | None = None) -> dict
     stage = begin(__name__, settings, out, inputs=_inputs(settings, parts, tree), code=_readers(settings))
     options = {
         "sources": [_pinned(source) for source in settings.sources],
-        "parts": [[one.source, list(one.files)] for one in parts],
+        "parts": [[part.source, list(part.files)] for part in parts],
         "tree": str(tree.absolute()) if tree else "",
     }
-    places = [shards.Shard(number, "", 0, one.num_bytes) for number, one in enumerate(parts)]
+    places = [shards.Shard(number, "", 0, part.num_bytes) for number, part in enumerate(parts)]
     done = stage.run("medxiaohe.data.read:read_part", places, options=options, label="read")
     tally = read_parts.together(stage, settings.sources, parts, done, lambda text: len(linker.find(text)))
     for label, reason in tally.reasons.items():
@@ -183,7 +183,7 @@ def read(settings: ReadSettings, out: Path, *, tree: Path | None = None) -> dict
 
 def _inputs(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path | None) -> list[Any]:
     """What unfinished work depends on: the tree, the data of tasks, size and time of each input file."""
-    divided = [[one.source, one.files] for one in parts]
+    divided = [[part.source, part.files] for part in parts]
     stamps = {path: files.stamp(path) for path in sorted(set(input_paths(settings)))}
     tasks = settings.reads({"tree": tree} if tree else {})
     return [divided, tree / "entities.jsonl" if tree else None, stamps, tasks]
@@ -252,12 +252,12 @@ def read_part(
             f"source {source.label}: the reader {source.reader} has APART but lists its files by itself, so"
             " each part would read all of them: list them with data.formats.files.files, or leave out APART"
         )
-    found = {
+    summary = {
         name: getattr(tally, name) for name in ("counts", "dead", "dropped", "coverage", "mentions", "reason")
     }
     licenses = sorted(tally.licenses)
     io.write(out / "ids.bin", lambda file: file.write(read_parts.marks(tally.ids)))
-    return {**found, "licenses": licenses, "written": written}
+    return {**summary, "licenses": licenses, "written": written}
 
 
 class _NoNames:
@@ -276,7 +276,7 @@ def _share(parts: Sequence[tuple[int, list[str]]], number: int) -> files.Share |
     source, names = parts[number]
     if not names:
         return None
-    beside = [i for i, (other, _) in enumerate(parts) if other == source]
+    beside = [i for i, (owner, _) in enumerate(parts) if owner == source]
     others = (name for i in beside if i != number for name in parts[i][1])
     return files.Share(frozenset(map(Path, names)), frozenset(map(Path, others)), number == beside[0])
 
@@ -426,15 +426,17 @@ def _image(image: ImageRef, opened: dict[ImageRef, ImageRef]) -> ImageRef:
 
 
 def _linked(sample: Sample, linker: Finder, tally: _Tally) -> Sample:
-    found = [mention.entity for mention in linker.find(sample.text)]
-    entities = tuple(dict.fromkeys((*sample.entities, *found)))
-    tally.mentions += len(found)
+    mentioned = [mention.entity for mention in linker.find(sample.text)]
+    entities = tuple(dict.fromkeys((*sample.entities, *mentioned)))
+    tally.mentions += len(mentioned)
     tally.coverage.update(entities)
     return replace(sample, entities=entities)
 
 
 def _nothing(source: Source, num_read: int, reason: str) -> str:
-    where = f" in {source.path}" if source.path else ""
+    location = f" in {source.path}" if source.path else ""
     if num_read and reason:
-        return f"source {source.label}: all {num_read} rows{where} are unusable; the first, {reason}"
-    return f"source {source.label}: no samples{where}" + (f" of split {source.split}" if source.split else "")
+        return f"source {source.label}: all {num_read} rows{location} are unusable; the first, {reason}"
+    return f"source {source.label}: no samples{location}" + (
+        f" of split {source.split}" if source.split else ""
+    )

@@ -134,13 +134,13 @@ def _nodes(
         if lost := [id for id in results if id not in graph.tree]:
             raise DataError(f"{items}: the node {lost[0]} is not in the tree: gather with the same tree")
         return results
-    how = {
+    options = {
         "at_most": settings.at_most,
         "num": settings.nodes,
         "per_parent": settings.per_parent,
         "seed": settings.seed,
     }
-    requested = thin(graph, before, kinds=settings.kinds, **how)
+    requested = thin(graph, before, kinds=settings.kinds, **options)
     if not requested:
         raise DataError(
             f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds"
@@ -163,11 +163,11 @@ def _of_tree(nodes: Sequence[str], maker: _Maker) -> Iterator[dict[str, Any]]:
     settings, graph, turn = maker.settings, maker.graph, 0
     for node in nodes:
         if settings.cards:
-            made = cards.card(node, graph, settings.seed)
+            card = cards.card(node, graph, settings.seed)
             yield (
-                _refused(node, "card", made)
-                if isinstance(made, Refused)
-                else {"sample": rows.card_row(node, made, graph)}
+                _refused(node, "card", card)
+                if isinstance(card, Refused)
+                else {"sample": rows.card_row(node, card, graph)}
             )
         for choice in choices.choices(node, graph, settings.choices, settings.seed):
             if isinstance(choice, Refused):
@@ -218,18 +218,20 @@ def _position(turn: int, chunk: str, seed: int) -> int:
 
 def _of_items(items: Path, nodes: set[str], maker: _Maker) -> Iterator[dict[str, Any]]:
     """Found items with facts about what they name, first about the nodes they were found for."""
-    with Rows(items) as found:
-        for _, sample in track(found, "captions"):
+    with Rows(items) as stored:
+        for _, sample in track(stored, "captions"):
             requested = [id for id in sample.annotations.nodes if id in nodes]
             if sample.split in HELD_OUT or sample.choices:
-                made: cards.Card | Refused = Refused("an exam item, or of a held-out split")
+                caption: cards.Card | Refused = Refused("an exam item, or of a held-out split")
             else:
                 found_names = maker.names.find(sample.text)
-                made = cards.enriched(sample.text, found_names, maker.graph, requested, maker.settings.seed)
-            if isinstance(made, Refused):
-                yield _refused(sample.id, "caption", made)
+                caption = cards.enriched(
+                    sample.text, found_names, maker.graph, requested, maker.settings.seed
+                )
+            if isinstance(caption, Refused):
+                yield _refused(sample.id, "caption", caption)
             else:
-                yield {"sample": rows.caption_row(sample, made, requested, maker.graph)}
+                yield {"sample": rows.caption_row(sample, caption, requested, maker.graph)}
 
 
 def _refused(node: str, kind: str, why: Refused) -> dict[str, Any]:
@@ -245,7 +247,7 @@ def _publish(
     before: dict[str, int], nodes: list[str],
 ) -> dict[str, Any]:  # fmt: skip
     test_items = anew.test_items(settings.against, tree, corpus)
-    matches, made, refused = list[Match](), Counter[str](), defaultdict[str, Counter[str]](Counter)
+    matches, by_source, refused = list[Match](), Counter[str](), defaultdict[str, Counter[str]](Counter)
     coverage, old, replaced, seen = Counter(before), 0, 0, set[str]()
     dropped: list[dict[str, Any]] = []
 
@@ -270,12 +272,12 @@ def _publish(
                                 "reason": reason, "detail": match.item if match else sample.id})  # fmt: skip
                 continue
             seen.add(sample.id)
-            made[sample.source] += 1
+            by_source[sample.source] += 1
             coverage.update(sample.entities)
             yield sample
 
     io.write_jsonl(work / "new.jsonl", new())
-    if not made:
+    if not by_source:
         raise DataError(
             f"nothing could be written for {len(nodes)} entities: take a tree with definitions and relations"
         )
@@ -294,8 +296,8 @@ def _publish(
         """
         nonlocal old, replaced
         if corpus and settings.keep_corpus:
-            with Rows(corpus) as found:
-                for _, sample in found:
+            with Rows(corpus) as stored:
+                for _, sample in stored:
                     # its text is in the new row: to read it twice helps nobody
                     if (sample.source, sample.id) in enriched:
                         replaced += 1
@@ -308,7 +310,7 @@ def _publish(
     num = io.write_jsonl(out / "samples.jsonl", all_rows())
     account = settle(
         "data.synthesise",
-        read=old + replaced + sum(made.values()),
+        read=old + replaced + sum(by_source.values()),
         written=num,
         dropped={"enriched": replaced},
     )
@@ -326,7 +328,7 @@ def _publish(
         "nodes_thin_after": thin_after,
         "contaminated": len(matches),
     }
-    return {**counts, "account": account, "made": dict(sorted(made.items())), "refused": why_not}
+    return {**counts, "account": account, "made": dict(sorted(by_source.items())), "refused": why_not}
 
 
 def _rows(files: Iterable[Path]) -> Iterator[dict[str, Any]]:

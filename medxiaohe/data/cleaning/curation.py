@@ -78,7 +78,7 @@ def check_shard(
     """
     checker = _checker(settings, corpus, tree, units)
     signatures = near_text.Signatures(checker.settings.near_text, checker.lens)
-    gone, matches, counts, place = list[dict[str, Any]](), list[Any](), Counter[str](), 0
+    gone, matches, counts, offset = list[dict[str, Any]](), list[Any](), Counter[str](), 0
 
     def survivors() -> Iterator[Sample]:
         """Filter the rows of the shard.
@@ -86,11 +86,11 @@ def check_shard(
         Yields:
             Samples for which there is no reason to drop them; signatures are taken of each.
         """
-        nonlocal place
+        nonlocal offset
         for number, row in enumerate(shards.rows(shard)):
-            given = io.sample_from_json(row)
-            sample = normalised(given) if checker.settings.normalise else given
-            counts.update(read=1, normalised=int(sample is not given))
+            original = io.sample_from_json(row)
+            sample = normalised(original) if checker.settings.normalise else original
+            counts.update(read=1, normalised=int(sample is not original))
             reason, detail = checker.first_reason(sample, matches)
             if reason:
                 gone.append(
@@ -103,9 +103,9 @@ def check_shard(
                     }
                 )
                 continue
-            signatures.add(sample, place, number)
+            signatures.add(sample, offset, number)
             yield sample
-            place += len(io.encoded(sample))
+            offset += len(io.encoded(sample))
 
     io.write_jsonl(out / "survivors.jsonl", survivors())
     io.write_jsonl(out / "gone.jsonl", gone)
@@ -124,7 +124,7 @@ class _Checker:
         self.items = TestItems(
             _items([task for _, task in results]),
             self.lens,
-            {task.name for one, task in results if not one.words},
+            {task.name for entry, task in results if not entry.words},
         )
         held_out = io.read_json(units)
         self._patients, self._studies = frozenset(held_out["patients"]), frozenset(held_out["studies"])
@@ -163,17 +163,17 @@ class _Checker:
 def _checker(settings: str, corpus: str, tree: str, units: str) -> _Checker:
     from medxiaohe.data.curate import CurateSettings
 
-    made = build(CurateSettings, json.loads(settings), "data.curate")
-    return _Checker(made, Path(corpus), Path(tree) if tree else None, Path(units))
+    parsed = build(CurateSettings, json.loads(settings), "data.curate")
+    return _Checker(parsed, Path(corpus), Path(tree) if tree else None, Path(units))
 
 
 def _items(tasks: Sequence[Task]) -> Iterator[Sample]:
     for task in tasks:
-        found = False
+        has_items = False
         for sample in track(task.samples("test"), f"test items of {task.name}"):
-            found = True
+            has_items = True
             yield named(sample, task)
-        if not found:
+        if not has_items:
             raise DataError(f"task {task.name} has no test items to compare with")
 
 
@@ -204,9 +204,9 @@ def compare_shard(
         if path.is_file()
         else np.empty((0, 2), np.int64)
     )
-    kept = _kept(tuple(checked))
-    found = near_text.alike_texts(kept.sample, proposed, threshold)
-    return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", found)}
+    survivors = _kept(tuple(checked))
+    verdicts = near_text.alike_texts(survivors.sample, proposed, threshold)
+    return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", verdicts)}
 
 
 def pictures_shard(shard: shards.Shard, out: Path, checked: Sequence[str]) -> dict[str, Any]:
@@ -220,11 +220,13 @@ def pictures_shard(shard: shards.Shard, out: Path, checked: Sequence[str]) -> di
     Returns:
         {"verdicts": number of near-duplicates}.
     """
-    kept, lens = _kept(tuple(checked)), Lens()
-    found = (
-        picture for row in shards.rows(shard) for picture in near_text.alike_pictures(kept, row["rows"], lens)
+    survivors, lens = _kept(tuple(checked)), Lens()
+    verdicts = (
+        picture
+        for row in shards.rows(shard)
+        for picture in near_text.alike_pictures(survivors, row["rows"], lens)
     )
-    return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", found)}
+    return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", verdicts)}
 
 
 @functools.lru_cache(maxsize=1)
@@ -250,15 +252,15 @@ def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts
         {"kept", "dropped", "coverage"}: number of rows written, of dropped ones by reason, and of samples
         that mention each entity.
     """
-    kept, folder = _kept(tuple(checked)), Path(checked[shard.number])
+    survivors, folder = _kept(tuple(checked)), Path(checked[shard.number])
     path = Path(verdicts) / f"{shard.number:06d}.jsonl"
     copies = (
-        {row["row"] - int(kept.first[shard.number]): row for row in io.read_jsonl(path)}
+        {row["row"] - int(survivors.first[shard.number]): row for row in io.read_jsonl(path)}
         if path.is_file()
         else {}
     )
     gone, coverage = list(io.read_jsonl(folder / "gone.jsonl")), Counter[str]()
-    rows = kept.array(shard.number, "rows")
+    rows = survivors.array(shard.number, "rows")
 
     def samples() -> Iterator[Sample]:
         """Leave out the rows that are duplicates; these are appended to `gone`.
@@ -268,7 +270,7 @@ def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts
         """
         for number, sample in enumerate(io.read_samples(folder / "survivors.jsonl")):
             if verdict := copies.get(number):
-                detail = _detail(verdict, kept)
+                detail = _detail(verdict, survivors)
                 at = {"row": int(rows[number]), "id": sample.id, "source": sample.source}
                 gone.append({**at, "reason": verdict["reason"], "detail": detail})
                 continue
@@ -287,10 +289,10 @@ def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts
     }
 
 
-def _detail(verdict: dict[str, Any], kept: near_text.Kept) -> str:
-    other, value = kept.sample(verdict["of"]).id, verdict["value"]
+def _detail(verdict: dict[str, Any], survivors: near_text.Kept) -> str:
+    original, value = survivors.sample(verdict["of"]).id, verdict["value"]
     if verdict["reason"] == "near_duplicate_text":
-        return f"of {other}: {value:.0%} of the word 5-grams are shared"
+        return f"of {original}: {value:.0%} of the word 5-grams are shared"
     if verdict["reason"] == "near_duplicate_image":
-        return f"of {other}: the same text, correlation of the images {value:.3f}"
-    return f"of {other}"
+        return f"of {original}: the same text, correlation of the images {value:.3f}"
+    return f"of {original}"

@@ -35,10 +35,10 @@ class Classifier:
         Returns:
             0 to 1; 0.5 for a text without words.
         """
-        found = features(text)
-        if not len(found):
+        active = features(text)
+        if not len(active):
             return 0.5
-        return _sigmoid(float(self.weights[found].sum()) / math.sqrt(len(found)) + self.bias)
+        return _sigmoid(float(self.weights[active].sum()) / math.sqrt(len(active)) + self.bias)
 
     def save(self, path: Path) -> None:
         """Save the weights that are not zero as a NumPy archive.
@@ -50,11 +50,14 @@ class Classifier:
 
         from medxiaohe import io
 
-        kept = np.flatnonzero(self.weights)
+        nonzero = np.flatnonzero(self.weights)
         io.write(
             path,
             lambda out: np.savez(
-                out, places=kept.astype(np.int32), weights=self.weights[kept], bias=np.float64(self.bias)
+                out,
+                places=nonzero.astype(np.int32),
+                weights=self.weights[nonzero],
+                bias=np.float64(self.bias),
             ),
         )
 
@@ -110,14 +113,14 @@ def train(texts: Sequence[str], labels: Sequence[bool], seed: int = 0) -> Classi
     bias, bias_square, dice = 0.0, 1e-6, np.random.default_rng(seed)
     for _ in range(EPOCHS):
         for number in dice.permutation(len(rows)):
-            found, label = rows[number], labels[number]
-            if not len(found):
+            active, label = rows[number], labels[number]
+            if not len(active):
                 continue
-            scale = 1 / math.sqrt(len(found))
-            error = (_sigmoid(float(weights[found].sum()) * scale + bias) - label) * 0.5 / share[label]
-            slope = error * scale + DECAY * weights[found]
-            squares[found] += slope * slope
-            weights[found] -= RATE * slope / np.sqrt(squares[found])
+            scale = 1 / math.sqrt(len(active))
+            error = (_sigmoid(float(weights[active].sum()) * scale + bias) - label) * 0.5 / share[label]
+            slope = error * scale + DECAY * weights[active]
+            squares[active] += slope * slope
+            weights[active] -= RATE * slope / np.sqrt(squares[active])
             bias_square += error * error
             bias -= RATE * error / math.sqrt(bias_square)
     return Classifier(weights, bias)

@@ -101,9 +101,9 @@ def corpus(spec: str, reader: str = "") -> Corpus:
     Raises:
         ConfigError: there is nothing at the path, or no reader knows it.
     """
-    known = plugins.available("readers")
+    readers = plugins.available("readers")
     first, colon, rest = spec.partition(":")
-    if not reader and colon and first in known and first != "hub":
+    if not reader and colon and first in readers and first != "hub":
         reader, spec = first, rest
     if spec.startswith("hub:"):
         return Corpus("hub", spec)
@@ -115,8 +115,8 @@ def corpus(spec: str, reader: str = "") -> Corpus:
     if reader:
         plugins.load("readers", reader)
         return Corpus(reader, spec)
-    found = guess(Corpus("", spec).place)
-    return Corpus(found.reader, spec, found.options, found.notes)
+    guessed = guess(Corpus("", spec).place)
+    return Corpus(guessed.reader, spec, guessed.options, guessed.notes)
 
 
 def rows(source: Corpus) -> Iterator[Sample | DeadLetter]:
@@ -175,13 +175,13 @@ def _published(path: Path) -> Iterator[Sample | DeadLetter]:
         with packed.opened(path) as file:
             while line := file.readline(io.MAX_LINE_BYTES + 1):
                 number += 1
-                where = f"{path.name}:{number}"
+                location = f"{path.name}:{number}"
                 if len(line) > io.MAX_LINE_BYTES:
                     while line and not line.endswith(b"\n"):
                         line = file.readline(io.MAX_LINE_BYTES)
-                    yield DeadLetter(where, f"line longer than {io.MAX_LINE_BYTES >> 20} MiB")
+                    yield DeadLetter(location, f"line longer than {io.MAX_LINE_BYTES >> 20} MiB")
                 elif line.strip():
-                    yield _sample(line, where)
+                    yield _sample(line, location)
     except Rejected as error:
         if not number:
             raise
@@ -190,11 +190,11 @@ def _published(path: Path) -> Iterator[Sample | DeadLetter]:
         yield DeadLetter(f"{path.name}:{number + 1}", f"the file breaks off: {error}")
 
 
-def _sample(line: bytes, where: str) -> Sample | DeadLetter:
+def _sample(line: bytes, location: str) -> Sample | DeadLetter:
     try:
         sample = io.sample_from_json(io.parse_row(line.decode("utf-8")))
     except UnicodeDecodeError as error:
-        return DeadLetter(where, f"not UTF-8: {error.reason} at byte {error.start}")
+        return DeadLetter(location, f"not UTF-8: {error.reason} at byte {error.start}")
     except DataError as error:
-        return DeadLetter(where, str(error)[:300])
-    return sample if sample.text.strip() or sample.images else DeadLetter(where, "the sample is empty")
+        return DeadLetter(location, str(error)[:300])
+    return sample if sample.text.strip() or sample.images else DeadLetter(location, "the sample is empty")

@@ -104,12 +104,12 @@ class Tally:
             The tally; `dead` is 0, for rejected rows are read again.
         """
         head, _, body = path.read_bytes().partition(b"\n")
-        found = cls.of(0)
+        tally = cls.of(0)
         for number, name in enumerate(COLUMNS):
-            found.columns[name].frombytes(body[8 * size * number : 8 * size * (number + 1)])
-        said = json.loads(head)
-        found.totals, found.digest = said["totals"], said["digest"]
-        return found
+            tally.columns[name].frombytes(body[8 * size * number : 8 * size * (number + 1)])
+        header = json.loads(head)
+        tally.totals, tally.digest = header["totals"], header["digest"]
+        return tally
 
 
 @dataclass
@@ -161,7 +161,7 @@ class Counter:
         )
         skip, done, saved = tally.totals["rows"], 0, time.monotonic()
         opened: _Open | None = None
-        sizes = [expected(one) for one in corpora]
+        sizes = [expected(source) for source in corpora]
         meter = Meter(label, None if None in sizes else sum(size or 0 for size in sizes))
 
         def samples() -> Iterator[Sample]:
@@ -170,12 +170,12 @@ class Counter:
             Yields:
                 Samples.
             """
-            for one in corpora:
-                for row in rows(one):
+            for source in corpora:
+                for row in rows(source):
                     meter.advance()
                     if isinstance(row, DeadLetter):
                         tally.dead += 1
-                        reject(one, row)
+                        reject(source, row)
                     else:
                         yield row
 
@@ -185,14 +185,16 @@ class Counter:
                     done += len(batch)
                     continue
                 batch, done = batch[max(0, skip - done) :], max(done, skip)
-                for sample, found in zip(batch, self._find([sample.text for sample in batch]), strict=True):
+                for sample, mentions in zip(
+                    batch, self._find([sample.text for sample in batch]), strict=True
+                ):
                     if opened is None or not sample.study_id or sample.study_id != opened.key:
                         self._close(None if reviewed else opened, tally)
                         opened = _Open(sample.study_id)
                         if state and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
                             tally.save(state)
                             saved = time.monotonic()
-                    self._add(sample, found, None if reviewed else opened, tally)
+                    self._add(sample, mentions, None if reviewed else opened, tally)
                     done += 1
         finally:
             meter.close()
@@ -202,15 +204,17 @@ class Counter:
     def _find(self, texts: list[str]) -> list[list[tuple[int, int]]]:
         """For every text where an entity is named, and its number."""
         if hasattr(self._finder, "find_batch"):
-            found = self._finder.find_batch(texts)
-            bounds, starts, values = found.rows.tolist(), found.start.tolist(), (found.value >> 1).tolist()
+            batch = self._finder.find_batch(texts)
+            bounds, starts, values = batch.rows.tolist(), batch.start.tolist(), (batch.value >> 1).tolist()
             return [list(zip(starts[a:b], values[a:b], strict=True)) for a, b in pairwise(bounds)]
         number = self.rollup.number
         return [
             [(mention.start, number[mention.entity]) for mention in self._finder.find(text)] for text in texts
         ]
 
-    def _add(self, sample: Sample, found: list[tuple[int, int]], opened: _Open | None, tally: Tally) -> None:
+    def _add(
+        self, sample: Sample, mentions: list[tuple[int, int]], opened: _Open | None, tally: Tally
+    ) -> None:
         """Without an open document, a reviewed item that is nothing else."""
         text, totals, columns = sample.text, tally.totals, tally.columns
         totals["rows"] += 1
@@ -218,7 +222,7 @@ class Counter:
         tally.digest = hashlib.sha256(
             f"{tally.digest}\n{sample.id}\n{text}".encode("utf-8", "surrogatepass")
         ).hexdigest()
-        named = {number for _, number in found}
+        named = {number for _, number in mentions}
         if opened is None or sample.annotations.reviewed:
             totals["reviewed"] += 1
             judged = {self._codes[code] for code in _codes(sample) if code in self._codes} or named
@@ -226,12 +230,12 @@ class Counter:
             _count(self.rollup.above_any(judged), columns["reviewed_below"])
         if opened is None:
             return
-        for _, number in found:
+        for _, number in mentions:
             columns["mentions"][number] += 1
         named |= {self.rollup.number[id] for id in sample.entities if id in self.rollup.number}
         begin, end, body = _title(sample)
         if body:
-            opened.titled |= {number for start, number in found if begin <= start < end}
+            opened.titled |= {number for start, number in mentions if begin <= start < end}
         opened.named |= named
         for image in sample.images:
             opened.images.setdefault(f"{image.uri}#{image.frame}", set()).update(named)
@@ -272,15 +276,15 @@ def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
 
 def _title(sample: Sample) -> tuple[int, int, bool]:
     """Where the title of a row is in its text, and whether a passage follows it."""
-    place = 0
+    offset = 0
     for message, after in zip(sample.messages, (*sample.messages[1:], None), strict=True):
         text = message.text
         if message.role == "document":
             title, _, body = text.partition("\n")
-            return place, place + len(title), len(title) <= TITLE and _is_passage(body)
+            return offset, offset + len(title), len(title) <= TITLE and _is_passage(body)
         if message.role == "user" and after is not None and after.role == "assistant":
-            return place, place + len(text), len(text) <= TITLE and _is_passage(after.text)
-        place += len(text) + 1
+            return offset, offset + len(text), len(text) <= TITLE and _is_passage(after.text)
+        offset += len(text) + 1
     return 0, 0, False
 
 
@@ -310,5 +314,5 @@ def texts_in(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping):
         yield from texts_in(list(value.values()))
     elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from texts_in(one)
+        for item in value:
+            yield from texts_in(item)

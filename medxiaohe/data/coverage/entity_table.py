@@ -57,13 +57,13 @@ def coverage(tree: Tree, rollup: Rollup, tallies: dict[str, Tally], reviewed: Ta
     sides = []
     for name, tally in tallies.items():
         own = tally.columns["documents"]
-        found = buckets(dict(zip(rollup.ids, own, strict=True)))
-        named = {id: found[id] for id in rollup.ids}  # in the order of the tree
+        bucket = buckets(dict(zip(rollup.ids, own, strict=True)))
+        named = {id: bucket[id] for id in rollup.ids}  # in the order of the tree
         covered = rollup.total(array("q", [int(value > 0) for value in own]))
         sides.append(Side(name, tally, rollup.total(tally.columns["mentions"]), covered, named))
     judged = [*tallies.values(), *([reviewed] if reviewed else [])]
     sums = {
-        name: array("q", map(sum, zip(*(one.columns[name] for one in judged), strict=True)))
+        name: array("q", map(sum, zip(*(counted.columns[name] for counted in judged), strict=True)))
         for name in ("reviewed", "reviewed_below")
     }
     entities = tree.entities.values()

@@ -36,7 +36,8 @@ def settle(
 
 
 def _by(counts: Mapping[str, int]) -> str:
-    found = sorted(
-        ((number, reason) for reason, number in counts.items() if number), key=lambda one: (-one[0], one[1])
+    ordered = sorted(
+        ((number, reason) for reason, number in counts.items() if number),
+        key=lambda pair: (-pair[0], pair[1]),
     )
-    return f" ({', '.join(f'{reason} {number:,}' for number, reason in found)})" if found else ""
+    return f" ({', '.join(f'{reason} {number:,}' for number, reason in ordered)})" if ordered else ""

@@ -57,16 +57,18 @@ def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
         ConfigError: the spec names no tree, file, vocabulary or reader.
         DataError: there are no terms.
     """
-    place, _, field = spec.partition("#")
-    reader, colon, path = place.partition(":")
-    if (Path(place) / "entities.jsonl").is_file():
-        tree = Tree.load(Path(place))
+    location, _, field = spec.partition("#")
+    reader, colon, path = location.partition(":")
+    if (Path(location) / "entities.jsonl").is_file():
+        tree = Tree.load(Path(location))
         names = _names((tree.entities[id] for id in tree.entities if tree.layer(id) > 1), kind, synonyms)
-        label = f"tree {'/'.join(Path(place).resolve().parts[-2:])}"
-    elif field and place.endswith(JSON_LINES) and reader not in plugins.available("readers"):
-        file = _path(place)
+        label = f"tree {'/'.join(Path(location).resolve().parts[-2:])}"
+    elif field and location.endswith(JSON_LINES) and reader not in plugins.available("readers"):
+        file = _path(location)
         names = (name for row in io.read_jsonl(file) for name in _found(row, field.split(".")))
-        owner = place.removeprefix("asset:").partition("/")[0] if place.startswith("asset:") else file.stem
+        owner = (
+            location.removeprefix("asset:").partition("/")[0] if location.startswith("asset:") else file.stem
+        )
         label, kind, synonyms = f"{owner} {field.rpartition('.')[2]}", "", False
     elif field:
         if reader not in plugins.available("readers") or not path:
@@ -79,12 +81,12 @@ def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
             for name in _found(io.noted(row), field.split("."))
         )
         label, kind, synonyms = f"{Path(path).name} {field.partition('.')[0]}", "", False
-    elif Path(place).is_file():
-        names = (line for _, line in io.lines(Path(place)))
-        label, kind, synonyms = Path(place).name, "", False
+    elif Path(location).is_file():
+        names = (line for _, line in io.lines(Path(location)))
+        label, kind, synonyms = Path(location).name, "", False
     elif reader in plugins.available("vocabularies"):
-        said, _skipped = read_all(plugins.load("vocabularies", reader)(_path(path) if colon else None))
-        names = _names(entities(said), kind, synonyms)
+        records, _skipped = read_all(plugins.load("vocabularies", reader)(_path(path) if colon else None))
+        names = _names(entities(records), kind, synonyms)
         label = Path(path).name or reader
     else:
         raise ConfigError(
@@ -104,8 +106,8 @@ def _path(text: str) -> Path:
     return assets.folder(name) / below
 
 
-def _names(found: Iterable[Entity], kind: str, synonyms: bool) -> Iterator[str]:
-    for entity in found:
+def _names(items: Iterable[Entity], kind: str, synonyms: bool) -> Iterator[str]:
+    for entity in items:
         if not kind or entity.kind == kind:
             yield from (entity.name, *entity.synonyms) if synonyms else (entity.name,)
 
@@ -151,13 +153,13 @@ def vectors(terms: Sequence[str], embedder: Embedder, keep: Path | None = None) 
 
     ordered = sorted(range(len(terms)), key=lambda i: (len(terms[i]), terms[i]))
     with tempfile.TemporaryDirectory() as folder:
-        whole = np.lib.format.open_memmap(
+        result = np.lib.format.open_memmap(
             Path(folder) / "vectors.npy", "w+", np.float32, (len(terms), embedder.dim)
         )
         for start in range(0, len(terms), BLOCK):
             chosen = ordered[start : start + BLOCK]
-            whole[chosen] = _block([terms[i] for i in chosen], embedder, keep)
-        yield whole
+            result[chosen] = _block([terms[i] for i in chosen], embedder, keep)
+        yield result
 
 
 def _block(terms: Sequence[str], embedder: Embedder, keep: Path | None) -> np.ndarray:
@@ -167,7 +169,7 @@ def _block(terms: Sequence[str], embedder: Embedder, keep: Path | None) -> np.nd
     if path and path.is_file():
         stored: np.ndarray = np.load(path, allow_pickle=False)
         return stored
-    made = embedder.encode(terms)
+    encoded = embedder.encode(terms)
     if path:
-        io.write(path, lambda file: np.save(file, made, allow_pickle=False))
-    return made
+        io.write(path, lambda file: np.save(file, encoded, allow_pickle=False))
+    return encoded

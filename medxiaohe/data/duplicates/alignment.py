@@ -108,13 +108,13 @@ def correlation(reference: np.ndarray, query: np.ndarray, start: np.ndarray) -> 
     return _refined(_contrast(template), _smooth(query, cell), to_query)
 
 
-def _refined(wanted: np.ndarray, picture: np.ndarray, to_picture: np.ndarray) -> float:
+def _refined(template: np.ndarray, picture: np.ndarray, to_picture: np.ndarray) -> float:
     """The best correlation of a grid of local contrast with a picture, over steps of the map."""
     import numpy as np
 
     across, down = (values.ravel() for values in _grid())
     rough = _window(3)
-    fine, coarse = _unit(wanted), _unit(rough @ wanted @ rough.T)
+    fine, coarse = _unit(template), _unit(rough @ template @ rough.T)
     best, sign = -1.0, 0.0
     for step in range(STEPS):
         contrast = _contrast(_sampled(picture, to_picture))

@@ -25,8 +25,8 @@ def of(folder: Path) -> dict[str, Any] | None:
     """
     if not (path := folder / FILE).is_file():
         return None
-    found = io.read_json(path)
-    return {"checked": found["checked"], "removed": len(found["matches"]), "report": io.sha256(path)}
+    record = io.read_json(path)
+    return {"checked": record["checked"], "removed": len(record["matches"]), "report": io.sha256(path)}
 
 
 def carry(folder: Path, out: Path) -> None:

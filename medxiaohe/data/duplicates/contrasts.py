@@ -114,5 +114,5 @@ def signs(text: str) -> list[str]:
 
 def _answers(sample: Sample) -> tuple[str, str]:
     last = sample.messages[-1] if sample.messages else None
-    said = overlap.normal(last.text) if last is not None and last.role == "assistant" else ""
-    return said, overlap.normal(str(sample.target or ""))
+    answer = overlap.normal(last.text) if last is not None and last.role == "assistant" else ""
+    return answer, overlap.normal(str(sample.target or ""))

@@ -98,7 +98,7 @@ class TestItems:
         for item in items:
             by_task[item.source].append(item)
             self._add_ids(item)
-        self.checked = {task: len(found) for task, found in by_task.items()}
+        self.checked = {task: len(task_items) for task, task_items in by_task.items()}
         self._runs, self._triples, self._hints = Grams(RUN), Grams(TRIPLE), Grams(TRIPLE)
         self._shared: dict[str, np.ndarray] = {}
         self._weights: dict[str, edited_copies.Weights] = {}
@@ -107,9 +107,9 @@ class TestItems:
         self._general = set[int]()
         self._rare = edited_copies.RareWords()
         self._of_terms = set[str]()  # tasks that ask one thing of many terms
-        for task, found in by_task.items():
+        for task, task_items in by_task.items():
             if task not in without_words:
-                self._add_texts(found)
+                self._add_texts(task_items)
         self._runs.freeze()
         self._triples.freeze()
         self._hints.freeze()
@@ -156,10 +156,10 @@ class TestItems:
             self._of_terms.add(items[0].source)
         for part in parts:
             if part.equality:
-                asked = part.words or [word for line in part.lines for word in overlap.words(line)]
-                self._whole.add(asked, len(self._parts))
+                words = part.words or [word for line in part.lines for word in overlap.words(line)]
+                self._whole.add(words, len(self._parts))
                 _, size, own = self._triples_in(part, "")
-                if size and own < 0 and len(asked) < (RUN if part.options else ANCHOR):
+                if size and own < 0 and len(words) < (RUN if part.options else ANCHOR):
                     self._general.add(len(self._parts))
                 if len(part.words) >= ANCHOR:
                     self._rare.add(part.words, len(self._parts), self._weights[items[0].source])
@@ -206,24 +206,26 @@ class TestItems:
                     "test_text",
                     overlap.excerpt(sample.text, start, end),
                 )
-        found, share = self._runs.find(sample.text)
-        if found:
+        matched, share = self._runs.find(sample.text)
+        if matched:
             return _match(
                 sample,
-                found.item,
+                matched.item,
                 f"{RUN} words in a row",
                 "test_text",
-                self._runs.excerpt(sample.text, found),
+                self._runs.excerpt(sample.text, matched),
             )
-        found, share = self._triples.find(sample.text)
-        if found and not self._is_of_another(found, sample):
-            how = f"{share:.0%} of the item's word triples"
-            return _match(sample, found.item, how, "test_text", self._triples.excerpt(sample.text, found))
+        matched, share = self._triples.find(sample.text)
+        if matched and not self._is_of_another(matched, sample):
+            description = f"{share:.0%} of the item's word triples"
+            return _match(
+                sample, matched.item, description, "test_text", self._triples.excerpt(sample.text, matched)
+            )
         return self._by_words(sample)
 
     def _by_words(self, sample: Sample) -> Match | None:
         text = overlap.words(sample.text)
-        asked = [len(overlap.words(message.text)) for message in sample.messages if message.role == "user"]
+        lengths = [len(overlap.words(message.text)) for message in sample.messages if message.role == "user"]
         for part, anchors in self._candidates(sample.text):
             if part.item.images or len(part.words) < ANCHOR or self._is_of_another(part, sample):
                 continue
@@ -234,14 +236,18 @@ class TestItems:
             if not half and len(part.words) < MIN_WORDS:
                 continue
             share, size, own = self._triples_in(part, sample.text)
-            alone = any(number <= ALONE * (len(part.words) + sum(map(len, part.options))) for number in asked)
+            alone = any(
+                number <= ALONE * (len(part.words) + sum(map(len, part.options))) for number in lengths
+            )
             if alike >= _needed(share, size, half, alone) and (
                 own >= MIN_OWN or (own >= 0 and alike >= NEARLY_ALL)
             ):
-                how = f"{alike:.0%} of the item's words and {share:.0%} of its word triples" + (
+                description = f"{alike:.0%} of the item's words and {share:.0%} of its word triples" + (
                     ", with its options" if half else ""
                 )
-                return _match(sample, part.item, how, "test_text", self._triples.excerpt(sample.text, part))
+                return _match(
+                    sample, part.item, description, "test_text", self._triples.excerpt(sample.text, part)
+                )
         return None
 
     def _is_of_another(self, part: Part, sample: Sample) -> bool:
@@ -255,9 +261,9 @@ class TestItems:
             return False
         about = _about(part.words, frame, part.options)
         for message in sample.messages:
-            said = overlap.words(message.text)
-            framed = len(frame & set(said)) >= FRAME_SHARE * len(frame)
-            if _about(said, frame, part.options) == about if framed else about <= set(said):
+            words = overlap.words(message.text)
+            framed = len(frame & set(words)) >= FRAME_SHARE * len(frame)
+            if _about(words, frame, part.options) == about if framed else about <= set(words):
                 return False
         return True
 
@@ -276,10 +282,10 @@ class TestItems:
         import numpy as np
 
         theirs = np.unique(np.concatenate([overlap.grams(line, TRIPLE) for line in part.lines]))
-        there = np.isin(theirs, overlap.grams(text, TRIPLE))
-        own = there[~np.isin(theirs, self._shared[part.item.source])]
+        present = np.isin(theirs, overlap.grams(text, TRIPLE))
+        own = present[~np.isin(theirs, self._shared[part.item.source])]
         return (
-            float(there.mean()) if len(theirs) else 0.0,
+            float(present.mean()) if len(theirs) else 0.0,
             len(theirs),
             float(own.mean()) if len(own) > 1 else len(own) - 1.0,
         )
@@ -364,7 +370,7 @@ def _file(image: ImageRef) -> tuple[object, ...]:
     return image.sha256 or image.uri, image.frame, image.box
 
 
-def _match(sample: Sample, item: Sample, how: str, reason: str, text: str = "") -> Match:
+def _match(sample: Sample, item: Sample, description: str, reason: str, text: str = "") -> Match:
     return Match(
-        sample.id, (text or sample.text)[:SHOWN], item.source, item.id, item.text[:SHOWN], how, reason
+        sample.id, (text or sample.text)[:SHOWN], item.source, item.id, item.text[:SHOWN], description, reason
     )

@@ -74,8 +74,8 @@ class RareWords:
         """
         rare = {word for word in words if len(word) >= MIN_LETTERS and weights.count(word) <= RARE}
         for word in sorted(rare, key=lambda word: (-weights.of(word), -len(word), word))[:RARE_WORDS]:
-            for part in _loosened(word):
-                self._items.setdefault(part, []).append(number)
+            for form in _loosened(word):
+                self._items.setdefault(form, []).append(number)
         self._words[number] = frozenset(words)
         self._vocabulary.update(words)
 
@@ -94,11 +94,11 @@ class RareWords:
         for at, word in enumerate(text):
             for number in self._near(word):
                 places.setdefault(number, []).append(at)
-        there = set(text)
+        present = set(text)
         likely = [
             number
             for number in places
-            if len(self._words[number] & there) >= MOST_WORDS * len(self._words[number])
+            if len(self._words[number] & present) >= MOST_WORDS * len(self._words[number])
         ]
         return [
             (number, places[number])
@@ -114,7 +114,7 @@ class RareWords:
             self._known[word] = (
                 ()
                 if spelled
-                else tuple({number for part in _loosened(word) for number in self._items.get(part, ())})
+                else tuple({number for form in _loosened(word) for number in self._items.get(form, ())})
             )
         return self._known[word]
 
@@ -131,15 +131,15 @@ def share(item: Sequence[str], text: Sequence[str], anchors: Sequence[int], weig
     Returns:
         0 to 1; a word counts where it differs in one letter too.
     """
-    place = text[slice(*_place(len(item), len(text), anchors))]
-    there, loose = set(place), {part for word in place for part in _loosened(word)}
-    total = found = 0.0
+    window = text[slice(*_place(len(item), len(text), anchors))]
+    exact, loose = set(window), {form for word in window for form in _loosened(word)}
+    total = matched = 0.0
     for word in set(item):
         weight = weights.of(word)
         total += weight
-        if word in there or not loose.isdisjoint(_loosened(word)):
-            found += weight
-    return found / total if total else 0.0
+        if word in exact or not loose.isdisjoint(_loosened(word)):
+            matched += weight
+    return matched / total if total else 0.0
 
 
 def options_found(options: Sequence[Sequence[str]], text: Sequence[str]) -> int:
@@ -152,9 +152,9 @@ def options_found(options: Sequence[Sequence[str]], text: Sequence[str]) -> int:
     Returns:
         Number of options all of whose words are in the text, one letter of a word left free.
     """
-    there, loose = set(text), {part for word in text for part in _loosened(word)}
+    exact, loose = set(text), {form for word in text for form in _loosened(word)}
     return sum(
-        all(word in there or not loose.isdisjoint(_loosened(word)) for word in option)
+        all(word in exact or not loose.isdisjoint(_loosened(word)) for word in option)
         for option in options
         if option
     )

@@ -172,13 +172,13 @@ class Gallery:
         order = np.argsort(matches.group, kind="stable")
         group = matches.group[order]
         agreed: list[tuple[int, _Proposal]] = []
-        for wanted in _most_voted(matches):
-            mine = order[np.searchsorted(group, wanted) : np.searchsorted(group, wanted, "right")]
+        for candidate in _most_voted(matches):
+            mine = order[np.searchsorted(group, candidate) : np.searchsorted(group, candidate, "right")]
             agree = mine[alignment.agreeing(matches.known[mine], matches.seen[mine])]
             # several matches of one point are one
             size = min(len(np.unique(matches.point[agree])), len(np.unique(matches.slot[agree])))
             if size >= MIN_VOTES:
-                number, view = divmod(wanted, len(views))
+                number, view = divmod(candidate, len(views))
                 part, flip = divmod(view, len(FLIPS))
                 proposal = _Proposal(number, part, flip, matches.known[agree], matches.seen[agree])
                 agreed.append((size, proposal))
@@ -202,8 +202,8 @@ class Gallery:
         view = np.repeat(np.arange(len(views)), sizes)[point]
         number = slot // POINTS
         seen = np.concatenate([view.places for view in views])[point]
-        known = self._places[number, slot % POINTS].astype(np.float32)
-        return _Matches(number * len(views) + view, view, point, slot, known, seen)
+        reference = self._places[number, slot % POINTS].astype(np.float32)
+        return _Matches(number * len(views) + view, view, point, slot, reference, seen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,13 +275,13 @@ class Lens:
 
 def _parts(grey: np.ndarray) -> list[np.ndarray]:
     """An image as a whole, and the two pictures it may consist of, side by side or one above the other."""
-    across, down, whole = _seam(grey), _seam(grey.T), (0.0, 1.0)
+    across, down, full = _seam(grey), _seam(grey.T), (0.0, 1.0)
     return [
         grey,
-        _resized(grey, whole, (0.0, across), HALF),
-        _resized(grey, whole, (across, 1.0), HALF),
-        _resized(grey, (0.0, down), whole, HALF),
-        _resized(grey, (down, 1.0), whole, HALF),
+        _resized(grey, full, (0.0, across), HALF),
+        _resized(grey, full, (across, 1.0), HALF),
+        _resized(grey, (0.0, down), full, HALF),
+        _resized(grey, (down, 1.0), full, HALF),
     ]
 
 
@@ -303,8 +303,8 @@ def _resized(
     grey: np.ndarray, down: tuple[float, float], across: tuple[float, float], side: int
 ) -> np.ndarray:
     """(side, side): the mean grey of the cells of a part of an image."""
-    part: np.ndarray = _cells(*down, side, len(grey)) @ grey @ _cells(*across, side, len(grey)).T
-    return part
+    cells: np.ndarray = _cells(*down, side, len(grey)) @ grey @ _cells(*across, side, len(grey)).T
+    return cells
 
 
 @lru_cache(maxsize=1024)

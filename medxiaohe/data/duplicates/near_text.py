@@ -188,9 +188,9 @@ class Kept:
             The row.
         """
         shard, own = self.where(number)
-        place = int(_places(str(self.folders[shard]))[own])
+        offset = int(_places(str(self.folders[shard]))[own])
         with open(self.folders[shard] / "survivors.jsonl", "rb") as file:
-            file.seek(place)
+            file.seek(offset)
             return io.sample_from_json(io.parse_row(file.readline().decode()))
 
     def look(self, shard: int, number: int) -> Look:
@@ -401,9 +401,9 @@ def in_parts(arrays: Iterable[np.ndarray], num_bytes: int, work: Path) -> Iterat
     for array in arrays:
         width = array.shape[1]
         location = (array[:, 0] >> np.uint64(20)) % np.uint64(number)
-        for part in np.unique(location):
-            with open(work / f"{int(part):06d}", "ab") as file:
-                array[location == part].tofile(file)
+        for bucket in np.unique(location):
+            with open(work / f"{int(bucket):06d}", "ab") as file:
+                array[location == bucket].tofile(file)
     for path in sorted(work.iterdir()):
         yield np.fromfile(path, np.uint64).reshape(-1, width)
     shutil.rmtree(work)

@@ -201,7 +201,7 @@ def common_lines(parts: list[Part], max_studies: float) -> set[str]:
     for part in parts:
         for text in part.lines:
             studies[overlap.normal(text)].add(study(part.item))
-    return {text for text, found in studies.items() if len(found) > max_studies}
+    return {text for text, ids in studies.items() if len(ids) > max_studies}
 
 
 def with_words(part: Part, common: set[str]) -> Part:

@@ -83,9 +83,9 @@ def word_codes(text: str) -> np.ndarray:
         return codes[
             : fast.word_codes(np.frombuffer(text.encode(), np.uint8), _crc_table(), np.uint64(MIX), codes)
         ]
-    found = words(text)
+    tokens = words(text)
     codes = np.fromiter(
-        (zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in found), np.uint64, len(found)
+        (zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in tokens), np.uint64, len(tokens)
     )
     codes = (codes + np.uint64(1)) * np.uint64(MIX)
     return codes ^ (codes >> np.uint64(29))

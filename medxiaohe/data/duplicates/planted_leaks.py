@@ -101,8 +101,8 @@ def synonyms(question: str, options: Sequence[str], dice: random.Random) -> str:
         The edited text.
     """
     words = question.split(" ")
-    known = [i for i, word in enumerate(words) if word.casefold().strip(".,?;:()") in SYNONYMS]
-    for i in dice.sample(known, min(len(known), max(1, len(words) // 6))):
+    replaceable = [i for i, word in enumerate(words) if word.casefold().strip(".,?;:()") in SYNONYMS]
+    for i in dice.sample(replaceable, min(len(replaceable), max(1, len(words) // 6))):
         bare = words[i].casefold().strip(".,?;:()")
         words[i] = words[i].casefold().replace(bare, SYNONYMS[bare])
     return verbatim(" ".join(words), options, dice)
@@ -122,8 +122,8 @@ def clause(question: str, options: Sequence[str], dice: random.Random) -> str:
     words = question.split(" ")
     length = max(1, len(words) // 5)
     start = dice.randrange(max(1, len(words) - length))
-    other = (dice.choice(CLAUSES).split(" ") * (length // 8 + 1))[:length]
-    return verbatim(" ".join([*words[:start], *other, *words[start + length :]]), options, dice)
+    replacement = (dice.choice(CLAUSES).split(" ") * (length // 8 + 1))[:length]
+    return verbatim(" ".join([*words[:start], *replacement, *words[start + length :]]), options, dice)
 
 
 def shuffled(question: str, options: Sequence[str], dice: random.Random) -> str:

@@ -42,6 +42,6 @@ class Whole:
         words = tuple(text)
         for length in sorted(self._lengths, reverse=True):
             for start in range(len(words) - length + 1):
-                for whole, number in self._by_anchor.get(words[start : start + length], ()):
-                    if words[start : start + len(whole)] == whole:
-                        yield number, start, start + len(whole)
+                for question, number in self._by_anchor.get(words[start : start + length], ()):
+                    if words[start : start + len(question)] == question:
+                        yield number, start, start + len(question)

@@ -108,16 +108,16 @@ def _turn(turn: Any) -> dict[str, Any]:
 
 
 def _system(row: Mapping[str, Any], turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    said = _text(row, "system")
+    text = _text(row, "system")
     return (
-        [{"role": "system", "content": said}]
-        if said and not any(t["role"] == "system" for t in turns)
+        [{"role": "system", "content": text}]
+        if text and not any(t["role"] == "system" for t in turns)
         else []
     )
 
 
 def _alpaca(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    asked = "\n".join(filter(None, (_text(row, "instruction"), _text(row, "input"))))
+    prompt = "\n".join(filter(None, (_text(row, "instruction"), _text(row, "input"))))
     turns = _system(row, [])
     for pair in _list(row, "history"):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
@@ -127,7 +127,7 @@ def _alpaca(row: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise Rejected("empty", "output is empty: give the answer or leave the row out")
     return [
         *turns,
-        {"role": "user", "content": asked},
+        {"role": "user", "content": prompt},
         {"role": "assistant", "content": _text(row, "output")},
     ]
 
@@ -162,21 +162,21 @@ def sample(row: Mapping[str, Any], folder: Path, default_id: str, within: Confin
             not match the images, and unsafe paths.
     """
     row = rewritten(row)
-    given, images = _text(row, "target"), [_image(value, folder, within) for value in _list(row, "images")]
-    if "target" in row and row["target"] is not None and not given.strip():
+    target, images = _text(row, "target"), [_image(value, folder, within) for value in _list(row, "images")]
+    if "target" in row and row["target"] is not None and not target.strip():
         raise Rejected("empty", "target is empty: give the answer or leave the key out")
     messages = _messages(row, images, folder, within)
     if not any(m.role in ("document", "assistant") for m in messages[-1:]):
-        if not given:
+        if not target:
             raise DataError(
                 f"the last message is of role {messages[-1].role}: end with an assistant message, or give a"
                 " target"
             )
-        messages = (*messages, Message("assistant", (given,)))
-    made = Sample(
+        messages = (*messages, Message("assistant", (target,)))
+    result = Sample(
         id=_text(row, "id") or default_id,
         messages=messages,
-        target=given,
+        target=target,
         choices=tuple(str(choice) for choice in _list(row, "choices")),
         source=_text(row, "source") or default_id.partition(":")[0],
         license=_text(row, "license"),
@@ -185,7 +185,7 @@ def sample(row: Mapping[str, Any], folder: Path, default_id: str, within: Confin
         split=split(_text(row, "split")),
         meta=row.get("meta") or {},
     )
-    return io.lifted(made) if made.meta else made
+    return io.lifted(result) if result.meta else result
 
 
 def conversation(rows: list[Any], folder: Path) -> list[Message]:
@@ -219,7 +219,9 @@ def split(name: str) -> Split:
         DataError: another name.
     """
     if name.lower() not in SPLIT_NAMES:
-        raise DataError(f"unknown split {name!r}{nearest(name, [known for known in SPLIT_NAMES if known])}")
+        raise DataError(
+            f"unknown split {name!r}{nearest(name, [option for option in SPLIT_NAMES if option])}"
+        )
     return SPLIT_NAMES[name.lower()]
 
 

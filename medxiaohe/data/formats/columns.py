@@ -79,7 +79,7 @@ def usual(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     names = {str(column).strip().lower(): str(column) for column in row}
     result: dict[str, Any] = {
-        key: names[name] for key, known in USUAL.items() for name in known[::-1] if name in names
+        key: names[name] for key, aliases in USUAL.items() for name in aliases[::-1] if name in names
     }
     if "choices" not in result and (options := _option_columns(names)):
         result["choices"] = options
@@ -131,16 +131,16 @@ def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: in
         # an answer that is only its own letter becomes the letter with its option
         answer = f"{LETTERS[index]}. {choices[index]}" if _is_label(answer) else answer
         result["target"] = LETTERS[index]
-    asked = "\n".join(
+    prompt = "\n".join(
         filter(
             None,
             [cell(row, columns.get("user")), *(f"{a}. {c}" for a, c in zip(LETTERS, choices, strict=False))],
         )
     )
-    if not asked.strip() or not answer.strip():
-        raise _nothing(row, columns, "question" if not asked.strip() else "answer")
+    if not prompt.strip() or not answer.strip():
+        raise _nothing(row, columns, "question" if not prompt.strip() else "answer")
     system = cell(row, columns.get("system"))
-    user = [*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": _escaped(asked)}]
+    user = [*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": _escaped(prompt)}]
     turns: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     turns += [{"role": "user", "content": user}, {"role": "assistant", "content": _escaped(answer)}]
     return {**result, "messages": turns, "choices": choices}
@@ -154,20 +154,20 @@ def _document(row: Mapping[str, Any], columns: Mapping[str, Any], pictures: list
     return {"role": "document", "content": parts}
 
 
-def _nothing(row: Mapping[str, Any], columns: Mapping[str, Any], what: str) -> Rejected:
+def _nothing(row: Mapping[str, Any], columns: Mapping[str, Any], field: str) -> Rejected:
     """Why a row has no text, question or answer: an empty cell, or no column for it."""
-    key = {"question": "user", "answer": "assistant"}.get(what, what)
+    key = {"question": "user", "answer": "assistant"}.get(field, field)
     if key in columns:
-        return Rejected("empty", f"{what} is empty")
+        return Rejected("empty", f"{field} is empty")
     seen = ", ".join(map(str, row))[:200]
-    example = "text: COLUMN" if what == "text" else "question: COLUMN, answer: COLUMN"
-    if what == "text":
+    example = "text: COLUMN" if field == "text" else "question: COLUMN, answer: COLUMN"
+    if field == "text":
         example += "}, or columns={question: COLUMN or a text, answer: COLUMN"
     if not seen:
         return Rejected("empty", "no messages and no text: the row is empty")
     return Rejected(
         "row",
-        f"no messages, and no column with the {what}: the columns are {seen}; set columns={{{example}}}",
+        f"no messages, and no column with the {field}: the columns are {seen}; set columns={{{example}}}",
     )
 
 

@@ -85,7 +85,7 @@ def frames(
     from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi, pixel_array
 
     data = _opened(path)
-    told = _told(data)
+    header = _told(data)
     if str(data.get("BurnedInAnnotation", "")).upper() == "YES" and not allow_burned_in:
         raise Rejected(
             "burned_in", "the file says that identifying text is burned into its pixels: de-identify it first"
@@ -104,7 +104,7 @@ def frames(
             _number(about, "RescaleSlope", 1.0),
             _number(about, "RescaleIntercept", 0.0),
         )
-        use = windows.choose(preset, told.get("Modality", ""), _voi(about))
+        use = windows.choose(preset, header.get("Modality", ""), _voi(about))
         used: dict[str, Any] = {"preset": "palette" if palette else "colour"}
         if palette:
             rgb = _painted(apply_color_lut(stored, data))
@@ -120,8 +120,8 @@ def frames(
             )
             by_table = use == "voi" and "VOILUTSequence" in about
             if by_table:
-                whole = values if "ModalityLUTSequence" in data else np.rint(values).astype(np.int32)
-                values = apply_voi(whole, about)
+                levels = values if "ModalityLUTSequence" in data else np.rint(values).astype(np.int32)
+                values = apply_voi(levels, about)
             values = np.asarray(values, np.float32)
             if not np.isfinite(values).all():
                 raise Rejected("not_finite", "its values are not all finite numbers")
@@ -159,7 +159,7 @@ def frames(
             "picture": save_frame(rgb, folder),
             "frame": frame,
             "frames": total,
-            "told": told,
+            "told": header,
             "preprocessing": used,
         }
 
@@ -268,10 +268,10 @@ def _told(data: Any) -> dict[str, Any]:
 
 def _words(value: Any) -> str:
     """A coded value; anything that does not look like a code is not repeated."""
-    said = "\\".join(map(str, value)) if hasattr(value, "append") else str(value)
+    text = "\\".join(map(str, value)) if hasattr(value, "append") else str(value)
     return (
-        said.strip()
-        if len(said) <= 20 and all(c.isupper() or c.isdigit() or c in " _\\-" for c in said)
+        text.strip()
+        if len(text) <= 20 and all(c.isupper() or c.isdigit() or c in " _\\-" for c in text)
         else ""
     )
 

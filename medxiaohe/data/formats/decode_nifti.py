@@ -95,15 +95,15 @@ def slices(
         (1.0 if scaling[0] is None else float(scaling[0])),
         (0.0 if scaling[1] is None else float(scaling[1])),
     )
-    some = values.reshape(-1)[:: max(1, values.size // SAMPLE)].astype(np.float32) * np.float32(
+    subset = values.reshape(-1)[:: max(1, values.size // SAMPLE)].astype(np.float32) * np.float32(
         slope
     ) + np.float32(intercept)
-    if not np.isfinite(some).all() or not (
+    if not np.isfinite(subset).all() or not (
         values.dtype.kind != "f" or all(np.isfinite(value).all() for value in values)
     ):
         raise Rejected("not_finite", "its voxels are not all finite numbers", start)
     kind = modality.upper()
-    use, bounds = windows.choose(preset, kind, False), windows.limits(some)
+    use, bounds = windows.choose(preset, kind, False), windows.limits(subset)
     axis = PLANES[plane]
     for index in _spread(values.shape[axis], max_slices):
         picture = np.take(values, index, axis=axis).astype(np.float32) * np.float32(slope) + np.float32(

@@ -68,19 +68,19 @@ def pages(path: Path, folder: str, ocr: bool) -> Iterator[dict[str, Any]]:
         try:
             page = document.pages[number]
             text = _plain(page.extract_text() or "")
-            found, scan, skipped = _pictures(page, folder, keep_scan=ocr and not text.strip())
+            pictures, scan, skipped = _pictures(page, folder, keep_scan=ocr and not text.strip())
         except pypdf.errors.PyPdfError as error:
             raise Rejected(_code(error), f"page {number + 1}: {str(error)[:160]}") from error
-        scanned = not text.strip() and bool(found or skipped)
+        scanned = not text.strip() and bool(pictures or skipped)
         if scanned and ocr and scan is not None:
             text = _read(scan)
-        figures = [] if scanned else _paired(found, _captions(text))
+        figures = [] if scanned else _paired(pictures, _captions(text))
         yield {
             "page": number + 1,
             "pages": total,
             "text": text,
             "figures": figures,
-            "images": len(found),
+            "images": len(pictures),
             "scanned": scanned,
         }
 
@@ -128,7 +128,7 @@ def _pictures(page: Any, folder: str, keep_scan: bool) -> tuple[list[dict[str, s
 def _captions(text: str) -> list[str]:
     """Paragraphs that begin as captions do; a paragraph ends at a blank line, or where the next caption
     begins."""
-    starts = [found.start() for found in CAPTION.finditer(text)]
+    starts = [match.start() for match in CAPTION.finditer(text)]
     ends = [*starts[1:], len(text)][: len(starts)]
     return [
         " ".join(re.split(r"\n\s*\n", text[a:b].strip())[0].split())[:MAX_CAPTION]

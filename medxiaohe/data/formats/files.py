@@ -92,14 +92,14 @@ def stamp(path: str) -> list[tuple[str, int, int]]:
         Path, size in bytes and time of writing in nanoseconds of each file; none if the path does not exist.
     """
     root = Path(path).expanduser()
-    found = (
+    paths = (
         sorted(p for p in root.rglob("*") if p.is_file())
         if root.is_dir()
         else [root]
         if root.is_file()
         else []
     )
-    return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found]
+    return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
 
 
 def _inside(file: Path, folder: Path) -> bool:

@@ -64,6 +64,6 @@ def shown(rows: Iterable[Row], words: Callable[[Row], str]) -> list[Part]:
     parts: list[Part] = []
     for row in rows:
         parts.append(ImageRef(row["picture"]["path"], sha256=row["picture"]["sha256"]))
-        if said := words(row):
-            parts.append(said)
+        if text := words(row):
+            parts.append(text)
     return parts

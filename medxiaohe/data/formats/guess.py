@@ -159,7 +159,7 @@ def _file(file: Path) -> Guess | None:
         return Guess("dicom")
     if ending in PICTURES:
         return Guess("image_folder")
-    known: dict[str, Callable[[Path, bytes], Guess | None]] = {
+    parsers: dict[str, Callable[[Path, bytes], Guess | None]] = {
         ".xml": _xml,
         ".nxml": _xml,
         ".json": _json,
@@ -170,7 +170,7 @@ def _file(file: Path) -> Guess | None:
         ".txt": _text,
         ".pubtator": _text,
     }
-    return known[ending](file, sniff.head(file)) if ending in known else None
+    return parsers[ending](file, sniff.head(file)) if ending in parsers else None
 
 
 def _xml(file: Path, head: bytes) -> Guess | None:
@@ -216,15 +216,15 @@ def _rows(file: Path, head: bytes) -> Guess | None:
         if mark != ("," if ending == ".csv" else "\t"):
             options["delimiter"] = mark
             notes.append(f"{mark!r} between the columns")
-    found = chat.layout(first)
+    layout = chat.layout(first)
     names = usual(first)
-    if ending == ".jsonl" or found in ("chat", "completion"):
+    if ending == ".jsonl" or layout in ("chat", "completion"):
         reader = "chat_jsonl" if ending in (".json", ".jsonl") else "table"
-        notes.append({"chat": "messages", "": "columns", "document": "texts"}.get(found, found))
-    elif found in ("sharegpt", "llava") and ending == ".json":
+        notes.append({"chat": "messages", "": "columns", "document": "texts"}.get(layout, layout))
+    elif layout in ("sharegpt", "llava") and ending == ".json":
         reader = "llava" if any("image" in row for row in rows) else "sharegpt"
         notes.append(reader)
-    elif found == "alpaca" and ending == ".json":
+    elif layout == "alpaca" and ending == ".json":
         reader = "alpaca"
         notes.append(reader)
     else:
@@ -295,9 +295,9 @@ def _folders(folder: Path) -> list[Path]:
     level = [folder, folder.parent]
     for _ in range(ROOT_DEPTH):
         deeper: list[Path] = []
-        for one in level:
+        for parent in level:
             try:
-                deeper += sorted(p for p in one.iterdir() if p.is_dir() and not p.is_symlink())
+                deeper += sorted(p for p in parent.iterdir() if p.is_dir() and not p.is_symlink())
             except OSError:
                 continue
         results += [item for item in deeper if item not in results]

@@ -55,10 +55,10 @@ def parsed(file: Path) -> xml.Element:
 
 
 def _byte(data: bytes, line: int, column: int) -> int:
-    place = 0
+    start = 0
     for _ in range(line - 1):
-        place = data.find(b"\n", place) + 1
-    return min(place + column, len(data))
+        start = data.find(b"\n", start) + 1
+    return min(start + column, len(data))
 
 
 def text(element: xml.Element | None) -> str:

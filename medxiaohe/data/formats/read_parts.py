@@ -185,10 +185,10 @@ def together(
         total.add(sources[part.source].label, done[number][1])
     for source, own in numbers.items():
         if len(own) > 1 and (twice := _twice([folders[number] / "ids.bin" for number in own])):
-            known = set[str]()
+            seen = set[str]()
             for number in own:
                 places[number] = stage.work / f"once-{number:06d}"
-                _once(folders[number], places[number], sources[source].label, twice, known, total)
+                _once(folders[number], places[number], sources[source].label, twice, seen, total)
     stage.join(places, "samples.jsonl", "dead.jsonl")
     stage.carry(None, coverage=+total.coverage)
     return total
@@ -210,7 +210,7 @@ def _numbers(path: Path) -> Iterator[int]:
             yield from array("Q", block)
 
 
-def _once(folder: Path, out: Path, label: str, twice: set[int], known: set[str], total: Together) -> None:
+def _once(folder: Path, out: Path, label: str, twice: set[int], seen: set[str], total: Together) -> None:
     """A part without the rows whose ids were read before; these are rejected rows."""
     letters = list[dict[str, Any]]()
 
@@ -221,7 +221,7 @@ def _once(folder: Path, out: Path, label: str, twice: set[int], known: set[str],
             Samples in the order of the part.
         """
         for sample in io.read_samples(folder / "samples.jsonl"):
-            if sample.id in known:
+            if sample.id in seen:
                 letter = DeadLetter(
                     sample.id.removeprefix(f"{label}/"), "a sample with this id was read before", "duplicate"
                 )
@@ -229,7 +229,7 @@ def _once(folder: Path, out: Path, label: str, twice: set[int], known: set[str],
                 total.take_back(label, sample)
                 continue
             if array("Q", marks([sample.id]))[0] in twice:
-                known.add(sample.id)
+                seen.add(sample.id)
             yield sample
 
     io.write_jsonl(out / "samples.jsonl", rows())

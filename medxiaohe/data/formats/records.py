@@ -136,8 +136,8 @@ def _jsonl(file: Path, encoding: str) -> Iterator[Record | DeadLetter]:
                     raise Rejected("json", f"a row must be a JSON object, not {type(row).__name__}")
                 yield Record(location, row, line.offset, line.text)
             except Rejected as error:
-                place = line.offset + (error.offset or 0)
-                yield files.rejected(location, Rejected(error.code, str(error), place), line.text)
+                offset = line.offset + (error.offset or 0)
+                yield files.rejected(location, Rejected(error.code, str(error), offset), line.text)
 
 
 def _json(file: Path, rows: str, encoding: str) -> Iterator[Record | DeadLetter]:
@@ -169,7 +169,7 @@ def _json(file: Path, rows: str, encoding: str) -> Iterator[Record | DeadLetter]
 
 def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLetter]:
     letters: list[DeadLetter] = []
-    place = {"number": 1, "offset": 0}
+    position = {"number": 1, "offset": 0}
 
     def texts() -> Iterator[str]:
         """Read the lines of the table and note the place of the last one.
@@ -181,7 +181,7 @@ def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLet
             if isinstance(line, DeadLetter):
                 letters.append(line)
                 continue
-            place.update(number=line.number, offset=line.offset)
+            position.update(number=line.number, offset=line.offset)
             yield line.text + "\n"
 
     csv.field_size_limit(files.MAX_LINES_LONG)
@@ -191,12 +191,12 @@ def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLet
         file.name.partition(".")[0],
     )
     while True:
-        before = dict(place)
+        before = dict(position)
         try:
             row = next(table, None)
         except csv.Error as error:
             yield DeadLetter(
-                f"{name}:{place['number']}",
+                f"{name}:{position['number']}",
                 f"not a row of the table: {error}",
                 "row",
                 offset=before["offset"],
@@ -214,10 +214,10 @@ def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLet
                 )
         elif row and len(row) != len(header):
             text = f"{len(row)} columns, but the head of the table has {len(header)}"
-            yield DeadLetter(f"{name}:{place['number']}", text, "row", offset=before["offset"])
+            yield DeadLetter(f"{name}:{position['number']}", text, "row", offset=before["offset"])
         elif row:
             yield Record(
-                f"{name}:{place['number']}",
+                f"{name}:{position['number']}",
                 dict(zip(header, row, strict=True)),
                 before["offset"],
                 delimiter.join(row),
@@ -243,9 +243,9 @@ def at(value: Any, path: str) -> Any:
         elif isinstance(value, (list, tuple)) and step.isdigit() and int(step) < len(value):
             value = value[int(step)]
         else:
-            known = list(map(str, value))[:40] if isinstance(value, Mapping) else []
-            seen = f": the columns are {', '.join(known)[:200]}" if known else ""
-            raise Rejected("row", f"no column {step!r} (of {path!r}){nearest(step, known)}{seen}")
+            keys = list(map(str, value))[:40] if isinstance(value, Mapping) else []
+            seen = f": the columns are {', '.join(keys)[:200]}" if keys else ""
+            raise Rejected("row", f"no column {step!r} (of {path!r}){nearest(step, keys)}{seen}")
     return value
 
 

@@ -90,11 +90,11 @@ def sample_of(record: Record, folder: Path, options: RowOptions, within: io.Conf
         The sample, or the rejected row with the reason.
     """
     try:
-        made = understood(record.row, options)
+        converted = understood(record.row, options)
         for key, value in (("license", options.license), ("split", options.split)):
-            if value and not made.get(key):
-                made[key] = value
-        sample = chat.sample(made, options.image_root(folder), record.where, within)
+            if value and not converted.get(key):
+                converted[key] = value
+        sample = chat.sample(converted, options.image_root(folder), record.where, within)
         if options.keep:
             sample = io.lifted(replace(sample, meta={key: at(record.row, key) for key in options.keep}))
         return sample
@@ -118,16 +118,18 @@ def understood(row: Mapping[str, Any], options: RowOptions) -> dict[str, Any]:
     """
     if options.columns:
         return chat_row(row, options.columns, options.first_index)
-    found = chat.layout(row)
+    layout = chat.layout(row)
     if options.layout and options.layout != "table":
         if chat.LAYOUTS[options.layout] not in row:
             key = chat.LAYOUTS[options.layout]
-            raise Rejected("row", f"no `{key}`" + (f": the row is in the layout of {found}" if found else ""))
+            raise Rejected(
+                "row", f"no `{key}`" + (f": the row is in the layout of {layout}" if layout else "")
+            )
         return dict(row)
-    if options.layout != "table" and found and found != "document":
+    if options.layout != "table" and layout and layout != "document":
         return dict(row)
     names = usual(row)
-    if found == "document" and not ("user" in names and {"assistant", "answer_index"} & names.keys()):
+    if layout == "document" and not ("user" in names and {"assistant", "answer_index"} & names.keys()):
         return dict(row)
     return {**chat_row(row, names, options.first_index), **_own_keys(row)}
 

@@ -226,8 +226,8 @@ def _serve(function: str, memory_mib: int) -> None:
             say({"code": "too_deep", "message": "nested deeper than any real file"})
         # a decoder may raise anything at all: AttributeError, struct.error, KeyError
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-            say({"code": "format", "message": f"not readable: {' '.join(said.split())[:200]}"})
+            message = f"{type(error).__name__}: {error}"
+            say({"code": "format", "message": f"not readable: {' '.join(message.split())[:200]}"})
 
 
 def _limit(memory_mib: int) -> None:

@@ -100,15 +100,15 @@ def check(
     Raises:
         ConfigError: the reader has no option of a name in `options`.
     """
-    read, given = read or plugins.load("readers", reader), dict(options or {})
+    read, arguments = read or plugins.load("readers", reader), dict(options or {})
     parameters = inspect.signature(read).parameters
-    for key in given:
+    for key in arguments:
         if key not in parameters:
             raise ConfigError(f"reader {reader} has no option {key!r}{plugins.nearest(key, parameters)}")
     if "bad_rows" in parameters:
-        given["bad_rows"] = "skip"
+        arguments["bad_rows"] = "skip"
     report, ids, opened = Report(reader, str(path)), dict[str, str](), dict[str, str]()
-    for row in track(read(path, **given), f"check {path.name}", limit):
+    for row in track(read(path, **arguments), f"check {path.name}", limit):
         report.read += 1
         if isinstance(row, DeadLetter):
             report.add(row.where, row.code, row.reason)
@@ -117,8 +117,8 @@ def check(
         if limit and report.read >= limit:
             break
     if reader in ROW_READERS:
-        for where, reason in drift(path, given):
-            report.add(where, "drift", reason)
+        for location, reason in drift(path, arguments):
+            report.add(location, "drift", reason)
     if not report.read:
         report.add(path.name, "empty", "there are no rows")
     return report
@@ -192,8 +192,8 @@ def _shown(sample: Sample) -> dict[str, Any]:
                 "mean": round(sum(grey) / 256),
             }
         )
-    said = {"target": sample.target, "license": sample.license, "split": sample.split}
-    return {"id": sample.id, "messages": messages, **said, "images": pixels}
+    labels = {"target": sample.target, "license": sample.license, "split": sample.split}
+    return {"id": sample.id, "messages": messages, **labels, "images": pixels}
 
 
 # ---- columns that change their type -------------------------------------------------------------------
@@ -218,11 +218,11 @@ def drift(path: Path, options: Mapping[str, Any] | None = None) -> Iterator[tupl
         results = [path]
     for file in results:
         types: dict[str, tuple[str, str]] = {}
-        said = set[tuple[str, str]]()
+        reported = set[tuple[str, str]]()
         try:
             for record in records(file, str(options.get("rows", "")), otherwise=".jsonl", **text):
                 if isinstance(record, Record):
-                    yield from _changes(record, types, said)
+                    yield from _changes(record, types, reported)
         except DataError:  # the reader has said so already
             continue
 
@@ -232,18 +232,18 @@ def _is_table(file: Path) -> bool:
 
 
 def _changes(
-    record: Record, types: dict[str, tuple[str, str]], said: set[tuple[str, str]]
+    record: Record, types: dict[str, tuple[str, str]], reported: set[tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
-    for place, kind in _types(record.row, ""):
-        if place.startswith(EITHER):
+    for column, kind in _types(record.row, ""):
+        if column.startswith(EITHER):
             continue
-        first, where = types.setdefault(place, (kind, record.where))
-        if kind != first and (place, kind) not in said:
-            said.add((place, kind))
-            yield record.where, f"{place} is {kind} here, {first} in row {where}"
+        first, location = types.setdefault(column, (kind, record.where))
+        if kind != first and (column, kind) not in reported:
+            reported.add((column, kind))
+            yield record.where, f"{column} is {kind} here, {first} in row {location}"
 
 
-def _types(value: Any, place: str) -> Iterator[tuple[str, str]]:
+def _types(value: Any, column: str) -> Iterator[tuple[str, str]]:
     if value is None:
         return
     kind = {
@@ -254,11 +254,11 @@ def _types(value: Any, place: str) -> Iterator[tuple[str, str]]:
         dict: "an object",
         list: "a list",
     }.get(type(value))
-    if place:
-        yield place, kind or type(value).__name__
+    if column:
+        yield column, kind or type(value).__name__
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _types(item, f"{place}.{key}" if place else str(key))
+            yield from _types(item, f"{column}.{key}" if column else str(key))
     elif isinstance(value, list):
         for item in value:
-            yield from _types(item, f"{place}[]")
+            yield from _types(item, f"{column}[]")

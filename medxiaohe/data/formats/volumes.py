@@ -45,5 +45,5 @@ def picture(path: Path) -> ImageRef:
     else:
         options = {"folder": folder, "plane": "axial", "preset": "auto", "modality": "", "max_slices": 1}
         rows = list(decode("medxiaohe.data.formats.decode_nifti:slices", path, volume=0, **options))
-    kept = rows[0]["picture"]
-    return ImageRef(kept["path"], sha256=kept["sha256"])
+    saved = rows[0]["picture"]
+    return ImageRef(saved["path"], sha256=saved["sha256"])

@@ -107,12 +107,12 @@ class Growth:
         self._rule(self.conflicts, model)
         rankings = self._rankings()
         open_ = {row["id"] for row in self.rulings if row["status"] == "undecided"}
-        asked = [
+        detected = [
             conflicts.of_place(self.entities[id], ranking, self.tree)
             for id, ranking in rankings.items()
             if id not in open_
         ]
-        self.conflicts += (new := [conflict for conflict in asked if conflict])
+        self.conflicts += (new := [conflict for conflict in detected if conflict])
         self._rule(new, model)
         open_ = {row["id"] for row in self.rulings if row["status"] == "undecided"}
         self._below_new_ones(rankings, open_)
@@ -152,9 +152,9 @@ class Growth:
         """The first thing that a passage says the concept is."""
         return next(
             (
-                said
+                phrase
                 for mention in mentions
-                if (said := said_to_be(self.passages[mention.passage].text, mention.end))
+                if (phrase := said_to_be(self.passages[mention.passage].text, mention.end))
             ),
             "",
         )
@@ -169,25 +169,25 @@ class Growth:
         result: dict[str, list[Parent]] = {}
         for kind in sorted({item.kind for item in self.entities.values()}):
             nodes = [entity for entity in self.tree.entities.values() if entity.kind == kind]
-            asked = [item for item in self.entities.values() if item.kind == kind]
+            queries = [item for item in self.entities.values() if item.kind == kind]
             if sum(bool(entity.parents) for entity in nodes) < ENOUGH_TO_LEARN:
                 continue
             ranker = fit(nodes, self.near, folds=FOLDS, num_queries=NUM_QUERIES)
-            ranked = ranker.rank(Skeleton(nodes, self.near), asked)
-            result |= {one.id: ranking for one, ranking in zip(asked, ranked, strict=True)}
+            ranked = ranker.rank(Skeleton(nodes, self.near), queries)
+            result |= {query.id: ranking for query, ranking in zip(queries, ranked, strict=True)}
         return result
 
-    def _rule(self, asked: Sequence[conflicts.Conflict], model: Model | None) -> None:
-        if not asked:
+    def _rule(self, pending: Sequence[conflicts.Conflict], model: Model | None) -> None:
+        if not pending:
             return
         if model is None:
             none = {"status": "undecided", "why": "no model was given to rule", "decision": None}
             self.rulings += [
                 {"id": c.entity, "name": c.name, "conflict": c.kind, "question": c.question, **none}
-                for c in asked
+                for c in pending
             ]
             return
-        for ruling in rule(asked, model, library(list(self.passages.values()), self.tree)):
+        for ruling in rule(pending, model, library(list(self.passages.values()), self.tree)):
             self.rulings.append(ruling)
             if ruling["status"] == "decided":
                 self._obey(ruling["id"], ruling["decision"])
@@ -234,27 +234,32 @@ class Growth:
             (min(ids[a], ids[b]), max(ids[a], ids[b])) for a, b in cluster.near_pairs(names, self.near, least)
         }
         places = {id: [parent.id for parent in parents] for id, parents in self.parents.items()}
-        for merged, kept in grow.merged_by_layer(places, self.entities, may).items():
-            self.entities[kept] = grow.joined(self.entities[kept], self.entities[merged])
-            self.mentions[kept] = [*self.mentions[kept], *self.mentions[merged]]
+        for merged, target in grow.merged_by_layer(places, self.entities, may).items():
+            self.entities[target] = grow.joined(self.entities[target], self.entities[merged])
+            self.mentions[target] = [*self.mentions[target], *self.mentions[merged]]
             for id, parents in self.parents.items():
-                self.parents[id] = [replace(p, id=kept) if p.id == merged else p for p in parents]
-            self._merge(merged, kept, "layer", "both are new, below one parent, and their names are near")
+                self.parents[id] = [replace(p, id=target) if p.id == merged else p for p in parents]
+            self._merge(merged, target, "layer", "both are new, below one parent, and their names are near")
 
-    def _merge(self, id: str, kept: str, why: str, because: str) -> None:
-        one = self.entities.pop(id)
+    def _merge(self, id: str, target: str, why: str, because: str) -> None:
+        entity = self.entities.pop(id)
         self.parents.pop(id, None)
-        row = {"kept": kept, "merged": id, "why": f"literature {why}", "because": f"{one.name}: {because}"}
-        self.merges.append({**row, "source": grow.SOURCE, "license": one.license})
+        row = {
+            "kept": target,
+            "merged": id,
+            "why": f"literature {why}",
+            "because": f"{entity.name}: {because}",
+        }
+        self.merges.append({**row, "source": grow.SOURCE, "license": entity.license})
 
     def _drop(self, id: str, reason: str) -> None:
-        one = self.entities.pop(id, None)
-        if one is not None:
+        entity = self.entities.pop(id, None)
+        if entity is not None:
             self.dropped.append(
                 {
                     "id": id,
-                    "name": one.name,
-                    "type": one.kind,
+                    "name": entity.name,
+                    "type": entity.kind,
                     "mentions": len(self.mentions[id]),
                     "reason": reason,
                 }
@@ -298,12 +303,12 @@ class Growth:
             parents = [
                 {"id": p.id, "name": name[p.id], "score": p.score, "why": p.why} for p in self.parents[id]
             ]
-            one = new[id]
+            entity = new[id]
             typed = asdict(self.typed[id])
-            yield {"id": id, "name": one.name, "kind": one.kind, "mentions": len(self.mentions[id]),
+            yield {"id": id, "name": entity.name, "kind": entity.kind, "mentions": len(self.mentions[id]),
             "parents": parents,
                    "decided by": self.decided_by.get(id, "score"), "typed": typed,
-                   "said to be": one.definition,
+                   "said to be": entity.definition,
                    "evidence": grow.evidence(self.mentions[id], self.passages)}  # fmt: skip
 
     def summary(self, extraction: Extraction, embedded_by: str) -> dict[str, Any]:

@@ -215,23 +215,23 @@ def _check(
     passage: Passage, claimed: Sequence[tuple[str, str]], types: Sequence[str], by: str, result: Extraction
 ) -> None:
     """Keep what stands in the passage, at every place it does; write down the rest with a reason."""
-    known = {type.casefold(): type for type in types}
-    said: set[tuple[str, str]] = set()
+    by_name = {type.casefold(): type for type in types}
+    seen: set[tuple[str, str]] = set()
     for surface, type in claimed:
         reason = ""
-        if (surface, type) in said:
+        if (surface, type) in seen:
             reason = "said twice"
-        elif type.casefold() not in known:
+        elif type.casefold() not in by_name:
             reason = "type not asked for"
         elif not (spans := list(spans_of(surface, passage.text))):
             reason = "span not found"
-        said.add((surface, type))
+        seen.add((surface, type))
         if reason:
             result.counts[reason] += 1
             result.dropped.append({"passage": passage.id, "surface": surface, "type": type, "reason": reason})
             continue
         result.counts["entities"] += 1
         result.found += [
-            Found(passage.id, start, end, passage.text[start:end], known[type.casefold()], by)
+            Found(passage.id, start, end, passage.text[start:end], by_name[type.casefold()], by)
             for start, end in spans
         ]
