@@ -39,7 +39,7 @@ from medxiaohe.progress import track
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.types import Message, Sample
 
-CHUNK = 2048  # rows that are compared with each other, and that a kill may cost
+CHUNK = 2048  # rows that are compared with each other; a killed run loses at most one chunk
 CARRIED = ("nodes.jsonl", "items.jsonl")
 MAX_SHOWN = 3000  # characters of a text that the judge sees
 VERDICT = re.compile(r"\W*(?:answer:?\s*)?(mismatch|match|unsure)\W*", re.IGNORECASE)
@@ -170,7 +170,7 @@ def _aligned(
 def _stand(rows: Sequence[_Row], settings: AlignSettings) -> None:
     both = [row for row in rows if row.item.anchors and row.item.text.strip()]
     if len({_study(row.sample) for row in both}) < similarity.MIN_PAIRS:
-        return  # too few others to stand among
+        return  # a rank among fewer studies says little
     groups = [_study(row.sample) for row in both]
     embed = embedder(settings.similarity)
     values = similarity.of_texts(
@@ -179,7 +179,8 @@ def _stand(rows: Sequence[_Row], settings: AlignSettings) -> None:
     for row, value in zip(both, values, strict=True):
         assert row.notes is not None
         row.notes["standing"] = round(float(value), 3)
-        if row.reason == "unrelated" and value >= settings.least:  # the weaker of the two witnesses
+        # the rule "unrelated" is weaker evidence than a high rank: it is taken back
+        if row.reason == "unrelated" and value >= settings.least:
             row.drop("", "", "")
         if value < settings.least and not row.reason:
             row.drop(
@@ -270,6 +271,7 @@ def _trusted(
 ) -> None:
     """JudgeFailed unless the judge calls fewer of the rows a mismatch than of the same rows with one planted,
     and most of those."""
+    # pairs of a row and the same row with a planted mismatch: an unrelated text and a sibling's name in turn
     dice = random.Random(settings.seed)
     complete = [item for item in items if item.anchors and len(item.text.split()) >= anchors.BODY]
     studies = {item.id: item.id for item in complete}
@@ -287,6 +289,7 @@ def _trusted(
     if not settings.planted or not pairs:
         return
     verdicts = [reply.value for reply in _asked(judge, [item for pair in pairs for item in pair])]
+    # false alarms on the rows, hits on the planted mismatches
     false, caught = verdicts[::2].count("mismatch"), verdicts[1::2].count("mismatch")
     if caught * 2 < len(pairs) or caught <= false:
         raise JudgeFailed(
@@ -295,7 +298,7 @@ def _trusted(
         )
 
 
-# ---- what is left on disk ------------------------------------------------------------------------
+# ---- output --------------------------------------------------------------------------------------
 
 
 def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Client | None) -> dict[str, Any]:

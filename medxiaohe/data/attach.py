@@ -130,7 +130,7 @@ def attach(settings: AttachSettings, out: Path, *, tree: Path, corpus: Path | No
     return summary
 
 
-# ---- passages and what is in them ------------------------------------------------------------------
+# ---- passages and extraction ---------------------------------------------------------------------
 
 
 def read_passages(settings: AttachSettings, corpus: Path | None) -> list[Passage]:

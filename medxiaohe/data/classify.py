@@ -32,9 +32,9 @@ from medxiaohe.models.asking import Client
 from medxiaohe.progress import track
 from medxiaohe.types import Medical, Message, Sample
 
-MEDICAL_DENSITY, GENERAL_DENSITY = 3.0, 0.8  # different entities for each hundred words
-MIN_WORDS = 20  # of a text that the entity judge says something about
-SHOWN = 3000  # characters a model is shown
+MEDICAL_DENSITY, GENERAL_DENSITY = 3.0, 0.8  # different entities in 100 words
+MIN_WORDS = 20  # of a text that the entity judge labels
+SHOWN = 3000  # characters of a text in the prompt of a model
 QUESTION = (
     "Is this text about medicine, health or biomedical research? Answer with one word, yes or no.\n\n{text}"
 )
@@ -102,6 +102,7 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
             return [rows.at(locations[label.id][0]).text for label in labels]
 
         labels = _seeds(settings, {id: source for id, (_, source) in locations.items()})
+        # self-training: train, let the judge label candidates, train again
         rounds = []
         for number in range(settings.rounds + 1):
             classifier = train(texts(labels), [label.label for label in labels], settings.seed)
@@ -150,18 +151,20 @@ def _seeds(settings: ClassifySettings, sources: dict[str, str]) -> list[Label]:
 def _confirmed(
     settings: ClassifySettings, number: int, rows: Rows, classifier: Classifier, labelled: set[str]
 ) -> list[Label]:
-    """Candidates that the judge has an opinion on, whether or not the classifier shared it."""
+    """Labels of the candidates that the judge could tell, whether or not the classifier agreed."""
     thoughts = [
         (classifier.probability(s.text), s.id, location)
         for location, s in track(rows, f"round {number}")
         if s.id not in labelled
     ]
     drawn = sorted(thoughts, key=lambda entry: io.unit_interval(str(settings.seed), str(number), entry[1]))
+    # half of the candidates are those of which the classifier is sure: a quarter from 0.9, a quarter to 0.1
     quarter = max(1, settings.candidates // 4)
     sure = [item for item in drawn if item[0] >= 0.9][:quarter] + [item for item in drawn if item[0] <= 0.1][
         :quarter
     ]
     taken = {id for _, id, _ in sure}
+    # the rest are those nearest to 0.5 (uncertainty sampling)
     doubtful = sorted((item for item in drawn if item[1] not in taken), key=lambda entry: abs(entry[0] - 0.5))
     chosen = sure + doubtful[: settings.candidates - len(sure)]
     samples = [rows.at(location) for _, _, location in chosen]

@@ -128,8 +128,7 @@ def _held_out(stage: Stage, pieces: list[shards.Shard]) -> Path:
     return stage.work / "units.json"
 
 
-# ---- copies ------------------------------------------------------------------------------------------------
-# ------------------
+# ---- duplicates ----------------------------------------------------------------------------------
 
 
 def _copies(stage: Stage, threshold: float, pieces: list[shards.Shard], checked: list[Path]) -> None:
@@ -196,8 +195,7 @@ def _by_shard(pairs: np.ndarray, survivors: Kept) -> Iterator[tuple[int, np.ndar
         yield int(shard), pairs[location == shard]
 
 
-# ---- what came of it
-# -----------------------------------------------------------------------------------------------------------
+# ---- summary -------------------------------------------------------------------------------------
 
 
 def _summary(stage: Stage, corpus: Path, checks: Done, written: Done) -> dict[str, Any]:

@@ -4,12 +4,12 @@ splits are made by now.
 samples.jsonl        the rows, names, dates, numbers and places of those of `sources` replaced by [NAME-1],
                      [DATE-1] (privacy/text.py)
 redactions.json      {source: {rows, changed, spans {kind: number}}}; no value is repeated
-contamination.json and coverage.json of what it was given: curate first, so that leaks are looked for in what
-was said
+contamination.json and coverage.json of its input: curate first, so that leaks are searched for in the
+original texts
 
-What tools were asked and answered, their evidence and data are cleaned as texts are. Pictures are not
-looked at: a folder of images is cleaned by `medxiaohe deid` before it is read. Mentions that are counted in
-characters go where the text has changed.
+Arguments and results of tools, their evidence and data are redacted as texts are. Images are not changed: a
+folder of images is de-identified by `medxiaohe deid` before it is read. Mentions, which are character
+offsets, are removed where the text has changed.
 """
 
 from __future__ import annotations

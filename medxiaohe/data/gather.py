@@ -29,7 +29,7 @@ from medxiaohe.progress import track
 from medxiaohe.recipe.settings import InputPath
 from medxiaohe.types import HELD_OUT, Sample
 
-TOGETHER = 100  # nodes between two marks of what is done
+TOGETHER = 100  # nodes whose items are saved together; a killed run loses at most one batch
 
 
 @dataclass(frozen=True)

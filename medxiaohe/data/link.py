@@ -31,7 +31,7 @@ from medxiaohe.types import Message, Sample
 if TYPE_CHECKING:
     from medxiaohe.entity.linking.annotate import Annotation
 
-TOGETHER = 64  # texts that are looked at at once
+TOGETHER = 64  # texts of a batch
 PARTS = ("samples.jsonl", "mentions.jsonl")
 ALWAYS = ("start", "end", "entity", "surface", "kind", "score", "reason")
 WAYS = frozenset(("name", "synonym", "variant", "abbreviation", "coordination", "tagger"))

@@ -35,7 +35,7 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import HOW, decisive
 
 JOBS = "medxiaohe.data.mixing.draw:"
-INDEX_SHARE = 32  # a row of the index is about so many times shorter than the row it names
+INDEX_SHARE = 32  # a row of the data is about this many times longer than its row of the index
 
 FREQUENCY = {"head": "frequent", "torso": "medium", "tail": "rare"}  # buckets of entities, in words
 
@@ -131,7 +131,7 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
         Yields:
             Rows of index.jsonl with the key that shuffles them in front; kinds in the order of drawing.
         """
-        # the prompts first: they are never among the instructions
+        # the prompts first: they are never among the instructions; `order` shuffles the rows of a kind
         for kind in ("prompts", "documents", "instructions"):
             done[kind] = []
             plans[kind] = _planned(settings, kind, seen, done.get("prompts", []))
@@ -157,8 +157,7 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
     return summary
 
 
-# ---- steps -------------------------------------------------------------------------------------------------
-# ------------
+# ---- steps ---------------------------------------------------------------------------------------
 
 
 def _scan(stage: Stage, settings: MixtureSettings, pieces: list[shards.Shard], tree: Path | None) -> Seen:
@@ -200,6 +199,7 @@ def _planned(settings: MixtureSettings, kind: str, seen: Seen, prompts: list[Dra
         trust=settings.trust,
         quantity=settings.quantity,
     )
+    # whole rows by share; of prompts at most half the rows of each cell are available
     intended = quotas.whole(requested, shares)
     if kind == "prompts":
         available = Counter({cell: (number + 1) // 2 for cell, number in available.items()})
@@ -230,6 +230,8 @@ def _drawn(
     if kind == "instructions":
         counts.subtract(entity for row in prompts for entity in row.entities)
         used = [row.id for row in prompts]
+    # weight of a row: mean over its entities of count ** (1 / temperature - 1); one without entities weighs
+    # as much as one of the most frequent entity
     lowest = max(counts.values(), default=1) ** (1 / settings.temperature - 1)
     facts = {
         "counts": counts,
@@ -286,8 +288,7 @@ def _known(settings: MixtureSettings, seen: Seen) -> None:
                 raise ConfigError(f"{name}: no rows of {noun} {key!r}{plugins.nearest(key, existing)}")
 
 
-# ---- what came of it
-# -----------------------------------------------------------------------------------------------------
+# ---- summary -------------------------------------------------------------------------------------
 
 
 class _Counted:
@@ -355,6 +356,7 @@ def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
     With the sources' shares the same on both sides, the difference is what balancing by entity did.
     """
     counts, before, rows = Counter[str](), defaultdict[str, float](float), Counter[str]()
+    # mentions expected with uniform sampling: those of each source times its share of rows that were drawn
     for cells in seen.cells.values():
         for (source, _), number in cells.items():
             rows[source] += number

@@ -101,6 +101,7 @@ def reconstruct(
     plugins.need("numpy", why="clusters")
     work = io.scratch(out, [settings, io.content(corpus, "samples.jsonl"), io.code.digest(__name__)])
     rows = _rows(settings, corpus)
+    # k-means over unit vectors; the rows with the highest cosine to each centre are chosen
     numbers, cosines = groups.kmeans(_vectors(settings, rows), settings.clusters, settings.seed)
     chosen = groups.middle(numbers, cosines, settings.per_cluster)
     cases, refused = [rows[index] for index in chosen], list[dict[str, Any]]()
@@ -227,6 +228,7 @@ def _strata(
     judged: list[Counter[str]] = [Counter() for _ in questions]
     talks = [sample.prompt.messages for sample in questions]
     readers = [partial(_letter, options=sample.choices) for sample in questions]
+    # right[i][m] of judged[i][m] readable answers of model m to question i
     for model in models:
         for draw in range(settings.draws):
             drawn = model.drawing(settings.seed * 1000 + draw)

@@ -48,7 +48,7 @@ from medxiaohe.progress import track
 from medxiaohe.scoring._findings import Lexicon, lexicon
 from medxiaohe.types import HELD_OUT, Message, Sample
 
-CHUNK = 200  # nodes between two marks of what is done
+CHUNK = 200  # nodes whose rows are saved together; a killed run loses at most one chunk
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def _refused(node: str, kind: str, why: Refused) -> dict[str, Any]:
     return {"refused": {"node": node, "kind": kind, "reason": why.reason, "detail": why.detail}}
 
 
-# ---- what is left on disk ------------------------------------------------------------------------
+# ---- output --------------------------------------------------------------------------------------
 
 
 def _publish(

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 Check = Callable[[Sample], tuple[str, str]]  # reason and detail, or two empty strings
 
 
-# ---- first pass: who is held out
-# -------------------------------------------------------------------------------------------
+# ---- first pass: held-out patients and studies ---------------------------------------------------
 
 
 def units_shard(shard: shards.Shard, out: Path) -> dict[str, Any]:
@@ -52,8 +51,7 @@ def units_shard(shard: shards.Shard, out: Path) -> dict[str, Any]:
     return {name: sorted(ids) for name, ids in result.items()}
 
 
-# ---- second pass: row by row
-# -------------------------------------------------------------------------------------------------
+# ---- second pass: filters and decontamination ----------------------------------------------------
 
 
 def check_shard(
@@ -115,7 +113,7 @@ def check_shard(
 
 
 class _Checker:
-    """What each row is held against, made once in a process."""
+    """Filters, held-out patients and test items that each row is compared with, loaded once in a process."""
 
     def __init__(self, settings: CurateSettings, corpus: Path, tree: Path | None, units: Path):
         self.settings, self.lens = settings, Lens()
@@ -177,8 +175,7 @@ def _items(tasks: Sequence[Task]) -> Iterator[Sample]:
             raise DataError(f"task {task.name} has no test items to compare with")
 
 
-# ---- third pass: pairs that may be copies
-# --------------------------------------------------------------------------------------
+# ---- third pass: proposed pairs ------------------------------------------------------------------
 
 
 def compare_shard(
@@ -234,8 +231,7 @@ def _kept(checked: tuple[str, ...]) -> near_text.Kept:
     return near_text.Kept([Path(folder) for folder in checked])
 
 
-# ---- last pass: what is left
-# ---------------------------------------------------------------------------------------------------
+# ---- last pass: writing --------------------------------------------------------------------------
 
 
 def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts: str) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from medxiaohe.data.duplicates import overlap
 if TYPE_CHECKING:
     import numpy as np
 
-SIZE = 1 << 18
-EPOCHS, RATE, DECAY = 5, 0.5, 1e-6
-MAX_WORDS = 2000  # of a text that are looked at
+SIZE = 1 << 18  # of the weights: number of hash buckets
+EPOCHS, RATE, DECAY = 5, 0.5, 1e-6  # passes, learning rate, weight of the L2 penalty
+MAX_WORDS = 2000  # of a text that are read
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,7 @@ class Classifier:
         active = features(text)
         if not len(active):
             return 0.5
+        # p = sigmoid(w . x + b), x with 1 / sqrt(n) at each of n features
         return _sigmoid(float(self.weights[active].sum()) / math.sqrt(len(active)) + self.bias)
 
     def save(self, path: Path) -> None:
@@ -87,6 +88,7 @@ def features(text: str) -> np.ndarray:
     """
     import numpy as np
 
+    # feature = hash of the word or word pair modulo SIZE; collisions share a weight
     pairs = overlap.grams(text, 2)[: MAX_WORDS - 1]
     single = overlap.grams(text, 1)[:MAX_WORDS]
     result: np.ndarray = np.unique(np.concatenate([single, pairs]) % np.uint64(SIZE)).astype(np.int64)
@@ -108,7 +110,9 @@ def train(texts: Sequence[str], labels: Sequence[bool], seed: int = 0) -> Classi
     import numpy as np
 
     rows = [features(text) for text in texts]
+    # class balance: an example weighs 0.5 / share of its class, so that both classes weigh the same
     share = {True: sum(labels) / len(labels), False: 1 - sum(labels) / len(labels)}
+    # sums of squared gradients start above 0: the first step does not divide by 0
     weights, squares = np.zeros(SIZE, np.float32), np.full(SIZE, 1e-6, np.float32)
     bias, bias_square, dice = 0.0, 1e-6, np.random.default_rng(seed)
     for _ in range(EPOCHS):
@@ -117,8 +121,10 @@ def train(texts: Sequence[str], labels: Sequence[bool], seed: int = 0) -> Classi
             if not len(active):
                 continue
             scale = 1 / math.sqrt(len(active))
+            # gradient of the log loss by the logit: weight * (p - y)
             error = (_sigmoid(float(weights[active].sum()) * scale + bias) - label) * 0.5 / share[label]
             slope = error * scale + DECAY * weights[active]
+            # AdaGrad: w -= RATE * g / sqrt(sum of g ** 2), of the features of this example alone
             squares[active] += slope * slope
             weights[active] -= RATE * slope / np.sqrt(squares[active])
             bias_square += error * error
@@ -127,4 +133,5 @@ def train(texts: Sequence[str], labels: Sequence[bool], seed: int = 0) -> Classi
 
 
 def _sigmoid(value: float) -> float:
+    # clipped: exp overflows beyond about 700, and sigmoid(30) is 1 to 13 digits
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))

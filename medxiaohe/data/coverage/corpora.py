@@ -22,7 +22,7 @@ from medxiaohe.io import packed
 from medxiaohe.models.hub import data_commit
 from medxiaohe.types import Sample
 
-MARKS = {  # what stands once for each row in the files of a reader, to say how much is left
+MARKS = {  # bytes that occur once for each row in the files of a reader, for the progress bar
     PUBLISHED: b"\n", "chat_jsonl": b"\n", "medquad_xml": b"<QAPair ", "pubmed_xml": b"<PubmedArticle>",
     "pubtator": b"|t|",
 }  # fmt: skip

@@ -43,10 +43,10 @@ COLUMNS = (
     "reviewed", "reviewed_below",
 )  # fmt: skip
 TOTALS = ("rows", "documents", "documents_with_mentions", "passages", "images", "reviewed", "letters")
-BODY = 20  # words that make a passage of a title
-TITLE = 300  # letters; a longer question is a case, not a topic
-BATCH_ROWS, BATCH_LETTERS = 256, 250_000
-SECONDS_BETWEEN_SAVES = 30.0
+BODY = 20  # words after a title that make a passage of it
+TITLE = 300  # characters; a longer question is a case, not a topic
+BATCH_ROWS, BATCH_LETTERS = 256, 250_000  # rows and characters of a batch, whichever is reached first
+SECONDS_BETWEEN_SAVES = 30.0  # which a kill may cost
 
 
 @dataclass
@@ -219,9 +219,11 @@ class Counter:
         text, totals, columns = sample.text, tally.totals, tally.columns
         totals["rows"] += 1
         totals["letters"] += len(text)
+        # chained hash: the digest of all rows so far depends on their order
         tally.digest = hashlib.sha256(
             f"{tally.digest}\n{sample.id}\n{text}".encode("utf-8", "surrogatepass")
         ).hexdigest()
+        # a reviewed item counts for the codes of its reviewer, else for the entities that its text names
         named = {number for _, number in mentions}
         if opened is None or sample.annotations.reviewed:
             totals["reviewed"] += 1
@@ -249,6 +251,7 @@ class Counter:
         totals["documents_with_mentions"] += bool(opened.named)
         totals["passages"] += bool(opened.titled)
         totals["images"] += len(opened.images)
+        # an entity, and each entity above it, counts once for a document, a passage and an image
         for name, numbers in (("documents", opened.named), ("passages", opened.titled)):
             _count(numbers, columns[name])
             _count(self.rollup.above_any(numbers), columns[f"{name}_below"])

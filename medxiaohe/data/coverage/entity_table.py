@@ -59,6 +59,7 @@ def coverage(tree: Tree, rollup: Rollup, tallies: dict[str, Tally], reviewed: Ta
         own = tally.columns["documents"]
         bucket = buckets(dict(zip(rollup.ids, own, strict=True)))
         named = {id: bucket[id] for id in rollup.ids}  # in the order of the tree
+        # number of entities below, itself included, that at least one document names
         covered = rollup.total(array("q", [int(value > 0) for value in own]))
         sides.append(Side(name, tally, rollup.total(tally.columns["mentions"]), covered, named))
     judged = [*tallies.values(), *([reviewed] if reviewed else [])]
@@ -128,6 +129,7 @@ def log2_ratio(sides: Sequence[Side], number: int, column: str = "documents") ->
         log2 of (n1 + 0.5) / (N1 + 1) over (n2 + 0.5) / (N2 + 1), n of N documents: 1 is twice as often in
         the first corpus.
     """
+    # half a document is added to each side, so that an entity that one corpus lacks has a finite ratio
     first, second = (
         (side.tally.columns[column][number] + 0.5) / (side.tally.totals["documents"] + 1)
         for side in sides[:2]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 JSON_LINES = ".jsonl"
-BLOCK = 8192  # terms encoded and kept together
+BLOCK = 8192  # terms that are encoded and stored together
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ def vectors(terms: Sequence[str], embedder: Embedder, keep: Path | None = None) 
     """
     import numpy as np
 
+    # batches of terms of one length are padded least
     ordered = sorted(range(len(terms)), key=lambda i: (len(terms[i]), terms[i]))
     with tempfile.TemporaryDirectory() as folder:
         result = np.lib.format.open_memmap(

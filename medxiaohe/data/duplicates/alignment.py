@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 FINE = 24  # cells of a side that are compared
-MIN_AREA = 0.44  # of the known picture that the other one shows; a crop of 15 % at each edge leaves 0.49
+MIN_AREA = 0.44  # share of the reference that the query shows; a crop of 15 % at each edge leaves 0.49
 EDGE = 0.05  # of what both show, left out at each side: a crop cuts through pixels
 NEAR, SAME_SCALE = 0.05, 0.35  # sides, and natural logarithm: how far points may be from where a map says
-STIFFNESS = 0.08  # of the map against what few points say
-COARSE_STEPS, STEPS, HOPELESS = 4, 10, 0.25
-SETTLED = 0.003  # in half sides
+STIFFNESS = 0.08  # weight of the regularisation of the map towards a scale, in squared sides
+COARSE_STEPS, STEPS = 4, 10  # Gauss-Newton steps on the smoothed grid, and in all
+HOPELESS = 0.25  # correlation after the coarse steps below which no fine step is made
+SETTLED = 0.003  # change of the map, in half sides, that ends the steps
 
 
 def agreeing(reference: np.ndarray, query: np.ndarray) -> np.ndarray:
@@ -37,8 +38,10 @@ def agreeing(reference: np.ndarray, query: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
+    # each pair proposes a map x -> scale * x + shift
     scale = reference[:, 2] / query[:, 2]
     shift = reference[:, :2] - scale[:, None] * query[:, :2]
+    # (n, n): how far pair j lies from where the map of pair i takes it, and how much their scales differ
     off = reference[None, :, :2] - (scale[:, None, None] * query[None, :, :2] + shift[:, None])
     ratio = np.abs(np.log(scale)[:, None] - np.log(scale)[None])
     near = (np.hypot(off[:, :, 0], off[:, :, 1]) < NEAR) & (ratio < SAME_SCALE)
@@ -58,7 +61,7 @@ def affine(reference: np.ndarray, query: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
-    # a scale alone, from which few points cannot move it far
+    # ridge regression towards the median scale: A = (Y^T X + s * lambda I) (X^T X + lambda I)^-1
     stiff = STIFFNESS * np.eye(2)
     scale = np.exp(np.median(np.log(reference[:, 2] / query[:, 2])))
     middle_reference, middle_query = reference[:, :2].mean(axis=0), query[:, :2].mean(axis=0)
@@ -82,7 +85,7 @@ def correlation(reference: np.ndarray, query: np.ndarray, start: np.ndarray) -> 
     """
     import numpy as np
 
-    # the part of the known picture that the other shows, as a rectangle
+    # the part of the reference that the query shows, as a rectangle
     corners = start @ np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]], float)
     left, right = max(0, corners[0, [0, 3]].mean()), min(1, corners[0, [1, 2]].mean())
     top, bottom = max(0, corners[1, [0, 1]].mean()), min(1, corners[1, [2, 3]].mean())
@@ -101,6 +104,7 @@ def correlation(reference: np.ndarray, query: np.ndarray, start: np.ndarray) -> 
     if abs(np.linalg.det(homogeneous)) < 1e-3:
         return -1.0
     to_query = np.linalg.inv(homogeneous) @ to_reference
+    # both are blurred to the size of a cell of the grid before they are sampled
     template = _sampled(_smooth(reference, width * len(reference) / FINE), to_reference)
     if template.std() < 1:
         return -1.0
@@ -113,6 +117,7 @@ def _refined(template: np.ndarray, picture: np.ndarray, to_picture: np.ndarray) 
     import numpy as np
 
     across, down = (values.ravel() for values in _grid())
+    # coarse to fine: the first steps compare means over 3 x 3 cells, which widens the basin of convergence
     rough = _window(3)
     fine, coarse = _unit(template), _unit(rough @ template @ rough.T)
     best, sign = -1.0, 0.0
@@ -126,14 +131,16 @@ def _refined(template: np.ndarray, picture: np.ndarray, to_picture: np.ndarray) 
         target, current = (
             (coarse, _unit(rough @ contrast @ rough.T)) if step < COARSE_STEPS else (fine, plain)
         )
-        # the six numbers of the map that bring the picture nearer to the grid, to first order
+        # Jacobian (FINE ** 2, 6): gradient of the picture times d(position) / d(parameter), in half sides
         slope_down, slope_across = (slope.ravel() * (FINE / 2) for slope in np.gradient(current))
         columns = [slope_across * across, slope_across * down, slope_across]
         columns += [slope_down * across, slope_down * down, slope_down]
         slopes = np.stack(columns, axis=1)
+        # normal equations with a damping of 0.1 %: J^T J d = J^T (target - current)
         normal = slopes.T @ slopes
         normal[np.diag_indices(6)] = normal.diagonal() * 1.001 + 1e-9
         change = np.linalg.solve(normal, slopes.T @ (sign * target - current).ravel())
+        # no entry of a step is above a half; the step is composed with the map (Baker and Matthews 2004)
         change *= min(1.0, 0.5 / max(1e-9, float(np.abs(change).max())))
         to_picture = to_picture @ (np.eye(3) + np.vstack([change.reshape(2, 3), np.zeros(3)]))
         if step >= COARSE_STEPS and np.abs(change).max() < SETTLED:
@@ -154,6 +161,7 @@ def _sampled(picture: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
     """(FINE, FINE): a picture at the places of the grid, bilinear; its edges go on outside."""
     import numpy as np
 
+    # positions in pixels: sides times `side`, less half a pixel for the centres
     side, (across, down) = len(picture), _grid()
     xs = to_picture[0, 0] * across + to_picture[0, 1] * down + to_picture[0, 2]
     ys = to_picture[1, 0] * across + to_picture[1, 1] * down + to_picture[1, 2]
@@ -178,6 +186,7 @@ def _contrast(picture: np.ndarray) -> np.ndarray:
     """Each cell less the mean of the 7 x 7 around it, over their deviation."""
     import numpy as np
 
+    # 2 grey values are added to the deviation: noise in flat cells counts little
     around = _window(7)
     rest = picture - around @ picture @ around.T
     contrast: np.ndarray = rest / (np.sqrt(np.maximum(0, around @ (rest * rest) @ around.T)) + 2.0)
@@ -198,6 +207,7 @@ def _window(width: int) -> np.ndarray:
 def _unit(values: np.ndarray) -> np.ndarray:
     import numpy as np
 
+    # zero mean and length 1: the dot product of two such grids is their correlation
     centred = values - values.mean()
     unit: np.ndarray = centred / max(1e-3, float(np.linalg.norm(centred)))
     return unit

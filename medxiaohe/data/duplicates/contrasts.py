@@ -67,6 +67,7 @@ def differ(first: str, second: str) -> str:
     first_words, second_words = Counter(overlap.words(first)), Counter(overlap.words(second))
     only = (set((first_words - second_words).elements()), set((second_words - first_words).elements()))
     both = only[0] | only[1]
+    # a contrast changes few words; with more it is another version, unless each side has a telling word
     few = sum((first_words - second_words).values()) + sum((second_words - first_words).values()) <= 2 * FEW
     if signs(first) != signs(second) and few:
         return "numbers"
@@ -82,6 +83,7 @@ def differ(first: str, second: str) -> str:
             filter(telling, overlap.words(second))
         ):
             return name
+    # another drug on each side; a drug that only one text names may be more detail
     if all(any(map(is_drug, side)) for side in only):
         return "drugs"
     return ""

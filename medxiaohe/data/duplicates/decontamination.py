@@ -50,12 +50,14 @@ from medxiaohe.types import ImageRef, Sample
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_TEMPLATE_SHARE = 0.01
-MIN_STUDIES, MIN_ANSWER_WORDS = 10, 8
-MIN_WORDS = 8  # of a question, its options aside, of which edited copies are looked for
+MAX_TEMPLATE_SHARE = 0.01  # of a task's studies: a word triple that more of them have is its template
+MIN_STUDIES = 10  # of a task whose template can be told
+MIN_ANSWER_WORDS = 8  # of an answer that is compared too
+MIN_WORDS = 8  # of a question, its options aside, of which edited copies are searched for
 MIN_WORDS_ASKED = 3  # of a question that counts with half of its options
+# share of an item's words, by weight, that an edited copy has; and of an item with few triples
 MIN_WORDS_SHARE, MIN_WORDS_SHARE_OF_FEW = 0.68, 0.85
-MIN_OWN = 0.3  # of the triples that are not the template: two normal reports share all the others
+MIN_OWN = 0.3  # share of the triples that are not the template: two normal reports share all the others
 ALONE, MIN_WORDS_SHARE_ALONE = 1.5, 0.74  # a question that is not much longer than the item
 NEARLY_ALL = 0.95  # of the words: where each may have a typing error, few triples stay
 # with a smaller share of triples nearly all words must be there
@@ -84,8 +86,8 @@ class Match:
 
 
 class TestItems:
-    """The test items of some tasks, ready to be looked for; those of tasks in `without_words` by image and id
-    alone."""
+    """An index of the test items of some tasks; those of tasks in `without_words` are compared by image and
+    id alone."""
 
     def __init__(self, items: Iterable[Sample], lens: Lens, without_words: Collection[str] = ()):
         self._lens = lens
@@ -235,6 +237,8 @@ class TestItems:
             half = _half_of(part.options, text)
             if not half and len(part.words) < MIN_WORDS:
                 continue
+            # the fewer triples are shared, the more words must be (`_needed`); some of the item's own triples
+            # are needed in any case
             share, size, own = self._triples_in(part, sample.text)
             alone = any(
                 number <= ALONE * (len(part.words) + sum(map(len, part.options))) for number in lengths

@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 MIN_LETTERS = 4  # of a word in which one letter may differ
-WIDER = 1.4  # the place is as many times as long as the item, in words
-NEAR_BY = 8
-MOST_WORDS = 0.6  # of an item, as they are: a first look that takes no time
-MOST_KNOWN = 1 << 17
+WIDER = 1.4  # length of the window in lengths of the item: edits add words
+NEAR_BY = 8  # words that are added to the window
+MOST_WORDS = 0.6  # share of an item's words that a text has exactly: a fast test before the exact comparison
+MOST_KNOWN = 1 << 17  # words whose items are cached
 RARE, RARE_WORDS = 20, 2  # a word of at most so many items is rare; how many of them an item is found by
 
 
@@ -131,6 +131,7 @@ def share(item: Sequence[str], text: Sequence[str], anchors: Sequence[int], weig
     Returns:
         0 to 1; a word counts where it differs in one letter too.
     """
+    # sum of the weights of the item's words that the window has, over that of all its words
     window = text[slice(*_place(len(item), len(text), anchors))]
     exact, loose = set(window), {form for word in window for form in _loosened(word)}
     total = matched = 0.0
@@ -162,6 +163,7 @@ def options_found(options: Sequence[Sequence[str]], text: Sequence[str]) -> int:
 
 def _place(length: int, end: int, anchors: Sequence[int]) -> tuple[int, int]:
     """The window with the most anchors, with room before the first of them."""
+    # sliding window over the anchors: the most of them within `width` words
     width = int(WIDER * length) + NEAR_BY
     best, first, left = 0, anchors[0], 0
     last = anchors[0]
@@ -179,4 +181,5 @@ def _loosened(word: str) -> set[str]:
     apart."""
     if len(word) < MIN_LETTERS:
         return {word}
+    # deletion neighbourhood: a letter dropped, doubled, changed or swapped leaves a form in common
     return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-LEVELS = 8  # blurred pictures, three to a doubling
+LEVELS = 8  # blurred pictures, three to a doubling of the scale
 FINEST = 1.6 / 128  # deviation of the first Gaussian, in sides of the picture
 AROUND = 9 / 128  # deviation of the Gaussian that says what is around a pixel
-FEW = 30  # points; a picture that has no more is smooth, and is looked at in twice the scales too
+FEW = 30  # points; a picture that has no more is smooth, and is searched in twice the scales too
 MIN_RESPONSE = 0.02  # of a difference of Gaussians, in deviations of the local contrast
 CELLS, SPREAD = 8, 1.1  # cells of a side of the surroundings, and their distance in scales of the point
-MAX_FREQUENCY = 5
 TABLES, BITS = 4, 24  # codes of a point, and bits of each
 UNSURE = 2  # bits of a code, those nearest to 0, that are tried both ways
 FLIPS = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # upside down, mirrored: the step along each axis
-# of a descriptor's numbers over points of radiographs, photographs of skin, blood smears and fundus images
-# benchmarks/near_images.py tunes with, by their frequencies down and across: mean and deviation
+# mean and standard deviation of a descriptor's numbers by their frequencies (down, across), whose sum is 1
+# to 5, over keypoints of the radiographs, skin photographs, blood smears and fundus images that
+# benchmarks/near_images.py tunes with
 _STATISTICS = {
     (0, 1): (0.0, 0.461), (0, 2): (-0.141, 0.292), (0, 3): (0.0, 0.167), (0, 4): (0.114, 0.131),
     (0, 5): (0.0, 0.058), (1, 0): (0.0, 0.408), (1, 1): (0.0, 0.319), (1, 2): (0.0, 0.241),
@@ -97,15 +97,17 @@ def _at_scales(picture: np.ndarray, most: int, factor: float) -> Keypoints:
     import numpy as np
 
     side = len(picture)
+    # scale space of the local contrast, (LEVELS, side, side), and D = differences of neighbouring levels
     blurred = _blurred(_contrast(picture, factor), factor)
-    # extrema of |difference of Gaussians| among their 26 neighbours in place and scale
     difference = blurred[1:] - blurred[:-1]
+    # extrema of |D|: at least as large as their 26 neighbours in place and scale
     size = np.abs(difference)
     around = np.maximum(np.maximum(size[:-2], size[1:-1]), size[2:])
     around = np.maximum(np.maximum(around[:, :-2], around[:, 1:-1]), around[:, 2:])
     around = np.maximum(np.maximum(around[:, :, :-2], around[:, :, 1:-1]), around[:, :, 2:])
     inner = size[1:-1, 1:-1, 1:-1]
     level, y, x = np.nonzero((inner >= around) & (inner > MIN_RESPONSE))
+    # the `most` largest responses; +1: the border of `inner` was cut off
     clearest = np.argsort(-inner[level, y, x], kind="stable")[:most]
     level, y, x = level[clearest] + 1, y[clearest] + 1, x[clearest] + 1
     # the place between pixels and levels: the top of the parabola through three values
@@ -113,7 +115,9 @@ def _at_scales(picture: np.ndarray, most: int, factor: float) -> Keypoints:
     across = x + _top(difference[level, y, x - 1], middle, difference[level, y, x + 1])
     down = y + _top(difference[level, y - 1, x], middle, difference[level, y + 1, x])
     finer = level + 0.5 + _top(difference[level - 1, y, x], middle, difference[level + 1, y, x])
+    # deviation in pixels, sigma = sigma_0 * 2 ** (level / 3); D lies half a level above its lower Gaussian
     scale = factor * FINEST * side * 2 ** (finer / 3)
+    # the sign of the extremum is taken out, so that an inverted picture has the same descriptors
     cut = _surroundings(blurred, level, down, across, scale)
     places = np.stack([(across + 0.5) / side, (down + 0.5) / side, scale / side], axis=1)
     return Keypoints(places.astype(np.float32), _descriptors(cut * -np.sign(middle)[:, None, None]))
@@ -132,13 +136,16 @@ def codes(numbers: np.ndarray, *, near: bool = False) -> np.ndarray:
     """
     import numpy as np
 
+    # standardised descriptors, projected on TABLES * BITS random directions
     mean, deviation, projection = _projection()
     values = (((numbers - mean) / deviation) @ projection).reshape(len(numbers), TABLES, BITS)
+    # bit k of a code is the sign of projection k; the number of the table is above them
     powers = np.uint32(1) << np.arange(BITS, dtype=np.uint32)
     base = ((values > 0) * powers).sum(axis=2, dtype=np.uint32)
     base |= np.arange(TABLES, dtype=np.uint32) << np.uint32(BITS)
     if not near:
         return base  # type: ignore[no-any-return]
+    # multi-probe lookup: every combination of flips of the UNSURE bits with the smallest |projection|
     unsure = powers[np.argpartition(np.abs(values), UNSURE, axis=2)[:, :, :UNSURE]]
     ways = [base]
     for bit in range(UNSURE):
@@ -174,6 +181,7 @@ def _contrast(picture: np.ndarray, factor: float) -> np.ndarray:
     little."""
     import numpy as np
 
+    # (I - G * I) / (sqrt(G * (I - G * I) ** 2) + 4), G the Gaussian of AROUND, 4 in grey values
     around = gaussian(len(picture), factor * AROUND * len(picture))
     rest = picture - around @ picture @ around.T
     contrast: np.ndarray = rest / (np.sqrt(np.maximum(0, around @ (rest * rest) @ around.T)) + 4.0)
@@ -184,6 +192,7 @@ def _blurred(picture: np.ndarray, factor: float) -> np.ndarray:
     """(LEVELS, side, side): the picture under ever wider Gaussians."""
     import numpy as np
 
+    # the Gaussian is separable: one matrix from the left blurs down, its transpose from the right across
     side = len(picture)
     down = (_all_gaussians(side, factor) @ picture).reshape(LEVELS, side, side)
     matrices = _all_gaussians(side, factor).reshape(LEVELS, side, side)
@@ -204,6 +213,7 @@ def _top(before: np.ndarray, middle: np.ndarray, after: np.ndarray) -> np.ndarra
     """Where the parabola through values at -1, 0 and 1 has its top, -0.5 to 0.5."""
     import numpy as np
 
+    # vertex at (f(-1) - f(1)) / (2 * (f(-1) - 2 f(0) + f(1))); 0 where the three values are on a line
     bend = before - 2 * middle + after
     safe = np.where(np.abs(bend) > 1e-6, bend, 1.0)
     return np.clip(np.where(np.abs(bend) > 1e-6, 0.5 * (before - after) / safe, 0.0), -0.5, 0.5)
@@ -215,6 +225,7 @@ def _surroundings(
     """(n, CELLS, CELLS): what is around points, cut out of the picture that is blurred as their scale is."""
     import numpy as np
 
+    # a grid of CELLS x CELLS around each point, SPREAD scales apart
     side = blurred.shape[1]
     offsets = (np.arange(CELLS) - (CELLS - 1) / 2) * SPREAD
     xs = np.clip(across[:, None] + offsets * scale[:, None], 0, side - 1.001)
@@ -234,6 +245,7 @@ def _descriptors(cut: np.ndarray) -> np.ndarray:
     """(n, 20) low frequencies of (n, CELLS, CELLS), of length 1."""
     import numpy as np
 
+    # two-dimensional cosine transform C X C^T; the mean, frequency (0, 0), is not among _STATISTICS
     cosine = _cosine()
     frequencies = cosine @ cut @ cosine.T
     down, across = zip(*_STATISTICS, strict=True)
@@ -248,6 +260,7 @@ def _cosine() -> np.ndarray:
     """The discrete cosine transform of CELLS values as a matrix; frequency by row."""
     import numpy as np
 
+    # DCT-II, orthonormal: sqrt(2 / n) cos(pi (j + 1/2) k / n), row 0 over sqrt(2)
     rows, columns = np.arange(CELLS)[:, None], np.arange(CELLS)
     matrix = np.cos(np.pi * (columns + 0.5) * rows / CELLS) * np.sqrt(2 / CELLS)
     matrix[0] /= np.sqrt(2)

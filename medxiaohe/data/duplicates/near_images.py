@@ -9,7 +9,8 @@ points of all known images, and each match votes for a known image, a scale and 
 with the number of known images. Agreed: of the images with the most votes, those whose points agree on one
 scale and shift. Confirmed: the two are laid over each other (alignment.py) and their local contrast must
 correlate by 0.96: that leaves out what all chests share, and what a window or a brightness changes. A panel
-is looked at as a whole and in its halves, down and across. benchmarks/near_images.py has what it finds.
+is compared as a whole and in its halves, down and across. benchmarks/near_images.py measures how many copies
+are found.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from medxiaohe.types import ImageRef
 if TYPE_CHECKING:
     import numpy as np
 
-SIDE, HALF, SMALL = 96, 48, 64  # of a look, of half of a panel, and of what is remembered to be compared
-POINTS, POINTS_OF_HALF = 80, 56
-MIN_VOTES = 3
-MAX_AGREEING, MAX_COMPARED = 40, 10
-MIN_CORRELATION = 0.96
-WIDE = 0.2  # of a shift, in sides, that matches vote for together
-REMEMBERED = 1024  # looks of a Lens
-SEAM = (0.25, 0.75)  # where two pictures of a panel may meet
+SIDE, HALF, SMALL = 96, 48, 64  # pixels of a look, of half of a panel, and of what a gallery stores
+POINTS, POINTS_OF_HALF = 80, 56  # keypoints of a look, and of half of a panel
+MIN_VOTES = 3  # matched points that propose an image: fewer agree by chance
+MAX_AGREEING, MAX_COMPARED = 40, 10  # images whose points are checked, and that are aligned
+MIN_CORRELATION = 0.96  # of the local contrast, for a near-identical image
+WIDE = 0.2  # width of a cell of the Hough transform for shifts, in sides
+REMEMBERED = 1024  # looks that a Lens caches
+SEAM = (0.25, 0.75)  # where two pictures of a panel may meet, in sides
 CLEAR_SEAM = 2.0  # times the median step between columns
 
 
@@ -123,8 +124,10 @@ class Gallery:
             return
         grey = look.grey.astype(np.float32)
         points = keypoints(grey, POINTS)
+        # slot = number of the image * POINTS + number of the point; each point has TABLES codes
         slots = np.arange(len(points.places), dtype=np.uint32) + np.uint32(number * POINTS)
         self._codes.add(codes(points.numbers).ravel(), np.repeat(slots, TABLES))
+        # places as float16 (10 bits: a thousandth of a side), grey values at SMALL x SMALL
         self._places[number, : len(slots)] = points.places
         self._small[number] = np.rint(_resized(grey, (0.0, 1.0), (0.0, 1.0), SMALL))
 
@@ -141,6 +144,7 @@ class Gallery:
 
         if look.flat or not self._names:
             return
+        # propose by keypoints, then confirm by alignment, the proposal with the most points first
         pictures = _parts(look.grey.astype(np.float32))
         same = set[int]()
         for proposal in self._proposals(pictures):
@@ -159,6 +163,7 @@ class Gallery:
         """Known images whose points agree with those of a part of the asked one, most points first."""
         import numpy as np
 
+        # a view is a part of the image (whole or half) under one of FLIPS
         views = [
             points.flipped(flip)
             for points in (
@@ -166,6 +171,7 @@ class Gallery:
             )
             for flip in FLIPS
         ]
+        # geometric check of the groups (known image and view) with the most votes
         matches = self._matches(views)
         if not len(matches.view):
             return []
@@ -192,6 +198,7 @@ class Gallery:
         sizes = [len(view.places) for view in views]
         requested = codes(np.concatenate([view.numbers for view in views]), near=True)
         at, slots = self._codes.find(requested.ravel())
+        # several codes in common are one match: distinct pairs of (point of the query, slot), 32 bits each
         pairs = np.unique(
             (at // requested.shape[1]).astype(np.uint64) << np.uint64(32) | slots.astype(np.uint64)
         )
@@ -229,12 +236,14 @@ def _most_voted(matches: _Matches) -> list[int]:
     """Groups in which the most points vote for one scale and shift (a Hough transform), most votes first."""
     import numpy as np
 
+    # each match proposes a scale and a shift; votes are counted in cells of log2(scale) and of the shift
     scale = matches.known[:, 2] / matches.seen[:, 2]
     # where the middle of the asked picture would lie
     middle = matches.known[:, :2] + scale[:, None] * (0.5 - matches.seen[:, :2])
     votes = dict[int, int]()
     for offset in (0.0, 0.5):  # cells that overlap, so that no map lies on an edge of both
         cells = [np.floor(1.5 * np.log2(scale) + offset), *np.floor(middle.T / WIDE + offset)]
+        # key = group and three cell numbers of 5 bits each
         key = matches.group
         for cell in cells:
             key = key * 32 + np.clip(cell.astype(np.int64) + 12, 0, 31)
@@ -290,11 +299,13 @@ def _seam(grey: np.ndarray) -> float:
     import numpy as np
 
     side = len(grey)
+    # mean step across each column in grey values, cut at 40 so that a single bright edge does not decide
     step = np.minimum(np.abs(grey[:, 2:] - grey[:, :-2]), 40).mean(axis=0)
     first, end = round(SEAM[0] * side), round(SEAM[1] * side)
     largest = first + int(step[first:end].argmax())
     if step[largest] < CLEAR_SEAM * np.median(step[first:end]) + 1:
         return 0.5
+    # position between columns: centre of mass of the three steps around the largest
     near = np.arange(largest - 1, largest + 2)
     return round(float((near * step[near]).sum() / step[near].sum() + 1.5) / side, 2)
 
@@ -312,6 +323,7 @@ def _cells(start: float, end: float, count: int, side: int) -> np.ndarray:
     """The mean over `count` equal parts of an interval of a side, as a matrix (count, side)."""
     import numpy as np
 
+    # area weighting: length of the overlap of part i with pixel j, rows scaled to sum to 1
     edges = np.linspace(start, end, count + 1)[:, None] * side
     pixels = np.arange(side)
     inside = np.clip(np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels), 0, None)

@@ -32,14 +32,13 @@ from medxiaohe.types import ImageRef, Sample
 if TYPE_CHECKING:
     import numpy as np
 
-GRAM, BANDS, ROWS = 5, 20, 6
-MIN_GRAMS = 10  # shorter texts are compared exactly only
-MAX_BUCKET = 8  # of a crowded bucket the later rows are compared with the first ones only
-PART_BYTES = 64 << 20  # of signatures that are sorted at once
+GRAM, BANDS, ROWS = 5, 20, 6  # words of an n-gram; bands of the MinHash signature, hashes of a band
+MIN_GRAMS = 10  # n-grams; shorter texts are compared exactly only
+MAX_BUCKET = 8  # rows; in a larger bucket the later rows are compared with the first ones only
+PART_BYTES = 64 << 20  # of signatures that are sorted in memory at once
 
 
-# ---- signatures
-# ----------------------------------------------------------------------------------------------------------
+# ---- signatures ----------------------------------------------------------------------------------
 
 
 class Signatures:
@@ -54,6 +53,8 @@ class Signatures:
         import numpy as np
 
         self._near, self._lens = near_text, lens
+        # hash functions of MinHash, h_i(x) = x * factor_i modulo 2 ** 32, the same in every shard;
+        # multiplication by an odd number permutes
         dice = np.random.default_rng(0)
         self._factors = dice.integers(0, 2**31, BANDS * ROWS, np.uint32) * np.uint32(2) + np.uint32(1)
         self._mix = dice.integers(0, 2**63, (BANDS, ROWS), np.uint64) * np.uint64(2) + np.uint64(1)
@@ -218,8 +219,7 @@ def _places(folder: str) -> np.ndarray:
         return arrays["places"]  # type: ignore[no-any-return]
 
 
-# ---- what lies side by side
-# ------------------------------------------------------------------------------------------------
+# ---- equal signatures ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +273,7 @@ def repeated(block: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
+    # all rows of a run but the first, which is the earliest: the last column is sorted too
     block, start = _runs(block)
     again = np.flatnonzero(start != np.arange(len(block)))
     return np.column_stack([block[again, -1], block[start[again], -1]]).astype(np.int64)
@@ -306,6 +307,7 @@ def proposals(survivors: Kept, gone: np.ndarray, work: Path) -> Iterator[np.ndar
             bands, numbers = bands[stay], numbers[stay].astype(np.uint64)
             yield np.column_stack([bands.ravel(), np.repeat(numbers, BANDS)])
 
+    # P(two texts share a band) = 1 - (1 - J ** ROWS) ** BANDS, J their Jaccard index: 0.998 at J = 0.8
     num_bytes = (
         sum(survivors.array(shard, "banded").nbytes for shard in range(len(survivors.folders))) * 2 * BANDS
     )
@@ -324,6 +326,7 @@ def crowded(block: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
+    # the k-th row of each bucket with every later one of it, for k below MAX_BUCKET
     block, start = _runs(block)
     index, rows = np.arange(len(block)), block[:, -1].astype(np.int64)
     later = [np.flatnonzero(index - start > k) for k in range(MAX_BUCKET)]
@@ -400,6 +403,7 @@ def in_parts(arrays: Iterable[np.ndarray], num_bytes: int, work: Path) -> Iterat
     width = 0
     for array in arrays:
         width = array.shape[1]
+        # the bits above the lowest 20 spread the keys over the files
         location = (array[:, 0] >> np.uint64(20)) % np.uint64(number)
         for bucket in np.unique(location):
             with open(work / f"{int(bucket):06d}", "ab") as file:
@@ -414,6 +418,7 @@ def _runs(block: np.ndarray, keys: int = 0) -> tuple[np.ndarray, np.ndarray]:
     last (or the first `keys`)."""
     import numpy as np
 
+    # lexsort takes its last key first; a run begins where the key differs from the one before
     block = block[np.lexsort(block.T[::-1])]
     key = block[:, : keys or block.shape[1] - 1]
     new = np.ones(len(block), bool)
@@ -428,8 +433,7 @@ def _ends(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, np.append(first[1:], len(start))
 
 
-# ---- are they the same?
-# ------------------------------------------------------------------------------------------------------
+# ---- verification of proposed pairs --------------------------------------------------------------
 
 
 def alike_texts(row_of: Callable[[int], Sample], pairs: np.ndarray, threshold: float) -> Iterator[Verdict]:

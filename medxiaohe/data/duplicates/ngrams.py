@@ -13,9 +13,11 @@ from medxiaohe.types import Sample
 if TYPE_CHECKING:
     import numpy as np
 
-RUN, TRIPLE = 13, 3
-MIN_TRIPLES, FEW_TRIPLES = 6, 12
-MIN_SHARE, MIN_SHARE_OF_FEW = 0.6, 0.75  # titles of a series share their first words
+RUN, TRIPLE = 13, 3  # words of an n-gram; 13 as GPT-3 (Brown et al. 2020, appendix C)
+MIN_TRIPLES, FEW_TRIPLES = 6, 12  # word triples of an item: fewer than 6 tell nothing, fewer than 12 little
+# share of an item's triples that gives it away, and that of an item with few: titles of a series share their
+# first words
+MIN_SHARE, MIN_SHARE_OF_FEW = 0.6, 0.75
 # share of an item's triples from which its words are compared, and of how many items
 MIN_HINT, MAX_HINTS = 0.12, 6
 
@@ -59,9 +61,11 @@ class Grams:
     def _specific(self, line: str, template: np.ndarray) -> np.ndarray:
         import numpy as np
 
+        # words that no triple of the template covers are the item's own
         own = np.ones(len(overlap.words(line)), bool)
         for start in np.flatnonzero(np.isin(overlap.grams(line, TRIPLE), template)):
             own[start : start + TRIPLE] = False
+        # prefix sums: before[i + n] - before[i] own words in the n-gram at i; more than half must be own
         before = np.concatenate([[0], np.cumsum(own)])
         hashes = overlap.grams(line, self.length)
         return (
@@ -74,6 +78,7 @@ class Grams:
         """Sort the n-grams of all parts into one index; nothing can be found before."""
         import numpy as np
 
+        # inverted index: hashes ascending, with the number of the part that each belongs to
         sizes = np.array([len(hashes) for hashes in self._sets], np.int64)
         flat = np.concatenate(self._sets) if self._sets else np.empty(0, np.uint64)
         order = np.argsort(flat, kind="stable")
@@ -104,6 +109,7 @@ class Grams:
         hit = np.flatnonzero(right > left)
         if not len(hit):
             return None, 0.0
+        # containment of each part: its n-grams that are in the text over all it has
         owners, counts = np.unique(
             np.concatenate([self._owners[left[i] : right[i]] for i in hit]), return_counts=True
         )
@@ -138,9 +144,11 @@ class Grams:
         hit = np.flatnonzero(count)
         if not len(hit):
             return []
+        # one entry for each word of the text at which an n-gram of a part starts, with that part
         starts = np.repeat(hit, count[hit])
         owners = np.concatenate([self._owners[remaining[i] : remaining[i] + count[i]] for i in hit])
         kind = np.repeat(np.unique(mine[hit], return_inverse=True)[1], count[hit])
+        # an n-gram that occurs several times in the text counts once for a part
         _, once = np.unique(owners * (len(mine) + 1) + kind, return_index=True)
         numbers, distinct = np.unique(owners[once], return_counts=True)
         shares = distinct / self._sizes[numbers]

@@ -55,6 +55,7 @@ def grams(text: str, length: int) -> np.ndarray:
     """
     import numpy as np
 
+    # h(w_1 ... w_n) = sum of code(w_i) * FACTOR ** (n - i) modulo 2 ** 64, the high half folded into the low
     codes = word_codes(text)
     count = len(codes) - length + 1
     if count < 1:
@@ -116,6 +117,7 @@ def bands(text: str, length: int, factors: np.ndarray, mix: np.ndarray) -> list[
     """
     import numpy as np
 
+    # MinHash: place i holds the minimum over all n-grams of x * factor_i modulo 2 ** 32
     hashes = grams(text, length)
     least = np.full(len(factors), np.iinfo(np.uint32).max, np.uint32)
     if fast := _fast():
@@ -125,6 +127,7 @@ def bands(text: str, length: int, factors: np.ndarray, mix: np.ndarray) -> list[
     folded = (hashes ^ (hashes >> np.uint64(32))).astype(np.uint32)
     for start in range(0, len(folded), 2048):  # bounded memory for a book
         least = np.minimum(least, (folded[start : start + 2048, None] * factors).min(axis=0))
+    # key of a band: a linear hash of its rows
     keys = (least.reshape(mix.shape).astype(np.uint64) * mix).sum(axis=1, dtype=np.uint64)
     return list((keys ^ (keys >> np.uint64(31))).tolist())
 

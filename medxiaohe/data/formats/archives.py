@@ -20,14 +20,16 @@ from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.io.packed import damage
 
 ENDINGS = (".zip", ".tar", ".tgz", ".tbz2", ".txz")
-MAX_MEMBERS, MAX_BYTES = 100_000, 8 * 2**30
+MAX_MEMBERS, MAX_BYTES = 100_000, 8 * 2**30  # members, and unpacked bytes, of any archive
 # an archive of nothing but names: beyond so many members each must take so many bytes of it, and how many may
 # be empty
 SMALL_ARCHIVE, MEMBER_BYTES, MAX_EMPTY = 10_000, 128, 1_000
 MAX_HEADER = 2**16  # bytes of a name or of the extended header of one member
-# not about the archive
+# errors of the disk, not of the archive
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
-RATIO, FLOOR, BLOCK = 100, 64 * 2**20, 2**20
+# an archive unpacks to at most RATIO times its size, or FLOOR bytes if that is more
+RATIO, FLOOR = 100, 64 * 2**20
+BLOCK = 2**20  # bytes copied at once
 # of a zip's directory: bytes of an entry without its name, of a name with its extra fields, and how far back
 # from the end of the file its end record may begin
 ENTRY, MEAN_NAME, END_REACH = 46, 210, 2**16 + 22 + 20
@@ -49,6 +51,7 @@ def extract(archive: Path, folder: Path) -> list[DeadLetter]:
     """
     letters: list[DeadLetter] = []
     size = archive.stat().st_size
+    # budgets of unpacked bytes and of members, by the size of the archive
     room = min(MAX_BYTES, max(FLOOR, RATIO * size))
     most = min(MAX_MEMBERS, max(SMALL_ARCHIVE, size // MEMBER_BYTES))
     taken, empty = set[str](), 0

@@ -19,9 +19,9 @@ from medxiaohe.data.formats.frames import save_frame
 from medxiaohe.data.readers import Rejected
 from medxiaohe.plugins import need
 
-MAX_FILE = 200 * 2**20
-MAX_PIXELS = 50_000_000
-# PS3.5 table 6.2-1; of a PN each group
+MAX_FILE = 200 * 2**20  # bytes
+MAX_PIXELS = 50_000_000  # of a frame
+# characters of a value by its representation, PS3.5 table 6.2-1; of a PN each group
 MAX_LENGTH = {
     "AE": 16,
     "AS": 4,
@@ -34,7 +34,8 @@ MAX_LENGTH = {
     "SH": 16,
     "UI": 64,
 }
-SLACK = 4  # writers pad, and exceed by a little
+SLACK = 4  # characters: writers pad, and exceed by a little
+# first bytes of programs of Windows, Linux, scripts, Java and macOS, which a preamble of 128 bytes may hide
 PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
 # the functional groups that say how a frame is shown, and what is taken of them
 GROUPS = ("PixelMeasuresSequence", "PixelValueTransformationSequence", "FrameVOILUTSequence")
@@ -113,6 +114,7 @@ def frames(
             if stored.dtype != np.uint8:
                 rgb = windows.stretch(stored, 0, float(2 ** _int(data, "BitsStored", 16) - 1))
         else:
+            # modality transform (PS3.3 C.11.1): value = slope * stored + intercept, or a table
             values = (
                 apply_modality_lut(stored, data)
                 if "ModalityLUTSequence" in data
@@ -125,6 +127,7 @@ def frames(
             values = np.asarray(values, np.float32)
             if not np.isfinite(values).all():
                 raise Rejected("not_finite", "its values are not all finite numbers")
+            # padding around the picture must not set the grey-value range: it becomes the darkest value
             padding = data.get("PixelPaddingValue")
             if (
                 padding is not None
@@ -133,6 +136,7 @@ def frames(
                 and not (stored == padding).all()
             ):
                 values[stored == padding] = values[stored != padding].min()
+            # VOI window of the file, or a preset
             if use == "voi" and not by_table:
                 center, width = (_first(about, key) for key in ("WindowCenter", "WindowWidth"))
                 grey, used = (
@@ -143,6 +147,7 @@ def frames(
             else:
                 rgb, used = windows.apply("full_range" if use == "voi" else use, np.asarray(values))
                 used["preset"] = use
+            # MONOCHROME1: low values are shown bright
             if (
                 data.get("PhotometricInterpretation") == "MONOCHROME1"
                 or data.get("PresentationLUTShape") == "INVERSE"
@@ -216,6 +221,7 @@ def _opened(path: Path) -> Any:
             "lie",
             f"it says {rows} x {columns} pixels, {frames_} frames; at most {MAX_PIXELS:,} pixels are opened",
         )
+    # bytes that rows, columns, frames, samples and bits promise, against what is there uncompressed
     needed = (
         rows
         * columns
@@ -318,6 +324,7 @@ def _spacing(data: Any) -> list[float]:
 
 def _spread(total: int, most: int) -> list[int]:
     """At most `most` places, evenly over all of them."""
+    # the middles of `most` equal parts
     return (
         list(range(total)) if total <= most else [round((k + 0.5) * total / most - 0.5) for k in range(most)]
     )

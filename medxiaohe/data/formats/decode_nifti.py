@@ -19,9 +19,9 @@ from medxiaohe.io.packed import damage
 from medxiaohe.plugins import need
 
 MAX_VOLUME = 160 * 2**20  # bytes, unpacked
-HEADER = 348
-PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
-SAMPLE = 2_000_000  # values looked at for percentiles
+HEADER = 348  # bytes of a NIfTI-1 header
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # axis across the plane, in LPS orientation
+SAMPLE = 2_000_000  # voxels of which percentiles are taken
 
 
 def prepare() -> None:
@@ -77,6 +77,7 @@ def slices(
         raise Rejected(
             "not_finite", "the place of its voxels (affine, spacing) is not finite and positive", 0
         )
+    # NIfTI stores voxels with the first axis fastest (Fortran order)
     values = np.frombuffer(data, header.get_data_dtype(), offset=start, count=int(np.prod(shape))).reshape(
         shape, order="F"
     )
@@ -87,6 +88,7 @@ def slices(
         raise Rejected("unsupported", f"{len(shape)} dimensions, three are needed")
     if values.dtype.kind not in "iuf":
         raise Rejected("unsupported", f"voxels of {values.dtype} are not grey values")
+    # permute and flip the axes to LPS; spacings follow their axes
     turn = ornt_transform(io_orientation(affine), axcodes2ornt("LPS"))
     values = apply_orientation(values, turn)  # axes: to the left, to the back, to the head
     order = [int(np.flatnonzero(turn[:, 0] == axis)[0]) for axis in range(3)]
@@ -95,6 +97,7 @@ def slices(
         (1.0 if scaling[0] is None else float(scaling[0])),
         (0.0 if scaling[1] is None else float(scaling[1])),
     )
+    # grey-value range of the whole volume from a regular sample: value = slope * stored + intercept
     subset = values.reshape(-1)[:: max(1, values.size // SAMPLE)].astype(np.float32) * np.float32(
         slope
     ) + np.float32(intercept)
@@ -111,6 +114,7 @@ def slices(
         )
         picture = picture.T if axis == 2 else picture.T[::-1]  # rows go to the back, or from the head down
         rgb, used = windows.apply(use, picture, bounds)
+        # spacing of rows, columns and slices in mm
         rest = [zooms[a] for a in range(3) if a != axis]
         used |= {
             "plane": plane,

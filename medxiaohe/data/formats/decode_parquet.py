@@ -13,7 +13,7 @@ from medxiaohe.data.readers import Rejected
 from medxiaohe.io.packed import RATIO
 from medxiaohe.plugins import need
 
-FLOOR = 64 * 2**20
+FLOOR = 64 * 2**20  # bytes that any file may unpack to
 BATCH_ROWS, BATCH_VALUES = 64, 2**21  # of a batch in memory, whichever is less
 FEW_VALUES = 2**23  # of the entries of lists; beyond these a file has at most RATIO a byte
 SMALL_ROWS = 100_000  # beyond these a file needs a byte for each row

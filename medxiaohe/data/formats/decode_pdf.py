@@ -12,10 +12,11 @@ from medxiaohe.data.formats import frames
 from medxiaohe.data.readers import Rejected
 from medxiaohe.plugins import need
 
-MAX_FILE, MAX_PAGES, MAX_IMAGES, MAX_PIXELS = 200 * 2**20, 5000, 50, 20_000_000
-MIN_SIDE = 64  # smaller pictures are logos and rules
+MAX_FILE, MAX_PAGES = 200 * 2**20, 5000  # bytes, and pages of a file
+MAX_IMAGES, MAX_PIXELS = 50, 20_000_000  # pictures of a page, and pixels of a picture
+MIN_SIDE = 64  # pixels; smaller pictures are logos and rules
 CAPTION = re.compile(r"^\s*(?:Figure|FIGURE|Fig\.?|FIG\.?)\s*(?:S?\d+)\s*[.:|]?\s", re.MULTILINE)
-MAX_CAPTION = 1500
+MAX_CAPTION = 1500  # characters
 _reader: Any = None
 
 

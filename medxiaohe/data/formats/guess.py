@@ -27,7 +27,7 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.io.packed import PACKED
 
 PUBLISHED = "samples"  # not a reader: rows as medxiaohe writes them
-LOOKED_AT, HEAD_ROWS = 50, 20  # files of a folder, and rows of a file
+LOOKED_AT, HEAD_ROWS = 50, 20  # files of a folder, and rows of a file, that are read for a guess
 ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 # ending -> reader, where the ending is all there is to know
 BY_ENDING = {".pdf": "pdf", ".html": "html", ".htm": "html", ".npz": "npz", ".textgrid": "textgrid"}
@@ -39,8 +39,8 @@ XML_MARKS = (  # the first mark in the head of an .xml file -> its reader
     (b"<article", "pmc_xml"),
     (b"<annotation", "voc_xml"),
 )
-ROOT_DEPTH = 2  # folders below the data's parent in which the root of the images is looked for
-MAX_FOLDERS = 200
+ROOT_DEPTH = 2  # folders below the data's parent in which the root of the images is searched for
+MAX_FOLDERS = 200  # folders that are searched
 
 
 @dataclass(frozen=True)

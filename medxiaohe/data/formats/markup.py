@@ -11,7 +11,7 @@ from typing import Any
 from medxiaohe.data.formats import files
 from medxiaohe.data.readers import Rejected
 
-MAX_XML, MAX_DEPTH, BLOCK = 64 * 2**20, 200, 2**16
+MAX_XML, MAX_DEPTH, BLOCK = 64 * 2**20, 200, 2**16  # bytes of a file, levels, bytes parsed at once
 
 
 def parsed(file: Path) -> xml.Element:

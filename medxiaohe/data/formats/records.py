@@ -24,7 +24,7 @@ from medxiaohe.plugins import nearest
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 MAX_JSON = 64 * 2**20  # bytes of a .json file, which is parsed whole
-PARQUET_MIB = ARROW_MIB = 1024
+PARQUET_MIB = ARROW_MIB = 1024  # memory of the child process that decodes
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from medxiaohe import threads
 from medxiaohe.data.readers import CODES, Rejected
 from medxiaohe.errors import MissingExtra
 
+# memory of a child; seconds from row to row, and more for the imports of a fresh child
 MEMORY_MIB, SECONDS, START_SECONDS = 300, 5.0, 120.0
 MAX_ROW = 64 * 2**20  # bytes of one answer
 _children: dict[tuple[int, str, int], _Child] = {}
@@ -243,6 +244,7 @@ def _limit(memory_mib: int) -> None:
             for key, _, value in (line.partition(":") for line in file)
             if key in ("VmData", "VmRSS")
         }
+    # RLIMIT_DATA counts reserved memory: what is reserved now, plus what may become resident, 32 MiB at least
     limit = now["VmData"] + max(memory_mib * 2**20 - now["VmRSS"], 32 * 2**20)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

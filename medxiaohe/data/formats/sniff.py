@@ -14,7 +14,7 @@ DELIMITERS = (",", ";", "\t", "|")
 # encodings before UTF-8 of the languages that scoring reads, the likeliest first
 LEGACY = ("cp1252", "gb18030", "big5", "shift_jis", "cp949", "cp1250", "cp1251")
 SAME_CHAOS = 0.02  # charset-normalizer's share of unlikely characters, 0 to 1
-HEAD_BYTES, HEAD_ROWS = 64 * 1024, 50
+HEAD_BYTES, HEAD_ROWS = 64 * 1024, 50  # bytes and rows from which delimiter and encoding are guessed
 MARKS = {  # byte-order mark -> encoding
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",

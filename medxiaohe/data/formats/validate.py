@@ -160,7 +160,7 @@ def _wrong(image: ImageRef) -> str:
 
 
 def _file(image: ImageRef) -> ImageRef:
-    """What is inside the data file is looked at as the read stage keeps it."""
+    """The reference to an image; one inside the data file is stored as the read stage does."""
     from medxiaohe.data.formats.embedded_images import unpacked
 
     return replace(image, uri=unpacked(image.uri)) if image.uri.startswith("data:") else image

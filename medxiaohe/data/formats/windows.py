@@ -24,7 +24,7 @@ CT_WINDOWS: Mapping[str, tuple[float, float]] = {
     "mediastinum": (50, 350), "liver": (30, 150),
 }  # fmt: skip
 THREE = ("lung", "soft_tissue", "bone")
-PERCENTILES = (0.5, 99.5)
+PERCENTILES = (0.5, 99.5)  # 1 % of the values are clipped: metal and noise do not set the range
 PRESETS = (
     "auto",
     "ct_three_window",
@@ -105,6 +105,7 @@ def stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """
     import numpy as np
 
+    # y = (x - low) * 255 / (high - low), rounded and clipped
     scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(
         255 / (high - low) if high > low else 0
     )
@@ -129,6 +130,7 @@ def apply(
     import numpy as np
 
     if preset == "ct_three_window":
+        # one window for each channel: lung in red, soft tissue in green, bone in blue
         channels = [window(values, *CT_WINDOWS[name]) for name in THREE]
         return np.stack(channels, axis=-1), {
             "preset": preset,

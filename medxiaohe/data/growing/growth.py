@@ -229,6 +229,8 @@ class Growth:
     def _merge_layers(self) -> None:
         ids = sorted(self.parents)
         names = [self.entities[id].name for id in ids]
+        # new entities below one parent are merged where the similarity of their names is at most 0.05 below
+        # that of spellings of one concept
         least = cluster.LEAST[self.near is not None] - 0.05
         may = {
             (min(ids[a], ids[b]), max(ids[a], ids[b])) for a, b in cluster.near_pairs(names, self.near, least)

@@ -23,9 +23,9 @@ from medxiaohe.tools.toolbox import bind
 from medxiaohe.types import Evidence, Message, Model, Prompt, Tool, Trace
 
 DECIDE = re.compile(r"\s*Thought:[ \t]*(?P<thought>\S[^\n]*)\n+Decide:[ \t]*(?P<option>\d{1,2})\.?\s*")
-NUM_FOUND = 3  # passages a search shows
-MAX_PASSAGE = 600  # characters of one
-TOGETHER = 16
+NUM_FOUND = 3  # passages that a search returns
+MAX_PASSAGE = 600  # characters of a passage
+TOGETHER = 16  # conflicts of a batch
 
 ASK = """\
 {question}
