@@ -2,7 +2,7 @@
 
     samples.jsonl   what stays; `annotations.alignment` says what was checked
     dropped.jsonl   {id, source, stage, reason, detail}
-    coverage.json, and, where the corpus has them, contamination.json, nodes.jsonl and items.jsonl as they are
+    coverage.json; contamination.json, nodes.jsonl and items.jsonl are copied where the corpus has them
 
 First rules over names, sides and the tree, and a similarity as a rank among other rows; then a judge: any
 Model, which sees the picture where there is one. The judge is asked about mismatches planted in the rows

@@ -68,6 +68,8 @@ class ClassifySettings:
 
 @dataclass(frozen=True, slots=True)
 class Label:
+    """The label of a text, and where it came from."""
+
     id: str
     label: bool
     round: int

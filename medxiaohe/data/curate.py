@@ -1,9 +1,9 @@
 """Stage data.curate: what must not be trained on goes, and each row that goes has a reason.
 
-Documents are put into one form; then, in this order: rows of held-out splits, and rows that share a patient
-or study with one; filters; rows that give away a test item of a task named in `against`; exact duplicates;
-near-duplicates. The first reason found is the one given. All of it is done over shards, by workers or on Ray,
-to the same bytes, and goes on after a kill.
+Documents are normalised; then rows are dropped in this order: rows of held-out splits, and rows that share a
+patient or study with one; filters; rows that give away a test item of a task named in `against`; exact
+duplicates; near-duplicates. The first reason is recorded. Shards are processed by workers or on Ray, to the
+same bytes, and a killed run resumes.
 
 samples.jsonl, dropped.jsonl {id, source, reason, detail}, contamination.json (pairs side by side),
 coverage.json

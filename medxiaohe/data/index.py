@@ -7,9 +7,9 @@ graph.sqlite, store.json                  kind graph: see retrieval/graph.py
 The documents are the `corpus` stage's samples, or those of `path`: a JSON lines file of passages {"id",
 "text", "source", "license", "date", "level", "image"} or of Samples, asset:open_medicine, or abstracts of
 asset:pubmed_2020 and asset:pubmed_2021. A graph has the facts of
-the `tree` stage, of asset:cmekg, or of both. What another reader reads goes through data.read first, which
-counts and lists what cannot be used. The stage stands in `data` because a file at the top of a folder of
-stages is a stage, and those of `retrieval` are libraries that tools import.
+the `tree` stage, of asset:cmekg, or of both. Files of other readers are read by data.read first, which
+counts and lists rejected rows. The stage is in `data` because a file at the top of a folder of stages is a
+stage, and those of `retrieval` are libraries that tools import.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ coverage.json    how many samples mention each entity
 
 The texts are the `corpus` stage's, or JSONL files: of Samples, or of rows with `text` and perhaps `id`. The
 shards are linked in this process, by worker processes or on Ray, to the same bytes; a run that was killed
-goes on after the last finished shard.
+resumes after the last finished shard.
 """
 
 from __future__ import annotations

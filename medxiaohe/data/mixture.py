@@ -3,16 +3,15 @@ replacement.
 
 Each source has its share of the rows: the one of `by_source`, else one in proportion to trust x (its rows) **
 quantity, for a small source that is trusted is worth more than a large one that is not (MedXIAOHE).
-`by_modality`
-gives shares of modalities, which hold together with those of sources (quotas.py). Within a cell of both, rows
-are drawn by the rarity of their entities (draw.py): with `temperature` 1 the corpus stays as it is, larger
+`by_modality` gives shares of modalities, which hold together with those of sources (quotas.py). Within a cell
+of both, rows are drawn by the rarity of their entities (draw.py): `temperature` 1 is uniform sampling, larger
 values lift rare entities, and with T -> infinity every entity weighs the same.
 
 documents.jsonl for pretraining, instructions.jsonl for fine-tuning, prompts.jsonl for reinforcement learning:
 the prompts are drawn first, from rows of tasks, at most half of each task's, and are never among the
-instructions. index.jsonl {kind, source, row, seed, id, modality, place} says which row of the data stands
-where, in the order of the files: whoever trained on the first n rows goes on at n. The same data, settings
-and seed give the same index, whatever the workers.
+instructions. index.jsonl {kind, source, row, seed, id, modality, place} lists the rows of the data in the
+order of the files: training that stopped after n rows resumes at n. The same data, settings and seed give the
+same index, whatever the workers.
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 once.
 
 samples.jsonl   what was read; ids start with the name of their source
-dead.jsonl      rows that cannot be used, each with where it stands, why, a code, the hash of its bytes and
+dead.jsonl      rejected rows, each with its location, the reason, a code, the hash of its bytes and
                 their offset
                 read = written + dropped + dead; dropped are rows of another split than the one asked for
 coverage.json   how many samples mention each entity
 
 A source is read as one part, or its files as several (read_parts.py), by worker processes or on Ray, to the
-same bytes. A run that was killed goes on after the last part that was finished.
+same bytes. A run that was killed resumes after the last finished part.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 stratified (Med-RwR, arXiv 2510.18303).
 
     samples.jsonl        the questions that were kept, source synth_reconstructed
-    clusters.jsonl       {id, cluster, cosine, chosen}: where each row of the corpus stands
+    clusters.jsonl       {id, cluster, cosine, chosen}: the cluster of each row of the corpus
     strata.jsonl         {id, right, judged, stratum}: share of right answers of each model; the stratum is
                          always, sometimes, never or unjudged
     refused.jsonl        {id, reason, detail}: rows whose question was not kept

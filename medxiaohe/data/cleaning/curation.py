@@ -1,5 +1,5 @@
-"""The work of data.curate over shards: who is held out, which rows stay on their own account, which are
-copies, what is written."""
+"""Shard jobs of data.curate: collect held-out patients and studies, filter and decontaminate rows, verify
+proposed duplicates, write the output."""
 
 from __future__ import annotations
 

@@ -26,6 +26,8 @@ MAX_WORDS = 2000  # of a text that are read
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
+    """A logistic regression over hashed features."""
+
     weights: np.ndarray  # (SIZE,) float32
     bias: float
 

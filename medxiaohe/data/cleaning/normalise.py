@@ -1,5 +1,5 @@
-"""Texts in one form: what typesetting, web pages and copying left in them goes, before any rule looks at them
-(layer 2).
+"""Normalise the texts of documents: remove what typesetting, web pages and copying left in them, before any
+filter reads them.
 
 Unicode is composed (NFC), ligatures and full-width Latin are letters again, characters that nobody sees are
 dropped, all kinds of space are one, three or more empty lines are one, and lines that belong to a web page or

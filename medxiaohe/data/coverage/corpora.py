@@ -1,5 +1,5 @@
-"""A corpus to look at, whatever it is made of: the folder of a stage, or what a reader reads; streamed, bad
-rows and all.
+"""Open a corpus for counting: the folder of a stage, or what a reader reads; streamed, with its rejected
+rows.
 
 out/quickstart/curate/1        samples.jsonl of data.read or data.curate
 corpus/medquad                 the reader is guessed from the first file that is known
@@ -30,6 +30,8 @@ MARKS = {  # bytes that occur once for each row in the files of a reader, for th
 
 @dataclass(frozen=True)
 class Corpus:
+    """A corpus with the reader that reads it."""
+
     reader: str
     path: str
     options: Mapping[str, Any] = field(default_factory=dict)  # of the reader, as guessed
@@ -186,7 +188,7 @@ def _published(path: Path) -> Iterator[Sample | DeadLetter]:
         if not number:
             raise
         yield DeadLetter(f"{path.name}:{number + 1}", str(error))
-    except packed.damage() as error:  # what stands before it is read
+    except packed.damage() as error:  # rows before the damage are read
         yield DeadLetter(f"{path.name}:{number + 1}", f"the file breaks off: {error}")
 
 

@@ -1,4 +1,5 @@
-"""What a corpus has about each entity of a tree: three counts that are kept apart (MedXIAOHE), streamed.
+"""Count what a corpus says about each entity of a tree: mentions, evidence and reviewed items, kept apart
+(MedXIAOHE); streamed.
 
 mentions    documents, and places in their texts, that name it. To be named is not to be explained.
 evidence    passages whose title names it: the first line of a document, or the question of an instruction,

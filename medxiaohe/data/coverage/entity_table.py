@@ -1,4 +1,4 @@
-"""The counts of data.coverage as a table, an entity a row, and as a summary by kind, layer and rarity."""
+"""Tabulate the counts of data.coverage: one row an entity, and a summary by kind, layer and rarity."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Coverage:
+    """Counts of one corpus or two, by number of the entity, with what the tree says about it."""
+
     tree: Tree
     rollup: Rollup
     below: array[int]  # entities below, itself included

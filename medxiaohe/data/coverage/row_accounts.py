@@ -1,4 +1,4 @@
-"""Every row of a run is accounted for: read = written + dropped (by reason) + dead-lettered."""
+"""Account for every row of a run: read = written + dropped (by reason) + dead (rejected rows, by code)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Sets of terms to compare (AMCS), from whatever has names: a tree, a text file, a vocabulary, a gold
-set.
+"""Read sets of terms to compare (AMCS) from a tree, a text file, a vocabulary or a gold set.
 
 What may be written, and what it means:
 
@@ -38,6 +37,8 @@ BLOCK = 8192  # terms that are encoded and stored together
 
 @dataclass(frozen=True)
 class TermSet:
+    """Distinct terms under a name."""
+
     name: str
     terms: tuple[str, ...]  # each once, whatever its case, as first written
 

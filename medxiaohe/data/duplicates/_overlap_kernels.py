@@ -1,5 +1,5 @@
-"""What overlap.py computes, compiled (extra `fast`): the same numbers, several times as fast. Results go into
-arrays that are given."""
+"""Compiled kernels of overlap.py (numba, extra `fast`): the same numbers, several times as fast. Results are
+written into arrays of the caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One picture laid over another: from points that both have to the correlation of their local contrast.
+"""Align two pictures: from keypoints that both have to the correlation of their local contrast.
 
 The map is affine: it takes a crop, another shape of the pixels and a small rotation. It starts from points
 that agree on a scale and a shift, and is refined by the Gauss-Newton method on the local contrast (Lucas and

@@ -1,4 +1,4 @@
-"""Codes with the numbers of what they belong to, looked up while more are added.
+"""Index hash codes with the numbers of their owners; codes are added between searches.
 
 Sorted runs, as in a log-structured merge tree (O'Neil et al. 1996): new codes wait in a small buffer, a full
 buffer becomes a run, and runs of like size are merged. Adding n codes costs about n log n, looking codes up

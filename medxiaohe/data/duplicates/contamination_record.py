@@ -1,5 +1,5 @@
-"""contamination.json of data.curate, which stages between it and the mixture hand on: training asks for it
-(train/loop/contamination_check.py)."""
+"""Read and write contamination.json of data.curate, which later stages carry to the mixture: training
+requires it (train/loop/contamination_check.py)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Two texts that are nearly the same and yet say something else: a case with another side, number, dose,
-drug, denial or answer is no copy of the first, but the row that teaches the difference.
+"""Tell contrasts from copies: of two nearly identical texts with another side, number, dose, drug, denial or
+answer, the second is no duplicate, but the row that teaches the difference.
 
     differ("... 2.5 mg a week ...", "... 25 mg a week ...")      -> "numbers"
 """

@@ -1,4 +1,5 @@
-"""Does a training row give away an item of a test split? Text, image, patient and study are compared.
+"""Decontaminate training rows: find the item of a test split that a row gives away, by text, image, patient
+or study.
 
 text     a run of 13 words in common (Brown et al. 2020, GPT-3, appendix C), or 60 % of the item's word
          triples (75 % when
@@ -12,9 +13,9 @@ Only words that tell one item from the others count. Word triples that occur in 
 studies (and in more than one) are its template ("Does this chest X-ray show pneumonia?"), and an n-gram
 counts when more than half of its words lie outside of it; the lines with the options are left out. In a
 task that asks one thing of many terms ("What kind of term is 'nasion'?", with the same options for all) the
-term must be there as it is: no typing error is forgiven on the word that tells two terms apart. A question
+term must occur exactly: no typing error is forgiven on the word that tells two terms apart. A question
 about an image gives nothing away without the image: its text counts only in tasks of ten studies or more,
-where a template can be told, and never by equality. Answers of eight words or more, reports say, are
+where a template can be recognised, and never by equality. Answers of eight words or more, reports say, are
 compared too.
 
 Ids are compared as written. One of six characters or more (a PMID, "person1453") means the same everywhere; a
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_TEMPLATE_SHARE = 0.01  # of a task's studies: a word triple that more of them have is its template
-MIN_STUDIES = 10  # of a task whose template can be told
+MIN_STUDIES = 10  # of a task whose template can be recognised
 MIN_ANSWER_WORDS = 8  # of an answer that is compared too
 MIN_WORDS = 8  # of a question, its options aside, of which edited copies are searched for
 MIN_WORDS_ASKED = 3  # of a question that counts with half of its options
@@ -256,7 +257,7 @@ class TestItems:
 
     def _is_of_another(self, part: Part, sample: Sample) -> bool:
         """Whether the same question is asked of something else: of a task that asks all its items in the same
-        words, what an item is about must be there as it is, and nothing beside it."""
+        words, exactly the words that an item is about must occur, and no others."""
         if part.item.source not in self._of_terms:
             return False
         weights = self._weights[part.item.source]
@@ -280,9 +281,12 @@ class TestItems:
         )
 
     def _triples_in(self, part: Part, text: str) -> tuple[float, int, float]:
-        """Which share of an item's word triples is in the text, how many it has, and the share of those that
-        are not its task's template; -1 when it has none of these, and 0 when it has one, which is too little
-        to go by."""
+        """Compute the share of an item's word triples that a text has.
+
+        Returns:
+            The share of all triples, their number, and the share of those that are not the task's template:
+            -1 when the item has none of these, and 0 when it has one, which is too few.
+        """
         import numpy as np
 
         theirs = np.unique(np.concatenate([overlap.grams(line, TRIPLE) for line in part.lines]))

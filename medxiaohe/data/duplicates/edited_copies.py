@@ -1,9 +1,9 @@
-"""Is an edited copy of a text inside another one? Words are compared one by one, so that typing errors,
+"""Find an edited copy of a text inside another one. Words are compared one by one, so that typing errors,
 synonyms, a changed clause and another order of the options leave most of them.
 
-A word counts for as much as it tells the items of its task apart (the logarithm of how few have it), and is
-found in the place where the two texts share the most word triples when it is there as it is or with one
-letter dropped, doubled, changed or swapped.
+A word is weighted by how well it tells the items of its task apart (inverse document frequency). It counts in
+the window where the two texts share the most word triples, exactly or with one letter dropped, doubled,
+changed or swapped.
 """
 
 from __future__ import annotations

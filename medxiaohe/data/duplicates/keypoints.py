@@ -1,4 +1,4 @@
-"""Points of a picture that its copies have too, with what surrounds them in 20 numbers and as codes.
+"""Detect keypoints of a picture that its copies have too, with descriptors of 20 numbers and hash codes.
 
 Points are extrema over place and scale of differences of Gaussians (Lowe 2004, section 3), of the local
 contrast, so that another window, brightness or inverted grey values leave them where they are. What surrounds

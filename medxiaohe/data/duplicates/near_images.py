@@ -1,6 +1,6 @@
-"""The same image again: resized, re-encoded, turned by a few degrees, cropped by up to 15 % at each edge,
-mirrored, upside down, with inverted grey values, another window or brightness, or as a picture of a panel of
-two.
+"""Find near-identical images: resized, re-encoded, turned by a few degrees, cropped by up to 15 % at each
+edge, mirrored, upside down, with inverted grey values, another window or brightness, or as a picture of a
+panel of two.
 
 Radiographs look alike: of 210,000 pairs of different patients' chest X-rays 1.3 % are within 4 bits of each
 other by a 64-bit difference hash, the usual test, and a small crop moves a copy further away than that. So an

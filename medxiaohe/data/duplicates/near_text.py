@@ -1,5 +1,5 @@
-"""Duplicates within a corpus of any size: the first of its kind is kept, so the order of the sources is their
-rank.
+"""Deduplicate a corpus of any size: the first row of each kind stays, so the order of the sources is their
+priority.
 
 Text is a near-duplicate when the Jaccard index of its word 5-grams with those of a kept row reaches
 `threshold` and the two do not differ in a number, side, drug, denial or answer (contrasts.py; MinHash with
@@ -7,10 +7,9 @@ Text is a near-duplicate when the Jaccard index of its word 5-grams with those o
 with images is a duplicate only when both its text and its images are: a hundred radiographs with one
 question are a hundred rows, and so are twenty questions about one radiograph.
 
-Each shard leaves the signatures of its rows (`Signatures`). What two rows have in common is found by sorting:
-signatures go into parts on disk by their first bits, a part at a time is sorted in memory, and equal ones lie
-side by side. Only the pairs proposed are read again and compared, over shards. The driver holds a byte a row
-and 24 bytes a duplicate.
+Each shard stores the signatures of its rows (`Signatures`). Equal signatures are found by an external sort:
+they are partitioned on disk by bits of the key, and one part at a time is sorted in memory. Only the proposed
+pairs are read again and compared, over shards. The driver needs one byte a row and 24 bytes a duplicate.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ PART_BYTES = 64 << 20  # of signatures that are sorted in memory at once
 
 
 class Signatures:
-    """Of the rows of a shard: what tells copies. `save` leaves arrays in signatures.npz:
+    """Signatures of the rows of a shard, by which copies are found. `save` writes arrays to signatures.npz:
 
     keys (n, 2): hash of words, answer and images; places (n): byte in survivors.jsonl; rows (n): number in
     the shard; bands (m, BANDS) of the rows `banded` (m); groups (k, 2): hash of the words of the rows
@@ -139,7 +138,7 @@ def _key(sample: Sample, text: str, *, with_images: bool = False) -> bytes:
 
 
 class Kept:
-    """The rows that the shards left, each by its number in the whole corpus."""
+    """The rows that stayed after `check_shard` of all shards, each by its number in the corpus."""
 
     def __init__(self, folders: Sequence[Path]):
         import numpy as np
@@ -224,8 +223,8 @@ def _places(folder: str) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A row that goes, and for which one: `value` is the share of shared 5-grams, or the correlation of the
-    images."""
+    """A row that is dropped as a duplicate of the row `of`: `value` is the Jaccard index of their word
+    5-grams, or the correlation of the images."""
 
     row: int
     reason: str  # exact_duplicate, near_duplicate_text or near_duplicate_image

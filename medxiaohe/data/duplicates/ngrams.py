@@ -1,5 +1,4 @@
-"""The parts of test items, which of their words are their own and which are their task's template, and an
-index of word n-grams."""
+"""Split test items into parts, tell their own words from their task's template, and index word n-grams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts as words and as hashes of word n-grams: what finding duplicates and test items in a corpus rests on.
+"""Tokenise texts and hash word n-grams, for the search of duplicates and test items.
 
 Hashes are 64 bits, the same on every machine and in every process.
 """
@@ -154,7 +154,7 @@ def excerpt(text: str, first: int, end: int) -> str:
         end: index after the last word.
 
     Returns:
-        The excerpt; "..." stands for more than 20 characters before it.
+        The excerpt, with "..." in place of more than 20 characters before it.
     """
     text = readable(text)
     marks = list(WORD.finditer(text.casefold()))

@@ -1,5 +1,4 @@
-"""Leaks made on purpose: test items verbatim, lightly edited and transformed, to measure what decontamination
-finds.
+"""Plant leaks: test items verbatim, lightly edited and transformed, to measure the recall of decontamination.
 
 An edit is light when the item can still be recognised as the same one: typing errors in one word of ten,
 synonyms, one clause replaced (a fifth of the words), the options in another order under other labels, words

@@ -1,11 +1,11 @@
-"""Texts as they are read, whatever characters they are written with: what hides a copy from a comparison of
-letters is taken out first.
+"""Normalise the characters of a text to what a reader sees: what hides a copy from a comparison of letters is
+removed.
 
     readable("Wh\u0430t is &lt; 5\u200b\uff05?")      -> "What is < 5%?"
 
 HTML entities are resolved, full-width and other compatibility forms become the plain ones (NFKC), characters
-without a width go, and Cyrillic and Greek letters that look like Latin ones are Latin in a word with Latin
-letters, and in a text that is mostly Latin.
+without a width are removed, and Cyrillic and Greek letters that look like Latin ones become Latin in a word
+with Latin letters, and in a text that is mostly Latin.
 """
 
 from __future__ import annotations

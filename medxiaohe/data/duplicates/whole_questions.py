@@ -1,5 +1,4 @@
-"""Whole questions, word by word, inside other texts: what a copy without an edit looks like, however short
-the question."""
+"""Find whole questions, word by word, inside other texts: unedited copies, however short the question."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Take the files out of a .zip or .tar (packed or not) and nothing else: no path outside, no link, no device,
-no surprise in size.
+"""Extract the files of a .zip or .tar (compressed or not) safely: no path outside of the folder, no link, no
+device, no decompression bomb.
 
-Reliability.md section 2: Python 3.11's tarfile writes outside its folder by default. Here names are checked,
+Python 3.11's tarfile writes outside of its folder by default. Here names are checked,
 contents are copied as bytes while they are counted, and nothing else of a member (owner, mode, link) is used.
 """
 

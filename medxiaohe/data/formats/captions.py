@@ -1,4 +1,5 @@
-"""Captions of files from a table: name of the file, with or without its folder and endings -> text."""
+"""Look up the captions of files in a table: name of the file, with or without its folder and endings ->
+text."""
 
 from __future__ import annotations
 
@@ -82,6 +83,6 @@ def key(name: str) -> str:
     """Reduce the name of a file to its stem: "scans/a.nii.gz" -> "a".
 
     Returns:
-        The name without folders and endings; a name that begins with a dot as it is.
+        The name without folders and endings; a name that begins with a dot is not changed.
     """
     return Path(name).name.partition(".")[0] if not Path(name).name.startswith(".") else Path(name).name

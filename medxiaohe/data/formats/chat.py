@@ -1,4 +1,4 @@
-"""A row of a chat layout becomes a Sample, or a DataError that says what is wrong with it.
+"""Convert a row of a chat layout to a Sample, or raise a DataError that says what is wrong with it.
 
     {"messages": [{"role": "user", "content": "<image>\nIs there an effusion?"},
                   {"role": "assistant", "content": "Yes."}], "images": ["a.png"]}

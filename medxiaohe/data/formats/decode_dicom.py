@@ -1,7 +1,7 @@
-"""Frames of a DICOM file as 8-bit pictures, decoded in the child process of data/formats/sandbox.py.
+"""Decode frames of a DICOM file to 8-bit pictures, in the child process of data/formats/sandbox.py.
 
-What a file says about its patient does not leave this process: of the header only what the picture is
-(modality, body part, view, spacing) is told, and identifiers as hashes. Refused (reliability.md section 2):
+What a file says about its patient does not leave this process: of the header only the description of the
+picture (modality, body part, view, spacing) is passed on, and identifiers as hashes. Refused:
 lengths that swallow other elements, sizes the pixels do not have, values that are not finite, programs in the
 preamble, nesting without end.
 """
@@ -170,8 +170,8 @@ def frames(
 
 
 def _of_frame(data: Any, frame: int) -> Any:
-    """What is said of a frame: the elements of the file and, in enhanced files (PS3.3 C.7.6.16), those of the
-    shared functional groups and of its own, which go before."""
+    """Collect the elements that describe a frame: those of the file and, in enhanced files (PS3.3 C.7.6.16),
+    those of the shared functional groups and of its own, which take precedence."""
     import pydicom
 
     about = pydicom.Dataset()

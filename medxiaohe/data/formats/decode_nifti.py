@@ -1,4 +1,4 @@
-"""Slices of a NIfTI volume as 8-bit pictures, decoded in the child process of data/formats/sandbox.py.
+"""Decode slices of a NIfTI volume to 8-bit pictures, in the child process of data/formats/sandbox.py.
 
 The header says how many bytes there must be; exactly those are unpacked, and none when they are more than fit
 (a .nii.gz of one MiB may hold one GiB: docs/reliability.md).

@@ -1,4 +1,4 @@
-"""Images and labels of a NumPy archive, decoded in the child process of data/formats/sandbox.py; objects
+"""Decode images and labels of a NumPy archive, in the child process of data/formats/sandbox.py; objects
 (pickles) are refused."""
 
 from __future__ import annotations

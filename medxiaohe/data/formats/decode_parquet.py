@@ -1,5 +1,5 @@
-"""Rows of a Parquet file, decoded in the child process of data/formats/sandbox.py; bytes, such as pictures,
-become data: URIs."""
+"""Decode the rows of a Parquet file, in the child process of data/formats/sandbox.py; bytes, such as
+pictures, become data: URIs."""
 
 from __future__ import annotations
 

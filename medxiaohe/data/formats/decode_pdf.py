@@ -1,4 +1,4 @@
-"""Pages of a PDF: their text, figures and captions, decoded in the child process of
+"""Extract text, figures and captions of the pages of a PDF, in the child process of
 data/formats/sandbox.py."""
 
 from __future__ import annotations

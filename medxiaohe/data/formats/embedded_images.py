@@ -1,4 +1,4 @@
-"""Pixels that live inside a data file are kept as files of their own, named by their content, in the cache of
+"""Store images that are embedded in data files as files of their own, named by their content, in the cache of
 medxiaohe."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Files of a corpus, read within limits: nothing unpacks without end, and one bad line or file does not end
-the others.
+"""Read the files of a corpus within limits: compressed files unpack to a bounded size, and one damaged line
+or file does not end the others.
 
     for file in files(path, ".jsonl"):
         for line in lines(file):              # a Line, or a DeadLetter with code, hash and byte offset
@@ -126,6 +126,8 @@ def inside(name: str, folder: Path, base: Path | None = None) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """A line of a text file."""
+
     number: int  # from 1
     offset: int  # bytes, in the unpacked file
     text: str

@@ -1,4 +1,4 @@
-"""Frames of a file that a decoder kept as pictures: what the readers of DICOM and NIfTI share."""
+"""Save, group and show frames that a decoder yields: shared by the readers of DICOM and NIfTI."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def shown(rows: Iterable[Row], words: Callable[[Row], str]) -> list[Part]:
 
     Args:
         rows: of a decoder, one a frame.
-        words: what is said of a frame; "": nothing.
+        words: gives the text about a frame; "": none.
 
     Returns:
         Each picture, followed by its words.

@@ -1,4 +1,4 @@
-"""XML within limits: no entities of its own, no endless nesting, a size cap; and the text below an
+"""Parse XML within limits: no entities of its own, bounded nesting and size; and join the text below an
 element."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pictures of other people are unpacked for the first time in a child process with limits.
+"""Decode untrusted pictures for the first time in a child process with limits.
 
 A decoder that a file makes crash, loop or grow takes the child with it, and the row is a rejected row. What
 got through is opened in this process later on, by the digest of its bytes: another file under its name is an

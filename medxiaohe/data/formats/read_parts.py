@@ -1,4 +1,4 @@
-"""A source is read in parts, and what the parts leave is put together: the same rows however it was divided.
+"""Divide sources into parts and join their results: the same rows however a source is divided.
 
 Files of a folder are read in several parts where the reader says that none says anything about another
 (`APART`, the endings of its files) and the source has no limit. An id that two parts have is a row of the
@@ -33,6 +33,8 @@ COUNTED = ("read", "documents", "instructions", "images")
 
 @dataclass(frozen=True)
 class Part:
+    """A source, or some of its files, read as one job."""
+
     source: int  # its number
     files: tuple[str, ...] = ()  # () is all there is
     num_bytes: int = 1
@@ -134,7 +136,7 @@ def _apart(source: Source) -> list[Path]:
     try:
         return files.files(path, *endings) if endings and path.is_dir() else []
     except DataError:
-        return []  # said by the reader itself
+        return []  # the reader reports it
 
 
 def _size(source: Source) -> int:

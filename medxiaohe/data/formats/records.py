@@ -1,8 +1,8 @@
-"""Rows of row-like files as plain objects, each with its place: .jsonl, .json, .csv, .tsv (packed or not) and
-.parquet.
+"""Read the rows of .jsonl, .json, .csv, .tsv (compressed or not) and .parquet files as plain objects, each
+with its place.
 
 A row that is not one is a DeadLetter; what comes after it is still read. JSON is the standard one: no NaN, no
-number too large to keep, no key twice, no half of a surrogate pair (reliability.md section 2).
+number too large to keep, no key twice, no half of a surrogate pair.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ PARQUET_MIB = ARROW_MIB = 1024  # memory of the child process that decodes
 
 @dataclass(frozen=True, slots=True)
 class Record:
+    """A row of a file with its place."""
+
     where: str  # "name:3"; rows of JSON and CSV are numbered by their line
     row: Mapping[str, Any]
     offset: int | None = None

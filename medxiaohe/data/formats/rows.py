@@ -1,4 +1,4 @@
-"""Rows of any layout become samples: chats, prompts with completions, questions with answers, documents.
+"""Convert rows of any layout to samples: chats, prompts with completions, questions with answers, documents.
 
 One set of options for all readers of rows, and one order in which a row is understood:
 
@@ -35,7 +35,7 @@ class RowOptions:
         split: for rows that state none.
         license: for rows that state none.
         keep: columns that are copied to `Sample.meta`.
-        allow_outside: folders beside the data's own from which rows may name images.
+        allow_outside: further folders, outside of the data's own, in which rows may name images.
     """
 
     columns: Mapping[str, Any] | None = None
@@ -151,7 +151,7 @@ def samples(
         within: folders that rows may name images in.
 
     Yields:
-        Samples; a row that is none is a DeadLetter.
+        Samples; a row that cannot be converted is a DeadLetter.
     """
     for record in records:
         yield record if isinstance(record, DeadLetter) else sample_of(record, folder, options, within)

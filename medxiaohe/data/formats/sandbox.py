@@ -1,12 +1,11 @@
-"""Decoders that hostile files could kill or bloat run in a child process with limits, and answer in lines of
-JSON.
+"""Run decoders in a child process with limits, for files that could crash or bloat them; the child answers in
+lines of JSON.
 
     for row in decode("medxiaohe.data.formats.decode_dicom:frames", file, max_frames=8): ...
 
 The child is kept from file to file (a fresh one costs a tenth of a second, a kept one milliseconds). It may
 use `memory_mib` in all, and `seconds` from one row to the next; past either, or when it dies, the caller gets
-`Rejected` with the code too_large, time or crash, and the next file gets a new child (reliability.md section
-2: 300 MiB and 5 s).
+`Rejected` with the code too_large, time or crash, and the next file gets a new child (docs/reliability.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is wrong with data before anything is trained on it: every problem with the row it stands in.
+"""Validate data before anything is trained on it: list every problem with the row that has it.
 
     report = check(path, "chat_jsonl")
 
@@ -46,6 +46,8 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Problem:
+    """One thing that is wrong with a row."""
+
     where: str
     code: str
     reason: str
@@ -53,6 +55,8 @@ class Problem:
 
 @dataclass
 class Report:
+    """Counts and problems of a file or folder."""
+
     reader: str
     path: str
     read: int = 0
@@ -223,7 +227,7 @@ def drift(path: Path, options: Mapping[str, Any] | None = None) -> Iterator[tupl
             for record in records(file, str(options.get("rows", "")), otherwise=".jsonl", **text):
                 if isinstance(record, Record):
                     yield from _changes(record, types, reported)
-        except DataError:  # the reader has said so already
+        except DataError:  # the reader has reported it already
             continue
 
 

@@ -18,7 +18,7 @@ NIFTI = (".nii", ".nii.gz")
 
 def picture(path: Path) -> ImageRef:
     """Convert the file that a row names as its image: a PNG of the middle frame or slice of a DICOM or NIfTI
-    file, any other file as it is.
+    file, any other file unchanged.
 
     Args:
         path: an image file of any format; a DICOM or NIfTI file is known by its ending, so that no file

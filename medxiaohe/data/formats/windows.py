@@ -1,4 +1,4 @@
-"""From stored values to 8 bits, by modality and by name, so that training, evaluation and serving see the
+"""Convert stored values to 8 bits by modality and preset, so that training, evaluation and serving see the
 same picture.
 
     name, rgb = windows.apply("auto", values, modality="CT")     # uint8 of height x width x 3

@@ -1,5 +1,5 @@
-"""New entities on their way into a tree: concepts, drop rules, kinds, parents, conflicts, merging
-(MedXIAOHE); for data.attach."""
+"""Attach new entities to a tree: cluster concepts, apply drop rules, classify kinds, rank parents, resolve
+conflicts, merge (MedXIAOHE); for data.attach."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ FOLDS, NUM_QUERIES = 2, 1500
 
 @dataclass(frozen=True)
 class Rules:
+    """The rules by which new entities are kept or dropped."""
+
     kinds: tuple[str, ...]  # that new entities may have
     min_mentions: int
     min_entities: int
@@ -36,7 +38,7 @@ class Rules:
 
 
 class Growth:
-    """New entities on their way into the tree; every one ends in `attached`, `merges` or `dropped`."""
+    """Attaches new entities to the tree; each of them ends in `attached`, `merges` or `dropped`."""
 
     def __init__(
         self, rules: Rules, tree: Tree, passages: Mapping[str, Passage], near: Embedder | None, names: Finder

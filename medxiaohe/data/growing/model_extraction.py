@@ -1,9 +1,9 @@
-"""Entities that a model finds in passages: batches in, strict JSON out, every span checked against the
+"""Extract entities from passages with a model: batches in, strict JSON out, every span checked against the
 passage (MedXIAOHE).
 
 A reply is JSON that fits the schema, or it is shown to the model with what is wrong and asked for again
 (`models/asking.py`, which keeps the replies too: a run that was killed repeats no call). A name that does not
-stand in its passage is dropped: offsets are ours, never the model's.
+occur in its passage is dropped: offsets are computed here, never by the model.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ Give every passage once, with its number. Copy the words of an entity letter by 
 
 @dataclass(frozen=True)
 class Limits:
+    """Sizes of a call, and limits of an extraction."""
+
     batch: int = 4  # passages of one call
     retries: int = REPAIRS  # requests that show the model what is wrong with its reply
     max_calls: int = 0  # 0 is no limit; retries count

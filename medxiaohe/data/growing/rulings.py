@@ -1,4 +1,4 @@
-"""Conflicts about new entities, ruled on by an agent that searches the passages and the tree before it
+"""Rule on conflicts about new entities with an agent that searches the passages and the tree before it
 decides (MedXIAOHE).
 
 The model answers in a strict grammar: "Thought: ..." and then "Search: words" or "Decide: number". A last
