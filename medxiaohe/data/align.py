@@ -142,6 +142,8 @@ def _aligned(
     samples: Sequence[Sample], rules: Rules, judge: Client | None, settings: AlignSettings
 ) -> list[_Row]:
     rows = [_Row(sample, anchors.item(sample, settings.tags), notes={}) for sample in samples]
+    # rules on negation, side, sex and the tree; then ranks among the other rows; then the judge, for rows
+    # that nothing has dropped
     for row in rows:
         mismatch = rules(row.item) if settings.rules else Mismatch(checked=False)
         assert row.notes is not None
@@ -178,6 +180,7 @@ def _stand(rows: Sequence[_Row], settings: AlignSettings) -> None:
     )
     for row, value in zip(both, values, strict=True):
         assert row.notes is not None
+        # standing: share of the other rows' texts that are less similar to this row's anchor, 0 to 1
         row.notes["standing"] = round(float(value), 3)
         # the rule "unrelated" is weaker evidence than a high rank: it is taken back
         if row.reason == "unrelated" and value >= settings.least:

@@ -102,6 +102,7 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
     tasks = settings.reads({"corpus": corpus, **({"tree": tree} if tree else {})})
     stage = begin(__name__, settings, out, inputs=[file, tree, tasks], code=filters)
     pieces = stage.split([file])
+    # passes over the shards: held-out patients and studies; filters and decontamination; duplicates; output
     units = _held_out(stage, pieces)
     content = {key: value for key, value in io.to_json(settings).items() if key not in ("workers", "engine")}
     options = {
@@ -137,6 +138,7 @@ def _copies(stage: Stage, threshold: float, pieces: list[shards.Shard], checked:
     import numpy as np
 
     survivors, work = Kept(checked), stage.work
+    # a row that is an exact duplicate is not compared any more
     exact = near_text.copies(survivors, work / "parts")
     gone = np.zeros(len(survivors), bool)
     gone[exact[:, 0]] = True

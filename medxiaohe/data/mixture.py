@@ -181,6 +181,7 @@ def _planned(settings: MixtureSettings, kind: str, seen: Seen, prompts: list[Dra
     requested = getattr(settings, kind)
     if not requested:
         return _Plan({}, {})
+    # rows by cell (source, modality), without held-out ones and, for instructions, without those of prompts
     available = Counter[Cell]()
     of_kind = "documents" if kind == "documents" else "instructions"
     for (source, modality), number in seen.cells[of_kind].items():

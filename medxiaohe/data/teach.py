@@ -113,6 +113,7 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
                 counts["drafts"] += 1
                 why = reply.error if reply.value is None else two(reply.value, sample, case)
                 reason = NO_DRAFT.get(reply.status, why)
+                # of one question at most `most` drafts, no two with the same text
                 if not why and any(
                     reply.value.text == old.messages[-1].text for old in selected.get(sample.id, ())
                 ):

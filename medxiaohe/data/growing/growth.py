@@ -63,6 +63,7 @@ class Growth:
         Args:
             spans: of entities in the passages.
         """
+        # spans whose name the tree lacks, as concepts: spellings and abbreviations of one entity together
         new = [item for item in spans if not self._is_known(item.surface)]
         self.known = len(spans) - len(new)
         frequent, rare = grow.often_enough(
@@ -92,7 +93,8 @@ class Growth:
                 concept.type,
                 typed,
             )
-        counts = {id: len(spans) for id, spans in self.mentions.items()}
+        # drop kinds of which too few entities are mentioned often enough, those of the tree counted in
+        counts = {id: len(mentions) for id, mentions in self.mentions.items()}
         results, few = grow.held_types(results, self._seen(), counts, self.rules.min_entities)
         self.dropped += few
         self.entities = {item.id: item for item in results}
@@ -103,10 +105,12 @@ class Growth:
         Args:
             model: rules on conflicts; None: they stay undecided, and their entities are dropped.
         """
+        # conflicts of kind first: the parents of an entity are ranked among nodes of its kind
         for item in self.entities.values():
             if conflict := conflicts.of_kind(item, self.claimed[item.id], self.typed[item.id]):
                 self.conflicts.append(conflict)
         self._rule(self.conflicts, model)
+        # then conflicts of place, of entities whose kind is settled
         rankings = self._rankings()
         open_ = {row["id"] for row in self.rulings if row["status"] == "undecided"}
         detected = [
@@ -117,6 +121,7 @@ class Growth:
         self.conflicts += (new := [conflict for conflict in detected if conflict])
         self._rule(new, model)
         open_ = {row["id"] for row in self.rulings if row["status"] == "undecided"}
+        # parents of what no ruling decided: another new entity by name, else those that score enough
         self._below_new_ones(rankings, open_)
         for id in list(self.entities):
             if id in open_:
@@ -170,6 +175,7 @@ class Growth:
     def _rankings(self) -> dict[str, list[Parent]]:
         result: dict[str, list[Parent]] = {}
         for kind in sorted({item.kind for item in self.entities.values()}):
+            # the ranker of a kind is fitted on nodes of the tree that are taken out and put back
             nodes = [entity for entity in self.tree.entities.values() if entity.kind == kind]
             queries = [item for item in self.entities.values() if item.kind == kind]
             if sum(bool(entity.parents) for entity in nodes) < ENOUGH_TO_LEARN:
