@@ -272,8 +272,9 @@ def _judged(rows: Sequence[_Row], judge: Client, settings: AlignSettings) -> Non
 def _trusted(
     judge: Client, items: Sequence[Item], graph: Graph, rules: Rules, settings: AlignSettings
 ) -> None:
-    """JudgeFailed unless the judge calls fewer of the rows a mismatch than of the same rows with one planted,
-    and most of those."""
+    """Test the judge on planted mismatches; JudgeFailed unless it detects at least half of them, and more
+    than it reports in the same rows without.
+    """
     # pairs of a row and the same row with a planted mismatch: an unrelated text and a sibling's name in turn
     dice = random.Random(settings.seed)
     complete = [item for item in items if item.anchors and len(item.text.split()) >= anchors.BODY]

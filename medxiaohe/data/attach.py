@@ -186,7 +186,9 @@ def _extracted(
     model: Client | None,
     work: Path,
 ) -> Extraction:
-    """What all extractors find; the statistics are kept from a run that was killed, as the replies are."""
+    """Run all extractors and join their results; the statistics of a killed run are stored, as the replies
+    are.
+    """
     total = Extraction()
     for name in settings.extractors:
         if name == "model":

@@ -181,7 +181,7 @@ def _confirmed(
 
 
 def _by_entities(samples: Sequence[Sample]) -> list[bool | None]:
-    """Many names of the tree: medical; hardly any: not; between, or too short to say: None."""
+    """Label texts by the density of entities of the tree (`by_density`)."""
     return [by_density(len(sample.entities), len(overlap.words(sample.text))) for sample in samples]
 
 

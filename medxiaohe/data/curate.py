@@ -133,8 +133,9 @@ def _held_out(stage: Stage, pieces: list[shards.Shard]) -> Path:
 
 
 def _copies(stage: Stage, threshold: float, pieces: list[shards.Shard], checked: list[Path]) -> None:
-    """verdicts/SHARD.jsonl: the rows of each shard that are copies of earlier ones; exact ones first, for
-    they need no comparison."""
+    """Write verdicts/SHARD.jsonl: the rows of each shard that are copies of earlier ones; exact copies first,
+    for they need no comparison.
+    """
     import numpy as np
 
     survivors, work = Kept(checked), stage.work
@@ -189,7 +190,7 @@ def _verdicts(folders: Iterable[Path]) -> Iterator[Verdict]:
 
 
 def _by_shard(pairs: np.ndarray, survivors: Kept) -> Iterator[tuple[int, np.ndarray]]:
-    """The pairs by the shard of their later row."""
+    """Group pairs by the shard of their later row."""
     import numpy as np
 
     location = np.searchsorted(survivors.first, pairs[:, 1], "right") - 1

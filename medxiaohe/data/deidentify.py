@@ -119,7 +119,7 @@ def deidentify_shard(shard: shards.Shard, out: Path, sources: Collection[str]) -
 
 
 def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
-    """One person has one number in all texts of a row."""
+    """De-identify a row; a person has the same number in all its texts."""
     redact, spans = Redactor(), Counter[str]()
 
     def clean(text: str) -> str:
@@ -150,7 +150,7 @@ def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
 
 
 def _message(message: Message, clean: Callable[[str], str], value: Callable[[Any], Any]) -> Message:
-    """Every text in a message: what is said, what tools were asked and answered, and their evidence."""
+    """De-identify every text of a message: its parts, arguments and results of tools, and their evidence."""
     parts = tuple(_part(part, clean, value) for part in message.parts)
     return replace(message, parts=parts, error=clean(message.error))
 
@@ -168,7 +168,7 @@ def _part(part: Part, clean: Callable[[str], str], value: Callable[[Any], Any]) 
 
 
 def _evidence(evidence: Evidence, clean: Callable[[str], str]) -> Evidence:
-    """The evidence without people; of a record also without its date, its id and source redacted."""
+    """De-identify a piece of evidence; of a record also its id and source are redacted, and its date removed."""
     if evidence.kind in OF_PATIENTS:
         evidence = replace(evidence, id=clean(evidence.id), source=clean(evidence.source), date="", sha256="")
     return replace(evidence, text=clean(evidence.text))

@@ -166,7 +166,7 @@ def coverage_of(corpus: Path) -> dict[str, int]:
 def _search(
     settings: GatherSettings, graph: Graph, requested: list[Thin], rows: Rows, path: Path
 ) -> dict[str, list[dict[str, Any]]]:
-    """Items of every node; what a killed run had found is not searched for again."""
+    """Search items for every node; nodes that a killed run has finished are not searched again."""
     io.drop_torn_line(path)
     done = {row["node"]: row["found"] for row in io.read_jsonl(path)} if path.exists() else {}
     remaining = [item for item in requested if item.id not in done]

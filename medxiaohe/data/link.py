@@ -166,13 +166,13 @@ def _names(tree: str) -> Any:
 
 
 def _way(reason: str) -> str:
-    """How a mention was found, without its details."""
+    """Reduce the reason of a mention to how it was found."""
     first = reason.partition(" ")[0].rstrip(";,:")
     return first if first in WAYS else "with an abbreviation in it"
 
 
 def _row(annotation: Annotation) -> dict[str, Any]:
-    """The fields that always stand, and the others where they say something."""
+    """Convert a mention to a row: the fields of ALWAYS, and others that are not at their default."""
     row = io.to_json(annotation)
     return {
         key: value

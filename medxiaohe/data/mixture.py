@@ -94,7 +94,7 @@ class MixtureSettings:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Of one kind: what was intended for each cell, and how many rows each may give."""
+    """The plan for one kind of rows: number intended for each cell, and at most drawn from it."""
 
     intended: dict[Cell, int]
     quotas: dict[Cell, int]
@@ -292,7 +292,7 @@ def _known(settings: MixtureSettings, seen: Seen) -> None:
 
 
 class _Counted:
-    """The rows that were drawn, counted as they pass."""
+    """Counts of the rows that were drawn."""
 
     def __init__(self) -> None:
         self.kinds = Counter[str]()
@@ -336,8 +336,9 @@ def _summary(
 def _sides(
     intended: Mapping[Cell, int], realised: Mapping[Cell, int]
 ) -> dict[str, dict[str, dict[str, int]]]:
-    """Intended and realised rows by source, and by modality; without by_modality nothing is intended of a
-    modality."""
+    """Compare intended with realised rows by source and by modality; without by_modality there is no
+    intention for modalities.
+    """
     sides: dict[str, dict[str, dict[str, int]]] = {}
     for name, side in (("by_source", lambda cell: cell[0]), ("by_modality", lambda cell: cell[1])):
         plan, result = quotas.margin(intended, side), quotas.margin(realised, side)
@@ -350,10 +351,10 @@ def _sides(
 
 
 def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
-    """Share of the mentions that fall into each bucket: with uniform sampling of as many rows of each source,
-    and as drawn.
+    """Compute the share of mentions in each frequency bucket: with uniform sampling of as many rows of each
+    source, and in this mixture.
 
-    With the sources' shares the same on both sides, the difference is what balancing by entity did.
+    With the sources' shares the same on both sides, the difference is the effect of balancing by entity.
     """
     counts, before, rows = Counter[str](), defaultdict[str, float](float), Counter[str]()
     # mentions expected with uniform sampling: those of each source times its share of rows that were drawn

@@ -131,14 +131,15 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
 
 
 def _is_unplaced(tree: Tree, entity: Entity, sources: Sequence[str]) -> bool:
-    """Right below its domain, and nothing below it."""
+    """Tell whether an entity is right below its domain with nothing below it."""
     at_top = bool(entity.parents) and all(parent in tree.roots for parent in entity.parents)
     return at_top and not tree.children(entity.id) and (not sources or entity.source in sources)
 
 
 def _chosen(tree: Tree, entity: Entity, ranking: Sequence[Parent], min_score: float) -> list[Parent]:
-    """None when a likely parent has the entity's own name: that is a merge which the build did not make, not
-    a parent."""
+    """Choose the parents that score enough; none when a likely parent has the entity's own name: that is a
+    merge which the build missed, not a parent.
+    """
     above = {parent.id: set(tree.ancestors(parent.id)) for parent in ranking[:2]}
     best = grow.chosen(ranking, min_score, above, tree.roots)
     own = {variant_key(name) for name in (entity.name, *entity.synonyms)}
@@ -148,8 +149,9 @@ def _chosen(tree: Tree, entity: Entity, ranking: Sequence[Parent], min_score: fl
 def _checked(
     ranker: Attacher, nodes: Sequence[Entity], near: Embedder | None, min_score: float
 ) -> dict[str, int]:
-    """Nodes of the tree that were not fitted on, put back: how many, how many score enough, how many of those
-    are right."""
+    """Measure precision on nodes that the ranker was not fitted on: how many, how many score enough, how many
+    of those are right.
+    """
     ids = drawn(nodes, "0", *CHECKED)
     held = hold_out(nodes, sorted(ids)[:: max(1, len(ids) // NUM_CHECKED)][:NUM_CHECKED])
     ranked = ranker.rank(Skeleton(held.skeleton, near), held.queries, best=1)

@@ -182,7 +182,7 @@ def read(settings: ReadSettings, out: Path, *, tree: Path | None = None) -> dict
 
 
 def _inputs(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path | None) -> list[Any]:
-    """What unfinished work depends on: the tree, the data of tasks, size and time of each input file."""
+    """List what unfinished work depends on: the tree, the data of tasks, size and time of each input file."""
     divided = [[part.source, part.files] for part in parts]
     stamps = {path: files.stamp(path) for path in sorted(set(input_paths(settings)))}
     tasks = settings.reads({"tree": tree} if tree else {})
@@ -190,12 +190,12 @@ def _inputs(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path
 
 
 def _commit(source: Source) -> str:
-    """Of a source on the hub."""
+    """Look up the commit of a source on the hub."""
     return data_commit(source.path.removeprefix("hub:"), source.options.get("revision"))
 
 
 def _pinned(source: Source) -> Source:
-    """The source as workers read it: one on the hub at one commit, whatever is pushed meanwhile."""
+    """Pin a source on the hub to one commit, so that all workers read the same, whatever is pushed meanwhile."""
     if not source.path.startswith("hub:"):
         return source
     return replace(source, options={**source.options, "revision": _commit(source)})
@@ -272,7 +272,7 @@ def _finder(tree: Path | None) -> Finder:
 
 
 def _share(parts: Sequence[tuple[int, list[str]]], number: int) -> files.Share | None:
-    """The files of a part; None where a source is read as a whole."""
+    """Select the files of a part; None for a source that is read in one part."""
     source, names = parts[number]
     if not names:
         return None
@@ -282,7 +282,7 @@ def _share(parts: Sequence[tuple[int, list[str]]], number: int) -> files.Share |
 
 
 class _Tally:
-    """What has been seen so far of one part."""
+    """Counts of one part so far."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {"read": 0, "documents": 0, "instructions": 0, "images": 0}
@@ -347,12 +347,12 @@ def _items(source: Source, tree: Path | None) -> Iterator[Sample | DeadLetter]:
 
 
 def _place(path: str) -> Path:
-    """What a reader gets: a path on this machine; `hub:ORG/NAME` is left for the reader `hub`."""
+    """Resolve the path that a reader gets; `hub:ORG/NAME` is left for the reader `hub`."""
     return assets.folder(path.removeprefix("asset:")) if path.startswith("asset:") else Path(path)
 
 
 def _checked(sample: Sample, source: Source, tally: _Tally) -> Sample:
-    """The sample under its full id, with opened images; `_Dead` when the id is taken or an image is bad."""
+    """Check a sample and open its images; `_Dead` when its id is taken, it is empty or an image is bad."""
     label = source.label
     id = sample.id if sample.id.startswith(f"{label}/") else f"{label}/{sample.id}"
     if id in tally.ids:
@@ -379,7 +379,7 @@ def _checked(sample: Sample, source: Source, tally: _Tally) -> Sample:
 
 
 def _of_image(sample: Sample, error: DataError) -> DeadLetter:
-    """The letter of a row whose image is bad, with the hash of the image's bytes."""
+    """Convert the error of an image to a rejected row with the hash of the image's bytes."""
     letter = rejected(sample.id, error)
     if letter.code == "row":
         reason = letter.reason
@@ -396,8 +396,9 @@ def _of_image(sample: Sample, error: DataError) -> DeadLetter:
 
 
 def _split(sample: Sample, source: Source) -> Split:
-    """The side of a row that states none: by its patient, study or id, so that none of them straddles the
-    split."""
+    """Draw the split of a row that states none by its patient, study or id, so that none of these is in two
+    splits.
+    """
     if not source.hold_out and not source.hold_out_validation:
         return ""
     unit = sample.patient_id or sample.study_id or sample.id
@@ -414,7 +415,7 @@ def _opened(message: Message, opened: dict[ImageRef, ImageRef]) -> Message:
 
 
 def _image(image: ImageRef, opened: dict[ImageRef, ImageRef]) -> ImageRef:
-    """The reference with an absolute path and the digest of its file, once its pixels have been unpacked."""
+    """Decode an image once, and complete its reference with the absolute path and the digest of its file."""
     if image.uri.startswith("data:"):
         image = replace(image, uri=embedded_images.unpacked(image.uri))
     if image not in opened:

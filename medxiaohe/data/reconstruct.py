@@ -152,7 +152,9 @@ def reconstruct(
 
 
 def _rows(settings: ReconstructSettings, corpus: Path) -> list[Sample]:
-    """Rows outside of held-out splits that have what is clustered, and words for the teacher."""
+    """Select rows outside of held-out splits that have words for the teacher and, for image features, an
+    image.
+    """
     with Rows(corpus) as stored:
         rows = [
             sample for _, sample in stored
@@ -166,7 +168,7 @@ def _rows(settings: ReconstructSettings, corpus: Path) -> list[Sample]:
 
 
 def _case(sample: Sample) -> str:
-    """All that a row says, its target included: the teacher knows the answer."""
+    """Join the texts of a row with its target: the teacher knows the answer."""
     text = sample.text.strip()
     return text if sample.target in text else f"{text}\n{sample.target}".strip()
 
@@ -180,7 +182,9 @@ def _vectors(settings: ReconstructSettings, rows: Sequence[Sample]) -> np.ndarra
 def _questions(
     cases: Sequence[Sample], writer: Client, settings: ReconstructSettings, refused: list[dict[str, Any]]
 ) -> Iterator[Sample]:
-    """A question of each row; what could not be read, or tells too much, is refused."""
+    """Ask the teacher for a question about each row; replies that are unreadable or leak the findings are
+    refused.
+    """
     talks = [form.asked(_case(row), row.images) for row in cases]
     for row, reply in zip(cases, writer.ask(talks, form.read, label=f"ask {writer.name}"), strict=True):
         if reply.value is None:
@@ -221,7 +225,7 @@ def _question(row: Sample, reply: Outcome, writer: Client) -> Sample:
 def _strata(
     questions: Sequence[Sample], models: Sequence[Client], settings: ReconstructSettings
 ) -> Iterator[dict[str, Any]]:
-    """How often each model is right about each question."""
+    """Measure how often each model answers each question correctly."""
     if not models:
         return
     right: list[Counter[str]] = [Counter() for _ in questions]
@@ -247,10 +251,12 @@ def _strata(
 
 
 def _stratum(shares: Sequence[float]) -> str:
-    """Whether every model always gets a question right, none ever does, or neither."""
+    """Name the stratum of a question by the models' shares of correct answers: "always", "never" or
+    "sometimes".
+    """
     return "always" if min(shares) == 1 else "never" if max(shares) == 0 else "sometimes"
 
 
 def _letter(reply: str, options: Sequence[str]) -> str:
-    """The letter that a reply commits to; "" for none, which is a wrong answer."""
+    """Parse the letter of the option that a reply chooses; "" for none, which is a wrong answer."""
     return parse(reply, options)

@@ -152,14 +152,14 @@ def _nodes(
 
 
 def _kept(path: Path, make_rows: Any) -> Path:
-    """Rows of unfinished work: those of a killed run stand."""
+    """Write rows of unfinished work unless a killed run has written them."""
     if not path.exists():
         io.write_jsonl(path, make_rows())
     return path
 
 
 def _of_tree(nodes: Sequence[str], maker: _Maker) -> Iterator[dict[str, Any]]:
-    """Rows {sample} or {refused} of each node."""
+    """Write cards, choices and paths of each node: rows {sample} or {refused}."""
     settings, graph, turn = maker.settings, maker.graph, 0
     for node in nodes:
         if settings.cards:
@@ -189,8 +189,7 @@ def _of_tree(nodes: Sequence[str], maker: _Maker) -> Iterator[dict[str, Any]]:
 
 
 def _checked(row: Sample, node: str, maker: _Maker) -> Iterator[dict[str, Any]]:
-    """The row; without its thought, when a check finds something wrong with that: a name may read like a
-    denial."""
+    """Check the chain of thought of a row; a chain that fails is removed, for a name may read like a denial."""
     chain, answer = chains.split(row.messages[-1].text)
     if chain:
         about = cases.case(row, maker.graph)
@@ -208,7 +207,9 @@ def _checked(row: Sample, node: str, maker: _Maker) -> Iterator[dict[str, Any]]:
 
 
 def _position(turn: int, chunk: str, seed: int) -> int:
-    """Where the right option stands: of four questions in a row, once at each place, by lot."""
+    """Draw the position of the right option: in four questions in a row each position occurs once, in random
+    order.
+    """
     order = sorted(
         range(choices.NUM_OPTIONS),
         key=lambda p: io.unit_interval(str(seed), chunk, str(turn // choices.NUM_OPTIONS), str(p)),
@@ -217,7 +218,9 @@ def _position(turn: int, chunk: str, seed: int) -> int:
 
 
 def _of_items(items: Path, nodes: set[str], maker: _Maker) -> Iterator[dict[str, Any]]:
-    """Found items with facts about what they name, first about the nodes they were found for."""
+    """Write captions: items with facts about the entities they name, first about the nodes they were gathered
+    for.
+    """
     with Rows(items) as stored:
         for _, sample in track(stored, "captions"):
             requested = [id for id in sample.annotations.nodes if id in nodes]

@@ -142,7 +142,7 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
 
 
 def _questions(settings: TeachSettings, corpus: Path) -> list[Sample]:
-    """Rows with a target and a question worth a thought, by lot."""
+    """Select rows with a target and a question that needs a chain of thought, in random order."""
     with Rows(corpus) as rows:
         results = [
             sample for _, sample in rows

@@ -203,7 +203,7 @@ class Counter:
         return tally
 
     def _find(self, texts: list[str]) -> list[list[tuple[int, int]]]:
-        """For every text where an entity is named, and its number."""
+        """Find mentions in texts: start in characters, and number of the entity."""
         if hasattr(self._finder, "find_batch"):
             batch = self._finder.find_batch(texts)
             bounds, starts, values = batch.rows.tolist(), batch.start.tolist(), (batch.value >> 1).tolist()
@@ -216,7 +216,9 @@ class Counter:
     def _add(
         self, sample: Sample, mentions: list[tuple[int, int]], opened: _Open | None, tally: Tally
     ) -> None:
-        """Without an open document, a reviewed item that is nothing else."""
+        """Add a row to the open document and the tally; without an open document it counts as a reviewed item
+        alone.
+        """
         text, totals, columns = sample.text, tally.totals, tally.columns
         totals["rows"] += 1
         totals["letters"] += len(text)
@@ -279,7 +281,9 @@ def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
 
 
 def _title(sample: Sample) -> tuple[int, int, bool]:
-    """Where the title of a row is in its text, and whether a passage follows it."""
+    """Locate the title of a row in its text (start and end in characters), and tell whether a passage follows
+    it.
+    """
     offset = 0
     for message, after in zip(sample.messages, (*sample.messages[1:], None), strict=True):
         text = message.text
@@ -297,7 +301,7 @@ def _is_passage(text: str) -> bool:
 
 
 def _codes(sample: Sample) -> Iterator[str]:
-    """Codes of entities that a row has beside its text: what an annotator wrote down."""
+    """List the codes of entities that a row has in its annotations: what an annotator wrote down."""
     yield from sample.entities
     for mention in sample.annotations.mentions:
         if mention.ids:

@@ -161,7 +161,7 @@ def write_csv(coverage: Coverage, file: IO[bytes]) -> int:
 
 
 def _cell(value: Any) -> Any:
-    """No cell is a formula to a spreadsheet."""
+    """Escape a cell that a spreadsheet would take for a formula."""
     if isinstance(value, bool):
         return int(value)
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

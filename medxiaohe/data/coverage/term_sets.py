@@ -114,7 +114,9 @@ def _names(items: Iterable[Entity], kind: str, synonyms: bool) -> Iterator[str]:
 
 
 def _found(value: Any, keys: Sequence[str]) -> Iterator[str]:
-    """Texts below the keys; a list of rows is gone through, and a number picks a column of each."""
+    """Collect the texts below a path of keys; lists of rows are searched row by row, and a number picks a
+    column.
+    """
     if not keys:
         yield from [value] if isinstance(value, str) else (v for v in value or () if isinstance(v, str))
     elif isinstance(value, list) and value and all(isinstance(row, (list, dict)) for row in value):

@@ -113,7 +113,9 @@ def correlation(reference: np.ndarray, query: np.ndarray, start: np.ndarray) -> 
 
 
 def _refined(template: np.ndarray, picture: np.ndarray, to_picture: np.ndarray) -> float:
-    """The best correlation of a grid of local contrast with a picture, over steps of the map."""
+    """Refine a map by Gauss-Newton steps; the best correlation of the template with the local contrast of the
+    picture.
+    """
     import numpy as np
 
     across, down = (values.ravel() for values in _grid())
@@ -158,7 +160,7 @@ def _grid() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sampled(picture: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
-    """(FINE, FINE): a picture at the places of the grid, bilinear; its edges go on outside."""
+    """Sample a picture on the grid (FINE, FINE) by bilinear interpolation; edge pixels are repeated outside."""
     import numpy as np
 
     # positions in pixels: sides times `side`, less half a pixel for the centres
@@ -176,14 +178,14 @@ def _sampled(picture: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
 
 
 def _smooth(picture: np.ndarray, cell: float) -> np.ndarray:
-    """A picture without what is finer than a cell of so many pixels."""
+    """Blur a picture so that details finer than a cell of `cell` pixels do not alias."""
     blur = gaussian(len(picture), max(0.5, round(cell / 2, 1)))
     smooth: np.ndarray = blur @ picture @ blur.T
     return smooth
 
 
 def _contrast(picture: np.ndarray) -> np.ndarray:
-    """Each cell less the mean of the 7 x 7 around it, over their deviation."""
+    """Compute the local contrast: each cell less the mean of the 7 x 7 around it, over their deviation."""
     import numpy as np
 
     # 2 grey values are added to the deviation: noise in flat cells counts little

@@ -273,7 +273,7 @@ class TestItems:
         return True
 
     def _candidates(self, text: str) -> Iterator[tuple[Part, list[int]]]:
-        """Parts that share word triples, or rare words, with the text, and where in it these are."""
+        """List parts that share word triples or rare words with the text, with the indices of these words."""
         yield from self._hints.hints(text)
         yield from (
             (self._parts[number], places)
@@ -320,8 +320,9 @@ def _asks_of_terms(parts: Iterable[Part], weights: edited_copies.Weights) -> boo
 
 
 def _needed(share: float, size: int, half: bool, alone: bool) -> float:
-    """Which share of an item's words must be found, given that of its `size` triples: words in any order may
-    be another text's."""
+    """Compute the share of an item's words that is required, given the share of its `size` triples: words in
+    any order may be another text's.
+    """
     if alone:
         return MIN_WORDS_SHARE_ALONE if size < FEW_TRIPLES and not half else MIN_WORDS_SHARE
     enough = MIN_WORDS_SHARE if size >= FEW_TRIPLES or half else MIN_WORDS_SHARE_OF_FEW
@@ -363,12 +364,14 @@ def _parts(item: Sample, num_studies: int) -> list[Part]:
 
 
 def _half_of(options: tuple[tuple[str, ...], ...], text: tuple[str, ...]) -> bool:
-    """Whether half of the options are in the text; yes and no are in every text."""
+    """Tell whether half of the options are in the text; yes and no, two options, are in every text."""
     return len(options) > 2 and 2 * edited_copies.options_found(options, text) >= len(options)
 
 
 def _with_options(part: Part, length: int, text: tuple[str, ...]) -> bool:
-    """Of a question of a word or two ("Mode is") all options must be there."""
+    """Tell whether enough options are in the text: half of them, and all for a question of a word or two
+    ("Mode is").
+    """
     if length < MIN_WORDS_ASKED:
         return len(part.options) > 2 and edited_copies.options_found(part.options, text) == len(part.options)
     return _half_of(part.options, text)

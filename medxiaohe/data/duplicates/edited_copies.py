@@ -162,7 +162,7 @@ def options_found(options: Sequence[Sequence[str]], text: Sequence[str]) -> int:
 
 
 def _place(length: int, end: int, anchors: Sequence[int]) -> tuple[int, int]:
-    """The window with the most anchors, with room before the first of them."""
+    """Find the window of the text with the most anchors, widened on both sides."""
     # sliding window over the anchors: the most of them within `width` words
     width = int(WIDER * length) + NEAR_BY
     best, first, left = 0, anchors[0], 0
@@ -177,8 +177,7 @@ def _place(length: int, end: int, anchors: Sequence[int]) -> tuple[int, int]:
 
 
 def _loosened(word: str) -> set[str]:
-    """The word and what is left of it without one of its letters: two words share one of these when one edit
-    apart."""
+    """List a word and its forms without one letter: two words one edit apart share one of these."""
     if len(word) < MIN_LETTERS:
         return {word}
     # deletion neighbourhood: a letter dropped, doubled, changed or swapped leaves a form in common

@@ -93,7 +93,7 @@ def keypoints(picture: np.ndarray, most: int) -> Keypoints:
 
 
 def _at_scales(picture: np.ndarray, most: int, factor: float) -> Keypoints:
-    """The clearest points among LEVELS scales from `factor` times FINEST on."""
+    """Detect the clearest points among LEVELS scales, the finest `factor` times FINEST."""
     import numpy as np
 
     side = len(picture)
@@ -177,8 +177,7 @@ def _gaussian(side: int, deviation: float) -> np.ndarray:
 
 
 def _contrast(picture: np.ndarray, factor: float) -> np.ndarray:
-    """Each pixel less the mean around it, over the deviation around it; noise of a grey value or two counts
-    little."""
+    """Compute the local contrast: each pixel less the mean around it, over the deviation around it."""
     import numpy as np
 
     # (I - G * I) / (sqrt(G * (I - G * I) ** 2) + 4), G the Gaussian of AROUND, 4 in grey values
@@ -189,7 +188,7 @@ def _contrast(picture: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _blurred(picture: np.ndarray, factor: float) -> np.ndarray:
-    """(LEVELS, side, side): the picture under ever wider Gaussians."""
+    """Build the scale space (LEVELS, side, side): the picture under ever wider Gaussians."""
     import numpy as np
 
     # the Gaussian is separable: one matrix from the left blurs down, its transpose from the right across
@@ -210,7 +209,7 @@ def _all_gaussians(side: int, factor: float) -> np.ndarray:
 
 
 def _top(before: np.ndarray, middle: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Where the parabola through values at -1, 0 and 1 has its top, -0.5 to 0.5."""
+    """Locate the vertex of the parabola through values at -1, 0 and 1, clipped to -0.5 to 0.5."""
     import numpy as np
 
     # vertex at (f(-1) - f(1)) / (2 * (f(-1) - 2 f(0) + f(1))); 0 where the three values are on a line
@@ -222,7 +221,7 @@ def _top(before: np.ndarray, middle: np.ndarray, after: np.ndarray) -> np.ndarra
 def _surroundings(
     blurred: np.ndarray, level: np.ndarray, down: np.ndarray, across: np.ndarray, scale: np.ndarray
 ) -> np.ndarray:
-    """(n, CELLS, CELLS): what is around points, cut out of the picture that is blurred as their scale is."""
+    """Cut patches (n, CELLS, CELLS) around points out of the level of the scale space that fits their scale."""
     import numpy as np
 
     # a grid of CELLS x CELLS around each point, SPREAD scales apart
@@ -242,7 +241,7 @@ def _surroundings(
 
 
 def _descriptors(cut: np.ndarray) -> np.ndarray:
-    """(n, 20) low frequencies of (n, CELLS, CELLS), of length 1."""
+    """Compute descriptors (n, 20) of length 1 from the low frequencies of patches (n, CELLS, CELLS)."""
     import numpy as np
 
     # two-dimensional cosine transform C X C^T; the mean, frequency (0, 0), is not among _STATISTICS
@@ -257,7 +256,7 @@ def _descriptors(cut: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _cosine() -> np.ndarray:
-    """The discrete cosine transform of CELLS values as a matrix; frequency by row."""
+    """Build the discrete cosine transform of CELLS values as a matrix; frequency by row."""
     import numpy as np
 
     # DCT-II, orthonormal: sqrt(2 / n) cos(pi (j + 1/2) k / n), row 0 over sqrt(2)
@@ -270,7 +269,7 @@ def _cosine() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _projection() -> tuple[Any, Any, Any]:
-    """Mean and deviation of a descriptor's numbers, and the random directions that codes are the signs of."""
+    """Build mean and deviation of a descriptor's numbers, and the random directions of the codes."""
     import numpy as np
 
     statistics = np.array(list(_STATISTICS.values()), np.float32)

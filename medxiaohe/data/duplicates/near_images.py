@@ -63,7 +63,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Proposal:
-    """A known image that a part of the asked one, flipped or not, may show."""
+    """An indexed image that a part of the query, flipped or not, may show."""
 
     number: int
     part: int
@@ -160,7 +160,7 @@ class Gallery:
                 yield self._names[proposal.number], value
 
     def _proposals(self, pictures: list[np.ndarray]) -> list[_Proposal]:
-        """Known images whose points agree with those of a part of the asked one, most points first."""
+        """Propose indexed images whose points agree with those of a part of the query, most points first."""
         import numpy as np
 
         # a view is a part of the image (whole or half) under one of FLIPS
@@ -233,7 +233,7 @@ class _Matches:
 
 
 def _most_voted(matches: _Matches) -> list[int]:
-    """Groups in which the most points vote for one scale and shift (a Hough transform), most votes first."""
+    """Rank groups by the most points that vote for one scale and shift (a Hough transform), most votes first."""
     import numpy as np
 
     # each match proposes a scale and a shift; votes are counted in cells of log2(scale) and of the shift
@@ -283,7 +283,9 @@ class Lens:
 
 
 def _parts(grey: np.ndarray) -> list[np.ndarray]:
-    """An image as a whole, and the two pictures it may consist of, side by side or one above the other."""
+    """Cut an image into the two pictures that it may consist of, side by side or one above the other; the
+    whole image first.
+    """
     across, down, full = _seam(grey), _seam(grey.T), (0.0, 1.0)
     return [
         grey,
@@ -295,7 +297,9 @@ def _parts(grey: np.ndarray) -> list[np.ndarray]:
 
 
 def _seam(grey: np.ndarray) -> float:
-    """Where the left picture of a panel ends: at the column of the largest steps; the middle without one."""
+    """Locate the end of the left picture of a panel, 0 to 1: the column of the largest steps; the middle
+    without one.
+    """
     import numpy as np
 
     side = len(grey)
@@ -313,14 +317,14 @@ def _seam(grey: np.ndarray) -> float:
 def _resized(
     grey: np.ndarray, down: tuple[float, float], across: tuple[float, float], side: int
 ) -> np.ndarray:
-    """(side, side): the mean grey of the cells of a part of an image."""
+    """Resize a part of an image to (side, side) by area weighting."""
     cells: np.ndarray = _cells(*down, side, len(grey)) @ grey @ _cells(*across, side, len(grey)).T
     return cells
 
 
 @lru_cache(maxsize=1024)
 def _cells(start: float, end: float, count: int, side: int) -> np.ndarray:
-    """The mean over `count` equal parts of an interval of a side, as a matrix (count, side)."""
+    """Build the mean over `count` equal parts of an interval of a side as a matrix (count, side)."""
     import numpy as np
 
     # area weighting: length of the overlap of part i with pixel j, rows scaled to sum to 1

@@ -413,8 +413,9 @@ def in_parts(arrays: Iterable[np.ndarray], num_bytes: int, work: Path) -> Iterat
 
 
 def _runs(block: np.ndarray, keys: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The rows sorted, and for each the first row of those that share its key, which is all columns but the
-    last (or the first `keys`)."""
+    """Sort rows, and find for each the first row with its key, which is all columns but the last (or the
+    first `keys`).
+    """
     import numpy as np
 
     # lexsort takes its last key first; a run begins where the key differs from the one before

@@ -94,7 +94,7 @@ def word_codes(text: str) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _fast() -> ModuleType | None:
-    """The same functions compiled, where numba is installed."""
+    """Load the compiled kernels, where numba is installed."""
     try:
         from medxiaohe.data.duplicates import _overlap_kernels
     except ImportError:
@@ -134,7 +134,7 @@ def bands(text: str, length: int, factors: np.ndarray, mix: np.ndarray) -> list[
 
 @lru_cache(maxsize=1)
 def _crc_table() -> np.ndarray:
-    """Of crc32, as zlib computes it."""
+    """Build the table of crc32, as zlib computes it."""
     import numpy as np
 
     values = np.arange(256, dtype=np.uint32)

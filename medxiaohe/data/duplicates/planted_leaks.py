@@ -236,7 +236,9 @@ def _cropped(picture: Image, most: float, dice: random.Random) -> Image:
 
 
 def _windowed(picture: Image, dice: random.Random) -> Image:
-    """Grey values between two percentiles are spread over the whole range: another window of the viewer."""
+    """Stretch the grey values between two random percentiles to the whole range: another window of the
+    viewer.
+    """
     import numpy as np
     from PIL import Image as pil
 
@@ -293,7 +295,7 @@ def _turned(picture: Image, dice: random.Random) -> Image:
 
 
 def _middle(picture: Image, dice: random.Random) -> Image:
-    """Without 15 % at each edge."""
+    """Crop 15 % at each edge."""
     width, height = picture.size
     return picture.crop(
         (round(0.15 * width), round(0.15 * height), round(0.85 * width), round(0.85 * height))

@@ -107,7 +107,7 @@ class _Member(tarfile.TarInfo):
 
 
 def _members(archive: Path, most: int) -> Iterator[tuple[str, str, IO[bytes] | None]]:
-    """(name, "file" | "folder" | "link or device", content)"""
+    """List members as (name, "file" | "folder" | "link or device", content)."""
     if archive.suffix.lower() == ".zip" or zipfile.is_zipfile(archive):
         # each entry of the directory has a name after these bytes; `zipfile` would read all of them first
         if _directory_bytes(archive) > most * (ENTRY + MEAN_NAME):

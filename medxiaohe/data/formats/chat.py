@@ -270,7 +270,7 @@ def _contents(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _places(part: Mapping[str, Any]) -> int:
-    """How many entries of `images` this part takes."""
+    """Count the entries of `images` that a part takes."""
     if part["type"] == "text":
         return _text(part, "text").count(PLACEHOLDER)
     return int(_own_image(part) is None)
@@ -297,7 +297,9 @@ def _own_image(part: Mapping[str, Any]) -> Any:
 
 
 def _image(value: Any, folder: Path, within: Confined) -> ImageRef:
-    """From a path, a data: URI, {"url": ...}, or what `datasets` gives: {"bytes": ..., "path": ...}."""
+    """Convert a path, a data: URI, {"url": ...}, or what `datasets` gives, {"bytes": ..., "path": ...}, to a
+    reference.
+    """
     if isinstance(value, Mapping):
         if isinstance(value.get("bytes"), bytes):
             return ImageRef("data:;base64," + base64.b64encode(value["bytes"]).decode())

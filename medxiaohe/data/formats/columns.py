@@ -89,7 +89,7 @@ def usual(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _option_columns(names: Mapping[str, str]) -> list[str]:
-    """Columns A, B, C ... in one of the usual spellings; [] where there are fewer than two."""
+    """Find columns A, B, C ... in one of the usual spellings; [] where there are fewer than two."""
     for form in OPTION_COLUMNS:
         options: list[str] = []
         for letter in LETTERS.lower():
@@ -155,7 +155,7 @@ def _document(row: Mapping[str, Any], columns: Mapping[str, Any], pictures: list
 
 
 def _nothing(row: Mapping[str, Any], columns: Mapping[str, Any], field: str) -> Rejected:
-    """Why a row has no text, question or answer: an empty cell, or no column for it."""
+    """Explain why a row has no text, question or answer: an empty cell, or no column for it."""
     key = {"question": "user", "answer": "assistant"}.get(field, field)
     if key in columns:
         return Rejected("empty", f"{field} is empty")
@@ -174,8 +174,9 @@ def _nothing(row: Mapping[str, Any], columns: Mapping[str, Any], field: str) -> 
 def _answer_index(
     row: Mapping[str, Any], columns: Mapping[str, Any], choices: list[str], first_index: int
 ) -> int | None:
-    """Which option is right, by `answer_index`, or by an `assistant` cell that is a letter, a number or the
-    text of one of the options; None where the row does not say."""
+    """Find the index of the right option, by `answer_index`, or by an `assistant` cell that is a letter, a
+    number or the text of an option; None where the row does not say.
+    """
     if "answer_index" in columns:
         return _index(as_text(at(row, columns["answer_index"])), choices, first_index)
     answer = cell(row, columns.get("assistant"))
@@ -187,12 +188,12 @@ def _answer_index(
 
 
 def _is_label(answer: str) -> bool:
-    """Whether an answer is nothing but a letter or a number of an option, or empty."""
+    """Tell whether an answer is nothing but a letter or a number of an option, or empty."""
     return re.fullmatch(r"[A-Za-z]?|\d{1,3}(\.0)?", answer.strip()) is not None
 
 
 def _escaped(text: str) -> str:
-    """A table has no placeholders: what looks like one is text."""
+    """Escape image placeholders: a table has none, so what looks like one is text."""
     return text.replace(chat.PLACEHOLDER, "< image >")
 
 

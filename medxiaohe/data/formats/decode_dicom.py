@@ -187,7 +187,7 @@ def _of_frame(data: Any, frame: int) -> Any:
 
 
 def _painted(rgb: Any) -> Any:
-    """Colours of a palette in 8 bits; tables of 16 bits hold 8 in their upper half."""
+    """Reduce colours of a palette to 8 bits; tables of 16 bits have 8 in their upper half."""
     import numpy as np
 
     rgb = np.asarray(rgb)[..., :3]
@@ -239,7 +239,7 @@ def _opened(path: Path) -> Any:
 
 
 def _walk(data: Any, depth: int) -> None:
-    """Every value once: a length that is a lie shows as a text longer than its kind may be."""
+    """Check every value: a false length shows as a text longer than its value representation allows."""
     if depth > 64:
         raise Rejected("too_deep", "sequences are nested deeper than 64")
     for element in data:
@@ -273,7 +273,7 @@ def _told(data: Any) -> dict[str, Any]:
 
 
 def _words(value: Any) -> str:
-    """A coded value; anything that does not look like a code is not repeated."""
+    """Read a coded value; text that does not look like a code is dropped, for it may name a patient."""
     text = "\\".join(map(str, value)) if hasattr(value, "append") else str(value)
     return (
         text.strip()
@@ -296,7 +296,7 @@ def _number(data: Any, key: str, default: float) -> float:
 
 
 def _first(data: Any, key: str) -> float:
-    """The first window, where a file offers several (a MultiValue, not a list)."""
+    """Read the first window of a file that offers several (a MultiValue, not a list)."""
     value = data.get(key)
     return float(value[0]) if hasattr(value, "append") else float(value)
 
@@ -313,7 +313,7 @@ def _voi(data: Any) -> bool:
 
 
 def _spacing(data: Any) -> list[float]:
-    """Rows, columns and slices in millimetres, as far as they are stated."""
+    """Read the spacing of rows, columns and slices in mm, as far as it is stated."""
     results = [float(v) for v in (data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or [])]
     thick = data.get("SpacingBetweenSlices") or data.get("SliceThickness")
     results += [float(thick)] if results and thick not in (None, "") else []
@@ -323,7 +323,7 @@ def _spacing(data: Any) -> list[float]:
 
 
 def _spread(total: int, most: int) -> list[int]:
-    """At most `most` places, evenly over all of them."""
+    """Choose at most `most` of `total` indices, evenly spread."""
     # the middles of `most` equal parts
     return (
         list(range(total)) if total <= most else [round((k + 0.5) * total / most - 0.5) for k in range(most)]

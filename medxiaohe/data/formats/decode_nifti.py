@@ -133,7 +133,7 @@ def slices(
 
 
 def _read(path: Path) -> tuple[Any, int, bytes]:
-    """The header, where the voxels begin, and all bytes up to the last voxel."""
+    """Read the header, the byte at which the voxels begin, and all bytes up to the last voxel."""
     import nibabel
     import numpy as np
 

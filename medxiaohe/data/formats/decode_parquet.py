@@ -103,14 +103,14 @@ def class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
 
 
 def _named(value: Any, names: list[str] | None) -> Any:
-    """The name of a class label; the value itself where it is none."""
+    """Replace a class label by its name."""
     if names and isinstance(value, int) and 0 <= value < len(names):
         return names[value]
     return value
 
 
 def _affordable(metadata: Any, size: int) -> None:
-    """Hold what the footer says about rows and unpacked bytes against the size of the file."""
+    """Refuse a file whose footer states more rows or unpacked bytes than its size explains."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     if metadata.num_rows > max(SMALL_ROWS, size):
         raise Rejected("bomb", f"{metadata.num_rows:,} rows in {size:,} bytes")
@@ -130,12 +130,12 @@ def _affordable(metadata: Any, size: int) -> None:
 
 
 def _entries(groups: list[Any], column: int) -> list[int]:
-    """The values of a column in each row group, those in lists counted each."""
+    """Count the values of a column in each row group; each entry of a list counts."""
     return [int(group.column(column).num_values) for group in groups]
 
 
 def _batch(metadata: Any) -> int:
-    """How many rows are decoded at once: fewer where rows have long lists."""
+    """Compute the number of rows that are decoded at once: fewer where rows have long lists."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     most = max((max(_entries(groups, i), default=0) for i in range(metadata.num_columns)), default=0)
     rows = max((group.num_rows for group in groups), default=1)

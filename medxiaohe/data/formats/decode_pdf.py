@@ -91,14 +91,15 @@ def _code(error: Exception) -> str:
 
 
 def _plain(text: str) -> str:
-    """Words cut at the end of a line are whole again; what no file can hold is left out."""
+    """Join words that were hyphenated at the end of a line; drop characters that no UTF-8 file can hold."""
     text = text.encode("utf-8", "ignore").decode().replace("\0", "")
     return re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", text)
 
 
 def _pictures(page: Any, folder: str, keep_scan: bool) -> tuple[list[dict[str, str]], Any, int]:
-    """The pictures of a page, the largest of them where it is needed for reading, and how many could not be
-    decoded."""
+    """Decode the pictures of a page; the largest one if it is needed for OCR, and the number of those that
+    could not be decoded.
+    """
     import numpy as np
 
     selected: list[dict[str, str]] = []
@@ -127,8 +128,9 @@ def _pictures(page: Any, folder: str, keep_scan: bool) -> tuple[list[dict[str, s
 
 
 def _captions(text: str) -> list[str]:
-    """Paragraphs that begin as captions do; a paragraph ends at a blank line, or where the next caption
-    begins."""
+    """Find paragraphs that begin as captions do; a paragraph ends at a blank line, or where the next caption
+    begins.
+    """
     starts = [match.start() for match in CAPTION.finditer(text)]
     ends = [*starts[1:], len(text)][: len(starts)]
     return [
@@ -138,8 +140,9 @@ def _captions(text: str) -> list[str]:
 
 
 def _paired(pictures: list[dict[str, str]], captions: list[str]) -> list[dict[str, Any]]:
-    """The k-th picture with the k-th caption where there are as many; one caption may be that of all panels;
-    else none is guessed."""
+    """Pair pictures with captions: the k-th with the k-th where there are as many, all with a single caption,
+    else none.
+    """
     if captions and len(captions) == len(pictures):
         return [
             {"pictures": [picture], "caption": caption}

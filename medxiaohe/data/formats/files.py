@@ -103,7 +103,7 @@ def stamp(path: str) -> list[tuple[str, int, int]]:
 
 
 def _inside(file: Path, folder: Path) -> bool:
-    """A link that leads out of the corpus is not followed."""
+    """Tell whether a file lies in the folder: links that lead out of the corpus are not followed."""
     return not file.is_symlink() or file.resolve().is_relative_to(folder.resolve())
 
 
@@ -237,7 +237,7 @@ def lines(file: Path, encoding: str = "utf-8") -> Iterator[Line | DeadLetter]:
 
 
 def _byte_lines(packed: Bounded, encoding: str) -> tuple[Bounded | IO[bytes], str]:
-    """What gives lines of bytes: the file, or the file in UTF-8 where a line break is more than one byte."""
+    """Wrap a file whose line breaks are more than one byte, so that it yields lines in UTF-8."""
     if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
         return cast("IO[bytes]", codecs.EncodedFile(cast(Any, packed), "utf-8", encoding)), "utf-8"
     return packed, encoding

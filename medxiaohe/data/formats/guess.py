@@ -105,7 +105,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _table_of_images(folder: Path, tables: list[Path], files: list[Path]) -> Guess:
-    """A folder with images and a table about them."""
+    """Guess the reader of a folder with images and a table about them."""
     volume = any(file.name.lower().endswith((*volumes.DICOM, *volumes.NIFTI)) for file in files)
     if not volume:
         return Guess("image_folder", notes=("images with a table of captions",))
@@ -122,7 +122,7 @@ def _table_of_images(folder: Path, tables: list[Path], files: list[Path]) -> Gue
 
 
 def _named_file(row: Mapping[str, Any], folder: Path) -> tuple[str, str] | None:
-    """The column of a row that names a file of the folder, and the ending to add to it."""
+    """Find the column of a row that names a file of the folder, and the ending to add to it."""
     for column, value in row.items():
         for ending in ("", *volumes.DICOM, *volumes.NIFTI):
             if isinstance(value, str) and value.strip() and _exists(folder / f"{value.strip()}{ending}"):
@@ -198,7 +198,7 @@ def _json(file: Path, head: bytes) -> Guess | None:
 
 
 def _rows(file: Path, head: bytes) -> Guess | None:
-    """Rows of a table, or of a chat: which layout, delimiter, encoding and root of images."""
+    """Guess the reader of rows of a table or a chat, with layout, delimiter, encoding and root of images."""
     options: dict[str, Any] = {}
     notes: list[str] = []
     if not file.name.lower().endswith(".parquet") and (encoding := sniff.encoding(file)) != "utf-8":
@@ -236,7 +236,7 @@ def _rows(file: Path, head: bytes) -> Guess | None:
 
 
 def _head(file: Path, limit: int = HEAD_ROWS, encoding: str = "utf-8") -> list[Mapping[str, Any]]:
-    """The first rows of a file; [] where none can be read."""
+    """Read the first rows of a file; [] where none can be read."""
     results: list[Mapping[str, Any]] = []
     try:
         for record in islice(records(file, otherwise=".jsonl", encoding=encoding), limit * 2):
@@ -250,7 +250,7 @@ def _head(file: Path, limit: int = HEAD_ROWS, encoding: str = "utf-8") -> list[M
 
 
 def _is_ours(row: Mapping[str, Any]) -> bool:
-    """A message of ours has `parts`, one of the chat layout has `content`."""
+    """Recognise a row of samples.jsonl: its messages have `parts`, those of the chat layout have `content`."""
     messages = row.get("messages")
     return (
         isinstance(messages, list)
@@ -260,7 +260,7 @@ def _is_ours(row: Mapping[str, Any]) -> bool:
 
 
 def _image_names(rows: list[Mapping[str, Any]], names: Mapping[str, Any]) -> Iterator[str]:
-    """Paths of images that the rows name."""
+    """List the paths of images that rows name."""
     for row in rows:
         for key in ("image", "images", names.get("image")):
             value = row.get(key) if key else None
@@ -290,7 +290,7 @@ def _image_root(file: Path, names: list[str]) -> tuple[dict[str, Any], tuple[str
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders near a data file: below it, and beside it."""
+    """List the folders near a data file: below it, and next to it."""
     results: list[Path] = []
     level = [folder, folder.parent]
     for _ in range(ROOT_DEPTH):
@@ -308,7 +308,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """A path as written from a folder, with `..` where it lies beside it."""
+    """Write a path relative to a folder, with `..` where it is outside."""
     import os
 
     return Path(os.path.relpath(path, folder)).as_posix()

@@ -128,7 +128,7 @@ def parts(sources: Sequence[Source], part_bytes: int) -> list[Part]:
 
 
 def _apart(source: Source) -> list[Path]:
-    """The files of a source that may be read without each other."""
+    """List the files of a source that may be read independently."""
     if not source.reader or source.limit or source.path.startswith(("asset:", "hub:")):
         return []
     endings = getattr(sys.modules[plugins.load("readers", source.reader_name).__module__], "APART", ())
@@ -140,7 +140,7 @@ def _apart(source: Source) -> list[Path]:
 
 
 def _size(source: Source) -> int:
-    """Bytes of a source's files, for the bar; a task or an asset counts as a megabyte."""
+    """Sum the bytes of a source's files, for the progress bar; a task or an asset counts as a megabyte."""
     path = Path(source.path).expanduser()
     if not source.path or not path.exists():
         return 1 << 20
@@ -197,7 +197,7 @@ def together(
 
 
 def _twice(paths: Sequence[Path]) -> set[int]:
-    """The marks that are in several files, or several times in one."""
+    """Find the marks that are in several files, or several times in one."""
     result, before = set[int](), -1
     for mark in heapq.merge(*map(_numbers, paths)):
         if mark == before:
@@ -213,7 +213,7 @@ def _numbers(path: Path) -> Iterator[int]:
 
 
 def _once(folder: Path, out: Path, label: str, twice: set[int], seen: set[str], total: Together) -> None:
-    """A part without the rows whose ids were read before; these are rejected rows."""
+    """Rewrite a part without the rows whose ids were read before; these become rejected rows."""
     letters = list[dict[str, Any]]()
 
     def rows() -> Iterator[Sample]:

@@ -135,7 +135,7 @@ def understood(row: Mapping[str, Any], options: RowOptions) -> dict[str, Any]:
 
 
 def _own_keys(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row of ours states beside its text."""
+    """Select `source` and `meta` of a row in our own layout."""
     return {key: row[key] for key in ("source", "meta") if isinstance(row.get(key), (str, Mapping))}
 
 

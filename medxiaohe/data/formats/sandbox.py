@@ -231,8 +231,9 @@ def _serve(function: str, memory_mib: int) -> None:
 
 
 def _limit(memory_mib: int) -> None:
-    """Writable memory may grow until all that is resident reaches the limit; RLIMIT_AS would count mapped
-    libraries too."""
+    """Limit writable memory so that all resident memory stays below the limit; RLIMIT_AS would count mapped
+    libraries too.
+    """
     import resource
 
     if not os.path.exists("/proc/self/status"):  # not Linux: only the time is limited

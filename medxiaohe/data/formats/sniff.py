@@ -67,7 +67,7 @@ def delimiter(file: Path, default: str, encoding: str = "utf-8") -> str:
 
 
 def _width(lines: list[str], mark: str) -> int:
-    """How many columns all of the first rows have; 0 where they differ."""
+    """Count the columns that all of the first rows have; 0 where they differ."""
     try:
         rows = [row for row in islice(csv.reader(lines, delimiter=mark), HEAD_ROWS) if row]
     except csv.Error:

@@ -164,7 +164,7 @@ def _wrong(image: ImageRef) -> str:
 
 
 def _file(image: ImageRef) -> ImageRef:
-    """The reference to an image; one inside the data file is stored as the read stage does."""
+    """Resolve the reference to an image; one inside the data file is stored as the read stage does."""
     from medxiaohe.data.formats.embedded_images import unpacked
 
     return replace(image, uri=unpacked(image.uri)) if image.uri.startswith("data:") else image
@@ -175,8 +175,9 @@ def _short(image: ImageRef) -> str:
 
 
 def _shown(sample: Sample) -> dict[str, Any]:
-    """A sample as training will see it: roles, texts cut short, and the size and mean brightness of the
-    decoded pixels."""
+    """Describe a sample as training sees it: roles, texts cut short, and the size and mean brightness of the
+    decoded pixels.
+    """
     messages = [
         {
             "role": m.role,

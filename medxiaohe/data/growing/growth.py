@@ -143,7 +143,7 @@ class Growth:
         self._merge_layers()
 
     def _is_known(self, surface: str) -> bool:
-        """Whether the whole surface is a name of the tree, as the linker finds it."""
+        """Tell whether the whole surface is a name of the tree, as the linker finds it."""
         return any(m.start == 0 and m.end == len(surface) for m in self.names.find(surface))
 
     def _definitions(self) -> dict[str, Counter[str]]:
@@ -156,7 +156,7 @@ class Growth:
         return result
 
     def _said(self, mentions: Sequence[Found]) -> str:
-        """The first thing that a passage says the concept is."""
+        """Find the first statement of a passage of what the concept is."""
         return next(
             (
                 phrase
@@ -167,8 +167,9 @@ class Growth:
         )
 
     def _seen(self) -> Counter[str]:
-        """Of each kind, how many entities of the tree the passages mention often enough: they hold their type
-        too."""
+        """Count, for each kind, the entities of the tree that the passages mention often enough: they count
+        for their kind too.
+        """
         count = Counter(m.entity for p in self.passages.values() for m in self.names.find(p.text))
         return Counter(self.tree.entities[id].kind for id, n in count.items() if n >= self.rules.min_mentions)
 
@@ -212,8 +213,9 @@ class Growth:
             ]
 
     def _below_new_ones(self, rankings: Mapping[str, Sequence[Parent]], open_: set[str]) -> None:
-        """A new entity below another new one, where no node of the tree is likelier than not and the names
-        say so."""
+        """Place a new entity below another new one, where the names say so and no node of the tree has a name
+        that says so.
+        """
         usable = [item for item in self.entities.values() if item.id not in open_]
         for id, (parent, why) in grow.below_new_ones(usable).items():
             if (
@@ -224,7 +226,7 @@ class Growth:
                 self.parents[id], self.decided_by[id] = [Parent(parent, 1.0, why)], "name of a new entity"
 
     def _drop_orphans(self) -> None:
-        """What hangs below a new entity that is not attached cannot be either."""
+        """Drop entities below a new entity that is not attached."""
 
         def is_lost(parents: Sequence[Parent]) -> bool:
             return any(parent.id not in self.tree and parent.id not in self.parents for parent in parents)

@@ -118,7 +118,7 @@ def journal(work: Path, name: str) -> ReplyStore:
 
 
 def _reader(num_passages: int, counts: Counter[str]) -> Reader:
-    """`parse` for a batch of so many passages; what is wrong is counted by its kind."""
+    """Bind `parse` to the size of a batch; errors are counted by kind."""
 
     def read(reply: str) -> dict[int, list[tuple[str, str]]]:
         try:
@@ -216,7 +216,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check(
     passage: Passage, claimed: Sequence[tuple[str, str]], types: Sequence[str], by: str, result: Extraction
 ) -> None:
-    """Keep what stands in the passage, at every place it does; write down the rest with a reason."""
+    """Keep the names that occur in the passage, at every place; record the others with a reason."""
     by_name = {type.casefold(): type for type in types}
     seen: set[tuple[str, str]] = set()
     for surface, type in claimed:

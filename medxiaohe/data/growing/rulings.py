@@ -120,7 +120,7 @@ def _said(trace: Trace) -> Iterator[re.Match[str]]:
 
 
 def _searches(trace: Trace) -> Iterator[dict[str, Any]]:
-    """Each query and the observation that answered it."""
+    """List each query with the observation that answered it."""
     for message, after in zip(trace.messages, trace.messages[1:], strict=False):
         if message.role == "assistant" and (match := SEARCH.fullmatch(message.text)):
             yield {"query": match["query"].strip(), "found": after.text}
