@@ -132,6 +132,7 @@ def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
         spans["span:field"] += after != io.to_json(before)
         return after
 
+    # one Redactor for the whole row, so that the numbers of names agree in all its texts
     messages = tuple(_message(message, clean, value) for message in sample.messages)
     choices = tuple(map(clean, sample.choices))
     target = clean(sample.target)
@@ -139,6 +140,7 @@ def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
     counts["changed"] += bool(spans)
     noted = replace(sample.annotations, mentions=())
     annotations = io.annotations_from_json(redact.value(io.to_json(noted)))
+    # mentions are character offsets: they hold only where no text has changed
     mentions = () if spans else sample.annotations.mentions
     return replace(
         sample, messages=messages, choices=choices, target=target, meta=redact.value(sample.meta),
@@ -168,7 +170,8 @@ def _part(part: Part, clean: Callable[[str], str], value: Callable[[Any], Any]) 
 
 
 def _evidence(evidence: Evidence, clean: Callable[[str], str]) -> Evidence:
-    """De-identify a piece of evidence; of a record also its id and source are redacted, and its date removed."""
+    """De-identify a piece of evidence; of a record also its id and source are redacted, and its date
+    removed."""
     if evidence.kind in OF_PATIENTS:
         evidence = replace(evidence, id=clean(evidence.id), source=clean(evidence.source), date="", sha256="")
     return replace(evidence, text=clean(evidence.text))

@@ -84,6 +84,7 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
         ]
         if not queries or len(rest) < ENOUGH_TO_LEARN:
             continue
+        # the ranker is fitted on nodes of the rest that are taken out and put back
         ranker = fit(rest, near, folds=FOLDS, num_queries=NUM_QUERIES)
         checked[kind] = _checked(ranker, rest, near, settings.min_score)
         for entity, ranking in zip(queries, ranker.rank(Skeleton(rest, near), queries), strict=True):

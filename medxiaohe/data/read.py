@@ -195,7 +195,8 @@ def _commit(source: Source) -> str:
 
 
 def _pinned(source: Source) -> Source:
-    """Pin a source on the hub to one commit, so that all workers read the same, whatever is pushed meanwhile."""
+    """Pin a source on the hub to one commit, so that all workers read the same, whatever is pushed
+    meanwhile."""
     if not source.path.startswith("hub:"):
         return source
     return replace(source, options={**source.options, "revision": _commit(source)})

@@ -189,7 +189,8 @@ def _of_tree(nodes: Sequence[str], maker: _Maker) -> Iterator[dict[str, Any]]:
 
 
 def _checked(row: Sample, node: str, maker: _Maker) -> Iterator[dict[str, Any]]:
-    """Check the chain of thought of a row; a chain that fails is removed, for a name may read like a denial."""
+    """Check the chain of thought of a row; a chain that fails is removed, for a name may read like a
+    denial."""
     chain, answer = chains.split(row.messages[-1].text)
     if chain:
         about = cases.case(row, maker.graph)

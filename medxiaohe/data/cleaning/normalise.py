@@ -51,6 +51,7 @@ def normal_form(text: str) -> str:
     Returns:
         The normalised text; normalising it again changes nothing.
     """
+    # line and paragraph separators of every platform, then characters, then spaces and lines
     text = (
         text.replace("\r\n", "\n")
         .replace("\r", "\n")

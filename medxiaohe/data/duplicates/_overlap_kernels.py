@@ -24,6 +24,7 @@ def word_codes(data: np.ndarray, table: np.ndarray, mix: np.uint64, out: np.ndar
     Returns:
         Number of codes.
     """
+    # crc32 by table, a byte at a time, over each run of letters (A-Z as a-z) and digits
     count, inside, crc = 0, False, uint32(0xFFFFFFFF)
     for byte in data:
         if 65 <= byte <= 90:
@@ -37,6 +38,7 @@ def word_codes(data: np.ndarray, table: np.ndarray, mix: np.uint64, out: np.ndar
     if inside:
         out[count] = uint64(uint32(crc ^ uint32(0xFFFFFFFF)))
         count += 1
+    # spread the 32 bits of the checksum over 64
     for i in range(count):
         code = (out[i] + uint64(1)) * mix
         out[i] = code ^ (code >> uint64(29))
@@ -74,12 +76,14 @@ def bands(
         least: (k,) uint32, which receives the signature; it holds the highest number when this is called.
         keys: (bands,) uint64, which receives the keys; it holds zeros when this is called.
     """
+    # MinHash: least[i] = minimum of x * factors[i] modulo 2 ** 32 over all n-grams x, folded to 32 bits
     for item in hashes:
         folded = uint32(item ^ (item >> uint64(32)))
         for i in range(len(factors)):
             value = uint32(folded * factors[i])
             if value < least[i]:
                 least[i] = value
+    # key of a band: a linear hash of its rows
     num_rows = mix.shape[1]
     for band in range(len(keys)):
         for row in range(num_rows):

@@ -160,7 +160,8 @@ def _grid() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sampled(picture: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
-    """Sample a picture on the grid (FINE, FINE) by bilinear interpolation; edge pixels are repeated outside."""
+    """Sample a picture on the grid (FINE, FINE) by bilinear interpolation; edge pixels are repeated
+    outside."""
     import numpy as np
 
     # positions in pixels: sides times `side`, less half a pixel for the centres

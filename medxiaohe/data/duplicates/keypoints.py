@@ -221,7 +221,8 @@ def _top(before: np.ndarray, middle: np.ndarray, after: np.ndarray) -> np.ndarra
 def _surroundings(
     blurred: np.ndarray, level: np.ndarray, down: np.ndarray, across: np.ndarray, scale: np.ndarray
 ) -> np.ndarray:
-    """Cut patches (n, CELLS, CELLS) around points out of the level of the scale space that fits their scale."""
+    """Cut patches (n, CELLS, CELLS) around points out of the level of the scale space that fits their
+    scale."""
     import numpy as np
 
     # a grid of CELLS x CELLS around each point, SPREAD scales apart

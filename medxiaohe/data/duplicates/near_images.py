@@ -233,7 +233,8 @@ class _Matches:
 
 
 def _most_voted(matches: _Matches) -> list[int]:
-    """Rank groups by the most points that vote for one scale and shift (a Hough transform), most votes first."""
+    """Rank groups by the most points that vote for one scale and shift (a Hough transform), most votes
+    first."""
     import numpy as np
 
     # each match proposes a scale and a shift; votes are counted in cells of log2(scale) and of the shift

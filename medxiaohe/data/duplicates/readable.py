@@ -46,6 +46,8 @@ def readable(text: str) -> str:
     text = INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     if not OTHER.search(text):
         return text
+    # lookalikes are replaced in words that have Latin letters too, and everywhere in a text that is mostly
+    # Latin: Greek and Russian texts stay
     mostly_latin = len(LATIN.findall(text)) > sum(map(str.isalpha, text)) / 2
 
     def latin(mark: re.Match[str]) -> str:

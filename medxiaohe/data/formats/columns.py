@@ -126,6 +126,7 @@ def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: in
         return {**result, "messages": at(row, columns["messages"]), "images": pictures}
     if "assistant" not in columns and "answer_index" not in columns:
         return {**result, "messages": [_document(row, columns, pictures)]}
+    # a question: options are listed below it with letters
     answer, index = cell(row, columns.get("assistant")), _answer_index(row, columns, choices, first_index)
     if index is not None:
         # an answer that is only its own letter becomes the letter with its option

@@ -198,6 +198,7 @@ def lines(file: Path, encoding: str = "utf-8") -> Iterator[Line | DeadLetter]:
                 number, start = number + 1, offset
                 offset += len(data)
                 location = f"{file.name}:{number}"
+                # skip the rest of a line that is too long, in blocks, for its digest
                 if len(data) > MAX_LINES_LONG:
                     digest = hashlib.sha256(data)
                     while data and not data.endswith(b"\n"):

@@ -250,7 +250,8 @@ def _head(file: Path, limit: int = HEAD_ROWS, encoding: str = "utf-8") -> list[M
 
 
 def _is_ours(row: Mapping[str, Any]) -> bool:
-    """Recognise a row of samples.jsonl: its messages have `parts`, those of the chat layout have `content`."""
+    """Recognise a row of samples.jsonl: its messages have `parts`, those of the chat layout have
+    `content`."""
     messages = row.get("messages")
     return (
         isinstance(messages, list)

@@ -185,6 +185,8 @@ def together(
     for number, part in enumerate(parts):
         numbers.setdefault(part.source, []).append(number)
         total.add(sources[part.source].label, done[number][1])
+    # ids that occur in two parts of a source: candidates by their 64-bit marks, then exactly; the first part
+    # that has one keeps it
     for source, own in numbers.items():
         if len(own) > 1 and (twice := _twice([folders[number] / "ids.bin" for number in own])):
             seen = set[str]()

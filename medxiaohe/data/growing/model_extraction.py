@@ -89,6 +89,7 @@ def extract(
         [_reader(len(batch), result.counts) for batch in batches],
         label=f"extract with {model.name}",
     )
+    # check every span against its passage; passages without a readable reply are counted
     for batch, outcome in zip(batches, outcomes, strict=True):
         result.counts["passages"] += len(batch)
         result.counts["retries"] += max(0, outcome.calls - 1)
