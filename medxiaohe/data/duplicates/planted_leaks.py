@@ -206,7 +206,7 @@ def _lettered(options: Sequence[str], form: str) -> list[str]:
 
 
 def _mistyped(word: str, dice: random.Random) -> str:
-    # dropped, doubled, changed, or swapped with the next letter; the first and the last letter stay in place
+    # dropped, doubled, changed, or swapped with the next letter; the first letter stays
     at = dice.randrange(1, len(word) - 1)
     kind = dice.randrange(4)
     letter = dice.choice("abcdefghijklmnoprstuvw")
