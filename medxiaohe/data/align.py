@@ -2,7 +2,7 @@
 
     samples.jsonl   what stays; `annotations.alignment` says what was checked
     dropped.jsonl   {id, source, stage, reason, detail}
-    coverage.json, and, where the corpus has them, contamination.json, nodes.jsonl and items.jsonl as they are
+    coverage.json; contamination.json, nodes.jsonl and items.jsonl are copied where the corpus has them
 
 First rules over names, sides and the tree, and a similarity as a rank among other rows; then a judge: any
 Model, which sees the picture where there is one. The judge is asked about mismatches planted in the rows
@@ -39,7 +39,7 @@ from medxiaohe.progress import track
 from medxiaohe.scoring._findings import lexicon
 from medxiaohe.types import Message, Sample
 
-CHUNK = 2048  # rows that are compared with each other, and that a kill may cost
+CHUNK = 2048  # rows that are compared with each other; a killed run loses at most one chunk
 CARRIED = ("nodes.jsonl", "items.jsonl")
 MAX_SHOWN = 3000  # characters of a text that the judge sees
 VERDICT = re.compile(r"\W*(?:answer:?\s*)?(mismatch|match|unsure)\W*", re.IGNORECASE)
@@ -83,6 +83,13 @@ class _Row:
     notes: dict[str, Any] | None = None
 
     def drop(self, stage: str, reason: str, detail: str) -> None:
+        """Mark the row as dropped; three empty texts take the mark back.
+
+        Args:
+            stage: the check that drops it: "rules", "similarity", "pictures" or "judge".
+            reason: the reason that is counted.
+            detail: the reason in words, for dropped.jsonl.
+        """
         self.stage, self.reason, self.detail = stage, reason, detail
 
 
@@ -123,9 +130,9 @@ def align(settings: AlignSettings, out: Path, *, corpus: Path, tree: Path) -> di
             if judge and number == 0:
                 _trusted(judge, [anchors.item(s, settings.tags) for s in chunk], graph, rules, settings)
             if not path.exists():
-                found = _aligned(chunk, rules, judge, settings)
+                aligned = _aligned(chunk, rules, judge, settings)
                 fields = ("sample", "stage", "reason", "detail")
-                io.write_jsonl(path, ({name: getattr(item, name) for name in fields} for item in found))
+                io.write_jsonl(path, ({name: getattr(item, name) for name in fields} for item in aligned))
             files.append(path)
             number += 1
     return _publish(out, corpus, files, judge)
@@ -135,12 +142,14 @@ def _aligned(
     samples: Sequence[Sample], rules: Rules, judge: Client | None, settings: AlignSettings
 ) -> list[_Row]:
     rows = [_Row(sample, anchors.item(sample, settings.tags), notes={}) for sample in samples]
+    # rules on negation, side, sex and the tree; then ranks among the other rows; then the judge, for rows
+    # that nothing has dropped
     for row in rows:
-        found = rules(row.item) if settings.rules else Mismatch(checked=False)
+        mismatch = rules(row.item) if settings.rules else Mismatch(checked=False)
         assert row.notes is not None
-        row.notes["rules"] = "checked" if found.checked else "nothing to compare"
-        if found.kind:
-            row.drop("rules", found.kind, found.detail)
+        row.notes["rules"] = "checked" if mismatch.checked else "nothing to compare"
+        if mismatch.kind:
+            row.drop("rules", mismatch.kind, mismatch.detail)
     if settings.similarity:
         _stand(rows, settings)
     if settings.pictures:
@@ -163,16 +172,18 @@ def _aligned(
 def _stand(rows: Sequence[_Row], settings: AlignSettings) -> None:
     both = [row for row in rows if row.item.anchors and row.item.text.strip()]
     if len({_study(row.sample) for row in both}) < similarity.MIN_PAIRS:
-        return  # too few others to stand among
+        return  # a rank among fewer studies says little
     groups = [_study(row.sample) for row in both]
     embed = embedder(settings.similarity)
-    found = similarity.of_texts(
+    values = similarity.of_texts(
         [r.item.anchor for r in both], [r.item.text for r in both], groups, embed, settings.seed
     )
-    for row, value in zip(both, found, strict=True):
+    for row, value in zip(both, values, strict=True):
         assert row.notes is not None
+        # standing: share of the other rows' texts that are less similar to this row's anchor, 0 to 1
         row.notes["standing"] = round(float(value), 3)
-        if row.reason == "unrelated" and value >= settings.least:  # the weaker of the two witnesses
+        # the rule "unrelated" is weaker evidence than a high rank: it is taken back
+        if row.reason == "unrelated" and value >= settings.least:
             row.drop("", "", "")
         if value < settings.least and not row.reason:
             row.drop(
@@ -190,8 +201,8 @@ def _stand_beside_pictures(rows: Sequence[_Row], settings: AlignSettings) -> Non
     texts = embedder(settings.similarity or "ngrams").encode(
         [f"{row.item.anchor}\n{row.item.text}" for row in both]
     )
-    found = similarity.of_pictures(features, texts, [_study(row.sample) for row in both], settings.seed)
-    for row, value in zip(both, found, strict=True):
+    values = similarity.of_pictures(features, texts, [_study(row.sample) for row in both], settings.seed)
+    for row, value in zip(both, values, strict=True):
         assert row.notes is not None
         row.notes["beside_picture"] = round(float(value), 3)
         if value < settings.pictures and not row.reason:
@@ -208,15 +219,30 @@ def _study(sample: Sample) -> str:
 
 
 def question(item: Item) -> list[Message]:
-    what = "picture" if item.images else "case"
-    said = ASKED.format(
-        what=what, anchor=item.anchor[:MAX_SHOWN] or "(see the picture)", text=item.text[:MAX_SHOWN]
+    """Build the prompt that asks the judge whether a text and its anchor can both be true.
+
+    Args:
+        item: text, anchor and images of a row; text and anchor are cut at MAX_SHOWN characters.
+
+    Returns:
+        One user message: the images, then the question.
+    """
+    subject = "picture" if item.images else "case"
+    request = ASKED.format(
+        what=subject, anchor=item.anchor[:MAX_SHOWN] or "(see the picture)", text=item.text[:MAX_SHOWN]
     )
-    return [Message("user", (*item.images, said))]
+    return [Message("user", (*item.images, request))]
 
 
 def verdict(reply: str) -> str:
-    """The one word; Unreadable when it is anything else."""
+    """Parse the verdict of a judge.
+
+    Returns:
+        "match", "mismatch" or "unsure", whatever its case in the reply.
+
+    Raises:
+        Unreadable: the reply is anything but one of these words.
+    """
     match = VERDICT.fullmatch(reply)
     if not match:
         raise Unreadable("the answer must be one word: match, mismatch, or unsure")
@@ -246,26 +272,29 @@ def _judged(rows: Sequence[_Row], judge: Client, settings: AlignSettings) -> Non
 def _trusted(
     judge: Client, items: Sequence[Item], graph: Graph, rules: Rules, settings: AlignSettings
 ) -> None:
-    """JudgeFailed unless the judge calls fewer of the rows a mismatch than of the same rows with one planted,
-    and most of those."""
+    """Test the judge on planted mismatches; JudgeFailed unless it detects at least half of them, and more
+    than it reports in the same rows without.
+    """
+    # pairs of a row and the same row with a planted mismatch: an unrelated text and a sibling's name in turn
     dice = random.Random(settings.seed)
-    whole = [item for item in items if item.anchors and len(item.text.split()) >= anchors.BODY]
-    studies = {item.id: item.id for item in whole}
+    complete = [item for item in items if item.anchors and len(item.text.split()) >= anchors.BODY]
+    studies = {item.id: item.id for item in complete}
     pairs: list[Any] = []
-    for one in dice.sample(whole, len(whole)):
+    for original in dice.sample(complete, len(complete)):
         wrong = (
-            planted.unrelated(one, whole, studies, dice)
+            planted.unrelated(original, complete, studies, dice)
             if len(pairs) % 2
-            else planted.sibling(one, graph, rules.names, dice)
+            else planted.sibling(original, graph, rules.names, dice)
         )
         if wrong:
-            pairs.append((one, wrong))
+            pairs.append((original, wrong))
         if len(pairs) == settings.planted:
             break
     if not settings.planted or not pairs:
         return
-    said = [reply.value for reply in _asked(judge, [item for pair in pairs for item in pair])]
-    false, caught = said[::2].count("mismatch"), said[1::2].count("mismatch")
+    verdicts = [reply.value for reply in _asked(judge, [item for pair in pairs for item in pair])]
+    # false alarms on the rows, hits on the planted mismatches
+    false, caught = verdicts[::2].count("mismatch"), verdicts[1::2].count("mismatch")
     if caught * 2 < len(pairs) or caught <= false:
         raise JudgeFailed(
             f"the judge {judge.name} called {caught} of {len(pairs)} planted mismatches one, and {false} of"
@@ -273,13 +302,18 @@ def _trusted(
         )
 
 
-# ---- what is left on disk ------------------------------------------------------------------------
+# ---- output --------------------------------------------------------------------------------------
 
 
 def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Client | None) -> dict[str, Any]:
     coverage, dropped, notes, num = Counter[str](), list[dict[str, Any]](), Counter[str](), 0
 
     def kept() -> Iterator[Any]:
+        """Separate dropped rows from the others, and count both.
+
+        Yields:
+            Rows of samples.jsonl as JSON objects.
+        """
         nonlocal num
         for path in files:
             for row in io.read_jsonl(path):
@@ -308,12 +342,12 @@ def _publish(out: Path, corpus: Path, files: Sequence[Path], judge: Client | Non
             shutil.copyfile(corpus / name, out / name)
     by = Counter(f"{row['stage']}: {row['reason']}" for row in dropped)
     account = settle("data.align", read=num, written=num_kept, dropped=by)
-    said = {"judge": spending(judge)} if judge else {}
+    judge_report = {"judge": spending(judge)} if judge else {}
     return {
         "read": num,
         "kept": num_kept,
         "dropped": dict(by.most_common()),
         "account": account,
         **dict(sorted(notes.items())),
-        **said,
+        **judge_report,
     }

@@ -130,17 +130,28 @@ def attach(settings: AttachSettings, out: Path, *, tree: Path, corpus: Path | No
     return summary
 
 
-# ---- passages and what is in them ------------------------------------------------------------------
+# ---- passages and extraction ---------------------------------------------------------------------
 
 
 def read_passages(settings: AttachSettings, corpus: Path | None) -> list[Passage]:
-    """Documents and turns of the corpus but those of its test split; plain text files whole."""
+    """Read the passages from which entities are extracted: samples of the corpus outside of its test split,
+    or plain text files as one passage each.
+
+    Args:
+        settings: `passages` (a file or folder), `limit` and `license`.
+        corpus: folder of a data stage; None: `settings.passages`.
+
+    Returns:
+        At most `settings.limit` passages, in the order of the files; of several with one id the first.
+
+    Raises:
+        ConfigError: both `corpus` and `settings.passages` are given, or neither.
+        DataError: there is no passage, or a row of samples.jsonl is damaged.
+    """
     if bool(settings.passages) == (corpus is not None):
         raise ConfigError("give the passages once: `needs: corpus`, or the setting `passages`")
-    place = corpus / "samples.jsonl" if corpus is not None else Path(settings.passages)
-    files = (
-        sorted(p for p in place.rglob("*") if p.suffix in (".txt", ".jsonl")) if place.is_dir() else [place]
-    )
+    path = corpus / "samples.jsonl" if corpus is not None else Path(settings.passages)
+    files = sorted(p for p in path.rglob("*") if p.suffix in (".txt", ".jsonl")) if path.is_dir() else [path]
     result: dict[str, Passage] = {}
     for file in files:
         if file.suffix == ".txt":
@@ -155,7 +166,7 @@ def read_passages(settings: AttachSettings, corpus: Path | None) -> list[Passage
                 )
     if not result:
         raise DataError(
-            f"no passages in {place}: give a folder of .txt files, or the samples.jsonl of data.read"
+            f"no passages in {path}: give a folder of .txt files, or the samples.jsonl of data.read"
         )
     return list(result.values())[: settings.limit]
 
@@ -175,19 +186,21 @@ def _extracted(
     model: Client | None,
     work: Path,
 ) -> Extraction:
-    """What all extractors find; the statistics are kept from a run that was killed, as the replies are."""
-    whole = Extraction()
+    """Run all extractors and join their results; the statistics of a killed run are stored, as the replies
+    are.
+    """
+    total = Extraction()
     for name in settings.extractors:
         if name == "model":
             assert model is not None
             limits = Limits(settings.batch, settings.retries, settings.max_calls)
-            one = extract(passages, model.model, types=settings.kinds, limits=limits, work=work)
+            extraction = extract(passages, model.model, types=settings.kinds, limits=limits, work=work)
         else:
-            one = _statistics(settings, passages, names, tree, work / "statistics.json")
-        whole.found += one.found
-        whole.dropped += one.dropped
-        whole.counts.update({f"{name}: {what}": count for what, count in one.counts.items()})
-    return whole
+            extraction = _statistics(settings, passages, names, tree, work / "statistics.json")
+        total.found += extraction.found
+        total.dropped += extraction.dropped
+        total.counts.update({f"{name}: {label}": count for label, count in extraction.counts.items()})
+    return total
 
 
 def _statistics(
@@ -195,12 +208,12 @@ def _statistics(
 ) -> Extraction:
     if not path.exists():
         options = candidates.Options(least=settings.least)
-        one = candidates.extract(
+        extraction = candidates.extract(
             passages, names.find, lambda id: tree.entities[id].kind, settings.kinds, options
         )
-        io.write_json(path, {"found": list(map(asdict, one.found)), "counts": one.counts})
-    kept = io.read_json(path)
-    return Extraction([Found(**found) for found in kept["found"]], Counter(kept["counts"]))
+        io.write_json(path, {"found": list(map(asdict, extraction.found)), "counts": extraction.counts})
+    stored = io.read_json(path)
+    return Extraction([Found(**span) for span in stored["found"]], Counter(stored["counts"]))
 
 
 # ---- writing ---------------------------------------------------------------------------------------
@@ -209,9 +222,9 @@ def _statistics(
 def _write(out: Path, tree: Path, growth: Growth, extraction: Extraction) -> None:
     new = growth.rows()
     extended(tree / "entities.jsonl", out / "entities.jsonl", map(row, new))
-    more: dict[str, list[Any]] = {"terms.jsonl": list(map(row, new)), "merges.jsonl": growth.merges}
+    added: dict[str, list[Any]] = {"terms.jsonl": list(map(row, new)), "merges.jsonl": growth.merges}
     for name in COPIED:
-        extended(tree / name, out / name, more.get(name, ()))
+        extended(tree / name, out / name, added.get(name, ()))
     io.write_jsonl(out / "dropped.jsonl", [*extraction.dropped, *growth.dropped])
     io.write_jsonl(out / "attached.jsonl", growth.attached())
     io.write_jsonl(out / "conflicts.jsonl", growth.conflicts)
@@ -219,13 +232,19 @@ def _write(out: Path, tree: Path, growth: Growth, extraction: Extraction) -> Non
 
 
 def extended(old: Path, new: Path, rows: Iterable[Any]) -> None:
-    """The bytes of a file, and more rows behind them."""
+    """Copy a JSON Lines file byte for byte and append rows.
+
+    Args:
+        old: the file that is copied; nothing is copied if it does not exist.
+        new: the file that is written.
+        rows: JSON values, one a line.
+    """
 
     def fill(file: IO[bytes]) -> None:
         if old.is_file():
             with open(old, "rb") as source:
                 shutil.copyfileobj(source, file, 1 << 20)
-        for one in rows:
-            file.write(io.encoded(one))
+        for value in rows:
+            file.write(io.encoded(value))
 
     io.write(new, fill)

@@ -32,9 +32,9 @@ from medxiaohe.models.asking import Client
 from medxiaohe.progress import track
 from medxiaohe.types import Medical, Message, Sample
 
-MEDICAL_DENSITY, GENERAL_DENSITY = 3.0, 0.8  # different entities for each hundred words
-MIN_WORDS = 20  # of a text that the entity judge says something about
-SHOWN = 3000  # characters a model is shown
+MEDICAL_DENSITY, GENERAL_DENSITY = 3.0, 0.8  # different entities in 100 words
+MIN_WORDS = 20  # of a text that the entity judge labels
+SHOWN = 3000  # characters of a text in the prompt of a model
 QUESTION = (
     "Is this text about medicine, health or biomedical research? Answer with one word, yes or no.\n\n{text}"
 )
@@ -68,6 +68,8 @@ class ClassifySettings:
 
 @dataclass(frozen=True, slots=True)
 class Label:
+    """The label of a text, and where it came from."""
+
     id: str
     label: bool
     round: int
@@ -91,12 +93,18 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
     """
     plugins.need("numpy", why="data.classify")
     with Rows(corpus) as rows:
-        places = {sample.id: (place, sample.source) for place, sample in track(rows, "index")}
+        locations = {sample.id: (location, sample.source) for location, sample in track(rows, "index")}
 
         def texts(labels: Sequence[Label]) -> list[str]:
-            return [rows.at(places[label.id][0]).text for label in labels]
+            """Load the texts of labelled rows.
 
-        labels = _seeds(settings, {id: source for id, (_, source) in places.items()})
+            Returns:
+                One text for each label, in the order of `labels`.
+            """
+            return [rows.at(locations[label.id][0]).text for label in labels]
+
+        labels = _seeds(settings, {id: source for id, (_, source) in locations.items()})
+        # self-training: train, let the judge label candidates, train again
         rounds = []
         for number in range(settings.rounds + 1):
             classifier = train(texts(labels), [label.label for label in labels], settings.seed)
@@ -111,6 +119,11 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
         last = settings.rounds
 
         def scored() -> Iterator[Sample]:
+            """Classify all rows with the last classifier.
+
+            Yields:
+                Samples with `annotations.medical`.
+            """
             for _, sample in track(rows, "classify"):
                 chance = round(classifier.probability(sample.text), 4)
                 counts["medical" if chance >= 0.5 else "general"] += 1
@@ -119,7 +132,7 @@ def classify(settings: ClassifySettings, out: Path, *, corpus: Path) -> dict[str
 
         num = io.write_jsonl(out / "samples.jsonl", scored())
     contamination_record.carry(corpus, out)
-    account = settle("data.classify", read=len(places), written=num, dropped={})
+    account = settle("data.classify", read=len(locations), written=num, dropped={})
     return {"rows": num, **counts, "rounds": rounds, "account": account}
 
 
@@ -138,23 +151,25 @@ def _seeds(settings: ClassifySettings, sources: dict[str, str]) -> list[Label]:
 
 
 def _confirmed(
-    settings: ClassifySettings, number: int, rows: Rows, classifier: Classifier, known: set[str]
+    settings: ClassifySettings, number: int, rows: Rows, classifier: Classifier, labelled: set[str]
 ) -> list[Label]:
-    """Candidates that the judge has an opinion on, whether or not the classifier shared it."""
+    """Labels of the candidates that the judge could tell, whether or not the classifier agreed."""
     thoughts = [
-        (classifier.probability(s.text), s.id, place)
-        for place, s in track(rows, f"round {number}")
-        if s.id not in known
+        (classifier.probability(s.text), s.id, location)
+        for location, s in track(rows, f"round {number}")
+        if s.id not in labelled
     ]
-    drawn = sorted(thoughts, key=lambda one: io.unit_interval(str(settings.seed), str(number), one[1]))
+    drawn = sorted(thoughts, key=lambda entry: io.unit_interval(str(settings.seed), str(number), entry[1]))
+    # half of the candidates are those of which the classifier is sure: a quarter from 0.9, a quarter to 0.1
     quarter = max(1, settings.candidates // 4)
     sure = [item for item in drawn if item[0] >= 0.9][:quarter] + [item for item in drawn if item[0] <= 0.1][
         :quarter
     ]
     taken = {id for _, id, _ in sure}
-    doubtful = sorted((item for item in drawn if item[1] not in taken), key=lambda one: abs(one[0] - 0.5))
+    # the rest are those nearest to 0.5 (uncertainty sampling)
+    doubtful = sorted((item for item in drawn if item[1] not in taken), key=lambda entry: abs(entry[0] - 0.5))
     chosen = sure + doubtful[: settings.candidates - len(sure)]
-    samples = [rows.at(place) for _, _, place in chosen]
+    samples = [rows.at(location) for _, _, location in chosen]
     verdicts, by = (
         (_by_entities(samples), "entities") if settings.judge == "entities" else _by_model(settings, samples)
     )
@@ -166,11 +181,21 @@ def _confirmed(
 
 
 def _by_entities(samples: Sequence[Sample]) -> list[bool | None]:
-    """Many names of the tree: medical; hardly any: not; between, or too short to say: None."""
+    """Label texts by the density of entities of the tree (`by_density`)."""
     return [by_density(len(sample.entities), len(overlap.words(sample.text))) for sample in samples]
 
 
 def by_density(num_entities: int, num_words: int) -> bool | None:
+    """Label a text by the density of entities in it.
+
+    Args:
+        num_entities: number of different entities that the text mentions.
+        num_words: its length in words.
+
+    Returns:
+        True (medical) from MEDICAL_DENSITY entities for each 100 words, False (general) up to
+        GENERAL_DENSITY; None between the two, and for texts shorter than MIN_WORDS.
+    """
     if num_words < MIN_WORDS:
         return None
     density = 100 * num_entities / num_words
@@ -179,8 +204,8 @@ def by_density(num_entities: int, num_words: int) -> bool | None:
 
 def _by_model(settings: ClassifySettings, samples: Sequence[Sample]) -> tuple[list[bool | None], str]:
     model = plugins.load("models", settings.backend)(settings.model, **settings.options)
-    asked = [[Message("user", (QUESTION.format(text=sample.text[:SHOWN]),))] for sample in samples]
-    replies = [outcome.text.strip().casefold() for outcome in Client(model).ask(asked, label="classify")]
+    prompts = [[Message("user", (QUESTION.format(text=sample.text[:SHOWN]),))] for sample in samples]
+    replies = [outcome.text.strip().casefold() for outcome in Client(model).ask(prompts, label="classify")]
     return [
         True if text.startswith("yes") else False if text.startswith("no") else None for text in replies
     ], str(model.name)

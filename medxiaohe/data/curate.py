@@ -1,9 +1,9 @@
 """Stage data.curate: what must not be trained on goes, and each row that goes has a reason.
 
-Documents are put into one form; then, in this order: rows of held-out splits, and rows that share a patient
-or study with one; filters; rows that give away a test item of a task named in `against`; exact duplicates;
-near-duplicates. The first reason found is the one given. All of it is done over shards, by workers or on Ray,
-to the same bytes, and goes on after a kill.
+Documents are normalised; then rows are dropped in this order: rows of held-out splits, and rows that share a
+patient or study with one; filters; rows that give away a test item of a task named in `against`; exact
+duplicates; near-duplicates. The first reason is recorded. Shards are processed by workers or on Ray, to the
+same bytes, and a killed run resumes.
 
 samples.jsonl, dropped.jsonl {id, source, reason, detail}, contamination.json (pairs side by side),
 coverage.json
@@ -64,7 +64,14 @@ class CurateSettings:
         check(self)
 
     def reads(self, inputs: Mapping[str, Path]) -> Reads:
-        """The data of the tasks whose test items are looked for (recipe/identity.py)."""
+        """List the test data that the result depends on, for the identity of the run (recipe/identity.py).
+
+        Args:
+            inputs: name of an input (`corpus`, `tree`) -> its folder.
+
+        Returns:
+            Digests of the data and code of the tasks in `against`.
+        """
         result = Reads()
         for item in self.against:
             folders = {"tree": inputs.get("tree"), "data": inputs.get("corpus")}
@@ -95,10 +102,11 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
     tasks = settings.reads({"corpus": corpus, **({"tree": tree} if tree else {})})
     stage = begin(__name__, settings, out, inputs=[file, tree, tasks], code=filters)
     pieces = stage.split([file])
+    # passes over the shards: held-out patients and studies; filters and decontamination; duplicates; output
     units = _held_out(stage, pieces)
-    said = {key: value for key, value in io.to_json(settings).items() if key not in ("workers", "engine")}
+    content = {key: value for key, value in io.to_json(settings).items() if key not in ("workers", "engine")}
     options = {
-        "settings": json.dumps(said),
+        "settings": json.dumps(content),
         "corpus": str(corpus.absolute()),
         "tree": str(tree.absolute()) if tree else "",
         "units": str(units),
@@ -106,8 +114,8 @@ def curate(settings: CurateSettings, out: Path, *, corpus: Path, tree: Path | No
     checks = stage.run(f"{JOBS}check_shard", pieces, options=options, label="curate", below="checked")
     checked = [folder for folder, _ in checks]
     _copies(stage, settings.near_text, pieces, checked)
-    more = {"checked": list(map(str, checked)), "verdicts": str(stage.work / "verdicts")}
-    written = stage.run(f"{JOBS}write_shard", pieces, options=more, label="write", below="written")
+    write_options = {"checked": list(map(str, checked)), "verdicts": str(stage.work / "verdicts")}
+    written = stage.run(f"{JOBS}write_shard", pieces, options=write_options, label="write", below="written")
     return _summary(stage, corpus, checks, written)
 
 
@@ -121,41 +129,42 @@ def _held_out(stage: Stage, pieces: list[shards.Shard]) -> Path:
     return stage.work / "units.json"
 
 
-# ---- copies ------------------------------------------------------------------------------------------------
-# ------------------
+# ---- duplicates ----------------------------------------------------------------------------------
 
 
 def _copies(stage: Stage, threshold: float, pieces: list[shards.Shard], checked: list[Path]) -> None:
-    """verdicts/SHARD.jsonl: the rows of each shard that are copies of earlier ones; exact ones first, for
-    they need no comparison."""
+    """Write verdicts/SHARD.jsonl: the rows of each shard that are copies of earlier ones; exact copies first,
+    for they need no comparison.
+    """
     import numpy as np
 
-    kept, work = Kept(checked), stage.work
-    exact = near_text.copies(kept, work / "parts")
-    gone = np.zeros(len(kept), bool)
+    survivors, work = Kept(checked), stage.work
+    # a row that is an exact duplicate is not compared any more
+    exact = near_text.copies(survivors, work / "parts")
+    gone = np.zeros(len(survivors), bool)
     gone[exact[:, 0]] = True
-    same = [Verdict(int(row), "exact_duplicate", int(of)) for row, of in exact]
-    near = [*_near_texts(stage, threshold, pieces, kept, gone), *_near_pictures(stage, kept, gone)]
+    same = [Verdict(int(row), "exact_duplicate", int(original)) for row, original in exact]
+    near = [*_near_texts(stage, threshold, pieces, survivors, gone), *_near_pictures(stage, survivors, gone)]
     shutil.rmtree(work / "verdicts", ignore_errors=True)
     ordered = sorted(chain(same, near), key=lambda verdict: verdict.row)
-    for shard, found in groupby(ordered, key=lambda verdict: kept.where(verdict.row)[0]):
-        io.write_jsonl(work / "verdicts" / f"{shard:06d}.jsonl", found)
+    for shard, group in groupby(ordered, key=lambda verdict: survivors.where(verdict.row)[0]):
+        io.write_jsonl(work / "verdicts" / f"{shard:06d}.jsonl", group)
 
 
 def _near_texts(
-    stage: Stage, threshold: float, pieces: list[shards.Shard], kept: Kept, gone: np.ndarray
+    stage: Stage, threshold: float, pieces: list[shards.Shard], survivors: Kept, gone: np.ndarray
 ) -> Iterator[Verdict]:
     if not threshold:
         return
     folder, touched = stage.work / "pairs", set[int]()
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed while it wrote them
     folder.mkdir()
-    for pairs in near_text.proposals(kept, gone, stage.work / "parts"):
-        for shard, own in _by_shard(pairs, kept):
+    for pairs in near_text.proposals(survivors, gone, stage.work / "parts"):
+        for shard, own in _by_shard(pairs, survivors):
             touched.add(shard)
             with open(folder / f"{shard:06d}", "ab") as file:
                 own.tofile(file)
-    options = {"checked": list(map(str, kept.folders)), "pairs": str(folder), "threshold": threshold}
+    options = {"checked": list(map(str, survivors.folders)), "pairs": str(folder), "threshold": threshold}
     todo = [piece for piece in pieces if piece.number in touched]
     done = stage.iterate(
         f"{JOBS}compare_shard", todo, options=options, label="near-duplicates", below="compared"
@@ -163,12 +172,12 @@ def _near_texts(
     yield from near_text.resolved(_verdicts(folder for folder, _ in done))
 
 
-def _near_pictures(stage: Stage, kept: Kept, gone: np.ndarray) -> Iterator[Verdict]:
+def _near_pictures(stage: Stage, survivors: Kept, gone: np.ndarray) -> Iterator[Verdict]:
     groups = stage.work / "groups.jsonl"
-    same = near_text.same_words(kept, gone, stage.work / "parts")
+    same = near_text.same_words(survivors, gone, stage.work / "parts")
     if not io.write_jsonl(groups, ({"rows": rows} for rows in same)):
         return
-    options = {"checked": list(map(str, kept.folders))}
+    options = {"checked": list(map(str, survivors.folders))}
     pieces = stage.split([groups], bytes_each=GROUP_BYTES)
     done = stage.iterate(f"{JOBS}pictures_shard", pieces, options=options, label="images", below="pictures")
     yield from _verdicts(folder for folder, _ in done)
@@ -180,17 +189,16 @@ def _verdicts(folders: Iterable[Path]) -> Iterator[Verdict]:
             yield Verdict(**row)
 
 
-def _by_shard(pairs: np.ndarray, kept: Kept) -> Iterator[tuple[int, np.ndarray]]:
-    """The pairs by the shard of their later row."""
+def _by_shard(pairs: np.ndarray, survivors: Kept) -> Iterator[tuple[int, np.ndarray]]:
+    """Group pairs by the shard of their later row."""
     import numpy as np
 
-    location = np.searchsorted(kept.first, pairs[:, 1], "right") - 1
+    location = np.searchsorted(survivors.first, pairs[:, 1], "right") - 1
     for shard in np.unique(location):
         yield int(shard), pairs[location == shard]
 
 
-# ---- what came of it
-# -----------------------------------------------------------------------------------------------------------
+# ---- summary -------------------------------------------------------------------------------------
 
 
 def _summary(stage: Stage, corpus: Path, checks: Done, written: Done) -> dict[str, Any]:
@@ -200,9 +208,9 @@ def _summary(stage: Stage, corpus: Path, checks: Done, written: Done) -> dict[st
     for _, summary in written:
         dropped.update(summary["dropped"])
         coverage.update(summary["coverage"])
-    kept = sum(summary["kept"] for _, summary in written)
-    account = stage.settle(read=counts["read"], written=kept, dropped=dropped)
-    if not kept:
+    num_kept = sum(summary["kept"] for _, summary in written)
+    account = stage.settle(read=counts["read"], written=num_kept, dropped=dropped)
+    if not num_kept:
         raise DataError(
             f"nothing is left of {counts['read']} rows of {corpus}: dropped {dict(dropped.most_common())}"
         )
@@ -212,7 +220,7 @@ def _summary(stage: Stage, corpus: Path, checks: Done, written: Done) -> dict[st
     contamination_record.add(corpus, stage.out, checks[0][1]["checked"], matches)
     return {
         "read": counts["read"],
-        "kept": kept,
+        "kept": num_kept,
         "normalised": counts["normalised"],
         "dropped": dict(dropped.most_common()),
         "contaminated": len(matches),

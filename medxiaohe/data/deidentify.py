@@ -4,12 +4,12 @@ splits are made by now.
 samples.jsonl        the rows, names, dates, numbers and places of those of `sources` replaced by [NAME-1],
                      [DATE-1] (privacy/text.py)
 redactions.json      {source: {rows, changed, spans {kind: number}}}; no value is repeated
-contamination.json and coverage.json of what it was given: curate first, so that leaks are looked for in what
-was said
+contamination.json and coverage.json of its input: curate first, so that leaks are searched for in the
+original texts
 
-What tools were asked and answered, their evidence and data are cleaned as texts are. Pictures are not
-looked at: a folder of images is cleaned by `medxiaohe deid` before it is read. Mentions that are counted in
-characters go where the text has changed.
+Arguments and results of tools, their evidence and data are redacted as texts are. Images are not changed: a
+folder of images is de-identified by `medxiaohe deid` before it is read. Mentions, which are character
+offsets, are removed where the text has changed.
 """
 
 from __future__ import annotations
@@ -63,22 +63,22 @@ def deidentify(settings: DeidentifySettings, out: Path, *, corpus: Path) -> dict
     stage.join([folder for folder, _ in done], "samples.jsonl")
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for folder, _ in done:
-        for source, found in io.read_json(folder / "redactions.json").items():
-            counts[source].update(found)
+        for source, tally in io.read_json(folder / "redactions.json").items():
+            counts[source].update(tally)
     _known(settings.sources, counts)
     report = {
-        source: _as_told(found)
-        for source, found in sorted(counts.items())
+        source: _as_told(tally)
+        for source, tally in sorted(counts.items())
         if not settings.sources or source in settings.sources
     }
     io.write_json(out / "redactions.json", report)
     stage.carry(corpus)
-    num = sum(found["rows"] for found in counts.values())
+    num = sum(tally["rows"] for tally in counts.values())
     written = sum(summary["written"] for _, summary in done)
     account = stage.settle(read=num, written=written, dropped={})
     spans = Counter[str]()
-    for one in report.values():
-        spans.update(one["spans"])
+    for entry in report.values():
+        spans.update(entry["spans"])
     looked = sum(item["rows"] for item in report.values())
     changed = sum(item["changed"] for item in report.values())
     return {
@@ -91,7 +91,16 @@ def deidentify(settings: DeidentifySettings, out: Path, *, corpus: Path) -> dict
 
 
 def deidentify_shard(shard: shards.Shard, out: Path, sources: Collection[str]) -> dict[str, Any]:
-    """The job of one shard (medxiaohe.shards)."""
+    """De-identify the rows of one shard (a job of medxiaohe.shards).
+
+    Args:
+        shard: a byte range of samples.jsonl.
+        out: folder for samples.jsonl and redactions.json of the shard.
+        sources: sources whose rows are de-identified; empty: all.
+
+    Returns:
+        {"written": number of rows}.
+    """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
 
     def samples() -> Iterator[Sample]:
@@ -110,27 +119,29 @@ def deidentify_shard(shard: shards.Shard, out: Path, sources: Collection[str]) -
 
 
 def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
-    """One person has one number in all texts of a row."""
-    redact, found = Redactor(), Counter[str]()
+    """De-identify a row; a person has the same number in all its texts."""
+    redact, spans = Redactor(), Counter[str]()
 
     def clean(text: str) -> str:
         done = redact(text)
-        found.update(f"span:{span.kind}" for span in done.spans)
+        spans.update(f"span:{span.kind}" for span in done.spans)
         return done.text
 
     def value(before: Any) -> Any:
         after = redact.value(before)
-        found["span:field"] += after != io.to_json(before)
+        spans["span:field"] += after != io.to_json(before)
         return after
 
+    # one Redactor for the whole row, so that the numbers of names agree in all its texts
     messages = tuple(_message(message, clean, value) for message in sample.messages)
     choices = tuple(map(clean, sample.choices))
     target = clean(sample.target)
-    counts.update(found)
-    counts["changed"] += bool(found)
+    counts.update(spans)
+    counts["changed"] += bool(spans)
     noted = replace(sample.annotations, mentions=())
     annotations = io.annotations_from_json(redact.value(io.to_json(noted)))
-    mentions = () if found else sample.annotations.mentions
+    # mentions are character offsets: they hold only where no text has changed
+    mentions = () if spans else sample.annotations.mentions
     return replace(
         sample, messages=messages, choices=choices, target=target, meta=redact.value(sample.meta),
         annotations=replace(annotations, mentions=mentions),
@@ -141,7 +152,7 @@ def _without_people(sample: Sample, counts: Counter[str]) -> Sample:
 
 
 def _message(message: Message, clean: Callable[[str], str], value: Callable[[Any], Any]) -> Message:
-    """Every text in a message: what is said, what tools were asked and answered, and their evidence."""
+    """De-identify every text of a message: its parts, arguments and results of tools, and their evidence."""
     parts = tuple(_part(part, clean, value) for part in message.parts)
     return replace(message, parts=parts, error=clean(message.error))
 
@@ -158,18 +169,19 @@ def _part(part: Part, clean: Callable[[str], str], value: Callable[[Any], Any]) 
     return part
 
 
-def _evidence(one: Evidence, clean: Callable[[str], str]) -> Evidence:
-    """The evidence without people; of a record also without its date, its id and source redacted."""
-    if one.kind in OF_PATIENTS:
-        one = replace(one, id=clean(one.id), source=clean(one.source), date="", sha256="")
-    return replace(one, text=clean(one.text))
+def _evidence(evidence: Evidence, clean: Callable[[str], str]) -> Evidence:
+    """De-identify a piece of evidence; of a record also its id and source are redacted, and its date
+    removed."""
+    if evidence.kind in OF_PATIENTS:
+        evidence = replace(evidence, id=clean(evidence.id), source=clean(evidence.source), date="", sha256="")
+    return replace(evidence, text=clean(evidence.text))
 
 
-def _as_told(found: Counter[str]) -> dict[str, Any]:
+def _as_told(counts: Counter[str]) -> dict[str, Any]:
     spans = {
-        key.removeprefix("span:"): number for key, number in found.most_common() if key.startswith("span:")
+        key.removeprefix("span:"): number for key, number in counts.most_common() if key.startswith("span:")
     }
-    return {"rows": found["rows"], "changed": found["changed"], "spans": spans}
+    return {"rows": counts["rows"], "changed": counts["changed"], "spans": spans}
 
 
 def _known(sources: Collection[str], counts: Collection[str]) -> None:

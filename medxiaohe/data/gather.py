@@ -29,7 +29,7 @@ from medxiaohe.progress import track
 from medxiaohe.recipe.settings import InputPath
 from medxiaohe.types import HELD_OUT, Sample
 
-TOGETHER = 100  # nodes between two marks of what is done
+TOGETHER = 100  # nodes whose items are saved together; a killed run loses at most one batch
 
 
 @dataclass(frozen=True)
@@ -104,36 +104,38 @@ def gather(
         ],
     )
     with Rows(searched) as rows:
-        found = _search(settings, graph, requested, rows, work / "found.jsonl")
+        items = _search(settings, graph, requested, rows, work / "found.jsonl")
         io.write_jsonl(
-            out / "nodes.jsonl", ({**asdict(item), "found": len(found[item.id])} for item in requested)
+            out / "nodes.jsonl", ({**asdict(item), "found": len(items[item.id])} for item in requested)
         )
         io.write_jsonl(
             out / "items.jsonl",
-            ({"node": node, **_item(row)} for node, some in found.items() for row in some),
+            ({"node": node, **_item(row)} for node, matches in items.items() for row in matches),
         )
         nodes_of: dict[int, list[str]] = {}
-        for node, some in found.items():
-            for row in some:
+        for node, matches in items.items():
+            for row in matches:
                 nodes_of.setdefault(row["place"], []).append(node)
         num = io.write_jsonl(out / "samples.jsonl", _samples(rows, nodes_of))
     contamination_record.carry(searched, out)
-    how = Counter(row["how"] for some in found.values() for row in some)
-    served = sum(map(bool, found.values()))
+    methods = Counter(row["how"] for matches in items.values() for row in matches)
+    served = sum(map(bool, items.values()))
     return {
         "thin": count_thin(graph, counts, settings.at_most),
         "nodes": len(requested),
         "nodes_with_items": served,
         "samples": num,
-        "matches": sum(how.values()), "how": dict(sorted(how.items())), "by_kind": _by_kind(requested, found),
-    }  # fmt: skip
+        "matches": sum(methods.values()),
+        "how": dict(sorted(methods.items())),
+        "by_kind": _by_kind(requested, items),
+    }
 
 
 def _weak(settings: GatherSettings) -> list[dict[str, Any]]:
-    said = io.read_json(Path(settings.weak))
+    report = io.read_json(Path(settings.weak))
     try:
         return [
-            row for row in said["nodes"] if row["mean"] < settings.weak_below and row["node"] and row["n"]
+            row for row in report["nodes"] if row["mean"] < settings.weak_below and row["node"] and row["n"]
         ]
     except (KeyError, TypeError) as error:
         raise DataError(
@@ -143,7 +145,17 @@ def _weak(settings: GatherSettings) -> list[dict[str, Any]]:
 
 
 def coverage_of(corpus: Path) -> dict[str, int]:
-    """coverage.json of a stage: entity id -> number of samples that mention it."""
+    """Read coverage.json of a stage.
+
+    Args:
+        corpus: folder of data.read, data.link or data.curate.
+
+    Returns:
+        Entity id -> number of samples that mention it.
+
+    Raises:
+        DataError: the folder has no coverage.json.
+    """
     if not (path := corpus / "coverage.json").is_file():
         raise DataError(
             f"{corpus} has no coverage.json: it must be the folder of data.read, data.link or data.curate"
@@ -152,24 +164,26 @@ def coverage_of(corpus: Path) -> dict[str, int]:
 
 
 def _search(
-    settings: GatherSettings, graph: Graph, wanted: list[Thin], rows: Rows, path: Path
+    settings: GatherSettings, graph: Graph, requested: list[Thin], rows: Rows, path: Path
 ) -> dict[str, list[dict[str, Any]]]:
-    """Items of every node; what a killed run had found is not searched for again."""
+    """Search items for every node; nodes that a killed run has finished are not searched again."""
     io.drop_torn_line(path)
     done = {row["node"]: row["found"] for row in io.read_jsonl(path)} if path.exists() else {}
-    remaining = [item for item in wanted if item.id not in done]
+    remaining = [item for item in requested if item.id not in done]
     if remaining:
-        kept = ((place, sample) for place, sample in track(rows, "index") if sample.split not in HELD_OUT)
-        pool = Pool(kept)
+        usable = (
+            (location, sample) for location, sample in track(rows, "index") if sample.split not in HELD_OUT
+        )
+        pool = Pool(usable)
         batch = []
-        for one in track(remaining, "gather"):
-            done[one.id] = [asdict(found) for found in pool.retrieve(graph.tree, one.id, settings.per_node)]
-            batch.append({"node": one.id, "found": done[one.id]})
+        for node in track(remaining, "gather"):
+            done[node.id] = [asdict(match) for match in pool.retrieve(graph.tree, node.id, settings.per_node)]
+            batch.append({"node": node.id, "found": done[node.id]})
             if len(batch) == TOGETHER:
                 io.append_jsonl(path, batch)
                 batch = []
         io.append_jsonl(path, batch)
-    return {item.id: io.to_json(done[item.id]) for item in wanted}
+    return {item.id: io.to_json(done[item.id]) for item in requested}
 
 
 def _item(row: dict[str, Any]) -> dict[str, Any]:
@@ -177,22 +191,22 @@ def _item(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _samples(rows: Rows, nodes_of: dict[int, list[str]]) -> Iterator[Sample]:
-    for place in sorted(nodes_of):
-        sample = rows.at(place)
-        yield replace(sample, annotations=replace(sample.annotations, nodes=tuple(nodes_of[place])))
+    for location in sorted(nodes_of):
+        sample = rows.at(location)
+        yield replace(sample, annotations=replace(sample.annotations, nodes=tuple(nodes_of[location])))
 
 
-def _by_kind(wanted: list[Thin], found: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, int]]:
+def _by_kind(requested: list[Thin], items: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
-    for item in wanted:
+    for item in requested:
         row = counts.setdefault(item.kind, {"nodes": 0, "with_items": 0})
         row["nodes"] += 1
-        row["with_items"] += bool(found[item.id])
+        row["with_items"] += bool(items[item.id])
     return counts
 
 
 def _known(kinds: tuple[str, ...], graph: Graph) -> None:
-    there = {entity.kind for entity in graph.tree.entities.values()}
+    existing = {entity.kind for entity in graph.tree.entities.values()}
     for kind in kinds:
-        if kind not in there:
-            raise ConfigError(f"kinds: the tree has no {kind!r}: there are {', '.join(sorted(there))}")
+        if kind not in existing:
+            raise ConfigError(f"kinds: the tree has no {kind!r}: there are {', '.join(sorted(existing))}")

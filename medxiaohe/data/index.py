@@ -7,9 +7,9 @@ graph.sqlite, store.json                  kind graph: see retrieval/graph.py
 The documents are the `corpus` stage's samples, or those of `path`: a JSON lines file of passages {"id",
 "text", "source", "license", "date", "level", "image"} or of Samples, asset:open_medicine, or abstracts of
 asset:pubmed_2020 and asset:pubmed_2021. A graph has the facts of
-the `tree` stage, of asset:cmekg, or of both. What another reader reads goes through data.read first, which
-counts and lists what cannot be used. The stage stands in `data` because a file at the top of a folder of
-stages is a stage, and those of `retrieval` are libraries that tools import.
+the `tree` stage, of asset:cmekg, or of both. Files of other readers are read by data.read first, which
+counts and lists rejected rows. The stage is in `data` because a file at the top of a folder of stages is a
+stage, and those of `retrieval` are libraries that tools import.
 """
 
 from __future__ import annotations
@@ -62,7 +62,11 @@ class IndexSettings:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Size and overlap of chunks in `unit`."""
+        """Resolve the size and overlap of chunks.
+
+        Returns:
+            Size and overlap in `unit`; an overlap that is not given is at most a fifth of the size.
+        """
         size, overlap = (TOKENS, TOKEN_OVERLAP) if self.unit == "tokens" else (CHARACTERS, OVERLAP)
         size = self.size or size
         return size, min(overlap, size // 5) if self.overlap == -1 else self.overlap
@@ -114,10 +118,16 @@ def _documents(settings: IndexSettings, corpus: Path | None) -> Iterator[Evidenc
 
 
 def documents_of(named: str) -> Iterator[Evidence]:
-    """The documents of a file of passages or Samples, of guideline summaries, or of abstracts of PubMed.
+    """Read the documents of a file of passages or Samples, of guideline summaries, or of PubMed abstracts.
+
+    Args:
+        named: a path, asset:open_medicine, asset:pubmed_2020 or asset:pubmed_2021.
+
+    Yields:
+        One document each; of a PubMed record that was changed the newest version.
 
     Raises:
-        DataError: a row that is no document, or a file that is not there.
+        DataError: a row that is no document, or a file that does not exist.
     """
     name = named.removeprefix("asset:")
     path = assets.folder(name) if name != named else Path(named)
@@ -125,7 +135,7 @@ def documents_of(named: str) -> Iterator[Evidence]:
         yield from guidelines.documents(texts(path))
     elif named in PUBMED:
         # a record that PubMed changed is there again; the last one is the newest
-        newest = {one.pmid: one for one in track(articles(path), "records") if one.abstract}
+        newest = {article.pmid: article for article in track(articles(path), "records") if article.abstract}
         yield from map(_abstract, newest.values())
     elif _has_samples(path):
         yield from map(_document, io.read_samples(path))

@@ -8,7 +8,7 @@ coverage.json    how many samples mention each entity
 
 The texts are the `corpus` stage's, or JSONL files: of Samples, or of rows with `text` and perhaps `id`. The
 shards are linked in this process, by worker processes or on Ray, to the same bytes; a run that was killed
-goes on after the last finished shard.
+resumes after the last finished shard.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from medxiaohe.types import Message, Sample
 if TYPE_CHECKING:
     from medxiaohe.entity.linking.annotate import Annotation
 
-TOGETHER = 64  # texts that are looked at at once
+TOGETHER = 64  # texts of a batch
 PARTS = ("samples.jsonl", "mentions.jsonl")
 ALWAYS = ("start", "end", "entity", "surface", "kind", "score", "reason")
 WAYS = frozenset(("name", "synonym", "variant", "abbreviation", "coordination", "tagger"))
@@ -96,23 +96,47 @@ def link(settings: LinkSettings, out: Path, *, tree: Path, corpus: Path | None =
 
 
 def link_shard(shard: shards.Shard, out: Path, tree: str, rules: bool, license: str) -> dict[str, Any]:
-    """The job of one shard (medxiaohe.shards)."""
+    """Link the mentions of one shard (a job of medxiaohe.shards).
+
+    Args:
+        shard: a byte range of a file of Samples, or of rows with `text`.
+        out: folder for samples.jsonl, mentions.jsonl and coverage.json of the shard.
+        tree: path of a built tree.
+        rules: with abbreviations, coordination, context and disambiguation; False: names alone.
+        license: of rows that state none.
+
+    Returns:
+        {"counts", "reasons", "written"}: number of samples, mentions and flags; mentions by reason; rows
+        written.
+
+    Raises:
+        DataError: a row has neither `messages` nor `text`.
+    """
     find = _annotator(tree) if rules else _names(tree)
     coverage, counts, reasons = Counter[str](), Counter[str](), Counter[str]()
 
     def fill(mentions_file: IO[bytes]) -> int:
+        """Link the texts in batches of TOGETHER; mentions and samples are written in step.
+
+        Args:
+            mentions_file: receives a row for each sample.
+
+        Returns:
+            Number of samples written.
+        """
+
         def samples() -> Iterator[Sample]:
             every = _samples(shard, license)
-            while some := list(islice(every, TOGETHER)):
-                for sample, found in zip(some, find([sample.text for sample in some]), strict=True):
+            while batch := list(islice(every, TOGETHER)):
+                for sample, mentions in zip(batch, find([sample.text for sample in batch]), strict=True):
                     entities = tuple(
-                        dict.fromkeys((*sample.entities, *(m["entity"] for m in found if m["entity"])))
+                        dict.fromkeys((*sample.entities, *(m["entity"] for m in mentions if m["entity"])))
                     )
                     coverage.update(entities)
-                    counts.update(samples=1, mentions=len(found))
-                    counts.update(flag for m in found for flag in NOTED if m.get(flag))
-                    reasons.update(_way(m["reason"]) for m in found if "reason" in m)
-                    mentions_file.write(io.encoded({"id": sample.id, "mentions": found}))
+                    counts.update(samples=1, mentions=len(mentions))
+                    counts.update(flag for m in mentions for flag in NOTED if m.get(flag))
+                    reasons.update(_way(m["reason"]) for m in mentions if "reason" in m)
+                    mentions_file.write(io.encoded({"id": sample.id, "mentions": mentions}))
                     yield replace(sample, entities=entities)
 
         return io.write_jsonl(out / "samples.jsonl", samples())
@@ -127,27 +151,29 @@ def _annotator(tree: str) -> Any:  # texts -> the mentions of each, as rows
     from medxiaohe.entity.linking.annotate import Annotator
 
     annotator = Annotator.of(Path(tree))
-    return lambda texts: [[_row(item) for item in found] for found in annotator.annotate_batch(texts)]
+    return lambda texts: [
+        [_row(item) for item in annotations] for annotations in annotator.annotate_batch(texts)
+    ]
 
 
 @functools.cache
 def _names(tree: str) -> Any:
-    found = finder(Path(tree))
+    linker = finder(Path(tree))
     fields = ("start", "end", "entity", "surface", "ambiguous")
     return lambda texts: [
-        [{name: getattr(mention, name) for name in fields} for mention in found.find(text)] for text in texts
+        [{name: getattr(mention, name) for name in fields} for mention in linker.find(text)] for text in texts
     ]
 
 
 def _way(reason: str) -> str:
-    """How a mention was found, without its details."""
+    """Reduce the reason of a mention to how it was found."""
     first = reason.partition(" ")[0].rstrip(";,:")
     return first if first in WAYS else "with an abbreviation in it"
 
 
-def _row(found: Annotation) -> dict[str, Any]:
-    """The fields that always stand, and the others where they say something."""
-    row = io.to_json(found)
+def _row(annotation: Annotation) -> dict[str, Any]:
+    """Convert a mention to a row: the fields of ALWAYS, and others that are not at their default."""
+    row = io.to_json(annotation)
     return {
         key: value
         for key, value in row.items()

@@ -3,16 +3,15 @@ replacement.
 
 Each source has its share of the rows: the one of `by_source`, else one in proportion to trust x (its rows) **
 quantity, for a small source that is trusted is worth more than a large one that is not (MedXIAOHE).
-`by_modality`
-gives shares of modalities, which hold together with those of sources (quotas.py). Within a cell of both, rows
-are drawn by the rarity of their entities (draw.py): with `temperature` 1 the corpus stays as it is, larger
+`by_modality` gives shares of modalities, which hold together with those of sources (quotas.py). Within a cell
+of both, rows are drawn by the rarity of their entities (draw.py): `temperature` 1 is uniform sampling, larger
 values lift rare entities, and with T -> infinity every entity weighs the same.
 
 documents.jsonl for pretraining, instructions.jsonl for fine-tuning, prompts.jsonl for reinforcement learning:
 the prompts are drawn first, from rows of tasks, at most half of each task's, and are never among the
-instructions. index.jsonl {kind, source, row, seed, id, modality, place} says which row of the data stands
-where, in the order of the files: whoever trained on the first n rows goes on at n. The same data, settings
-and seed give the same index, whatever the workers.
+instructions. index.jsonl {kind, source, row, seed, id, modality, place} lists the rows of the data in the
+order of the files: training that stopped after n rows resumes at n. The same data, settings and seed give the
+same index, whatever the workers.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.recipe.settings import HOW, decisive
 
 JOBS = "medxiaohe.data.mixing.draw:"
-INDEX_SHARE = 32  # a row of the index is about so many times shorter than the row it names
+INDEX_SHARE = 32  # a row of the data is about this many times longer than its row of the index
 
 FREQUENCY = {"head": "frequent", "torso": "medium", "tail": "rare"}  # buckets of entities, in words
 
@@ -95,7 +94,7 @@ class MixtureSettings:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Of one kind: what was intended for each cell, and how many rows each may give."""
+    """The plan for one kind of rows: number intended for each cell, and at most drawn from it."""
 
     intended: dict[Cell, int]
     quotas: dict[Cell, int]
@@ -126,7 +125,12 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
     counted = _Counted()
 
     def entries() -> Iterator[external_sort.Row]:
-        # the prompts first: they are never among the instructions
+        """Draw the rows of each kind.
+
+        Yields:
+            Rows of index.jsonl with the key that shuffles them in front; kinds in the order of drawing.
+        """
+        # the prompts first: they are never among the instructions; `order` shuffles the rows of a kind
         for kind in ("prompts", "documents", "instructions"):
             done[kind] = []
             plans[kind] = _planned(settings, kind, seen, done.get("prompts", []))
@@ -152,15 +156,14 @@ def mixture(settings: MixtureSettings, out: Path, *, data: Path, tree: Path | No
     return summary
 
 
-# ---- steps -------------------------------------------------------------------------------------------------
-# ------------
+# ---- steps ---------------------------------------------------------------------------------------
 
 
 def _scan(stage: Stage, settings: MixtureSettings, pieces: list[shards.Shard], tree: Path | None) -> Seen:
     names = stage.work / "modalities.json"
     if tree is not None and settings.by_modality:
-        found = (row for row in io.read_jsonl(tree / "entities.jsonl") if row.get("kind") == "modality")
-        io.write_json(names, {row["id"]: row["name"] for row in found})
+        modalities = (row for row in io.read_jsonl(tree / "entities.jsonl") if row.get("kind") == "modality")
+        io.write_json(names, {row["id"]: row["name"] for row in modalities})
     options = {
         "names": str(names) if names.is_file() else "",
         "of_source": settings.modalities,
@@ -175,30 +178,32 @@ def _scan(stage: Stage, settings: MixtureSettings, pieces: list[shards.Shard], t
 
 
 def _planned(settings: MixtureSettings, kind: str, seen: Seen, prompts: list[Drawn]) -> _Plan:
-    wanted = getattr(settings, kind)
-    if not wanted:
+    requested = getattr(settings, kind)
+    if not requested:
         return _Plan({}, {})
-    there = Counter[Cell]()
+    # rows by cell (source, modality), without held-out ones and, for instructions, without those of prompts
+    available = Counter[Cell]()
     of_kind = "documents" if kind == "documents" else "instructions"
     for (source, modality), number in seen.cells[of_kind].items():
         if kind != "prompts" or source in seen.lots:
-            there[source, modality if settings.by_modality else ""] += number
+            available[source, modality if settings.by_modality else ""] += number
     if kind == "instructions":
-        there.subtract((row.source, row.modality if settings.by_modality else "") for row in prompts)
-    there = Counter({cell: number for cell, number in there.items() if number > 0})
-    if not there:
-        raise DataError(f"{wanted} {kind} were asked for, and the data has none{_why_none(kind)}")
+        available.subtract((row.source, row.modality if settings.by_modality else "") for row in prompts)
+    available = Counter({cell: number for cell, number in available.items() if number > 0})
+    if not available:
+        raise DataError(f"{requested} {kind} were asked for, and the data has none{_why_none(kind)}")
     shares = quotas.parts(
-        there,
+        available,
         by_source=settings.by_source,
         by_modality=settings.by_modality,
         trust=settings.trust,
         quantity=settings.quantity,
     )
-    intended = quotas.whole(wanted, shares)
+    # whole rows by share; of prompts at most half the rows of each cell are available
+    intended = quotas.whole(requested, shares)
     if kind == "prompts":
-        there = Counter({cell: (number + 1) // 2 for cell, number in there.items()})
-    return _Plan(intended, quotas.filled(intended, there, shares) if settings.fill else intended)
+        available = Counter({cell: (number + 1) // 2 for cell, number in available.items()})
+    return _Plan(intended, quotas.filled(intended, available, shares) if settings.fill else intended)
 
 
 def _why_none(kind: str) -> str:
@@ -225,6 +230,8 @@ def _drawn(
     if kind == "instructions":
         counts.subtract(entity for row in prompts for entity in row.entities)
         used = [row.id for row in prompts]
+    # weight of a row: mean over its entities of count ** (1 / temperature - 1); one without entities weighs
+    # as much as one of the most frequent entity
     lowest = max(counts.values(), default=1) ** (1 / settings.temperature - 1)
     facts = {
         "counts": counts,
@@ -234,8 +241,8 @@ def _drawn(
         "halves": halves(seen.lots),
     }
     work = stage.work
-    known = {**facts, "temperature": settings.temperature, "seed": settings.seed}
-    io.write_json(work / f"{kind}.json", known)
+    inputs = {**facts, "temperature": settings.temperature, "seed": settings.seed}
+    io.write_json(work / f"{kind}.json", inputs)
     options = {"scanned": str(work / "scan"), "kind": kind, "facts": str(work / f"{kind}.json")}
     done = stage.run(f"{JOBS}rank_shard", pieces, options=options, label=f"rank {kind}", below=f"rank-{kind}")
     ranked = external_sort.merged([folder / "ranked.jsonl" for folder, _ in done], work / f"merge-{kind}")
@@ -244,7 +251,7 @@ def _drawn(
 
 def _write_index(settings: MixtureSettings, rows: Iterator[external_sort.Row], path: Path) -> None:
     def named() -> Iterator[dict[str, Any]]:
-        for kind, _, id, number, source, modality, place in rows:
+        for kind, _, id, number, source, modality, location in rows:
             row = {
                 "kind": KINDS[kind],
                 "source": source,
@@ -253,7 +260,7 @@ def _write_index(settings: MixtureSettings, rows: Iterator[external_sort.Row], p
                 "id": id,
                 "modality": modality,
             }
-            yield {**row, "place": place}
+            yield {**row, "place": location}
 
     io.write_jsonl(path, named())
 
@@ -269,24 +276,23 @@ def _gather(stage: Stage, settings: MixtureSettings, data: Path, index: Path) ->
 
 
 def _known(settings: MixtureSettings, seen: Seen) -> None:
-    cells = {cell for found in seen.cells.values() for cell in found}
+    cells = {cell for counts in seen.cells.values() for cell in counts}
     sources, modalities = {source for source, _ in cells}, {modality for _, modality in cells}
-    for name, known, what in (
+    for name, existing, noun in (
         ("by_source", sources, "a source"),
         ("trust", sources, "a source"),
         ("by_modality", modalities, "modality"),
     ):
-        for one, share in getattr(settings, name).items():
-            if one not in known and share:
-                raise ConfigError(f"{name}: no rows of {what} {one!r}{plugins.nearest(one, known)}")
+        for key, share in getattr(settings, name).items():
+            if key not in existing and share:
+                raise ConfigError(f"{name}: no rows of {noun} {key!r}{plugins.nearest(key, existing)}")
 
 
-# ---- what came of it
-# -----------------------------------------------------------------------------------------------------
+# ---- summary -------------------------------------------------------------------------------------
 
 
 class _Counted:
-    """The rows that were drawn, counted as they pass."""
+    """Counts of the rows that were drawn."""
 
     def __init__(self) -> None:
         self.kinds = Counter[str]()
@@ -295,6 +301,12 @@ class _Counted:
         self.entities = Counter[str]()
 
     def add(self, kind: str, row: Drawn) -> None:
+        """Count a row that was drawn.
+
+        Args:
+            kind: one of KINDS.
+            row: with source, modality and entities.
+        """
         self.kinds[kind] += 1
         self.cells[kind][row.source, row.modality] += 1
         self.sources[row.source] += 1
@@ -324,28 +336,30 @@ def _summary(
 def _sides(
     intended: Mapping[Cell, int], realised: Mapping[Cell, int]
 ) -> dict[str, dict[str, dict[str, int]]]:
-    """Intended and realised rows by source, and by modality; without by_modality nothing is intended of a
-    modality."""
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    """Compare intended with realised rows by source and by modality; without by_modality there is no
+    intention for modalities.
+    """
+    sides: dict[str, dict[str, dict[str, int]]] = {}
     for name, side in (("by_source", lambda cell: cell[0]), ("by_modality", lambda cell: cell[1])):
         plan, result = quotas.margin(intended, side), quotas.margin(realised, side)
         plan.pop("", None)
-        found[name] = {
+        sides[name] = {
             key: {**({"intended": plan.get(key, 0)} if plan else {}), "realised": result.get(key, 0)}
             for key in sorted({*plan, *result})
         }
-    return found
+    return sides
 
 
 def _by_bucket(seen: Seen, counted: _Counted) -> dict[str, dict[str, float]]:
-    """Share of the mentions that fall into each bucket: with uniform sampling of as many rows of each source,
-    and as drawn.
+    """Compute the share of mentions in each frequency bucket: with uniform sampling of as many rows of each
+    source, and in this mixture.
 
-    With the sources' shares the same on both sides, the difference is what balancing by entity did.
+    With the sources' shares the same on both sides, the difference is the effect of balancing by entity.
     """
     counts, before, rows = Counter[str](), defaultdict[str, float](float), Counter[str]()
-    for found in seen.cells.values():
-        for (source, _), number in found.items():
+    # mentions expected with uniform sampling: those of each source times its share of rows that were drawn
+    for cells in seen.cells.values():
+        for (source, _), number in cells.items():
             rows[source] += number
     for by_source in seen.entities.values():
         for source, mentioned in by_source.items():

@@ -36,7 +36,7 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.models.embed import embedder
 from medxiaohe.types import Entity
 
-NUM_CHECKED = 500
+NUM_CHECKED = 500  # nodes that are held out to measure precision
 CHECKED = (0.95, 1.0)  # of the hash that draws folds: none of them is fitted on
 
 
@@ -67,27 +67,32 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
         DataError: no entity is without parents.
     """
     plugins.need("numpy", why="placing entities")
-    whole = Tree.load(tree)
+    full_tree = Tree.load(tree)
     work = io.scratch(out, [settings, io.content(tree, "entities.jsonl")])
     near = None if settings.embedder == "ngrams" else Remembering(embedder(settings.embedder), work)
     parents: dict[str, tuple[str, ...]] = {}
     rows: list[dict[str, Any]] = []
     checked: dict[str, Any] = {}
     for kind in settings.kinds:
-        asked = [
-            e for e in whole.entities.values() if e.kind == kind and _is_unplaced(whole, e, settings.sources)
+        queries = [
+            e
+            for e in full_tree.entities.values()
+            if e.kind == kind and _is_unplaced(full_tree, e, settings.sources)
         ]
-        rest = [e for e in whole.entities.values() if e.kind == kind and not _is_unplaced(whole, e, ())]
-        if not asked or len(rest) < ENOUGH_TO_LEARN:
+        rest = [
+            e for e in full_tree.entities.values() if e.kind == kind and not _is_unplaced(full_tree, e, ())
+        ]
+        if not queries or len(rest) < ENOUGH_TO_LEARN:
             continue
+        # the ranker is fitted on nodes of the rest that are taken out and put back
         ranker = fit(rest, near, folds=FOLDS, num_queries=NUM_QUERIES)
         checked[kind] = _checked(ranker, rest, near, settings.min_score)
-        for entity, ranking in zip(asked, ranker.rank(Skeleton(rest, near), asked), strict=True):
-            best = _chosen(whole, entity, ranking, settings.min_score)
+        for entity, ranking in zip(queries, ranker.rank(Skeleton(rest, near), queries), strict=True):
+            best = _chosen(full_tree, entity, ranking, settings.min_score)
             if best:
                 parents[entity.id] = tuple(parent.id for parent in best)
             shown = [
-                {"id": p.id, "name": whole.entities[p.id].name, "score": p.score, "why": p.why}
+                {"id": p.id, "name": full_tree.entities[p.id].name, "score": p.score, "why": p.why}
                 for p in best or ranking[:1]
             ]
             rows.append(
@@ -105,7 +110,7 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
             f"no entity of the kinds {', '.join(settings.kinds)} is without parents: there is nothing to"
             " place"
         )
-    placed = (replace(e, parents=parents.get(e.id, e.parents)) for e in whole.entities.values())
+    placed = (replace(e, parents=parents.get(e.id, e.parents)) for e in full_tree.entities.values())
     io.write_jsonl(out / "entities.jsonl", map(row, placed))
     for name in COPIED:
         extended(tree / name, out / name, ())
@@ -119,7 +124,7 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
             for source in sorted({s for s, _ in count})
         },
         "checked": checked,
-        "entities": len(whole),
+        "entities": len(full_tree),
         "embedder": near.name if near else "character n-grams",
     }
     io.write_json(out / "stats.json", summary)
@@ -127,14 +132,15 @@ def place(settings: PlaceSettings, out: Path, *, tree: Path) -> dict[str, Any]:
 
 
 def _is_unplaced(tree: Tree, entity: Entity, sources: Sequence[str]) -> bool:
-    """Right below its domain, and nothing below it."""
+    """Tell whether an entity is right below its domain with nothing below it."""
     at_top = bool(entity.parents) and all(parent in tree.roots for parent in entity.parents)
     return at_top and not tree.children(entity.id) and (not sources or entity.source in sources)
 
 
 def _chosen(tree: Tree, entity: Entity, ranking: Sequence[Parent], min_score: float) -> list[Parent]:
-    """None when a likely parent has the entity's own name: that is a merge which the build did not make, not
-    a parent."""
+    """Choose the parents that score enough; none when a likely parent has the entity's own name: that is a
+    merge which the build missed, not a parent.
+    """
     above = {parent.id: set(tree.ancestors(parent.id)) for parent in ranking[:2]}
     best = grow.chosen(ranking, min_score, above, tree.roots)
     own = {variant_key(name) for name in (entity.name, *entity.synonyms)}
@@ -144,8 +150,9 @@ def _chosen(tree: Tree, entity: Entity, ranking: Sequence[Parent], min_score: fl
 def _checked(
     ranker: Attacher, nodes: Sequence[Entity], near: Embedder | None, min_score: float
 ) -> dict[str, int]:
-    """Nodes of the tree that were not fitted on, put back: how many, how many score enough, how many of those
-    are right."""
+    """Measure precision on nodes that the ranker was not fitted on: how many, how many score enough, how many
+    of those are right.
+    """
     ids = drawn(nodes, "0", *CHECKED)
     held = hold_out(nodes, sorted(ids)[:: max(1, len(ids) // NUM_CHECKED)][:NUM_CHECKED])
     ranked = ranker.rank(Skeleton(held.skeleton, near), held.queries, best=1)

@@ -2,13 +2,13 @@
 once.
 
 samples.jsonl   what was read; ids start with the name of their source
-dead.jsonl      rows that cannot be used, each with where it stands, why, a code, the hash of its bytes and
+dead.jsonl      rejected rows, each with its location, the reason, a code, the hash of its bytes and
                 their offset
                 read = written + dropped + dead; dropped are rows of another split than the one asked for
 coverage.json   how many samples mention each entity
 
 A source is read as one part, or its files as several (read_parts.py), by worker processes or on Ray, to the
-same bytes. A run that was killed goes on after the last part that was finished.
+same bytes. A run that was killed resumes after the last finished part.
 """
 
 from __future__ import annotations
@@ -80,12 +80,21 @@ class Source:
 
     @property
     def reader_name(self) -> str:
-        """What is on the hub is read by `hub`, whatever the recipe reads otherwise: one line changes the
-        corpus."""
+        """Name the reader: `hub` for paths on the hub, whatever the recipe reads otherwise, so that one line
+        of a recipe changes the corpus.
+
+        Returns:
+            The name of a reader; "" for a task.
+        """
         return "hub" if self.path.startswith("hub:") else self.reader
 
     @property
     def label(self) -> str:
+        """Name the source in ids, counts and messages.
+
+        Returns:
+            `name`, or the part of the name of the reader or task behind its last colon.
+        """
         return self.name or (self.reader or self.task).rpartition(":")[2]
 
 
@@ -107,14 +116,21 @@ class ReadSettings:
                 raise ConfigError(f"{count} sources are called {label!r}: give each its own `name:`")
 
     def reads(self, inputs: Mapping[str, Path]) -> Reads:
-        """The data of the sources that are tasks, the commits of those on the hub (recipe/identity.py)."""
-        found = Reads()
+        """List the data that the result depends on, for the identity of the run (recipe/identity.py).
+
+        Args:
+            inputs: name of an input (`tree`) -> its folder.
+
+        Returns:
+            Digests of the training data of sources that are tasks, and commits of those on the hub.
+        """
+        data = Reads()
         for source in self.sources:
             if source.path.startswith("hub:"):
-                found |= Reads({source.path: _commit(source)})
+                data |= Reads({source.path: _commit(source)})
             elif source.task:
-                found |= reads(source.task, source.options, split="train", tree=inputs.get("tree"))
-        return found
+                data |= reads(source.task, source.options, split="train", tree=inputs.get("tree"))
+        return data
 
 
 def read(settings: ReadSettings, out: Path, *, tree: Path | None = None) -> dict[str, Any]:
@@ -140,10 +156,10 @@ def read(settings: ReadSettings, out: Path, *, tree: Path | None = None) -> dict
     stage = begin(__name__, settings, out, inputs=_inputs(settings, parts, tree), code=_readers(settings))
     options = {
         "sources": [_pinned(source) for source in settings.sources],
-        "parts": [[one.source, list(one.files)] for one in parts],
+        "parts": [[part.source, list(part.files)] for part in parts],
         "tree": str(tree.absolute()) if tree else "",
     }
-    places = [shards.Shard(number, "", 0, one.num_bytes) for number, one in enumerate(parts)]
+    places = [shards.Shard(number, "", 0, part.num_bytes) for number, part in enumerate(parts)]
     done = stage.run("medxiaohe.data.read:read_part", places, options=options, label="read")
     tally = read_parts.together(stage, settings.sources, parts, done, lambda text: len(linker.find(text)))
     for label, reason in tally.reasons.items():
@@ -166,20 +182,21 @@ def read(settings: ReadSettings, out: Path, *, tree: Path | None = None) -> dict
 
 
 def _inputs(settings: ReadSettings, parts: Sequence[read_parts.Part], tree: Path | None) -> list[Any]:
-    """What unfinished work depends on: the tree, the data of tasks, size and time of each input file."""
-    divided = [[one.source, one.files] for one in parts]
+    """List what unfinished work depends on: the tree, the data of tasks, size and time of each input file."""
+    divided = [[part.source, part.files] for part in parts]
     stamps = {path: files.stamp(path) for path in sorted(set(input_paths(settings)))}
     tasks = settings.reads({"tree": tree} if tree else {})
     return [divided, tree / "entities.jsonl" if tree else None, stamps, tasks]
 
 
 def _commit(source: Source) -> str:
-    """Of a source on the hub."""
+    """Look up the commit of a source on the hub."""
     return data_commit(source.path.removeprefix("hub:"), source.options.get("revision"))
 
 
 def _pinned(source: Source) -> Source:
-    """The source as workers read it: one on the hub at one commit, whatever is pushed meanwhile."""
+    """Pin a source on the hub to one commit, so that all workers read the same, whatever is pushed
+    meanwhile."""
     if not source.path.startswith("hub:"):
         return source
     return replace(source, options={**source.options, "revision": _commit(source)})
@@ -197,7 +214,22 @@ def read_part(
     parts: Sequence[tuple[int, list[str]]],
     tree: str,
 ) -> dict[str, Any]:
-    """The job of one part (read_parts.py): a source, or some of its files."""
+    """Read one part: a source, or some of its files (read_parts.py); a job of medxiaohe.shards.
+
+    Args:
+        shard: its `number` is the part's place in `parts`.
+        out: folder for samples.jsonl, dead.jsonl and ids.bin (read_parts.marks) of the part.
+        sources: all sources of the stage.
+        parts: for each part the number of its source and its files; no files: all of them.
+        tree: path of a built tree; "": samples have no entities.
+
+    Returns:
+        Counts, licenses and coverage of the part, with the reason of its first rejected row.
+
+    Raises:
+        DataError: the source cannot be read, or its reader has APART and yet lists its files by itself.
+        ConfigError: the reader has no option of a name in `source.options`.
+    """
     number = parts[shard.number][0]
     source, tally = sources[number], _Tally()
     folder = Path(tree) if tree else None
@@ -221,12 +253,12 @@ def read_part(
             f"source {source.label}: the reader {source.reader} has APART but lists its files by itself, so"
             " each part would read all of them: list them with data.formats.files.files, or leave out APART"
         )
-    found = {
+    summary = {
         name: getattr(tally, name) for name in ("counts", "dead", "dropped", "coverage", "mentions", "reason")
     }
     licenses = sorted(tally.licenses)
     io.write(out / "ids.bin", lambda file: file.write(read_parts.marks(tally.ids)))
-    return {**found, "licenses": licenses, "written": written}
+    return {**summary, "licenses": licenses, "written": written}
 
 
 class _NoNames:
@@ -241,17 +273,17 @@ def _finder(tree: Path | None) -> Finder:
 
 
 def _share(parts: Sequence[tuple[int, list[str]]], number: int) -> files.Share | None:
-    """The files of a part; None where a source is read as a whole."""
+    """Select the files of a part; None for a source that is read in one part."""
     source, names = parts[number]
     if not names:
         return None
-    beside = [i for i, (other, _) in enumerate(parts) if other == source]
+    beside = [i for i, (owner, _) in enumerate(parts) if owner == source]
     others = (name for i in beside if i != number for name in parts[i][1])
     return files.Share(frozenset(map(Path, names)), frozenset(map(Path, others)), number == beside[0])
 
 
 class _Tally:
-    """What has been seen so far of one part."""
+    """Counts of one part so far."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {"read": 0, "documents": 0, "instructions": 0, "images": 0}
@@ -316,12 +348,12 @@ def _items(source: Source, tree: Path | None) -> Iterator[Sample | DeadLetter]:
 
 
 def _place(path: str) -> Path:
-    """What a reader gets: a path on this machine; `hub:ORG/NAME` is left for the reader `hub`."""
+    """Resolve the path that a reader gets; `hub:ORG/NAME` is left for the reader `hub`."""
     return assets.folder(path.removeprefix("asset:")) if path.startswith("asset:") else Path(path)
 
 
 def _checked(sample: Sample, source: Source, tally: _Tally) -> Sample:
-    """The sample under its full id, with opened images; `_Dead` when the id is taken or an image is bad."""
+    """Check a sample and open its images; `_Dead` when its id is taken, it is empty or an image is bad."""
     label = source.label
     id = sample.id if sample.id.startswith(f"{label}/") else f"{label}/{sample.id}"
     if id in tally.ids:
@@ -348,7 +380,7 @@ def _checked(sample: Sample, source: Source, tally: _Tally) -> Sample:
 
 
 def _of_image(sample: Sample, error: DataError) -> DeadLetter:
-    """The letter of a row whose image is bad, with the hash of the image's bytes."""
+    """Convert the error of an image to a rejected row with the hash of the image's bytes."""
     letter = rejected(sample.id, error)
     if letter.code == "row":
         reason = letter.reason
@@ -365,8 +397,9 @@ def _of_image(sample: Sample, error: DataError) -> DeadLetter:
 
 
 def _split(sample: Sample, source: Source) -> Split:
-    """The side of a row that states none: by its patient, study or id, so that none of them straddles the
-    split."""
+    """Draw the split of a row that states none by its patient, study or id, so that none of these is in two
+    splits.
+    """
     if not source.hold_out and not source.hold_out_validation:
         return ""
     unit = sample.patient_id or sample.study_id or sample.id
@@ -383,7 +416,7 @@ def _opened(message: Message, opened: dict[ImageRef, ImageRef]) -> Message:
 
 
 def _image(image: ImageRef, opened: dict[ImageRef, ImageRef]) -> ImageRef:
-    """The reference with an absolute path and the digest of its file, once its pixels have been unpacked."""
+    """Decode an image once, and complete its reference with the absolute path and the digest of its file."""
     if image.uri.startswith("data:"):
         image = replace(image, uri=embedded_images.unpacked(image.uri))
     if image not in opened:
@@ -395,15 +428,17 @@ def _image(image: ImageRef, opened: dict[ImageRef, ImageRef]) -> ImageRef:
 
 
 def _linked(sample: Sample, linker: Finder, tally: _Tally) -> Sample:
-    found = [mention.entity for mention in linker.find(sample.text)]
-    entities = tuple(dict.fromkeys((*sample.entities, *found)))
-    tally.mentions += len(found)
+    mentioned = [mention.entity for mention in linker.find(sample.text)]
+    entities = tuple(dict.fromkeys((*sample.entities, *mentioned)))
+    tally.mentions += len(mentioned)
     tally.coverage.update(entities)
     return replace(sample, entities=entities)
 
 
 def _nothing(source: Source, num_read: int, reason: str) -> str:
-    where = f" in {source.path}" if source.path else ""
+    location = f" in {source.path}" if source.path else ""
     if num_read and reason:
-        return f"source {source.label}: all {num_read} rows{where} are unusable; the first, {reason}"
-    return f"source {source.label}: no samples{where}" + (f" of split {source.split}" if source.split else "")
+        return f"source {source.label}: all {num_read} rows{location} are unusable; the first, {reason}"
+    return f"source {source.label}: no samples{location}" + (
+        f" of split {source.split}" if source.split else ""
+    )

@@ -2,7 +2,7 @@
 stratified (Med-RwR, arXiv 2510.18303).
 
     samples.jsonl        the questions that were kept, source synth_reconstructed
-    clusters.jsonl       {id, cluster, cosine, chosen}: where each row of the corpus stands
+    clusters.jsonl       {id, cluster, cosine, chosen}: the cluster of each row of the corpus
     strata.jsonl         {id, right, judged, stratum}: share of right answers of each model; the stratum is
                          always, sometimes, never or unjudged
     refused.jsonl        {id, reason, detail}: rows whose question was not kept
@@ -101,12 +101,13 @@ def reconstruct(
     plugins.need("numpy", why="clusters")
     work = io.scratch(out, [settings, io.content(corpus, "samples.jsonl"), io.code.digest(__name__)])
     rows = _rows(settings, corpus)
+    # k-means over unit vectors; the rows with the highest cosine to each centre are chosen
     numbers, cosines = groups.kmeans(_vectors(settings, rows), settings.clusters, settings.seed)
     chosen = groups.middle(numbers, cosines, settings.per_cluster)
-    asked, refused = [rows[place] for place in chosen], list[dict[str, Any]]()
+    cases, refused = [rows[index] for index in chosen], list[dict[str, Any]]()
     writer = teacher(settings.teacher, work)
-    questions = list(_questions(asked, writer, settings, refused))
-    models = [teacher(one, work) for one in settings.answerers]
+    questions = list(_questions(cases, writer, settings, refused))
+    models = [teacher(item, work) for item in settings.answerers]
     if len({model.name for model in models}) < len(models):
         raise ConfigError("two answerers are the same model with the same options: name each once")
     strata = list(_strata(questions, models, settings))
@@ -115,22 +116,22 @@ def reconstruct(
         if row["stratum"] in ("always", "unjudged"):
             reason = "always right" if row["stratum"] == "always" else "not every model answered"
             refused.append({"id": row["id"], "reason": reason, "detail": ""})
-    kept = [sample for sample in questions if stayed is None or sample.id in stayed]
+    selected = [sample for sample in questions if stayed is None or sample.id in stayed]
     items, matches = anew.test_items(settings.against, tree, corpus), list[Match]()
     if items:
-        for sample in kept:
+        for sample in selected:
             if match := items.find(sample):
                 matches.append(match)
                 refused.append({"id": sample.id, "reason": match.reason, "detail": match.item})
-        found = {one.id for one in matches}
-        kept = [sample for sample in kept if sample.id not in found]
+        contaminated = {item.id for item in matches}
+        selected = [sample for sample in selected if sample.id not in contaminated]
     picked = set(chosen)
-    io.write_jsonl(out / "samples.jsonl", kept)
+    io.write_jsonl(out / "samples.jsonl", selected)
     io.write_jsonl(
         out / "clusters.jsonl",
         (
-            {"id": row.id, "cluster": int(n), "cosine": round(float(c), 4), "chosen": place in picked}
-            for place, (row, n, c) in enumerate(zip(rows, numbers, cosines, strict=True))
+            {"id": row.id, "cluster": int(n), "cosine": round(float(c), 4), "chosen": index in picked}
+            for index, (row, n, c) in enumerate(zip(rows, numbers, cosines, strict=True))
         ),
     )
     io.write_jsonl(out / "strata.jsonl", strata)
@@ -140,34 +141,36 @@ def reconstruct(
     return {
         "rows": len(rows),
         "clusters": len(set(numbers.tolist())),
-        "asked": len(asked),
+        "asked": len(cases),
         "questions": len(questions),
-        "kept": len(kept),
+        "kept": len(selected),
         "strata": dict(Counter(row["stratum"] for row in strata).most_common()),
         "refused": dict(Counter(row["reason"] for row in refused).most_common()),
         "contaminated": len(matches),
-        "teachers": [spending(one) for one in (writer, *models)],
+        "teachers": [spending(item) for item in (writer, *models)],
     }
 
 
 def _rows(settings: ReconstructSettings, corpus: Path) -> list[Sample]:
-    """Rows outside of held-out splits that have what is clustered, and words for the teacher."""
-    with Rows(corpus) as found:
+    """Select rows outside of held-out splits that have words for the teacher and, for image features, an
+    image.
+    """
+    with Rows(corpus) as stored:
         rows = [
-            sample for _, sample in found
+            sample for _, sample in stored
             if sample.split not in HELD_OUT and (not settings.sources or sample.source in settings.sources)
             and _case(sample) and (sample.images or settings.features == "text")
         ]  # fmt: skip
     if not rows:
-        what = "an image and words" if settings.features == "image" else "words"
-        raise DataError(f"{corpus} has no rows with {what} outside of held-out splits")
+        needed = "an image and words" if settings.features == "image" else "words"
+        raise DataError(f"{corpus} has no rows with {needed} outside of held-out splits")
     return rows
 
 
 def _case(sample: Sample) -> str:
-    """All that a row says, its target included: the teacher knows the answer."""
-    said = sample.text.strip()
-    return said if sample.target in said else f"{said}\n{sample.target}".strip()
+    """Join the texts of a row with its target: the teacher knows the answer."""
+    text = sample.text.strip()
+    return text if sample.target in text else f"{text}\n{sample.target}".strip()
 
 
 def _vectors(settings: ReconstructSettings, rows: Sequence[Sample]) -> np.ndarray:
@@ -177,41 +180,43 @@ def _vectors(settings: ReconstructSettings, rows: Sequence[Sample]) -> np.ndarra
 
 
 def _questions(
-    asked: Sequence[Sample], writer: Client, settings: ReconstructSettings, refused: list[dict[str, Any]]
+    cases: Sequence[Sample], writer: Client, settings: ReconstructSettings, refused: list[dict[str, Any]]
 ) -> Iterator[Sample]:
-    """A question of each row; what could not be read, or tells too much, is refused."""
-    talks = [form.asked(_case(row), row.images) for row in asked]
-    for row, reply in zip(asked, writer.ask(talks, form.read, label=f"ask {writer.name}"), strict=True):
+    """Ask the teacher for a question about each row; replies that are unreadable or leak the findings are
+    refused.
+    """
+    talks = [form.asked(_case(row), row.images) for row in cases]
+    for row, reply in zip(cases, writer.ask(talks, form.read, label=f"ask {writer.name}"), strict=True):
         if reply.value is None:
             refused.append({"id": row.id, "reason": NO_REPLY[reply.status], "detail": reply.error})
-        elif told := form.leak(reply.value):
-            refused.append({"id": row.id, "reason": "tells the findings", "detail": told})
+        elif leaked := form.leak(reply.value):
+            refused.append({"id": row.id, "reason": "tells the findings", "detail": leaked})
         else:
             yield _question(row, reply, writer)
 
 
 def _question(row: Sample, reply: Outcome, writer: Client) -> Sample:
-    made: Reconstructed = reply.value
-    lines = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, made.options, strict=False))
-    letter = LETTERS[made.answer]
-    text = f"{made.question}\n{lines}\nAnswer with the letter."
+    item: Reconstructed = reply.value
+    lines = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, item.options, strict=False))
+    letter = LETTERS[item.answer]
+    text = f"{item.question}\n{lines}\nAnswer with the letter."
     return replace(
         row,
         id=f"{SOURCE}/{row.id}",
         source=SOURCE,
         messages=(
             Message("user", (*row.images, text)),
-            Message("assistant", (f"{letter}. {made.options[made.answer]}",)),
+            Message("assistant", (f"{letter}. {item.options[item.answer]}",)),
         ),
         target=letter,
-        choices=made.options,
+        choices=item.options,
         annotations=Annotations(),  # what was found in the row's text is not in the question's
         provenance=Provenance(
             made="reconstruction",
             by=reply.record(writer.name),
             made_of=row.id,
             made_of_source=row.source,
-            evidence=made.evidence,
+            evidence=item.evidence,
             gates=("leak",),
         ),
     )
@@ -220,35 +225,38 @@ def _question(row: Sample, reply: Outcome, writer: Client) -> Sample:
 def _strata(
     questions: Sequence[Sample], models: Sequence[Client], settings: ReconstructSettings
 ) -> Iterator[dict[str, Any]]:
-    """How often each model is right about each question."""
+    """Measure how often each model answers each question correctly."""
     if not models:
         return
     right: list[Counter[str]] = [Counter() for _ in questions]
     judged: list[Counter[str]] = [Counter() for _ in questions]
     talks = [sample.prompt.messages for sample in questions]
     readers = [partial(_letter, options=sample.choices) for sample in questions]
+    # right[i][m] of judged[i][m] readable answers of model m to question i
     for model in models:
         for draw in range(settings.draws):
             drawn = model.drawing(settings.seed * 1000 + draw)
-            for place, reply in enumerate(drawn.ask(talks, readers, label=f"ask {model.name}")):
+            for index, reply in enumerate(drawn.ask(talks, readers, label=f"ask {model.name}")):
                 if reply.status == "read":
-                    judged[place][model.name] += 1
-                    right[place][model.name] += reply.value == questions[place].target
-    for sample, hits, asked in zip(questions, right, judged, strict=True):
-        shares = {m.name: hits[m.name] / asked[m.name] for m in models if asked[m.name]}
+                    judged[index][model.name] += 1
+                    right[index][model.name] += reply.value == questions[index].target
+    for sample, hits, answered in zip(questions, right, judged, strict=True):
+        shares = {m.name: hits[m.name] / answered[m.name] for m in models if answered[m.name]}
         yield {
             "id": sample.id,
             "right": {name: round(share, 4) for name, share in shares.items()},
-            "judged": dict(asked),
+            "judged": dict(answered),
             "stratum": _stratum(list(shares.values())) if len(shares) == len(models) else "unjudged",
         }
 
 
 def _stratum(shares: Sequence[float]) -> str:
-    """Whether every model always gets a question right, none ever does, or neither."""
+    """Name the stratum of a question by the models' shares of correct answers: "always", "never" or
+    "sometimes".
+    """
     return "always" if min(shares) == 1 else "never" if max(shares) == 0 else "sometimes"
 
 
 def _letter(reply: str, options: Sequence[str]) -> str:
-    """The letter that a reply commits to; "" for none, which is a wrong answer."""
+    """Parse the letter of the option that a reply chooses; "" for none, which is a wrong answer."""
     return parse(reply, options)

@@ -48,7 +48,7 @@ from medxiaohe.progress import track
 from medxiaohe.scoring._findings import Lexicon, lexicon
 from medxiaohe.types import HELD_OUT, Message, Sample
 
-CHUNK = 200  # nodes between two marks of what is done
+CHUNK = 200  # nodes whose rows are saved together; a killed run loses at most one chunk
 
 
 @dataclass(frozen=True)
@@ -134,13 +134,13 @@ def _nodes(
         if lost := [id for id in results if id not in graph.tree]:
             raise DataError(f"{items}: the node {lost[0]} is not in the tree: gather with the same tree")
         return results
-    how = {
+    options = {
         "at_most": settings.at_most,
         "num": settings.nodes,
         "per_parent": settings.per_parent,
         "seed": settings.seed,
     }
-    requested = thin(graph, before, kinds=settings.kinds, **how)
+    requested = thin(graph, before, kinds=settings.kinds, **options)
     if not requested:
         raise DataError(
             f"no entity of {', '.join(settings.kinds)} is thin: raise at_most, or name other kinds"
@@ -152,22 +152,22 @@ def _nodes(
 
 
 def _kept(path: Path, make_rows: Any) -> Path:
-    """Rows of unfinished work: those of a killed run stand."""
+    """Write rows of unfinished work unless a killed run has written them."""
     if not path.exists():
         io.write_jsonl(path, make_rows())
     return path
 
 
 def _of_tree(nodes: Sequence[str], maker: _Maker) -> Iterator[dict[str, Any]]:
-    """Rows {sample} or {refused} of each node."""
+    """Write cards, choices and paths of each node: rows {sample} or {refused}."""
     settings, graph, turn = maker.settings, maker.graph, 0
     for node in nodes:
         if settings.cards:
-            made = cards.card(node, graph, settings.seed)
+            card = cards.card(node, graph, settings.seed)
             yield (
-                _refused(node, "card", made)
-                if isinstance(made, Refused)
-                else {"sample": rows.card_row(node, made, graph)}
+                _refused(node, "card", card)
+                if isinstance(card, Refused)
+                else {"sample": rows.card_row(node, card, graph)}
             )
         for choice in choices.choices(node, graph, settings.choices, settings.seed):
             if isinstance(choice, Refused):
@@ -189,7 +189,7 @@ def _of_tree(nodes: Sequence[str], maker: _Maker) -> Iterator[dict[str, Any]]:
 
 
 def _checked(row: Sample, node: str, maker: _Maker) -> Iterator[dict[str, Any]]:
-    """The row; without its thought, when a check finds something wrong with that: a name may read like a
+    """Check the chain of thought of a row; a chain that fails is removed, for a name may read like a
     denial."""
     chain, answer = chains.split(row.messages[-1].text)
     if chain:
@@ -208,7 +208,9 @@ def _checked(row: Sample, node: str, maker: _Maker) -> Iterator[dict[str, Any]]:
 
 
 def _position(turn: int, chunk: str, seed: int) -> int:
-    """Where the right option stands: of four questions in a row, once at each place, by lot."""
+    """Draw the position of the right option: in four questions in a row each position occurs once, in random
+    order.
+    """
     order = sorted(
         range(choices.NUM_OPTIONS),
         key=lambda p: io.unit_interval(str(seed), chunk, str(turn // choices.NUM_OPTIONS), str(p)),
@@ -217,26 +219,30 @@ def _position(turn: int, chunk: str, seed: int) -> int:
 
 
 def _of_items(items: Path, nodes: set[str], maker: _Maker) -> Iterator[dict[str, Any]]:
-    """Found items with facts about what they name, first about the nodes they were found for."""
-    with Rows(items) as found:
-        for _, sample in track(found, "captions"):
+    """Write captions: items with facts about the entities they name, first about the nodes they were gathered
+    for.
+    """
+    with Rows(items) as stored:
+        for _, sample in track(stored, "captions"):
             requested = [id for id in sample.annotations.nodes if id in nodes]
             if sample.split in HELD_OUT or sample.choices:
-                made: cards.Card | Refused = Refused("an exam item, or of a held-out split")
+                caption: cards.Card | Refused = Refused("an exam item, or of a held-out split")
             else:
                 found_names = maker.names.find(sample.text)
-                made = cards.enriched(sample.text, found_names, maker.graph, requested, maker.settings.seed)
-            if isinstance(made, Refused):
-                yield _refused(sample.id, "caption", made)
+                caption = cards.enriched(
+                    sample.text, found_names, maker.graph, requested, maker.settings.seed
+                )
+            if isinstance(caption, Refused):
+                yield _refused(sample.id, "caption", caption)
             else:
-                yield {"sample": rows.caption_row(sample, made, requested, maker.graph)}
+                yield {"sample": rows.caption_row(sample, caption, requested, maker.graph)}
 
 
 def _refused(node: str, kind: str, why: Refused) -> dict[str, Any]:
     return {"refused": {"node": node, "kind": kind, "reason": why.reason, "detail": why.detail}}
 
 
-# ---- what is left on disk ------------------------------------------------------------------------
+# ---- output --------------------------------------------------------------------------------------
 
 
 def _publish(
@@ -245,11 +251,17 @@ def _publish(
     before: dict[str, int], nodes: list[str],
 ) -> dict[str, Any]:  # fmt: skip
     test_items = anew.test_items(settings.against, tree, corpus)
-    matches, made, refused = list[Match](), Counter[str](), defaultdict[str, Counter[str]](Counter)
+    matches, by_source, refused = list[Match](), Counter[str](), defaultdict[str, Counter[str]](Counter)
     coverage, old, replaced, seen = Counter(before), 0, 0, set[str]()
     dropped: list[dict[str, Any]] = []
 
     def new() -> Iterator[Sample]:
+        """Filter the written rows: without refused ones, duplicates of an id, and rows that match a test
+        item.
+
+        Yields:
+            New samples; the others are appended to `dropped`.
+        """
         for row in _rows(files):
             if "refused" in row:
                 dropped.append(row["refused"])
@@ -264,12 +276,12 @@ def _publish(
                                 "reason": reason, "detail": match.item if match else sample.id})  # fmt: skip
                 continue
             seen.add(sample.id)
-            made[sample.source] += 1
+            by_source[sample.source] += 1
             coverage.update(sample.entities)
             yield sample
 
     io.write_jsonl(work / "new.jsonl", new())
-    if not made:
+    if not by_source:
         raise DataError(
             f"nothing could be written for {len(nodes)} entities: take a tree with definitions and relations"
         )
@@ -280,10 +292,16 @@ def _publish(
     }
 
     def all_rows() -> Iterator[Sample]:
+        """Merge the rows of the corpus with the new ones; a row that was enriched is replaced by its enriched
+        copy.
+
+        Yields:
+            Samples: those of the corpus first.
+        """
         nonlocal old, replaced
         if corpus and settings.keep_corpus:
-            with Rows(corpus) as found:
-                for _, sample in found:
+            with Rows(corpus) as stored:
+                for _, sample in stored:
                     # its text is in the new row: to read it twice helps nobody
                     if (sample.source, sample.id) in enriched:
                         replaced += 1
@@ -296,7 +314,7 @@ def _publish(
     num = io.write_jsonl(out / "samples.jsonl", all_rows())
     account = settle(
         "data.synthesise",
-        read=old + replaced + sum(made.values()),
+        read=old + replaced + sum(by_source.values()),
         written=num,
         dropped={"enriched": replaced},
     )
@@ -314,7 +332,7 @@ def _publish(
         "nodes_thin_after": thin_after,
         "contaminated": len(matches),
     }
-    return {**counts, "account": account, "made": dict(sorted(made.items())), "refused": why_not}
+    return {**counts, "account": account, "made": dict(sorted(by_source.items())), "refused": why_not}
 
 
 def _rows(files: Iterable[Path]) -> Iterator[dict[str, Any]]:

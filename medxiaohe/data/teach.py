@@ -94,8 +94,8 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
             io.code.digest(__name__),
         ],
     )
-    asked = _questions(settings, corpus)
-    about = [cases.case(sample, graph) for sample in asked]
+    questions = _questions(settings, corpus)
+    about = [cases.case(sample, graph) for sample in questions]
     judge = use.make(settings.judge, tree)
     if judge is not None:
         selftest.require(judge, ("claim",))
@@ -108,11 +108,12 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
         counts = by_teacher.setdefault(writer.name, Counter())
         for draw in range(settings.draws):
             for sample, case, reply in zip(
-                asked, about, _replies(writer, draw, asked, about, settings), strict=True
+                questions, about, _replies(writer, draw, questions, about, settings), strict=True
             ):
                 counts["drafts"] += 1
                 why = reply.error if reply.value is None else two(reply.value, sample, case)
                 reason = NO_DRAFT.get(reply.status, why)
+                # of one question at most `most` drafts, no two with the same text
                 if not why and any(
                     reply.value.text == old.messages[-1].text for old in selected.get(sample.id, ())
                 ):
@@ -126,14 +127,14 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
                                     "calls": reply.calls, "cost": round(reply.cost, 8)})  # fmt: skip
                     continue
                 counts["kept"] += 1
-                some = selected.setdefault(sample.id, [])
-                some.append(_row(sample, reply, writer, len(some), settings.how))
+                chains = selected.setdefault(sample.id, [])
+                chains.append(_row(sample, reply, writer, len(chains), settings.how))
     return _publish(
         settings,
         out,
         corpus,
         tree,
-        [row for some in selected.values() for row in some],
+        [row for chains in selected.values() for row in chains],
         refused,
         writers,
         by_teacher,
@@ -141,7 +142,7 @@ def teach(settings: TeachSettings, out: Path, *, corpus: Path, tree: Path) -> di
 
 
 def _questions(settings: TeachSettings, corpus: Path) -> list[Sample]:
-    """Rows with a target and a question worth a thought, by lot."""
+    """Select rows with a target and a question that needs a chain of thought, in random order."""
     with Rows(corpus) as rows:
         results = [
             sample for _, sample in rows
@@ -158,27 +159,28 @@ def _questions(settings: TeachSettings, corpus: Path) -> list[Sample]:
 
 
 def _replies(
-    writer: Client, draw: int, asked: Sequence[Sample], about: Sequence[Any], settings: TeachSettings
+    writer: Client, draw: int, questions: Sequence[Sample], about: Sequence[Any], settings: TeachSettings
 ) -> list[Outcome]:
     drawn = writer.drawing(settings.seed * 1000 + draw)
-    lengths: list[Any] = ["long" if settings.how == "forwards" else route(sample) for sample in asked]
+    lengths: list[Any] = ["long" if settings.how == "forwards" else route(sample) for sample in questions]
     talks = [
-        gates.question(s, c, settings.how, length) for s, c, length in zip(asked, about, lengths, strict=True)
+        gates.question(s, c, settings.how, length)
+        for s, c, length in zip(questions, about, lengths, strict=True)
     ]
     readers: list[Callable[[str], Draft]] = [
-        gates.reader(s, settings.how, n) for s, n in zip(asked, lengths, strict=True)
+        gates.reader(s, settings.how, n) for s, n in zip(questions, lengths, strict=True)
     ]
     return drawn.ask(talks, readers, label=f"ask {writer.name}")
 
 
-def _row(sample: Sample, reply: Outcome, writer: Client, number: int, how: How) -> Sample:
+def _row(sample: Sample, reply: Outcome, writer: Client, number: int, mode: How) -> Sample:
     draft: Draft = reply.value
-    said = Message("assistant", (draft.text,))
-    made = replace(
+    message = Message("assistant", (draft.text,))
+    provenance = replace(
         sample.provenance,
         made_of=sample.id,
         made_of_source=sample.source,
-        by={**reply.record(writer.name), "how": how},
+        by={**reply.record(writer.name), "how": mode},
         chain="long" if draft.chain else "short",
         gates=("outcome", "thinking"),
     )
@@ -186,8 +188,8 @@ def _row(sample: Sample, reply: Outcome, writer: Client, number: int, how: How) 
         sample,
         id=f"{SOURCE}/{sample.id}/{number}",
         source=SOURCE,
-        messages=(*sample.prompt.messages, said),
-        provenance=made,
+        messages=(*sample.prompt.messages, message),
+        provenance=provenance,
     )
 
 
@@ -199,10 +201,15 @@ def _publish(
     items, matches, old = anew.test_items(settings.against, tree, corpus), list[Match](), 0
 
     def rows() -> Iterator[Sample]:
+        """Merge the rows of the corpus with the new ones; new rows that match a test item are refused.
+
+        Yields:
+            Samples: those of the corpus first.
+        """
         nonlocal old
         if settings.keep_corpus:
-            with Rows(corpus) as found:
-                for _, sample in found:
+            with Rows(corpus) as stored:
+                for _, sample in stored:
                     old += 1
                     yield sample
         for sample in new:

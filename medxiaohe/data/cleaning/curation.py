@@ -1,5 +1,5 @@
-"""The work of data.curate over shards: who is held out, which rows stay on their own account, which are
-copies, what is written."""
+"""Shard jobs of data.curate: collect held-out patients and studies, filter and decontaminate rows, verify
+proposed duplicates, write the output."""
 
 from __future__ import annotations
 
@@ -27,12 +27,19 @@ if TYPE_CHECKING:
 Check = Callable[[Sample], tuple[str, str]]  # reason and detail, or two empty strings
 
 
-# ---- first pass: who is held out
-# -------------------------------------------------------------------------------------------
+# ---- first pass: held-out patients and studies ---------------------------------------------------
 
 
 def units_shard(shard: shards.Shard, out: Path) -> dict[str, Any]:
-    """Patients and studies of the rows of held-out splits, as the summary."""
+    """Collect patients and studies of the rows of held-out splits (a job of medxiaohe.shards).
+
+    Args:
+        shard: a byte range of samples.jsonl.
+        out: folder of the job; nothing is written there.
+
+    Returns:
+        {"patients", "studies"}: sorted ids, as `decontamination.unit` compares them.
+    """
     result: dict[str, set[str]] = {"patients": set(), "studies": set()}
     for row in shards.rows(shard):
         sample = io.sample_from_json(row)
@@ -44,25 +51,44 @@ def units_shard(shard: shards.Shard, out: Path) -> dict[str, Any]:
     return {name: sorted(ids) for name, ids in result.items()}
 
 
-# ---- second pass: row by row
-# -------------------------------------------------------------------------------------------------
+# ---- second pass: filters and decontamination ----------------------------------------------------
 
 
 def check_shard(
     shard: shards.Shard, out: Path, settings: str, corpus: str, tree: str, units: str
 ) -> dict[str, Any]:
-    """survivors.jsonl in one form, their signatures, gone.jsonl {row, id, source, reason, detail},
-    matches.jsonl."""
+    """Normalise, filter and decontaminate the rows of one shard (a job of medxiaohe.shards).
+
+    Args:
+        shard: a byte range of samples.jsonl.
+        out: folder for survivors.jsonl, their signatures (near_text.Signatures), gone.jsonl {row, id,
+            source, reason, detail} and matches.jsonl.
+        settings: CurateSettings as JSON.
+        corpus: path of the corpus.
+        tree: path of a built tree; "" for none.
+        units: path of units.json: patients and studies of held-out splits.
+
+    Returns:
+        {"checked", "counts"}: number of test items by task, and of rows read and normalised.
+
+    Raises:
+        DataError: a task has no test items.
+    """
     checker = _checker(settings, corpus, tree, units)
     signatures = near_text.Signatures(checker.settings.near_text, checker.lens)
-    gone, matches, counts, place = list[dict[str, Any]](), list[Any](), Counter[str](), 0
+    gone, matches, counts, offset = list[dict[str, Any]](), list[Any](), Counter[str](), 0
 
     def survivors() -> Iterator[Sample]:
-        nonlocal place
+        """Filter the rows of the shard.
+
+        Yields:
+            Samples for which there is no reason to drop them; signatures are taken of each.
+        """
+        nonlocal offset
         for number, row in enumerate(shards.rows(shard)):
-            given = io.sample_from_json(row)
-            sample = normalised(given) if checker.settings.normalise else given
-            counts.update(read=1, normalised=int(sample is not given))
+            original = io.sample_from_json(row)
+            sample = normalised(original) if checker.settings.normalise else original
+            counts.update(read=1, normalised=int(sample is not original))
             reason, detail = checker.first_reason(sample, matches)
             if reason:
                 gone.append(
@@ -75,9 +101,9 @@ def check_shard(
                     }
                 )
                 continue
-            signatures.add(sample, place, number)
+            signatures.add(sample, offset, number)
             yield sample
-            place += len(io.encoded(sample))
+            offset += len(io.encoded(sample))
 
     io.write_jsonl(out / "survivors.jsonl", survivors())
     io.write_jsonl(out / "gone.jsonl", gone)
@@ -87,7 +113,7 @@ def check_shard(
 
 
 class _Checker:
-    """What each row is held against, made once in a process."""
+    """Filters, held-out patients and test items that each row is compared with, loaded once in a process."""
 
     def __init__(self, settings: CurateSettings, corpus: Path, tree: Path | None, units: Path):
         self.settings, self.lens = settings, Lens()
@@ -96,12 +122,21 @@ class _Checker:
         self.items = TestItems(
             _items([task for _, task in results]),
             self.lens,
-            {task.name for one, task in results if not one.words},
+            {task.name for entry, task in results if not entry.words},
         )
         held_out = io.read_json(units)
         self._patients, self._studies = frozenset(held_out["patients"]), frozenset(held_out["studies"])
 
     def first_reason(self, sample: Sample, matches: list[Any]) -> tuple[str, str]:
+        """Find the first reason to drop a row: held-out split, patient or study; a filter; a test item.
+
+        Args:
+            sample: the row, normalised if the settings say so.
+            matches: where the match with a test item is appended.
+
+        Returns:
+            Reason and detail; two empty texts for a row that stays.
+        """
         reason, detail = self._held_out(sample)
         if not reason:
             reason, detail = next(
@@ -126,28 +161,38 @@ class _Checker:
 def _checker(settings: str, corpus: str, tree: str, units: str) -> _Checker:
     from medxiaohe.data.curate import CurateSettings
 
-    made = build(CurateSettings, json.loads(settings), "data.curate")
-    return _Checker(made, Path(corpus), Path(tree) if tree else None, Path(units))
+    parsed = build(CurateSettings, json.loads(settings), "data.curate")
+    return _Checker(parsed, Path(corpus), Path(tree) if tree else None, Path(units))
 
 
 def _items(tasks: Sequence[Task]) -> Iterator[Sample]:
     for task in tasks:
-        found = False
+        has_items = False
         for sample in track(task.samples("test"), f"test items of {task.name}"):
-            found = True
+            has_items = True
             yield named(sample, task)
-        if not found:
+        if not has_items:
             raise DataError(f"task {task.name} has no test items to compare with")
 
 
-# ---- third pass: pairs that may be copies
-# --------------------------------------------------------------------------------------
+# ---- third pass: proposed pairs ------------------------------------------------------------------
 
 
 def compare_shard(
     shard: shards.Shard, out: Path, checked: Sequence[str], pairs: str, threshold: float
 ) -> dict[str, Any]:
-    """verdicts.jsonl: of the pairs whose later row is in this shard, those that are near-duplicates."""
+    """Verify proposed pairs of near-duplicate texts (a job of medxiaohe.shards).
+
+    Args:
+        shard: the shard that the later row of each pair is in.
+        out: folder for verdicts.jsonl: the pairs that are near-duplicates.
+        checked: folders of `check_shard`, one a shard.
+        pairs: folder with one file a shard: int64 numbers of the earlier and the later row.
+        threshold: Jaccard index of word 5-grams, 0 to 1.
+
+    Returns:
+        {"verdicts": number of near-duplicates}.
+    """
     import numpy as np
 
     path = Path(pairs) / f"{shard.number:06d}"
@@ -156,18 +201,29 @@ def compare_shard(
         if path.is_file()
         else np.empty((0, 2), np.int64)
     )
-    kept = _kept(tuple(checked))
-    found = near_text.alike_texts(kept.sample, proposed, threshold)
-    return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", found)}
+    survivors = _kept(tuple(checked))
+    verdicts = near_text.alike_texts(survivors.sample, proposed, threshold)
+    return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", verdicts)}
 
 
 def pictures_shard(shard: shards.Shard, out: Path, checked: Sequence[str]) -> dict[str, Any]:
-    """The same of images, for groups of rows with the same words; a line of the shard is a group."""
-    kept, lens = _kept(tuple(checked)), Lens()
-    found = (
-        picture for row in shards.rows(shard) for picture in near_text.alike_pictures(kept, row["rows"], lens)
+    """Compare the images of rows with the same words (a job of medxiaohe.shards).
+
+    Args:
+        shard: a byte range of groups.jsonl; each line is a group {"rows": [[row, shard, look], ...]}.
+        out: folder for verdicts.jsonl: the rows whose images are near-duplicates.
+        checked: folders of `check_shard`, one a shard.
+
+    Returns:
+        {"verdicts": number of near-duplicates}.
+    """
+    survivors, lens = _kept(tuple(checked)), Lens()
+    verdicts = (
+        picture
+        for row in shards.rows(shard)
+        for picture in near_text.alike_pictures(survivors, row["rows"], lens)
     )
-    return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", found)}
+    return {"verdicts": io.write_jsonl(out / "verdicts.jsonl", verdicts)}
 
 
 @functools.lru_cache(maxsize=1)
@@ -175,26 +231,42 @@ def _kept(checked: tuple[str, ...]) -> near_text.Kept:
     return near_text.Kept([Path(folder) for folder in checked])
 
 
-# ---- last pass: what is left
-# ---------------------------------------------------------------------------------------------------
+# ---- last pass: writing --------------------------------------------------------------------------
 
 
 def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts: str) -> dict[str, Any]:
-    """samples.jsonl, and dropped.jsonl in the order of the corpus."""
-    kept, folder = _kept(tuple(checked)), Path(checked[shard.number])
+    """Write samples.jsonl without duplicates, and dropped.jsonl in the order of the corpus (a job of
+    medxiaohe.shards).
+
+    Args:
+        shard: only its `number` is used.
+        out: folder for the two files.
+        checked: folders of `check_shard`, one a shard.
+        verdicts: folder with one file of verdicts a shard that has duplicates.
+
+    Returns:
+        {"kept", "dropped", "coverage"}: number of rows written, of dropped ones by reason, and of samples
+        that mention each entity.
+    """
+    survivors, folder = _kept(tuple(checked)), Path(checked[shard.number])
     path = Path(verdicts) / f"{shard.number:06d}.jsonl"
     copies = (
-        {row["row"] - int(kept.first[shard.number]): row for row in io.read_jsonl(path)}
+        {row["row"] - int(survivors.first[shard.number]): row for row in io.read_jsonl(path)}
         if path.is_file()
         else {}
     )
     gone, coverage = list(io.read_jsonl(folder / "gone.jsonl")), Counter[str]()
-    rows = kept.array(shard.number, "rows")
+    rows = survivors.array(shard.number, "rows")
 
     def samples() -> Iterator[Sample]:
+        """Leave out the rows that are duplicates; these are appended to `gone`.
+
+        Yields:
+            Samples in the order of the corpus.
+        """
         for number, sample in enumerate(io.read_samples(folder / "survivors.jsonl")):
             if verdict := copies.get(number):
-                detail = _detail(verdict, kept)
+                detail = _detail(verdict, survivors)
                 at = {"row": int(rows[number]), "id": sample.id, "source": sample.source}
                 gone.append({**at, "reason": verdict["reason"], "detail": detail})
                 continue
@@ -213,10 +285,10 @@ def write_shard(shard: shards.Shard, out: Path, checked: Sequence[str], verdicts
     }
 
 
-def _detail(verdict: dict[str, Any], kept: near_text.Kept) -> str:
-    other, value = kept.sample(verdict["of"]).id, verdict["value"]
+def _detail(verdict: dict[str, Any], survivors: near_text.Kept) -> str:
+    original, value = survivors.sample(verdict["of"]).id, verdict["value"]
     if verdict["reason"] == "near_duplicate_text":
-        return f"of {other}: {value:.0%} of the word 5-grams are shared"
+        return f"of {original}: {value:.0%} of the word 5-grams are shared"
     if verdict["reason"] == "near_duplicate_image":
-        return f"of {other}: the same text, correlation of the images {value:.3f}"
-    return f"of {other}"
+        return f"of {original}: the same text, correlation of the images {value:.3f}"
+    return f"of {original}"

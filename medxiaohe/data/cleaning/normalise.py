@@ -1,5 +1,5 @@
-"""Texts in one form: what typesetting, web pages and copying left in them goes, before any rule looks at them
-(layer 2).
+"""Normalise the texts of documents: remove what typesetting, web pages and copying left in them, before any
+filter reads them.
 
 Unicode is composed (NFC), ligatures and full-width Latin are letters again, characters that nobody sees are
 dropped, all kinds of space are one, three or more empty lines are one, and lines that belong to a web page or
@@ -43,7 +43,15 @@ BOILERPLATE = re.compile(
 
 
 def normal_form(text: str) -> str:
-    """The same text again when it is in that form already."""
+    """Normalise a text: Unicode (NFC), ligatures, full-width Latin, spaces, empty lines, boilerplate.
+
+    Args:
+        text: of a document.
+
+    Returns:
+        The normalised text; normalising it again changes nothing.
+    """
+    # line and paragraph separators of every platform, then characters, then spaces and lines
     text = (
         text.replace("\r\n", "\n")
         .replace("\r", "\n")
@@ -58,12 +66,24 @@ def normal_form(text: str) -> str:
 
 
 def is_boilerplate(line: str) -> bool:
+    """Recognise a line of a web page or publisher, such as "All rights reserved." or "Sign in".
+
+    Returns:
+        Whether all of the line is boilerplate; lines of more than 240 characters are not.
+    """
     return len(line) <= 240 and bool(BOILERPLATE.match(line.strip()))
 
 
 def normalised(sample: Sample) -> Sample:
-    """Documents only, and none whose annotations count characters: a question or an answer means what it
-    says."""
+    """Normalise the texts of a document.
+
+    Args:
+        sample: any row; instructions are left alone, because a question or an answer means what it says,
+            and so are documents whose mentions are character offsets.
+
+    Returns:
+        A new sample, or the same object where nothing changes.
+    """
     if not sample.is_document or sample.annotations.mentions:
         return sample
     messages = tuple(_normalised(message) for message in sample.messages)

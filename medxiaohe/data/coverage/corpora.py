@@ -1,5 +1,5 @@
-"""A corpus to look at, whatever it is made of: the folder of a stage, or what a reader reads; streamed, bad
-rows and all.
+"""Open a corpus for counting: the folder of a stage, or what a reader reads; streamed, with its rejected
+rows.
 
 out/quickstart/curate/1        samples.jsonl of data.read or data.curate
 corpus/medquad                 the reader is guessed from the first file that is known
@@ -22,7 +22,7 @@ from medxiaohe.io import packed
 from medxiaohe.models.hub import data_commit
 from medxiaohe.types import Sample
 
-MARKS = {  # what stands once for each row in the files of a reader, to say how much is left
+MARKS = {  # bytes that occur once for each row in the files of a reader, for the progress bar
     PUBLISHED: b"\n", "chat_jsonl": b"\n", "medquad_xml": b"<QAPair ", "pubmed_xml": b"<PubmedArticle>",
     "pubtator": b"|t|",
 }  # fmt: skip
@@ -30,6 +30,8 @@ MARKS = {  # what stands once for each row in the files of a reader, to say how 
 
 @dataclass(frozen=True)
 class Corpus:
+    """A corpus with the reader that reads it."""
+
     reader: str
     path: str
     options: Mapping[str, Any] = field(default_factory=dict)  # of the reader, as guessed
@@ -37,6 +39,11 @@ class Corpus:
 
     @property
     def place(self) -> Path:
+        """Resolve the path; `asset:NAME` is the folder of a package file.
+
+        Returns:
+            A file or folder.
+        """
         return (
             assets.folder(self.path.removeprefix("asset:"))
             if self.path.startswith("asset:")
@@ -45,13 +52,23 @@ class Corpus:
 
     @property
     def label(self) -> str:
-        """The end of the path: what a reader of the page knows the corpus by."""
+        """Name the corpus for a reader of the page by the end of its path.
+
+        Returns:
+            The last three parts of the path for the folder of a stage, else the last one; for asset: and
+            hub: all behind the colon.
+        """
         if self.path.startswith(("asset:", "hub:")):
             return self.path.partition(":")[2]
         parts = Path(self.path).resolve().parts
         return "/".join(parts[-3:] if self.reader == PUBLISHED else parts[-1:])
 
     def files(self) -> list[Path]:
+        """List the files of the corpus.
+
+        Returns:
+            Paths in order; none for a corpus on the hub.
+        """
         if self.reader == PUBLISHED:
             return [self.place / "samples.jsonl" if self.place.is_dir() else self.place]
         if self.path.startswith("hub:"):
@@ -61,17 +78,34 @@ class Corpus:
         )
 
     def state(self) -> list[list[Any]]:
-        """What changes when the files do: enough to know whether unfinished work may go on."""
+        """Describe the state of the files, which changes when they do, so that unfinished work is continued
+        only for the same files.
+
+        Returns:
+            [path, bytes, time of writing in nanoseconds] of each file; [path, commit] for a corpus on the
+            hub.
+        """
         if self.path.startswith("hub:"):
             return [[self.path, data_commit(self.path.removeprefix("hub:"), self.options.get("revision"))]]
         return [[str(path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in self.files()]
 
 
 def corpus(spec: str, reader: str = "") -> Corpus:
-    """Raises ConfigError when there is nothing at the path, or no reader knows it."""
-    known = plugins.available("readers")
+    """Resolve the spec of a corpus.
+
+    Args:
+        spec: the folder of a stage, a file, a folder, READER:PATH, asset:NAME or hub:ORG/NAME.
+        reader: name of the reader; "": the one of the spec, or guessed from the content.
+
+    Returns:
+        The corpus with its reader and options.
+
+    Raises:
+        ConfigError: there is nothing at the path, or no reader knows it.
+    """
+    readers = plugins.available("readers")
     first, colon, rest = spec.partition(":")
-    if not reader and colon and first in known and first != "hub":
+    if not reader and colon and first in readers and first != "hub":
         reader, spec = first, rest
     if spec.startswith("hub:"):
         return Corpus("hub", spec)
@@ -83,34 +117,49 @@ def corpus(spec: str, reader: str = "") -> Corpus:
     if reader:
         plugins.load("readers", reader)
         return Corpus(reader, spec)
-    found = guess(Corpus("", spec).place)
-    return Corpus(found.reader, spec, found.options, found.notes)
+    guessed = guess(Corpus("", spec).place)
+    return Corpus(guessed.reader, spec, guessed.options, guessed.notes)
 
 
-def rows(one: Corpus) -> Iterator[Sample | DeadLetter]:
-    """Every row, one at a time. A row that is no Sample is a DeadLetter; a file that is not what it should
-    be, a DataError."""
-    if one.reader == PUBLISHED:
-        yield from _published(one.files()[0])
+def rows(source: Corpus) -> Iterator[Sample | DeadLetter]:
+    """Read the rows of a corpus one at a time.
+
+    Args:
+        source: the corpus.
+
+    Yields:
+        Samples; a row that is no Sample, or is empty, is a DeadLetter.
+
+    Raises:
+        DataError: a file is not in the format of its reader.
+    """
+    if source.reader == PUBLISHED:
+        yield from _published(source.files()[0])
         return
-    reader = plugins.load("readers", one.reader)
-    options = dict(one.options)
+    reader = plugins.load("readers", source.reader)
+    options = dict(source.options)
     if "bad_rows" in inspect.signature(reader).parameters:
         options["bad_rows"] = "skip"
-    for row in reader(Path(one.path) if one.reader == "hub" else one.place, **options):
+    for row in reader(Path(source.path) if source.reader == "hub" else source.place, **options):
         if isinstance(row, Sample) and not (row.text.strip() or row.images):
             row = DeadLetter(row.id, "the sample is empty")
         yield row
 
 
-def expected(one: Corpus) -> int | None:
-    """About how many rows there are, counted by their marks without being parsed; None where nothing marks a
-    row."""
-    mark = MARKS.get(one.reader)
+def expected(source: Corpus) -> int | None:
+    """Estimate the number of rows by counting row marks, without parsing.
+
+    Args:
+        source: the corpus.
+
+    Returns:
+        The number of marks; None for a reader without a mark, or a damaged file.
+    """
+    mark = MARKS.get(source.reader)
     if mark is None:
         return None
     total = 0
-    for path in one.files():
+    for path in source.files():
         end = b""
         try:
             with packed.opened(path) as file:
@@ -128,26 +177,26 @@ def _published(path: Path) -> Iterator[Sample | DeadLetter]:
         with packed.opened(path) as file:
             while line := file.readline(io.MAX_LINE_BYTES + 1):
                 number += 1
-                where = f"{path.name}:{number}"
+                location = f"{path.name}:{number}"
                 if len(line) > io.MAX_LINE_BYTES:
                     while line and not line.endswith(b"\n"):
                         line = file.readline(io.MAX_LINE_BYTES)
-                    yield DeadLetter(where, f"line longer than {io.MAX_LINE_BYTES >> 20} MiB")
+                    yield DeadLetter(location, f"line longer than {io.MAX_LINE_BYTES >> 20} MiB")
                 elif line.strip():
-                    yield _sample(line, where)
+                    yield _sample(line, location)
     except Rejected as error:
         if not number:
             raise
         yield DeadLetter(f"{path.name}:{number + 1}", str(error))
-    except packed.damage() as error:  # what stands before it is read
+    except packed.damage() as error:  # rows before the damage are read
         yield DeadLetter(f"{path.name}:{number + 1}", f"the file breaks off: {error}")
 
 
-def _sample(line: bytes, where: str) -> Sample | DeadLetter:
+def _sample(line: bytes, location: str) -> Sample | DeadLetter:
     try:
         sample = io.sample_from_json(io.parse_row(line.decode("utf-8")))
     except UnicodeDecodeError as error:
-        return DeadLetter(where, f"not UTF-8: {error.reason} at byte {error.start}")
+        return DeadLetter(location, f"not UTF-8: {error.reason} at byte {error.start}")
     except DataError as error:
-        return DeadLetter(where, str(error)[:300])
-    return sample if sample.text.strip() or sample.images else DeadLetter(where, "the sample is empty")
+        return DeadLetter(location, str(error)[:300])
+    return sample if sample.text.strip() or sample.images else DeadLetter(location, "the sample is empty")

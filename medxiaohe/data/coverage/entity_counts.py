@@ -1,4 +1,5 @@
-"""What a corpus has about each entity of a tree: three counts that are kept apart (MedXIAOHE), streamed.
+"""Count what a corpus says about each entity of a tree: mentions, evidence and reviewed items, kept apart
+(MedXIAOHE); streamed.
 
 mentions    documents, and places in their texts, that name it. To be named is not to be explained.
 evidence    passages whose title names it: the first line of a document, or the question of an instruction,
@@ -43,10 +44,10 @@ COLUMNS = (
     "reviewed", "reviewed_below",
 )  # fmt: skip
 TOTALS = ("rows", "documents", "documents_with_mentions", "passages", "images", "reviewed", "letters")
-BODY = 20  # words that make a passage of a title
-TITLE = 300  # letters; a longer question is a case, not a topic
-BATCH_ROWS, BATCH_LETTERS = 256, 250_000
-SECONDS_BETWEEN_SAVES = 30.0
+BODY = 20  # words after a title that make a passage of it
+TITLE = 300  # characters; a longer question is a case, not a topic
+BATCH_ROWS, BATCH_LETTERS = 256, 250_000  # rows and characters of a batch, whichever is reached first
+SECONDS_BETWEEN_SAVES = 30.0  # which a kill may cost
 
 
 @dataclass
@@ -60,13 +61,32 @@ class Tally:
 
     @classmethod
     def of(cls, size: int) -> Tally:
+        """Make an empty tally.
+
+        Args:
+            size: number of entities of the tree.
+
+        Returns:
+            All columns, (size,) zeros of int64.
+        """
         return cls({name: array("q", bytes(8 * size)) for name in COLUMNS})
 
     @property
     def fingerprint(self) -> str:
+        """Shorten `digest` to 16 hexadecimal digits.
+
+        Returns:
+            Identity of the rows that were counted.
+        """
         return self.digest[:16]
 
     def save(self, path: Path) -> None:
+        """Write the tally to a file, so that a killed run continues from it.
+
+        Args:
+            path: a line of JSON with totals and digest, then the columns as int64 in the order of
+                COLUMNS.
+        """
         head = json.dumps({"totals": self.totals, "digest": self.digest}).encode() + b"\n"
         io.write(
             path,
@@ -75,13 +95,22 @@ class Tally:
 
     @classmethod
     def load(cls, path: Path, size: int) -> Tally:
+        """Load a tally that `save` wrote.
+
+        Args:
+            path: the file.
+            size: number of entities of the tree.
+
+        Returns:
+            The tally; `dead` is 0, for rejected rows are read again.
+        """
         head, _, body = path.read_bytes().partition(b"\n")
-        found = cls.of(0)
+        tally = cls.of(0)
         for number, name in enumerate(COLUMNS):
-            found.columns[name].frombytes(body[8 * size * number : 8 * size * (number + 1)])
-        said = json.loads(head)
-        found.totals, found.digest = said["totals"], said["digest"]
-        return found
+            tally.columns[name].frombytes(body[8 * size * number : 8 * size * (number + 1)])
+        header = json.loads(head)
+        tally.totals, tally.digest = header["totals"], header["digest"]
+        return tally
 
 
 @dataclass
@@ -112,24 +141,42 @@ class Counter:
         self, corpora: Sequence[Corpus], label: str, *, work: Path | None = None, reviewed: bool = False,
         reject: Callable[[Corpus, DeadLetter], None] = lambda corpus, letter: None,
     ) -> Tally:  # fmt: skip
-        """One tally of all the corpora. `work` is a folder for what a killed run had counted; `reviewed`
-        counts items only."""
+        """Count what corpora say about each entity.
+
+        Args:
+            corpora: read one after the other into one tally.
+            label: shown with the progress, and the name of the file in `work`.
+            work: folder for the counts of a run that is killed; None: nothing is saved.
+            reviewed: rows are reviewed items: count these only.
+            reject: called with each rejected row.
+
+        Returns:
+            The tally of all the corpora.
+
+        Raises:
+            DataError: a file is not in the format of its reader.
+        """
         state = work / f"{label}.tally" if work else None
         tally = (
             Tally.load(state, len(self.rollup)) if state and state.is_file() else Tally.of(len(self.rollup))
         )
         skip, done, saved = tally.totals["rows"], 0, time.monotonic()
         opened: _Open | None = None
-        sizes = [expected(one) for one in corpora]
+        sizes = [expected(source) for source in corpora]
         meter = Meter(label, None if None in sizes else sum(size or 0 for size in sizes))
 
         def samples() -> Iterator[Sample]:
-            for one in corpora:
-                for row in rows(one):
+            """Read the corpora one after the other; rejected rows are counted and reported.
+
+            Yields:
+                Samples.
+            """
+            for source in corpora:
+                for row in rows(source):
                     meter.advance()
                     if isinstance(row, DeadLetter):
                         tally.dead += 1
-                        reject(one, row)
+                        reject(source, row)
                     else:
                         yield row
 
@@ -139,14 +186,16 @@ class Counter:
                     done += len(batch)
                     continue
                 batch, done = batch[max(0, skip - done) :], max(done, skip)
-                for sample, found in zip(batch, self._find([sample.text for sample in batch]), strict=True):
+                for sample, mentions in zip(
+                    batch, self._find([sample.text for sample in batch]), strict=True
+                ):
                     if opened is None or not sample.study_id or sample.study_id != opened.key:
                         self._close(None if reviewed else opened, tally)
                         opened = _Open(sample.study_id)
                         if state and time.monotonic() - saved >= SECONDS_BETWEEN_SAVES:
                             tally.save(state)
                             saved = time.monotonic()
-                    self._add(sample, found, None if reviewed else opened, tally)
+                    self._add(sample, mentions, None if reviewed else opened, tally)
                     done += 1
         finally:
             meter.close()
@@ -154,25 +203,31 @@ class Counter:
         return tally
 
     def _find(self, texts: list[str]) -> list[list[tuple[int, int]]]:
-        """For every text where an entity is named, and its number."""
+        """Find mentions in texts: start in characters, and number of the entity."""
         if hasattr(self._finder, "find_batch"):
-            found = self._finder.find_batch(texts)
-            bounds, starts, values = found.rows.tolist(), found.start.tolist(), (found.value >> 1).tolist()
+            batch = self._finder.find_batch(texts)
+            bounds, starts, values = batch.rows.tolist(), batch.start.tolist(), (batch.value >> 1).tolist()
             return [list(zip(starts[a:b], values[a:b], strict=True)) for a, b in pairwise(bounds)]
         number = self.rollup.number
         return [
             [(mention.start, number[mention.entity]) for mention in self._finder.find(text)] for text in texts
         ]
 
-    def _add(self, sample: Sample, found: list[tuple[int, int]], opened: _Open | None, tally: Tally) -> None:
-        """Without an open document, a reviewed item that is nothing else."""
+    def _add(
+        self, sample: Sample, mentions: list[tuple[int, int]], opened: _Open | None, tally: Tally
+    ) -> None:
+        """Add a row to the open document and the tally; without an open document it counts as a reviewed item
+        alone.
+        """
         text, totals, columns = sample.text, tally.totals, tally.columns
         totals["rows"] += 1
         totals["letters"] += len(text)
+        # chained hash: the digest of all rows so far depends on their order
         tally.digest = hashlib.sha256(
             f"{tally.digest}\n{sample.id}\n{text}".encode("utf-8", "surrogatepass")
         ).hexdigest()
-        named = {number for _, number in found}
+        # a reviewed item counts for the codes of its reviewer, else for the entities that its text names
+        named = {number for _, number in mentions}
         if opened is None or sample.annotations.reviewed:
             totals["reviewed"] += 1
             judged = {self._codes[code] for code in _codes(sample) if code in self._codes} or named
@@ -180,12 +235,12 @@ class Counter:
             _count(self.rollup.above_any(judged), columns["reviewed_below"])
         if opened is None:
             return
-        for _, number in found:
+        for _, number in mentions:
             columns["mentions"][number] += 1
         named |= {self.rollup.number[id] for id in sample.entities if id in self.rollup.number}
         begin, end, body = _title(sample)
         if body:
-            opened.titled |= {number for start, number in found if begin <= start < end}
+            opened.titled |= {number for start, number in mentions if begin <= start < end}
         opened.named |= named
         for image in sample.images:
             opened.images.setdefault(f"{image.uri}#{image.frame}", set()).update(named)
@@ -199,6 +254,7 @@ class Counter:
         totals["documents_with_mentions"] += bool(opened.named)
         totals["passages"] += bool(opened.titled)
         totals["images"] += len(opened.images)
+        # an entity, and each entity above it, counts once for a document, a passage and an image
         for name, numbers in (("documents", opened.named), ("passages", opened.titled)):
             _count(numbers, columns[name])
             _count(self.rollup.above_any(numbers), columns[f"{name}_below"])
@@ -225,16 +281,18 @@ def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
 
 
 def _title(sample: Sample) -> tuple[int, int, bool]:
-    """Where the title of a row is in its text, and whether a passage follows it."""
-    place = 0
+    """Locate the title of a row in its text (start and end in characters), and tell whether a passage follows
+    it.
+    """
+    offset = 0
     for message, after in zip(sample.messages, (*sample.messages[1:], None), strict=True):
         text = message.text
         if message.role == "document":
             title, _, body = text.partition("\n")
-            return place, place + len(title), len(title) <= TITLE and _is_passage(body)
+            return offset, offset + len(title), len(title) <= TITLE and _is_passage(body)
         if message.role == "user" and after is not None and after.role == "assistant":
-            return place, place + len(text), len(text) <= TITLE and _is_passage(after.text)
-        place += len(text) + 1
+            return offset, offset + len(text), len(text) <= TITLE and _is_passage(after.text)
+        offset += len(text) + 1
     return 0, 0, False
 
 
@@ -243,7 +301,7 @@ def _is_passage(text: str) -> bool:
 
 
 def _codes(sample: Sample) -> Iterator[str]:
-    """Codes of entities that a row has beside its text: what an annotator wrote down."""
+    """List the codes of entities that a row has in its annotations: what an annotator wrote down."""
     yield from sample.entities
     for mention in sample.annotations.mentions:
         if mention.ids:
@@ -254,11 +312,15 @@ def _codes(sample: Sample) -> Iterator[str]:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Every text of a JSON value, at any depth."""
+    """Collect the texts of a JSON value at any depth.
+
+    Yields:
+        Strings in order; keys of objects are left out.
+    """
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         yield from texts_in(list(value.values()))
     elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from texts_in(one)
+        for item in value:
+            yield from texts_in(item)

@@ -1,4 +1,4 @@
-"""The counts of data.coverage as a table, an entity a row, and as a summary by kind, layer and rarity."""
+"""Tabulate the counts of data.coverage: one row an entity, and a summary by kind, layer and rarity."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Coverage:
+    """Counts of one corpus or two, by number of the entity, with what the tree says about it."""
+
     tree: Tree
     rollup: Rollup
     below: array[int]  # entities below, itself included
@@ -43,17 +45,28 @@ class Coverage:
 
 
 def coverage(tree: Tree, rollup: Rollup, tallies: dict[str, Tally], reviewed: Tally | None) -> Coverage:
-    """`tallies` by the name of the corpus: one, or two to compare."""
+    """Combine tallies with the tree: totals of subtrees, frequency buckets, rarity and layers.
+
+    Args:
+        tree: the tree that was counted against.
+        rollup: its subtrees, in which entities are numbers.
+        tallies: name of a corpus -> its counts; one corpus, or two to compare.
+        reviewed: counts of reviewed items, which are added to those of the corpora; None: there are none.
+
+    Returns:
+        What `rows` and `summary` are made of.
+    """
     sides = []
     for name, tally in tallies.items():
         own = tally.columns["documents"]
-        found = buckets(dict(zip(rollup.ids, own, strict=True)))
-        named = {id: found[id] for id in rollup.ids}  # in the order of the tree
+        bucket = buckets(dict(zip(rollup.ids, own, strict=True)))
+        named = {id: bucket[id] for id in rollup.ids}  # in the order of the tree
+        # number of entities below, itself included, that at least one document names
         covered = rollup.total(array("q", [int(value > 0) for value in own]))
         sides.append(Side(name, tally, rollup.total(tally.columns["mentions"]), covered, named))
     judged = [*tallies.values(), *([reviewed] if reviewed else [])]
     sums = {
-        name: array("q", map(sum, zip(*(one.columns[name] for one in judged), strict=True)))
+        name: array("q", map(sum, zip(*(counted.columns[name] for counted in judged), strict=True)))
         for name in ("reviewed", "reviewed_below")
     }
     entities = tree.entities.values()
@@ -69,21 +82,29 @@ def coverage(tree: Tree, rollup: Rollup, tallies: dict[str, Tally], reviewed: Ta
     )
 
 
-def rows(found: Coverage) -> Iterator[dict[str, Any]]:
-    """One flat row an entity; with two corpora, the second's columns begin with `other_`."""
-    for number, entity in enumerate(found.tree.entities.values()):
+def rows(coverage: Coverage) -> Iterator[dict[str, Any]]:
+    """List the counts of each entity as a flat row.
+
+    Args:
+        coverage: of one corpus or two.
+
+    Yields:
+        A row for each entity in the order of the tree; columns of a second corpus begin with `other_`,
+        and `log2_ratio` compares the two.
+    """
+    for number, entity in enumerate(coverage.tree.entities.values()):
         row: dict[str, Any] = {
             "id": entity.id,
             "name": entity.name,
             "kind": entity.kind,
-            "layer": found.layers[number],
-            "rare": found.rare[number],
-            "entities_below": found.below[number],
+            "layer": coverage.layers[number],
+            "rare": coverage.rare[number],
+            "entities_below": coverage.below[number],
             "definition": bool(entity.definition),
-            "reviewed": found.reviewed[number],
-            "reviewed_below": found.reviewed_below[number],
+            "reviewed": coverage.reviewed[number],
+            "reviewed_below": coverage.reviewed_below[number],
         }
-        for side, prefix in zip(found.sides, ("", "other_"), strict=False):
+        for side, prefix in zip(coverage.sides, ("", "other_"), strict=False):
             columns = side.tally.columns
             for name in COUNTS:
                 row[prefix + name] = columns[name][number]
@@ -92,15 +113,25 @@ def rows(found: Coverage) -> Iterator[dict[str, Any]]:
                 )
             row[f"{prefix}covered_below"] = side.covered_below[number]
             row[f"{prefix}bucket"] = side.bucket[entity.id]
-        if len(found.sides) > 1:
-            row["log2_ratio"] = round(log2_ratio(found.sides, number), 4)
-            row["log2_ratio_below"] = round(log2_ratio(found.sides, number, "documents_below"), 4)
+        if len(coverage.sides) > 1:
+            row["log2_ratio"] = round(log2_ratio(coverage.sides, number), 4)
+            row["log2_ratio_below"] = round(log2_ratio(coverage.sides, number, "documents_below"), 4)
         yield row
 
 
 def log2_ratio(sides: Sequence[Side], number: int, column: str = "documents") -> float:
-    """How many doublings the share of documents is larger in the first corpus; half a document more on each
-    side."""
+    """Compare how often two corpora mention an entity, as the logarithm of a ratio of smoothed shares.
+
+    Args:
+        sides: two corpora.
+        number: of the entity.
+        column: "documents", or "documents_below" with the entities below it.
+
+    Returns:
+        log2 of (n1 + 0.5) / (N1 + 1) over (n2 + 0.5) / (N2 + 1), n of N documents: 1 is twice as often in
+        the first corpus.
+    """
+    # half a document is added to each side, so that an entity that one corpus lacks has a finite ratio
     first, second = (
         (side.tally.columns[column][number] + 0.5) / (side.tally.totals["documents"] + 1)
         for side in sides[:2]
@@ -108,9 +139,18 @@ def log2_ratio(sides: Sequence[Side], number: int, column: str = "documents") ->
     return math.log2(first / second)
 
 
-def write_csv(found: Coverage, file: IO[bytes]) -> int:
+def write_csv(coverage: Coverage, file: IO[bytes]) -> int:
+    """Write the table as CSV in UTF-8, with a header.
+
+    Args:
+        coverage: of one corpus or two.
+        file: a binary file, open for writing.
+
+    Returns:
+        Number of entities written.
+    """
     count = 0
-    for count, row in enumerate(rows(found), start=1):
+    for count, row in enumerate(rows(coverage), start=1):
         line = text.StringIO()
         writer = csv.DictWriter(line, list(row), lineterminator="\n")
         if count == 1:
@@ -121,44 +161,53 @@ def write_csv(found: Coverage, file: IO[bytes]) -> int:
 
 
 def _cell(value: Any) -> Any:
-    """No cell is a formula to a spreadsheet."""
+    """Escape a cell that a spreadsheet would take for a formula."""
     if isinstance(value, bool):
         return int(value)
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def summary(found: Coverage) -> dict[str, Any]:
-    """How many entities have at least one of each, in all and by kind, layer and rarity."""
+def summary(coverage: Coverage) -> dict[str, Any]:
+    """Summarise coverage: number of entities with at least one definition, document, passage or image, in all
+    and by kind, layer and rarity.
+
+    Args:
+        coverage: of one corpus or two.
+
+    Returns:
+        A JSON object: `entities`, `rare_is`, `all`, `kinds`, `layers`, `rare` and, with totals and
+        buckets, `corpora`.
+    """
     groups: dict[str, dict[str, list[int]]] = {
         "all": {"": []},
         "kinds": {},
         "layers": {},
         "rare": {"rare": [], "other diseases": []},
     }
-    for number, entity in enumerate(found.tree.entities.values()):
+    for number, entity in enumerate(coverage.tree.entities.values()):
         groups["all"][""].append(number)
         groups["kinds"].setdefault(entity.kind, []).append(number)
-        groups["layers"].setdefault(str(found.layers[number]), []).append(number)
+        groups["layers"].setdefault(str(coverage.layers[number]), []).append(number)
         if entity.kind == "disease":
-            groups["rare"]["rare" if found.rare[number] else "other diseases"].append(number)
+            groups["rare"]["rare" if coverage.rare[number] else "other diseases"].append(number)
     kinds = dict(sorted(groups["kinds"].items(), key=lambda item: -len(item[1])))
     return {
-        "entities": len(found.rollup),
+        "entities": len(coverage.rollup),
         "rare_is": RULE,
-        "all": _having(found, groups["all"][""]),
-        "kinds": {kind: _having(found, numbers) for kind, numbers in kinds.items()},
-        "layers": {layer: _having(found, numbers) for layer, numbers in sorted(groups["layers"].items())},
-        "rare": {name: _having(found, numbers) for name, numbers in groups["rare"].items()},
-        "corpora": [_side(side) for side in found.sides],
+        "all": _having(coverage, groups["all"][""]),
+        "kinds": {kind: _having(coverage, numbers) for kind, numbers in kinds.items()},
+        "layers": {layer: _having(coverage, numbers) for layer, numbers in sorted(groups["layers"].items())},
+        "rare": {name: _having(coverage, numbers) for name, numbers in groups["rare"].items()},
+        "corpora": [_side(side) for side in coverage.sides],
     }
 
 
-def _having(found: Coverage, numbers: Sequence[int]) -> dict[str, Any]:
-    entities = list(found.tree.entities.values())
+def _having(coverage: Coverage, numbers: Sequence[int]) -> dict[str, Any]:
+    entities = list(coverage.tree.entities.values())
     return {
         "entities": len(numbers),
         "definition": sum(bool(entities[number].definition) for number in numbers),
-        "reviewed": sum(found.reviewed[number] > 0 for number in numbers),
+        "reviewed": sum(coverage.reviewed[number] > 0 for number in numbers),
         "corpora": [
             {
                 **{
@@ -167,7 +216,7 @@ def _having(found: Coverage, numbers: Sequence[int]) -> dict[str, Any]:
                 },
                 "mentions": sum(side.tally.columns["mentions"][number] for number in numbers),
             }
-            for side in found.sides
+            for side in coverage.sides
         ],
     }
 

@@ -1,4 +1,4 @@
-"""Every row of a run is accounted for: read = written + dropped (by reason) + dead-lettered."""
+"""Account for every row of a run: read = written + dropped (by reason) + dead (rejected rows, by code)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,21 @@ from typing import Any
 def settle(
     stage: str, *, read: int, written: int, dropped: Mapping[str, int], dead: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
-    """Print the account of a stage and return it, for its summary; AssertionError when a row is in it twice
-    or not at all."""
+    """Print the account of a stage on stderr and return it for the summary.
+
+    Args:
+        stage: name of the stage.
+        read: number of rows read.
+        written: number of rows written.
+        dropped: reason -> number of rows dropped.
+        dead: code -> number of rejected rows; None: none.
+
+    Returns:
+        {"read", "written", "dropped", "dead"}.
+
+    Raises:
+        AssertionError: read is not written + dropped + dead: a row is counted twice or not at all.
+    """
     num_dropped, num_dead = sum(dropped.values()), sum((dead or {}).values())
     line = (
         f"{stage}: read {read:,} = written {written:,} + dropped {num_dropped:,}{_by(dropped)} + dead"
@@ -23,7 +36,8 @@ def settle(
 
 
 def _by(counts: Mapping[str, int]) -> str:
-    found = sorted(
-        ((number, reason) for reason, number in counts.items() if number), key=lambda one: (-one[0], one[1])
+    ordered = sorted(
+        ((number, reason) for reason, number in counts.items() if number),
+        key=lambda pair: (-pair[0], pair[1]),
     )
-    return f" ({', '.join(f'{reason} {number:,}' for number, reason in found)})" if found else ""
+    return f" ({', '.join(f'{reason} {number:,}' for number, reason in ordered)})" if ordered else ""

@@ -1,5 +1,4 @@
-"""Sets of terms to compare (AMCS), from whatever has names: a tree, a text file, a vocabulary, a gold
-set.
+"""Read sets of terms to compare (AMCS) from a tree, a text file, a vocabulary or a gold set.
 
 What may be written, and what it means:
 
@@ -33,31 +32,44 @@ if TYPE_CHECKING:
     import numpy as np
 
 JSON_LINES = ".jsonl"
-BLOCK = 8192  # terms encoded and kept together
+BLOCK = 8192  # terms that are encoded and stored together
 
 
 @dataclass(frozen=True)
 class TermSet:
+    """Distinct terms under a name."""
+
     name: str
     terms: tuple[str, ...]  # each once, whatever its case, as first written
 
 
 def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
-    """`kind` keeps the entities of one kind; `synonyms` takes all names of an entity, not only its main one.
+    """Read a set of terms.
 
-    Both are for trees and vocabularies. Raises ConfigError when the spec means nothing, DataError when
-    nothing is there.
+    Args:
+        spec: as in the docstring of this module.
+        kind: of trees and vocabularies, only entities of this kind; "": all.
+        synonyms: of trees and vocabularies, all names of an entity; False: its main name.
+
+    Returns:
+        The distinct terms, whatever their case, in the order of first mention.
+
+    Raises:
+        ConfigError: the spec names no tree, file, vocabulary or reader.
+        DataError: there are no terms.
     """
-    place, _, field = spec.partition("#")
-    reader, colon, path = place.partition(":")
-    if (Path(place) / "entities.jsonl").is_file():
-        tree = Tree.load(Path(place))
+    location, _, field = spec.partition("#")
+    reader, colon, path = location.partition(":")
+    if (Path(location) / "entities.jsonl").is_file():
+        tree = Tree.load(Path(location))
         names = _names((tree.entities[id] for id in tree.entities if tree.layer(id) > 1), kind, synonyms)
-        label = f"tree {'/'.join(Path(place).resolve().parts[-2:])}"
-    elif field and place.endswith(JSON_LINES) and reader not in plugins.available("readers"):
-        file = _path(place)
+        label = f"tree {'/'.join(Path(location).resolve().parts[-2:])}"
+    elif field and location.endswith(JSON_LINES) and reader not in plugins.available("readers"):
+        file = _path(location)
         names = (name for row in io.read_jsonl(file) for name in _found(row, field.split(".")))
-        owner = place.removeprefix("asset:").partition("/")[0] if place.startswith("asset:") else file.stem
+        owner = (
+            location.removeprefix("asset:").partition("/")[0] if location.startswith("asset:") else file.stem
+        )
         label, kind, synonyms = f"{owner} {field.rpartition('.')[2]}", "", False
     elif field:
         if reader not in plugins.available("readers") or not path:
@@ -70,12 +82,12 @@ def term_set(spec: str, *, kind: str = "", synonyms: bool = False) -> TermSet:
             for name in _found(io.noted(row), field.split("."))
         )
         label, kind, synonyms = f"{Path(path).name} {field.partition('.')[0]}", "", False
-    elif Path(place).is_file():
-        names = (line for _, line in io.lines(Path(place)))
-        label, kind, synonyms = Path(place).name, "", False
+    elif Path(location).is_file():
+        names = (line for _, line in io.lines(Path(location)))
+        label, kind, synonyms = Path(location).name, "", False
     elif reader in plugins.available("vocabularies"):
-        said, _skipped = read_all(plugins.load("vocabularies", reader)(_path(path) if colon else None))
-        names = _names(entities(said), kind, synonyms)
+        records, _skipped = read_all(plugins.load("vocabularies", reader)(_path(path) if colon else None))
+        names = _names(entities(records), kind, synonyms)
         label = Path(path).name or reader
     else:
         raise ConfigError(
@@ -95,14 +107,16 @@ def _path(text: str) -> Path:
     return assets.folder(name) / below
 
 
-def _names(found: Iterable[Entity], kind: str, synonyms: bool) -> Iterator[str]:
-    for entity in found:
+def _names(items: Iterable[Entity], kind: str, synonyms: bool) -> Iterator[str]:
+    for entity in items:
         if not kind or entity.kind == kind:
             yield from (entity.name, *entity.synonyms) if synonyms else (entity.name,)
 
 
 def _found(value: Any, keys: Sequence[str]) -> Iterator[str]:
-    """Texts below the keys; a list of rows is gone through, and a number picks a column of each."""
+    """Collect the texts below a path of keys; lists of rows are searched row by row, and a number picks a
+    column.
+    """
     if not keys:
         yield from [value] if isinstance(value, str) else (v for v in value or () if isinstance(v, str))
     elif isinstance(value, list) and value and all(isinstance(row, (list, dict)) for row in value):
@@ -125,23 +139,31 @@ def _once(names: Iterable[str]) -> Iterator[str]:
 
 @contextmanager
 def vectors(terms: Sequence[str], embedder: Embedder, keep: Path | None = None) -> Iterator[np.ndarray]:
-    """Unit rows (len(terms), embedder.dim) in a file that is mapped: memory holds a block of it, whatever the
-    size.
+    """Encode terms in blocks of BLOCK into a memory-mapped file, so that memory does not grow with the number
+    of terms.
 
-    With `keep`, what is encoded stays in that folder: a killed run goes on there, and the same terms cost
-    nothing again.
+    Args:
+        terms: any order; they are encoded by length, which pads less.
+        embedder: gives unit vectors.
+        keep: folder that stores each encoded block, so that a killed run continues and the same terms are
+            not encoded again; None: nothing is stored.
+
+    Yields:
+        (len(terms), embedder.dim) float32 with rows of length 1; the file is deleted when the context
+        ends.
     """
     import numpy as np
 
+    # batches of terms of one length are padded least
     ordered = sorted(range(len(terms)), key=lambda i: (len(terms[i]), terms[i]))
     with tempfile.TemporaryDirectory() as folder:
-        whole = np.lib.format.open_memmap(
+        result = np.lib.format.open_memmap(
             Path(folder) / "vectors.npy", "w+", np.float32, (len(terms), embedder.dim)
         )
         for start in range(0, len(terms), BLOCK):
             chosen = ordered[start : start + BLOCK]
-            whole[chosen] = _block([terms[i] for i in chosen], embedder, keep)
-        yield whole
+            result[chosen] = _block([terms[i] for i in chosen], embedder, keep)
+        yield result
 
 
 def _block(terms: Sequence[str], embedder: Embedder, keep: Path | None) -> np.ndarray:
@@ -151,7 +173,7 @@ def _block(terms: Sequence[str], embedder: Embedder, keep: Path | None) -> np.nd
     if path and path.is_file():
         stored: np.ndarray = np.load(path, allow_pickle=False)
         return stored
-    made = embedder.encode(terms)
+    encoded = embedder.encode(terms)
     if path:
-        io.write(path, lambda file: np.save(file, made, allow_pickle=False))
-    return made
+        io.write(path, lambda file: np.save(file, encoded, allow_pickle=False))
+    return encoded

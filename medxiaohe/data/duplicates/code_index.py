@@ -1,4 +1,4 @@
-"""Codes with the numbers of what they belong to, looked up while more are added.
+"""Index hash codes with the numbers of their owners; codes are added between searches.
 
 Sorted runs, as in a log-structured merge tree (O'Neil et al. 1996): new codes wait in a small buffer, a full
 buffer becomes a run, and runs of like size are merged. Adding n codes costs about n log n, looking codes up
@@ -40,6 +40,7 @@ class CodeIndex:
             return
         run = _sorted(self._waiting)
         self._waiting, self._size_waiting = [], 0
+        # merge from the smallest run on, so that sizes grow by FANOUT and there are about log n runs
         while self._runs and len(self._runs[-1][0]) < FANOUT * len(run[0]):
             run = _sorted([self._runs.pop(), run])
         self._runs.append(run)
@@ -67,6 +68,7 @@ class CodeIndex:
             for (keys, _), start in zip(runs, first, strict=True)
         ]
         total = sum(count, np.zeros(len(requested), np.int64))
+        # codes from the rarest on, until MAX_MATCHES are reached
         rarest = np.argsort(total, kind="stable")
         dropped = rarest[np.cumsum(total[rarest]) > MAX_MATCHES]
         places, matches = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]

@@ -1,5 +1,5 @@
-"""contamination.json of data.curate, which stages between it and the mixture hand on: training asks for it
-(train/loop/contamination_check.py)."""
+"""Read and write contamination.json of data.curate, which later stages carry to the mixture: training
+requires it (train/loop/contamination_check.py)."""
 
 from __future__ import annotations
 
@@ -14,22 +14,42 @@ FILE = carried.CONTAMINATION
 
 
 def of(folder: Path) -> dict[str, Any] | None:
-    """What the rows of a folder were compared with, for mixture.json; None when nobody compared them."""
+    """Summarise the contamination check of a folder, for mixture.json.
+
+    Args:
+        folder: folder of a data stage.
+
+    Returns:
+        {"checked", "removed", "report"}: test items by task, number of rows removed, sha256 of the
+        record; None if the rows were not compared with anything.
+    """
     if not (path := folder / FILE).is_file():
         return None
-    found = io.read_json(path)
-    return {"checked": found["checked"], "removed": len(found["matches"]), "report": io.sha256(path)}
+    record = io.read_json(path)
+    return {"checked": record["checked"], "removed": len(record["matches"]), "report": io.sha256(path)}
 
 
 def carry(folder: Path, out: Path) -> None:
-    """The rows a stage leaves are those it got, so what is known of these is known of them; rows it makes
-    must be compared anew."""
+    """Copy the record to a stage whose rows are among those of `folder`; rows that a stage makes must be
+    compared anew.
+
+    Args:
+        folder: folder of the stage that was read.
+        out: folder of the stage that is written.
+    """
     if (path := folder / FILE).is_file():
         io.write_json(out / FILE, io.read_json(path))
 
 
 def add(folder: Path, out: Path, checked: Mapping[str, int], matches: Sequence[Any]) -> None:
-    """Write what the rows of `out` were compared with now, and before where `folder` has a record of it."""
+    """Write the record of a comparison, joined with the one that `folder` has.
+
+    Args:
+        folder: folder of the stage that was read.
+        out: folder of the stage that is written.
+        checked: task -> number of its test items.
+        matches: rows that were removed, each with the test item it matches.
+    """
     before = io.read_json(folder / FILE) if (folder / FILE).is_file() else {"checked": {}, "matches": []}
     result = {"checked": {**before["checked"], **checked}, "matches": [*before["matches"], *matches]}
     io.write_json(out / FILE, result)

@@ -1,5 +1,5 @@
-"""Two texts that are nearly the same and yet say something else: a case with another side, number, dose,
-drug, denial or answer is no copy of the first, but the row that teaches the difference.
+"""Tell contrasts from copies: of two nearly identical texts with another side, number, dose, drug, denial or
+answer, the second is no duplicate, but the row that teaches the difference.
 
     differ("... 2.5 mg a week ...", "... 25 mg a week ...")      -> "numbers"
 """
@@ -39,21 +39,37 @@ DRUGS = frozenset(
 )
 
 
-def contrast(one: Sample, other: Sample) -> str:
-    """In what two rows differ that makes them no copies: "answers", or as `differ` of their texts; "" for
-    copies."""
-    if _answers(one) != _answers(other):
+def contrast(first: Sample, second: Sample) -> str:
+    """Name the difference that makes two similar rows no duplicates of each other.
+
+    Args:
+        first: a row.
+        second: another row.
+
+    Returns:
+        "answers", or what `differ` says of their texts; "" for duplicates.
+    """
+    if _answers(first) != _answers(second):
         return "answers"
-    return differ(one.text, other.text)
+    return differ(first.text, second.text)
 
 
-def differ(one: str, other: str) -> str:
-    """numbers, sides, denials or drugs that only one of two texts has; "" when it is neither."""
-    mine, theirs = Counter(overlap.words(one)), Counter(overlap.words(other))
-    only = (set((mine - theirs).elements()), set((theirs - mine).elements()))
+def differ(first: str, second: str) -> str:
+    """Name the kind of words that tells two similar texts apart.
+
+    Args:
+        first: a text.
+        second: another text.
+
+    Returns:
+        "numbers", "sides", "denials" or "drugs"; "" where these do not differ.
+    """
+    first_words, second_words = Counter(overlap.words(first)), Counter(overlap.words(second))
+    only = (set((first_words - second_words).elements()), set((second_words - first_words).elements()))
     both = only[0] | only[1]
-    few = sum((mine - theirs).values()) + sum((theirs - mine).values()) <= 2 * FEW
-    if signs(one) != signs(other) and few:
+    # a contrast changes few words; with more it is another version, unless each side has a telling word
+    few = sum((first_words - second_words).values()) + sum((second_words - first_words).values()) <= 2 * FEW
+    if signs(first) != signs(second) and few:
         return "numbers"
     for name, telling in (
         ("numbers", _has_digit),
@@ -63,16 +79,25 @@ def differ(one: str, other: str) -> str:
         if any(map(telling, both)) and (few or all(any(map(telling, side)) for side in only)):
             return name
         # left effusion and a clear right lung, against the other way round: the same words in another order
-        if mine == theirs and list(filter(telling, overlap.words(one))) != list(
-            filter(telling, overlap.words(other))
+        if first_words == second_words and list(filter(telling, overlap.words(first))) != list(
+            filter(telling, overlap.words(second))
         ):
             return name
+    # another drug on each side; a drug that only one text names may be more detail
     if all(any(map(is_drug, side)) for side in only):
         return "drugs"
     return ""
 
 
 def is_drug(word: str) -> bool:
+    """Recognise the name of a drug by a list of names and by stems of nonproprietary names.
+
+    Args:
+        word: in lower case.
+
+    Returns:
+        Whether it is in DRUGS, or has six letters or more and ends as a drug does.
+    """
     return word in DRUGS or bool(len(word) >= 6 and DRUG.fullmatch(word))
 
 
@@ -81,11 +106,15 @@ def _has_digit(word: str) -> bool:
 
 
 def signs(text: str) -> list[str]:
-    """Comparisons and signs before numbers, and results in brackets, which are no words: < 5, -2, (+)."""
+    """List comparisons and signs before numbers, and signs in brackets, which are no words: < 5, -2, (+).
+
+    Returns:
+        The signs in the order of the text.
+    """
     return re.findall(r"[<>≤≥]=?(?=\s*\d)|(?<![\w)])[-−+](?=\d)|(?<=\()[-−+](?=\))", text)
 
 
 def _answers(sample: Sample) -> tuple[str, str]:
     last = sample.messages[-1] if sample.messages else None
-    said = overlap.normal(last.text) if last is not None and last.role == "assistant" else ""
-    return said, overlap.normal(str(sample.target or ""))
+    answer = overlap.normal(last.text) if last is not None and last.role == "assistant" else ""
+    return answer, overlap.normal(str(sample.target or ""))

@@ -1,4 +1,5 @@
-"""Does a training row give away an item of a test split? Text, image, patient and study are compared.
+"""Decontaminate training rows: find the item of a test split that a row gives away, by text, image, patient
+or study.
 
 text     a run of 13 words in common (Brown et al. 2020, GPT-3, appendix C), or 60 % of the item's word
          triples (75 % when
@@ -12,9 +13,9 @@ Only words that tell one item from the others count. Word triples that occur in 
 studies (and in more than one) are its template ("Does this chest X-ray show pneumonia?"), and an n-gram
 counts when more than half of its words lie outside of it; the lines with the options are left out. In a
 task that asks one thing of many terms ("What kind of term is 'nasion'?", with the same options for all) the
-term must be there as it is: no typing error is forgiven on the word that tells two terms apart. A question
+term must occur exactly: no typing error is forgiven on the word that tells two terms apart. A question
 about an image gives nothing away without the image: its text counts only in tasks of ten studies or more,
-where a template can be told, and never by equality. Answers of eight words or more, reports say, are
+where a template can be recognised, and never by equality. Answers of eight words or more, reports say, are
 compared too.
 
 Ids are compared as written. One of six characters or more (a PMID, "person1453") means the same everywhere; a
@@ -51,12 +52,14 @@ from medxiaohe.types import ImageRef, Sample
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_TEMPLATE_SHARE = 0.01
-MIN_STUDIES, MIN_ANSWER_WORDS = 10, 8
-MIN_WORDS = 8  # of a question, its options aside, of which edited copies are looked for
+MAX_TEMPLATE_SHARE = 0.01  # of a task's studies: a word triple that more of them have is its template
+MIN_STUDIES = 10  # of a task whose template can be recognised
+MIN_ANSWER_WORDS = 8  # of an answer that is compared too
+MIN_WORDS = 8  # of a question, its options aside, of which edited copies are searched for
 MIN_WORDS_ASKED = 3  # of a question that counts with half of its options
+# share of an item's words, by weight, that an edited copy has; and of an item with few triples
 MIN_WORDS_SHARE, MIN_WORDS_SHARE_OF_FEW = 0.68, 0.85
-MIN_OWN = 0.3  # of the triples that are not the template: two normal reports share all the others
+MIN_OWN = 0.3  # share of the triples that are not the template: two normal reports share all the others
 ALONE, MIN_WORDS_SHARE_ALONE = 1.5, 0.74  # a question that is not much longer than the item
 NEARLY_ALL = 0.95  # of the words: where each may have a typing error, few triples stay
 # with a smaller share of triples nearly all words must be there
@@ -85,8 +88,8 @@ class Match:
 
 
 class TestItems:
-    """The test items of some tasks, ready to be looked for; those of tasks in `without_words` by image and id
-    alone."""
+    """An index of the test items of some tasks; those of tasks in `without_words` are compared by image and
+    id alone."""
 
     def __init__(self, items: Iterable[Sample], lens: Lens, without_words: Collection[str] = ()):
         self._lens = lens
@@ -99,7 +102,7 @@ class TestItems:
         for item in items:
             by_task[item.source].append(item)
             self._add_ids(item)
-        self.checked = {task: len(found) for task, found in by_task.items()}
+        self.checked = {task: len(task_items) for task, task_items in by_task.items()}
         self._runs, self._triples, self._hints = Grams(RUN), Grams(TRIPLE), Grams(TRIPLE)
         self._shared: dict[str, np.ndarray] = {}
         self._weights: dict[str, edited_copies.Weights] = {}
@@ -108,14 +111,25 @@ class TestItems:
         self._general = set[int]()
         self._rare = edited_copies.RareWords()
         self._of_terms = set[str]()  # tasks that ask one thing of many terms
-        for task, found in by_task.items():
+        for task, task_items in by_task.items():
             if task not in without_words:
-                self._add_texts(found)
+                self._add_texts(task_items)
         self._runs.freeze()
         self._triples.freeze()
         self._hints.freeze()
 
     def find(self, sample: Sample) -> Match | None:
+        """Find a test item that a training row gives away: by image, by patient or study, then by text.
+
+        Args:
+            sample: a training row.
+
+        Returns:
+            The first match, or None.
+
+        Raises:
+            DataError: an image of the row cannot be opened, as images.open_image.
+        """
         return self._by_image(sample) or self._by_unit(sample) or self._by_text(sample)
 
     def _add_ids(self, item: Sample) -> None:
@@ -146,10 +160,10 @@ class TestItems:
             self._of_terms.add(items[0].source)
         for part in parts:
             if part.equality:
-                asked = part.words or [word for line in part.lines for word in overlap.words(line)]
-                self._whole.add(asked, len(self._parts))
+                words = part.words or [word for line in part.lines for word in overlap.words(line)]
+                self._whole.add(words, len(self._parts))
                 _, size, own = self._triples_in(part, "")
-                if size and own < 0 and len(asked) < (RUN if part.options else ANCHOR):
+                if size and own < 0 and len(words) < (RUN if part.options else ANCHOR):
                     self._general.add(len(self._parts))
                 if len(part.words) >= ANCHOR:
                     self._rare.add(part.words, len(self._parts), self._weights[items[0].source])
@@ -196,24 +210,26 @@ class TestItems:
                     "test_text",
                     overlap.excerpt(sample.text, start, end),
                 )
-        found, share = self._runs.find(sample.text)
-        if found:
+        matched, share = self._runs.find(sample.text)
+        if matched:
             return _match(
                 sample,
-                found.item,
+                matched.item,
                 f"{RUN} words in a row",
                 "test_text",
-                self._runs.excerpt(sample.text, found),
+                self._runs.excerpt(sample.text, matched),
             )
-        found, share = self._triples.find(sample.text)
-        if found and not self._is_of_another(found, sample):
-            how = f"{share:.0%} of the item's word triples"
-            return _match(sample, found.item, how, "test_text", self._triples.excerpt(sample.text, found))
+        matched, share = self._triples.find(sample.text)
+        if matched and not self._is_of_another(matched, sample):
+            description = f"{share:.0%} of the item's word triples"
+            return _match(
+                sample, matched.item, description, "test_text", self._triples.excerpt(sample.text, matched)
+            )
         return self._by_words(sample)
 
     def _by_words(self, sample: Sample) -> Match | None:
         text = overlap.words(sample.text)
-        asked = [len(overlap.words(message.text)) for message in sample.messages if message.role == "user"]
+        lengths = [len(overlap.words(message.text)) for message in sample.messages if message.role == "user"]
         for part, anchors in self._candidates(sample.text):
             if part.item.images or len(part.words) < ANCHOR or self._is_of_another(part, sample):
                 continue
@@ -223,20 +239,26 @@ class TestItems:
             half = _half_of(part.options, text)
             if not half and len(part.words) < MIN_WORDS:
                 continue
+            # the fewer triples are shared, the more words must be (`_needed`); some of the item's own triples
+            # are needed in any case
             share, size, own = self._triples_in(part, sample.text)
-            alone = any(number <= ALONE * (len(part.words) + sum(map(len, part.options))) for number in asked)
+            alone = any(
+                number <= ALONE * (len(part.words) + sum(map(len, part.options))) for number in lengths
+            )
             if alike >= _needed(share, size, half, alone) and (
                 own >= MIN_OWN or (own >= 0 and alike >= NEARLY_ALL)
             ):
-                how = f"{alike:.0%} of the item's words and {share:.0%} of its word triples" + (
+                description = f"{alike:.0%} of the item's words and {share:.0%} of its word triples" + (
                     ", with its options" if half else ""
                 )
-                return _match(sample, part.item, how, "test_text", self._triples.excerpt(sample.text, part))
+                return _match(
+                    sample, part.item, description, "test_text", self._triples.excerpt(sample.text, part)
+                )
         return None
 
     def _is_of_another(self, part: Part, sample: Sample) -> bool:
         """Whether the same question is asked of something else: of a task that asks all its items in the same
-        words, what an item is about must be there as it is, and nothing beside it."""
+        words, exactly the words that an item is about must occur, and no others."""
         if part.item.source not in self._of_terms:
             return False
         weights = self._weights[part.item.source]
@@ -245,14 +267,14 @@ class TestItems:
             return False
         about = _about(part.words, frame, part.options)
         for message in sample.messages:
-            said = overlap.words(message.text)
-            framed = len(frame & set(said)) >= FRAME_SHARE * len(frame)
-            if _about(said, frame, part.options) == about if framed else about <= set(said):
+            words = overlap.words(message.text)
+            framed = len(frame & set(words)) >= FRAME_SHARE * len(frame)
+            if _about(words, frame, part.options) == about if framed else about <= set(words):
                 return False
         return True
 
     def _candidates(self, text: str) -> Iterator[tuple[Part, list[int]]]:
-        """Parts that share word triples, or rare words, with the text, and where in it these are."""
+        """List parts that share word triples or rare words with the text, with the indices of these words."""
         yield from self._hints.hints(text)
         yield from (
             (self._parts[number], places)
@@ -260,16 +282,19 @@ class TestItems:
         )
 
     def _triples_in(self, part: Part, text: str) -> tuple[float, int, float]:
-        """Which share of an item's word triples is in the text, how many it has, and the share of those that
-        are not its task's template; -1 when it has none of these, and 0 when it has one, which is too little
-        to go by."""
+        """Compute the share of an item's word triples that a text has.
+
+        Returns:
+            The share of all triples, their number, and the share of those that are not the task's template:
+            -1 when the item has none of these, and 0 when it has one, which is too few.
+        """
         import numpy as np
 
         theirs = distinct(np.concatenate([overlap.grams(line, TRIPLE) for line in part.lines]))
-        there = np.isin(theirs, overlap.grams(text, TRIPLE))
-        own = there[~np.isin(theirs, self._shared[part.item.source])]
+        present = np.isin(theirs, overlap.grams(text, TRIPLE))
+        own = present[~np.isin(theirs, self._shared[part.item.source])]
         return (
-            float(there.mean()) if len(theirs) else 0.0,
+            float(present.mean()) if len(theirs) else 0.0,
             len(theirs),
             float(own.mean()) if len(own) > 1 else len(own) - 1.0,
         )
@@ -296,8 +321,9 @@ def _asks_of_terms(parts: Iterable[Part], weights: edited_copies.Weights) -> boo
 
 
 def _needed(share: float, size: int, half: bool, alone: bool) -> float:
-    """Which share of an item's words must be found, given that of its `size` triples: words in any order may
-    be another text's."""
+    """Compute the share of an item's words that is required, given the share of its `size` triples: words in
+    any order may be another text's.
+    """
     if alone:
         return MIN_WORDS_SHARE_ALONE if size < FEW_TRIPLES and not half else MIN_WORDS_SHARE
     enough = MIN_WORDS_SHARE if size >= FEW_TRIPLES or half else MIN_WORDS_SHARE_OF_FEW
@@ -305,7 +331,16 @@ def _needed(share: float, size: int, half: bool, alone: bool) -> float:
 
 
 def unit(source: str, id: str) -> str:
-    """The id of a patient or study as it is compared."""
+    """Normalise the id of a patient or study for comparison.
+
+    Args:
+        source: of the row.
+        id: as written.
+
+    Returns:
+        The id in lower case without the prefix of a PMID or DOI; one of fewer than DISTINCTIVE characters
+        together with its source.
+    """
     id = id.strip().casefold().rstrip("/")
     id = PREFIX.sub("", id)
     return id if len(id) >= DISTINCTIVE else f"{source}\0{id}"
@@ -330,12 +365,14 @@ def _parts(item: Sample, num_studies: int) -> list[Part]:
 
 
 def _half_of(options: tuple[tuple[str, ...], ...], text: tuple[str, ...]) -> bool:
-    """Whether half of the options are in the text; yes and no are in every text."""
+    """Tell whether half of the options are in the text; yes and no, two options, are in every text."""
     return len(options) > 2 and 2 * edited_copies.options_found(options, text) >= len(options)
 
 
 def _with_options(part: Part, length: int, text: tuple[str, ...]) -> bool:
-    """Of a question of a word or two ("Mode is") all options must be there."""
+    """Tell whether enough options are in the text: half of them, and all for a question of a word or two
+    ("Mode is").
+    """
     if length < MIN_WORDS_ASKED:
         return len(part.options) > 2 and edited_copies.options_found(part.options, text) == len(part.options)
     return _half_of(part.options, text)
@@ -345,7 +382,7 @@ def _file(image: ImageRef) -> tuple[object, ...]:
     return image.sha256 or image.uri, image.frame, image.box
 
 
-def _match(sample: Sample, item: Sample, how: str, reason: str, text: str = "") -> Match:
+def _match(sample: Sample, item: Sample, description: str, reason: str, text: str = "") -> Match:
     return Match(
-        sample.id, (text or sample.text)[:SHOWN], item.source, item.id, item.text[:SHOWN], how, reason
+        sample.id, (text or sample.text)[:SHOWN], item.source, item.id, item.text[:SHOWN], description, reason
     )

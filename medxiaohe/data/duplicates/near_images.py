@@ -1,6 +1,6 @@
-"""The same image again: resized, re-encoded, turned by a few degrees, cropped by up to 15 % at each edge,
-mirrored, upside down, with inverted grey values, another window or brightness, or as a picture of a panel of
-two.
+"""Find near-identical images: resized, re-encoded, turned by a few degrees, cropped by up to 15 % at each
+edge, mirrored, upside down, with inverted grey values, another window or brightness, or as a picture of a
+panel of two.
 
 Radiographs look alike: of 210,000 pairs of different patients' chest X-rays 1.3 % are within 4 bits of each
 other by a 64-bit difference hash, the usual test, and a small crop moves a copy further away than that. So an
@@ -9,7 +9,8 @@ points of all known images, and each match votes for a known image, a scale and 
 with the number of known images. Agreed: of the images with the most votes, those whose points agree on one
 scale and shift. Confirmed: the two are laid over each other (alignment.py) and their local contrast must
 correlate by 0.96: that leaves out what all chests share, and what a window or a brightness changes. A panel
-is looked at as a whole and in its halves, down and across. benchmarks/near_images.py has what it finds.
+is compared as a whole and in its halves, down and across. benchmarks/near_images.py measures how many copies
+are found.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from medxiaohe.types import ImageRef
 if TYPE_CHECKING:
     import numpy as np
 
-SIDE, HALF, SMALL = 96, 48, 64  # of a look, of half of a panel, and of what is remembered to be compared
-POINTS, POINTS_OF_HALF = 80, 56
-MIN_VOTES = 3
-MAX_AGREEING, MAX_COMPARED = 40, 10
-MIN_CORRELATION = 0.96
-WIDE = 0.2  # of a shift, in sides, that matches vote for together
-REMEMBERED = 1024  # looks of a Lens
-SEAM = (0.25, 0.75)  # where two pictures of a panel may meet
+SIDE, HALF, SMALL = 96, 48, 64  # pixels of a look, of half of a panel, and of what a gallery stores
+POINTS, POINTS_OF_HALF = 80, 56  # keypoints of a look, and of half of a panel
+MIN_VOTES = 3  # matched points that propose an image: fewer agree by chance
+MAX_AGREEING, MAX_COMPARED = 40, 10  # images whose points are checked, and that are aligned
+MIN_CORRELATION = 0.96  # of the local contrast, for a near-identical image
+WIDE = 0.2  # width of a cell of the Hough transform for shifts, in sides
+REMEMBERED = 1024  # looks that a Lens caches
+SEAM = (0.25, 0.75)  # where two pictures of a panel may meet, in sides
 CLEAR_SEAM = 2.0  # times the median step between columns
 
 
@@ -53,13 +54,17 @@ class Look:
 
     @property
     def flat(self) -> bool:
-        """Whether all is one grey value: such an image is like every other, and tells nothing."""
+        """Tell whether the image is one grey value: such an image is like every other, and tells nothing.
+
+        Returns:
+            Whether the grey values deviate by less than 1.
+        """
         return float(self.grey.std()) < 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Proposal:
-    """A known image that a part of the asked one, flipped or not, may show."""
+    """An indexed image that a part of the query, flipped or not, may show."""
 
     number: int
     part: int
@@ -69,7 +74,17 @@ class _Proposal:
 
 
 def look(image: ImageRef) -> Look:
-    """The look of an image. Raises as images.open_image does."""
+    """Reduce an image to the grey picture of SIDE x SIDE pixels that is compared.
+
+    Args:
+        image: a reference; its frame and box count.
+
+    Returns:
+        The look, with the aspect ratio of the image lost.
+
+    Raises:
+        DataError: the image cannot be opened, as images.open_image.
+    """
     import numpy as np
     from PIL import Image
 
@@ -92,8 +107,13 @@ class Gallery:
     def __len__(self) -> int:
         return len(self._names)
 
-    def add(self, one: Look, name: str) -> None:
-        """Remember a look; a flat one is like every other, and is never a match."""
+    def add(self, look: Look, name: str) -> None:
+        """Index the keypoints of an image under a name.
+
+        Args:
+            look: of the image; a flat one is like every other, and is never a match.
+            name: returned by `find`.
+        """
         import numpy as np
 
         number = len(self._names)
@@ -101,32 +121,39 @@ class Gallery:
             self._places = np.concatenate([self._places, np.zeros_like(self._places)])
             self._small = np.concatenate([self._small, np.zeros_like(self._small)])
         self._names.append(name)
-        if one.flat:
+        if look.flat:
             return
-        grey = one.grey.astype(np.float32)
+        grey = look.grey.astype(np.float32)
         points = keypoints(grey, POINTS)
+        # slot = number of the image * POINTS + number of the point; each point has TABLES codes
         slots = np.arange(len(points.places), dtype=np.uint32) + np.uint32(number * POINTS)
         self._codes.add(codes(points.numbers).ravel(), np.repeat(slots, TABLES))
+        # places as float16 (10 bits: a thousandth of a side), grey values at SMALL x SMALL
         self._places[number, : len(slots)] = points.places
         self._small[number] = np.rint(_resized(grey, (0.0, 1.0), (0.0, 1.0), SMALL))
 
-    def find(self, one: Look) -> Iterator[tuple[str, float]]:
-        """Names of the images that are the same with their correlation, the likeliest looked at first.
+    def find(self, look: Look) -> Iterator[tuple[str, float]]:
+        """Find near-identical images, the likeliest first.
 
-        An image is compared with MAX_COMPARED others at most.
+        Args:
+            look: of the image that is searched for; compared with MAX_COMPARED others at most.
+
+        Yields:
+            Name and correlation of the local contrast, MIN_CORRELATION to 1.
         """
         import numpy as np
 
-        if one.flat or not self._names:
+        if look.flat or not self._names:
             return
-        pictures = _parts(one.grey.astype(np.float32))
+        # propose by keypoints, then confirm by alignment, the proposal with the most points first
+        pictures = _parts(look.grey.astype(np.float32))
         proposals = self._proposals(pictures)
         pairs = []
         for proposal in proposals:
             down, across = FLIPS[proposal.flip]
-            seen = np.ascontiguousarray(pictures[proposal.part][::down, ::across])
-            known = self._small[proposal.number].astype(np.float32)
-            pairs.append((known, seen, alignment.affine(proposal.known, proposal.seen)))
+            query = np.ascontiguousarray(pictures[proposal.part][::down, ::across])
+            reference = self._small[proposal.number].astype(np.float32)
+            pairs.append((reference, query, alignment.affine(proposal.known, proposal.seen)))
         same = set[int]()
         for proposal, value in zip(proposals, alignment.correlations(pairs), strict=True):
             if value >= MIN_CORRELATION and proposal.number not in same:
@@ -134,9 +161,10 @@ class Gallery:
                 yield self._names[proposal.number], value
 
     def _proposals(self, pictures: list[np.ndarray]) -> list[_Proposal]:
-        """Known images whose points agree with those of a part of the asked one, most points first."""
+        """Propose indexed images whose points agree with those of a part of the query, most points first."""
         import numpy as np
 
+        # a view is a part of the image (whole or half) under one of FLIPS
         views = [
             points.flipped(flip)
             for points in (
@@ -144,6 +172,7 @@ class Gallery:
             )
             for flip in FLIPS
         ]
+        # geometric check of the groups (known image and view) with the most votes
         matches = self._matches(views)
         if not len(matches.view):
             return []
@@ -152,13 +181,13 @@ class Gallery:
         agreed: list[tuple[int, _Proposal]] = []
         voted = _most_voted(matches)
         starts, ends = np.searchsorted(group, voted), np.searchsorted(group, voted, "right")
-        for wanted, first, end in zip(voted, starts.tolist(), ends.tolist(), strict=True):
+        for candidate, first, end in zip(voted, starts.tolist(), ends.tolist(), strict=True):
             mine = order[first:end]
             agree = mine[alignment.agreeing(matches.known[mine], matches.seen[mine])]
             # several matches of one point are one
             size = min(len(set(matches.point[agree].tolist())), len(set(matches.slot[agree].tolist())))
             if size >= MIN_VOTES:
-                number, view = divmod(wanted, len(views))
+                number, view = divmod(candidate, len(views))
                 part, flip = divmod(view, len(FLIPS))
                 proposal = _Proposal(number, part, flip, matches.known[agree], matches.seen[agree])
                 agreed.append((size, proposal))
@@ -172,6 +201,7 @@ class Gallery:
         sizes = [len(view.places) for view in views]
         requested = codes(np.concatenate([view.numbers for view in views]), near=True)
         at, slots = self._codes.find(requested.ravel())
+        # several codes in common are one match: distinct pairs of (point of the query, slot), 32 bits each
         pairs = distinct(
             (at // requested.shape[1]).astype(np.uint64) << np.uint64(32) | slots.astype(np.uint64)
         )
@@ -182,8 +212,8 @@ class Gallery:
         view = np.repeat(np.arange(len(views)), sizes)[point]
         number = slot // POINTS
         seen = np.concatenate([view.places for view in views])[point]
-        known = self._places[number, slot % POINTS].astype(np.float32)
-        return _Matches(number * len(views) + view, view, point, slot, known, seen)
+        reference = self._places[number, slot % POINTS].astype(np.float32)
+        return _Matches(number * len(views) + view, view, point, slot, reference, seen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,15 +236,18 @@ class _Matches:
 
 
 def _most_voted(matches: _Matches) -> list[int]:
-    """Groups in which the most points vote for one scale and shift (a Hough transform), most votes first."""
+    """Rank groups by the most points that vote for one scale and shift (a Hough transform), most votes
+    first."""
     import numpy as np
 
+    # each match proposes a scale and a shift; votes are counted in cells of log2(scale) and of the shift
     scale = matches.known[:, 2] / matches.seen[:, 2]
     # where the middle of the asked picture would lie
     middle = matches.known[:, :2] + scale[:, None] * (0.5 - matches.seen[:, :2])
     votes = dict[int, int]()
     for offset in (0.0, 0.5):  # cells that overlap, so that no map lies on an edge of both
         cells = [np.floor(1.5 * np.log2(scale) + offset), *np.floor(middle.T / WIDE + offset)]
+        # key = group and three cell numbers of 5 bits each
         key = matches.group
         for cell in cells:
             key = key * 32 + np.clip(cell.astype(np.int64) + 12, 0, 31)
@@ -234,6 +267,17 @@ class Lens:
         self._seen: OrderedDict[tuple[object, ...], Look] = OrderedDict()
 
     def look(self, image: ImageRef) -> Look:
+        """Load the look of an image; the last REMEMBERED ones are cached.
+
+        Args:
+            image: a reference.
+
+        Returns:
+            As of `look`.
+
+        Raises:
+            DataError: the image cannot be opened, as images.open_image.
+        """
         key = (image.sha256 or image.uri, image.frame, image.box)
         if key not in self._seen:
             self._seen[key] = look(image)
@@ -243,27 +287,33 @@ class Lens:
 
 
 def _parts(grey: np.ndarray) -> list[np.ndarray]:
-    """An image as a whole, and the two pictures it may consist of, side by side or one above the other."""
-    across, down, whole = _seam(grey), _seam(grey.T), (0.0, 1.0)
+    """Cut an image into the two pictures that it may consist of, side by side or one above the other; the
+    whole image first.
+    """
+    across, down, full = _seam(grey), _seam(grey.T), (0.0, 1.0)
     return [
         grey,
-        _resized(grey, whole, (0.0, across), HALF),
-        _resized(grey, whole, (across, 1.0), HALF),
-        _resized(grey, (0.0, down), whole, HALF),
-        _resized(grey, (down, 1.0), whole, HALF),
+        _resized(grey, full, (0.0, across), HALF),
+        _resized(grey, full, (across, 1.0), HALF),
+        _resized(grey, (0.0, down), full, HALF),
+        _resized(grey, (down, 1.0), full, HALF),
     ]
 
 
 def _seam(grey: np.ndarray) -> float:
-    """Where the left picture of a panel ends: at the column of the largest steps; the middle without one."""
+    """Locate the end of the left picture of a panel, 0 to 1: the column of the largest steps; the middle
+    without one.
+    """
     import numpy as np
 
     side = len(grey)
+    # mean step across each column in grey values, cut at 40 so that a single bright edge does not decide
     step = np.minimum(np.abs(grey[:, 2:] - grey[:, :-2]), 40).mean(axis=0)
     first, end = round(SEAM[0] * side), round(SEAM[1] * side)
     largest = first + int(step[first:end].argmax())
     if step[largest] < CLEAR_SEAM * np.median(step[first:end]) + 1:
         return 0.5
+    # position between columns: centre of mass of the three steps around the largest
     near = np.arange(largest - 1, largest + 2)
     return round(float((near * step[near]).sum() / step[near].sum() + 1.5) / side, 2)
 
@@ -271,16 +321,17 @@ def _seam(grey: np.ndarray) -> float:
 def _resized(
     grey: np.ndarray, down: tuple[float, float], across: tuple[float, float], side: int
 ) -> np.ndarray:
-    """(side, side): the mean grey of the cells of a part of an image."""
-    part: np.ndarray = _cells(*down, side, len(grey)) @ grey @ _cells(*across, side, len(grey)).T
-    return part
+    """Resize a part of an image to (side, side) by area weighting."""
+    cells: np.ndarray = _cells(*down, side, len(grey)) @ grey @ _cells(*across, side, len(grey)).T
+    return cells
 
 
 @lru_cache(maxsize=1024)
 def _cells(start: float, end: float, count: int, side: int) -> np.ndarray:
-    """The mean over `count` equal parts of an interval of a side, as a matrix (count, side)."""
+    """Build the mean over `count` equal parts of an interval of a side as a matrix (count, side)."""
     import numpy as np
 
+    # area weighting: length of the overlap of part i with pixel j, rows scaled to sum to 1
     edges = np.linspace(start, end, count + 1)[:, None] * side
     pixels = np.arange(side)
     inside = np.clip(np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels), 0, None)

@@ -1,5 +1,4 @@
-"""The parts of test items, which of their words are their own and which are their task's template, and an
-index of word n-grams."""
+"""Split test items into parts, tell their own words from their task's template, and index word n-grams."""
 
 from __future__ import annotations
 
@@ -14,9 +13,11 @@ from medxiaohe.types import Sample
 if TYPE_CHECKING:
     import numpy as np
 
-RUN, TRIPLE = 13, 3
-MIN_TRIPLES, FEW_TRIPLES = 6, 12
-MIN_SHARE, MIN_SHARE_OF_FEW = 0.6, 0.75  # titles of a series share their first words
+RUN, TRIPLE = 13, 3  # words of an n-gram; 13 as GPT-3 (Brown et al. 2020, appendix C)
+MIN_TRIPLES, FEW_TRIPLES = 6, 12  # word triples of an item: fewer than 6 tell nothing, fewer than 12 little
+# share of an item's triples that gives it away, and that of an item with few: titles of a series share their
+# first words
+MIN_SHARE, MIN_SHARE_OF_FEW = 0.6, 0.75
 # share of an item's triples from which its words are compared, and of how many items
 MIN_HINT, MAX_HINTS = 0.12, 6
 
@@ -42,7 +43,13 @@ class Grams:
         self._sets: list[np.ndarray] = []
 
     def add(self, parts: list[Part], template: np.ndarray) -> None:
-        """Parts of one task: the n-grams of which more than half the words lie outside its template."""
+        """Add the parts of one task; only n-grams of which more than half the words lie outside its template
+        count.
+
+        Args:
+            parts: questions and answers of the task's items.
+            template: (t,) uint64, hashes of the word triples that many items have.
+        """
         import numpy as np
 
         self.parts += parts
@@ -54,9 +61,11 @@ class Grams:
     def _specific(self, line: str, template: np.ndarray) -> np.ndarray:
         import numpy as np
 
+        # words that no triple of the template covers are the item's own
         own = np.ones(len(overlap.words(line)), bool)
         for start in np.flatnonzero(np.isin(overlap.grams(line, TRIPLE), template)):
             own[start : start + TRIPLE] = False
+        # prefix sums: before[i + n] - before[i] own words in the n-gram at i; more than half must be own
         before = np.concatenate([[0], np.cumsum(own)])
         hashes = overlap.grams(line, self.length)
         return (
@@ -66,8 +75,10 @@ class Grams:
         )
 
     def freeze(self) -> None:
+        """Sort the n-grams of all parts into one index; nothing can be found before."""
         import numpy as np
 
+        # inverted index: hashes ascending, with the number of the part that each belongs to
         sizes = np.array([len(hashes) for hashes in self._sets], np.int64)
         flat = np.concatenate(self._sets) if self._sets else np.empty(0, np.uint64)
         order = np.argsort(flat, kind="stable")
@@ -79,8 +90,15 @@ class Grams:
         self._sets = []
 
     def find(self, text: str) -> tuple[Part | None, float]:
-        """The part of which the largest share is in the text, and that share; of triples, a share that is
-        large enough."""
+        """Find the part of which a text has the largest share of n-grams.
+
+        Args:
+            text: of a training row.
+
+        Returns:
+            The part and the share, 0 to 1; (None, 0.0) where no n-gram is shared, or of triples too few
+            (MIN_TRIPLES, MIN_SHARE, MIN_SHARE_OF_FEW).
+        """
         import numpy as np
 
         mine = distinct(overlap.grams(text, self.length))
@@ -91,6 +109,7 @@ class Grams:
         hit = np.flatnonzero(right > left)
         if not len(hit):
             return None, 0.0
+        # containment of each part: its n-grams that are in the text over all it has
         owners, counts = np.unique(
             np.concatenate([self._owners[left[i] : right[i]] for i in hit]), return_counts=True
         )
@@ -107,8 +126,16 @@ class Grams:
         return self.parts[owners[best]], float(shares[best])
 
     def hints(self, text: str) -> list[tuple[Part, list[int]]]:
-        """Parts of which some n-grams are in the text, the largest share first, and the words where they
-        start."""
+        """Find parts that may be edited copies: of which a text has MIN_HINT of the n-grams, and two at
+        least.
+
+        Args:
+            text: of a training row.
+
+        Returns:
+            At most MAX_HINTS parts, the largest share first, each with the indices of the words in the
+            text at which shared n-grams start.
+        """
         import numpy as np
 
         mine = overlap.grams(text, self.length)
@@ -117,9 +144,11 @@ class Grams:
         hit = np.flatnonzero(count)
         if not len(hit):
             return []
+        # one entry for each word of the text at which an n-gram of a part starts, with that part
         starts = np.repeat(hit, count[hit])
         owners = np.concatenate([self._owners[remaining[i] : remaining[i] + count[i]] for i in hit])
         kind = np.repeat(np.unique(mine[hit], return_inverse=True)[1], count[hit])
+        # an n-gram that occurs several times in the text counts once for a part
         _, once = np.unique(owners * (len(mine) + 1) + kind, return_index=True)
         numbers, hits = np.unique(owners[once], return_counts=True)
         shares = hits / self._sizes[numbers]
@@ -128,8 +157,15 @@ class Grams:
         return [(self.parts[numbers[i]], starts[owners == numbers[i]].tolist()) for i in likely]
 
     def excerpt(self, text: str, part: Part) -> str:
-        """The part of the text from the first to the last n-gram that it shares with the item, as far as it
-        fits."""
+        """Cut a text to what lies between its first and last n-gram that a part shares.
+
+        Args:
+            text: of a training row.
+            part: of a test item.
+
+        Returns:
+            The excerpt; the text itself where no n-gram is shared.
+        """
         theirs = {int(h) for line in part.lines for h in overlap.grams(line, self.length)}
         shared = [i for i, h in enumerate(overlap.grams(text, self.length)) if int(h) in theirs]
         if not shared:
@@ -138,7 +174,15 @@ class Grams:
 
 
 def template(parts: list[Part], max_studies: float) -> np.ndarray:
-    """The word triples that more than `max_studies` studies of a task have."""
+    """Find the word triples that many studies of a task have: its template.
+
+    Args:
+        parts: of the items of one task.
+        max_studies: number of studies up to which a triple is specific.
+
+    Returns:
+        (t,) uint64, ascending hashes.
+    """
     import numpy as np
 
     by_study: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -152,15 +196,32 @@ def template(parts: list[Part], max_studies: float) -> np.ndarray:
 
 
 def common_lines(parts: list[Part], max_studies: float) -> set[str]:
-    """Lines that more than `max_studies` studies have, such as "Answer with the letter."."""
+    """Find lines that many studies have, such as "Answer with the letter.".
+
+    Args:
+        parts: of the items of one task.
+        max_studies: number of studies up to which a line is specific.
+
+    Returns:
+        The lines in normal form (overlap.normal).
+    """
     studies: dict[str, set[str]] = defaultdict(set)
     for part in parts:
         for text in part.lines:
             studies[overlap.normal(text)].add(study(part.item))
-    return {text for text, found in studies.items() if len(found) > max_studies}
+    return {text for text, ids in studies.items() if len(ids) > max_studies}
 
 
 def with_words(part: Part, common: set[str]) -> Part:
+    """Leave out the common lines of a part, and list the words of the others.
+
+    Args:
+        part: of a test item.
+        common: lines in normal form.
+
+    Returns:
+        The part; where all its lines are common it keeps them and has no words.
+    """
     own = tuple(text for text in part.lines if overlap.normal(text) not in common)
     return replace(
         part, lines=own or part.lines, words=tuple(word for text in own for word in overlap.words(text))
@@ -168,4 +229,9 @@ def with_words(part: Part, common: set[str]) -> Part:
 
 
 def study(item: Sample) -> str:
+    """Name the study of an item: several questions about one study are one when studies are counted.
+
+    Returns:
+        Id of the patient, else of the study, else of the item.
+    """
     return item.patient_id or item.study_id or item.id

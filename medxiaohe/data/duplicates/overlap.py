@@ -1,4 +1,4 @@
-"""Texts as words and as hashes of word n-grams: what finding duplicates and test items in a corpus rests on.
+"""Tokenise texts and hash word n-grams, for the search of duplicates and test items.
 
 Hashes are 64 bits, the same on every machine and in every process.
 """
@@ -25,18 +25,37 @@ FACTOR, MIX = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F  # odd, from splitmix64 and
 
 @lru_cache(maxsize=8)  # every check of a row asks for the words of the same text
 def words(text: str) -> tuple[str, ...]:
-    """Lower case, punctuation, layout and ways of writing the same letter dropped (readable.py)."""
+    """Tokenise a text into words: lower case, without punctuation and layout, letters in one spelling
+    (readable.py); a Chinese character is a word.
+
+    Returns:
+        The words in order.
+    """
     return tuple(WORD.findall(readable(text).casefold()))
 
 
 def normal(text: str) -> str:
+    """Normalise a text for equality: its words with single spaces.
+
+    Returns:
+        The words of `words`, joined.
+    """
     return " ".join(words(text))
 
 
 def grams(text: str, length: int) -> np.ndarray:
-    """One hash for each run of `length` words, in order; empty when the text is shorter."""
+    """Hash the word n-grams of a text as polynomials modulo 2 ** 64 (Karp and Rabin 1987).
+
+    Args:
+        text: any text.
+        length: words of an n-gram.
+
+    Returns:
+        (number of words - length + 1,) uint64, in order; empty where the text is shorter.
+    """
     import numpy as np
 
+    # h(w_1 ... w_n) = sum of code(w_i) * FACTOR ** (n - i) modulo 2 ** 64, the high half folded into the low
     codes = word_codes(text)
     count = len(codes) - length + 1
     if count < 1:
@@ -53,7 +72,11 @@ def grams(text: str, length: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def word_codes(text: str) -> np.ndarray:
-    """A number for each word, the same for the same word."""
+    """Hash each word of a text.
+
+    Returns:
+        (number of words,) uint64: crc32 of the word, mixed; the same on every machine.
+    """
     import numpy as np
 
     if "&" not in text and text.isascii() and (fast := _fast()):
@@ -61,9 +84,9 @@ def word_codes(text: str) -> np.ndarray:
         return codes[
             : fast.word_codes(np.frombuffer(text.encode(), np.uint8), _crc_table(), np.uint64(MIX), codes)
         ]
-    found = words(text)
+    tokens = words(text)
     codes = np.fromiter(
-        (zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in found), np.uint64, len(found)
+        (zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in tokens), np.uint64, len(tokens)
     )
     codes = (codes + np.uint64(1)) * np.uint64(MIX)
     return codes ^ (codes >> np.uint64(29))
@@ -71,7 +94,7 @@ def word_codes(text: str) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _fast() -> ModuleType | None:
-    """The same functions compiled, where numba is installed."""
+    """Load the compiled kernels, where numba is installed."""
     try:
         from medxiaohe.data.duplicates import _overlap_kernels
     except ImportError:
@@ -80,13 +103,21 @@ def _fast() -> ModuleType | None:
 
 
 def bands(text: str, length: int, factors: np.ndarray, mix: np.ndarray) -> list[int]:
-    """A key for each band of the text's MinHash signature (Broder 1997): equal keys propose that two texts
-    share most n-grams.
+    """Compute the keys of the MinHash bands of a text (Broder 1997): equal keys propose that two texts share
+    most n-grams.
 
-    factors: odd, uint32, one for each place of the signature; mix: odd, uint64, (bands, rows).
+    Args:
+        text: any text.
+        length: words of an n-gram.
+        factors: (k,) odd uint32, one for each place of the signature.
+        mix: (bands, rows) odd uint64, with bands * rows = k.
+
+    Returns:
+        A key of 64 bits for each band.
     """
     import numpy as np
 
+    # MinHash: place i holds the minimum over all n-grams of x * factor_i modulo 2 ** 32
     hashes = grams(text, length)
     least = np.full(len(factors), np.iinfo(np.uint32).max, np.uint32)
     if fast := _fast():
@@ -96,13 +127,14 @@ def bands(text: str, length: int, factors: np.ndarray, mix: np.ndarray) -> list[
     folded = (hashes ^ (hashes >> np.uint64(32))).astype(np.uint32)
     for start in range(0, len(folded), 2048):  # bounded memory for a book
         least = np.minimum(least, (folded[start : start + 2048, None] * factors).min(axis=0))
+    # key of a band: a linear hash of its rows
     keys = (least.reshape(mix.shape).astype(np.uint64) * mix).sum(axis=1, dtype=np.uint64)
     return list((keys ^ (keys >> np.uint64(31))).tolist())
 
 
 @lru_cache(maxsize=1)
 def _crc_table() -> np.ndarray:
-    """Of crc32, as zlib computes it."""
+    """Build the table of crc32, as zlib computes it."""
     import numpy as np
 
     values = np.arange(256, dtype=np.uint32)
@@ -114,7 +146,16 @@ def _crc_table() -> np.ndarray:
 
 
 def excerpt(text: str, first: int, end: int) -> str:
-    """The text from its word number `first` to before the one number `end`, and a little of what follows."""
+    """Cut a run of words out of a text, with at most 20 characters of what follows.
+
+    Args:
+        text: any text.
+        first: index of the first word.
+        end: index after the last word.
+
+    Returns:
+        The excerpt, with "..." in place of more than 20 characters before it.
+    """
     text = readable(text)
     marks = list(WORD.finditer(text.casefold()))
     start = marks[first].start()
@@ -122,8 +163,16 @@ def excerpt(text: str, first: int, end: int) -> str:
 
 
 def stands_alone(text: str, first: int, end: int) -> bool:
-    """Whether the words from `first` to before `end` are a line, or a sentence that ends in a question mark,
-    of their own."""
+    """Tell whether a run of words is a line of its own, or a sentence that ends in a question mark.
+
+    Args:
+        text: any text.
+        first: index of the first word.
+        end: index after the last word.
+
+    Returns:
+        Whether nothing but punctuation surrounds it.
+    """
     folded = readable(text).casefold()
     marks = list(WORD.finditer(folded))
     before = folded[marks[first - 1].end() : marks[first].start()] if first else "\n"
@@ -136,7 +185,15 @@ def stands_alone(text: str, first: int, end: int) -> bool:
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:
-    """Shared over all, of two arrays of distinct hashes."""
+    """Compute the Jaccard index of two sets.
+
+    Args:
+        a: (n,) distinct hashes.
+        b: (m,) distinct hashes.
+
+    Returns:
+        Size of the intersection over that of the union; 0 for two empty sets.
+    """
     import numpy as np
 
     shared = len(np.intersect1d(a, b, assume_unique=True))

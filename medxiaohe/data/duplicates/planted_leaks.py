@@ -1,5 +1,4 @@
-"""Leaks made on purpose: test items verbatim, lightly edited and transformed, to measure what decontamination
-finds.
+"""Plant leaks: test items verbatim, lightly edited and transformed, to measure the recall of decontamination.
 
 An edit is light when the item can still be recognised as the same one: typing errors in one word of ten,
 synonyms, one clause replaced (a fifth of the words), the options in another order under other labels, words
@@ -57,11 +56,31 @@ AFTER = (
 
 
 def verbatim(question: str, options: Sequence[str], dice: random.Random) -> str:
+    """Write an item as it is: the question, then the options with letters, a line each.
+
+    Args:
+        question: without its options.
+        options: in their order.
+        dice: not used.
+
+    Returns:
+        The text.
+    """
     return "\n".join([question, *_lettered(options, "{}. {}")])
 
 
 def typos(question: str, options: Sequence[str], dice: random.Random) -> str:
-    """One word of ten, at least one, has a letter dropped, doubled, changed or swapped with the next."""
+    """Add typing errors: one word of ten, at least one, has a letter dropped, doubled, changed or swapped
+    with the next.
+
+    Args:
+        question: without its options.
+        options: left alone.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     words = question.split(" ")
     long = [i for i, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
     for i in dice.sample(long, min(len(long), max(1, len(words) // 10))):
@@ -70,27 +89,54 @@ def typos(question: str, options: Sequence[str], dice: random.Random) -> str:
 
 
 def synonyms(question: str, options: Sequence[str], dice: random.Random) -> str:
-    """Up to one word of six is another with the same meaning."""
+    """Replace up to one word of six by a synonym.
+
+    Args:
+        question: without its options.
+        options: left alone.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     words = question.split(" ")
-    known = [i for i, word in enumerate(words) if word.casefold().strip(".,?;:()") in SYNONYMS]
-    for i in dice.sample(known, min(len(known), max(1, len(words) // 6))):
+    replaceable = [i for i, word in enumerate(words) if word.casefold().strip(".,?;:()") in SYNONYMS]
+    for i in dice.sample(replaceable, min(len(replaceable), max(1, len(words) // 6))):
         bare = words[i].casefold().strip(".,?;:()")
         words[i] = words[i].casefold().replace(bare, SYNONYMS[bare])
     return verbatim(" ".join(words), options, dice)
 
 
 def clause(question: str, options: Sequence[str], dice: random.Random) -> str:
-    """A run of a fifth of the words is replaced by as many of something else."""
+    """Replace a run of a fifth of the words by as many words of another clause.
+
+    Args:
+        question: without its options.
+        options: left alone.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     words = question.split(" ")
     length = max(1, len(words) // 5)
     start = dice.randrange(max(1, len(words) - length))
-    other = (dice.choice(CLAUSES).split(" ") * (length // 8 + 1))[:length]
-    return verbatim(" ".join([*words[:start], *other, *words[start + length :]]), options, dice)
+    replacement = (dice.choice(CLAUSES).split(" ") * (length // 8 + 1))[:length]
+    return verbatim(" ".join([*words[:start], *replacement, *words[start + length :]]), options, dice)
 
 
 def shuffled(question: str, options: Sequence[str], dice: random.Random) -> str:
-    """Options in another order, under other labels, on one line; capitals and punctuation of the question
-    differ."""
+    """Shuffle the options under other labels on one line, and change capitals and punctuation of the
+    question.
+
+    Args:
+        question: without its options.
+        options: in their order.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     mixed = dice.sample(list(options), len(options))
     return " ".join(
         [
@@ -101,11 +147,30 @@ def shuffled(question: str, options: Sequence[str], dice: random.Random) -> str:
 
 
 def wrapped(question: str, options: Sequence[str], dice: random.Random) -> str:
+    """Add a sentence before the item and one after it.
+
+    Args:
+        question: without its options.
+        options: in their order.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     return f"{dice.choice(BEFORE)} {verbatim(question, options, dice)}\n{dice.choice(AFTER)}"
 
 
 def everything(question: str, options: Sequence[str], dice: random.Random) -> str:
-    """Typing errors, synonyms, options in another order, and words around it."""
+    """Combine the edits: typing errors, synonyms, shuffled options, and sentences around the item.
+
+    Args:
+        question: without its options.
+        options: in their order.
+        dice: source of randomness.
+
+    Returns:
+        The edited text.
+    """
     edited = synonyms(typos(question, (), dice), (), dice)
     return f"{dice.choice(BEFORE)} {shuffled(edited, options, dice)} {dice.choice(AFTER)}"
 
@@ -117,7 +182,14 @@ TEXT_EDITS: dict[str, Edit] = {
 
 
 def question_of(item: Sample) -> tuple[str, tuple[str, ...]]:
-    """The question without its options, which prompts have on lines of their own, and the options."""
+    """Split a multiple-choice item into question and options.
+
+    Args:
+        item: a row whose prompt has its options on lines of their own.
+
+    Returns:
+        The question without the lines of options, and the options.
+    """
     options = {" ".join(choice.split()).casefold() for choice in item.choices}
     lines = [line for message in item.prompt.messages for line in message.text.splitlines()]
     selected = [line for line in lines if not _is_option(line, options)]
@@ -134,6 +206,7 @@ def _lettered(options: Sequence[str], form: str) -> list[str]:
 
 
 def _mistyped(word: str, dice: random.Random) -> str:
+    # dropped, doubled, changed, or swapped with the next letter; the first letter stays
     at = dice.randrange(1, len(word) - 1)
     kind = dice.randrange(4)
     letter = dice.choice("abcdefghijklmnoprstuvw")
@@ -164,7 +237,9 @@ def _cropped(picture: Image, most: float, dice: random.Random) -> Image:
 
 
 def _windowed(picture: Image, dice: random.Random) -> Image:
-    """Grey values between two percentiles are spread over the whole range: another window of the viewer."""
+    """Stretch the grey values between two random percentiles to the whole range: another window of the
+    viewer.
+    """
     import numpy as np
     from PIL import Image as pil
 
@@ -181,19 +256,28 @@ def _brighter(picture: Image, dice: random.Random) -> Image:
     )
 
 
-def panel(picture: Image, other: Image, dice: random.Random) -> Image:
-    """A figure of two pictures, side by side or one above the other, the picture first or second."""
+def panel(picture: Image, extra: Image, dice: random.Random) -> Image:
+    """Compose a figure of two pictures, side by side or one above the other, in either order.
+
+    Args:
+        picture: in its own size.
+        extra: resized to the height (or width) of `picture`.
+        dice: source of randomness.
+
+    Returns:
+        An RGB picture.
+    """
     from PIL import Image as pil
 
     if dice.random() < 0.5:
-        other = other.resize((max(1, round(other.width * picture.height / other.height)), picture.height))
-        figure = pil.new("RGB", (picture.width + other.width, picture.height))
+        extra = extra.resize((max(1, round(extra.width * picture.height / extra.height)), picture.height))
+        figure = pil.new("RGB", (picture.width + extra.width, picture.height))
         step = (1, 0)
     else:
-        other = other.resize((picture.width, max(1, round(other.height * picture.width / other.width))))
-        figure = pil.new("RGB", (picture.width, picture.height + other.height))
+        extra = extra.resize((picture.width, max(1, round(extra.height * picture.width / extra.width))))
+        figure = pil.new("RGB", (picture.width, picture.height + extra.height))
         step = (0, 1)
-    first, second = (picture, other) if dice.random() < 0.5 else (other, picture)
+    first, second = (picture, extra) if dice.random() < 0.5 else (extra, picture)
     figure.paste(first, (0, 0))
     figure.paste(second, (step[0] * first.width, step[1] * first.height))
     return figure
@@ -212,7 +296,7 @@ def _turned(picture: Image, dice: random.Random) -> Image:
 
 
 def _middle(picture: Image, dice: random.Random) -> Image:
-    """Without 15 % at each edge."""
+    """Crop 15 % at each edge."""
     width, height = picture.size
     return picture.crop(
         (round(0.15 * width), round(0.15 * height), round(0.85 * width), round(0.85 * height))

@@ -1,11 +1,11 @@
-"""Texts as they are read, whatever characters they are written with: what hides a copy from a comparison of
-letters is taken out first.
+"""Normalise the characters of a text to what a reader sees: what hides a copy from a comparison of letters is
+removed.
 
     readable("Wh\u0430t is &lt; 5\u200b\uff05?")      -> "What is < 5%?"
 
 HTML entities are resolved, full-width and other compatibility forms become the plain ones (NFKC), characters
-without a width go, and Cyrillic and Greek letters that look like Latin ones are Latin in a word with Latin
-letters, and in a text that is mostly Latin.
+without a width are removed, and Cyrillic and Greek letters that look like Latin ones become Latin in a word
+with Latin letters, and in a text that is mostly Latin.
 """
 
 from __future__ import annotations
@@ -33,7 +33,12 @@ TOKEN = re.compile(r"[^\W\d_]+")
 
 
 def readable(text: str) -> str:
-    """The text in the characters that a reader takes it for; the same text for all that is plain already."""
+    """Rewrite a text in the characters that a reader takes it for: HTML entities, NFKC, invisible characters,
+    Cyrillic and Greek lookalikes of Latin letters.
+
+    Returns:
+        The text; plain ASCII text without entities is returned unchanged.
+    """
     if "&" in text and ENTITY.search(text):
         text = html.unescape(text)
     if text.isascii():
@@ -41,6 +46,8 @@ def readable(text: str) -> str:
     text = INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     if not OTHER.search(text):
         return text
+    # lookalikes are replaced in words that have Latin letters too, and everywhere in a text that is mostly
+    # Latin: Greek and Russian texts stay
     mostly_latin = len(LATIN.findall(text)) > sum(map(str.isalpha, text)) / 2
 
     def latin(mark: re.Match[str]) -> str:

@@ -1,5 +1,4 @@
-"""Whole questions, word by word, inside other texts: what a copy without an edit looks like, however short
-the question."""
+"""Find whole questions, word by word, inside other texts: unedited copies, however short the question."""
 
 from __future__ import annotations
 
@@ -18,16 +17,30 @@ class Whole:
         self._lengths = set[int]()
 
     def add(self, words: Sequence[str], number: int) -> None:
+        """Index a question by its first ANCHOR words.
+
+        Args:
+            words: of the question; fewer than SHORTEST are not indexed.
+            number: returned by `find`.
+        """
         if len(words) >= SHORTEST:
             anchor = tuple(words[:ANCHOR])
             self._by_anchor[anchor].append((tuple(words), number))
             self._lengths.add(len(anchor))
 
     def find(self, text: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-        """(number, first word, one after the last) of every question in the text."""
+        """Find every question that a text contains word by word.
+
+        Args:
+            text: words of a training row.
+
+        Yields:
+            Number of the question, index of its first word in the text, and index after its last word;
+            questions with the longest anchors first.
+        """
         words = tuple(text)
         for length in sorted(self._lengths, reverse=True):
             for start in range(len(words) - length + 1):
-                for whole, number in self._by_anchor.get(words[start : start + length], ()):
-                    if words[start : start + len(whole)] == whole:
-                        yield number, start, start + len(whole)
+                for question, number in self._by_anchor.get(words[start : start + length], ()):
+                    if words[start : start + len(question)] == question:
+                        yield number, start, start + len(question)

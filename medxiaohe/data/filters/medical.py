@@ -28,11 +28,11 @@ def medical(sample: Sample) -> str:
     Returns:
         the reason of the drop, or "" to keep the row
     """
-    found = sample.annotations.medical
-    if found is None:
+    label = sample.annotations.medical
+    if label is None:
         return "not classified: run data.classify before data.curate"
     if sample.images or len(overlap.words(sample.text)) < MIN_WORDS:
         return ""
-    if found.probability >= MIN_PROBABILITY:
+    if label.probability >= MIN_PROBABILITY:
         return ""
-    return f"{found.probability:.0%} likely to be medical, round {found.round}"
+    return f"{label.probability:.0%} likely to be medical, round {label.round}"

@@ -49,7 +49,7 @@ def not_english(sample: Sample) -> str:
     other_script = 1 - len(LATIN.findall(text)) / letters if letters else 0.0
     if letters >= MIN_WORDS and other_script > MAX_OTHER_LETTERS:  # Chinese is written without spaces
         return f"{other_script:.0%} of the letters are not Latin"
-    english, other = sum(word in ENGLISH for word in words), sum(word in OTHER for word in words)
-    if len(words) >= MIN_WORDS and other > english:
-        return f"{other} common words of other languages, {english} of English"
+    english, foreign = sum(word in ENGLISH for word in words), sum(word in OTHER for word in words)
+    if len(words) >= MIN_WORDS and foreign > english:
+        return f"{foreign} common words of other languages, {english} of English"
     return ""

@@ -1,7 +1,7 @@
-"""Take the files out of a .zip or .tar (packed or not) and nothing else: no path outside, no link, no device,
-no surprise in size.
+"""Extract the files of a .zip or .tar (compressed or not) safely: no path outside of the folder, no link, no
+device, no decompression bomb.
 
-Reliability.md section 2: Python 3.11's tarfile writes outside its folder by default. Here names are checked,
+Python 3.11's tarfile writes outside of its folder by default. Here names are checked,
 contents are copied as bytes while they are counted, and nothing else of a member (owner, mode, link) is used.
 """
 
@@ -20,24 +20,38 @@ from medxiaohe.data.readers import DeadLetter, Rejected
 from medxiaohe.io.packed import damage
 
 ENDINGS = (".zip", ".tar", ".tgz", ".tbz2", ".txz")
-MAX_MEMBERS, MAX_BYTES = 100_000, 8 * 2**30
+MAX_MEMBERS, MAX_BYTES = 100_000, 8 * 2**30  # members, and unpacked bytes, of any archive
 # an archive of nothing but names: beyond so many members each must take so many bytes of it, and how many may
 # be empty
 SMALL_ARCHIVE, MEMBER_BYTES, MAX_EMPTY = 10_000, 128, 1_000
 MAX_HEADER = 2**16  # bytes of a name or of the extended header of one member
-# not about the archive
+# errors of the disk, not of the archive
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
-RATIO, FLOOR, BLOCK = 100, 64 * 2**20, 2**20
+# an archive unpacks to at most RATIO times its size, or FLOOR bytes if that is more
+RATIO, FLOOR = 100, 64 * 2**20
+BLOCK = 2**20  # bytes copied at once
 # of a zip's directory: bytes of an entry without its name, of a name with its extra fields, and how far back
 # from the end of the file its end record may begin
 ENTRY, MEAN_NAME, END_REACH = 46, 210, 2**16 + 22 + 20
 
 
 def extract(archive: Path, folder: Path) -> list[DeadLetter]:
-    """Write the safe members below `folder`; the others are rejected rows. Rejected when the archive as a
-    whole is refused."""
+    """Extract the safe members of an archive: files with a relative name inside the folder.
+
+    Args:
+        archive: a .zip or .tar file, packed or not.
+        folder: where the members are written, below their own folders.
+
+    Returns:
+        Rejected rows for unsafe members (unsafe_path) and for names that occur twice (duplicate).
+
+    Raises:
+        Rejected: bomb for too many members, empty files or unpacked bytes; truncated for a damaged
+            archive; format where a name is both a file and a folder.
+    """
     letters: list[DeadLetter] = []
     size = archive.stat().st_size
+    # budgets of unpacked bytes and of members, by the size of the archive
     room = min(MAX_BYTES, max(FLOOR, RATIO * size))
     most = min(MAX_MEMBERS, max(SMALL_ARCHIVE, size // MEMBER_BYTES))
     taken, empty = set[str](), 0
@@ -93,7 +107,7 @@ class _Member(tarfile.TarInfo):
 
 
 def _members(archive: Path, most: int) -> Iterator[tuple[str, str, IO[bytes] | None]]:
-    """(name, "file" | "folder" | "link or device", content)"""
+    """List members as (name, "file" | "folder" | "link or device", content)."""
     if archive.suffix.lower() == ".zip" or zipfile.is_zipfile(archive):
         # each entry of the directory has a name after these bytes; `zipfile` would read all of them first
         if _directory_bytes(archive) > most * (ENTRY + MEAN_NAME):

@@ -1,4 +1,5 @@
-"""Captions of files from a table: name of the file, with or without its folder and endings -> text."""
+"""Look up the captions of files in a table: name of the file, with or without its folder and endings ->
+text."""
 
 from __future__ import annotations
 
@@ -16,15 +17,21 @@ class Captions:
     """The captions of a table; a file is known by its place in the folder, or by its name where no other file
     has it."""
 
-    def __init__(self, of: Mapping[str, str], files: Iterable[str] = ()):
-        self._of = dict(of)
-        self._files = Counter(map(key, files)) if of else Counter()
+    def __init__(self, texts: Mapping[str, str], files: Iterable[str] = ()):
+        self._of = dict(texts)
+        self._files = Counter(map(key, files)) if texts else Counter()
 
     def get(self, file: str) -> str:
-        """The caption of the file with this place in the folder, "" where there is none.
+        """Look up the caption of a file.
+
+        Args:
+            file: its place in the folder, such as "scans/a.nii.gz".
+
+        Returns:
+            The caption; "" where there is none.
 
         Raises:
-            Rejected: the table knows it by a name that two files have.
+            Rejected: row, if the table has only a name that two files have.
         """
         if (path := _place(file)) in self._of:
             return self._of[path]
@@ -39,8 +46,20 @@ class Captions:
 
 
 def captions(table: Path | None, file: str, caption: str, files: Iterable[str] = ()) -> Captions:
-    """`caption` is a column, or a text with columns in braces; `files` are the places of all files in the
-    folder. DataError when the table or a column is not there, or says two things of one file."""
+    """Read the captions of files from a table.
+
+    Args:
+        table: a file of rows (records.py); None: no file has a caption.
+        file: column with the name of the file.
+        caption: column, or a text with columns in braces.
+        files: places of all files in the folder, to notice names that two of them have.
+
+    Returns:
+        The captions.
+
+    Raises:
+        DataError: the table or a column is missing, or there are two captions for one file.
+    """
     result: dict[str, str] = {}
     for record in records(table) if table else ():
         if isinstance(record, DeadLetter):
@@ -61,5 +80,9 @@ def _place(name: str) -> str:
 
 
 def key(name: str) -> str:
-    """ "scans/a.nii.gz" -> "a" """
+    """Reduce the name of a file to its stem: "scans/a.nii.gz" -> "a".
+
+    Returns:
+        The name without folders and endings; a name that begins with a dot is not changed.
+    """
     return Path(name).name.partition(".")[0] if not Path(name).name.startswith(".") else Path(name).name

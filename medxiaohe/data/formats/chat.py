@@ -1,4 +1,4 @@
-"""A row of a chat layout becomes a Sample, or a DataError that says what is wrong with it.
+"""Convert a row of a chat layout to a Sample, or raise a DataError that says what is wrong with it.
 
     {"messages": [{"role": "user", "content": "<image>\nIs there an effusion?"},
                   {"role": "assistant", "content": "Yes."}], "images": ["a.png"]}
@@ -55,12 +55,30 @@ LAYOUTS = {
 
 
 def layout(row: Mapping[str, Any]) -> str:
-    """Which layout a row is in, by its key; "" when none of them fits."""
+    """Recognise the chat layout of a row by its keys.
+
+    Args:
+        row: a JSON object.
+
+    Returns:
+        The first key of LAYOUTS that fits; "" where none does.
+    """
     return next((name for name, key in LAYOUTS.items() if key in row), "")
 
 
 def rewritten(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The row in the layout of `messages`; a row that is in it already is not touched."""
+    """Rewrite a row of another project's layout to `messages` and `images`.
+
+    Args:
+        row: in any of LAYOUTS.
+
+    Returns:
+        A new row; a row without a conversation is returned unchanged.
+
+    Raises:
+        DataError: an unknown speaker, or a value of another type than the layout has.
+        Rejected: empty for a row without an answer.
+    """
     if "messages" in row:
         result = dict(row)
     elif "conversations" in row:
@@ -90,16 +108,16 @@ def _turn(turn: Any) -> dict[str, Any]:
 
 
 def _system(row: Mapping[str, Any], turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    said = _text(row, "system")
+    text = _text(row, "system")
     return (
-        [{"role": "system", "content": said}]
-        if said and not any(t["role"] == "system" for t in turns)
+        [{"role": "system", "content": text}]
+        if text and not any(t["role"] == "system" for t in turns)
         else []
     )
 
 
 def _alpaca(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    asked = "\n".join(filter(None, (_text(row, "instruction"), _text(row, "input"))))
+    prompt = "\n".join(filter(None, (_text(row, "instruction"), _text(row, "input"))))
     turns = _system(row, [])
     for pair in _list(row, "history"):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
@@ -109,7 +127,7 @@ def _alpaca(row: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise Rejected("empty", "output is empty: give the answer or leave the row out")
     return [
         *turns,
-        {"role": "user", "content": asked},
+        {"role": "user", "content": prompt},
         {"role": "assistant", "content": _text(row, "output")},
     ]
 
@@ -128,24 +146,37 @@ def _prompt_and_completion(row: Mapping[str, Any]) -> list[Any]:
 
 
 def sample(row: Mapping[str, Any], folder: Path, default_id: str, within: Confined) -> Sample:
-    """`folder` is what relative image paths start from, and `within` the folders they may lead into;
-    `default_id`, "NAME:ROW", is for a row that has no id."""
+    """Convert a row of a chat layout to a Sample.
+
+    Args:
+        row: in any of LAYOUTS.
+        folder: where relative image paths start.
+        default_id: "NAME:ROW", for a row that has no id; NAME is the source of a row that states none.
+        within: folders that image paths may lead into.
+
+    Returns:
+        The sample; a target without an answer becomes the answer.
+
+    Raises:
+        DataError: the row is not in the layout; Rejected with a code for empty rows, placeholders that do
+            not match the images, and unsafe paths.
+    """
     row = rewritten(row)
-    given, images = _text(row, "target"), [_image(value, folder, within) for value in _list(row, "images")]
-    if "target" in row and row["target"] is not None and not given.strip():
+    target, images = _text(row, "target"), [_image(value, folder, within) for value in _list(row, "images")]
+    if "target" in row and row["target"] is not None and not target.strip():
         raise Rejected("empty", "target is empty: give the answer or leave the key out")
     messages = _messages(row, images, folder, within)
     if not any(m.role in ("document", "assistant") for m in messages[-1:]):
-        if not given:
+        if not target:
             raise DataError(
                 f"the last message is of role {messages[-1].role}: end with an assistant message, or give a"
                 " target"
             )
-        messages = (*messages, Message("assistant", (given,)))
-    made = Sample(
+        messages = (*messages, Message("assistant", (target,)))
+    result = Sample(
         id=_text(row, "id") or default_id,
         messages=messages,
-        target=given,
+        target=target,
         choices=tuple(str(choice) for choice in _list(row, "choices")),
         source=_text(row, "source") or default_id.partition(":")[0],
         license=_text(row, "license"),
@@ -154,14 +185,21 @@ def sample(row: Mapping[str, Any], folder: Path, default_id: str, within: Confin
         split=split(_text(row, "split")),
         meta=row.get("meta") or {},
     )
-    return io.lifted(made) if made.meta else made
+    return io.lifted(result) if result.meta else result
 
 
 def conversation(rows: list[Any], folder: Path) -> list[Message]:
-    """Messages of a list of {role, content}, as the OpenAI API writes them; images below `folder` only.
+    """Convert a list of {role, content}, as the OpenAI API writes it, to messages.
+
+    Args:
+        rows: of the list.
+        folder: where image paths start, and that they may not lead out of.
+
+    Returns:
+        The messages.
 
     Raises:
-        DataError: a role or a part that is none, an image outside of the folder, or no folder.
+        DataError: an unknown role or part, no message, an image outside of the folder, or no folder.
     """
     if not folder.is_dir():
         raise DataError(f"no folder {folder}: images of messages start from it")
@@ -169,8 +207,21 @@ def conversation(rows: list[Any], folder: Path) -> list[Message]:
 
 
 def split(name: str) -> Split:
+    """Normalise the name of a split.
+
+    Args:
+        name: a key of SPLIT_NAMES, in any case.
+
+    Returns:
+        "train", "validation", "test" or "".
+
+    Raises:
+        DataError: another name.
+    """
     if name.lower() not in SPLIT_NAMES:
-        raise DataError(f"unknown split {name!r}{nearest(name, [known for known in SPLIT_NAMES if known])}")
+        raise DataError(
+            f"unknown split {name!r}{nearest(name, [option for option in SPLIT_NAMES if option])}"
+        )
     return SPLIT_NAMES[name.lower()]
 
 
@@ -219,7 +270,7 @@ def _contents(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _places(part: Mapping[str, Any]) -> int:
-    """How many entries of `images` this part takes."""
+    """Count the entries of `images` that a part takes."""
     if part["type"] == "text":
         return _text(part, "text").count(PLACEHOLDER)
     return int(_own_image(part) is None)
@@ -246,7 +297,9 @@ def _own_image(part: Mapping[str, Any]) -> Any:
 
 
 def _image(value: Any, folder: Path, within: Confined) -> ImageRef:
-    """From a path, a data: URI, {"url": ...}, or what `datasets` gives: {"bytes": ..., "path": ...}."""
+    """Convert a path, a data: URI, {"url": ...}, or what `datasets` gives, {"bytes": ..., "path": ...}, to a
+    reference.
+    """
     if isinstance(value, Mapping):
         if isinstance(value.get("bytes"), bytes):
             return ImageRef("data:;base64," + base64.b64encode(value["bytes"]).decode())

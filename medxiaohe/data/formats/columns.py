@@ -46,10 +46,16 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def normalised(columns: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The `columns` option of a reader under its canonical keys.
+    """Normalise the keys of the `columns` option of a reader.
+
+    Args:
+        columns: key, or another name of one -> column; None is empty.
+
+    Returns:
+        Canonical key -> column.
 
     Raises:
-        ConfigError: a key that no row can have.
+        ConfigError: a key that no row can have, or one that is given twice.
     """
     result: dict[str, Any] = {}
     for key, value in (columns or {}).items():
@@ -63,14 +69,17 @@ def normalised(columns: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def usual(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns of a row under names that published data sets use.
+    """Match the columns of a row with names that published data sets use.
+
+    Args:
+        row: the row of a table.
 
     Returns:
-        key -> column; `choices` may be a list of columns, one an option.
+        Canonical key -> column; `choices` may be a list of columns, one an option.
     """
     names = {str(column).strip().lower(): str(column) for column in row}
     result: dict[str, Any] = {
-        key: names[name] for key, known in USUAL.items() for name in known[::-1] if name in names
+        key: names[name] for key, aliases in USUAL.items() for name in aliases[::-1] if name in names
     }
     if "choices" not in result and (options := _option_columns(names)):
         result["choices"] = options
@@ -80,7 +89,7 @@ def usual(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _option_columns(names: Mapping[str, str]) -> list[str]:
-    """Columns A, B, C ... in one of the usual spellings; [] where there are fewer than two."""
+    """Find columns A, B, C ... in one of the usual spellings; [] where there are fewer than two."""
     for form in OPTION_COLUMNS:
         options: list[str] = []
         for letter in LETTERS.lower():
@@ -93,12 +102,15 @@ def _option_columns(names: Mapping[str, str]) -> list[str]:
 
 
 def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: int = 0) -> dict[str, Any]:
-    """A row in the layout of data/formats/chat.py.
+    """Convert a row of a table to the layout of data/formats/chat.py.
 
     Args:
         row: the row of a table.
         columns: canonical key -> column, as of `normalised` or `usual`.
         first_index: the number of the first option where `answer_index` is a number.
+
+    Returns:
+        A row with `messages`; questions with options have the letter of the answer as `target`.
 
     Raises:
         Rejected: a column is missing, a text or answer is empty, or the answer is not one of the options.
@@ -114,21 +126,22 @@ def chat_row(row: Mapping[str, Any], columns: Mapping[str, Any], first_index: in
         return {**result, "messages": at(row, columns["messages"]), "images": pictures}
     if "assistant" not in columns and "answer_index" not in columns:
         return {**result, "messages": [_document(row, columns, pictures)]}
+    # a question: options are listed below it with letters
     answer, index = cell(row, columns.get("assistant")), _answer_index(row, columns, choices, first_index)
     if index is not None:
         # an answer that is only its own letter becomes the letter with its option
         answer = f"{LETTERS[index]}. {choices[index]}" if _is_label(answer) else answer
         result["target"] = LETTERS[index]
-    asked = "\n".join(
+    prompt = "\n".join(
         filter(
             None,
             [cell(row, columns.get("user")), *(f"{a}. {c}" for a, c in zip(LETTERS, choices, strict=False))],
         )
     )
-    if not asked.strip() or not answer.strip():
-        raise _nothing(row, columns, "question" if not asked.strip() else "answer")
+    if not prompt.strip() or not answer.strip():
+        raise _nothing(row, columns, "question" if not prompt.strip() else "answer")
     system = cell(row, columns.get("system"))
-    user = [*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": _escaped(asked)}]
+    user = [*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": _escaped(prompt)}]
     turns: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     turns += [{"role": "user", "content": user}, {"role": "assistant", "content": _escaped(answer)}]
     return {**result, "messages": turns, "choices": choices}
@@ -142,28 +155,29 @@ def _document(row: Mapping[str, Any], columns: Mapping[str, Any], pictures: list
     return {"role": "document", "content": parts}
 
 
-def _nothing(row: Mapping[str, Any], columns: Mapping[str, Any], what: str) -> Rejected:
-    """Why a row has no text, question or answer: an empty cell, or no column for it."""
-    key = {"question": "user", "answer": "assistant"}.get(what, what)
+def _nothing(row: Mapping[str, Any], columns: Mapping[str, Any], field: str) -> Rejected:
+    """Explain why a row has no text, question or answer: an empty cell, or no column for it."""
+    key = {"question": "user", "answer": "assistant"}.get(field, field)
     if key in columns:
-        return Rejected("empty", f"{what} is empty")
+        return Rejected("empty", f"{field} is empty")
     seen = ", ".join(map(str, row))[:200]
-    example = "text: COLUMN" if what == "text" else "question: COLUMN, answer: COLUMN"
-    if what == "text":
+    example = "text: COLUMN" if field == "text" else "question: COLUMN, answer: COLUMN"
+    if field == "text":
         example += "}, or columns={question: COLUMN or a text, answer: COLUMN"
     if not seen:
         return Rejected("empty", "no messages and no text: the row is empty")
     return Rejected(
         "row",
-        f"no messages, and no column with the {what}: the columns are {seen}; set columns={{{example}}}",
+        f"no messages, and no column with the {field}: the columns are {seen}; set columns={{{example}}}",
     )
 
 
 def _answer_index(
     row: Mapping[str, Any], columns: Mapping[str, Any], choices: list[str], first_index: int
 ) -> int | None:
-    """Which option is right, by `answer_index`, or by an `assistant` cell that is a letter, a number or the
-    text of one of the options; None where the row does not say."""
+    """Find the index of the right option, by `answer_index`, or by an `assistant` cell that is a letter, a
+    number or the text of an option; None where the row does not say.
+    """
     if "answer_index" in columns:
         return _index(as_text(at(row, columns["answer_index"])), choices, first_index)
     answer = cell(row, columns.get("assistant"))
@@ -175,17 +189,28 @@ def _answer_index(
 
 
 def _is_label(answer: str) -> bool:
-    """Whether an answer is nothing but a letter or a number of an option, or empty."""
+    """Tell whether an answer is nothing but a letter or a number of an option, or empty."""
     return re.fullmatch(r"[A-Za-z]?|\d{1,3}(\.0)?", answer.strip()) is not None
 
 
 def _escaped(text: str) -> str:
-    """A table has no placeholders: what looks like one is text."""
+    """Escape image placeholders: a table has none, so what looks like one is text."""
     return text.replace(chat.PLACEHOLDER, "< image >")
 
 
 def cell(row: Mapping[str, Any], column: Any) -> str:
-    """The text of a cell, a text with cells in braces, or a constant; "" for no column."""
+    """Read the text of a column, of a text with columns in braces, or of a constant.
+
+    Args:
+        row: the row of a table.
+        column: a value of `columns` (docstring of this module); None: no column.
+
+    Returns:
+        The text without surrounding spaces; "" for no column.
+
+    Raises:
+        Rejected: row for a column that the row lacks, or a mapping other than {constant: TEXT}.
+    """
     if column is None:
         return ""
     if isinstance(column, Mapping):

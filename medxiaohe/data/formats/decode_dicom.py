@@ -1,7 +1,7 @@
-"""Frames of a DICOM file as 8-bit pictures, decoded in the child process of data/formats/sandbox.py.
+"""Decode frames of a DICOM file to 8-bit pictures, in the child process of data/formats/sandbox.py.
 
-What a file says about its patient does not leave this process: of the header only what the picture is
-(modality, body part, view, spacing) is told, and identifiers as hashes. Refused (reliability.md section 2):
+What a file says about its patient does not leave this process: of the header only the description of the
+picture (modality, body part, view, spacing) is passed on, and identifiers as hashes. Refused:
 lengths that swallow other elements, sizes the pixels do not have, values that are not finite, programs in the
 preamble, nesting without end.
 """
@@ -19,9 +19,9 @@ from medxiaohe.data.formats.frames import save_frame
 from medxiaohe.data.readers import Rejected
 from medxiaohe.plugins import need
 
-MAX_FILE = 200 * 2**20
-MAX_PIXELS = 50_000_000
-# PS3.5 table 6.2-1; of a PN each group
+MAX_FILE = 200 * 2**20  # bytes
+MAX_PIXELS = 50_000_000  # of a frame
+# characters of a value by its representation, PS3.5 table 6.2-1; of a PN each group
 MAX_LENGTH = {
     "AE": 16,
     "AS": 4,
@@ -34,7 +34,8 @@ MAX_LENGTH = {
     "SH": 16,
     "UI": 64,
 }
-SLACK = 4  # writers pad, and exceed by a little
+SLACK = 4  # characters: writers pad, and exceed by a little
+# first bytes of programs of Windows, Linux, scripts, Java and macOS, which a preamble of 128 bytes may hide
 PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
 # the functional groups that say how a frame is shown, and what is taken of them
 GROUPS = ("PixelMeasuresSequence", "PixelValueTransformationSequence", "FrameVOILUTSequence")
@@ -46,6 +47,11 @@ TOLD = ("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLate
 
 
 def prepare() -> None:
+    """Import the decoders before the memory of the child process is limited.
+
+    Raises:
+        MissingExtra: pydicom, numpy or Pillow is not installed.
+    """
     need("pydicom", "numpy", "PIL", why="DICOM")
     import numpy  # noqa: F401
     import PIL.Image
@@ -59,12 +65,28 @@ def prepare() -> None:
 def frames(
     path: Path, folder: str, preset: str, max_frames: int, allow_burned_in: bool
 ) -> Iterator[dict[str, Any]]:
-    """One row a frame: the PNG that was kept in `folder`, what it shows, and how its values became 8 bits."""
+    """Decode frames of a DICOM file to 8-bit RGB pictures.
+
+    Args:
+        path: the file.
+        folder: where the PNG files are kept.
+        preset: one of windows.PRESETS.
+        max_frames: number of frames, evenly spread, that are decoded at most.
+        allow_burned_in: accept files that say that identifying text is burned into their pixels.
+
+    Yields:
+        {picture {path, sha256}, frame, frames, told, preprocessing}: number of the frame from 0, number
+        of frames, what the header says of the picture, and how its values became 8 bits (spacing in mm).
+
+    Raises:
+        Rejected: a code of medxiaohe.errors.REJECTIONS, such as burned_in, lie, not_finite or
+            unsupported.
+    """
     import numpy as np
     from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi, pixel_array
 
     data = _opened(path)
-    told = _told(data)
+    header = _told(data)
     if str(data.get("BurnedInAnnotation", "")).upper() == "YES" and not allow_burned_in:
         raise Rejected(
             "burned_in", "the file says that identifying text is burned into its pixels: de-identify it first"
@@ -83,7 +105,7 @@ def frames(
             _number(about, "RescaleSlope", 1.0),
             _number(about, "RescaleIntercept", 0.0),
         )
-        use = windows.choose(preset, told.get("Modality", ""), _voi(about))
+        use = windows.choose(preset, header.get("Modality", ""), _voi(about))
         used: dict[str, Any] = {"preset": "palette" if palette else "colour"}
         if palette:
             rgb = _painted(apply_color_lut(stored, data))
@@ -92,6 +114,7 @@ def frames(
             if stored.dtype != np.uint8:
                 rgb = windows.stretch(stored, 0, float(2 ** _int(data, "BitsStored", 16) - 1))
         else:
+            # modality transform (PS3.3 C.11.1): value = slope * stored + intercept, or a table
             values = (
                 apply_modality_lut(stored, data)
                 if "ModalityLUTSequence" in data
@@ -99,11 +122,12 @@ def frames(
             )
             by_table = use == "voi" and "VOILUTSequence" in about
             if by_table:
-                whole = values if "ModalityLUTSequence" in data else np.rint(values).astype(np.int32)
-                values = apply_voi(whole, about)
+                levels = values if "ModalityLUTSequence" in data else np.rint(values).astype(np.int32)
+                values = apply_voi(levels, about)
             values = np.asarray(values, np.float32)
             if not np.isfinite(values).all():
                 raise Rejected("not_finite", "its values are not all finite numbers")
+            # padding around the picture must not set the grey-value range: it becomes the darkest value
             padding = data.get("PixelPaddingValue")
             if (
                 padding is not None
@@ -112,6 +136,7 @@ def frames(
                 and not (stored == padding).all()
             ):
                 values[stored == padding] = values[stored != padding].min()
+            # VOI window of the file, or a preset
             if use == "voi" and not by_table:
                 center, width = (_first(about, key) for key in ("WindowCenter", "WindowWidth"))
                 grey, used = (
@@ -122,6 +147,7 @@ def frames(
             else:
                 rgb, used = windows.apply("full_range" if use == "voi" else use, np.asarray(values))
                 used["preset"] = use
+            # MONOCHROME1: low values are shown bright
             if (
                 data.get("PhotometricInterpretation") == "MONOCHROME1"
                 or data.get("PresentationLUTShape") == "INVERSE"
@@ -138,14 +164,14 @@ def frames(
             "picture": save_frame(rgb, folder),
             "frame": frame,
             "frames": total,
-            "told": told,
+            "told": header,
             "preprocessing": used,
         }
 
 
 def _of_frame(data: Any, frame: int) -> Any:
-    """What is said of a frame: the elements of the file and, in enhanced files (PS3.3 C.7.6.16), those of the
-    shared functional groups and of its own, which go before."""
+    """Collect the elements that describe a frame: those of the file and, in enhanced files (PS3.3 C.7.6.16),
+    those of the shared functional groups and of its own, which take precedence."""
     import pydicom
 
     about = pydicom.Dataset()
@@ -161,7 +187,7 @@ def _of_frame(data: Any, frame: int) -> Any:
 
 
 def _painted(rgb: Any) -> Any:
-    """Colours of a palette in 8 bits; tables of 16 bits hold 8 in their upper half."""
+    """Reduce colours of a palette to 8 bits; tables of 16 bits have 8 in their upper half."""
     import numpy as np
 
     rgb = np.asarray(rgb)[..., :3]
@@ -195,6 +221,7 @@ def _opened(path: Path) -> Any:
             "lie",
             f"it says {rows} x {columns} pixels, {frames_} frames; at most {MAX_PIXELS:,} pixels are opened",
         )
+    # bytes that rows, columns, frames, samples and bits promise, against what is there uncompressed
     needed = (
         rows
         * columns
@@ -212,7 +239,7 @@ def _opened(path: Path) -> Any:
 
 
 def _walk(data: Any, depth: int) -> None:
-    """Every value once: a length that is a lie shows as a text longer than its kind may be."""
+    """Check every value: a false length shows as a text longer than its value representation allows."""
     if depth > 64:
         raise Rejected("too_deep", "sequences are nested deeper than 64")
     for element in data:
@@ -246,11 +273,11 @@ def _told(data: Any) -> dict[str, Any]:
 
 
 def _words(value: Any) -> str:
-    """A coded value; anything that does not look like a code is not repeated."""
-    said = "\\".join(map(str, value)) if hasattr(value, "append") else str(value)
+    """Read a coded value; text that does not look like a code is dropped, for it may name a patient."""
+    text = "\\".join(map(str, value)) if hasattr(value, "append") else str(value)
     return (
-        said.strip()
-        if len(said) <= 20 and all(c.isupper() or c.isdigit() or c in " _\\-" for c in said)
+        text.strip()
+        if len(text) <= 20 and all(c.isupper() or c.isdigit() or c in " _\\-" for c in text)
         else ""
     )
 
@@ -269,7 +296,7 @@ def _number(data: Any, key: str, default: float) -> float:
 
 
 def _first(data: Any, key: str) -> float:
-    """The first window, where a file offers several (a MultiValue, not a list)."""
+    """Read the first window of a file that offers several (a MultiValue, not a list)."""
     value = data.get(key)
     return float(value[0]) if hasattr(value, "append") else float(value)
 
@@ -286,7 +313,7 @@ def _voi(data: Any) -> bool:
 
 
 def _spacing(data: Any) -> list[float]:
-    """Rows, columns and slices in millimetres, as far as they are stated."""
+    """Read the spacing of rows, columns and slices in mm, as far as it is stated."""
     results = [float(v) for v in (data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or [])]
     thick = data.get("SpacingBetweenSlices") or data.get("SliceThickness")
     results += [float(thick)] if results and thick not in (None, "") else []
@@ -296,7 +323,8 @@ def _spacing(data: Any) -> list[float]:
 
 
 def _spread(total: int, most: int) -> list[int]:
-    """At most `most` places, evenly over all of them."""
+    """Choose at most `most` of `total` indices, evenly spread."""
+    # the middles of `most` equal parts
     return (
         list(range(total)) if total <= most else [round((k + 0.5) * total / most - 0.5) for k in range(most)]
     )

@@ -1,4 +1,4 @@
-"""Slices of a NIfTI volume as 8-bit pictures, decoded in the child process of data/formats/sandbox.py.
+"""Decode slices of a NIfTI volume to 8-bit pictures, in the child process of data/formats/sandbox.py.
 
 The header says how many bytes there must be; exactly those are unpacked, and none when they are more than fit
 (a .nii.gz of one MiB may hold one GiB: docs/reliability.md).
@@ -19,12 +19,17 @@ from medxiaohe.io.packed import damage
 from medxiaohe.plugins import need
 
 MAX_VOLUME = 160 * 2**20  # bytes, unpacked
-HEADER = 348
-PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
-SAMPLE = 2_000_000  # values looked at for percentiles
+HEADER = 348  # bytes of a NIfTI-1 header
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # axis across the plane, in LPS orientation
+SAMPLE = 2_000_000  # voxels of which percentiles are taken
 
 
 def prepare() -> None:
+    """Import the decoders before the memory of the child process is limited.
+
+    Raises:
+        MissingExtra: nibabel, numpy or Pillow is not installed.
+    """
     need("nibabel", "numpy", "PIL", why="NIfTI")
     import nibabel
     import nibabel.orientations  # noqa: F401
@@ -36,8 +41,25 @@ def prepare() -> None:
 def slices(
     path: Path, folder: str, plane: str, preset: str, modality: str, max_slices: int, volume: int
 ) -> Iterator[dict[str, Any]]:
-    """One row a slice, evenly through the volume, as a reader sees it: patient's right on the left, anterior
-    or head at the top."""
+    """Decode slices of a NIfTI volume to 8-bit RGB pictures in radiological orientation: the patient's right
+    on the left, anterior or head at the top.
+
+    Args:
+        path: a .nii or .nii.gz file.
+        folder: where the PNG files are kept.
+        plane: "axial", "coronal" or "sagittal".
+        preset: one of windows.PRESETS.
+        modality: "CT", "MR", ...; "" if unknown: "auto" then takes percentiles.
+        max_slices: number of slices, evenly spread, that are decoded at most.
+        volume: index in the fourth dimension; 0 where there are fewer.
+
+    Yields:
+        {picture {path, sha256}, index, modality, preprocessing}: number of the slice from 0, and how its
+        values became 8 bits (spacing in mm).
+
+    Raises:
+        Rejected: a code of medxiaohe.errors.REJECTIONS, such as lie, not_finite, too_large or truncated.
+    """
     import nibabel
     import numpy as np
     from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
@@ -55,6 +77,7 @@ def slices(
         raise Rejected(
             "not_finite", "the place of its voxels (affine, spacing) is not finite and positive", 0
         )
+    # NIfTI stores voxels with the first axis fastest (Fortran order)
     values = np.frombuffer(data, header.get_data_dtype(), offset=start, count=int(np.prod(shape))).reshape(
         shape, order="F"
     )
@@ -65,6 +88,7 @@ def slices(
         raise Rejected("unsupported", f"{len(shape)} dimensions, three are needed")
     if values.dtype.kind not in "iuf":
         raise Rejected("unsupported", f"voxels of {values.dtype} are not grey values")
+    # permute and flip the axes to LPS; spacings follow their axes
     turn = ornt_transform(io_orientation(affine), axcodes2ornt("LPS"))
     values = apply_orientation(values, turn)  # axes: to the left, to the back, to the head
     order = [int(np.flatnonzero(turn[:, 0] == axis)[0]) for axis in range(3)]
@@ -73,15 +97,16 @@ def slices(
         (1.0 if scaling[0] is None else float(scaling[0])),
         (0.0 if scaling[1] is None else float(scaling[1])),
     )
-    some = values.reshape(-1)[:: max(1, values.size // SAMPLE)].astype(np.float32) * np.float32(
+    # grey-value range of the whole volume from a regular sample: value = slope * stored + intercept
+    subset = values.reshape(-1)[:: max(1, values.size // SAMPLE)].astype(np.float32) * np.float32(
         slope
     ) + np.float32(intercept)
-    if not np.isfinite(some).all() or not (
+    if not np.isfinite(subset).all() or not (
         values.dtype.kind != "f" or all(np.isfinite(value).all() for value in values)
     ):
         raise Rejected("not_finite", "its voxels are not all finite numbers", start)
     kind = modality.upper()
-    use, bounds = windows.choose(preset, kind, False), windows.limits(some)
+    use, bounds = windows.choose(preset, kind, False), windows.limits(subset)
     axis = PLANES[plane]
     for index in _spread(values.shape[axis], max_slices):
         picture = np.take(values, index, axis=axis).astype(np.float32) * np.float32(slope) + np.float32(
@@ -89,6 +114,7 @@ def slices(
         )
         picture = picture.T if axis == 2 else picture.T[::-1]  # rows go to the back, or from the head down
         rgb, used = windows.apply(use, picture, bounds)
+        # spacing of rows, columns and slices in mm
         rest = [zooms[a] for a in range(3) if a != axis]
         used |= {
             "plane": plane,
@@ -107,7 +133,7 @@ def slices(
 
 
 def _read(path: Path) -> tuple[Any, int, bytes]:
-    """The header, where the voxels begin, and all bytes up to the last voxel."""
+    """Read the header, the byte at which the voxels begin, and all bytes up to the last voxel."""
     import nibabel
     import numpy as np
 

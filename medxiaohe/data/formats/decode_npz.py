@@ -1,4 +1,4 @@
-"""Images and labels of a NumPy archive, decoded in the child process of data/formats/sandbox.py; objects
+"""Decode images and labels of a NumPy archive, in the child process of data/formats/sandbox.py; objects
 (pickles) are refused."""
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ MAX_ARRAY = 192 * 2**20  # bytes of one array, unpacked
 
 
 def prepare() -> None:
+    """Import the decoders before the memory of the child process is limited.
+
+    Raises:
+        MissingExtra: numpy or Pillow is not installed.
+    """
     need("numpy", "PIL", why="NumPy archives")
     import numpy  # noqa: F401
     import PIL.Image
@@ -24,7 +29,21 @@ def prepare() -> None:
 
 
 def rows(path: Path, images: str, labels: str) -> Iterator[dict[str, Any]]:
-    """For each array of images: its split, its index and label, and the pixels as a data: URI of a PNG."""
+    """Decode images and labels of a NumPy archive.
+
+    Args:
+        path: an .npz file.
+        images: ending of the names of arrays of images, (n, height, width) or (n, height, width, 3)
+            uint8; what is before it is the split.
+        labels: ending of the names of arrays of labels, (n, ...).
+
+    Yields:
+        {split, index, label, image}: label as a flat list, image as the data: URI of a PNG.
+
+    Raises:
+        Rejected: format for arrays that are missing or of another type, lie for numbers that differ, bomb
+            for arrays of more than MAX_ARRAY bytes.
+    """
     import numpy as np
 
     try:

@@ -1,5 +1,5 @@
-"""Rows of a Parquet file, decoded in the child process of data/formats/sandbox.py; bytes, such as pictures,
-become data: URIs."""
+"""Decode the rows of a Parquet file, in the child process of data/formats/sandbox.py; bytes, such as
+pictures, become data: URIs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medxiaohe.data.readers import Rejected
 from medxiaohe.io.packed import RATIO
 from medxiaohe.plugins import need
 
-FLOOR = 64 * 2**20
+FLOOR = 64 * 2**20  # bytes that any file may unpack to
 BATCH_ROWS, BATCH_VALUES = 64, 2**21  # of a batch in memory, whichever is less
 FEW_VALUES = 2**23  # of the entries of lists; beyond these a file has at most RATIO a byte
 SMALL_ROWS = 100_000  # beyond these a file needs a byte for each row
@@ -21,12 +21,23 @@ MAX_GROUP_ROWS, MAX_GROUP_BYTES = 2**21, 2**29  # writers make groups of 2**20 r
 
 
 def prepare() -> None:
+    """Import the decoder before the memory of the child process is limited.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+    """
     need("pyarrow", why="Parquet")
     import pyarrow.parquet  # noqa: F401
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file, a batch in memory at a time.
+    """Decode the rows of a Parquet file, a batch in memory at a time.
+
+    Args:
+        path: the file.
+
+    Yields:
+        Column -> value of a JSON type; bytes as data: URIs, class labels by name.
 
     Raises:
         Rejected: bomb for more rows than bytes, or pages that unpack to far more than the file; too_large
@@ -43,7 +54,14 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def arrow_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of an Arrow stream, as `datasets` caches and saves data sets; a batch in memory at a time.
+    """Decode the rows of an Arrow stream, as `datasets` caches and saves data sets, a batch in memory at a
+    time.
+
+    Args:
+        path: the file.
+
+    Yields:
+        As of `rows`.
 
     Raises:
         Rejected: truncated for a file that is no Arrow stream, or breaks off.
@@ -63,9 +81,15 @@ def arrow_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
-    """Column -> names of its classes, from the features that `datasets` writes into the schema.
+    """Read the names of class labels from the features that `datasets` writes into a schema
+    (datasets.Features.arrow_schema, key "huggingface").
 
-    Source: datasets.Features.arrow_schema, key "huggingface".
+    Args:
+        metadata: of an Arrow schema.
+
+    Returns:
+        Column -> names of its classes in the order of their numbers; empty for metadata of another
+        writer, or damaged.
     """
     try:
         features = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
@@ -79,14 +103,14 @@ def class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
 
 
 def _named(value: Any, names: list[str] | None) -> Any:
-    """The name of a class label; the value itself where it is none."""
+    """Replace a class label by its name."""
     if names and isinstance(value, int) and 0 <= value < len(names):
         return names[value]
     return value
 
 
 def _affordable(metadata: Any, size: int) -> None:
-    """Hold what the footer says about rows and unpacked bytes against the size of the file."""
+    """Refuse a file whose footer states more rows or unpacked bytes than its size explains."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     if metadata.num_rows > max(SMALL_ROWS, size):
         raise Rejected("bomb", f"{metadata.num_rows:,} rows in {size:,} bytes")
@@ -106,12 +130,12 @@ def _affordable(metadata: Any, size: int) -> None:
 
 
 def _entries(groups: list[Any], column: int) -> list[int]:
-    """The values of a column in each row group, those in lists counted each."""
+    """Count the values of a column in each row group; each entry of a list counts."""
     return [int(group.column(column).num_values) for group in groups]
 
 
 def _batch(metadata: Any) -> int:
-    """How many rows are decoded at once: fewer where rows have long lists."""
+    """Compute the number of rows that are decoded at once: fewer where rows have long lists."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     most = max((max(_entries(groups, i), default=0) for i in range(metadata.num_columns)), default=0)
     rows = max((group.num_rows for group in groups), default=1)

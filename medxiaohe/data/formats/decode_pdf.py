@@ -1,4 +1,4 @@
-"""Pages of a PDF: their text, figures and captions, decoded in the child process of
+"""Extract text, figures and captions of the pages of a PDF, in the child process of
 data/formats/sandbox.py."""
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ from medxiaohe.data.formats import frames
 from medxiaohe.data.readers import Rejected
 from medxiaohe.plugins import need
 
-MAX_FILE, MAX_PAGES, MAX_IMAGES, MAX_PIXELS = 200 * 2**20, 5000, 50, 20_000_000
-MIN_SIDE = 64  # smaller pictures are logos and rules
+MAX_FILE, MAX_PAGES = 200 * 2**20, 5000  # bytes, and pages of a file
+MAX_IMAGES, MAX_PIXELS = 50, 20_000_000  # pictures of a page, and pixels of a picture
+MIN_SIDE = 64  # pixels; smaller pictures are logos and rules
 CAPTION = re.compile(r"^\s*(?:Figure|FIGURE|Fig\.?|FIG\.?)\s*(?:S?\d+)\s*[.:|]?\s", re.MULTILINE)
-MAX_CAPTION = 1500
+MAX_CAPTION = 1500  # characters
 _reader: Any = None
 
 
 def prepare() -> None:
+    """Import the decoders before the memory of the child process is limited.
+
+    Raises:
+        MissingExtra: pypdf or Pillow is not installed.
+    """
     need("pypdf", "PIL", why="PDF")
     import PIL.Image
     import PIL.Jpeg2KImagePlugin
@@ -29,8 +35,21 @@ def prepare() -> None:
 
 
 def pages(path: Path, folder: str, ocr: bool) -> Iterator[dict[str, Any]]:
-    """One row a page: {text, figures: [{picture, caption}], images, scanned}. A page of pixels only is
-    `scanned`."""
+    """Extract text, figures and captions of each page of a PDF.
+
+    Args:
+        path: the file.
+        folder: where the pictures are kept.
+        ocr: read pages that have pictures and no text by optical character recognition.
+
+    Yields:
+        {page, pages, text, figures, images, scanned}: number of the page from 1, [{pictures, caption}],
+        number of pictures; `scanned` for a page that has pictures and no text of its own.
+
+    Raises:
+        Rejected: a code of medxiaohe.errors.REJECTIONS, such as bomb, format, too_large or unsupported.
+        MissingExtra: `ocr` without rapidocr_onnxruntime.
+    """
     import pypdf
 
     if path.stat().st_size > MAX_FILE:
@@ -50,19 +69,19 @@ def pages(path: Path, folder: str, ocr: bool) -> Iterator[dict[str, Any]]:
         try:
             page = document.pages[number]
             text = _plain(page.extract_text() or "")
-            found, scan, skipped = _pictures(page, folder, keep_scan=ocr and not text.strip())
+            pictures, scan, skipped = _pictures(page, folder, keep_scan=ocr and not text.strip())
         except pypdf.errors.PyPdfError as error:
             raise Rejected(_code(error), f"page {number + 1}: {str(error)[:160]}") from error
-        scanned = not text.strip() and bool(found or skipped)
+        scanned = not text.strip() and bool(pictures or skipped)
         if scanned and ocr and scan is not None:
             text = _read(scan)
-        figures = [] if scanned else _paired(found, _captions(text))
+        figures = [] if scanned else _paired(pictures, _captions(text))
         yield {
             "page": number + 1,
             "pages": total,
             "text": text,
             "figures": figures,
-            "images": len(found),
+            "images": len(pictures),
             "scanned": scanned,
         }
 
@@ -72,14 +91,15 @@ def _code(error: Exception) -> str:
 
 
 def _plain(text: str) -> str:
-    """Words cut at the end of a line are whole again; what no file can hold is left out."""
+    """Join words that were hyphenated at the end of a line; drop characters that no UTF-8 file can hold."""
     text = text.encode("utf-8", "ignore").decode().replace("\0", "")
     return re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", text)
 
 
 def _pictures(page: Any, folder: str, keep_scan: bool) -> tuple[list[dict[str, str]], Any, int]:
-    """The pictures of a page, the largest of them where it is needed for reading, and how many could not be
-    decoded."""
+    """Decode the pictures of a page; the largest one if it is needed for OCR, and the number of those that
+    could not be decoded.
+    """
     import numpy as np
 
     selected: list[dict[str, str]] = []
@@ -108,9 +128,10 @@ def _pictures(page: Any, folder: str, keep_scan: bool) -> tuple[list[dict[str, s
 
 
 def _captions(text: str) -> list[str]:
-    """Paragraphs that begin as captions do; a paragraph ends at a blank line, or where the next caption
-    begins."""
-    starts = [found.start() for found in CAPTION.finditer(text)]
+    """Find paragraphs that begin as captions do; a paragraph ends at a blank line, or where the next caption
+    begins.
+    """
+    starts = [match.start() for match in CAPTION.finditer(text)]
     ends = [*starts[1:], len(text)][: len(starts)]
     return [
         " ".join(re.split(r"\n\s*\n", text[a:b].strip())[0].split())[:MAX_CAPTION]
@@ -119,8 +140,9 @@ def _captions(text: str) -> list[str]:
 
 
 def _paired(pictures: list[dict[str, str]], captions: list[str]) -> list[dict[str, Any]]:
-    """The k-th picture with the k-th caption where there are as many; one caption may be that of all panels;
-    else none is guessed."""
+    """Pair pictures with captions: the k-th with the k-th where there are as many, all with a single caption,
+    else none.
+    """
     if captions and len(captions) == len(pictures):
         return [
             {"pictures": [picture], "caption": caption}

@@ -1,4 +1,4 @@
-"""Pixels that live inside a data file are kept as files of their own, named by their content, in the cache of
+"""Store images that are embedded in data files as files of their own, named by their content, in the cache of
 medxiaohe."""
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from medxiaohe.errors import DataError
 
 
 def unpacked(uri: str) -> str:
-    """The path of a file with the bytes of a data: URI."""
+    """Store the bytes of a data: URI in the cache.
+
+    Args:
+        uri: "data:TYPE;base64,...".
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        DataError: not a data: URI with base64.
+    """
     head, _, body = uri.partition(",")
     try:
         data = base64.b64decode(body, validate=True) if head.endswith(";base64") else b""
@@ -25,6 +35,14 @@ def unpacked(uri: str) -> str:
 
 
 def kept(data: bytes) -> Path:
+    """Store an image in the cache under the sha256 of its bytes.
+
+    Args:
+        data: an encoded image.
+
+    Returns:
+        Path of the file, which is not written again if it exists.
+    """
     path = folder() / hashlib.sha256(data).hexdigest()
     if not path.exists():
         io.write(path, lambda file: file.write(data))
@@ -32,11 +50,25 @@ def kept(data: bytes) -> Path:
 
 
 def folder() -> Path:
+    """Name the folder of embedded images in the cache of medxiaohe.
+
+    Returns:
+        A path; the folder may not exist yet.
+    """
     return assets.cache_root() / "images"
 
 
 def png(width: int, height: int, seed: int = 0) -> bytes:
-    """A grey picture written without a package: what EXAMPLEs and tests need."""
+    """Encode a grey test picture as PNG with the standard library alone, for EXAMPLEs and tests.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        seed: 0 to 255, added to the grey values.
+
+    Returns:
+        The bytes of the PNG.
+    """
     import struct
     import zlib
 

@@ -1,5 +1,5 @@
-"""Files of a corpus, read within limits: nothing unpacks without end, and one bad line or file does not end
-the others.
+"""Read the files of a corpus within limits: compressed files unpack to a bounded size, and one damaged line
+or file does not end the others.
 
     for file in files(path, ".jsonl"):
         for line in lines(file):              # a Line, or a DeadLetter with code, hash and byte offset
@@ -34,9 +34,17 @@ class Share:
     first: bool
     listed: bool = False  # whether the reader has asked for its files
 
-    def of(self, found: list[Path]) -> list[Path]:
+    def of(self, paths: list[Path]) -> list[Path]:
+        """Select the files of this part.
+
+        Args:
+            paths: all files that a reader listed.
+
+        Returns:
+            Those of the part, in their order.
+        """
         self.listed = True
-        return [file for file in found if file in self.own or (self.first and file not in self.others)]
+        return [file for file in paths if file in self.own or (self.first and file not in self.others)]
 
 
 SHARE: ContextVar[Share | None] = ContextVar("share", default=None)
@@ -45,8 +53,19 @@ MAX_LINES_LONG = 16 * 2**20  # bytes of a line; io.MAX_LINE_BYTES is for our own
 
 
 def files(path: Path, *endings: str) -> list[Path]:
-    """`path` itself, or the files of a folder with one of the endings, compressed or not, in order; DataError
-    when there is none."""
+    """List the files of a path.
+
+    Args:
+        path: a file, which is taken whatever its ending, or a folder.
+        endings: of files in the folder and below, such as ".jsonl"; compressed ones (PACKED) too.
+
+    Returns:
+        Files in order, without links that lead out of the folder; within a part (SHARE) only its files.
+
+    Raises:
+        DataError: there is no such file, or none with one of the endings.
+        Rejected: unsafe_path for a device, a FIFO or a socket.
+    """
     if not path.is_dir():
         if not path.exists():
             raise DataError(f"no such file: {path}")
@@ -64,38 +83,70 @@ def files(path: Path, *endings: str) -> list[Path]:
 
 
 def stamp(path: str) -> list[tuple[str, int, int]]:
-    """Name, size and time of writing of each file of an input: whether unfinished work is still about the
-    same files."""
+    """Describe the state of an input: whether unfinished work is still about the same files.
+
+    Args:
+        path: a file or folder.
+
+    Returns:
+        Path, size in bytes and time of writing in nanoseconds of each file; none if the path does not exist.
+    """
     root = Path(path).expanduser()
-    found = (
+    paths = (
         sorted(p for p in root.rglob("*") if p.is_file())
         if root.is_dir()
         else [root]
         if root.is_file()
         else []
     )
-    return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found]
+    return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
 
 
 def _inside(file: Path, folder: Path) -> bool:
-    """A link that leads out of the corpus is not followed."""
+    """Tell whether a file lies in the folder: links that lead out of the corpus are not followed."""
     return not file.is_symlink() or file.resolve().is_relative_to(folder.resolve())
 
 
 def inside(name: str, folder: Path, base: Path | None = None) -> Path:
-    """The file that a document names, from `folder`; Rejected when it lies outside `base` (or `folder`)."""
+    """Resolve the path of a file that a document names.
+
+    Args:
+        name: as written in the document.
+        folder: where relative names start.
+        base: folder in which the file must lie; None: `folder`.
+
+    Returns:
+        The path with links resolved.
+
+    Raises:
+        Rejected: unsafe_path for a file outside of `base`.
+    """
     return io.confined(base or folder).path(name, folder).resolve()
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """A line of a text file."""
+
     number: int  # from 1
     offset: int  # bytes, in the unpacked file
     text: str
 
 
 def content(file: Path, limit: int) -> bytes:
-    """All bytes of a file, unpacked; Rejected when they are more than `limit`."""
+    """Read all bytes of a file, unpacked.
+
+    Args:
+        file: plain or compressed.
+        limit: number of bytes that are read at most, unpacked.
+
+    Returns:
+        The bytes.
+
+    Raises:
+        Rejected: too_large for more bytes than `limit`, truncated for a damaged file, missing for one
+            that cannot be read.
+    """
     try:
         with opened(file) as source:
             data = source.read(limit + 1)
@@ -109,8 +160,18 @@ def content(file: Path, limit: int) -> bytes:
 
 
 def words(file: Path, limit: int) -> str:
-    """The text of a UTF-8 file, unpacked, without a byte-order mark; Rejected as `content`, or when it is
-    another encoding."""
+    """Read the text of a UTF-8 file, unpacked, without a byte-order mark.
+
+    Args:
+        file: plain or compressed.
+        limit: number of bytes that are read at most, unpacked.
+
+    Returns:
+        The text.
+
+    Raises:
+        Rejected: encoding for another encoding, else as `content`.
+    """
     data = content(file, limit)
     try:
         return data.decode("utf-8-sig")
@@ -119,8 +180,16 @@ def words(file: Path, limit: int) -> str:
 
 
 def lines(file: Path, encoding: str = "utf-8") -> Iterator[Line | DeadLetter]:
-    """Lines of text; one that is too long or not in the encoding is a DeadLetter, and so is the byte at which
-    the file breaks off. Offsets of UTF-16 and UTF-32 are those of the same text in UTF-8."""
+    """Read the lines of a text file, unpacked; damage ends in a DeadLetter instead of an error.
+
+    Args:
+        file: plain or compressed.
+        encoding: as Python names it; offsets of UTF-16 and UTF-32 are those of the same text in UTF-8.
+
+    Yields:
+        Lines; a DeadLetter for a line that is longer than MAX_LINES_LONG or not in the encoding, and for
+        the byte at which the file breaks off.
+    """
     number = offset = blank = 0
     try:
         with opened(file) as packed:
@@ -129,6 +198,7 @@ def lines(file: Path, encoding: str = "utf-8") -> Iterator[Line | DeadLetter]:
                 number, start = number + 1, offset
                 offset += len(data)
                 location = f"{file.name}:{number}"
+                # skip the rest of a line that is too long, in blocks, for its digest
                 if len(data) > MAX_LINES_LONG:
                     digest = hashlib.sha256(data)
                     while data and not data.endswith(b"\n"):
@@ -168,32 +238,53 @@ def lines(file: Path, encoding: str = "utf-8") -> Iterator[Line | DeadLetter]:
 
 
 def _byte_lines(packed: Bounded, encoding: str) -> tuple[Bounded | IO[bytes], str]:
-    """What gives lines of bytes: the file, or the file in UTF-8 where a line break is more than one byte."""
+    """Wrap a file whose line breaks are more than one byte, so that it yields lines in UTF-8."""
     if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
         return cast("IO[bytes]", codecs.EncodedFile(cast(Any, packed), "utf-8", encoding)), "utf-8"
     return packed, encoding
 
 
-def rejected(where: str, error: Exception, row: str | bytes = b"", offset: int | None = None) -> DeadLetter:
-    """The letter of an error about one row; the error's own code and offset win."""
+def rejected(
+    location: str, error: Exception, row: str | bytes = b"", offset: int | None = None
+) -> DeadLetter:
+    """Convert the error of a row to a rejected row.
+
+    Args:
+        location: "NAME:ROW", or the id of the record.
+        error: its own `code` and `offset`, where it has them, are taken.
+        row: of which the sha256 is taken; empty: no hash.
+        offset: byte of the file at which the row begins.
+
+    Returns:
+        The rejected row, its reason cut at 500 characters.
+    """
     data = row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
-    place = getattr(error, "offset", None)
+    own_offset = getattr(error, "offset", None)
     reason = " ".join(str(error).split())[:500]
     return DeadLetter(
-        where,
+        location,
         reason,
         getattr(error, "code", "row"),
         hashlib.sha256(data).hexdigest() if data else "",
-        offset if place is None else place,
+        offset if own_offset is None else own_offset,
     )
 
 
 def each(
-    found: list[Path], read: Callable[[Path], Iterator[Sample | DeadLetter]], base: Path | None = None
+    paths: list[Path], read: Callable[[Path], Iterator[Sample | DeadLetter]], base: Path | None = None
 ) -> Iterator[Sample | DeadLetter]:
-    """What `read` gives of every file; a file that raises a DataError becomes a DeadLetter, and the next one
-    is read."""
-    for file in found:
+    """Read files one after the other; a file that raises a DataError becomes a DeadLetter, and the next one
+    is read.
+
+    Args:
+        paths: of the files.
+        read: reads one file.
+        base: folder that names of files are relative to; None: names alone.
+
+    Yields:
+        What `read` yields of every file.
+    """
+    for file in paths:
         name = file.relative_to(base).as_posix() if base and base.is_dir() else file.name
         try:
             yield from read(file)
@@ -209,7 +300,11 @@ def each(
 
 
 def digest_of(file: Path) -> str:
-    """sha256 of a file, or "" where it cannot be read or is none, such as a device."""
+    """Compute the sha256 of a file.
+
+    Returns:
+        Hexadecimal digits; "" for what cannot be read or is no file, such as a device.
+    """
     try:
         return io.sha256(file) if file.is_file() else ""
     except OSError:

@@ -1,4 +1,4 @@
-"""Frames of a file that a decoder kept as pictures: what the readers of DICOM and NIfTI share."""
+"""Save, group and show frames that a decoder yields: shared by the readers of DICOM and NIfTI."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ Row = Mapping[str, Any]  # of a decoder: `picture` and what it says about the fr
 
 
 def save_frame(rgb: NDArray[np.uint8], folder: str) -> dict[str, str]:
-    """A kept picture as a decoder sends it from its process: {path, sha256}."""
+    """Save a decoded frame as PNG.
+
+    Args:
+        rgb: (height, width, 3) uint8.
+        folder: where the file is kept.
+
+    Returns:
+        {"path", "sha256"}, as a decoder sends it from its process.
+    """
     ref = keep(rgb, Path(folder))
     return {"path": ref.uri, "sha256": ref.sha256}
 
@@ -25,7 +33,17 @@ def save_frame(rgb: NDArray[np.uint8], folder: str) -> dict[str, str]:
 def grouped(
     name: str, rows: Sequence[Row], number: str, together: bool
 ) -> Iterator[tuple[str, Sequence[Row]]]:
-    """Id and rows of each sample of a file: all frames in one, or one each with its `number` in the id."""
+    """Group the frames of a file into samples.
+
+    Args:
+        name: id of the file.
+        rows: of a decoder, one a frame.
+        number: key of a row with the number of the frame.
+        together: one sample of all frames; False: one of each.
+
+    Yields:
+        Id of the sample, "NAME" or "NAME#NUMBER", and its rows.
+    """
     if together:
         yield name, rows
         return
@@ -34,10 +52,18 @@ def grouped(
 
 
 def shown(rows: Iterable[Row], words: Callable[[Row], str]) -> list[Part]:
-    """Each picture, and after it what `words` says of it, unless that is ""."""
+    """List the parts of a message that shows frames.
+
+    Args:
+        rows: of a decoder, one a frame.
+        words: gives the text about a frame; "": none.
+
+    Returns:
+        Each picture, followed by its words.
+    """
     parts: list[Part] = []
     for row in rows:
         parts.append(ImageRef(row["picture"]["path"], sha256=row["picture"]["sha256"]))
-        if said := words(row):
-            parts.append(said)
+        if text := words(row):
+            parts.append(text)
     return parts

@@ -27,7 +27,7 @@ from medxiaohe.errors import ConfigError, DataError
 from medxiaohe.io.packed import PACKED
 
 PUBLISHED = "samples"  # not a reader: rows as medxiaohe writes them
-LOOKED_AT, HEAD_ROWS = 50, 20  # files of a folder, and rows of a file
+LOOKED_AT, HEAD_ROWS = 50, 20  # files of a folder, and rows of a file, that are read for a guess
 ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 # ending -> reader, where the ending is all there is to know
 BY_ENDING = {".pdf": "pdf", ".html": "html", ".htm": "html", ".npz": "npz", ".textgrid": "textgrid"}
@@ -39,8 +39,8 @@ XML_MARKS = (  # the first mark in the head of an .xml file -> its reader
     (b"<article", "pmc_xml"),
     (b"<annotation", "voc_xml"),
 )
-ROOT_DEPTH = 2  # folders below the data's parent in which the root of the images is looked for
-MAX_FOLDERS = 200
+ROOT_DEPTH = 2  # folders below the data's parent in which the root of the images is searched for
+MAX_FOLDERS = 200  # folders that are searched
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,16 @@ class Guess:
 
 
 def guess(path: Path) -> Guess:
-    """The reader of a file or folder by its content.
+    """Guess the reader of a file or folder by its content.
+
+    Args:
+        path: a file or folder.
+
+    Returns:
+        The reader with its options; PUBLISHED for samples.jsonl.
 
     Raises:
-        ConfigError: nothing known is in it; the sentence lists the readers.
+        ConfigError: nothing known is in it; the message lists the readers.
     """
     result = _folder(path) if path.is_dir() else _file(path)
     if result is None:
@@ -99,7 +105,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _table_of_images(folder: Path, tables: list[Path], files: list[Path]) -> Guess:
-    """A folder with images and a table about them."""
+    """Guess the reader of a folder with images and a table about them."""
     volume = any(file.name.lower().endswith((*volumes.DICOM, *volumes.NIFTI)) for file in files)
     if not volume:
         return Guess("image_folder", notes=("images with a table of captions",))
@@ -116,7 +122,7 @@ def _table_of_images(folder: Path, tables: list[Path], files: list[Path]) -> Gue
 
 
 def _named_file(row: Mapping[str, Any], folder: Path) -> tuple[str, str] | None:
-    """The column of a row that names a file of the folder, and the ending to add to it."""
+    """Find the column of a row that names a file of the folder, and the ending to add to it."""
     for column, value in row.items():
         for ending in ("", *volumes.DICOM, *volumes.NIFTI):
             if isinstance(value, str) and value.strip() and _exists(folder / f"{value.strip()}{ending}"):
@@ -153,7 +159,7 @@ def _file(file: Path) -> Guess | None:
         return Guess("dicom")
     if ending in PICTURES:
         return Guess("image_folder")
-    known: dict[str, Callable[[Path, bytes], Guess | None]] = {
+    parsers: dict[str, Callable[[Path, bytes], Guess | None]] = {
         ".xml": _xml,
         ".nxml": _xml,
         ".json": _json,
@@ -164,7 +170,7 @@ def _file(file: Path) -> Guess | None:
         ".txt": _text,
         ".pubtator": _text,
     }
-    return known[ending](file, sniff.head(file)) if ending in known else None
+    return parsers[ending](file, sniff.head(file)) if ending in parsers else None
 
 
 def _xml(file: Path, head: bytes) -> Guess | None:
@@ -192,7 +198,7 @@ def _json(file: Path, head: bytes) -> Guess | None:
 
 
 def _rows(file: Path, head: bytes) -> Guess | None:
-    """Rows of a table, or of a chat: which layout, delimiter, encoding and root of images."""
+    """Guess the reader of rows of a table or a chat, with layout, delimiter, encoding and root of images."""
     options: dict[str, Any] = {}
     notes: list[str] = []
     if not file.name.lower().endswith(".parquet") and (encoding := sniff.encoding(file)) != "utf-8":
@@ -210,15 +216,15 @@ def _rows(file: Path, head: bytes) -> Guess | None:
         if mark != ("," if ending == ".csv" else "\t"):
             options["delimiter"] = mark
             notes.append(f"{mark!r} between the columns")
-    found = chat.layout(first)
+    layout = chat.layout(first)
     names = usual(first)
-    if ending == ".jsonl" or found in ("chat", "completion"):
+    if ending == ".jsonl" or layout in ("chat", "completion"):
         reader = "chat_jsonl" if ending in (".json", ".jsonl") else "table"
-        notes.append({"chat": "messages", "": "columns", "document": "texts"}.get(found, found))
-    elif found in ("sharegpt", "llava") and ending == ".json":
+        notes.append({"chat": "messages", "": "columns", "document": "texts"}.get(layout, layout))
+    elif layout in ("sharegpt", "llava") and ending == ".json":
         reader = "llava" if any("image" in row for row in rows) else "sharegpt"
         notes.append(reader)
-    elif found == "alpaca" and ending == ".json":
+    elif layout == "alpaca" and ending == ".json":
         reader = "alpaca"
         notes.append(reader)
     else:
@@ -230,7 +236,7 @@ def _rows(file: Path, head: bytes) -> Guess | None:
 
 
 def _head(file: Path, limit: int = HEAD_ROWS, encoding: str = "utf-8") -> list[Mapping[str, Any]]:
-    """The first rows of a file; [] where none can be read."""
+    """Read the first rows of a file; [] where none can be read."""
     results: list[Mapping[str, Any]] = []
     try:
         for record in islice(records(file, otherwise=".jsonl", encoding=encoding), limit * 2):
@@ -244,7 +250,8 @@ def _head(file: Path, limit: int = HEAD_ROWS, encoding: str = "utf-8") -> list[M
 
 
 def _is_ours(row: Mapping[str, Any]) -> bool:
-    """A message of ours has `parts`, one of the chat layout has `content`."""
+    """Recognise a row of samples.jsonl: its messages have `parts`, those of the chat layout have
+    `content`."""
     messages = row.get("messages")
     return (
         isinstance(messages, list)
@@ -254,7 +261,7 @@ def _is_ours(row: Mapping[str, Any]) -> bool:
 
 
 def _image_names(rows: list[Mapping[str, Any]], names: Mapping[str, Any]) -> Iterator[str]:
-    """Paths of images that the rows name."""
+    """List the paths of images that rows name."""
     for row in rows:
         for key in ("image", "images", names.get("image")):
             value = row.get(key) if key else None
@@ -284,14 +291,14 @@ def _image_root(file: Path, names: list[str]) -> tuple[dict[str, Any], tuple[str
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders near a data file: below it, and beside it."""
+    """List the folders near a data file: below it, and next to it."""
     results: list[Path] = []
     level = [folder, folder.parent]
     for _ in range(ROOT_DEPTH):
         deeper: list[Path] = []
-        for one in level:
+        for parent in level:
             try:
-                deeper += sorted(p for p in one.iterdir() if p.is_dir() and not p.is_symlink())
+                deeper += sorted(p for p in parent.iterdir() if p.is_dir() and not p.is_symlink())
             except OSError:
                 continue
         results += [item for item in deeper if item not in results]
@@ -302,12 +309,19 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """A path as written from a folder, with `..` where it lies beside it."""
+    """Write a path relative to a folder, with `..` where it is outside."""
     import os
 
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def as_option(value: Mapping[str, Any]) -> str:
-    """Options as one line of YAML, for a recipe or `--set`."""
+    """Write options as one line of YAML, for a recipe or `--set`.
+
+    Args:
+        value: name -> value of JSON types.
+
+    Returns:
+        "name: value, ..." without braces.
+    """
     return ", ".join(f"{key}: {json.dumps(item, ensure_ascii=False)}" for key, item in value.items())

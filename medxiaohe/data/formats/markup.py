@@ -1,4 +1,4 @@
-"""XML within limits: no entities of its own, no endless nesting, a size cap; and the text below an
+"""Parse XML within limits: no entities of its own, bounded nesting and size; and join the text below an
 element."""
 
 from __future__ import annotations
@@ -11,11 +11,22 @@ from typing import Any
 from medxiaohe.data.formats import files
 from medxiaohe.data.readers import Rejected
 
-MAX_XML, MAX_DEPTH, BLOCK = 64 * 2**20, 200, 2**16
+MAX_XML, MAX_DEPTH, BLOCK = 64 * 2**20, 200, 2**16  # bytes of a file, levels, bytes parsed at once
 
 
 def parsed(file: Path) -> xml.Element:
-    """The root of an XML file, packed or not."""
+    """Parse an XML file within limits.
+
+    Args:
+        file: plain or compressed.
+
+    Returns:
+        The root element.
+
+    Raises:
+        Rejected: xml for what is not XML or declares entities, too_deep for more than MAX_DEPTH levels;
+            else as files.content.
+    """
     data = files.content(file, MAX_XML)
     if match := re.search(rb"<!ENTITY", data[: 2**20].replace(b"\0", b"")):
         raise Rejected(
@@ -44,17 +55,28 @@ def parsed(file: Path) -> xml.Element:
 
 
 def _byte(data: bytes, line: int, column: int) -> int:
-    place = 0
+    start = 0
     for _ in range(line - 1):
-        place = data.find(b"\n", place) + 1
-    return min(place + column, len(data))
+        start = data.find(b"\n", start) + 1
+    return min(start + column, len(data))
 
 
 def text(element: xml.Element | None) -> str:
-    """All text below an element with single spaces."""
+    """Join all text below an element with single spaces.
+
+    Args:
+        element: None has no text.
+
+    Returns:
+        The text.
+    """
     return "" if element is None else " ".join("".join(element.itertext()).split())
 
 
 def local(element: xml.Element) -> str:
-    """The name of an element without its namespace; "" for comments."""
+    """Name an element without its namespace.
+
+    Returns:
+        The local name; "" for comments.
+    """
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""

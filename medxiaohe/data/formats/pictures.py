@@ -1,4 +1,4 @@
-"""Pictures of other people are unpacked for the first time in a child process with limits.
+"""Decode untrusted pictures for the first time in a child process with limits.
 
 A decoder that a file makes crash, loop or grow takes the child with it, and the row is a rejected row. What
 got through is opened in this process later on, by the digest of its bytes: another file under its name is an
@@ -23,7 +23,13 @@ MEMORY_MIB = 512
 
 
 def check(image: ImageRef) -> tuple[int, int]:
-    """Width and height of a picture, once all its pixels have been unpacked.
+    """Decode all pixels of a picture in a child process with limits.
+
+    Args:
+        image: a reference to an image file.
+
+    Returns:
+        Width and height in pixels, of the box where it has one.
 
     Raises:
         DataError: as images.open_image, and Rejected where the decoder dies, takes longer than
@@ -40,7 +46,11 @@ def check(image: ImageRef) -> tuple[int, int]:
 
 
 def prepare() -> None:
-    """Load the decoder before the limits are set."""
+    """Load the decoders before the memory of the child process is limited.
+
+    Raises:
+        MissingExtra: Pillow is not installed.
+    """
     need("PIL", why="opening pictures")
     from PIL import Image
 
@@ -50,7 +60,17 @@ def prepare() -> None:
 def unpacked(
     path: Path, *, frame: int | None, box: list[int] | None, sha256: str
 ) -> Iterator[dict[str, Any]]:
-    """One row: width and height, or the error of images.open_image with the code of its reason."""
+    """Decode all pixels of a picture.
+
+    Args:
+        path: the image file.
+        frame: number of a frame; None: the first.
+        box: left, top, right and bottom in pixels; None: all.
+        sha256: digest that the bytes must have; "": any.
+
+    Yields:
+        One row: {width, height}, or {error, code} of what images.open_image raises.
+    """
     ref = ImageRef(str(path), frame=frame, box=tuple(box) if box else None, sha256=sha256)  # type: ignore[arg-type]
     try:
         opened = images.open_image(ref)

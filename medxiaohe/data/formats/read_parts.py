@@ -1,4 +1,4 @@
-"""A source is read in parts, and what the parts leave is put together: the same rows however it was divided.
+"""Divide sources into parts and join their results: the same rows however a source is divided.
 
 Files of a folder are read in several parts where the reader says that none says anything about another
 (`APART`, the endings of its files) and the source has no limit. An id that two parts have is a row of the
@@ -33,6 +33,8 @@ COUNTED = ("read", "documents", "instructions", "images")
 
 @dataclass(frozen=True)
 class Part:
+    """A source, or some of its files, read as one job."""
+
     source: int  # its number
     files: tuple[str, ...] = ()  # () is all there is
     num_bytes: int = 1
@@ -54,25 +56,41 @@ class Together:
 
     @property
     def read(self) -> int:
+        """Sum the rows that were read of all sources.
+
+        Returns:
+            Number of rows.
+        """
         return sum(int(row["read"]) for row in self.sources.values())
 
-    def add(self, label: str, found: dict[str, Any]) -> None:
+    def add(self, label: str, summary: dict[str, Any]) -> None:
+        """Add the summary of a part.
+
+        Args:
+            label: of its source.
+            summary: as `read.read_part` returns it.
+        """
         row = self.sources.setdefault(label, {**dict.fromkeys(COUNTED, 0), "license": ""})
         for name in COUNTED:
-            row[name] += found["counts"][name]
+            row[name] += summary["counts"][name]
         names = self._licenses.setdefault(label, set())
-        names.update(found["licenses"])
+        names.update(summary["licenses"])
         shown = sorted(names)
         row["license"] = "; ".join(shown[:3]) + (f"; and {len(shown) - 3} more" if len(shown) > 3 else "")
-        self.reasons[label] = self.reasons.get(label) or found["reason"]
-        self.dead.update(found["dead"])
-        self.dropped.update(found["dropped"])
-        self.coverage.update(found["coverage"])
-        self.mentions += found["mentions"]
-        self.written += found["written"]
+        self.reasons[label] = self.reasons.get(label) or summary["reason"]
+        self.dead.update(summary["dead"])
+        self.dropped.update(summary["dropped"])
+        self.coverage.update(summary["coverage"])
+        self.mentions += summary["mentions"]
+        self.written += summary["written"]
 
     def take_back(self, label: str, sample: Sample) -> None:
-        """A sample that was counted is a rejected row after all."""
+        """Subtract a sample that turned out to be a duplicate of one in another part: it is a rejected row.
+
+        Args:
+            label: of its source.
+            sample: as it was counted.
+        """
         self.sources[label]["documents" if sample.is_document else "instructions"] -= 1
         self.sources[label]["images"] -= len(sample.images)
         self.coverage.subtract(sample.entities)
@@ -82,6 +100,15 @@ class Together:
 
 
 def parts(sources: Sequence[Source], part_bytes: int) -> list[Part]:
+    """Divide sources into parts that are read independently.
+
+    Args:
+        sources: of the stage.
+        part_bytes: size at which a part of several files is full.
+
+    Returns:
+        Parts in the order of the sources; one of a source whose files may depend on each other.
+    """
     results = list[Part]()
     for number, source in enumerate(sources):
         names = _apart(source)
@@ -101,7 +128,7 @@ def parts(sources: Sequence[Source], part_bytes: int) -> list[Part]:
 
 
 def _apart(source: Source) -> list[Path]:
-    """The files of a source that may be read without each other."""
+    """List the files of a source that may be read independently."""
     if not source.reader or source.limit or source.path.startswith(("asset:", "hub:")):
         return []
     endings = getattr(sys.modules[plugins.load("readers", source.reader_name).__module__], "APART", ())
@@ -109,11 +136,11 @@ def _apart(source: Source) -> list[Path]:
     try:
         return files.files(path, *endings) if endings and path.is_dir() else []
     except DataError:
-        return []  # said by the reader itself
+        return []  # the reader reports it
 
 
 def _size(source: Source) -> int:
-    """Bytes of a source's files, for the bar; a task or an asset counts as a megabyte."""
+    """Sum the bytes of a source's files, for the progress bar; a task or an asset counts as a megabyte."""
     path = Path(source.path).expanduser()
     if not source.path or not path.exists():
         return 1 << 20
@@ -121,7 +148,14 @@ def _size(source: Source) -> int:
 
 
 def marks(ids: Iterable[str]) -> bytes:
-    """Eight bytes for each id, sorted."""
+    """Hash ids to 64 bits each, to find those that occur twice.
+
+    Args:
+        ids: of samples.
+
+    Returns:
+        Ascending unsigned integers of eight bytes.
+    """
     hashes = (hashlib.blake2b(id.encode("utf-8", "replace"), digest_size=8).digest() for id in ids)
     return array("Q", sorted(int.from_bytes(item, "big") for item in hashes)).tobytes()
 
@@ -133,9 +167,17 @@ def together(
     done: Done,
     mentions_of: Callable[[str], int],
 ) -> Together:
-    """Write samples.jsonl, dead.jsonl and coverage.json of all parts.
+    """Join the parts: write samples.jsonl, dead.jsonl and coverage.json.
 
-    `mentions_of` counts the mentions in a text.
+    Args:
+        stage: the running stage.
+        sources: of the stage.
+        parts: as `parts` divides them.
+        done: folder and summary of each part, in their order.
+        mentions_of: counts the mentions of entities in a text.
+
+    Returns:
+        The counts of all parts; an id that two parts of a source have is a rejected row in the later one.
     """
     folders = [folder for folder, _ in done]
     total, places = Together(mentions_of), list(folders)
@@ -143,19 +185,21 @@ def together(
     for number, part in enumerate(parts):
         numbers.setdefault(part.source, []).append(number)
         total.add(sources[part.source].label, done[number][1])
+    # ids that occur in two parts of a source: candidates by their 64-bit marks, then exactly; the first part
+    # that has one keeps it
     for source, own in numbers.items():
         if len(own) > 1 and (twice := _twice([folders[number] / "ids.bin" for number in own])):
-            known = set[str]()
+            seen = set[str]()
             for number in own:
                 places[number] = stage.work / f"once-{number:06d}"
-                _once(folders[number], places[number], sources[source].label, twice, known, total)
+                _once(folders[number], places[number], sources[source].label, twice, seen, total)
     stage.join(places, "samples.jsonl", "dead.jsonl")
     stage.carry(None, coverage=+total.coverage)
     return total
 
 
 def _twice(paths: Sequence[Path]) -> set[int]:
-    """The marks that are in several files, or several times in one."""
+    """Find the marks that are in several files, or several times in one."""
     result, before = set[int](), -1
     for mark in heapq.merge(*map(_numbers, paths)):
         if mark == before:
@@ -170,13 +214,18 @@ def _numbers(path: Path) -> Iterator[int]:
             yield from array("Q", block)
 
 
-def _once(folder: Path, out: Path, label: str, twice: set[int], known: set[str], total: Together) -> None:
-    """A part without the rows whose ids were read before; these are rejected rows."""
+def _once(folder: Path, out: Path, label: str, twice: set[int], seen: set[str], total: Together) -> None:
+    """Rewrite a part without the rows whose ids were read before; these become rejected rows."""
     letters = list[dict[str, Any]]()
 
     def rows() -> Iterator[Sample]:
+        """Leave out the rows whose ids occurred before; these are appended to `letters`.
+
+        Yields:
+            Samples in the order of the part.
+        """
         for sample in io.read_samples(folder / "samples.jsonl"):
-            if sample.id in known:
+            if sample.id in seen:
                 letter = DeadLetter(
                     sample.id.removeprefix(f"{label}/"), "a sample with this id was read before", "duplicate"
                 )
@@ -184,7 +233,7 @@ def _once(folder: Path, out: Path, label: str, twice: set[int], known: set[str],
                 total.take_back(label, sample)
                 continue
             if array("Q", marks([sample.id]))[0] in twice:
-                known.add(sample.id)
+                seen.add(sample.id)
             yield sample
 
     io.write_jsonl(out / "samples.jsonl", rows())

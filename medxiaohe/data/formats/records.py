@@ -1,8 +1,8 @@
-"""Rows of row-like files as plain objects, each with its place: .jsonl, .json, .csv, .tsv (packed or not) and
-.parquet.
+"""Read the rows of .jsonl, .json, .csv, .tsv (compressed or not) and .parquet files as plain objects, each
+with its place.
 
 A row that is not one is a DeadLetter; what comes after it is still read. JSON is the standard one: no NaN, no
-number too large to keep, no key twice, no half of a surrogate pair (reliability.md section 2).
+number too large to keep, no key twice, no half of a surrogate pair.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from medxiaohe.plugins import nearest
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 MAX_JSON = 64 * 2**20  # bytes of a .json file, which is parsed whole
-PARQUET_MIB = ARROW_MIB = 1024
+PARQUET_MIB = ARROW_MIB = 1024  # memory of the child process that decodes
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
+    """A row of a file with its place."""
+
     where: str  # "name:3"; rows of JSON and CSV are numbered by their line
     row: Mapping[str, Any]
     offset: int | None = None
@@ -38,11 +40,22 @@ class Record:
 def records(
     file: Path, rows: str = "", otherwise: str = "", *, delimiter: str = "", encoding: str = "utf-8"
 ) -> Iterator[Record | DeadLetter]:
-    """`rows` is where the rows stand in a .json file, such as "questions" or "data.items"; "" where it is a
-    list or an object of rows.
+    """Read the rows of a file as plain objects.
 
-    `otherwise` is the ending to assume when the name has none that is known. `delimiter` between the columns
-    of a text table: "" looks at its first lines. `encoding` of the text, as Python names it.
+    Args:
+        file: .jsonl, .json, .csv, .tsv, .txt (plain or compressed) or .parquet.
+        rows: key of the rows in a .json file, such as "questions" or "data.items"; "" where it is a list
+            or an object of rows.
+        otherwise: ending to assume when the name has none that is known.
+        delimiter: between the columns of a text table; "": guessed from its first lines.
+        encoding: of the text, as Python names it.
+
+    Yields:
+        Records; a row that is damaged is a DeadLetter.
+
+    Raises:
+        Rejected: a file that cannot be read as a whole, or of a format that is not known.
+        ConfigError: Python knows no such encoding.
     """
     kind = Path(file.name.removesuffix(file.suffix)).suffix if file.suffix in PACKED else file.suffix
     if kind.lower() not in (*ENDINGS, ".txt"):
@@ -66,7 +79,18 @@ def records(
 
 
 def parsed(text: str, most: int = 0) -> Any:
-    """Standard JSON, or Rejected with the code of what is wrong; `most` as `bounded_json.check` takes it."""
+    """Parse standard JSON (RFC 8259): no NaN, no infinite number, no key twice, no half of a surrogate pair.
+
+    Args:
+        text: JSON.
+        most: number of lists and objects, as io.bounded_json.check takes it.
+
+    Returns:
+        The value.
+
+    Raises:
+        Rejected: json, not_finite, surrogate, too_deep or bomb.
+    """
     try:
         bounded_json.check(text, most)
         value = json.loads(text, parse_constant=_constant, parse_float=_float, object_pairs_hook=_once)
@@ -114,8 +138,8 @@ def _jsonl(file: Path, encoding: str) -> Iterator[Record | DeadLetter]:
                     raise Rejected("json", f"a row must be a JSON object, not {type(row).__name__}")
                 yield Record(location, row, line.offset, line.text)
             except Rejected as error:
-                place = line.offset + (error.offset or 0)
-                yield files.rejected(location, Rejected(error.code, str(error), place), line.text)
+                offset = line.offset + (error.offset or 0)
+                yield files.rejected(location, Rejected(error.code, str(error), offset), line.text)
 
 
 def _json(file: Path, rows: str, encoding: str) -> Iterator[Record | DeadLetter]:
@@ -147,14 +171,19 @@ def _json(file: Path, rows: str, encoding: str) -> Iterator[Record | DeadLetter]
 
 def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLetter]:
     letters: list[DeadLetter] = []
-    place = {"number": 1, "offset": 0}
+    position = {"number": 1, "offset": 0}
 
     def texts() -> Iterator[str]:
+        """Read the lines of the table and note the place of the last one.
+
+        Yields:
+            Lines with their line breaks; damaged ones are appended to `letters`.
+        """
         for line in files.lines(file, encoding):
             if isinstance(line, DeadLetter):
                 letters.append(line)
                 continue
-            place.update(number=line.number, offset=line.offset)
+            position.update(number=line.number, offset=line.offset)
             yield line.text + "\n"
 
     csv.field_size_limit(files.MAX_LINES_LONG)
@@ -164,12 +193,12 @@ def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLet
         file.name.partition(".")[0],
     )
     while True:
-        before = dict(place)
+        before = dict(position)
         try:
             row = next(table, None)
         except csv.Error as error:
             yield DeadLetter(
-                f"{name}:{place['number']}",
+                f"{name}:{position['number']}",
                 f"not a row of the table: {error}",
                 "row",
                 offset=before["offset"],
@@ -187,10 +216,10 @@ def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLet
                 )
         elif row and len(row) != len(header):
             text = f"{len(row)} columns, but the head of the table has {len(header)}"
-            yield DeadLetter(f"{name}:{place['number']}", text, "row", offset=before["offset"])
+            yield DeadLetter(f"{name}:{position['number']}", text, "row", offset=before["offset"])
         elif row:
             yield Record(
-                f"{name}:{place['number']}",
+                f"{name}:{position['number']}",
                 dict(zip(header, row, strict=True)),
                 before["offset"],
                 delimiter.join(row),
@@ -198,22 +227,39 @@ def _csv(file: Path, delimiter: str, encoding: str) -> Iterator[Record | DeadLet
 
 
 def at(value: Any, path: str) -> Any:
-    """The value at "a.b.0": keys of objects, places of lists. Rejected, with the nearest key, when there is
-    none."""
+    """Look up a value by its path: keys of objects, and indices of lists from 0.
+
+    Args:
+        value: a JSON value.
+        path: such as "a.b.0".
+
+    Returns:
+        The value there.
+
+    Raises:
+        Rejected: row, with the nearest key, for a path that does not exist.
+    """
     for step in path.split("."):
         if isinstance(value, Mapping) and step in value:
             value = value[step]
         elif isinstance(value, (list, tuple)) and step.isdigit() and int(step) < len(value):
             value = value[int(step)]
         else:
-            known = list(map(str, value))[:40] if isinstance(value, Mapping) else []
-            seen = f": the columns are {', '.join(known)[:200]}" if known else ""
-            raise Rejected("row", f"no column {step!r} (of {path!r}){nearest(step, known)}{seen}")
+            keys = list(map(str, value))[:40] if isinstance(value, Mapping) else []
+            seen = f": the columns are {', '.join(keys)[:200]}" if keys else ""
+            raise Rejected("row", f"no column {step!r} (of {path!r}){nearest(step, keys)}{seen}")
     return value
 
 
 def as_text(value: Any) -> str:
-    """A cell as text; a list is one entry a line."""
+    """Convert a cell to text.
+
+    Args:
+        value: a JSON value; an object becomes JSON, a list one entry a line.
+
+    Returns:
+        The text; "" for None.
+    """
     if value is None:
         return ""
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Rows of any layout become samples: chats, prompts with completions, questions with answers, documents.
+"""Convert rows of any layout to samples: chats, prompts with completions, questions with answers, documents.
 
 One set of options for all readers of rows, and one order in which a row is understood:
 
@@ -35,7 +35,7 @@ class RowOptions:
         split: for rows that state none.
         license: for rows that state none.
         keep: columns that are copied to `Sample.meta`.
-        allow_outside: folders beside the data's own from which rows may name images.
+        allow_outside: further folders, outside of the data's own, in which rows may name images.
     """
 
     columns: Mapping[str, Any] | None = None
@@ -51,11 +51,25 @@ class RowOptions:
         object.__setattr__(self, "columns", normalised(self.columns))
 
     def image_root(self, folder: Path) -> Path:
-        """What relative image paths start from, for a data file in `folder`."""
+        """Resolve the folder where relative image paths start.
+
+        Args:
+            folder: of the data file.
+
+        Returns:
+            `images` from there, or `folder`.
+        """
         return folder / Path(self.images).expanduser() if self.images else folder
 
     def confined(self, path: Path | None) -> io.Confined:
-        """The folders that rows of `path` may name files in, the root of the images among them."""
+        """List the folders in which rows may name files, the root of the images among them.
+
+        Args:
+            path: a data file or folder; None: `allow_outside` alone.
+
+        Returns:
+            The folders.
+        """
         if path is None:
             return io.confined(None, self.allow_outside)
         folder = path if path.is_dir() else path.parent
@@ -64,20 +78,23 @@ class RowOptions:
 
 
 def sample_of(record: Record, folder: Path, options: RowOptions, within: io.Confined) -> Sample | DeadLetter:
-    """The sample of a row, or why it is none.
+    """Convert a row to a sample.
 
     Args:
         record: the row with its position.
         folder: the folder of the data file.
         options: how rows become samples.
         within: the folders that the row may name images in.
+
+    Returns:
+        The sample, or the rejected row with the reason.
     """
     try:
-        made = understood(record.row, options)
+        converted = understood(record.row, options)
         for key, value in (("license", options.license), ("split", options.split)):
-            if value and not made.get(key):
-                made[key] = value
-        sample = chat.sample(made, options.image_root(folder), record.where, within)
+            if value and not converted.get(key):
+                converted[key] = value
+        sample = chat.sample(converted, options.image_root(folder), record.where, within)
         if options.keep:
             sample = io.lifted(replace(sample, meta={key: at(record.row, key) for key in options.keep}))
         return sample
@@ -86,35 +103,55 @@ def sample_of(record: Record, folder: Path, options: RowOptions, within: io.Conf
 
 
 def understood(row: Mapping[str, Any], options: RowOptions) -> dict[str, Any]:
-    """A row in the layout of `messages`.
+    """Convert a row of any layout to a chat layout: by `columns`, by its own layout, or by usual names of
+    columns.
+
+    Args:
+        row: a JSON object.
+        options: how rows become samples.
+
+    Returns:
+        A row in one of chat.LAYOUTS.
 
     Raises:
-        Rejected: the row is in another layout than the only one allowed, or says no text.
+        Rejected: the row is in another layout than the only one allowed, or has no text.
     """
     if options.columns:
         return chat_row(row, options.columns, options.first_index)
-    found = chat.layout(row)
+    layout = chat.layout(row)
     if options.layout and options.layout != "table":
         if chat.LAYOUTS[options.layout] not in row:
             key = chat.LAYOUTS[options.layout]
-            raise Rejected("row", f"no `{key}`" + (f": the row is in the layout of {found}" if found else ""))
+            raise Rejected(
+                "row", f"no `{key}`" + (f": the row is in the layout of {layout}" if layout else "")
+            )
         return dict(row)
-    if options.layout != "table" and found and found != "document":
+    if options.layout != "table" and layout and layout != "document":
         return dict(row)
     names = usual(row)
-    if found == "document" and not ("user" in names and {"assistant", "answer_index"} & names.keys()):
+    if layout == "document" and not ("user" in names and {"assistant", "answer_index"} & names.keys()):
         return dict(row)
     return {**chat_row(row, names, options.first_index), **_own_keys(row)}
 
 
 def _own_keys(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row of ours states beside its text."""
+    """Select `source` and `meta` of a row in our own layout."""
     return {key: row[key] for key in ("source", "meta") if isinstance(row.get(key), (str, Mapping))}
 
 
 def samples(
     records: Iterator[Record | DeadLetter], folder: Path, options: RowOptions, within: io.Confined
 ) -> Iterator[Sample | DeadLetter]:
-    """The samples of all rows of a file."""
+    """Convert all rows of a file to samples.
+
+    Args:
+        records: of records.py.
+        folder: of the data file.
+        options: how rows become samples.
+        within: folders that rows may name images in.
+
+    Yields:
+        Samples; a row that cannot be converted is a DeadLetter.
+    """
     for record in records:
         yield record if isinstance(record, DeadLetter) else sample_of(record, folder, options, within)

@@ -1,12 +1,11 @@
-"""Decoders that hostile files could kill or bloat run in a child process with limits, and answer in lines of
-JSON.
+"""Run decoders in a child process with limits, for files that could crash or bloat them; the child answers in
+lines of JSON.
 
     for row in decode("medxiaohe.data.formats.decode_dicom:frames", file, max_frames=8): ...
 
 The child is kept from file to file (a fresh one costs a tenth of a second, a kept one milliseconds). It may
 use `memory_mib` in all, and `seconds` from one row to the next; past either, or when it dies, the caller gets
-`Rejected` with the code too_large, time or crash, and the next file gets a new child (reliability.md section
-2: 300 MiB and 5 s).
+`Rejected` with the code too_large, time or crash, and the next file gets a new child (docs/reliability.md).
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from medxiaohe import threads
 from medxiaohe.data.readers import CODES, Rejected
 from medxiaohe.errors import MissingExtra
 
+# memory of a child; seconds from row to row, and more for the imports of a fresh child
 MEMORY_MIB, SECONDS, START_SECONDS = 300, 5.0, 120.0
 MAX_ROW = 64 * 2**20  # bytes of one answer
 _children: dict[tuple[int, str, int], _Child] = {}
@@ -37,8 +37,23 @@ _children: dict[tuple[int, str, int], _Child] = {}
 def decode(
     function: str, path: Path, *, memory_mib: int = MEMORY_MIB, seconds: float = SECONDS, **options: Any
 ) -> Iterator[dict[str, Any]]:
-    """The rows that `function(path, **options)` yields, made in a child process; Rejected or MissingExtra as
-    it raises them."""
+    """Run a decoder in a child process with limits.
+
+    Args:
+        function: "module:name" of a generator of JSON objects; `prepare` of its module is called first.
+        path: the file, first argument of the function.
+        memory_mib: that the child may use, in MiB.
+        seconds: at most, from one row to the next.
+        options: further arguments of the function.
+
+    Yields:
+        The rows of the function.
+
+    Raises:
+        Rejected: too_large, time or crash past the limits, else the code that the function raises; format
+            for any other error of it.
+        MissingExtra: the decoder needs a package that is not installed.
+    """
     child = _child(function, memory_mib)
     done = False
     try:
@@ -93,9 +108,22 @@ class _Child:
 
     @property
     def alive(self) -> bool:
+        """Tell whether the child runs and belongs to this process.
+
+        Returns:
+            False after it ended, and in a forked process.
+        """
         return self._owner == os.getpid() and self._process.poll() is None
 
     def ask(self, request: dict[str, Any]) -> None:
+        """Send a request.
+
+        Args:
+            request: {"path", "options"}.
+
+        Raises:
+            Rejected: crash, if the child has ended.
+        """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -104,7 +132,17 @@ class _Child:
             raise Rejected("crash", f"the decoder died: {error}") from error
 
     def answer(self, seconds: float) -> dict[str, Any]:
-        """The next line; the wait of a fresh child is longer by its start."""
+        """Wait for the next line of the child; a fresh child gets START_SECONDS more.
+
+        Args:
+            seconds: to wait.
+
+        Returns:
+            {"row"}, {"end"}, {"code", "message", "offset"} or {"missing_extra"}.
+
+        Raises:
+            Rejected: time, crash or too_large.
+        """
         assert self._process.stdout is not None
         deadline = time.monotonic() + seconds + (START_SECONDS if self._fresh else 0)
         while b"\n" not in self._buffer:
@@ -128,6 +166,7 @@ class _Child:
         return answer
 
     def stop(self) -> None:
+        """Kill the child; a forked process leaves the child of its parent alone."""
         atexit.unregister(self.stop)
         if self._owner != os.getpid():
             return  # a forked process does not end the child of its parent
@@ -187,13 +226,14 @@ def _serve(function: str, memory_mib: int) -> None:
             say({"code": "too_deep", "message": "nested deeper than any real file"})
         # a decoder may raise anything at all: AttributeError, struct.error, KeyError
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-            say({"code": "format", "message": f"not readable: {' '.join(said.split())[:200]}"})
+            message = f"{type(error).__name__}: {error}"
+            say({"code": "format", "message": f"not readable: {' '.join(message.split())[:200]}"})
 
 
 def _limit(memory_mib: int) -> None:
-    """Writable memory may grow until all that is resident reaches the limit; RLIMIT_AS would count mapped
-    libraries too."""
+    """Limit writable memory so that all resident memory stays below the limit; RLIMIT_AS would count mapped
+    libraries too.
+    """
     import resource
 
     if not os.path.exists("/proc/self/status"):  # not Linux: only the time is limited
@@ -204,6 +244,7 @@ def _limit(memory_mib: int) -> None:
             for key, _, value in (line.partition(":") for line in file)
             if key in ("VmData", "VmRSS")
         }
+    # RLIMIT_DATA counts reserved memory: what is reserved now, plus what may become resident, 32 MiB at least
     limit = now["VmData"] + max(memory_mib * 2**20 - now["VmRSS"], 32 * 2**20)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -14,7 +14,7 @@ DELIMITERS = (",", ";", "\t", "|")
 # encodings before UTF-8 of the languages that scoring reads, the likeliest first
 LEGACY = ("cp1252", "gb18030", "big5", "shift_jis", "cp949", "cp1250", "cp1251")
 SAME_CHAOS = 0.02  # charset-normalizer's share of unlikely characters, 0 to 1
-HEAD_BYTES, HEAD_ROWS = 64 * 1024, 50
+HEAD_BYTES, HEAD_ROWS = 64 * 1024, 50  # bytes and rows from which delimiter and encoding are guessed
 MARKS = {  # byte-order mark -> encoding
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -25,7 +25,15 @@ MARKS = {  # byte-order mark -> encoding
 
 
 def head(file: Path, size: int = HEAD_BYTES) -> bytes:
-    """The first bytes of a file, unpacked; b"" where it cannot be read."""
+    """Read the first bytes of a file, unpacked.
+
+    Args:
+        file: plain or compressed.
+        size: number of bytes.
+
+    Returns:
+        At most `size` bytes; b"" for a file that cannot be read.
+    """
     try:
         with opened(file) as source:
             return source.read(size)
@@ -34,15 +42,18 @@ def head(file: Path, size: int = HEAD_BYTES) -> bytes:
 
 
 def delimiter(file: Path, default: str, encoding: str = "utf-8") -> str:
-    """The delimiter of a text table.
+    """Guess the delimiter of a text table.
 
-    The `default` of its ending is kept where the first rows have at least two columns with it, all as many.
+    The `default` of its ending stays where the first rows have at least two columns with it, all as many.
     Otherwise the delimiter with which they do, the most columns first.
 
     Args:
         file: a .csv, .tsv or .txt file, compressed or not.
         default: what the ending of its name promises.
         encoding: of the text, as Python names it.
+
+    Returns:
+        One of DELIMITERS.
     """
     text = head(file).decode(encoding, "replace").removeprefix("\ufeff")
     lines = text.splitlines()
@@ -56,7 +67,7 @@ def delimiter(file: Path, default: str, encoding: str = "utf-8") -> str:
 
 
 def _width(lines: list[str], mark: str) -> int:
-    """How many columns all of the first rows have; 0 where they differ."""
+    """Count the columns that all of the first rows have; 0 where they differ."""
     try:
         rows = [row for row in islice(csv.reader(lines, delimiter=mark), HEAD_ROWS) if row]
     except csv.Error:
@@ -66,10 +77,16 @@ def _width(lines: list[str], mark: str) -> int:
 
 
 def encoding(file: Path) -> str:
-    """The character encoding of a text file: UTF-8 where its first bytes are, else the likeliest one.
+    """Guess the character encoding of a text file from its first HEAD_BYTES bytes.
 
-    A byte-order mark decides; what is not UTF-8 is left to charset-normalizer, which compares how much each
-    encoding's text looks like a language.
+    A byte-order mark decides, then whether the bytes are UTF-8; the rest is left to charset-normalizer, which
+    compares how much each encoding's text looks like a language.
+
+    Args:
+        file: plain or compressed.
+
+    Returns:
+        The name of the encoding, as Python knows it.
     """
     data = head(file)
     for mark, name in MARKS.items():
@@ -91,7 +108,13 @@ def encoding(file: Path) -> str:
 
 
 def known(encoding: str) -> str:
-    """The encoding itself.
+    """Check that Python knows a text encoding.
+
+    Args:
+        encoding: its name.
+
+    Returns:
+        The name.
 
     Raises:
         ConfigError: Python knows no text encoding of that name.

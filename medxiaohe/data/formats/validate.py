@@ -1,4 +1,4 @@
-"""What is wrong with data before anything is trained on it: every problem with the row it stands in.
+"""Validate data before anything is trained on it: list every problem with the row that has it.
 
     report = check(path, "chat_jsonl")
 
@@ -46,6 +46,8 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Problem:
+    """One thing that is wrong with a row."""
+
     where: str
     code: str
     reason: str
@@ -53,6 +55,8 @@ class Problem:
 
 @dataclass
 class Report:
+    """Counts and problems of a file or folder."""
+
     reader: str
     path: str
     read: int = 0
@@ -64,10 +68,17 @@ class Report:
     options: dict[str, Any] = field(default_factory=dict)  # of the reader, as guessed or given
     notes: tuple[str, ...] = ()  # what the guess saw
 
-    def add(self, where: str, code: str, reason: str) -> None:
+    def add(self, location: str, code: str, reason: str) -> None:
+        """Count a problem, and list it if there are fewer than MAX_PROBLEMS.
+
+        Args:
+            location: file and row, or the id of the row.
+            code: by which problems are counted.
+            reason: in words.
+        """
         self.counts[code] += 1
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(where, code, reason))
+            self.problems.append(Problem(location, code, reason))
 
 
 def check(
@@ -78,24 +89,30 @@ def check(
     *,
     read: Callable[..., Iterable[Sample | DeadLetter]] | None = None,
 ) -> Report:
-    """Read all of it (or the first `limit` rows), decode every image once, and keep what is wrong.
+    """Validate data: read it, decode every image once, and report what is wrong.
 
     Args:
         path: a file or folder.
-        reader: the name of what reads it.
+        reader: the name of its reader.
         options: of the reader.
-        limit: look at no more rows than that.
-        read: what reads it, for rows that no reader of that name reads.
+        limit: number of rows that are read at most; None: all.
+        read: reads the path instead, for rows that no reader of that name reads.
+
+    Returns:
+        Problems by code with their rows, and one good sample.
+
+    Raises:
+        ConfigError: the reader has no option of a name in `options`.
     """
-    read, given = read or plugins.load("readers", reader), dict(options or {})
+    read, arguments = read or plugins.load("readers", reader), dict(options or {})
     parameters = inspect.signature(read).parameters
-    for key in given:
+    for key in arguments:
         if key not in parameters:
             raise ConfigError(f"reader {reader} has no option {key!r}{plugins.nearest(key, parameters)}")
     if "bad_rows" in parameters:
-        given["bad_rows"] = "skip"
+        arguments["bad_rows"] = "skip"
     report, ids, opened = Report(reader, str(path)), dict[str, str](), dict[str, str]()
-    for row in track(read(path, **given), f"check {path.name}", limit):
+    for row in track(read(path, **arguments), f"check {path.name}", limit):
         report.read += 1
         if isinstance(row, DeadLetter):
             report.add(row.where, row.code, row.reason)
@@ -104,8 +121,8 @@ def check(
         if limit and report.read >= limit:
             break
     if reader in ROW_READERS:
-        for where, reason in drift(path, given):
-            report.add(where, "drift", reason)
+        for location, reason in drift(path, arguments):
+            report.add(location, "drift", reason)
     if not report.read:
         report.add(path.name, "empty", "there are no rows")
     return report
@@ -147,7 +164,7 @@ def _wrong(image: ImageRef) -> str:
 
 
 def _file(image: ImageRef) -> ImageRef:
-    """What is inside the data file is looked at as the read stage keeps it."""
+    """Resolve the reference to an image; one inside the data file is stored as the read stage does."""
     from medxiaohe.data.formats.embedded_images import unpacked
 
     return replace(image, uri=unpacked(image.uri)) if image.uri.startswith("data:") else image
@@ -158,8 +175,9 @@ def _short(image: ImageRef) -> str:
 
 
 def _shown(sample: Sample) -> dict[str, Any]:
-    """A sample as training will see it: roles, texts cut short, and the size and mean brightness of the
-    decoded pixels."""
+    """Describe a sample as training sees it: roles, texts cut short, and the size and mean brightness of the
+    decoded pixels.
+    """
     messages = [
         {
             "role": m.role,
@@ -179,16 +197,24 @@ def _shown(sample: Sample) -> dict[str, Any]:
                 "mean": round(sum(grey) / 256),
             }
         )
-    said = {"target": sample.target, "license": sample.license, "split": sample.split}
-    return {"id": sample.id, "messages": messages, **said, "images": pixels}
+    labels = {"target": sample.target, "license": sample.license, "split": sample.split}
+    return {"id": sample.id, "messages": messages, **labels, "images": pixels}
 
 
 # ---- columns that change their type -------------------------------------------------------------------
 
 
 def drift(path: Path, options: Mapping[str, Any] | None = None) -> Iterator[tuple[str, str]]:
-    """(row, what changed): the first row in which a column has another type than in the rows before; each
-    change once. Columns that a chat layout allows in two types (`EITHER`) may change."""
+    """Find columns whose type changes from row to row; those that a chat layout allows in two types (EITHER)
+    may.
+
+    Args:
+        path: a file of rows, or a folder of them.
+        options: of the reader: `delimiter`, `encoding` and `rows` count.
+
+    Yields:
+        The row and what changed; each change of a file once.
+    """
     options = options or {}
     text = {key: str(options[key]) for key in ("delimiter", "encoding") if options.get(key)}
     if path.is_dir():
@@ -197,12 +223,12 @@ def drift(path: Path, options: Mapping[str, Any] | None = None) -> Iterator[tupl
         results = [path]
     for file in results:
         types: dict[str, tuple[str, str]] = {}
-        said = set[tuple[str, str]]()
+        reported = set[tuple[str, str]]()
         try:
             for record in records(file, str(options.get("rows", "")), otherwise=".jsonl", **text):
                 if isinstance(record, Record):
-                    yield from _changes(record, types, said)
-        except DataError:  # the reader has said so already
+                    yield from _changes(record, types, reported)
+        except DataError:  # the reader has reported it already
             continue
 
 
@@ -211,18 +237,18 @@ def _is_table(file: Path) -> bool:
 
 
 def _changes(
-    record: Record, types: dict[str, tuple[str, str]], said: set[tuple[str, str]]
+    record: Record, types: dict[str, tuple[str, str]], reported: set[tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
-    for place, kind in _types(record.row, ""):
-        if place.startswith(EITHER):
+    for column, kind in _types(record.row, ""):
+        if column.startswith(EITHER):
             continue
-        first, where = types.setdefault(place, (kind, record.where))
-        if kind != first and (place, kind) not in said:
-            said.add((place, kind))
-            yield record.where, f"{place} is {kind} here, {first} in row {where}"
+        first, location = types.setdefault(column, (kind, record.where))
+        if kind != first and (column, kind) not in reported:
+            reported.add((column, kind))
+            yield record.where, f"{column} is {kind} here, {first} in row {location}"
 
 
-def _types(value: Any, place: str) -> Iterator[tuple[str, str]]:
+def _types(value: Any, column: str) -> Iterator[tuple[str, str]]:
     if value is None:
         return
     kind = {
@@ -233,11 +259,11 @@ def _types(value: Any, place: str) -> Iterator[tuple[str, str]]:
         dict: "an object",
         list: "a list",
     }.get(type(value))
-    if place:
-        yield place, kind or type(value).__name__
+    if column:
+        yield column, kind or type(value).__name__
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _types(item, f"{place}.{key}" if place else str(key))
+            yield from _types(item, f"{column}.{key}" if column else str(key))
     elif isinstance(value, list):
         for item in value:
-            yield from _types(item, f"{place}[]")
+            yield from _types(item, f"{column}[]")

@@ -17,11 +17,15 @@ NIFTI = (".nii", ".nii.gz")
 
 
 def picture(path: Path) -> ImageRef:
-    """The image of a file: itself, or a PNG of the middle of a DICOM or NIfTI file.
+    """Convert the file that a row names as its image: a PNG of the middle frame or slice of a DICOM or NIfTI
+    file, any other file unchanged.
 
     Args:
-        path: an image file of any format; a DICOM or NIfTI file is known by its ending, so that no file is
-            opened for rows that are only counted.
+        path: an image file of any format; a DICOM or NIfTI file is known by its ending, so that no file
+            is opened for rows that are only counted.
+
+    Returns:
+        A reference to the image.
 
     Raises:
         Rejected: a damaged file, or identifying text burned into its pixels.
@@ -41,5 +45,5 @@ def picture(path: Path) -> ImageRef:
     else:
         options = {"folder": folder, "plane": "axial", "preset": "auto", "modality": "", "max_slices": 1}
         rows = list(decode("medxiaohe.data.formats.decode_nifti:slices", path, volume=0, **options))
-    kept = rows[0]["picture"]
-    return ImageRef(kept["path"], sha256=kept["sha256"])
+    saved = rows[0]["picture"]
+    return ImageRef(saved["path"], sha256=saved["sha256"])

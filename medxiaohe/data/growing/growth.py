@@ -1,5 +1,5 @@
-"""New entities on their way into a tree: concepts, drop rules, kinds, parents, conflicts, merging
-(MedXIAOHE); for data.attach."""
+"""Attach new entities to a tree: cluster concepts, apply drop rules, classify kinds, rank parents, resolve
+conflicts, merge (MedXIAOHE); for data.attach."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ FOLDS, NUM_QUERIES = 2, 1500
 
 @dataclass(frozen=True)
 class Rules:
+    """The rules by which new entities are kept or dropped."""
+
     kinds: tuple[str, ...]  # that new entities may have
     min_mentions: int
     min_entities: int
@@ -36,7 +38,7 @@ class Rules:
 
 
 class Growth:
-    """New entities on their way into the tree; every one ends in `attached`, `merges` or `dropped`."""
+    """Attaches new entities to the tree; each of them ends in `attached`, `merges` or `dropped`."""
 
     def __init__(
         self, rules: Rules, tree: Tree, passages: Mapping[str, Passage], near: Embedder | None, names: Finder
@@ -54,57 +56,72 @@ class Growth:
         self.rulings: list[dict[str, Any]] = []
         self.known = 0
 
-    def concepts(self, found: Sequence[Found]) -> None:
-        """Spellings to concepts, without those that the tree has; the drop rules; a kind for each."""
-        new = [item for item in found if not self._is_known(item.surface)]
-        self.known = len(found) - len(new)
-        kept, rare = grow.often_enough(
+    def concepts(self, spans: Sequence[Found]) -> None:
+        """Cluster spellings to concepts, without names that the tree has; apply the drop rules; classify each
+        into a kind.
+
+        Args:
+            spans: of entities in the passages.
+        """
+        # spans whose name the tree lacks, as concepts: spellings and abbreviations of one entity together
+        new = [item for item in spans if not self._is_known(item.surface)]
+        self.known = len(spans) - len(new)
+        frequent, rare = grow.often_enough(
             cluster.concepts(new, self._definitions(), self.near), self.rules.min_mentions
         )
         self.dropped += rare
         # by letters: better here than MiniLM (benchmarks/entity_literature.py)
         typer = Typer(self.tree, kinds=self.rules.kinds)
         results: list[Entity] = []
-        for concept, typed in zip(kept, typer.types([concept.name for concept in kept]), strict=True):
-            one = grow.entity(
+        for concept, typed in zip(frequent, typer.types([concept.name for concept in frequent]), strict=True):
+            entity = grow.entity(
                 concept, concept.type or typed.kind, self.passages, self._said(concept.mentions)
             )
-            if one.id in self.tree or one.id in self.mentions:
+            if entity.id in self.tree or entity.id in self.mentions:
                 self.dropped.append(
                     {
-                        "name": one.name,
-                        "type": one.kind,
+                        "name": entity.name,
+                        "type": entity.kind,
                         "mentions": len(concept.mentions),
                         "reason": "known already",
                     }
                 )
                 continue
-            results.append(one)
-            self.mentions[one.id], self.claimed[one.id], self.typed[one.id] = (
+            results.append(entity)
+            self.mentions[entity.id], self.claimed[entity.id], self.typed[entity.id] = (
                 concept.mentions,
                 concept.type,
                 typed,
             )
-        counts = {id: len(found) for id, found in self.mentions.items()}
+        # drop kinds of which too few entities are mentioned often enough, those of the tree counted in
+        counts = {id: len(mentions) for id, mentions in self.mentions.items()}
         results, few = grow.held_types(results, self._seen(), counts, self.rules.min_entities)
         self.dropped += few
         self.entities = {item.id: item for item in results}
 
     def attach(self, model: Model | None) -> None:
+        """Find parents for the new entities; drop those that get none, and merge near names below one parent.
+
+        Args:
+            model: rules on conflicts; None: they stay undecided, and their entities are dropped.
+        """
+        # conflicts of kind first: the parents of an entity are ranked among nodes of its kind
         for item in self.entities.values():
             if conflict := conflicts.of_kind(item, self.claimed[item.id], self.typed[item.id]):
                 self.conflicts.append(conflict)
         self._rule(self.conflicts, model)
+        # then conflicts of place, of entities whose kind is settled
         rankings = self._rankings()
         open_ = {row["id"] for row in self.rulings if row["status"] == "undecided"}
-        asked = [
+        detected = [
             conflicts.of_place(self.entities[id], ranking, self.tree)
             for id, ranking in rankings.items()
             if id not in open_
         ]
-        self.conflicts += (new := [conflict for conflict in asked if conflict])
+        self.conflicts += (new := [conflict for conflict in detected if conflict])
         self._rule(new, model)
         open_ = {row["id"] for row in self.rulings if row["status"] == "undecided"}
+        # parents of what no ruling decided: another new entity by name, else those that score enough
         self._below_new_ones(rankings, open_)
         for id in list(self.entities):
             if id in open_:
@@ -126,7 +143,7 @@ class Growth:
         self._merge_layers()
 
     def _is_known(self, surface: str) -> bool:
-        """Whether the whole surface is a name of the tree, as the linker finds it."""
+        """Tell whether the whole surface is a name of the tree, as the linker finds it."""
         return any(m.start == 0 and m.end == len(surface) for m in self.names.find(surface))
 
     def _definitions(self) -> dict[str, Counter[str]]:
@@ -139,45 +156,47 @@ class Growth:
         return result
 
     def _said(self, mentions: Sequence[Found]) -> str:
-        """The first thing that a passage says the concept is."""
+        """Find the first statement of a passage of what the concept is."""
         return next(
             (
-                said
+                phrase
                 for mention in mentions
-                if (said := said_to_be(self.passages[mention.passage].text, mention.end))
+                if (phrase := said_to_be(self.passages[mention.passage].text, mention.end))
             ),
             "",
         )
 
     def _seen(self) -> Counter[str]:
-        """Of each kind, how many entities of the tree the passages mention often enough: they hold their type
-        too."""
+        """Count, for each kind, the entities of the tree that the passages mention often enough: they count
+        for their kind too.
+        """
         count = Counter(m.entity for p in self.passages.values() for m in self.names.find(p.text))
         return Counter(self.tree.entities[id].kind for id, n in count.items() if n >= self.rules.min_mentions)
 
     def _rankings(self) -> dict[str, list[Parent]]:
         result: dict[str, list[Parent]] = {}
         for kind in sorted({item.kind for item in self.entities.values()}):
+            # the ranker of a kind is fitted on nodes of the tree that are taken out and put back
             nodes = [entity for entity in self.tree.entities.values() if entity.kind == kind]
-            asked = [item for item in self.entities.values() if item.kind == kind]
+            queries = [item for item in self.entities.values() if item.kind == kind]
             if sum(bool(entity.parents) for entity in nodes) < ENOUGH_TO_LEARN:
                 continue
             ranker = fit(nodes, self.near, folds=FOLDS, num_queries=NUM_QUERIES)
-            ranked = ranker.rank(Skeleton(nodes, self.near), asked)
-            result |= {one.id: ranking for one, ranking in zip(asked, ranked, strict=True)}
+            ranked = ranker.rank(Skeleton(nodes, self.near), queries)
+            result |= {query.id: ranking for query, ranking in zip(queries, ranked, strict=True)}
         return result
 
-    def _rule(self, asked: Sequence[conflicts.Conflict], model: Model | None) -> None:
-        if not asked:
+    def _rule(self, pending: Sequence[conflicts.Conflict], model: Model | None) -> None:
+        if not pending:
             return
         if model is None:
             none = {"status": "undecided", "why": "no model was given to rule", "decision": None}
             self.rulings += [
                 {"id": c.entity, "name": c.name, "conflict": c.kind, "question": c.question, **none}
-                for c in asked
+                for c in pending
             ]
             return
-        for ruling in rule(asked, model, library(list(self.passages.values()), self.tree)):
+        for ruling in rule(pending, model, library(list(self.passages.values()), self.tree)):
             self.rulings.append(ruling)
             if ruling["status"] == "decided":
                 self._obey(ruling["id"], ruling["decision"])
@@ -194,8 +213,9 @@ class Growth:
             ]
 
     def _below_new_ones(self, rankings: Mapping[str, Sequence[Parent]], open_: set[str]) -> None:
-        """A new entity below another new one, where no node of the tree is likelier than not and the names
-        say so."""
+        """Place a new entity below another new one, where the names say so and no node of the tree has a name
+        that says so.
+        """
         usable = [item for item in self.entities.values() if item.id not in open_]
         for id, (parent, why) in grow.below_new_ones(usable).items():
             if (
@@ -206,7 +226,7 @@ class Growth:
                 self.parents[id], self.decided_by[id] = [Parent(parent, 1.0, why)], "name of a new entity"
 
     def _drop_orphans(self) -> None:
-        """What hangs below a new entity that is not attached cannot be either."""
+        """Drop entities below a new entity that is not attached."""
 
         def is_lost(parents: Sequence[Parent]) -> bool:
             return any(parent.id not in self.tree and parent.id not in self.parents for parent in parents)
@@ -219,39 +239,53 @@ class Growth:
     def _merge_layers(self) -> None:
         ids = sorted(self.parents)
         names = [self.entities[id].name for id in ids]
+        # new entities below one parent are merged where the similarity of their names is at most 0.05 below
+        # that of spellings of one concept
         least = cluster.LEAST[self.near is not None] - 0.05
         may = {
             (min(ids[a], ids[b]), max(ids[a], ids[b])) for a, b in cluster.near_pairs(names, self.near, least)
         }
         places = {id: [parent.id for parent in parents] for id, parents in self.parents.items()}
-        for merged, kept in grow.merged_by_layer(places, self.entities, may).items():
-            self.entities[kept] = grow.joined(self.entities[kept], self.entities[merged])
-            self.mentions[kept] = [*self.mentions[kept], *self.mentions[merged]]
+        for merged, target in grow.merged_by_layer(places, self.entities, may).items():
+            self.entities[target] = grow.joined(self.entities[target], self.entities[merged])
+            self.mentions[target] = [*self.mentions[target], *self.mentions[merged]]
             for id, parents in self.parents.items():
-                self.parents[id] = [replace(p, id=kept) if p.id == merged else p for p in parents]
-            self._merge(merged, kept, "layer", "both are new, below one parent, and their names are near")
+                self.parents[id] = [replace(p, id=target) if p.id == merged else p for p in parents]
+            self._merge(merged, target, "layer", "both are new, below one parent, and their names are near")
 
-    def _merge(self, id: str, kept: str, why: str, because: str) -> None:
-        one = self.entities.pop(id)
+    def _merge(self, id: str, target: str, why: str, because: str) -> None:
+        entity = self.entities.pop(id)
         self.parents.pop(id, None)
-        row = {"kept": kept, "merged": id, "why": f"literature {why}", "because": f"{one.name}: {because}"}
-        self.merges.append({**row, "source": grow.SOURCE, "license": one.license})
+        row = {
+            "kept": target,
+            "merged": id,
+            "why": f"literature {why}",
+            "because": f"{entity.name}: {because}",
+        }
+        self.merges.append({**row, "source": grow.SOURCE, "license": entity.license})
 
     def _drop(self, id: str, reason: str) -> None:
-        one = self.entities.pop(id, None)
-        if one is not None:
+        entity = self.entities.pop(id, None)
+        if entity is not None:
             self.dropped.append(
                 {
                     "id": id,
-                    "name": one.name,
-                    "type": one.kind,
+                    "name": entity.name,
+                    "type": entity.kind,
                     "mentions": len(self.mentions[id]),
                     "reason": reason,
                 }
             )
 
     def rows(self) -> list[Entity]:
-        """New entities, parents before children."""
+        """List the attached entities.
+
+        Returns:
+            Parents before their children.
+
+        Raises:
+            DataError: new entities are below each other in a circle.
+        """
         placed: dict[str, Entity] = {}
         waiting = sorted(self.parents)
         while waiting:
@@ -270,21 +304,35 @@ class Growth:
         return list(placed.values())
 
     def attached(self) -> Iterable[dict[str, Any]]:
+        """List the attached entities with their evidence, for attached.jsonl.
+
+        Yields:
+            {id, name, kind, mentions, parents, "decided by", typed, "said to be", evidence}, by id.
+        """
         new = self.entities
         for id in sorted(self.parents):
             name = {p.id: (new.get(p.id) or self.tree.entities[p.id]).name for p in self.parents[id]}
             parents = [
                 {"id": p.id, "name": name[p.id], "score": p.score, "why": p.why} for p in self.parents[id]
             ]
-            one = new[id]
+            entity = new[id]
             typed = asdict(self.typed[id])
-            yield {"id": id, "name": one.name, "kind": one.kind, "mentions": len(self.mentions[id]),
+            yield {"id": id, "name": entity.name, "kind": entity.kind, "mentions": len(self.mentions[id]),
             "parents": parents,
                    "decided by": self.decided_by.get(id, "score"), "typed": typed,
-                   "said to be": one.definition,
+                   "said to be": entity.definition,
                    "evidence": grow.evidence(self.mentions[id], self.passages)}  # fmt: skip
 
     def summary(self, extraction: Extraction, embedded_by: str) -> dict[str, Any]:
+        """Count what became of the extracted names, for stats.json.
+
+        Args:
+            extraction: what was found in the passages.
+            embedded_by: name of the embedder.
+
+        Returns:
+            Counts of passages, names, attached, merged and dropped entities, conflicts and rulings.
+        """
         drops = Counter(row["reason"].partition(":")[0] for row in self.dropped)
         return {
             "passages": len(self.passages),

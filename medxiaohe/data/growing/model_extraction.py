@@ -1,9 +1,9 @@
-"""Entities that a model finds in passages: batches in, strict JSON out, every span checked against the
+"""Extract entities from passages with a model: batches in, strict JSON out, every span checked against the
 passage (MedXIAOHE).
 
 A reply is JSON that fits the schema, or it is shown to the model with what is wrong and asked for again
 (`models/asking.py`, which keeps the replies too: a run that was killed repeats no call). A name that does not
-stand in its passage is dropped: offsets are ours, never the model's.
+occur in its passage is dropped: offsets are computed here, never by the model.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ Give every passage once, with its number. Copy the words of an entity letter by 
 
 @dataclass(frozen=True)
 class Limits:
+    """Sizes of a call, and limits of an extraction."""
+
     batch: int = 4  # passages of one call
     retries: int = REPAIRS  # requests that show the model what is wrong with its reply
     max_calls: int = 0  # 0 is no limit; retries count
@@ -58,8 +60,20 @@ def extract(
     passages: Sequence[Passage], model: Model, *, types: Sequence[str], limits: Limits = Limits(),
     work: Path | None = None,
 ) -> Extraction:  # fmt: skip
-    """Ask about all passages. `work` is the folder where replies are kept; a batch over the budget is
-    counted, not asked."""
+    """Extract entities from passages with a model.
+
+    Args:
+        passages: asked about in batches of `limits.batch`.
+        model: the extractor.
+        types: kinds of entities that are asked for.
+        limits: batch size, repair requests, number of calls, characters of a passage.
+        work: folder where replies are stored, so that a killed run repeats no call; None: they are not
+            stored.
+
+    Returns:
+        Checked spans, dropped names with a reason, and counts; a batch beyond `limits.max_calls` is
+        counted, not asked.
+    """
     result = Extraction()
     batches = [passages[i : i + limits.batch] for i in range(0, len(passages), limits.batch)]
     client = Client(
@@ -75,6 +89,7 @@ def extract(
         [_reader(len(batch), result.counts) for batch in batches],
         label=f"extract with {model.name}",
     )
+    # check every span against its passage; passages without a readable reply are counted
     for batch, outcome in zip(batches, outcomes, strict=True):
         result.counts["passages"] += len(batch)
         result.counts["retries"] += max(0, outcome.calls - 1)
@@ -91,12 +106,20 @@ def extract(
 
 
 def journal(work: Path, name: str) -> ReplyStore:
-    """The replies of a run in the folder of its unfinished work."""
+    """Open the store of replies in the folder of unfinished work.
+
+    Args:
+        work: the folder.
+        name: of the file, without its ending.
+
+    Returns:
+        The store, with the replies of an older .jsonl file of that name.
+    """
     return ReplyStore(work / f"{name}.sqlite", earlier=(work / f"{name}.jsonl",))
 
 
 def _reader(num_passages: int, counts: Counter[str]) -> Reader:
-    """`parse` for a batch of so many passages; what is wrong is counted by its kind."""
+    """Bind `parse` to the size of a batch; errors are counted by kind."""
 
     def read(reply: str) -> dict[int, list[tuple[str, str]]]:
         try:
@@ -109,15 +132,34 @@ def _reader(num_passages: int, counts: Counter[str]) -> Reader:
 
 
 def question(batch: Sequence[Passage], types: Sequence[str], limits: Limits) -> str:
+    """Build the prompt about a batch of passages.
+
+    Args:
+        batch: passages, numbered from 1.
+        types: kinds of entities that are asked for.
+        limits: of which `max_characters` cuts each passage.
+
+    Returns:
+        The text.
+    """
     texts = [f"Passage {i}:\n{passage.text[: limits.max_characters]}" for i, passage in enumerate(batch, 1)]
     return "\n\n".join([INSTRUCTIONS.format(types=", ".join(types)), *texts])
 
 
 def parse(reply: str, num_passages: int) -> dict[int, list[tuple[str, str]]]:
-    """(surface, type) of each passage by its number; Wrong when the reply is not JSON, or not of the schema.
+    """Parse a reply strictly: one JSON object (in a code fence or not) of the schema, with every passage
+    once.
 
-    Strict: the whole reply is one JSON object (in a code fence or not), without unknown keys, numbers for
-    text, a passage twice, a passage left out or one that was not asked about.
+    Args:
+        reply: of the model.
+        num_passages: of the batch.
+
+    Returns:
+        Number of the passage from 1 -> (surface, type) of each entity.
+
+    Raises:
+        Wrong: the reply is not JSON, or not of the schema: an unknown key, a number for text, a passage
+            twice, missing or never asked about.
     """
     fenced = FENCE.fullmatch(reply)
     try:
@@ -175,24 +217,24 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check(
     passage: Passage, claimed: Sequence[tuple[str, str]], types: Sequence[str], by: str, result: Extraction
 ) -> None:
-    """Keep what stands in the passage, at every place it does; write down the rest with a reason."""
-    known = {type.casefold(): type for type in types}
-    said: set[tuple[str, str]] = set()
+    """Keep the names that occur in the passage, at every place; record the others with a reason."""
+    by_name = {type.casefold(): type for type in types}
+    seen: set[tuple[str, str]] = set()
     for surface, type in claimed:
         reason = ""
-        if (surface, type) in said:
+        if (surface, type) in seen:
             reason = "said twice"
-        elif type.casefold() not in known:
+        elif type.casefold() not in by_name:
             reason = "type not asked for"
         elif not (spans := list(spans_of(surface, passage.text))):
             reason = "span not found"
-        said.add((surface, type))
+        seen.add((surface, type))
         if reason:
             result.counts[reason] += 1
             result.dropped.append({"passage": passage.id, "surface": surface, "type": type, "reason": reason})
             continue
         result.counts["entities"] += 1
         result.found += [
-            Found(passage.id, start, end, passage.text[start:end], known[type.casefold()], by)
+            Found(passage.id, start, end, passage.text[start:end], by_name[type.casefold()], by)
             for start, end in spans
         ]

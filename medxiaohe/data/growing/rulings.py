@@ -1,4 +1,4 @@
-"""Conflicts about new entities, ruled on by an agent that searches the passages and the tree before it
+"""Rule on conflicts about new entities with an agent that searches the passages and the tree before it
 decides (MedXIAOHE).
 
 The model answers in a strict grammar: "Thought: ..." and then "Search: words" or "Decide: number". A last
@@ -23,9 +23,9 @@ from medxiaohe.tools.toolbox import bind
 from medxiaohe.types import Evidence, Message, Model, Prompt, Tool, Trace
 
 DECIDE = re.compile(r"\s*Thought:[ \t]*(?P<thought>\S[^\n]*)\n+Decide:[ \t]*(?P<option>\d{1,2})\.?\s*")
-NUM_FOUND = 3  # passages a search shows
-MAX_PASSAGE = 600  # characters of one
-TOGETHER = 16
+NUM_FOUND = 3  # passages that a search returns
+MAX_PASSAGE = 600  # characters of a passage
+TOGETHER = 16  # conflicts of a batch
 
 ASK = """\
 {question}
@@ -41,7 +41,15 @@ Decide: the number of one of the lines above"""  # noqa: E501
 
 
 def library(passages: Sequence[Passage], tree: Tree) -> Tool:
-    """The tool `search` over the passages and the definitions of the tree."""
+    """Build the search tool over passages and definitions of the tree (BM25).
+
+    Args:
+        passages: cut at MAX_PASSAGE characters.
+        tree: its entities with a definition.
+
+    Returns:
+        The tool `search`, which returns NUM_FOUND passages.
+    """
     results = [
         Evidence(passage.id, passage.text[:MAX_PASSAGE], passage.source or "passages") for passage in passages
     ]
@@ -54,8 +62,17 @@ def library(passages: Sequence[Passage], tree: Tree) -> Tool:
 
 
 def rule(conflicts: Sequence[Conflict], model: Model, tool: Tool) -> Iterator[dict[str, Any]]:
-    """A row of rulings.jsonl for each conflict, in order; `decision` is None where the model did not decide
-    in the grammar."""
+    """Ask an agent to rule on conflicts.
+
+    Args:
+        conflicts: each with numbered options.
+        model: the agent.
+        tool: of `library`.
+
+    Yields:
+        A row of rulings.jsonl for each conflict, in order; `decision` is None where the reply is not in
+        the grammar, or the model failed.
+    """
     meter = Meter("rule on conflicts", len(conflicts))
     for start in range(0, len(conflicts), TOGETHER):
         block = conflicts[start : start + TOGETHER]
@@ -103,7 +120,7 @@ def _said(trace: Trace) -> Iterator[re.Match[str]]:
 
 
 def _searches(trace: Trace) -> Iterator[dict[str, Any]]:
-    """Each query and the observation that answered it."""
+    """List each query with the observation that answered it."""
     for message, after in zip(trace.messages, trace.messages[1:], strict=False):
         if message.role == "assistant" and (match := SEARCH.fullmatch(message.text)):
             yield {"query": match["query"].strip(), "found": after.text}
