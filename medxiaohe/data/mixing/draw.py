@@ -55,7 +55,11 @@ class Seen:
     lots: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, found: Mapping[str, Any]) -> None:
-        """The summary of `scan_shard`, shard after shard."""
+        """Add the summary of `scan_shard`; call it in the order of the shards.
+
+        Args:
+            found: keys `rows`, `held_out`, `cells`, `entities` and `lots` (see `scan_shard`).
+        """
         self.first.append(self.rows)
         self.rows += found["rows"]
         self.held_out += found["held_out"]
@@ -68,7 +72,15 @@ class Seen:
             self.lots[source] += lots
 
     def counts(self, kind: str, sources: Collection[str] | None = None) -> Counter[str]:
-        """How many rows of a kind mention each entity."""
+        """Count the rows of a kind that mention each entity.
+
+        Args:
+            kind: `documents` or `instructions`.
+            sources: only rows of these; None: of all sources.
+
+        Returns:
+            Entity id -> number of rows.
+        """
         total = Counter[str]()
         for source, found in self.entities[kind].items():
             if sources is None or source in sources:
@@ -77,8 +89,17 @@ class Seen:
 
 
 def modality(sample: Sample, names: Mapping[str, str], of_source: Mapping[str, str]) -> str:
-    """`text` without images; else what the settings say of the source, else the first modality of the tree
-    that the row mentions."""
+    """Return the modality of a row, for its mixture cell.
+
+    Args:
+        sample: the row.
+        names: entity id -> modality of the entity tree.
+        of_source: source -> modality, from the settings; it wins over the tree.
+
+    Returns:
+        `text` without images; else the modality of the source; else that of the first entity of the row that
+        has one; else `image`.
+    """
     if not sample.images:
         return TEXT
     if sample.source in of_source:
@@ -98,8 +119,26 @@ def scan_shard(
     tasks: Collection[str],
     seed: int,
 ) -> dict[str, Any]:
-    """rows.jsonl: [number within the shard, place, id, source, modality, kind, entities]; the summary has the
-    counts."""
+    """Count one shard and write its rows without their text (a job of medxiaohe.shards).
+
+    Writes rows.jsonl: [number within the shard, byte offset in samples.jsonl, id, source, modality, kind,
+    entities]. Rows of a validation or test split are counted and left out.
+
+    Args:
+        shard: range of bytes of samples.jsonl.
+        out: folder for rows.jsonl.
+        names: path of a JSON file, entity id -> modality; "": no entity has a modality.
+        of_source: source -> modality, from the settings.
+        tasks: sources from whose instructions RL prompts are drawn.
+        seed: seed of the draw.
+
+    Returns:
+        `rows` and `held_out` (numbers of rows), `cells` ([kind, source, modality, rows] each), `entities`
+        (kind -> source -> entity -> rows) and `lots` (source -> one number in [0, 1) a row of `tasks`).
+
+    Raises:
+        DataError: a line is not a JSON row, or not a sample.
+    """
     known = _json(names) if names else {}
     cells, entities = (
         Counter[tuple[str, str, str]](),
@@ -131,7 +170,24 @@ def scan_shard(
 
 
 def rank_shard(shard: shards.Shard, out: Path, scanned: str, kind: str, facts: str) -> dict[str, Any]:
-    """ranked.jsonl: [key, id, number, place, source, modality, entities] in the order of the keys."""
+    """Write the rows of one shard in the order of their sampling keys (a job of medxiaohe.shards).
+
+    The key of a row is -log(1 - u) / weight with u in [0, 1) from seed and id, so the rows with the smallest
+    keys are a weighted sample without replacement (Efraimidis & Spirakis 2006). The weight is the mean of
+    count ** (1/T - 1) over the row's entities, `lowest` for a row without entities. Writes ranked.jsonl:
+    [key, id, number in the corpus, byte offset, source, modality, entities].
+
+    Args:
+        shard: the shard that `scan_shard` has read.
+        out: folder for ranked.jsonl and its temporary parts.
+        scanned: folder of the results of `scan_shard`.
+        kind: `documents`, `instructions` or `prompts`; prompts are instructions of the sources in `halves`.
+        facts: path of a JSON file with `counts` (entity -> rows), `temperature` (T), `lowest`, `first`
+            (number of the first row of each shard), `halves`, `used` (ids drawn before) and `seed`.
+
+    Returns:
+        `rows`: the number of rows written.
+    """
     said = _json(facts)
     counts, power, lowest, first = (
         said["counts"],
@@ -166,7 +222,19 @@ def rank_shard(shard: shards.Shard, out: Path, scanned: str, kind: str, facts: s
 
 
 def gather_shard(shard: shards.Shard, out: Path, data: str) -> dict[str, Any]:
-    """The rows that a part of the index names, in its order, a file for each kind that is there."""
+    """Copy drawn rows from samples.jsonl, in the order of the index (a job of medxiaohe.shards).
+
+    Args:
+        shard: part of the index of drawn rows, each with `kind` and `place` (byte offset).
+        out: folder for one KIND.jsonl for each kind in the shard.
+        data: folder of samples.jsonl.
+
+    Returns:
+        Kind -> number of rows written.
+
+    Raises:
+        DataError: there is no samples.jsonl, or no sample at an offset.
+    """
     counts = dict[str, int]()
     with Rows(Path(data)) as rows:
         for kind in {row["kind"]: None for row in shards.rows(shard)}:
@@ -189,7 +257,14 @@ def _json(path: str) -> Any:
 
 
 def halves(lots: Mapping[str, list[float]]) -> dict[str, float]:
-    """For each task the number that half of its rows are not above: prompts are drawn from these."""
+    """Return the median lot of each task: prompts are drawn from the rows at or below it.
+
+    Args:
+        lots: source -> one number in [0, 1) a row, at least one.
+
+    Returns:
+        Source -> lower median; at least half of the rows are not above it.
+    """
     return {source: sorted(found)[(len(found) + 1) // 2 - 1] for source, found in lots.items()}
 
 
@@ -199,8 +274,17 @@ def draw(
     max_per_entity: int | None,
     modalities: bool,
 ) -> Iterator[Drawn]:
-    """Rows until every cell has its quota; one is passed over when each of its entities was drawn
-    `max_per_entity` times."""
+    """Draw rows until every cell has its quota.
+
+    Args:
+        ranked: rows in ascending order of the sampling key (`rank_shard`).
+        quotas: cell -> rows to draw.
+        max_per_entity: skip a row all of whose entities were drawn this many times; None or 0: no limit.
+        modalities: whether cells are (source, modality); False: (source, "").
+
+    Yields:
+        The drawn rows, in the order of their keys; fewer than the quotas where the rows do not suffice.
+    """
     left, times, missing = dict(quotas), Counter[str](), sum(quotas.values())
     for _, id, number, place, source, of, entities in ranked:
         if not missing:

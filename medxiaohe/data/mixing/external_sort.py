@@ -19,7 +19,15 @@ Row = list[Any]  # plain JSON; rows are compared as lists, so their first values
 
 
 def in_order(rows: Iterable[Row], work: Path) -> Iterator[Row]:
-    """The rows sorted; what does not fit one part goes through files below `work`."""
+    """Sort rows in bounded memory (external merge sort): runs of PART rows on disk, then merged.
+
+    Args:
+        rows: in any order.
+        work: folder for the sorted runs; nothing is written where all rows fit one run.
+
+    Returns:
+        An iterator over the rows in ascending order.
+    """
     left, parts = iter(rows), list[Path]()
     while part := list(islice(left, PART)):
         part.sort()
@@ -31,7 +39,15 @@ def in_order(rows: Iterable[Row], work: Path) -> Iterator[Row]:
 
 
 def merged(parts: Sequence[Path], work: Path) -> Iterator[Row]:
-    """The rows of sorted files, sorted."""
+    """Merge sorted files, at most OPEN of them at once.
+
+    Args:
+        parts: paths of sorted JSON lines files.
+        work: folder for intermediate files, needed for more than OPEN parts.
+
+    Returns:
+        An iterator over the rows of all files in ascending order.
+    """
     level = 0
     while len(parts) > OPEN:
         level += 1
@@ -43,10 +59,20 @@ def merged(parts: Sequence[Path], work: Path) -> Iterator[Row]:
 
 
 def write(path: Path, rows: Iterable[Row]) -> int:
+    """Write rows as JSON lines.
+
+    Returns:
+        The number of rows.
+    """
     return io.write_jsonl(path, rows)
 
 
 def read(path: Path) -> Iterator[Row]:
+    """Read the rows of a file that `write` wrote.
+
+    Yields:
+        The rows, in the order of the file.
+    """
     with open(path, "rb") as file:
         for line in file:
             yield json.loads(line)

@@ -27,8 +27,22 @@ def parts(
     trust: Mapping[str, float],
     quantity: float = 1.0,
 ) -> dict[Cell, float]:
-    """Share of each cell, together 1; ConfigError when the named shares cannot all hold. `natural` counts the
-    rows that there are."""
+    """Compute the share of each cell of a mixture by raking (iterative proportional fitting, Deming & Stephan
+    1940).
+
+    Args:
+        natural: cell -> rows in the corpus.
+        by_source: source -> requested share in [0, 1]; the others divide the rest.
+        by_modality: modality -> requested share in [0, 1]; the others divide the rest.
+        trust: source -> factor of its share; 1 where it is absent.
+        quantity: exponent of the number of rows of a source: 1 in proportion to its rows, 0 equal shares.
+
+    Returns:
+        Cell -> share; they sum to 1.
+
+    Raises:
+        ConfigError: a requested share is missed by more than MISSED, so not all of them can be met.
+    """
     rows: dict[str, int] = defaultdict(int)
     for (source, _), number in natural.items():
         rows[source] += number
@@ -89,7 +103,15 @@ def _ratio(classes: Mapping[str, float], sums: Mapping[str, float], name: str) -
 
 
 def whole(total: int, shares: Mapping[Cell, float]) -> dict[Cell, int]:
-    """`total` in whole numbers in proportion to the shares: the largest remainders are rounded up."""
+    """Round `total` x share to whole numbers by the largest remainder method (Hamilton).
+
+    Args:
+        total: rows to distribute.
+        shares: cell -> share, together at most 1.
+
+    Returns:
+        Cell -> rows; they sum to `total` x the sum of the shares, rounded.
+    """
     exact = {cell: total * share for cell, share in shares.items()}
     numbers = {cell: math.floor(value + 1e-9) for cell, value in exact.items()}
     by_remainder = sorted(exact, key=lambda cell: (numbers[cell] - exact[cell], cell))
@@ -101,8 +123,17 @@ def whole(total: int, shares: Mapping[Cell, float]) -> dict[Cell, int]:
 def filled(
     quotas: Mapping[Cell, int], there: Mapping[Cell, int], shares: Mapping[Cell, float]
 ) -> dict[Cell, int]:
-    """What a cell lacks is drawn from the others, in proportion to their shares, as long as they have
-    rows."""
+    """Limit quotas to the rows of each cell, and draw the shortfall from cells that have more.
+
+    Args:
+        quotas: cell -> requested rows.
+        there: cell -> rows in the corpus.
+        shares: cell -> share; the shortfall is divided in proportion to these.
+
+    Returns:
+        Cell -> rows, at most `there`; together less than the quotas only where every cell with a share above
+        0 is used up.
+    """
     numbers = {cell: min(quota, there[cell]) for cell, quota in quotas.items()}
     while missing := sum(quotas.values()) - sum(numbers.values()):
         open_ones = {
@@ -117,6 +148,15 @@ def filled(
 
 
 def margin(cells: Mapping[Cell, int], side: Callable[[Cell], str]) -> dict[str, int]:
+    """Sum the counts of cells over one side of the table.
+
+    Args:
+        cells: cell -> rows.
+        side: the class of a cell, such as its source or its modality.
+
+    Returns:
+        Class -> rows.
+    """
     result: dict[str, int] = defaultdict(int)
     for cell, number in cells.items():
         result[side(cell)] += number

@@ -13,7 +13,11 @@ from medxiaohe.types import Sample
 
 
 class Rows:
-    """samples.jsonl of a folder; a place is the byte at which a row starts."""
+    """Random access to the samples.jsonl of a folder by byte offset.
+
+    Raises:
+        DataError: the folder has no samples.jsonl.
+    """
 
     def __init__(self, folder: Path):
         self.path = folder / "samples.jsonl"
@@ -37,6 +41,11 @@ class Rows:
                 place += len(line)
 
     def at(self, place: int) -> Sample:
+        """Return the sample that starts at byte `place`.
+
+        Raises:
+            DataError: the line at this offset is not a sample.
+        """
         self._file.seek(place)
         return self._sample(self._file.readline(), place)
 

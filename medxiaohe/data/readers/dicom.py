@@ -32,7 +32,16 @@ WORDS = {"CT": "CT image", "MR": "MR image", "CR": "Radiograph", "DX": "Radiogra
 
 
 def tiny(modality: str = "CT", frames: int = 1, **fields: Any) -> bytes:
-    """A valid file of 6 x 8 pixels; `fields` are set by their keyword."""
+    """Make a valid DICOM file of 6 x 8 pixels (16-bit, explicit VR little endian), for tests and EXAMPLE.
+
+    Args:
+        modality: value of Modality (0008,0060).
+        frames: number of frames.
+        **fields: DICOM keyword -> value, set last.
+
+    Returns:
+        The bytes of the file.
+    """
     import numpy as np
     import pydicom
     from pydicom.dataset import FileMetaDataset
@@ -132,7 +141,14 @@ def _files(path: Path) -> list[Path]:
 
 
 def is_dicom(file: Path) -> bool:
-    """Whether a file has an ending of DICOM, or no ending and its mark."""
+    """Check whether a file is DICOM by its ending, or without one by the mark DICM at byte 128 (PS3.10, 7.1).
+
+    Args:
+        file: a file that exists; endings that are only digits, as those of UIDs, count as none.
+
+    Returns:
+        True for .dcm, .dicom and .ima, and for files without an ending that have the mark.
+    """
     if file.suffix.lower() in (".dcm", ".dicom", ".ima"):
         return True
     if file.suffix and not file.suffix[1:].isdigit():

@@ -93,6 +93,12 @@ class _Page(HTMLParser):
         self._skip, self._main, self._in_title = 0, 0, False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Record an image or the edge of a block; enter elements that are skipped or that are the main text.
+
+        Args:
+            tag: name of the element, in lower case.
+            attrs: its attributes, name and value.
+        """
         if tag == "title":
             self._in_title = True
         if tag == "body":
@@ -107,6 +113,11 @@ class _Page(HTMLParser):
             self.pieces.append(("text", "\n", bool(self._main)))
 
     def handle_endtag(self, tag: str) -> None:
+        """Record the edge of a block; leave elements that are skipped or that are the main text.
+
+        Args:
+            tag: name of the element, in lower case.
+        """
         if tag == "title":
             self._in_title = False
         if tag in LEFT_OUT:
@@ -117,13 +128,26 @@ class _Page(HTMLParser):
             self.pieces.append(("text", "\n", bool(self._main)))
 
     def handle_data(self, data: str) -> None:
+        """Add text to the title or to the pieces, unless it is within a skipped element.
+
+        Args:
+            data: text with its character references resolved.
+        """
         if self._in_title:
             self.title += data
         elif not self._skip:
             self.pieces.append(("text", data, bool(self._main)))
 
     def parts(self, folder: Path, base: Path) -> list[Part]:
-        """The pieces of main or article, where the page has one, as texts and images."""
+        """Return the content of <main> or <article>, or of the whole page if it has neither.
+
+        Args:
+            folder: that of the page; relative image paths start here.
+            base: folder of the corpus; images outside it are left out.
+
+        Returns:
+            Texts and images in reading order, without empty texts.
+        """
         chosen = [p for p in self.pieces if p[2]] if any(p[2] for p in self.pieces) else self.pieces
         parts: list[Part] = []
         words: list[str] = []

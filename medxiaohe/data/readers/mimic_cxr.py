@@ -74,7 +74,11 @@ def mimic_cxr(
 
 
 def is_mimic(path: Path) -> bool:
-    """Whether a folder is laid out as MIMIC-CXR is."""
+    """Check whether a folder has the layout of MIMIC-CXR.
+
+    Returns:
+        True if it has files/p1?/p1* or p1?/p1*/s*.txt.
+    """
     return path.is_dir() and (any(path.glob("files/p1?/p1*")) or any(path.glob("p1?/p1*/s*.txt")))
 
 

@@ -32,8 +32,17 @@ def tiny(
     voxels: bytes | None = None,
     kind: int = 4,
 ) -> bytes:
-    """A valid file, axes to the right, the front and the head; int16 unless `kind` says another datatype
-    code."""
+    """Make a valid single-file NIfTI-1 volume, axes to the right, front and head (RAS+), for tests.
+
+    Args:
+        shape: number of voxels along each axis, up to 7 axes.
+        zooms: size of a voxel along each axis, in the file's unit (mm).
+        voxels: raw data in Fortran order, little endian; None: int16 numbers that count up, modulo 500.
+        kind: datatype code of NIfTI: 4 int16, 16 float32.
+
+    Returns:
+        The bytes of the file.
+    """
     size = {4: 16, 16: 32}[kind]
     head = bytearray(352)
     struct.pack_into("<i", head, 0, 348)

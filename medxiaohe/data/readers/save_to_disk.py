@@ -25,7 +25,14 @@ MAX_STATE = 2**22  # bytes of dataset_dict.json, state.json and dataset_info.jso
 
 
 def arrow(*rows: Mapping[str, Any]) -> Callable[[], bytes]:
-    """What writes an Arrow stream of rows, as save_to_disk does."""
+    """Return a function that writes rows as an Arrow IPC stream, as save_to_disk does, for tests and EXAMPLE.
+
+    Args:
+        *rows: column -> value.
+
+    Returns:
+        A function that returns the bytes of the file; it imports pyarrow when it is called.
+    """
 
     def written() -> bytes:
         import pyarrow
@@ -99,7 +106,11 @@ def save_to_disk(
 
 
 def is_saved(path: Path) -> bool:
-    """Whether a folder was written by save_to_disk."""
+    """Check whether a folder was written by save_to_disk.
+
+    Returns:
+        True if it has dataset_dict.json, or both state.json and dataset_info.json.
+    """
     return (path / "dataset_dict.json").is_file() or (
         (path / "state.json").is_file() and (path / "dataset_info.json").is_file()
     )

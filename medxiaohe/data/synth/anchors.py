@@ -26,6 +26,8 @@ TITLE, BODY = 300, 8  # letters of a title at most, words of a body at least
 
 @dataclass(frozen=True, slots=True)
 class Item:
+    """A text to check, what it is checked against, and its images."""
+
     id: str
     text: str
     anchors: tuple[str, ...]
@@ -33,11 +35,25 @@ class Item:
 
     @property
     def anchor(self) -> str:
-        """The anchors as one text, each a sentence of its own."""
+        """The anchors as one text.
+
+        Returns:
+            One anchor a line, each ending in a full stop.
+        """
         return "\n".join(f"{one.rstrip('.?!:')}." for one in self.anchors)
 
 
 def item(sample: Sample, tags: tuple[str, ...] = TAGS) -> Item:
+    """Divide a row into the text to check and its anchors.
+
+    Args:
+        sample: the row.
+        tags: keys of its notes that are anchors.
+
+    Returns:
+        Of an instruction the last answer with its question; of a document the body with its title, where the
+        first line is one (at most TITLE characters, at least BODY words below it); tags are added to both.
+    """
     noted = io.noted(sample)
     said = [
         " ".join(text.replace("/", " ").split())

@@ -41,8 +41,17 @@ class Card:
 
 
 def facts(id: str, graph: Graph, most: int = NUM_FACTS, seed: int = 0) -> list[Fact]:
-    """The definition, the groups it belongs to, then other facts by lot; names that abbreviate nothing
-    first."""
+    """List facts about an entity as sentences: its definition, its groups, then others by lot.
+
+    Args:
+        id: of the entity.
+        graph: facts of the tree.
+        most: facts at most.
+        seed: seed of the draw.
+
+    Returns:
+        The facts; a definition longer than MAX_DEFINITION characters is left out.
+    """
     tree, entity = graph.tree, graph.tree.entities[id]
     found = list[Fact]()
     if entity.definition and len(entity.definition) <= MAX_DEFINITION:
@@ -61,7 +70,11 @@ def facts(id: str, graph: Graph, most: int = NUM_FACTS, seed: int = 0) -> list[F
 
 
 def card(id: str, graph: Graph, seed: int = 0) -> Card | Refused:
-    """A page about an entity from what the tree says alone."""
+    """Write a page about an entity from the tree alone: its name, definition, other names and facts.
+
+    Returns:
+        The card, or why there is none: fewer than two facts.
+    """
     entity = graph.tree.entities[id]
     found = facts(id, graph, seed=seed)
     if len(found) < 2:
@@ -88,8 +101,18 @@ def card(id: str, graph: Graph, seed: int = 0) -> Card | Refused:
 def enriched(
     text: str, mentions: Sequence[Mention], graph: Graph, first: Sequence[str] = (), seed: int = 0
 ) -> Card | Refused:
-    """What is added to a text: facts about up to MAX_ENTITIES of what it names, those of `first` before
-    others."""
+    """Write what is added to a text: facts about up to MAX_ENTITIES of the entities that it names.
+
+    Args:
+        text: a caption or passage; facts that it states word for word are left out.
+        mentions: of entities in it; ambiguous ones are not used.
+        graph: facts of the tree.
+        first: ids that are taken before the others.
+        seed: seed of the draw of facts.
+
+    Returns:
+        The added sentences with their facts, at most two for an entity; or why there are none.
+    """
     named = dict.fromkeys(m.entity for m in mentions if not m.ambiguous and m.entity in graph.tree)
     if not named:
         return Refused("nothing of the tree is named")

@@ -18,8 +18,19 @@ MAX_FACTS = 12  # of an option
 
 
 def case(sample: Sample, graph: Graph | None = None) -> Case:
-    """Of a row made from the tree the facts are the evidence; of any other row, its answer in words and
-    `provenance.evidence`."""
+    """Make what the checks of a thought need to know about a row.
+
+    Args:
+        sample: the row.
+        graph: facts of the tree, for rows made from it; None: those are treated as any other row.
+
+    Returns:
+        Question, names of the answer and evidence: of a row made from the tree its facts, of any other row
+        its `provenance.evidence` and, without options, its answer.
+
+    Raises:
+        DataError: the stored path cannot be read.
+    """
     question = "\n".join(message.text for message in sample.prompt.messages if message.role == "user")
     made = sample.provenance
     if made.path is not None and graph is not None:

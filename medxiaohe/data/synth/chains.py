@@ -28,6 +28,8 @@ MAX_TOLD = 160  # characters of a definition that an option is told apart by
 
 @dataclass(frozen=True, slots=True)
 class Chain:
+    """A chain of thought of four segments."""
+
     understanding: str
     recall: str  # what is seen in the picture, or known
     reasoning: str
@@ -36,17 +38,31 @@ class Chain:
 
     @property
     def text(self) -> str:
+        """The chain as text, as `parse` reads it.
+
+        Returns:
+            Four lines or more, each segment after its heading.
+        """
         second = OBSERVATION if self.seen else RECALL
         said = zip(("Understanding", second, "Reasoning", "Conclusion"), self.segments, strict=True)
         return "\n".join(f"{heading}: {text}" for heading, text in said)
 
     @property
     def segments(self) -> tuple[str, str, str, str]:
+        """The four segments without their headings.
+
+        Returns:
+            Understanding, observation or recall, reasoning, conclusion.
+        """
         return self.understanding, self.recall, self.reasoning, self.conclusion
 
 
 def parse(text: str) -> Chain | None:
-    """The chain that a text is, or None."""
+    """Parse a chain strictly: four headings in order, none empty, nothing around them.
+
+    Returns:
+        The chain; None where the text has another form.
+    """
     if len(HEADING.findall(text)) != len(HEADINGS) or not (found := FORM.fullmatch(text)):
         return None
     _, understanding, second, recall, _, reasoning, _, conclusion = (
@@ -56,19 +72,35 @@ def parse(text: str) -> Chain | None:
 
 
 def split(reply: str) -> tuple[Chain | None, str]:
-    """The chain inside of <think> and what follows it; without a readable chain, None and the whole reply."""
+    """Separate the chain of a reply from its answer.
+
+    Returns:
+        (chain inside <think>, text after it); (None, reply) without a readable chain.
+    """
     found = THOUGHT.fullmatch(reply)
     chain = parse(found[1]) if found else None
     return (chain, found[2]) if found and chain else (None, reply)
 
 
 def answered(chain: Chain | None, answer: str) -> str:
-    """What the assistant says: the thought, then the answer."""
+    """Write the message of the assistant.
+
+    Args:
+        chain: the thought; None: the answer alone.
+        answer: the answer.
+
+    Returns:
+        The chain between <think> and </think>, then the answer on the next line.
+    """
     return f"<think>\n{chain.text}\n</think>\n{answer}" if chain else answer
 
 
 def of_walk(walk: Walk, graph: Graph) -> Chain:
-    """Every step of the path: all facts but the last are recalled, then each masked entity gets its name."""
+    """Write the chain of a multi-hop question from the facts of its path.
+
+    Returns:
+        The chain: all facts but the last are recalled, then each step names its masked entity.
+    """
     name = {id: graph.tree.entities[id].name for id in walk.nodes}
     last = len(walk.steps)
     facts = [words.fact(step.predicate, name[step.subject], name[step.object]) for step in walk.steps]
@@ -94,8 +126,16 @@ def of_walk(walk: Walk, graph: Graph) -> Chain:
 
 
 def of_choice(made: Choice, options: Sequence[str], graph: Graph) -> Chain:
-    """One fact about every option, then why each of the others is not meant. `options` are ids in the order
-    they are asked in."""
+    """Write the chain of a multiple-choice question from the tree.
+
+    Args:
+        made: the question.
+        options: ids in the order they are asked in.
+        graph: facts of the tree.
+
+    Returns:
+        The chain: one fact about each option is recalled, then each wrong one is ruled out.
+    """
     tree = graph.tree
     name = {id: tree.entities[id].name for id in (*options, made.about)}
     letter = LETTERS[options.index(made.answer)]

@@ -78,6 +78,11 @@ class Case:
 
     @property
     def all_names(self) -> tuple[str, ...]:
+        """Names of the entities of the path and its clues.
+
+        Returns:
+            Each once, those of the path first.
+        """
         return tuple(dict.fromkeys((*self.node_names, *(name for pair in self.clue_names for name in pair))))
 
 
@@ -85,8 +90,13 @@ class Case:
 
 
 def peeks(chain: Chain, case: Case) -> str:
-    """The answer where it is not reasoned for yet. Options may be recalled, when all are: then none is
-    singled out."""
+    """Check whether a segment before the conclusion uses the answer instead of deriving it.
+
+    A multiple choice may recall the answer where it recalls all options: then none is singled out.
+
+    Returns:
+        "" if not; else the segment and what gives it away.
+    """
     for where, text in zip(("understanding", "recall", "reasoning"), chain.segments[:3], strict=True):
         if (found := GIVEN.search(text)) or (found := CIRCULAR.search(text)):
             return f"the {where} argues from the answer: {found.group()!r}"
@@ -105,7 +115,12 @@ def peeks(chain: Chain, case: Case) -> str:
 
 
 def illogical(chain: Chain, case: Case) -> str:
-    """Where the thought does not hold together."""
+    """Check that a chain holds together: conclusion, contradictions, steps of a path, shared words of
+    neighbouring segments, repetitions.
+
+    Returns:
+        "" if it does; else the first fault.
+    """
     if wrong := _concludes_elsewhere(chain, case):
         return wrong
     if wrong := _denies_itself(chain, case):
@@ -182,7 +197,16 @@ def _denies_itself(chain: Chain, case: Case) -> str:
 
 
 def turned(one: str, other: str, names: Sequence[str] = ()) -> bool:
-    """Whether two statements are about the same things, and one denies; what a name denies does not count."""
+    """Check whether two statements are about the same things and exactly one of them is negated.
+
+    Args:
+        one: a statement.
+        other: another.
+        names: entity names, whose own negations ("absent eyelashes") do not count.
+
+    Returns:
+        True if one denies the other.
+    """
     first, second = telling(CLUTTER.sub("", one)), telling(CLUTTER.sub("", other))
     if len(first & second) < 2 or len(first & second) < NEARLY_ALL * len(first | second):
         return False
@@ -202,13 +226,23 @@ def _repeated(chain: Chain) -> str:
 def unfaithful(
     chain: Chain, case: Case, words: Lexicon, names: Finder | None = None, judge: Judge | None = None
 ) -> str:
-    """The first statement that the evidence denies, or that brings in what it does not have; else too many
-    without support.
+    """Check that the statements of recall and reasoning are supported by the evidence.
 
     What a picture shows must be in the evidence, all of it; of what is recalled and reasoned MAX_UNSUPPORTED
-    may be common knowledge, but no entity of the tree may be named (by `names`) that question, options and
-    evidence do not name. On a path, a sentence about two entities must be about two that a fact joins. A
-    judge of claims is asked about what the rules do not find; where it abstains the rules stand.
+    may be common knowledge, but no entity of the tree may be named that question, options and evidence do not
+    name. On a path, a sentence about two entities must be about two that a fact joins.
+
+    Args:
+        chain: to check.
+        case: its question, options and evidence.
+        words: lexicon of findings.
+        names: finder of entities of the tree; None: new entities are not checked.
+        judge: is asked about the claims that the rules leave open; where it abstains, or None: the rules
+            stand.
+
+    Returns:
+        "" if it is faithful; else the first statement that the evidence denies or does not have, or how many
+        lack support.
     """
     evidence = "\n".join([case.question, case.evidence, *case.options])
     claims = [

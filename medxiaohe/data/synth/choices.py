@@ -42,7 +42,17 @@ class Choice:
 
 
 def choices(id: str, graph: Graph, kinds: Sequence[str] = KINDS, seed: int = 0) -> Iterator[Choice | Refused]:
-    """One of each kind that can be made for the entity; what cannot be made says why."""
+    """Make multiple-choice questions about an entity.
+
+    Args:
+        id: of the entity.
+        graph: facts of the tree.
+        kinds: of questions, from KINDS.
+        seed: seed of the choice of facts and siblings.
+
+    Yields:
+        For each kind, in order, a question, or why it cannot be made.
+    """
     makers = {"meaning": _meaning, "facts": _facts, "group": _group}
     for kind in kinds:
         made = makers[kind](id, graph, seed)
@@ -52,7 +62,12 @@ def choices(id: str, graph: Graph, kinds: Sequence[str] = KINDS, seed: int = 0) 
 
 
 def wrong(made: Choice, graph: Graph) -> tuple[str, str]:
-    """(reason, detail) why the question cannot be used, or ("", "")."""
+    """Check a multiple-choice question: options that differ, none a synonym, ancestor or descendant of the
+    answer, and no name or telling word of the answer in the question.
+
+    Returns:
+        ("", "") if it can be used; else (reason, detail).
+    """
     tree, answer = graph.tree, graph.tree.entities[made.answer]
     names = {canon(name) for name in (answer.name, *answer.synonyms)}
     above = set(tree.ancestors(made.answer))

@@ -71,6 +71,11 @@ class Draft:
 
     @property
     def text(self) -> str:
+        """The message of the assistant.
+
+        Returns:
+            The chain or short thought between <think> and </think>, then the answer.
+        """
         return (
             chains.answered(self.chain, self.answer)
             if self.chain
@@ -80,6 +85,14 @@ class Draft:
 
 @dataclass(frozen=True)
 class Gates:
+    """The two checks of a draft: answer (outcome) and reasoning (thinking).
+
+    Attributes:
+        words: lexicon of findings.
+        names: finder of entities of the tree; None: entities that the evidence does not have are not checked.
+        judge: judge of claims that the rules leave open; None: the rules alone.
+    """
+
     words: Lexicon
     names: Finder | None = None
     judge: Judge | None = None
@@ -91,7 +104,17 @@ class Gates:
         return f"thinking: {why}" if (why := self.thinking(draft, case)) else ""
 
     def outcome(self, draft: Draft, sample: Sample, case: Case) -> str:
-        """The answer must be the gold by the strict parsers; what cannot be parsed is wrong."""
+        """Check the answer: the strict parsers must read it as the gold.
+
+        Args:
+            draft: of the teacher.
+            sample: the row with its gold.
+            case: unused; the signature is that of the check of the whole draft.
+
+        Returns:
+            "" if the answer is right; else `wrong answer`, or the status of the score where it could not be
+            judged.
+        """
         trace = Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (draft.answer,))))
         if sample.choices:
             score = choice(sample, trace)
@@ -100,6 +123,12 @@ class Gates:
         return "" if score.value == 1 else f"{score.status if score.status != 'judged' else 'wrong answer'}"
 
     def thinking(self, draft: Draft, case: Case) -> str:
+        """Check the reasoning: no peeking, no broken logic, nothing unfaithful; a short thought names no
+        answer and has at most MAX_SHORT words.
+
+        Returns:
+            "" if it passes; else `peeks`, `illogical`, `unfaithful`, or what is wrong with a short thought.
+        """
         if draft.chain is None:
             if case.names and visible(case.names, draft.short) and not visible(case.names, case.question):
                 return "peeks"
@@ -116,8 +145,18 @@ class Gates:
 
 
 def question(sample: Sample, case: Case, how: How, length: Literal["short", "long"]) -> list[Message]:
-    """What a teacher is asked. Forwards it gets the prompt of the sample and the form, nothing that knows the
-    gold."""
+    """Write the request to a teacher.
+
+    Args:
+        sample: the row.
+        case: its question and evidence.
+        how: `forwards`: the prompt of the sample and the form of the reply, nothing that depends on the gold;
+            `backwards`: question, gold and evidence (at most MAX_EVIDENCE characters).
+        length: of a backwards thought: `short` is one sentence, `long` four segments.
+
+    Returns:
+        The messages of the conversation.
+    """
     second, what = (OBSERVATION, "what is seen") if sample.images else (RECALL, "the facts that are needed")
     four = FOUR.format(second=second, what=what)
     if how == "forwards":
@@ -132,7 +171,16 @@ def question(sample: Sample, case: Case, how: How, length: Literal["short", "lon
 
 
 def reader(sample: Sample, how: How, length: Literal["short", "long"]) -> Callable[[str], Draft]:
-    """Reads a reply strictly; Unreadable says what is wrong with it."""
+    """Return the strict parser of the replies to `question`.
+
+    Args:
+        sample: the row; a backwards draft has its gold as the answer.
+        how: as in `question`.
+        length: as in `question`.
+
+    Returns:
+        A function from reply to Draft, which raises Unreadable with what is wrong with the reply.
+    """
 
     def read(reply: str) -> Draft:
         if how == "forwards":

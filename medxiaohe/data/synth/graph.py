@@ -38,7 +38,15 @@ class Edge:
 
 
 class Graph:
-    """`out[id]` and `into[id]` are the edges that leave and reach an entity, in the order of the files."""
+    """The facts of a tree as a directed multigraph.
+
+    `out[id]` and `into[id]` are the edges that leave and reach an entity, in the order of the files.
+
+    Args:
+        tree: the entity tree; `is a` leads from an entity to its parents.
+        relations: other facts; those with a value of 0 or less are not used.
+        predicates: names of the relations to use.
+    """
 
     def __init__(self, tree: Tree, relations: Iterable[Relation], predicates: frozenset[str] = TELLING):
         self.tree = tree
@@ -56,18 +64,38 @@ class Graph:
 
     @classmethod
     def load(cls, folder: Path, tree: Tree | None = None) -> Graph:
-        """The facts that entity.build left in `folder`; a tree without relations.jsonl has only its
-        parents."""
+        """Load the facts that entity.build wrote.
+
+        Args:
+            folder: with relations.jsonl; without it the parents are the only facts.
+            tree: the entity tree; None: that of the folder.
+
+        Returns:
+            The graph.
+        """
         path = folder / "relations.jsonl"
         rows = (Relation(**row) for row in io.read_jsonl(path)) if path.is_file() else iter(())
         return cls(tree or Tree.load(folder), rows)
 
     def edge(self, subject: str, predicate: str, object: str) -> Edge | None:
-        """The fact, or None when nobody says it."""
+        """Look up a fact.
+
+        Returns:
+            The edge; None when no source states it.
+        """
         return self._known.get((subject, predicate, object))
 
     def reach(self, id: str, predicate: str, forward: bool) -> list[str]:
-        """Where one step leads: to the objects of `predicate`, or backwards to its subjects."""
+        """List the entities that one step leads to.
+
+        Args:
+            id: where the step starts.
+            predicate: of the fact.
+            forward: to the objects of `predicate`; False: back to its subjects.
+
+        Returns:
+            Ids in the order of the files; [] for an unknown entity.
+        """
         if forward:
             return [edge.object for edge in self.out.get(id, ()) if edge.predicate == predicate]
         return [edge.subject for edge in self.into.get(id, ()) if edge.predicate == predicate]
@@ -96,8 +124,16 @@ def _animals(tree: Tree) -> set[str]:
 
 
 def related(tree: Tree, one: str, other: str) -> str:
-    """How two entities of a tree are kin: "same", "ancestor" (the other is above), "descendant", "sibling",
-    or ""."""
+    """Return the relation of two entities in the tree.
+
+    Args:
+        tree: the entity tree.
+        one: an id.
+        other: another id.
+
+    Returns:
+        "same", "ancestor" (`other` is above `one`), "descendant", "sibling", or "" for none of these.
+    """
     if one == other:
         return "same"
     if other in tree.ancestors(one):
@@ -110,7 +146,11 @@ def related(tree: Tree, one: str, other: str) -> str:
 
 
 def siblings(tree: Tree, id: str) -> list[str]:
-    """Entities with a parent in common, none of which is above or below `id`; a domain makes no siblings."""
+    """List the entities with a parent in common, other than a domain, none of them above or below `id`.
+
+    Returns:
+        Their ids, in the order of the parents and their children.
+    """
     above, roots = set(tree.ancestors(id)), set(tree.roots)
     found = dict.fromkeys(
         child

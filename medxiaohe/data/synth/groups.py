@@ -49,8 +49,16 @@ def kmeans(rows: np.ndarray, clusters: int, seed: int = 0) -> tuple[np.ndarray, 
 
 
 def middle(numbers: np.ndarray, cosines: np.ndarray, most: int) -> list[int]:
-    """Places of the rows nearest to the centre of each cluster, at most `most` of one, in the order of the
-    rows."""
+    """Select the rows nearest to the centre of each cluster.
+
+    Args:
+        numbers: cluster of each row, (n,).
+        cosines: cosine with its centre, (n,).
+        most: rows of one cluster at most.
+
+    Returns:
+        Indices of the rows, ascending; of equal cosines the earlier row is taken.
+    """
     import numpy as np
 
     taken: dict[int, int] = {}

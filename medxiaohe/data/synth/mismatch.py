@@ -46,6 +46,14 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Rules:
+    """The rules; call them with an item for its Mismatch.
+
+    Attributes:
+        graph: facts of the tree.
+        names: finder of its entities.
+        words: lexicon of findings.
+    """
+
     graph: Graph
     names: Finder
     words: Lexicon

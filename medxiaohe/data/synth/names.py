@@ -24,13 +24,24 @@ VAGUE = frozenset(  # words that half of all names have: one of them in a text s
 
 
 def names_of(entity: Entity) -> tuple[str, ...]:
-    """All names of an entity, each once: the name first."""
+    """List all names of an entity, each once.
+
+    Returns:
+        Its name, synonyms and related names.
+    """
     return tuple(dict.fromkeys((entity.name, *entity.synonyms, *entity.related)))
 
 
 def visible(names: Iterable[str], text: str) -> str:
-    """The first of the names that the text has as whole words, whatever its case, plural or spelling; "" when
-    none is there."""
+    """Search a text for names as whole words, whatever their case, plural or spelling.
+
+    Args:
+        names: in the order of preference.
+        text: to search in.
+
+    Returns:
+        The first name that the text has; "" if it has none. Names of up to three letters must match exactly.
+    """
     padded = evened(text)
     for name in names:
         for key in _keys(name):
@@ -41,7 +52,11 @@ def visible(names: Iterable[str], text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def evened(text: str) -> str:
-    """The text in the spelling that names are compared in; a bar stands where a name cannot go on."""
+    """Normalise a text to the spelling that names are compared in.
+
+    Returns:
+        The canonical words between blanks; " | " stands at the end of a clause, which no name crosses.
+    """
     return f" {' | '.join(canon(part.replace(',', ' ')) for part in CLAUSES.split(text))} "
 
 
@@ -52,6 +67,11 @@ def _keys(name: str) -> tuple[str, ...]:
 
 
 def share_a_name(one: Entity, other: Entity) -> bool:
+    """Check whether two entities share a name or synonym, after normalisation.
+
+    Returns:
+        True if they do.
+    """
     return not {canon(name) for name in (one.name, *one.synonyms)}.isdisjoint(
         canon(name) for name in (other.name, *other.synonyms)
     )
@@ -59,14 +79,27 @@ def share_a_name(one: Entity, other: Entity) -> bool:
 
 @lru_cache(maxsize=4096)
 def telling(text: str) -> frozenset[str]:
-    """Stems of the words that tell one name from another."""
+    """Return the stems of the words that tell one name from another.
+
+    Returns:
+        Stems of content words of three letters or more, without those of VAGUE.
+    """
     return frozenset(
         word for mark in content(text) if len(mark.group()) > 2 and (word := stem(mark.group())) not in VAGUE
     )
 
 
 def given_away(answer: str, others: Sequence[str], stem_of_question: str) -> str:
-    """A word that the question shares with the answer and with none of the other options, or ""."""
+    """Search a question for a word that only the right option has.
+
+    Args:
+        answer: the right option.
+        others: the wrong options.
+        stem_of_question: the question without its options.
+
+    Returns:
+        The first such stem in alphabetical order; "" if there is none.
+    """
     shared = telling(answer) & telling(stem_of_question)
     for other in others:
         shared -= telling(other)
@@ -74,7 +107,16 @@ def given_away(answer: str, others: Sequence[str], stem_of_question: str) -> str
 
 
 def without(names: Iterable[str], text: str, instead: str) -> str:
-    """The text with every one of the names replaced, the longest first."""
+    """Replace names in a text, the longest first, in any case and with plural or possessive endings.
+
+    Args:
+        names: to replace; those of up to two letters are left.
+        text: to change.
+        instead: the replacement.
+
+    Returns:
+        The changed text.
+    """
     for name in sorted(set(names), key=len, reverse=True):
         if len(name) > 2:
             pattern = r"[\s\-]+".join(map(re.escape, re.split(r"[\s\-]+", name.strip())))

@@ -30,12 +30,27 @@ SKIPPED_KINDS = frozenset({"gene", "organism", "quality", "gene product", "other
 
 @dataclass(frozen=True, slots=True)
 class Refused:
+    """Why a path, question or card could not be made: `reason` is counted, `detail` is for people."""
+
     reason: str
     detail: str = ""
 
 
 def path(start: str, graph: Graph, hops: int = MORE_THAN + 1, seed: int = 0) -> Walk | Refused:
-    """A verified walk from `start`, or why there is none: the reason that most tries ended with."""
+    """Draw a multi-hop path from an entity, add clues until one answer is left, and verify it.
+
+    Args:
+        start: id of the entity that the question names.
+        graph: facts of the tree.
+        hops: number of facts of the path, more than MORE_THAN.
+        seed: seed of the draw; it depends on `start` too.
+
+    Returns:
+        The verified walk; or, after TRIES draws, the reason that most of them failed for.
+
+    Raises:
+        ConfigError: `hops` is not more than MORE_THAN.
+    """
     if hops <= MORE_THAN:
         raise ConfigError(f"a path must have more than {MORE_THAN} hops, not {hops}")
     dice = random.Random(f"{seed}/path/{start}")
@@ -57,8 +72,12 @@ def path(start: str, graph: Graph, hops: int = MORE_THAN + 1, seed: int = 0) -> 
 
 
 def question(walk: Walk, graph: Graph) -> str:
-    """The words of the question: the start and the clues are named, everything else is a letter with a
-    number."""
+    """Write the question of a walk: the start and the clues are named, every other entity is X1, X2 and so
+    on.
+
+    Returns:
+        One fact a line, then the question.
+    """
     tree = graph.tree
     say = {id: f"X{number}" for number, id in enumerate(walk.nodes) if number}
     say[walk.nodes[0]] = tree.entities[walk.nodes[0]].name
@@ -74,8 +93,11 @@ def question(walk: Walk, graph: Graph) -> str:
 
 
 def hidden(walk: Walk, graph: Graph) -> str:
-    """Why the question gives something away, or "": no masked entity is named in it, no fact leads straight
-    to the answer, and no name is that of two entities of the path.
+    """Check that the question does not give the answer away.
+
+    Returns:
+        "" if no masked entity is named in it, no single fact joins start and answer, and no two entities of
+        the path share a name; else what is wrong.
     """
     said = question(walk, graph)
     entities = [graph.tree.entities[id] for id in walk.nodes]

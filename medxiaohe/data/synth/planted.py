@@ -29,8 +29,18 @@ TRIES = 8  # siblings by lot
 
 
 def sibling(item: Item, graph: Graph, names: Finder, dice: random.Random) -> Item | None:
-    """Another entity of the same parents in the place of one that the anchors speak of too; else of any that
-    is named."""
+    """Replace every mention of one entity by a sibling of it, preferably of an entity that the anchors name
+    too.
+
+    Args:
+        item: the row to change.
+        graph: facts of the tree.
+        names: finder of its entities.
+        dice: random generator.
+
+    Returns:
+        The changed item; None where no entity has a sibling that text and anchors do not name.
+    """
     tree = graph.tree
     found = [m for m in names.find(item.text) if not m.ambiguous and tree.entities[m.entity].kind in ENTITIES]
     asked = {m.entity for m in names.find(item.anchor)}
@@ -49,6 +59,11 @@ def sibling(item: Item, graph: Graph, names: Finder, dice: random.Random) -> Ite
 
 
 def side(item: Item) -> Item | None:
+    """Exchange left and right in the text of an item.
+
+    Returns:
+        The changed item; None where no side is named.
+    """
     if not SIDE.search(item.text):
         return None
     return replace(item, text=SIDE.sub(_other, item.text))
@@ -57,7 +72,17 @@ def side(item: Item) -> Item | None:
 def unrelated(
     item: Item, others: Sequence[Item], studies: dict[str, str], dice: random.Random
 ) -> Item | None:
-    """The text of a row of another study."""
+    """Replace the text of an item by that of a row of another study.
+
+    Args:
+        item: the row to change.
+        others: rows to take the text from.
+        studies: item id -> study.
+        dice: random generator.
+
+    Returns:
+        The changed item; None where TRIES draws gave no other text of another study.
+    """
     for _ in range(TRIES):
         other = others[dice.randrange(len(others))]
         if studies[other.id] != studies[item.id] and other.text != item.text:

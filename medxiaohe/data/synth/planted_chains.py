@@ -1,5 +1,9 @@
 """Thoughts that were broken on purpose, to measure what the checks find (MedXIAOHE): peeks, broken logic,
-unfaithful statements."""
+unfaithful statements.
+
+Every function has the same arguments: a sound chain, its case, the chain of another row, and a random
+generator. It returns the broken chain, or None where this fault cannot be planted in the chain.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +35,20 @@ def _other_option(case: Case, dice: random.Random) -> str:
 
 
 def answer_in_understanding(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain:
+    """Plant a peek: the understanding names the answer.
+
+    Returns:
+        The broken chain.
+    """
     return replace(chain, understanding=f"{chain.understanding} It has to lead to {case.names[0]}.")
 
 
 def answer_recalled(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain:
+    """Plant a peek: the recall names the answer; of a multiple choice, it alone.
+
+    Returns:
+        The broken chain.
+    """
     return replace(
         chain,
         recall=(
@@ -46,6 +60,11 @@ def answer_recalled(chain: Chain, case: Case, other: Chain, dice: random.Random)
 
 
 def argues_from_answer(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain:
+    """Plant a peek: the reasoning starts from the answer, in words that the check has patterns for.
+
+    Returns:
+        The broken chain.
+    """
     said = dice.choice((
         "Given that the answer is known, this must hold.",
         "Because the answer is what it is, the rest follows.",
@@ -57,7 +76,11 @@ def argues_from_answer(chain: Chain, case: Case, other: Chain, dice: random.Rand
 
 
 def argues_in_other_words(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain:
-    """Peeks in words that the check was not written for."""
+    """Plant a peek in words that the check has no patterns for.
+
+    Returns:
+        The broken chain.
+    """
     said = dice.choice((
         "I was handed the solution, and it agrees with this.",
         "Seeing what is marked as right, the rest is clear.",
@@ -70,6 +93,11 @@ def argues_in_other_words(chain: Chain, case: Case, other: Chain, dice: random.R
 
 
 def letter_in_recall(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
+    """Plant a peek: the recall names the letter of the answer.
+
+    Returns:
+        The broken chain; None without a letter.
+    """
     return replace(chain, recall=f"The answer is {case.letter}. {chain.recall}") if case.letter else None
 
 
@@ -77,6 +105,11 @@ def letter_in_recall(chain: Chain, case: Case, other: Chain, dice: random.Random
 
 
 def concludes_elsewhere(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain:
+    """Plant broken logic: the conclusion is another option, or another entity of the path.
+
+    Returns:
+        The broken chain.
+    """
     if case.options:
         option = _other_option(case, dice)
         return replace(chain, conclusion=f"The answer is {LETTERS[case.options.index(option)]}, {option}.")
@@ -84,6 +117,11 @@ def concludes_elsewhere(chain: Chain, case: Case, other: Chain, dice: random.Ran
 
 
 def reasons_elsewhere(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
+    """Plant broken logic: the reasoning ends at another option than the conclusion.
+
+    Returns:
+        The broken chain; None without options.
+    """
     return (
         replace(chain, reasoning=f"{chain.reasoning} So it is {_other_option(case, dice)}.")
         if case.options
@@ -92,6 +130,11 @@ def reasons_elsewhere(chain: Chain, case: Case, other: Chain, dice: random.Rando
 
 
 def leaves_out_a_step(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
+    """Plant broken logic: the reasoning over a path lacks one of its inner steps.
+
+    Returns:
+        The broken chain; None without a path, or with fewer than four sentences.
+    """
     steps = SENTENCE.split(chain.reasoning)
     if case.walk is None or len(steps) < 4:
         return None
@@ -100,6 +143,11 @@ def leaves_out_a_step(chain: Chain, case: Case, other: Chain, dice: random.Rando
 
 
 def swaps_steps(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
+    """Plant broken logic: two neighbouring steps of the reasoning over a path are exchanged.
+
+    Returns:
+        The broken chain; None without a path, or with fewer than four sentences.
+    """
     steps = SENTENCE.split(chain.reasoning)
     if case.walk is None or len(steps) < 4:
         return None
@@ -109,11 +157,20 @@ def swaps_steps(chain: Chain, case: Case, other: Chain, dice: random.Random) -> 
 
 
 def another_reasoning(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain:
+    """Plant broken logic: the reasoning is that of another row.
+
+    Returns:
+        The broken chain.
+    """
     return replace(chain, reasoning=other.reasoning)
 
 
 def contradicts_itself(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
-    """A recalled fact, denied in the reasoning."""
+    """Plant broken logic: the reasoning denies a fact that was recalled.
+
+    Returns:
+        The broken chain; None where the recall has no fact that can be denied.
+    """
     facts = [
         one
         for one in SENTENCE.split(chain.recall)
@@ -130,18 +187,33 @@ def contradicts_itself(chain: Chain, case: Case, other: Chain, dice: random.Rand
 
 
 def another_recall(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
-    """A statement of another row among those of this one."""
+    """Plant an unfaithful statement: one of another row's recall, with at least two words this row does not
+    have.
+
+    Returns:
+        The broken chain; None where the other row has no such statement.
+    """
     known = f"{case.question} {case.evidence}"
     strange = [one for one in SENTENCE.split(other.recall) if len(telling(one) - telling(known)) > 1]
     return replace(chain, recall=f"{chain.recall} {dice.choice(strange)}") if strange else None
 
 
 def the_other_side(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
+    """Plant an unfaithful statement: left becomes right and right becomes left in the recall.
+
+    Returns:
+        The broken chain; None where no side is named.
+    """
     changed = other_side(Item("", chain.recall, ()))
     return replace(chain, recall=changed.text) if changed else None
 
 
 def another_number(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
+    """Plant an unfaithful statement: one number n of the recall becomes 3n + 1.
+
+    Returns:
+        The broken chain; None where the recall has no number.
+    """
     found = [m for m in re.finditer(r"(?<![\w.])\d+(?:\.\d+)?\b(?!:)", chain.recall)]
     if not found:
         return None
@@ -152,7 +224,12 @@ def another_number(chain: Chain, case: Case, other: Chain, dice: random.Random) 
 
 
 def denies_a_fact(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
-    """A true fact is denied where it is recalled, and said nowhere else."""
+    """Plant an unfaithful statement: a true fact is denied in the recall, and in the reasoning where it is
+    repeated.
+
+    Returns:
+        The broken chain; None where the recall has no fact that can be denied.
+    """
     if " can show " not in chain.recall and " is a kind of " not in chain.recall:
         return None
     for old, new in ((" can show ", " never shows "), (" is a kind of ", " is not a kind of ")):
@@ -165,7 +242,11 @@ def denies_a_fact(chain: Chain, case: Case, other: Chain, dice: random.Random) -
 
 
 def joins_what_no_fact_joins(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
-    """Two entities of the path that no fact joins, in a sentence that says they are."""
+    """Plant an unfaithful statement: one that joins two entities of the path which no fact joins.
+
+    Returns:
+        The broken chain; None without a path.
+    """
     if case.walk is None:
         return None
     first, last = case.node_names[0], case.node_names[-3]
@@ -173,7 +254,16 @@ def joins_what_no_fact_joins(chain: Chain, case: Case, other: Chain, dice: rando
 
 
 def a_sibling(graph: Graph, names: Finder) -> Plant:
-    """One entity of what is recalled becomes a sibling of it, wherever it is named."""
+    """Make the fault that replaces an entity of the recall by a sibling of it, in the reasoning too.
+
+    Args:
+        graph: facts of the tree.
+        names: finder of its entities.
+
+    Returns:
+        A function with the arguments of the others; it returns None where no entity has a sibling that
+        question and evidence do not name.
+    """
 
     def plant(chain: Chain, case: Case, other: Chain, dice: random.Random) -> Chain | None:
         found = [m for m in names.find(chain.recall) if not m.ambiguous and m.entity in graph.tree]

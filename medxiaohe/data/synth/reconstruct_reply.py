@@ -60,19 +60,38 @@ class Reconstructed:
 
     @property
     def evidence(self) -> str:
-        """The parts that the question must not tell."""
+        """The parts that the question must not tell.
+
+        Returns:
+            Observation, analysis and conclusion, one a line.
+        """
         return "\n".join((self.observation, self.analysis, self.conclusion))
 
 
 def asked(case: str, pictures: Sequence[ImageRef]) -> tuple[Message, ...]:
-    """The conversation that asks a teacher about a row."""
+    """Write the request that has a teacher reconstruct a case.
+
+    Args:
+        case: text of the row; its first MOST_SHOWN characters are shown.
+        pictures: images of the row.
+
+    Returns:
+        A conversation of one message.
+    """
     beside = ", beside its image" if pictures else ""
     return (Message("user", (*pictures, ASKED.format(pictures=beside, case=case[:MOST_SHOWN]))),)
 
 
 def read(reply: str) -> Reconstructed:
-    """The parts and the question of a reply; Unreadable where it has another form or its options do not
-    differ."""
+    """Parse the reply of a teacher strictly.
+
+    Returns:
+        The four parts of the case and the question.
+
+    Raises:
+        Unreadable: the reply has another form, options that are not A, B and so on, two equal options, or an
+            answer that is not one of them.
+    """
     found = FORM.fullmatch(f"{reply.strip()}\n")
     if not found:
         raise Unreadable(f"it must have the lines {', '.join(HEADINGS)}, options from A, and Answer")
@@ -93,7 +112,12 @@ def read(reply: str) -> Reconstructed:
 
 
 def leak(made: Reconstructed) -> str:
-    """What of the answer or the findings the question tells, or ""."""
+    """Check whether the question tells the answer or the findings.
+
+    Returns:
+        "" if it does not; else what it tells: a name of the answer, a word that the answer alone has, or RUN
+        words in a row of the findings.
+    """
     right = made.options[made.answer]
     others = [text for place, text in enumerate(made.options) if place != made.answer]
     if visible([right], made.question):

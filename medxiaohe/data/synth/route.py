@@ -33,7 +33,14 @@ ONE_FACT = ("meaning", "group")  # questions of the tree that one fact decides
 
 
 def route(sample: Sample) -> Length:
-    """The length of the thought that goes with a sample's answer."""
+    """Choose the length of the thought that goes with a sample's answer.
+
+    Args:
+        sample: the row; of its own questions only the first line of the last one is read, never the gold.
+
+    Returns:
+        `none`, `short` (perception) or `long`.
+    """
     if sample.provenance.made in ("choice", "path"):
         return "none" if sample.provenance.asks in ONE_FACT else "long"
     question = next((m.text for m in reversed(sample.prompt.messages) if m.role == "user"), "")

@@ -22,7 +22,16 @@ SOURCES = (CARD, CAPTION, CHOICE, PATH)
 
 
 def card_row(node: str, card: Card, graph: Graph) -> Sample:
-    """A page about an entity, to be read."""
+    """Make the row of a card, a document.
+
+    Args:
+        node: id of the entity that the card is about.
+        card: its text and facts.
+        graph: facts of the tree.
+
+    Returns:
+        A Sample of the source CARD.
+    """
     entities = _known(graph, [node, *(fact.object for fact in card.facts)])
     license = words.licenses(*(fact.license for fact in card.facts))
     return Sample(
@@ -37,8 +46,17 @@ def card_row(node: str, card: Card, graph: Graph) -> Sample:
 
 
 def caption_row(sample: Sample, card: Card, nodes: Sequence[str], graph: Graph) -> Sample:
-    """The sample with the facts behind its text: of a picture the caption goes on, of anything else a page is
-    made."""
+    """Make the row of a sample whose text is followed by facts.
+
+    Args:
+        sample: the row; a caption of an image keeps its messages, any other text becomes a document.
+        card: the added sentences with their facts.
+        nodes: ids of the thin nodes that the row is for.
+        graph: facts of the tree.
+
+    Returns:
+        A Sample of the source CAPTION, under the licences of the row and of the facts.
+    """
     about = [fact.entity for fact in card.facts]
     made = _made("caption", map(asdict, card.facts), made_of=sample.id, made_of_source=sample.source)
     entities = tuple(dict.fromkeys((*sample.entities, *_known(graph, about))))
@@ -56,7 +74,17 @@ def caption_row(sample: Sample, card: Card, nodes: Sequence[str], graph: Graph) 
 
 
 def choice_row(made: Choice, position: int, graph: Graph, chain: bool = True) -> Sample:
-    """The right option stands at `position`; the others keep their order."""
+    """Make the row of a multiple-choice question, with its chain of thought where `route` asks for one.
+
+    Args:
+        made: the question.
+        position: index of the right option, from 0; the others keep their order.
+        graph: facts of the tree.
+        chain: whether the answer may have a chain of thought.
+
+    Returns:
+        A Sample of the source CHOICE; the target is a letter.
+    """
     tree = graph.tree
     ids = list(made.others)
     ids.insert(position, made.answer)
@@ -83,7 +111,16 @@ def choice_row(made: Choice, position: int, graph: Graph, chain: bool = True) ->
 
 
 def path_row(walk: Walk, graph: Graph, chain: bool = True) -> Sample:
-    """An open question; every name of the answer is accepted, one a line of the target."""
+    """Make the row of a multi-hop question, with its chain of thought where `route` asks for one.
+
+    Args:
+        walk: the verified path.
+        graph: facts of the tree.
+        chain: whether the answer may have a chain of thought.
+
+    Returns:
+        A Sample of the source PATH; the target has every accepted name of the answer, one a line.
+    """
     answer = graph.tree.entities[walk.answer]
     edges: tuple[Any, ...] = (*walk.steps, *walk.clues)
     row = Sample(

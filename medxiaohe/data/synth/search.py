@@ -33,6 +33,16 @@ MAX_BELOW = 200  # entities below that count as the node itself
 
 @dataclass(frozen=True, slots=True)
 class Found:
+    """An item about a node.
+
+    Attributes:
+        sample: id of the row.
+        place: position of the row in its file, as the pool was given it.
+        score: BM25 score, plus ABOVE times the score of the ancestors' names.
+        how: linked, below, named or words (see the module).
+        why: the names, ids or words that it was matched by.
+    """
+
     sample: str
     place: int  # of the row in its file
     score: float
@@ -59,7 +69,16 @@ class Pool:
         return len(self._rows)
 
     def retrieve(self, tree: Tree, id: str, k: int) -> list[Found]:
-        """Up to k items about the node, best first: by how they were found, then by score."""
+        """Retrieve the items about a node of the tree.
+
+        Args:
+            tree: the entity tree.
+            id: of the node.
+            k: items at most.
+
+        Returns:
+            The items, best first: by the kind of match (linked, below, named, words), then by score.
+        """
         entity = tree.entities[id]
         above = [tree.entities[one] for one in islice(_concrete(tree, id), NUM_ABOVE)]
         below = {child for child in islice(_below(tree, id), MAX_BELOW)}

@@ -35,7 +35,20 @@ SIDE, PATCHES = 84, 16  # pixels of a picture, and how many go through the encod
 def standing(
     anchors_ND: np.ndarray, texts_ND: np.ndarray, groups: Sequence[str], seed: int = 0
 ) -> np.ndarray:
-    """In [0, 1] for each row; `groups` are studies: texts of the same study are nobody's others."""
+    """Rank each text among texts of other studies by its dot product with the anchor of its row.
+
+    Args:
+        anchors_ND: vectors of the anchors, (n, d).
+        texts_ND: vectors of the texts, (n, d).
+        groups: study of each row, n of them; rows of one study are not compared with each other.
+        seed: seed of the draw of at most OTHERS other texts for a row.
+
+    Returns:
+        Share of the others that are less similar, ties counting half: (n,) float32 in [0, 1].
+
+    Raises:
+        DataError: there are fewer than two studies.
+    """
     import numpy as np
 
     if len(set(groups)) < 2:
@@ -58,13 +71,43 @@ def standing(
 def of_texts(
     anchors: Sequence[str], texts: Sequence[str], groups: Sequence[str], embed: Embedder, seed: int = 0
 ) -> np.ndarray:
+    """Rank texts by similarity to their anchors in an embedding.
+
+    Args:
+        anchors: n texts.
+        texts: n texts to rank.
+        groups: study of each row.
+        embed: encoder of both.
+        seed: seed of the draw of other texts.
+
+    Returns:
+        Standing of each row, (n,) float32 in [0, 1].
+
+    Raises:
+        DataError: there are fewer than two studies.
+    """
     return standing(embed.encode(anchors), embed.encode(texts), groups, seed)
 
 
 def of_pictures(
     features_NF: np.ndarray, texts_ND: np.ndarray, groups: Sequence[str], seed: int = 0
 ) -> np.ndarray:
-    """Standing of texts beside pictures, by features of the pictures; DataError below MIN_PAIRS rows."""
+    """Rank texts by similarity to what a ridge regression predicts from the features of their pictures.
+
+    The regression is cross-fitted in FOLDS folds by study.
+
+    Args:
+        features_NF: features of the pictures, (n, f).
+        texts_ND: vectors of the texts, (n, d).
+        groups: study of each row.
+        seed: seed of the folds and of the draw of other texts.
+
+    Returns:
+        Standing of each row, (n,) float32 in [0, 1].
+
+    Raises:
+        DataError: there are fewer than MIN_PAIRS rows, or fewer than two studies.
+    """
     import numpy as np
 
     if len(groups) < MIN_PAIRS:
@@ -95,10 +138,14 @@ def _ridge(x: np.ndarray, y: np.ndarray, asked: np.ndarray) -> np.ndarray:
 def picture_features(
     images: Sequence[ImageRef], encode: Callable[[Any], np.ndarray] | None = None
 ) -> np.ndarray:
-    """Features of each picture, float32 (len(images), F): class token and mean patch of DINOv2-small unless
-    `encode` is given.
+    """Compute features of pictures, each distinct picture once.
 
-    `encode` takes a list of PIL images and returns rows.
+    Args:
+        images: n pictures.
+        encode: from a list of PIL images to rows (b, f); None: DINOv2-small (`dino`).
+
+    Returns:
+        (n, f) float32.
     """
     import numpy as np
 
@@ -117,7 +164,18 @@ def picture_features(
 
 
 def dino(folder: Path | None = None, side: int = 2 * SIDE) -> Callable[[Any], np.ndarray]:
-    """DINOv2-small with registers of the package assets (docs/assets.md), on the CPU."""
+    """Load DINOv2-small with registers of the package assets (docs/assets.md), on the CPU.
+
+    Args:
+        folder: of a checkpoint; None: that of the assets.
+        side: width and height in pixels that pictures are resized to.
+
+    Returns:
+        A function from b PIL images to (b, 2 x hidden size): class token, then mean of the patch tokens.
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+    """
     plugins.need("torch", "transformers", why="comparing images by DINOv2")
     import torch
     from transformers import AutoModel
@@ -129,6 +187,11 @@ def dino(folder: Path | None = None, side: int = 2 * SIDE) -> Callable[[Any], np
     ).eval()
 
     def encode(pictures: Any) -> np.ndarray:
+        """Encode RGB pictures, normalised by the mean and standard deviation of ImageNet.
+
+        Returns:
+            (b, 2 x hidden size) float32.
+        """
         import numpy as np
 
         pixels = np.stack(

@@ -22,6 +22,17 @@ MIN_FACTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Thin:
+    """An entity with few samples.
+
+    Attributes:
+        id: of the entity.
+        name: its name.
+        kind: its kind, such as disease.
+        samples: number of samples that mention it.
+        around: number of samples that mention a parent, or the most mentioned child of a parent.
+        why: the reason, for reports.
+    """
+
     id: str
     name: str
     kind: str
@@ -40,8 +51,21 @@ def thin(
     per_parent: int,
     seed: int = 0,
 ) -> list[Thin]:
-    """Up to `num` thin nodes, as many of each kind as there are; `coverage` is entity id -> samples that
-    mention it."""
+    """Select entities with few samples and at least some facts, in the order in which data is needed.
+
+    Args:
+        graph: facts of the tree.
+        coverage: entity id -> number of samples that mention it.
+        kinds: of entities.
+        at_most: samples that a thin entity may have.
+        num: entities at most.
+        per_parent: entities of one parent at most.
+        seed: seed of the order among equals.
+
+    Returns:
+        The entities, alternating between the kinds; within a kind first those whose parents or siblings are
+        mentioned, then those with fewest samples.
+    """
     near = _around(graph, coverage)
     by_kind: dict[str, list[Thin]] = {kind: [] for kind in kinds}
     roots = set(graph.tree.roots)
@@ -69,8 +93,17 @@ def thin(
 def failed(
     graph: Graph, coverage: Mapping[str, int], rows: Sequence[Mapping[str, Any]], kinds: tuple[str, ...]
 ) -> list[Thin]:
-    """Of the nodes an evaluation scored (`eval run --weak-nodes`, the lowest first), those of these kinds
-    that the tree can write about."""
+    """Select the nodes that an evaluation scored low and that the tree has facts about.
+
+    Args:
+        graph: facts of the tree.
+        coverage: entity id -> number of samples that mention it.
+        rows: of `eval run --weak-nodes`, the lowest first, with `node`, `mean` and `n`.
+        kinds: of entities.
+
+    Returns:
+        The entities in the order of `rows`.
+    """
     near, roots, found = _around(graph, coverage), set(graph.tree.roots), []
     for row in rows:
         entity = graph.tree.entities.get(row["node"])
@@ -93,7 +126,16 @@ def _has_facts(graph: Graph, entity: Entity) -> bool:
 
 
 def count_thin(graph: Graph, coverage: Mapping[str, int], at_most: int) -> dict[str, int]:
-    """How many entities of each kind below the domains have at most so many samples."""
+    """Count the entities with few samples by kind, without the domains.
+
+    Args:
+        graph: facts of the tree.
+        coverage: entity id -> number of samples that mention it.
+        at_most: samples that such an entity may have.
+
+    Returns:
+        Kind -> number of entities, by name of the kind.
+    """
     roots = set(graph.tree.roots)
     entities = graph.tree.entities.values()
     return dict(

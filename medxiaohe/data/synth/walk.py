@@ -33,10 +33,20 @@ class Step:
 
     @property
     def start(self) -> str:
+        """Id of the entity that the step starts from.
+
+        Returns:
+            The subject of the fact, or its object where the step goes backwards.
+        """
         return self.subject if self.forward else self.object
 
     @property
     def end(self) -> str:
+        """Id of the entity that the step leads to.
+
+        Returns:
+            The object of the fact, or its subject where the step goes backwards.
+        """
         return self.object if self.forward else self.subject
 
 
@@ -55,23 +65,45 @@ class Clue:
 
     @property
     def named(self) -> str:
+        """Id of the entity that the clue names.
+
+        Returns:
+            The entity of the fact that is not masked.
+        """
         return self.object if self.forward else self.subject
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
+    """A path of facts with its clues."""
+
     steps: tuple[Step, ...]
     clues: tuple[Clue, ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
+        """Ids of the entities along the path.
+
+        Returns:
+            The start, then the end of every step.
+        """
         return (self.steps[0].start, *(step.end for step in self.steps))
 
     @property
     def answer(self) -> str:
+        """Id of the entity that is asked for.
+
+        Returns:
+            The end of the last step.
+        """
         return self.steps[-1].end
 
     def to_json(self) -> dict[str, Any]:
+        """Convert the walk to plain JSON, for `provenance.path`.
+
+        Returns:
+            `steps` and `clues`, as `walk_from_json` reads them.
+        """
         return {
             "steps": [asdict(step) for step in self.steps],
             "clues": [asdict(clue) for clue in self.clues],
@@ -79,7 +111,14 @@ class Walk:
 
 
 def walk_from_json(row: Mapping[str, Any]) -> Walk:
-    """The inverse of Walk.to_json; DataError when the row is not one."""
+    """Read a walk that `Walk.to_json` wrote.
+
+    Returns:
+        The walk; its facts are not checked (`verify`).
+
+    Raises:
+        DataError: keys are missing or unknown.
+    """
     try:
         return Walk(
             tuple(Step(**step) for step in row["steps"]), tuple(Clue(**clue) for clue in row["clues"])
@@ -89,7 +128,12 @@ def walk_from_json(row: Mapping[str, Any]) -> Walk:
 
 
 def verify(walk: Walk, graph: Graph) -> str:
-    """Walk every step again on the tree; "" when all is as stored, else what is wrong with it."""
+    """Walk every step again on the tree.
+
+    Returns:
+        "" if there are more than MORE_THAN hops, every step and clue is a fact of the tree, no entity is
+        passed twice and exactly one entity, the answer, meets the question; else what is wrong.
+    """
     if len(walk.steps) <= MORE_THAN:
         return f"{len(walk.steps)} hops are not more than {MORE_THAN}"
     for number, step in enumerate(walk.steps, 1):
@@ -118,8 +162,12 @@ def verify(walk: Walk, graph: Graph) -> str:
 
 
 def readings(walk: Walk, graph: Graph) -> list[frozenset[str]]:
-    """For every step, the entities that its masked one could be: reached in the same way, and meeting the
-    clues."""
+    """List the entities that each masked one could be: reached by the same predicates, and meeting the clues.
+
+    Returns:
+        One set for each step, in order; shorter than the path where a set has more than MAX_READINGS
+        entities, the last one.
+    """
     found = [frozenset({walk.steps[0].start})]
     for number, step in enumerate(walk.steps, 1):
         reached = spread(found[-1], step.predicate, step.forward, graph)
@@ -133,6 +181,17 @@ def readings(walk: Walk, graph: Graph) -> list[frozenset[str]]:
 
 
 def spread(those: frozenset[str], predicate: str, forward: bool, graph: Graph) -> frozenset[str]:
+    """Follow one predicate from every entity of a set.
+
+    Args:
+        those: ids to start from.
+        predicate: of the facts.
+        forward: from subject to object; False: from object to subject.
+        graph: facts of the tree.
+
+    Returns:
+        The ids reached; incomplete where they are more than MAX_READINGS.
+    """
     found = set[str]()
     for id in those:
         found.update(graph.reach(id, predicate, forward))
@@ -142,5 +201,9 @@ def spread(those: frozenset[str], predicate: str, forward: bool, graph: Graph) -
 
 
 def meets(clue: Clue, graph: Graph) -> frozenset[str]:
-    """All entities of which the clue is true."""
+    """List the entities that a clue is true of.
+
+    Returns:
+        Their ids.
+    """
     return frozenset(graph.reach(clue.named, clue.predicate, not clue.forward))
