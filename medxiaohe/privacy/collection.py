@@ -47,10 +47,26 @@ MAX_TEXT = 256 * 2**20
 def clean(
     source: Path, out: Path, *, key: Key, policy: Policy, keep: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    """De-identify a file or folder into the folder `out`; returns what manifest.json says.
+    """De-identify a file or a folder of DICOM, images, texts, tables and JSON.
 
-    `keep` names JSON fields and table columns whose values are copied as they are, such as "license".
-    ConfigError when `out` holds other work, or was begun with another key.
+    A second call resumes where a killed one stopped: files whose content, key and policy are the same are not
+    cleaned again.
+
+    Args:
+        source: a file, or a folder with all files below it.
+        out: folder for the cleaned files, files.jsonl and manifest.json; new, empty, or begun by a former
+            call.
+        key: of the pseudonyms and date shifts.
+        policy: how text in pixels is handled.
+        keep: JSON fields and table columns whose values are copied unchanged, such as "license".
+
+    Returns:
+        The content of manifest.json (see `summarise`).
+
+    Raises:
+        ConfigError: `source` has no files, or `out` is within it or has other files.
+        MissingExtra: a package that a format needs is not installed.
+        StorageError: `out` cannot be written.
     """
     files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
     if not source.exists() or not files:
@@ -96,8 +112,15 @@ def clean(
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts of files by kind and status, of what was done, and the quarantine list: [{number, file, kind,
-    reason}]."""
+    """Count the files of a collection by kind and status.
+
+    Args:
+        rows: of files.jsonl.
+
+    Returns:
+        `files`, `written`, `quarantined` (numbers), `kinds` (kind -> status -> files), `counts` (what was
+        done) and `quarantine` ([{number, file, kind, reason}]).
+    """
     kinds: dict[str, Counter[str]] = {}
     counts: Counter[str] = Counter()
     for row in rows:
@@ -241,10 +264,29 @@ class _Rows:
         self.counts: Counter[str] = Counter()
 
     def row(self, row: Any) -> Any:
+        """De-identify one JSON row; a name has one number within the row.
+
+        Returns:
+            The cleaned row.
+
+        Raises:
+            Quarantined: a picture of the row cannot be published.
+        """
         self.counts["rows"] += 1
         return self.value("", row, Redactor())
 
     def value(self, name: str, value: Any, redact: Redactor) -> Any:
+        """De-identify a JSON value by the name of its field.
+
+        Args:
+            name: of the field; "" for the row itself. The items of a list have the name of the list.
+            value: any JSON value.
+            redact: redactor of the row.
+
+        Returns:
+            The value, cleaned at any depth: fields to keep are copied, ids become pseudonyms, texts are
+            redacted.
+        """
         if name in self.keep or (isinstance(value, str) and value in STRUCTURE.get(name, ())):
             return value
         if isinstance(value, dict):
@@ -261,8 +303,15 @@ class _Rows:
         return redact.value(value)
 
     def picture(self, ref: dict[str, Any]) -> dict[str, Any]:
-        """An ImageRef of the cleaned picture; Quarantined (with the whole file of rows) when the picture
-        is."""
+        """Clean the picture that an ImageRef names.
+
+        Returns:
+            An ImageRef of the cleaned picture, with its hash and box.
+
+        Raises:
+            Quarantined: there is no such picture, it has several frames, or it cannot be published; then the
+                whole file of rows is not.
+        """
         path = self.folder / str(ref.get("uri", ""))
         if not path.is_file():
             raise Quarantined("a row points to a picture that is not there")

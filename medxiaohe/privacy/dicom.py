@@ -47,8 +47,16 @@ OLDEST = "090Y"
 
 @dataclass(frozen=True)
 class Cleaned:
-    """A de-identified file. `counts`: kept, dropped, remapped UIDs, shifted times, values searched for in the
-    output."""
+    """A de-identified file.
+
+    Attributes:
+        data: bytes of the new file.
+        patient: pseudonym of the patient.
+        study: new StudyInstanceUID.
+        uid: new SOPInstanceUID.
+        counts: attributes kept and dropped, remapped UIDs, shifted times, values searched for in the output
+            (`searched`), and whether pixels were blanked.
+    """
 
     data: bytes = field(repr=False)
     patient: str
@@ -58,11 +66,22 @@ class Cleaned:
 
 
 def deidentify(path: Path, out: Path, *, key: Key, policy: Policy | None = None) -> Cleaned:
-    """Write the DICOM file `path` to `out` without its patient.
+    """De-identify a DICOM file.
 
-    Quarantined (a DataError) when it is no picture, its pixels may hold text that `policy` does not clear, or
-    a value of the original is found in the new bytes; nothing is written then. `policy` defaults to Policy():
-    OCR must find no text.
+    Args:
+        path: the original, at most MAX_BYTES.
+        out: the new file; nothing is written where the original is refused.
+        key: of the pseudonyms and date shifts.
+        policy: how text in pixels is handled; None: Policy(), OCR must find no text.
+
+    Returns:
+        The new file.
+
+    Raises:
+        Quarantined: it cannot be read, is no picture, its pixels may have text that the policy does not
+            clear, or a value of the original was found in the new bytes.
+        MissingExtra: pydicom is not installed.
+        StorageError: `out` cannot be written.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -76,7 +95,20 @@ def deidentify(path: Path, out: Path, *, key: Key, policy: Policy | None = None)
 
 
 def clean(data: bytes, *, key: Key, policy: Policy) -> Cleaned:
-    """The bytes of a DICOM file made new; see `deidentify`."""
+    """De-identify the bytes of a DICOM file (see `deidentify`).
+
+    Args:
+        data: of the original.
+        key: of the pseudonyms and date shifts.
+        policy: how text in pixels is handled.
+
+    Returns:
+        The new file.
+
+    Raises:
+        Quarantined: as `deidentify`.
+        MissingExtra: pydicom is not installed.
+    """
     try:
         import pydicom
     except ImportError as error:
@@ -140,15 +172,34 @@ class _Work:
         self.made: set[str] = set()  # computed with the key
 
     def said(self, text: str) -> str:
+        """Record a term that anybody may write, so that the re-scan allows it.
+
+        Returns:
+            The same text.
+        """
         self.written.add(text)
         return text
 
     def make(self, text: str) -> str:
+        """Record a value computed with the key, so that the re-scan does not search within it.
+
+        Returns:
+            The same text.
+        """
         self.made.add(text)
         return text
 
     def copy(self, old: Dataset, new: Dataset, depth: int) -> None:
-        """Add to `new` what the keep-list allows of `old`, sequences to any depth up to MAX_DEPTH."""
+        """Add to `new` what the keep-list allows of `old`, sequences included.
+
+        Args:
+            old: the original dataset, or an item of one of its sequences.
+            new: is changed.
+            depth: of nesting, 0 for the file.
+
+        Raises:
+            Quarantined: sequences are nested deeper than MAX_DEPTH.
+        """
         from pydicom.datadict import keyword_for_tag
         from pydicom.dataset import Dataset as PlainDataset
 
@@ -172,7 +223,19 @@ class _Work:
         self.dates(old, new)
 
     def value(self, name: str, old: Dataset, tag: Any) -> Any:
-        """What stays of an attribute; None drops it."""
+        """Return what may stay of an attribute.
+
+        Args:
+            name: its keyword; "" for a private one.
+            old: the original dataset.
+            tag: of the attribute.
+
+        Returns:
+            The value to write; None drops the attribute.
+
+        Raises:
+            Quarantined: a UID of the standard is not one.
+        """
         known = (
             name in dicom_keep.NUMBERS
             or name in dicom_keep.TERMS
@@ -207,6 +270,12 @@ class _Work:
         return None if moved is None else moved[0] + moved[1]
 
     def terms(self, name: str, values: list[str]) -> list[str] | str | None:
+        """Filter the values of an attribute by its list of allowed terms.
+
+        Returns:
+            The values, a single one not as a list; None where one is not allowed. In ImageType and FrameType,
+            whose positions have meanings, such a value becomes OTHER.
+        """
         allowed = dicom_keep.TERMS[name]
         fine = [all(word in allowed for word in value.split()) for value in values]
         if name in ("ImageType", "FrameType"):  # the position in the list has a meaning
@@ -217,6 +286,14 @@ class _Work:
         return selected if len(selected) > 1 else selected[0]
 
     def uid(self, value: str) -> str:
+        """Replace a UID by a keyed one; a UID of the standard stays.
+
+        Returns:
+            The UID to write.
+
+        Raises:
+            Quarantined: it is under the root of the standard, which does not have it.
+        """
         from pydicom.uid import UID_dictionary
 
         if STANDARD_UID.fullmatch(value):
@@ -227,7 +304,13 @@ class _Work:
         return self.make(self.key.uid(value))
 
     def dates(self, old: Dataset, new: Dataset) -> None:
-        """Dates and their times, moved together; a time without its date is dropped."""
+        """Move dates together with their times by the shift of the patient; a time without its date is
+        dropped.
+
+        Args:
+            old: the original dataset.
+            new: is changed.
+        """
         for day, time in dicom_keep.DATES.items():
             has = [name for name in (day, time) if name in old]
             moved = _shifted(_text(old, day), _text(old, time), self.shift) if day in old else None

@@ -21,7 +21,11 @@ WHOLE = ("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated"
 
 
 def require_picture(old: Dataset) -> None:
-    """Quarantined unless the file is one of an image storage class, with pixels."""
+    """Check that a file is an instance of an image storage class, with pixels and a SOPInstanceUID.
+
+    Raises:
+        Quarantined: it is not.
+    """
     from pydicom.uid import UID_dictionary
 
     name = UID_dictionary.get(str(old.get("SOPClassUID", "")), ("",))[0]
@@ -34,7 +38,11 @@ def require_picture(old: Dataset) -> None:
 
 
 def risk(old: Dataset) -> str:
-    """Why the pixels of a file may show who the patient is, or "" for a class where that is rare."""
+    """Return why the pixels of a file may show who the patient is.
+
+    Returns:
+        The reason, by storage class, modality, ImageType or BurnedInAnnotation; "" where it is rare.
+    """
     from pydicom.uid import UID_dictionary
 
     name = UID_dictionary.get(str(old.get("SOPClassUID", "")), ("",))[0]
@@ -60,8 +68,19 @@ def risk(old: Dataset) -> str:
 
 
 def cleaned(old: Dataset, syntax: UID, policy: Policy) -> tuple[bytes, Any, bool]:
-    """Pixel bytes to publish, their transfer syntax, and whether some were blanked; Quarantined when they may
-    hold text."""
+    """Return the pixels to publish, blanked where they may hold text.
+
+    Args:
+        old: the original dataset; its PhotometricInterpretation is changed where pixels are blanked.
+        syntax: its transfer syntax.
+        policy: boxes to blank, and whether OCR must find no text.
+
+    Returns:
+        (bytes of even length, transfer syntax, whether pixels were blanked). Blanked pixels are uncompressed.
+
+    Raises:
+        Quarantined: the pixels may hold text, or cannot be decoded.
+    """
     from pydicom.uid import ExplicitVRLittleEndian
 
     why = risk(old)

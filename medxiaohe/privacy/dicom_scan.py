@@ -27,8 +27,15 @@ DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?|[+-]?\d+\.?")
 
 
 def values(dataset: Dataset, preamble: bytes = b"") -> set[str]:
-    """The texts of a dataset, its file meta information included, that could tell who the patient is; lower
-    case."""
+    """List the texts of a dataset that could tell who the patient is.
+
+    Args:
+        dataset: the original, its file meta information included; pixels are not searched.
+        preamble: the 128 bytes before it.
+
+    Returns:
+        Whole values and their words, in lower case; numbers and very short texts are left out.
+    """
     results = set(_blob(preamble))
     for part in (getattr(dataset, "file_meta", None), dataset):
         if part is not None:
@@ -98,11 +105,18 @@ def _telling(text: str) -> bool:
 def hits(
     texts: Iterable[str], output: bytes, pixels: bytes, written: Collection[str], made: Collection[str]
 ) -> int:
-    """How many of `texts` stand in `output`.
+    """Count the original texts that the new file has.
 
-    `written`: terms that the new file may say because anybody may (of the keep-list). `made`: values computed
-    with the key, in which a short number may occur by chance. `pixels` is searched only for texts of
-    LEAST_IN_PIXELS characters or more: in half a million random bytes a shorter one occurs by chance.
+    Args:
+        texts: of the original (`values`).
+        output: bytes of the new file.
+        pixels: bytes of its pixels; they are searched only for texts of LEAST_IN_PIXELS characters or more,
+            because shorter ones occur in half a million random bytes by chance.
+        written: terms that the new file may have because anybody may write them (of the keep-list).
+        made: values computed with the key, in which a short number may occur by chance.
+
+    Returns:
+        How many of `texts` occur in `output`.
     """
     said = " \0 ".join(written).lower()
     header = output.replace(pixels, b"\0", 1) if pixels else output

@@ -20,8 +20,18 @@ from medxiaohe.types import ImageRef, Message, Part, ToolCall, ToolResult
 
 
 def cleaned(messages: Sequence[Message], what: str) -> list[Message]:
-    """The messages as they may leave; PrivacyError when a picture in them may not. `what` names the
-    conversation."""
+    """De-identify a conversation for a remote model.
+
+    Args:
+        messages: of the conversation; a name has one number in all of them.
+        what: name of the conversation, for the message of an error.
+
+    Returns:
+        The messages with redacted texts, arguments and results of tools; pictures are unchanged.
+
+    Raises:
+        PrivacyError: OCR finds text in a picture, or is not installed.
+    """
     redact = Redactor()
     return [
         replace(message, parts=tuple(_part(part, redact, what) for part in message.parts))

@@ -33,10 +33,19 @@ J2K_KEPT = frozenset((0xFF50, 0xFF51, 0xFF52, 0xFF53, 0xFF55, 0xFF57, 0xFF5C, 0x
 
 
 def clean(path: Path, policy: Policy) -> list[tuple[str, bytes]]:
-    """The picture or pictures of a file, as (".png" or ".jpg", bytes): more than one when it has several
-    pages or frames.
+    """Remove everything but the pixels from a picture file.
 
-    Quarantined when it cannot be read, or its pixels have text or nobody can tell.
+    Args:
+        path: of the file, at most MAX_BYTES.
+        policy: boxes to blank, and whether OCR must find no text.
+
+    Returns:
+        (".png" or ".jpg", bytes) for each page or frame. A PNG or JPEG of one frame without boxes is not
+        encoded anew.
+
+    Raises:
+        Quarantined: it cannot be read or is too large, or its pixels have text or nothing says that they have
+            none.
     """
     import numpy as np
     from PIL import Image as pil
@@ -92,7 +101,14 @@ def _as_png(image: Image, mode: str) -> bytes:
 
 
 def png(data: bytes) -> bytes:
-    """A PNG with the chunks of PNG_CHUNKS only; Quarantined when it is not well formed."""
+    """Remove all chunks of a PNG except PNG_CHUNKS.
+
+    Returns:
+        The new file.
+
+    Raises:
+        Quarantined: it is not well formed.
+    """
     if not data.startswith(PNG_START):
         raise Quarantined("not a PNG")
     out, at = [PNG_START], len(PNG_START)
@@ -110,8 +126,15 @@ def png(data: bytes) -> bytes:
 
 
 def jpeg(data: bytes) -> bytes:
-    """A JPEG with what a decoder needs: tables, frames, scans, and a bare JFIF, Adobe or orientation
-    segment."""
+    """Remove all segments of a JPEG that a decoder does not need; a bare JFIF, Adobe or orientation segment
+    stays.
+
+    Returns:
+        The new file.
+
+    Raises:
+        Quarantined: it is not well formed.
+    """
     if not data.startswith(b"\xff\xd8"):
         raise Quarantined("not a JPEG")
     out, at = [b"\xff\xd8"], 2
@@ -191,8 +214,14 @@ def _exif(orientation: int) -> bytes:
 
 
 def codestream(data: bytes) -> bytes:
-    """A JPEG 2000 codestream without comments; Quarantined when it is wrapped in a file format or not well
-    formed."""
+    """Remove the comments of the main header of a JPEG 2000 codestream.
+
+    Returns:
+        The codestream, padded with zeros to its former length modulo 2.
+
+    Raises:
+        Quarantined: it is wrapped in a file format, has an unknown segment or is not well formed.
+    """
     if not data.startswith(J2K_START):
         raise Quarantined("not a bare JPEG 2000 codestream")
     out, at = [J2K_START], 2

@@ -40,11 +40,25 @@ class Rule:
 
 @dataclass(frozen=True)
 class Policy:
+    """How text in pixels is handled.
+
+    Attributes:
+        pixels: `ocr`: OCR must find none; `trust`: the user states that there is none.
+        rules: boxes to blank.
+    """
+
     pixels: Literal["ocr", "trust"] = "ocr"
     rules: tuple[Rule, ...] = ()
 
     def boxes(self, attributes: Mapping[str, Any]) -> tuple[Box, ...]:
-        """Those of every rule that fits."""
+        """List the boxes to blank in a file.
+
+        Args:
+            attributes: of the file, such as Modality and Columns; compared as text.
+
+        Returns:
+            Boxes of every rule whose conditions all hold.
+        """
         return tuple(
             box
             for rule in self.rules
@@ -54,7 +68,18 @@ class Policy:
 
 
 def policy(pixels: str = "ocr", rules: Sequence[Mapping[str, Any]] = ()) -> Policy:
-    """A Policy of what a YAML file says: [{when: {Modality: US}, boxes: [[left, top, right, bottom]]}]."""
+    """Make a Policy from the content of a YAML file.
+
+    Args:
+        pixels: `ocr` or `trust`.
+        rules: [{when: {Modality: US}, boxes: [[left, top, right, bottom]]}], in pixels.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ConfigError: a value is wrong.
+    """
     if pixels not in ("ocr", "trust"):
         raise ConfigError(f"pixels must be ocr or trust, not {pixels!r}")
     results = []
@@ -78,6 +103,11 @@ def policy(pixels: str = "ocr", rules: Sequence[Mapping[str, Any]] = ()) -> Poli
 
 
 def has_ocr() -> bool:
+    """Check whether OCR is installed.
+
+    Returns:
+        True if the reader loads.
+    """
     try:
         reader()
         return True
@@ -87,7 +117,14 @@ def has_ocr() -> bool:
 
 @functools.cache
 def reader() -> Any:
-    """The OCR. Its models are inside its wheel: nothing is downloaded."""
+    """Load the OCR, once; its models are inside its wheel, so nothing is downloaded.
+
+    Returns:
+        A RapidOCR engine on one thread.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
     try:
         from rapidocr_onnxruntime import RapidOCR
     except ImportError as error:
@@ -96,11 +133,19 @@ def reader() -> Any:
 
 
 def texts(frame: np.ndarray) -> list[Box]:
-    """Boxes of what reads as text in a frame (height, width) or (height, width, 3) of any number type;
-    MissingExtra without OCR.
+    """Detect text in a frame by OCR.
 
-    It is read twice: as it is, and with everything wider than a stroke taken away (white top-hat) at double
+    It is read twice: unchanged, and with everything wider than a stroke removed (white top-hat) at double
     size, which finds faint letters on tissue.
+
+    Args:
+        frame: (height, width) or (height, width, 3), of any number type.
+
+    Returns:
+        Boxes in pixels, (left, top, right, bottom); lead letters such as L and R are left out.
+
+    Raises:
+        MissingExtra: OCR is not installed.
     """
     import numpy as np
     from PIL import Image

@@ -76,7 +76,11 @@ def post(
 
 
 def retry_after(value: str) -> float:
-    """Seconds that a Retry-After header asks for: a number, or an HTTP date (RFC 9110, section 10.2.3)."""
+    """Parse a Retry-After header: a number of seconds, or an HTTP date (RFC 9110, section 10.2.3).
+
+    Returns:
+        Seconds from now, at least 0; 0 where the header is neither.
+    """
     if re.fullmatch(r"\d{1,6}", value):
         return float(value)
     try:
@@ -114,13 +118,25 @@ class _DeadlineSocket:
         self._sock, self._end = sock, end
 
     def sendall(self, data: Any) -> None:
+        """Send all of `data` before the deadline.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+            OSError: the connection broke off.
+        """
         self._sock.settimeout(_left(self._end))  # Python's sendall takes it for all of the data
         self._sock.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
+        """Open a reader with the same deadline.
+
+        Returns:
+            A buffered reader of bytes, whatever the mode.
+        """
         return io.BufferedReader(_DeadlineReader(self._sock, self._end))
 
     def close(self) -> None:
+        """Close the socket; readers keep the connection open until they are closed."""
         self._sock.close()
 
 
@@ -131,12 +147,26 @@ class _DeadlineReader(io.RawIOBase):
         self._raw = sock.makefile("rb", buffering=0)  # keeps the connection open until it is closed
 
     def readable(self) -> bool:
+        """Whether the stream can be read.
+
+        Returns:
+            True.
+        """
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        """Read into `buffer` before the deadline.
+
+        Returns:
+            The number of bytes, 0 at the end.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+        """
         self._sock.settimeout(_left(self._end))
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
+        """Close the reader and, with it, the connection."""
         self._raw.close()
         super().close()

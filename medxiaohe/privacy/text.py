@@ -27,6 +27,8 @@ Finder = Callable[[str], Iterable[Span]]
 
 @dataclass(frozen=True)
 class Redacted:
+    """A redacted text, and the spans of the original that were replaced."""
+
     text: str
     spans: tuple[Span, ...]  # where the original had them
 
@@ -56,7 +58,11 @@ class Redactor:
         return f"[{kind}-{number}]"
 
     def value(self, value: Any) -> Any:
-        """Strings of JSON redacted, at any depth; keys too, where they are not names of fields."""
+        """Redact the strings of a JSON value at any depth, keys included where they are not names of fields.
+
+        Returns:
+            The value; integers of six digits or more are redacted as text.
+        """
         if isinstance(value, str):
             return self(value).text
         if isinstance(value, Mapping):
@@ -68,18 +74,38 @@ class Redactor:
         return value if abs(int(value)) < 10**5 else self(str(value)).text
 
     def key(self, key: str) -> str:
-        """The name of a field: stays when its words are words."""
+        """Redact the name of a field.
+
+        Returns:
+            The key unchanged if its words are words.
+        """
         spaced = key.replace("_", " ").replace("-", " ")
         return key if not find(spaced, self.more) else self(key).text
 
 
 def redact(text: str, more: tuple[Finder, ...] = ()) -> Redacted:
-    """One text by itself."""
+    """Redact one text by itself.
+
+    Args:
+        text: to redact.
+        more: other finders, such as `text_adapters.presidio()`.
+
+    Returns:
+        The text with tags such as [NAME-1], and the spans that they replace.
+    """
     return Redactor(more)(text)
 
 
 def find(text: str, more: Iterable[Finder] = ()) -> list[Span]:
-    """What should not be seen, in the order of the text, without overlaps."""
+    """Detect identifiers in a text.
+
+    Args:
+        text: in English, Spanish, German or Chinese.
+        more: other finders.
+
+    Returns:
+        Spans in the order of the text, without overlaps.
+    """
     long = [Span(*match.span(), "ID") for match in ENDLESS.finditer(text)]
     # patterns take quadratic time in a word without an end
     bounded = ENDLESS.sub(lambda match: " " * len(match[0]), text)

@@ -85,6 +85,11 @@ GENERIC_PLACE = re.compile(
 
 
 def find(text: str) -> Iterator[Span]:
+    """Detect identifiers in Chinese text; a text without Chinese characters has none here.
+
+    Yields:
+        Spans in no order; they may overlap.
+    """
     if not re.search(HAN, text):
         return
     names: list[tuple[int, int]] = []

@@ -46,11 +46,28 @@ ONE, TWO = math.log(0.12), math.log(0.88)  # how often given names have so many 
 
 @dataclass
 class Counts:
+    """Log probabilities of words and of the parts of names.
+
+    Attributes:
+        words: word -> ln of its share.
+        parts: position in a name (surname, first, second, only) -> characters -> ln of their share.
+        unknown: ln of the share of a character that is not a word of the list.
+    """
+
     words: dict[str, float] = field(default_factory=dict)  # -> ln of the share
     parts: dict[str, dict[str, float]] = field(default_factory=dict)
     unknown: float = 0.0
 
     def name(self, surname: str, given: str) -> float:
+        """Compute the log probability of a name, raised by NAMES_COUNT.
+
+        Args:
+            surname: one or two characters.
+            given: one or two characters.
+
+        Returns:
+            Natural logarithm; only differences to words have a meaning.
+        """
         long = (
             TWO + self.part("first", given[0]) + self.part("second", given[1])
             if len(given) == 2
@@ -59,11 +76,26 @@ class Counts:
         return NAMES_COUNT + self.part("surname", surname) + long
 
     def part(self, place: str, said: str) -> float:
+        """Look up the log probability of a part of a name.
+
+        Args:
+            place: surname, first, second or only.
+            said: its characters.
+
+        Returns:
+            Natural logarithm; that of RARE_SHARE where no name of the list has them.
+        """
         return self.parts[place].get(said, math.log(RARE_SHARE[place]))
 
 
 @cache
 def model() -> Counts:
+    """Load the counts of words and names, once.
+
+    Returns:
+        The log probabilities, smoothed by RARE_SHARE; the file has counts as steps of half a natural
+        logarithm.
+    """
     tables: dict[str, dict[str, float]] = {}
     with gzip.open(FILE, "rt", encoding="utf-8") as file:
         for line in file:
@@ -82,12 +114,23 @@ def model() -> Counts:
 
 
 def surname(text: str, at: int = 0) -> int:
-    """How many characters at a place may be a surname: 2, 1 or 0."""
+    """Return how many characters from `at` may be a surname.
+
+    Returns:
+        2, 1 or 0.
+    """
     return 2 if text[at : at + 2] in DOUBLE else int(text[at : at + 1] in SURNAMES)
 
 
 def find(run: str) -> Iterator[tuple[int, int]]:
-    """Where names are in a run of Chinese characters."""
+    """Find names in a run of Chinese characters by its most probable reading (Viterbi).
+
+    Args:
+        run: Chinese characters only.
+
+    Yields:
+        (start, end) of each name, from the last to the first.
+    """
     counts, end = model(), len(run)
     best, back = [0.0] + [-math.inf] * end, [(0, False)] * (end + 1)
     for at in range(end):

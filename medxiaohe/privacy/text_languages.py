@@ -70,7 +70,14 @@ DOSE = re.compile(r"\s+\d+(?:[.,]\d+)?\s*(?:mg|mcg|µg|μg|g|ml|mL|UI|IU|IE|U|un
 
 
 def language(tokens: Sequence[Token]) -> str:
-    """es, de, or "" for any other."""
+    """Detect Spanish or German by the share of small words.
+
+    Args:
+        tokens: of a text.
+
+    Returns:
+        es, de, or "" for any other.
+    """
     counts = {
         name: sum(token.low in small or token.text.lower() in small for token in tokens)
         + 2 * any(token.text.lower() in ADDRESSED[name] for token in tokens)
@@ -81,8 +88,14 @@ def language(tokens: Sequence[Token]) -> str:
 
 
 def keep_words(tokens: list[Token], text: str) -> None:
-    """Unknown words that the language of the text makes words, and drugs before their dose, are no names. In
-    German a word with a capital beside a name is no part of it for that."""
+    """Unmark unknown words that the language of the text makes words, and drugs before their dose.
+
+    In German a noun beside a name is not a part of it.
+
+    Args:
+        tokens: of the text; their `kind` and `name` are changed.
+        text: the text.
+    """
     spoken = language(tokens)
     if spoken == "de":
         _german(tokens, text)

@@ -118,7 +118,15 @@ FUNCTION = frozenset("in on at he to an as by if it is of or so no my we mr dr t
 
 
 def find(text: str, fixed: Sequence[Span] = ()) -> Iterator[Span]:
-    """Names in a text; words inside `fixed` spans are left to those."""
+    """Detect names of people, organisations and places: words that no list has.
+
+    Args:
+        text: to search in.
+        fixed: spans of other identifiers, in order; words inside them are not looked at.
+
+    Yields:
+        Spans of the kinds NAME and PLACE, in no order; they may overlap.
+    """
     tokens = list(tokens_of(text, fixed))
     for i, token in enumerate(tokens):
         token.kind = kind_of(token, tokens, i, text)

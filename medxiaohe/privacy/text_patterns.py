@@ -254,6 +254,11 @@ COUNTED = re.compile(
 
 
 def find(text: str) -> Iterator[Span]:
+    """Detect identifiers by their shape: dates, ages over 89, telephone numbers, addresses, ids.
+
+    Yields:
+        Spans in the order of the patterns; they may overlap.
+    """
     for kind, pattern in COMPILED:
         for match in pattern.finditer(text):
             group = 1 if pattern.groups and match[1] else 0

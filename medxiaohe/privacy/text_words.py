@@ -82,6 +82,8 @@ CONTRACTED = frozenset(
 
 @dataclass(frozen=True)
 class Lists:
+    """The lists of known words, in lower case where it is not said."""
+
     words: frozenset[str]
     names: frozenset[str]  # words that are names too
     capitals: frozenset[str]  # abbreviations
@@ -93,6 +95,11 @@ class Lists:
 
 @functools.cache
 def lists() -> Lists:
+    """Load the word lists, once.
+
+    Returns:
+        The lists.
+    """
     rows = gzip.decompress((HERE / "words.txt.gz").read_bytes()).decode().split()
     more = [
         w
@@ -120,6 +127,19 @@ def lists() -> Lists:
 
 @dataclass
 class Token:
+    """A word of a text.
+
+    Attributes:
+        start: index of its first character.
+        end: index after its last one.
+        text: as written.
+        low: lower case, without accents and possessive endings.
+        kind: word, ambiguous, eponym, unknown, or small and noun of German texts.
+        starts: whether it begins a sentence or line.
+        name: whether it is taken for a name.
+        sure: whether its neighbours make it a name.
+    """
+
     start: int
     end: int
     text: str
@@ -131,7 +151,11 @@ class Token:
 
 
 def plain(word: str) -> str:
-    """Small letters without accents."""
+    """Convert to lower case without accents.
+
+    Returns:
+        The text; ß, æ and ø become ss, ae and o.
+    """
     return "".join(
         c
         for c in unicodedata.normalize("NFKD", word.replace("ß", "ss").replace("æ", "ae").replace("ø", "o"))
@@ -140,6 +164,15 @@ def plain(word: str) -> str:
 
 
 def tokens_of(text: str, fixed: Sequence[Span]) -> Iterator[Token]:
+    """Split a text into words, without Chinese characters.
+
+    Args:
+        text: to split.
+        fixed: spans in order, without overlaps; words that overlap them are left out.
+
+    Yields:
+        Words in the order of the text, without a kind.
+    """
     taken = iter(fixed)
     span = next(taken, None)
     for match in TOKEN.finditer(text):
@@ -153,6 +186,17 @@ def tokens_of(text: str, fixed: Sequence[Span]) -> Iterator[Token]:
 
 
 def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
+    """Classify a word by the lists and its neighbours.
+
+    Args:
+        token: the word.
+        tokens: all words of the text.
+        i: index of the word.
+        text: the text.
+
+    Returns:
+        `word`, `ambiguous` (a word and a name), `eponym` or `unknown`.
+    """
     known, word = lists(), token.low
     bare = token.text.rstrip("s") if token.text[:-1].isupper() else token.text
     if (
@@ -202,8 +246,17 @@ def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
 
 
 def is_marked(tokens: list[Token], i: int, text: str) -> bool:
-    """Whether a name that people have too is that of a sign, a stage or a part of the body here:
-    Salter-Harris II, Bell's palsy, foramen of Monro."""
+    """Check whether a name that people have too is that of a sign, a stage or a part of the body here:
+    Salter-Harris II, Bell's palsy, foramen of Monro.
+
+    Args:
+        tokens: all words of the text.
+        i: index of the word.
+        text: the text.
+
+    Returns:
+        True if a grade or a word such as "palsy" follows, or a part of the body and "of" precede.
+    """
     token, shared = tokens[i], lists().shared
     if token.low not in shared or not token.text[0].isupper():
         return False
@@ -243,8 +296,17 @@ def is_marked(tokens: list[Token], i: int, text: str) -> bool:
 
 
 def is_named_sign(tokens: list[Token], i: int, text: str) -> bool:
-    """Whether words with capitals stand right before a word that only eponyms have before it: Nikolsky sign,
-    Diamond-Blackfan anemia, von Willebrand disease. Nothing else of the kind is a person."""
+    """Check whether capitalised words stand right before a word that only eponyms precede: Nikolsky sign,
+    Diamond-Blackfan anemia, von Willebrand disease. Nothing else of the kind is a person.
+
+    Args:
+        tokens: all words of the text.
+        i: index of the word.
+        text: the text.
+
+    Returns:
+        True if they do.
+    """
     first = last = i
     while first and i - first < 3 and _of_chain(tokens[first - 1], tokens[first], text):
         first -= 1
@@ -300,7 +362,15 @@ def _beside_digits(token: Token, text: str) -> bool:
 
 
 def is_eponym(tokens: list[Token], i: int) -> bool:
-    """Whether the next word, or the one after another eponym, makes it the name of a disease or a sign."""
+    """Check whether the next word, or the one after another eponym, makes it the name of a disease or a sign.
+
+    Args:
+        tokens: all words of the text.
+        i: index of the word.
+
+    Returns:
+        True if the list of eponyms has the combination, and no title precedes it.
+    """
     known = lists()
     if i and tokens[i - 1].low in TITLES:
         return False
@@ -323,10 +393,29 @@ def _firsts() -> dict[str, tuple[str, ...]]:
 
 
 def gap(a: Token, b: Token, text: str) -> str:
+    """Return the text between two words.
+
+    Args:
+        a: the first word.
+        b: a later word.
+        text: the text.
+
+    Returns:
+        The characters between them.
+    """
     return text[a.end : b.start]
 
 
 def near(a: Token, b: Token, text: str) -> bool:
-    """Whether two words stand side by side: a space, a dot after an initial, a comma between."""
+    """Check whether two words stand side by side: a space, a dot after an initial, or a comma between.
+
+    Args:
+        a: the first word.
+        b: a later word.
+        text: the text.
+
+    Returns:
+        True if at most two such characters separate them.
+    """
     space = gap(a, b, text)
     return len(space) <= 2 and not space.strip(" .,-'’/") and (not space.startswith(".") or len(a.low) <= 2)
