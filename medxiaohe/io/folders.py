@@ -19,12 +19,22 @@ RECORD = "stage.json"
 
 @contextmanager
 def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None) -> Iterator[Path]:
-    """A draft folder to write into; it becomes `folder` when the block ends without an error.
+    """Write a folder atomically: a draft, which becomes `folder` when the block ends without an error.
 
-    Every file is fsynced and listed with its sha256 in MANIFEST.json, then one rename publishes all
-    of it. `record` is written last, as stage.json, sealed with a hash of itself and of the manifest.
-    An existing `folder` is replaced only after the new one is complete, and only when it has a
-    manifest: what medxiaohe did not make, it does not delete.
+    Every file is fsynced and listed with its sha256 in MANIFEST.json, then one rename publishes all of it.
+    An existing `folder` is replaced only after the new one is complete, and only when it has a manifest: what
+    medxiaohe did not make, it does not delete.
+
+    Args:
+        folder: to publish.
+        record: returns the content of stage.json, which is written last and sealed with a hash of itself and
+            of the manifest; None: no stage.json.
+
+    Yields:
+        The draft folder to write into; an error deletes it.
+
+    Raises:
+        StorageError: `folder` has files and no manifest, or the disk cannot be written.
     """
     draft, old = folder.with_name(f".{folder.name}.draft"), folder.with_name(f".{folder.name}.old")
     with storage(folder):
@@ -67,7 +77,12 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
 
 
 def recover(folder: Path) -> None:
-    """Tidy up after a kill: drop a draft nobody finished, and put back or drop the copy being replaced."""
+    """Clean up after a killed `publish`: delete an unfinished draft, and restore or delete the copy being
+    replaced.
+
+    Args:
+        folder: that was being published.
+    """
     draft, old = folder.with_name(f".{folder.name}.draft"), folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():
         os.replace(old, folder)
@@ -77,10 +92,18 @@ def recover(folder: Path) -> None:
 
 
 def scratch(draft: Path, key: Any) -> Path:
-    """A folder for a stage's unfinished work, beside its draft: a kill leaves it, publishing the stage
+    """Open the folder of a stage's unfinished work, beside its draft: a kill leaves it, publishing the stage
     deletes it.
 
-    `key` is what the work depends on (settings, inputs, code); what was left under another key is deleted.
+    Args:
+        draft: of the stage.
+        key: what the work depends on (settings, inputs, code); work of another key is deleted.
+
+    Returns:
+        The folder, with the work of a former run of this key.
+
+    Raises:
+        StorageError: the disk cannot be written.
     """
     place = _scratch(draft)
     work = place / fingerprint(to_json(key))[:16]
@@ -93,7 +116,11 @@ def scratch(draft: Path, key: Any) -> Path:
 
 
 def drop_scratch(folder: Path) -> None:
-    """Delete the unfinished work beside a folder that is published."""
+    """Delete the unfinished work beside a folder that is published.
+
+    Args:
+        folder: that was published.
+    """
     shutil.rmtree(_scratch(folder), ignore_errors=True)
 
 
@@ -102,7 +129,13 @@ def _scratch(folder: Path) -> Path:
 
 
 def verify(folder: Path) -> None:
-    """Check every file of a published folder against its manifest; the first difference is an error."""
+    """Check every file of a published folder against its manifest, and the seal of stage.json.
+
+    Files that the manifest does not list are not looked at.
+
+    Raises:
+        DataError: a file is missing or differs; the message names the first.
+    """
     manifest = read_json(folder / MANIFEST)
     hint = f"delete {folder} and run again"
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
@@ -122,7 +155,14 @@ def verify(folder: Path) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The stage.json of a published folder, checked against its seal."""
+    """Read the stage.json of a published folder and check its seal.
+
+    Returns:
+        The record, its seal included.
+
+    Raises:
+        DataError: there is none, or it or the manifest has changed.
+    """
     record = read_json(folder / RECORD)
     if not isinstance(record, dict) or record.get("seal") != _seal(
         folder, {k: v for k, v in record.items() if k != "seal"}
@@ -134,15 +174,25 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def digest(folder: Path) -> str:
-    """What a published folder holds, in 16 hexadecimal digits of its manifest; "" for a folder that was not
-    published."""
+    """Hash the manifest of a published folder.
+
+    Returns:
+        16 hexadecimal digits; "" for a folder that was not published.
+    """
     manifest = folder / MANIFEST
     return sha256(manifest)[:16] if manifest.is_file() else ""
 
 
 def content(folder: Path, name: str) -> str:
-    """The sha256 of a file in a folder: from the manifest where the folder was published, so that it is not
-    read once more."""
+    """Return the sha256 of a file in a folder, from the manifest where the folder was published.
+
+    Args:
+        folder: published or not.
+        name: path of the file below it.
+
+    Returns:
+        64 hexadecimal digits; those of the manifest are not verified.
+    """
     manifest = folder / MANIFEST
     known = read_json(manifest)["files"].get(name) if manifest.is_file() else None
     return str(known["sha256"]) if known else sha256(folder / name)

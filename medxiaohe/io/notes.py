@@ -13,7 +13,17 @@ ANNOTATIONS = tuple(field.name for field in fields(Annotations))
 
 
 def annotations_from_json(row: Any) -> Annotations:
-    """The inverse of `to_json`; TypeError names the key that does not fit."""
+    """Read annotations that `to_json` wrote.
+
+    Args:
+        row: a JSON object.
+
+    Returns:
+        The annotations.
+
+    Raises:
+        TypeError: a key is unknown or its value does not fit.
+    """
     known = _object(row, "annotations", ANNOTATIONS)
     for key in ANNOTATIONS:
         if key in known and not _fits(key, known[key]):
@@ -22,7 +32,17 @@ def annotations_from_json(row: Any) -> Annotations:
 
 
 def provenance_from_json(row: Any) -> Provenance:
-    """The inverse of `to_json`; TypeError names the key that does not fit."""
+    """Read a provenance that `to_json` wrote.
+
+    Args:
+        row: a JSON object.
+
+    Returns:
+        The provenance.
+
+    Raises:
+        TypeError: a key is unknown or its value does not fit.
+    """
     known = _object(row, "provenance", PROVENANCE)
     for key, value in known.items():
         if not _of_provenance(key, value):
@@ -31,10 +51,13 @@ def provenance_from_json(row: Any) -> Provenance:
 
 
 def lifted(sample: Sample) -> Sample:
-    """The sample with the keys of `meta` that version 0.1 read as annotations and provenance.
+    """Move the keys of `meta` that version 0.1 read as annotations and provenance to where they are now.
 
     A value that does not have the form that version 0.1 wrote stays in `meta`. Provenance is taken from rows
     that medxiaohe made, which have `made` or `made_of`; `answer` or `path` of other rows mean something else.
+
+    Returns:
+        The changed sample, or the same one where `meta` has no such key.
     """
     meta = dict(sample.meta)
     result = {key: meta[key] for key in ANNOTATIONS if key in meta and _fits(key, meta[key])}

@@ -47,7 +47,14 @@ def carry(inputs: Mapping[str, Path], out: Path) -> None:
 
 
 def coverage(folder: Path) -> dict[str, int]:
-    """How many rows of samples.jsonl mention each entity, by entity id."""
+    """Count the rows of samples.jsonl that mention each entity.
+
+    Args:
+        folder: of a stage.
+
+    Returns:
+        Entity id -> number of rows, by id.
+    """
     counts = Counter[str]()
     for row in io.read_jsonl(folder / ROWS):
         counts.update(row.get("entities", ()))
@@ -55,7 +62,15 @@ def coverage(folder: Path) -> dict[str, int]:
 
 
 def both(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What holds for rows of several folders: the tasks that all of them were compared with, all matches."""
+    """Combine contamination records so that the result holds for the rows of all of them.
+
+    Args:
+        records: contents of contamination.json, at least one.
+
+    Returns:
+        `checked`: task -> number of items, of the tasks that every record has; `matches`: those of all
+        records.
+    """
     results = list(records)
     checked = {
         task: number

@@ -19,13 +19,27 @@ class Estimate:
         self._took = self._expected = 0.0  # seconds of the stages that ran
 
     def at_start(self) -> str:
+        """Describe how much is to be done, before the first stage.
+
+        Returns:
+            One line, with the minutes where the recipe states them.
+        """
         num = len(self._left)
         line = f"{num} of {len(self.stages)} stages to run"
         known = sum(self._minutes.get(name, 0.0) for name in self._left)
         return f"{line}, about {clock(60 * known)} on two quiet cores" if known else line
 
     def after(self, stage: str, seconds: float, *, ran: bool) -> str:
-        """One line about what is left; "" where there is no estimate, or nothing left."""
+        """Describe how much is left after a stage.
+
+        Args:
+            stage: that is finished.
+            seconds: it took.
+            ran: whether it ran now; False: it was finished before.
+
+        Returns:
+            One line; "" where there is no estimate, or nothing left.
+        """
         if stage in self._left:
             self._left.remove(stage)
         if not ran or not self._left or not self._minutes:

@@ -66,7 +66,15 @@ def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def code(stage: Stage) -> dict[str, str]:
-    """Version of the package and the digests of every source file that a stage runs."""
+    """Hash every source file that a stage runs: its module, what it imports, and the plug-ins that its
+    settings name.
+
+    Args:
+        stage: with its checked settings.
+
+    Returns:
+        `medxiaohe` -> version of the package, and module or file -> 16 hexadecimal digits of its SHA-256.
+    """
     file = Path(inspect.getsourcefile(stage.run) or "")
     settings = io.to_json(stage.settings)
     found = io.code.dependencies_of_file(file) if file.is_file() else {}
@@ -133,7 +141,14 @@ def _yaml_files(path: Path, shown: str) -> dict[str, str]:
 
 
 def plugin_code(kind: str, name: str) -> str:
-    """16 hex digits of the source of a plug-in and of what it imports; for the keys of unfinished work."""
+    """Hash the source of a plug-in and of what it imports, for the keys of unfinished work.
+
+    Args:
+        kind: as in `plugin_files`, and so is `name`.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     return io.fingerprint(plugin_files(kind, name))
 
 
@@ -187,7 +202,16 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
-    """Readable lines like `settings.learning_rate: 0.001 -> 0.002`; the summary is a result, not compared."""
+    """Compare two records key by key.
+
+    Args:
+        before: the record of a finished stage, or a part of it.
+        now: its identity today.
+        where: prefix of the keys; "" for whole records, whose summary and seal are not compared.
+
+    Yields:
+        Lines such as `settings.learning_rate: 0.001 -> 0.002`, by key.
+    """
     now = json.loads(json.dumps(now))
     for key in sorted(set(before) | set(now)):
         old, new = before.get(key), now.get(key)

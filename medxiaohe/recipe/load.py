@@ -46,11 +46,21 @@ class Stage:
     version: str = "1"
 
     def folder(self, root: Path) -> Path:
+        """Return the folder of the stage in a run folder.
+
+        Args:
+            root: the run folder.
+
+        Returns:
+            root/NAME/VERSION.
+        """
         return root / self.name / self.version
 
 
 @dataclass(frozen=True)
 class Recipe:
+    """A checked recipe."""
+
     name: str
     out: Path
     stages: tuple[Stage, ...]
@@ -60,7 +70,11 @@ class Recipe:
     minutes: Mapping[str, float] = field(default_factory=dict)
 
     def resolved(self) -> dict[str, Any]:
-        """The recipe with every default filled in, as `--dry-run` prints it."""
+        """Fill in every default, as `--dry-run` prints it.
+
+        Returns:
+            `name`, `out`, `params` and `stages` as plain JSON.
+        """
         stages = {
             s.name: {
                 "uses": s.uses,
@@ -76,7 +90,16 @@ class Recipe:
 def load(
     path: Path, overrides: Sequence[str] = (), out: Path | None = None, *, allow_code: bool = False
 ) -> Recipe:
-    """The checked recipe of a YAML file; writes nothing.
+    """Read and check a recipe; writes nothing.
+
+    Args:
+        path: of the YAML file.
+        overrides: `name=value` or `stage.setting=value`, as --set takes them.
+        out: the run folder; None: that of the recipe.
+        allow_code: whether the recipe may name Python code.
+
+    Returns:
+        The recipe.
 
     Raises:
         ConfigError: something in it is wrong.
@@ -145,7 +168,21 @@ def stage(
     needs: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
 ) -> Stage:
-    """A stage built in Python, checked like one from a file. An override is `setting=value`."""
+    """Build a stage in Python, checked like one of a file.
+
+    Args:
+        name: of the stage.
+        uses: name of the stage function, such as "data.read".
+        values: the settings.
+        needs: role -> name of an earlier stage.
+        overrides: `setting=value` each.
+
+    Returns:
+        The stage, of version 1.
+
+    Raises:
+        ConfigError: a setting or a role is wrong.
+    """
     needs = dict(needs or {})
     changes = dict(map(option, overrides))
     return _stage(
@@ -154,7 +191,11 @@ def stage(
 
 
 def settings_type(run: Callable[..., Any]) -> type:
-    """The dataclass a stage function takes as its `settings`."""
+    """Return the dataclass that a stage function takes as its `settings`.
+
+    Raises:
+        ConfigError: its first argument is not `settings: SomeDataclass`.
+    """
     name = f"{getattr(run, '__module__', '')}.{getattr(run, '__name__', run)}"
     try:
         first = next(iter(inspect.signature(run).parameters), "")
@@ -167,7 +208,11 @@ def settings_type(run: Callable[..., Any]) -> type:
 
 
 def roles(run: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
-    """The inputs a stage function names: all of them, the required ones, and whether it takes any other."""
+    """List the inputs of a stage function.
+
+    Returns:
+        (names of all inputs, names of the required ones, whether it takes any other).
+    """
     parameters = list(inspect.signature(run).parameters.values())[2:]
     named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
     required = [p.name for p in named if p.default is p.empty]
@@ -232,7 +277,14 @@ def _override(
 
 
 def option(text: str) -> tuple[str, Any]:
-    """The name and the YAML value of `name=value`."""
+    """Parse `name=value` with a YAML value, as --set takes it.
+
+    Returns:
+        (name, value); 1e-4 is a number, which YAML 1.1 reads as text.
+
+    Raises:
+        ConfigError: there is no = or name, or the value is not YAML.
+    """
     import yaml
 
     key, equals, value = text.partition("=")
@@ -247,7 +299,20 @@ def option(text: str) -> tuple[str, Any]:
 
 
 def changed(values: Any, path: Sequence[str], new: Any, where: str) -> Any:
-    """A copy of nested settings with one of them replaced; a number is a place in a list."""
+    """Copy nested settings with one of them replaced.
+
+    Args:
+        values: mappings and lists; None counts as an empty mapping.
+        path: keys, and indices of lists, from the outside.
+        new: the value; [] as `path` returns it.
+        where: name of the setting, for messages.
+
+    Returns:
+        The copy; mappings that the path needs are added.
+
+    Raises:
+        ConfigError: an index is out of range, or the path leads into a scalar.
+    """
     if not path:
         return new
     key, rest = path[0], path[1:]
@@ -284,8 +349,14 @@ def _number(value: Any) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """The value of a YAML file; a key that is there twice is an error, because one of the two would be
-    lost."""
+    """Parse a YAML file; a key that appears twice is an error, because one of the two would be lost.
+
+    Returns:
+        The value; texts such as 1e-4, which YAML 1.1 does not read as numbers, are numbers.
+
+    Raises:
+        ConfigError: the file cannot be read or is not YAML.
+    """
     import yaml
 
     try:

@@ -73,7 +73,11 @@ class Filler:
 
 
 def size(value: Any) -> int:
-    """Characters and values of a value, those that are there several times counted each time."""
+    """Count the characters and values of a value; parts that are shared count each time.
+
+    Returns:
+        1 for each value, mapping, list and text, and 1 for each character of a text.
+    """
     if isinstance(value, dict):
         return 1 + sum(size(key) + size(item) for key, item in value.items())
     if isinstance(value, (list, tuple)):

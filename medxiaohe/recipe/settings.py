@@ -31,7 +31,9 @@ _must_exist = ContextVar("must_exist", default=True)
 
 @contextmanager
 def without_inputs() -> Iterator[None]:
-    """Settings are built although the files they name are not there yet: for estimates, which read none."""
+    """Build settings within the block although the files they name do not exist: for estimates, which read
+    none.
+    """
     token = _must_exist.set(False)
     try:
         yield
@@ -40,7 +42,20 @@ def without_inputs() -> Iterator[None]:
 
 
 def build(kind: type, values: Any, where: str) -> Any:
-    """An instance of the settings dataclass `kind`; ConfigError names the key and what is allowed."""
+    """Make an instance of a settings dataclass from a mapping.
+
+    Args:
+        kind: the dataclass.
+        values: setting -> value, of plain YAML types.
+        where: name of the settings, for messages.
+
+    Returns:
+        The instance.
+
+    Raises:
+        ConfigError: a setting is unknown, missing, of the wrong type or contradicts another, or an input does
+            not exist.
+    """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: must be a mapping of settings, not {values!r}")
     names = [f.name for f in fields(kind)]
@@ -114,7 +129,11 @@ def _input(value: Any, where: str) -> str:
 
 
 def words(hint: Any) -> str:
-    """A type as the user would say it."""
+    """Describe a type for messages.
+
+    Returns:
+        Such as "a whole number" or "a list, each text".
+    """
     if hint == InputPath:
         return "a path, asset:NAME or hub:ORG/NAME"
     if typing.get_origin(hint) is Annotated:
@@ -132,7 +151,11 @@ def words(hint: Any) -> str:
 
 
 def decisive(settings: Any) -> Any:
-    """The settings as JSON without those marked HOW: what the result of a stage depends on."""
+    """Convert settings to JSON without those marked HOW: what the result of a stage depends on.
+
+    Returns:
+        Setting -> value; fields marked HOW are left out at the first level only.
+    """
     if not is_dataclass(settings) or isinstance(settings, type):
         return io.to_json(settings)
     hints = typing.get_type_hints(type(settings), include_extras=True)
@@ -143,7 +166,11 @@ def decisive(settings: Any) -> Any:
 
 
 def input_paths(settings: Any) -> Iterator[str]:
-    """Every InputPath value inside settings, nested ones too; an empty one means none."""
+    """List every InputPath value in settings, nested ones too.
+
+    Yields:
+        Paths that are not empty, also those that begin with asset: or hub:.
+    """
     if is_dataclass(settings) and not isinstance(settings, type):
         hints = typing.get_type_hints(type(settings), include_extras=True)
         for field in fields(settings):
@@ -163,7 +190,15 @@ def _paths(hint: Any, value: Any) -> Iterator[str]:
 
 
 def content_hash(path: str) -> str:
-    """16 hex digits of the bytes of a file, or of every file below a folder."""
+    """Hash the bytes of a file, or of every file below a folder with its path.
+
+    Returns:
+        16 hexadecimal digits; an asset:NAME or hub:NAME is returned unchanged, because it is pinned
+        elsewhere.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
     if path.startswith(ELSEWHERE):
         return path  # pinned by its own hash or revision when it is opened
     root = Path(path)

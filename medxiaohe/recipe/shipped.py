@@ -12,18 +12,32 @@ INSIDE = PACKAGE / "shipped"  # where a wheel has them (pyproject.toml, force-in
 
 
 def folder(kind: str) -> Path:
-    """The folder of "recipes" or "examples"."""
+    """Return the folder of shipped files, in a wheel or in the repository.
+
+    Args:
+        kind: "recipes" or "examples".
+
+    Returns:
+        The folder.
+    """
     return INSIDE / kind if (INSIDE / kind).is_dir() else PACKAGE.parent / kind
 
 
 def recipes() -> dict[str, Path]:
-    """Name -> file of every recipe, those of recipes/gpu with their folder: gpu/NAME."""
+    """List the shipped recipes.
+
+    Returns:
+        Name -> file, by file; the names of those in a folder have it: gpu/NAME.
+    """
     root = folder("recipes")
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
 
 
 def recipe(name: Path) -> Path:
-    """A recipe by its path, or by its name: `quickstart`, `recipes/quickstart.yaml`.
+    """Resolve a recipe by its path, or by its name: `quickstart`, `recipes/quickstart.yaml`.
+
+    Returns:
+        The file.
 
     Raises:
         ConfigError: there is neither such a file nor such a recipe.

