@@ -54,21 +54,21 @@ class Seen:
     # by task: one number in [0, 1) for each row
     lots: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, found: Mapping[str, Any]) -> None:
+    def add(self, summary: Mapping[str, Any]) -> None:
         """Add the summary of `scan_shard`; call it in the order of the shards.
 
         Args:
-            found: keys `rows`, `held_out`, `cells`, `entities` and `lots` (see `scan_shard`).
+            summary: keys `rows`, `held_out`, `cells`, `entities` and `lots` (see `scan_shard`).
         """
         self.first.append(self.rows)
-        self.rows += found["rows"]
-        self.held_out += found["held_out"]
-        for kind, source, modality, number in found["cells"]:
+        self.rows += summary["rows"]
+        self.held_out += summary["held_out"]
+        for kind, source, modality, number in summary["cells"]:
             self.cells[kind][source, modality] += number
-        for kind, by_source in found["entities"].items():
+        for kind, by_source in summary["entities"].items():
             for source, counts in by_source.items():
                 self.entities[kind][source].update(counts)
-        for source, lots in found["lots"].items():
+        for source, lots in summary["lots"].items():
             self.lots[source] += lots
 
     def counts(self, kind: str, sources: Collection[str] | None = None) -> Counter[str]:
@@ -82,9 +82,9 @@ class Seen:
             Entity id -> number of rows.
         """
         total = Counter[str]()
-        for source, found in self.entities[kind].items():
+        for source, source_counts in self.entities[kind].items():
             if sources is None or source in sources:
-                total.update(found)
+                total.update(source_counts)
         return total
 
 
@@ -139,7 +139,7 @@ def scan_shard(
     Raises:
         DataError: a line is not a JSON row, or not a sample.
     """
-    known = _json(names) if names else {}
+    modalities_of = _json(names) if names else {}
     cells, entities = (
         Counter[tuple[str, str, str]](),
         defaultdict[str, dict[str, Counter[str]]](lambda: defaultdict(Counter)),
@@ -148,24 +148,24 @@ def scan_shard(
 
     def compact() -> Iterator[external_sort.Row]:
         nonlocal number, held_out
-        for place, row in shards.placed(shard):
+        for offset, row in shards.placed(shard):
             sample = io.sample_from_json(row)
             if sample.split in HELD_OUT:  # data.curate has dropped them; rows may come from elsewhere
                 held_out += 1
                 continue
-            kind, of = (
+            kind, row_modality = (
                 "documents" if sample.is_document else "instructions",
-                modality(sample, known, of_source),
+                modality(sample, modalities_of, of_source),
             )
-            cells[kind, sample.source, of] += 1
+            cells[kind, sample.source, row_modality] += 1
             entities[kind][sample.source].update(sample.entities)
             if kind == "instructions" and sample.source in tasks:
                 lots[sample.source].append(_lot(seed, sample.id))
-            yield [number, place, sample.id, sample.source, of, kind, list(sample.entities)]
+            yield [number, offset, sample.id, sample.source, row_modality, kind, list(sample.entities)]
             number += 1
 
     external_sort.write(out / "rows.jsonl", compact())
-    rows_of = [[*cell, found] for cell, found in sorted(cells.items())]
+    rows_of = [[*cell, rows] for cell, rows in sorted(cells.items())]
     return {"rows": number, "held_out": held_out, "cells": rows_of, "entities": entities, "lots": lots}
 
 
@@ -188,31 +188,31 @@ def rank_shard(shard: shards.Shard, out: Path, scanned: str, kind: str, facts: s
     Returns:
         `rows`: the number of rows written.
     """
-    said = _json(facts)
+    settings = _json(facts)
     counts, power, lowest, first = (
-        said["counts"],
-        1 / said["temperature"] - 1,
-        said["lowest"],
-        said["first"][shard.number],
+        settings["counts"],
+        1 / settings["temperature"] - 1,
+        settings["lowest"],
+        settings["first"][shard.number],
     )
-    halves, used, seed = said["halves"], frozenset(said["used"]), f"{said['seed']}/{kind}"
+    halves, used, seed = settings["halves"], frozenset(settings["used"]), f"{settings['seed']}/{kind}"
 
     def ranked() -> Iterator[external_sort.Row]:
-        for number, place, id, source, of, of_kind, entities in external_sort.read(
+        for number, offset, id, source, row_modality, of_kind, entities in external_sort.read(
             Path(scanned) / f"{shard.number:06d}" / "rows.jsonl"
         ):
             if of_kind != ("documents" if kind == "documents" else "instructions") or id in used:
                 continue
-            if kind == "prompts" and (source not in halves or _lot(said["seed"], id) > halves[source]):
+            if kind == "prompts" and (source not in halves or _lot(settings["seed"], id) > halves[source]):
                 continue
             weight = sum(counts[e] ** power for e in entities) / len(entities) if entities else lowest
             yield [
                 -math.log(1 - io.unit_interval(seed, id)) / weight,
                 id,
                 first + number,
-                place,
+                offset,
                 source,
-                of,
+                row_modality,
                 entities,
             ]
 
@@ -265,7 +265,7 @@ def halves(lots: Mapping[str, list[float]]) -> dict[str, float]:
     Returns:
         Source -> lower median; at least half of the rows are not above it.
     """
-    return {source: sorted(found)[(len(found) + 1) // 2 - 1] for source, found in lots.items()}
+    return {source: sorted(values)[(len(values) + 1) // 2 - 1] for source, values in lots.items()}
 
 
 def draw(
@@ -285,16 +285,16 @@ def draw(
     Yields:
         The drawn rows, in the order of their keys; fewer than the quotas where the rows do not suffice.
     """
-    left, times, missing = dict(quotas), Counter[str](), sum(quotas.values())
-    for _, id, number, place, source, of, entities in ranked:
+    remaining, times, missing = dict(quotas), Counter[str](), sum(quotas.values())
+    for _, id, number, offset, source, row_modality, entities in ranked:
         if not missing:
             return
-        cell = source, of if modalities else ""
-        if not left.get(cell):
+        cell = source, row_modality if modalities else ""
+        if not remaining.get(cell):
             continue
         if max_per_entity and entities and all(times[e] >= max_per_entity for e in entities):
             continue
         times.update(entities)
-        left[cell] -= 1
+        remaining[cell] -= 1
         missing -= 1
-        yield Drawn(id, number, place, source, of, tuple(entities))
+        yield Drawn(id, number, offset, source, row_modality, tuple(entities))

@@ -28,13 +28,13 @@ def in_order(rows: Iterable[Row], work: Path) -> Iterator[Row]:
     Returns:
         An iterator over the rows in ascending order.
     """
-    left, parts = iter(rows), list[Path]()
-    while part := list(islice(left, PART)):
-        part.sort()
-        if not parts and len(part) < PART:
-            return iter(part)
+    remaining, parts = iter(rows), list[Path]()
+    while run := list(islice(remaining, PART)):
+        run.sort()
+        if not parts and len(run) < PART:
+            return iter(run)
         parts.append(work / f"{len(parts):06d}.jsonl")
-        write(parts[-1], part)
+        write(parts[-1], run)
     return merged(parts, work)
 
 

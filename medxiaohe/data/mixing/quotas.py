@@ -66,9 +66,9 @@ def parts(
             break
     for side, classes in requested:
         for name, share in classes.items():
-            found = sum(value for cell, value in shares.items() if _class(side(cell), classes) == name)
-            if abs(found - share) > MISSED:
-                text = f"{name or 'all others'} can have {found:.1%} and not {share:.1%}"
+            realised = sum(value for cell, value in shares.items() if _class(side(cell), classes) == name)
+            if abs(realised - share) > MISSED:
+                text = f"{name or 'all others'} can have {realised:.1%} and not {share:.1%}"
                 raise ConfigError(
                     f"by_source and by_modality cannot both hold with the rows there are: {text}"
                 )
@@ -83,11 +83,11 @@ def _of_modality(cell: Cell) -> str:
     return cell[1]
 
 
-def _classes(named: Mapping[str, float], there: Mapping[str, int]) -> dict[str, float]:
+def _classes(named: Mapping[str, float], available: Mapping[str, int]) -> dict[str, float]:
     """Share of each named one that is there, and of "" the rest; all are scaled up when nothing takes the
     rest."""
-    result = {name: share for name, share in named.items() if name in there}
-    if set(there) <= set(result):
+    result = {name: share for name, share in named.items() if name in available}
+    if set(available) <= set(result):
         total = sum(result.values())
         return {name: share / total for name, share in result.items()} if total else {"": 1.0}
     return {**result, "": max(0.0, 1 - sum(result.values()))}
@@ -98,8 +98,8 @@ def _class(name: str, classes: Mapping[str, float]) -> str:
 
 
 def _ratio(classes: Mapping[str, float], sums: Mapping[str, float], name: str) -> float:
-    one = _class(name, classes)
-    return classes.get(one, 0.0) / sums[one] if sums[one] else 0.0
+    key = _class(name, classes)
+    return classes.get(key, 0.0) / sums[key] if sums[key] else 0.0
 
 
 def whole(total: int, shares: Mapping[Cell, float]) -> dict[Cell, int]:
@@ -121,29 +121,29 @@ def whole(total: int, shares: Mapping[Cell, float]) -> dict[Cell, int]:
 
 
 def filled(
-    quotas: Mapping[Cell, int], there: Mapping[Cell, int], shares: Mapping[Cell, float]
+    quotas: Mapping[Cell, int], available: Mapping[Cell, int], shares: Mapping[Cell, float]
 ) -> dict[Cell, int]:
     """Limit quotas to the rows of each cell, and draw the shortfall from cells that have more.
 
     Args:
         quotas: cell -> requested rows.
-        there: cell -> rows in the corpus.
+        available: cell -> rows in the corpus.
         shares: cell -> share; the shortfall is divided in proportion to these.
 
     Returns:
-        Cell -> rows, at most `there`; together less than the quotas only where every cell with a share above
-        0 is used up.
+        Cell -> rows, at most `available`; together less than the quotas only where every cell with a
+        share above 0 is used up.
     """
-    numbers = {cell: min(quota, there[cell]) for cell, quota in quotas.items()}
+    numbers = {cell: min(quota, available[cell]) for cell, quota in quotas.items()}
     while missing := sum(quotas.values()) - sum(numbers.values()):
         open_ones = {
-            cell: shares[cell] for cell in numbers if numbers[cell] < there[cell] and shares[cell] > 0
+            cell: shares[cell] for cell in numbers if numbers[cell] < available[cell] and shares[cell] > 0
         }
         if not open_ones:
             break
         total = sum(open_ones.values())
-        more = whole(missing, {cell: share / total for cell, share in open_ones.items()})
-        numbers |= {cell: min(numbers[cell] + number, there[cell]) for cell, number in more.items()}
+        extra = whole(missing, {cell: share / total for cell, share in open_ones.items()})
+        numbers |= {cell: min(numbers[cell] + number, available[cell]) for cell, number in extra.items()}
     return numbers
 
 

@@ -61,7 +61,7 @@ def archive(
             continue
         yield from (DeadLetter(**row) for row in io.read_jsonl(folder / "refused.jsonl"))
         content = (folder / "content").resolve()
-        if not any(one.is_file() for one in content.rglob("*")):
+        if not any(member.is_file() for member in content.rglob("*")):
             continue
         for row in inner(content, **(options or {})):
             outside = (

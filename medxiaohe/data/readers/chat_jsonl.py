@@ -94,8 +94,8 @@ def rows_of(
         DataError: there is no such file, or a row or file is bad and `bad_rows` is `stop`.
     """
     within = options.confined(path)
-    found = files.files(path, *APART) if not options.layout else files.files(path, ".jsonl", ".json")
-    for file in found:
+    paths = files.files(path, *APART) if not options.layout else files.files(path, ".jsonl", ".json")
+    for file in paths:
         try:
             yield from _file(file, options, bad_rows, encoding, within)
         except Rejected as error:  # the file as a whole

@@ -108,8 +108,8 @@ def dicom(
         raise ConfigError(f"max_frames must be at least 1, not {max_frames}")
     folder = path if path.is_dir() else path.parent
     every = _files(path)
-    places = [one.relative_to(folder).as_posix() for one in every]
-    known = read_captions(folder / captions if captions else None, file, caption, places)
+    places = [dicom_path.relative_to(folder).as_posix() for dicom_path in every]
+    caption_of = read_captions(folder / captions if captions else None, file, caption, places)
     options: dict[str, Any] = {
         "folder": str(embedded_images.folder()),
         "preset": preset,
@@ -117,11 +117,11 @@ def dicom(
         "allow_burned_in": allow_burned_in,
     }
 
-    def read(one: Path) -> Iterator[Sample | DeadLetter]:
-        rows = list(decode("medxiaohe.data.formats.decode_dicom:frames", one, **options))
-        name = one.relative_to(folder).as_posix()
+    def read(dicom_path: Path) -> Iterator[Sample | DeadLetter]:
+        rows = list(decode("medxiaohe.data.formats.decode_dicom:frames", dicom_path, **options))
+        name = dicom_path.relative_to(folder).as_posix()
         for id, group in grouped(name, rows, "frame", together or len(rows) == 1):
-            yield _sample(id, group, known.get(name), license)
+            yield _sample(id, group, caption_of.get(name), license)
 
     yield from files.each(every, read, path)
 
@@ -130,14 +130,14 @@ def _files(path: Path) -> list[Path]:
     """Files with an ending of DICOM, or with none but its mark. A DICOMDIR is not followed."""
     if not path.is_dir():
         return files.files(path)
-    found = [
+    paths = [
         p
         for p in sorted(path.rglob("*"))
         if p.is_file() and not p.is_symlink() and p.name != "DICOMDIR" and is_dicom(p)
     ]
-    if not found:
+    if not paths:
         raise DataError(f"no DICOM file in {path}")
-    return found
+    return paths
 
 
 def is_dicom(file: Path) -> bool:
@@ -158,19 +158,19 @@ def is_dicom(file: Path) -> bool:
 
 
 def _sample(id: str, rows: Sequence[Row], caption: str, license: str) -> Sample:
-    told = rows[0]["told"]
-    words = [WORDS.get(told.get("Modality", ""), "Medical image")]
+    attributes = rows[0]["told"]
+    words = [WORDS.get(attributes.get("Modality", ""), "Medical image")]
     words += [
-        said.replace("_", " ").lower()
+        value.replace("_", " ").lower()
         for k in ("BodyPartExamined", "Laterality", "ImageLaterality")
-        if (said := told.get(k))
+        if (value := attributes.get(k))
     ]
-    words += [f"{told['ViewPosition']} view"] if told.get("ViewPosition") else []
+    words += [f"{attributes['ViewPosition']} view"] if attributes.get("ViewPosition") else []
     parts = shown(
         rows, lambda row: f"Frame {row['frame'] + 1} of {row['frames']}." if row["frames"] > 1 else ""
     )
     parts.append(caption or ", ".join(words) + ".")
-    ids = {name: told[name] for name in ("patient", "study", "series") if name in told}
+    ids = {name: attributes[name] for name in ("patient", "study", "series") if name in attributes}
     return Sample(
         id=id,
         messages=(Message("document", tuple(parts)),),
@@ -180,7 +180,7 @@ def _sample(id: str, rows: Sequence[Row], caption: str, license: str) -> Sample:
         study_id=ids.get("study", ""),
         meta={
             "preprocessing": [row["preprocessing"] for row in rows],
-            "modality": told.get("Modality", ""),
+            "modality": attributes.get("Modality", ""),
             "series": ids.get("series", ""),
         },
     )

@@ -107,8 +107,8 @@ class _Page(HTMLParser):
             self._skip += 1
         elif tag in ("main", "article"):
             self._main += 1
-        elif tag == "img" and not self._skip and (where := dict(attrs).get("src")):
-            self.pieces.append(("image", where, bool(self._main)))
+        elif tag == "img" and not self._skip and (source := dict(attrs).get("src")):
+            self.pieces.append(("image", source, bool(self._main)))
         if tag in BLOCKS:
             self.pieces.append(("text", "\n", bool(self._main)))
 
@@ -151,10 +151,10 @@ class _Page(HTMLParser):
         chosen = [p for p in self.pieces if p[2]] if any(p[2] for p in self.pieces) else self.pieces
         parts: list[Part] = []
         words: list[str] = []
-        for kind, said, _ in chosen:
+        for kind, value, _ in chosen:
             if kind == "text":
-                words.append(said if said == "\n" else said.replace("\n", " "))
-            elif picture := _local(said, folder, base):
+                words.append(value if value == "\n" else value.replace("\n", " "))
+            elif picture := _local(value, folder, base):
                 parts += [_lines(words), ImageRef(str(picture))]
                 words = []
         return [part for part in (*parts, _lines(words)) if part]
@@ -164,9 +164,9 @@ def _lines(words: list[str]) -> str:
     return "\n".join(filter(None, (" ".join(line.split()) for line in "".join(words).split("\n"))))
 
 
-def _local(where: str, folder: Path, base: Path) -> Path | None:
+def _local(source: str, folder: Path, base: Path) -> Path | None:
     """The file of the corpus that `src` names; None for addresses, missing files and paths that lead out."""
-    address = urllib.parse.urlsplit(where) if "[" not in where else None
+    address = urllib.parse.urlsplit(source) if "[" not in source else None
     if (
         address is None
         or address.scheme

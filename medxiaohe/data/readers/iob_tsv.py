@@ -90,7 +90,7 @@ def _sample(group: list[Sentence], file: Path, first: int, license: str) -> Samp
                 mentions.append((start, start + len(word), tag[2:]))
             open_kind = tag[2:]
         text = text[:-1] + "\n"
-    found = tuple(Mention(start, end, text[start:end], kind) for start, end, kind in mentions)
+    annotated = tuple(Mention(start, end, text[start:end], kind) for start, end, kind in mentions)
     return Sample(
         id=f"{file.parent.name}/{file.stem}:{first}",
         messages=(Message("document", (text.removesuffix("\n"),)),),
@@ -98,5 +98,5 @@ def _sample(group: list[Sentence], file: Path, first: int, license: str) -> Samp
         license=license,
         study_id=f"{file.parent.name}/{file.stem}:{first}",
         split=split_named(file.stem),
-        annotations=Annotations(mentions=found),
+        annotations=Annotations(mentions=annotated),
     )

@@ -106,8 +106,8 @@ def nifti(
         raise ConfigError(f"slices must be at least 1 and volume at least 0, not {slices} and {volume}")
     folder = path if path.is_dir() else path.parent
     every = files.files(path, *APART)
-    places = [one.relative_to(folder).as_posix() for one in every]
-    known = read_captions(folder / captions if captions else None, file, caption, places)
+    places = [volume_path.relative_to(folder).as_posix() for volume_path in every]
+    caption_of = read_captions(folder / captions if captions else None, file, caption, places)
     options: dict[str, Any] = {
         "folder": str(embedded_images.folder()),
         "plane": plane,
@@ -115,15 +115,19 @@ def nifti(
         "modality": modality,
     }
 
-    def read(one: Path) -> Iterator[Sample | DeadLetter]:
+    def read(volume_path: Path) -> Iterator[Sample | DeadLetter]:
         rows = list(
             decode(
-                "medxiaohe.data.formats.decode_nifti:slices", one, max_slices=slices, volume=volume, **options
+                "medxiaohe.data.formats.decode_nifti:slices",
+                volume_path,
+                max_slices=slices,
+                volume=volume,
+                **options,
             )
         )
-        name = one.relative_to(folder).as_posix()
+        name = volume_path.relative_to(folder).as_posix()
         for id, group in grouped(name, rows, "index", together):
-            yield _sample(id, name, group, plane, known.get(name), license)
+            yield _sample(id, name, group, plane, caption_of.get(name), license)
 
     yield from files.each(every, read, path)
 

@@ -61,7 +61,7 @@ def tiny(
     for number, body in enumerate(objects, start=1):
         places.append(len(out))
         out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in places)
     end = b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(out))
     return out + b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(objects) + 1, table) + end
 
@@ -119,7 +119,9 @@ def pdf(path: Path, *, ocr: bool = False, license: str = "not stated") -> Iterat
             if text := page["text"].strip():
                 parts.append(text)
             for figure in page["figures"]:
-                parts += [ImageRef(one["path"], sha256=one["sha256"]) for one in figure["pictures"]]
+                parts += [
+                    ImageRef(picture["path"], sha256=picture["sha256"]) for picture in figure["pictures"]
+                ]
                 parts.append(figure["caption"])
                 figures.append(
                     {"page": page["page"], "caption": figure["caption"], "pictures": len(figure["pictures"])}

@@ -99,8 +99,8 @@ def save_to_disk(
                 "medxiaohe.data.formats.decode_parquet:arrow_rows", file, memory_mib=ARROW_MIB, seconds=30.0
             )
             for number, row in enumerate(rows, start=1):
-                where = f"{name or path.name}/{file.stem}:{number}"
-                yield sample_of(Record(where, row), path, options, within)
+                location = f"{name or path.name}/{file.stem}:{number}"
+                yield sample_of(Record(location, row), path, options, within)
 
         yield from files.each(_data_files(folder), read, path)
 
@@ -123,21 +123,23 @@ def _splits(path: Path) -> dict[str, Path]:
     if not (path / "dataset_dict.json").is_file():
         return {"": path}
     names = _json(path / "dataset_dict.json").get("splits", [])
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for name in names if isinstance(names, list) else []:
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
             raise DataError(f"{path / 'dataset_dict.json'}: {str(name)[:60]!r} is not the name of a folder")
-        found[name if name.lower() in chat.SPLIT_NAMES else ""] = path / name
-    if not found:
+        folders[name if name.lower() in chat.SPLIT_NAMES else ""] = path / name
+    if not folders:
         raise DataError(f"{path / 'dataset_dict.json'}: no splits")
-    return found
+    return folders
 
 
 def _data_files(folder: Path) -> list[Path]:
     """The .arrow files in the order of state.json."""
     state = _json(folder / "state.json").get("_data_files", [])
     names = (
-        [one.get("filename") for one in state if isinstance(one, Mapping)] if isinstance(state, list) else []
+        [entry.get("filename") for entry in state if isinstance(entry, Mapping)]
+        if isinstance(state, list)
+        else []
     )
     return [files.inside(str(name), folder) for name in names] or files.files(folder, ".arrow")
 

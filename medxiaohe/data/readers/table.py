@@ -68,8 +68,8 @@ def table(
         DataError: the path does not exist, or is a single file that cannot be read.
     """
     options = RowOptions(columns, images, "table", first_index, split, license, meta, allow_outside)
-    found = [file for file in files.files(path, *ENDINGS) if file.match(files_named) or not path.is_dir()]
-    if not found:
+    paths = [file for file in files.files(path, *ENDINGS) if file.match(files_named) or not path.is_dir()]
+    if not paths:
         raise DataError(f"no file {files_named} in {path}")
     within = options.confined(path)
 
@@ -78,10 +78,10 @@ def table(
             if isinstance(record, DeadLetter):
                 yield record
                 continue
-            for one in _exploded(record, explode):
-                yield sample_of(one, file.parent, options, within)
+            for exploded in _exploded(record, explode):
+                yield sample_of(exploded, file.parent, options, within)
 
-    yield from files.each(found, read, path)
+    yield from files.each(paths, read, path)
 
 
 def _exploded(record: Record, explode: str) -> Iterator[Record]:

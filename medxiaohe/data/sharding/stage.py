@@ -152,7 +152,7 @@ class Stage:
         """
         places = list(folders)
         for name in names:
-            shards.join([place / name for place in places], self.out / name)
+            shards.join([folder / name for folder in places], self.out / name)
 
     def carry(self, source: Path | None, *, coverage: Mapping[str, int] | None = None) -> None:
         """Hand on the records of the rows that this stage was given.

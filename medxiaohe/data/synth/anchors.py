@@ -40,7 +40,7 @@ class Item:
         Returns:
             One anchor a line, each ending in a full stop.
         """
-        return "\n".join(f"{one.rstrip('.?!:')}." for one in self.anchors)
+        return "\n".join(f"{text.rstrip('.?!:')}." for text in self.anchors)
 
 
 def item(sample: Sample, tags: tuple[str, ...] = TAGS) -> Item:
@@ -55,7 +55,7 @@ def item(sample: Sample, tags: tuple[str, ...] = TAGS) -> Item:
         first line is one (at most TITLE characters, at least BODY words below it); tags are added to both.
     """
     noted = io.noted(sample)
-    said = [
+    tag_texts = [
         " ".join(text.replace("/", " ").split())
         for key in tags
         if key in noted
@@ -63,9 +63,11 @@ def item(sample: Sample, tags: tuple[str, ...] = TAGS) -> Item:
     ]
     messages = [message for message in sample.messages if message.role != "system"]
     if messages and messages[-1].role == "assistant":
-        asked = [message.text for message in messages[:-1] if message.role == "user"]
-        return Item(sample.id, messages[-1].text, tuple(filter(None, [*asked[-1:], *said])), sample.images)
+        questions = [message.text for message in messages[:-1] if message.role == "user"]
+        return Item(
+            sample.id, messages[-1].text, tuple(filter(None, [*questions[-1:], *tag_texts])), sample.images
+        )
     title, _, body = sample.text.partition("\n")
     if len(title) <= TITLE and len(body.split(None, BODY)) >= BODY:
-        return Item(sample.id, body, tuple(filter(None, [title, *said])), sample.images)
-    return Item(sample.id, sample.text, tuple(filter(None, said)), sample.images)
+        return Item(sample.id, body, tuple(filter(None, [title, *tag_texts])), sample.images)
+    return Item(sample.id, sample.text, tuple(filter(None, tag_texts)), sample.images)

@@ -32,9 +32,9 @@ def test_items(against: Sequence[Against], tree: Path | None, corpus: Path | Non
     """
     if not against:
         return None
-    tasks = [(one, make(one.task, tree, one.options, corpus)) for one in against]
-    found = [named(sample, task) for _, task in tasks for sample in task.samples("test")]
-    return TestItems(found, Lens(), {task.name for one, task in tasks if not one.words})
+    tasks = [(entry, make(entry.task, tree, entry.options, corpus)) for entry in against]
+    items = [named(sample, task) for _, task in tasks for sample in task.samples("test")]
+    return TestItems(items, Lens(), {task.name for entry, task in tasks if not entry.words})
 
 
 def report(

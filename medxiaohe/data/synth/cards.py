@@ -53,20 +53,22 @@ def facts(id: str, graph: Graph, most: int = NUM_FACTS, seed: int = 0) -> list[F
         The facts; a definition longer than MAX_DEFINITION characters is left out.
     """
     tree, entity = graph.tree, graph.tree.entities[id]
-    found = list[Fact]()
+    result = list[Fact]()
     if entity.definition and len(entity.definition) <= MAX_DEFINITION:
-        said = entity.definition.strip().rstrip(".")
-        found.append(Fact(id, f"{entity.name}: {said}.", "definition", "", entity.source, entity.license))
+        definition = entity.definition.strip().rstrip(".")
+        result.append(
+            Fact(id, f"{entity.name}: {definition}.", "definition", "", entity.source, entity.license)
+        )
     edges = graph.out.get(id, ())
     rest = sorted(
         (e for e in edges if e.predicate != IS_A),
         key=lambda e: io.unit_interval(str(seed), "card", id, e.predicate, e.object),
     )
-    for edge in [*(e for e in edges if e.predicate == IS_A), *rest][: most - len(found)]:
-        found.append(
+    for edge in [*(e for e in edges if e.predicate == IS_A), *rest][: most - len(result)]:
+        result.append(
             Fact(id, words.sentence(edge, tree), edge.predicate, edge.object, edge.source, edge.license)
         )
-    return found
+    return result
 
 
 def card(id: str, graph: Graph, seed: int = 0) -> Card | Refused:
@@ -76,26 +78,26 @@ def card(id: str, graph: Graph, seed: int = 0) -> Card | Refused:
         The card, or why there is none: fewer than two facts.
     """
     entity = graph.tree.entities[id]
-    found = facts(id, graph, seed=seed)
-    if len(found) < 2:
+    about = facts(id, graph, seed=seed)
+    if len(about) < 2:
         return Refused("fewer than two facts")
     spelt = {canon(name): name for name in reversed(entity.synonyms) if name not in entity.abbreviations}
-    other = [
+    synonyms = [
         name
         for name in entity.synonyms
         if spelt.get(canon(name)) == name and canon(name) != canon(entity.name)
     ][:NUM_NAMES]
-    if other:
+    if synonyms:
         called = Fact(
             id,
-            f"{entity.name} is also called {', '.join(other)}.",
+            f"{entity.name} is also called {', '.join(synonyms)}.",
             "names",
             "",
             entity.source,
             entity.license,
         )
-        found = [found[0], called, *found[1:]]
-    return Card("\n".join([entity.name, *(fact.text for fact in found)]), tuple(found))
+        about = [about[0], called, *about[1:]]
+    return Card("\n".join([entity.name, *(fact.text for fact in about)]), tuple(about))
 
 
 def enriched(

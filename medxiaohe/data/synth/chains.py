@@ -44,8 +44,8 @@ class Chain:
             Four lines or more, each segment after its heading.
         """
         second = OBSERVATION if self.seen else RECALL
-        said = zip(("Understanding", second, "Reasoning", "Conclusion"), self.segments, strict=True)
-        return "\n".join(f"{heading}: {text}" for heading, text in said)
+        pairs = zip(("Understanding", second, "Reasoning", "Conclusion"), self.segments, strict=True)
+        return "\n".join(f"{heading}: {text}" for heading, text in pairs)
 
     @property
     def segments(self) -> tuple[str, str, str, str]:
@@ -63,10 +63,10 @@ def parse(text: str) -> Chain | None:
     Returns:
         The chain; None where the text has another form.
     """
-    if len(HEADING.findall(text)) != len(HEADINGS) or not (found := FORM.fullmatch(text)):
+    if len(HEADING.findall(text)) != len(HEADINGS) or not (match := FORM.fullmatch(text)):
         return None
     _, understanding, second, recall, _, reasoning, _, conclusion = (
-        group.strip() for group in found.groups()
+        group.strip() for group in match.groups()
     )
     return Chain(understanding, recall, reasoning, conclusion, second == OBSERVATION)
 
@@ -77,9 +77,9 @@ def split(reply: str) -> tuple[Chain | None, str]:
     Returns:
         (chain inside <think>, text after it); (None, reply) without a readable chain.
     """
-    found = THOUGHT.fullmatch(reply)
-    chain = parse(found[1]) if found else None
-    return (chain, found[2]) if found and chain else (None, reply)
+    match = THOUGHT.fullmatch(reply)
+    chain = parse(match[1]) if match else None
+    return (chain, match[2]) if match and chain else (None, reply)
 
 
 def answered(chain: Chain | None, answer: str) -> str:
@@ -125,11 +125,11 @@ def of_walk(walk: Walk, graph: Graph) -> Chain:
     )
 
 
-def of_choice(made: Choice, options: Sequence[str], graph: Graph) -> Chain:
+def of_choice(question: Choice, options: Sequence[str], graph: Graph) -> Chain:
     """Write the chain of a multiple-choice question from the tree.
 
     Args:
-        made: the question.
+        question: the question with its options.
         options: ids in the order they are asked in.
         graph: facts of the tree.
 
@@ -137,30 +137,37 @@ def of_choice(made: Choice, options: Sequence[str], graph: Graph) -> Chain:
         The chain: one fact about each option is recalled, then each wrong one is ruled out.
     """
     tree = graph.tree
-    name = {id: tree.entities[id].name for id in (*options, made.about)}
-    letter = LETTERS[options.index(made.answer)]
-    told = {id: _told(id, graph) for id in options}
-    recalled = " ".join(f"{LETTERS[i]}. {told[id] or name[id] + '.'}" for i, id in enumerate(options))
-    others = [id for id in options if id != made.answer]
-    if made.kind == "meaning":
-        asked = "A meaning is given, and the one of four options that it describes is asked for."
+    name = {id: tree.entities[id].name for id in (*options, question.about)}
+    letter = LETTERS[options.index(question.answer)]
+    descriptions = {id: _told(id, graph) for id in options}
+    recalled = " ".join(f"{LETTERS[i]}. {descriptions[id] or name[id] + '.'}" for i, id in enumerate(options))
+    others = [id for id in options if id != question.answer]
+    if question.kind == "meaning":
+        understanding = "A meaning is given, and the one of four options that it describes is asked for."
         reasons = [
-            f"{name[id]} is something else: {told[id]}" if told[id] else f"Nothing ties {name[id]} to it."
+            f"{name[id]} is something else: {descriptions[id]}"
+            if descriptions[id]
+            else f"Nothing ties {name[id]} to it."
             for id in others
         ]
-        reasons.append(f"The description fits {name[made.answer]}.")
-    elif made.kind == "facts":
-        asked = "Several facts are given, and the one of four options of which all are known is asked for."
-        reasons = [_lacks(id, made, graph) for id in others]
-        known = " and ".join(
-            words.fact(e.predicate, name[made.answer], tree.entities[e.object].name) for e in made.facts
+        reasons.append(f"The description fits {name[question.answer]}.")
+    elif question.kind == "facts":
+        understanding = (
+            "Several facts are given, and the one of four options of which all are known is asked for."
         )
-        reasons.append(f"All of them are known of {name[made.answer]}: {known}.")
+        reasons = [_lacks(id, question, graph) for id in others]
+        stated = " and ".join(
+            words.fact(e.predicate, name[question.answer], tree.entities[e.object].name)
+            for e in question.facts
+        )
+        reasons.append(f"All of them are known of {name[question.answer]}: {stated}.")
     else:
-        asked = f"The group that {name[made.about]} belongs to is asked for."
-        reasons = [f"Nothing says that {name[made.about]} is a kind of {name[id]}." for id in others]
-        reasons.append(f"{words.fact('is a', name[made.about], name[made.answer])}.")
-    return Chain(asked, recalled, " ".join(reasons), f"The answer is {letter}, {name[made.answer]}.")
+        understanding = f"The group that {name[question.about]} belongs to is asked for."
+        reasons = [f"Nothing says that {name[question.about]} is a kind of {name[id]}." for id in others]
+        reasons.append(f"{words.fact('is a', name[question.about], name[question.answer])}.")
+    return Chain(
+        understanding, recalled, " ".join(reasons), f"The answer is {letter}, {name[question.answer]}."
+    )
 
 
 def _pair(forward: bool, masked: str, named: str) -> tuple[str, str]:
@@ -169,14 +176,14 @@ def _pair(forward: bool, masked: str, named: str) -> tuple[str, str]:
 
 def _told(id: str, graph: Graph) -> str:
     """The first thing that the tree says about an option, cut to a sentence."""
-    found = cards.facts(id, graph, most=1)
-    text = found[0].text if found else ""
+    about = cards.facts(id, graph, most=1)
+    text = about[0].text if about else ""
     return text if len(text) <= MAX_TOLD else text[:MAX_TOLD].rsplit(" ", 1)[0].rstrip(",;:.") + " ..."
 
 
-def _lacks(id: str, made: Choice, graph: Graph) -> str:
+def _lacks(id: str, question: Choice, graph: Graph) -> str:
     """The first of the asked facts that nobody says of this option."""
-    missing = next(e for e in made.facts if graph.edge(id, e.predicate, e.object) is None)
+    missing = next(e for e in question.facts if graph.edge(id, e.predicate, e.object) is None)
     return (
         "Nothing says that"
         f" {words.fact(missing.predicate, graph.tree.entities[id].name, graph.tree.entities[missing.object].name)}."  # noqa: E501

@@ -97,17 +97,17 @@ def peeks(chain: Chain, case: Case) -> str:
     Returns:
         "" if not; else the segment and what gives it away.
     """
-    for where, text in zip(("understanding", "recall", "reasoning"), chain.segments[:3], strict=True):
-        if (found := GIVEN.search(text)) or (found := CIRCULAR.search(text)):
-            return f"the {where} argues from the answer: {found.group()!r}"
-    for where, text in (("understanding", chain.understanding), ("recall", chain.recall)):
+    for segment, text in zip(("understanding", "recall", "reasoning"), chain.segments[:3], strict=True):
+        if (match := GIVEN.search(text)) or (match := CIRCULAR.search(text)):
+            return f"the {segment} argues from the answer: {match.group()!r}"
+    for segment, text in (("understanding", chain.understanding), ("recall", chain.recall)):
         if (label := LABEL.search(text)) and (not case.letter or label[1].upper() == case.letter):
-            return f"the {where} has the answer's letter"
+            return f"the {segment} has the answer's letter"
         named = visible([n for n in case.names if not visible([n], case.question) or case.options], text)
         if named and not (
-            case.options and where == "recall" and all(visible((option,), text) for option in case.options)
+            case.options and segment == "recall" and all(visible((option,), text) for option in case.options)
         ):
-            return f"the {where} names the answer: {named!r}"
+            return f"the {segment} names the answer: {named!r}"
     return ""
 
 
@@ -137,10 +137,10 @@ def illogical(chain: Chain, case: Case) -> str:
 
 def _concludes_elsewhere(chain: Chain, case: Case) -> str:
     if case.options:
-        said = parse_choice(chain.conclusion, case.options)
-        if said and said != case.letter:
-            return f"the conclusion is {said}, the answer {case.letter}"
-        if not said and not visible(case.names, chain.conclusion):
+        concluded = parse_choice(chain.conclusion, case.options)
+        if concluded and concluded != case.letter:
+            return f"the conclusion is {concluded}, the answer {case.letter}"
+        if not concluded and not visible(case.names, chain.conclusion):
             return "the conclusion does not name the answer"
         last = _last_option(chain.reasoning, case.options)
         return f"the reasoning ends at {last}, not at {case.letter}" if last and last != case.letter else ""
@@ -163,17 +163,20 @@ def _last_option(text: str, options: Sequence[str]) -> str:
 def _broken_steps(chain: Chain, case: Case) -> str:
     """Every masked entity must get its own name, in order, each from a fact with the entity before it."""
     assert case.walk is not None
-    padded, place = evened(chain.reasoning), 0
+    padded, position = evened(chain.reasoning), 0
     numbered = [int(number) for number in STEP.findall(chain.reasoning)]
     if numbered and numbered != list(range(1, len(case.walk.steps) + 1)):
         return f"the steps are {numbered}"
     for number, name in enumerate(case.node_names):
-        at = padded.find(f" {evened(name).strip()} ", place)
+        at = padded.find(f" {evened(name).strip()} ", position)
         if at < 0:
             return f"step {number} leaves out {name}"
-        place = at
+        position = at
     for number, (before, after) in enumerate(zip(case.node_names, case.node_names[1:], strict=False), 1):
-        if not any(visible((before,), one) and visible((after,), one) for one in _steps(chain.reasoning)):
+        if not any(
+            visible((before,), sentence) and visible((after,), sentence)
+            for sentence in _steps(chain.reasoning)
+        ):
             return f"no sentence leads from {before} to {after} (step {number})"
     return ""
 
@@ -185,39 +188,49 @@ def _steps(text: str) -> list[str]:
 def _denies_itself(chain: Chain, case: Case) -> str:
     """A statement and its denial, in recall or reasoning; or, of no path, a word that the reasoning affirms
     and denies."""
-    said = [one for one in (*_steps(chain.recall), *_steps(chain.reasoning)) if not NOTHING.match(one)]
-    for number, one in enumerate(said):
-        for other in said[:number]:
-            if turned(one, other, case.all_names):
-                return f"affirmed and denied: {other[:60]!r}, {one[:60]!r}"
+    statements = [
+        statement
+        for statement in (*_steps(chain.recall), *_steps(chain.reasoning))
+        if not NOTHING.match(statement)
+    ]
+    for number, statement in enumerate(statements):
+        for earlier in statements[:number]:
+            if turned(statement, earlier, case.all_names):
+                return f"affirmed and denied: {earlier[:60]!r}, {statement[:60]!r}"
     if case.walk is not None:
         return ""  # names of its entities deny by themselves: "sparse or absent eyelashes"
-    found = contradictions("\n".join(one for one in _steps(chain.reasoning) if not NOTHING.match(one)))
-    return f"affirmed and denied: {', '.join(found[:3])}" if found else ""
+    words = contradictions(
+        "\n".join(statement for statement in _steps(chain.reasoning) if not NOTHING.match(statement))
+    )
+    return f"affirmed and denied: {', '.join(words[:3])}" if words else ""
 
 
-def turned(one: str, other: str, names: Sequence[str] = ()) -> bool:
+def turned(a: str, b: str, names: Sequence[str] = ()) -> bool:
     """Check whether two statements are about the same things and exactly one of them is negated.
 
     Args:
-        one: a statement.
-        other: another.
+        a: a statement.
+        b: another.
         names: entity names, whose own negations ("absent eyelashes") do not count.
 
     Returns:
         True if one denies the other.
     """
-    first, second = telling(CLUTTER.sub("", one)), telling(CLUTTER.sub("", other))
+    first, second = telling(CLUTTER.sub("", a)), telling(CLUTTER.sub("", b))
     if len(first & second) < 2 or len(first & second) < NEARLY_ALL * len(first | second):
         return False
-    one, other = without(names, CLUTTER.sub("", one), "it"), without(names, CLUTTER.sub("", other), "it")
-    return bool(DENIES.search(one)) != bool(DENIES.search(other))
+    a, b = without(names, CLUTTER.sub("", a), "it"), without(names, CLUTTER.sub("", b), "it")
+    return bool(DENIES.search(a)) != bool(DENIES.search(b))
 
 
 def _repeated(chain: Chain) -> str:
-    said = [canon(one) for one in sentences(f"{chain.recall}\n{chain.reasoning}") if len(one.split()) > 5]
-    twice = next((one for one in said if said.count(one) > 2), "")
-    return f"one sentence {said.count(twice)} times" if twice else ""
+    statements = [
+        canon(statement)
+        for statement in sentences(f"{chain.recall}\n{chain.reasoning}")
+        if len(statement.split()) > 5
+    ]
+    twice = next((statement for statement in statements if statements.count(statement) > 2), "")
+    return f"one sentence {statements.count(twice)} times" if twice else ""
 
 
 # ---- (c) faithfulness ----------------------------------------------------------------------------
@@ -246,15 +259,18 @@ def unfaithful(
     """
     evidence = "\n".join([case.question, case.evidence, *case.options])
     claims = [
-        one for text in (chain.recall, chain.reasoning) for one in _steps(text) if len(telling(one)) > 1
+        statement
+        for text in (chain.recall, chain.reasoning)
+        for statement in _steps(text)
+        if len(telling(statement)) > 1
     ]
     if strange := _strange(chain, evidence, names):
         return f"it brings in {strange!r}, which neither question nor evidence has"
     if case.walk is not None and (joined := _unjoined(claims, case)):
         return joined
     seen = set(_steps(chain.recall)) if chain.seen else set[str]()
-    known, lines = "| " + " | ".join(map(_bare, _steps(evidence))) + " |", _steps(evidence)
-    labels = [_label(claim, known, lines, words, case.all_names) for claim in claims]
+    known_text, lines = "| " + " | ".join(map(_bare, _steps(evidence))) + " |", _steps(evidence)
+    labels = [_label(claim, known_text, lines, words, case.all_names) for claim in claims]
     if judge is not None:
         labels = _asked(claims, labels, evidence, judge)
     for claim, (label, why) in zip(claims, labels, strict=True):
@@ -275,10 +291,10 @@ def _strange(chain: Chain, evidence: str, names: Finder | None) -> str:
     """An entity that the chain names and the evidence does not, by no name of it."""
     if names is None:
         return ""
-    known = {mention.entity for mention in names.find(evidence)}
+    evidence_entities = {mention.entity for mention in names.find(evidence)}
     for mention in names.find("\n".join(chain.segments)):
         if (
-            mention.entity not in known
+            mention.entity not in evidence_entities
             and not mention.ambiguous
             and not visible((mention.surface,), evidence)
         ):
@@ -294,34 +310,36 @@ def _unjoined(claims: Sequence[str], case: Case) -> str:
     }
     every = sorted({name for pair in pairs for name in pair}, key=len, reverse=True)
     for claim in claims:
-        there, left = list[str](), claim
+        named, remaining = list[str](), claim
         for name in every:  # longer names first: one inside of another is not named by it
-            if visible((name,), left):
-                there.append(name)
-                left = without((name,), left, " ")
-        for one in there if len(there) > 1 else ():
-            if not any(frozenset((one, other)) in pairs for other in there if other != one):
-                return f"no fact joins {one} and {', '.join(other for other in there if other != one)}"
+            if visible((name,), remaining):
+                named.append(name)
+                remaining = without((name,), remaining, " ")
+        for name_a in named if len(named) > 1 else ():
+            if not any(frozenset((name_a, name_b)) in pairs for name_b in named if name_b != name_a):
+                return (
+                    f"no fact joins {name_a} and {', '.join(name_b for name_b in named if name_b != name_a)}"
+                )
     return ""
 
 
 def _label(
-    claim: str, known: str, lines: Sequence[str], words: Lexicon, names: Sequence[str]
+    claim: str, known_text: str, lines: Sequence[str], words: Lexicon, names: Sequence[str]
 ) -> tuple[str, str]:
     """supported, contradicted or neither, by the lines of the evidence that are nearest."""
-    said = _bare(claim)
+    statement = _bare(claim)
     if nothing := NOTHING.match(claim.strip()):
         inner = _bare(claim.strip()[nothing.end() :])
         return (
             ("contradicted", "it is said")
-            if inner and f"| {inner} |" in known
+            if inner and f"| {inner} |" in known_text
             else ("supported", "nobody says it")
         )
-    if said and said in known:
+    if statement and statement in known_text:
         return "supported", "word for word"
-    wanted = telling(claim) - SAYING
-    near = sorted(lines, key=lambda line: -len(wanted & telling(line)))[:3]
-    if not near or not wanted & telling(near[0]):
+    needed = telling(claim) - SAYING
+    near = sorted(lines, key=lambda line: -len(needed & telling(line)))[:3]
+    if not near or not needed & telling(near[0]):
         return "neither", ""
     if line := next((line for line in near if turned(claim, line, names)), ""):
         return "contradicted", f"it says {line[:80]!r}"
@@ -332,16 +350,18 @@ def _label(
         and mine != theirs
     ):
         return "contradicted", "the other side"
-    own, other = (
+    claim_numbers, evidence_numbers = (
         {m.group(1) for m in NUMBER.finditer(text)} for text in (CLUTTER.sub("", claim), " ".join(near))
     )
     label, why = entails("\n".join(near), claim, words)
     if label == "contradicted":
         return label, why
-    share = len(wanted & frozenset().union(*map(telling, near))) / len(wanted)
-    if own - other and share >= 0.5:
-        return "contradicted", f"no {min(own - other)} there"
-    return ("supported", "") if share >= SUPPORTS and not own - other else ("neither", "")
+    share = len(needed & frozenset().union(*map(telling, near))) / len(needed)
+    if claim_numbers - evidence_numbers and share >= 0.5:
+        return "contradicted", f"no {min(claim_numbers - evidence_numbers)} there"
+    return (
+        ("supported", "") if share >= SUPPORTS and not claim_numbers - evidence_numbers else ("neither", "")
+    )
 
 
 def _asked(
@@ -351,12 +371,12 @@ def _asked(
     open_ = [i for i, (label, _) in enumerate(labels) if label == "neither"]
     if not open_:
         return list(labels)
-    said = judge.ask([Question("claim", evidence, tuple(claims[i] for i in open_))])[0]
-    found = list(labels)
-    for i, verdict in zip(open_, said, strict=True):
+    verdicts = judge.ask([Question("claim", evidence, tuple(claims[i] for i in open_))])[0]
+    result = list(labels)
+    for i, verdict in zip(open_, verdicts, strict=True):
         if verdict.decided:
-            found[i] = (verdict.label, verdict.why or verdict.judge)
-    return found
+            result[i] = (verdict.label, verdict.why or verdict.judge)
+    return result
 
 
 def _bare(line: str) -> str:

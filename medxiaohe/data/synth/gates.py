@@ -144,38 +144,40 @@ class Gates:
         return "unfaithful" if unfaithful(draft.chain, case, self.words, self.names, self.judge) else ""
 
 
-def question(sample: Sample, case: Case, how: How, length: Literal["short", "long"]) -> list[Message]:
+def question(sample: Sample, case: Case, direction: How, length: Literal["short", "long"]) -> list[Message]:
     """Write the request to a teacher.
 
     Args:
         sample: the row.
         case: its question and evidence.
-        how: `forwards`: the prompt of the sample and the form of the reply, nothing that depends on the gold;
+        direction: `forwards`: the prompt of the sample and the form of the reply, nothing that depends on the gold;
             `backwards`: question, gold and evidence (at most MAX_EVIDENCE characters).
         length: of a backwards thought: `short` is one sentence, `long` four segments.
 
     Returns:
         The messages of the conversation.
     """
-    second, what = (OBSERVATION, "what is seen") if sample.images else (RECALL, "the facts that are needed")
-    four = FOUR.format(second=second, what=what)
-    if how == "forwards":
+    second, content = (
+        (OBSERVATION, "what is seen") if sample.images else (RECALL, "the facts that are needed")
+    )
+    four = FOUR.format(second=second, what=content)
+    if direction == "forwards":
         return [*sample.prompt.messages, Message("user", (FORWARDS.format(four=four),))]
     answer = _answer(sample)
     if length == "short":
-        said = SEEN.format(question=case.question, answer=answer, words=MAX_SHORT)
+        request = SEEN.format(question=case.question, answer=answer, words=MAX_SHORT)
     else:
         evidence = f"\nFacts:\n{case.evidence[:MAX_EVIDENCE]}\n" if case.evidence.strip() else ""
-        said = BACKWARDS.format(question=case.question, answer=answer, evidence=evidence, four=four)
-    return [Message("user", (*sample.images, said))]
+        request = BACKWARDS.format(question=case.question, answer=answer, evidence=evidence, four=four)
+    return [Message("user", (*sample.images, request))]
 
 
-def reader(sample: Sample, how: How, length: Literal["short", "long"]) -> Callable[[str], Draft]:
+def reader(sample: Sample, direction: How, length: Literal["short", "long"]) -> Callable[[str], Draft]:
     """Return the strict parser of the replies to `question`.
 
     Args:
         sample: the row; a backwards draft has its gold as the answer.
-        how: as in `question`.
+        direction: as in `question`.
         length: as in `question`.
 
     Returns:
@@ -183,15 +185,15 @@ def reader(sample: Sample, how: How, length: Literal["short", "long"]) -> Callab
     """
 
     def read(reply: str) -> Draft:
-        if how == "forwards":
+        if direction == "forwards":
             chain, answer = chains.split(reply)
             if chain is None or not answer.strip():
                 raise Unreadable("it must be the four parts between <think> and </think>, then the answer")
             return Draft(answer.strip(), chain)
         if length == "short":
-            if not (found := SHORT.fullmatch(reply)):
+            if not (match := SHORT.fullmatch(reply)):
                 raise Unreadable("it must be one sentence on one line")
-            return Draft(_answer(sample), short=found[1])
+            return Draft(_answer(sample), short=match[1])
         chain = chains.parse(reply)
         if chain is None:
             raise Unreadable(

@@ -107,41 +107,52 @@ class Graph:
         for entity in self.tree.entities.values():
             for parent in entity.parents:
                 yield Edge(entity.id, IS_A, parent, entity.source, entity.license)
-        for one in relations:
-            known = one.subject in self.tree and one.object in self.tree
-            if known and one.predicate in predicates and (one.value is None or one.value > 0):
-                yield Edge(one.subject, one.predicate, one.object, one.source, one.license, one.value)
+        for relation in relations:
+            both_known = relation.subject in self.tree and relation.object in self.tree
+            if (
+                both_known
+                and relation.predicate in predicates
+                and (relation.value is None or relation.value > 0)
+            ):
+                yield Edge(
+                    relation.subject,
+                    relation.predicate,
+                    relation.object,
+                    relation.source,
+                    relation.license,
+                    relation.value,
+                )
 
 
 def _animals(tree: Tree) -> set[str]:
-    found = [id for id, entity in tree.entities.items() if entity.name.casefold() == ANIMALS]
-    seen = set(found)
-    for id in found:
+    queue = [id for id, entity in tree.entities.items() if entity.name.casefold() == ANIMALS]
+    seen = set(queue)
+    for id in queue:
         new = [child for child in tree.children(id) if child not in seen]
         seen.update(new)
-        found += new
+        queue += new
     return seen
 
 
-def related(tree: Tree, one: str, other: str) -> str:
+def related(tree: Tree, a: str, b: str) -> str:
     """Return the relation of two entities in the tree.
 
     Args:
         tree: the entity tree.
-        one: an id.
-        other: another id.
+        a: an id.
+        b: another id.
 
     Returns:
-        "same", "ancestor" (`other` is above `one`), "descendant", "sibling", or "" for none of these.
+        "same", "ancestor" (`b` is above `a`), "descendant", "sibling", or "" for none of these.
     """
-    if one == other:
+    if a == b:
         return "same"
-    if other in tree.ancestors(one):
+    if b in tree.ancestors(a):
         return "ancestor"
-    if one in tree.ancestors(other):
+    if a in tree.ancestors(b):
         return "descendant"
     roots = set(tree.roots)
-    shared = (set(tree.entities[one].parents) & set(tree.entities[other].parents)) - roots
+    shared = (set(tree.entities[a].parents) & set(tree.entities[b].parents)) - roots
     return "sibling" if shared else ""
 
 
@@ -152,10 +163,14 @@ def siblings(tree: Tree, id: str) -> list[str]:
         Their ids, in the order of the parents and their children.
     """
     above, roots = set(tree.ancestors(id)), set(tree.roots)
-    found = dict.fromkeys(
+    children = dict.fromkeys(
         child
         for parent in tree.entities[id].parents
         if parent not in roots
         for child in tree.children(parent)
     )
-    return [one for one in found if one != id and one not in above and id not in tree.ancestors(one)]
+    return [
+        child_id
+        for child_id in children
+        if child_id != id and child_id not in above and id not in tree.ancestors(child_id)
+    ]

@@ -37,12 +37,12 @@ def kmeans(rows: np.ndarray, clusters: int, seed: int = 0) -> tuple[np.ndarray, 
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)  # sums in one order: the same bytes
     try:
-        made = faiss.Kmeans(
+        model = faiss.Kmeans(
             rows.shape[1], clusters, niter=ITERATIONS, seed=seed, spherical=True, min_points_per_centroid=1,
             max_points_per_centroid=len(rows),
         )  # fmt: skip
-        made.train(rows)
-        cosines, numbers = made.index.search(rows, 1)
+        model.train(rows)
+        cosines, numbers = model.index.search(rows, 1)
     finally:
         faiss.omp_set_num_threads(threads)
     return numbers[:, 0], cosines[:, 0]

@@ -57,7 +57,7 @@ def evened(text: str) -> str:
     Returns:
         The canonical words between blanks; " | " stands at the end of a clause, which no name crosses.
     """
-    return f" {' | '.join(canon(part.replace(',', ' ')) for part in CLAUSES.split(text))} "
+    return f" {' | '.join(canon(clause.replace(',', ' ')) for clause in CLAUSES.split(text))} "
 
 
 @lru_cache(maxsize=65536)
@@ -66,14 +66,14 @@ def _keys(name: str) -> tuple[str, ...]:
     return tuple(filter(None, dict.fromkeys((evened(name).strip(), canon(name)))))
 
 
-def share_a_name(one: Entity, other: Entity) -> bool:
+def share_a_name(a: Entity, b: Entity) -> bool:
     """Check whether two entities share a name or synonym, after normalisation.
 
     Returns:
         True if they do.
     """
-    return not {canon(name) for name in (one.name, *one.synonyms)}.isdisjoint(
-        canon(name) for name in (other.name, *other.synonyms)
+    return not {canon(name) for name in (a.name, *a.synonyms)}.isdisjoint(
+        canon(name) for name in (b.name, *b.synonyms)
     )
 
 
@@ -101,8 +101,8 @@ def given_away(answer: str, others: Sequence[str], stem_of_question: str) -> str
         The first such stem in alphabetical order; "" if there is none.
     """
     shared = telling(answer) & telling(stem_of_question)
-    for other in others:
-        shared -= telling(other)
+    for option in others:
+        shared -= telling(option)
     return min(shared, default="")
 
 

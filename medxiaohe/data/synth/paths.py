@@ -60,15 +60,15 @@ def path(start: str, graph: Graph, hops: int = MORE_THAN + 1, seed: int = 0) -> 
         if len(steps) < hops:
             reasons.append(Refused("no way on", f"after {len(steps)} hops"))
             continue
-        found = _clued(Walk(tuple(steps)), graph)
-        if isinstance(found, Refused):
-            reasons.append(found)
+        walk = _clued(Walk(tuple(steps)), graph)
+        if isinstance(walk, Refused):
+            reasons.append(walk)
             continue
-        if why := verify(found, graph) or hidden(found, graph):
+        if why := verify(walk, graph) or hidden(walk, graph):
             reasons.append(Refused("not verified", why))
             continue
-        return found
-    return max(reasons, key=lambda one: sum(other.reason == one.reason for other in reasons))
+        return walk
+    return max(reasons, key=lambda refused: sum(another.reason == refused.reason for another in reasons))
 
 
 def question(walk: Walk, graph: Graph) -> str:
@@ -83,8 +83,8 @@ def question(walk: Walk, graph: Graph) -> str:
     say[walk.nodes[0]] = tree.entities[walk.nodes[0]].name
     lines = [f"X1 to X{len(walk.steps)} stand for entities that are not named. These are facts:"]
     for number, step in enumerate(walk.steps, 1):
-        said = words.fact(step.predicate, say[step.subject], say[step.object])
-        lines.append(f"{number}. {said}, and X{number} is a {words.kind(step.end, tree)}.")
+        statement = words.fact(step.predicate, say[step.subject], say[step.object])
+        lines.append(f"{number}. {statement}, and X{number} is a {words.kind(step.end, tree)}.")
     for clue in walk.clues:
         named = tree.entities[clue.named].name
         a, b = (f"X{clue.at}", named) if clue.forward else (named, f"X{clue.at}")
@@ -99,16 +99,16 @@ def hidden(walk: Walk, graph: Graph) -> str:
         "" if no masked entity is named in it, no single fact joins start and answer, and no two entities of
         the path share a name; else what is wrong.
     """
-    said = question(walk, graph)
+    text = question(walk, graph)
     entities = [graph.tree.entities[id] for id in walk.nodes]
-    for number, one in enumerate(entities):
-        if twin := next((other for other in entities[:number] if share_a_name(one, other)), None):
-            return f"{twin.id} and {one.id} have a name in common"
+    for number, entity in enumerate(entities):
+        if twin := next((earlier for earlier in entities[:number] if share_a_name(entity, earlier)), None):
+            return f"{twin.id} and {entity.id} have a name in common"
     named = [graph.tree.entities[id].name for id in (*walk.nodes[:-1], *(clue.named for clue in walk.clues))]
     if inside := next((name for name in named if visible(names_of(entities[-1]), name)), ""):
         return f"the answer's name is part of {inside}"
     for id in walk.nodes[1:]:
-        if name := visible(names_of(graph.tree.entities[id]), said):
+        if name := visible(names_of(graph.tree.entities[id]), text):
             return f"the question names {name}, which is masked"
     start, answer = walk.nodes[0], walk.answer
     if any(answer in (edge.subject, edge.object) for edge in _around(start, graph)):
@@ -175,17 +175,19 @@ def _clued(walk: Walk, graph: Graph) -> Walk | Refused:
 
 
 def _best_clue(
-    walk: Walk, number: int, possible: frozenset[str], known: list[Clue], graph: Graph
+    walk: Walk, number: int, possible: frozenset[str], clues: list[Clue], graph: Graph
 ) -> Clue | None:
-    node, best, left = walk.nodes[number], None, len(possible)
+    node, best, fewest = walk.nodes[number], None, len(possible)
     masked = [names_of(graph.tree.entities[id]) for id in walk.nodes[1:]]
     for edge in list(_around(node, graph))[:MAX_FACTS]:
         clue = Clue(
             number, edge.subject, edge.predicate, edge.object, edge.subject == node, edge.source, edge.license
         )
-        if clue.named in walk.nodes or clue in known:
+        if clue.named in walk.nodes or clue in clues:
             continue
         rest = len(possible & meets(clue, graph))
-        if rest < left and not any(visible(names, graph.tree.entities[clue.named].name) for names in masked):
-            best, left = clue, rest
+        if rest < fewest and not any(
+            visible(names, graph.tree.entities[clue.named].name) for names in masked
+        ):
+            best, fewest = clue, rest
     return best

@@ -42,19 +42,21 @@ def sibling(item: Item, graph: Graph, names: Finder, dice: random.Random) -> Ite
         The changed item; None where no entity has a sibling that text and anchors do not name.
     """
     tree = graph.tree
-    found = [m for m in names.find(item.text) if not m.ambiguous and tree.entities[m.entity].kind in ENTITIES]
-    asked = {m.entity for m in names.find(item.anchor)}
-    order = sorted(dict.fromkeys(m.entity for m in found), key=lambda id: (id not in asked, id))
+    mentions = [
+        m for m in names.find(item.text) if not m.ambiguous and tree.entities[m.entity].kind in ENTITIES
+    ]
+    anchor_ids = {m.entity for m in names.find(item.anchor)}
+    order = sorted(dict.fromkeys(m.entity for m in mentions), key=lambda id: (id not in anchor_ids, id))
     for id in order:
         kin = [
-            other
-            for other in siblings(tree, id)
-            if any(tree.layer(p) >= LOWEST for p in tree.entities[other].parents)
+            twin
+            for twin in siblings(tree, id)
+            if any(tree.layer(p) >= LOWEST for p in tree.entities[twin].parents)
         ]
-        for other in dice.sample(kin, min(TRIES, len(kin))):
-            name = tree.entities[other].name
+        for twin in dice.sample(kin, min(TRIES, len(kin))):
+            name = tree.entities[twin].name
             if not visible((name,), f"{item.text}\n{item.anchor}") and len(name) > 2:
-                return replace(item, text=_replaced(item.text, [m for m in found if m.entity == id], name))
+                return replace(item, text=_replaced(item.text, [m for m in mentions if m.entity == id], name))
     return None
 
 
@@ -84,9 +86,9 @@ def unrelated(
         The changed item; None where TRIES draws gave no other text of another study.
     """
     for _ in range(TRIES):
-        other = others[dice.randrange(len(others))]
-        if studies[other.id] != studies[item.id] and other.text != item.text:
-            return replace(item, text=other.text)
+        donor = others[dice.randrange(len(others))]
+        if studies[donor.id] != studies[item.id] and donor.text != item.text:
+            return replace(item, text=donor.text)
     return None
 
 

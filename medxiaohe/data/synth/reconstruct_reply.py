@@ -92,11 +92,11 @@ def read(reply: str) -> Reconstructed:
         Unreadable: the reply has another form, options that are not A, B and so on, two equal options, or an
             answer that is not one of them.
     """
-    found = FORM.fullmatch(f"{reply.strip()}\n")
-    if not found:
+    match = FORM.fullmatch(f"{reply.strip()}\n")
+    if not match:
         raise Unreadable(f"it must have the lines {', '.join(HEADINGS)}, options from A, and Answer")
     background, observation, analysis, conclusion, question, listed, letter = (
-        group.strip() for group in found.groups()
+        group.strip() for group in match.groups()
     )
     options = OPTION.findall(listed)
     if [mark for mark, _ in options] != list(LETTERS[: len(options)]) or not 2 <= len(
@@ -111,21 +111,21 @@ def read(reply: str) -> Reconstructed:
     return Reconstructed(background, observation, analysis, conclusion, question, texts, answer)
 
 
-def leak(made: Reconstructed) -> str:
+def leak(case: Reconstructed) -> str:
     """Check whether the question tells the answer or the findings.
 
     Returns:
         "" if it does not; else what it tells: a name of the answer, a word that the answer alone has, or RUN
         words in a row of the findings.
     """
-    right = made.options[made.answer]
-    others = [text for place, text in enumerate(made.options) if place != made.answer]
-    if visible([right], made.question):
+    right = case.options[case.answer]
+    others = [text for index, text in enumerate(case.options) if index != case.answer]
+    if visible([right], case.question):
         return f"the question names the answer {right!r}"
-    if word := given_away(right, others, made.question):
+    if word := given_away(right, others, case.question):
         return f"the word {word!r} of the answer alone is in the question"
-    told = _runs(made.question)
-    if shared := next((run for run in _runs(made.evidence) if run in told), None):
+    question_runs = _runs(case.question)
+    if shared := next((run for run in _runs(case.evidence) if run in question_runs), None):
         return f"the question repeats the findings: {' '.join(shared)!r}"
     return ""
 

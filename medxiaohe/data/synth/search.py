@@ -83,33 +83,33 @@ class Pool:
         above = [tree.entities[one] for one in islice(_concrete(tree, id), NUM_ABOVE)]
         below = {child for child in islice(_below(tree, id), MAX_BELOW)}
         scores = self._scores(_query((entity.name, *entity.synonyms)), CANDIDATES * k)
-        known = [n for one in (id, *below) for n in self._linked.get(one, ())]
-        scores |= {n: scores.get(n, 0.0) for n in known[: CANDIDATES * k]}
+        linked = [n for one in (id, *below) for n in self._linked.get(one, ())]
+        scores |= {n: scores.get(n, 0.0) for n in linked[: CANDIDATES * k]}
         high = (
             self._scores(_query(one.name for one in above), max(50, CANDIDATES * k))
             if above and scores
             else {}
         )
-        found = []
+        items = []
         for number, score in scores.items():
-            how, why = self._match(number, entity, below, above)
-            if how:
+            match, why = self._match(number, entity, below, above)
+            if match:
                 row = self._rows[number]
-                found.append(
-                    Found(row.sample, row.place, round(score + ABOVE * high.get(number, 0.0), 4), how, why)
+                items.append(
+                    Found(row.sample, row.place, round(score + ABOVE * high.get(number, 0.0), 4), match, why)
                 )
         order = ("linked", "below", "named", "words")
-        return sorted(found, key=lambda f: (order.index(f.how), -f.score, f.place))[:k]
+        return sorted(items, key=lambda f: (order.index(f.how), -f.score, f.place))[:k]
 
     def _passages(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[Evidence]:
-        for number, (place, sample) in enumerate(samples):
-            self._rows.append(_Row(sample.id, place, frozenset(sample.entities)))
+        for number, (position, sample) in enumerate(samples):
+            self._rows.append(_Row(sample.id, position, frozenset(sample.entities)))
             for entity in sample.entities:
                 self._linked.setdefault(entity, []).append(number)
             yield Evidence(str(number), sample.text, sample.source)
 
     def _scores(self, query: str, top: int) -> dict[int, float]:
-        return {int(one.id): one.score for one in self._search.search([query], top)[0]}
+        return {int(hit.id): hit.score for hit in self._search.search([query], top)[0]}
 
     def _match(
         self, number: int, entity: Entity, below: set[str], above: list[Entity]
@@ -121,31 +121,38 @@ class Pool:
             return "below", tuple(sorted(inside)[:3])
         if name := visible((entity.name, *entity.synonyms), text):
             return "named", (name,)
-        wanted = telling(entity.name)
-        if len(wanted) > 1 and wanted <= telling(text):
+        telling_words = telling(entity.name)
+        if len(telling_words) > 1 and telling_words <= telling(text):
             parent = next(
-                (one for one in above if one.id in row.entities or visible((one.name,), text)), None
+                (
+                    ancestor
+                    for ancestor in above
+                    if ancestor.id in row.entities or visible((ancestor.name,), text)
+                ),
+                None,
             )
-            return ("words", (*sorted(wanted), parent.id)) if parent else ("", ())
+            return ("words", (*sorted(telling_words), parent.id)) if parent else ("", ())
         return "", ()
 
 
 def _query(names: Iterable[str]) -> str:
     """The telling words of the names, each once: a word that half of all texts have costs time and tells
     nothing."""
-    said = dict.fromkeys(word for name in islice(names, MAX_NAMES) for word in words(name))
-    return " ".join(word for word in said if word not in EMPTY and stem(word) not in VAGUE and len(word) > 1)
+    distinct = dict.fromkeys(word for name in islice(names, MAX_NAMES) for word in words(name))
+    return " ".join(
+        word for word in distinct if word not in EMPTY and stem(word) not in VAGUE and len(word) > 1
+    )
 
 
 def _concrete(tree: Tree, id: str) -> Iterator[str]:
     """Ancestors, nearest first, without the domains."""
-    return (one for one in tree.ancestors(id) if tree.entities[one].parents)
+    return (ancestor for ancestor in tree.ancestors(id) if tree.entities[ancestor].parents)
 
 
 def _below(tree: Tree, id: str) -> Iterator[str]:
     queue, seen = list(tree.children(id)), set[str]()
-    for one in queue:
-        if one not in seen:
-            seen.add(one)
-            yield one
-            queue.extend(tree.children(one))
+    for node in queue:
+        if node not in seen:
+            seen.add(node)
+            yield node
+            queue.extend(tree.children(node))

@@ -56,7 +56,7 @@ def standing(
     dice = np.random.default_rng(seed)
     number = {group: i for i, group in enumerate(dict.fromkeys(groups))}
     own_N = np.array([number[group] for group in groups])
-    found = np.empty(len(groups), np.float32)
+    standings = np.empty(len(groups), np.float32)
     for i, own in enumerate(own_N):
         others = dice.integers(0, len(groups), 2 * OTHERS)
         others = others[own_N[others] != own][:OTHERS]
@@ -64,8 +64,8 @@ def standing(
             others = np.flatnonzero(own_N != own)[:OTHERS]
         mine = float(anchors_ND[i] @ texts_ND[i])
         scores = texts_ND[others] @ anchors_ND[i]
-        found[i] = ((scores < mine).sum() + 0.5 * (scores == mine).sum()) / len(others)
-    return found
+        standings[i] = ((scores < mine).sum() + 0.5 * (scores == mine).sum()) / len(others)
+    return standings
 
 
 def of_texts(
@@ -125,14 +125,14 @@ def of_pictures(
     return standing(predicted / np.maximum(length, 1e-9), centred, groups, seed)
 
 
-def _ridge(x: np.ndarray, y: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _ridge(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
     """What a ridge regression on standardised features says, less the mean text."""
     import numpy as np
 
     mean, spread = x.mean(0), x.std(0) + 1e-6
-    x, asked = (x - mean) / spread, (asked - mean) / spread
+    x, x_test = (x - mean) / spread, (x_test - mean) / spread
     weights = np.linalg.solve(x.T @ x + RIDGE * len(x) / 10 * np.eye(x.shape[1]), x.T @ (y - y.mean(0)))
-    return asked @ weights
+    return x_test @ weights
 
 
 def picture_features(

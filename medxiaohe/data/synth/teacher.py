@@ -86,17 +86,20 @@ def teacher(settings: TeacherSettings, work: Path | None = None) -> Client:
         ConfigError: there is no such backend, or it has no such option.
     """
     backend = plugins.load("models", settings.backend)
-    known = inspect.signature(backend).parameters
-    if unknown := [key for key in settings.options if key not in known]:
+    parameters = inspect.signature(backend).parameters
+    if unknown := [key for key in settings.options if key not in parameters]:
         raise ConfigError(
-            f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
+            f"the backend {settings.backend} has no option {unknown[0]!r}"
+            f"{plugins.nearest(unknown[0], parameters)}"
         )
     common = {"max_new_tokens": MAX_NEW_TOKENS}
-    options = {key: value for key, value in common.items() if key in known} | settings.options
-    what = io.fingerprint([settings.backend, settings.model, options])[:8]
+    options = {key: value for key, value in common.items() if key in parameters} | settings.options
+    settings_digest = io.fingerprint([settings.backend, settings.model, options])[:8]
     model = backend(settings.model, **options)
-    name = f"{settings.backend}:{model.name}#{what}"
-    return client(model, settings, name=name, journal=work / f"replies-{what}.sqlite" if work else None)
+    name = f"{settings.backend}:{model.name}#{settings_digest}"
+    return client(
+        model, settings, name=name, journal=work / f"replies-{settings_digest}.sqlite" if work else None
+    )
 
 
 def client(model: Model, settings: TeacherSettings, *, name: str = "", journal: Path | None = None) -> Client:

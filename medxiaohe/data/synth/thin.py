@@ -104,7 +104,7 @@ def failed(
     Returns:
         The entities in the order of `rows`.
     """
-    near, roots, found = _around(graph, coverage), set(graph.tree.roots), []
+    near, roots, selected = _around(graph, coverage), set(graph.tree.roots), []
     for row in rows:
         entity = graph.tree.entities.get(row["node"])
         if (
@@ -114,10 +114,10 @@ def failed(
             and _has_facts(graph, entity)
         ):
             why = f"scored {row['mean']:.3f} on {row['n']} items of an evaluation"
-            found.append(
+            selected.append(
                 Thin(entity.id, entity.name, entity.kind, coverage.get(entity.id, 0), near[entity.id], why)
             )
-    return found
+    return selected
 
 
 def _has_facts(graph: Graph, entity: Entity) -> bool:
@@ -149,33 +149,33 @@ def count_thin(graph: Graph, coverage: Mapping[str, int], at_most: int) -> dict[
 
 def _around(graph: Graph, coverage: Mapping[str, int]) -> Counter[str]:
     """For every entity: samples that mention a parent, or the most mentioned child of a parent."""
-    found, roots = Counter[str](), set(graph.tree.roots)
+    counts, roots = Counter[str](), set(graph.tree.roots)
     best: dict[str, int] = {}
     for id in graph.tree.entities:
         for parent in graph.tree.entities[id].parents:
             best[parent] = max(best.get(parent, coverage.get(parent, 0)), coverage.get(id, 0))
     for id, entity in graph.tree.entities.items():
-        found[id] = max((best[parent] for parent in entity.parents if parent not in roots), default=0)
-    return found
+        counts[id] = max((best[parent] for parent in entity.parents if parent not in roots), default=0)
+    return counts
 
 
-def _order(one: Thin, seed: int) -> tuple[bool, int, float]:
+def _order(entity: Thin, seed: int) -> tuple[bool, int, float]:
     """Where the corpus is first; then the thinnest; then by lot."""
-    return one.around == 0, one.samples, io.unit_interval(str(seed), "thin", one.id)
+    return entity.around == 0, entity.samples, io.unit_interval(str(seed), "thin", entity.id)
 
 
 def _spread(graph: Graph, rows: list[Thin], per_parent: int) -> Iterator[Thin]:
     taken = Counter[str]()
-    for one in rows:
-        parents = graph.tree.entities[one.id].parents
+    for entity in rows:
+        parents = graph.tree.entities[entity.id].parents
         if all(taken[parent] < per_parent for parent in parents):
             taken.update(parents)
-            yield one
+            yield entity
 
 
 def _in_turn(kinds: list[list[Thin]], num: int) -> list[Thin]:
-    found, place = list[Thin](), 0
-    while len(found) < num and any(place < len(rows) for rows in kinds):
-        found += [rows[place] for rows in kinds if place < len(rows)]
-        place += 1
-    return found[:num]
+    selected, position = list[Thin](), 0
+    while len(selected) < num and any(position < len(rows) for rows in kinds):
+        selected += [rows[position] for rows in kinds if position < len(rows)]
+        position += 1
+    return selected[:num]

@@ -155,10 +155,10 @@ def verify(walk: Walk, graph: Graph) -> str:
             return f"a clue names {clue.named}, which is on the path"
         if graph.edge(clue.subject, clue.predicate, clue.object) is None:
             return f"a clue is no fact of the tree: {clue.subject} - {clue.predicate} - {clue.object}"
-    left = readings(walk, graph)[-1]
-    if walk.answer not in left:
+    answers = readings(walk, graph)[-1]
+    if walk.answer not in answers:
         return "the way of the question does not lead to the answer"
-    return "" if len(left) == 1 else f"{len(left)} entities meet the question, not one"
+    return "" if len(answers) == 1 else f"{len(answers)} entities meet the question, not one"
 
 
 def readings(walk: Walk, graph: Graph) -> list[frozenset[str]]:
@@ -168,16 +168,16 @@ def readings(walk: Walk, graph: Graph) -> list[frozenset[str]]:
         One set for each step, in order; shorter than the path where a set has more than MAX_READINGS
         entities, the last one.
     """
-    found = [frozenset({walk.steps[0].start})]
+    sets = [frozenset({walk.steps[0].start})]
     for number, step in enumerate(walk.steps, 1):
-        reached = spread(found[-1], step.predicate, step.forward, graph)
+        reached = spread(sets[-1], step.predicate, step.forward, graph)
         for clue in walk.clues:
             if clue.at == number:
                 reached &= meets(clue, graph)
-        found.append(reached)
+        sets.append(reached)
         if len(reached) > MAX_READINGS:
             break
-    return found[1:]
+    return sets[1:]
 
 
 def spread(those: frozenset[str], predicate: str, forward: bool, graph: Graph) -> frozenset[str]:
@@ -192,12 +192,12 @@ def spread(those: frozenset[str], predicate: str, forward: bool, graph: Graph) -
     Returns:
         The ids reached; incomplete where they are more than MAX_READINGS.
     """
-    found = set[str]()
+    reached = set[str]()
     for id in those:
-        found.update(graph.reach(id, predicate, forward))
-        if len(found) > MAX_READINGS:
+        reached.update(graph.reach(id, predicate, forward))
+        if len(reached) > MAX_READINGS:
             break
-    return frozenset(found)
+    return frozenset(reached)
 
 
 def meets(clue: Clue, graph: Graph) -> frozenset[str]:

@@ -72,4 +72,4 @@ def licenses(*several: str) -> str:
     Returns:
         The licences in order, joined by "; ".
     """
-    return "; ".join(dict.fromkeys(part for one in several for part in one.split("; ") if part))
+    return "; ".join(dict.fromkeys(license for text in several for license in text.split("; ") if license))
