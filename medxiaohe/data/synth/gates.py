@@ -150,8 +150,8 @@ def question(sample: Sample, case: Case, direction: How, length: Literal["short"
     Args:
         sample: the row.
         case: its question and evidence.
-        direction: `forwards`: the prompt of the sample and the form of the reply, nothing that depends on the gold;
-            `backwards`: question, gold and evidence (at most MAX_EVIDENCE characters).
+        direction: `forwards`: the prompt of the sample and the form of the reply, nothing that depends on
+            the gold; `backwards`: question, gold and evidence (at most MAX_EVIDENCE characters).
         length: of a backwards thought: `short` is one sentence, `long` four segments.
 
     Returns:
