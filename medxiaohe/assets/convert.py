@@ -51,8 +51,8 @@ def run(name: str, folder: Path, asset: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise AssetError(f"{asset}: converting its weights took more than {SECONDS} s") from error
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise AssetError(f"{asset}: its weights cannot be converted: {said[-1]}")
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise AssetError(f"{asset}: its weights cannot be converted: {lines[-1]}")
 
 
 def plain(name: str) -> bool:

@@ -55,7 +55,7 @@ def _kept(files: list[Path], digest: Callable[[], str]) -> str:
             for file, stat in stats
         ]
     )
-    known = cache_root() / "digests" / key
-    if not known.is_file():
-        io.write_text(known, digest())
-    return known.read_text(encoding="utf-8")
+    cached = cache_root() / "digests" / key
+    if not cached.is_file():
+        io.write_text(cached, digest())
+    return cached.read_text(encoding="utf-8")

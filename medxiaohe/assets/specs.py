@@ -106,33 +106,36 @@ def _read(path: Path) -> AssetSpec:
     return _checked({"name": path.stem, **raw}, str(path))
 
 
-def _checked(raw: Mapping[str, Any], where: str) -> AssetSpec:
-    known = {f.name: f for f in fields(AssetSpec)}
+def _checked(raw: Mapping[str, Any], location: str) -> AssetSpec:
+    spec_fields = {f.name: f for f in fields(AssetSpec)}
     for key in raw:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), known)}")
-    for name, field in known.items():
+        if key not in spec_fields:
+            raise ConfigError(f"{location}: unknown key {key!r}{nearest(str(key), spec_fields)}")
+    for name, field in spec_fields.items():
         if field.default is MISSING and name not in raw:
-            raise ConfigError(f"{where}: {name} is missing")
+            raise ConfigError(f"{location}: {name} is missing")
         requested = {"members": dict, "bytes": int}.get(name, str)
         if name in raw and (
             not isinstance(raw[name], requested) or (not raw[name] and name not in ("convert", "root"))
         ):
-            raise ConfigError(f"{where}: {name} must be a non-empty {requested.__name__}, not {raw[name]!r}")
+            raise ConfigError(
+                f"{location}: {name} must be a non-empty {requested.__name__}, not {raw[name]!r}"
+            )
     spec = AssetSpec(**raw)
     if spec.kind not in KINDS:
-        raise ConfigError(f"{where}: kind {spec.kind!r}{nearest(spec.kind, KINDS)}")
+        raise ConfigError(f"{location}: kind {spec.kind!r}{nearest(spec.kind, KINDS)}")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", spec.name) or not re.fullmatch(r"[A-Za-z0-9_.+!-]+", spec.version):
-        raise ConfigError(f"{where}: name and version become folder names: use letters, digits, _ . -")
+        raise ConfigError(f"{location}: name and version become folder names: use letters, digits, _ . -")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", spec.package):
-        raise ConfigError(f"{where}: package {spec.package!r} is not the name of a package")
+        raise ConfigError(f"{location}: package {spec.package!r} is not the name of a package")
     if not re.fullmatch(r"[A-Za-z0-9_.+!-]+(\.whl|\.tar\.gz)", spec.wheel):
         raise ConfigError(
-            f"{where}: wheel {spec.wheel!r} is not the file name of a wheel or source distribution (.tar.gz)"
+            f"{location}: wheel {spec.wheel!r} is not the file name of a wheel or source distribution"
+            " (.tar.gz)"
         )
     for value in [spec.sha256, *(v for v in spec.members.values() if not isinstance(v, int))]:
         if not isinstance(value, str) or not HEX.fullmatch(value):
             raise ConfigError(
-                f"{where}: {value!r} is not a sha256 (64 lower-case hex digits) or a number of files"
+                f"{location}: {value!r} is not a sha256 (64 lower-case hex digits) or a number of files"
             )
     return spec

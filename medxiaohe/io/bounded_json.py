@@ -23,9 +23,9 @@ def check(text: str | bytes, most: int = 0) -> None:
         Rejected: bomb.
     """
     if isinstance(text, str):
-        found = text.count("[") + text.count("{")
+        count = text.count("[") + text.count("{")
     else:
-        found = text.count(b"[") + text.count(b"{")
+        count = text.count(b"[") + text.count(b"{")
     most = most or max(FEW, min(len(text) // DENSE, MANY), len(text) // SPARSE)
-    if found > most:
-        raise Rejected("bomb", f"not read: {found:,} lists and objects in {len(text):,} characters of JSON")
+    if count > most:
+        raise Rejected("bomb", f"not read: {count:,} lists and objects in {len(text):,} characters of JSON")

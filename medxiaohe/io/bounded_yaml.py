@@ -114,19 +114,19 @@ def _count_events(text: str, loader: Any) -> None:
         number += isinstance(event, (yaml.NodeEvent, yaml.CollectionStartEvent))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH or number > MAX_NODES:
-            what = f"depth {MAX_DEPTH}" if depth > MAX_DEPTH else f"{MAX_NODES:,} values"
+            limit = f"depth {MAX_DEPTH}" if depth > MAX_DEPTH else f"{MAX_NODES:,} values"
             location = f" at line {event.start_mark.line + 1}" if event.start_mark else ""
-            raise yaml.YAMLError(f"more than {what}{location}")
+            raise yaml.YAMLError(f"more than {limit}{location}")
 
 
-def _weight(node: Any, known: dict[int, float]) -> float:
+def _weight(node: Any, weights: dict[int, float]) -> float:
     """How many values a node is, those behind aliases counted each time; a node inside itself has no end."""
-    if id(node) not in known:
-        known[id(node)] = float("inf")  # until its own is known: it may hold itself
+    if id(node) not in weights:
+        weights[id(node)] = float("inf")  # until its own is known: it may hold itself
         value = node.value if isinstance(node.value, list) else []
         inner = (child for item in value for child in (item if isinstance(item, tuple) else (item,)))
-        known[id(node)] = 1 + sum(_weight(child, known) for child in inner)
-    return known[id(node)]
+        weights[id(node)] = 1 + sum(_weight(child, weights) for child in inner)
+    return weights[id(node)]
 
 
 def _no_key_twice(node: Any) -> None:

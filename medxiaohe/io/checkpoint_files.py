@@ -27,11 +27,11 @@ def refuse_code(folder: Path, *, weights: bool = True) -> None:
     bad = [p for p in files if p.suffix in CODE and weights]
     for path in files:
         if path.suffix == ".json" and path.stat().st_size <= CONFIG_BYTES:
-            found = read_json(path)
-            places = found.get("weight_map", {}) if isinstance(found, dict) else {}
+            config = read_json(path)
+            places = config.get("weight_map", {}) if isinstance(config, dict) else {}
             leads = [str(name) for name in places.values()] if isinstance(places, dict) else []
             is_read = weights or ".safetensors." in path.name
-            if _names_code(found) or (is_read and any(_leads_out(name) for name in leads)):
+            if _names_code(config) or (is_read and any(_leads_out(name) for name in leads)):
                 bad.append(path)
     if bad:
         names = ", ".join(sorted(path.relative_to(folder).as_posix() for path in bad)[:5])

@@ -187,7 +187,9 @@ class _Source:
             Each file below the first folder that has it.
         """
         places = [[folder / name for folder in folders] for name in self.files]
-        results = [file for some in places for file in [next(filter(Path.is_file, some), None)] if file]
+        results = [
+            file for candidates in places for file in [next(filter(Path.is_file, candidates), None)] if file
+        ]
         for folder, pattern in self.globs:
             results += sorted((folders[0] / folder).glob(pattern))
         return results
@@ -215,10 +217,10 @@ def _parsed(path: Path, mtime_ns: int, size: int, inode: int) -> _Source:
     imported: list[str] = []
     for module, names, plain in IMPORT.findall(text):
         if plain:
-            imported += [part.split()[0] for part in plain.split(",")]
+            imported += [imported_name.split()[0] for imported_name in plain.split(",")]
             continue
-        for part in names.strip("()").split(","):
-            words = part.split()
+        for imported_name in names.strip("()").split(","):
+            words = imported_name.split()
             name = f"{module}.{words[0]}" if words else module
             imported.append(name if words and _file(name) else module)
     imported += BY_NAME.findall(text)

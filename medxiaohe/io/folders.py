@@ -105,12 +105,12 @@ def scratch(draft: Path, key: Any) -> Path:
     Raises:
         StorageError: the disk cannot be written.
     """
-    place = _scratch(draft)
-    work = place / fingerprint(to_json(key))[:16]
+    root = _scratch(draft)
+    work = root / fingerprint(to_json(key))[:16]
     with storage(work):
-        for other in sorted(place.iterdir()) if place.is_dir() else ():
-            if other != work:
-                shutil.rmtree(other)
+        for stale in sorted(root.iterdir()) if root.is_dir() else ():
+            if stale != work:
+                shutil.rmtree(stale)
         make_folder(work)
     return work
 
@@ -194,8 +194,8 @@ def content(folder: Path, name: str) -> str:
         64 hexadecimal digits; those of the manifest are not verified.
     """
     manifest = folder / MANIFEST
-    known = read_json(manifest)["files"].get(name) if manifest.is_file() else None
-    return str(known["sha256"]) if known else sha256(folder / name)
+    entry = read_json(manifest)["files"].get(name) if manifest.is_file() else None
+    return str(entry["sha256"]) if entry else sha256(folder / name)
 
 
 def _seal(folder: Path, record: Mapping[str, Any]) -> str:

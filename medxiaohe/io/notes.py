@@ -24,11 +24,11 @@ def annotations_from_json(row: Any) -> Annotations:
     Raises:
         TypeError: a key is unknown or its value does not fit.
     """
-    known = _object(row, "annotations", ANNOTATIONS)
+    values = _object(row, "annotations", ANNOTATIONS)
     for key in ANNOTATIONS:
-        if key in known and not _fits(key, known[key]):
-            raise TypeError(f"annotations.{key} cannot be {str(known[key])[:60]!r}")
-    return Annotations(**{key: _annotation(key, value) for key, value in known.items()})
+        if key in values and not _fits(key, values[key]):
+            raise TypeError(f"annotations.{key} cannot be {str(values[key])[:60]!r}")
+    return Annotations(**{key: _annotation(key, value) for key, value in values.items()})
 
 
 def provenance_from_json(row: Any) -> Provenance:
@@ -43,11 +43,11 @@ def provenance_from_json(row: Any) -> Provenance:
     Raises:
         TypeError: a key is unknown or its value does not fit.
     """
-    known = _object(row, "provenance", PROVENANCE)
-    for key, value in known.items():
+    values = _object(row, "provenance", PROVENANCE)
+    for key, value in values.items():
         if not _of_provenance(key, value):
             raise TypeError(f"provenance.{key} cannot be {str(value)[:60]!r}")
-    return Provenance(**{key: _tuple(value) for key, value in known.items()})
+    return Provenance(**{key: _tuple(value) for key, value in values.items()})
 
 
 def lifted(sample: Sample) -> Sample:
@@ -61,11 +61,11 @@ def lifted(sample: Sample) -> Sample:
     """
     meta = dict(sample.meta)
     result = {key: meta[key] for key in ANNOTATIONS if key in meta and _fits(key, meta[key])}
-    made = meta.get("made") in MADE or ("made_of" in meta and "made_of_source" in meta)
+    is_ours = meta.get("made") in MADE or ("made_of" in meta and "made_of_source" in meta)
     selected = {
-        key: meta[key] for key in PROVENANCE if made and key in meta and _of_provenance(key, meta[key])
+        key: meta[key] for key in PROVENANCE if is_ours and key in meta and _of_provenance(key, meta[key])
     }
-    if not made and isinstance(meta.get("evidence"), str):
+    if not is_ours and isinstance(meta.get("evidence"), str):
         selected["evidence"] = meta["evidence"]  # of a row that teachers explain (data.teach)
     if not result and not selected:
         return sample

@@ -172,9 +172,9 @@ def trace_from_json(row: Mapping[str, Any]) -> Trace:
     try:
         prompt = row["prompt"]
         messages = tuple(map(message_from_json, prompt.get("messages", ())))
-        asked = Prompt(prompt["id"], messages, tuple(prompt.get("choices", ())), prompt.get("facts", {}))
+        original = Prompt(prompt["id"], messages, tuple(prompt.get("choices", ())), prompt.get("facts", {}))
         trace = Trace(
-            asked,
+            original,
             tuple(map(message_from_json, row.get("messages", ()))),
             row.get("error", ""),
             tuple(map(step_from_json, row.get("steps", ()))),
@@ -184,8 +184,8 @@ def trace_from_json(row: Mapping[str, Any]) -> Trace:
             row.get("origin", {}),
         )
         # rows of version 0.1 list their evidence; what no message or step holds is kept as a note
-        known = {item.id for item in trace.evidence}
-        extra = tuple(e for e in map(_evidence, row.get("evidence", ())) if e.id not in known)
+        seen = {item.id for item in trace.evidence}
+        extra = tuple(e for e in map(_evidence, row.get("evidence", ())) if e.id not in seen)
         if not extra:
             return trace
         note = Step(len(trace.steps), "note", "evidence", got=ToolResult("", (), extra))
@@ -198,28 +198,30 @@ def _part(value: Any) -> Any:
     if isinstance(value, str):
         return value
     kind = _TAGGED[value["type"]]
-    known = {k: v for k, v in value.items() if k != "type"}
-    if kind is ImageRef and not isinstance(known.get("uri"), str):
+    values = {k: v for k, v in value.items() if k != "type"}
+    if kind is ImageRef and not isinstance(values.get("uri"), str):
         raise TypeError("an image needs a uri")
-    if kind is ImageRef and known.get("box"):
-        known["box"] = tuple(known["box"])
+    if kind is ImageRef and values.get("box"):
+        values["box"] = tuple(values["box"])
     if kind is ToolCall:  # empty fields are left out of rows
-        known = {"id": "", "name": "", "arguments": {}, **known}
+        values = {"id": "", "name": "", "arguments": {}, **values}
     if kind is ToolResult:
-        known.setdefault("call_id", "")
-        known["parts"] = tuple(map(_part, known.get("parts", ())))
-        known["evidence"] = tuple(map(_evidence, known.get("evidence", ())))
-    return kind(**known)
+        values.setdefault("call_id", "")
+        values["parts"] = tuple(map(_part, values.get("parts", ())))
+        values["evidence"] = tuple(map(_evidence, values.get("evidence", ())))
+    return kind(**values)
 
 
 def _evidence(row: Mapping[str, Any]) -> Evidence:
-    known = {**row, "images": tuple(map(_part, row.get("images", ())))}
-    if known.get("kind", "passage") not in EVIDENCE_KINDS:
-        raise TypeError(f"kind of evidence must be one of {', '.join(EVIDENCE_KINDS)}, not {known['kind']!r}")
-    if isinstance(known.get("at"), dict):
-        at: dict[str, Any] = known["at"]
-        known["at"] = Locator(**{k: _tuple(v) for k, v in at.items()})
-    return Evidence(**known)
+    values = {**row, "images": tuple(map(_part, row.get("images", ())))}
+    if values.get("kind", "passage") not in EVIDENCE_KINDS:
+        raise TypeError(
+            f"kind of evidence must be one of {', '.join(EVIDENCE_KINDS)}, not {values['kind']!r}"
+        )
+    if isinstance(values.get("at"), dict):
+        at: dict[str, Any] = values["at"]
+        values["at"] = Locator(**{k: _tuple(v) for k, v in at.items()})
+    return Evidence(**values)
 
 
 def _tuple(value: Any) -> Any:

@@ -88,8 +88,8 @@ def make_folder(folder: Path) -> None:
     """
     new = [item for item in (folder, *folder.parents) if not item.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    for one in reversed(new):
-        fsync_folder(one.parent)
+    for created in reversed(new):
+        fsync_folder(created.parent)
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
@@ -142,19 +142,19 @@ def _held(draft: Path) -> IO[bytes]:
 
 
 @contextmanager
-def in_turn(place: Path) -> Iterator[None]:
+def in_turn(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on a path that several processes share; the others wait. The lock file is beside
     it.
 
     Args:
-        place: a file or folder.
+        path: a file or folder.
 
     Raises:
         StorageError: the lock cannot be made.
     """
-    with storage(place):
-        make_folder(place.parent)
-        turn = open(place.with_name(f".{place.name}.lock"), "wb")
+    with storage(path):
+        make_folder(path.parent)
+        turn = open(path.with_name(f".{path.name}.lock"), "wb")
     with turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         yield

@@ -86,7 +86,7 @@ def clean(
     }
     rows = []
     # whose every file under `out` is, so that two with one SOPInstanceUID do not overwrite each other
-    owners = {made: row["file"] for row in done.values() for made in row["made"]}
+    owners = {output: row["file"] for row in done.values() for output in row["made"]}
     for number, path in enumerate(track(files, "de-identified"), start=1):
         name = path.relative_to(source).as_posix() if source.is_dir() else path.name
         try:
@@ -97,7 +97,7 @@ def clean(
         if (
             row is None
             or row["made_with"] != made_with
-            or not all((out / made).is_file() for made in row["made"])
+            or not all((out / output).is_file() for output in row["made"])
         ):
             row = {"number": number, "file": key.name("file", name), "content": content,
             "made_with": made_with,
@@ -149,8 +149,8 @@ def _one(
     kind = "other"
     try:
         kind = _kind(path)
-        made, counts = _cleaned(kind, path, out, name, key, policy, keep, owners)
-        return {"status": "written", "kind": kind, "reason": "", "made": made, "counts": dict(counts)}
+        outputs, counts = _cleaned(kind, path, out, name, key, policy, keep, owners)
+        return {"status": "written", "kind": kind, "reason": "", "made": outputs, "counts": dict(counts)}
     except Quarantined as reason:
         why = str(reason)
     except UnicodeDecodeError:
@@ -195,36 +195,36 @@ def _cleaned(
         raise Quarantined(f"larger than {MAX_TEXT >> 20} MiB")
     if kind == "dicom":
         cleaned = dicom.clean(path.read_bytes(), key=key, policy=policy)
-        place = f"dicom/{cleaned.patient}/{cleaned.study}/{cleaned.uid}.dcm"
+        location = f"dicom/{cleaned.patient}/{cleaned.study}/{cleaned.uid}.dcm"
         counts = Counter(cleaned.counts)
-        if owners.get(place, name) != name:
-            place = f"dicom/{cleaned.patient}/{cleaned.study}/{cleaned.uid}-{name}.dcm"
+        if owners.get(location, name) != name:
+            location = f"dicom/{cleaned.patient}/{cleaned.study}/{cleaned.uid}-{name}.dcm"
             counts["same_sop_instance_uid"] += 1
-        io.write(out / place, lambda file: file.write(cleaned.data))
-        return [place], counts
+        io.write(out / location, lambda file: file.write(cleaned.data))
+        return [location], counts
     if kind == "picture":
         return [str(picture) for picture in _pictures(path, out, name, policy)], {}
     if kind == "text":
-        found = Redactor()(path.read_bytes().decode("utf-8-sig"))
-        io.write_text(out / f"text/{name}.txt", found.text)
-        return [f"text/{name}.txt"], Counter(f"text_{span.kind.lower()}" for span in found.spans)
+        redacted = Redactor()(path.read_bytes().decode("utf-8-sig"))
+        io.write_text(out / f"text/{name}.txt", redacted.text)
+        return [f"text/{name}.txt"], Counter(f"text_{span.kind.lower()}" for span in redacted.spans)
     if kind == "table":
         return _table(path, out, name, key, keep)
     work = _Rows(path.parent, out, key, policy, keep)
-    place = f"rows/{name}{path.suffix.lower()}"
+    location = f"rows/{name}{path.suffix.lower()}"
     if path.suffix.lower() == ".json":
-        io.write_json(out / place, work.row(io.read_json(path)))
+        io.write_json(out / location, work.row(io.read_json(path)))
     else:
-        io.write_jsonl(out / place, (work.row(row) for row in io.read_jsonl(path)))
-    return [place, *sorted(work.made)], work.counts
+        io.write_jsonl(out / location, (work.row(row) for row in io.read_jsonl(path)))
+    return [location, *sorted(work.made)], work.counts
 
 
 def _pictures(path: Path, out: Path, name: str, policy: Policy) -> Iterator[str]:
-    made = pictures.clean(path, policy)
-    for number, (suffix, data) in enumerate(made):
-        place = f"pictures/{name}{f'-{number:03}' if len(made) > 1 else ''}{suffix}"
-        io.write(out / place, lambda file, data=data: file.write(data))  # type: ignore[misc]
-        yield place
+    cleaned = pictures.clean(path, policy)
+    for number, (suffix, data) in enumerate(cleaned):
+        location = f"pictures/{name}{f'-{number:03}' if len(cleaned) > 1 else ''}{suffix}"
+        io.write(out / location, lambda file, data=data: file.write(data))  # type: ignore[misc]
+        yield location
 
 
 def _table(
@@ -250,9 +250,9 @@ def _table(
                 ]
             )
             counts["rows"] += 1
-    place = f"tables/{name}{path.suffix.lower()}"
-    io.write_text(out / place, written.getvalue())
-    return [place], counts
+    location = f"tables/{name}{path.suffix.lower()}"
+    io.write_text(out / location, written.getvalue())
+    return [location], counts
 
 
 class _Rows:

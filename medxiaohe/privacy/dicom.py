@@ -151,11 +151,11 @@ def _clean(old: FileDataset, key: Key, policy: Policy) -> Cleaned:
     new.save_as(buffer, enforce_file_format=True)
     output = buffer.getvalue()
     texts = dicom_scan.values(old, old.preamble or b"")
-    said = [*work.written, METHOD, medxiaohe.__version__, "MODIFIED", "DCM", "YES",
+    written = [*work.written, METHOD, medxiaohe.__version__, "MODIFIED", "DCM", "YES",
     *(word for pair in (*CODES, CLEANED) for word in pair),
             str(syntax)]  # fmt: skip
-    if found := dicom_scan.hits(texts, output, pixels, said, work.made):
-        raise Quarantined(f"the re-scan found {found} of {len(texts)} original values in the new bytes")
+    if count := dicom_scan.hits(texts, output, pixels, written, work.made):
+        raise Quarantined(f"the re-scan found {count} of {len(texts)} original values in the new bytes")
     counts = {**work.counts, "searched": len(texts), "pixels_blanked": int(cleaned)}
     study = str(new.get("StudyInstanceUID", "")) or work.key.uid("study")
     return Cleaned(output, pseudonym, study, str(new.SOPInstanceUID), counts)
@@ -236,13 +236,13 @@ class _Work:
         Raises:
             Quarantined: a UID of the standard is not one.
         """
-        known = (
+        is_listed = (
             name in dicom_keep.NUMBERS
             or name in dicom_keep.TERMS
             or name in dicom_keep.UIDS
             or name in dicom_keep.DATETIMES
         )
-        if not (known or name in dicom_keep.TABLES or name in ("PatientAge", "Manufacturer")):
+        if not (is_listed or name in dicom_keep.TABLES or name in ("PatientAge", "Manufacturer")):
             return None
         try:
             value = old[tag].value

@@ -46,7 +46,7 @@ def risk(old: Dataset) -> str:
     from pydicom.uid import UID_dictionary
 
     name = UID_dictionary.get(str(old.get("SOPClassUID", "")), ("",))[0]
-    said = str(old.get("BurnedInAnnotation", "")).strip().upper()
+    burned_in = str(old.get("BurnedInAnnotation", "")).strip().upper()
     words = set(
         str(old.get("ImageType", ""))
         .upper()
@@ -57,12 +57,12 @@ def risk(old: Dataset) -> str:
         .split()
     )
     if str(old.get("Modality", "")).strip().upper() in RISKY_MODALITIES or any(
-        part in name for part in RISKY_CLASSES
+        fragment in name for fragment in RISKY_CLASSES
     ):
         return "its class often has text in the pixels"
     if words & RISKY_TYPES:
         return "ImageType says it is a capture"
-    if said not in ("", "NO"):
+    if burned_in not in ("", "NO"):
         return "BurnedInAnnotation is not NO"
     return ""
 

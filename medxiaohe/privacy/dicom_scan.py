@@ -37,9 +37,9 @@ def values(dataset: Dataset, preamble: bytes = b"") -> set[str]:
         Whole values and their words, in lower case; numbers and very short texts are left out.
     """
     results = set(_blob(preamble))
-    for part in (getattr(dataset, "file_meta", None), dataset):
-        if part is not None:
-            results.update(_dataset(part))
+    for dataset_part in (getattr(dataset, "file_meta", None), dataset):
+        if dataset_part is not None:
+            results.update(_dataset(dataset_part))
     return {value for text in results for value in _parts(text)}
 
 
@@ -75,19 +75,19 @@ def _texts(value: Any) -> Iterator[str]:
 def _blob(data: bytes) -> Iterator[str]:
     """Texts inside binary data that have a run of letters or digits."""
     head = data[:MAX_BLOB]
-    for found in PRINTABLE.findall(head):
-        if re.search(rb"[A-Za-z]{4}|\d{6}", found):
-            yield found.decode("latin-1")
-    for found in WIDE.findall(head):
-        yield found.replace(b"\0", b"").decode("latin-1")
+    for run in PRINTABLE.findall(head):
+        if re.search(rb"[A-Za-z]{4}|\d{6}", run):
+            yield run.decode("latin-1")
+    for run in WIDE.findall(head):
+        yield run.replace(b"\0", b"").decode("latin-1")
 
 
 def _parts(text: str) -> Iterator[str]:
     """A text, and the words of it that could identify: names, ids, codes."""
-    whole = " ".join(text.strip("\0 \t\r\n").lower().split())
-    if LEAST_TEXT <= len(whole) <= 1024 and _telling(whole):
-        yield whole
-    for word in re.split(r"[\s^=\\,;:/|\"'()\[\]{}<>_@+]+", whole):
+    normalised = " ".join(text.strip("\0 \t\r\n").lower().split())
+    if LEAST_TEXT <= len(normalised) <= 1024 and _telling(normalised):
+        yield normalised
+    for word in re.split(r"[\s^=\\,;:/|\"'()\[\]{}<>_@+]+", normalised):
         bare = word.strip(".-*#!?&")
         if _telling(bare) and LEAST_NAME <= len(bare) <= 128:
             yield bare
@@ -118,14 +118,14 @@ def hits(
     Returns:
         How many of `texts` occur in `output`.
     """
-    said = " \0 ".join(written).lower()
+    written_text = " \0 ".join(written).lower()
     header = output.replace(pixels, b"\0", 1) if pixels else output
     for item in sorted(made, key=len, reverse=True):
         header = header.replace(item.encode(), b"\0")
     lower, pixel_lower = header.lower(), pixels.lower()
     count = 0
     for text in texts:
-        if _stands(text, said.encode(), "utf-8"):
+        if _stands(text, written_text.encode(), "utf-8"):
             continue
         count += any(_stands(text, lower, encoding) for encoding in ENCODINGS) or (
             len(text) >= LEAST_IN_PIXELS and any(form in pixel_lower for form in _forms(text))

@@ -110,7 +110,7 @@ def system_resolver(host: str) -> list[str]:
 
 
 def check(
-    url: str, mode: str | bool, deidentified: bool, what: str, resolve: Resolver = system_resolver
+    url: str, mode: str | bool, deidentified: bool, subject: str, resolve: Resolver = system_resolver
 ) -> Destination:
     """Check whether data may be sent to a server.
 
@@ -121,7 +121,7 @@ def check(
         url: address of the server.
         mode: `local_only`, `deid` or `off`.
         deidentified: whether the data have passed de-identification.
-        what: name of the data, for the message.
+        subject: name of the data, for the message.
         resolve: resolver of localhost.
 
     Returns:
@@ -134,28 +134,28 @@ def check(
     if mode not in MODES:
         hint = ': in YAML write "off" in quotes' if mode is False else ""
         raise ConfigError(f"privacy.mode must be one of {', '.join(MODES)}, not {mode!r}{hint}")
-    there = destination(url, resolve)
+    server = destination(url, resolve)
     named = os.environ.get(HOSTS)
-    let_in = let_in_by_user(there)
-    if there.local:
-        return there
+    let_in = let_in_by_user(server)
+    if server.local:
+        return server
     if named is not None and not let_in:
         raise PrivacyError(
-            f"{what} would leave this machine for {there.authority}: use a server on this machine"
-            f" (http://127.0.0.1:PORT/v1), or add --allow-host {there.authority} if it may be seen there"
+            f"{subject} would leave this machine for {server.authority}: use a server on this machine"
+            f" (http://127.0.0.1:PORT/v1), or add --allow-host {server.authority} if it may be seen there"
         )
     if mode == "deid" and not deidentified:
         raise PrivacyError(
-            f"{what} would go to {there.authority} without having passed de-identification, and privacy.mode"
-            " is deid:"
-            f' use a server on this machine, or set privacy.mode to "off" if {there.authority} may see it'
+            f"{subject} would go to {server.authority} without having passed de-identification, and"
+            " privacy.mode is deid:"
+            f' use a server on this machine, or set privacy.mode to "off" if {server.authority} may see it'
         )
     if mode != "local_only" or let_in:
-        return there
+        return server
     raise PrivacyError(
-        f"{what} would leave this machine for {there.authority}, and privacy.mode is local_only:"
+        f"{subject} would leave this machine for {server.authority}, and privacy.mode is local_only:"
         " use a server on this machine (http://127.0.0.1:PORT/v1), or, if"
-        f' {there.authority} may see it, add --allow-host {there.authority} or set privacy.mode to "off"'
+        f' {server.authority} may see it, add --allow-host {server.authority} or set privacy.mode to "off"'
     )
 
 
@@ -170,22 +170,22 @@ def restrict(hosts: Iterable[str]) -> None:
     """
     names = [name for name in os.environ.get(HOSTS, "").split(",") if name]
     for host in hosts:
-        there = destination(f"http://{host}")
-        if there.path or "/" in host:
+        server = destination(f"http://{host}")
+        if server.path or "/" in host:
             raise _refused(host, "--allow-host takes a host and maybe a port, such as 10.0.0.7:8000")
-        names.append(there.authority)
+        names.append(server.authority)
     os.environ[HOSTS] = ",".join(dict.fromkeys(names))
 
 
-def let_in_by_user(there: Destination) -> bool:
+def let_in_by_user(server: Destination) -> bool:
     """Check whether the user has allowed a host.
 
     Returns:
         True if MEDXIAOHE_HOSTS names it, without a port or with this one.
     """
-    host = f"[{there.host}]" if ":" in there.host else there.host
+    host = f"[{server.host}]" if ":" in server.host else server.host
     names = os.environ.get(HOSTS, "").lower().split(",")
-    return bool({host, f"{host}:{there.port}"} & set(names))
+    return bool({host, f"{host}:{server.port}"} & set(names))
 
 
 def destination(url: str, resolve: Resolver = system_resolver) -> Destination:

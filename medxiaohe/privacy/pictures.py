@@ -154,8 +154,8 @@ def jpeg(data: bytes) -> bytes:
         body = data[at + 4 : at + 2 + length]
         if length < 2 or len(body) != length - 2:
             break
-        if (kept := _segment(marker, body)) is not None:
-            out.append(bytes((0xFF, marker)) + struct.pack(">H", len(kept) + 2) + kept)
+        if (segment := _segment(marker, body)) is not None:
+            out.append(bytes((0xFF, marker)) + struct.pack(">H", len(segment) + 2) + segment)
         at += 2 + length
         if marker == 0xDA:
             end = _scan_end(data, at)

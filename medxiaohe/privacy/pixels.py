@@ -192,9 +192,9 @@ def _top_hat(grey: np.ndarray) -> np.ndarray:
 def _read(grey: np.ndarray, scale: float) -> list[Box]:
     import numpy as np
 
-    found, _ = reader()(np.stack([grey] * 3, axis=-1))
+    results, _ = reader()(np.stack([grey] * 3, axis=-1))
     boxes = []
-    for corners, text, confidence in found or ():
+    for corners, text, confidence in results or ():
         letters = re.sub(r"\W+", "", text)
         if float(confidence) >= LEAST_CONFIDENCE and len(letters) >= 2 and letters.lower() not in MARKS:
             xs, ys = [p[0] / scale - MARGIN for p in corners], [p[1] / scale - MARGIN for p in corners]

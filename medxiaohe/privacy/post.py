@@ -34,12 +34,12 @@ class NotReached(OSError):
 
 
 def post(
-    there: Destination, path: str, body: bytes, headers: dict[str, str], timeout: float
+    server: Destination, path: str, body: bytes, headers: dict[str, str], timeout: float
 ) -> tuple[int, bytes, float]:
     """Send one POST request and read the whole answer.
 
     Args:
-        there: The destination that the guard returned.
+        server: The destination that the guard returned.
         path: Appended to the path of the destination.
         body: Sent as it is.
         headers: Sent besides Host and Connection.
@@ -55,14 +55,14 @@ def post(
         OSError, http.client.HTTPException: The connection broke off, or the answer is not HTTP.
     """
     end = time.monotonic() + timeout
-    connection = http.client.HTTPConnection(there.host, there.port, timeout=timeout)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=timeout)
     with closing(connection):
-        connection.sock = _DeadlineSocket(_connected(there, end), end)
+        connection.sock = _DeadlineSocket(_connected(server, end), end)
         connection.request(
             "POST",
-            f"{there.path}{path}" or "/",
+            f"{server.path}{path}" or "/",
             body,
-            {**headers, "Host": there.authority, "Connection": "close"},
+            {**headers, "Host": server.authority, "Connection": "close"},
         )
         with connection.getresponse() as response:
             answer = bytearray()
@@ -96,18 +96,18 @@ def _left(end: float) -> float:
     return remaining
 
 
-def _connected(there: Destination, end: float) -> socket.socket:
+def _connected(server: Destination, end: float) -> socket.socket:
     failure: OSError = OSError("no address")
-    for address in there.addresses or (there.host,):
+    for address in server.addresses or (server.host,):
         try:
-            plain = socket.create_connection((address, there.port), _left(end))
+            plain = socket.create_connection((address, server.port), _left(end))
         except OSError as error:
             failure = error
             continue
-        if there.scheme == "http":
+        if server.scheme == "http":
             return plain
         plain.settimeout(_left(end))
-        return ssl.create_default_context().wrap_socket(plain, server_hostname=there.host)
+        return ssl.create_default_context().wrap_socket(plain, server_hostname=server.host)
     raise NotReached(str(failure)) from failure
 
 

@@ -110,14 +110,14 @@ def load(path: Path | None = None) -> Key:
     return Key(_bytes(path.read_text(errors="replace"), f"the key file {path}"))
 
 
-def _bytes(text: str, what: str) -> bytes:
+def _bytes(text: str, origin: str) -> bytes:
     try:
         result = bytes.fromhex(text.strip())
     except ValueError:
         result = b""
     if 2 * len(result) < LEAST_HEX:
         raise ConfigError(
-            f"{what} holds no key: it must be at least {LEAST_HEX} hexadecimal digits, such as `openssl rand"
-            " -hex 32` gives"
+            f"{origin} holds no key: it must be at least {LEAST_HEX} hexadecimal digits, such as `openssl"
+            " rand -hex 32` gives"
         )
     return result

@@ -52,9 +52,9 @@ class Redactor:
             at = span.end
         return Redacted("".join([*out, text[at:]]), tuple(spans))
 
-    def _tag(self, kind: str, said: str) -> str:
-        known = self._numbers.setdefault(kind, {})
-        number = known.setdefault(" ".join(said.casefold().split()).strip(".,"), len(known) + 1)
+    def _tag(self, kind: str, surface: str) -> str:
+        numbers = self._numbers.setdefault(kind, {})
+        number = numbers.setdefault(" ".join(surface.casefold().split()).strip(".,"), len(numbers) + 1)
         return f"[{kind}-{number}]"
 
     def value(self, value: Any) -> Any:

@@ -71,8 +71,8 @@ def analyzer(engine: object, language: str = "en", least: float = 0.35) -> Finde
         Returns:
             Spans; an entity type that is not in PRESIDIO is an ID.
         """
-        found = engine.analyze(text=text, language=language)  # type: ignore[attr-defined]
-        return [Span(r.start, r.end, PRESIDIO.get(r.entity_type, "ID")) for r in found if r.score >= least]
+        results = engine.analyze(text=text, language=language)  # type: ignore[attr-defined]
+        return [Span(r.start, r.end, PRESIDIO.get(r.entity_type, "ID")) for r in results if r.score >= least]
 
     return find
 

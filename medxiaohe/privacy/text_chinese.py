@@ -109,9 +109,9 @@ def find(text: str) -> Iterator[Span]:
             for a, b in text_chinese_names.find(run[0])
         ]
         names += [(at + a, at + b) for a, b in results]
-    said = sorted({text[a:b] for a, b in names if b - a >= 2}, key=lambda name: (-len(name), name))
-    if said:  # a name that is known by what stands around it is one wherever it stands
-        names += [match.span() for match in re.finditer("|".join(map(re.escape, said)), text)]
+    names_found = sorted({text[a:b] for a, b in names if b - a >= 2}, key=lambda name: (-len(name), name))
+    if names_found:  # a name that is known by what stands around it is one wherever it stands
+        names += [match.span() for match in re.finditer("|".join(map(re.escape, names_found)), text)]
     for start, end in names:
         yield Span(start, end, "NAME")
 

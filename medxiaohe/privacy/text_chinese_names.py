@@ -58,34 +58,34 @@ class Counts:
     parts: dict[str, dict[str, float]] = field(default_factory=dict)
     unknown: float = 0.0
 
-    def name(self, surname: str, given: str) -> float:
+    def name(self, surname: str, given_name: str) -> float:
         """Compute the log probability of a name, raised by NAMES_COUNT.
 
         Args:
             surname: one or two characters.
-            given: one or two characters.
+            given_name: one or two characters.
 
         Returns:
             Natural logarithm; only differences to words have a meaning.
         """
         long = (
-            TWO + self.part("first", given[0]) + self.part("second", given[1])
-            if len(given) == 2
-            else ONE + self.part("only", given)
+            TWO + self.part("first", given_name[0]) + self.part("second", given_name[1])
+            if len(given_name) == 2
+            else ONE + self.part("only", given_name)
         )
         return NAMES_COUNT + self.part("surname", surname) + long
 
-    def part(self, place: str, said: str) -> float:
+    def part(self, position: str, characters: str) -> float:
         """Look up the log probability of a part of a name.
 
         Args:
-            place: surname, first, second or only.
-            said: its characters.
+            position: surname, first, second or only.
+            characters: of the part.
 
         Returns:
             Natural logarithm; that of RARE_SHARE where no name of the list has them.
         """
-        return self.parts[place].get(said, math.log(RARE_SHARE[place]))
+        return self.parts[position].get(characters, math.log(RARE_SHARE[position]))
 
 
 @cache
@@ -99,13 +99,13 @@ def model() -> Counts:
     tables: dict[str, dict[str, float]] = {}
     with gzip.open(FILE, "rt", encoding="utf-8") as file:
         for line in file:
-            table, step, *said = line.split()
-            tables.setdefault(table, {}).update(dict.fromkeys(said, math.exp(int(step) / 2)))
+            table, step, *entries = line.split()
+            tables.setdefault(table, {}).update(dict.fromkeys(entries, math.exp(int(step) / 2)))
     result = Counts()
     for table, counts in tables.items():
         total = sum(counts.values())
         rare = RARE_SHARE.get(table, 0.0)
-        shares = {said: math.log(count / total + rare) for said, count in counts.items()}
+        shares = {entries: math.log(count / total + rare) for entries, count in counts.items()}
         if table == "word":
             result.words, result.unknown = shares, math.log(1 / total) - 1
         else:

@@ -83,7 +83,7 @@ def language(tokens: Sequence[Token]) -> str:
         + 2 * any(token.text.lower() in ADDRESSED[name] for token in tokens)
         for name, small in SMALL.items()
     }
-    name = max(counts, key=lambda one: counts[one])
+    name = max(counts, key=lambda code: counts[code])
     return name if counts[name] >= LEAST and counts[name] >= SHARE * len(tokens) else ""
 
 

@@ -295,8 +295,8 @@ def _alone(tokens: list[Token], text: str) -> None:
         inside = before is not None and not run[0].starts and small_after
         if len(run) == 1 and token.starts:
             after = tokens[i + 1] if i + 1 < len(tokens) else None
-            said = token.low in STRONG_GIVEN and after is not None and after.text.islower()
-            token.name = said and not gap(token, tokens[i + 1], text).strip("'’s ")
+            is_name = token.low in STRONG_GIVEN and after is not None and after.text.islower()
+            token.name = is_name and not gap(token, tokens[i + 1], text).strip("'’s ")
         elif len(run) == 1:
             token.name = (
                 inside
@@ -386,7 +386,7 @@ def _spread(tokens: list[Token], text: str) -> None:
             after = i + 1 < len(tokens) and tokens[i + 1].name and near(token, tokens[i + 1], text)
             capital = token.text[0].isupper()
             beside = before or after
-            found = (
+            is_name = (
                 capital
                 and token.kind == "eponym"
                 and beside
@@ -394,33 +394,33 @@ def _spread(tokens: list[Token], text: str) -> None:
                 and token.text.istitle()
                 and not _medical(tokens, i)
             )
-            found |= capital and token.kind == "ambiguous" and beside and not (token.starts and not after)
-            found |= (
+            is_name |= capital and token.kind == "ambiguous" and beside and not (token.starts and not after)
+            is_name |= (
                 capital
                 and token.kind == "word"
                 and not token.starts
                 and beside
                 and _of_a_name(token, tokens, i, text)
             )
-            found |= (
+            is_name |= (
                 capital
                 and before
                 and after
                 and not _credential(token, tokens, i, text)
                 and token.kind != "eponym"
             )
-            found |= bool(
+            is_name |= bool(
                 token.starts
                 and after
                 and 2 <= len(token.low) <= 3
                 and token.low not in FUNCTION | TITLES
                 and _pair(tokens, i, text)
             )
-            found |= bool(
+            is_name |= bool(
                 capital and len(token.low) == 1 and (before or after) and not (token.low == "i" and not after)
             )
             joined = i + 1 < len(tokens) and gap(token, tokens[i + 1], text) in ("-", "'", "’")
-            found |= bool(
+            is_name |= bool(
                 token.low in SURE_PARTICLES
                 and not (i + 1 < len(tokens) and tokens[i + 1].kind == "eponym")
                 and (
@@ -432,11 +432,11 @@ def _spread(tokens: list[Token], text: str) -> None:
                     )
                 )
             )
-            found |= bool(token.low in PARTICLES and after and (before or capital or joined))
-            found |= bool(capital and token.low in PLACES_BEFORE and after) or bool(
+            is_name |= bool(token.low in PARTICLES and after and (before or capital or joined))
+            is_name |= bool(capital and token.low in PLACES_BEFORE and after) or bool(
                 capital and token.low in PLACES_AFTER and before
             )
-            if found:
+            if is_name:
                 token.name = token.sure = changed = True
 
 
@@ -499,9 +499,9 @@ def _organisations(tokens: list[Token], text: str) -> Iterator[Span]:
         ):
             inside = inside[1:]
         if any(t.low in TITLES for t in inside) and (
-            of := [k for k, t in enumerate(inside) if t.text in ("of", "at", "and")]
+            prepositions := [k for k, t in enumerate(inside) if t.text in ("of", "at", "and")]
         ):
-            inside = inside[of[-1] + 1 :]
+            inside = inside[prepositions[-1] + 1 :]
         telling = [
             t for t in inside if t.name or t.kind in ("ambiguous", "unknown", "eponym") or t.low in NAMED
         ]

@@ -101,21 +101,21 @@ def lists() -> Lists:
         The lists.
     """
     rows = gzip.decompress((HERE / "words.txt.gz").read_bytes()).decode().split()
-    more = [
+    clinical = [
         w
         for row in (HERE / "clinical_words.txt").read_text().splitlines()
         if not row.startswith("#")
         for w in row.split()
     ]
     eponyms = [row for row in (HERE / "eponyms.txt").read_text().splitlines() if row]
-    words = {row.rstrip("*") for row in rows if not row.isupper()} | {w for w in more if w.islower()}
+    words = {row.rstrip("*") for row in rows if not row.isupper()} | {w for w in clinical if w.islower()}
     return Lists(
         frozenset(words),
         frozenset(row[:-1] for row in rows if row.endswith("*")),
-        frozenset(row for row in rows if row.isupper()) | {w for w in more if w.isupper()},
+        frozenset(row for row in rows if row.isupper()) | {w for w in clinical if w.isupper()},
         frozenset(eponyms),
-        frozenset(w.lower() for w in more if w.istitle()),
-        frozenset(w for w in more if not (w.islower() or w.isupper() or w.istitle()) or MICRO.match(w)),
+        frozenset(w.lower() for w in clinical if w.istitle()),
+        frozenset(w for w in clinical if not (w.islower() or w.isupper() or w.istitle()) or MICRO.match(w)),
         frozenset(
             plain(word)
             for row in (HERE / "eponym_names.txt").read_text(encoding="utf-8").splitlines()
@@ -197,7 +197,7 @@ def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
     Returns:
         `word`, `ambiguous` (a word and a name), `eponym` or `unknown`.
     """
-    known, word = lists(), token.low
+    vocabulary, word = lists(), token.low
     bare = token.text.rstrip("s") if token.text[:-1].isupper() else token.text
     if (
         len(word) <= 1
@@ -215,31 +215,31 @@ def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
     # Malá is no word, although "mala" is
     foreign = token.text.istitle() and word != POSSESSIVE.sub("", token.text).lower()
     if foreign:
-        return "eponym" if is_eponym(tokens, i) or word in known.alone else "unknown"
-    if (word in known.words and word in known.names) or word in STRONG_GIVEN:
+        return "eponym" if is_eponym(tokens, i) or word in vocabulary.alone else "unknown"
+    if (word in vocabulary.words and word in vocabulary.names) or word in STRONG_GIVEN:
         return "ambiguous"
     if (
-        word in known.words
+        word in vocabulary.words
         or (word in CONTRACTED and token.text != plain(token.text).title())
-        or word.replace("'", "").replace("’", "") in known.words
+        or word.replace("'", "").replace("’", "") in vocabulary.words
     ):
         return "word"
-    if token.text in known.mixed or (bare.isupper() and bare in known.capitals):
+    if token.text in vocabulary.mixed or (bare.isupper() and bare in vocabulary.capitals):
         return "word"
-    if is_eponym(tokens, i) or (word in known.alone and not (i and tokens[i - 1].low in TITLES)):
+    if is_eponym(tokens, i) or (word in vocabulary.alone and not (i and tokens[i - 1].low in TITLES)):
         return "eponym"
     if token.text.islower() or token.text.isupper() or token.starts:
         if len(word) >= (7 if token.text.islower() else 10) and MORPHEMES.fullmatch(word):
             return "word"
         stem = PREFIXES.sub("", word)
-        if stem != word and stem in known.words:
+        if stem != word and stem in vocabulary.words:
             return "word"
         for ending in ("s", "es", "ed", "d", "ing", "ly", "er", "al", "y"):
             if (
                 token.text.islower()
                 and len(word) >= 6
                 and word.endswith(ending)
-                and word[: -len(ending)] in known.words
+                and word[: -len(ending)] in vocabulary.words
             ):
                 return "word"
     return "unknown"
@@ -281,12 +281,12 @@ def is_marked(tokens: list[Token], i: int, text: str) -> bool:
     if GRADE.match(text, tokens[last].end):
         return True
     after = tokens[last + 1 : last + 4]
-    for reach, one in enumerate(after, start=1):
+    for reach, word in enumerate(after, start=1):
         before = tokens[last + reach - 1]
-        if gap(before, one, text).strip(" -'’") or (one.low not in HEADS and not one.text.islower()):
+        if gap(before, word, text).strip(" -'’") or (word.low not in HEADS and not word.text.islower()):
             break
-        if one.low in HEADS:
-            return reach == 1 or all(other.low in BETWEEN for other in after[: reach - 1])
+        if word.low in HEADS:
+            return reach == 1 or all(between.low in BETWEEN for between in after[: reach - 1])
     return (
         first >= 2
         and tokens[first - 1].low in ("of", "de")
@@ -326,20 +326,20 @@ def is_named_sign(tokens: list[Token], i: int, text: str) -> bool:
     return not (first and ":" in gap(tokens[first - 1], tokens[first], text))
 
 
-def _of_chain(other: Token, token: Token, text: str, *, after: bool = False) -> bool:
+def _of_chain(neighbour: Token, token: Token, text: str, *, after: bool = False) -> bool:
     """Whether a word beside another belongs to one eponym: a capital, or a particle of names."""
-    between = gap(token, other, text) if after else gap(other, token, text)
-    if between not in ("-", "–", " ") or other.low in TITLES or other.low in CREDENTIALS:
+    between = gap(token, neighbour, text) if after else gap(neighbour, token, text)
+    if between not in ("-", "–", " ") or neighbour.low in TITLES or neighbour.low in CREDENTIALS:
         return False
     return (
-        (other.text.istitle() and not other.starts)
-        or other.low in ("von", "van", "de", "della", "du")
-        or (other.text.istitle() and between != " ")
+        (neighbour.text.istitle() and not neighbour.starts)
+        or neighbour.low in ("von", "van", "de", "della", "du")
+        or (neighbour.text.istitle() and between != " ")
         or (
-            other.starts
-            and other.text.istitle()
-            and other.kind in ("", "unknown", "ambiguous", "eponym")
-            and len(other.low) > 3
+            neighbour.starts
+            and neighbour.text.istitle()
+            and neighbour.kind in ("", "unknown", "ambiguous", "eponym")
+            and len(neighbour.low) > 3
         )
     )
 
@@ -371,14 +371,14 @@ def is_eponym(tokens: list[Token], i: int) -> bool:
     Returns:
         True if the list of eponyms has the combination, and no title precedes it.
     """
-    known = lists()
+    vocabulary = lists()
     if i and tokens[i - 1].low in TITLES:
         return False
     after = [t.low for t in tokens[i + 1 : i + 4]]
     forms = (tokens[i].low, tokens[i].low.rstrip("s"))
-    return any(f"{form} {next_}" in known.eponyms for form in forms for next_ in after[:1]) or (
+    return any(f"{form} {next_}" in vocabulary.eponyms for form in forms for next_ in after[:1]) or (
         len(after) > 1
-        and any(f"{after[0]} {after[1]}" in known.eponyms for _ in (0,))
+        and any(f"{after[0]} {after[1]}" in vocabulary.eponyms for _ in (0,))
         and any(e.startswith(tokens[i].low + " ") for e in _firsts().get(tokens[i].low, ()))
     )
 

@@ -80,21 +80,21 @@ def both(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"checked": checked, "matches": [match for record in results for match in record["matches"]]}
 
 
-def _summed(found: list[dict[str, Any]]) -> dict[str, Any]:
+def _summed(records: list[dict[str, Any]]) -> dict[str, Any]:
     """The same of what mixture.json says."""
-    if len(found) == 1:
-        return found[0]
-    checked = both([{"checked": item["checked"], "matches": []} for item in found])["checked"]
-    return {"checked": checked, "removed": sum(item["removed"] for item in found)}
+    if len(records) == 1:
+        return records[0]
+    checked = both([{"checked": item["checked"], "matches": []} for item in records])["checked"]
+    return {"checked": checked, "removed": sum(item["removed"] for item in records)}
 
 
 def _only_rows_of(out: Path, folders: Iterable[Path], names: Iterable[str]) -> bool:
     """Whether every row of `out` has the id of a row of one of the folders."""
-    known = array("Q", sorted(mark for folder in folders for mark in _marks(folder, names)))
+    marks = array("Q", sorted(mark for folder in folders for mark in _marks(folder, names)))
 
     def is_known(mark: int) -> bool:
-        at = bisect_left(known, mark)
-        return at < len(known) and known[at] == mark
+        at = bisect_left(marks, mark)
+        return at < len(marks) and marks[at] == mark
 
     return all(map(is_known, _marks(out, names)))
 

@@ -26,8 +26,8 @@ class Estimate:
         """
         num = len(self._left)
         line = f"{num} of {len(self.stages)} stages to run"
-        known = sum(self._minutes.get(name, 0.0) for name in self._left)
-        return f"{line}, about {clock(60 * known)} on two quiet cores" if known else line
+        minutes = sum(self._minutes.get(name, 0.0) for name in self._left)
+        return f"{line}, about {clock(60 * minutes)} on two quiet cores" if minutes else line
 
     def after(self, stage: str, seconds: float, *, ran: bool) -> str:
         """Describe how much is left after a stage.

@@ -53,15 +53,15 @@ def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
         {"stage", "uses", "settings", "needs": {role: digest}, "files": {path: digest}, "code": {name:
         digest}}, and "data": {name: digest} where the settings say that the stage reads any.
     """
-    more = stage.settings.reads(inputs) if hasattr(stage.settings, "reads") else Reads()
+    reads = stage.settings.reads(inputs) if hasattr(stage.settings, "reads") else Reads()
     return {
         "stage": stage.name,
         "uses": stage.uses,
         "settings": decisive(stage.settings),
         "needs": {role: io.digest(folder) for role, folder in inputs.items()},
         "files": {path: content_hash(path) for path in sorted(set(input_paths(stage.settings)))},
-        "code": {**code(stage), **more.code},
-        **({"data": dict(sorted(more.data.items()))} if more.data else {}),
+        "code": {**code(stage), **reads.code},
+        **({"data": dict(sorted(reads.data.items()))} if reads.data else {}),
     }
 
 
@@ -77,15 +77,15 @@ def code(stage: Stage) -> dict[str, str]:
     """
     file = Path(inspect.getsourcefile(stage.run) or "")
     settings = io.to_json(stage.settings)
-    found = io.code.dependencies_of_file(file) if file.is_file() else {}
+    digests = io.code.dependencies_of_file(file) if file.is_file() else {}
     for name in sorted(set(_own_files(settings))):
-        found |= plugin_files("", name)
+        digests |= plugin_files("", name)
     for kind in sorted(_plugin_kinds(file)):
         names = set(plugins.available(kind))
         for text in sorted(set(_strings(settings))):
             if text.partition(".")[0] in names:
-                found |= plugin_files(kind, text)
-    return {"medxiaohe": medxiaohe.__version__, **dict(sorted(found.items()))}
+                digests |= plugin_files(kind, text)
+    return {"medxiaohe": medxiaohe.__version__, **dict(sorted(digests.items()))}
 
 
 def plugin_files(kind: str, name: str) -> dict[str, str]:
@@ -102,12 +102,12 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
     if name.endswith((".yaml", ".yml")):
         return _yaml_files(Path(name).expanduser(), name)
     name = plugins.installed(kind, name).get(name, name) if kind else name
-    where = name.rpartition(":")[0]
-    if where.endswith(".py"):
-        path = Path(where).expanduser()
+    module = name.rpartition(":")[0]
+    if module.endswith(".py"):
+        path = Path(module).expanduser()
         return io.code.dependencies_of_file(path, name) if path.is_file() else {}
-    if where:
-        return _installed_files(where)
+    if module:
+        return _installed_files(module)
     folder, file = plugins.folder_of(kind), name.partition(".")[0]
     yaml = PACKAGE.joinpath(*folder.split("."), f"{file}.yaml")
     if kind in plugins.BY_YAML and yaml.is_file():
@@ -201,13 +201,13 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [*others, *code[:NAMED], f"and {len(code) - NAMED} more source files"]
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Compare two records key by key.
 
     Args:
         before: the record of a finished stage, or a part of it.
         now: its identity today.
-        where: prefix of the keys; "" for whole records, whose summary and seal are not compared.
+        prefix: of the keys; "" for whole records, whose summary and seal are not compared.
 
     Yields:
         Lines such as `settings.learning_rate: 0.001 -> 0.002`, by key.
@@ -215,14 +215,14 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = 
     now = json.loads(json.dumps(now))
     for key in sorted(set(before) | set(now)):
         old, new = before.get(key), now.get(key)
-        if old == new or (not where and key in ("summary", "seal")):
+        if old == new or (not prefix and key in ("summary", "seal")):
             continue
         if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
             old, new = ({str(i): item for i, item in enumerate(items)} for items in (old, new))
         if isinstance(old, dict) and isinstance(new, dict):
-            yield from differences(old, new, f"{where}{key}.")
+            yield from differences(old, new, f"{prefix}{key}.")
         else:
-            yield f"{where}{key}: {_short(old)} -> {_short(new)}"
+            yield f"{prefix}{key}: {_short(old)} -> {_short(new)}"
 
 
 def _short(value: Any) -> str:

@@ -110,12 +110,12 @@ def load(
     if not isinstance(raw, dict) or not isinstance(raw.get("stages"), dict) or not raw["stages"]:
         raise ConfigError(f"{path}: a recipe needs `stages:`, a mapping of at least one stage")
     _known(raw, TOP_KEYS, str(path))
-    given, changes = _mapping(raw, "params", str(path)), dict[str, dict[str, Any]]()
+    raw_params, changes = _mapping(raw, "params", str(path)), dict[str, dict[str, Any]]()
     for text in overrides:
-        _override(text, given, changes, raw["stages"])
+        _override(text, raw_params, changes, raw["stages"])
     params = dict[str, Any]()
     filler = Filler(params)
-    for name, value in given.items():
+    for name, value in raw_params.items():
         params[str(name)] = filler.fill(value, f"params.{name}")
     root = out or Path(filler.fill(str(raw.get("out", f"out/{path.stem}")), "out"))
     stages: list[Stage] = []
@@ -126,19 +126,19 @@ def load(
     return Recipe(str(raw.get("name", path.stem)), root, tuple(stages), params, about, minutes)
 
 
-def _minutes(given: Mapping[str, Any], stages: Sequence[str], path: Path) -> dict[str, float]:
+def _minutes(minutes: Mapping[str, Any], stages: Sequence[str], path: Path) -> dict[str, float]:
     """How long stages take; ConfigError for a stage that is not there, or no number."""
-    for name, value in given.items():
+    for name, value in minutes.items():
         if name not in stages:
             raise ConfigError(f"{path}: minutes.{name}: no such stage{plugins.nearest(name, stages)}")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
             raise ConfigError(f"{path}: minutes.{name} must be a number of minutes, not {value!r}")
-    return {name: float(value) for name, value in given.items()}
+    return {name: float(value) for name, value in minutes.items()}
 
 
 def _extended(path: Path, below: tuple[Path, ...] = ()) -> Any:
     """The YAML of a recipe, laid over the recipe it extends."""
-    if path.resolve() in [other.resolve() for other in below]:
+    if path.resolve() in [extending.resolve() for extending in below]:
         raise ConfigError(
             f"{path}: extends itself by way of {', '.join(map(str, below[1:])) or 'nothing'}: leave one"
             " `extends:` out"
@@ -246,18 +246,20 @@ def _stage(name: Any, body: Any, filler: Filler, changes: Mapping[str, Any], ear
     )
 
 
-def _check_needs(run: Callable[..., Any], needs: Mapping[str, str], earlier: list[str], where: str) -> None:
-    known, required, any_role = roles(run)
+def _check_needs(
+    run: Callable[..., Any], needs: Mapping[str, str], earlier: list[str], location: str
+) -> None:
+    named, required, any_role = roles(run)
     for role, source in needs.items():
-        if role not in known and not any_role:
-            raise ConfigError(f"{where}.needs.{role}: unknown input{plugins.nearest(role, known)}")
+        if role not in named and not any_role:
+            raise ConfigError(f"{location}.needs.{role}: unknown input{plugins.nearest(role, named)}")
         if source not in earlier:
             raise ConfigError(
-                f"{where}.needs.{role}: no earlier stage {source!r}{plugins.nearest(source, earlier)}"
+                f"{location}.needs.{role}: no earlier stage {source!r}{plugins.nearest(source, earlier)}"
             )
     if missing := set(required) - set(needs):
         raise ConfigError(
-            f"{where}.needs: missing {', '.join(sorted(missing))}: name the earlier stage that makes it"
+            f"{location}.needs: missing {', '.join(sorted(missing))}: name the earlier stage that makes it"
         )
 
 
@@ -298,14 +300,14 @@ def option(text: str) -> tuple[str, Any]:
         ) from error
 
 
-def changed(values: Any, path: Sequence[str], new: Any, where: str) -> Any:
+def changed(values: Any, path: Sequence[str], new: Any, location: str) -> Any:
     """Copy nested settings with one of them replaced.
 
     Args:
         values: mappings and lists; None counts as an empty mapping.
         path: keys, and indices of lists, from the outside.
         new: the value; [] as `path` returns it.
-        where: name of the setting, for messages.
+        location: name of the setting, for messages.
 
     Returns:
         The copy; mappings that the path needs are added.
@@ -319,26 +321,28 @@ def changed(values: Any, path: Sequence[str], new: Any, where: str) -> Any:
     if isinstance(values, list):
         if not key.isdecimal() or int(key) >= len(values):
             raise ConfigError(
-                f"{where}: {key!r} is not a place in a list of {len(values)}: use 0 to {len(values) - 1}"
+                f"{location}: {key!r} is not a place in a list of {len(values)}: use 0 to {len(values) - 1}"
             )
-        return [changed(item, rest, new, where) if i == int(key) else item for i, item in enumerate(values)]
+        return [
+            changed(item, rest, new, location) if i == int(key) else item for i, item in enumerate(values)
+        ]
     if values is not None and not isinstance(values, dict):
-        raise ConfigError(f"{where}: there is nothing inside {values!r} to set")
+        raise ConfigError(f"{location}: there is nothing inside {values!r} to set")
     before = values or {}
-    return {**before, key: changed(before.get(key), rest, new, where)}
+    return {**before, key: changed(before.get(key), rest, new, location)}
 
 
-def _mapping(body: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+def _mapping(body: Mapping[str, Any], key: str, location: str) -> dict[str, Any]:
     value = body.get(key)
     if value is not None and not isinstance(value, dict):
-        raise ConfigError(f"{where}.{key}: must be a mapping, not {value!r}")
+        raise ConfigError(f"{location}.{key}: must be a mapping, not {value!r}")
     return dict(value or {})
 
 
-def _known(raw: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
+def _known(raw: Mapping[str, Any], keys: tuple[str, ...], location: str) -> None:
     for key in raw:
         if key not in keys:
-            raise ConfigError(f"{where}: unknown key {key!r}{plugins.nearest(str(key), keys)}")
+            raise ConfigError(f"{location}: unknown key {key!r}{plugins.nearest(str(key), keys)}")
 
 
 def _number(value: Any) -> Any:

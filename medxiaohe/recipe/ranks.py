@@ -52,9 +52,9 @@ def agree(value: Any = None) -> Any:
     """
     if world() == 1:
         return value
-    said = [value]
-    _group().broadcast_object_list(said, src=0)
-    return said[0]
+    values = [value]
+    _group().broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def leave() -> None:

@@ -190,8 +190,8 @@ def _join(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe) -> Done:
     return Done(stage.name, folder, io.read_record(folder)["summary"], bool(draft), 0.0)
 
 
-def _inputs(stage: Stage, recipe: Recipe, given: Mapping[str, Path]) -> dict[str, Path]:
-    folders = {**{s.name: s.folder(recipe.out) for s in recipe.stages}, **given}
+def _inputs(stage: Stage, recipe: Recipe, published: Mapping[str, Path]) -> dict[str, Path]:
+    folders = {**{s.name: s.folder(recipe.out) for s in recipe.stages}, **published}
     return {role: folders[name] for role, name in stage.needs.items()}
 
 

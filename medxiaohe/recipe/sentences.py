@@ -66,12 +66,12 @@ def sentences(kind: type) -> dict[str, str]:
     Returns:
         Field -> sentence, without the fields that have none.
     """
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for item in reversed(kind.__mro__):  # base classes first, so that subclasses may say otherwise
         if "__dataclass_fields__" in vars(item):
-            found |= _own(item)
-    found = COMMON | found
-    return {field.name: found[field.name] for field in fields(kind) if found.get(field.name)}
+            result |= _own(item)
+    result = COMMON | result
+    return {field.name: result[field.name] for field in fields(kind) if result.get(field.name)}
 
 
 @functools.lru_cache(maxsize=256)
@@ -97,8 +97,8 @@ def _own(kind: type) -> dict[str, str]:
         while at in comments and comments[at][1]:
             above.insert(0, comments[at][0])
             at -= 1
-        if said := " ".join([*above, *words]).strip():
-            result[node.target.id] = said
+        if sentence := " ".join([*above, *words]).strip():
+            result[node.target.id] = sentence
     return result
 
 

@@ -41,13 +41,13 @@ def without_inputs() -> Iterator[None]:
         _must_exist.reset(token)
 
 
-def build(kind: type, values: Any, where: str) -> Any:
+def build(kind: type, values: Any, location: str) -> Any:
     """Make an instance of a settings dataclass from a mapping.
 
     Args:
         kind: the dataclass.
         values: setting -> value, of plain YAML types.
-        where: name of the settings, for messages.
+        location: name of the settings, for messages.
 
     Returns:
         The instance.
@@ -57,38 +57,38 @@ def build(kind: type, values: Any, where: str) -> Any:
             not exist.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where}: must be a mapping of settings, not {values!r}")
+        raise ConfigError(f"{location}: must be a mapping of settings, not {values!r}")
     names = [f.name for f in fields(kind)]
     for key in values:
         if key not in names:
-            raise ConfigError(f"{where}.{key}: unknown setting{nearest(str(key), names)}")
+            raise ConfigError(f"{location}.{key}: unknown setting{nearest(str(key), names)}")
     hints = typing.get_type_hints(kind, include_extras=True)
     ready = {}
     for field in fields(kind):
         if field.name in values:
-            ready[field.name] = _value(hints[field.name], values[field.name], f"{where}.{field.name}")
+            ready[field.name] = _value(hints[field.name], values[field.name], f"{location}.{field.name}")
         elif field.default is MISSING and field.default_factory is MISSING:
-            raise ConfigError(f"{where}.{field.name}: missing; it must be {words(hints[field.name])}")
+            raise ConfigError(f"{location}.{field.name}: missing; it must be {words(hints[field.name])}")
     try:
         return kind(**ready)
     except ValueError as error:  # a contradictory pair, found by the dataclass itself
-        raise ConfigError(f"{where}: {error}") from error
+        raise ConfigError(f"{location}: {error}") from error
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
+def _value(hint: Any, value: Any, location: str) -> Any:
     if is_dataclass(hint):
-        return build(typing.cast(type, hint), value, where)
+        return build(typing.cast(type, hint), value, location)
     if hint == InputPath:
-        return _input(value, where)
+        return _input(value, location)
     inner = _inner(hint)
     if inner is not None and _special(inner):
-        return _container(hint, inner, value, where)
+        return _container(hint, inner, value, location)
     import pydantic
 
     try:
         return pydantic.TypeAdapter(hint).validate_json(json.dumps(value, allow_nan=False), strict=True)
     except (ValueError, TypeError) as error:  # pydantic.ValidationError is a ValueError
-        raise ConfigError(f"{where}: must be {words(hint)}, not {value!r}") from error
+        raise ConfigError(f"{location}: must be {words(hint)}, not {value!r}") from error
 
 
 def _inner(hint: Any) -> Any:
@@ -105,26 +105,26 @@ def _special(hint: Any) -> bool:
     return is_dataclass(hint) or hint == InputPath or (_inner(hint) is not None and _special(_inner(hint)))
 
 
-def _container(hint: Any, inner: Any, value: Any, where: str) -> Any:
+def _container(hint: Any, inner: Any, value: Any, location: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _value(inner, value, where)
+        return None if value is None else _value(inner, value, location)
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where}: must be a mapping, not {value!r}")
-        return {str(key): _value(inner, item, f"{where}.{key}") for key, item in value.items()}
+            raise ConfigError(f"{location}: must be a mapping, not {value!r}")
+        return {str(key): _value(inner, item, f"{location}.{key}") for key, item in value.items()}
     if not isinstance(value, list):
-        raise ConfigError(f"{where}: must be a list, not {value!r}")
-    items = [_value(inner, item, f"{where}[{i}]") for i, item in enumerate(value)]
+        raise ConfigError(f"{location}: must be a list, not {value!r}")
+    items = [_value(inner, item, f"{location}[{i}]") for i, item in enumerate(value)]
     return items if origin is list else tuple(items)
 
 
-def _input(value: Any, where: str) -> str:
+def _input(value: Any, location: str) -> str:
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{where}: must be a path, asset:NAME or hub:ORG/NAME, not {value!r}")
+        raise ConfigError(f"{location}: must be a path, asset:NAME or hub:ORG/NAME, not {value!r}")
     is_here = value.startswith(ELSEWHERE) or not _must_exist.get() or Path(value).expanduser().exists()
     if not is_here:
-        raise ConfigError(f"{where}: no such file or folder: {value} (from {Path.cwd()})")
+        raise ConfigError(f"{location}: no such file or folder: {value} (from {Path.cwd()})")
     return value if value.startswith(ELSEWHERE) else str(Path(value).expanduser())
 
 

@@ -44,12 +44,13 @@ def recipe(name: Path) -> Path:
     """
     if name.is_file():
         return name
-    known = recipes()
-    if name.suffix and name.with_suffix("").name not in {Path(item).name for item in known}:
+    shipped = recipes()
+    if name.suffix and name.with_suffix("").name not in {Path(item).name for item in shipped}:
         raise ConfigError(f"no such file: {name}")
     short = name.as_posix().removeprefix("recipes/").removesuffix(".yaml")
-    if short not in known:
+    if short not in shipped:
         raise ConfigError(
-            f"no file {name}, and no recipe of that name{nearest(short, known)}; there are {', '.join(known)}"
+            f"no file {name}, and no recipe of that name{nearest(short, shipped)}; there are"
+            f" {', '.join(shipped)}"
         )
-    return known[short]
+    return shipped[short]

@@ -59,12 +59,12 @@ def _renamed(key: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
     match = BLOCK.fullmatch(key)
     if match is None:
         raise AssetError(f"{key} is no tensor of DINOv2 with registers")
-    layer, part, end = match[1], match[2], match[3] or ""
-    if part == "attn.qkv":
+    layer, module, end = match[1], match[2], match[3] or ""
+    if module == "attn.qkv":
         for name, third in zip(("query", "key", "value"), value.chunk(3), strict=True):
             yield f"encoder.layer.{layer}.attention.attention.{name}{end}", third
     else:
-        yield f"encoder.layer.{layer}.{INSIDE.get(part, part)}{end}", value
+        yield f"encoder.layer.{layer}.{INSIDE.get(module, module)}{end}", value
 
 
 def _config(state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -80,10 +80,10 @@ def _converted(content: bytes) -> Packed:
         (length,) = reader.numbers("<H")
         name = reader.raw(length).decode()
         kind, size, offset, num_bytes = reader.numbers("<BIQQ")
-        part = content[offset : offset + num_bytes]
-        if len(part) != num_bytes:
+        data = content[offset : offset + num_bytes]
+        if len(data) != num_bytes:
             raise AssetError(f"the packed model ends within {name}")
-        values = _q4_0(part) if kind == Q4_0 else np.frombuffer(part, "<f4")
+        values = _q4_0(data) if kind == Q4_0 else np.frombuffer(data, "<f4")
         if len(values) != size:
             raise AssetError(f"{name} has {len(values):,} values and not {size:,}")
         last = name.partition(".")[2] if name.startswith("l") else name
@@ -127,11 +127,11 @@ class _Reader:
         Raises:
             AssetError: the content ends before.
         """
-        part = self.content[self.at : self.at + length]
-        if len(part) != length:
+        data = self.content[self.at : self.at + length]
+        if len(data) != length:
             raise AssetError("the packed model is truncated")
         self.at += length
-        return part
+        return data
 
     def numbers(self, format: str) -> tuple[Any, ...]:
         """Read numbers.
@@ -202,11 +202,11 @@ def _special(name: str) -> dict[str, Any]:
     return {"SpecialToken": {"id": name, "type_id": 0}}
 
 
-def _q4_0(part: bytes) -> Any:
+def _q4_0(data: bytes) -> Any:
     """Values of Q4_0 blocks: a float16 scale, then 16 bytes whose low halves are the first 16 weights."""
     import numpy as np
 
-    blocks = np.frombuffer(part, np.dtype([("scale", "<f2"), ("packed", "u1", BLOCK // 2)]))
+    blocks = np.frombuffer(data, np.dtype([("scale", "<f2"), ("packed", "u1", BLOCK // 2)]))
     low, high = blocks["packed"] & 0x0F, blocks["packed"] >> 4
     weights = np.concatenate([low, high], axis=1).astype(np.float32) - 8
     return (weights * blocks["scale"].astype(np.float32)[:, None]).reshape(-1)
@@ -216,8 +216,8 @@ def _name(name: str) -> str:
     if name in EMBEDDINGS:
         return EMBEDDINGS[name]
     try:
-        layer, part, kind = name.split(".")
+        layer, module, kind = name.split(".")
         suffix = {"w": "weight", "b": "bias"}[kind]
-        return f"encoder.layer.{int(layer[1:])}.{NAMES[part]}.{suffix}"
+        return f"encoder.layer.{int(layer[1:])}.{NAMES[module]}.{suffix}"
     except (KeyError, ValueError) as error:
         raise AssetError(f"the packed model has an unknown tensor {name!r}") from error
