@@ -42,7 +42,7 @@ def content(path: Path) -> str:
 
 def _files(folder: Path) -> Iterator[Path]:
     for file in folder.rglob("*"):
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts):
+        if file.is_file() and not any(name.startswith(".") for name in file.relative_to(folder).parts):
             yield file
 
 

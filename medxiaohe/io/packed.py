@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 from medxiaohe.errors import DataError, Rejected
 from medxiaohe.io.confine import open_regular
 
+# bytes out for each byte in, and bytes that any file may unpack to
 RATIO, FLOOR = 100, 16 * 2**20
 FORMS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 PACKED = tuple(FORMS)

@@ -134,10 +134,12 @@ def _outside(old: Dataset) -> tuple[Box, ...]:
     ]
     if not regions:
         return ()
+    # bounding box of all regions; the maximum is inclusive in DICOM, hence + 1
     left, top = min(r[0] for r in regions), min(r[1] for r in regions)
     right, bottom = max(r[2] for r in regions) + 1, max(r[3] for r in regions) + 1
     if not (0 <= left < right <= columns and 0 <= top < bottom <= rows):
         return ()
+    # four bands outside of it: above, below, left and right
     around = [(0, 0, columns, top), (0, bottom, columns, rows), (0, 0, left, rows), (right, 0, columns, rows)]
     return tuple((a, b, c, d) for a, b, c, d in around if a < c and b < d)
 
@@ -184,6 +186,7 @@ def _plain(old: Dataset, syntax: UID) -> bytes:
 
     frames, rows, columns, samples, bits = (int(old.get(name, 1) or 1) for name in WHOLE)
     samples = 2 if str(old.get("PhotometricInterpretation", "")) == "YBR_FULL_422" else samples
+    # bytes that the pixels take; what stands behind them is dropped
     length = (frames * rows * columns * samples * bits + 7) // 8
     data = bytes(old.PixelData)
     if len(data) < length:
@@ -195,7 +198,9 @@ def _plain(old: Dataset, syntax: UID) -> bytes:
             raise Quarantined("its pixels do not start at bit 0, where an old overlay may be")
         order = "<" if syntax.is_little_endian else ">"
         values = np.frombuffer(data, dtype=f"{order}u{bits // 8}")
+        # mask the bits above BitsStored, where retired overlays lie ...
         low = values & ((1 << stored) - 1)
+        # ... and repeat the sign bit in them for signed values (two's complement)
         if old.PixelRepresentation:
             low = low | np.where(low >> (stored - 1) & 1, ((1 << bits) - 1) ^ ((1 << stored) - 1), 0).astype(
                 low.dtype

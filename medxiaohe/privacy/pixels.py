@@ -26,6 +26,8 @@ Box = tuple[int, int, int, int]  # pixels: left, top, right, bottom
 NEEDS_OCR = "looking for text in pixels needs an OCR: pip install 'medxiaohe[ocr]'"
 LEAST_CONFIDENCE = 0.5
 MARKS = frozenset("l r lt rt left right".split())  # lead letters of radiographs say a side, not a patient
+# SMALL: longest side of a frame that is read at double size; MARGIN: border added around it, for text at
+# the edge; HAT: side of the square of the top-hat, wider than the strokes of burned-in letters
 SMALL, MARGIN, HAT = 1200, 16, 15  # pixels
 
 
@@ -151,8 +153,10 @@ def texts(frame: np.ndarray) -> list[Box]:
     from PIL import Image
 
     grey = _grey(frame)
+    # first reading: the frame, with its edge repeated as a margin
     padded = np.pad(grey, MARGIN, mode="edge")
     result = _read(padded, 1.0)
+    # second reading: strokes alone, enlarged, so that faint letters on tissue are found
     scale = 2.0 if max(grey.shape) <= SMALL else 1.0
     hat = Image.fromarray(_top_hat(padded)).resize(
         (int(padded.shape[1] * scale), int(padded.shape[0] * scale)), Image.Resampling.BICUBIC
@@ -165,6 +169,7 @@ def _grey(frame: np.ndarray) -> np.ndarray:
     import numpy as np
 
     grey = np.asarray(frame, dtype=np.float32)
+    # mean of the colours, then stretched to 0 to 255
     grey = grey.mean(axis=-1) if grey.ndim == 3 else grey
     low, high = float(grey.min()), float(grey.max())
     stretched: np.ndarray = np.asarray(
@@ -180,11 +185,13 @@ def _top_hat(grey: np.ndarray) -> np.ndarray:
     from PIL import Image, ImageFilter
 
     image = Image.fromarray(grey)
+    # white top-hat (image - opening) and black top-hat (closing - image), the larger of both
     least, most = ImageFilter.MinFilter(HAT), ImageFilter.MaxFilter(HAT)
     opened, closed = (
         np.asarray(image.filter(a).filter(b), dtype=np.float32) for a, b in ((least, most), (most, least))
     )
     strokes = np.maximum(grey - opened, closed - grey)
+    # stretched by the strongest stroke, but at least 40 grey levels, so that noise is not amplified to text
     stretched: np.ndarray = np.asarray(strokes * (255 / max(float(strokes.max()), 40.0)), dtype=np.uint8)
     return stretched
 
@@ -197,6 +204,7 @@ def _read(grey: np.ndarray, scale: float) -> list[Box]:
     for corners, text, confidence in results or ():
         letters = re.sub(r"\W+", "", text)
         if float(confidence) >= LEAST_CONFIDENCE and len(letters) >= 2 and letters.lower() not in MARKS:
+            # corners in pixels of the frame, without the enlargement and the margin
             xs, ys = [p[0] / scale - MARGIN for p in corners], [p[1] / scale - MARGIN for p in corners]
             boxes.append((int(min(xs)), int(min(ys)), int(max(xs)) + 1, int(max(ys)) + 1))
     return boxes

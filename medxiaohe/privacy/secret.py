@@ -20,6 +20,7 @@ from medxiaohe.io import storage
 
 VARIABLE = "MEDXIAOHE_DEID_KEY"
 LEAST_HEX = 32  # 128 bits
+# the shift of a patient's times: one day to ten years back
 SHIFT_DAYS, SECONDS_OF_DAY = 3650, 86_400
 
 
@@ -72,6 +73,7 @@ class Key:
         Returns:
             Seconds: one day to ten years.
         """
+        # 64 bits modulo 10 years of seconds (3.2e8): the bias of the remainder is below 2e-11
         number = int.from_bytes(self.digest("shift", patient)[:8], "big")
         return SECONDS_OF_DAY + number % (SHIFT_DAYS * SECONDS_OF_DAY)
 

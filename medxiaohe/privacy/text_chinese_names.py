@@ -68,6 +68,7 @@ class Counts:
         Returns:
             Natural logarithm; only differences to words have a meaning.
         """
+        # ln P(given name): length, then its characters by position
         long = (
             TWO + self.part("first", given_name[0]) + self.part("second", given_name[1])
             if len(given_name) == 2
@@ -103,9 +104,10 @@ def model() -> Counts:
             tables.setdefault(table, {}).update(dict.fromkeys(entries, math.exp(int(step) / 2)))
     result = Counts()
     for table, counts in tables.items():
+        # ln(count / total + r): r = RARE_SHARE is the share of a part that no name of the list has
         total = sum(counts.values())
         rare = RARE_SHARE.get(table, 0.0)
-        shares = {entries: math.log(count / total + rare) for entries, count in counts.items()}
+        shares = {entry: math.log(count / total + rare) for entry, count in counts.items()}
         if table == "word":
             result.words, result.unknown = shares, math.log(1 / total) - 1
         else:
@@ -131,18 +133,23 @@ def find(run: str) -> Iterator[tuple[int, int]]:
     Yields:
         (start, end) of each name, from the last to the first.
     """
+    # Viterbi over end positions: best[i] is the largest log probability of a reading of run[:i],
+    # back[i] where its last piece begins and whether that piece is a name
     counts, end = model(), len(run)
     best, back = [0.0] + [-math.inf] * end, [(0, False)] * (end + 1)
     for at in range(end):
+        # a word of up to LONGEST characters, or one unknown character
         for stop in range(at + 1, min(end, at + LONGEST) + 1):
             share = counts.words.get(run[at:stop], counts.unknown if stop == at + 1 else None)
             if share is not None and best[at] + share > best[stop]:
                 best[stop], back[stop] = best[at] + share, (at, False)
+        # a name: a surname of one or two characters, then a given name of one or two
         for long in {surname(run, at), int(run[at] in SURNAMES)} - {0}:
             for stop in range(at + long + 1, min(end, at + long + 2) + 1):
                 share = counts.name(run[at : at + long], run[at + long : stop])
                 if best[at] + share > best[stop]:
                     best[stop], back[stop] = best[at] + share, (at, True)
+    # follow the back pointers from the end of the run
     while end:
         start, named = back[end]
         if named:

@@ -48,6 +48,7 @@ class Estimate:
             self._took, self._expected = self._took + seconds, self._expected + 60 * self._minutes[stage]
         # the first stages are short: until a tenth has run, the recipe's own figures weigh as much as ours
         prior = 6 * sum(self._minutes.get(name, 0.0) for name in self.stages)
+        # pace = (measured + prior) / (expected + prior): 1 before anything ran, the measured ratio in the end
         pace = (self._took + prior) / (self._expected + prior) if prior else 1.0
         remaining = pace * 60 * sum(self._minutes.get(name, 0.0) for name in self._left)
         num = len(self.stages) - len(self._left)

@@ -68,6 +68,7 @@ def _renamed(key: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
 
 
 def _config(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    # patch projection: (hidden, channels, patch, patch); positions: (1, 1 + side ** 2, hidden)
     width, channels, patch, _ = state["patch_embed.proj.weight"].shape
     side = round((state["pos_embed"].shape[1] - 1) ** 0.5)
     return {

@@ -207,6 +207,7 @@ def _q4_0(data: bytes) -> Any:
     import numpy as np
 
     blocks = np.frombuffer(data, np.dtype([("scale", "<f2"), ("packed", "u1", BLOCK // 2)]))
+    # unsigned 4-bit integers q; the weight is (q - 8) * scale (ggml, block_q4_0)
     low, high = blocks["packed"] & 0x0F, blocks["packed"] >> 4
     weights = np.concatenate([low, high], axis=1).astype(np.float32) - 8
     return (weights * blocks["scale"].astype(np.float32)[:, None]).reshape(-1)

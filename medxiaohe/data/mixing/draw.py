@@ -205,7 +205,11 @@ def rank_shard(shard: shards.Shard, out: Path, scanned: str, kind: str, facts: s
                 continue
             if kind == "prompts" and (source not in halves or _lot(settings["seed"], id) > halves[source]):
                 continue
+            # w = mean over the entities of n(e) ** (1/T - 1): equal weights for T = 1; a larger T favours
+            # rows of rare entities
             weight = sum(counts[e] ** power for e in entities) / len(entities) if entities else lowest
+            # key = -ln(1 - u) / w is exponentially distributed with rate w (1 - u > 0, so the logarithm is
+            # finite); the k smallest keys are k draws without replacement (Efraimidis & Spirakis 2006)
             yield [
                 -math.log(1 - io.unit_interval(seed, id)) / weight,
                 id,
@@ -290,6 +294,7 @@ def draw(
         if not missing:
             return
         cell = source, row_modality if modalities else ""
+        # ascending keys: the first rows of a cell are its sample
         if not remaining.get(cell):
             continue
         if max_per_entity and entities and all(times[e] >= max_per_entity for e in entities):

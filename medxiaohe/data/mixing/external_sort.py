@@ -31,6 +31,7 @@ def in_order(rows: Iterable[Row], work: Path) -> Iterator[Row]:
     remaining, parts = iter(rows), list[Path]()
     while run := list(islice(remaining, PART)):
         run.sort()
+        # a single short run is all there is: no file is needed
         if not parts and len(run) < PART:
             return iter(run)
         parts.append(work / f"{len(parts):06d}.jsonl")
@@ -51,6 +52,7 @@ def merged(parts: Sequence[Path], work: Path) -> Iterator[Row]:
     level = 0
     while len(parts) > OPEN:
         level += 1
+        # one pass merges groups of OPEN files, so the number of files falls by that factor
         groups = [parts[at : at + OPEN] for at in range(0, len(parts), OPEN)]
         parts = [work / f"merged-{level}-{number:06d}.jsonl" for number in range(len(groups))]
         for group, path in zip(groups, parts, strict=True):

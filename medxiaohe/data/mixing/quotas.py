@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from medxiaohe.errors import ConfigError
 
 Cell = tuple[str, str]  # source, modality
+# iterations of raking at most, and the largest error of a share at which it has converged
 ROUNDS, CLOSE = 500, 1e-9
 MISSED = 0.01  # of the whole, by which named shares may be missed before they are refused
 
@@ -43,6 +44,7 @@ def parts(
     Raises:
         ConfigError: a requested share is missed by more than MISSED, so not all of them can be met.
     """
+    # start: p(s, m) proportional to trust(s) * n(s) ** quantity * n(s, m) / n(s)
     rows: dict[str, int] = defaultdict(int)
     for (source, _), number in natural.items():
         rows[source] += number
@@ -50,20 +52,25 @@ def parts(
         cell: trust.get(cell[0], 1.0) * rows[cell[0]] ** quantity * number / rows[cell[0]]
         for cell, number in natural.items()
     }
+    # the margins to meet, one for each side of the table
     requested = [
         (_of_source, _classes(by_source, rows)),
         (_of_modality, _classes(by_modality, {m: 1 for _, m in natural})),
     ]
+    # iterative proportional fitting: scale the cells of each class by requested share / current sum,
+    # first by source, then by modality, until both margins hold
     for _ in range(ROUNDS):
         off = 0.0
         for side, classes in requested:
             sums: dict[str, float] = defaultdict(float)
             for cell, value in shares.items():
                 sums[_class(side(cell), classes)] += value
+            # largest error of this margin before it is scaled
             off = max([off, *(abs(sums[name] - share) for name, share in classes.items())])
             shares = {cell: value * _ratio(classes, sums, side(cell)) for cell, value in shares.items()}
         if off < CLOSE:
             break
+    # margins that contradict each other do not converge: refuse them
     for side, classes in requested:
         for name, share in classes.items():
             realised = sum(value for cell, value in shares.items() if _class(side(cell), classes) == name)
@@ -112,8 +119,10 @@ def whole(total: int, shares: Mapping[Cell, float]) -> dict[Cell, int]:
     Returns:
         Cell -> rows; they sum to `total` x the sum of the shares, rounded.
     """
+    # largest remainder: floors first; 1e-9 takes a product such as 2.9999999999 for 3
     exact = {cell: total * share for cell, share in shares.items()}
     numbers = {cell: math.floor(value + 1e-9) for cell, value in exact.items()}
+    # then one row each for the largest fractions (smallest floor - exact), ties by cell
     by_remainder = sorted(exact, key=lambda cell: (numbers[cell] - exact[cell], cell))
     for cell in by_remainder[: max(0, round(sum(exact.values())) - sum(numbers.values()))]:
         numbers[cell] += 1
@@ -134,6 +143,7 @@ def filled(
         Cell -> rows, at most `available`; together less than the quotas only where every cell with a
         share above 0 is used up.
     """
+    # water filling: cap each cell, divide the shortfall among cells that have rows, until none is missing
     numbers = {cell: min(quota, available[cell]) for cell, quota in quotas.items()}
     while missing := sum(quotas.values()) - sum(numbers.values()):
         open_ones = {

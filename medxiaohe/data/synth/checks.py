@@ -163,6 +163,7 @@ def _last_option(text: str, options: Sequence[str]) -> str:
 def _broken_steps(chain: Chain, case: Case) -> str:
     """Every masked entity must get its own name, in order, each from a fact with the entity before it."""
     assert case.walk is not None
+    # names must appear in the order of the path: each is searched from the one before it
     padded, position = evened(chain.reasoning), 0
     numbered = [int(number) for number in STEP.findall(chain.reasoning)]
     if numbered and numbered != list(range(1, len(case.walk.steps) + 1)):
@@ -182,7 +183,7 @@ def _broken_steps(chain: Chain, case: Case) -> str:
 
 
 def _steps(text: str) -> list[str]:
-    return [part for part in re.split(r"(?<=[.;!?])\s+|\n", text) if part.strip()]
+    return [sentence for sentence in re.split(r"(?<=[.;!?])\s+|\n", text) if sentence.strip()]
 
 
 def _denies_itself(chain: Chain, case: Case) -> str:
@@ -216,9 +217,11 @@ def turned(a: str, b: str, names: Sequence[str] = ()) -> bool:
     Returns:
         True if one denies the other.
     """
+    # about the same things: two telling stems in common, and a Jaccard index of NEARLY_ALL
     first, second = telling(CLUTTER.sub("", a)), telling(CLUTTER.sub("", b))
     if len(first & second) < 2 or len(first & second) < NEARLY_ALL * len(first | second):
         return False
+    # exactly one of them has a word that denies
     a, b = without(names, CLUTTER.sub("", a), "it"), without(names, CLUTTER.sub("", b), "it")
     return bool(DENIES.search(a)) != bool(DENIES.search(b))
 
@@ -270,6 +273,7 @@ def unfaithful(
         return joined
     seen = set(_steps(chain.recall)) if chain.seen else set[str]()
     known_text, lines = "| " + " | ".join(map(_bare, _steps(evidence))) + " |", _steps(evidence)
+    # label every claim by the rules; the judge decides those that are neither
     labels = [_label(claim, known_text, lines, words, case.all_names) for claim in claims]
     if judge is not None:
         labels = _asked(claims, labels, evidence, judge)
@@ -278,6 +282,7 @@ def unfaithful(
             return f"denied by the evidence ({why}): {claim[:120]!r}"
         if label != "supported" and claim in seen:
             return f"not in the evidence of the picture: {claim[:120]!r}"
+    # common knowledge may have no support: a share of MAX_UNSUPPORTED of the claims
     unknown = [claim for claim, (label, _) in zip(claims, labels, strict=True) if label != "supported"]
     if claims and len(unknown) > MAX_UNSUPPORTED * len(claims):
         return (
@@ -338,6 +343,7 @@ def _label(
     if statement and statement in known_text:
         return "supported", "word for word"
     needed = telling(claim) - SAYING
+    # the three lines of the evidence with most telling stems in common
     near = sorted(lines, key=lambda line: -len(needed & telling(line)))[:3]
     if not near or not needed & telling(near[0]):
         return "neither", ""
@@ -356,6 +362,7 @@ def _label(
     label, why = entails("\n".join(near), claim, words)
     if label == "contradicted":
         return label, why
+    # recall of the claim's telling stems in these lines
     share = len(needed & frozenset().union(*map(telling, near))) / len(needed)
     if claim_numbers - evidence_numbers and share >= 0.5:
         return "contradicted", f"no {min(claim_numbers - evidence_numbers)} there"

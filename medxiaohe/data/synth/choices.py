@@ -95,7 +95,9 @@ def _meaning(id: str, graph: Graph, seed: int) -> Choice | Refused:
     )
     if len(others) < NUM_OPTIONS - 1:
         return Refused("fewer than three siblings")
+    # mask the names of the answer in its definition
     text = without(names_of(entity), entity.definition, "[...]")
+    # and words that the answer shares with its definition and with no other option
     revealing = telling(entity.name) & telling(text) - frozenset().union(
         *(telling(tree.entities[option].name) for option in others)
     )
@@ -113,6 +115,7 @@ def _facts(id: str, graph: Graph, seed: int) -> Choice | Refused:
         return Refused("fewer than two facts")
     names = names_of(graph.tree.entities[id])
     edges = [edge for edge in edges if not visible(names, graph.tree.entities[edge.object].name)]
+    # facts that fewest entities share come first, ties by hash
     order = sorted(
         edges,
         key=lambda e: (
@@ -120,6 +123,7 @@ def _facts(id: str, graph: Graph, seed: int) -> Choice | Refused:
             io.unit_interval(str(seed), id, e.object),
         ),
     )
+    # of the most telling ones NUM_FACTS by hash, so that questions differ by seed
     chosen = sorted(order[: 2 * NUM_FACTS], key=lambda e: io.unit_interval(str(seed), "fact", id, e.object))[
         :NUM_FACTS
     ]

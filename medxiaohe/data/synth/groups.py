@@ -10,6 +10,7 @@ from medxiaohe.errors import DataError
 if TYPE_CHECKING:
     import numpy as np
 
+# of k-means: the default of faiss
 ITERATIONS = 25
 
 
@@ -37,6 +38,8 @@ def kmeans(rows: np.ndarray, clusters: int, seed: int = 0) -> tuple[np.ndarray, 
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)  # sums in one order: the same bytes
     try:
+        # spherical: centres are normalised, so the inner product of unit rows with them is the cosine;
+        # the limits of points for each centroid make faiss use every row and sample none
         model = faiss.Kmeans(
             rows.shape[1], clusters, niter=ITERATIONS, seed=seed, spherical=True, min_points_per_centroid=1,
             max_points_per_centroid=len(rows),
@@ -63,6 +66,7 @@ def middle(numbers: np.ndarray, cosines: np.ndarray, most: int) -> list[int]:
 
     taken: dict[int, int] = {}
     chosen = []
+    # by falling cosine, equal ones in the order of the rows (lexsort: the last key is the first)
     for row in np.lexsort((np.arange(len(numbers)), -cosines)).tolist():
         number = int(numbers[row])
         if taken.get(number, 0) < most:

@@ -136,6 +136,7 @@ def _draw(start: str, graph: Graph, hops: int, dice: random.Random) -> list[Step
             ] or ways
         if not ways:
             break
+        # a step that few others share (small fan-in m) is likelier: weight 1 / sqrt(1 + m)
         weights = [1 / (1 + len(graph.reach(way.end, way.predicate, not way.forward))) ** 0.5 for way in ways]
         step = dice.choices(ways, weights)[0]
         steps.append(step)
@@ -157,6 +158,7 @@ def _clued(walk: Walk, graph: Graph) -> Walk | Refused:
     """The walk with as few clues as leave one answer."""
     clues, possible = list[Clue](), frozenset({walk.nodes[0]})
     for number, step in enumerate(walk.steps, 1):
+        # entities that the masked one could be after this step, S(number)
         possible = spread(possible, step.predicate, step.forward, graph)
         if len(possible) > MAX_READINGS:
             return Refused("too many readings", f"{len(possible)} at step {number}")
@@ -164,6 +166,7 @@ def _clued(walk: Walk, graph: Graph) -> Walk | Refused:
         for _ in range(MAX_CLUES_OF_ONE):
             if len(possible) <= (1 if last else FEW) or len(clues) == MAX_CLUES:
                 break
+            # greedy: the clue that leaves fewest of them; the last entity must be the only one
             best = _best_clue(walk, number, possible, clues, graph)
             if best is None:
                 break
@@ -185,6 +188,7 @@ def _best_clue(
         )
         if clue.named in walk.nodes or clue in clues:
             continue
+        # entities of S(number) that meet the clue; a clue must exclude some and name no masked entity
         rest = len(possible & meets(clue, graph))
         if rest < fewest and not any(
             visible(names, graph.tree.entities[clue.named].name) for names in masked

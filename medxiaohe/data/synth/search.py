@@ -80,18 +80,21 @@ class Pool:
             The items, best first: by the kind of match (linked, below, named, words), then by score.
         """
         entity = tree.entities[id]
-        above = [tree.entities[one] for one in islice(_concrete(tree, id), NUM_ABOVE)]
+        # two queries: the names of the node, and those of its nearest ancestors
+        above = [tree.entities[node] for node in islice(_concrete(tree, id), NUM_ABOVE)]
         below = {child for child in islice(_below(tree, id), MAX_BELOW)}
         scores = self._scores(_query((entity.name, *entity.synonyms)), CANDIDATES * k)
-        linked = [n for one in (id, *below) for n in self._linked.get(one, ())]
+        # add the items that are linked to the node or below it, whatever their words score
+        linked = [n for node in (id, *below) for n in self._linked.get(node, ())]
         scores |= {n: scores.get(n, 0.0) for n in linked[: CANDIDATES * k]}
         high = (
-            self._scores(_query(one.name for one in above), max(50, CANDIDATES * k))
+            self._scores(_query(node.name for node in above), max(50, CANDIDATES * k))
             if above and scores
             else {}
         )
         items = []
         for number, score in scores.items():
+            # score = BM25(node) + ABOVE * BM25(ancestors); an item that is not about the node is dropped
             match, why = self._match(number, entity, below, above)
             if match:
                 row = self._rows[number]

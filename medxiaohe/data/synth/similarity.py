@@ -26,8 +26,11 @@ from medxiaohe.types import ImageRef
 if TYPE_CHECKING:
     import numpy as np
 
+# standard error of a rank from 100 others: at most 0.05
 OTHERS = 100  # texts of other rows that a pair is held against
+# folds of the cross-fitting; RIDGE / 10 is the penalty for each row (lambda = 3 n) on standardised features
 FOLDS, RIDGE = 5, 30.0
+# below, a fold has too few pairs to fit a regression
 MIN_PAIRS = 50
 SIDE, PATCHES = 84, 16  # pixels of a picture, and how many go through the encoder together
 
@@ -55,13 +58,17 @@ def standing(
         raise DataError("a similarity needs rows of two studies or more to be compared with each other")
     dice = np.random.default_rng(seed)
     number = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+    # study of each row as a number, (n,)
     own_N = np.array([number[group] for group in groups])
     standings = np.empty(len(groups), np.float32)
     for i, own in enumerate(own_N):
+        # draw twice as many as needed, then drop rows of the same study
         others = dice.integers(0, len(groups), 2 * OTHERS)
         others = others[own_N[others] != own][:OTHERS]
+        # a study that has nearly all rows: take the rows of the others in order
         if not len(others):
             others = np.flatnonzero(own_N != own)[:OTHERS]
+        # rank of the own text: P(s < s_own) + P(s = s_own) / 2, the mid-rank of the Mann-Whitney statistic
         mine = float(anchors_ND[i] @ texts_ND[i])
         scores = texts_ND[others] @ anchors_ND[i]
         standings[i] = ((scores < mine).sum() + 0.5 * (scores == mine).sum()) / len(others)
@@ -114,12 +121,14 @@ def of_pictures(
         raise DataError(
             f"{len(groups)} pictures with texts are too few to learn from: {MIN_PAIRS} or more are needed"
         )
+    # folds by study: what is predicted for a picture was learnt from other studies
     fold = np.array([int(io.unit_interval(str(seed), "fold", group) * FOLDS) for group in groups])
     predicted = np.zeros_like(texts_ND)
     for number in range(FOLDS):
         train, test = fold != number, fold == number
         if test.any() and train.any():
             predicted[test] = _ridge(features_NF[train], texts_ND[train], features_NF[test])
+    # unit predictions of centred texts: the product is the cosine up to the length of the text
     length = np.linalg.norm(predicted, axis=1, keepdims=True)
     centred = texts_ND - texts_ND.mean(0)
     return standing(predicted / np.maximum(length, 1e-9), centred, groups, seed)
@@ -129,8 +138,10 @@ def _ridge(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
     """What a ridge regression on standardised features says, less the mean text."""
     import numpy as np
 
+    # standardise the features by the training rows; 1e-6 keeps constant features finite
     mean, spread = x.mean(0), x.std(0) + 1e-6
     x, x_test = (x - mean) / spread, (x_test - mean) / spread
+    # ridge: W = (X'X + lambda I)^-1 X'(Y - mean Y), lambda = RIDGE n / 10
     weights = np.linalg.solve(x.T @ x + RIDGE * len(x) / 10 * np.eye(x.shape[1]), x.T @ (y - y.mean(0)))
     return x_test @ weights
 
@@ -152,6 +163,7 @@ def picture_features(
     from medxiaohe.images import open_image
 
     encode = encode or dino()
+    # encode each distinct picture once, in batches of PATCHES
     unique = list(dict.fromkeys(images))
     meter, rows = Meter("look at pictures", len(unique)), []
     for start in range(0, len(unique), PATCHES):
@@ -160,6 +172,7 @@ def picture_features(
         meter.advance(len(batch))
     meter.close()
     number = {image: i for i, image in enumerate(unique)}
+    # back to one row for each of the images
     return np.concatenate(rows)[[number[image] for image in images]].astype(np.float32)
 
 
@@ -194,14 +207,17 @@ def dino(folder: Path | None = None, side: int = 2 * SIDE) -> Callable[[Any], np
         """
         import numpy as np
 
+        # (b, side, side, 3) in [0, 1], then standardised by ImageNet
         pixels = np.stack(
             [np.asarray(picture.resize((side, side)), np.float32) / 255 for picture in pictures]
         )
         pixels = (pixels - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32)
         with torch.inference_mode():
+            # (b, 1 + registers + patches, hidden)
             hidden = model(
                 pixel_values=torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
             ).last_hidden_state
+        # mean of the patch tokens, behind the class token and the registers
         patches = hidden[:, 1 + model.config.num_register_tokens :].mean(1)
         features: np.ndarray = torch.cat([hidden[:, 0], patches], 1).numpy()
         return features

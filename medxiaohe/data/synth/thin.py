@@ -151,9 +151,11 @@ def _around(graph: Graph, coverage: Mapping[str, int]) -> Counter[str]:
     """For every entity: samples that mention a parent, or the most mentioned child of a parent."""
     counts, roots = Counter[str](), set(graph.tree.roots)
     best: dict[str, int] = {}
+    # largest count of a parent or of any of its children
     for id in graph.tree.entities:
         for parent in graph.tree.entities[id].parents:
             best[parent] = max(best.get(parent, coverage.get(parent, 0)), coverage.get(id, 0))
+    # an entity's surroundings: the best of its parents, domains aside
     for id, entity in graph.tree.entities.items():
         counts[id] = max((best[parent] for parent in entity.parents if parent not in roots), default=0)
     return counts

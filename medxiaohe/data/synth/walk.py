@@ -170,8 +170,10 @@ def readings(walk: Walk, graph: Graph) -> list[frozenset[str]]:
     """
     sets = [frozenset({walk.steps[0].start})]
     for number, step in enumerate(walk.steps, 1):
+        # S(0) is the start; S(i) = entities that the predicate of step i reaches from S(i - 1) ...
         reached = spread(sets[-1], step.predicate, step.forward, graph)
         for clue in walk.clues:
+            # ... and that meet every clue about the masked entity i
             if clue.at == number:
                 reached &= meets(clue, graph)
         sets.append(reached)
