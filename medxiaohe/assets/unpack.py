@@ -1,5 +1,6 @@
-"""Take the listed files out of a wheel, and nothing else: no path outside the draft, no link, no surprise in
-size."""
+"""Extract the listed files of a wheel safely: no path outside the draft, no link, no more bytes than the spec
+allows.
+"""
 
 from __future__ import annotations
 

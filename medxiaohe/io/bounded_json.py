@@ -1,4 +1,4 @@
-"""Limits of JSON before it is parsed: a list or an object of two characters takes 56 to 232 bytes.
+"""Limit JSON before it is parsed: a list or an object of two characters takes 56 to 232 bytes of memory.
 
 CPython 3.11: `sys.getsizeof([])` is 56, that of an object with one key 184 and of its key about 50. So text
 of nothing but brackets takes 20 to 30 times its size, all of it before anything can be checked.

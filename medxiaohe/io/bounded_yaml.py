@@ -1,8 +1,8 @@
-"""YAML within limits: what a file of a few kilobytes may say is a few thousand values, not a billion.
+"""Parse YAML within limits: a file of a few kilobytes can stand for a billion values.
 
-Aliases share a value, and whoever walks it meets it once for each alias; merges (`<<`) copy; numbers of base
-60 (`1:2:3`) and very long ones take time that grows with the square of their length. All are counted before a
-value is made (YAML 1.1, sections 3.2.2 and 10.2; the type repository for `<<`, int and float).
+Aliases share a value, and a program that walks it meets it once for each alias; merges (`<<`) copy; numbers
+of base 60 (`1:2:3`) and very long ones take time that grows with the square of their length. All are counted
+before a value is made (YAML 1.1, sections 3.2.2 and 10.2; the type repository for `<<`, int and float).
 """
 
 from __future__ import annotations

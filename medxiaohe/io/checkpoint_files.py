@@ -1,4 +1,4 @@
-"""Files of a checkpoint are data: code, names of code and pickles are refused before they are opened."""
+"""Refuse checkpoints that hold code, names of code or pickles, before they are opened."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Published folders: written aside, hashed into MANIFEST.json and renamed, so that one is there whole or not
-at all."""
+"""Publish folders atomically: a draft is written, hashed into MANIFEST.json and renamed."""
 
 import os
 import shutil

@@ -1,4 +1,6 @@
-"""Annotations and provenance of Samples: JSON to nouns, and rows of version 0.1, which had both in `meta`."""
+"""Read annotations and provenance of Samples from JSON, and from rows of version 0.1, which had both in
+`meta`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace

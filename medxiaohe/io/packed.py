@@ -1,4 +1,4 @@
-"""Compressed files as streams that stop after RATIO times their own size, or FLOOR bytes if that is more."""
+"""Decompress files as streams that stop after RATIO times their own size, or FLOOR bytes if that is more."""
 
 from __future__ import annotations
 

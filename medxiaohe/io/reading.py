@@ -1,4 +1,4 @@
-"""Reading JSON, lines and rows: what is not what it should be is a DataError that names file and line."""
+"""Read JSON, lines and rows; bad input is a DataError that names file and line."""
 
 import json
 import math

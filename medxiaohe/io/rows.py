@@ -1,4 +1,4 @@
-"""Rows: nouns to JSON and back, and hashes of what they say."""
+"""Convert nouns (medxiaohe.types) to JSON rows and back, and hash them."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Durable files: a draft beside its place, fsync, rename, fsync of the folder.
+"""Write files durably and atomically: a draft in the same folder, fsync, rename, fsync of the folder.
 
 `CRASH_AT=n` in the environment kills the process (SIGKILL) just before the n-th durable step: tests enumerate
 n and compare what a resumed run leaves.
@@ -124,8 +124,9 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
 
 
 def _held(draft: Path) -> IO[bytes]:
-    """The draft, empty and locked: who else writes it waits until it is published or given up, and then
-    begins a new one."""
+    """Open the draft exclusively (flock) and truncate it. A second writer blocks until this one publishes
+    or aborts, then begins a new draft.
+    """
     while True:
         out = open(
             draft, "wb", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

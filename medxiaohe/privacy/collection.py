@@ -1,9 +1,9 @@
-"""A folder without its patients: DICOM, pictures, texts, tables and JSON, each cleaned or put on the
+"""De-identify a folder of DICOM, images, texts, tables and JSON: each file is cleaned or put on the
 quarantine list.
 
 The new folder has files.jsonl (one row for each file of the old one) and manifest.json. Neither has a name, a
 path or a value of the old folder: a file is its number in the sorted listing, and a keyed hash of its path. A
-second call goes on where a killed one stopped.
+second call resumes where a killed one stopped.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""DICOM files without the patient: a new file of what the keep-list names, then a search of its bytes for the
+"""De-identify DICOM files: write a new file of the attributes on a keep-list, then search its bytes for the
 old values.
 
 After PS3.15 Annex E, Basic Profile with Clean Pixel Data, Retain Longitudinal Temporal Information with
 Modified Dates and (sex, and age up to 90) part of Retain Patient Characteristics. What differs: it is a
-keep-list (`dicom_keep`), so private attributes, overlays, curves, graphics, codes, comments and what future
-editions add are dropped because nobody named them. Anything that is not a plain picture (reports, documents,
-waveforms, plans) is refused.
+keep-list (`dicom_keep`), so private attributes, overlays, curves, graphics, codes, comments and attributes of
+future editions are dropped because they are not on it. Anything that is not a plain image (reports,
+documents, waveforms, plans) is refused.
 """
 
 from __future__ import annotations

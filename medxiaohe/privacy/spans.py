@@ -1,4 +1,4 @@
-"""Places in a text."""
+"""Spans of identifiers in a text."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Free text without the people in it: offline, by a list of words that may stay.
+"""De-identify free text offline, by patterns and a list of words that may stay.
 
     from medxiaohe.privacy import text
     text.redact("Mr. Quxley (MRN 4711223) was seen on 3/4/2021").text      -> "Mr. [NAME-1] (MRN [ID-1]) was
     seen on [DATE-1]"
 
 Patterns find dates, ages over 89, telephone numbers, addresses and ids (`text_patterns`, `text_chinese`);
-every other word must be one that texts write small, a term of medicine or an abbreviation, else it is taken
-for a name (`text_names`). A new name is found because nobody knows it, not because somebody listed it.
-docs/privacy.md has what this finds and what it misses.
+every other word must be a word of general text in lower case, a term of medicine or an abbreviation, else it
+is taken for a name (`text_names`). So a name is found because it is in no list of words; no list of names is
+needed. docs/privacy.md has recall and precision.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Other people's finders beside ours: `text.Redactor(more=(text_adapters.presidio(),))` redacts what either
+"""Adapters of other de-identifiers: `text.Redactor(more=(text_adapters.presidio(),))` redacts what either
 finds.
 
 Neither package comes with medxiaohe, and both need models that are downloaded once: they add recall, they

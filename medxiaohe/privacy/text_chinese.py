@@ -1,5 +1,6 @@
-"""Identifiers in Chinese text: names after labels, beside titles and by what they are made of
-(`text_chinese_names`), the rest by shape."""
+"""Detect identifiers in Chinese text: names after labels, beside titles and by their characters
+(`text_chinese_names`), the rest by patterns.
+"""
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
 

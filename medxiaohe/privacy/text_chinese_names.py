@@ -1,10 +1,10 @@
-"""Chinese names by what they are made of: a run of characters is read as words and names, whichever is
-likelier.
+"""Detect Chinese names by segmentation: a run of characters is read as words and names, whichever is more
+probable.
 
-A word list says how often each word is said, and how often a character is a surname, or the first, second or
-only character of a given name; a name is a surname and one or two more. The likeliest way to read a run
-(Viterbi) is found with names made `NAMES_COUNT` more likely than the counts say: taking a word for a person
-costs a word, the other way round a person. `benchmarks/deid_words_chinese.py` makes the list.
+A list has the frequency of each word, and of each character as a surname, or as the first, second or only
+character of a given name; a name is a surname and one or two characters. The most probable segmentation
+(Viterbi) is found with ln P(name) raised by `NAMES_COUNT`: taking a word for a person costs a word, the
+reverse leaves a person in the text. `benchmarks/deid_words_chinese.py` makes the list.
 """
 
 from __future__ import annotations

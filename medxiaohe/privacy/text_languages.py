@@ -1,9 +1,9 @@
-"""Words of Spanish and German notes, which are no names although no English text has them.
+"""Recognise words of Spanish and German notes, which English lists do not have and which are no names.
 
-A text in one of these languages is told by its small words. In it a word written small is a word: both write
-names with a capital. A German noun has a capital too: it is told by its ending, by an article before it, or
-by what it is made of; a Spanish word at the beginning of a sentence by its ending. What stands behind a title
-or a label is left to `text_names`.
+The language of a text is detected by its small words. In both languages a word in lower case is no name.
+German nouns have a capital too: they are recognised by their endings, by an article before them, or by their
+parts; a Spanish word at the beginning of a sentence by its ending. A word after a title or a label is left to
+`text_names`.
 """
 
 # ruff: noqa: E501 - tables of words

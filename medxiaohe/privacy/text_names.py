@@ -1,9 +1,9 @@
-"""Names of people, hospitals and places: words that are no words.
+"""Detect names of people, hospitals and places: words that are in no list of words.
 
 unknown      in no list: taken for a name, whatever its case and language
 ambiguous    a word and a name (Brown, Grace): a name beside another name, after a title, or with a capital
-             among small words
-eponym       a name that a disease or sign has (Crohn, Babinski): stays beside the word that makes it one
+             among words in lower case
+eponym       the name of a disease or sign (Crohn, Babinski): stays beside the word that makes it one
 word         stays, except inside the name of a hospital or a place
 """
 

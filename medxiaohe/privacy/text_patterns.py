@@ -1,5 +1,6 @@
-"""Identifiers that have a shape: dates, ages over 89, telephone numbers, addresses on the web and on a
-street, numbers of files."""
+"""Detect identifiers by patterns: dates, ages over 89, telephone numbers, web and street addresses, record
+numbers.
+"""
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
 

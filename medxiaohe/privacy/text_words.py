@@ -1,5 +1,4 @@
-"""Words of a text and what they are: known words, words that are names too, abbreviations, eponyms, and all
-others."""
+"""Classify the words of a text: words, words that are names too, abbreviations, eponyms, and unknown ones."""
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
 

@@ -1,10 +1,10 @@
-"""Records about rows that hold for every subset of the rows, handed from stage to stage.
+"""Carry records about rows from stage to stage: those that hold for every subset of the rows.
 
 contamination.json (data.curate) says with which test items rows were compared, mixture.json (data.mixture)
 repeats it for training, coverage.json counts the rows that mention each entity. A stage that writes rows and
-none of these records gets them here, once it has returned: training would otherwise refuse the rows. Rows are
-known by their ids, so a stage that adds rows of its own gets no record of contamination: new rows must be
-compared anew.
+no such records gets them here, once it has returned: training would otherwise refuse the rows. Rows are
+identified by their ids, so a stage that adds rows of its own gets no record of contamination: new rows must
+be compared anew.
 """
 
 from __future__ import annotations

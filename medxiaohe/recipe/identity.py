@@ -1,4 +1,4 @@
-"""What the result of a stage depends on, and how two such records differ.
+"""Identify what the result of a stage depends on, and compare two such records.
 
 A finished stage is refused when its settings, the bytes of its inputs or its code have changed. Its code is
 the module of the stage, every module of medxiaohe it imports (`io.code`), the plug-ins its settings name

@@ -1,7 +1,7 @@
-"""One recipe run by several processes (torchrun, accelerate launch): what each of them does.
+"""Run one recipe by several processes (torchrun, accelerate launch).
 
-The process of rank 0 does everything; the others join it in stages whose function says `together = True`,
-which are the training stages, and wait through the rest.
+The process of rank 0 does everything; the others join it in stages whose function has `together = True`,
+which are the training stages, and wait during all others.
 """
 
 from __future__ import annotations

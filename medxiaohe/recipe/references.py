@@ -1,7 +1,7 @@
-"""References of a recipe, `${name}` and `${env:NAME}`, replaced within a limit.
+"""Replace the references of a recipe, `${name}` and `${env:NAME}`, within a limit.
 
-Parameters may name earlier ones, so ten lines can stand for 10^9 copies of a text or of a list; what one
-recipe has after replacing is limited, and counted before it is made.
+Parameters may refer to earlier ones, so ten lines can expand to 10^9 copies of a text or of a list; the size
+of a recipe after replacing is limited, and counted before it is made.
 """
 
 from __future__ import annotations

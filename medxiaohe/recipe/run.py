@@ -1,10 +1,11 @@
-"""Run a recipe: skip what is done, refuse what has drifted, publish each stage whole.
+"""Run a recipe: skip finished stages, refuse those whose settings, inputs or code have changed, publish each
+stage atomically.
 
     out/<stage>/<version>/            what the stage wrote, with MANIFEST.json (sha256 of every file)
     out/<stage>/<version>/stage.json  settings, inputs, code, summary: written last, so it means done
     out/log.jsonl                     when each stage ran and how long it took
 
-Nothing but log.jsonl holds times, so two runs of a deterministic recipe leave identical bytes.
+Only log.jsonl has times, so two runs of a deterministic recipe leave identical bytes.
 """
 
 from __future__ import annotations

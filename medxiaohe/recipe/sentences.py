@@ -1,6 +1,6 @@
-"""One sentence for each setting, read from the code that defines it: for `medxiaohe show` and docs/reference.
+"""Read one sentence for each setting from the code that defines it, for `medxiaohe show` and docs/reference.
 
-A sentence stands where the setting is defined, as a comment behind it or above it:
+The sentence is where the setting is defined, as a comment behind it or above it:
 
     near_text: float = 0.8  # Jaccard index of word 5-grams from which two texts are one; 0: exact copies only
 

@@ -1,6 +1,6 @@
-"""Typed settings: a mapping from YAML becomes a frozen dataclass, or a sentence that says what is wrong.
+"""Build typed settings: a mapping from YAML becomes a frozen dataclass, or an error of one sentence.
 
-Settings are dataclasses that live beside the stage that reads them. A field of type `InputPath` names
+Settings are dataclasses in the module of the stage that reads them. A field of type `InputPath` names
 a file or folder the stage reads: it must exist before the run starts and its bytes are part of the
 stage's fingerprint, unless it names a package asset (`asset:NAME`) or a hub data set (`hub:ORG/NAME`).
 """

@@ -1,4 +1,4 @@
-"""Recipes and examples that come with the package: in the repository, and inside an installed wheel."""
+"""Find recipes and examples that come with the package: in the repository, or inside an installed wheel."""
 
 from __future__ import annotations
 

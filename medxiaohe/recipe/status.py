@@ -1,4 +1,4 @@
-"""Read from a run folder what is finished, and what runs now."""
+"""Read the state of a run folder: which stages are finished, and which runs now."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The work of data.mixture over shards: what there is (scan), in which order it would be drawn (rank), the
-rows drawn (gather).
+"""Sample the rows of a mixture over shards: count them (scan), order them by sampling key (rank), and copy
+the drawn ones (gather).
 
-A row's weight is the mean over its entities of count ** -(1 - 1/T). Rows sorted by log(u)/weight, u from a
-hash of seed and id, are a weighted sample without replacement as far as one reads (Efraimidis & Spirakis
-2006), so the shards' sorted rows are merged and read until every cell has what it should: memory does not
-grow with the corpus.
+A row's weight is the mean over its entities of count ** (1/T - 1). Rows in ascending order of -log(u) /
+weight, u from a hash of seed and id, are a weighted sample without replacement for every prefix (Efraimidis &
+Spirakis 2006). So the sorted shards are merged and read until every cell has its quota: memory does not grow
+with the corpus.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TEXT, IMAGE = "text", "image"  # modality of a row without images; of one whose 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A row that was drawn: its number and its place (byte) in samples.jsonl."""
+    """A row that was drawn: its number in the corpus and its byte offset in samples.jsonl."""
 
     id: str
     number: int
@@ -41,7 +41,7 @@ class Drawn:
 
 @dataclass
 class Seen:
-    """What all shards of a corpus hold together."""
+    """Counts over all shards of a corpus."""
 
     rows: int = 0
     held_out: int = 0  # rows of a validation or test split, which no mixture has

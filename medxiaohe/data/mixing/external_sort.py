@@ -1,5 +1,6 @@
-"""Rows in the order of their first values, from more of them than memory holds: sorted parts on disk, merged
-as they are read."""
+"""External merge sort: sort more rows than memory holds, by sorted runs on disk that are merged as they
+are read.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""How many rows of each source and modality a mixture has: trust before quantity (MedXIAOHE), shares that are
-named, whole numbers.
+"""Compute how many rows of each source and modality a mixture has: trust before quantity (MedXIAOHE),
+requested shares, whole numbers.
 
-A cell is (source, modality). Without named shares a cell's part is trust x (rows of its source) ** quantity,
-divided among the source's modalities as they are. Named shares of sources and of modalities are met together
-by raking (Deming & Stephan 1940).
+A cell is (source, modality). Without requested shares the share of a source is proportional to trust x (its
+rows) ** quantity, divided among its modalities in the proportion of their rows. Requested shares of sources
+and of modalities are met together by raking (Deming & Stephan 1940).
 """
 
 from __future__ import annotations
@@ -91,8 +91,9 @@ def _of_modality(cell: Cell) -> str:
 
 
 def _classes(named: Mapping[str, float], available: Mapping[str, int]) -> dict[str, float]:
-    """Share of each named one that is there, and of "" the rest; all are scaled up when nothing takes the
-    rest."""
+    """Return the requested share of each class that has rows, and of "" the rest; they are scaled to 1
+    where no row is in the rest.
+    """
     result = {name: share for name, share in named.items() if name in available}
     if set(available) <= set(result):
         total = sum(result.values())

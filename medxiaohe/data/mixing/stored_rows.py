@@ -1,5 +1,4 @@
-"""The samples of a stage's folder, streamed with the byte offset of each, so that a chosen few can be read
-again."""
+"""Stream the samples of a stage's folder with their byte offsets, so that selected ones can be read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame of a stage over shards: what its unfinished work depends on, its jobs, and what it hands on.
+"""Run a stage over shards: the identity of its unfinished work, its jobs, and the records it hands on.
 
     stage = begin(__name__, settings, out, inputs=[corpus / "samples.jsonl", tree])
     pieces = stage.split([corpus / "samples.jsonl"])
@@ -7,7 +7,7 @@
     stage.carry(corpus)                                   contamination.json and coverage.json
     return {..., "account": stage.settle(read=n, written=n, dropped={})}
 
-A run that was killed goes on after its last finished shard while settings, inputs and code are the same.
+A run that was killed resumes after its last finished shard while settings, inputs and code are the same.
 """
 
 from __future__ import annotations

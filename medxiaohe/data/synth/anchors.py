@@ -1,11 +1,11 @@
-"""What an item says twice: the text that is to be checked, and what else in the row says what it is about.
+"""Divide a row into the text to check and its anchors: other text of the row that says what it is about.
 
-    an instruction   its answer is checked, against the question
-    a document       its body is checked, against its title
-    both             against what the reader put beside it: tags, labels, keywords, modality, view, side
+    an instruction   its answer is checked against the question
+    a document       its body is checked against its title
+    both             against what the reader added: tags, labels, keywords, modality, view, side
 
-A picture is a third witness (similarity.py). What is said once cannot be checked by rules, and is not guessed
-at.
+An image is a further anchor (similarity.py). A row without an anchor cannot be checked by rules: it is
+unchecked, and not guessed at.
 """
 
 from __future__ import annotations

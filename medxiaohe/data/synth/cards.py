@@ -1,9 +1,8 @@
-"""Texts of the tree's facts: a card of an entity, and a caption or passage enriched by facts about what it
-names (arXiv 2604.25296).
+"""Write texts from the tree's facts: a card of an entity, and a caption or passage enriched by facts about
+the entities that it names (arXiv 2604.25296).
 
-Every sentence that is added is one fact with who says it, so that it can be looked up. Facts speak of the
-entity in general: none says that a picture shows more than its caption does. A name with several meanings
-gets no facts.
+Every added sentence is one fact with its source, so that it can be looked up. Facts are about the entity in
+general: none says that an image shows more than its caption does. An ambiguous name gets no facts.
 """
 
 from __future__ import annotations

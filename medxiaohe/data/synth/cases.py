@@ -1,5 +1,4 @@
-"""A row as the checks of a thought see it: question, names of the answer, and the evidence that statements
-may rest on."""
+"""Make a case of a row for the checks of its chain of thought: question, names of the answer, evidence."""
 
 from __future__ import annotations
 

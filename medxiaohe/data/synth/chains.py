@@ -1,9 +1,9 @@
-"""Thoughts in four segments: Understanding, Visual observation or Knowledge recall, Reasoning, Conclusion
-(MedXIAOHE).
+"""Chains of thought of four segments: Understanding, Visual observation or Knowledge recall, Reasoning,
+Conclusion (MedXIAOHE).
 
-Of a question made from the tree the chain is written from the facts that decide it, without a model; of any
-other question a teacher writes it, backwards, from question and answer. `parse` is strict: four segments in
-this order, none empty, nothing around them.
+For a question made from the tree the chain is written without a model, from the facts that decide it; for any
+other question a teacher writes it. `parse` is strict: four segments in this order, none empty, nothing around
+them.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""What is wrong with a chain of thought: peeking at the answer, broken logic, unfaithfulness (the gate
-of MedXIAOHE).
+"""Check a chain of thought for peeking at the answer, broken logic and unfaithfulness (the reasoning check of
+MedXIAOHE).
 
-    peeks        the answer is there before it is reasoned for, or is argued from
-    illogical    segments that do not belong together, a contradiction, a conclusion that is not where the
-                 reasoning ends
-    unfaithful   a statement that the evidence denies or does not have: the question, the facts, the text that
-                 the row was made of
+    peeks        the answer appears, or is argued from, before it is derived
+    illogical    segments that do not belong together, a contradiction, a conclusion other than that of the
+                 reasoning
+    unfaithful   a statement that the evidence denies or does not have: the question, the facts, the source
+                 text of the row
 
-Each returns what is wrong, or "". The checks read words, the names of a tree, and steps where a path is
-stored; a judge of claims may be asked beside them. They see the gold, as no prompt does.
+Each returns what is wrong, or "". The checks use words, the names of a tree, and the steps of a stored path;
+a judge of claims may be asked as well. They see the gold, which no prompt has.
 """
 
 from __future__ import annotations

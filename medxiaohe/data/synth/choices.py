@@ -1,12 +1,12 @@
-"""Multiple choice from the tree: the wrong options are siblings of the right one (arXiv 2604.25296).
+"""Make multiple-choice questions from the tree, with siblings of the answer as distractors (arXiv
+2604.25296).
 
-    meaning   which of these is meant by a definition, in which no name of the answer is left
-    facts     which of these has some facts that no sibling has all of
-    group     to which of these broader groups does something belong
+    meaning   which option does a definition describe, in which the answer's names are masked
+    facts     which option has all of some facts that no distractor has all of
+    group     to which of these broader groups does an entity belong
 
-A wrong option is never a synonym, an ancestor or a descendant of the answer, and no option that the question
-would be true of. The question never shows the answer: not a name of it, and no word of it that the other
-options have not.
+A distractor is never a synonym, an ancestor or a descendant of the answer, and the question is not true of
+it. The question never contains a name of the answer, nor a word of it that the other options lack.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_SIBLINGS = 200  # looked at, by lot
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A question with its answer and three siblings of it, as ids; `facts` are what decides it."""
+    """A question with its answer and three distractors, as ids; `facts` are the facts that decide it."""
 
     kind: str
     about: str

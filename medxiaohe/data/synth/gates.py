@@ -1,13 +1,14 @@
-"""Chains of thought of teacher models, and the two checks they must pass (MedXIAOHE).
+"""Generate chains of thought with teacher models; keep those that pass the answer check and the reasoning
+check (MedXIAOHE).
 
-    backwards   the teacher is told question, answer and evidence, and writes the four segments that lead
-                there (reverse structured)
-    forwards    the teacher is told the prompt, which has no gold by type, and writes the segments and its
-                answer
+    backwards   the teacher gets question, answer and evidence, and writes the four segments that lead there
+                (reverse structured)
+    forwards    the teacher gets the prompt, whose type has no gold, and writes the segments and its answer
 
-Outcome gate: the answer, read by the strict parsers, is the gold. Thinking gate: no peeking, no broken logic,
-nothing unfaithful; a judge of claims beside the rules where there is one. Both must open; a reply that cannot
-be read passes neither. What is seen at a glance gets one short sentence instead of four segments.
+Answer check (outcome): the strict parsers read the answer as the gold. Reasoning check (thinking): no
+peeking, no broken logic, nothing unfaithful, by rules and by a judge of claims where there is one. A draft
+must pass both; a reply that cannot be parsed passes neither. Perception questions get one short sentence
+instead of four segments.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The facts of a tree as edges between entities: what is a kind of what, and the relations of its
-vocabularies.
+"""A graph of the facts of a tree: `is a` edges and the relations of its vocabularies.
 
-Only what somebody says is an edge: nothing is inferred, nothing is inherited. A relation whose number is 0 (a
-sign that no patient had) is no fact. `is a` leads from an entity to its parents.
+Only stated facts are edges: nothing is inferred or inherited. A relation whose value is 0 (a sign that no
+patient had) is no fact. `is a` leads from an entity to its parents.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows in groups of like content, and those that stand in the middle of each: k-means of faiss."""
+"""Cluster rows by content with k-means (faiss), and select the rows nearest to the centres."""
 
 from __future__ import annotations
 

@@ -1,17 +1,16 @@
-"""The cheap stage of alignment: does a text contradict what else its row says? Rules over names, sides and
-the tree (arXiv 2604.25296).
+"""Detect rows whose text contradicts the rest of the row by rules over names, sides and the tree: the cheap
+step of alignment (arXiv 2604.25296).
 
     empty       no text, or next to none
-    side        a finding is on the left in one and on the right in the other
-    sibling     the text names a sibling of something that is asked about, which nobody asked about, and that
-                thing itself nowhere
-    unrelated   both name something, and nothing that one names is near what the other does; not a telling
-                word in common
+    side        a finding is on the left in the anchors and on the right in the text, or the other way round
+    sibling     the text names a sibling of an entity of the anchors that the anchors do not name, and that
+                entity itself not
+    unrelated   both name entities, and none of the anchors is near one of the text; no telling word in common
 
-They read no meaning. Whatever has nothing to compare is unchecked, which is not the same as aligned.
+The rules do not read meaning. A row with nothing to compare is unchecked, which is not the same as aligned.
 `unrelated` is weak: an answer need not repeat its question. Where texts are compared by similarity too, that
 decides (data.align). A rule for findings that one denies and the other has was tried and left out: hardly one
-in two of what it flagged was wrong (docs/results/synthesis.md).
+in two of the rows that it flagged was wrong (docs/results/synthesis.md).
 """
 
 from __future__ import annotations
@@ -83,8 +82,9 @@ class Rules:
         return [id for id in ids if id in tree and tree.entities[id].kind in KINDS]
 
     def _sibling(self, anchor_ids: list[str], text_ids: list[str], text: str) -> str:
-        """Something asked about is named nowhere, by no word of its name, and a sibling of it that nobody
-        asked about is."""
+        """An entity of the anchors that the text does not name, by no word of its name, while it names a
+        sibling of it that the anchors do not name.
+        """
         tree, low = self.graph.tree, text.lower()
         for anchor_id in anchor_ids:
             entity = tree.entities[anchor_id]
@@ -105,12 +105,12 @@ class Rules:
         return ""
 
     def _opens_with_sibling(self, anchor_ids: list[str], text: str) -> str:
-        """The same of the first sentence, which says what a text is about."""
+        """The same for the first sentence, which says what a text is about."""
         first = next(iter(sentences(text)), "")
         return self._sibling(anchor_ids, self._entities(first), first) if len(first) < len(text) else ""
 
     def _covers(self, entity: str, ids: Iterable[str]) -> bool:
-        """Whether something that is named is the entity, or above or below it."""
+        """Whether one of `ids` is the entity, or above or below it."""
         tree = self.graph.tree
         above = {id for id in tree.ancestors(entity) if tree.layer(id) >= LOWEST}
         return any(id == entity or id in above or entity in tree.ancestors(id) for id in ids)
@@ -133,8 +133,7 @@ class Rules:
 
 
 def _other_side(anchor_findings: list[Finding], text_findings: list[Finding]) -> str:
-    """The same finding, and every time on the other side; organs and places with sides count as findings
-    do."""
+    """The same finding, every time on the other side; organs and places with sides count as findings."""
     for finding in anchor_findings:
         same = [
             candidate

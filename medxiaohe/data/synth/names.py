@@ -1,4 +1,6 @@
-"""Is a name to be seen in a text? What a question must not give away, and what a caption must name."""
+"""Search texts for names of entities: a question must not contain those of its answer, a caption must
+contain those of its finding.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Questions over more than five facts of the tree with the entities in between masked (MedXIAOHE; arXiv
-2604.25296).
+"""Make multi-hop questions over more than five facts of the tree, with the entities in between masked
+(MedXIAOHE; arXiv 2604.25296).
 
-The way is drawn by lot from a thin entity, rather over facts that few others share; then clues are added,
-each the fact of a masked entity that leaves fewest others, until one answer is left. The paper says that
-intermediate attributes are masked; we mask every entity after the start and say of what kind each is, so that
-a question is answered only by going the whole way.
+The path is drawn at random from a thin entity, with a preference for facts that few others share. Then clues
+are added, each the fact of a masked entity that leaves fewest candidates, until one answer is left. The paper
+masks intermediate attributes; we mask every entity after the start and give its kind, so that a question can
+be answered only by following the whole path.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Mismatches made on purpose, to measure what alignment finds: the text is changed, the row's
-other witness is not.
+"""Plant mismatches to measure the recall of alignment: the text is changed, the anchors are not.
 
     sibling     every mention of one entity becomes a sibling of it in the tree
     side        left becomes right and right becomes left
     unrelated   the text is that of another study
 
-What cannot be planted in an item (no side in it, no entity with a sibling) is None, not a pass.
+Where a mismatch cannot be planted in an item (it names no side, or no entity with a sibling), the result is
+None and does not count as a pass.
 """
 
 from __future__ import annotations

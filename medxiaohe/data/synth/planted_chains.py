@@ -1,4 +1,4 @@
-"""Thoughts that were broken on purpose, to measure what the checks find (MedXIAOHE): peeks, broken logic,
+"""Plant faults in chains of thought to measure the recall of the checks (MedXIAOHE): peeks, broken logic,
 unfaithful statements.
 
 Every function has the same arguments: a sound chain, its case, the chain of another row, and a random

@@ -1,6 +1,7 @@
-"""What a teacher makes of a row for data.reconstruct: four parts of the case, then a question with options.
+"""Request and parse a teacher's reconstruction of a case for data.reconstruct: four parts of the case, then a
+question with options.
 
-The form is lines with headings, in this order, none empty, nothing around them:
+The reply must be lines with headings, in this order, none empty, nothing around them:
 
     Background: / Observation: / Analysis: / Conclusion: / Question: / A. / B. / (C. / D.) / Answer: B
 """
@@ -48,7 +49,7 @@ The case:
 
 @dataclass(frozen=True, slots=True)
 class Reconstructed:
-    """A case taken apart, and the question about it; `answer` is the place of the right option."""
+    """The parts of a case and a question about it; `answer` is the index of the right option, from 0."""
 
     background: str
     observation: str

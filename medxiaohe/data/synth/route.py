@@ -1,9 +1,9 @@
-"""How long a thought an item gets: none, short or long (S1 calls it personalised visual CoT).
+"""Choose the length of an item's chain of thought: none, short or long (S1 calls it personalised visual CoT).
 
-What is seen at a glance (is it there, which side, which organ, plane, modality, colour, how many) gets a
-short chain or none, because a wordy one draws attention off the picture; what takes several facts gets a long
-one. The paper states the routing and no rule. Ours reads the question alone: never the gold, so that training
-and use are routed alike.
+Perception questions (presence, side, organ, plane, modality, colour, count) get a short chain or none,
+because a long one draws attention away from the image; questions that take several facts get a long one. The
+paper states the routing and no rule. Ours reads the question alone, never the gold, so that training and
+inference are routed alike.
 """
 
 from __future__ import annotations

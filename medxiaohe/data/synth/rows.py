@@ -1,5 +1,6 @@
-"""What was made as Samples: the gold is the last message and the target; the facts it was made of are in
-`provenance`, which no prompt has."""
+"""Make Samples of synthesised texts and questions: the gold is the last message and the target; the facts
+are in `provenance`, which no prompt has.
+"""
 
 from __future__ import annotations
 

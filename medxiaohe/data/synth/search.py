@@ -1,16 +1,15 @@
-"""Raw items anchored to a node of the tree: `retrieve(node, k)` with the evidence of each match (arXiv
-2604.25296).
+"""Retrieve raw items about a node of the tree, with the evidence of each match (arXiv 2604.25296).
 
-BM25 over the pool is asked for the names of the node, and again with the names of its nearest ancestors,
-which tell a rare node's texts from others with the same words. A found item is kept when it is about the node
-by one of these, in this order:
+BM25 over the pool is queried with the names of the node, and again with the names of its nearest ancestors,
+which separate a rare node's texts from others with the same words. An item counts as about the node by one of
+these, in this order:
 
-    linked    the pool's own linking says that it mentions the node
-    below     it mentions something that the node is divided into
-    named     a name of the node stands in it
-    words     all words that tell the node's name from others stand in it, and an ancestor is named
+    linked    the pool's own linking has a mention of the node
+    below     it mentions a descendant of the node
+    named     it contains a name of the node
+    words     it contains all telling words of the node's name, and an ancestor is named
 
-What only shares some words is left out: a wrong item is worse than none.
+An item that only shares some words is left out: a wrong item is worse than none.
 """
 
 from __future__ import annotations

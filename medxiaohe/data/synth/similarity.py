@@ -1,14 +1,14 @@
-"""How well a text stands beside its row's other witness, against texts of other rows: similarity as a rank,
-not as a number.
+"""Compare texts with the anchor or image of their row by the rank of their similarity among texts of other
+rows.
 
-The standing of a pair is the share of other rows' texts that are less like its anchor than its own text is:
-near 1 where they belong together, anything where they do not. A rank needs no scale, and has the same meaning
-for every encoder.
+The standing of a pair is the share of other rows' texts that are less similar to its anchor than its own text
+is: near 1 where they belong together, uniform where they do not. A rank needs no scale, and has the same
+meaning for every encoder.
 
-Of pictures no encoder in a package file speaks the language of texts. So a ridge regression from picture
-features to text vectors is fitted on the corpus's own pairs, in FOLDS parts by study: what is predicted for a
-picture was learnt from other studies. A corpus with wrong pairs in it still teaches what most pairs have in
-common.
+For images, no encoder among the package assets shares a space with texts. So a ridge regression from image
+features to text vectors is fitted on the corpus's own pairs, cross-fitted in FOLDS folds by study: what is
+predicted for an image was learnt from other studies. A corpus that contains wrong pairs still teaches what
+most pairs have in common.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A teacher: a model that writes or judges rows, from the settings of a recipe.
+"""Teacher models: clients of models that write or judge rows, from the settings of a recipe.
 
-It is a `models.asking.Client` whose journal lies in the stage's unfinished work: a run that was killed goes
-on to the same rows, and pays for no reply twice.
+A teacher is a `models.asking.Client` whose journal is in the stage's unfinished work: a run that was killed
+resumes to the same rows, and pays for no reply twice.
 """
 
 from __future__ import annotations

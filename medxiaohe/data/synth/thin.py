@@ -1,9 +1,8 @@
-"""Which entities a corpus hardly shows: the nodes that data is looked for and written for (MedXIAOHE).
+"""Select entities with few samples in a corpus: the nodes that data is retrieved and written for (MedXIAOHE).
 
-An entity is thin when at most `at_most` samples of the corpus mention it and the tree has something to say of
-it (two facts, or one and a definition). What is asked for first lies where the corpus already is: its parents
-or siblings are mentioned, it alone is not. Of one parent at most `per_parent` are taken, so that no big
-family takes all the room.
+An entity is thin when at most `at_most` samples of the corpus mention it and the tree has at least two facts
+about it, or one and a definition. First come entities whose parents or siblings the corpus mentions. At most
+`per_parent` children of one parent are taken, so that no large family crowds out the others.
 """
 
 from __future__ import annotations

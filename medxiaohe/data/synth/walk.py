@@ -1,10 +1,9 @@
-"""A path of facts, kept step by step, and the verifier that walks it again (MedXIAOHE).
+"""Multi-hop paths of facts and their verifier, which follows each path again on the tree (MedXIAOHE).
 
-A path starts at an entity that is named and goes over more than five facts, forwards or backwards, to the one
-that is asked for; everything after the start is masked. Clues are further facts of masked entities, to
-entities that are named. What can be meant is found by going the way of the question: from the start over
-every fact of the same kind to all that meets the clues. A question stands only where one entity is left at
-the end.
+A path starts at a named entity and follows more than five facts, forwards or backwards, to the answer; every
+entity after the start is masked. Clues are further facts of masked entities, about named entities. The
+candidates for a masked entity are found by following the question: from the start over every fact of the same
+predicate to all entities that meet the clues. A question is valid only if one entity is left at the end.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""How the facts of a tree are said in English, for people and models: one sentence a fact, the same words
-every time."""
+"""Verbalise the facts of a tree in English: one sentence a fact, the same words every time."""
 
 from __future__ import annotations
 
