@@ -1,5 +1,6 @@
-"""The pixels of a DICOM file: which classes are risky, what is blanked, and bytes around the pixels that
-could hold text."""
+"""De-identify the pixels of a DICOM file: risky classes, boxes to blank, and bytes around the pixels that
+could hold text.
+"""
 
 from __future__ import annotations
 
@@ -117,8 +118,9 @@ def cleaned(old: Dataset, syntax: UID, policy: Policy) -> tuple[bytes, Any, bool
 
 
 def _outside(old: Dataset) -> tuple[Box, ...]:
-    """Boxes around the regions a scanner declares (Sequence of Ultrasound Regions): everything but the
-    picture."""
+    """Boxes around the regions that a scanner declares (Sequence of Ultrasound Regions): all pixels
+    outside of them.
+    """
     rows, columns = int(old.get("Rows", 0)), int(old.get("Columns", 0))
     regions = [
         [
@@ -180,8 +182,9 @@ def _even(data: bytes) -> bytes:
 
 
 def _plain(old: Dataset, syntax: UID) -> bytes:
-    """Uncompressed pixels without what may stand behind them, or in bits that are not theirs (old
-    overlays)."""
+    """Uncompressed pixels, without bytes behind them and with bits above BitsStored cleared (retired
+    overlays).
+    """
     import numpy as np
 
     frames, rows, columns, samples, bits = (int(old.get(name, 1) or 1) for name in WHOLE)

@@ -1,8 +1,8 @@
-"""The re-scan: what the original file said must not stand anywhere in the bytes of the new one.
+"""Search the bytes of a de-identified file for every text of the original (re-scan).
 
 Every text of the original (each attribute of every sequence, private ones, the preamble, the file meta
-information, texts inside binary values) is looked for as UTF-8, Latin-1, UTF-16 and GB18030, whatever its
-case, names also by their parts.
+information, texts inside binary values) is searched for as UTF-8, Latin-1, UTF-16 and GB18030, in any case,
+names also by their parts.
 """
 
 from __future__ import annotations

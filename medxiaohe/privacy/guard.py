@@ -1,23 +1,22 @@
-"""The guard in front of every remote call: what is asked of a model stays on this machine unless the user
-says otherwise.
+"""Guard every remote call: what is asked of a model stays on this machine unless the user allows otherwise.
 
     local_only   the default: only servers on this machine (127.0.0.0/8, ::1, or localhost when it resolves to
-                 those), and those the user has let in
+                 those), and those the user has allowed
     deid         other machines too, but only content that has passed de-identification (`outgoing`)
     off          any server; in YAML write "off" in quotes, because a bare off means false
 
-A recipe cannot open the guard by itself. The command line lets in the hosts of --allow-host NAME and no
-others, whatever the mode says; it hands them to its processes in MEDXIAOHE_HOSTS:
+A recipe cannot open the guard by itself. The command line allows the hosts of --allow-host NAME and no
+others, whatever the mode; it passes them to its processes in MEDXIAOHE_HOSTS:
 
     MEDXIAOHE_HOSTS not set      a Python program runs, and the mode alone decides
-    MEDXIAOHE_HOSTS=a.b,c:8000   only these hosts, of a mode `deid` only with de-identified content
+    MEDXIAOHE_HOSTS=a.b,c:8000   only these hosts, in mode `deid` only with de-identified content
 
-An address is parsed here, once, and the caller connects to the Destination that comes back, never to the text
-it came from: two parsers that disagree about a host are how such guards are passed. Anything odd is refused
-in every mode.
+An address is parsed here, once, and the caller connects to the Destination that is returned, never to the
+original text: such guards are bypassed where two parsers disagree about a host. An odd address is refused in
+every mode.
 
-A download (a hub id, a package file) is not a remote call in this sense: only a public name goes out.
-`egress` stands in front of those.
+A download (a hub id, a package file) is not a remote call in this sense: only a public name is sent. `egress`
+checks those.
 """
 
 from __future__ import annotations

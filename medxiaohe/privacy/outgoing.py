@@ -1,10 +1,9 @@
-"""What may be sent to another machine in the mode `deid`: a conversation whose texts are redacted and whose
-pictures have no text.
+"""De-identify conversations for other machines in the mode `deid`: texts are redacted, pictures must have no
+text.
 
 texts, arguments and results of tools     redacted, with one numbering for the whole conversation
-pictures                                  read by the OCR, and refused when it is not installed or finds text;
-                                          the request
-                                          has their pixels only
+pictures                                  read by OCR, and refused when it finds text or is not installed; the
+                                          request has their pixels only
 """
 
 from __future__ import annotations

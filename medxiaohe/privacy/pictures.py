@@ -1,9 +1,8 @@
-"""PNG, JPEG and other pictures without what stands beside the pixels: EXIF, XMP, IPTC, comments, thumbnails,
-profiles.
+"""Remove metadata from PNG, JPEG and other pictures: EXIF, XMP, IPTC, comments, thumbnails, profiles.
 
-Keep-lists again: of a PNG the chunks, of a JPEG the segments that a decoder needs; pixels are not encoded
-anew, so they are the same to the bit. Other formats are decoded and written as PNG. The orientation of an
-EXIF block stays, because without it the picture would be shown turned.
+By keep-lists: of a PNG the chunks, of a JPEG the segments that a decoder needs; pixels are not encoded anew,
+so they are identical. Other formats are decoded and written as PNG. The orientation of an EXIF block stays,
+because the picture would be shown rotated without it.
 """
 
 from __future__ import annotations

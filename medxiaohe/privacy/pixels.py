@@ -1,12 +1,12 @@
-"""Text burned into pixels: nothing is published unless something says that there is none.
+"""Detect text burned into pixels: nothing is published unless something shows that there is none.
 
-    "ocr"    the default: the pixels are read by an OCR (extra ocr), and text in them is a reason to refuse
+    "ocr"    the default: the pixels are read by OCR (extra ocr), and text in them is a reason to refuse
     "trust"  the user states that no pixels of this collection have text; risky classes of DICOM are refused
              all the same
 
 Risky pictures (ultrasound, secondary captures, screenshots, photographs of documents) must also be blanked:
-outside of the regions that the scanner declares, or in boxes that the user gives. OCR is the second net, not
-the first: docs/privacy.md has how much it finds.
+outside of the regions that the scanner declares, or in boxes that the user gives. OCR is the second check,
+not the first: docs/privacy.md has its recall.
 """
 
 from __future__ import annotations

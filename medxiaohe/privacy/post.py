@@ -1,8 +1,8 @@
-"""One HTTP request to where the guard allows: no proxy of the environment, no redirect, no second look-up of
-the address, and one deadline for all of it.
+"""Send one HTTP request to an allowed destination: no proxy of the environment, no redirect, no second
+resolution of the address, and one deadline for all of it.
 
-A socket timeout alone starts anew at each byte, so a server that sends one byte at a time is never given up.
-Here each read and each write gets what is left of the whole time: connecting, TLS, headers and body together.
+A socket timeout alone restarts at each byte, so a server that sends one byte at a time never times out. Here
+each read and each write gets the remainder of the whole time: connecting, TLS, headers and body together.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The key of a de-identified collection: pseudonyms, UIDs and date shifts are keyed hashes of the originals.
 
-Whoever has the key can compute the pseudonym of an identifier they know; nobody can go back from a pseudonym.
-No table from one to the other is ever written. The same key gives the same pseudonyms in every run, so a
-patient stays one patient.
+With the key, the pseudonym of a known identifier can be computed; no identifier can be computed from a
+pseudonym. No table from one to the other is ever written. The same key gives the same pseudonyms in every
+run, so a patient stays one patient.
 """
 
 from __future__ import annotations

@@ -326,7 +326,9 @@ def is_named_sign(tokens: list[Token], i: int, text: str) -> bool:
 
 
 def _of_chain(neighbour: Token, token: Token, text: str, *, after: bool = False) -> bool:
-    """Whether a word beside another belongs to one eponym: a capital, or a particle of names."""
+    """Whether a word beside another is a part of the same eponym: a capitalised word, or a particle of
+    names.
+    """
     between = gap(token, neighbour, text) if after else gap(neighbour, token, text)
     if between not in ("-", "–", " ") or neighbour.low in TITLES or neighbour.low in CREDENTIALS:
         return False
