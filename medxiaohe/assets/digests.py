@@ -47,7 +47,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _kept(files: list[Path], digest: Callable[[], str]) -> str:
-    """The digest of these files, from the cache where none of them was written since."""
+    """Return the digest of these files from the cache, or compute it if one of them was written since."""
     stats = [(file, file.stat()) for file in files]
     key = io.fingerprint(
         [

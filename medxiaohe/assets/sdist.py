@@ -58,7 +58,7 @@ class Sdist:
     """A .tar.gz, read without extracting it.
 
     Raises:
-        tarfile.TarError: it is none.
+        tarfile.TarError: the file is not one.
     """
 
     def __init__(self, file: IO[bytes]):

@@ -45,7 +45,7 @@ class Info(Protocol):
 
 
 class Archive(Protocol):
-    """What zipfile.ZipFile and sdist.Sdist have in common."""
+    """The common interface of zipfile.ZipFile and sdist.Sdist."""
 
     def infolist(self) -> Any:
         """List the members of the archive.
@@ -118,19 +118,21 @@ def _refuse_unsafe(spec: AssetSpec, info: Info) -> None:
 
 
 def _below(name: str, root: str) -> str:
-    """The path relative to `root`, or "" when the name is elsewhere."""
+    """Return the path relative to `root`, or "" for a name outside of it."""
     prefix = f"{root}/" if root else ""
     return name[len(prefix) :] if name.startswith(prefix) else ""
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Like a shell: `*` stays within one folder."""
+    """Match like a shell: `*` stays within one folder."""
     names, patterns = name.split("/"), pattern.split("/")
     return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))
 
 
 def _copy(spec: AssetSpec, archive: Archive, info: Info, target: Path, room: int) -> tuple[int, str]:
-    """Bytes written and their sha256. The size is counted, because a zip's own figure may be wrong."""
+    """Copy a member; return bytes written and their sha256. The size is counted, because a zip's own
+    figure may be wrong.
+    """
     size, digest = 0, hashlib.sha256()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -106,7 +106,7 @@ def load(text: str, *, unique_keys: bool = False, constructors: Constructors | N
 
 
 def _count_events(text: str, loader: Any) -> None:
-    """Depth and number of what the text itself holds, before any of it is kept."""
+    """Limit depth and number of the nodes of the text, before any of it is kept."""
     import yaml
 
     depth = number = 0
@@ -120,7 +120,7 @@ def _count_events(text: str, loader: Any) -> None:
 
 
 def _weight(node: Any, weights: dict[int, float]) -> float:
-    """How many values a node is, those behind aliases counted each time; a node inside itself has no end."""
+    """Count the values of a node, those behind aliases each time; a node that contains itself is infinite."""
     if id(node) not in weights:
         weights[id(node)] = float("inf")  # until its own is known: it may hold itself
         value = node.value if isinstance(node.value, list) else []

@@ -39,12 +39,14 @@ def refuse_code(folder: Path, *, weights: bool = True) -> None:
 
 
 def _names_code(config: Any) -> bool:
-    """Whether a config names code, at any depth: configs of parts lie inside that of the whole."""
+    """Check whether a config names code, at any depth: configs of parts are nested in that of the model."""
     if isinstance(config, dict):
         return any(config.get(key) for key in NAMES_CODE) or any(map(_names_code, config.values()))
     return isinstance(config, list) and any(map(_names_code, config))
 
 
 def _leads_out(name: str) -> bool:
-    """Whether a file that an index of weights names is no safetensors file of its folder."""
+    """Check whether a file that an index of weights names is anything but a safetensors file of its
+    folder.
+    """
     return not name.endswith(".safetensors") or Path(name).is_absolute() or ".." in Path(name).parts

@@ -91,7 +91,9 @@ def dependencies_of_file(path: Path, name: str = "") -> dict[str, str]:
 
 
 def _places(path: Path) -> list[Path]:
-    """Where a module of the package may name data files: its folder, and `assets` beside it or above."""
+    """List the folders in which a module of the package may name data files: its own, and `assets` beside
+    it or above.
+    """
     above = [folder for folder in path.parents if folder.is_relative_to(PACKAGE)]
     return [path.parent, *(folder / "assets" for folder in above)]
 
@@ -101,7 +103,7 @@ def _relative(file: Path, folder: Path) -> str:
 
 
 def _beside(file: Path, names: tuple[str, ...]) -> list[Path]:
-    """Python files and packages beside a file of the user's that it imports by their bare names."""
+    """List Python files and packages beside a user's file that it imports by their bare names."""
     results = [path for name in names if (path := file.with_name(f"{name}.py")).is_file()]
     return results + [path for name in names for path in sorted(file.with_name(name).glob("**/*.py"))]
 
@@ -144,7 +146,7 @@ def modules_below(folder: str) -> list[str]:
 
 
 def _file(name: str) -> Path | None:
-    """The file of a module of medxiaohe, or None."""
+    """Return the file of a module of medxiaohe, or None."""
     if name != "medxiaohe" and not name.startswith("medxiaohe."):
         return None
     base = PACKAGE.joinpath(*name.split(".")[1:])
@@ -169,7 +171,7 @@ def module_name(path: Path) -> str:
 
 @dataclass(frozen=True)
 class _Source:
-    """What the text of a Python file says about other files."""
+    """The references of a Python file to other files."""
 
     modules: tuple[str, ...]  # of medxiaohe, that it imports or names as a job
     bare: tuple[str, ...]  # imported names that are not of medxiaohe
@@ -212,7 +214,7 @@ def _hashed(path: Path, mtime_ns: int, size: int, inode: int) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _parsed(path: Path, mtime_ns: int, size: int, inode: int) -> _Source:
-    """Cached in this process by what changes when a file is written again."""
+    """Parse the imports and file names of a file, cached in this process until the file is written again."""
     text = path.read_text(encoding="utf-8")
     imported: list[str] = []
     for module, names, plain in IMPORT.findall(text):

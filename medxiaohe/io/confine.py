@@ -18,7 +18,7 @@ from medxiaohe.errors import Rejected
 
 @dataclass(frozen=True, slots=True)
 class Confined:
-    """The folders in which files that rows name may lie, with links resolved."""
+    """The folders, with links resolved, that rows may name files in."""
 
     folders: tuple[Path, ...]
 

@@ -101,7 +101,7 @@ def _annotation(key: str, value: Any) -> Any:
 
 
 def _fits(key: str, value: Any) -> bool:
-    """Whether a value has the form of an annotation."""
+    """Check whether a value has the form of an annotation."""
     if key == "mentions":
         return isinstance(value, (list, tuple)) and all(map(_is_mention, value))
     if key == "medical":

@@ -78,7 +78,7 @@ class Bounded:
 
 
 class _Zstd(RawIOBase):
-    """Unpacks Zstandard frames; EOFError where one breaks off, of which the library says nothing."""
+    """Decompressor of Zstandard frames; EOFError for a truncated frame, which the library does not report."""
 
     def __init__(self, file: IO[bytes]):
         import zstandard

@@ -250,8 +250,7 @@ def step_from_json(row: Mapping[str, Any]) -> Step:
 
 
 def _marked(value: Any) -> Any:
-    """JSON of what a step was given or got, in which messages and tool results can be told from plain
-    data."""
+    """Convert the input or output of a step to JSON that tells messages and tool results from plain data."""
     if isinstance(value, Message):
         return {"type": "Message", **to_json(value)}
     if isinstance(value, (list, tuple)):

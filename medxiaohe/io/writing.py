@@ -69,10 +69,10 @@ def storage(path: Path) -> Iterator[None]:
 
 
 def _errno(error: Exception) -> int:
-    """The number of an operating system's error, 0 for another error.
+    """Return the number of an operating system's error, 0 for another error.
 
-    Libraries in Rust (safetensors, tokenizers) have it in their words, and are believed where only a
-    write can fail so.
+    Libraries in Rust (safetensors, tokenizers) have it in their message, which is trusted only for errors
+    that only a write can raise.
     """
     if isinstance(error, OSError):
         return error.errno or 0

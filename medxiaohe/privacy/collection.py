@@ -145,7 +145,7 @@ def _one(
     keep: frozenset[str],
     owners: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What became of one file: status, kind, reason, made (paths under `out`), counts."""
+    """De-identify one file and return its row: status, kind, reason, made (paths under `out`), counts."""
     kind = "other"
     try:
         kind = _kind(path)
@@ -230,8 +230,9 @@ def _pictures(path: Path, out: Path, name: str, policy: Policy) -> Iterator[str]
 def _table(
     path: Path, out: Path, name: str, key: Key, keep: frozenset[str]
 ) -> tuple[list[str], Mapping[str, int]]:
-    """A table: the names of the columns stay when they are words, ids become pseudonyms, every other cell is
-    redacted."""
+    """De-identify a table: names of columns stay when they are words, ids become pseudonyms, other cells
+    are redacted.
+    """
     mark, counts = TABLES[path.suffix.lower()], Counter[str]()
     written = memory.StringIO()
     with open(path, newline="", encoding="utf-8-sig") as file:
@@ -256,7 +257,9 @@ def _table(
 
 
 class _Rows:
-    """JSON rows: texts redacted, ids replaced, pictures cleaned and pointed to anew."""
+    """De-identifier of JSON rows: texts redacted, ids replaced, pictures cleaned and referred to by their
+    new paths.
+    """
 
     def __init__(self, folder: Path, out: Path, key: Key, policy: Policy, keep: frozenset[str]):
         self.folder, self.out, self.key, self.policy, self.keep = folder, out, key, policy, keep

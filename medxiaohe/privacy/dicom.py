@@ -162,7 +162,7 @@ def _clean(old: FileDataset, key: Key, policy: Policy) -> Cleaned:
 
 
 class _Work:
-    """One file: what was kept, dropped and made."""
+    """State of one file: which values were kept, dropped and made."""
 
     def __init__(self, key: Key, patient: str):
         self.key, self.patient = key, patient
@@ -322,7 +322,7 @@ class _Work:
 
 
 def _patient(old: Dataset) -> str:
-    """What tells one patient from another: the id, or else name and birth date, or else the study."""
+    """Return the key of a patient: the id, else name and birth date, else the study."""
     for names in (
         ("IssuerOfPatientID", "PatientID"),
         ("PatientName", "PatientBirthDate"),
@@ -344,7 +344,9 @@ def _plain(value: Any) -> str:
 
 
 def _age(value: str) -> str | None:
-    """An age, at most 90 years (45 CFR 164.514(b)(2)(i)(C)); None when it is not written as DICOM does."""
+    """Return an age of at most 90 years (45 CFR 164.514(b)(2)(i)(C)); None when it is not a DICOM age
+    string.
+    """
     if not (match := re.fullmatch(r"(\d{3})([DWMY])", value.strip())):
         return None
     years = int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[match[2]]
@@ -352,8 +354,9 @@ def _age(value: str) -> str | None:
 
 
 def _shifted(day: str, time: str, back: datetime.timedelta) -> tuple[str, str] | None:
-    """A DICOM date and time moved back; None when it is not one. The precision of the time stays; offsets are
-    dropped."""
+    """Move a DICOM date and time back; None when it is not one. The precision of the time stays; offsets
+    are dropped.
+    """
     date = re.fullmatch(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)", day.strip())
     clock = re.fullmatch(r"((\d\d):?(\d\d)?:?(\d\d)?(\.\d{1,6})?)?([+-]\d{4})?", time.strip())
     if not date or not clock:
@@ -384,7 +387,7 @@ def _say_so(new: Dataset, cleaned: bool) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """pydicom's warnings and log lines quote values."""
+    """Silence pydicom, whose warnings and log lines quote values."""
     logger = logging.getLogger("pydicom")
     before, logger.disabled = logger.disabled, True
     try:

@@ -118,7 +118,7 @@ def cleaned(old: Dataset, syntax: UID, policy: Policy) -> tuple[bytes, Any, bool
 
 
 def _outside(old: Dataset) -> tuple[Box, ...]:
-    """Boxes around the regions that a scanner declares (Sequence of Ultrasound Regions): all pixels
+    """List boxes around the regions that a scanner declares (Sequence of Ultrasound Regions): all pixels
     outside of them.
     """
     rows, columns = int(old.get("Rows", 0)), int(old.get("Columns", 0))
@@ -147,7 +147,7 @@ def _outside(old: Dataset) -> tuple[Box, ...]:
 
 
 def _frames(old: Dataset) -> np.ndarray:
-    """Stored values as (frames, rows, columns[, samples]); Quarantined when they cannot be decoded."""
+    """Decode stored values to (frames, rows, columns[, samples]); Quarantined when they cannot be decoded."""
     import numpy as np
 
     try:
@@ -182,7 +182,7 @@ def _even(data: bytes) -> bytes:
 
 
 def _plain(old: Dataset, syntax: UID) -> bytes:
-    """Uncompressed pixels, without bytes behind them and with bits above BitsStored cleared (retired
+    """Return uncompressed pixels without bytes behind them and with bits above BitsStored cleared (retired
     overlays).
     """
     import numpy as np
@@ -213,7 +213,7 @@ def _plain(old: Dataset, syntax: UID) -> bytes:
 
 
 def _encapsulated(old: Dataset) -> bytes:
-    """Compressed frames without comments and application segments."""
+    """Return compressed frames without comments and application segments."""
     from pydicom.encaps import encapsulate, generate_frames
 
     count = int(old.get("NumberOfFrames", 1) or 1)

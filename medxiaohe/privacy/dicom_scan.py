@@ -73,7 +73,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _blob(data: bytes) -> Iterator[str]:
-    """Texts inside binary data that have a run of letters or digits."""
+    """Extract texts from binary data that have a run of letters or digits."""
     head = data[:MAX_BLOB]
     for run in PRINTABLE.findall(head):
         if re.search(rb"[A-Za-z]{4}|\d{6}", run):
@@ -83,7 +83,7 @@ def _blob(data: bytes) -> Iterator[str]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """A text, and the words of it that could identify: names, ids, codes."""
+    """Normalise a text, and list its words that could identify: names, ids, codes."""
     normalised = " ".join(text.strip("\0 \t\r\n").lower().split())
     if LEAST_TEXT <= len(normalised) <= 1024 and _telling(normalised):
         yield normalised

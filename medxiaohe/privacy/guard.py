@@ -269,5 +269,5 @@ def _refused(url: str, why: str) -> PrivacyError:
 
 
 def _shown(text: str) -> str:
-    """Text for a message: ASCII, short, and not at all when it may hold a password."""
+    """Shorten a text for a message: ASCII, and not shown when it may hold a password."""
     return "(not shown: it may hold a password)" if "@" in text else ascii(text[:100])

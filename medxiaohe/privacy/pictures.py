@@ -164,7 +164,7 @@ def jpeg(data: bytes) -> bytes:
 
 
 def _segment(marker: int, body: bytes) -> bytes | None:
-    """What stays of a segment; None drops it."""
+    """Return the part of a segment that stays; None drops it."""
     if marker == 0xE0:
         return body[:12] + b"\0\0" if body[:5] == b"JFIF\0" and len(body) >= 14 else None
     if marker == 0xE1:
@@ -176,7 +176,7 @@ def _segment(marker: int, body: bytes) -> bytes | None:
 
 
 def _scan_end(data: bytes, at: int) -> int:
-    """Where the entropy-coded bytes of a scan end: at a marker that is no stuffed zero and no restart.
+    """Find the end of the entropy-coded bytes of a scan: a marker other than a stuffed zero or a restart.
 
     JPEG-LS stuffs a zero bit, so that the byte after 0xFF is below 0x80 there; no marker is.
     """
@@ -190,7 +190,7 @@ def _scan_end(data: bytes, at: int) -> int:
 
 
 def _orientation(body: bytes) -> int:
-    """The orientation, 1 to 8, of an EXIF segment; 0 when there is none."""
+    """Return the orientation, 1 to 8, of an EXIF segment; 0 when there is none."""
     if body[:6] != b"Exif\0\0" or len(body) < 16:
         return 0
     tiff, order = body[6:], "<" if body[6:8] == b"II" else ">"

@@ -33,8 +33,9 @@ SMALL, MARGIN, HAT = 1200, 16, 15  # pixels
 
 @dataclass(frozen=True)
 class Rule:
-    """Boxes to blank in the files whose attributes are as in `when`, such as {"Modality": "US", "Columns":
-    800}."""
+    """Boxes to blank in the files whose attributes equal those of `when`, such as {"Modality": "US",
+    "Columns": 800}.
+    """
 
     when: Mapping[str, Any]
     boxes: tuple[Box, ...]
@@ -179,8 +180,9 @@ def _grey(frame: np.ndarray) -> np.ndarray:
 
 
 def _top_hat(grey: np.ndarray) -> np.ndarray:
-    """What is brighter or darker than its neighbourhood by strokes narrower than HAT pixels, stretched to 0
-    to 255."""
+    """Keep what is brighter or darker than its neighbourhood by strokes narrower than HAT pixels,
+    stretched to 0 to 255.
+    """
     import numpy as np
     from PIL import Image, ImageFilter
 

@@ -30,7 +30,7 @@ class TooLarge(Exception):
 
 
 class NotReached(OSError):
-    """No connection could be opened: nobody listens there, or nothing gets through."""
+    """No connection could be opened: no server listens, or the network drops it."""
 
 
 def post(

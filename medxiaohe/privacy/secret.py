@@ -26,7 +26,7 @@ SHIFT_DAYS, SECONDS_OF_DAY = 3650, 86_400
 
 @dataclass(frozen=True)
 class Key:
-    """Keyed hashes. `secret` is in no repr."""
+    """Keyed hashes for pseudonyms; `secret` is left out of the repr."""
 
     secret: bytes = field(repr=False)
 

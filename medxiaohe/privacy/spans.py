@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """text[start:end] is of a kind: NAME, DATE, AGE, PHONE, EMAIL, URL, ADDRESS, PLACE, ID."""
+    """A span text[start:end] of a kind: NAME, DATE, AGE, PHONE, EMAIL, URL, ADDRESS, PLACE, ID."""
 
     start: int
     end: int

@@ -37,7 +37,8 @@ class Redacted:
 class Redactor:
     """Redacts the texts of one document or conversation: the same name gets the same number in all of them.
 
-    `more`: other finders, such as `text_adapters.presidio()`; what they find is redacted as well.
+    Attributes:
+        more: other finders, such as `text_adapters.presidio()`; what they find is redacted as well.
     """
 
     more: tuple[Finder, ...] = ()

@@ -118,8 +118,9 @@ def find(text: str) -> Iterator[Span]:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Sentences, and parts of those that have no end, with where they start: patterns take quadratic time in
-    long ones."""
+    """Split into sentences, and long sentences into overlapping pieces, with their offsets: patterns take
+    quadratic time in long texts.
+    """
     for match in re.finditer(r"[^。！？!?；;]+[。！？!?；;]?", text):
         for at in range(match.start(), match.end(), PIECE - OVERLAP):
             yield at, text[at : min(at + PIECE, match.end())]

@@ -117,7 +117,7 @@ def keep_words(tokens: list[Token], text: str) -> None:
 
 
 def _german(tokens: list[Token], text: str) -> None:
-    """Nouns, and articles, which are particles of names in English texts."""
+    """Mark nouns, and articles, which are particles of names in English texts."""
     for i, token in enumerate(tokens):
         before = tokens[i - 1] if i else None
         if before is not None and (before.low in TITLES or before.text in ADDRESSES):

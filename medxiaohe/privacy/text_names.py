@@ -149,7 +149,7 @@ def find(text: str, fixed: Sequence[Span] = ()) -> Iterator[Span]:
 
 
 def _titles(tokens: list[Token], text: str) -> None:
-    """Mr., Dr., "doctor": what follows is a name unless it is a word written small."""
+    """Mark what follows Mr., Dr. or "doctor" as a name, unless it is a word in lower case."""
     for i, title in enumerate(tokens):
         if title.low not in TITLES:
             continue
@@ -208,7 +208,7 @@ def _titles(tokens: list[Token], text: str) -> None:
 
 
 def _labels(tokens: list[Token], text: str) -> None:
-    """ "Name: ...", "Attending: ...": the words with a capital that follow."""
+    """Mark the capitalised words after labels such as "Name:" and "Attending:" as names."""
     for match in PERSON.finditer(text):
         inside = [t for t in tokens if match.start("rest") <= t.start < match.end("rest")]
         weak = (
@@ -254,7 +254,7 @@ def _labels(tokens: list[Token], text: str) -> None:
 
 
 def _told(tokens: list[Token], text: str) -> None:
-    """A name behind the word for a member of staff and a colon, behind "tell", and initials behind a name."""
+    """Mark a name after a staff role and a colon or after "tell", and initials after a name."""
     spans = [match.span(1) for match in STAFF.finditer(text)]
     for start, end in spans:
         for token in tokens:
@@ -276,7 +276,9 @@ def _told(tokens: list[Token], text: str) -> None:
 
 
 def _alone(tokens: list[Token], text: str) -> None:
-    """A word that is a name too: with a capital among small words, or in a run of nothing but such words."""
+    """Mark an ambiguous word as a name: capitalised among words in lower case, or in a run of such words
+    only.
+    """
     for i, token in enumerate(tokens):
         if (
             token.name
@@ -321,7 +323,9 @@ def _alone(tokens: list[Token], text: str) -> None:
 
 
 def _placed(token: Token, tokens: list[Token], i: int, text: str) -> bool:
-    """A word with a capital where names of people and places stand: after "from", "in", "with", "call"."""
+    """Whether a capitalised word is where names of people and places are: after "from", "in", "with",
+    "call".
+    """
     if (
         token.kind not in ("word", "eponym")
         or not token.text.istitle()
@@ -339,7 +343,7 @@ def _placed(token: Token, tokens: list[Token], i: int, text: str) -> bool:
 
 
 def _short(token: Token, text: str) -> bool:
-    """Short words that are names in other languages: Do, Om, Ma, Sen."""
+    """Whether a short word may be a name of another language: Do, Om, Ma, Sen."""
     if NUMBER_BEHIND.match(text, token.end):
         return False  # Cr 0.96, Na 140
     return (
@@ -352,7 +356,7 @@ def _short(token: Token, text: str) -> bool:
 
 
 def _run(tokens: list[Token], i: int, text: str) -> tuple[int, int]:
-    """The first and last of the words with capitals that stand together around one of them."""
+    """Return the first and last index of the capitalised words around one of them."""
     first = last = i
     while (
         first
@@ -375,7 +379,7 @@ def _run(tokens: list[Token], i: int, text: str) -> tuple[int, int]:
 
 
 def _spread(tokens: list[Token], text: str) -> None:
-    """What stands beside a name and may be part of it is part of it."""
+    """Extend names to neighbouring words that may be part of them, until nothing changes."""
     changed = True
     while changed:
         changed = False
@@ -441,7 +445,7 @@ def _spread(tokens: list[Token], text: str) -> None:
 
 
 def _pair(tokens: list[Token], i: int, text: str) -> bool:
-    """Whether a short first word is written like the name after it: Om Bui, JUN DENG."""
+    """Whether a short first word has the same capitalisation as the name after it: Om Bui, JUN DENG."""
     first, last = _run(tokens, i, text)
     return tokens[i].text.istitle() or (
         tokens[i].text.isupper() and last - first == 1 and tokens[last].text.isupper()
@@ -449,14 +453,15 @@ def _pair(tokens: list[Token], i: int, text: str) -> bool:
 
 
 def _medical(tokens: list[Token], i: int) -> bool:
-    """Whether a small word that is no function word follows an eponym: Glasgow coma scale, Foley catheter."""
+    """Whether a word that eponyms precede follows: Glasgow coma scale, Foley catheter."""
     after = tokens[i + 1] if i + 1 < len(tokens) else None
     return after is not None and after.low in EPONYM_HEADS
 
 
 def _of_a_name(token: Token, tokens: list[Token], i: int, text: str) -> bool:
-    """Whether a word with a capital beside a name reads like its other half: nothing else with a capital
-    stands there."""
+    """Whether a capitalised word beside a name reads like its other half: no other capitalised word is
+    there.
+    """
     if (
         token.low in GENERIC | TITLES
         or _credential(token, tokens, i, text)
@@ -480,7 +485,7 @@ def _credential(token: Token, tokens: list[Token], i: int, text: str) -> bool:
 
 
 def _again(tokens: list[Token]) -> None:
-    """A word that is a name once, for sure, is one wherever it is written like one."""
+    """Mark a word that is certainly a name once wherever it is capitalised like one."""
     sure = {t.low for t in tokens if t.sure and t.kind in ("ambiguous", "eponym") and len(t.low) > 2}
     for token in tokens:
         if token.low in sure and token.text[0].isupper() and not token.text.isupper():

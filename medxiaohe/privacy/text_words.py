@@ -81,7 +81,7 @@ CONTRACTED = frozenset(
 
 @dataclass(frozen=True)
 class Lists:
-    """The lists of known words, in lower case where it is not said."""
+    """The lists of known words; all but abbreviations and mixed forms are in lower case."""
 
     words: frozenset[str]
     names: frozenset[str]  # words that are names too
@@ -346,12 +346,12 @@ def _of_chain(neighbour: Token, token: Token, text: str, *, after: bool = False)
 
 
 def _joined(a: Token, b: Token, text: str) -> bool:
-    """Whether two eponyms are one: Child-Pugh, Rinne and Weber, Bence Jones."""
+    """Whether two eponyms form one: Child-Pugh, Rinne and Weber, Bence Jones."""
     return text[a.end : b.start].replace("'s", "").replace("’s", "") in ("-", "–", "‐", " ", "/", " - ")
 
 
 def _given(tokens: list[Token], i: int, text: str) -> bool:
-    """Whether a name of people stands right before: Mary Jones."""
+    """Whether a given name precedes: Mary Jones."""
     before = tokens[i - 1]
     return gap(before, tokens[i], text) == " " and (
         before.low in lists().names and before.text.istitle() and before.low not in HEADS

@@ -81,7 +81,7 @@ def both(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _summed(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """The same of what mixture.json says."""
+    """Combine the contamination records of mixture.json."""
     if len(records) == 1:
         return records[0]
     checked = both([{"checked": item["checked"], "matches": []} for item in records])["checked"]
@@ -89,7 +89,7 @@ def _summed(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _only_rows_of(out: Path, folders: Iterable[Path], names: Iterable[str]) -> bool:
-    """Whether every row of `out` has the id of a row of one of the folders."""
+    """Check whether every row of `out` has the id of a row of one of the folders."""
     marks = array("Q", sorted(mark for folder in folders for mark in _marks(folder, names)))
 
     def is_known(mark: int) -> bool:
@@ -100,7 +100,7 @@ def _only_rows_of(out: Path, folders: Iterable[Path], names: Iterable[str]) -> b
 
 
 def _marks(folder: Path, names: Iterable[str]) -> Iterator[int]:
-    """Eight bytes of the hash of each row's id, as a number: ids may be long, and there may be millions."""
+    """Hash the id of each row to 8 bytes, as a number: ids may be long, and there may be millions."""
     for name in names:
         for row in io.read_jsonl(folder / name) if (folder / name).is_file() else ():
             id = str(row.get("id", "")).encode("utf-8", "replace")

@@ -8,7 +8,7 @@ from medxiaohe.recipe.load import Recipe
 
 
 class Estimate:
-    """How long the rest of a recipe takes: its `minutes`, scaled by how fast this machine has been so far."""
+    """Estimate of the time a recipe still takes: its `minutes`, scaled by the pace of this machine so far."""
 
     def __init__(self, recipe: Recipe, until: str = ""):
         names = [stage.name for stage in recipe.stages]

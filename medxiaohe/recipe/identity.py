@@ -116,7 +116,7 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
 
 
 def _installed_files(module: str) -> dict[str, str]:
-    """Of a module outside the package that a name such as "my_pkg.eye:eye" gives."""
+    """Hash a module outside the package that a name such as "my_pkg.eye:eye" refers to."""
     if module.partition(".")[0] == "medxiaohe":
         return io.code.dependencies(module)
     try:
@@ -128,7 +128,7 @@ def _installed_files(module: str) -> dict[str, str]:
 
 
 def _yaml_files(path: Path, shown: str) -> dict[str, str]:
-    """A YAML plug-in, what reads it, and the plug-ins that strings inside it name."""
+    """Hash a YAML plug-in, its reader, and the plug-ins that its strings name."""
     if not path.is_file():
         return {}
     result = {shown: io.sha256(path)[:16]}
@@ -153,14 +153,14 @@ def plugin_code(kind: str, name: str) -> str:
 
 
 def _plugin_kinds(file: Path) -> set[str]:
-    """Kinds of plug-ins that the code of a stage loads by name."""
+    """List the kinds of plug-ins that the code of a stage loads by name."""
     if not file.resolve().is_relative_to(PACKAGE):
         return set()
     return io.code.plugin_kinds(io.code.module_name(file)) & set(plugins.KINDS)
 
 
 def _strings(settings: Any) -> Iterator[str]:
-    """Every string inside settings, keys of mappings included."""
+    """List every string in settings, keys of mappings included."""
     if isinstance(settings, dict):
         for key, value in settings.items():
             yield key
@@ -173,8 +173,9 @@ def _strings(settings: Any) -> Iterator[str]:
 
 
 def _own_files(settings: Any) -> Iterator[str]:
-    """Every "mine/eye.py:eye" and "mine/eye.yaml" inside settings: a reader, filter, task or scorer of the
-    user's."""
+    """List every "mine/eye.py:eye" and "mine/eye.yaml" in settings: readers, filters, tasks or scorers of
+    the user.
+    """
     for text in _strings(settings):
         location = text if text.endswith((".yaml", ".yml")) else text.rpartition(":")[0]
         if location.endswith((".py", ".yaml", ".yml")) and Path(location).expanduser().is_file():

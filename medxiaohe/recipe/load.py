@@ -127,7 +127,7 @@ def load(
 
 
 def _minutes(minutes: Mapping[str, Any], stages: Sequence[str], path: Path) -> dict[str, float]:
-    """How long stages take; ConfigError for a stage that is not there, or no number."""
+    """Check the minutes of stages; ConfigError for an unknown stage or a value that is no number."""
     for name, value in minutes.items():
         if name not in stages:
             raise ConfigError(f"{path}: minutes.{name}: no such stage{plugins.nearest(name, stages)}")
@@ -137,7 +137,7 @@ def _minutes(minutes: Mapping[str, Any], stages: Sequence[str], path: Path) -> d
 
 
 def _extended(path: Path, below: tuple[Path, ...] = ()) -> Any:
-    """The YAML of a recipe, laid over the recipe it extends."""
+    """Read a recipe and merge it over the recipe it extends."""
     if path.resolve() in [extending.resolve() for extending in below]:
         raise ConfigError(
             f"{path}: extends itself by way of {', '.join(map(str, below[1:])) or 'nothing'}: leave one"
@@ -346,7 +346,7 @@ def _known(raw: Mapping[str, Any], keys: tuple[str, ...], location: str) -> None
 
 
 def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-4 as text; everybody who types it means the number."""
+    """Convert 1e-4, which YAML 1.1 reads as text, to a number."""
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
         return float(value)
     return value

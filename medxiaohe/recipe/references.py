@@ -47,7 +47,7 @@ class Filler:
         return REFERENCE.sub(lambda m: str(self._lookup(m[1], location)), value)
 
     def _lookup(self, name: str, location: str) -> Any:
-        """The value behind one reference, taken from what is left."""
+        """Return the value of one reference, and count its size against the limit."""
         if name.startswith("env:"):
             if (result := os.environ.get(name[4:])) is None:
                 raise ConfigError(

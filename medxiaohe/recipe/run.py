@@ -182,7 +182,7 @@ def _run_stage(
 
 
 def _join(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe) -> Done:
-    """What the processes of other ranks do: take part in training, wait for the rest."""
+    """Take part in a training stage, or wait for another one: what processes of other ranks do."""
     if draft := ranks.agree():
         if getattr(stage.run, "together", False):
             stage.run(stage.settings, Path(draft), **inputs)

@@ -76,7 +76,7 @@ def sentences(kind: type) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=256)
 def _own(kind: type) -> dict[str, str]:
-    """The sentences that a class itself has."""
+    """Read the sentences of a class itself, without its bases."""
     try:
         source = textwrap.dedent(inspect.getsource(kind))
     except (OSError, TypeError):  # made at run time, or the source is not there
@@ -103,7 +103,7 @@ def _own(kind: type) -> dict[str, str]:
 
 
 def _comments(source: str) -> dict[int, tuple[str, bool]]:
-    """Line -> (words of its comment, whether the line has nothing else)."""
+    """Map lines to (words of the comment, whether the line has nothing else)."""
     result = {}
     for token in tokenize.generate_tokens(text_io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
@@ -114,7 +114,7 @@ def _comments(source: str) -> dict[int, tuple[str, bool]]:
 
 
 def _attributes(docstring: str) -> dict[str, str]:
-    """Name -> sentence of the section "Attributes:" of a docstring."""
+    """Map names to sentences of the section "Attributes:" of a docstring."""
     section = re.search(r"^Attributes:\n((?:[ \t]+.*\n?|\n)+)", inspect.cleandoc(docstring), re.MULTILINE)
     if not section:
         return {}

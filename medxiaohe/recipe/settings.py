@@ -92,7 +92,7 @@ def _value(hint: Any, value: Any, location: str) -> Any:
 
 
 def _inner(hint: Any) -> Any:
-    """X of list[X], tuple[X, ...], dict[str, X] and X | None; None for every other type."""
+    """Return X of list[X], tuple[X, ...], dict[str, X] and X | None; None for every other type."""
     args = [arg for arg in typing.get_args(hint) if arg not in (type(None), ...)]
     origin = typing.get_origin(hint)
     if origin is dict and len(args) == 2:
@@ -101,7 +101,7 @@ def _inner(hint: Any) -> Any:
 
 
 def _special(hint: Any) -> bool:
-    """Whether values of this type need more than pydantic: nested settings and paths that must exist."""
+    """Check whether values of a type need more than pydantic: nested settings, or paths that must exist."""
     return is_dataclass(hint) or hint == InputPath or (_inner(hint) is not None and _special(_inner(hint)))
 
 

@@ -113,7 +113,7 @@ def _converted(content: bytes) -> Packed:
 
 
 class _Reader:
-    """Numbers and bytes one after the other."""
+    """Reader of numbers and bytes in sequence."""
 
     def __init__(self, content: bytes):
         self.content, self.at = content, 0
@@ -203,7 +203,7 @@ def _special(name: str) -> dict[str, Any]:
 
 
 def _q4_0(data: bytes) -> Any:
-    """Values of Q4_0 blocks: a float16 scale, then 16 bytes whose low halves are the first 16 weights."""
+    """Dequantise Q4_0 blocks: a float16 scale, then 16 bytes whose low halves are the first 16 weights."""
     import numpy as np
 
     blocks = np.frombuffer(data, np.dtype([("scale", "<f2"), ("packed", "u1", BLOCK // 2)]))

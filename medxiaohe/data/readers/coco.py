@@ -77,7 +77,7 @@ def coco(
 
 
 def _row(annotation: Any, pictures: dict[str, Any], licenses: dict[str, Any]) -> dict[str, Any]:
-    """One annotation with what its image states."""
+    """Join an annotation with the file name and licence of its image."""
     if not isinstance(annotation, dict) or not annotation.get("caption"):
         raise Rejected("empty", "the annotation has no caption")
     picture = pictures.get(str(annotation.get("image_id")))

@@ -127,7 +127,7 @@ def dicom(
 
 
 def _files(path: Path) -> list[Path]:
-    """Files with an ending of DICOM, or with none but its mark. A DICOMDIR is not followed."""
+    """List files with an ending of DICOM, or with no ending and its mark. A DICOMDIR is not followed."""
     if not path.is_dir():
         return files.files(path)
     paths = [

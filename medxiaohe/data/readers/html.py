@@ -73,7 +73,7 @@ def _page(file: Path, base: Path, license: str) -> Iterator[Sample | DeadLetter]
 
 
 def _check(words: str, name: str) -> None:
-    """Refuse what the parser, written in Python, would take many seconds or hundreds of MiB for."""
+    """Reject pages for which the parser, written in Python, would need many seconds or hundreds of MiB."""
     if (tags := words.count("<")) > MAX_TAGS:
         raise Rejected("bomb", f"{name}: {tags:,} tags, at most {MAX_TAGS:,} are read")
     for tag in TAG.finditer(words):
@@ -84,7 +84,9 @@ def _check(words: str, name: str) -> None:
 
 
 class _Page(HTMLParser):
-    """Pieces in order: text, "\\n" at the edge of a block, or ("image", path)."""
+    """Parser that collects pieces in order: text, a line break at the edge of a block, or the path of an
+    image.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -165,7 +167,7 @@ def _lines(words: list[str]) -> str:
 
 
 def _local(source: str, folder: Path, base: Path) -> Path | None:
-    """The file of the corpus that `src` names; None for addresses, missing files and paths that lead out."""
+    """Resolve `src` to a file of the corpus; None for addresses, missing files and paths outside of it."""
     address = urllib.parse.urlsplit(source) if "[" not in source else None
     if (
         address is None

@@ -90,7 +90,7 @@ def hub(
 
 
 def _undecoded(rows: Any) -> Any:
-    """Images stay the bytes they are stored as."""
+    """Keep images as the bytes they are stored as."""
     return rows.decode(False) if rows.features else rows
 
 
@@ -101,7 +101,7 @@ def _class_labels(rows: Any) -> dict[str, list[str]]:
 
 
 def _name(value: Any, names: list[str] | None) -> Any:
-    """The name of a class label; the value itself where it is none."""
+    """Return the name of a class label; any other value unchanged."""
     return names[value] if names and isinstance(value, int) and 0 <= value < len(names) else value
 
 

@@ -113,8 +113,9 @@ def _table(folder: Path, captions: str) -> Path | None:
 
 
 def _places(pictures: list[Path], folder: Path) -> dict[str, list[Path]]:
-    """Every name under which a table may know an image, with all images of that name. The place in the folder
-    goes before a name alone."""
+    """Map every name under which a table may refer to an image to the images of that name. A path in the
+    folder takes precedence over a bare name.
+    """
     places: dict[str, list[Path]] = {}
     for names in (_full, _short):
         named: dict[str, list[Path]] = {}
@@ -154,7 +155,7 @@ def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, list[Path
 
 
 def _with(sample: Sample, image: ImageRef) -> Sample:
-    """The image before the first words of the document or the question."""
+    """Insert the image before the first words of the document or the question."""
     first = next(n for n, message in enumerate(sample.messages) if message.role != "system")
     messages = list(sample.messages)
     messages[first] = replace(messages[first], parts=(image, *messages[first].parts))

@@ -60,7 +60,7 @@ def _groups(file: Path, sentences: int, license: str) -> Iterator[Sample | DeadL
 
 
 def _sentences(file: Path) -> Iterator[tuple[int, Sentence | str]]:
-    """Sentences with the number of the line that ends them, or what is wrong with one."""
+    """Read sentences with the number of their last line; a malformed one is a message."""
     words, tags, wrong, number = list[str](), list[str](), "", 0
     for number, line in io.lines(file):
         if not line.strip():

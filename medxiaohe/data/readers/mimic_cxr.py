@@ -101,7 +101,7 @@ def _study(
     question: str,
     license: str,
 ) -> Sample:
-    """The sample of one study; Rejected where it has no image or no text."""
+    """Make the sample of one study; Rejected if it has no image or no text."""
     relative = report.relative_to(root).with_suffix("")
     candidates = [path / relative, report.with_suffix("")]
     if relative.parts[:1] != ("files",):
@@ -133,7 +133,7 @@ def _study(
 
 
 def _sections(report: str, requested: tuple[str, ...]) -> str:
-    """The sections of a report by their headings (FINDINGS: ...); all of it where none are named."""
+    """Extract sections of a report by their headings (FINDINGS: ...); all of it if none are requested."""
     if not requested:
         return report.strip()
     heads = list(SECTION.finditer(report))
@@ -146,7 +146,7 @@ def _sections(report: str, requested: tuple[str, ...]) -> str:
 
 
 def _splits(path: Path) -> dict[str, Split]:
-    """Study -> split, of the official table; {} where it is not there."""
+    """Read the official table, study -> split; {} if there is none."""
     tables = sorted(path.glob("*split.csv*"))
     split_by_study: dict[str, Split] = {}
     for record in records(tables[0]) if tables else ():

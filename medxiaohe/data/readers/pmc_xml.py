@@ -121,7 +121,7 @@ def _walk(element: xml.Element, parts: list[Part], figures: list[dict[str, Any]]
 def _flow(
     element: xml.Element, words: list[str], parts: list[Part], figures: list[dict[str, Any]], file: Path
 ) -> None:
-    """The words of a paragraph in their order, with the figures in it where they stand."""
+    """Collect the words of a paragraph in order, with its figures at their positions."""
     words.append(element.text or "")
     for child in element:
         name = local(child)
@@ -143,7 +143,7 @@ def _flush(words: list[str], parts: list[Part]) -> None:
 
 
 def _formula(tex: xml.Element, parent: xml.Element) -> str:
-    """A formula in LaTeX without the document around it; "" beside the same one in MathML."""
+    """Return a formula in LaTeX without the document around it; "" if the same formula is there in MathML."""
     if any(local(child) == "math" for child in parent):
         return ""
     body = DOCUMENT.search(text(tex))
@@ -151,7 +151,7 @@ def _formula(tex: xml.Element, parent: xml.Element) -> str:
 
 
 def _plain(element: xml.Element | None) -> str:
-    """The words of a title or caption; of a formula only one of its forms."""
+    """Return the words of a title or caption; of a formula only one of its forms."""
     if element is None:
         return ""
     words: list[str] = []
@@ -174,7 +174,7 @@ def _figure(fig: xml.Element, parts: list[Part], figures: list[dict[str, Any]], 
 
 
 def _beside(name: str, file: Path) -> Path | None:
-    """The picture of that name in the folder of the article; a name that leads elsewhere is no picture."""
+    """Find the picture of that name in the folder of the article; a name that leads elsewhere is ignored."""
     for ending in PICTURES if name else ():
         try:
             if (picture := files.inside(name + ending, file.parent)).is_file():
@@ -185,7 +185,7 @@ def _beside(name: str, file: Path) -> Path | None:
 
 
 def _joined(parts: list[Part]) -> list[Part]:
-    """Texts that stand together are one part."""
+    """Join neighbouring texts to one part."""
     joined: list[Part] = []
     for part in parts:
         if isinstance(part, str) and joined and isinstance(joined[-1], str):

@@ -47,7 +47,7 @@ def pubmed_xml(path: Path, *, copyrighted: bool = False) -> Iterator[Sample | De
 
 
 def _file(file: Path, copyrighted: bool) -> Iterator[Sample | DeadLetter]:
-    """The articles of a file; a record that cannot be used is a rejected row."""
+    """Read the articles of a file; a record that cannot be used is a rejected row."""
     letters: list[DeadLetter] = []
     articles = pubmed.articles(
         file, refused=lambda error: letters.append(files.rejected(file.name, error, str(error)))

@@ -117,7 +117,7 @@ def is_saved(path: Path) -> bool:
 
 
 def _splits(path: Path) -> dict[str, Path]:
-    """Split of the data set -> its folder; "" for a Dataset, which has none."""
+    """Map the splits of the data set to their folders; the key is "" for a Dataset, which has none."""
     if not is_saved(path):
         raise DataError(f"{path} has no dataset_dict.json or state.json: it was not written by save_to_disk")
     if not (path / "dataset_dict.json").is_file():
@@ -134,7 +134,7 @@ def _splits(path: Path) -> dict[str, Path]:
 
 
 def _data_files(folder: Path) -> list[Path]:
-    """The .arrow files in the order of state.json."""
+    """List the .arrow files in the order of state.json."""
     state = _json(folder / "state.json").get("_data_files", [])
     names = (
         [entry.get("filename") for entry in state if isinstance(entry, Mapping)]
@@ -150,7 +150,7 @@ def _license(folder: Path) -> str:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    """A small JSON object; {} where the file is not there."""
+    """Read a small JSON object; {} if the file does not exist."""
     if not file.is_file():
         return {}
     try:

@@ -78,8 +78,9 @@ def _consultation(file: Path) -> str:
 
 
 def _turns(file: Path, by_file: bool) -> list[tuple[float, str, str]]:
-    """(begin in seconds, who, text) of every interval with a text; who is the end of the file's name, else
-    the tier."""
+    """List (begin in seconds, speaker, text) of every interval with a text; the speaker is the end of the
+    file's name, else the tier.
+    """
     data = files.content(file, MAX_TEXTGRID)
     try:
         grid = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")

@@ -23,7 +23,7 @@ MAX_DEFINITION = 600
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A sentence about an entity, and where it stands: `object` is "" for a definition or its names."""
+    """A sentence about an entity with its source: `object` is "" for a definition or for names."""
 
     entity: str
     text: str

@@ -175,14 +175,14 @@ def _pair(forward: bool, masked: str, named: str) -> tuple[str, str]:
 
 
 def _told(id: str, graph: Graph) -> str:
-    """The first thing that the tree says about an option, cut to a sentence."""
+    """Describe an option by its first fact, cut to a sentence."""
     about = cards.facts(id, graph, most=1)
     text = about[0].text if about else ""
     return text if len(text) <= MAX_TOLD else text[:MAX_TOLD].rsplit(" ", 1)[0].rstrip(",;:.") + " ..."
 
 
 def _lacks(id: str, question: Choice, graph: Graph) -> str:
-    """The first of the asked facts that nobody says of this option."""
+    """Say the first of the question's facts that the option does not have."""
     missing = next(e for e in question.facts if graph.edge(id, e.predicate, e.object) is None)
     return (
         "Nothing says that"

@@ -64,8 +64,9 @@ MAX_UNSUPPORTED = 0.34  # share of the statements of a chain that the evidence n
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a chain is checked against. `names` are all names of the answer; `options` the texts of a choice,
-    in order."""
+    """What a chain is checked against: `names` are all names of the answer, `options` the texts of a
+    choice, in order.
+    """
 
     question: str
     names: tuple[str, ...]
@@ -150,7 +151,9 @@ def _concludes_elsewhere(chain: Chain, case: Case) -> str:
 
 
 def _last_option(text: str, options: Sequence[str]) -> str:
-    """The letter of the option that is named last; of two that end alike the longer one."""
+    """Return the letter of the option that is named last; of two that end at the same place the longer
+    one.
+    """
     padded = evened(text)
     places = []
     for letter, option in zip(LETTERS, options, strict=False):
@@ -161,7 +164,9 @@ def _last_option(text: str, options: Sequence[str]) -> str:
 
 
 def _broken_steps(chain: Chain, case: Case) -> str:
-    """Every masked entity must get its own name, in order, each from a fact with the entity before it."""
+    """Check that every masked entity gets its own name, in order, each in a sentence with the entity
+    before it.
+    """
     assert case.walk is not None
     # names must appear in the order of the path: each is searched from the one before it
     padded, position = evened(chain.reasoning), 0
@@ -187,8 +192,9 @@ def _steps(text: str) -> list[str]:
 
 
 def _denies_itself(chain: Chain, case: Case) -> str:
-    """A statement and its denial, in recall or reasoning; or, of no path, a word that the reasoning affirms
-    and denies."""
+    """Search recall and reasoning for a statement and its denial; without a path also for a word that the
+    reasoning both affirms and denies.
+    """
     statements = [
         statement
         for statement in (*_steps(chain.recall), *_steps(chain.reasoning))
@@ -293,7 +299,7 @@ def unfaithful(
 
 
 def _strange(chain: Chain, evidence: str, names: Finder | None) -> str:
-    """An entity that the chain names and the evidence does not, by no name of it."""
+    """Search for an entity that the chain names and the evidence does not, by any name."""
     if names is None:
         return ""
     evidence_entities = {mention.entity for mention in names.find(evidence)}
@@ -308,7 +314,9 @@ def _strange(chain: Chain, evidence: str, names: Finder | None) -> str:
 
 
 def _unjoined(claims: Sequence[str], case: Case) -> str:
-    """A sentence about several entities of the path, one of which no fact of the path joins to another."""
+    """Search for a sentence about several entities of the path, one of which no fact of the path joins to
+    another.
+    """
     assert case.walk is not None
     pairs = {frozenset(pair) for pair in pairwise(case.node_names)} | {
         frozenset(pair) for pair in case.clue_names
@@ -331,7 +339,7 @@ def _unjoined(claims: Sequence[str], case: Case) -> str:
 def _label(
     claim: str, known_text: str, lines: Sequence[str], words: Lexicon, names: Sequence[str]
 ) -> tuple[str, str]:
-    """supported, contradicted or neither, by the lines of the evidence that are nearest."""
+    """Label a claim supported, contradicted or neither by the lines of the evidence that are nearest."""
     statement = _bare(claim)
     if nothing := NOTHING.match(claim.strip()):
         inner = _bare(claim.strip()[nothing.end() :])
@@ -374,7 +382,7 @@ def _label(
 def _asked(
     claims: Sequence[str], labels: Sequence[tuple[str, str]], evidence: str, judge: Judge
 ) -> list[tuple[str, str]]:
-    """What the rules leave open is asked about; a verdict that was not given changes nothing."""
+    """Ask the judge about the claims that the rules leave open; where it abstains, the label stays."""
     open_ = [i for i, (label, _) in enumerate(labels) if label == "neither"]
     if not open_:
         return list(labels)

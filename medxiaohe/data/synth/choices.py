@@ -162,7 +162,7 @@ def _group(id: str, graph: Graph, seed: int) -> Choice | Refused:
 
 
 def _three(id: str, graph: Graph, seed: int, fits: Callable[[str], bool]) -> tuple[str, ...]:
-    """Three siblings that fit, by lot; each of another name."""
+    """Draw up to three suitable siblings at random, no two of the same name."""
     tree = graph.tree
     selected, names = list[str](), {canon(name) for name in names_of(tree.entities[id])}
     order = sorted(

@@ -64,7 +64,7 @@ Describe in one sentence of at most {words} words what in the picture shows this
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a teacher's reply was read as: a chain and the answer behind it, or a short thought."""
+    """A parsed reply of a teacher: a chain and the answer after it, or a short thought."""
 
     answer: str
     chain: Chain | None = None
@@ -99,7 +99,7 @@ class Gates:
     judge: Judge | None = None
 
     def __call__(self, draft: Draft, sample: Sample, case: Case) -> str:
-        """Why the draft is not kept, with the gate in front; "" when both gates open."""
+        """Run both checks; return which one failed and why, or "" if the draft passes."""
         if why := self.outcome(draft, sample, case):
             return f"outcome: {why}"
         return f"thinking: {why}" if (why := self.thinking(draft, case)) else ""
@@ -207,5 +207,5 @@ def reader(sample: Sample, direction: How, length: Literal["short", "long"]) -> 
 
 
 def _answer(sample: Sample) -> str:
-    """The gold in words, without a thought that the row may have had."""
+    """Return the gold answer of a row, without a chain of thought that it may have."""
     return chains.split(sample.messages[-1].text)[1].strip()

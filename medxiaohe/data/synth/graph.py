@@ -26,7 +26,7 @@ TELLING = frozenset(name.strip() for name in _TELLING.replace("\n", "|").split("
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A fact as its vocabulary says it: subject - predicate - object."""
+    """A fact as its vocabulary states it: subject - predicate - object."""
 
     subject: str
     predicate: str

@@ -35,8 +35,9 @@ LOWEST = 3  # layer of an ancestor that still says what something is
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """`kind` is one of CONFLICTS, or "" when the rules find nothing; `checked` is false where there was
-    nothing to compare."""
+    """The result of the rules: `kind` is one of CONFLICTS, or "" for no mismatch; `checked` is false where
+    there was nothing to compare.
+    """
 
     kind: str = ""
     detail: str = ""
@@ -82,8 +83,8 @@ class Rules:
         return [id for id in ids if id in tree and tree.entities[id].kind in KINDS]
 
     def _sibling(self, anchor_ids: list[str], text_ids: list[str], text: str) -> str:
-        """An entity of the anchors that the text does not name, by no word of its name, while it names a
-        sibling of it that the anchors do not name.
+        """Search for an entity of the anchors that the text does not name, by no word of its name, while
+        it names a sibling of it that the anchors do not name.
         """
         tree, low = self.graph.tree, text.lower()
         for anchor_id in anchor_ids:
@@ -105,12 +106,12 @@ class Rules:
         return ""
 
     def _opens_with_sibling(self, anchor_ids: list[str], text: str) -> str:
-        """The same for the first sentence, which says what a text is about."""
+        """Apply `_sibling` to the first sentence, which says what a text is about."""
         first = next(iter(sentences(text)), "")
         return self._sibling(anchor_ids, self._entities(first), first) if len(first) < len(text) else ""
 
     def _covers(self, entity: str, ids: Iterable[str]) -> bool:
-        """Whether one of `ids` is the entity, or above or below it."""
+        """Check whether one of `ids` is the entity, or above or below it."""
         tree = self.graph.tree
         above = {id for id in tree.ancestors(entity) if tree.layer(id) >= LOWEST}
         return any(id == entity or id in above or entity in tree.ancestors(id) for id in ids)
@@ -133,7 +134,9 @@ class Rules:
 
 
 def _other_side(anchor_findings: list[Finding], text_findings: list[Finding]) -> str:
-    """The same finding, every time on the other side; organs and places with sides count as findings."""
+    """Search for a finding that the text has on the other side every time; organs and regions with sides
+    count as findings.
+    """
     for finding in anchor_findings:
         same = [
             candidate
@@ -151,7 +154,7 @@ def _other_side(anchor_findings: list[Finding], text_findings: list[Finding]) ->
 
 
 def _sides_alone(item: Item) -> str:
-    """One side alone in the anchors, the other alone in the text."""
+    """Check whether the anchors name one side alone and the text the other side alone."""
     anchor_sides, text_sides = sides(item.anchor), sides(item.text)
     if (
         len(anchor_sides) == len(text_sides) == 1

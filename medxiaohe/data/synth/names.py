@@ -64,7 +64,9 @@ def evened(text: str) -> str:
 
 @lru_cache(maxsize=65536)
 def _keys(name: str) -> tuple[str, ...]:
-    """A name as it is written, and as it is said: "Refeeding syndrome" of "Syndrome, Refeeding"."""
+    """Return a name as it is written, and with its words reordered: "Refeeding syndrome" of "Syndrome,
+    Refeeding".
+    """
     return tuple(filter(None, dict.fromkeys((evened(name).strip(), canon(name)))))
 
 

@@ -155,7 +155,7 @@ def _step(edge: Edge, here: str) -> Step:
 
 
 def _clued(walk: Walk, graph: Graph) -> Walk | Refused:
-    """The walk with as few clues as leave one answer."""
+    """Add as few clues as leave one answer."""
     clues, possible = list[Clue](), frozenset({walk.nodes[0]})
     for number, step in enumerate(walk.steps, 1):
         # entities that the masked one could be after this step, S(number)

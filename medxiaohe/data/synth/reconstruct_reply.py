@@ -132,6 +132,6 @@ def leak(case: Reconstructed) -> str:
 
 
 def _runs(text: str) -> dict[tuple[str, ...], None]:
-    """All runs of RUN words; a text of Chinese characters has one word for each."""
+    """List all n-grams of RUN words; each Chinese character is a word."""
     words = re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+", text.casefold())
     return dict.fromkeys(tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1))

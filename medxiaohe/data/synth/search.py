@@ -57,7 +57,7 @@ class _Row:
 
 
 class Pool:
-    """Items to search in; texts are kept by BM25, the rows' places for reading them again."""
+    """A pool of items to search in: BM25 has the texts, rows have the positions for reading them again."""
 
     def __init__(self, samples: Iterable[tuple[int, Sample]]):
         self._rows: list[_Row] = []
@@ -138,8 +138,9 @@ class Pool:
 
 
 def _query(names: Iterable[str]) -> str:
-    """The telling words of the names, each once: a word that half of all texts have costs time and tells
-    nothing."""
+    """Return the telling words of the names, each once: a word that half of all texts have costs time and
+    does not discriminate.
+    """
     distinct = dict.fromkeys(word for name in islice(names, MAX_NAMES) for word in words(name))
     return " ".join(
         word for word in distinct if word not in EMPTY and stem(word) not in VAGUE and len(word) > 1
@@ -147,7 +148,7 @@ def _query(names: Iterable[str]) -> str:
 
 
 def _concrete(tree: Tree, id: str) -> Iterator[str]:
-    """Ancestors, nearest first, without the domains."""
+    """List ancestors, nearest first, without the domains."""
     return (ancestor for ancestor in tree.ancestors(id) if tree.entities[ancestor].parents)
 
 

@@ -135,7 +135,7 @@ def of_pictures(
 
 
 def _ridge(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
-    """What a ridge regression on standardised features says, less the mean text."""
+    """Predict texts by a ridge regression on standardised features, less the mean text."""
     import numpy as np
 
     # standardise the features by the training rows; 1e-6 keeps constant features finite

@@ -147,7 +147,7 @@ def count_thin(graph: Graph, coverage: Mapping[str, int], at_most: int) -> dict[
 
 
 def _around(graph: Graph, coverage: Mapping[str, int]) -> Counter[str]:
-    """For every entity: samples that mention a parent, or the most mentioned child of a parent."""
+    """Count for every entity the samples that mention a parent, or the most mentioned child of a parent."""
     counts, roots = Counter[str](), set(graph.tree.roots)
     best: dict[str, int] = {}
     # largest count of a parent or of any of its children
@@ -161,7 +161,7 @@ def _around(graph: Graph, coverage: Mapping[str, int]) -> Counter[str]:
 
 
 def _order(entity: Thin, seed: int) -> tuple[bool, int, float]:
-    """Where the corpus is first; then the thinnest; then by lot."""
+    """Sort key: entities with mentioned relatives first, then those with fewest samples, then by hash."""
     return entity.around == 0, entity.samples, io.unit_interval(str(seed), "thin", entity.id)
 
 

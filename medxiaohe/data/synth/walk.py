@@ -21,7 +21,7 @@ MAX_READINGS = 5000  # entities that a masked one could be, at any step
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One fact. `forward` goes from its subject to its object, otherwise the other way."""
+    """One fact of a path: `forward` is true from its subject to its object, false for the reverse."""
 
     subject: str
     predicate: str
@@ -51,8 +51,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """A fact of the masked entity number `at` (1 is the first after the start): `forward` when it is the
-    subject."""
+    """A fact of the masked entity number `at` (1 is the first after the start): `forward` is true when
+    that entity is the subject.
+    """
 
     at: int
     subject: str
