@@ -47,6 +47,7 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
         try:  # an interruption while the draft is made leaves none either
             make_folder(draft)
             yield draft
+            # hash and sync every file, then list them in the manifest
             files = {}
             for path in sorted(p for p in draft.rglob("*") if p.is_file()):
                 files[path.relative_to(draft).as_posix()] = {
@@ -55,12 +56,15 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
                 }
                 fsync_file(path)
             write_json(draft / MANIFEST, {"files": files})
+            # stage.json comes last: its presence means that everything before it is complete
             if record is not None:
                 row = to_json(record())
                 write_json(draft / RECORD, {**row, "seal": _seal(draft, row)})
+            # entries of folders must be on the disk before the rename
             for sub in sorted({p.parent for p in draft.rglob("*")}):
                 fsync_folder(sub)
             durable_step()
+            # keep the former folder until the new one has its name; `recover` ends an interrupted exchange
             if folder.exists():
                 os.replace(folder, old)
                 durable_step()

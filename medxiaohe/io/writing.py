@@ -110,6 +110,7 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
         draft = path.with_name(f".{path.name}.draft")
         with _held(draft) as out:
             try:
+                # content on the disk first, then the name: a crash leaves the old file or the new one
                 result = fill(out)
                 out.flush()
                 durable_step()

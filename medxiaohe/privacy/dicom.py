@@ -129,12 +129,15 @@ def _clean(old: FileDataset, key: Key, policy: Policy) -> Cleaned:
 
     dicom_pixels.require_picture(old)
     work = _Work(key, _patient(old))
+    # copy what the keep-list allows, with new UIDs and moved dates
     new = FileDataset("", {}, preamble=b"\0" * 128)
     work.copy(old, new, depth=0)
     syntax = old.file_meta.TransferSyntaxUID
+    # blank and check the pixels
     pixels, syntax, cleaned = dicom_pixels.cleaned(old, syntax, policy)
     if syntax == DeflatedExplicitVRLittleEndian:
         syntax = ExplicitVRLittleEndian  # compressed bytes could not be searched
+    # required attributes of the patient and the study, empty or a pseudonym
     pseudonym = work.make(key.name("patient", work.patient))
     new.PatientID = new.PatientName = pseudonym
     for name in dicom_keep.EMPTY:
@@ -142,6 +145,7 @@ def _clean(old: FileDataset, key: Key, policy: Policy) -> Cleaned:
     _say_so(new, cleaned)
     new.add_new(0x7FE00010, "OB" if syntax.is_encapsulated or int(old.BitsAllocated) <= 8 else "OW", pixels)
     new["PixelData"].is_undefined_length = syntax.is_encapsulated
+    # file meta information (PS3.10, 7.1), of this program
     meta = new.file_meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = new.SOPClassUID, new.SOPInstanceUID
     meta.TransferSyntaxUID = syntax
@@ -150,6 +154,7 @@ def _clean(old: FileDataset, key: Key, policy: Policy) -> Cleaned:
     buffer = io.BytesIO()
     new.save_as(buffer, enforce_file_format=True)
     output = buffer.getvalue()
+    # re-scan: no text of the original may be in the new bytes, except terms anybody may write
     texts = dicom_scan.values(old, old.preamble or b"")
     written = [*work.written, METHOD, medxiaohe.__version__, "MODIFIED", "DCM", "YES",
     *(word for pair in (*CODES, CLEANED) for word in pair),

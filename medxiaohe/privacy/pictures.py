@@ -26,8 +26,11 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_CHUNKS = frozenset(
     (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD")
 )
+# TEM, RST0 to RST7 and a second SOI
 JPEG_PLAIN = (0xD8, 0x01, *range(0xD0, 0xD8))  # markers without a length
+# markers of ISO/IEC 15444-1: SOC, SOT, EOC, COM
 J2K_START, J2K_TILE, J2K_END, J2K_COMMENT = b"\xff\x4f", 0xFF90, b"\xff\xd9", 0xFF64
+# CAP, SIZ, COD, COC, TLM, PLM, QCD, QCC, RGN, POC, PPM
 J2K_KEPT = frozenset((0xFF50, 0xFF51, 0xFF52, 0xFF53, 0xFF55, 0xFF57, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF60))
 
 
@@ -112,6 +115,7 @@ def png(data: bytes) -> bytes:
         raise Quarantined("not a PNG")
     out, at = [PNG_START], len(PNG_START)
     while at + 12 <= len(data):
+        # a chunk: length (4 bytes), type (4), data, CRC of type and data (4)
         (length,) = struct.unpack(">I", data[at : at + 4])
         kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
         if len(body) != length:
@@ -149,6 +153,7 @@ def jpeg(data: bytes) -> bytes:
         if marker in JPEG_PLAIN:
             at += 2
             continue
+        # a segment: marker (2 bytes), length (2, its own bytes included), data
         (length,) = struct.unpack(">H", data[at + 2 : at + 4].ljust(2, b"\0"))
         body = data[at + 4 : at + 2 + length]
         if length < 2 or len(body) != length - 2:
@@ -156,6 +161,7 @@ def jpeg(data: bytes) -> bytes:
         if (segment := _segment(marker, body)) is not None:
             out.append(bytes((0xFF, marker)) + struct.pack(">H", len(segment) + 2) + segment)
         at += 2 + length
+        # SOS: entropy-coded bytes follow the segment, up to the next marker
         if marker == 0xDA:
             end = _scan_end(data, at)
             out.append(data[at:end])
@@ -165,13 +171,17 @@ def jpeg(data: bytes) -> bytes:
 
 def _segment(marker: int, body: bytes) -> bytes | None:
     """Return the part of a segment that stays; None drops it."""
+    # APP0: a JFIF header without its thumbnail (width and height 0)
     if marker == 0xE0:
         return body[:12] + b"\0\0" if body[:5] == b"JFIF\0" and len(body) >= 14 else None
+    # APP1: of EXIF only the orientation, where it is not 1
     if marker == 0xE1:
         turned = _orientation(body)
         return None if turned in (0, 1) else _exif(turned)
+    # APP14: Adobe, which tells the colour transform
     if marker == 0xEE:
         return body[:12] if body[:5] == b"Adobe" and len(body) >= 12 else None
+    # comments (FE) and all other application segments are dropped
     return None if marker == 0xFE or 0xE0 <= marker <= 0xEF else body
 
 
@@ -197,6 +207,7 @@ def _orientation(body: bytes) -> int:
     try:
         (start,) = struct.unpack(order + "I", tiff[4:8])
         (entries,) = struct.unpack(order + "H", tiff[start : start + 2])
+        # IFD0: 12 bytes an entry; 0x0112 is Orientation, type 3 is SHORT
         for i in range(min(entries, 200)):
             tag, kind, _, value = struct.unpack(
                 order + "HHIH", tiff[start + 2 + 12 * i : start + 12 + 12 * i]
@@ -226,6 +237,7 @@ def codestream(data: bytes) -> bytes:
     out, at = [J2K_START], 2
     while at + 4 <= len(data):
         marker, length = struct.unpack(">HH", data[at : at + 4])
+        # SOT: the tile-parts are copied unchanged up to the last EOC, comments in their headers included
         if marker == J2K_TILE:
             end = data.rfind(J2K_END)
             if end < 0:
