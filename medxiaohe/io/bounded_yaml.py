@@ -74,11 +74,21 @@ def load(text: str, *, unique_keys: bool = False, constructors: Constructors | N
 
     class Loader(base):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            """Make a mapping, after the check for repeated keys.
+
+            Returns:
+                The mapping.
+            """
             if unique_keys:
                 _no_key_twice(node)
             return dict(super().construct_mapping(node, deep))
 
         def construct_object(self, node: Any, deep: bool = False) -> Any:
+            """Make the value of a node, unless it is a very long number.
+
+            Returns:
+                The value.
+            """
             number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
             if number and isinstance(node.value, str) and len(node.value) > MAX_NUMBER:
                 raise yaml.constructor.ConstructorError(

@@ -147,6 +147,11 @@ def scan_shard(
     lots, number, held_out = defaultdict[str, list[float]](list), 0, 0
 
     def compact() -> Iterator[external_sort.Row]:
+        """Count the rows while they are read.
+
+        Yields:
+            The fields of each row, for rows.jsonl.
+        """
         nonlocal number, held_out
         for offset, row in shards.placed(shard):
             sample = io.sample_from_json(row)
@@ -198,6 +203,11 @@ def rank_shard(shard: shards.Shard, out: Path, scanned: str, kind: str, facts: s
     halves, used, seed = settings["halves"], frozenset(settings["used"]), f"{settings['seed']}/{kind}"
 
     def ranked() -> Iterator[external_sort.Row]:
+        """Compute the sampling keys of the rows of this kind that were not drawn before.
+
+        Yields:
+            The fields of each row, for ranked.jsonl, in the order of the shard.
+        """
         for number, offset, id, source, row_modality, of_kind, entities in external_sort.read(
             Path(scanned) / f"{shard.number:06d}" / "rows.jsonl"
         ):

@@ -62,6 +62,11 @@ def coco(
     within = options.confined(path)
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
+        """Read the annotations of one file.
+
+        Yields:
+            A Sample for each caption, or why there is none.
+        """
         value = parsed(files.words(file, MAX_JSON))
         pictures, licenses = _by_id(value, "images", file), _by_id(value, "licenses", file)
         for number, annotation in enumerate(_list(value, "annotations", file), start=1):

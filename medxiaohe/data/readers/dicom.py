@@ -118,6 +118,11 @@ def dicom(
     }
 
     def read(dicom_path: Path) -> Iterator[Sample | DeadLetter]:
+        """Decode one file in the sandbox.
+
+        Yields:
+            One Sample of all frames, or one for each.
+        """
         rows = list(decode("medxiaohe.data.formats.decode_dicom:frames", dicom_path, **options))
         name = dicom_path.relative_to(folder).as_posix()
         for id, group in grouped(name, rows, "frame", together or len(rows) == 1):

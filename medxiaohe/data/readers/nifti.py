@@ -116,6 +116,11 @@ def nifti(
     }
 
     def read(volume_path: Path) -> Iterator[Sample | DeadLetter]:
+        """Decode one volume in the sandbox.
+
+        Yields:
+            One Sample of all slices, or one for each.
+        """
         rows = list(
             decode(
                 "medxiaohe.data.formats.decode_nifti:slices",

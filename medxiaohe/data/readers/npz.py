@@ -60,6 +60,11 @@ def npz(
     name_of = {str(key): name for key, name in (names or {}).items()}
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
+        """Decode one archive in the sandbox.
+
+        Yields:
+            A Sample for each image, or why there is none: a label without a name.
+        """
         for row in decode("medxiaohe.data.formats.decode_npz:rows", file, images=images, labels=labels):
             location = f"{row['split'] or file.stem}/{row['index']}"
             answers = [name_of.get(str(label), "" if name_of else str(label)) for label in row["label"]]

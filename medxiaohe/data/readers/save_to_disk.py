@@ -95,6 +95,11 @@ def save_to_disk(
         def read(
             file: Path, options: RowOptions = options, within: Any = within, name: str = name
         ) -> Iterator[Sample | DeadLetter]:
+            """Decode one .arrow file in the sandbox.
+
+            Yields:
+                A Sample for each row, or why there is none.
+            """
             rows = decode(
                 "medxiaohe.data.formats.decode_parquet:arrow_rows", file, memory_mib=ARROW_MIB, seconds=30.0
             )

@@ -74,6 +74,11 @@ def table(
     within = options.confined(path)
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
+        """Read the rows of one file.
+
+        Yields:
+            A Sample for each row or entry of `explode`, or why there is none.
+        """
         for record in records(file, rows, delimiter=delimiter, encoding=encoding):
             if isinstance(record, DeadLetter):
                 yield record

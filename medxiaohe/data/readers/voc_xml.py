@@ -51,6 +51,14 @@ def voc_xml(
     base = path if path.is_dir() else path.parent
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
+        """Read the boxes of one image.
+
+        Yields:
+            One Sample.
+
+        Raises:
+            Rejected: the file has another format, no objects, or a box outside of the image.
+        """
         root = parsed(file)
         if local(root) != "annotation":
             raise Rejected("format", f"{file.name}: the root must be annotation, not {local(root)[:40]}", 0)

@@ -186,6 +186,14 @@ def reader(sample: Sample, direction: How, length: Literal["short", "long"]) -> 
     """
 
     def read(reply: str) -> Draft:
+        """Parse one reply.
+
+        Returns:
+            The draft.
+
+        Raises:
+            Unreadable: the reply has another form.
+        """
         if direction == "forwards":
             chain, answer = chains.split(reply)
             if chain is None or not answer.strip():

@@ -270,6 +270,11 @@ def a_sibling(graph: Graph, names: Finder) -> Plant:
     """
 
     def plant(chain: Chain, case: Case, donor: Chain, dice: random.Random) -> Chain | None:
+        """Replace an entity of the recall by a sibling of it.
+
+        Returns:
+            The broken chain, or None.
+        """
         mentions = [m for m in names.find(chain.recall) if not m.ambiguous and m.entity in graph.tree]
         for mention in dice.sample(mentions, len(mentions)):
             kin = siblings(graph.tree, mention.entity)
